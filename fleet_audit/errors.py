@@ -1,0 +1,9 @@
+"""The two kinds of error: try again, and never will. Messages say what was wrong, where, and what to do."""
+
+
+class RetryableError(Exception):
+    """Network, lock or server trouble: the same call may succeed later."""
+
+
+class PermanentError(Exception):
+    """A bad file, a missing contract, a wrong setting: retrying cannot help."""

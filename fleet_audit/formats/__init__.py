@@ -1,0 +1,1 @@
+"""Bytes to accepted rows, rejected rows and notes."""

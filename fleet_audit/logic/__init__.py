@@ -1,0 +1,1 @@
+"""Pure functions over frames and decimals: no Dagster, SQL, files or clock."""

@@ -1,0 +1,128 @@
+"""The numbers of the rules, as data: name, default, unit, source; and the set of them that is in force on a day.
+
+A dated row of `ref.parameters` changes a default; `version` identifies the whole set, and result rows carry it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number of the rules: `source` says where its default comes from."""
+
+    name: str
+    default: float
+    unit: str
+    description: str
+    source: str = "own"
+
+
+DEFAULTS = (
+    Parameter("standing_kmh", 5, "km/h", "A step slower than this is standing", "Rio 3, Geotab 1, Traccar 4"),
+    Parameter("stop_radius_m", 150, "m", "A stop stays within this of its first standing point", "Traccar 200 m"),
+    Parameter("stop_min_s", 180, "s", "Standing time that makes a stop", "Traccar 180 s, Geotab 200 s"),
+    Parameter("stop_min_place_s", 120, "s", "The same inside a known place", "Samsara 2 min"),
+    Parameter("gap_note_s", 660, "s", "A longer step with its ends apart is a gap", "IFTA 10 min"),
+    Parameter("gap_split_s", 3600, "s", "A longer gap splits the leg", "Traccar 3600 s"),
+    Parameter("impossible_kmh", 150, "km/h", "A point beyond this implied speed is not believed", "Rio SMTR"),
+    Parameter("outlier_m", 1000, "m", "And only when it is further away than this", "own"),
+    Parameter("release_points", 3, "points", "Rejected points that agree and become the new place", "Traccar issue 4640"),
+    Parameter("leg_min_km", 0.2, "km", "Shortest leg", "Traccar 200 m"),
+    Parameter("leg_min_s", 60, "s", "Shortest leg", "own"),
+    Parameter("trip_end_dwell_s", 1200, "s", "A dwell that ends a trip anywhere", "Samsara, MiX"),
+    Parameter("yard_max_km", 1, "km", "Both ends in one place and shorter: yard"),
+    Parameter("compare_step_s", 180, "s", "Odometer and GPS are compared over steps up to this"),
+    Parameter("odometer_slack_km", 2, "km", "A step's odometer may exceed impossible_kmh x time by this"),
+    Parameter("agree_pct", 5, "%", "Odometer and GPS agree within this share of the odometer's km"),
+    Parameter("agree_km", 0.5, "km", "or within this, whichever is more"),
+    Parameter("coverage_step_s", 120, "s", "Seconds in steps up to this are covered"),
+    Parameter("coverage_min_pct", 80, "%", "Coverage that grades A and B ask for"),
+    Parameter("gps_min_coverage_pct", 50, "%", "Below this the odometer counts even when it disagrees"),
+    Parameter("chord_uncertainty_pct", 20, "%", "Uncertainty of chords bridged without a reading"),
+    Parameter("report_leg_uncertainty_km", 0.005, "km", "Rounding of a visit report, a leg"),
+    Parameter("report_uncertainty_pct", 1, "%", "Uncertainty of a visit report's distance"),
+    Parameter("reset_below_km", 10, "km", "An odometer that falls below this and counts on was reset"),
+    Parameter("route_text_min", 80, "points", "Lowest token_set_ratio that names a route"),
+    Parameter("source_overlap_pct", 50, "%", "Overlap of the shorter that makes two sources' trips one trip"),
+    Parameter("match_overlap_pct", 50, "%", "Overlap of the shorter that links a run and a trip"),
+    Parameter("match_widen_s", 600, "s", "A run without a link is widened by this on each side"),
+    Parameter("match_widen_short_s", 300, "s", "The same for a run shorter than match_widen_s"),
+    Parameter("night_departure_h", 4, "h", "A run that departs before this hour may belong to the day after DATA"),
+    Parameter("trip_tolerance_pct", 10, "%", "Tolerated divergence of a group, where the contract says nothing"),
+    Parameter("trip_tolerance_km", 1, "km", "or this, whichever is more: whole-km readings break 10 % on short runs"),
+    Parameter("day_tolerance_pct", 10, "%", "D02: tolerated divergence of a vehicle-day"),
+    Parameter("day_min_km", 5, "km", "D02: and at least this"),
+    Parameter("phantom_observed_pct", 80, "%", "D05: share of the run during which the vehicle was watched"),
+    Parameter("phantom_km", 0.5, "km", "D05: movement below this is none"),
+    Parameter("undeclared_min_km", 2, "km", "D07: shortest undeclared service trip"),
+    Parameter("same_run_s", 600, "s", "D08: starts this close are the same run"),
+    Parameter("chain_km", 1, "km", "D10: tolerated break of the odometer chain"),
+    Parameter("long_stop_s", 600, "s", "G07: longer stop at an unknown place"),
+    Parameter("report_rounding_km", 0.005, "km", "Q05: tolerated difference of a report's total, a row"),
+    Parameter("weight_c", 40, "points", "Score weight of a critical finding"),
+    Parameter("weight_h", 20, "points", "Score weight of a high finding"),
+    Parameter("weight_m", 8, "points", "Score weight of a medium finding"),
+    Parameter("weight_l", 2, "points", "Score weight of a low finding"),
+    Parameter("forecast_seasonal_factor", 1, "factor", "Forecast of the cycle's remaining km"),
+    Parameter("forecast_alpha", 0.3, "factor", "Exponential smoothing of the daily variable cost"),
+    Parameter("final_after_days", 3, "days", "A cycle is final so many days after its end"),
+)
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """All parameters in force on one day: read them as attributes, e.g. `parameters.stop_radius_m`."""
+
+    values: tuple[tuple[str, float], ...]
+    changed: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> float:
+        for key, value in object.__getattribute__(self, "values"):
+            if key == name:
+                return value
+        raise AttributeError(f"there is no parameter {name}")
+
+    @cached_property
+    def version(self) -> str:
+        """Twelve hex digits of a SHA-256 over all names and values."""
+        text = ";".join(f"{name}={value!r}" for name, value in sorted(self.values))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def as_frame(self) -> pd.DataFrame:
+        """Rows of `ops.parameter_versions`: parameters_version, name, value, unit, origin."""
+        units = {parameter.name: parameter.unit for parameter in DEFAULTS}
+        return pd.DataFrame([
+            {"parameters_version": self.version, "name": name, "value": value, "unit": units[name],
+             "origin": "ref.parameters" if name in self.changed else "default"}
+            for name, value in self.values
+        ])
+
+
+def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> ParameterSet:
+    """The set in force on a day: defaults, changed by the valid rows of `ref.parameters` (name, value, valid_from/to).
+
+    Raises ValueError when a row names a parameter that does not exist, or two valid rows name the same one.
+    """
+    values = {parameter.name: float(parameter.default) for parameter in DEFAULTS}
+    changed: set[str] = set()
+    for row in [] if overrides is None else overrides.to_dict("records"):
+        if row["name"] not in values:
+            raise ValueError(f"reference/parameters.csv: there is no parameter {row['name']}; see docs/parameters.md")
+        starts, ends = row["valid_from"], row["valid_to"]
+        if (not pd.isna(starts) and starts > day) or (not pd.isna(ends) and ends < day):
+            continue
+        if row["name"] in changed:
+            raise ValueError(f"reference/parameters.csv: two rows of {row['name']} are valid on {day}")
+        changed.add(row["name"])
+        values[row["name"]] = float(row["value"])
+    return ParameterSet(tuple(sorted(values.items())), tuple(sorted(changed)))
+
+
+DEFAULT_PARAMETERS = parameters_on(dt.date(2000, 1, 1))

@@ -1,0 +1,1 @@
+"""The audit rules, one file a family."""

@@ -1,0 +1,1 @@
+"""Frames to the documents that people receive."""

@@ -1,0 +1,132 @@
+"""What is made from the column dictionary: Arrow schemas, pandera schemas, SQLAlchemy metadata, conforming frames.
+
+Every form of a table comes from here, so that Parquet, PostgreSQL and the checks cannot disagree.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.schema.model import Column, Table, Type
+
+_ARROW: dict[Type, pa.DataType] = {
+    Type.TEXT: pa.string(),
+    Type.TEXT_LIST: pa.list_(pa.string()),
+    Type.INTEGER: pa.int64(),
+    Type.FLOAT: pa.float64(),
+    Type.BOOLEAN: pa.bool_(),
+    Type.DATE: pa.date32(),
+    Type.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+    Type.LOCAL_TIMESTAMP: pa.timestamp("us"),
+    Type.KM: pa.decimal128(12, 2),
+    Type.KM3: pa.decimal128(12, 3),
+    Type.BRL: pa.decimal128(14, 2),
+    Type.RATE: pa.decimal128(12, 4),
+    Type.PERCENT: pa.decimal128(9, 2),
+    Type.JSON: pa.string(),
+}
+_PANDAS_NATIVE = {
+    Type.TEXT: "str",
+    Type.JSON: "str",
+    Type.INTEGER: "Int64",
+    Type.FLOAT: "float64",
+    Type.BOOLEAN: "boolean",
+    Type.TIMESTAMP: "datetime64[us, UTC]",
+    Type.LOCAL_TIMESTAMP: "datetime64[us]",
+}
+
+
+@lru_cache
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table; field metadata hold description and unit."""
+    return pa.schema([
+        pa.field(column.name, _ARROW[column.type], nullable=column.nullable,
+                 metadata={"description": column.description, "unit": column.unit or ""})
+        for column in table.columns
+    ])
+
+
+def pandas_dtype(column: Column) -> object:
+    """The pandas dtype of a column: native where there is one, Arrow-backed for decimals, dates and lists."""
+    native = _PANDAS_NATIVE.get(column.type)
+    return native if native is not None else pd.ArrowDtype(_ARROW[column.type])
+
+
+def empty_frame(table: Table) -> pd.DataFrame:
+    """A frame of the table's columns and dtypes, without rows."""
+    return pd.DataFrame({column.name: pd.Series(dtype=pandas_dtype(column)) for column in table.columns})
+
+
+def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """The frame with exactly the table's columns, dtypes and sort order.
+
+    Columns that are nullable and missing are added as nulls. Raises ValueError naming table and column when a
+    column is missing or a value does not fit its type.
+    """
+    columns = {}
+    for column in table.columns:
+        if column.name in frame:
+            columns[column.name] = _cast(frame[column.name], column, table)
+        elif column.nullable:
+            columns[column.name] = pd.Series([None] * len(frame), index=frame.index, dtype=pandas_dtype(column))
+        else:
+            raise ValueError(f"{table.full_name}: column {column.name} is missing")
+    result = pd.DataFrame(columns, index=frame.index)
+    if table.sort:
+        result = result.sort_values(list(table.sort), kind="stable", na_position="first")
+    return result.reset_index(drop=True)
+
+
+def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
+    dtype = pandas_dtype(column)
+    if series.dtype == dtype:
+        return series
+    try:
+        if column.type in _PANDAS_NATIVE:
+            if column.type in (Type.TEXT, Type.JSON):
+                return series.astype(object).where(series.notna(), None).astype("str")
+            return series.astype(dtype)  # type: ignore[call-overload]
+        if isinstance(series.dtype, pd.ArrowDtype) or pd.api.types.is_numeric_dtype(series.dtype):
+            return series.astype(dtype)  # type: ignore[call-overload]
+        values = [None if _is_missing(value) else value for value in series]
+        return pd.Series(pd.array(pa.array(values, type=_ARROW[column.type]), dtype=dtype), index=series.index)
+    except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"{table.full_name}.{column.name}: {error}") from error
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (not isinstance(value, (list, np.ndarray)) and bool(pd.isna(value)))
+
+
+def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
+    """The frame as an Arrow table of exactly the table's schema (see `conform`).
+
+    Raises ValueError naming table and column when a value does not fit or a null stands where none may.
+    """
+    conformed = conform(frame, table)
+    arrays = []
+    for column, field in zip(table.columns, arrow_schema(table), strict=True):
+        try:
+            array = pa.array(conformed[column.name], type=field.type, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"{table.full_name}.{column.name}: {error}") from error
+        if isinstance(array, pa.ChunkedArray):
+            array = array.combine_chunks()
+        if array.null_count and not column.nullable:
+            raise ValueError(f"{table.full_name}.{column.name}: {array.null_count} of {len(array)} values are missing")
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
+
+
+def from_arrow(data: pa.Table, table: Table) -> pd.DataFrame:
+    """The Arrow table as a frame of the table's dtypes."""
+    data = data.select(table.column_names).cast(arrow_schema(table))
+    return pd.DataFrame({
+        column.name: pd.Series(data.column(column.name).to_pandas()).astype(pandas_dtype(column))  # type: ignore[call-overload]
+        if column.type in _PANDAS_NATIVE else pd.Series(pd.array(data.column(column.name), dtype=pandas_dtype(column)))
+        for column in table.columns
+    })

@@ -1,0 +1,87 @@
+"""One typed settings object, from the environment and `.env`; nothing else reads the environment.
+
+Every field is documented with the name of its variable; `AWS_*` names are the standard ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet_audit.errors import PermanentError
+
+
+class Settings(BaseSettings):
+    """Settings of one installation. Environment variable = `FLEET_` + upper-case field name, except `aws_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", env_file=".env", extra="ignore", populate_by_name=True)
+
+    home: Path = Field(Path(".fleet"), description="Folder under which all embedded state lives")
+    inbox_url: str | None = Field(None, description="Folder or s3://bucket/prefix where files are dropped")
+    lake_url: str | None = Field(None, description="Folder or s3://bucket/prefix; absent = <home>/lake")
+    warehouse_url: SecretStr | None = Field(None, description="postgresql://…; absent = embedded under <home>")
+    api_url: str | None = Field(None, description="Base URL of the telemetry API; absent = no API")
+    api_token: SecretStr | None = Field(None, description="Bearer token of the telemetry API")
+    api_requests_per_min: int = Field(600, ge=1, description="Client-side rate limit")
+    closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
+    late_hours: int = Field(24, ge=0, description="How long after the event a position may still arrive")
+    start_date: str = Field("2025-01-01", description="First operational day that can be materialised")
+    notify_urls: str = Field("", description="Apprise URLs, comma separated, for failures and critical findings")
+    pseudonym_key: SecretStr = Field(
+        SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production")
+    max_file_mb: float = Field(10, gt=0, description="Largest file that is read")
+    max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
+    aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: SecretStr | None = Field(None, alias="AWS_SECRET_ACCESS_KEY")
+    aws_session_token: SecretStr | None = Field(None, alias="AWS_SESSION_TOKEN")
+    aws_region: str | None = Field(None, alias="AWS_DEFAULT_REGION")
+    aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
+
+    @field_validator("inbox_url", "lake_url", "api_url", "warehouse_url", "api_token", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("lake_url", "inbox_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("", "file", "s3"):
+            raise ValueError("must be a folder or s3://bucket/prefix")
+        return value
+
+    @field_validator("api_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+    @field_validator("warehouse_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @property
+    def lake_root(self) -> str:
+        """Where the lake is: the setting, or a folder under home."""
+        return self.lake_url or str(self.home.expanduser().resolve() / "lake")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment and `.env`; keyword arguments that are not None win (the command line's options).
+
+    Raises PermanentError with one sentence that names the wrong variable (never its value, which may be a secret).
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        variable = name if name.startswith("AWS_") else f"FLEET_{name.removeprefix('FLEET_').upper()}"
+        raise PermanentError(f"Setting {variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None

@@ -1,0 +1,1 @@
+"""A fleet with known truth, and the API server for it."""

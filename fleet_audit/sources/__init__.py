@@ -1,0 +1,1 @@
+"""Where data comes from: the telemetry API and the inbox."""

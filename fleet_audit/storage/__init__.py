@@ -1,0 +1,1 @@
+"""The lake, the warehouse and the embedded PostgreSQL."""
