@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     api_requests_per_min: int = Field(600, ge=1, description="Client-side rate limit")
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
     late_hours: int = Field(24, ge=0, description="How long after the event a position may still arrive")
-    start_date: str = Field("2025-01-01", description="First operational day that can be materialised")
+    start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
     notify_urls: str = Field("", description="Apprise URLs, comma separated, for failures and critical findings")
     pseudonym_key: SecretStr = Field(
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production")

@@ -1,0 +1,51 @@
+"""All of time: the daily and the cycle partitions, their mappings, and the days of a run.
+
+No asset knows a time zone or a closing day; it asks here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import dagster as dg
+
+from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.settings import load_settings
+
+PARTITION_ZONE = "America/Sao_Paulo"
+DAY_FORMAT = "%Y-%m-%d"
+
+_settings = load_settings()
+daily_partitions = dg.DailyPartitionsDefinition(
+    start_date=_settings.start_date, timezone=PARTITION_ZONE, end_offset=1)  # today exists: its early hours are D-1's tail
+cycle_partitions = dg.TimeWindowPartitionsDefinition(
+    cron_schedule=f"0 0 {_settings.closing_day} * *", fmt=DAY_FORMAT,
+    start=cycle_of(dt.date.fromisoformat(_settings.start_date), _settings.closing_day).start.isoformat(),
+    timezone=PARTITION_ZONE, end_offset=1)  # the open cycle exists: its report is provisional
+
+WINDOW_OFFSETS = (-2, -1, 0, 1)
+window_mapping = dg.TimeWindowPartitionMapping(
+    start_offset=WINDOW_OFFSETS[0], end_offset=WINDOW_OFFSETS[-1], allow_nonexistent_upstream_partitions=True)
+cycle_mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+single_run = dg.BackfillPolicy.single_run()
+
+
+def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
+    """The partition days of a run, one or a range, in order."""
+    return [parse_day(key) for key in context.partition_keys]
+
+
+def parse_day(key: str) -> dt.date:
+    """The day that a partition key names."""
+    return dt.date.fromisoformat(key)
+
+
+def window_days(day: dt.date) -> list[dt.date]:
+    """D-2 … D+1: the staging days that the window of D reads (docs/architecture.md)."""
+    return [day + dt.timedelta(days=offset) for offset in WINDOW_OFFSETS]
+
+
+def with_neighbours(days: Sequence[dt.date]) -> list[dt.date]:
+    """The days and all that their windows read, in order, each once."""
+    return sorted({neighbour for day in days for neighbour in window_days(day)})

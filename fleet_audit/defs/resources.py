@@ -1,0 +1,78 @@
+"""Resources that assets ask for: the lake, the warehouse, the inbox, the telemetry API, all from one Settings object.
+
+Bound explicitly in `fleet_audit.definitions`; tests pass their own through `build_definitions(resource_overrides=…)`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.logic.parameters import ParameterSet, parameters_on
+from fleet_audit.schema import reference
+from fleet_audit.settings import Settings, load_settings
+from fleet_audit.sources.inbox import Inbox
+from fleet_audit.sources.telemetry_api import TelemetryApi
+from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.migrate import upgrade
+from fleet_audit.storage.warehouse import Warehouse
+
+
+@cache
+def _open_warehouse(url: str | None, home: str) -> Warehouse:
+    from pathlib import Path
+
+    url = url or ensure_running(Path(home))
+    upgrade(url)
+    return Warehouse(url)
+
+
+class FleetResource(dg.ConfigurableResource):
+    """Everything outside of the process, opened on first use. An empty field means: as the settings say."""
+
+    inbox_url: str = ""
+    lake_url: str = ""
+    warehouse_url: str = ""
+    home: str = ""
+
+    def settings(self) -> Settings:
+        """The settings, with this resource's own fields in front."""
+        return load_settings(inbox_url=self.inbox_url or None, lake_url=self.lake_url or None,
+                             warehouse_url=self.warehouse_url or None, home=self.home or None)
+
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings())
+
+    def warehouse(self) -> Warehouse:
+        """The warehouse, migrated; the embedded PostgreSQL is started when no URL is set."""
+        settings = self.settings()
+        url = settings.warehouse_url.get_secret_value() if settings.warehouse_url else None
+        return _open_warehouse(url, str(settings.home.expanduser().resolve()))
+
+    def inbox(self) -> Inbox | None:
+        """The inbox, or None when none is set."""
+        settings = self.settings()
+        return Inbox(settings.inbox_url, settings) if settings.inbox_url else None
+
+    def api(self) -> TelemetryApi | None:
+        """The telemetry API, or None when none is set."""
+        settings = self.settings()
+        if not settings.api_url:
+            return None
+        return TelemetryApi(settings.api_url, settings.api_token, requests_per_min=settings.api_requests_per_min)
+
+    def reference(self) -> dict[str, pd.DataFrame]:
+        """All reference tables, by name."""
+        warehouse = self.warehouse()
+        return {table.name: warehouse.read_table(table) for table in reference.TABLES}
+
+    def parameters(self, day: dt.date) -> ParameterSet:
+        """The parameters in force on a day; their version is recorded for whoever asks what a row was made with."""
+        warehouse = self.warehouse()
+        found = parameters_on(day, warehouse.read_table(reference.PARAMETERS))
+        return found

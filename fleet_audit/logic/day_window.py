@@ -1,0 +1,124 @@
+"""One day's movement from its window: the function that the trips assets call, whole vehicles in, whole vehicles out.
+
+See docs/architecture.md, "One day is a pure function of its window".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.classification import classify
+from fleet_audit.logic.cycles import dates
+from fleet_audit.logic.ledger import odometer_days
+from fleet_audit.logic.legs import from_positions, from_visit_legs
+from fleet_audit.logic.money import round_km
+from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.places import Places
+from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
+from fleet_audit.logic.segmentation import Segmentation, instants, segment
+from fleet_audit.logic.tracks import assignments, build_tracks, local_days
+from fleet_audit.logic.trips import join_trips, supersede
+
+
+@dataclass(frozen=True)
+class DayWindow:
+    """What the window of a day shows; frames by the dictionary (schema.lake), trips of three days, the rest of one."""
+
+    trips: pd.DataFrame
+    legs: pd.DataFrame
+    spans: pd.DataFrame
+    rejected: pd.DataFrame
+    readings: pd.DataFrame
+    pending_devices: pd.DataFrame
+
+
+def build_window(day: dt.date, positions: pd.DataFrame, visit_legs: pd.DataFrame,
+                 reference: Mapping[str, pd.DataFrame], parameters: ParameterSet) -> DayWindow:
+    """Trips, legs, observed spans, rejected points and odometer readings of a day.
+
+    Args:
+        day: operational day D.
+        positions: `staging.positions` of D-2 … D+1.
+        visit_legs: `staging.visit_legs` of D-2 … D+1.
+        reference: frames of `ref` by table name.
+        parameters: those in force on D.
+    """
+    places = Places(reference["pois"])
+
+    def zones(rows: pd.DataFrame) -> pd.Series:
+        return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
+
+    devices = assignments(reference["devices"], zones(reference["devices"]))
+    segmentation = segment(build_tracks(positions, devices, day), places.locate, parameters)
+    measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
+    reported, reported_legs = join_trips(from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters)
+    seen = observed_by_positions(segmentation, parameters)
+    by = supersede(reported, measured, seen, parameters)
+    reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
+        dict(zip(reported["trip_id"], by, strict=True)))
+    trips = pd.concat([measured, reported[by.isna().to_numpy()]], ignore_index=True)
+    neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
+    trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
+    trips = _described(trips, neighbours, reference, places, parameters)
+    legs = pd.concat([measured_legs.assign(superseded_by_trip_id=None), reported_legs], ignore_index=True)
+    spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
+    rejected = segmentation.rejected.assign(
+        date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"])))
+    return DayWindow(
+        trips.assign(date=day), legs[legs["operational_date"] == day].reset_index(drop=True), spans.assign(date=day),
+        rejected[rejected["date"] == day].reset_index(drop=True),
+        odometer_days(segmentation, measured, day, parameters), _pending(positions, devices, day))
+
+
+def _described(trips: pd.DataFrame, neighbours: list[dt.date], reference: Mapping[str, pd.DataFrame],
+               places: Places, parameters: ParameterSet) -> pd.DataFrame:
+    """Trips with their vehicle's contract, purpose, area, shift and route: the columns of `trips.trip_window`."""
+    views = vehicles_on_days(reference["vehicles"], reference["contracts"], reference["units"], neighbours)
+    trips = trips.merge(views.drop(columns="timezone"), on=["plate", "operational_date"], how="left")
+    trips = classify(trips, places, reference["drivers"], reference["shifts"], reference["routes"], parameters)
+    return trips.assign(
+        km_measured=round_km(trips["km"]),
+        parameters_version=parameters.version, coverage_pct=trips["coverage_pct"].round(2),
+        **{name: trips[name].round(3) for name in ("km_odometer", "km_gps", "km_uncertainty")})
+
+
+def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
+    """Spans (plate, started_at, ended_at) over which positions show where a vehicle was.
+
+    A step is seen when it is no noted gap: at most `gap_note_s` long, or its ends together while the odometer, where
+    there is one, did not count.
+    """
+    tracks, steps = segmentation.tracks, segmentation.steps
+    if len(tracks.seconds) == 0:
+        return pd.DataFrame({"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)),
+                             "ended_at": instants(np.empty(0))})
+    elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
+    counted = np.diff(tracks.odometer_km, prepend=np.nan)
+    is_in_place = (steps.metres <= parameters.stop_radius_m) & ~(counted >= parameters.leg_min_km)
+    is_seen = ~steps.is_split & ((elapsed <= parameters.gap_note_s) | is_in_place)
+    first = np.flatnonzero(~is_seen)  # every run of seen steps begins at a point that is reached unseen
+    last = np.append(first[1:], len(is_seen)) - 1
+    is_span = last > first
+    first, last = first[is_span], last[is_span]
+    return pd.DataFrame({"plate": tracks.index["plate"].to_numpy()[tracks.track_of(first)],
+                         "started_at": instants(tracks.seconds[first]), "ended_at": instants(tracks.seconds[last])})
+
+
+def _observed_by_reports(visit_legs: pd.DataFrame) -> pd.DataFrame:
+    stopped = pd.to_timedelta(visit_legs["stopped_s"].astype("float64").fillna(0), unit="s")
+    return pd.DataFrame({
+        "plate": visit_legs["plate"], "started_at": visit_legs["started_at"],
+        "ended_at": visit_legs["next_departure_at"].fillna(
+            visit_legs["ended_at"] + stopped.astype("timedelta64[us]")), "source": "visit_report"})
+
+
+def _pending(positions: pd.DataFrame, devices: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+    """Devices of the day that no vehicle has: device_id, positions. Their rows wait until they are registered."""
+    unknown = positions[~positions["device_id"].isin(devices["device_id"])]
+    unknown = unknown[unknown["date"] == day]
+    return unknown.groupby("device_id").size().rename("positions").reset_index()

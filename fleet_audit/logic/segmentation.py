@@ -1,0 +1,208 @@
+"""Positions to stops, legs and observed spans: what one device saw of one vehicle, measured.
+
+Joining legs to trips, and the other source (visit reports), are in `trips`. See docs/segmentation.md for the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic import kernels
+from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.tracks import Tracks, local_days
+
+Locate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(latitudes, longitudes, local days) -> poi_id or None of each."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Per point: facts of the step that leads to it, and running sums (at b - at a = over the steps between a and b)."""
+
+    is_split: np.ndarray
+    is_standing: np.ndarray
+    metres: np.ndarray
+    sums: dict[str, np.ndarray]
+    previous_reading: np.ndarray
+    following_reading: np.ndarray
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What segmentation sees of the tracks.
+
+    stops: track, first, last (point indices), standing_s, latitude, longitude (medians).
+    legs: one row a movement, the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
+    rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
+    """
+
+    tracks: Tracks
+    steps: Steps
+    stops: pd.DataFrame
+    legs: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segmentation:
+    """Stops and legs of all tracks; `locate` tells whether a short stop lies in a known place."""
+    located = tracks.take(~np.isnan(tracks.latitude) & ~np.isnan(tracks.longitude))
+    points, is_jump, rejected = _believe(located, parameters)
+    steps = _measure(points, is_jump, parameters)
+    stops = _stops(points, steps, locate, parameters)
+    return Segmentation(points, steps, stops, _legs(points, steps, stops), rejected)
+
+
+def instants(seconds: np.ndarray) -> pd.Series:
+    """Seconds since 1970 as UTC instants."""
+    micros = np.round(np.asarray(seconds, dtype=float) * 1e6).astype("int64")
+    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
+    """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
+    return local_days(instants(tracks.seconds[points]),
+                      tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True))
+
+
+def _believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, pd.DataFrame]:
+    filled = _carried_forward(tracks.odometer_km, tracks.offsets)
+    reason, is_jump = kernels.judge_points(
+        tracks.seconds, tracks.latitude, tracks.longitude, filled, tracks.offsets, parameters.impossible_kmh,
+        parameters.outlier_m, int(parameters.release_points), parameters.stop_radius_m, parameters.standing_kmh)
+    bad = np.flatnonzero(reason)
+    owner = tracks.index.iloc[tracks.track_of(bad)]
+    rejected = pd.DataFrame({
+        "plate": owner["plate"].to_numpy(), "device_id": owner["device_id"].to_numpy(),
+        "timezone": owner["timezone"].to_numpy(), "recorded_at": instants(tracks.seconds[bad]),
+        "latitude": tracks.latitude[bad], "longitude": tracks.longitude[bad],
+        "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
+    })
+    keep = reason == kernels.ACCEPTED
+    return tracks.take(keep), is_jump[keep], rejected
+
+
+def _carried_forward(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    previous, _ = kernels.nearest_readings(values, offsets)
+    return np.where(previous >= 0, values[previous], np.nan)
+
+
+def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> Steps:
+    metres, is_standing, is_split = kernels.measure_steps(
+        tracks.seconds, tracks.latitude, tracks.longitude, is_jump, tracks.offsets, parameters.standing_kmh,
+        parameters.stop_radius_m, parameters.gap_split_s)
+    elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
+    elapsed[is_split] = 0.0
+    counted = np.diff(tracks.odometer_km, prepend=np.nan)
+    is_plausible = (counted >= 0) & (counted <= _odometer_limit(elapsed, parameters))
+    is_long = elapsed > parameters.compare_step_s
+    kilometres = np.where(is_split, 0.0, metres / 1000)
+    bridged = np.where(is_long, np.where(is_plausible, counted, kilometres), 0.0)
+    is_apart = metres > parameters.stop_radius_m
+    is_covered = (elapsed <= parameters.coverage_step_s) | ((elapsed <= parameters.gap_note_s) & ~is_apart)
+    previous, following = kernels.nearest_readings(tracks.odometer_km, tracks.offsets)
+    return Steps(is_split, is_standing, metres, {
+        "km_gps": np.cumsum(np.where(is_long, bridged, kilometres)),
+        "km_bridged": np.cumsum(bridged),
+        "km_chord": np.cumsum(np.where(is_long & ~is_plausible, kilometres, 0.0)),
+        "covered_s": np.cumsum(np.where(is_covered, elapsed, 0.0)),
+        "gaps": np.cumsum((elapsed > parameters.gap_note_s) & is_apart),
+        "odometer_faults": np.cumsum(_faulty_readings(tracks, previous, parameters)),
+    }, previous, following)
+
+
+def _odometer_limit(elapsed_s: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """Most km that an odometer can count in a step (RULES 2: 150 km/h x time + 2 km)."""
+    return parameters.impossible_kmh * elapsed_s / 3600 + parameters.odometer_slack_km
+
+
+def _faulty_readings(tracks: Tracks, previous: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """1 where a reading falls below, or jumps beyond, the reading before it in the track."""
+    if len(previous) == 0:
+        return np.empty(0)
+    before = np.concatenate([[-1], previous[:-1]])
+    before[tracks.offsets[:-1][tracks.offsets[:-1] < len(before)]] = -1
+    change = np.where(before >= 0, tracks.odometer_km - tracks.odometer_km[before], 0.0)
+    elapsed = tracks.seconds - tracks.seconds[before]
+    return ((change < -1e-6) | (change > _odometer_limit(elapsed, parameters))).astype(float)
+
+
+def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> pd.DataFrame:
+    """Stops, by repeating the pass until every candidate that stood too briefly for nowhere lies in a known place."""
+    is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    while True:
+        first, last, standing = kernels.find_stops(
+            tracks.seconds, tracks.latitude, tracks.longitude, steps.is_standing, steps.is_split, tracks.offsets,
+            parameters.stop_radius_m, parameters.stop_min_s, parameters.stop_min_place_s, is_refused)
+        brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
+        places = locate(kernels.medians(tracks.latitude, first[brief], last[brief]),
+                        kernels.medians(tracks.longitude, first[brief], last[brief]),
+                        local_days_of(tracks, first[brief]))
+        nowhere = brief[pd.isna(places)] if len(brief) else brief
+        if len(nowhere) == 0:
+            break
+        is_refused[first[nowhere]] = True
+    return pd.DataFrame({
+        "track": tracks.track_of(first), "first": first, "last": last, "standing_s": standing,
+        "latitude": kernels.medians(tracks.latitude, first, last),
+        "longitude": kernels.medians(tracks.longitude, first, last),
+    })
+
+
+def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
+    start, end, before, after = kernels.find_movements(
+        steps.is_split, tracks.offsets, stops["first"].to_numpy(), stops["last"].to_numpy())
+    first_reading, last_reading = _readings(steps, stops, start, end, before, after)
+    has_readings = (first_reading >= 0) & (last_reading > first_reading)
+    sums = {name: values[end] - values[start] for name, values in steps.sums.items() if name != "odometer_faults"}
+    faults = steps.sums["odometer_faults"]
+    number, highest = kernels.extremes(tracks.passengers, start, end)
+    driver = kernels.commonest(tracks.driver, start, end)
+    track = tracks.track_of(start)
+    return pd.DataFrame({
+        "track": track, "start": start, "end": end, "stop_before": before, "stop_after": after,
+        "plate": tracks.index["plate"].to_numpy()[track], "device_id": tracks.index["device_id"].to_numpy()[track],
+        "timezone": tracks.index["timezone"].to_numpy()[track],
+        "driver_id": np.where(driver >= 0, np.append(tracks.drivers, None)[driver], None),
+        "started_at": instants(tracks.seconds[start]), "ended_at": instants(tracks.seconds[end]),
+        "origin_latitude": _of_stop(stops["latitude"], before), "origin_longitude": _of_stop(stops["longitude"], before),
+        "destination_latitude": _of_stop(stops["latitude"], after),
+        "destination_longitude": _of_stop(stops["longitude"], after),
+        **sums,
+        "km_odometer": np.where(has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading],
+                                np.nan) if len(start) else np.empty(0),
+        "is_odometer_valid": has_readings & (faults[last_reading] == faults[first_reading]) if len(start) else has_readings,
+        "odometer_resolution_km": _resolutions(tracks)[track],
+        "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
+        "passengers_readings": number, "passengers_max": highest,
+        "is_start_in_gap": before < 0, "is_end_in_gap": after < 0,
+    })
+
+
+def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
+    return np.where(stop >= 0, np.append(values.to_numpy(), np.nan)[stop], np.nan)
+
+
+def _readings(steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
+              after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the readings that a leg is measured between: the nearest of the same stop, else the first inside."""
+    low = np.where(before >= 0, np.append(stops["first"].to_numpy(), -1)[before], start)
+    high = np.where(after >= 0, np.append(stops["last"].to_numpy(), -1)[after], end)
+    first, last = steps.previous_reading[start], steps.following_reading[end]
+    first = np.where((first >= low) & (first >= 0), first, steps.following_reading[start])
+    last = np.where((last >= 0) & (last <= high), last, steps.previous_reading[end])
+    return first, last
+
+
+def _resolutions(tracks: Tracks) -> np.ndarray:
+    """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
+    result = np.full(len(tracks.offsets) - 1, 0.001)
+    for scale in (100, 10, 1):
+        scaled = tracks.odometer_km * scale
+        is_off = ~np.isnan(scaled) & (np.abs(scaled - np.round(scaled)) > 1e-3)
+        sums = np.concatenate([[0], np.cumsum(is_off)])
+        result[sums[tracks.offsets[1:]] == sums[tracks.offsets[:-1]]] = 1 / scale
+    return result

@@ -1,0 +1,160 @@
+"""Legs joined to trips: where a trip ends, and which of two sources' trips counts.
+
+Neither measures anything itself (see `segmentation`) nor says why a vehicle moved (see `classification`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.cycles import dates
+from fleet_audit.logic.identity import stable_ids
+from fleet_audit.logic.legs import Chain
+from fleet_audit.logic.measuring import evidence_grade, measured_km
+from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.places import Places
+from fleet_audit.logic.tracks import local_days
+
+_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_reported")
+
+
+def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trips and their legs (with trip_id and operational_date), of one source.
+
+    A trip ends where its vehicle arrives at a place that ends trips, dwells `trip_end_dwell_s`, changes its driver, or
+    is lost in a gap. A movement below the shortest leg is part of the dwell around it and a trip row of its own.
+    """
+    dwells, dwell_of_stop = _dwells(chain, places)
+    legs = chain.legs
+    before, after = (np.append(dwell_of_stop, -1)[legs[name].to_numpy()] for name in ("stop_before", "stop_after"))
+    legs = legs.assign(dwell_before=before, dwell_after=after)
+    long_legs = legs[~legs["is_short"]]
+    number = pd.Series(np.nan, index=legs.index)
+    number.loc[long_legs.index] = _trip_numbers(long_legs, dwells, parameters)
+    short = legs.index[legs["is_short"]]
+    number.loc[short] = -1.0 - np.arange(len(short))
+    legs = legs.assign(number=number.astype("int64"))
+    trips = _trips(legs, dwells, places, parameters)
+    owner = trips.set_index("number")
+    legs = legs.assign(trip_id=owner["trip_id"].reindex(legs["number"]).to_numpy(),
+                       operational_date=owner["operational_date"].reindex(legs["number"]).to_numpy())
+    return trips, legs
+
+
+def _dwells(chain: Chain, places: Places) -> tuple[pd.DataFrame, np.ndarray]:
+    """Stops that only short movements part are one dwell: its places, its length, whether it ends a trip."""
+    stops, legs = chain.stops, chain.legs
+    is_new = np.diff(stops["chain"].to_numpy(), prepend=-1) != 0
+    is_new |= stops["is_after_split"].to_numpy(bool)
+    reached = legs.loc[~legs["is_short"], "stop_after"].to_numpy()
+    is_new[reached[reached >= 0]] = True
+    dwell = np.cumsum(is_new) - 1
+    groups = stops.assign(ends=places.ends_trip(stops["poi_in"]) | places.ends_trip(stops["poi_out"])).groupby(dwell)
+    dwells = groups.agg(poi_in=("poi_in", "first"), poi_out=("poi_out", "last"), first_at=("first_at", "min"),
+                        last_at=("last_at", "max"), ends=("ends", "any"))
+    dwells["seconds"] = (dwells["last_at"] - dwells["first_at"]).dt.total_seconds()
+    return dwells, dwell
+
+
+def _trip_numbers(legs: pd.DataFrame, dwells: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """A running number of the trip that each long leg belongs to."""
+    before = legs["dwell_before"].to_numpy()
+    stays = np.append(dwells["ends"].to_numpy(bool) | (dwells["seconds"] >= parameters.trip_end_dwell_s).to_numpy(), True)
+    previous = legs["dwell_after"].shift(fill_value=-1).to_numpy()
+    is_new = (legs["chain"] != legs["chain"].shift()).to_numpy() | (before < 0) | (previous != before) | stays[before]
+    provisional = np.cumsum(is_new)
+    driver = legs["driver_id"]
+    known = driver.groupby(provisional).ffill()
+    last_known = known.groupby(provisional).shift()
+    is_new |= (driver.notna() & last_known.notna() & (driver != last_known)).to_numpy()
+    return np.cumsum(is_new)
+
+
+def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters: ParameterSet) -> pd.DataFrame:
+    groups = legs.groupby("number", sort=True)
+    trips = groups.agg(
+        plate=("plate", "first"), device_id=("device_id", "first"), driver_id=("driver_id", "first"),
+        timezone=("timezone", "first"), started_at=("started_at", "first"), ended_at=("ended_at", "last"),
+        source=("source", "first"), legs=("leg_id", "size"), is_short=("is_short", "first"),
+        is_odometer_valid=("is_odometer_valid", "all"), odometer_resolution_km=("odometer_resolution_km", "max"),
+        covered_s=("covered_s", "sum"), max_speed_kmh=("max_speed_kmh", "max"), gaps=("gaps", "sum"),
+        passengers_readings=("passengers_readings", "sum"), passengers_max=("passengers_max", "max"),
+        is_maintenance_driver=("is_maintenance_driver", "any"), is_end_in_gap=("is_end_in_gap", "last"),
+    )
+    # Not "first" and "last" of the groups: these skip missing places and would take another stop's.
+    for name, keep in (("origin", "first"), ("destination", "last")):
+        side = "dwell_before" if keep == "first" else "dwell_after"
+        edge = legs.drop_duplicates("number", keep=keep).set_index("number")  # type: ignore[call-overload]
+        for column in (f"{name}_poi_id", f"{name}_address", side):
+            trips[column] = edge[column].reindex(trips.index)
+    for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
+        trips[name] = groups[name].sum(min_count=1).where(groups[name].count() == trips["legs"])
+    trips["covered_s"] += _covered_dwells(legs)
+    trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).dt.total_seconds()
+    _fill_places(trips, dwells)
+    measured = measured_km(trips, parameters)
+    trips[["km", "km_method", "km_uncertainty", "is_disputed"]] = measured[
+        ["km", "km_method", "km_uncertainty", "is_disputed"]]
+    trips["coverage_pct"] = measured["coverage_pct"]
+    trips["evidence_grade"] = evidence_grade(measured, trips, parameters)
+    trips["operational_date"] = dates(local_days(trips["started_at"], trips["timezone"]))
+    trips["origin_text"] = trips["origin_address"].where(trips["origin_address"].notna(),
+                                                         places.names(trips["origin_poi_id"]))
+    trips["destination_text"] = trips["destination_address"].where(trips["destination_address"].notna(),
+                                                                   places.names(trips["destination_poi_id"]))
+    trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source"], "trip")
+    return trips.reset_index()
+
+
+def _covered_dwells(legs: pd.DataFrame) -> pd.Series:
+    """Covered seconds of the dwells between the legs of a trip: those of all its legs but the last."""
+    is_inner = legs["number"].duplicated(keep="last")
+    return legs["dwell_covered_s"].where(is_inner).groupby(legs["number"]).sum()
+
+
+def _fill_places(trips: pd.DataFrame, dwells: pd.DataFrame) -> None:
+    """Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place."""
+    for name, dwell, side in (("origin_poi_id", "dwell_before", "poi_out"),
+                              ("destination_poi_id", "dwell_after", "poi_in")):
+        known = np.append(dwells[side].to_numpy(dtype=object), None)[trips[dwell].to_numpy()]
+        own = trips[name].to_numpy(dtype=object)
+        trips[name] = np.where(pd.isna(own) & ~trips["is_short"].to_numpy(bool), known, own)
+
+
+def supersede(visits: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
+    """For each visit-report trip: the trip of positions that measured it, "observed", or None where it stands alone.
+
+    Positions measure a trip when one of theirs overlaps it by `source_overlap_pct` of the shorter, or when they
+    watched that share of its time (`spans`: plate, started_at, ended_at): then they saw that it was no such movement.
+    """
+    share = parameters.source_overlap_pct / 100
+    owner = overlaps(visits, trips)
+    shorter = owner[["duration_left", "duration_right"]].min(axis=1).clip(lower=1)
+    owner = owner[owner["overlap_s"] >= share * shorter].sort_values(
+        ["left", "overlap_s", "right"], ascending=[True, False, True]).drop_duplicates("left")
+    result = pd.Series([None] * len(visits), index=visits.index, dtype=object)
+    watched = overlaps(visits, spans).groupby("left")["overlap_s"].sum()
+    duration = (visits["ended_at"] - visits["started_at"]).dt.total_seconds().clip(lower=1)
+    result[(watched.reindex(range(len(visits)), fill_value=0).to_numpy() >= share * duration.to_numpy())] = "observed"
+    result.iloc[owner["left"].to_numpy()] = trips["trip_id"].to_numpy()[owner["right"].to_numpy()]
+    return result
+
+
+def overlaps(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of one plate whose times overlap (plate, started_at, ended_at on both sides).
+
+    Returns left, right (row numbers), overlap_s, duration_left, duration_right (s); touching ends are no overlap,
+    an instant inside the other is (overlap 0).
+    """
+    columns = ["plate", "started_at", "ended_at"]
+    pairs = left[columns].reset_index(drop=True).reset_index(names="left").merge(
+        right[columns].reset_index(drop=True).reset_index(names="right"), on="plate", suffixes=("_left", "_right"))
+    start = pairs[["started_at_left", "started_at_right"]].max(axis=1)
+    end = pairs[["ended_at_left", "ended_at_right"]].min(axis=1)
+    pairs["overlap_s"] = (end - start).dt.total_seconds()
+    for side in ("left", "right"):
+        pairs[f"duration_{side}"] = (pairs[f"ended_at_{side}"] - pairs[f"started_at_{side}"]).dt.total_seconds()
+    is_instant = (pairs["overlap_s"] == 0) & ((pairs["duration_left"] == 0) | (pairs["duration_right"] == 0))
+    kept = pairs[(pairs["overlap_s"] > 0) | is_instant]
+    return kept[["left", "right", "overlap_s", "duration_left", "duration_right"]].reset_index(drop=True)
