@@ -1,0 +1,76 @@
+"""Decimal arithmetic of kilometres and reais: half-up rounding and exact products over whole columns.
+
+Which kilometres and which rate is decided in `tariffs` and `fixed_costs`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+KM = pd.ArrowDtype(pa.decimal128(12, 2))
+BRL = pd.ArrowDtype(pa.decimal128(14, 2))
+RATE = pd.ArrowDtype(pa.decimal128(12, 4))
+HALF_UP = "half_towards_infinity"  # ties away from zero, as Python's ROUND_HALF_UP
+_NANO_PER_HUNDREDTH = 10_000_000
+_LARGEST_KM = 9e9  # beyond it a billionth of a km does not fit 64 bits; the column holds less than 1e10
+
+
+def round_km(values: pd.Series) -> pd.Series:
+    """Kilometres half-up to 0.01, as decimal(12,2); nulls stay null. Decimals are rounded exactly.
+
+    Binary numbers are read to a billionth of a km first: sums of odometer steps miss a tie by up to 1e-10 km, and
+    0.285 (0.28499999999999998 in binary) is meant as 0.285. Raises ValueError for a value that is no distance.
+    """
+    if isinstance(values.dtype, pd.ArrowDtype) and pa.types.is_decimal(values.dtype.pyarrow_dtype):
+        rounded = pc.round(pa.array(values, type=values.dtype.pyarrow_dtype), 2, HALF_UP)
+        return _series(rounded, KM, values.index)
+    numbers = pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan)
+    missing = np.isnan(numbers)
+    if (np.abs(numbers[~missing]) > _LARGEST_KM).any():
+        raise ValueError(f"{np.nanmax(np.abs(numbers)):.0f} km is no distance: look for a wrong reading")
+    nano = np.rint(np.where(missing, 0.0, np.abs(numbers)) * 1e9).astype(np.int64)
+    hundredths = (nano + _NANO_PER_HUNDREDTH // 2) // _NANO_PER_HUNDREDTH
+    return from_hundredths(np.where(numbers < 0, -hundredths, hundredths), KM, values.index, missing)
+
+
+def multiply_brl(km: pd.Series, rate: pd.Series) -> pd.Series:
+    """km (decimal 12,2) × BRL/km (decimal 12,4), exact, then half-up to cents; null where either is."""
+    product = pc.multiply(_array(km, KM), _array(rate, RATE))
+    return _series(pc.round(product, 2, HALF_UP), BRL, km.index)
+
+
+def sum_decimal(values: pd.Series) -> Decimal | None:
+    """Exact sum of a decimal column, nulls left out; None when there is nothing to add, for no data is not zero."""
+    return pc.sum(pa.array(values, from_pandas=True)).as_py()
+
+
+def to_hundredths(values: pd.Series) -> np.ndarray:
+    """km or BRL of two decimals as whole hundredths (int64); nulls as 0."""
+    whole = pc.multiply(pa.array(values, type=pa.decimal128(18, 2), from_pandas=True), pa.scalar(Decimal(100)))
+    return pc.fill_null(whole.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+
+
+def from_hundredths(
+    values: np.ndarray, dtype: pd.ArrowDtype, index: pd.Index, missing: np.ndarray | None = None
+) -> pd.Series:
+    """Whole hundredths as a decimal column (`KM` or `BRL`), null where `missing`."""
+    whole = pa.array(values.astype(np.int64), mask=missing).cast(pa.decimal128(19, 0))
+    return _series(pc.multiply(whole, pa.scalar(Decimal("0.01"))), dtype, index)
+
+
+def divide_half_up(numerators: np.ndarray, denominators: np.ndarray | int) -> np.ndarray:
+    """Whole quotients of non-negative whole numbers, half-up: exact, no floating point."""
+    return (2 * numerators + denominators) // (2 * np.asarray(denominators))
+
+
+def _array(values: pd.Series, dtype: pd.ArrowDtype) -> pa.Array:
+    return pa.array(values.astype(dtype), type=dtype.pyarrow_dtype)
+
+
+def _series(values: pa.Array, dtype: pd.ArrowDtype, index: pd.Index) -> pd.Series:
+    return pd.Series(pd.array(values.cast(dtype.pyarrow_dtype), dtype=dtype), index=index)
