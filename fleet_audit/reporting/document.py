@@ -1,0 +1,169 @@
+"""What a report consists of, free of file formats: cards, grids and charts with plain Python values.
+
+Building them from frames belongs to `day` and `cycle`; drawing them belongs to the modules of each format.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from fleet_audit.reporting import locale
+
+
+class Kind(Enum):
+    """What a value is, and so how every format aligns and writes it."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    KM = "km"
+    KM_DIFFERENCE = "km_difference"
+    BRL = "brl"
+    RATE = "rate"
+    PERCENT = "percent"
+    PERCENT_DIFFERENCE = "percent_difference"
+    SCORE = "score"
+    HOURS = "hours"
+    DATE = "date"
+    MOMENT = "moment"  # local wall clock
+
+
+NUMERIC = frozenset(Kind) - {Kind.TEXT, Kind.DATE, Kind.MOMENT}
+SIGNED = frozenset({Kind.KM_DIFFERENCE, Kind.PERCENT_DIFFERENCE})
+_PLACES = {Kind.INTEGER: 0, Kind.SCORE: 1, Kind.HOURS: 1}
+
+
+def written(value: Any, kind: Kind, *, missing: str = "", grouped: bool = True, minus: str = locale.MINUS) -> str:
+    """The value as a Brazilian reader sees it; None, the unknown, is `missing`, never zero."""
+    if value is None:
+        return missing
+    if kind is Kind.TEXT:
+        return str(value)
+    if kind is Kind.DATE:
+        return locale.day(value)
+    if kind is Kind.MOMENT:
+        return locale.moment(value)
+    if kind is Kind.RATE:
+        return locale.rate(value, grouped=grouped)
+    return locale.number(value, _PLACES.get(kind, 2), signed=kind in SIGNED, minus=minus, grouped=grouped)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a grid. `width` is in characters; `in_print` is off for detail that only a workbook holds."""
+
+    name: str
+    label: str
+    kind: Kind = Kind.TEXT
+    width: int = 12
+    in_print: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows under fields; `total` is a row of the same shape that sums the printed rows.
+
+    `marked` are the positions of rows whose signed differences stand out in colour.
+    """
+
+    fields: tuple[Field, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    total: tuple[Any, ...] | None = None
+    marked: frozenset[int] = frozenset()
+
+    def column(self, name: str) -> list[Any]:
+        """All values of one field; KeyError names a field that is not there."""
+        for index, entry in enumerate(self.fields):
+            if entry.name == name:
+                return [row[index] for row in self.rows]
+        raise KeyError(f"the grid has no field {name}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline number with a sentence under it; `is_alert` marks what wants a look."""
+
+    label: str
+    value: Decimal | int | None
+    kind: Kind
+    note: str = ""
+    is_alert: bool = False
+
+    @property
+    def text(self) -> str:
+        """The number as written in a headline, money with its sign, the unknown in words."""
+        if self.value is None:
+            return locale.NO_DATA
+        if self.kind is Kind.BRL:
+            return locale.money(Decimal(self.value))
+        return written(self.value, self.kind)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: a grid or a picture (SVG).
+
+    `sheet` names its worksheet (None: a grid stands on the first sheet, a picture is not in the workbook);
+    `stacked` names pairs of fields that print on two lines of one column; `print_rows` cuts what is printed on paper.
+    """
+
+    key: str
+    title: str
+    grid: Grid | None = None
+    picture: str | None = None
+    note: str = ""
+    empty: str = "Nada a mostrar."
+    sheet: str | None = None
+    is_listing: bool = False
+    print_rows: int | None = None
+    stacked: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A small picture (SVG) under a title; charts stand side by side below the headline."""
+
+    title: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report: heading, headline, charts, sections, notes. `generated_at` is given, no clock is read."""
+
+    title: str
+    subtitle: str
+    generated_at: dt.datetime
+    cards: tuple[Card, ...]
+    charts: tuple[Chart, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...] = ()
+    last_data_at: dt.datetime | None = None
+    stamp: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """When it was made and how fresh its data are, in one line."""
+        data = f"dados até {locale.instant(self.last_data_at)}" if self.last_data_at else "chegada dos dados: sem dado"
+        return f"Gerado em {locale.instant(self.generated_at)} (Brasília) · {data}"
+
+
+def grid_of(
+    fields: Iterable[Field],
+    records: Iterable[dict[str, Any]],
+    total: dict[str, Any] | None = None,
+    marked: Iterable[int] = (),
+) -> Grid:
+    """A grid from dictionaries; a field that a dictionary lacks is unknown (None)."""
+    columns = tuple(fields)
+    names = [entry.name for entry in columns]
+    return Grid(
+        columns,
+        tuple(tuple(record.get(name) for name in names) for record in records),
+        tuple(total.get(name) for name in names) if total is not None else None,
+        frozenset(marked),
+    )

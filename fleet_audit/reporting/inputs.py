@@ -1,0 +1,131 @@
+"""The frames that a report is made from, and small joins on them that every report needs.
+
+What is computed for print (lines, sums, stakes) belongs to the modules that build a report; nothing here reads a store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import empty_frame
+
+_WHOLE = pd.ArrowDtype(pa.decimal128(19, 0))
+CENTS = pd.ArrowDtype(pa.decimal128(14, 2))  # sums and products of Arrow decimals widen up to 38 digits, then fail
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Rows of the reported days by the column dictionary (`run_id` and `updated_at` are not needed).
+
+    `legs` give the addresses of ends without a known place, and the map; drivers' names never come here.
+    """
+
+    trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
+    trip_costs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIP_COSTS))
+    fixed_cost_days: pd.DataFrame = field(default_factory=partial(empty_frame, facts.FIXED_COST_DAYS))
+    matches: pd.DataFrame = field(default_factory=partial(empty_frame, facts.MATCHES))
+    held_runs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.HELD_RUNS))
+    findings: pd.DataFrame = field(default_factory=partial(empty_frame, facts.FINDINGS))
+    trip_scores: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIP_SCORES))
+    declared_runs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.DECLARED_RUNS))
+    coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
+    km_ledger: pd.DataFrame = field(default_factory=partial(empty_frame, facts.KM_LEDGER))
+    legs: pd.DataFrame = field(default_factory=partial(empty_frame, lake.LEGS))
+    units: pd.DataFrame = field(default_factory=partial(empty_frame, reference.UNITS))
+    carriers: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CARRIERS))
+    vehicles: pd.DataFrame = field(default_factory=partial(empty_frame, reference.VEHICLES))
+    pois: pd.DataFrame = field(default_factory=partial(empty_frame, reference.POIS))
+    routes: pd.DataFrame = field(default_factory=partial(empty_frame, reference.ROUTES))
+    km_plan: pd.DataFrame = field(default_factory=partial(empty_frame, reference.KM_PLAN))
+
+    def of_carrier(self, carrier_code: str) -> Frames:
+        """The same frames with the rows of one carrier alone: its own copy, and nobody else's rows."""
+
+        def own(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[(frame["carrier_code"] == carrier_code).fillna(False)]
+
+        trips, vehicles = own(self.trips), own(self.vehicles)
+        fixed = with_vehicle(self.fixed_cost_days, self.vehicles, ["carrier_code"])
+
+        def of_trips(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["trip_id"].isin(trips["trip_id"])]
+
+        return replace(
+            self,
+            trips=trips,
+            vehicles=vehicles,
+            trip_costs=of_trips(self.trip_costs),
+            trip_scores=of_trips(self.trip_scores),
+            legs=of_trips(self.legs),
+            matches=own(self.matches),
+            fixed_cost_days=own(fixed)[self.fixed_cost_days.columns],
+            held_runs=own(self.held_runs),
+            findings=own(self.findings),
+            declared_runs=own(self.declared_runs),
+            coverage=own(self.coverage),
+            km_ledger=own(self.km_ledger),
+            carriers=own(self.carriers),
+            km_plan=self.km_plan[self.km_plan["plate"].isin(vehicles["plate"])],
+        )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries of plain values; every kind of missing value is None."""
+    columns = [
+        [None if missing else value for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)]
+        for name in frame
+    ]
+    names = list(frame)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def names_of(frame: pd.DataFrame, code: str) -> dict[str, str]:
+    """Code → name; a row without a name is called by its code."""
+    return {row[code]: row["name"] or row[code] for row in records(frame[[code, "name"]])}
+
+
+def as_of(
+    left: pd.DataFrame, reference_frame: pd.DataFrame, key: str, reference_key: str, columns: list[str]
+) -> pd.DataFrame:
+    """`columns` of the reference row that is valid on each left row's operational_date, on the left's index.
+
+    Where none is valid, or `key` is missing, the columns are missing; of several valid rows the first by date holds.
+    """
+    ask = left[[key, "operational_date"]].rename(columns={key: reference_key}).dropna(subset=[reference_key])
+    ask = ask.assign(row=ask.index)
+    dated = reference_frame[[reference_key, *columns, "valid_from", "valid_to"]].sort_values(
+        [reference_key, "valid_from"], na_position="first", kind="stable"
+    )
+    found = ask.merge(dated, on=reference_key)
+    starts = found["valid_from"].isna() | (found["valid_from"] <= found["operational_date"]).fillna(False)
+    ends = found["valid_to"].isna() | (found["valid_to"] >= found["operational_date"]).fillna(False)
+    return found[starts & ends].drop_duplicates("row").set_index("row")[columns].reindex(left.index)
+
+
+def with_vehicle(left: pd.DataFrame, vehicles: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The left rows with `columns` of the vehicle row valid on their day."""
+    left = left.reset_index(drop=True)
+    return left.assign(**as_of(left, vehicles, "plate", "plate", columns))
+
+
+def hundredths(series: pd.Series) -> pd.Series:
+    """Exact decimals of two places as whole hundredths (Int64)."""
+    return (series.astype(CENTS) * 100).astype("int64[pyarrow]").astype("Int64")
+
+
+def decimals(series: pd.Series) -> pd.Series:
+    """Whole hundredths as exact decimals of two places."""
+    return (series.astype("int64[pyarrow]").astype(_WHOLE) * Decimal("0.01")).astype(CENTS)
+
+
+def members(matches: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`trip_ids` or `declared_run_ids` of the groups, one row a member: match_id, member."""
+    exploded = matches[["match_id", column]].explode(column).rename(columns={column: "member"})
+    return exploded.dropna(subset=["member"]).astype({"member": "str"}).reset_index(drop=True)

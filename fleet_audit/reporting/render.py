@@ -1,0 +1,22 @@
+"""Reports to files: which formats each report is delivered in, and under which names.
+
+Only the choice of formats belongs here.
+"""
+
+from __future__ import annotations
+
+from fleet_audit.reporting.day import DayReport
+from fleet_audit.reporting.delimited import grid_csv
+from fleet_audit.reporting.page import document_page
+from fleet_audit.reporting.paper import document_pdf
+from fleet_audit.reporting.workbook import document_workbook
+
+
+def render_day(report: DayReport) -> dict[str, bytes]:
+    """The D-1 report as `d1.csv`, `d1.xlsx`, `d1.html` and `d1.pdf`; equal reports give equal bytes."""
+    return {
+        "d1.csv": grid_csv(report.trips),
+        "d1.xlsx": document_workbook(report.document),
+        "d1.html": document_page(report.document),
+        "d1.pdf": document_pdf(report.document),
+    }

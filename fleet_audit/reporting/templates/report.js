@@ -1,0 +1,51 @@
+"use strict";
+(() => {
+  const fold = text => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  const readers = {
+    number: text => parseFloat(text.replace(/\./g, "").replace(",", ".").replace("\u2212", "-")),
+    date: text => text.replace(/^(\d\d)\/(\d\d)\/(\d{4})/, "$3$2$1"),
+    text: text => text,
+  };
+  const order = new Intl.Collator("pt-BR", { numeric: true });
+  for (const section of document.querySelectorAll("section.listing")) {
+    const table = section.querySelector("table.sortable");
+    if (!table) continue;
+    const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const isDown = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach(other => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
+        const read = readers[head.dataset.kind], sign = isDown ? -1 : 1;
+        const keyed = rows.map(row => {
+          const cell = row.cells[column];
+          return [cell.classList.contains("u") ? null : read(cell.textContent), row];
+        });
+        keyed.sort(([a], [b]) => a === null || b === null ? (a === null) - (b === null)
+          : sign * (typeof a === "number" ? a - b : order.compare(a, b)));
+        body.append(...keyed.map(pair => pair[1]));
+      });
+    });
+    const form = section.querySelector(".filters"), search = form.querySelector("input");
+    const choices = [...form.querySelectorAll("select")], output = form.querySelector("output");
+    const texts = rows.map(row => fold([...row.cells].map(cell => cell.textContent).join(" ")));
+    const filter = () => {
+      const words = fold(search.value).split(/\s+/).filter(Boolean);
+      let shown = 0;
+      rows.forEach((row, index) => {
+        const isShown = words.every(word => texts[index].includes(word)) &&
+          choices.every(choice => !choice.value || row.cells[choice.dataset.column].textContent === choice.value);
+        row.hidden = !isShown;
+        shown += isShown;
+      });
+      output.textContent = shown === rows.length ? `${rows.length} linhas` : `${shown} de ${rows.length} linhas`;
+    };
+    form.addEventListener("input", filter);
+    form.hidden = false;
+    filter();
+  }
+})();

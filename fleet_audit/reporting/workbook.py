@@ -1,0 +1,219 @@
+"""Workbooks: one place for formats, tables, print set-up and texts that can never become formulas.
+
+What goes into a workbook belongs to the reports; nothing here knows what a trip is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from fleet_audit.reporting import locale
+from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind
+
+TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
+_CUT = " … [texto cortado]"
+_FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
+_INK, _MUTED, _HEAD, _LINE, _ALERT = "#1F2933", "#5B6770", "#E8EEF2", "#C9D1D8", "#A33B00"
+_NUMBER_FORMATS = {
+    Kind.INTEGER: "#,##0",
+    Kind.KM: "#,##0.00",
+    Kind.KM_DIFFERENCE: "+#,##0.00;-#,##0.00;0.00",
+    Kind.BRL: "#,##0.00",
+    Kind.RATE: "0.00##",
+    Kind.PERCENT: "0.00",
+    Kind.PERCENT_DIFFERENCE: "+0.00;-0.00;0.00",
+    Kind.SCORE: "0.0",
+    Kind.HOURS: "0.0",
+    Kind.DATE: "dd/mm/yyyy",
+    Kind.MOMENT: "dd/mm/yyyy hh:mm",
+}
+
+
+class Workbook:
+    """A workbook being written; the same calls with the same `created_at` give the same bytes."""
+
+    def __init__(self, title: str, created_at: dt.datetime) -> None:
+        self._buffer = io.BytesIO()
+        self._book = xlsxwriter.Workbook(
+            self._buffer,
+            {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False},
+        )
+        self._book.set_properties(
+            {"title": title, "author": "fleet_audit", "created": created_at.astimezone(dt.UTC).replace(tzinfo=None)}
+        )
+        self._formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+        self._tables = 0
+
+    def style(self, **properties: Any) -> Format:
+        """A cell format in the house font; equal properties share one format."""
+        key = tuple(sorted(properties.items()))
+        if key not in self._formats:
+            self._formats[key] = self._book.add_format({**_FONT, "font_color": _INK, **properties})
+        return self._formats[key]
+
+    def kind_style(self, kind: Kind, **properties: Any) -> Format:
+        """The format of values of a kind: number or date format, numbers to the right."""
+        base: dict[str, Any] = {"num_format": _NUMBER_FORMATS[kind]} if kind in _NUMBER_FORMATS else {}
+        if kind in NUMERIC:
+            base["align"] = "right"
+        return self.style(**base, **properties)
+
+    def sheet(self, name: str, *, is_landscape: bool = True, repeat_row: int | None = None) -> Worksheet:
+        """A worksheet set up for A4: one page wide, page numbers, `repeat_row` printed on each page."""
+        sheet = self._book.add_worksheet(name)
+        sheet.hide_gridlines(2)
+        sheet.set_paper(9)
+        sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        sheet.fit_to_pages(1, 0)
+        sheet.set_footer("&L&8&A&R&8Página &P de &N")
+        if is_landscape:
+            sheet.set_landscape()
+        if repeat_row is not None:
+            sheet.repeat_rows(repeat_row)
+        return sheet
+
+    def cell(self, sheet: Worksheet, row: int, column: int, value: Any, kind: Kind, style: Format) -> None:
+        """One typed value: texts stay texts whatever they start with, the unknown stays an empty cell."""
+        if value is None:
+            sheet.write_blank(row, column, None, style)
+        elif kind is Kind.TEXT:
+            sheet.write_string(row, column, _fitting(str(value)), style)
+        elif kind in (Kind.DATE, Kind.MOMENT):
+            sheet.write_datetime(row, column, value, style)
+        else:
+            sheet.write_number(row, column, value, style)
+
+    def data_sheet(self, name: str, grid: Grid) -> Worksheet:
+        """A sheet with one Excel table from cell A1: filters, frozen header, typed cells. Without rows, the header."""
+        sheet = self.sheet(name, repeat_row=0)
+        styles = [self._body_style(entry.kind) for entry in grid.fields]
+        marked = [
+            self._body_style(entry.kind, **({"font_color": _ALERT} if entry.kind in SIGNED else {}))
+            for entry in grid.fields
+        ]
+        for column, entry in enumerate(grid.fields):
+            sheet.set_column(column, column, entry.width + 1)
+        self._header(sheet, 0, grid.fields)
+        for index, row in enumerate(grid.rows, start=1):
+            row_styles = marked if index - 1 in grid.marked else styles
+            for column, value in enumerate(row):
+                self.cell(sheet, index, column, value, grid.fields[column].kind, row_styles[column])
+        if grid.rows:
+            self._tables += 1
+            sheet.add_table(
+                0,
+                0,
+                len(grid.rows),
+                len(grid.fields) - 1,
+                {
+                    "name": f"tab_{self._tables}",
+                    "style": None,
+                    "columns": [
+                        {"header": entry.label, "header_format": self._header_style(entry)} for entry in grid.fields
+                    ],
+                },
+            )
+        sheet.freeze_panes(1, 0)
+        return sheet
+
+    def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
+        """A titled small table at `row`, its total row in bold; returns the first free row below it."""
+        sheet.write_string(row, 0, title, self.style(bold=True, font_size=12))
+        self._header(sheet, row + 1, grid.fields)
+        row += 2
+        for values, properties in [
+            *((values, {}) for values in grid.rows),
+            *([(grid.total, {"bold": True, "top": 1, "top_color": _INK})] if grid.total else []),
+        ]:
+            for column, value in enumerate(values):
+                kind = grid.fields[column].kind
+                self.cell(sheet, row, column, value, kind, self._body_style(kind, **properties))
+            row += 1
+        return row
+
+    def to_bytes(self) -> bytes:
+        """The finished file."""
+        self._book.close()
+        return self._buffer.getvalue()
+
+    def _body_style(self, kind: Kind, **properties: Any) -> Format:
+        """As `kind_style`; what is no number keeps a little distance from a number to its left."""
+        if kind not in NUMERIC:
+            properties |= {"align": "left", "indent": 1}
+        return self.kind_style(kind, **properties)
+
+    def _header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
+        sheet.set_row(row, 30)
+        for column, entry in enumerate(fields):
+            sheet.write_string(row, column, entry.label, self._header_style(entry))
+
+    def _header_style(self, entry: Field) -> Format:
+        side: dict[str, Any] = {"align": "right"} if entry.kind in NUMERIC else {"align": "left", "indent": 1}
+        return self.style(bold=True, text_wrap=True, bg_color=_HEAD, bottom=1, bottom_color=_LINE, **side)
+
+
+def document_workbook(document: Document) -> bytes:
+    """The report as a workbook: `Resumo` first, then the trips, then one sheet for each other listed section."""
+    book = Workbook(f"{document.title} {document.subtitle}", document.generated_at)
+    _summary(book, document)
+    listed = [section for section in document.sections if section.sheet and section.grid]
+    for section in sorted(listed, key=lambda section: section.key != "trips"):
+        assert section.sheet is not None
+        assert section.grid is not None
+        book.data_sheet(section.sheet, section.grid)
+    return book.to_bytes()
+
+
+def _summary(book: Workbook, document: Document) -> None:
+    sheet = book.sheet("Resumo")
+    sheet.set_column(0, 0, 32)
+    sheet.set_column(1, 20, 13)
+    sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
+    sheet.set_row(0, 28)
+    sheet.write_string(1, 0, document.subtitle, book.style(font_size=12))
+    sheet.write_string(2, 0, document.origin, book.style(font_color=_MUTED, font_size=9))
+    if document.stamp:
+        sheet.write_string(3, 0, document.stamp, book.style(bold=True, font_color=_ALERT, font_size=12))
+    row = 5
+    for card in document.cards:
+        _card(book, sheet, row, card)
+        row += 1
+    for section in document.sections:
+        if section.grid is not None and section.sheet is None:
+            row = book.block(sheet, row + 1, section.title, section.grid)
+    row += 1
+    for note in document.notes:
+        sheet.merge_range(row, 0, row, 12, "", book.style())
+        sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=_MUTED, font_size=9, valign="top"))
+        sheet.set_row(row, 13 * (1 + len(note) // 175))
+        row += 1
+
+
+def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
+    colour = _ALERT if card.is_alert else _INK
+    line = {"bottom": 1, "bottom_color": _LINE}
+    sheet.set_row(row, 18)
+    sheet.write_string(row, 0, card.label, book.style(**line))
+    properties = {"bold": True, "font_color": colour, **line}
+    if card.value is None:
+        sheet.write_string(row, 1, locale.NO_DATA, book.style(align="right", **properties))
+    else:
+        if card.kind is Kind.BRL:
+            properties["num_format"] = '"R$" #,##0.00'
+            sheet.write_number(row, 1, card.value, book.style(align="right", **properties))
+        else:
+            sheet.write_number(row, 1, card.value, book.kind_style(card.kind, **properties))
+    for column in range(2, 8):
+        sheet.write_blank(row, column, None, book.style(**line))
+    sheet.write_string(row, 2, card.note, book.style(font_color=_MUTED, indent=1, **line))
+
+
+def _fitting(text: str) -> str:
+    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - len(_CUT)] + _CUT
