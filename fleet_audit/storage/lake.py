@@ -1,0 +1,248 @@
+"""The lake: Parquet partitions and files under one root, a local folder or an S3 prefix, each put in place whole.
+
+Only transport belongs here: what a table's rows mean is the column dictionary's business.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.storage.results import typed_frame
+
+_HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
+_ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
+_ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
+_LASTING_S3_ERRORS = re.compile(
+    r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|"
+    r"INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION_TOKEN)"
+)
+
+
+class Lake:
+    """The files of one installation. Paths are relative to its root, with `/` between their parts."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens the lake that the settings name; nothing is read or written yet."""
+        self.uri = settings.lake_root.rstrip("/")
+        self._filesystem, self._root = _open(self.uri, settings)
+
+    def partition_path(self, table: Table, day: dt.date) -> str:
+        """Where a day of a table is, e.g. `staging/positions/date=2025-06-10/part.parquet`."""
+        return f"{table.schema}/{table.name}/{_HIVE_KEY}={day.isoformat()}/part.parquet"
+
+    def write_day(self, table: Table, day: dt.date, data: pd.DataFrame | pa.Table) -> int:
+        """Replaces one day of a table; no rows make an empty typed file. Returns the number of rows.
+
+        A partition column called `date` is left out of the file, because readers take it from the folder's name.
+        Raises PermanentError when a row is of another day or does not fit the table.
+        """
+        rows = _conforming(table, data)
+        if table.partition is None:
+            raise PermanentError(f"{table.full_name} has no days: use write_table.")
+        if rows.num_rows and pc.unique(rows.column(table.partition)).to_pylist() != [day]:
+            raise PermanentError(f"{table.full_name}: the rows for {day} have other values of {table.partition}.")
+        stored = rows.drop_columns([_HIVE_KEY]) if table.partition == _HIVE_KEY else rows
+        self.put_bytes(self.partition_path(table, day), _parquet(stored))
+        return rows.num_rows
+
+    def read_days(
+        self,
+        table: Table,
+        days: Sequence[dt.date],
+        columns: Sequence[str] | None = None,
+        filter: pc.Expression | None = None,
+    ) -> pd.DataFrame:
+        """The rows of these days in the order given, in the dictionary's dtypes; a day without a file has no rows.
+
+        `columns` names the columns wanted (all); `filter` is an Arrow expression over any other column than the
+        partition's, which is applied to whole row groups before they are read.
+        """
+        wanted = _narrowed(table, columns)
+        parts = [part for day in days if (part := self._read_day(table, day, wanted, filter)) is not None]
+        return from_arrow(pa.concat_tables(parts) if parts else arrow_schema(wanted).empty_table(), wanted)
+
+    def iter_days(
+        self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[dt.date, pd.DataFrame]]:
+        """Day by day what `read_days` gives together, in the memory of one day."""
+        for day in days:
+            yield day, self.read_days(table, [day], columns)
+
+    def has_day(self, table: Table, day: dt.date) -> bool:
+        """Whether the day was ever written, be it without rows."""
+        return self.exists(self.partition_path(table, day))
+
+    def write_table(self, path: str, table: Table, data: pd.DataFrame | pa.Table) -> int:
+        """Replaces one Parquet file of a table's rows, e.g. one parsed file. Returns the number of rows."""
+        rows = _conforming(table, data)
+        self.put_bytes(path, _parquet(rows))
+        return rows.num_rows
+
+    def read_table(self, path: str, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of a file that `write_table` wrote; PermanentError names it when it is not there."""
+        wanted = _narrowed(table, columns)
+        with self._told("read", path):
+            return from_arrow(self._read_parquet(path, wanted.column_names, None), wanted)
+
+    def put_bytes(self, path: str, content: bytes | pa.Buffer) -> None:
+        """Puts a file in place, whole: no reader ever sees a part of it, and a killed writer leaves the old one."""
+        with self._told("write", path):
+            if isinstance(self._filesystem, pafs.LocalFileSystem):
+                _replace_local(Path(self._full(path)), content)
+            else:
+                # in a thread of its own: an interrupt between opening and writing would close, and so put, an empty file
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(_put_object, self._filesystem, self._full(path), content).result()
+
+    def get_bytes(self, path: str) -> bytes:
+        """The content of a file; PermanentError names it when it is not there."""
+        with self._told("read", path), self._filesystem.open_input_file(self._full(path)) as file:
+            return file.read()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file of that name."""
+        with self._told("look for", path):
+            return self._filesystem.get_file_info(self._full(path)).type == pafs.FileType.File
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Paths of all files in a folder and below, sorted; hidden ones, as unfinished files are, left out."""
+        selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)
+        with self._told("list", prefix):
+            found = self._filesystem.get_file_info(selector)
+        start = len(self._root) + 1
+        return sorted(
+            info.path[start:]
+            for info in found
+            if info.type == pafs.FileType.File
+            and not any(part.startswith(".") for part in info.path[start:].split("/"))
+        )
+
+    def delete(self, path: str) -> None:
+        """Removes a file; one that is not there is no error."""
+        with self._told("remove", path):
+            if self.exists(path):
+                self._filesystem.delete_file(self._full(path))
+
+    def url(self, path: str) -> str:
+        """The full name of a file, for people and other programs."""
+        return f"{self.uri}/{path}"
+
+    def _full(self, path: str) -> str:
+        if ".." in path.split("/") or path.startswith("/"):
+            raise PermanentError(f"{path!r} is not a path inside the lake.")
+        return f"{self._root}/{path}".rstrip("/")
+
+    def _read_day(self, table: Table, day: dt.date, wanted: Table, filter: pc.Expression | None) -> pa.Table | None:
+        stored = [name for name in wanted.column_names if not (name == _HIVE_KEY == table.partition)]
+        path = self.partition_path(table, day)
+        try:
+            with self._told("read", path, missing=FileNotFoundError):
+                rows = self._read_parquet(path, stored, filter)
+        except FileNotFoundError:
+            return None
+        if len(stored) < len(wanted.column_names):
+            column = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
+            rows = rows.append_column(_HIVE_KEY, column)
+        return rows.select(wanted.column_names).cast(arrow_schema(wanted))
+
+    def _read_parquet(self, path: str, columns: list[str], filter: pc.Expression | None) -> pa.Table:
+        return pq.read_table(
+            self._full(path), columns=columns, filters=filter, filesystem=self._filesystem, partitioning=None
+        )
+
+    @contextmanager
+    def _told(self, doing: str, path: str, missing: type[Exception] = PermanentError) -> Iterator[None]:
+        """Tells the filesystem's errors in a sentence, as one of our two kinds."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise missing(f"{self.url(path)} does not exist.") from error
+        except pa.ArrowInvalid as error:
+            raise PermanentError(f"{self.url(path)} cannot be read as Parquet of this table: {error}") from error
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            if isinstance(error, PermissionError) or _LASTING_S3_ERRORS.search(reason):
+                raise PermanentError(
+                    f"Cannot {doing} {self.url(path)}: {reason}. Check FLEET_LAKE_URL, the AWS_* "
+                    "settings and the permissions."
+                ) from error
+            raise RetryableError(f"Cannot {doing} {self.url(path)}: {reason}") from error
+
+
+def _open(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        folder = Path(parts.path if parts.scheme == "file" else uri).expanduser().resolve()
+        return pafs.LocalFileSystem(), str(folder)
+    key, secret, token = settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token
+    options = {
+        "access_key": key.get_secret_value() if key else None,
+        "secret_key": secret.get_secret_value() if secret else None,
+        "session_token": token.get_secret_value() if token else None,
+        "region": settings.aws_region or ("us-east-1" if settings.aws_endpoint_url else None),
+        "endpoint_override": settings.aws_endpoint_url,
+    }
+    given = {name: value for name, value in options.items() if value}
+    return pafs.S3FileSystem(**given), f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _narrowed(table: Table, columns: Sequence[str] | None) -> Table:
+    if columns is None:
+        return table
+    return replace(table, columns=tuple(table.column(name) for name in columns), key=(), sort=())
+
+
+def _conforming(table: Table, data: pd.DataFrame | pa.Table) -> pa.Table:
+    try:
+        return to_arrow(typed_frame(data) if isinstance(data, pa.Table) else data, table)
+    except ValueError as error:
+        raise PermanentError(f"{error}; nothing was written.") from error
+
+
+def _parquet(rows: pa.Table) -> pa.Buffer:
+    """The rows as Parquet; the same rows give the same bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", row_group_size=_ROW_GROUP)
+    return sink.getvalue()
+
+
+def _put_object(filesystem: pafs.FileSystem, path: str, content: bytes | pa.Buffer) -> None:
+    stream = filesystem.open_output_stream(path)
+    stream.write(content)
+    stream.close()
+
+
+def _replace_local(path: Path, content: bytes | pa.Buffer) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        if leftover.exists() and time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,252 @@
+"""The warehouse: typed frames into and out of PostgreSQL, whole partitions in one transaction.
+
+Only transport belongs here: what the rows mean and which tables exist is the column dictionary's business.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import adbc_driver_manager.dbapi as adbc
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.schema import CreateTable
+
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.schema.derive import from_arrow, to_arrow
+from fleet_audit.schema.model import Table, Type
+from fleet_audit.schema.sql import metadata
+from fleet_audit.storage.postgres import advisory_key, connect_adbc, engine_of, sentences
+from fleet_audit.storage.results import typed_frame, without_extensions
+
+_ATTEMPTS = 4  # a deadlock or a key that a concurrent transaction holds is over within one of its transactions
+_LOCK_TIMEOUT = "15min"
+_T = TypeVar("_T")
+_DIALECT = pg.dialect(paramstyle="numeric_dollar")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did.
+
+    `rows` written, rows `replaced` (there before, in the same partition), and rows `moved`: another partition held them
+    under the same key, now they live in this one.
+    """
+
+    rows: int
+    replaced: int
+    moved: int = 0
+
+
+class Warehouse:
+    """A PostgreSQL database with the tables of the column dictionary (see `migrate.upgrade`)."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is `postgresql://…`; nothing is connected yet."""
+        self.url = url
+
+    def replace_partition(
+        self, table: Table, days: Sequence[dt.date], data: pd.DataFrame | pa.Table, run_id: str
+    ) -> Written:
+        """Replaces the rows of these days by `data` (no rows: empties them), all in one transaction or not at all.
+
+        Fills `run_id` and `updated_at`. A row whose key stands in another partition moves (a run that is dated anew):
+        it is never in two. Concurrent writers of a day wait for each other. Raises PermanentError when a row lies
+        outside of the days or two rows share a key; RetryableError on lock and connection trouble.
+        """
+        if table.partition is None:
+            raise PermanentError(f"{table.full_name} has no partition: replace it whole.")
+        rows = _prepared(table, data, run_id)
+        _require_days(table, rows, days)
+        target = metadata.tables[table.full_name]
+        partition = target.c[table.partition]
+        locks = [advisory_key(table.full_name, day) for day in sorted(set(days))]
+
+        def write(cursor: adbc.Cursor) -> Written:
+            stage = _staged(cursor, table, target, rows)
+            replaced = _run(cursor, sa.delete(target).where(partition.in_(days)))
+            moved = 0
+            if table.key and table.partition not in table.key and rows.num_rows:
+                same = sa.and_(*(target.c[name].is_not_distinct_from(stage.c[name]) for name in table.key))
+                moved = _run(cursor, sa.delete(target).where(sa.exists().where(same)))
+            _run(cursor, _insert(table, target, stage))
+            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target).where(partition.in_(days)))
+            _require_count(table, rows.num_rows, found)
+            return Written(found, replaced, moved)
+
+        return self._in_transaction(f"Writing {table.full_name}", locks, write)
+
+    def replace_table(self, table: Table, data: pd.DataFrame | pa.Table) -> Written:
+        """Replaces the whole content of a table, in one transaction."""
+        rows = _prepared(table, data, None)
+        target = metadata.tables[table.full_name]
+
+        def write(cursor: adbc.Cursor) -> Written:
+            stage = _staged(cursor, table, target, rows)
+            replaced = _run(cursor, sa.delete(target))
+            _run(cursor, _insert(table, target, stage))
+            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target))
+            _require_count(table, rows.num_rows, found)
+            return Written(found, replaced)
+
+        return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
+
+    def upsert(self, table: Table, data: pd.DataFrame | pa.Table, run_id: str | None = None) -> int:
+        """Inserts the rows, or overwrites the rows of the same key; returns how many there were.
+
+        `updated_at`, where the table has it, becomes now; `run_id`, when given, replaces the frame's.
+        """
+        rows = _prepared(table, data, run_id)
+        target = metadata.tables[table.full_name]
+
+        def write(cursor: adbc.Cursor) -> int:
+            insert = _insert(table, target, _staged(cursor, table, target, rows))
+            others = {name: insert.excluded[name] for name in table.column_names if name not in table.key}
+            _run(
+                cursor,
+                insert.on_conflict_do_update(index_elements=table.key, set_=others)
+                if others
+                else insert.on_conflict_do_nothing(index_elements=table.key),
+            )
+            return rows.num_rows
+
+        return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
+
+    def read(self, sql: str, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """The rows of any query (`:name` for parameters), in the dictionary's dtypes: decimals exact."""
+        compiled = sa.text(sql).bindparams(**(params or {})).compile(dialect=_DIALECT)
+        values = [compiled.params[name] for name in compiled.positiontup or ()]
+        # without parameters the driver wraps the query into COPY, which refuses SHOW and EXPLAIN
+        return typed_frame(self._fetch(compiled.string, values, use_copy=False))
+
+    def read_partition(self, table: Table, days: Sequence[dt.date]) -> pd.DataFrame:
+        """The rows of these days in the table's order, conforming to the dictionary."""
+        if table.partition is None:
+            raise PermanentError(f"{table.full_name} has no partition: read it whole.")
+        return self._select(table, metadata.tables[table.full_name].c[table.partition].in_(days))
+
+    def read_table(self, table: Table) -> pd.DataFrame:
+        """All rows in the table's order, conforming to the dictionary."""
+        return self._select(table, sa.true())
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        """Runs one statement in a transaction of its own; returns the number of rows that it touched."""
+        with sentences("A statement"), engine_of(self.url).begin() as connection:
+            return connection.execute(sa.text(sql), dict(params or {})).rowcount
+
+    def _select(self, table: Table, condition: sa.ColumnElement[bool]) -> pd.DataFrame:
+        target = metadata.tables[table.full_name]
+        order = [target.c[name].nulls_first() for name in table.sort or table.key]
+        query = sa.select(*(target.c[name] for name in table.column_names)).where(condition).order_by(*order)
+        return from_arrow(without_extensions(self._fetch(_literal(query), [], use_copy=True)), table)
+
+    def _fetch(self, sql: str, values: Sequence[object], *, use_copy: bool) -> pa.Table:
+        with sentences("A query"), connect_adbc(self.url) as connection, connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": str(use_copy).lower()})
+            cursor.execute(sql, values or None)
+            return cursor.fetch_arrow_table()
+
+    def _in_transaction(self, doing: str, locks: Sequence[int], write: Callable[[adbc.Cursor], _T]) -> _T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._transaction(doing) as cursor:
+                    cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+                    for key in locks:  # sorted by day everywhere, so that two writers cannot hold each other up
+                        cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
+                        cursor.fetchall()
+                    return write(cursor)
+            except RetryableError:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(0.2 * 2**attempt * random.random())  # noqa: S311
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[adbc.Cursor]:
+        with sentences(doing), connect_adbc(self.url) as connection:
+            with connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+
+
+def _prepared(table: Table, data: pd.DataFrame | pa.Table, run_id: str | None) -> pa.Table:
+    """The rows in the table's Arrow schema, with `run_id` and `updated_at` filled; keys are unique."""
+    frame = typed_frame(data) if isinstance(data, pa.Table) else data
+    filled: dict[str, object] = {}
+    if run_id is not None and "run_id" in table.column_names:
+        filled["run_id"] = run_id
+    if "updated_at" in table.column_names:
+        filled["updated_at"] = pd.Timestamp.now("UTC")
+    try:
+        rows = to_arrow(frame.assign(**filled), table)
+    except ValueError as error:
+        raise PermanentError(f"{error}; nothing was written.") from error
+    surplus = rows.num_rows - rows.group_by(list(table.key)).aggregate([]).num_rows if table.key else 0
+    if surplus:
+        raise PermanentError(
+            f"{table.full_name}: {surplus} rows repeat the key ({', '.join(table.key)}) of another row; "
+            "nothing was written."
+        )
+    return rows
+
+
+def _require_days(table: Table, rows: pa.Table, days: Sequence[dt.date]) -> None:
+    inside = pc.is_in(rows.column(table.partition), pa.array(days, pa.date32()))
+    outside = pc.unique(rows.column(table.partition).filter(pc.invert(inside)))
+    if len(outside):
+        raise PermanentError(
+            f"{table.full_name}: rows of {_listed(outside.to_pylist())} in a write of "
+            f"{_listed(days)}; nothing was written."
+        )
+
+
+def _listed(days: Sequence[dt.date]) -> str:
+    ordered = [day.isoformat() for day in sorted(days)]
+    return ", ".join(ordered) if len(ordered) <= 3 else f"{len(ordered)} days from {ordered[0]} to {ordered[-1]}"
+
+
+def _require_count(table: Table, given: int, found: int) -> None:
+    if given != found:
+        raise PermanentError(
+            f"{table.full_name}: {given} rows were given but {found} would stand there; nothing was written."
+        )
+
+
+def _staged(cursor: adbc.Cursor, table: Table, target: sa.Table, rows: pa.Table) -> sa.Table:
+    """Loads the rows into a temporary table, in which JSON is text: the driver cannot load jsonb in binary form."""
+    columns = [
+        sa.Column(column.name, sa.Text() if column.type is Type.JSON else target.c[column.name].type)
+        for column in table.columns
+    ]
+    stage = sa.Table(f"load_{table.name}", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    _run(cursor, CreateTable(stage))
+    cursor.adbc_ingest(stage.name, rows, mode="append", db_schema_name="pg_temp")
+    return stage
+
+
+def _insert(table: Table, target: sa.Table, stage: sa.Table) -> pg.Insert:
+    values = [sa.cast(stage.c[column.name], target.c[column.name].type) for column in table.columns]
+    return pg.insert(target).from_select(table.column_names, sa.select(*values))
+
+
+def _literal(statement: sa.ClauseElement) -> str:
+    return str(statement.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+
+
+def _run(cursor: adbc.Cursor, statement: sa.ClauseElement) -> int:
+    cursor.execute(_literal(statement))
+    return cursor.rowcount
+
+
+def _scalar(cursor: adbc.Cursor, query: sa.Select) -> int:
+    cursor.execute(_literal(query))
+    return cursor.fetchall()[0][0]

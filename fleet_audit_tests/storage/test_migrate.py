@@ -1,0 +1,119 @@
+"""The migrations give exactly the tables of the column dictionary."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.model import Type
+from fleet_audit.schema.sql import SCHEMAS, metadata
+from fleet_audit.storage.migrate import upgrade
+from fleet_audit.storage.postgres import engine_of
+
+_HINT = "the column dictionary changed: write a migration with storage.migrate.make_revision"
+_CATALOG = {
+    "columns": """
+        SELECT table_schema, table_name, ordinal_position, column_name, is_nullable, format_type(atttypid, atttypmod),
+               col_description(attrelid, attnum), obj_description(attrelid)
+        FROM information_schema.columns
+        JOIN pg_attribute ON attname = column_name
+                         AND attrelid = format('%I.%I', table_schema, table_name)::regclass
+        WHERE table_schema IN ('ref', 'ops', 'fact') AND table_name <> 'alembic_version'""",
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace::regnamespace::text IN ('ref', 'ops', 'fact') AND contype <> 'n'
+          AND conrelid::regclass::text <> 'ops.alembic_version'""",
+    "indexes": """
+        SELECT schemaname, indexname, indexdef FROM pg_indexes
+        WHERE schemaname IN ('ref', 'ops', 'fact') AND tablename <> 'alembic_version'""",
+}
+
+
+def _catalog(url: str, name: str) -> set[tuple[object, ...]]:
+    with engine_of(url).connect() as connection:
+        return {tuple(row) for row in connection.execute(sa.text(_CATALOG[name]))}
+
+
+def test_alembic_finds_no_difference_to_the_dictionary(postgres_url: str) -> None:
+    options = {
+        "include_schemas": True,
+        "compare_type": True,
+        "version_table_schema": "ops",
+        "include_name": lambda name, kind, _: kind != "schema" or name in SCHEMAS,
+    }
+    with engine_of(postgres_url).connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == [], _HINT
+
+
+@pytest.mark.parametrize("part", _CATALOG)
+def test_migrated_and_created_catalogs_are_equal(postgres_url: str, empty_postgres_url: str, part: str) -> None:
+    """Alembic compares neither CHECKs nor NULLS NOT DISTINCT; PostgreSQL's own catalog does."""
+    with engine_of(empty_postgres_url).begin() as connection:
+        for schema in SCHEMAS:
+            connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
+        metadata.create_all(connection)
+    migrated, created = _catalog(postgres_url, part), _catalog(empty_postgres_url, part)
+    assert len(migrated) > 20
+    assert migrated == created, _HINT
+
+
+def test_types_are_the_promised_ones(postgres_url: str) -> None:
+    promised = {
+        Type.TEXT: "text",
+        Type.TEXT_LIST: "text[]",
+        Type.INTEGER: "bigint",
+        Type.FLOAT: "double precision",
+        Type.BOOLEAN: "boolean",
+        Type.DATE: "date",
+        Type.TIMESTAMP: "timestamp with time zone",
+        Type.KM: "numeric(12,2)",
+        Type.KM3: "numeric(12,3)",
+        Type.BRL: "numeric(14,2)",
+        Type.RATE: "numeric(12,4)",
+        Type.PERCENT: "numeric(9,2)",
+        Type.JSON: "jsonb",
+    }
+    found = {(row[0], row[1], row[3]): row[5] for row in _catalog(postgres_url, "columns")}
+    for table in (*reference.TABLES, *facts.FACTS, *facts.OPS):
+        for column in table.columns:
+            assert found[table.schema, table.name, column.name] == promised[column.type]
+
+
+def test_the_mart_schema_exists_and_is_empty(postgres_url: str) -> None:
+    with engine_of(postgres_url).connect() as connection:
+        assert sa.inspect(connection).get_table_names(schema="mart") == []
+        assert "mart" in sa.inspect(connection).get_schema_names()
+
+
+def test_upgrade_at_head_does_nothing_quickly(postgres_url: str) -> None:
+    upgrade(postgres_url)
+    started = time.monotonic()
+    assert upgrade(postgres_url) is False
+    assert time.monotonic() - started < 1
+
+
+def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        done = pool.map(upgrade, [empty_postgres_url] * 3, chunksize=1)
+    assert sorted(done) == [False, False, True]
+    assert len(_catalog(empty_postgres_url, "columns")) > 100
+
+
+def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text("UPDATE ops.alembic_version SET version_num = '9999'"))
+    with pytest.raises(PermanentError, match="9999.*newer"):
+        upgrade(postgres_url)
+
+
+def test_a_server_that_is_away_is_worth_another_try() -> None:
+    with pytest.raises(RetryableError, match="Migrating the warehouse failed"):
+        upgrade("postgresql://postgres@127.0.0.1:1/postgres")
