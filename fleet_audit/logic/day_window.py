@@ -21,8 +21,9 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
 from fleet_audit.logic.segmentation import Segmentation, instants, segment
-from fleet_audit.logic.tracks import assignments, build_tracks, local_days
+from fleet_audit.logic.tracks import assignments, build_tracks
 from fleet_audit.logic.trips import join_trips, supersede
+from fleet_audit.logic.wall_clock import local_days
 
 
 @dataclass(frozen=True)

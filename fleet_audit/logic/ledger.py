@@ -14,7 +14,7 @@ import pandas as pd
 from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.segmentation import Segmentation, instants
-from fleet_audit.logic.tracks import local_midnight
+from fleet_audit.logic.wall_clock import local_midnight
 
 PURPOSE_COLUMNS = {"service": "service_km", "deadhead": "deadhead_km", "maintenance": "maintenance_km",
                    "yard": "yard_km", "unknown": "unknown_km"}

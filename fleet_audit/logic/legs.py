@@ -15,7 +15,7 @@ from fleet_audit.logic.measuring import measured_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.segmentation import Segmentation, instants, local_days_of
-from fleet_audit.logic.tracks import local_days
+from fleet_audit.logic.wall_clock import local_days
 
 
 @dataclass(frozen=True)

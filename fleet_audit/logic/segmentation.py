@@ -13,7 +13,8 @@ import pandas as pd
 
 from fleet_audit.logic import kernels
 from fleet_audit.logic.parameters import ParameterSet
-from fleet_audit.logic.tracks import Tracks, local_days
+from fleet_audit.logic.tracks import Tracks
+from fleet_audit.logic.wall_clock import local_days
 
 Locate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(latitudes, longitudes, local days) -> poi_id or None of each."""

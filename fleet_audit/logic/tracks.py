@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.wall_clock import local_midnight
+
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
 WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, and the next day's runs
 
@@ -36,21 +38,6 @@ class Window:
     def end(self) -> pd.Timestamp:
         """First instant that is no longer looked at."""
         return self.midnight(WINDOW_DAYS_AFTER)
-
-
-def local_midnight(day: dt.date, zone: ZoneInfo) -> pd.Timestamp:
-    """The UTC instant at which a local day begins; on a day that skips midnight, the first instant after."""
-    return pd.Timestamp(dt.datetime.combine(day, dt.time(), zone)).tz_convert("UTC")
-
-
-def local_days(instants: pd.Series, zones: pd.Series) -> np.ndarray:
-    """Local calendar day (datetime64[D]) of UTC instants, each in the IANA zone named beside it."""
-    days = np.full(len(instants), np.datetime64("NaT"), dtype="datetime64[D]")
-    codes, names = pd.factorize(zones)
-    for code, zone in enumerate(names):
-        rows = np.flatnonzero(codes == code)
-        days[rows] = instants.iloc[rows].dt.tz_convert(zone).dt.tz_localize(None).to_numpy().astype("datetime64[D]")
-    return days
 
 
 @dataclass(frozen=True)

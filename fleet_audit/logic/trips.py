@@ -14,7 +14,7 @@ from fleet_audit.logic.legs import Chain
 from fleet_audit.logic.measuring import evidence_grade, measured_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
-from fleet_audit.logic.tracks import local_days
+from fleet_audit.logic.wall_clock import local_days
 
 _SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_reported")
 
@@ -50,7 +50,7 @@ def _dwells(chain: Chain, places: Places) -> tuple[pd.DataFrame, np.ndarray]:
     reached = legs.loc[~legs["is_short"], "stop_after"].to_numpy()
     is_new[reached[reached >= 0]] = True
     dwell = np.cumsum(is_new) - 1
-    groups = stops.assign(ends=places.ends_trip(stops["poi_in"]) | places.ends_trip(stops["poi_out"])).groupby(dwell)
+    groups = stops.assign(ends=places.ends_trip(stops["poi_in"])).groupby(dwell)
     dwells = groups.agg(poi_in=("poi_in", "first"), poi_out=("poi_out", "last"), first_at=("first_at", "min"),
                         last_at=("last_at", "max"), ends=("ends", "any"))
     dwells["seconds"] = (dwells["last_at"] - dwells["first_at"]).dt.total_seconds()

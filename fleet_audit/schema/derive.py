@@ -85,6 +85,8 @@ def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
     dtype = pandas_dtype(column)
     if series.dtype == dtype:
         return series
+    if series.empty:  # an empty column has whatever dtype its maker fell back to
+        return pd.Series(dtype=dtype, index=series.index)
     try:
         if column.type in _PANDAS_NATIVE:
             if column.type in (Type.TEXT, Type.JSON):
@@ -94,7 +96,7 @@ def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
             return series.astype(dtype)  # type: ignore[call-overload]
         values = [None if _is_missing(value) else value for value in series]
         return pd.Series(pd.array(pa.array(values, type=_ARROW[column.type]), dtype=dtype), index=series.index)
-    except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"{table.full_name}.{column.name}: {error}") from error
 
 

@@ -117,6 +117,11 @@ PARSED_NOTES = Table("parsed", "source_notes", "Where a source contradicts itsel
 STAGING_NOTES = Table("staging", "source_notes", "Contradictions inside a source, of the versions in force",
                       PARSED_NOTES.columns, partition="date", sort=PARSED_NOTES.sort)
 
+PARSED_COVERAGE = Table("parsed", "coverage", "Vehicle-days that a file speaks of", (
+    text("owner", "Plate, or device of a telemetry file"),
+    date("date", "Local day"),
+), key=("owner", "date"), sort=("owner", "date"))
+
 LEGS = Table("trips", "legs", "Movements between two stops, from positions or visit reports", (
     text("leg_id", "Hash of vehicle, device, start and source"),
     text("trip_id", "Trip that it belongs to"),
@@ -192,6 +197,6 @@ READINGS = Table("trips", "odometer_days", "Odometer of a vehicle-day, per devic
 ), partition="operational_date", sort=("plate", "device_id"))
 
 TABLES = (
-    PARSED_VISIT_LEGS, PARSED_DECLARED_RUNS, PARSED_POSITIONS, PARSED_NOTES, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS,
+    PARSED_VISIT_LEGS, PARSED_DECLARED_RUNS, PARSED_POSITIONS, PARSED_NOTES, PARSED_COVERAGE, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS,
     STAGING_POSITIONS, STAGING_NOTES, LEGS, OBSERVED_SPANS, REJECTED_POINTS, READINGS,
 )

@@ -1,0 +1,1 @@
+"""Money: the variable cost of trips and the fixed cost of days."""

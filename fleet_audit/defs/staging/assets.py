@@ -1,0 +1,40 @@
+"""The typed rows of a day, from files and pages; a run rebuilds the neighbouring days that its windows read too."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, with_neighbours
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import asset_arguments, key_of
+from fleet_audit.ingest.staging import Stage
+from fleet_audit.schema.facts import INGESTED_FILES
+from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
+from fleet_audit.schema.model import Table
+from fleet_audit.schema.reference import CARRIERS, UNITS, VEHICLES
+
+_BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
+    STAGING_POSITIONS: Stage.positions, STAGING_VISIT_LEGS: Stage.visit_legs,
+    STAGING_DECLARED_RUNS: Stage.declared_runs, STAGING_NOTES: Stage.source_notes}
+
+
+def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
+    @dg.asset(**asset_arguments(table, "staging", writes_neighbours=True), partitions_def=daily_partitions,
+              backfill_policy=single_run, deps=[key_of(INGESTED_FILES), *deps])
+    def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[tuple[dt.date, pd.DataFrame]]:
+        stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id)
+        for day in with_neighbours(run_days(context)):
+            yield day, _BUILD[table](stage, day)
+
+    return staging
+
+
+positions = _staging_asset(STAGING_POSITIONS, RAW_POSITIONS)
+visit_legs = _staging_asset(STAGING_VISIT_LEGS, key_of(VEHICLES), key_of(UNITS))
+declared_runs = _staging_asset(STAGING_DECLARED_RUNS, key_of(VEHICLES), key_of(UNITS), key_of(CARRIERS))
+source_notes = _staging_asset(STAGING_NOTES)

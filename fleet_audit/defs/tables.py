@@ -1,0 +1,61 @@
+"""From the column dictionary to Dagster: an asset's key, column schema, kinds and output, the same way for all.
+
+Nothing here knows what an asset computes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.partitions import run_days
+from fleet_audit.schema.model import Table
+
+OWNERS = ["team:data-platform"]
+LAKE_IO = "lake_io"
+WAREHOUSE_IO = "warehouse_io"
+POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
+
+
+def key_of(table: Table) -> dg.AssetKey:
+    """`schema/name`."""
+    return dg.AssetKey([table.schema, table.name])
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns as the UI shows them, with unit and domain as constraints."""
+    return dg.TableSchema(columns=[
+        dg.TableColumn(
+            column.name, column.type.value, description=column.description,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable, unique=table.key == (column.name,),
+                other=[*([f"unit: {column.unit}"] if column.unit else []),
+                       *([f"one of {', '.join(column.values)}"] if column.values else [])]))
+        for column in table.columns])
+
+
+def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, Any]:
+    """The arguments of `@dg.asset` that follow from the table: key, description, kinds, owners, IO manager, metadata."""
+    is_sql = table.schema in POSTGRES_SCHEMAS
+    return {
+        "key": key_of(table), "description": table.description, "group_name": group, "owners": OWNERS,
+        "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
+        "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
+        "metadata": {"table": table.full_name, "dagster/column_schema": column_schema(table), **metadata},
+    }
+
+
+def output(table: Table, group: str, **metadata: object) -> dg.AssetOut:
+    """The same for one output of a multi-asset."""
+    return dg.AssetOut(**asset_arguments(table, group, **metadata))
+
+
+def each_day(context: dg.AssetExecutionContext,
+             compute: Callable[[dt.date], pd.DataFrame]) -> Iterator[tuple[dt.date, pd.DataFrame]]:
+    """The frames of a run's days, one at a time: a body is written for one day, this lifts it over a range."""
+    for day in run_days(context):
+        yield day, compute(day)

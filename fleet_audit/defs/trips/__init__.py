@@ -1,0 +1,1 @@
+"""Movement: legs, trips, what was observed, and the ledger."""

@@ -1,0 +1,161 @@
+"""The staging of a day, put together from everything archived that speaks of it: files in force, and API pages.
+
+A function of what is archived, not of who asks when: two runs that rebuild a day write the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fleet_audit.formats.positions_page import merge_positions, parse_page
+from fleet_audit.ingest.files import PARSED_TABLES, parsed_path
+from fleet_audit.ingest.pages import PARTITION_ZONE, archived_pages
+from fleet_audit.logic.cycles import as_days, dates
+from fleet_audit.logic.identity import fold
+from fleet_audit.logic.reference_view import vehicle_zones
+from fleet_audit.logic.versions import first_of_each, rows_in_force
+from fleet_audit.logic.wall_clock import local_days, to_utc
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
+from fleet_audit.schema.lake import (
+    PARSED_COVERAGE,
+    PARSED_NOTES,
+    STAGING_DECLARED_RUNS,
+    STAGING_NOTES,
+    STAGING_POSITIONS,
+    STAGING_VISIT_LEGS,
+)
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+MARGIN = dt.timedelta(days=1)  # a file's days are local to its units, an address in the lake is São Paulo's
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where staging is built from."""
+
+    lake: Lake
+    warehouse: Warehouse
+    run_id: str
+
+    def visit_legs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.visit_legs` of a local day; a movement that two reports tell is one."""
+        files = self._files("visit_report", day)
+        rows = self._in_force("visit_report", files, "plate",
+                              lambda rows: dates(as_days(rows["departed_local"])), day)
+        unique = first_of_each(rows, ["plate", "departed_local", "arrived_local", "reported_km"])
+        zones = self._zones(unique["plate"], day)
+        self._count(day, "visit_legs", len(rows), len(unique))
+        return conform(unique.assign(
+            started_at=to_utc(unique["departed_local"], zones), ended_at=to_utc(unique["arrived_local"], zones),
+            next_departure_at=to_utc(unique["next_departure_local"], zones)), STAGING_VISIT_LEGS)
+
+    def declared_runs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.declared_runs` of a DATA; the same row in two bulletins is one run. EMPRESA becomes its code."""
+        files = self._files("bulletin", day)
+        rows = self._in_force("bulletin", files, "plate", lambda rows: rows["declared_date"], day)
+        unique = first_of_each(rows, ["declared_run_id"])
+        zones = self._zones(unique["plate"], day)
+        self._count(day, "declared_runs", len(rows), len(unique))
+        return conform(unique.assign(
+            started_at=to_utc(unique["departed_local"], zones), ended_at=to_utc(unique["arrived_local"], zones),
+            carrier_code=self._carrier_codes(unique["carrier_code"])), STAGING_DECLARED_RUNS)
+
+    def source_notes(self, day: dt.date) -> pd.DataFrame:
+        """`staging.source_notes` of a local day, of the versions in force."""
+        frames = [empty_frame(STAGING_NOTES)]
+        for kind in ("visit_report", "bulletin"):
+            files = self._files(kind, day)
+            notes = self._read(PARSED_NOTES, files)
+            frames.append(rows_in_force(notes[notes["date"] == day], self._coverage(files), "plate", "date"))
+        return conform(pd.concat(frames, ignore_index=True), STAGING_NOTES)
+
+    def positions(self, day: dt.date) -> pd.DataFrame:
+        """`staging.positions` of a day of America/Sao_Paulo: API pages and telemetry files, one row an instant."""
+        files = self._files("telemetry", day)
+        frames = [self._in_force("telemetry", files, "device_id", _partition_dates, day).drop(columns="received_at")]
+        rejected = []
+        for path in archived_pages(self.lake, day):
+            sha256 = path.rsplit("/", 1)[1].split(".")[0]
+            rows, refused, _ = parse_page(self.lake.get_bytes(path), sha256, path)
+            frames.append(rows.assign(date=_partition_dates(rows)))
+            rejected.append(refused.assign(file_sha256=sha256, file_name=path, source_kind="positions"))
+        read = pd.concat(frames, ignore_index=True)
+        outside = read[read["date"] != day]
+        unique, duplicates, conflicts = merge_positions(read[read["date"] == day].drop(columns="date"))
+        rejected += [conflicts, outside[["file_sha256", "file_name", "row_number"]].assign(
+            reason_code="outside_window", source_kind="positions", raw="",
+            reason="The API answered a position that its window does not hold; it is left out.")]
+        refused = pd.concat(rejected, ignore_index=True)
+        if len(refused):
+            self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
+        bad = len(refused.drop_duplicates(["file_sha256", "row_number"]))
+        page_rejects = bad - len(conflicts) - len(outside)
+        self._record(day, "positions", len(read) + page_rejects, len(unique), bad, duplicates)
+        return conform(unique.assign(date=day), STAGING_POSITIONS)
+
+    def _files(self, kind: str, day: dt.date) -> pd.DataFrame:
+        return self.warehouse.read(
+            "select file_sha256, file_name, received_at from ops.ingested_files where kind = :kind "
+            "and status in ('accepted', 'partial') and first_date <= :last and last_date >= :first "
+            "order by received_at, file_name",
+            {"kind": kind, "first": day - MARGIN, "last": day + MARGIN})
+
+    def _read(self, table: Table, files: pd.DataFrame) -> pd.DataFrame:
+        frames = [self.lake.read_table(parsed_path(table, sha256), table).assign(
+            file_sha256=sha256, file_name=name, received_at=received_at)
+            for sha256, name, received_at in zip(
+                files["file_sha256"], files["file_name"], files["received_at"], strict=True)]
+        if frames:
+            return pd.concat(frames, ignore_index=True)
+        received_at = pd.Series(dtype="datetime64[us, UTC]")
+        return empty_frame(table).assign(
+            file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at)
+
+    def _coverage(self, files: pd.DataFrame) -> pd.DataFrame:
+        return self._read(PARSED_COVERAGE, files)
+
+    def _in_force(self, kind: str, files: pd.DataFrame, owner: str,
+                  date_of: Callable[[pd.DataFrame], object], day: dt.date) -> pd.DataFrame:
+        rows = self._read(PARSED_TABLES[kind], files)
+        rows = rows.assign(date=date_of(rows))
+        rows = rows[rows["date"] == day]
+        coverage = self._coverage(files)
+        if kind == "telemetry":  # its instants, not its local days, say which day of the lake it covers
+            coverage = rows.rename(columns={owner: "owner"})[
+                ["owner", "date", "file_sha256", "file_name", "received_at"]].drop_duplicates()
+        return rows_in_force(rows, coverage, owner, "date")
+
+    def _zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
+        units = self.warehouse.read("select unit_code, timezone from ref.units", {})
+        vehicles = self.warehouse.read("select plate, unit_code, valid_from, valid_to from ref.vehicles", {})
+        return vehicle_zones(plates, vehicles, units, day)
+
+    def _carrier_codes(self, written: pd.Series) -> pd.Series:
+        """Carriers write their code or their name."""
+        carriers = self.warehouse.read("select carrier_code, name from ref.carriers", {})
+        known = {fold(str(row.name_)): row.carrier_code
+                 for row in carriers.rename(columns={"name": "name_"}).itertuples() if not pd.isna(row.name_)}
+        known |= {fold(str(code)): code for code in carriers["carrier_code"]}
+        return written.map(lambda text: known.get(fold(text), text), na_action="ignore")
+
+    def _count(self, day: dt.date, source: str, read: int, accepted: int) -> None:
+        self._record(day, source, read, accepted, 0, read - accepted)
+
+    def _record(self, day: dt.date, source: str, read: int, accepted: int, rejected: int, duplicate: int) -> None:
+        self.warehouse.upsert(STAGE_COUNTS, pd.DataFrame([{
+            "partition_date": day, "stage": "staging", "source": source, "rows_read": read, "rows_accepted": accepted,
+            "rows_rejected": rejected, "rows_duplicate": duplicate, "run_id": self.run_id,
+            "updated_at": pd.Timestamp.now("UTC")}]))
+
+
+def _partition_dates(rows: pd.DataFrame) -> object:
+    zone = pd.Series(PARTITION_ZONE, index=rows.index)
+    return dates(local_days(rows["recorded_at"], zone))
+

@@ -1,0 +1,29 @@
+"""Which rows count when files speak twice: corrected re-deliveries, and the same thing said in two files.
+
+Pure functions over parsed rows; which files there are is told by the caller.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def rows_in_force(rows: pd.DataFrame, coverage: pd.DataFrame, owner: str, date: str) -> pd.DataFrame:
+    """The rows of the newest version of each file name, for each vehicle-day that a version covers.
+
+    Args:
+        rows: parsed rows with file_sha256, file_name and the columns that `owner` and `date` name.
+        coverage: owner, date, file_sha256, file_name, received_at of every version.
+
+    A version that no longer mentions a vehicle-day leaves what its predecessor said of it.
+    """
+    newest = coverage.sort_values(["received_at", "file_sha256"], kind="stable").drop_duplicates(
+        ["file_name", "owner", "date"], keep="last")[["file_name", "owner", "date", "file_sha256"]]
+    keys = newest.rename(columns={"owner": owner, "date": date})
+    return rows.merge(keys, on=["file_name", owner, date, "file_sha256"], how="inner")
+
+
+def first_of_each(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """One row a key, the one of the file that arrived first (then by file name and row): the same said twice is one."""
+    ordered = rows.sort_values(["received_at", "file_name", "row_number"], kind="stable")
+    return ordered.drop_duplicates(key, keep="first")

@@ -1,0 +1,47 @@
+"""Wall clocks of units' time zones against UTC instants, whole columns at once.
+
+Cycles and partitions are elsewhere; here is only what a zone does to a time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+
+def local_midnight(day: dt.date, zone: ZoneInfo) -> pd.Timestamp:
+    """The UTC instant at which a local day begins; on a day that skips midnight, the first instant after."""
+    return pd.Timestamp(dt.datetime.combine(day, dt.time(), zone)).tz_convert("UTC")
+
+
+def to_local(instants: pd.Series, zones: pd.Series) -> pd.Series:
+    """Wall-clock time (no zone) of UTC instants, each in the IANA zone named beside it."""
+    wall = np.full(len(instants), np.datetime64("NaT"), dtype="datetime64[us]")
+    for zone, rows in _by_zone(zones):
+        wall[rows] = instants.iloc[rows].dt.tz_convert(zone).dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    return pd.Series(wall, index=instants.index)
+
+
+def local_days(instants: pd.Series, zones: pd.Series) -> np.ndarray:
+    """Local calendar day (datetime64[D]) of UTC instants, each in the IANA zone named beside it."""
+    return to_local(instants, zones).to_numpy().astype("datetime64[D]")
+
+
+def to_utc(wall: pd.Series, zones: pd.Series) -> pd.Series:
+    """Wall-clock times as UTC instants; of a time that happens twice the first, for one that is skipped the next."""
+    instants = np.full(len(wall), np.datetime64("NaT"), dtype="datetime64[us]")
+    for zone, rows in _by_zone(zones):
+        first = np.ones(len(rows), dtype=bool)
+        local = wall.iloc[rows].dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+        instants[rows] = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    return pd.Series(instants, index=wall.index).dt.tz_localize("UTC")
+
+
+def _by_zone(zones: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+    codes, names = pd.factorize(zones)
+    for code, name in enumerate(names):
+        yield str(name), np.flatnonzero(codes == code)
