@@ -1,0 +1,139 @@
+"""The carriers' "Boletim / KM diário": one row is one declared run, clock and kilometres as the carrier wrote them.
+
+What a claim is worth, and on which day a night run really started, is for matching to say.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.formats import values
+from fleet_audit.formats.parsed import Limits, ParsedFile, covered_days
+from fleet_audit.formats.plates import plates
+from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.logic.identity import stable_ids
+from fleet_audit.schema.derive import conform, pandas_dtype
+from fleet_audit.schema.lake import PARSED_DECLARED_RUNS
+
+COLUMNS = (
+    "NUMERO ATA",
+    "PLACA",
+    "EQUIPAMENTO",
+    "DATA",
+    "CÓDIGO",
+    "LOCAL SAÍDA",
+    "HORÁRIO SAÍDA",
+    "TURNO",
+    "KM SAÍDA",
+    "QTDE PESSOAS",
+    "CÓDIGO2",
+    "LOCAL CHEGADA",
+    "HORÁRIO CHEGADA",
+    "KM CHEGADA",
+    "KM ROTA",
+    "TAXA LOTAÇÃO",
+    "EMPRESA",
+)
+_TEXTS = {
+    "bulletin_number": "NUMERO ATA",
+    "fleet_number": "EQUIPAMENTO",
+    "carrier_code": "EMPRESA",
+    "shift_code": "TURNO",
+    "origin_code": "CÓDIGO",
+    "origin_text": "LOCAL SAÍDA",
+    "destination_code": "CÓDIGO2",
+    "destination_text": "LOCAL CHEGADA",
+}
+_ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
+# A run is what its row says: everything parsed, but not where it was read.
+_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
+
+
+def parse_bulletin(sha256: str, file_name: str, content: bytes, limits: Limits) -> ParsedFile:
+    """Declared runs of a bulletin (CSV or XLSX).
+
+    The same row twice is a duplicate; rows that differ in anything, the NUMERO ATA included, are two runs.
+
+    Raises:
+        RejectedFile: unreadable, too large, or one of the 17 columns is missing.
+    """
+    table = read_table(content, limits, COLUMNS, COLUMNS, is_workbook_accepted=True)
+    runs = _runs(table)
+    runs["file_sha256"], runs["file_name"] = sha256, file_name
+    runs["row_number"] = table.quarantine.row_number
+    good = runs[~table.quarantine.is_bad].copy()
+    good["declared_run_id"] = stable_ids(good, _IDENTITY)
+    kept = good[~good.duplicated("declared_run_id")]
+    return ParsedFile(
+        "bulletin",
+        conform(kept, PARSED_DECLARED_RUNS),
+        len(runs),
+        table.quarantine.frame(),
+        covered=covered_days(kept[["plate", "declared_date"]].set_axis(["plate", "date"], axis=1)),
+        rows_duplicate=len(good) - len(kept),
+        warnings=table.warnings,
+    )
+
+
+def _runs(table: TextTable) -> pd.DataFrame:
+    quarantine = table.quarantine
+    runs = {name: values.nullable(values.identifiers(table.column(label))) for name, label in _TEXTS.items()}
+    runs["plate"] = plates(quarantine, "PLACA", table.column("PLACA"))
+    day = values.dates(table.column("DATA"))
+    quarantine.refuse_missing("DATA", table.column("DATA"))
+    quarantine.refuse_illegible("bad_date", "DATA", table.column("DATA"), day, "a day written dd/mm/aaaa")
+    departed, arrived = (
+        _time(quarantine, label, table.column(label)) for label in ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
+    )
+    runs["declared_date"] = day.dt.date
+    runs["departed_local"] = values.clock(day, departed)
+    runs["arrived_local"] = values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400)
+    runs["odometer_start_km"] = _km(table, "KM SAÍDA", "odometer_start_km")
+    runs["odometer_end_km"] = _km(table, "KM CHEGADA", "odometer_end_km")
+    runs["route_km"] = _km(table, "KM ROTA", "route_km")
+    runs["declared_km"] = runs["route_km"].fillna(runs["odometer_end_km"] - runs["odometer_start_km"])
+    _refuse_without_claim(quarantine, pd.DataFrame(runs), table)
+    people = table.column("QTDE PESSOAS")
+    runs["passengers"] = values.wholes(people)
+    quarantine.refuse_illegible("bad_number", "QTDE PESSOAS", people, runs["passengers"], "a whole number")
+    quarantine.refuse_negative("QTDE PESSOAS", people, runs["passengers"])
+    rate = table.column("TAXA LOTAÇÃO").str.removesuffix("%").str.strip()
+    runs["occupancy_pct"] = values.brazilian_decimals(rate, _dtype("occupancy_pct"))
+    quarantine.refuse_illegible("bad_number", "TAXA LOTAÇÃO", rate, runs["occupancy_pct"], "a percentage")
+    quarantine.refuse_negative("TAXA LOTAÇÃO", rate, runs["occupancy_pct"])
+    return pd.DataFrame(runs)
+
+
+def _time(quarantine: Quarantine, label: str, text: pd.Series) -> pd.Series:
+    seconds = values.times(text)
+    quarantine.refuse_missing(label, text)
+    quarantine.refuse_illegible("bad_time", label, text, seconds, "a time written HH:MM or HH:MM:SS")
+    return seconds
+
+
+def _km(table: TextTable, label: str, name: str) -> pd.Series:
+    text = table.column(label)
+    parsed = values.brazilian_decimals(text, _dtype(name))
+    table.quarantine.refuse_illegible("bad_number", label, text, parsed, "a number of km")
+    table.quarantine.refuse_negative(label, text, parsed)
+    return parsed
+
+
+def _refuse_without_claim(quarantine: Quarantine, runs: pd.DataFrame, table: TextTable) -> None:
+    """A row claims KM ROTA, or else the difference of its readings; without either there is nothing to compare."""
+    empty = table.column("KM ROTA").eq("")
+    no_reading = table.column("KM SAÍDA").eq("") | table.column("KM CHEGADA").eq("")
+    quarantine.refuse(
+        empty & no_reading,
+        "missing_value",
+        "KM ROTA is empty, and so is KM SAÍDA or KM CHEGADA: write what the run claims.",
+    )
+    negative = empty & runs["declared_km"].lt(0).fillna(False).astype(bool)
+    quarantine.refuse(
+        negative, "negative_value", "KM ROTA is empty and KM CHEGADA is below KM SAÍDA: write what the run claims."
+    )
+
+
+def _dtype(name: str) -> pd.ArrowDtype:
+    return pandas_dtype(PARSED_DECLARED_RUNS.column(name))  # type: ignore[return-value]

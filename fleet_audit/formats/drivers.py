@@ -1,0 +1,43 @@
+"""Drivers' texts to pseudonyms: names leave this module only as rows of `ref.drivers`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pandas as pd
+
+from fleet_audit.logic.identity import driver_pseudonym, fold
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.reference import DRIVERS
+
+_NO_DRIVER = {"", "unknown", "desconhecido", "-", "--"}
+_MAINTENANCE = re.compile(r"[\s\-–(/|,]*manuten[cç][aã]o[\s.)]*", re.IGNORECASE)
+
+
+def identify(text: pd.Series, key: bytes) -> pd.DataFrame:
+    """driver_id, name and is_maintenance of each text, computed once a spelling.
+
+    A note "… manutenção." sets the flag and is no part of the name; `Unknown` and empty are no driver.
+    """
+    known = {spelling: _identify(spelling, key) for spelling in text.unique()}
+    rows = [known[spelling] for spelling in text]
+    return pd.DataFrame(rows, columns=["driver_id", "name", "is_maintenance"], index=text.index).astype(
+        {"driver_id": "str", "name": "str", "is_maintenance": "boolean"}
+    )
+
+
+def _identify(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
+    composed = unicodedata.normalize("NFC", text)
+    is_maintenance = "manutenc" in fold(composed)
+    name = _MAINTENANCE.sub(" ", composed).strip()
+    if fold(name) in _NO_DRIVER:
+        return None, None, is_maintenance
+    return driver_pseudonym(name, key), name, is_maintenance
+
+
+def as_reference(identified: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `ref.drivers`, one a driver; is_maintenance when every row of the driver says so."""
+    named = identified.dropna(subset=["driver_id"])
+    rows = named.groupby("driver_id", sort=True).agg(name=("name", "min"), is_maintenance=("is_maintenance", "all"))
+    return conform(rows.reset_index(), DRIVERS)

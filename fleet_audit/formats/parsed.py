@@ -1,0 +1,108 @@
+"""What reading a file gives: typed rows, rejected rows, notes and counts that reconcile; and the limits of a file.
+
+How each kind of file is read belongs in its own module.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.lake import PARSED_NOTES
+from fleet_audit.schema.reference import DRIVERS
+
+DATE = pd.ArrowDtype(pa.date32())
+REJECTED_COLUMNS = ("row_number", "reason_code", "reason", "raw")
+
+
+class RejectedFile(PermanentError):  # noqa: N818  the name that the inbox shows
+    """The whole file is refused; the message is one sentence that says what was wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest file that is read: bytes (as received) and data rows."""
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_rows: int = 50_000
+
+
+def empty_rejected() -> pd.DataFrame:
+    """A frame of rejected rows without rows."""
+    return pd.DataFrame(
+        {name: pd.Series(dtype="int64" if name == "row_number" else "str") for name in REJECTED_COLUMNS}
+    )
+
+
+def covered_days(days: pd.DataFrame) -> pd.DataFrame:
+    """The distinct vehicle-days of a frame of (plate or device_id, date, …), `date` as a typed local day."""
+    name = days.columns[0]
+    typed = days.assign(date=days["date"].astype(DATE))
+    return typed.drop_duplicates([name, "date"]).sort_values([name, "date"]).reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """One file, read. Always `rows_read == len(rows) + rejected rows + rows_duplicate`, a row counted once.
+
+    Attributes:
+        kind: `visit_report`, `bulletin`, `telemetry` or `reference`.
+        rows: accepted rows, conforming to the parsed table of the kind, or to the reference table.
+        rejected: row_number, reason_code, reason, raw; one row a row and reason_code.
+        notes: contradictions of the source with itself (`parsed.source_notes`).
+        drivers: rows of `ref.drivers`; the only place where a name is.
+        covered: the vehicle-days that the file speaks of: plate (device_id for telemetry) and date. For a visit
+            report also window_start_local and window_end_local: the part of the day that the report claims to show.
+        first_date, last_date: first and last local day covered.
+    """
+
+    kind: str
+    rows: pd.DataFrame
+    rows_read: int
+    rejected: pd.DataFrame = field(default_factory=empty_rejected)
+    notes: pd.DataFrame = field(default_factory=lambda: empty_frame(PARSED_NOTES))
+    drivers: pd.DataFrame = field(default_factory=lambda: empty_frame(DRIVERS))
+    covered: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"plate": pd.Series(dtype="str"), "date": pd.Series(dtype=DATE)})
+    )
+    rows_duplicate: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rows_rejected(self) -> int:
+        """Number of rejected rows, each once however many reasons it has."""
+        return int(self.rejected["row_number"].nunique())
+
+    @property
+    def first_date(self) -> dt.date | None:
+        """First local day covered."""
+        return None if self.covered.empty else self.covered["date"].min()
+
+    @property
+    def last_date(self) -> dt.date | None:
+        """Last local day covered."""
+        return None if self.covered.empty else self.covered["date"].max()
+
+    @property
+    def status(self) -> str:
+        """`accepted`, or `partial` when rows were rejected."""
+        return "partial" if len(self.rejected) else "accepted"
+
+    @property
+    def message(self) -> str:
+        """One sentence on how it ended, and what to do about rejected rows; then the warnings."""
+        counts = f"{len(self.rows)} of {self.rows_read} rows accepted"
+        if self.rows_duplicate:
+            counts += f", {self.rows_duplicate} duplicate"
+        if len(self.rejected):
+            first = self.rejected.iloc[0]
+            counts += (
+                f", {self.rows_rejected} rejected, the first in line {first['row_number']} ({first['reason']}); "
+                "correct the rows and send the file again"
+            )
+        return " ".join([f"{counts}.", *self.warnings])

@@ -1,0 +1,30 @@
+"""Plates of a column: normalised, and rejected where they are none."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.logic.identity import PLATE, normalise_plate
+
+
+def normalised(text: pd.Series) -> pd.Series:
+    """Upper case, without spaces, dots or hyphens; computed once a spelling."""
+    return text.map({spelling: normalise_plate(spelling) for spelling in text.unique()}).astype("str")
+
+
+def is_plate(plates: pd.Series) -> pd.Series:
+    """Which normalised texts are Brazilian plates of either form (`ABC1234`, `ABC1D23`)."""
+    known = {plate: plate.isascii() and PLATE.match(plate) is not None for plate in plates.unique()}
+    return plates.map(known).astype(bool)
+
+
+def plates(quarantine: Quarantine, label: str, text: pd.Series, *, is_required: bool = True) -> pd.Series:
+    """Normalised plates; rows without one, where it is required, or with another text are rejected."""
+    result = normalised(text)
+    if is_required:
+        quarantine.refuse_missing(label, text)
+    quarantine.refuse_value(
+        text.ne("") & ~is_plate(result), "bad_plate", label, text, "not a Brazilian plate (ABC1234 or ABC1D23)"
+    )
+    return result

@@ -1,0 +1,46 @@
+"""The one way in: a file of the inbox, by the folder that it lies in, to a `ParsedFile`.
+
+Listing the inbox and remembering what was read belong elsewhere; the format of each kind is in its own module.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from pathlib import PurePosixPath
+
+from fleet_audit.formats.bulletin import parse_bulletin
+from fleet_audit.formats.parsed import Limits, ParsedFile
+from fleet_audit.formats.reference_file import parse_reference
+from fleet_audit.formats.telemetry_file import parse_telemetry
+from fleet_audit.formats.visit_report import parse_visit_report
+
+
+def parse_file(
+    kind: str, file_name: str, content: bytes, *, received_at: dt.datetime, limits: Limits, driver_key: bytes
+) -> ParsedFile:
+    """Reads a file.
+
+    Args:
+        kind: `visit_report`, `bulletin`, `telemetry` or `reference` (the table is the stem of the file's name).
+        file_name: name inside its inbox folder; it goes into the rows.
+        content: the bytes as received.
+        received_at: when it arrived, with a time zone; telemetry may not be more than 5 minutes ahead of it.
+        limits: largest size and most data rows.
+        driver_key: key of the drivers' pseudonyms.
+
+    Raises:
+        RejectedFile: the whole file is refused; the message says why and what to do. Nothing else is raised,
+            whatever the bytes are.
+        ValueError: `kind` is none of the four.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    if kind == "visit_report":
+        return parse_visit_report(sha256, file_name, content, limits, driver_key)
+    if kind == "bulletin":
+        return parse_bulletin(sha256, file_name, content, limits)
+    if kind == "telemetry":
+        return parse_telemetry(sha256, file_name, content, received_at, limits)
+    if kind == "reference":
+        return parse_reference(PurePosixPath(file_name).stem, file_name, content, limits)
+    raise ValueError(f"There is no kind of file called {kind}.")

@@ -1,0 +1,204 @@
+"""Reference tables (`reference/<table>.csv`): types and domains as `schema/reference.py` says, no overlapping validity.
+
+What a table means, and its history, belong elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from fleet_audit.formats import values
+from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
+from fleet_audit.formats.plates import plates
+from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.formats.validity import refuse_conflicts
+from fleet_audit.logic.identity import fold
+from fleet_audit.schema.derive import conform, pandas_dtype
+from fleet_audit.schema.model import Column, Table, Type
+from fleet_audit.schema.reference import TABLES
+
+_BY_NAME = {table.name: table for table in TABLES}
+_PLATES = ("plate", "titular_plate")
+_WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
+_PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
+# Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
+_MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
+_EXACT = (Type.BRL, Type.RATE)  # money is never rounded on the way in
+
+
+def parse_reference(table_name: str, file_name: str, content: bytes, limits: Limits) -> ParsedFile:
+    """Rows of a reference table (CSV), as the table's columns and types.
+
+    A row that repeats another in everything is a duplicate; one that contradicts an earlier row of the same key, or is
+    valid while that one is, is rejected and names both.
+
+    Raises:
+        RejectedFile: no such table, unreadable, too large, or a column that may not be empty is missing.
+    """
+    table = _BY_NAME.get(table_name)
+    if table is None:
+        raise RejectedFile(
+            f"There is no reference table {table_name[:60]!r} ({file_name[:100]}); the file must be "
+            f"named after one of: {', '.join(sorted(_BY_NAME))}."
+        )
+    required = [
+        column.name
+        for column in table.columns
+        if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
+    ]
+    text = read_table(content, limits, table.column_names, required, is_workbook_accepted=False)
+    frame = pd.DataFrame({column.name: _parsed(text, column) for column in table.columns})
+    _refuse_empty_periods(frame, text.quarantine)
+    good = frame[~text.quarantine.is_bad]
+    repeated = good.duplicated()
+    kept = good[~repeated]
+    refuse_conflicts(table, kept, text.quarantine)
+    kept = kept[~text.quarantine.is_bad[kept.index]]
+    return ParsedFile(
+        "reference",
+        conform(kept, table),
+        len(frame),
+        text.quarantine.frame(_without_names(text, table)),
+        rows_duplicate=int(repeated.sum()),
+        warnings=(*text.warnings, *_absences(text, table)),
+    )
+
+
+def _absences(text: TextTable, table: Table) -> list[str]:
+    absent = [name for name in table.column_names if name not in text.text]
+    return [f"Columns that are not there were read as empty: {', '.join(absent)}."] if absent else []
+
+
+def _parsed(table: TextTable, column: Column) -> pd.Series:
+    """The typed column; rows with an empty, illegible or impossible value go to quarantine."""
+    text, quarantine = table.column(column.name), table.quarantine
+    if not column.nullable:
+        quarantine.refuse_missing(column.name, text)
+    if column.type is Type.TEXT:
+        return _text(quarantine, column, text)
+    if column.type is Type.DATE:
+        days = values.dates(text, is_iso_accepted=True)
+        quarantine.refuse_illegible("bad_date", column.name, text, days, "a day written YYYY-MM-DD")
+        return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
+    if column.type is Type.BOOLEAN:
+        flags = values.flags(text)
+        quarantine.refuse_illegible("bad_flag", column.name, text, flags, "true or false")
+        return flags
+    return _number(table, column, text)
+
+
+def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
+    quarantine = table.quarantine
+    is_comma = table.separator == ";"
+    if column.type is Type.INTEGER:
+        number, expected = values.wholes(text), "a whole number"
+    elif column.type is Type.FLOAT:
+        plain = values.decimal_points(text) if is_comma else text
+        number, expected = values.floats(plain), "a number with a decimal point"
+    else:
+        dtype = pandas_dtype(column)
+        number = values.point_decimals(text, dtype, is_comma_accepted=is_comma)  # type: ignore[arg-type]
+        expected = "a number with a decimal point"
+        if column.type in _EXACT:
+            scale = dtype.pyarrow_dtype.scale  # type: ignore[attr-defined]
+            quarantine.refuse_value(
+                values.is_finer_than(text, scale), "bad_number", column.name, text, f"more than {scale} decimals"
+            )
+    quarantine.refuse_illegible("bad_number", column.name, text, number, expected)
+    if column.minimum == 0 or column.type is Type.PERCENT:
+        quarantine.refuse_negative(column.name, text, number)
+    elif column.minimum is not None or column.maximum is not None:
+        quarantine.refuse_value(
+            ~values.within(number, column.minimum, column.maximum),
+            "out_of_range",
+            column.name,
+            text,
+            f"outside of {column.minimum} to {column.maximum}",
+        )
+    return number
+
+
+def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:
+    """A text of the column's domain; codes keep their case, a value of a closed list takes the list's spelling."""
+    name = column.name
+    if name in _PLATES:
+        return values.nullable(plates(quarantine, name, text, is_required=False))
+    if column.values:
+        spelled = {fold(value): value for value in column.values}
+        known = text.map({value: spelled.get(fold(value), "") for value in text.unique()}).astype("str")
+        quarantine.refuse_value(
+            known.eq("") & text.ne(""), "bad_value", name, text, f"not one of {', '.join(column.values)}"
+        )
+        return values.nullable(known)
+    if name in ("start_local", "end_local"):
+        seconds = values.times(text.mask(text.eq("24:00"), "00:00"))
+        quarantine.refuse_illegible("bad_time", name, text, seconds, "a time written HH:MM")
+        return values.nullable(values.hours_and_minutes(seconds))
+    if name == "weekdays":
+        compact = text.str.replace(" ", "", regex=False)
+        quarantine.refuse_value(
+            text.ne("") & ~values.matches(compact, _WEEKDAYS),
+            "bad_value",
+            name,
+            text,
+            "not ISO weekdays such as 1-5 or 1,3,5",
+        )
+        return values.nullable(compact.str.replace(r"[;/]", ",", regex=True))
+    if name == "timezone":
+        is_zone = text.map({zone: _is_zone(zone) for zone in text.unique()}).astype(bool)
+        quarantine.refuse_value(
+            text.ne("") & ~is_zone, "bad_value", name, text, "not an IANA time zone such as America/Sao_Paulo"
+        )
+    if name == "polygon_wkt":
+        _refuse_polygons(quarantine, text)
+    return values.nullable(text)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return re.fullmatch(r"[A-Za-z0-9_+\-/]+", name) is not None
+
+
+def _refuse_polygons(quarantine: Quarantine, text: pd.Series) -> None:
+    array = np.asarray(shapely.from_wkt([value or None for value in text], on_invalid="ignore"), dtype=object)
+    is_area = (shapely.get_type_id(array) == 3) | (shapely.get_type_id(array) == 6)
+    is_sound = is_area & shapely.is_valid(array) & ~shapely.is_empty(array)
+    quarantine.refuse_value(
+        text.ne("") & ~is_sound,
+        "bad_polygon",
+        "polygon_wkt",
+        text,
+        "not a sound POLYGON or MULTIPOLYGON in WKT (longitude latitude)",
+    )
+    low_x, low_y, high_x, high_y = shapely.bounds(array).T
+    is_outside = is_sound & ((low_x < -180) | (high_x > 180) | (low_y < -90) | (high_y > 90))
+    quarantine.refuse_value(is_outside, "out_of_range", "polygon_wkt", text, "not in degrees (longitude latitude)")
+
+
+def _refuse_empty_periods(frame: pd.DataFrame, quarantine: Quarantine) -> None:
+    for first, last in _PERIODS:
+        if first in frame and last in frame:
+            is_reversed = (frame[last] < frame[first]).fillna(False).astype(bool)
+            quarantine.refuse(is_reversed, "bad_period", f"{last} lies before {first}.")
+
+
+def _without_names(text: TextTable, table: Table) -> pd.Series | None:
+    """Raw rows of `drivers` without the name, which is stored in `ref.drivers` alone."""
+    if table.name != "drivers":
+        return None
+    return pd.Series(
+        [
+            raw.replace(name, "(name)") if name else raw
+            for raw, name in zip(text.quarantine.raw, text.column("name"), strict=True)
+        ],
+        dtype=object,
+    )

@@ -1,0 +1,129 @@
+"""Telemetry by file, the fallback when the API is down: positions with the strict rules of that format.
+
+Which device sits in which vehicle is not known here: an unregistered device's rows are accepted like any other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from fleet_audit.formats import values
+from fleet_audit.formats.parsed import Limits, ParsedFile, covered_days
+from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.lake import PARSED_POSITIONS
+
+REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel", "custoFixo", "viagemId")
+OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")
+_ADDRESS_ZONE = "America/Sao_Paulo"  # of the partition; the unit's own zone is not known yet
+_FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
+_KEY = ["device_id", "recorded_at", "trip_key"]
+
+
+def parse_telemetry(
+    sha256: str, file_name: str, content: bytes, received_at: dt.datetime, limits: Limits
+) -> ParsedFile:
+    """Positions of a telemetry file (CSV).
+
+    Duplicates by (deviceId, timestamp, viagemId), among legible rows: the first is kept, the others are counted.
+
+    Raises:
+        RejectedFile: unreadable, too large, or a required column is missing.
+    """
+    table = read_table(content, limits, (*REQUIRED, *OPTIONAL), REQUIRED, is_workbook_accepted=False)
+    positions = _positions(table, received_at)
+    positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
+    positions["row_number"] = table.quarantine.row_number
+    good = positions[~table.quarantine.is_bad]
+    kept = good[~good.duplicated(_KEY)]
+    local_day = kept["recorded_at"].dt.tz_convert(_ADDRESS_ZONE).dt.date
+    return ParsedFile(
+        "telemetry",
+        conform(kept, PARSED_POSITIONS),
+        len(positions),
+        table.quarantine.frame(),
+        covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day})),
+        rows_duplicate=len(good) - len(kept),
+        warnings=table.warnings,
+    )
+
+
+def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
+    quarantine = table.quarantine
+    device = table.column("deviceId")
+    quarantine.refuse_missing("deviceId", device)
+    kind = table.column("tipoVeiculo")
+    quarantine.refuse_missing("tipoVeiculo", kind)
+    quarantine.refuse_value(
+        kind.ne("") & ~kind.str.lower().isin(["urbano", "agricola"]),
+        "bad_vehicle_type",
+        "tipoVeiculo",
+        kind,
+        "not urbano or agricola",
+    )
+    for cost in ("custoVariavel", "custoFixo"):  # checked as the format asks; costs come from contracts, not from here
+        _number(table, cost, is_required=True)
+    driver = table.column("motoristaId")
+    return pd.DataFrame(
+        {
+            "device_id": device,
+            "recorded_at": _instants(table, received_at),
+            "latitude": _number(table, "latitude", minimum=-90, maximum=90),
+            "longitude": _number(table, "longitude", minimum=-180, maximum=180),
+            "speed_kmh": _number(table, "velocidadeKmh"),
+            "odometer_km": _number(table, "odometroKm", is_required=True),
+            "ignition": _ignition(table),
+            "driver_id": values.nullable(driver.mask(driver.str.lower().eq("unknown"), "")),
+            "passengers": _passengers(table),
+            "trip_key": values.nullable(table.column("viagemId")),
+        }
+    )
+
+
+def _instants(table: TextTable, received_at: dt.datetime) -> pd.Series:
+    text = table.column("timestamp")
+    parsed = values.instants(text)
+    table.quarantine.refuse_missing("timestamp", text)
+    table.quarantine.refuse_illegible(
+        "bad_timestamp", "timestamp", text, parsed, "an ISO 8601 instant with an offset, of this century"
+    )
+    latest = pd.Timestamp(received_at).tz_convert("UTC") + _FUTURE_SLACK
+    table.quarantine.refuse_value(
+        parsed > latest, "future_timestamp", "timestamp", text, "more than 5 minutes after the file arrived"
+    )
+    return parsed
+
+
+def _number(
+    table: TextTable, name: str, *, is_required: bool = False, minimum: float = 0, maximum: float | None = None
+) -> pd.Series:
+    """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
+    text, quarantine = table.column(name), table.quarantine
+    parsed = values.floats(text)
+    if is_required:
+        quarantine.refuse_missing(name, text)
+    quarantine.refuse_illegible("bad_number", name, text, parsed, "a number with a decimal point")
+    if minimum == 0:
+        quarantine.refuse_negative(name, text, parsed)
+    else:
+        quarantine.refuse_value(
+            ~values.within(parsed, minimum, maximum), "out_of_range", name, text, f"outside of {minimum} to {maximum}"
+        )
+    return parsed
+
+
+def _ignition(table: TextTable) -> pd.Series:
+    text = table.column("ignicao")
+    parsed = values.flags(text)
+    table.quarantine.refuse_illegible("bad_flag", "ignicao", text, parsed, "true, false, 1, 0, sim or nao")
+    return parsed
+
+
+def _passengers(table: TextTable) -> pd.Series:
+    text = table.column("passageiros")
+    parsed = values.wholes(text)
+    table.quarantine.refuse_illegible("bad_number", "passageiros", text, parsed, "a whole number")
+    table.quarantine.refuse_negative("passageiros", text, parsed)
+    return parsed
