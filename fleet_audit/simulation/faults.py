@@ -1,0 +1,75 @@
+"""What goes wrong on the way to a telemetry API, at chosen rates and reproducible by seed.
+
+Here belongs which fault comes next. How it looks on the wire is in `api_server`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+
+FAULT_KINDS = ("rate_limited", "server_error", "cut", "repeated", "shuffled", "expired", "wrong_types", "timeout")
+
+
+@dataclass
+class Faults:
+    """Share of requests (0-1) that meet each fault; at most `most_in_a_row` hard failures follow each other.
+
+    None of them takes a row away for good: a client that retries gets all rows of a window, some of them twice.
+
+    Attributes:
+        rate_limited: 429 with `Retry-After`.
+        server_error: 500, 502 or 503.
+        cut: the connection ends in the middle of the body.
+        repeated: the page before comes again, before the right one.
+        shuffled: the rows of the page are in another order.
+        expired: 410 for a cursor, at most `most_expiries` times.
+        wrong_types: beside the right rows of a page, poorer copies of some whose fields have the wrong type.
+        timeout: `timeout_s` of silence, then nothing.
+    """
+
+    seed: int = 1
+    rate_limited: float = 0.0
+    server_error: float = 0.0
+    cut: float = 0.0
+    repeated: float = 0.0
+    shuffled: float = 0.0
+    expired: float = 0.0
+    wrong_types: float = 0.0
+    timeout: float = 0.0
+    retry_after_s: int = 1
+    timeout_s: float = 60.0
+    most_in_a_row: int = 3
+    most_expiries: int = 3
+    served: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULT_KINDS, 0), init=False)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)  # noqa: S311 - a simulation
+        self._lock = threading.Lock()
+        self._in_a_row = 0
+
+    def draw(self, *, has_cursor: bool) -> frozenset[str]:
+        """The faults of the next request: one that fails it, or any of those that change its page."""
+        with self._lock:
+            hard = self._draw_hard(has_cursor)
+            chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types") if self._hit(kind)}
+            if not hard and has_cursor and self._hit("repeated"):
+                chosen.add("repeated")
+            self._in_a_row = self._in_a_row + 1 if hard else 0
+            for kind in chosen:
+                self.served[kind] += 1
+            return frozenset(chosen)
+
+    def _draw_hard(self, has_cursor: bool) -> str | None:
+        if self._in_a_row >= self.most_in_a_row:
+            return None
+        for kind in ("rate_limited", "server_error", "cut", "timeout"):
+            if self._hit(kind):
+                return kind
+        if has_cursor and self.served["expired"] < self.most_expiries and self._hit("expired"):
+            return "expired"
+        return None
+
+    def _hit(self, kind: str) -> bool:
+        return self.random.random() < getattr(self, kind)

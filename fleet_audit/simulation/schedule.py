@@ -1,0 +1,267 @@
+"""A vehicle's day: which trips it makes, when, along which roads, with whom on board; the truth that is audited.
+
+Here belong trips and their movements. Positions along them are in `motion`, what is declared of them in `declarations`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+import random
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fleet_audit.simulation.roster import Vehicle
+from fleet_audit.simulation.world import Place, World
+
+ACCELERATION = 0.7  # m/s2
+TOP_KMH = (58.0, 79.0)
+YARD_KMH = 12.0
+LIGHT_S = (20, 85)  # shorter than the 120 s that make a stop inside a place
+PICK_UP_S = (60, 240)
+EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
+ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
+
+
+class Piece(NamedTuple):
+    """A ride between two standstills: accelerates to `speed_mps`, cruises, brakes."""
+
+    start_s: float
+    duration_s: float
+    at_m: float
+    length_m: float
+    speed_mps: float
+    driven_m: float
+    passengers: int
+
+
+class Movement(NamedTuple):
+    """From a stop at a place to the next one; `driven_*` on the vehicle's own counter of true metres."""
+
+    start_s: int
+    end_s: int
+    origin: Place
+    destination: Place
+    driven_from_m: float
+    driven_to_m: float
+    top_kmh: int
+
+
+class Ride(NamedTuple):
+    """One movement with its pauses, before the clock is known, and the dwell after it."""
+
+    pieces: list[tuple[float, float, float, float, float]]  # wait, duration, from m on the road, length, speed
+    duration_s: int
+    top_kmh: int
+    dwell_s: int
+
+
+@dataclass
+class Trip:
+    """A true trip. `shift_day` is the day of the shift that it serves, which a night trip may not share."""
+
+    vehicle: Vehicle
+    shift_day: dt.date
+    purpose: str
+    shift_code: str
+    places: list[Place]
+    passengers: list[int]
+    driver_id: str | None
+    is_declared: bool
+    departs_s: int
+    rides: list[Ride]
+    on_s: int = 0
+    off_s: int = 0
+    movements: list[Movement] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def arrives_s(self) -> int:
+        """Arrival, epoch seconds."""
+        return self.departs_s + _total_s(self.rides)
+
+    @property
+    def length_m(self) -> float:
+        """True metres."""
+        return self.movements[-1].driven_to_m - self.movements[0].driven_from_m
+
+    @property
+    def operational_date(self) -> dt.date:
+        """Local day of the departure."""
+        return dt.datetime.fromtimestamp(self.departs_s, tz=self.vehicle.unit.zone).date()
+
+    @property
+    def area(self) -> str:
+        """AGR or IND, by the rules: the destination's, else the origin's, else the vehicle's own."""
+        for place in (self.places[-1], self.places[0]):
+            if place.kind in ("frente", "usina"):
+                return "AGR" if place.kind == "frente" else "IND"
+        return self.vehicle.default_area
+
+
+class DayPlanner:
+    """Plans the trips of one vehicle and day; `driven_m` counts on from day to day."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._seed = seed
+
+    def plan(self, vehicle: Vehicle, day: dt.date, driven_m: float, *, extras: bool) -> list[Trip]:
+        """All trips of the day in order of time, the night shift's after midnight included."""
+        noise = random.Random(f"{self._seed}/day/{vehicle.index}/{day}")  # noqa: S311
+        midnight = int(dt.datetime.combine(day, dt.time(), vehicle.unit.zone).timestamp())
+        day_plan = _Day(self._world, vehicle, day, midnight, noise)
+        for code in vehicle.pattern:
+            if code == "ADM":
+                day_plan.office_round()
+            else:
+                day_plan.shift_round(code)
+        if extras:
+            day_plan.midday()
+        trips = sorted(day_plan.trips, key=lambda trip: trip.departs_s)
+        for trip in trips:
+            driven_m = day_plan.drive(trip, driven_m)
+        return trips
+
+
+class _Day:
+    def __init__(self, world: World, vehicle: Vehicle, day: dt.date, midnight_s: int, noise: random.Random) -> None:
+        self.trips: list[Trip] = []
+        self._world, self._vehicle, self._day, self._midnight_s, self._noise = world, vehicle, day, midnight_s, noise
+        self._garage = world.place(vehicle.garage_id, day)
+        self._workplace = world.place(vehicle.workplace_id, day)
+        self._stops = [world.place(poi_id, day) for poi_id in vehicle.stop_ids]
+
+    def shift_round(self, code: str) -> None:
+        """Brings one shift and takes home the one before."""
+        start_s = self._midnight_s + self._vehicle.unit.shift(code).start_min * 60
+        is_first, is_last = code == self._vehicle.pattern[0], code == self._vehicle.pattern[-1]
+        self._bring(start_s - self._between(480, 1500), code, starts_empty=self._vehicle.starts_empty and is_first)
+        ends_empty = self._vehicle.starts_empty and is_last
+        self._take(start_s + self._between(480, 1500), ENDED_BY[code], ends_empty=ends_empty)
+
+    def office_round(self) -> None:
+        """Brings the office in the morning and takes it home; a bus with a counter goes back empty in between."""
+        shift = self._vehicle.unit.shift("ADM")
+        start_s, end_s = (self._midnight_s + minute * 60 for minute in (shift.start_min, shift.end_min))
+        arrival_s = start_s - self._between(300, 1200)
+        self._bring(arrival_s, "ADM", starts_empty=self._vehicle.starts_empty)
+        departure_s = end_s + self._between(300, 1200)
+        if self._vehicle.has_counter:
+            self._add([self._workplace, self._garage], "deadhead", "", start_s=arrival_s + self._between(600, 1100))
+            self._add([self._garage, self._workplace], "deadhead", "", end_s=departure_s - self._between(900, 1500))
+        self._take(departure_s, "ADM", ends_empty=self._vehicle.starts_empty)
+
+    def midday(self) -> None:
+        """Between the rounds: now and then the workshop, or a few hundred metres about the yard."""
+        if self._vehicle.pattern == ("ADM",):
+            return
+        start_s = self._midnight_s + self._vehicle.unit.shift("A").start_min * 60 + self._between(10_200, 12_000)
+        draw = self._noise.random()
+        if draw < 0.03:
+            workshop = self._world.place(f"OFI-{self._vehicle.unit.code}-1", self._day)
+            there = self._add([self._garage, workshop], "maintenance", "", start_s=start_s)
+            self._add([workshop, self._garage], "maintenance", "", start_s=there.arrives_s + self._between(2400, 4800))
+        elif draw < 0.18:
+            self._add([self._garage, self._garage], "yard", "", start_s=start_s)
+
+    def drive(self, trip: Trip, driven_m: float) -> float:
+        """Puts the trip's rides on the clock and on the vehicle's counter; gives the counter at its end."""
+        clock = trip.departs_s
+        trip.on_s = clock - self._between(60, 150)
+        legs = zip(itertools.pairwise(trip.places), trip.rides, trip.passengers, strict=True)
+        for (origin, destination), ride, passengers in legs:
+            base_m = self._world.road(origin, destination).base_m
+            started_m, now = driven_m, float(clock)
+            for wait_s, duration_s, from_m, length_m, speed in ride.pieces:
+                now += wait_s
+                trip.pieces.append(Piece(now, duration_s, base_m + from_m, length_m, speed, driven_m, passengers))
+                now += duration_s
+                driven_m += length_m
+            arrived = clock + ride.duration_s
+            trip.movements.append(Movement(clock, arrived, origin, destination, started_m, driven_m, ride.top_kmh))
+            clock = arrived + ride.dwell_s
+        trip.off_s = trip.arrives_s + self._between(30, 90)
+        return driven_m
+
+    def _bring(self, arrival_s: int, shift_code: str, *, starts_empty: bool) -> None:
+        aboard = self._aboard()
+        if self._vehicle.is_via_mill:
+            mill = self._world.place(f"USI-{self._vehicle.unit.code}", self._day)
+            last = self._add([mill, self._workplace], "service", shift_code, end_s=arrival_s, passengers=[aboard])
+            arrival_s = last.departs_s - self._between(240, 540)
+            target = mill
+        else:
+            target = self._workplace
+        places = [*self._stops, target] if starts_empty else [self._garage, *self._stops, target]
+        boarded = [round(aboard * (number + 1) / len(self._stops)) for number in range(len(self._stops))]
+        passengers = boarded if starts_empty else [0, *boarded]
+        trip = self._add(places, "service", shift_code, end_s=arrival_s, passengers=passengers)
+        if starts_empty:
+            end_s = trip.departs_s - self._between(*EMPTY_WAIT_S)
+            self._add([self._garage, self._stops[0]], "deadhead", "", end_s=end_s)
+
+    def _take(self, departure_s: int, shift_code: str, *, ends_empty: bool) -> None:
+        aboard, count = self._aboard(), len(self._stops)
+        left = [round(aboard * (count - number) / count) for number in range(count)]
+        places = [self._workplace, *reversed(self._stops)]
+        if not ends_empty:
+            places, left = [*places, self._garage], [*left, 0]
+        trip = self._add(places, "service", shift_code, start_s=departure_s, passengers=left)
+        if ends_empty:
+            start_s = trip.arrives_s + self._between(*EMPTY_WAIT_S)
+            self._add([self._stops[0], self._garage], "deadhead", "", start_s=start_s)
+
+    def _aboard(self) -> int:
+        return max(2, int(self._vehicle.seats * self._noise.uniform(0.4, 0.9)))
+
+    def _between(self, low: int, high: int) -> int:
+        return int(self._noise.uniform(low, high))
+
+    def _add(self, places: list[Place], purpose: str, shift_code: str, *, start_s: int | None = None,
+             end_s: int | None = None, passengers: list[int] | None = None) -> Trip:  # fmt: skip
+        """A trip whose departure or arrival is given; the other follows from the rides."""
+        block = "N" if self._is_night(start_s or end_s or 0) else "D"
+        driver_id = f"M{self._vehicle.index:05d}-{block}" if self._vehicle.names_driver else None
+        rides = [self._ride(*pair, purpose) for pair in itertools.pairwise(places)]
+        rides[-1] = rides[-1]._replace(dwell_s=0)
+        departs_s = start_s if start_s is not None else (end_s or 0) - _total_s(rides)
+        is_last_night = shift_code == "C" and start_s is not None
+        trip = Trip(
+            vehicle=self._vehicle,
+            shift_day=self._day - dt.timedelta(days=1) if is_last_night else self._day,
+            purpose=purpose,
+            shift_code=shift_code,
+            places=places,
+            passengers=passengers or [0] * len(rides),
+            driver_id=driver_id,
+            is_declared=purpose == "service",
+            departs_s=departs_s,
+            rides=rides,
+        )
+        self.trips.append(trip)
+        return trip
+
+    def _is_night(self, clock_s: int) -> bool:
+        return not 4 * 3600 <= clock_s - self._midnight_s < 19 * 3600
+
+    def _ride(self, origin: Place, destination: Place, purpose: str) -> Ride:
+        length_m = self._world.road(origin, destination).length_m
+        lights = 0 if length_m < 3000 else self._noise.randrange(3)
+        cuts = [0.0, *sorted(self._noise.uniform(0.05, 0.95) for _ in range(lights)), 1.0]
+        pieces, total_s, top = [], 0.0, 0.0
+        for number, (low, high) in enumerate(itertools.pairwise(cuts)):
+            part_m = (high - low) * length_m
+            kmh = YARD_KMH if purpose == "yard" else self._noise.uniform(*TOP_KMH)
+            speed = min(kmh / 3.6, math.sqrt(part_m * ACCELERATION))
+            wait_s = float(self._between(*LIGHT_S)) if number else 0.0
+            duration_s = part_m / speed + speed / ACCELERATION
+            pieces.append((wait_s, duration_s, low * length_m, part_m, speed))
+            total_s += wait_s + duration_s
+            top = max(top, speed * 3.6)
+        return Ride(pieces, math.ceil(total_s), round(top), self._between(*PICK_UP_S))
+
+
+def _total_s(rides: list[Ride]) -> int:
+    return sum(ride.duration_s + ride.dwell_s for ride in rides)

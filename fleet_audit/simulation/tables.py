@@ -1,0 +1,222 @@
+"""Reference tables of the simulated fleet, and the prices that its truth is costed with.
+
+Here belongs what `reference/*.csv` says. Who drives is in `roster`, where in `world`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from fleet_audit.schema import reference
+from fleet_audit.schema.model import Table
+from fleet_audit.simulation.roster import Roster, Vehicle
+from fleet_audit.simulation.schedule import Trip
+from fleet_audit.simulation.world import CARRIERS, UNITS, World
+
+BASE_RATES = {"onibus": "4.90", "micro": "3.80", "van": "2.73"}
+AGR_FACTOR = Decimal("1.09")
+AMENDMENT_FACTOR = Decimal("1.035")
+FIXED_BRL = {"onibus": "40314.14", "micro": "28750.00", "van": "17980.50"}
+DEADHEAD_RULES = {"TRANSUL": ("unpaid", ""), "VIAMATA": ("paid", ""), "CANARIO": ("capped", "10")}
+HOLIDAYS = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (12, 25))
+CLOSING_DAY = 16
+SINCE = dt.date(2025, 1, 1)
+CENT = Decimal("0.01")
+
+Rows = list[dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """A dated row of `tariffs`."""
+
+    tariff_id: str
+    contract_id: str
+    vehicle_class: str
+    area: str
+    rate: Decimal
+    valid_from: dt.date
+    valid_to: dt.date | None
+
+
+def since(days: list[dt.date]) -> dt.date:
+    """When everything that is not amended began: well before the first day."""
+    return min(SINCE, days[0].replace(month=1, day=1))
+
+
+def tariffs(roster: Roster) -> list[Tariff]:
+    """One a contract, class and area; the first contract's rise in the middle of the period (an amendment)."""
+    made = []
+    contracts = _contract_ids(roster)
+    amended_on = roster.days[len(roster.days) // 2]
+    for contract_id in contracts:
+        for vehicle_class, base in BASE_RATES.items():
+            if (contract_id, vehicle_class) == roster.untariffed:
+                continue
+            for area in ("AGR", "IND"):
+                rate = (Decimal(base) * (AGR_FACTOR if area == "AGR" else 1)).quantize(CENT, ROUND_HALF_UP)
+                name = f"T-{contract_id}-{vehicle_class}-{area}"
+                if contract_id == contracts[0] and len(roster.days) > 1:
+                    risen = (rate * AMENDMENT_FACTOR).quantize(CENT, ROUND_HALF_UP)
+                    before = amended_on - dt.timedelta(days=1)
+                    made.append(Tariff(name, contract_id, vehicle_class, area, rate, since(roster.days), before))
+                    made.append(Tariff(name, contract_id, vehicle_class, area, risen, amended_on, None))
+                else:
+                    made.append(Tariff(name, contract_id, vehicle_class, area, rate, since(roster.days), None))
+    return made
+
+
+class Prices:
+    """Rates by contract, class, area and day."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._ended = roster.ended_contract
+        self._rows: dict[tuple[str, str, str], list[Tariff]] = {}
+        for tariff in tariffs(roster):
+            self._rows.setdefault((tariff.contract_id, tariff.vehicle_class, tariff.area), []).append(tariff)
+
+    def rate(self, vehicle: Vehicle, area: str, day: dt.date) -> Decimal | None:
+        """BRL per km; None without a valid contract or tariff."""
+        if vehicle.contract_id == self._ended:
+            return None
+        for tariff in self._rows.get((vehicle.contract_id, vehicle.vehicle_class, area), []):
+            if tariff.valid_from <= day and (tariff.valid_to is None or day <= tariff.valid_to):
+                return tariff.rate
+        return None
+
+
+def route_code(origin_id: str, destination_id: str) -> str:
+    """Code of the route between two places."""
+    return f"R-{origin_id}-{destination_id}"
+
+
+class RouteBook:
+    """Routes and the plan, learnt from the service trips that the fleet makes."""
+
+    def __init__(self) -> None:
+        self._longest_m: dict[tuple[str, str], float] = {}
+        self._planned: dict[tuple[dt.date, str, str], tuple[int, float, str]] = {}
+
+    def add(self, trip: Trip) -> None:
+        """Counts a service trip."""
+        key = (trip.places[0].poi_id, trip.places[-1].poi_id)
+        self._longest_m[key] = max(self._longest_m.get(key, 0.0), trip.length_m)
+        plan_key = (cycle_start(trip.operational_date), trip.vehicle.plate, route_code(*key))
+        count, metres, _ = self._planned.get(plan_key, (0, 0.0, ""))
+        weekdays = "1-7" if "C" in trip.vehicle.pattern else trip.vehicle.weekdays
+        self._planned[plan_key] = (count + 1, metres + trip.length_m, weekdays)
+
+    def routes(self, world: World) -> Rows:
+        """`routes`: expected km are those of the longest of the usual ways."""
+        rows: Rows = []
+        named = {place.poi_id: place for place in world.places}
+        for (origin_id, destination_id), metres in sorted(self._longest_m.items()):
+            origin, destination = named[origin_id], named[destination_id]
+            workplace = destination if destination.kind in ("usina", "frente") else origin
+            rows.append({
+                "route_code": route_code(origin_id, destination_id), "unit_code": origin.unit_code,
+                "name": f"{origin.name} - {destination.name}", "area": "IND" if workplace.kind == "usina" else "AGR",
+                "regime": "intermunicipal", "origin_poi_id": origin_id, "destination_poi_id": destination_id,
+                "expected_km": f"{metres / 1000:.1f}", "keywords": f"{origin.name.lower()};{destination.name.lower()}",
+            })  # fmt: skip
+        return rows
+
+    def km_plan(self) -> Rows:
+        """`km_plan`: what is planned is what is driven, to whole 10 km."""
+        return [
+            {"cycle_start": start, "plate": plate, "route_code": code, "planned_km": round(metres / 10_000) * 10,
+             "planned_trips": count, "weekdays": weekdays}
+            for (start, plate, code), (count, metres, weekdays) in sorted(self._planned.items())
+        ]  # fmt: skip
+
+
+def cycle_start(day: dt.date) -> dt.date:
+    """First day of the measurement cycle that holds a day."""
+    if day.day >= CLOSING_DAY:
+        return day.replace(day=CLOSING_DAY)
+    return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=CLOSING_DAY)
+
+
+def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tuple[Table, Rows]]:
+    """All tables of the inbox's `reference` folder; drivers and invoices are headers only."""
+    start = since(roster.days)
+    return [
+        (reference.UNITS, [{"unit_code": unit.code, "name": unit.name, "timezone": unit.timezone,
+                            "cost_center": unit.cost_center} for unit in UNITS]),
+        (reference.CARRIERS, [{"carrier_code": code, "name": name} for code, name in CARRIERS]),
+        (reference.CONTRACTS, _contracts(roster)),
+        (reference.VEHICLES, [_vehicle_row(vehicle, roster, start) for vehicle in roster.vehicles]),
+        (reference.DEVICES, [{"device_id": device.device_id, "plate": roster.vehicles[device.vehicle].plate,
+                              "valid_from": device.valid_from, "valid_to": device.valid_to}
+                             for device in roster.devices]),
+        (reference.DRIVERS, []),
+        (reference.POIS, [{**place.__dict__, "address_pattern": place.street, "valid_from": place.valid_from or start}
+                          for place in world.places]),
+        (reference.SHIFTS, [
+            {"unit_code": unit.code, "shift_code": shift.code, "start_local": _hhmm(shift.start_min),
+             "end_local": _hhmm(shift.end_min), "weekdays": shift.weekdays, "tolerance_min": shift.tolerance_min}
+            for unit in UNITS for shift in unit.shifts]),
+        (reference.ROUTES, routes.routes(world)),
+        (reference.TARIFFS, [{**tariff.__dict__, "rate_brl_per_km": tariff.rate} for tariff in tariffs(roster)]),
+        (reference.FIXED_COSTS, [
+            {"contract_id": vehicle.contract_id, "plate": vehicle.plate,
+             "amount_brl_per_month": FIXED_BRL[vehicle.vehicle_class], "valid_from": start}
+            for vehicle in roster.vehicles]),
+        (reference.KM_PLAN, routes.km_plan()),
+        (reference.CALENDAR, [{"date": day, "unit_code": unit.code, "day_type": _day_type(day)}
+                              for day in _calendar_days(roster.days) for unit in UNITS]),
+        (reference.INVOICES, []),
+        (reference.EXCEPTIONS, [{
+            "exception_id": "EX-1", "rule_id": "G07", "carrier_code": CARRIERS[2][0], "date_from": roster.days[0],
+            "date_to": roster.days[-1], "reason": "Obra na pista da usina", "approved_by": "gestor.contratos"}]),
+    ]  # fmt: skip
+
+
+def _contract_ids(roster: Roster) -> list[str]:
+    ids = {vehicle.contract_id: None for vehicle in roster.vehicles}
+    return sorted(ids)
+
+
+def _contracts(roster: Roster) -> Rows:
+    start = since(roster.days)
+    rows: Rows = []
+    for contract_id in _contract_ids(roster):
+        vehicle = next(vehicle for vehicle in roster.vehicles if vehicle.contract_id == contract_id)
+        rule, cap = DEADHEAD_RULES[vehicle.carrier_code]
+        has_ended = contract_id == roster.ended_contract
+        rows.append({
+            "contract_id": contract_id, "carrier_code": vehicle.carrier_code, "unit_code": vehicle.unit.code,
+            "kind": "spot" if has_ended else "contrato", "deadhead_rule": rule, "deadhead_cap_pct": cap,
+            "trip_tolerance_pct": 10, "trip_tolerance_km": 1, "day_tolerance_pct": 10, "cycle_tolerance_pct": 5,
+            "valid_from": start, "valid_to": roster.days[0] - dt.timedelta(days=1) if has_ended else None,
+        })  # fmt: skip
+    return rows
+
+
+def _vehicle_row(vehicle: Vehicle, roster: Roster, start: dt.date) -> dict[str, object]:
+    titular = vehicle.titular
+    return {
+        "plate": vehicle.plate, "fleet_number": vehicle.fleet_number, "carrier_code": vehicle.carrier_code,
+        "unit_code": vehicle.unit.code, "contract_id": vehicle.contract_id, "vehicle_class": vehicle.vehicle_class,
+        "default_area": vehicle.default_area, "seats": vehicle.seats,
+        "status": "ativo" if titular is None else "reserva",
+        "titular_plate": None if titular is None else roster.vehicles[titular].plate, "valid_from": start,
+    }  # fmt: skip
+
+
+def _calendar_days(days: list[dt.date]) -> list[dt.date]:
+    first = cycle_start(days[0])
+    last = cycle_start(days[-1]) + dt.timedelta(days=31)
+    return [first + dt.timedelta(days=number) for number in range((last - first).days)]
+
+
+def _day_type(day: dt.date) -> str:
+    if (day.month, day.day) in HOLIDAYS:
+        return "feriado"
+    return {6: "sabado", 7: "domingo"}.get(day.isoweekday(), "util")
+
+
+def _hhmm(minutes: int) -> str:
+    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"

@@ -1,0 +1,111 @@
+"""What honest devices do wrong: dead zones, lone outliers, resets, late uploads, silence, rows sent twice.
+
+Here belong defects of positions, each recorded in the truth. Frauds are in `declarations`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleet_audit.simulation.motion import Track
+from fleet_audit.simulation.schedule import Trip
+
+DEAD_ZONE_S = (720, 2_400)
+LONG_DEAD_ZONE_S = (3_900, 4_800)
+QUIET_AFTER_S = 7_200  # a long dead zone ends while the bus is parked
+DUPLICATE_SHARE = 0.001
+JUMP_DEGREES = 38.7  # 4,300 km to the north
+
+
+@dataclass(frozen=True)
+class Trap:
+    """A row of `truth/traps.csv`."""
+
+    kind: str
+    plate: str
+    operational_date: dt.date
+    started_s: int
+    ended_s: int
+
+
+def spring(
+    kind: str, track: Track, rows: slice, trips: list[Trip], day_s: tuple[int, int], noise: np.random.Generator
+) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """Changes or drops positions of one vehicle-day.
+
+    Args:
+        kind: which of `roster.TRAPS`.
+        track: positions of the fleet's day, changed in place.
+        rows: those of this vehicle.
+        trips: its trips of the day.
+        day_s: local midnights that bound it.
+        noise: where and how long.
+
+    Returns:
+        Mask over `rows` of the positions that remain, and when the trap held; None when it did not fit the day.
+    """
+    instant = track.instant_s[rows]
+    keep = np.ones(len(instant), dtype=bool)
+    if kind in ("silent_day", "D06"):
+        keep = (instant < day_s[0]) | (instant >= day_s[1])
+        return keep, day_s
+    if kind in ("dead_zone", "dead_zone_long"):
+        held = _dead_zone(trips, noise) if kind == "dead_zone" else _long_dead_zone(trips, noise)
+        if held is not None:
+            keep = (instant < held[0]) | (instant > held[1])
+        return keep, held
+    if kind in ("outlier", "far_jump"):
+        return keep, _outlier(track, rows, noise, is_far=kind == "far_jump")
+    if kind == "odometer_reset":
+        noon = (day_s[0] + day_s[1]) // 2
+        return keep, (noon, noon)
+    if kind == "late_upload":
+        start = int(day_s[0] + noise.integers(5, 15) * 3600)
+        held = (start, start + 4 * 3600)
+        late = (instant >= held[0]) & (instant < held[1])
+        track.uploaded_s[rows] = np.where(late, held[1] + int(noise.integers(1, 19)) * 3600, track.uploaded_s[rows])
+        return keep, held
+    return keep, day_s
+
+
+def send_twice(track: Track, noise: np.random.Generator) -> tuple[Track, np.ndarray]:
+    """Some rows again beside themselves; the mask marks those whose copy is poorer (no odometer, no driver)."""
+    count = int(len(track.instant_s) * DUPLICATE_SHARE)
+    again = noise.choice(len(track.instant_s), size=count, replace=False)
+    order = np.sort(np.concatenate([np.arange(len(track.instant_s)), again]))
+    is_copy = np.concatenate([[False], order[1:] == order[:-1]])
+    return track.take(order), is_copy & (noise.random(len(order)) < 0.2)
+
+
+def _dead_zone(trips: list[Trip], noise: np.random.Generator) -> tuple[int, int] | None:
+    """Inside one trip, both of its ends seen."""
+    long_enough = [trip for trip in trips if trip.arrives_s - trip.departs_s >= DEAD_ZONE_S[0] + 480]
+    if not long_enough:
+        return None
+    trip = long_enough[int(noise.integers(len(long_enough)))]
+    room = trip.arrives_s - trip.departs_s - 480
+    length = min(int(noise.integers(*DEAD_ZONE_S)), room)
+    start = trip.departs_s + 240 + int(noise.integers(0, room - length + 1))
+    return start, start + length
+
+
+def _long_dead_zone(trips: list[Trip], noise: np.random.Generator) -> tuple[int, int] | None:
+    """From the middle of a trip into the long wait after it: where it went is not seen."""
+    for trip, following in itertools.pairwise(trips):
+        if trip.purpose == "service" and following.on_s - trip.arrives_s >= QUIET_AFTER_S:
+            start = (trip.departs_s + trip.arrives_s) // 2
+            return start, start + int(noise.integers(*LONG_DEAD_ZONE_S))
+    return None
+
+
+def _outlier(track: Track, rows: slice, noise: np.random.Generator, *, is_far: bool) -> tuple[int, int] | None:
+    size = rows.stop - rows.start
+    if size < 20:
+        return None
+    chosen = rows.start + int(noise.integers(5, size - 5))
+    track.latitude[chosen] += JUMP_DEGREES if is_far else noise.choice([-1, 1]) * noise.uniform(0.04, 0.25)
+    return int(track.instant_s[chosen]), int(track.instant_s[chosen])
