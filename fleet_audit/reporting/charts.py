@@ -12,8 +12,8 @@ from html import escape
 
 BLUE, SKY, ORANGE, GREY, INK, MUTED = "#0072B2", "#7FBFE4", "#D98200", "#B8C0C8", "#1F2933", "#5B6770"
 FONT = "'DejaVu Sans', system-ui, sans-serif"
-_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 560, 150, 92, 11, 10, 30
-_LABEL_LETTERS, _MOST_ROWS = 23, 12
+_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 560, 150, 112, 11, 10, 30
+_LABEL_LETTERS, _MOST_ROWS, _COLUMNS_HEIGHT = 23, 12, 190
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,40 @@ def bars(title: str, series: Sequence[tuple[str, str]], rows: Sequence[Bar], *, 
         parts.append(_row(row, series, _TOP + index * step, thick, scale, stacked))
     if len(rows) > len(shown):
         parts.append(_text(_LABEL, height - 4, f"e mais {len(rows) - len(shown)}", MUTED))
-    words = "; ".join(f"{row.label}: {row.text}" for row in shown)
+    return _svg(title, shown, height, parts)
+
+
+def columns(title: str, series: Sequence[tuple[str, str]], rows: Sequence[Bar]) -> str:
+    """Upright stacked bars in order of time, every fifth labelled, the highest with its value.
+
+    No rows: an empty text.
+    """
+    if not rows:
+        return ""
+    base, left = _COLUMNS_HEIGHT - 18, 10.0
+    highest = max(rows, key=lambda row: _reach(row, True))
+    scale = (base - _TOP - 14) / (float(_reach(highest, True)) or 1.0)
+    step = min((_WIDTH - 2 * left) / len(rows), 40.0)
+    parts = [_legend(series, left)]
+    for index, row in enumerate(rows):
+        x, y = left + index * step, float(base)
+        for (_, colour), length in zip(series, row.lengths, strict=True):
+            tall = float(length or 0) * scale
+            y -= tall
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.72:.1f}" height="{tall:.1f}" fill="{colour}"/>'
+            )
+        middle = x + step * 0.36
+        if index % 5 == 0:
+            parts.append(_text(middle, base + 14, row.label, MUTED, "middle"))
+        if row is highest:
+            parts.append(_text(min(max(middle, 50), _WIDTH - 50), y - 5, row.text, INK, "middle"))
+    parts.append(f'<rect x="{left}" y="{base}" width="{step * len(rows):.1f}" height="0.7" fill="{GREY}"/>')
+    return _svg(title, rows, _COLUMNS_HEIGHT, parts)
+
+
+def _svg(title: str, rows: Sequence[Bar], height: int, parts: Sequence[str]) -> str:
+    words = "; ".join(f"{row.label}: {row.text}" for row in rows)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
         f'height="{height}" role="img" aria-label="{escape(title + ". " + words)}" font-family="{FONT}" '
@@ -70,8 +103,8 @@ def _row(row: Bar, series: Sequence[tuple[str, str]], top: float, thick: int, sc
     return "".join(parts)
 
 
-def _legend(series: Sequence[tuple[str, str]]) -> str:
-    parts, left = [], float(_LABEL)
+def _legend(series: Sequence[tuple[str, str]], left: float = _LABEL) -> str:
+    parts = []
     for name, colour in series:
         parts.append(f'<rect x="{left:.1f}" y="4" width="10" height="10" fill="{colour}"/>')
         parts.append(_text(left + 15, 13, name, MUTED))

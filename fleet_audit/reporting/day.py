@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.document import Card, Chart, Document, Field, Grid, Kind, Section
-from fleet_audit.reporting.figure_charts import cost_chart, km_chart
+from fleet_audit.reporting.document import Card, Document, Field, Grid, Kind, Section
+from fleet_audit.reporting.figure_charts import charts_of, cost_chart, km_chart
 from fleet_audit.reporting.figures import Figures, figures_by, figures_of, sources_of
 from fleet_audit.reporting.headline import headline
 from fleet_audit.reporting.inputs import Frames, names_of
@@ -26,6 +26,7 @@ FIGURE_FIELDS = (
     Field("silent", "Silenciosos", Kind.INTEGER, 8),
     Field("trips", "Viagens", Kind.INTEGER, 8),
     Field("km", "Km medidos", Kind.KM, 11),
+    Field("service_km", "Km de serviço", Kind.KM, 11),
     Field("declared_km", "Km declarados", Kind.KM, 11),
     Field("variable_brl", "Variável (R$)", Kind.BRL, 12),
     Field("fixed_brl", "Fixo (R$)", Kind.BRL, 12),
@@ -90,7 +91,10 @@ def build_day(
     by_carrier = figures_grid(
         "Transportadora", carriers, NO_CARRIER, figures_by(sources, "carrier_code"), figures, FIGURE_FIELDS
     )
-    charts = _charts(by_unit, by_carrier)
+    charts = charts_of(
+        cost_chart("Gasto por unidade (R$)", by_unit),
+        km_chart("Km de serviço medidos e km declarados", by_carrier),
+    )
     sections = (
         Section("units", "Por unidade", by_unit, empty="Sem dado."),
         Section("carriers", "Por transportadora", by_carrier, empty="Sem dado."),
@@ -167,11 +171,3 @@ def _empty_stamp(figures: Figures) -> str | None:
     if figures.trips:
         return None
     return "NENHUMA VIAGEM NESTE DIA" if figures.seen else "SEM DADO NESTE DIA"
-
-
-def _charts(by_unit: Grid, by_carrier: Grid) -> tuple[Chart, ...]:
-    drawn = (
-        cost_chart("Gasto por unidade (R$)", by_unit),
-        km_chart("Km medidos e declarados por transportadora", by_carrier),
-    )
-    return tuple(chart for chart in drawn if chart.picture)

@@ -119,6 +119,7 @@ class Section:
     empty: str = "Nada a mostrar."
     sheet: str | None = None
     is_listing: bool = False
+    is_workbook_only: bool = False
     print_rows: int | None = None
     stacked: tuple[tuple[str, ...], ...] = ()
 

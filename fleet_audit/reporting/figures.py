@@ -5,6 +5,7 @@ Adding up printed lines belongs here; the lines themselves and their wording do 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
@@ -126,6 +127,26 @@ def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> lis
         _measures(held, held=1, held_km=held["declared_km"], held_brl=held["brl_at_rate"]),
         _measures(stakes, **{name: stakes[name] for name in ("over_brl", "under_brl", "stake_brl")}),
     ]
+
+
+def plan_source(frames: Frames, cycle_start: dt.date) -> pd.DataFrame:
+    """The plan of the cycle that starts then, as a source for `figures_of` and `figures_by`.
+
+    A vehicle's unit and carrier are those of the row valid on the first day, else of its latest row.
+    """
+    plan = frames.km_plan[frames.km_plan["cycle_start"] == cycle_start].rename(
+        columns={"cycle_start": "operational_date"}
+    )
+    plan = with_vehicle(plan, frames.vehicles, ["unit_code", "carrier_code"])
+    latest = (
+        frames.vehicles.sort_values("valid_from", na_position="first", kind="stable")
+        .drop_duplicates("plate", keep="last")
+        .set_index("plate")
+    )
+    for name in ("unit_code", "carrier_code"):
+        plan[name] = plan[name].fillna(plan["plate"].map(latest[name]).astype("str"))
+    source = _measures(plan, planned_km=plan["planned_km"], planned_trips=plan["planned_trips"])
+    return source.drop(columns="operational_date")
 
 
 def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:

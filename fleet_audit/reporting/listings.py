@@ -133,10 +133,18 @@ def figures_grid(
     total: Figures,
     fields: tuple[Field, ...],
     *,
+    more: Mapping[Any, Mapping[str, Any]] | None = None,
     largest_first: bool = True,
 ) -> Grid:
-    """A table of figures, one row a name, by total cost, with the figures of everything as its total row."""
-    rows = [{"name": names.get(key, key) or unnamed, **figures.record()} for key, figures in by.items()]
+    """A table of figures, one row a name, by total cost, with the figures of everything as its total row.
+
+    `more` gives further values of a key, for fields that are no figures. Keys without a name are called by themselves.
+    """
+    extra = more or {}
+    rows = [
+        {"name": names.get(key, key) or unnamed, **extra.get(key, {}), **figures.record()}
+        for key, figures in by.items()
+    ]
     if largest_first:
         rows.sort(key=lambda row: (-(row["total_brl"] or Decimal(-1)), row["name"]))
     return grid_of((Field("name", label, width=24), *fields), rows, {"name": "Total", **total.record()})

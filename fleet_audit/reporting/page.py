@@ -31,7 +31,7 @@ def document_page(document: Document) -> bytes:
         .render(
             document=document,
             charts=charts,
-            sections=[_section(section) for section in document.sections],
+            sections=[_section(section) for section in document.sections if not section.is_workbook_only],
             no_data=locale.NO_DATA,
         )
     )

@@ -39,7 +39,11 @@ def document_pdf(document: Document) -> bytes:
             for card in document.cards
         ],
         "charts": [{"title": chart.title, "picture": chart.picture} for chart in document.charts],
-        "sections": [_section(section) for section in document.sections if section.grid or section.picture],
+        "sections": [
+            _section(section)
+            for section in document.sections
+            if (section.grid or section.picture) and not section.is_workbook_only
+        ],
         "notes": document.notes,
     }
     timestamp = int(document.generated_at.astimezone(dt.UTC).timestamp())

@@ -5,6 +5,7 @@ Only the choice of formats belongs here.
 
 from __future__ import annotations
 
+from fleet_audit.reporting.cycle import CycleReport
 from fleet_audit.reporting.day import DayReport
 from fleet_audit.reporting.delimited import grid_csv
 from fleet_audit.reporting.page import document_page
@@ -19,4 +20,13 @@ def render_day(report: DayReport) -> dict[str, bytes]:
         "d1.xlsx": document_workbook(report.document),
         "d1.html": document_page(report.document),
         "d1.pdf": document_pdf(report.document),
+    }
+
+
+def render_cycle(report: CycleReport) -> dict[str, bytes]:
+    """The monthly report as `relatorio_mensal.xlsx`, `.html` and `.pdf`; equal reports give equal bytes."""
+    return {
+        "relatorio_mensal.xlsx": document_workbook(report.document),
+        "relatorio_mensal.html": document_page(report.document),
+        "relatorio_mensal.pdf": document_pdf(report.document),
     }
