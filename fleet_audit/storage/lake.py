@@ -92,7 +92,7 @@ class Lake:
         """Whether the day was ever written, be it without rows."""
         return self.exists(self.partition_path(table, day))
 
-    def write_table(self, path: str, table: Table, data: pd.DataFrame | pa.Table) -> int:
+    def write_table(self, path: str, data: pd.DataFrame | pa.Table, table: Table) -> int:
         """Replaces one Parquet file of a table's rows, e.g. one parsed file. Returns the number of rows."""
         rows = _conforming(table, data)
         self.put_bytes(path, _parquet(rows))
@@ -110,7 +110,7 @@ class Lake:
             if isinstance(self._filesystem, pafs.LocalFileSystem):
                 _replace_local(Path(self._full(path)), content)
             else:
-                # in a thread of its own: an interrupt between opening and writing would close, and so put, an empty file
+                # in a thread: an interrupt between opening and writing would close, and so put, an empty file
                 with ThreadPoolExecutor(1) as thread:
                     thread.submit(_put_object, self._filesystem, self._full(path), content).result()
 
@@ -165,9 +165,9 @@ class Lake:
             rows = rows.append_column(_HIVE_KEY, column)
         return rows.select(wanted.column_names).cast(arrow_schema(wanted))
 
-    def _read_parquet(self, path: str, columns: list[str], filter: pc.Expression | None) -> pa.Table:
+    def _read_parquet(self, path: str, columns: Sequence[str], filter: pc.Expression | None) -> pa.Table:
         return pq.read_table(
-            self._full(path), columns=columns, filters=filter, filesystem=self._filesystem, partitioning=None
+            self._full(path), columns=[*columns], filters=filter, filesystem=self._filesystem, partitioning=None
         )
 
     @contextmanager

@@ -100,10 +100,13 @@ class Warehouse:
 
         return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
 
-    def upsert(self, table: Table, data: pd.DataFrame | pa.Table, run_id: str | None = None) -> int:
-        """Inserts the rows, or overwrites the rows of the same key; returns how many there were.
+    def upsert(
+        self, table: Table, data: pd.DataFrame | pa.Table, run_id: str | None = None, *, keep_existing: bool = False
+    ) -> int:
+        """Inserts the rows; those whose key is there overwrite it, or are left out with `keep_existing`.
 
-        `updated_at`, where the table has it, becomes now; `run_id`, when given, replaces the frame's.
+        Returns how many rows were given. `updated_at`, where the table has it, becomes now; `run_id`, when given,
+        replaces the frame's.
         """
         rows = _prepared(table, data, run_id)
         target = metadata.tables[table.full_name]
@@ -111,12 +114,10 @@ class Warehouse:
         def write(cursor: adbc.Cursor) -> int:
             insert = _insert(table, target, _staged(cursor, table, target, rows))
             others = {name: insert.excluded[name] for name in table.column_names if name not in table.key}
-            _run(
-                cursor,
-                insert.on_conflict_do_update(index_elements=table.key, set_=others)
-                if others
-                else insert.on_conflict_do_nothing(index_elements=table.key),
-            )
+            if keep_existing or not others:
+                _run(cursor, insert.on_conflict_do_nothing(index_elements=table.key))
+            else:
+                _run(cursor, insert.on_conflict_do_update(index_elements=table.key, set_=others))
             return rows.num_rows
 
         return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)

@@ -110,7 +110,7 @@ def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> N
 def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
     with engine_of(postgres_url).begin() as connection:
         connection.execute(sa.text("UPDATE ops.alembic_version SET version_num = '9999'"))
-    with pytest.raises(PermanentError, match="9999.*newer"):
+    with pytest.raises(PermanentError, match=r"9999.*newer"):
         upgrade(postgres_url)
 
 

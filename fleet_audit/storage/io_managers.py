@@ -1,0 +1,238 @@
+"""Dagster's IO managers: where an asset's frames go, day by day, and how the next asset asks for them.
+
+Only the partition contract belongs here; reading and writing is done by `lake` and `warehouse`. An asset names its
+table of the column dictionary with `metadata={"table": "<schema>.<name>"}`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import dagster as dg
+import pandas as pd
+from sqlalchemy import make_url
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.model import Table
+from fleet_audit.schema.registry import table as table_called
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame]]
+_PREVIEW_ROWS = 10
+_PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, also out of the event log
+
+
+class Stores(Protocol):
+    """What opens the lake and the warehouse, on first use."""
+
+    def lake(self) -> Lake:
+        """The lake."""
+
+    def warehouse(self) -> Warehouse:
+        """The warehouse."""
+
+
+class Days:
+    """A daily table as an input: nothing is read until asked for, so that memory holds what is worked on."""
+
+    def __init__(
+        self, days: Sequence[dt.date], reader: Callable[[Sequence[dt.date], Sequence[str] | None], pd.DataFrame]
+    ) -> None:
+        """`days` are those of the run's partitions, mapped to this table."""
+        self.days = list(days)
+        self._reader = reader
+
+    def read(self, days: Sequence[dt.date], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of any days; one that was never written has none."""
+        return self._reader(days, columns)
+
+    def read_all(self) -> pd.DataFrame:
+        """The rows of all days of the run."""
+        return self.read(self.days)
+
+
+class _TableIOManager(dg.IOManager):
+    """The contract that both IO managers keep.
+
+    A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; wrapped into
+    `dg.Output` when it is a generator, because Dagster takes a returned one for its own events. A day of the run that
+    does not come is emptied. An asset without partitions gives a frame.
+    """
+
+    def __init__(self, stores: Stores) -> None:
+        """`stores` opens the lake and the warehouse on first use."""
+        self.stores = stores
+
+    def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
+        """Writes what the asset gave, and says what was written."""
+        table = _table(context)
+        if not context.has_asset_partitions:
+            if not isinstance(obj, pd.DataFrame):
+                raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
+            rows, preview, days = self._write_whole(table, obj), obj, {}
+        else:
+            days, preview = self._write_days(context, table, obj)
+            rows = sum(days.values())
+        context.add_output_metadata(
+            {
+                "dagster/row_count": rows,
+                "preview": dg.MetadataValue.md(_markdown(_shown(preview, table))),
+                **self._location(table),
+                **_days_metadata(days),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Days | pd.DataFrame:
+        """A daily table as `Days`, any other one as a frame."""
+        if context.upstream_output is None:
+            raise PermanentError("An input without an upstream asset cannot be loaded.")
+        table = _table(context.upstream_output)
+        if table.partition is None:
+            return self._read_whole(table)
+        days = _partition_days(context.asset_partition_keys) if context.has_asset_partitions else []
+        return Days(days, lambda wanted, columns: self._read_days(table, wanted, columns))
+
+    def _write_days(
+        self, context: dg.OutputContext, table: Table, obj: Frames
+    ) -> tuple[dict[dt.date, int], pd.DataFrame]:
+        days = _partition_days(context.asset_partition_keys)
+        if isinstance(obj, pd.DataFrame):
+            if len(days) != 1:
+                raise PermanentError(f"{table.full_name}: one frame for {len(days)} days; give (day, frame) pairs.")
+            obj = [(days[0], obj)]
+        may_write_others = self._allows_neighbours(context)
+        written: dict[dt.date, int] = {}
+        preview = empty_frame(table)
+        for day, frame in obj:
+            if day in written or (day not in days and not may_write_others):
+                what = "twice" if day in written else "which is no partition of the run"
+                raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
+            written[day] = self._write_day(table, day, frame, context.run_id)
+            preview = preview if len(preview) else frame.head(_PREVIEW_ROWS)
+        missing = [day for day in days if day not in written]
+        for day in missing:
+            written[day] = self._write_day(table, day, empty_frame(table), context.run_id)
+        if missing:
+            context.log.warning(
+                f"{table.full_name}: the asset gave nothing for {', '.join(map(str, missing))}; emptied."
+            )
+        return dict(sorted(written.items())), preview
+
+    @abstractmethod
+    def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...
+
+    @abstractmethod
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int: ...
+
+    @abstractmethod
+    def _write_whole(self, table: Table, frame: pd.DataFrame) -> int: ...
+
+    @abstractmethod
+    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame: ...
+
+    @abstractmethod
+    def _read_whole(self, table: Table) -> pd.DataFrame: ...
+
+    @abstractmethod
+    def _location(self, table: Table) -> dict[str, Any]: ...
+
+
+class LakeIOManager(_TableIOManager):
+    """Parquet in the lake, one file a day.
+
+    An asset with metadata `writes_neighbours=True` may also give days that are not the run's.
+    """
+
+    def _allows_neighbours(self, context: dg.OutputContext) -> bool:
+        return bool((context.definition_metadata or {}).get("writes_neighbours"))
+
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int:
+        return self.stores.lake().write_day(table, day, frame)
+
+    def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
+        return self.stores.lake().write_table(_whole_path(table), frame, table)
+
+    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
+        return self.stores.lake().read_days(table, days, columns)
+
+    def _read_whole(self, table: Table) -> pd.DataFrame:
+        return self.stores.lake().read_table(_whole_path(table), table)
+
+    def _location(self, table: Table) -> dict[str, Any]:
+        return {"path": dg.MetadataValue.path(self.stores.lake().url(f"{table.schema}/{table.name}"))}
+
+
+class WarehouseIOManager(_TableIOManager):
+    """Tables in PostgreSQL, each day replaced in one transaction of its own. Only the run's own days may come."""
+
+    def _allows_neighbours(self, context: dg.OutputContext) -> bool:
+        return False
+
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int:
+        return self.stores.warehouse().replace_partition(table, [day], frame, run_id).rows
+
+    def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
+        return self.stores.warehouse().replace_table(table, frame).rows
+
+    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
+        frame = self.stores.warehouse().read_partition(table, days)
+        return frame if columns is None else frame[list(columns)]
+
+    def _read_whole(self, table: Table) -> pd.DataFrame:
+        return self.stores.warehouse().read_table(table)
+
+    def _location(self, table: Table) -> dict[str, Any]:
+        database = make_url(self.stores.warehouse().url).database
+        return {"dagster/relation_identifier": f"{database}.{table.full_name}"}
+
+
+def _table(context: dg.OutputContext) -> Table:
+    name = (context.definition_metadata or {}).get("table")
+    if not name:
+        raise PermanentError(
+            f"Asset {context.asset_key.to_user_string()} does not name its table: give it "
+            'metadata={"table": "<schema>.<name>"}.'
+        )
+    return table_called(str(name))
+
+
+def _partition_days(keys: Iterable[str]) -> list[dt.date]:
+    return [dt.date.fromisoformat(key) for key in keys]
+
+
+def _whole_path(table: Table) -> str:
+    return f"{table.schema}/{table.name}/part.parquet"
+
+
+def _shown(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    return frame.head(_PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
+
+
+def _days_metadata(written: dict[dt.date, int]) -> dict[str, Any]:
+    days = list(written)
+    if not days:
+        return {}
+    found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
+    if len(days) > 1:  # Dagster copies one value to every partition of a range: this says which day has how many
+        counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
+        found["rows_per_day"] = dg.MetadataValue.md(_markdown(counts))
+    return found
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    def line(cells: Iterable[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    missing = frame.astype(object).where(frame.notna(), "")
+    return "\n".join(
+        [
+            line(frame.columns),
+            line("---" for _ in frame.columns),
+            *(line(row) for row in missing.itertuples(index=False, name=None)),
+        ]
+    )

@@ -1,0 +1,42 @@
+"""The IO manager of reports: files by name, in the lake under the partition that they report on.
+
+What a report says is in `reporting`; tables have their own IO managers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.storage.io_managers import Stores
+
+
+class ReportIOManager(dg.IOManager):
+    """Writes `(partition key, {file name: bytes})` pairs under `reports/<name>/<label>=<key>/`.
+
+    The asset's metadata hold `path` (e.g. `reports/d1`) and `label` (`date` or `start`).
+    """
+
+    def __init__(self, stores: Stores) -> None:
+        """`stores` opens the lake on first use."""
+        self._stores = stores
+
+    def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[str, Mapping[str, bytes]]]) -> None:
+        """Write each partition's files; the metadata list where they are."""
+        lake = self._stores.lake()
+        path, label = context.definition_metadata["path"], context.definition_metadata["label"]
+        written = []
+        for key, files in obj:
+            for name, content in files.items():
+                target = f"{path}/{label}={key}/{name}"
+                lake.put_bytes(target, content)
+                written.append(lake.url(target))
+        context.add_output_metadata(
+            {"files": dg.MetadataValue.md("\n".join(f"- `{url}`" for url in written)), "file_count": len(written)}
+        )
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Reports are read by people."""
+        raise PermanentError(f"{context.asset_key.to_user_string()} is a report: nothing is computed from it.")
