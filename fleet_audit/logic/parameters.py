@@ -49,6 +49,7 @@ DEFAULTS = (
     Parameter("report_leg_uncertainty_km", 0.005, "km", "Rounding of a visit report, a leg"),
     Parameter("report_uncertainty_pct", 1, "%", "Uncertainty of a visit report's distance"),
     Parameter("reset_below_km", 10, "km", "An odometer that falls below this and counts on was reset"),
+    Parameter("shift_tolerance_min", 60, "min", "Tolerance of a shift that states none"),
     Parameter("route_text_min", 80, "points", "Lowest token_set_ratio that names a route"),
     Parameter("source_overlap_pct", 50, "%", "Overlap of the shorter that makes two sources' trips one trip"),
     Parameter("match_overlap_pct", 50, "%", "Overlap of the shorter that links a run and a trip"),
