@@ -1,0 +1,155 @@
+"""On which day a declared run took place: bulletins date night runs by their shift, not by the trip.
+
+What a run is then linked to is decided in `matching`; the finding that says so is D12.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.cycles import as_days, dates
+from fleet_audit.logic.intervals import micros
+from fleet_audit.logic.matching import half_overlaps
+from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.reference_view import DEFAULT_ZONE
+from fleet_audit.logic.shifts import parse_clock
+from fleet_audit.logic.wall_clock import local_days, to_local, to_utc
+
+_ONE_DAY = pd.Timedelta(days=1)
+
+
+def repair_dates(
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    """The runs with repaired times, operational_date, unit_code and what was decided.
+
+    A night run (`is_night`) is one whose TURNO passes midnight in its unit, or that departs before
+    `night_departure_h`. It is tried on DATA and on DATA + 1; a day has it when the run there overlaps a trip by half of
+    the shorter that no other run, as written, overlaps so. It moves when DATA + 1 alone has it. Only trips that start
+    on DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+
+    Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain` (a night run that stays as written although a
+    trip on DATA + 1 would fit it as well: a whole series of nights dated one day early looks exactly like one that is
+    dated rightly, save at its ends).
+
+    Args:
+        runs: `staging.declared_runs`, times as written.
+        trips: trips of the days around, with operational_date.
+        shifts: `ref.shifts`.
+        vehicles_zone: plate, unit_code, timezone; a plate that is missing has no unit and America/Sao_Paulo.
+        parameters: those in force on the day.
+    """
+    runs = _placed(runs, vehicles_zone).assign(is_date_repaired=False)
+    runs["is_night"] = _is_night(runs, shifts, parameters)
+    trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
+    written = half_overlaps(trips, runs, parameters)
+    later = _own(half_overlaps(trips, on_next_day(runs), parameters), trips, runs)
+    is_night = runs["is_night"].to_numpy()
+    moves = is_night & _free(later, written, runs) & ~_free(_own(written, trips, runs), written, runs)
+    runs["is_day_uncertain"] = is_night & ~moves & np.isin(np.arange(len(runs)), later["run"])
+    return _settled(runs, moves)
+
+
+def settle_cycle(
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    """The cycle's runs with all night runs of one plate and TURNO moved together where that links more of them.
+
+    A run counts as linked when it overlaps, by half of the shorter, a trip that no run outside of its plate and TURNO
+    overlaps so. Runs that are already repaired stay; the columns are those of `repair_dates`.
+
+    Args:
+        runs: runs of the whole cycle as `repair_dates` or `fact.declared_runs` has them.
+        trips: trips of the cycle and of the day after it.
+        shifts: `ref.shifts`.
+        vehicles_zone: as in `repair_dates`.
+        parameters: those in force at the end of the cycle.
+    """
+    runs = _placed(runs, vehicles_zone)
+    runs["is_night"] = _is_night(runs, shifts, parameters)
+    runs["is_date_repaired"] = runs["is_date_repaired"].to_numpy(dtype=bool)
+    trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
+    may_move = runs["is_night"].to_numpy() & ~runs["is_date_repaired"].to_numpy()
+    together = runs.groupby(["plate", runs["shift_code"].astype(object).fillna("")], sort=False).ngroup().to_numpy()
+    together = np.where(runs["is_night"], together, -1 - np.arange(len(runs)))
+    moved = _settled(runs, may_move)
+    now = half_overlaps(trips, runs, parameters)
+    later = half_overlaps(trips, moved, parameters)
+    gain = _linked_runs(later, now, together) - _linked_runs(now, now, together)
+    gains = pd.Series(gain.astype(int)).groupby(together).transform("sum").to_numpy()
+    return _settled(runs.assign(is_day_uncertain=False), may_move & (gains > 0))
+
+
+def on_next_day(runs: pd.DataFrame) -> pd.DataFrame:
+    """The same runs (with `timezone`) one local day later: 23, 24 or 25 hours.
+
+    A wall time that the clock skips becomes the instant at which it resumes; of a doubled one the first is meant.
+    """
+    zones = runs["timezone"]
+    return runs.assign(
+        **{name: to_utc(to_local(runs[name], zones) + _ONE_DAY, zones) for name in ("started_at", "ended_at")}
+    )
+
+
+def _placed(runs: pd.DataFrame, vehicles_zone: pd.DataFrame) -> pd.DataFrame:
+    vehicles = vehicles_zone.drop_duplicates("plate").set_index("plate")
+    plates = runs["plate"].astype(object)
+    return runs.reset_index(drop=True).assign(
+        unit_code=plates.map(vehicles["unit_code"].astype(object)).to_numpy(dtype=object),
+        timezone=plates.map(vehicles["timezone"].astype(object)).fillna(DEFAULT_ZONE).to_numpy(dtype=object),
+    )
+
+
+def _is_night(runs: pd.DataFrame, shifts: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    over_midnight = {
+        (row.unit_code, row.shift_code)
+        for row in shifts.itertuples()
+        if parse_clock(row.end_local) <= parse_clock(row.start_local)
+    }
+    of_shift = [key in over_midnight for key in zip(runs["unit_code"], runs["shift_code"], strict=True)]
+    wall = to_local(runs["started_at"], runs["timezone"]).to_numpy()
+    since_midnight = wall - wall.astype("datetime64[D]")
+    is_early = since_midnight < np.timedelta64(int(parameters.night_departure_h * 3600), "s")
+    return np.array(of_shift, dtype=bool) | is_early
+
+
+def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose trip starts on the run's DATA or the day after."""
+    away = as_days(trips["operational_date"])[pairs["trip"]] - as_days(runs["declared_date"])[pairs["run"]]
+    return pairs[np.isin(away.astype(int), (0, 1))]
+
+
+def _free(pairs: pd.DataFrame, written: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Per run: has it, among `pairs`, a trip that no other run, as written, has?
+
+    A second copy of the same row (same plate and times) is no other run.
+    """
+    met = pairs.merge(written[["trip", "run"]].rename(columns={"run": "other"}), on="trip", how="left")
+    run = met["run"].to_numpy(dtype="int64")
+    other = met["other"].fillna(met["run"]).to_numpy(dtype="int64")
+    start, end, day = micros(runs["started_at"]), micros(runs["ended_at"]), as_days(runs["declared_date"])
+    is_other = (start[run] != start[other]) | (end[run] != end[other])
+    is_near = np.abs((day[run] - day[other]).astype(int)) <= 1
+    is_contested = pd.Series(is_other & is_near).groupby([run, met["trip"].to_numpy()]).any()
+    return np.isin(np.arange(len(runs)), is_contested[~is_contested].index.get_level_values(0))
+
+
+def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -> np.ndarray:
+    """Per run: is it linked, by `pairs`, to a trip that no run outside of its set overlaps now?"""
+    sets = pd.Series(together[now["run"]]).groupby(now["trip"].to_numpy()).agg(["min", "max"])
+    claimed = sets.reindex(pairs["trip"].to_numpy())
+    own = together[pairs["run"]]
+    is_own = (claimed["min"].isna() | ((claimed["min"] == own) & (claimed["max"] == own))).to_numpy()
+    return np.isin(np.arange(len(together)), pairs["run"].to_numpy()[is_own]).astype(int)
+
+
+def _settled(runs: pd.DataFrame, moves: np.ndarray) -> pd.DataFrame:
+    """Runs with the chosen ones on the next day, and operational_date: the local day of the start."""
+    later = on_next_day(runs)
+    settled = runs.assign(
+        started_at=runs["started_at"].where(~moves, later["started_at"]),
+        ended_at=runs["ended_at"].where(~moves, later["ended_at"]),
+        is_date_repaired=runs["is_date_repaired"].to_numpy(dtype=bool) | moves,
+    )
+    return settled.assign(operational_date=dates(local_days(settled["started_at"], settled["timezone"])))

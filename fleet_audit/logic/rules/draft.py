@@ -1,0 +1,71 @@
+"""A finding as a rule states it, before ids, money and exceptions; and how sure a rule may be of it.
+
+Turning drafts into rows of `fact.findings` belongs to `findings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+# How far each evidence grade can be trusted: A is odometer and GPS agreeing over 80 % of the time between two known
+# places, B lacks one of these, C is a visit report, an odometer alone, or lacks more. Own choice.
+GRADE_CONFIDENCE = {"A": 0.95, "B": 0.9, "C": 0.8}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a rule found.
+
+    Attributes:
+        rule_id: rule of the registry.
+        plate: vehicle; None when no vehicle is known.
+        explanation_pt: one sentence with the numbers, which a carrier can answer.
+        confidence: 0 … 1.
+        trip_ids: trips that it is about, in order of start; their scores carry it.
+        run_ids: declared runs that it is about, the accused one first.
+        km_at_stake: None where no kilometre is disputed.
+        rate: BRL per km of those; None where none applies.
+        facts: what else proves it, JSON values, dates and decimals.
+        thresholds: parameters that decided, by name.
+        context_trip_ids: trips that are shown as evidence but not blamed.
+        context_run_ids: likewise runs.
+        extra: what tells two findings of one rule about the same things apart.
+        is_vehicle_day: the row names the vehicle only, its evidence all trips.
+    """
+
+    rule_id: str
+    plate: str | None
+    explanation_pt: str
+    confidence: float
+    trip_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    km_at_stake: Decimal | None = None
+    rate: Decimal | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    context_trip_ids: tuple[str, ...] = ()
+    context_run_ids: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    is_vehicle_day: bool = False
+
+
+def grade_confidence(trips: Iterable[Mapping[str, Any]]) -> float:
+    """That of the weakest trip; 0.8 without one."""
+    return min((GRADE_CONFIDENCE[trip["evidence_grade"]] for trip in trips), default=GRADE_CONFIDENCE["C"])
+
+
+def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:
+    """Sum of the trips' stated half-widths, km; a trip that states none adds nothing."""
+    stated = (trip["km_uncertainty"] for trip in trips)
+    return sum(float(half_width) for half_width in stated if not pd.isna(half_width))
+
+
+def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float) -> float:
+    """1 where the difference is above the tolerance even if the measurement is off by its uncertainty, less between."""
+    doubtful = tolerance_km + uncertainty
+    return 1.0 if doubtful <= 0 else min(1.0, difference_km / doubtful)

@@ -1,0 +1,42 @@
+"""Sources that contradict themselves: Q05, one finding for each note that reading a file left.
+
+What is a contradiction is decided where the file is read (`formats`).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.logic.rules.context import AuditDay, Record
+from fleet_audit.logic.rules.draft import Draft
+
+_SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
+_WHAT = {
+    "total_km_mismatch": "tem uma linha de totais que difere da soma dos km",
+    "total_driving_mismatch": "tem uma linha de totais que difere da soma dos tempos de condução",
+    "total_stopped_mismatch": "tem uma linha de totais que difere da soma dos tempos parados",
+    "duration_mismatch": "tem um tempo de condução que difere da chegada menos a saída",
+    "plate_spelling": "escreve a placa de mais de uma forma",
+    "outside_window": "tem um movimento fora do período que o título informa",
+}
+
+
+def source_contradictions(context: AuditDay) -> list[Draft]:
+    """Q05: each note of D."""
+    return [_draft(note) for note in context.of_day(context.notes, "date").to_dict("records")]
+
+
+def _draft(note: Record) -> Draft:
+    plate = None if pd.isna(note["plate"]) else note["plate"]
+    of_plate = f" (veículo {plate})" if plate else ""
+    said = {name: "sem valor" if pd.isna(note[name]) else note[name] for name in ("expected", "found")}
+    return Draft(
+        "Q05",
+        plate,
+        f"{_SOURCE[note['source_kind']]} {note['file_name']}, linha {note['row_number']}{of_plate}, "
+        f"{_WHAT.get(note['note_code'], note['note_code'])}: esperado {said['expected']}, encontrado {said['found']}.",
+        1.0,
+        km_at_stake=None if pd.isna(note["difference_km"]) else abs(note["difference_km"]),
+        facts=dict(note),
+        extra=(note["note_code"], note["file_sha256"], note["file_name"], str(note["row_number"])),
+    )

@@ -1,0 +1,146 @@
+"""The rules of one operational day: number, version, severity, what each proves and which sources it needs.
+
+How a rule decides is in the module of its family; cycle rules and those on raw positions are not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. `sources`: P positions, V visit report, B bulletin, K contract data; `/` either, `+` both."""
+
+    rule_id: str
+    version: str
+    severity: str
+    title_pt: str
+    proves_pt: str
+    sources: str
+
+
+_RULES = (
+    Rule(
+        "D01",
+        "1",
+        "H",
+        "Km declarado acima do medido",
+        "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
+        "P/V+B",
+    ),
+    Rule(
+        "D02",
+        "1",
+        "C",
+        "Km declarado acima do medido no dia",
+        "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
+        "P/V+B",
+    ),
+    Rule(
+        "D04",
+        "1",
+        "M",
+        "Km declarado abaixo do medido",
+        "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
+        "P/V+B",
+    ),
+    Rule(
+        "D05",
+        "1",
+        "C",
+        "Corrida fantasma",
+        "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
+        "P/V+B",
+    ),
+    Rule(
+        "D06",
+        "1",
+        "H",
+        "Corrida declarada sem viagem",
+        "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
+        "P+B",
+    ),
+    Rule(
+        "D07",
+        "1",
+        "M",
+        "Viagem de serviço não declarada",
+        "O veículo fez uma viagem de serviço que nenhuma ata declara.",
+        "P/V+B",
+    ),
+    Rule(
+        "D08",
+        "1",
+        "C",
+        "Corrida declarada em duplicidade",
+        "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
+        "B",
+    ),
+    Rule(
+        "D10",
+        "1",
+        "H",
+        "Hodômetro sem continuidade entre atas",
+        "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
+        "B+P/V",
+    ),
+    Rule(
+        "D11",
+        "1",
+        "H",
+        "KM ROTA difere do hodômetro",
+        "O KM ROTA da ata não é KM CHEGADA menos KM SAÍDA da mesma linha.",
+        "B",
+    ),
+    Rule(
+        "D12",
+        "1",
+        "L",
+        "Data da ata contradiz os horários",
+        "A ata traz o dia do turno, mas a corrida ocorreu no dia seguinte; os km não são contestados.",
+        "B+P/V",
+    ),
+    Rule(
+        "V01",
+        "1",
+        "C",
+        "Veículo sem contrato vigente",
+        "O veículo operou em um dia em que nenhum contrato vigente o cobre.",
+        "P/V/B+K",
+    ),
+    Rule(
+        "V06",
+        "1",
+        "M",
+        "Corrida vazia declarada como serviço",
+        "A própria ata declara zero passageiros em uma corrida de serviço.",
+        "B",
+    ),
+    Rule(
+        "K01",
+        "1",
+        "H",
+        "Viagem sem tarifa única",
+        "O contrato não tem tarifa para a viagem, ou tem mais de uma igualmente específica.",
+        "K",
+    ),
+    Rule(
+        "G07",
+        "1",
+        "L",
+        "Parada longa em local desconhecido",
+        "O veículo ficou parado por longo tempo fora de qualquer local cadastrado.",
+        "P/V",
+    ),
+    Rule(
+        "Q05",
+        "1",
+        "L",
+        "Fonte contradiz a si mesma",
+        "Uma parte do arquivo recebido contradiz outra além do arredondamento.",
+        "V/B/P",
+    ),
+)
+
+REGISTRY: dict[str, Rule] = {rule.rule_id: rule for rule in _RULES}

@@ -1,0 +1,71 @@
+"""How findings write numbers, days and runs for a Brazilian reader: decimal comma, dd/mm/aaaa, local HH:MM.
+
+Only wording belongs here; what is said is decided by each rule.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pandas as pd
+
+_SWAP = str.maketrans({",": ".", ".": ","})
+
+
+def number(value: Decimal | float, places: int = 2) -> str:
+    """`Decimal("-1234.5")` is `-1.234,50`."""
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return f"{exact:,.{places}f}".translate(_SWAP)
+
+
+def km(value: Decimal | float) -> str:
+    """`26,70 km`."""
+    return f"{number(value)} km"
+
+
+def day(value: dt.date) -> str:
+    """`10/06/2025`."""
+    return f"{value:%d/%m/%Y}"
+
+
+def clock(instant: dt.datetime, zone: str) -> str:
+    """`06:15`, local."""
+    return f"{pd.Timestamp(instant).tz_convert(zone):%H:%M}"
+
+
+def local_day(instant: dt.datetime, zone: str) -> str:
+    """`10/06/2025`, the local day of an instant."""
+    return f"{pd.Timestamp(instant).tz_convert(zone):%d/%m/%Y}"
+
+
+def moment(instant: dt.datetime, zone: str) -> str:
+    """`10/06/2025 06:15`, local."""
+    return f"{local_day(instant, zone)} {clock(instant, zone)}"
+
+
+def period(record: Mapping[str, Any], zone: str) -> str:
+    """`10/06/2025, das 06:15 às 07:15` of a trip or run."""
+    start, end = record["started_at"], record["ended_at"]
+    return f"{local_day(start, zone)}, das {clock(start, zone)} às {clock(end, zone)}"
+
+
+def run(record: Mapping[str, Any]) -> str:
+    """`ata 7003`, or where the row is when it has no number."""
+    bulletin = record["bulletin_number"]
+    if bulletin is None or pd.isna(bulletin):
+        return f"ata sem número ({record['file_name']}, linha {record['row_number']})"
+    return f"ata {bulletin}"
+
+
+def runs(records: Iterable[Mapping[str, Any]]) -> str:
+    """`ata 1`, or `ata 1, ata 2 e ata 3`."""
+    names = [run(record) for record in records]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} e {names[-1]}"
+
+
+def declares(count: int) -> str:
+    """The verb for one run or several."""
+    return "declara" if count == 1 else "declaram"
