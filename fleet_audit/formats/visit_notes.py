@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.formats import values
@@ -74,12 +75,7 @@ def _totals(legs: pd.DataFrame, layout: Layout, line_numbers: list[int]) -> list
         )
         bound = _ROUNDING_KM if name == "reported_km" else _ROUNDING_S
         frame = frame.assign(difference=frame["stated"] - frame["sum"].astype(object))
-        frame = frame[
-            [
-                abs(difference) > bound * rows
-                for difference, rows in zip(frame["difference"], frame["rows"], strict=True)
-            ]
-        ]
+        frame = frame[(frame["difference"].abs() > frame["rows"].astype(object) * bound).astype(bool)]
         notes.append(
             pd.DataFrame(
                 {
@@ -127,7 +123,8 @@ def _spellings(legs: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     described = blocks["block"].map(layout.blocks["asset_description"]).fillna("")
     named = [[normalise_plate(found) for found in _PLATE_LIKE.findall(text)] for text in described]
     named = [[plate for plate in plates if PLATE.match(plate)] for plates in named]
-    differs = [bool(plates) and plate not in plates for plates, plate in zip(named, blocks["plate"], strict=True)]
+    pairs = zip(named, blocks["plate"], strict=True)
+    differs = np.array([bool(plates) and plate not in plates for plates, plate in pairs], dtype=bool)
     return _row_notes(
         "plate_spelling",
         blocks[differs],

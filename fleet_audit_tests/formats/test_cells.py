@@ -1,0 +1,162 @@
+"""Encodings, quotes, limits and disguises, seen through the bulletin, whose rows hold accents and quotes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+import xlsxwriter
+
+from fleet_audit.formats.parsed import Limits, RejectedFile
+from fleet_audit_tests.formats.samples import BULLETIN_HEADER, BULLETIN_ROWS, bulletin, changed, read, reasons, workbook
+
+ROW = BULLETIN_ROWS[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "warning"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", None),
+        ("latin-1", "Latin-1"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+    ],
+)
+def test_encodings(encoding: str, warning: str | None):
+    parsed = read("bulletin", bulletin().decode().encode(encoding))
+    assert list(parsed.rows["origin_text"]) == ["GARAGEM AV. CUIABÁ", "GARAGEM, FUNDOS"]
+    assert [warning in text for text in parsed.warnings] == ([True] if warning else [])
+
+
+def test_one_damaged_character_does_not_turn_utf8_into_latin1():
+    content = bulletin().replace("CUIABÁ".encode(), b"CUIAB\xc3")
+    parsed = read("bulletin", content)
+    assert parsed.rows["origin_text"].iloc[0] == "GARAGEM AV. CUIAB\ufffd"
+    assert "1 characters are damaged" in parsed.warnings[0]
+
+
+def test_nul_characters_are_taken_out_and_said():
+    parsed = read("bulletin", bulletin().replace(b"GARAGEM AV", b"GARA\x00GEM AV"))
+    assert parsed.rows["origin_text"].iloc[0] == "GARAGEM AV. CUIABÁ"
+    assert "NUL" in parsed.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%PDF-1.7\n%\xe2\xe3\n",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xd0\xcf\x11\xe0" + bytes(600),
+        bytes(range(256)) * 20,
+        b"PK\x03\x04" + bytes(100),
+        b"",
+        b" \n\n",
+    ],
+)
+@pytest.mark.parametrize("kind", ["bulletin", "telemetry", "visit_report"])
+def test_what_is_no_table_is_refused_with_a_sentence(kind: str, content: bytes):
+    with pytest.raises(RejectedFile, match=r"^(The|No) .*[.]$"):
+        read(kind, content)
+
+
+def test_a_lone_quote_swallows_no_rows():
+    broken = ROW.replace("GARAGEM AV", '"GARAGEM AV')
+    rows = [BULLETIN_ROWS[1], broken, *(changed(ROW, c0=str(number)) for number in range(30)), BULLETIN_ROWS[1]]
+    parsed = read("bulletin", bulletin(*rows))
+    assert (parsed.rows_read, len(parsed.rows), parsed.rows_duplicate) == (33, 32, 1)
+    assert "1 lines have a quotation mark that nothing closes" in parsed.warnings[0]
+
+
+def test_a_quoted_cell_may_run_over_lines():
+    parsed = read("bulletin", bulletin(ROW.replace("GARAGEM AV. CUIABÁ", '"GARAGEM\nAV. CUIABÁ"'), BULLETIN_ROWS[1]))
+    assert list(parsed.rows["row_number"]) == [2, 4]
+    assert parsed.rows["origin_text"].iloc[0] == "GARAGEM\nAV. CUIABÁ"
+
+
+def test_a_last_line_that_was_cut_off_is_not_believed():
+    content = bulletin(BULLETIN_ROWS[1], ROW).rstrip(b"\n")
+    assert read("bulletin", content).status == "accepted", "only the line end is missing"
+    cut = content[: content.rindex(b",0,CONLOG") - 1]
+    assert reasons(read("bulletin", cut)) == [(3, "bad_width")]
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"])
+def test_line_ends(line_end: str):
+    content = bulletin().decode().replace("\n", line_end).encode()
+    assert list(read("bulletin", content).rows["row_number"]) == [2, 3]
+
+
+def test_blank_rows_are_no_data_rows():
+    parsed = read("bulletin", bulletin(ROW, "", "," * 16, BULLETIN_ROWS[1]))
+    assert parsed.rows_read == 2
+    assert list(parsed.rows["row_number"]) == [2, 5]
+
+
+def test_limits_refuse_the_whole_file():
+    with pytest.raises(RejectedFile, match="3 data rows and at most 2"):
+        read("bulletin", bulletin(ROW, ROW, ROW), limits=Limits(max_rows=2))
+    with pytest.raises(RejectedFile, match="bytes and at most 100 are read"):
+        read("bulletin", bulletin(), limits=Limits(max_bytes=100))
+    assert len(read("bulletin", bulletin(), limits=Limits(max_rows=2)).rows) == 2
+
+
+def test_header_of_a_million_columns_is_refused():
+    with pytest.raises(RejectedFile, match="columns and at most"):
+        read("bulletin", (BULLETIN_HEADER + "," * 1_000_000 + "x\n" + ROW + "\n").encode())
+
+
+def test_formulas_are_text():
+    parsed = read("bulletin", bulletin(changed(ROW, c5="=HYPERLINK(A1)")))
+    assert parsed.rows["origin_text"].iloc[0] == "=HYPERLINK(A1)"
+
+
+def _repacked(content: bytes, name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.namelist():
+            new.writestr(entry, data if entry == name else old.read(entry))
+    return buffer.getvalue()
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused():
+    bomb = _repacked(workbook([["PLACA"]]), "xl/worksheets/sheet1.xml", b" " * 300_000_000)
+    assert len(bomb) < 1_000_000
+    with pytest.raises(RejectedFile, match="unpacks to"):
+        read("bulletin", bomb, "b.xlsx")
+
+
+def test_a_workbook_with_two_far_cells_is_refused():
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True})
+    sheet = book.add_worksheet()
+    sheet.write(0, 0, "PLACA")
+    sheet.write(1_048_575, 16_383, "x")
+    book.close()
+    with pytest.raises(RejectedFile, match="spans 1,048,576 rows and 16,384 columns"):
+        read("bulletin", buffer.getvalue(), "b.xlsx")
+
+
+def test_broken_workbooks_are_refused():
+    sound = workbook([["PLACA"]])
+    with pytest.raises(RejectedFile, match="cannot be opened"):
+        read("bulletin", sound[: len(sound) // 2], "b.xlsx")
+    with pytest.raises(RejectedFile, match="cannot be opened"):
+        read("bulletin", _repacked(sound, "xl/worksheets/sheet1.xml", b"<worksheet><oops"), "b.xlsx")
+    with pytest.raises(RejectedFile, match="ZIP archive"):
+        read("telemetry", sound, "t.xlsx")
+
+
+def test_the_sheet_with_the_table_is_chosen():
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True})
+    book.add_worksheet("Capa").write(0, 0, "Boletim de junho")
+    table = book.add_worksheet("Dados")
+    for line, row in enumerate([BULLETIN_HEADER.split(","), ROW.split(",")]):
+        table.write_row(line, 0, row)
+    book.close()
+    parsed = read("bulletin", buffer.getvalue(), "b.xlsx")
+    assert len(parsed.rows) == 1
+    assert parsed.warnings == ("Only sheet Dados was read, not Capa.",)

@@ -1,0 +1,144 @@
+"""No bytes whatever end in anything but rows or one sentence, and every row read is accounted for."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.formats.parsed import ParsedFile, RejectedFile
+from fleet_audit.formats.positions_page import parse_page
+from fleet_audit.schema.derive import to_arrow
+from fleet_audit.schema.lake import PARSED_DECLARED_RUNS, PARSED_NOTES, PARSED_POSITIONS, PARSED_VISIT_LEGS
+from fleet_audit.schema.reference import DRIVERS, VEHICLES
+from fleet_audit_tests.formats import samples
+
+SHIFTS = b"unit_code,shift_code,start_local,end_local,weekdays,tolerance_min\nU,A,07:00,15:20,1-7,90\n"
+POIS = (
+    b"poi_id,unit_code,name,kind,latitude,longitude,radius_m,polygon_wkt,address_pattern,valid_from,valid_to\n"
+    b'P1,U,Nome,usina,-22.5,-52.1,100,"POLYGON ((-52 -22, -51 -22, -51 -21, -52 -22))",,2025-01-01,\n'
+)
+SAMPLES = {
+    "bulletin": ("bulletin", "b.csv", samples.bulletin()),
+    "workbook": (
+        "bulletin",
+        "b.xlsx",
+        samples.workbook([row.split(",") for row in (samples.BULLETIN_HEADER, samples.BULLETIN_ROWS[0])]),
+    ),
+    "visit report": ("visit_report", "v.csv", samples.VISIT.encode()),
+    "visit workbook": ("visit_report", "v.xlsx", samples.workbook(list(csv.reader(io.StringIO(samples.VISIT))))),
+    "telemetry": ("telemetry", "t.csv", samples.telemetry()),
+    "vehicles": ("reference", "vehicles.csv", samples.VEHICLES.encode()),
+    "shifts": ("reference", "shifts.csv", SHIFTS),
+    "pois": ("reference", "pois.csv", POIS),
+}
+TABLES = {"bulletin": PARSED_DECLARED_RUNS, "visit_report": PARSED_VISIT_LEGS, "telemetry": PARSED_POSITIONS}
+NASTY = st.sampled_from(
+    [
+        b'"',
+        b",",
+        b";",
+        b"\n",
+        b"\r",
+        b"\x00",
+        b"\xff",
+        b"\xc3",
+        b"-",
+        b"9" * 40,
+        b"1e999",
+        b"nan",
+        b"\xef\xbb\xbf",
+        b"31/02/2025",
+        b"00:00",
+        b"\xe2\x80\xa8",
+        b"''",
+        b"Totais",
+        b"\t",
+        b"25:61:61",
+        "١٢".encode(),
+        b"99999999999999999999",
+        b"10/06/2025",
+        b"0000-00-00",
+        b"POLYGON ((",
+        b"Data de sa\xc3\xadda",
+    ]
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, content: bytes) -> bytes:
+    """The content with up to five pieces inserted, cut out, overwritten or doubled."""
+    data = bytearray(content)
+    for _ in range(draw(st.integers(1, 5))):
+        at = draw(st.integers(0, len(data)))
+        span = draw(st.integers(0, 40))
+        piece = draw(NASTY | st.binary(max_size=8))
+        match draw(st.sampled_from(["insert", "cut", "overwrite", "double"])):
+            case "insert":
+                data[at:at] = piece
+            case "cut":
+                del data[at : at + span]
+            case "overwrite":
+                data[at : at + len(piece)] = piece
+            case _:
+                data[at:at] = data[at : at + span * 5]
+    return bytes(data)
+
+
+def check(parsed: ParsedFile, kind: str) -> None:
+    assert parsed.rows_read == len(parsed.rows) + parsed.rows_rejected + parsed.rows_duplicate
+    assert not parsed.rejected.duplicated(["row_number", "reason_code"]).any()
+    assert "\x00" not in parsed.rejected.to_csv()
+    assert parsed.message.strip()
+    if kind in TABLES:
+        to_arrow(parsed.rows, TABLES[kind])
+    to_arrow(parsed.notes, PARSED_NOTES)
+    to_arrow(parsed.drivers, DRIVERS)
+
+
+@pytest.mark.parametrize("name", list(SAMPLES))
+def test_samples_are_valid(name: str):
+    kind, file_name, content = SAMPLES[name]
+    parsed = samples.read(kind, content, file_name)
+    assert parsed.status == "accepted"
+    assert len(parsed.rows)
+    check(parsed, kind)
+
+
+@pytest.mark.parametrize("name", list(SAMPLES))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_mutated_files_are_read_or_refused(name: str, data: st.DataObject):
+    kind, file_name, content = SAMPLES[name]
+    try:
+        parsed = samples.read(kind, data.draw(mutated(content)), file_name)
+    except RejectedFile:
+        return
+    check(parsed, kind)
+    if name == "vehicles":
+        to_arrow(parsed.rows, VEHICLES)
+
+
+@pytest.mark.parametrize("kind", ["bulletin", "visit_report", "telemetry"])
+@settings(max_examples=25, deadline=None)
+@given(content=st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(kind: str, content: bytes):
+    with pytest.raises(RejectedFile):
+        samples.read(kind, content)
+
+
+PAGE = b'{"data": [{"device_id": "23", "timestamp": "2025-06-10T09:04:35Z", "latitude": -22.5, "passengers": 3}, {}]}'
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_mutated_pages_are_read_or_refused(data: st.DataObject):
+    try:
+        rows, rejected, _ = parse_page(data.draw(mutated(PAGE)), "s", "page")
+    except RejectedFile:
+        return
+    to_arrow(rows, PARSED_POSITIONS)
+    assert not set(rows["row_number"]) & set(rejected["row_number"])

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.positions_page import merge_positions, parse_page
+from fleet_audit.schema.derive import to_arrow
+from fleet_audit.schema.lake import PARSED_POSITIONS
+
+ITEM = {
+    "device_id": "23",
+    "timestamp": "2025-06-10T09:04:35Z",
+    "latitude": -22.5,
+    "longitude": -52.1,
+    "speed_kmh": 40,
+    "odometer_km": 100.5,
+    "ignition": True,
+    "driver_id": "M1",
+    "passengers": 18,
+}
+
+
+def page(*items: object, cursor: object = None, sha256: str = "s") -> tuple[pd.DataFrame, pd.DataFrame, str | None]:
+    return parse_page(json.dumps({"data": list(items), "next_cursor": cursor}).encode(), sha256, "page")
+
+
+def test_items_become_positions():
+    rows, rejected, cursor = page(ITEM, {"device_id": "24", "timestamp": "2025-06-10T09:04:35.5+00:00"}, cursor="abc")
+    assert rows["odometer_km"].iloc[0] == 100.5
+    assert rows.iloc[1][["latitude", "ignition", "passengers", "driver_id"]].isna().all()
+    assert (len(rejected), cursor) == (0, "abc")
+    assert list(rows["source"]) == ["api", "api"]
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("latitude", "-22.5"),
+        ("latitude", 91),
+        ("longitude", True),
+        ("speed_kmh", [1]),
+        ("odometer_km", -1),
+        ("odometer_km", float("nan")),
+        ("odometer_km", 10**400),
+        ("ignition", "true"),
+        ("ignition", 1),
+        ("driver_id", 7),
+        ("driver_id", "\ud800"),
+        ("driver_id", "Unknown"),
+        ("passengers", 1.5),
+        ("passengers", {"a": 1}),
+        ("passengers", True),
+    ],
+)
+def test_a_wrong_type_counts_as_absent(field: str, wrong: object):
+    rows, rejected, _ = page({**ITEM, field: wrong}, ITEM)
+    assert list(rows[field].isna()) == [True, False]
+    assert rejected.empty
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        ({**ITEM, "device_id": 23}, "missing_value"),
+        ({**ITEM, "device_id": None}, "missing_value"),
+        ({**ITEM, "timestamp": 1749546275}, "missing_value"),
+        ({**ITEM, "timestamp": "2025-06-10T09:04:35"}, "bad_timestamp"),
+        ({**ITEM, "timestamp": "ontem"}, "bad_timestamp"),
+        ("text", "bad_item"),
+        (None, "bad_item"),
+    ],
+)
+def test_an_item_without_device_or_instant_is_rejected(item: object, code: str):
+    rows, rejected, _ = page(ITEM, item)
+    assert len(rows) == 1
+    assert code in set(rejected["reason_code"])
+    assert set(rejected["row_number"]) == {2}
+    assert json.loads(rejected["raw"].iloc[0]) == item
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"data": [{"device_id": "2',
+        b"[]",
+        b"{}",
+        b'{"data": {}}',
+        b"\xff",
+        b"",
+        b"[" * 100_000,
+        b'{"data": [], "next_cursor": 5}',
+    ],
+)
+def test_what_is_no_page_is_refused(payload: bytes):
+    with pytest.raises(RejectedFile):
+        parse_page(payload, "s", "page")
+
+
+def test_a_page_served_twice_is_all_duplicates():
+    rows, _, _ = page(ITEM, {**ITEM, "timestamp": "2025-06-10T09:05:35Z"})
+    unique, duplicates, conflicts = merge_positions([rows, rows])
+    assert (len(unique), duplicates, len(conflicts)) == (2, 2, 0)
+
+
+def test_the_fuller_row_wins_then_the_greater():
+    poor = {**ITEM, "odometer_km": None, "latitude": -1.0}
+    north = {**ITEM, "latitude": -22.4}
+    further = {**ITEM, "odometer_km": 101}
+    unique, duplicates, conflicts = merge_positions(page(ITEM, poor, north, further, ITEM)[0])
+    assert unique[["latitude", "odometer_km"]].values.tolist() == [[-22.4, 100.5]]
+    assert (duplicates, len(conflicts)) == (1, 3)
+    assert sorted(conflicts["row_number"]) == [1, 2, 4]
+    assert json.loads(conflicts["raw"].iloc[0])["device_id"] == "23"
+    assert set(conflicts["source_kind"]) == {"api"}
+
+
+def test_trips_of_a_file_are_told_apart():
+    rows, _, _ = page(ITEM, ITEM)
+    unique, _, _ = merge_positions(rows.assign(trip_key=pd.Series(["V1", None], dtype="str")))
+    assert len(unique) == 2
+
+
+maybe = st.none()
+items = st.builds(
+    lambda device, second, **rest: {"device_id": device, "timestamp": f"2025-06-10T09:00:0{second}Z", **rest},
+    device=st.sampled_from(["a", "b"]),
+    second=st.integers(0, 1),
+    latitude=maybe | st.sampled_from([-22.5, -22.4]),
+    longitude=maybe | st.just(-52.1),
+    odometer_km=maybe | st.sampled_from([1.0, 2.0]),
+    ignition=maybe | st.booleans(),
+    passengers=maybe | st.integers(0, 1),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(items, min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_merging_does_not_depend_on_order_and_loses_nothing(rows: list[dict[str, object]], random):
+    half = len(rows) // 2
+    pages = pd.concat([page(*rows[:half], sha256="p1")[0], page(*rows[half:], sha256="p2")[0]], ignore_index=True)
+    order = list(range(len(pages)))
+    random.shuffle(order)
+    unique, duplicates, conflicts = merge_positions(pages)
+    shuffled = merge_positions(pages.iloc[order].reset_index(drop=True))
+    assert len(pages) == len(unique) + duplicates + len(conflicts)
+    assert not unique.duplicated(["device_id", "recorded_at", "trip_key"]).any()
+    assert to_arrow(unique, PARSED_POSITIONS).equals(to_arrow(shuffled[0], PARSED_POSITIONS))
+    assert (duplicates, conflicts.to_csv()) == (shuffled[1], shuffled[2].to_csv())

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit_tests.formats.samples import REAL_DAY, VEHICLES, read, reasons
+
+TARIFFS = "tariff_id,contract_id,route_code,vehicle_class,area,regime,rate_brl_per_km,valid_from,valid_to\n"
+POIS = (
+    "poi_id,unit_code,name,kind,latitude,longitude,radius_m,polygon_wkt,address_pattern,valid_from,valid_to\n"
+    'P1,U,Nome,usina,-22.5,-52.1,{radius},"{wkt}",,,\n'
+)
+
+
+def reference(name: str, text: str):
+    return read("reference", text.encode(), f"{name}.csv")
+
+
+def test_vehicles_are_typed_and_normalised():
+    parsed = reference("vehicles", VEHICLES)
+    first, second = parsed.rows.to_dict("records")
+    assert (first["plate"], first["seats"], first["valid_from"]) == ("KPU9A36", 46, dt.date(2025, 1, 1))
+    assert (second["vehicle_class"], second["valid_from"]) == ("onibus", dt.date(2025, 1, 1))
+    assert parsed.rows["titular_plate"].isna().all()
+    assert parsed.rows["valid_to"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("KPU-9A36", "KPU-9", "bad_plate"),
+        ("onibus", "caminhao", "bad_value"),
+        ("46,ativo", "-1,ativo", "negative_value"),
+        ("46,ativo", "muitos,ativo", "bad_number"),
+        ("2025-01-01", "2025-02-30", "bad_date"),
+        (",2025-01-01,", ",2025-01-01,2024-12-31", "bad_period"),
+        (",UCP,", ",,", "missing_value"),
+    ],
+)
+def test_a_bad_row_is_rejected_alone(old: str, new: str, code: str):
+    parsed = reference("vehicles", VEHICLES.replace(old, new, 1))
+    assert reasons(parsed) == [(2, code)]
+    assert len(parsed.rows) == 1
+
+
+def test_overlapping_validity_refuses_the_later_row_and_names_both():
+    header, row, _ = VEHICLES.splitlines()
+    closed = row.replace("2025-01-01,", "2025-01-01,2025-06-30")
+    text = "\n".join(
+        [header, closed, row.replace("2025-01-01", "2025-07-01"), row.replace("2025-01-01", "2025-06-30"), closed, ""]
+    )
+    parsed = reference("vehicles", text)
+    assert reasons(parsed) == [(4, "overlapping_validity")]
+    assert "Row 4 and row 2" in parsed.rejected["reason"].iloc[0]
+    assert (len(parsed.rows), parsed.rows_duplicate, parsed.rows_read) == (2, 1, 4)
+
+
+def test_same_key_with_other_content_refuses_the_later_row():
+    parsed = reference("carriers", "carrier_code,name\nA,Um\nB,Dois\nA,Outro\nB,Dois\n")
+    assert reasons(parsed) == [(4, "duplicate_key")]
+    assert (len(parsed.rows), parsed.rows_duplicate) == (2, 1)
+
+
+def test_decimal_comma_is_accepted_with_semicolons_only():
+    row = "T1,CT,,onibus,IND,,4.9055,2025-01-01,\n"
+    assert reference("tariffs", TARIFFS + row).rows["rate_brl_per_km"].iloc[0] == Decimal("4.9055")
+    semicolons = (TARIFFS + row).replace(",", ";").replace("4.9055", "1.004,90")
+    assert reference("tariffs", semicolons).rows["rate_brl_per_km"].iloc[0] == Decimal("1004.9000")
+    assert reasons(reference("tariffs", TARIFFS + row.replace("4.9055", '"4,90"'))) == [(2, "bad_number")]
+
+
+def test_money_is_never_rounded_on_the_way_in():
+    parsed = reference("tariffs", TARIFFS + "T1,CT,,,,,4.90551,,\nT2,CT,,,,,4.90550,,\n")
+    assert reasons(parsed) == [(2, "bad_number")]
+    assert len(parsed.rows) == 1
+
+
+def test_a_tariff_file_without_a_key_column_is_refused():
+    with pytest.raises(RejectedFile, match="vehicle_class is missing"):
+        reference("tariffs", TARIFFS.replace("vehicle_class,", ""))
+
+
+def test_missing_nullable_column_is_null_and_said():
+    parsed = reference("km_plan", "cycle_start,plate,route_code,planned_km\n2025-06-16,KPU9A36,R1,100.5\n")
+    assert parsed.rows["planned_trips"].isna().all()
+    assert "planned_trips" in parsed.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("wkt", "codes"),
+    [
+        ("POLYGON ((-52 -22, -51 -22, -51 -21, -52 -22))", []),
+        ("POLYGON ((-52 -22, -51", [(2, "bad_polygon")]),
+        ("POINT (-52 -22)", [(2, "bad_polygon")]),
+        ("POLYGON ((0 0, 1 1, 1 0, 0 1, 0 0))", [(2, "bad_polygon")]),
+        ("POLYGON ((-52 -122, -51 -22, -51 -21, -52 -122))", [(2, "out_of_range")]),
+    ],
+)
+def test_polygons_must_be_sound(wkt: str, codes: list[tuple[int, str]]):
+    assert reasons(reference("pois", POIS.format(radius=100, wkt=wkt))) == codes
+
+
+def test_shifts_and_time_zones():
+    header = "unit_code,shift_code,start_local,end_local,weekdays,tolerance_min\n"
+    rows = 'U,A,7:00,24:00,"1, 3,5",90\nU,B,7h,8:00,1-5,90\nU,C,07:00,08:00,seg,90\n'
+    parsed = reference("shifts", header + rows)
+    assert parsed.rows[["start_local", "end_local", "weekdays"]].values.tolist() == [["07:00", "00:00", "1,3,5"]]
+    assert reasons(parsed) == [(3, "bad_time"), (4, "bad_value")]
+    zones = reference("units", "unit_code,name,timezone,cost_center\nU,N,America/Cuiaba,\nV,N,Brasilia,\nW,N,../x,\n")
+    assert reasons(zones) == [(3, "bad_value"), (4, "bad_value")]
+
+
+def test_a_rejected_driver_is_quarantined_without_the_name():
+    parsed = reference("drivers", "driver_id,name,carrier_code,is_maintenance\nd1,Maria Souza,C,talvez\n")
+    assert reasons(parsed) == [(2, "bad_flag")]
+    assert "Maria" not in parsed.rejected.to_csv()
+
+
+def test_unknown_table_is_refused():
+    with pytest.raises(RejectedFile, match="no reference table 'prices'"):
+        reference("prices", "a,b\n")
+
+
+@pytest.mark.skipif(not REAL_DAY.exists(), reason="the real day is not beside the repository")
+def test_real_reference_tables():
+    counts = {}
+    for path in sorted((REAL_DAY / "inbox/reference").glob("*.csv")):
+        parsed = read("reference", path.read_bytes(), path.name)
+        assert parsed.status == "accepted"
+        counts[path.stem] = len(parsed.rows)
+    assert counts == {
+        "calendar": 1,
+        "carriers": 1,
+        "contracts": 1,
+        "devices": 12,
+        "drivers": 0,
+        "exceptions": 0,
+        "fixed_costs": 12,
+        "km_plan": 0,
+        "pois": 21,
+        "routes": 2,
+        "shifts": 4,
+        "tariffs": 6,
+        "units": 1,
+        "vehicles": 12,
+    }
