@@ -65,8 +65,15 @@ class AuditDay:
 
     @cached_property
     def groups(self) -> pd.DataFrame:
-        """Groups of trips and runs that belong to D."""
-        return self.of_day(self.matching.groups)
+        """Groups of trips and runs that belong to D, their ids as Python lists."""
+        groups = self.of_day(self.matching.groups)
+        members = ("trip_ids", "declared_run_ids")
+        return groups.assign(
+            **{
+                name: pd.Series([list(ids) for ids in groups[name]], index=groups.index, dtype=object)
+                for name in members
+            }
+        )
 
     @cached_property
     def trips_of_run(self) -> dict[str, list[str]]:

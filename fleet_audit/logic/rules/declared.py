@@ -110,7 +110,7 @@ def arithmetic(context: AuditDay) -> list[Draft]:
             Draft(
                 "D11",
                 run["plate"],
-                f"A {wording.run(run)} de {wording.period(run, context.zone(run['plate']))} informa KM ROTA "
+                f"A {wording.run(run)} de {wording.period(run, context.zone(run['plate']))}, informa KM ROTA "
                 f"{wording.number(run['route_km'])}, mas KM CHEGADA menos KM SAÍDA é {wording.number(by_reading)}: "
                 f"diferença de {wording.km(difference)}.",
                 1.0,

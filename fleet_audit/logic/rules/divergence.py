@@ -132,7 +132,8 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
 def _contracts(context: AuditDay, groups: pd.DataFrame) -> pd.Series:
     """Contract of each group: that of its first trip."""
     of_trip = context.trips.set_index("trip_id")["contract_id"].astype(object)
-    return groups["trip_ids"].str[0].map(of_trip)
+    first = pd.Series([ids[0] for ids in groups["trip_ids"]], index=groups.index, dtype=object)
+    return first.map(of_trip)
 
 
 def _first_upper(text: str) -> str:

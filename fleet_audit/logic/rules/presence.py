@@ -54,7 +54,7 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
                 "D07",
                 trip["plate"],
                 f"O veículo {trip['plate']} fez uma viagem de serviço de {wording.km(trip['km_measured'])} em "
-                f"{wording.period(trip, context.zone(trip['plate']))} que nenhuma ata declara.",
+                f"{wording.period(trip, context.zone(trip['plate']))}, que nenhuma ata declara.",
                 grade_confidence([trip]),
                 (trip_id,),
                 (),
