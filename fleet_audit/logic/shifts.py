@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.wall_clock import local_days
+from fleet_audit.logic.wall_clock import local_days, to_utc
 
 _WEEKDAYS = re.compile(r"^([1-7])(?:-([1-7]))?$")
 # A shift that ends on day D may have started on D-1, and with its tolerance reach into D+1 or come from D-2.
@@ -35,7 +35,7 @@ def nearest_shifts(moments: pd.DataFrame, shifts: pd.DataFrame, default_toleranc
             "moment": np.arange(len(moments)),
             "unit_code": moments["unit_code"].to_numpy(dtype=object),
             "timezone": zones.to_numpy(dtype=object),
-            "at": at.dt.tz_convert(None).to_numpy(),
+            "at": at.reset_index(drop=True),
             "is_arrival": moments["is_arrival"].to_numpy(dtype=bool),
             "day": local_days(at, zones).astype("datetime64[us]"),
         }
@@ -100,17 +100,5 @@ def _occurrences(days: pd.DataFrame, shifts: pd.DataFrame, default_tolerance_min
     start_day = laid["day"] + pd.to_timedelta(laid["offset"], unit="D")
     laid = laid.assign(start_day=start_day)[runs_on[laid["row"], start_day.dt.day_of_week + 1]]
     for name, minutes in (("starts_at", "start_min"), ("ends_at", "end_min")):
-        laid[name] = _utc(laid["start_day"] + pd.to_timedelta(laid[minutes], unit="min"), laid["timezone"])
+        laid[name] = to_utc(laid["start_day"] + pd.to_timedelta(laid[minutes], unit="min"), laid["timezone"])
     return laid.drop(columns=["start_min", "end_min", "row", "offset", "start_day"])
-
-
-def _utc(wall: pd.Series, zones: pd.Series) -> np.ndarray:
-    """Wall clock as UTC; a time that the clock shows twice is its first, one that it skips is the next that exists."""
-    instants = np.full(len(wall), np.datetime64("NaT"), dtype="datetime64[us]")
-    codes, names = pd.factorize(zones)
-    for code, zone in enumerate(names):
-        rows = np.flatnonzero(codes == code)
-        first = np.ones(len(rows), dtype=bool)
-        local = wall.iloc[rows].dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-        instants[rows] = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-    return instants

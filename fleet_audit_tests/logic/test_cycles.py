@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.cycles import Cycle, as_days, cycle_days, cycle_of, dates
@@ -12,6 +12,7 @@ from fleet_audit.logic.cycles import Cycle, as_days, cycle_days, cycle_of, dates
 DAYS = st.dates(dt.date(2000, 1, 1), dt.date(2099, 12, 31))
 
 
+@settings(deadline=None)
 @given(day=DAYS, closing_day=st.integers(1, 28))
 def test_a_day_lies_in_its_cycle_and_cycles_leave_no_day_between_them(day: dt.date, closing_day: int) -> None:
     cycle = cycle_of(day, closing_day)
@@ -21,6 +22,7 @@ def test_a_day_lies_in_its_cycle_and_cycles_leave_no_day_between_them(day: dt.da
     assert cycle_of(cycle.start - dt.timedelta(days=1), closing_day).end == cycle.start - dt.timedelta(days=1)
 
 
+@settings(deadline=None)
 @given(day=DAYS, closing_day=st.integers(1, 28))
 def test_all_days_of_a_cycle_name_the_same_cycle(day: dt.date, closing_day: int) -> None:
     cycle = cycle_of(day, closing_day)

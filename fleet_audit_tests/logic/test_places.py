@@ -3,7 +3,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.places import EARTH_RADIUS_M, Places, distance_m
@@ -70,6 +70,7 @@ def test_points_without_coordinates_and_frames_without_rows_have_no_place() -> N
     assert len(Places(pois).locate_address(pd.Series([], dtype="str"), DAY)) == 0
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(-22.1, -21.9), st.floats(-52.1, -51.9)), min_size=1, max_size=20))
 def test_the_tree_finds_what_looking_at_every_place_finds(points: list[tuple[float, float]]) -> None:
     centres = [(-22.0, -52.0, 3000.0), (-22.02, -52.03, 5000.0), (-21.97, -52.0, 4000.0)]
@@ -77,13 +78,14 @@ def test_the_tree_finds_what_looking_at_every_place_finds(points: list[tuple[flo
         {"poi_id": f"P{number}", "kind": "ponto", "latitude": lat, "longitude": lon, "radius_m": radius}
         for number, (lat, lon, radius) in enumerate(centres)
     ))  # fmt: skip
+    found = Places(pois).locate(*zip(*points, strict=True), DAY)
     by_size = sorted(range(3), key=lambda number: centres[number][2])
-    for latitude, longitude in points:
+    for place, (latitude, longitude) in zip(found, points, strict=True):
         holding = [
             f"P{number}" for number in by_size
             if distance_m(latitude, longitude, *centres[number][:2]) <= centres[number][2]
         ]  # fmt: skip
-        assert located(pois, latitude, longitude) == (holding[0] if holding else None)
+        assert place == (holding[0] if holding else None)
 
 
 def test_a_polygon_that_cannot_be_read_names_its_place() -> None:
