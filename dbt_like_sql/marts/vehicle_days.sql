@@ -1,0 +1,251 @@
+with coverage as (
+    select
+        days.operational_date,
+        days.plate,
+        days.unit_code,
+        days.carrier_code,
+        days.status,
+        days.observed_h
+    from {{ source('fact', 'vehicle_day_coverage') }} as days
+    where {{ in_run('days.operational_date') }}
+),
+
+ledger as (
+    select
+        days.operational_date,
+        days.plate,
+        days.odometer_delta_km,
+        days.gap_km,
+        days.residual_km,
+        days.is_balanced
+    from {{ source('fact', 'km_ledger') }} as days
+    where {{ in_run('days.operational_date') }}
+),
+
+trips as (
+    select
+        stg.operational_date,
+        stg.plate,
+        count(*) filter (where stg.purpose <> 'yard') as trips,
+        count(*) filter (where stg.purpose = 'service') as service_trips,
+        count(*) filter (where stg.km_measured is null) as unmeasured_trips,
+        sum(case when stg.purpose = 'service' or stg.km_measured is null then stg.km_measured else 0 end)
+            as service_km,
+        sum(case when stg.purpose = 'deadhead' or stg.km_measured is null then stg.km_measured else 0 end)
+            as deadhead_km,
+        sum(case when stg.purpose = 'maintenance' or stg.km_measured is null then stg.km_measured else 0 end)
+            as maintenance_km,
+        sum(case when stg.purpose = 'yard' or stg.km_measured is null then stg.km_measured else 0 end)
+            as yard_km,
+        sum(case when stg.purpose = 'unknown' or stg.km_measured is null then stg.km_measured else 0 end)
+            as unknown_km,
+        sum(stg.km_measured) as measured_km,
+        sum(stg.billable_km) as billable_km,
+        sum(stg.variable_cost_brl) as variable_cost_brl,
+        count(*) filter (where stg.variable_cost_brl is null) as unpriced_trips,
+        sum(stg.compliance_score * stg.km_measured) as score_points,
+        sum(stg.km_measured) filter (where stg.compliance_score is not null) as scored_km
+    from {{ ref('stg_trips') }} as stg
+    where {{ in_run('stg.operational_date') }}
+    group by stg.operational_date, stg.plate
+),
+
+runs as (
+    select
+        declared.operational_date,
+        declared.plate,
+        count(*) as declared_runs,
+        sum(declared.declared_km) as declared_km
+    from {{ source('fact', 'declared_runs') }} as declared
+    where {{ in_run('declared.operational_date') }}
+    group by declared.operational_date, declared.plate
+),
+
+held as (
+    select
+        held_runs.operational_date,
+        held_runs.plate,
+        count(*) as held_runs,
+        sum(held_runs.declared_km) as held_km,
+        sum(held_runs.brl_at_rate) as held_brl
+    from {{ source('fact', 'held_runs') }} as held_runs
+    where {{ in_run('held_runs.operational_date') }}
+    group by held_runs.operational_date, held_runs.plate
+),
+
+-- groups with a trip and a run: only there declared and measured speak of the same
+compared as (
+    select
+        matches.operational_date,
+        matches.plate,
+        count(*) as compared_groups,
+        count(*) filter (where matches.is_exceeding) as exceeding_groups,
+        sum(matches.declared_km) as compared_declared_km,
+        sum(matches.measured_km) as compared_measured_km,
+        sum(matches.difference_km) as difference_km
+    from {{ source('fact', 'matches') }} as matches
+    where
+        matches.difference_km is not null
+        and {{ in_run('matches.operational_date') }}
+    group by matches.operational_date, matches.plate
+),
+
+fixed as (
+    select
+        days.operational_date,
+        days.plate,
+        sum(days.amount_brl) as fixed_cost_brl
+    from {{ source('fact', 'fixed_cost_days') }} as days
+    where {{ in_run('days.operational_date') }}
+    group by days.operational_date, days.plate
+),
+
+findings as (
+    select
+        stg.operational_date,
+        stg.plate,
+        count(*) filter (where stg.status = 'open') as open_findings,
+        count(*) filter (where stg.status = 'open' and stg.severity = 'C') as critical_findings,
+        count(*) filter (where stg.status = 'excepted') as excepted_findings,
+        count(*) filter (where stg.status = 'open' and stg.scope <> 'cycle') as disputes
+    from {{ ref('stg_findings') }} as stg
+    where
+        stg.plate is not null
+        and {{ in_run('stg.operational_date') }}
+    group by stg.operational_date, stg.plate
+),
+
+stakes as (
+    select
+        stg.operational_date,
+        stg.plate,
+        stg.over_brl,
+        stg.under_brl,
+        stg.stake_brl
+    from {{ ref('stg_vehicle_day_stakes') }} as stg
+    where {{ in_run('stg.operational_date') }}
+),
+
+vehicle_days as (
+    select
+        coverage.operational_date,
+        coverage.plate
+    from coverage
+    union
+    select
+        ledger.operational_date,
+        ledger.plate
+    from ledger
+    union
+    select
+        trips.operational_date,
+        trips.plate
+    from trips
+    union
+    select
+        runs.operational_date,
+        runs.plate
+    from runs
+    union
+    select
+        held.operational_date,
+        held.plate
+    from held
+    union
+    select
+        compared.operational_date,
+        compared.plate
+    from compared
+    union
+    select
+        fixed.operational_date,
+        fixed.plate
+    from fixed
+    union
+    select
+        findings.operational_date,
+        findings.plate
+    from findings
+),
+
+named as (
+    select
+        vehicle_days.operational_date,
+        vehicle_days.plate,
+        vehicle.fleet_number,
+        vehicle.vehicle_class,
+        coalesce(vehicle.unit_code, coverage.unit_code) as unit_code,
+        coalesce(coverage.carrier_code, vehicle.carrier_code) as carrier_code,
+        coverage.status as coverage_status,
+        coverage.observed_h,
+        -- watched all day: what is not there did not happen; otherwise it is unknown
+        case when coverage.status = 'complete' then 0 end as nothing
+    from vehicle_days
+    left join coverage
+        on vehicle_days.operational_date = coverage.operational_date and vehicle_days.plate = coverage.plate
+    left join {{ ref('stg_vehicles') }} as vehicle
+        on
+            vehicle_days.plate = vehicle.plate
+            and vehicle_days.operational_date between vehicle.valid_from and vehicle.valid_to
+)
+
+select
+    named.plate || ' ' || to_char(named.operational_date, 'YYYY-MM-DD') as vehicle_day_id,
+    named.operational_date,
+    named.plate,
+    named.fleet_number,
+    named.vehicle_class,
+    named.unit_code,
+    coalesce(units.name, named.unit_code) as unit_name,
+    named.carrier_code,
+    coalesce(carriers.name, named.carrier_code) as carrier_name,
+    named.coverage_status,
+    named.observed_h,
+    coalesce(trips.trips, named.nothing) as trips,
+    coalesce(trips.service_trips, named.nothing) as service_trips,
+    coalesce(trips.unmeasured_trips, named.nothing) as unmeasured_trips,
+    coalesce(trips.service_km, named.nothing) as service_km,
+    coalesce(trips.deadhead_km, named.nothing) as deadhead_km,
+    coalesce(trips.maintenance_km, named.nothing) as maintenance_km,
+    coalesce(trips.yard_km, named.nothing) as yard_km,
+    coalesce(trips.unknown_km, named.nothing) as unknown_km,
+    coalesce(trips.measured_km, case when trips.plate is null then named.nothing end) as measured_km,
+    ledger.odometer_delta_km,
+    ledger.gap_km,
+    ledger.residual_km,
+    ledger.is_balanced as is_ledger_balanced,
+    coalesce(runs.declared_runs, 0) as declared_runs,
+    runs.declared_km,
+    coalesce(compared.compared_groups, 0) as compared_groups,
+    coalesce(compared.exceeding_groups, 0) as exceeding_groups,
+    compared.compared_declared_km,
+    compared.compared_measured_km,
+    compared.difference_km,
+    round(100 * compared.difference_km / nullif(compared.compared_measured_km, 0), 2) as difference_pct,
+    coalesce(held.held_runs, 0) as held_runs,
+    held.held_km,
+    held.held_brl,
+    coalesce(trips.billable_km, case when trips.plate is null then named.nothing end) as billable_km,
+    coalesce(trips.variable_cost_brl, case when trips.plate is null then named.nothing end) as variable_cost_brl,
+    coalesce(trips.unpriced_trips, named.nothing) as unpriced_trips,
+    fixed.fixed_cost_brl,
+    coalesce(findings.open_findings, 0) as open_findings,
+    coalesce(findings.critical_findings, 0) as critical_findings,
+    coalesce(findings.excepted_findings, 0) as excepted_findings,
+    coalesce(stakes.over_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as over_brl,
+    coalesce(stakes.under_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as under_brl,
+    coalesce(stakes.stake_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as stake_brl,
+    round(trips.score_points / nullif(trips.scored_km, 0), 2) as compliance_score,
+    trips.scored_km,
+    trips.score_points
+from named
+left join {{ source('ref', 'units') }} as units on named.unit_code = units.unit_code
+left join {{ source('ref', 'carriers') }} as carriers on named.carrier_code = carriers.carrier_code
+left join ledger on named.operational_date = ledger.operational_date and named.plate = ledger.plate
+left join trips on named.operational_date = trips.operational_date and named.plate = trips.plate
+left join runs on named.operational_date = runs.operational_date and named.plate = runs.plate
+left join held on named.operational_date = held.operational_date and named.plate = held.plate
+left join compared on named.operational_date = compared.operational_date and named.plate = compared.plate
+left join fixed on named.operational_date = fixed.operational_date and named.plate = fixed.plate
+left join findings on named.operational_date = findings.operational_date and named.plate = findings.plate
+left join stakes on named.operational_date = stakes.operational_date and named.plate = stakes.plate

@@ -1,0 +1,1 @@
+"""SQL models as assets and checks."""

@@ -1,0 +1,97 @@
+"""One asset a file of `dbt_like_sql`, key `mart/<file>`; what it computes is in the file.
+
+Reading, checking and publishing the models is in `fleet_audit.marts`.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import OWNERS
+from fleet_audit.marts.model import Days, Model, Relation
+from fleet_audit.marts.project import Project, load_project
+from fleet_audit.marts.publishing import Published, publish
+
+
+def key_of(relation: Relation) -> dg.AssetKey:
+    """`schema/name`: of a source and of a model alike."""
+    return dg.AssetKey([relation.schema, relation.name])
+
+
+def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, model: Model) -> Days | None:
+    """The run's days, or None for a model that is published whole."""
+    if not model.is_daily or not context.has_partition_key_range:
+        return None
+    days = run_days(context)
+    return Days(days[0], days[-1])
+
+
+def _column_schema(model: Model) -> dg.TableSchema:
+    kinds = {column.name: {test.kind for test in column.tests} for column in model.columns}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable="not_null" not in kinds[column.name], unique="unique" in kinds[column.name]
+                ),
+            )
+            for column in model.columns
+        ]
+    )
+
+
+def _column_lineage(project: Project, model: Model) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(key_of(relation), source) for relation, source in origins]
+            for column, origins in project.lineage(model).items()
+        }
+    )
+
+
+def _metadata(project: Project, model: Model, published: Published) -> dict[str, Any]:
+    days = published.rows_by_day
+    return {
+        "dagster/row_count": published.rows,
+        "dagster/column_lineage": _column_lineage(project, model),
+        "is_rebuilt": published.is_rebuilt,
+        **({"rows_by_day": {day.isoformat(): rows for day, rows in days.items()}} if days else {}),
+    }
+
+
+def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key_of(model.relation),
+        deps=[key_of(relation) for relation in model.reads],
+        group_name="marts",
+        kinds={"sql", "postgres", "view" if model.is_view else "table"},
+        owners=OWNERS,
+        description=model.description,
+        code_version=model.code_version,
+        partitions_def=daily_partitions if model.is_daily else None,
+        backfill_policy=single_run if model.is_daily else None,
+        metadata={
+            "dagster/column_schema": _column_schema(model),
+            "dagster/table_name": str(model.relation),
+            "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
+        },
+    )
+    def mart(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
+        published = publish(
+            fleet.warehouse().url,
+            project,
+            model,
+            days_of(context, model),
+            {"closing_day": fleet.settings().closing_day},
+        )
+        return dg.MaterializeResult(metadata=_metadata(project, model, published))
+
+    return mart
+
+
+_project = load_project()
+marts = [_asset(_project, model) for model in _project.models]

@@ -1,0 +1,56 @@
+"""One asset check a test of schema.yml; those of a model run in one step, over the days of the run.
+
+A failed test stops what reads the model, as in `dbt build`, unless its severity is `warn`.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from fleet_audit.defs.marts.assets import days_of, key_of
+from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.marts.model import Model, SchemaTest
+from fleet_audit.marts.project import Project, load_project
+from fleet_audit.marts.testing import claim, failures
+from fleet_audit.storage.postgres import engine_of, sentences
+
+
+def _spec(project: Project, model: Model, test: SchemaTest) -> dg.AssetCheckSpec:
+    related = [project.related(model, test.arguments["to"])] if test.kind == "relationships" else []
+    return dg.AssetCheckSpec(
+        test.name,
+        asset=key_of(model.relation),
+        description=f"{test.column}: {claim(test)}.",
+        additional_deps=[key_of(relation) for relation in related],
+        blocking=not test.is_warning,
+        partitions_def=daily_partitions if model.is_daily else None,
+    )
+
+
+def _checks(project: Project, model: Model) -> dg.AssetChecksDefinition:
+    specs = [_spec(project, model, test) for test in model.tests]
+
+    @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=specs, can_subset=True)
+    def tests(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        url, days = fleet.warehouse().url, days_of(context, model)
+        with sentences(f"Testing {model.relation}"), engine_of(url).connect() as connection:
+            for test in model.tests:
+                if test.name not in wanted:
+                    continue
+                found = failures(connection, project, model, test, days)
+                yield dg.AssetCheckResult(
+                    passed=found.count == 0,
+                    check_name=test.name,
+                    asset_key=key_of(model.relation),
+                    severity=dg.AssetCheckSeverity.WARN if test.is_warning else dg.AssetCheckSeverity.ERROR,
+                    description=found.sentence(model),
+                    metadata={"failing_rows": found.count},
+                )
+
+    return tests
+
+
+_project = load_project()
+mart_checks = [_checks(_project, model) for model in _project.models if model.tests]

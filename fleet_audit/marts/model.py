@@ -1,0 +1,104 @@
+"""What a model of `dbt_like_sql` is: its SELECT, its documentation, its tests and what it reads.
+
+Only descriptions belong here; they are read in `project` and acted upon in `publishing` and `testing`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PARTITION_COLUMN = "operational_date"
+MATERIALIZATIONS = ("view", "incremental")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view that a model reads: `ref('x')` is ('mart', 'x'), `source('fact', 'trips')` ('fact', 'trips')."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        """As SQL writes it."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class SchemaTest:
+    """One generic test of a column, as schema.yml states it."""
+
+    kind: str
+    column: str
+    arguments: Mapping[str, Any]
+    is_warning: bool
+
+    @property
+    def name(self) -> str:
+        """Unique within its model, e.g. `trip_id_not_null`."""
+        return f"{self.column}_{self.kind}"
+
+
+@dataclass(frozen=True)
+class ColumnDocument:
+    """A column's description and tests."""
+
+    name: str
+    description: str
+    tests: tuple[SchemaTest, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One file: one SELECT, published as one table or view.
+
+    `columns` are in the SELECT's order; `reads` are the relations that it names, `refs` those that are models.
+    """
+
+    name: str
+    path: Path
+    schema: str
+    template: str
+    materialized: str
+    indexes: tuple[tuple[str, ...], ...]
+    description: str
+    columns: tuple[ColumnDocument, ...]
+    reads: tuple[Relation, ...]
+    refs: tuple[str, ...]
+
+    @property
+    def relation(self) -> Relation:
+        """Where it is published."""
+        return Relation(self.schema, self.name)
+
+    @property
+    def is_view(self) -> bool:
+        """A view; else a table of which a run replaces its days."""
+        return self.materialized == "view"
+
+    @property
+    def is_daily(self) -> bool:
+        """It has a row's operational day: a run publishes days of it, not the whole."""
+        return any(column.name == PARTITION_COLUMN for column in self.columns)
+
+    @property
+    def tests(self) -> tuple[SchemaTest, ...]:
+        """All tests of its columns, in their order."""
+        return tuple(test for column in self.columns for test in column.tests)
+
+    @property
+    def code_version(self) -> str:
+        """Changes when the SQL text does."""
+        return hashlib.sha256(f"{self.materialized}\n{self.template}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Days:
+    """A run's operational days, both ends inclusive."""
+
+    first: dt.date
+    last: dt.date

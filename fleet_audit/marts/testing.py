@@ -1,0 +1,95 @@
+"""The tests of schema.yml as queries: the rows that break them.
+
+dbt's own generic tests mean the same; this module knows no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from fleet_audit.marts.model import PARTITION_COLUMN, Days, Model, SchemaTest
+from fleet_audit.marts.project import Project
+
+SAMPLE = 5
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many values break a test, and the first of them."""
+
+    test: SchemaTest
+    count: int
+    sample: tuple[Mapping[str, Any], ...]
+
+    def sentence(self, model: Model) -> str:
+        """One sentence; says how many rows and shows some."""
+        where = f"{model.relation}.{self.test.column}"
+        if not self.count:
+            return f"{where}: {claim(self.test)}."
+        shown = "; ".join(", ".join(f"{name}={value}" for name, value in row.items()) for row in self.sample)
+        return f"{where}: {self.count} rows break the rule that {claim(self.test)}. First ones: {shown}."
+
+
+def failures(
+    connection: sa.Connection, project: Project, model: Model, test: SchemaTest, days: Days | None = None
+) -> Failures:
+    """Runs a test over the whole model, or over the days that a run of `days` published."""
+    sql, parameters = failing_rows(project, model, test, days if model.is_daily else None)
+    rows = connection.execute(
+        sa.text(f"select *, count(*) over () as failing from ({sql}) as broken limit {SAMPLE}"), parameters
+    )  # noqa: S608
+    found = [dict(row) for row in rows.mappings()]
+    count = found[0]["failing"] if found else 0
+    return Failures(test, count, tuple({k: v for k, v in row.items() if k != "failing"} for row in found))
+
+
+def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | None) -> tuple[str, dict[str, Any]]:
+    """SELECT of the values that break a test, and its bound parameters; names come from checked identifiers only."""
+    shown = ", ".join(
+        dict.fromkeys(
+            [
+                *(column.name for column in model.columns[:2]),
+                *([PARTITION_COLUMN] if model.is_daily else []),
+                test.column,
+            ]
+        )
+    )
+    in_run = project.condition("{{ in_run('" + PARTITION_COLUMN + "') }}", model, days)
+    relation, column = model.relation, test.column
+    match test.kind:
+        case "not_null":
+            return f"select {shown} from {relation} where {column} is null and {in_run}", {}  # noqa: S608
+        case "unique":
+            return (
+                f"select {column}, count(*) as rows from {relation} "  # noqa: S608
+                f"where {column} is not null and {in_run} group by {column} having count(*) > 1"
+            ), {}
+        case "accepted_values":
+            return (
+                f"select {shown} from {relation} "  # noqa: S608
+                f"where {column} is not null and not ({column} = any(:accepted)) and {in_run}"
+            ), {"accepted": list(test.arguments["values"])}
+        case "relationships":
+            parent, field = project.related(model, test.arguments["to"]), test.arguments["field"]
+            return (
+                f"select {shown} from {relation} as child where {column} is not null and {in_run} "  # noqa: S608
+                f"and not exists (select from {parent} as parent where parent.{field} = child.{column})"
+            ), {}
+    raise AssertionError(test.kind)
+
+
+def claim(test: SchemaTest) -> str:
+    """What the test holds to be true of its column."""
+    match test.kind:
+        case "not_null":
+            return "it is never empty"
+        case "unique":
+            return "no two rows share a value"
+        case "accepted_values":
+            return f"it is one of {', '.join(map(str, test.arguments['values']))}"
+        case _:
+            return f"it exists in {test.arguments['to']}"
