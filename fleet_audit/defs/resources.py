@@ -3,8 +3,6 @@
 Bound explicitly in `fleet_audit.definitions`; tests pass their own through `build_definitions(resource_overrides=…)`.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from functools import cache
 

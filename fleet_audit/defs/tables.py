@@ -3,16 +3,13 @@
 Nothing here knows what an asset computes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.partitions import run_days
 from fleet_audit.schema.model import Table
 
 OWNERS = ["team:data-platform"]
@@ -54,8 +51,12 @@ def output(table: Table, group: str, **metadata: object) -> dg.AssetOut:
     return dg.AssetOut(**asset_arguments(table, group, **metadata))
 
 
-def each_day(context: dg.AssetExecutionContext,
-             compute: Callable[[dt.date], pd.DataFrame]) -> Iterator[tuple[dt.date, pd.DataFrame]]:
-    """The frames of a run's days, one at a time: a body is written for one day, this lifts it over a range."""
-    for day in run_days(context):
-        yield day, compute(day)
+DayFrames = dg.Output  # of an iterator of (day, frame): Dagster cannot resolve the parametrised form
+
+
+def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame]) -> DayFrames:
+    """The frames of days, computed one at a time as they are written: a body is for one day, this lifts it over a range.
+
+    Wrapped in an Output, because Dagster takes a bare generator for one of its own events.
+    """
+    return dg.Output((day, compute(day)) for day in days)

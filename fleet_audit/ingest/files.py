@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
-from fleet_audit.formats.read import parse_file, parse_reference
+from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.identity import driver_pseudonym
 from fleet_audit.schema.facts import INGESTED_FILES, REJECTED_ROWS
 from fleet_audit.schema.lake import PARSED_COVERAGE, PARSED_DECLARED_RUNS, PARSED_NOTES, PARSED_POSITIONS, PARSED_VISIT_LEGS
@@ -30,6 +30,9 @@ from fleet_audit.storage.warehouse import Warehouse
 PARSED_TABLES: dict[str, Table] = {
     "visit_report": PARSED_VISIT_LEGS, "bulletin": PARSED_DECLARED_RUNS, "telemetry": PARSED_POSITIONS}
 
+_NONE, _DAY = dt.timedelta(0), dt.timedelta(days=1)
+_REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry": (_DAY, _NONE)}
+
 
 @dataclass(frozen=True)
 class IngestSummary:
@@ -37,11 +40,6 @@ class IngestSummary:
 
     files: pd.DataFrame
     ignored: Sequence[str]
-
-    def touched_days(self) -> list[tuple[dt.date, dt.date]]:
-        """First and last day of each new file that was accepted, at least in part, and speaks of days."""
-        used = self.files[self.files["status"].isin(("accepted", "partial")) & self.files["first_date"].notna()]
-        return list(zip(used["first_date"], used["last_date"], strict=True))
 
 
 def ingest_inbox(inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Settings, *, now: dt.datetime,
@@ -88,18 +86,18 @@ class _FileReader:
             record |= {"status": "duplicate", "message": "The same bytes arrived before under another name; nothing changed."}
         else:
             try:
-                record |= self._store(file, self._parse(file, content), sha256)
+                record |= self._store(file, parse_inbox_file(file, content, self.settings, self.now), sha256)
             except RejectedFile as error:
                 record |= {"status": "rejected", "message": str(error)}
         self.warehouse.upsert(INGESTED_FILES, pd.DataFrame([record]))
         return record
 
-    def _parse(self, file: InboxFile, content: bytes) -> ParsedFile:
-        limits = Limits(int(self.settings.max_file_mb * 1024 * 1024), self.settings.max_file_rows)
-        if file.kind == "reference":
-            return parse_reference(PurePosixPath(file.name).stem, file.name, content, limits)
-        return parse_file(file.kind, file.name, content, received_at=self.now, limits=limits,
-                          driver_key=self.settings.pseudonym_key.get_secret_value().encode())
+    def _remember_drivers(self, drivers: pd.DataFrame) -> None:
+        """Names that a source gives, in the only table that has names; what the reference file says of them stays."""
+        known = set(self.warehouse.read("select driver_id from ref.drivers", {})["driver_id"])
+        new = drivers[~drivers["driver_id"].isin(known)]
+        if len(new):
+            self.warehouse.upsert(DRIVERS, new)
 
     def _store(self, file: InboxFile, parsed: ParsedFile, sha256: str) -> dict[str, object]:
         if file.kind == "reference":
@@ -109,14 +107,37 @@ class _FileReader:
             table = PARSED_TABLES[file.kind]
             for each, frame in ((table, parsed.rows), (PARSED_NOTES, parsed.notes), (PARSED_COVERAGE, _coverage(parsed))):
                 self.lake.write_table(parsed_path(each, sha256), frame, each)
-            if len(parsed.drivers):
-                self.warehouse.upsert(DRIVERS, parsed.drivers, keep_existing=True)
+            self._remember_drivers(parsed.drivers)
         if len(parsed.rejected):
             self.warehouse.upsert(REJECTED_ROWS, parsed.rejected.assign(
                 file_sha256=sha256, file_name=file.name, source_kind=file.kind, run_id=self.run_id))
         return {"status": parsed.status, "message": parsed.message, "rows_read": parsed.rows_read,
                 "rows_accepted": len(parsed.rows), "rows_rejected": parsed.rows_rejected,
                 "rows_duplicate": parsed.rows_duplicate, "first_date": parsed.first_date, "last_date": parsed.last_date}
+
+
+def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> ParsedFile:
+    """The file, parsed under the settings' limits. Raises RejectedFile when it is refused whole."""
+    limits = Limits(int(settings.max_file_mb * 1024 * 1024), settings.max_file_rows)
+    return parse_file(file.kind, file.name, content, received_at=now, limits=limits,
+                      driver_key=settings.pseudonym_key.get_secret_value().encode())
+
+
+def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> tuple[dt.date, dt.date] | None:
+    """First and last operational day whose results a file can change; None for reference and refused files.
+
+    A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
+    """
+    if file.kind == "reference":
+        return None
+    try:
+        parsed = parse_inbox_file(file, content, settings, now)
+    except RejectedFile:
+        return None
+    if parsed.first_date is None or parsed.last_date is None:
+        return None
+    before, after = _REACH[file.kind]
+    return parsed.first_date - before, parsed.last_date + after
 
 
 def _coverage(parsed: ParsedFile) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """What arrives: the inbox's files and the API's pages, archived as received and recorded."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Reference tables: the newest accepted file of each, in PostgreSQL."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

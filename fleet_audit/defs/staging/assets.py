@@ -1,9 +1,7 @@
 """The typed rows of a day, from files and pages; a run rebuilds the neighbouring days that its windows read too."""
 
-from __future__ import annotations
-
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import dagster as dg
 import pandas as pd
@@ -11,7 +9,7 @@ import pandas as pd
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, with_neighbours
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import asset_arguments, key_of
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
@@ -26,10 +24,9 @@ _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
 def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
     @dg.asset(**asset_arguments(table, "staging", writes_neighbours=True), partitions_def=daily_partitions,
               backfill_policy=single_run, deps=[key_of(INGESTED_FILES), *deps])
-    def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[tuple[dt.date, pd.DataFrame]]:
+    def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id)
-        for day in with_neighbours(run_days(context)):
-            yield day, _BUILD[table](stage, day)
+        return each_day(with_neighbours(run_days(context)), lambda day: _BUILD[table](stage, day))
 
     return staging
 

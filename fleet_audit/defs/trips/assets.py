@@ -1,14 +1,12 @@
 """Movement: each day's window segmented once (lake), and its trips, ledger and coverage (PostgreSQL)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import asset_arguments, each_day, key_of, output
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of, output
 from fleet_audit.logic.coverage import vehicle_day_coverage
 from fleet_audit.logic.day_window import build_window
 from fleet_audit.logic.ledger import km_ledger
@@ -55,9 +53,9 @@ def day_windows(context: dg.AssetExecutionContext, fleet: FleetResource, positio
 
 @dg.asset(**asset_arguments(TRIPS, "trips"), ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))},
           partitions_def=daily_partitions, backfill_policy=single_run)
-def trips(context: dg.AssetExecutionContext, windows: Days) -> object:
+def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
     """The trips that start on each day."""
-    return each_day(context, lambda day: windows.read([day]).query("operational_date == @day"))
+    return each_day(run_days(context), lambda day: windows.read([day]).query("operational_date == @day"))
 
 
 @dg.asset(**asset_arguments(KM_LEDGER, "trips"), deps=[key_of(VEHICLES)],
@@ -65,10 +63,10 @@ def trips(context: dg.AssetExecutionContext, windows: Days) -> object:
                "spans": dg.AssetIn(key_of(OBSERVED_SPANS))},
           partitions_def=daily_partitions, backfill_policy=single_run)
 def ledger(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, readings: Days,
-           spans: Days) -> object:
+           spans: Days) -> DayFrames:
     """Where each vehicle-day's odometer went."""
     reference = fleet.reference()
-    return each_day(context, lambda day: km_ledger(
+    return each_day(run_days(context), lambda day: km_ledger(
         day, day_trips.read([day]), readings.read([day]), spans.read([day]),
         vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)))
 
@@ -78,9 +76,9 @@ def ledger(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: D
                "spans": dg.AssetIn(key_of(OBSERVED_SPANS))},
           partitions_def=daily_partitions, backfill_policy=single_run)
 def coverage(context: dg.AssetExecutionContext, fleet: FleetResource, legs: Days, readings: Days,
-             spans: Days) -> object:
+             spans: Days) -> DayFrames:
     """Which vehicle-days were seen whole, in part, or not at all."""
     reference = fleet.reference()
-    return each_day(context, lambda day: vehicle_day_coverage(
+    return each_day(run_days(context), lambda day: vehicle_day_coverage(
         day, spans.read([day]), readings.read([day]), legs.read([day]),
         vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)))

@@ -1,0 +1,118 @@
+"""`fleet-audit`: the main job, the warehouse's console, the simulator and its API, and a demo of all of it.
+
+Each command only reads its options, calls one function and prints; see CONTRACTS in docs/ for what they promise.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+
+import click
+
+from fleet_audit import __version__
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.settings import load_settings
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class _Commands(click.Group):
+    """A group whose commands end with one sentence instead of a traceback when something foreseen goes wrong."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (PermanentError, RetryableError) as error:
+            click.echo(f"fleet-audit: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Kilometres, money and audit findings from a contracted bus fleet's telemetry."""
+
+
+@main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")
+@click.option("--inbox", type=click.Path(path_type=str), help="Folder or s3:// prefix with the four sub-folders.")
+@click.option("--from", "first", type=_DAY, required=True, help="First operational day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last operational day, inclusive.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--api", help="Base URL of the telemetry API; its token is FLEET_API_TOKEN.")
+def run(inbox: str | None, first: dt.datetime, last: dt.datetime, home: str | None, api: str | None) -> None:
+    """Do the whole main job over a range of days, without a UI.
+
+    Exits 0 only if every partition succeeded; a finding is no failure.
+    """
+    from fleet_audit.main_job import export_settings, run_days
+    from fleet_audit.summary import print_summary
+
+    settings = load_settings(inbox_url=inbox, home=home, api_url=api)
+    export_settings(settings, inbox_url=inbox, api_url=api)
+    result = run_days(settings, first.date(), last.date(), lambda line: click.echo(f"  {line}", err=True))
+    print_summary(settings, result)
+    sys.exit(0 if result.is_success else 1)
+
+
+@main.command(epilog='Example: fleet-audit psql -c "select plate, sum(km_measured) from fact.trips group by 1" --csv')
+@click.option("-c", "--command", "sql", required=True, help="One SQL statement.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header instead of an aligned table.")
+def psql(sql: str, home: str | None, as_csv: bool) -> None:
+    """Query the warehouse."""
+    from fleet_audit.main_job import export_settings
+    from fleet_audit.psql import run_sql
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
+
+
+@main.command(epilog="Example: fleet-audit simulate --out ./sim --seed 7 --vehicles 40 --from 2025-06-08 --to 2025-06-24")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
+@click.option("--vehicles", type=click.IntRange(1), default=40, show_default=True)
+@click.option("--from", "first", type=_DAY, required=True, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last day, inclusive.")
+@click.option("--frauds/--honest", default=True, help="With labelled frauds, or none.")
+def simulate(out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool) -> None:
+    """Write an inbox, an API data set and the truth of a simulated fleet."""
+    from fleet_audit.simulation.fleet import simulate as write_fleet
+
+    if last < first:
+        raise PermanentError(f"--from {first.date()} is after --to {last.date()}; exchange them.")
+    summary = write_fleet(out, seed=seed, vehicles=vehicles, date_from=first.date(), date_to=last.date(), frauds=frauds,
+                          progress=lambda line: click.echo(f"  {line}", err=True))
+    click.echo(f"{summary}\nwritten to {out}")
+
+
+@main.command("serve-api", epilog="Example: FLEET_API_TOKEN=secret fleet-audit serve-api --data ./sim --port 8808")
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="What `simulate` wrote.")
+@click.option("--port", type=int, default=8808, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+def serve_api(data: Path, port: int) -> None:
+    """Serve a simulated fleet's positions over HTTP, as the telemetry API does, until interrupted."""
+    import threading
+
+    from fleet_audit.simulation.api_server import ApiServer
+
+    token = load_settings().api_token
+    if token is None:
+        raise PermanentError("FLEET_API_TOKEN is not set: choose the token that clients must send.")
+    with ApiServer(data, token=token.get_secret_value(), port=port) as server:
+        click.echo(f"serving {data} at {server.url} (Ctrl-C ends it)")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("ended")
+
+
+@main.command(epilog="Example: fleet-audit demo --home .fleet")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--vehicles", type=click.IntRange(40), default=40, show_default=True)
+def demo(home: str | None, vehicles: int) -> None:
+    """Simulate a fleet, serve its API, run the main job on it and show the result."""
+    from fleet_audit.demo import run_demo
+
+    sys.exit(run_demo(home, vehicles, lambda line: click.echo(f"  {line}", err=True)))

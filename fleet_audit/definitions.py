@@ -1,0 +1,37 @@
+"""The code location: everything under `defs/`, with resources for the environment bound. Nothing else.
+
+`build_definitions(resource_overrides=…)` makes the same for a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
+from fleet_audit.storage.report_io_manager import ReportIOManager
+
+
+def build_definitions(resource_overrides: Mapping[str, object] | None = None,
+                      loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
+    """All definitions; `resource_overrides` replaces resources by key, `loggers` adds loggers for runs to choose."""
+    overrides = dict(resource_overrides or {})
+    fleet = overrides.get("fleet") or FleetResource()
+    resources: dict[str, object] = {
+        "fleet": fleet,
+        "lake_io": LakeIOManager(stores=fleet),
+        "warehouse_io": WarehouseIOManager(stores=fleet),
+        "report_io": ReportIOManager(stores=fleet),
+    }
+    loaded = dg.load_from_defs_folder(project_root=Path(__file__).parent.parent)
+    return dg.Definitions.merge(loaded, dg.Definitions(
+        resources=resources | overrides, loggers=dict(loggers or {})))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dg`, the webserver and the daemon load."""
+    return build_definitions()

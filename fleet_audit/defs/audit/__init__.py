@@ -1,0 +1,1 @@
+"""Declared against measured: matches, findings, scores."""

@@ -1,0 +1,37 @@
+"""Declared against measured: each day matched, audited and scored."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import key_of, output
+from fleet_audit.logic.audit_day import audit_day
+from fleet_audit.schema.facts import DECLARED_RUNS, FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIP_SCORES, TRIP_WINDOW
+from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, STAGING_DECLARED_RUNS, STAGING_NOTES
+from fleet_audit.schema.reference import CONTRACTS, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
+from fleet_audit.storage.io_managers import Days
+
+_OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES)}
+
+
+@dg.multi_asset(
+    outs={name: output(table, "audit") for name, table in _OUTPUTS.items()},
+    ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW)), "legs": dg.AssetIn(key_of(LEGS)),
+         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)), "notes": dg.AssetIn(key_of(STAGING_NOTES)),
+         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping)},
+    deps=[key_of(table) for table in (TRIP_COSTS, VEHICLES, CONTRACTS, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)],
+    partitions_def=daily_partitions, backfill_policy=single_run)
+def audit(context: dg.AssetExecutionContext, fleet: FleetResource, windows: Days, legs: Days, spans: Days,
+          notes: Days, runs: Days) -> Iterator[dg.Output]:
+    """Match each day's runs with its trips, apply the rules, score the trips."""
+    reference = fleet.reference()
+    results = [(day, audit_day(day, windows.read([day]), legs.read([day]), spans.read([day]),
+                               runs.read(window_days(day)), notes.read([day]), reference, fleet.parameters(day)))
+               for day in run_days(context)]
+    for day, result in results:
+        for rule in result.tested[~result.tested["is_tested"]].itertuples():
+            context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")
+    for name in _OUTPUTS:
+        yield dg.Output([(day, getattr(result, name)) for day, result in results], output_name=name)

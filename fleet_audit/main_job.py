@@ -1,0 +1,131 @@
+"""The main job without a UI: the same Dagster assets, on a real instance, over a range of days.
+
+What the command line prints is in `cli`; what a day does is in `defs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.settings import Settings
+
+Progress = Callable[[str], None]
+LOGGER = "progress"
+_DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
+telemetry:
+  enabled: false
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
+"""
+
+
+@dataclass
+class JobResult:
+    """How the job ended: `errors` are sentences, one a failed step or blocking check; empty means every partition is done."""
+
+    days: Sequence[dt.date]
+    cycles: Sequence[dt.date]
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every partition succeeded; findings are no failures."""
+        return not self.errors
+
+
+def export_settings(settings: Settings, **options: str | None) -> None:
+    """Make command-line options the environment's, so that everything that loads settings sees the same ones."""
+    os.environ["FLEET_HOME"] = str(settings.home.expanduser().resolve())
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"FLEET_{name.upper()}"] = value
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance, made on first use."""
+    home = settings.home.expanduser().resolve() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_DAGSTER_YAML)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progress) -> JobResult:
+    """Materialise the days and a provisional report of each cycle that they touch.
+
+    Raises PermanentError with one sentence when the range holds no partition.
+    """
+    dagster_home(settings)
+    from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
+    from fleet_audit.defs.automation import known_days, range_tags
+    from fleet_audit.logic.cycles import cycle_of
+
+    days = known_days(first, last)
+    if not days or days[0] != first or days[-1] != last:
+        raise PermanentError(
+            f"{first} to {last} is not a range of days from {settings.start_date} (FLEET_START_DATE) to today; "
+            "choose --from and --to inside it.")
+    cycles = sorted({cycle_of(day, settings.closing_day).start for day in days})
+    definitions = build_definitions(loggers={LOGGER: _logger(progress)})
+    result = JobResult(days, cycles)
+    with dg.DagsterInstance.get() as instance:
+        _execute(definitions, "day", range_tags(first, last), instance, result)
+        if result.is_success:
+            for start in cycles:
+                _execute(definitions, "cycle", range_tags(start, start), instance, result)
+    return result
+
+
+def _execute(definitions: dg.Definitions, job: str, tags: dict[str, str], instance: dg.DagsterInstance,
+             result: JobResult) -> None:
+    outcome = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {LOGGER: {}}})
+    for event in outcome.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause if error is not None and error.cause is not None else error
+            result.errors.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+    for evaluation in outcome.get_asset_check_evaluations():
+        if not evaluation.passed:
+            told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
+            sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {told}"
+            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+            (result.errors if is_error else result.warnings).append(sentence)
+
+
+class _Told(logging.Handler):
+    """Tells each step's end and every warning of ours, in a line, instead of Dagster's console output."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.INFO)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is not None and event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE"):
+            self._progress(f"{event.step_key}: {'FAILED' if event.is_step_failure else 'done'}")
+        elif event is None and record.levelno >= logging.WARNING:
+            self._progress(str(meta.get("orig_message", record.getMessage())))
+
+
+def _logger(progress: Progress) -> dg.LoggerDefinition:
+    @dg.logger
+    def told(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("fleet-audit", logging.INFO)
+        logger.addHandler(_Told(progress))
+        return logger
+
+    return told

@@ -1,0 +1,47 @@
+"""One SQL statement against the warehouse, as text: an aligned table or CSV.
+
+For people and scripts; assets use `storage.warehouse`.
+"""
+
+from __future__ import annotations
+
+import io
+
+import psycopg2
+from rich.console import Console
+from rich.table import Table
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.settings import Settings
+
+
+def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
+    """The statement's rows. Raises PermanentError with PostgreSQL's own sentence when it refuses the statement."""
+    from fleet_audit.defs.resources import FleetResource
+
+    url = FleetResource(home=str(settings.home)).warehouse().url
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("set timezone to 'UTC'")
+            if as_csv:  # PostgreSQL's own CSV: booleans, arrays and JSON as every client writes them
+                buffer = io.StringIO()
+                cursor.copy_expert(f"copy ({sql.strip().rstrip(';')}) to stdout (format csv, header)", buffer)
+                return buffer.getvalue()
+            cursor.execute(sql)
+            if cursor.description is None:
+                return f"{cursor.statusmessage}\n"
+            return _aligned([column.name for column in cursor.description], cursor.fetchall())
+    except psycopg2.Error as error:
+        raise PermanentError(str(error.diag.message_primary or error).strip()) from None
+    finally:
+        connection.close()
+
+
+def _aligned(names: list[str], rows: list[tuple[object, ...]]) -> str:
+    buffer = io.StringIO()
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(file=buffer, width=200).print(table)
+    return f"{buffer.getvalue()}({len(rows)} rows)\n"
