@@ -1,0 +1,134 @@
+"""A made-up day of one carrier for the tests of matching and rules: trips, declared runs, what else a rule reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import replace
+
+import pandas as pd
+
+from fleet_audit.logic.findings import find
+from fleet_audit.logic.matching import match
+from fleet_audit.logic.night_shifts import repair_dates
+from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.rules.context import AuditDay
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit_tests.logic.frames import rows
+
+DAY = dt.date(2025, 6, 10)
+ZONE = "America/Sao_Paulo"
+PLATE, OTHER = "AAA1A11", "BBB2B22"
+
+
+def at(clock: str, day: dt.date = DAY, zone: str = ZONE) -> pd.Timestamp:
+    """Local `06:15` of a day as an instant; `26:00` is 02:00 of the day after."""
+    hour, minute = (int(part) for part in clock.split(":")[:2])
+    wall = dt.datetime.combine(day + dt.timedelta(days=hour // 24), dt.time(hour % 24, minute))
+    return pd.Timestamp(wall, tz=zone).tz_convert("UTC")
+
+
+def trip(trip_id: str, start: str, end: str, km: str | None = "30.00", *, day: dt.date = DAY, **more: object) -> dict:
+    """A measured trip; local times."""
+    return {
+        "trip_id": trip_id, "date": DAY, "operational_date": day, "plate": PLATE, "unit_code": "UCP",
+        "carrier_code": "CONLOG", "contract_id": "CT1", "started_at": at(start, day), "ended_at": at(end, day),
+        "purpose": "service", "km_measured": km, "km_method": "odometer", "evidence_grade": "A", "source": "positions",
+        "is_end_in_gap": False, "legs": 1, "parameters_version": "p", **more,
+    }  # fmt: skip
+
+
+def run(run_id: str, start: str, end: str, km: str = "30", *, day: dt.date = DAY, **more: object) -> dict:
+    """A declared run as written: DATA is `day`; local times."""
+    return {
+        "declared_run_id": run_id, "date": day, "declared_date": day, "plate": PLATE, "carrier_code": "CONLOG",
+        "bulletin_number": run_id, "started_at": at(start, day), "ended_at": at(end, day), "declared_km": km,
+        "origin_text": f"ORIGEM {run_id}", "destination_text": "USINA", "shift_code": "A", "passengers": 18,
+        "file_sha256": "f" * 64, "file_name": "boletim.csv", "row_number": 2, **more,
+    }  # fmt: skip
+
+
+def span(start: str, end: str, *, day: dt.date = DAY, **more: object) -> dict:
+    """A time over which a vehicle was watched."""
+    return {
+        "date": DAY, "plate": PLATE, "started_at": at(start, day), "ended_at": at(end, day), "source": "positions",
+        **more,
+    }  # fmt: skip
+
+
+def trips_frame(*records: dict) -> pd.DataFrame:
+    """`trips.trip_window`."""
+    return rows(facts.TRIP_WINDOW, *records)
+
+
+def runs_frame(*records: dict) -> pd.DataFrame:
+    """`staging.declared_runs`."""
+    return rows(lake.STAGING_DECLARED_RUNS, *records)
+
+
+SHIFTS = rows(
+    reference.SHIFTS,
+    {"unit_code": "UCP", "shift_code": "A", "start_local": "07:00", "end_local": "15:20", "weekdays": "1-7"},
+    {"unit_code": "UCP", "shift_code": "C", "start_local": "23:40", "end_local": "07:00", "weekdays": "1-7"},
+)
+CONTRACTS = rows(
+    reference.CONTRACTS,
+    {"contract_id": "CT1", "carrier_code": "CONLOG", "unit_code": "UCP", "valid_from": "2025-01-01"},
+    {
+        "contract_id": "CT2", "carrier_code": "CONLOG", "unit_code": "UCP", "trip_tolerance_pct": "5",
+        "trip_tolerance_km": "0.5", "day_tolerance_pct": "20", "valid_from": "2025-01-01",
+    },
+)  # fmt: skip
+VEHICLES = pd.DataFrame({
+    "plate": [PLATE, OTHER], "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1", "timezone": ZONE,
+})  # fmt: skip
+
+
+def repaired(runs: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
+    """Runs on the day on which they took place."""
+    return repair_dates(runs, trips, SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+
+
+def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, **changed: object) -> AuditDay:
+    """The day's context; trips are paid 4.90 BRL per km, runs 5.00; a vehicle is watched all day unless `spans` say."""
+    trip_table, run_table = trips_frame(*trips), runs_frame(*runs)
+    matched = repaired(run_table, trip_table)
+    plates = {row["plate"] for row in (*trips, *runs)}
+    whole = [span("00:00", "24:00", plate=plate) for plate in sorted(plates)]
+    context = AuditDay(
+        day=DAY,
+        trips=trip_table,
+        runs=matched,
+        matching=match(trip_table, matched, CONTRACTS, DEFAULT_PARAMETERS),
+        legs=empty_frame(lake.LEGS),
+        spans=rows(lake.OBSERVED_SPANS, *(whole if spans is None else spans)),
+        costs=costs_frame(*({"trip_id": row["trip_id"]} for row in trips)),
+        notes=empty_frame(lake.STAGING_NOTES),
+        vehicles=VEHICLES,
+        contracts=CONTRACTS,
+        exceptions=empty_frame(reference.EXCEPTIONS),
+        run_rates=pd.DataFrame({
+            "declared_run_id": run_table["declared_run_id"],
+            "rate_brl_per_km": costs_frame(*({"trip_id": row["declared_run_id"], "rate_brl_per_km": "5.00"}
+                                             for row in runs))["rate_brl_per_km"],
+        }),
+        parameters=DEFAULT_PARAMETERS,
+    )  # fmt: skip
+    return replace(context, **changed)  # type: ignore[arg-type]
+
+
+def costs_frame(*records: dict) -> pd.DataFrame:
+    """`fact.trip_costs`, priced at 4.90 unless a record says otherwise."""
+    usual = {
+        "operational_date": DAY, "contract_id": "CT1", "rate_brl_per_km": "4.90", "cost_status": "priced",
+        "parameters_version": "p", "run_id": "r", "updated_at": at("00:00"),
+    }  # fmt: skip
+    return rows(facts.TRIP_COSTS, *({**usual, **record} for record in records))
+
+
+def found(context: AuditDay, rule_id: str) -> list[dict]:
+    """Findings of a rule as records, evidence read."""
+    findings = find(context)
+    records = findings[findings["rule_id"] == rule_id].to_dict("records")
+    return [{**record, "evidence": json.loads(record["evidence"])} for record in records]

@@ -1,0 +1,176 @@
+"""A night run is found on the day on which it took place, from whichever window it is seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.logic.matching import match
+from fleet_audit.logic.night_shifts import repair_dates, settle_cycle
+from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit_tests.logic.audit_sample import (
+    CONTRACTS,
+    DAY,
+    PLATE,
+    SHIFTS,
+    VEHICLES,
+    at,
+    repaired,
+    run,
+    runs_frame,
+    trip,
+    trips_frame,
+)
+
+NEXT = DAY + dt.timedelta(days=1)
+NIGHT = {"shift_code": "C"}
+
+
+def decided(trips: list[dict], runs: list[dict]) -> pd.DataFrame:
+    return repaired(runs_frame(*runs), trips_frame(*trips)).set_index("declared_run_id")
+
+
+def test_a_run_dated_by_its_shift_moves_to_the_day_of_its_trip() -> None:
+    run_c = decided([trip("T", "00:30", "01:30", day=NEXT)], [run("R", "00:30", "01:30", **NIGHT)]).loc["R"]
+    assert run_c["is_date_repaired"]
+    assert run_c["operational_date"] == NEXT
+    assert (run_c["started_at"], run_c["ended_at"]) == (at("00:30", NEXT), at("01:30", NEXT))
+    assert run_c["declared_date"] == DAY
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shift", "moves"),
+    [
+        ("03:59", "05:00", "A", True),
+        ("04:00", "05:00", "A", False),
+        ("05:30", "06:30", "C", True),
+        ("05:30", "06:30", None, False),
+        ("23:50", "24:40", "C", True),
+    ],
+    ids=["before four", "at four", "shift over midnight", "no shift", "late departure of the shift"],
+)
+def test_which_runs_are_tried_on_the_next_day(start: str, end: str, shift: str | None, moves: bool) -> None:
+    table = decided([trip("T", start, end, day=NEXT)], [run("R", start, end, shift_code=shift)])
+    assert bool(table.loc["R", "is_date_repaired"]) is moves
+    assert table.loc["R", "operational_date"] == (NEXT if moves else DAY)
+
+
+def test_a_trip_on_both_days_leaves_the_date_as_written_and_says_that_it_is_uncertain() -> None:
+    trips = [trip("T1", "00:30", "01:30"), trip("T2", "00:30", "01:30", day=NEXT)]
+    table = decided(trips, [run("R", "00:30", "01:30", **NIGHT)])
+    assert not table.loc["R", "is_date_repaired"]
+    assert table.loc["R", "is_day_uncertain"]
+
+
+def test_a_trip_on_neither_day_leaves_the_date_as_written() -> None:
+    table = decided([], [run("R", "00:30", "01:30", **NIGHT)])
+    assert not table.loc["R", ["is_date_repaired", "is_day_uncertain"]].any()
+
+
+def test_a_trip_that_another_run_has_is_not_taken() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    runs = [run("R", "00:30", "01:30", **NIGHT), run("S", "00:30", "01:30", day=NEXT, **NIGHT)]
+    assert not decided(trips, runs)["is_date_repaired"].any()
+
+
+def test_less_than_half_of_a_trip_does_not_make_it_taken() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    beside = run("S", "01:01", "02:30", day=NEXT, shift_code="A")
+    assert decided(trips, [run("R", "00:30", "01:30", **NIGHT), beside]).loc["R", "is_date_repaired"]
+
+
+def test_the_same_row_twice_does_not_hinder_itself() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    runs = [run("R", "00:30", "01:30", **NIGHT), run("copy", "00:30", "01:30", **NIGHT)]
+    assert decided(trips, runs)["is_date_repaired"].all()
+
+
+def test_the_next_day_is_a_calendar_day_where_clocks_change() -> None:
+    """In New York 2025-03-09 has 23 hours and skips 02:00 to 03:00."""
+    zone, day = "America/New_York", dt.date(2025, 3, 8)
+    vehicles = VEHICLES.assign(timezone=zone)
+    night = {"day": day, "shift_code": "C"}
+
+    def moved(start: str, end: str, trip_start: str, trip_end: str) -> pd.Series:
+        run_row = {**run("R", start, end, **night), "started_at": at(start, day, zone), "ended_at": at(end, day, zone)}
+        after = day + dt.timedelta(days=1)
+        trip_row = trip(
+            "T", "0:00", "1:00", day=after, started_at=at(trip_start, after, zone), ended_at=at(trip_end, after, zone)
+        )
+        return repair_dates(runs_frame(run_row), trips_frame(trip_row), SHIFTS, vehicles, DEFAULT_PARAMETERS).iloc[0]
+
+    across = moved("01:00", "04:00", "01:00", "04:00")
+    assert across["is_date_repaired"]
+    assert across["ended_at"] - across["started_at"] == pd.Timedelta(hours=2)
+    assert moved("03:30", "05:00", "03:30", "05:00")["started_at"] == pd.Timestamp("2025-03-09T07:30Z")
+
+
+def test_a_vehicle_that_nobody_knows_is_read_in_sao_paulo_time() -> None:
+    table = decided([], [run("R", "22:30", "23:30", plate="ZZZ9Z99")])
+    assert table.loc["R", "operational_date"] == DAY
+    assert pd.isna(table.loc["R", "unit_code"])
+
+
+_clock = st.sampled_from(["00:10", "00:40", "02:00", "05:00", "22:50", "23:45"])
+_offsets = st.integers(-2, 2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(st.tuples(_clock, _offsets), max_size=6))
+def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, run_starts: list) -> None:
+    """A run of DATA = D is decided by the window of D (trips D-1 … D+1, runs D-2 … D+1) as by that of D + 1."""
+
+    def end(clock: str) -> str:
+        return f"{int(clock[:2]) + 1}:{clock[3:]}"
+
+    def on(offset: int) -> dt.date:
+        return DAY + dt.timedelta(days=offset)
+
+    trips = [trip(f"T{n}", clock, end(clock), day=on(offset)) for n, (clock, offset) in enumerate(trip_starts)]
+    runs = [run(f"R{n}", clock, end(clock), day=on(offset), **NIGHT) for n, (clock, offset) in enumerate(run_starts)]
+
+    def seen_from(window: int) -> pd.DataFrame:
+        seen_trips = [row for row in trips if abs((row["operational_date"] - on(window)).days) <= 1]
+        seen_runs = [row for row in runs if -2 <= (row["declared_date"] - on(window)).days <= 1]
+        table = decided(seen_trips, seen_runs)
+        table = table[table["declared_date"] == DAY].sort_index()
+        return table[["started_at", "ended_at", "is_date_repaired", "is_day_uncertain"]]
+
+    pd.testing.assert_frame_equal(seen_from(0), seen_from(1))
+
+
+def series(nights: int, dated_early: bool) -> tuple[list[dict], list[dict]]:
+    """A trip at 00:30 on each of some nights, and its runs, dated rightly or a day early, by the shift."""
+    days = [DAY + dt.timedelta(days=number) for number in range(nights)]
+    early = dt.timedelta(days=1 if dated_early else 0)
+    trips = [trip(f"T{day:%d}", "00:30", "01:30", day=day) for day in days]
+    runs = [run(f"R{day:%d}", "00:30", "01:30", day=day - early, **NIGHT) for day in days]
+    return trips, runs
+
+
+@pytest.mark.parametrize("dated_early", [True, False])
+def test_a_series_of_nights_moves_together_only_when_that_links_more(dated_early: bool) -> None:
+    trips, runs = series(5, dated_early)
+    daily = repaired(runs_frame(*runs), trips_frame(*trips))
+    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    assert bool(settled["is_date_repaired"].all()) is dated_early
+    assert bool(settled["is_date_repaired"].any()) is dated_early
+    links = match(trips_frame(*trips), settled, CONTRACTS, DEFAULT_PARAMETERS).links
+    assert set(zip(links["declared_run_id"].str[1:], links["trip_id"].str[1:], strict=True)) == {
+        (f"{DAY + dt.timedelta(days=number):%d}",) * 2 for number in range(5)
+    }
+
+
+def test_the_day_shift_and_other_plates_do_not_move_with_a_series() -> None:
+    trips, runs = series(4, dated_early=True)
+    runs += [run("day", "08:00", "09:00"), run("other", "00:30", "01:30", plate="BBB2B22", **NIGHT)]
+    trips += [trip("day", "08:00", "09:00"), trip("other", "00:30", "01:30", plate="BBB2B22")]
+    daily = repaired(runs_frame(*runs), trips_frame(*trips))
+    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    stayed = settled.loc[~settled["is_date_repaired"], "declared_run_id"]
+    assert set(stayed) == {"day", "other"}
+    assert (settled.loc[settled["plate"] == PLATE, "is_date_repaired"].sum()) == 4
