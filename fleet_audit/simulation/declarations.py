@@ -107,11 +107,13 @@ class Declarations:
         """Readings rounded half-up from what the odometer shows: with 0.1 km steps never more than 0.9 km off."""
         vehicle, written = trip.vehicle, self._written_km.get(trip.vehicle.index, 0)
         readings = [
-            int((odometer_tenths(vehicle, metres) + 5) // 10) + written
+            (odometer_tenths(vehicle, metres) + 5) // 10 + written
             for metres in (trip.movements[0].driven_from_m, trip.movements[-1].driven_to_m)
         ]
         night = vehicle.carrier_code in WRITES_SHIFT_DAY
         sloppy_s = noise.choice((0, 0, 0, 0, 60, -60, 120))
+        if _local_date(vehicle, trip.departs_s + sloppy_s) != trip.operational_date:
+            sloppy_s = 0  # an imprecise minute does not make another day
         return Run(
             vehicle=vehicle,
             declared_date=trip.shift_day if night else trip.operational_date,
@@ -171,7 +173,7 @@ class Declarations:
         arrival_s = midnight + shift.start_min * 60 - noise.randrange(500, 1400)
         ends = [self._world.place(vehicle.garage_id, day), self._world.place(vehicle.workplace_id, day)]
         km = round(self._world.road(*ends).length_m / 1000)
-        reading = int((odometer_tenths(vehicle, driven_m) + 5) // 10) + self._written_km.get(vehicle.index, 0)
+        reading = (odometer_tenths(vehicle, driven_m) + 5) // 10 + self._written_km.get(vehicle.index, 0)
         runs = []
         for number, (origin, destination) in enumerate((ends, ends[::-1])):
             start_s = arrival_s - 3300 if number == 0 else arrival_s + 2400
@@ -184,6 +186,10 @@ class Declarations:
 
 
 _TRICKS = ("D01", "D04", "D07", "D08", "D10", "D11", "V06")
+
+
+def _local_date(vehicle: Vehicle, second: int) -> dt.date:
+    return dt.datetime.fromtimestamp(second, tz=vehicle.unit.zone).date()
 
 
 def _idle_middle(trips: list[Trip]) -> int | None:

@@ -22,7 +22,7 @@ class Faults:
         rate_limited: 429 with `Retry-After`.
         server_error: 500, 502 or 503.
         cut: the connection ends in the middle of the body.
-        repeated: the page before comes again, before the right one.
+        repeated: the page before comes again, once, before the right one.
         shuffled: the rows of the page are in another order.
         expired: 410 for a cursor, at most `most_expiries` times.
         wrong_types: beside the right rows of a page, poorer copies of some whose fields have the wrong type.
@@ -48,14 +48,16 @@ class Faults:
         self.random = random.Random(self.seed)  # noqa: S311 - a simulation
         self._lock = threading.Lock()
         self._in_a_row = 0
+        self._was_repeated = False
 
     def draw(self, *, has_cursor: bool) -> frozenset[str]:
         """The faults of the next request: one that fails it, or any of those that change its page."""
         with self._lock:
             hard = self._draw_hard(has_cursor)
             chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types") if self._hit(kind)}
-            if not hard and has_cursor and self._hit("repeated"):
+            if not hard and has_cursor and not self._was_repeated and self._hit("repeated"):
                 chosen.add("repeated")
+            self._was_repeated = "repeated" in chosen
             self._in_a_row = self._in_a_row + 1 if hard else 0
             for kind in chosen:
                 self.served[kind] += 1

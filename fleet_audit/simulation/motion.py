@@ -58,10 +58,9 @@ class Track:
         return Track(**arrays, drivers=self.drivers)
 
 
-def odometer_tenths(vehicle: Vehicle, driven_m: float | np.ndarray) -> np.ndarray:
+def odometer_tenths(vehicle: Vehicle, driven_m: float) -> int:
     """The vehicle's odometer in whole 0.1 km, as its dashboard and its device read it."""
-    km = vehicle.odometer_km + vehicle.calibration * np.asarray(driven_m) / 1000
-    return np.floor(km * 10 + 1e-6).astype(np.int64)
+    return math.floor((vehicle.odometer_km + vehicle.calibration * driven_m / 1000) * 10 + 1e-6)
 
 
 class _Spans:

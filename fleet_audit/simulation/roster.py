@@ -174,27 +174,31 @@ def _substitutions(seed: int, roster: Roster) -> dict[tuple[int, dt.date], tuple
 
 def _label(seed: int, roster: Roster, kinds: tuple[str, ...]) -> None:
     noise = random.Random(f"{seed}/labels")  # noqa: S311
-    free = sorted(roster.operates)
-    noise.shuffle(free)
-    for _ in range(max(1, len(roster.operates) // VEHICLE_DAYS_A_LABEL)):
+    places = sorted(roster.operates)
+    noise.shuffle(places)
+    free = dict.fromkeys(places)
+    swapped: set[int] = set()
+    for _ in range(max(1, len(places) // VEHICLE_DAYS_A_LABEL)):
         for kind in kinds:
-            chosen = next((place for place in free if _suits(kind, place, roster)), None)
-            if chosen is not None:
-                roster.labels[chosen] = kind
-                free.remove(chosen)
+            chosen = next((place for place in free if _suits(kind, place, roster, swapped)), None)
+            if chosen is None:
+                continue
+            roster.labels[chosen] = kind
+            del free[chosen]
+            if kind == "device_swap":
+                swapped.add(chosen[0])
 
 
-def _suits(kind: str, place: tuple[int, dt.date], roster: Roster) -> bool:
+def _suits(kind: str, place: tuple[int, dt.date], roster: Roster, swapped: set[int]) -> bool:
     vehicle, day = roster.vehicles[place[0]], place[1]
     if not vehicle.has_positions or vehicle.titular is not None or vehicle.contract_id == roster.ended_contract:
         return False
     if kind == "device_swap":
-        swapped = any(label == kind and where[0] == vehicle.index for where, label in roster.labels.items())
-        return day != roster.days[0] and "C" not in vehicle.pattern and not swapped
+        return day != roster.days[0] and "C" not in vehicle.pattern and vehicle.index not in swapped
     if kind in IDLE_LABELS:
         return "C" not in vehicle.pattern
-    if kind == "D05":
-        return vehicle.pattern != ("ADM",)  # a long idle time by daylight, whatever the vehicle
+    if kind in ("D05", "dead_zone_long"):  # both need hours of rest between two trips
+        return vehicle.pattern != ("ADM",)
     return True
 
 

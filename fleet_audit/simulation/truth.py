@@ -98,7 +98,7 @@ class Truth:
 
     def _trip(self, trip: Trip, day: dt.date, billable: Decimal, rate: Decimal | None, cost: Decimal | None) -> list:
         vehicle, first, last = trip.vehicle, trip.movements[0], trip.movements[-1]
-        tenths = int(odometer_tenths(vehicle, last.driven_to_m) - odometer_tenths(vehicle, first.driven_from_m))
+        tenths = odometer_tenths(vehicle, last.driven_to_m) - odometer_tenths(vehicle, first.driven_from_m)
         return [
             vehicle.plate, day, iso(trip.departs_s), iso(trip.arrives_s), f"{trip.length_m / 1000:.3f}", tenths / 10,
             trip.purpose, trip.area, trip.places[0].poi_id, trip.places[-1].poi_id, trip.shift_code,

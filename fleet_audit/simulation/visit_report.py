@@ -98,7 +98,7 @@ def _row(vehicle: Vehicle, trip: Trip, movement: Movement, tenths: int, departs_
 
 
 def _tenths(vehicle: Vehicle, movement: Movement) -> int:
-    return int(odometer_tenths(vehicle, movement.driven_to_m) - odometer_tenths(vehicle, movement.driven_from_m))
+    return odometer_tenths(vehicle, movement.driven_to_m) - odometer_tenths(vehicle, movement.driven_from_m)
 
 
 def _local(vehicle: Vehicle, second: int) -> dt.datetime:

@@ -21,7 +21,7 @@ STREETS = (
     "Jatobá", "Liberdade", "Macaúba", "Nogueira", "Oliveira", "Paineira", "Quaresmeira", "Redenção", "Sibipiruna",
     "Tamarindo", "Umbuzeiro", "Violeta", "Xavantes", "Zeferino", "Araçá",
 )  # fmt: skip
-KINDS_OF_STREET = ("Rua", "Avenida", "Alameda", "Travessa")
+KINDS_OF_STREET = ("Rua", "Av.", "Al.", "Tv.")
 CARRIERS = (("TRANSUL", "Transul Fretamento"), ("VIAMATA", "Viação da Mata"), ("CANARIO", "Canário Turismo"))
 
 
@@ -61,9 +61,9 @@ class Unit:
         return next(shift for shift in self.shifts if shift.code == code)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
-    """A point of interest; one that moves has one `Place` a period, with the same `poi_id`."""
+    """A point of interest; one that moves has one `Place` a period, with the same `poi_id`. Compared by identity."""
 
     poi_id: str
     unit_code: str

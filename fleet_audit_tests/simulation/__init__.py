@@ -1,0 +1,1 @@
+"""Tests of the simulated fleet and its API server."""

@@ -1,0 +1,1 @@
+"""Tests of the telemetry client and the inbox."""

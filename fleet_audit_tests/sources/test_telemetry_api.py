@@ -1,0 +1,214 @@
+"""The client against the simulated API over real HTTP, with every fault that real life has."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import requests
+
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.simulation.api_server import ApiServer
+from fleet_audit.simulation.faults import FAULT_KINDS, Faults
+from fleet_audit.simulation.fleet import simulate
+from fleet_audit.sources import telemetry_api
+from fleet_audit.sources.telemetry_api import Page, TelemetryApi
+
+TOKEN = "s3cret-token"
+FROM = dt.datetime(2025, 6, 10, 3, tzinfo=dt.UTC)
+TO = FROM + dt.timedelta(days=1)
+Keys = set[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fleet")
+    simulate(out, seed=3, vehicles=6, date_from=dt.date(2025, 6, 10), date_to=dt.date(2025, 6, 12))
+    return out
+
+
+@pytest.fixture(scope="module")
+def expected(data: Path) -> Keys:
+    """What the API holds of the window, read from the file instead."""
+    table = pq.read_table(data / "api" / "positions.parquet", columns=["device_id", "timestamp"])
+    inside = table.filter(pc.and_(pc.greater_equal(table["timestamp"], FROM), pc.less(table["timestamp"], TO)))
+    instants = pc.strftime(inside["timestamp"], "%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    return set(zip(inside["device_id"].to_pylist(), instants, strict=True))
+
+
+def client(url: str, **options: object) -> TelemetryApi:
+    return TelemetryApi(url, TOKEN, **{"page_size": 120, "backoff_s": 0.001, **options})  # type: ignore[arg-type]
+
+
+def keys(pages: list[Page]) -> Keys:
+    return {(row["device_id"], row["timestamp"]) for page in pages for row in json.loads(page.body)["data"]}
+
+
+def test_a_window_is_complete_and_holds_nothing_else(data: Path, expected: Keys) -> None:
+    with ApiServer(data, token=TOKEN) as server:
+        pages = list(client(server.url).pages(FROM, TO))
+    assert keys(pages) == expected
+    assert [page.number for page in pages] == list(range(1, len(pages) + 1))
+    assert all(page.rows == len(json.loads(page.body)["data"]) for page in pages)
+
+
+def test_bounds_are_from_inclusive_to_exclusive(data: Path, expected: Keys) -> None:
+    middle = FROM + dt.timedelta(hours=9, seconds=17)
+    with ApiServer(data, token=TOKEN) as server:
+        halves = [keys(list(client(server.url).pages(*bounds))) for bounds in ((FROM, middle), (middle, TO))]
+    assert halves[0] | halves[1] == expected
+    assert not halves[0] & halves[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_each_fault_leaves_the_same_rows(data: Path, expected: Keys, kind: str, seed: int) -> None:
+    faults = Faults(seed=seed, **{kind: 0.4}, retry_after_s=0, timeout_s=5, most_in_a_row=2)  # type: ignore[arg-type]
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        pages = list(client(server.url, timeout_s=0.15 if kind == "timeout" else 5).pages(FROM, TO))
+    assert faults.served[kind] > 0
+    assert keys(pages) == expected
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6])
+def test_all_faults_together_leave_the_same_rows(data: Path, expected: Keys, seed: int) -> None:
+    rates = dict.fromkeys(FAULT_KINDS, 0.08)
+    faults = Faults(seed=seed, **rates, retry_after_s=0, timeout_s=5)  # type: ignore[arg-type]
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        assert keys(list(client(server.url, timeout_s=0.15).pages(FROM, TO))) == expected
+
+
+def test_a_wrongly_typed_copy_stands_beside_the_right_row(data: Path) -> None:
+    with ApiServer(data, token=TOKEN, faults=Faults(wrong_types=1.0)) as server:
+        page = next(iter(client(server.url).pages(FROM, TO)))
+    rows = json.loads(page.body)["data"]
+    wrong, right = [], set()
+    for row in rows:
+        if row["speed_kmh"] == "fast" or row["odometer_km"] == "n/a" or row["latitude"] is True:
+            wrong.append((row["device_id"], row["timestamp"]))
+        else:
+            right.add((row["device_id"], row["timestamp"]))
+    assert wrong
+    assert set(wrong) <= right
+
+
+def test_an_expired_cursor_starts_the_window_again(data: Path, expected: Keys) -> None:
+    faults = Faults(seed=2, expired=0.4, most_expiries=1)
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        pages = list(client(server.url).pages(FROM, TO))
+    second = [page for page in pages if page.attempt == 2]
+    assert second[0].number == 1
+    assert keys(second) == expected
+
+
+def test_a_cursor_that_always_expires_ends_in_a_sentence(data: Path) -> None:
+    faults = Faults(expired=1.0, most_expiries=99)
+    with ApiServer(data, token=TOKEN, faults=faults) as server, pytest.raises(RetryableError, match="expired 3 times"):
+        list(client(server.url, max_attempts=3).pages(FROM, TO))
+
+
+def test_retry_after_is_honoured(data: Path) -> None:
+    faults = Faults(rate_limited=1.0, most_in_a_row=1, retry_after_s=1)
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        started = time.monotonic()
+        next(iter(client(server.url).pages(FROM, TO)))
+    assert time.monotonic() - started >= 1
+
+
+def test_a_refused_token_is_permanent_and_stays_secret(data: Path) -> None:
+    with ApiServer(data, token="another") as server, pytest.raises(PermanentError, match="FLEET_API_TOKEN") as refusal:
+        list(client(server.url).pages(FROM, TO))
+    assert TOKEN not in str(refusal.value)
+
+
+def test_an_unknown_path_is_permanent(data: Path) -> None:
+    with ApiServer(data, token=TOKEN) as server, pytest.raises(PermanentError, match="FLEET_API_URL"):
+        list(client(server.url + "/elsewhere").pages(FROM, TO))
+
+
+def test_nobody_there_is_retryable() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(RetryableError, match="FLEET_API_URL"):
+        list(client(url, max_attempts=2).pages(FROM, TO))
+
+
+def test_endless_server_errors_are_retryable_and_bounded(data: Path) -> None:
+    faults = Faults(server_error=1.0, most_in_a_row=99)
+    with ApiServer(data, token=TOKEN, faults=faults) as server, pytest.raises(RetryableError, match="status 50"):
+        list(client(server.url, max_attempts=3).pages(FROM, TO))
+    assert faults.served["server_error"] == 3
+
+
+@pytest.fixture(params=[b"<html>maintenance</html>", b"[]", b'{"data": {}}', b'{"data": [], "next_cursor": 7}'])
+def wrong_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(request.param)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(wrong_server: str) -> None:
+    with pytest.raises(RetryableError, match="no complete page"):
+        list(client(wrong_server, max_attempts=2).pages(FROM, TO))
+
+
+def test_the_client_keeps_to_its_rate(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_api, "RATE_WINDOW_S", 0.4)
+    with ApiServer(data, token=TOKEN) as server:
+        started = time.monotonic()
+        pages = list(client(server.url, requests_per_min=2, page_size=500).pages(FROM, TO))
+    assert len(pages) >= 4
+    assert time.monotonic() - started >= 0.4 * ((len(pages) - 1) // 2)
+
+
+def test_a_window_without_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zones"):
+        list(client("http://127.0.0.1:1").pages(dt.datetime(2025, 6, 10), TO))
+
+
+def test_the_server_keeps_the_contract(data: Path) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    window = {"from": FROM.isoformat(), "to": (FROM + dt.timedelta(days=9)).isoformat()}
+    with ApiServer(data, token=TOKEN) as server:
+        url = f"{server.url}/v1/positions"
+        default = requests.get(url, params=window, headers=headers, timeout=5).json()
+        cut = requests.get(url, params={**window, "limit": 99_999}, headers=headers, timeout=5).json()
+        by_cursor = requests.get(url, params={"cursor": default["next_cursor"]}, headers=headers, timeout=5).json()
+        statuses = [
+            requests.get(url, params=params, headers=headers, timeout=5).status_code
+            for params in ({}, {**window, "limit": "x"}, {**window, "from": "soon"}, {"cursor": "forged"})
+        ]
+        no_token = requests.get(url, params=window, timeout=5).status_code
+    assert (len(default["data"]), len(cut["data"])) == (1_000, min(10_000, pq.read_metadata(
+        data / "api" / "positions.parquet").num_rows))  # fmt: skip
+    assert by_cursor["data"] == cut["data"][1_000:2_000]
+    assert statuses == [400] * 4
+    assert no_token == 401
+
+
+def test_late_positions_appear_when_they_have_been_uploaded(data: Path, expected: Keys) -> None:
+    with ApiServer(data, token=TOKEN, as_of=TO) as server:
+        early = keys(list(client(server.url).pages(FROM, TO)))
+    assert early < expected
