@@ -40,6 +40,7 @@ VOCABULARY = {*LABELS, *(fold(header) for header in HEADERS.values())}
 _REQUIRED = ("departed_date", "departed_time", "km", "arrived_time")
 _DRIVER_AT = 1  # where the driver stands when no header says so: names must not slip into the quarantine
 _MOVEMENT_CELLS = 6  # filled cells that make a line without a legible date a movement nevertheless
+_MOST_HEADERS = 20  # each different one costs 10 ms
 _WIDEST = 60  # cells of a line; the real report has 13
 _DAY = re.compile(r"^\d{1,2}/\d{1,2}/\d{4}")
 _PERIOD = re.compile(r"De\s+(\d\d/\d\d/\d{4})\s+(\d\d:\d\d)\s+(?:Para|Até|a)\s+(\d\d/\d\d/\d{4})\s+(\d\d:\d\d)", re.I)
@@ -156,6 +157,10 @@ def _by_layout(cells: Cells, lines: pd.Series, header_at: pd.Series) -> list[tup
     """The lines by the header that governs them, equal headers together: in practice one group."""
     first_of: dict[tuple[str, ...], float] = {}
     same = {at: first_of.setdefault(tuple(cells.rows[int(at)][:_WIDEST]), at) for at in header_at.dropna().unique()}
+    if len(first_of) > _MOST_HEADERS:
+        raise RejectedFile(
+            f"The report has {len(first_of)} different headers where one is usual; send it as the vendor exports it."
+        )
     groups = header_at.map(same)
     return [(at, lines[groups.eq(at)]) for at in groups.dropna().unique()] + [(-1, lines[groups.isna()])]
 

@@ -95,6 +95,7 @@ def test_missing_nullable_column_is_null_and_said():
         ("POLYGON ((-52 -22, -51 -22, -51 -21, -52 -22))", []),
         ("POLYGON ((-52 -22, -51", [(2, "bad_polygon")]),
         ("POINT (-52 -22)", [(2, "bad_polygon")]),
+        pytest.param("GEOMETRYCOLLECTION (" * 300_000, [(2, "bad_polygon")], id="nested until the parser crashes"),
         ("POLYGON ((0 0, 1 1, 1 0, 0 1, 0 0))", [(2, "bad_polygon")]),
         ("POLYGON ((-52 -122, -51 -22, -51 -21, -52 -122))", [(2, "out_of_range")]),
     ],

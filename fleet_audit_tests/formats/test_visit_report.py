@@ -125,6 +125,13 @@ def test_missing_column_of_a_block_is_named():
         read("visit_report", visit(("distância (km)", "milhas")))
 
 
+def test_a_different_header_for_every_line_is_refused():
+    header = next(line for line in VISIT.splitlines() if line.startswith("Data de saída"))
+    lines = "".join(f"{header},{number}\n10/06/2025,x\n" for number in range(1000))
+    with pytest.raises(RejectedFile, match="different headers"):
+        read("visit_report", visit() + lines.encode())
+
+
 def test_semicolons_with_bare_decimal_commas():
     rows = csv.reader(io.StringIO(VISIT))
     content = "\n".join(";".join(cell.replace("\n", " ") for cell in row) for row in rows).encode()
