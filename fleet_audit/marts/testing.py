@@ -39,9 +39,8 @@ def failures(
 ) -> Failures:
     """Runs a test over the whole model, or over the days that a run of `days` published."""
     sql, parameters = failing_rows(project, model, test, days if model.is_daily else None)
-    rows = connection.execute(
-        sa.text(f"select *, count(*) over () as failing from ({sql}) as broken limit {SAMPLE}"), parameters
-    )  # noqa: S608
+    sampled = f"select *, count(*) over () as failing from ({sql}) as broken limit {SAMPLE}"  # noqa: S608
+    rows = connection.execute(sa.text(sampled), parameters)
     found = [dict(row) for row in rows.mappings()]
     count = found[0]["failing"] if found else 0
     return Failures(test, count, tuple({k: v for k, v in row.items() if k != "failing"} for row in found))

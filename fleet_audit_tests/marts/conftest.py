@@ -59,6 +59,36 @@ def fill(postgres_url: str) -> Fill:
 
 
 @pytest.fixture
+def sample(fill: Fill) -> None:
+    """Two days of one vehicle: three trips, of which the night's belongs to a group of the day after."""
+    fill("ref.units", {"unit_code": "U1", "timezone": "America/Sao_Paulo"})
+    fill("ref.carriers", {"carrier_code": "C1"})
+    fill("ref.vehicles", {"unit_code": "U1", "carrier_code": "C1"})
+    fill("fact.vehicle_day_coverage", {"unit_code": "U1", "carrier_code": "C1"}, {"operational_date": NEXT})
+    fill(
+        "fact.trips",
+        {"trip_id": "t1", "unit_code": "U1", "carrier_code": "C1", "km_measured": Decimal("10.00")},
+        {"trip_id": "t2", "unit_code": "U1", "carrier_code": "C1", "km_measured": Decimal("5.55")},
+        {"trip_id": "t3", "operational_date": NEXT, "km_measured": Decimal("1.00")},
+    )
+    fill("fact.trip_costs", {"trip_id": "t1", "billable_km": Decimal("10.00"), "variable_cost_brl": Decimal("42.10")})
+    fill("fact.trip_scores", {"trip_id": "t1", "compliance_score": Decimal("80.00")})
+    fill(
+        "fact.matches",
+        {
+            "match_id": "m1",
+            "operational_date": NEXT,
+            "trip_ids": ["t1", "t2"],
+            "declared_run_ids": ["r1"],
+            "declared_km": Decimal("17.00"),
+            "measured_km": Decimal("15.55"),
+            "difference_km": Decimal("1.45"),
+        },
+    )
+    fill("fact.findings", {"finding_id": "f1", "trip_id": "t1", "rule_id": "D01", "brl_at_stake": Decimal("3.33")})
+
+
+@pytest.fixture
 def project() -> Project:
     return load_project()
 
@@ -77,7 +107,8 @@ def run(postgres_url: str, project: Project) -> Callable[..., None]:
 @pytest.fixture
 def query(postgres_url: str) -> Callable[[str], Sequence[Mapping[str, Any]]]:
     def rows(sql: str) -> Sequence[Mapping[str, Any]]:
-        with engine_of(postgres_url).connect() as connection:
-            return [dict(row) for row in connection.execute(sa.text(sql)).mappings()]
+        with engine_of(postgres_url).begin() as connection:
+            result = connection.execute(sa.text(sql))
+            return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
     return rows
