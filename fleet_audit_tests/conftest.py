@@ -127,39 +127,47 @@ def seaweed() -> Iterator[S3Server]:
                 }
             )
         )
+        ports = {
+            "s3.port": s3,
+            "s3.port.grpc": s3_grpc,
+            "master.port": master,
+            "master.port.grpc": master_grpc,
+            "volume.port": volume,
+            "volume.port.grpc": volume_grpc,
+            "filer.port": filer,
+            "filer.port.grpc": filer_grpc,
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+        }  # 0: off, they are fixed ones
+        options = {
+            "dir": folder,
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "s3": "true",
+            "s3.config": identities,
+            "master.volumeSizeLimitMB": 64,
+            "volume.max": 100,
+            "master.telemetry": "false",
+            **ports,
+        }
         process = subprocess.Popen(
             [
                 str(Path(sys.executable).parent / "weed"),
                 "server",
-                f"-dir={folder}",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-s3",
-                f"-s3.config={identities}",
-                f"-s3.port={s3}",
-                f"-s3.port.grpc={s3_grpc}",
-                f"-master.port={master}",
-                f"-master.port.grpc={master_grpc}",
-                f"-volume.port={volume}",
-                f"-volume.port.grpc={volume_grpc}",
-                f"-filer.port={filer}",
-                f"-filer.port.grpc={filer_grpc}",
-                "-master.volumeSizeLimitMB=64",
-                "-volume.max=100",
-                "-master.telemetry=false",
+                *(f"-{name}={value}" for name, value in options.items()),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            _create_bucket(server)
+            _create_bucket(server, process)
             yield server
         finally:
             os.kill(process.pid, signal.SIGKILL)  # an orderly end takes it more than 10 s
             process.wait()
 
 
-def _create_bucket(server: S3Server) -> None:
+def _create_bucket(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     port = int(server.endpoint.rsplit(":", 1)[1])
     deadline = time.monotonic() + 60
     while True:
@@ -169,7 +177,7 @@ def _create_bucket(server: S3Server) -> None:
             with server.filesystem().open_output_stream(f"{server.bucket}/ready") as stream:
                 stream.write(b"1")
         except OSError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise
             time.sleep(0.1)
         else:

@@ -71,10 +71,11 @@ class _TableIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Writes what the asset gave, and says what was written."""
         table = _table(context)
+        days: dict[dt.date, int] = {}
         if not context.has_asset_partitions:
             if not isinstance(obj, pd.DataFrame):
                 raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
-            rows, preview, days = self._write_whole(table, obj), obj, {}
+            rows, preview = self._write_whole(table, obj), obj
         else:
             days, preview = self._write_days(context, table, obj)
             rows = sum(days.values())

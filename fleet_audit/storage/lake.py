@@ -31,6 +31,7 @@ from fleet_audit.storage.results import typed_frame
 
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
+_READ_ATTEMPTS = 3
 _ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
 _LASTING_S3_ERRORS = re.compile(
     r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|"
@@ -166,9 +167,21 @@ class Lake:
         return rows.select(wanted.column_names).cast(arrow_schema(wanted))
 
     def _read_parquet(self, path: str, columns: Sequence[str], filter: pc.Expression | None) -> pa.Table:
-        return pq.read_table(
-            self._full(path), columns=[*columns], filters=filter, filesystem=self._filesystem, partitioning=None
-        )
+        """Reads one version of the file: given the path, Arrow opens it twice, and it may be replaced in between."""
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                with self._filesystem.open_input_file(self._full(path)) as file:
+                    # ranges of an object can be of different versions, one whole get is not
+                    source = (
+                        file if isinstance(self._filesystem, pafs.LocalFileSystem) else pa.BufferReader(file.read())
+                    )
+                    return pq.read_table(source, columns=[*columns], filters=filter, partitioning=None)
+            except FileNotFoundError:
+                raise
+            except (pa.ArrowInvalid, OSError):  # replaced by a longer one between asking for its size and getting it
+                if attempt == _READ_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _told(self, doing: str, path: str, missing: type[Exception] = PermanentError) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
+import os
 import random
 import time
 from decimal import Decimal
@@ -175,8 +176,6 @@ def test_what_a_killed_writer_left_is_never_read_and_is_swept_up(settings: Setti
     assert len(store.list("staging")) == 1
     store.write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
     assert leftover.exists()  # it could be a concurrent writer's
-    import os
-
     os.utime(leftover, (time.time() - 7200,) * 2)
     store.write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
     assert [path.name for path in folder.iterdir()] == ["part.parquet"]
@@ -193,10 +192,10 @@ def _write_forever(settings: Settings, size: int) -> None:
 @pytest.mark.parametrize("any_settings", ["folder", "s3"], indirect=True)
 def test_writers_killed_at_any_moment_leave_one_version_whole(any_settings: Settings) -> None:
     """Readers meanwhile see the one or the other version, too."""
-    store, size = Lake(any_settings), 30_000
+    store, size = Lake(any_settings), 5_000
     writers = [
         multiprocessing.get_context("spawn").Process(target=_write_forever, args=(any_settings, size), daemon=True)
-        for _ in range(4)
+        for _ in range(3)
     ]
     for process in writers:
         process.start()
