@@ -78,9 +78,8 @@ class AuditDay:
     @cached_property
     def trips_of_run(self) -> dict[str, list[str]]:
         """Trips linked to each run, in order of start."""
-        order = self.trips.set_index("trip_id")["started_at"]
-        links = self.matching.links
-        links = links.assign(at=links["trip_id"].map(order)).sort_values(["at", "trip_id"])
+        links = self.matching.links.merge(self.trips[["trip_id", "started_at"]], on="trip_id")
+        links = links.sort_values(["started_at", "trip_id"])
         return links.groupby("declared_run_id")["trip_id"].agg(list).to_dict()
 
     @cached_property

@@ -1,0 +1,105 @@
+"""D10: the declared odometer must continue from run to run, as far as anybody could see."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit_tests.logic.audit_sample import DAY, audit, found, run, span, trip
+
+TRIPS = [trip("T1", "05:36", "07:05", "68.70"), trip("T2", "07:41", "09:14", "69.60")]
+
+
+def chain(to_km: str | None, between: list[dict] | None = None, spans: list[dict] | None = None) -> list[dict]:
+    runs = [
+        run("7017", "05:36", "07:05", "69", odometer_start_km="117242", odometer_end_km="117311"),
+        run("7018", "07:41", "09:14", "69", odometer_start_km=to_km, odometer_end_km="117394"),
+    ]
+    return found(audit([*TRIPS, *(between or [])], runs, spans), "D10")
+
+
+def test_a_break_of_14_km_while_the_vehicle_stood() -> None:
+    [finding] = chain("117325")
+    assert (finding["severity"], finding["declared_run_id"], finding["trip_id"]) == ("H", "7018", "T2")
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("14.00"), Decimal("68.60"))
+    assert "termina no km 117.311 e a ata 7018 começa no km 117.325" in finding["explanation_pt"]
+    assert finding["evidence"]["declared_run_ids"] == ["7018", "7017"]
+
+
+@pytest.mark.parametrize(
+    ("to_km", "is_broken"),
+    [("117311", False), ("117312", False), ("117313", True), ("117310", False), ("117309", True)],
+)
+def test_more_than_one_km_either_way(to_km: str, is_broken: bool) -> None:
+    assert bool(chain(to_km)) is is_broken
+
+
+def test_what_was_driven_between_belongs_to_the_chain() -> None:
+    drive = [trip("D", "07:10", "07:30", "14.00", purpose="deadhead")]
+    assert not chain("117325", drive)
+    [finding] = chain("117311", drive)
+    assert finding["km_at_stake"] == Decimal("14.00")
+    assert not chain("117312", [trip("Y", "07:10", "07:12", "0.60", purpose="yard")])
+
+
+def test_the_uncertainty_of_what_was_driven_between_is_tolerated() -> None:
+    drive = trip("D", "07:10", "07:30", "12.50", purpose="deadhead")
+    assert chain("117325", [drive])
+    assert not chain("117325", [{**drive, "km_uncertainty": Decimal("0.600")}])
+
+
+def test_unknown_km_between_prove_nothing() -> None:
+    assert not chain("117325", [trip("D", "07:10", "07:30", None, purpose="deadhead")])
+
+
+def test_unobserved_time_does_not_accuse_of_too_high_a_reading() -> None:
+    unseen = [span("05:00", "07:05"), span("07:20", "10:00")]
+    assert not chain("117325", spans=unseen)
+    [finding] = chain("117297", spans=unseen)
+    assert "14,00 km a menos" in finding["explanation_pt"]
+
+
+def test_a_long_wait_out_of_sight_proves_nothing_even_if_most_of_it_was_watched() -> None:
+    before = DAY - dt.timedelta(days=1)
+    runs = [
+        run("1", "06:00", "07:00", day=before, odometer_start_km="100", odometer_end_km="130"),
+        run("2", "06:00", "07:00", odometer_start_km="170", odometer_end_km="200"),
+    ]
+    trips = [trip("T1", "06:00", "07:00", day=before), trip("T2", "06:00", "07:00")]
+    seen = [span("00:00", "24:00", day=before), span("00:00", "12:00")]
+    assert found(audit(trips, runs, seen), "D10")
+    hidden = [span("00:00", "20:00", day=before), span("00:00", "24:00")]
+    hidden[0]["ended_at"] = hidden[1]["started_at"] - pd.Timedelta(minutes=61)
+    assert not found(audit(trips, runs, hidden), "D10")
+
+
+def test_missing_readings_are_not_tested() -> None:
+    assert not chain(None)
+
+
+def test_a_copy_of_a_run_does_not_break_the_chain() -> None:
+    places = {"origin_text": "A", "destination_text": "B"}
+    runs = [
+        run("1", "05:36", "07:05", **places, odometer_start_km="100", odometer_end_km="169"),
+        run("2", "05:36", "07:05", **places, odometer_start_km="100", odometer_end_km="169"),
+        run("3", "07:41", "09:14", odometer_start_km="169", odometer_end_km="239"),
+    ]
+    assert not found(audit(TRIPS, runs), "D10")
+
+
+def test_nights_dated_by_the_shift_do_not_break_the_chain() -> None:
+    """Each DATA has a run at 08:00 and one of the night after, dated the same day although it starts at 00:30."""
+    trips, runs, km = [], [], 1000
+    for number in range(-2, 2):
+        day, night = DAY + dt.timedelta(days=number), DAY + dt.timedelta(days=number + 1)
+        trips += [trip(f"D{number}", "08:00", "09:00", day=day), trip(f"N{number}", "00:30", "01:30", day=night)]
+        for name, start, end, shift in (("day", "08:00", "09:00", "A"), ("night", "00:30", "01:30", "C")):
+            readings = {"odometer_start_km": str(km), "odometer_end_km": str(km + 30)}
+            runs.append(run(f"{name}{number}", start, end, day=day, shift_code=shift, **readings))
+            km += 30
+    trips = [row for row in trips if abs((row["operational_date"] - DAY).days) <= 1]
+    watched = [span("00:00", "24:00", day=DAY + dt.timedelta(days=number)) for number in (-1, 0, 1)]
+    assert not found(audit(trips, runs, watched), "D10")

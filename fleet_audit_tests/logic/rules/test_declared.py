@@ -1,0 +1,108 @@
+"""D08, D11 and D12: what a bulletin says against itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, audit, found, run, trip
+
+PLACES = {"origin_text": "Usina Conquista do", "destination_text": "GARAGEM AV. CUIABÁ"}
+TRIPS = [trip("T", "07:43", "08:46", "28.90")]
+
+
+def twice(second: dict) -> list[dict]:
+    return found(audit(TRIPS, [run("7009", "07:43", "08:46", "28", **PLACES), second]), "D08")
+
+
+def test_d08_the_later_row_is_accused() -> None:
+    [finding] = twice(run("7010", "07:43", "08:46", "28", **PLACES))
+    assert (finding["severity"], finding["declared_run_id"], finding["trip_id"]) == ("C", "7010", "T")
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("28.00"), Decimal("137.20"))
+    assert finding["evidence"]["declared_run_ids"] == ["7010", "7009"]
+    assert finding["confidence"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("second", "is_found"),
+    [
+        (run("7010", "07:53", "08:50", **PLACES), True),
+        (run("7010", "07:54", "08:50", **PLACES), False),
+        (run("7010", "07:33", "08:40", **PLACES), True),
+        (run("7010", "07:43", "08:46", origin_text="USINA. CONQUISTA DO", destination_text="garagem av cuiaba"), True),
+        (run("7010", "07:43", "08:46", origin_text="USINA", destination_text="OUTRA"), False),
+        (run("7010", "07:43", "08:46", origin_text=None, destination_text=None), False),
+        (run("7010", "07:43", "08:46", **PLACES, plate=OTHER), False),
+    ],
+    ids=["10 min", "11 min", "10 min before", "stray dots and case", "other place", "no places", "other vehicle"],
+)
+def test_d08_what_is_the_same_run(second: dict, is_found: bool) -> None:
+    assert bool(twice(second)) is is_found
+
+
+def test_d08_places_may_be_told_by_code_or_not_at_all() -> None:
+    def pair(first: dict, second: dict) -> list[dict]:
+        nowhere = {"origin_text": None, "destination_text": None}
+        runs = [run("A", "07:43", "08:46", **{**nowhere, **first}), run("B", "07:43", "08:46", **{**nowhere, **second})]
+        return found(audit(TRIPS, runs), "D08")
+
+    codes = {"origin_code": "12", "destination_code": "7"}
+    assert pair(codes, {**codes, "origin_text": "GARAGEM"})
+    assert not pair(codes, {**codes, "origin_code": "13"})
+    [finding] = pair({}, {})
+    assert finding["confidence"] < 1
+
+
+def test_d08_three_copies_are_two_findings() -> None:
+    runs = [run(number, "07:43", "08:46", **PLACES) for number in ("3", "1", "2")]
+    findings = found(audit(TRIPS, runs), "D08")
+    assert sorted(finding["declared_run_id"] for finding in findings) == ["2", "3"]
+
+
+def test_d08_a_shuttle_that_continues_its_own_reading_is_the_next_run() -> None:
+    first = run("1", "09:00", "09:04", **PLACES, odometer_start_km="100", odometer_end_km="102")
+    second = run("2", "09:08", "09:12", **PLACES, odometer_start_km="102", odometer_end_km="104")
+    assert not found(audit([], [first, second]), "D08")
+    assert found(audit([], [first, {**second, "odometer_start_km": "100"}]), "D08")
+
+
+@pytest.mark.parametrize(
+    ("facts", "stake"),
+    [
+        ({"route_km": "98", "odometer_start_km": "589", "odometer_end_km": "678"}, "9.00"),
+        ({"route_km": "80", "odometer_start_km": "589", "odometer_end_km": "678"}, "9.00"),
+        ({"route_km": "89", "odometer_start_km": "589", "odometer_end_km": "678"}, None),
+        ({"route_km": "98", "odometer_start_km": None, "odometer_end_km": "678"}, None),
+        ({"route_km": None, "odometer_start_km": "589", "odometer_end_km": "678"}, None),
+    ],
+    ids=["more", "less", "equal", "a reading is missing", "KM ROTA is missing"],
+)
+def test_d11(facts: dict, stake: str | None) -> None:
+    findings = found(audit(TRIPS, [run("7013", "07:43", "08:46", **facts)]), "D11")
+    assert [finding["km_at_stake"] for finding in findings] == ([] if stake is None else [Decimal(stake)])
+    assert all(finding["severity"] == "H" and finding["trip_id"] == "T" for finding in findings)
+
+
+def test_d11_writes_what_the_row_says() -> None:
+    wrong = run("7013", "07:11", "09:11", "98", route_km="98", odometer_start_km="589", odometer_end_km="678")
+    [finding] = found(audit([], [wrong]), "D11")
+    assert finding["explanation_pt"] == (
+        "A ata 7013 de 10/06/2025, das 07:11 às 09:11, informa KM ROTA 98,00, mas KM CHEGADA menos KM SAÍDA é 89,00: "
+        "diferença de 9,00 km."
+    )
+
+
+def test_d12_belongs_to_the_day_of_the_trip_and_disputes_no_km() -> None:
+    before = DAY - dt.timedelta(days=1)
+    night = run("R", "00:30", "01:30", day=before, shift_code="C")
+    [finding] = found(audit([trip("T", "00:30", "01:30")], [night]), "D12")
+    assert (finding["severity"], finding["trip_id"]) == ("L", "T")
+    assert finding["km_at_stake"] is None or finding["km_at_stake"] != finding["km_at_stake"]
+    assert "09/06/2025" in finding["explanation_pt"]
+    assert "10/06/2025, das 00:30 às 01:30" in finding["explanation_pt"]
+
+
+def test_d12_a_date_that_fits_is_fine() -> None:
+    assert not found(audit([trip("T", "00:30", "01:30")], [run("R", "00:30", "01:30", shift_code="C")]), "D12")

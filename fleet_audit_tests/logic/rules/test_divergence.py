@@ -1,0 +1,124 @@
+"""D01, D02 and D04: declared against measured, for a group and for a day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from fleet_audit_tests.logic.audit_sample import DAY, audit, costs_frame, found, run, trip
+
+
+def test_d01_names_numbers_times_and_money() -> None:
+    trips = [trip("T", "06:15", "07:15", "26.70", km_uncertainty=Decimal("0.300"))]
+    [finding] = found(audit(trips, [run("7003", "06:15", "07:15", "38")]), "D01")
+    assert (finding["severity"], finding["trip_id"], finding["declared_run_id"]) == ("H", "T", "7003")
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("11.30"), Decimal("55.37"))
+    assert finding["explanation_pt"] == (
+        "Ata 7003 declara 38,00 km em 10/06/2025, das 06:15 às 07:15, mas o veículo AAA1A11 percorreu 26,70 km: "
+        "11,30 km a mais (42,32 %), acima da tolerância de 2,67 km."
+    )
+    evidence = finding["evidence"]
+    assert evidence["declared_runs"][0]["file_name"] == "boletim.csv"
+    assert evidence["declared_runs"][0]["row_number"] == 2
+    assert evidence["trips"][0]["km_measured"] == 26.7
+    assert evidence["thresholds"] == {"trip_tolerance_pct": 10, "trip_tolerance_km": 1}
+    assert finding["confidence"] == 0.95
+
+
+def test_the_tolerance_itself_is_tolerated_both_ways() -> None:
+    for declared in ("33", "27"):
+        context = audit([trip("T", "06:00", "07:00", "30.00")], [run("R", "06:00", "07:00", declared)])
+        assert not found(context, "D01")
+        assert not found(context, "D04")
+
+
+def test_d04_is_reported_with_the_same_care() -> None:
+    context = audit([trip("T", "06:00", "07:00", "30.00")], [run("R", "06:00", "07:00", "20")])
+    assert not found(context, "D01")
+    [finding] = found(context, "D04")
+    assert finding["km_at_stake"] == Decimal("10.00")
+    assert "10,00 km a menos" in finding["explanation_pt"]
+
+
+def test_a_group_is_compared_as_a_sum() -> None:
+    trips = [trip("T1", "06:00", "06:25", "10.00"), trip("T2", "06:30", "07:00", "20.00")]
+    assert not found(audit(trips, [run("R", "06:00", "07:00", "30")]), "D01")
+    [finding] = found(audit(trips, [run("R", "06:00", "07:00", "45")]), "D01")
+    assert finding["trip_id"] == "T1"
+    assert finding["evidence"]["trip_ids"] == ["T1", "T2"]
+
+
+def test_doubtful_measurements_make_doubtful_findings() -> None:
+    def confidence(**facts: object) -> float:
+        context = audit([trip("T", "06:00", "07:00", "30.00", **facts)], [run("R", "06:00", "07:00", "34")])
+        return found(context, "D01")[0]["confidence"]
+
+    assert confidence(km_uncertainty=Decimal("0.200")) > confidence(km_uncertainty=Decimal("3.000"))
+    assert confidence() > confidence(evidence_grade="C")
+
+
+def test_unknown_km_are_no_divergence() -> None:
+    context = audit([trip("T", "06:00", "07:00", None)], [run("R", "06:00", "07:00", "90")])
+    assert not found(context, "D01")
+    assert not found(context, "D02")
+
+
+def test_a_run_is_priced_where_its_trips_are_not() -> None:
+    trips = [trip("T", "06:00", "07:00", "10.00")]
+    unpriced = costs_frame({"trip_id": "T", "rate_brl_per_km": None, "cost_status": "no_tariff"})
+    runs = [run("R", "06:00", "07:00", "20")]
+    assert found(audit(trips, runs, costs=unpriced), "D01")[0]["brl_at_stake"] == Decimal("50.00")
+    no_rates = audit(trips, runs).run_rates.assign(rate_brl_per_km=None)
+    [finding] = found(audit(trips, runs, costs=unpriced, run_rates=no_rates), "D01")
+    assert finding["km_at_stake"] == Decimal("10.00")
+    assert finding["brl_at_stake"] is None or finding["brl_at_stake"] != finding["brl_at_stake"]
+
+
+def day_of(declared: str, measured: str, groups: int = 10, contract: str = "CT1") -> list[dict]:
+    trips = [trip(f"T{n}", f"{6 + n}:00", f"{6 + n}:30", measured, contract_id=contract) for n in range(groups)]
+    runs = [run(f"R{n}", f"{6 + n}:00", f"{6 + n}:30", declared) for n in range(groups)]
+    return found(audit(trips, runs), "D02")
+
+
+def test_d02_sees_what_each_run_hides_inside_its_tolerance() -> None:
+    [finding] = day_of("6", "5.00")
+    assert (finding["severity"], finding["km_at_stake"], finding["brl_at_stake"]) == (
+        "C",
+        Decimal("10.00"),
+        Decimal("49.00"),
+    )
+    assert finding["trip_id"] is None or finding["trip_id"] != finding["trip_id"]
+    assert len(finding["evidence"]["declared_runs"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("declared", "measured", "groups", "contract", "is_found"),
+    [
+        ("11", "10.00", 10, "CT1", False),
+        ("11", "9.99", 10, "CT1", True),
+        ("6", "5.00", 4, "CT1", False),
+        ("6", "5.00", 5, "CT1", True),
+        ("6", "5.00", 10, "CT2", False),
+        ("5", "6.00", 10, "CT1", False),
+    ],
+    ids=["exactly 10 %", "above 10 %", "below 5 km", "exactly 5 km", "the contract allows 20 %", "declared less"],
+)
+def test_d02_needs_per_cent_and_km(declared: str, measured: str, groups: int, contract: str, is_found: bool) -> None:
+    assert bool(day_of(declared, measured, groups, contract)) is is_found
+
+
+def test_d02_compares_only_what_was_both_declared_and_measured() -> None:
+    honest = [run("R", "06:00", "07:00", "30"), run("held", "12:00", "13:00", "90")]
+    assert not found(audit([trip("T", "06:00", "07:00")], honest), "D02")
+    inflated = [run("R", "06:00", "07:00", "60")]
+    undeclared = [trip("T", "06:00", "07:00"), trip("alone", "12:00", "13:00", "60.00")]
+    assert found(audit(undeclared, inflated), "D02")
+
+
+def test_findings_belong_to_the_day_asked_for() -> None:
+    before = DAY - dt.timedelta(days=1)
+    context = audit([trip("T", "06:00", "07:00", day=before)], [run("R", "06:00", "07:00", "90", day=before)])
+    assert not found(context, "D01")
+    assert not found(context, "D02")
