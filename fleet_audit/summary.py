@@ -1,0 +1,95 @@
+"""What a run comes to, on one screen: km, money, findings by severity, what was refused, where the reports are.
+
+Numbers come from the warehouse, so they are what the reports say too.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from fleet_audit.main_job import JobResult
+from fleet_audit.reporting.locale import number
+from fleet_audit.settings import Settings
+from fleet_audit.storage.warehouse import Warehouse
+
+SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
+
+
+def print_summary(settings: Settings, result: JobResult) -> None:
+    """Print the table; errors and refused files come last, where they are seen."""
+    from fleet_audit.defs.resources import FleetResource
+
+    fleet = FleetResource(home=str(settings.home))
+    console = Console(highlight=False)
+    warehouse = fleet.warehouse()
+    span = {"first": result.days[0], "last": result.days[-1]}
+    table = Table("", "", title=f"{result.days[0]} to {result.days[-1]}", show_header=False, title_justify="left")
+    table.columns[1].justify = "right"
+    for label, value in (*_figures(warehouse, span), *_findings(warehouse, span)):
+        table.add_row(label, value)
+    console.print(table)
+    lake = fleet.lake()
+    console.print(f"D-1 reports    {lake.url('reports/d1')}/date=…/d1.html", soft_wrap=True)
+    for start in result.cycles:
+        console.print(f"cycle report   {lake.url(f'reports/cycle/start={start}')}/relatorio_mensal.xlsx", soft_wrap=True)
+    for sentence in _refused(warehouse):
+        console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
+    for sentence in result.warnings:
+        console.print(f"warning        {sentence}", soft_wrap=True, style="yellow")
+    for sentence in result.errors:
+        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+
+
+def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
+    row = _one(warehouse, """
+        select count(*) filter (where t.purpose = 'service') as trips,
+               sum(t.km_measured) filter (where t.purpose = 'service') as service_km,
+               sum(t.km_measured) as km, sum(c.billable_km) as billable_km, sum(c.variable_cost_brl) as variable,
+               count(*) filter (where c.variable_cost_brl is null) as unpriced
+        from fact.trips t left join fact.trip_costs c using (trip_id)
+        where t.operational_date between :first and :last""", span)
+    fixed = _one(warehouse, "select sum(amount_brl) as fixed from fact.fixed_cost_days "
+                            "where operational_date between :first and :last", span)
+    seen = _one(warehouse, "select count(*) filter (where status <> 'silent') as seen, "
+                           "count(*) filter (where status = 'silent') as silent from fact.vehicle_day_coverage "
+                           "where operational_date between :first and :last", span)
+    return [
+        ("service trips", f"{row['trips']}"), ("service km", _number(row["service_km"])),
+        ("all measured km", _number(row["km"])), ("billable km", _number(row["billable_km"])),
+        ("variable cost", _brl(row["variable"])), ("trips without a price", f"{row['unpriced']}"),
+        ("fixed cost of these days", _brl(fixed["fixed"])),
+        ("vehicle-days seen / silent", f"{seen['seen']} / {seen['silent']}"),
+    ]
+
+
+def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
+    found = warehouse.read("select severity, count(*) as number, sum(brl_at_stake) as brl from fact.findings "
+                           "where operational_date between :first and :last and status = 'open' group by severity", span)
+    by_severity = {row.severity: row for row in found.itertuples()}
+    lines = []
+    for code, name in SEVERITIES.items():
+        row = by_severity.get(code)
+        lines.append((f"findings, {name}", "0" if row is None else f"{row.number}  ({_brl(row.brl)} at stake)"))
+    return lines
+
+
+def _refused(warehouse: Warehouse) -> list[str]:
+    files = warehouse.read("select file_name, message from ops.ingested_files where status = 'rejected' "
+                           "order by received_at, file_name", {})
+    return [f"{row.file_name}: {row.message}" for row in files.itertuples()]
+
+
+def _one(warehouse: Warehouse, sql: str, params: dict[str, object]) -> dict[str, object]:
+    return warehouse.read(sql, params).to_dict("records")[0]
+
+
+def _number(value: object) -> str:
+    return "no data" if pd.isna(value) else number(Decimal(str(value)))  # type: ignore[call-overload]
+
+
+def _brl(value: object) -> str:
+    return "no data" if pd.isna(value) else f"R$ {_number(value)}"  # type: ignore[call-overload]
