@@ -1,0 +1,117 @@
+"""V01, V06, K01, G07 and Q05: vehicle, contract, movement and quality."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.schema import lake
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, VEHICLES, at, audit, costs_frame, found, run, trip
+from fleet_audit_tests.logic.frames import rows
+
+NO_CONTRACT = VEHICLES.assign(contract_id=[None, "CT1"])
+
+
+def test_v01_is_one_finding_a_vehicle_day() -> None:
+    trips = [trip("T1", "06:00", "07:00", "10.00"), trip("Y", "07:10", "07:12", "0.30", purpose="yard")]
+    costs = costs_frame(
+        *({"trip_id": key, "cost_status": "no_contract", "rate_brl_per_km": None} for key in ("T1", "Y"))
+    )
+    runs = [run("R1", "06:00", "07:00", "10"), run("R2", "12:00", "13:00")]
+    [finding] = found(audit(trips, runs, costs=costs, vehicles=NO_CONTRACT), "V01")
+    assert (finding["severity"], finding["plate"], finding["km_at_stake"]) == ("C", PLATE, Decimal("10.00"))
+    assert pd.isna(finding["brl_at_stake"])
+    assert pd.isna(finding["trip_id"])
+    assert finding["evidence"]["trip_ids"] == ["T1", "Y"]
+
+
+def test_v01_declared_runs_alone_tell_too_and_a_contract_is_enough() -> None:
+    runs = [run("R", "06:00", "07:00", "25")]
+    [finding] = found(audit([], runs, vehicles=NO_CONTRACT), "V01")
+    assert finding["km_at_stake"] == Decimal("25.00")
+    assert [row["plate"] for row in found(audit([], runs, vehicles=VEHICLES.iloc[1:]), "V01")] == [PLATE]
+    assert not found(audit([trip("T", "06:00", "07:00")], runs), "V01")
+
+
+@pytest.mark.parametrize(("passengers", "is_found"), [(0, True), (1, False), (None, False)])
+def test_v06_an_empty_cell_is_not_an_empty_bus(passengers: int | None, is_found: bool) -> None:
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00", passengers=passengers)])
+    findings = found(context, "V06")
+    assert bool(findings) is is_found
+    assert all((row["km_at_stake"], row["brl_at_stake"]) == (Decimal("30.00"), Decimal("147.00")) for row in findings)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("no_tariff", "não tem tarifa"),
+        ("ambiguous_tariff", "mais de uma tarifa"),
+        ("priced", None),
+        ("not_billable", None),
+    ],
+)
+def test_k01_a_trip_without_exactly_one_tariff(status: str, words: str | None) -> None:
+    costs = costs_frame({"trip_id": "T", "cost_status": status, "billable_km": "30.00", "rate_brl_per_km": None})
+    findings = found(audit([trip("T", "06:00", "07:00")], [], costs=costs), "K01")
+    assert bool(findings) is (words is not None)
+    for finding in findings:
+        assert str(words) in finding["explanation_pt"]
+        assert finding["km_at_stake"] == Decimal("30.00")
+        assert pd.isna(finding["brl_at_stake"])
+
+
+def leg(**facts: object) -> pd.DataFrame:
+    return rows(
+        lake.LEGS,
+        {
+            "leg_id": "L", "trip_id": "T", "operational_date": DAY, "plate": PLATE, "is_maintenance_driver": False,
+            "started_at": at("06:00"), "ended_at": at("07:00"), "passengers_readings": 0, "gaps": 0, "is_short": False,
+            "is_start_in_gap": False, "is_end_in_gap": False, "dwell_s": 601.0, "source": "positions",
+            "destination_latitude": -22.53211, "destination_longitude": -52.1, **facts,
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_found"),
+    [
+        ({}, True),
+        ({"dwell_s": 600.0}, False),
+        ({"dwell_s": None}, False),
+        ({"destination_poi_id": "USINA"}, False),
+        ({"is_end_in_gap": True}, False),
+        ({"superseded_by_trip_id": "P"}, False),
+        ({"operational_date": DAY + dt.timedelta(days=1)}, False),
+    ],
+    ids=["above", "exactly 10 min", "unknown dwell", "known place", "in a gap", "evidence only", "another day"],
+)
+def test_g07_a_long_stop_where_no_place_is_known(facts: dict, is_found: bool) -> None:
+    findings = found(audit([trip("T", "06:00", "07:00")], [], legs=leg(**facts)), "G07")
+    assert bool(findings) is is_found
+    for finding in findings:
+        assert "parado 10 min a partir de 10/06/2025 07:00" in finding["explanation_pt"]
+        assert "-22,53211" in finding["explanation_pt"]
+        assert finding["trip_id"] == "T"
+
+
+def test_q05_each_note_of_the_day() -> None:
+    usual = {
+        "source_kind": "visit_report", "note_code": "total_km_mismatch", "plate": PLATE, "date": DAY,
+        "expected": "56,50", "found": "57,50", "difference_km": "1.00", "file_sha256": "f", "file_name": "v.csv",
+    }  # fmt: skip
+    notes = rows(
+        lake.STAGING_NOTES,
+        {**usual, "row_number": 7},
+        {**usual, "row_number": 9, "plate": None, "note_code": "outside_window", "difference_km": None},
+        {**usual, "row_number": 9, "date": DAY - dt.timedelta(days=1)},
+    )
+    with_km, without = found(audit([trip("T", "06:00", "07:00", plate=OTHER)], [], notes=notes), "Q05")
+    if pd.isna(with_km["plate"]):
+        with_km, without = without, with_km
+    assert with_km["km_at_stake"] == Decimal("1.00")
+    assert with_km["carrier_code"] == "CONLOG"
+    assert "v.csv, linha 7 (veículo AAA1A11)" in with_km["explanation_pt"]
+    assert pd.isna(without["km_at_stake"])
