@@ -92,5 +92,5 @@ def _held_note(figures: Figures) -> str:
 
 
 def _findings_note(findings: pd.DataFrame) -> str:
-    counts = severity_counts(findings)
+    counts = {code: number(count, 0) for code, count in severity_counts(findings).items()}
     return f"de 100; achados: {counts['C']} críticos, {counts['H']} altos, {counts['M']} médios, {counts['L']} baixos"
