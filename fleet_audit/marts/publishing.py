@@ -17,9 +17,17 @@ from fleet_audit.marts.rendering import Variable
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _LOCK_TIMEOUT = "15min"
-_SHAPE = """
+_COLUMNS = """
     select attname, format_type(atttypid, atttypmod) from pg_attribute
     where attrelid = to_regclass(:relation) and attnum > 0 and not attisdropped order by attnum"""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Names and types of a relation's columns, and as PostgreSQL writes it the SELECT of a view."""
+
+    columns: list[tuple[str, str]]
+    definition: str | None
 
 
 @dataclass(frozen=True)
@@ -44,41 +52,46 @@ def publish(
         connection.execute(sa.text(f"set local lock_timeout = '{_LOCK_TIMEOUT}'"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(advisory_key("mart", model.schema))))
         connection.execute(sa.text(f"create schema if not exists {model.schema}"))
-        everything = project.sql(model, variables=variables)
-        is_rebuilt = _shape(connection, model.relation) != _shape_of_query(connection, everything)
+        wanted = _form_of_query(connection, project.sql(model, variables=variables))
+        found = _form(connection, model.relation)
+        is_rebuilt = found.columns != wanted.columns
         if is_rebuilt:
             _rebuild(connection, project, model, variables or {})
-        elif model.is_view:
-            _create_view(connection, model, everything)
-        elif days is not None:
+        elif model.is_view and found.definition != wanted.definition:  # replacing would wait for whoever reads it
+            _create_view(connection, project, model, variables or {})
+        elif not model.is_view and days is not None:
             _replace_days(connection, project, model, days, variables or {})
         return _count(connection, model, days, is_rebuilt)
 
 
-def _shape(connection: sa.Connection, relation: Relation | str) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for row in connection.execute(sa.text(_SHAPE), {"relation": str(relation)})]
+def _form(connection: sa.Connection, relation: Relation | str) -> _Form:
+    columns = connection.execute(sa.text(_COLUMNS), {"relation": str(relation)})
+    definition = connection.scalar(
+        sa.text("select pg_get_viewdef(to_regclass(:relation))"), {"relation": str(relation)}
+    )
+    return _Form([(row[0], row[1]) for row in columns], definition)
 
 
-def _shape_of_query(connection: sa.Connection, sql: str) -> list[tuple[str, str]]:
-    _run(connection, f"create temporary view shape as {sql}")
-    shape = _shape(connection, "pg_temp.shape")
-    _run(connection, "drop view pg_temp.shape")
-    return shape
+def _form_of_query(connection: sa.Connection, sql: str) -> _Form:
+    _run(connection, f"create temporary view form as {sql}")
+    form = _form(connection, "pg_temp.form")
+    _run(connection, "drop view pg_temp.form")
+    return form
 
 
 def _rebuild(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
-    views = [view for view in project.views_on(model) if _shape(connection, view.relation)]
+    views = [view for view in project.views_on(model) if _form(connection, view.relation).columns]
     for relation in [*(view.relation for view in reversed(views)), model.relation]:
         _drop(connection, relation)
     if model.is_view:
-        _create_view(connection, model, project.sql(model, variables=variables))
+        _create_view(connection, project, model, variables)
     else:
         _run(connection, f"create table {model.relation} as {project.sql(model, variables=variables)}")
         for number, columns in enumerate(model.indexes, start=1):
             _run(connection, f"create index ix_{model.name}_{number} on {model.relation} ({', '.join(columns)})")
         _comment(connection, model)
     for view in views:
-        _create_view(connection, view, project.sql(view, variables=variables))
+        _create_view(connection, project, view, variables)
 
 
 def _drop(connection: sa.Connection, relation: Relation) -> None:
@@ -90,8 +103,8 @@ def _drop(connection: sa.Connection, relation: Relation) -> None:
         _run(connection, f"drop {'view' if kind == 'v' else 'table'} {relation}")
 
 
-def _create_view(connection: sa.Connection, model: Model, sql: str) -> None:
-    _run(connection, f"create or replace view {model.relation} as {sql}")
+def _create_view(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
+    _run(connection, f"create or replace view {model.relation} as {project.sql(model, variables=variables)}")
     _comment(connection, model)
 
 
@@ -130,5 +143,5 @@ def _count(connection: sa.Connection, model: Model, days: Days | None, is_rebuil
 
 
 def _run(connection: sa.Connection, sql: str) -> None:
-    """Rendered SQL as it is: without parameters the driver takes neither `%` nor `:` for one."""
-    connection.exec_driver_sql(sql)
+    """Rendered SQL as it is: nothing in it, neither `%` nor `:`, is taken for a parameter."""
+    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -81,6 +81,31 @@ def test_a_changed_column_builds_the_table_anew_with_all_days_and_the_views_on_i
     assert query("select vehicle_days from mart.cycle_carriers order by 1")
 
 
+def test_an_unchanged_view_does_not_wait_for_its_readers(sample, run, query, postgres_url, project):
+    run(DAY, NEXT)
+    with engine_of(postgres_url).begin() as reader:
+        reader.execute(sa.text("set local statement_timeout = '20s'"))
+        reader.execute(sa.text("select * from mart.stg_trips"))  # holds its lock until the end of the transaction
+        with ThreadPoolExecutor(1) as pool:
+            run_beside = pool.submit(publish, postgres_url, project, project.model("stg_trips"), Days(DAY, DAY))
+            assert run_beside.result(timeout=20).rows == 2
+
+
+def test_a_changed_variable_reaches_the_view(fill, run, query, postgres_url, project):
+    fill("fact.fixed_cost_days", {"contract_id": "K", "amount_brl": 1})
+    run(DAY, NEXT)
+    publish(postgres_url, project, project.model("cycle_carriers"), None, {"closing_day": 1})
+    assert [row["cycle_start"] for row in query("select * from mart.cycle_carriers")] == [DAY.replace(day=1)]
+
+
+def test_a_percent_sign_and_a_colon_in_a_model_are_text(sample, run, query, postgres_url, tmp_path):
+    run(DAY, NEXT)
+    project = _changed(tmp_path, "named.fleet_number,", "'100 % :of (%s)' as fleet_number,")
+    for _ in range(2):
+        publish(postgres_url, project, project.model("vehicle_days"), Days(DAY, NEXT))
+    assert {row["fleet_number"] for row in _all(query)} == {"100 % :of (%s)"}
+
+
 def test_somebody_elses_view_is_not_dropped(sample, run, query, postgres_url, tmp_path):
     run(DAY, NEXT)
     query("create schema bi")
