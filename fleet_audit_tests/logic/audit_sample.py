@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from fleet_audit.logic.findings import find
+from fleet_audit.logic.findings import RULES, complete
 from fleet_audit.logic.matching import match
 from fleet_audit.logic.night_shifts import repair_dates
 from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
@@ -129,6 +129,5 @@ def costs_frame(*records: dict) -> pd.DataFrame:
 
 def found(context: AuditDay, rule_id: str) -> list[dict]:
     """Findings of a rule as records, evidence read."""
-    findings = find(context)
-    records = findings[findings["rule_id"] == rule_id].to_dict("records")
-    return [{**record, "evidence": json.loads(record["evidence"])} for record in records]
+    findings = complete(context, RULES[rule_id](context))
+    return [{**record, "evidence": json.loads(record["evidence"])} for record in findings.to_dict("records")]
