@@ -153,6 +153,7 @@ def seaweed() -> Iterator[S3Server]:
         process = subprocess.Popen(
             [
                 str(Path(sys.executable).parent / "weed"),
+                f"-logdir={folder}",
                 "server",
                 *(f"-{name}={value}" for name, value in options.items()),
             ],
