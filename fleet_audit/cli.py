@@ -70,7 +70,9 @@ def psql(sql: str, home: str | None, as_csv: bool) -> None:
     click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
 
 
-@main.command(epilog="Example: fleet-audit simulate --out ./sim --seed 7 --vehicles 40 --from 2025-06-08 --to 2025-06-24")
+@main.command(
+    epilog="Example: fleet-audit simulate --out ./sim --seed 7 --vehicles 40 --from 2025-06-08 --to 2025-06-24"
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
 @click.option("--vehicles", type=click.IntRange(1), default=40, show_default=True)
@@ -83,8 +85,15 @@ def simulate(out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.d
 
     if last < first:
         raise PermanentError(f"--from {first.date()} is after --to {last.date()}; exchange them.")
-    summary = write_fleet(out, seed=seed, vehicles=vehicles, date_from=first.date(), date_to=last.date(), frauds=frauds,
-                          progress=lambda line: click.echo(f"  {line}", err=True))
+    summary = write_fleet(
+        out,
+        seed=seed,
+        vehicles=vehicles,
+        date_from=first.date(),
+        date_to=last.date(),
+        frauds=frauds,
+        progress=lambda line: click.echo(f"  {line}", err=True),
+    )
     click.echo(f"{summary}\nwritten to {out}")
 
 

@@ -28,8 +28,10 @@ def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
     shutil.rmtree(data, ignore_errors=True)
     progress(f"simulating {vehicles} vehicles from {FIRST_DAY} to {LAST_DAY}")
     summary = simulate(data, seed=SEED, vehicles=vehicles, date_from=FIRST_DAY, date_to=LAST_DAY)
-    progress(f"{summary.positions:,} positions, {summary.trips:,} true trips, {summary.declared_runs:,} declared runs, "
-             f"{summary.frauds} planted frauds")
+    progress(
+        f"{summary.positions:,} positions, {summary.trips:,} true trips, {summary.declared_runs:,} declared runs, "
+        f"{summary.frauds} planted frauds"
+    )
     token = os.environ["FLEET_API_TOKEN"] = secrets.token_urlsafe(16)
     with ApiServer(data, token=token) as server:
         progress(f"serving the telemetry API at {server.url}")

@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
     notify_urls: str = Field("", description="Apprise URLs, comma separated, for failures and critical findings")
     pseudonym_key: SecretStr = Field(
-        SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production")
+        SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
+    )
     max_file_mb: float = Field(10, gt=0, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")

@@ -35,7 +35,9 @@ def print_summary(settings: Settings, result: JobResult) -> None:
     lake = fleet.lake()
     console.print(f"D-1 reports    {lake.url('reports/d1')}/date=…/d1.html", soft_wrap=True)
     for start in result.cycles:
-        console.print(f"cycle report   {lake.url(f'reports/cycle/start={start}')}/relatorio_mensal.xlsx", soft_wrap=True)
+        console.print(
+            f"cycle report   {lake.url(f'reports/cycle/start={start}')}/relatorio_mensal.xlsx", soft_wrap=True
+        )
     for sentence in _refused(warehouse):
         console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
     for sentence in result.warnings:
@@ -45,30 +47,47 @@ def print_summary(settings: Settings, result: JobResult) -> None:
 
 
 def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
-    row = _one(warehouse, """
+    row = _one(
+        warehouse,
+        """
         select count(*) filter (where t.purpose = 'service') as trips,
                sum(t.km_measured) filter (where t.purpose = 'service') as service_km,
                sum(t.km_measured) as km, sum(c.billable_km) as billable_km, sum(c.variable_cost_brl) as variable,
                count(*) filter (where c.variable_cost_brl is null) as unpriced
         from fact.trips t left join fact.trip_costs c using (trip_id)
-        where t.operational_date between :first and :last""", span)
-    fixed = _one(warehouse, "select sum(amount_brl) as fixed from fact.fixed_cost_days "
-                            "where operational_date between :first and :last", span)
-    seen = _one(warehouse, "select count(*) filter (where status <> 'silent') as seen, "
-                           "count(*) filter (where status = 'silent') as silent from fact.vehicle_day_coverage "
-                           "where operational_date between :first and :last", span)
+        where t.operational_date between :first and :last""",
+        span,
+    )
+    fixed = _one(
+        warehouse,
+        "select sum(amount_brl) as fixed from fact.fixed_cost_days where operational_date between :first and :last",
+        span,
+    )
+    seen = _one(
+        warehouse,
+        "select count(*) filter (where status <> 'silent') as seen, "
+        "count(*) filter (where status = 'silent') as silent from fact.vehicle_day_coverage "
+        "where operational_date between :first and :last",
+        span,
+    )
     return [
-        ("service trips", f"{row['trips']}"), ("service km", _number(row["service_km"])),
-        ("all measured km", _number(row["km"])), ("billable km", _number(row["billable_km"])),
-        ("variable cost", _brl(row["variable"])), ("trips without a price", f"{row['unpriced']}"),
+        ("service trips", f"{row['trips']}"),
+        ("service km", _number(row["service_km"])),
+        ("all measured km", _number(row["km"])),
+        ("billable km", _number(row["billable_km"])),
+        ("variable cost", _brl(row["variable"])),
+        ("trips without a price", f"{row['unpriced']}"),
         ("fixed cost of these days", _brl(fixed["fixed"])),
         ("vehicle-days seen / silent", f"{seen['seen']} / {seen['silent']}"),
     ]
 
 
 def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
-    found = warehouse.read("select severity, count(*) as number, sum(brl_at_stake) as brl from fact.findings "
-                           "where operational_date between :first and :last and status = 'open' group by severity", span)
+    found = warehouse.read(
+        "select severity, count(*) as number, sum(brl_at_stake) as brl from fact.findings "
+        "where operational_date between :first and :last and status = 'open' group by severity",
+        span,
+    )
     by_severity = {row.severity: row for row in found.itertuples()}
     lines = []
     for code, name in SEVERITIES.items():
@@ -78,8 +97,10 @@ def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, 
 
 
 def _refused(warehouse: Warehouse) -> list[str]:
-    files = warehouse.read("select file_name, message from ops.ingested_files where status = 'rejected' "
-                           "order by received_at, file_name", {})
+    files = warehouse.read(
+        "select file_name, message from ops.ingested_files where status = 'rejected' order by received_at, file_name",
+        {},
+    )
     return [f"{row.file_name}: {row.message}" for row in files.itertuples()]
 
 

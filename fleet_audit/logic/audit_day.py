@@ -34,8 +34,16 @@ class AuditResult:
     tested: pd.DataFrame
 
 
-def audit_day(day: dt.date, trips: pd.DataFrame, legs: pd.DataFrame, spans: pd.DataFrame, runs: pd.DataFrame,
-              notes: pd.DataFrame, reference: Mapping[str, pd.DataFrame], parameters: ParameterSet) -> AuditResult:
+def audit_day(
+    day: dt.date,
+    trips: pd.DataFrame,
+    legs: pd.DataFrame,
+    spans: pd.DataFrame,
+    runs: pd.DataFrame,
+    notes: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> AuditResult:
     """Match, find and score.
 
     Args:
@@ -48,18 +56,34 @@ def audit_day(day: dt.date, trips: pd.DataFrame, legs: pd.DataFrame, spans: pd.D
     vehicles = _vehicles(day, trips, runs, reference)
     runs = repair_dates(runs, trips, reference["shifts"], vehicles, parameters)
     context = AuditDay(
-        day=day, trips=trips, runs=runs, matching=match(trips, runs, reference["contracts"], parameters),
-        legs=legs, spans=spans, costs=price_days(trips, reference, parameters), notes=notes, vehicles=vehicles,
-        contracts=reference["contracts"], exceptions=reference["exceptions"],
-        run_rates=rates_for_runs(runs, vehicles_of(runs, reference), reference["tariffs"]), parameters=parameters)
+        day=day,
+        trips=trips,
+        runs=runs,
+        matching=match(trips, runs, reference["contracts"], parameters),
+        legs=legs,
+        spans=spans,
+        costs=price_days(trips, reference, parameters),
+        notes=notes,
+        vehicles=vehicles,
+        contracts=reference["contracts"],
+        exceptions=reference["exceptions"],
+        run_rates=rates_for_runs(runs, vehicles_of(runs, reference), reference["tariffs"]),
+        parameters=parameters,
+    )
     findings = find(context)
     return AuditResult(
-        context.of_day(runs), context.groups, held_runs(context), findings,
-        score(context.of_day(trips), findings, parameters), tested(context))
+        context.of_day(runs),
+        context.groups,
+        held_runs(context),
+        findings,
+        score(context.of_day(trips), findings, parameters),
+        tested(context),
+    )
 
 
-def _vehicles(day: dt.date, trips: pd.DataFrame, runs: pd.DataFrame,
-              reference: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _vehicles(
+    day: dt.date, trips: pd.DataFrame, runs: pd.DataFrame, reference: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
     """Vehicles as of the day, and a row with a zone alone for each plate that only a source knows."""
     known = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
     seen = pd.concat([trips["plate"], runs["plate"]]).drop_duplicates()

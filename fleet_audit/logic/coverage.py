@@ -18,8 +18,10 @@ COMPLETE_SHARE = 0.8  # RULES section 6, D05: a vehicle watched over 80 % of a s
 
 def clipped_to_day(spans: pd.DataFrame, day: dt.date, zones: pd.Series) -> pd.DataFrame:
     """Spans (plate, started_at, ended_at) cut to a local day; `zones`: of each row. Empty ones are left out."""
-    bounds = {zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
-              for zone in zones.unique()}
+    bounds = {
+        zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
+        for zone in zones.unique()
+    }
     low = zones.map(lambda zone: bounds[zone][0])
     high = zones.map(lambda zone: bounds[zone][1])
     cut = spans.assign(started_at=spans["started_at"].clip(lower=low), ended_at=spans["ended_at"].clip(upper=high))
@@ -35,8 +37,9 @@ def covered_seconds(spans: pd.DataFrame) -> pd.Series:
     return (ordered["ended_at"] - start).dt.total_seconds().clip(lower=0).groupby(ordered["plate"]).sum()
 
 
-def vehicle_day_coverage(day: dt.date, spans: pd.DataFrame, readings: pd.DataFrame, legs: pd.DataFrame,
-                         vehicles: pd.DataFrame) -> pd.DataFrame:
+def vehicle_day_coverage(
+    day: dt.date, spans: pd.DataFrame, readings: pd.DataFrame, legs: pd.DataFrame, vehicles: pd.DataFrame
+) -> pd.DataFrame:
     """Rows of `fact.vehicle_day_coverage` without the trace columns.
 
     Args:
@@ -53,11 +56,15 @@ def vehicle_day_coverage(day: dt.date, spans: pd.DataFrame, readings: pd.DataFra
     positions = readings.groupby("plate")["positions"].sum().reindex(plates).fillna(0)
     visits = legs[legs["source"] == "visit_report"].groupby("plate").size().reindex(plates).fillna(0)
     share = observed / dt.timedelta(days=1).total_seconds()
-    return pd.DataFrame({
-        "operational_date": [day] * len(plates), "plate": plates,
-        "unit_code": known["unit_code"].reindex(plates).to_numpy(),
-        "carrier_code": known["carrier_code"].reindex(plates).to_numpy(),
-        "status": np.select([share >= COMPLETE_SHARE, share > 0], ["complete", "partial"], "silent"),
-        "observed_h": (observed / 3600).round(2).to_numpy(),
-        "positions": positions.astype("int64").to_numpy(), "visit_legs": visits.astype("int64").to_numpy(),
-    })
+    return pd.DataFrame(
+        {
+            "operational_date": [day] * len(plates),
+            "plate": plates,
+            "unit_code": known["unit_code"].reindex(plates).to_numpy(),
+            "carrier_code": known["carrier_code"].reindex(plates).to_numpy(),
+            "status": np.select([share >= COMPLETE_SHARE, share > 0], ["complete", "partial"], "silent"),
+            "observed_h": (observed / 3600).round(2).to_numpy(),
+            "positions": positions.astype("int64").to_numpy(),
+            "visit_legs": visits.astype("int64").to_numpy(),
+        }
+    )

@@ -38,8 +38,13 @@ class DayWindow:
     pending_devices: pd.DataFrame
 
 
-def build_window(day: dt.date, positions: pd.DataFrame, visit_legs: pd.DataFrame,
-                 reference: Mapping[str, pd.DataFrame], parameters: ParameterSet) -> DayWindow:
+def build_window(
+    day: dt.date,
+    positions: pd.DataFrame,
+    visit_legs: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> DayWindow:
     """Trips, legs, observed spans, rejected points and odometer readings of a day.
 
     Args:
@@ -57,11 +62,14 @@ def build_window(day: dt.date, positions: pd.DataFrame, visit_legs: pd.DataFrame
     devices = assignments(reference["devices"], zones(reference["devices"]))
     segmentation = segment(build_tracks(positions, devices, day), places.locate, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
-    reported, reported_legs = join_trips(from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters)
+    reported, reported_legs = join_trips(
+        from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters
+    )
     seen = observed_by_positions(segmentation, parameters)
     by = supersede(reported, measured, seen, parameters)
     reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
-        dict(zip(reported["trip_id"], by, strict=True)))
+        dict(zip(reported["trip_id"], by, strict=True))
+    )
     trips = pd.concat([measured, reported[by.isna().to_numpy()]], ignore_index=True)
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
@@ -69,23 +77,35 @@ def build_window(day: dt.date, positions: pd.DataFrame, visit_legs: pd.DataFrame
     legs = pd.concat([measured_legs.assign(superseded_by_trip_id=None), reported_legs], ignore_index=True)
     spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
     rejected = segmentation.rejected.assign(
-        date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"])))
+        date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
+    )
     return DayWindow(
-        trips.assign(date=day), legs[legs["operational_date"] == day].reset_index(drop=True), spans.assign(date=day),
+        trips.assign(date=day),
+        legs[legs["operational_date"] == day].reset_index(drop=True),
+        spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
-        odometer_days(segmentation, measured, day, parameters), _pending(positions, devices, day))
+        odometer_days(segmentation, measured, day, parameters),
+        _pending(positions, devices, day),
+    )
 
 
-def _described(trips: pd.DataFrame, neighbours: list[dt.date], reference: Mapping[str, pd.DataFrame],
-               places: Places, parameters: ParameterSet) -> pd.DataFrame:
+def _described(
+    trips: pd.DataFrame,
+    neighbours: list[dt.date],
+    reference: Mapping[str, pd.DataFrame],
+    places: Places,
+    parameters: ParameterSet,
+) -> pd.DataFrame:
     """Trips with their vehicle's contract, purpose, area, shift and route: the columns of `trips.trip_window`."""
     views = vehicles_on_days(reference["vehicles"], reference["contracts"], reference["units"], neighbours)
     trips = trips.merge(views.drop(columns="timezone"), on=["plate", "operational_date"], how="left")
     trips = classify(trips, places, reference["drivers"], reference["shifts"], reference["routes"], parameters)
     return trips.assign(
         km_measured=round_km(trips["km"]),
-        parameters_version=parameters.version, coverage_pct=trips["coverage_pct"].round(2),
-        **{name: trips[name].round(3) for name in ("km_odometer", "km_gps", "km_uncertainty")})
+        parameters_version=parameters.version,
+        coverage_pct=trips["coverage_pct"].round(2),
+        **{name: trips[name].round(3) for name in ("km_odometer", "km_gps", "km_uncertainty")},
+    )
 
 
 def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
@@ -96,8 +116,9 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
     """
     tracks, steps = segmentation.tracks, segmentation.steps
     if len(tracks.seconds) == 0:
-        return pd.DataFrame({"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)),
-                             "ended_at": instants(np.empty(0))})
+        return pd.DataFrame(
+            {"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)), "ended_at": instants(np.empty(0))}
+        )
     elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
     counted = np.diff(tracks.odometer_km, prepend=np.nan)
     is_in_place = (steps.metres <= parameters.stop_radius_m) & ~(counted >= parameters.leg_min_km)
@@ -106,16 +127,27 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
     last = np.append(first[1:], len(is_seen)) - 1
     is_span = last > first
     first, last = first[is_span], last[is_span]
-    return pd.DataFrame({"plate": tracks.index["plate"].to_numpy()[tracks.track_of(first)],
-                         "started_at": instants(tracks.seconds[first]), "ended_at": instants(tracks.seconds[last])})
+    return pd.DataFrame(
+        {
+            "plate": tracks.index["plate"].to_numpy()[tracks.track_of(first)],
+            "started_at": instants(tracks.seconds[first]),
+            "ended_at": instants(tracks.seconds[last]),
+        }
+    )
 
 
 def _observed_by_reports(visit_legs: pd.DataFrame) -> pd.DataFrame:
     stopped = pd.to_timedelta(visit_legs["stopped_s"].astype("float64").fillna(0), unit="s")
-    return pd.DataFrame({
-        "plate": visit_legs["plate"], "started_at": visit_legs["started_at"],
-        "ended_at": visit_legs["next_departure_at"].fillna(
-            visit_legs["ended_at"] + stopped.astype("timedelta64[us]")), "source": "visit_report"})
+    return pd.DataFrame(
+        {
+            "plate": visit_legs["plate"],
+            "started_at": visit_legs["started_at"],
+            "ended_at": visit_legs["next_departure_at"].fillna(
+                visit_legs["ended_at"] + stopped.astype("timedelta64[us]")
+            ),
+            "source": "visit_report",
+        }
+    )
 
 
 def _pending(positions: pd.DataFrame, devices: pd.DataFrame, day: dt.date) -> pd.DataFrame:

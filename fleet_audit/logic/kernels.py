@@ -21,8 +21,10 @@ def distance_m(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
     """Great-circle distance in metres by the haversine formula; degrees in."""
     half_lat = math.radians(lat_b - lat_a) / 2
     half_lon = math.radians(lon_b - lon_a) / 2
-    chord = (math.sin(half_lat) ** 2
-             + math.cos(math.radians(lat_a)) * math.cos(math.radians(lat_b)) * math.sin(half_lon) ** 2)
+    chord = (
+        math.sin(half_lat) ** 2
+        + math.cos(math.radians(lat_a)) * math.cos(math.radians(lat_b)) * math.sin(half_lon) ** 2
+    )
     return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, chord)))
 
 
@@ -53,14 +55,18 @@ def judge_points(  # type: ignore[no-untyped-def]
             elapsed = seconds[i] - seconds[last]
             if not _is_possible(metres, elapsed, impossible_kmh, outlier_m):
                 reason[i] = IMPOSSIBLE_SPEED
-                if pending and _is_possible(distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i]),
-                                            seconds[i] - seconds[i - 1], impossible_kmh, outlier_m):
+                if pending and _is_possible(
+                    distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i]),
+                    seconds[i] - seconds[i - 1],
+                    impossible_kmh,
+                    outlier_m,
+                ):
                     pending += 1
                 else:
                     pending = 1
                 if pending >= release_points:
                     first = i - pending + 1
-                    reason[first:i + 1] = ACCEPTED
+                    reason[first : i + 1] = ACCEPTED
                     is_jump[first] = True
                     last, pending, is_parked = i, 0, False
                 continue
@@ -143,7 +149,7 @@ def medians(values, first, last):  # type: ignore[no-untyped-def]
     """Median of values[first[k] : last[k] + 1] for each k."""
     result = np.empty(len(first))
     for k in range(len(first)):
-        result[k] = np.median(values[first[k]:last[k] + 1])
+        result[k] = np.median(values[first[k] : last[k] + 1])
     return result
 
 

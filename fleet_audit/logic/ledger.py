@@ -16,13 +16,19 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.segmentation import Segmentation, instants
 from fleet_audit.logic.wall_clock import local_midnight
 
-PURPOSE_COLUMNS = {"service": "service_km", "deadhead": "deadhead_km", "maintenance": "maintenance_km",
-                   "yard": "yard_km", "unknown": "unknown_km"}
+PURPOSE_COLUMNS = {
+    "service": "service_km",
+    "deadhead": "deadhead_km",
+    "maintenance": "maintenance_km",
+    "yard": "yard_km",
+    "unknown": "unknown_km",
+}
 BALANCE_KM = 0.01  # RULES section 2, "Ledger"
 
 
-def odometer_days(segmentation: Segmentation, trips: pd.DataFrame, day: dt.date,
-                  parameters: ParameterSet) -> pd.DataFrame:
+def odometer_days(
+    segmentation: Segmentation, trips: pd.DataFrame, day: dt.date, parameters: ParameterSet
+) -> pd.DataFrame:
     """Rows of `trips.odometer_days`: what each device's odometer counted on a vehicle's operational day.
 
     A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
@@ -50,18 +56,28 @@ def odometer_days(segmentation: Segmentation, trips: pd.DataFrame, day: dt.date,
         running = np.concatenate([[0.0], np.cumsum(values)])
         return np.where(has_readings, running[np.maximum(to, 0) + 1] - running[np.maximum(start, 0) + 1], np.nan)
 
-    delta = np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan) \
-        if len(kept) else np.empty(0)
-    return pd.DataFrame({
-        "operational_date": [day] * len(kept), "plate": kept["plate"], "device_id": kept["device_id"],
-        "first_reading_at": instants(np.where(has_readings, tracks.seconds[first], 0)).where(pd.Series(has_readings)),
-        "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
-        "odometer_delta_km": delta - change(reset_km, last, first),
-        "gap_km": change(gaps, last, first), "dwell_km": change(dwell, last, first),
-        "odometer_resolution_km": segmentation_resolution(segmentation)[np.flatnonzero(is_seen)],
-        "resets": np.nan_to_num(change(resets, last, first)).astype(int),
-        "positions": high - low + 1,
-    })
+    delta = (
+        np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan)
+        if len(kept)
+        else np.empty(0)
+    )
+    return pd.DataFrame(
+        {
+            "operational_date": [day] * len(kept),
+            "plate": kept["plate"],
+            "device_id": kept["device_id"],
+            "first_reading_at": instants(np.where(has_readings, tracks.seconds[first], 0)).where(
+                pd.Series(has_readings)
+            ),
+            "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
+            "odometer_delta_km": delta - change(reset_km, last, first),
+            "gap_km": change(gaps, last, first),
+            "dwell_km": change(dwell, last, first),
+            "odometer_resolution_km": segmentation_resolution(segmentation)[np.flatnonzero(is_seen)],
+            "resets": np.nan_to_num(change(resets, last, first)).astype(int),
+            "positions": high - low + 1,
+        }
+    )
 
 
 def segmentation_resolution(segmentation: Segmentation) -> np.ndarray:
@@ -72,10 +88,14 @@ def segmentation_resolution(segmentation: Segmentation) -> np.ndarray:
 
 def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.DataFrame:
     """First and last instant (s) of the operational day of each track."""
-    spans = {zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
-             for zone in index["timezone"].unique()}
-    bounds = index.assign(from_at=index["timezone"].map(lambda zone: spans[zone][0]),
-                          to_at=index["timezone"].map(lambda zone: spans[zone][1]))
+    spans = {
+        zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
+        for zone in index["timezone"].unique()
+    }
+    bounds = index.assign(
+        from_at=index["timezone"].map(lambda zone: spans[zone][0]),
+        to_at=index["timezone"].map(lambda zone: spans[zone][1]),
+    )
     for side in ("from_at", "to_at"):
         over = trips.merge(bounds[["plate", "device_id", side]].drop_duplicates(), on=["plate", "device_id"])
         over = over[(over["started_at"] < over[side]) & (over["ended_at"] > over[side])]
@@ -87,8 +107,9 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.Da
     return bounds
 
 
-def _resets(odometer: np.ndarray, previous: np.ndarray, following: np.ndarray,
-            parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+def _resets(
+    odometer: np.ndarray, previous: np.ndarray, following: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the odometer falls below `reset_below_km` and counts on: 1, and the change, at the reading after."""
     if len(odometer) == 0:
         return np.empty(0), np.empty(0)
@@ -124,8 +145,9 @@ def _dwell_changes(odometer: np.ndarray, segmentation: Segmentation, parameters:
     return result
 
 
-def km_ledger(day: dt.date, trips: pd.DataFrame, readings: pd.DataFrame, spans: pd.DataFrame,
-              vehicles: pd.DataFrame) -> pd.DataFrame:
+def km_ledger(
+    day: dt.date, trips: pd.DataFrame, readings: pd.DataFrame, spans: pd.DataFrame, vehicles: pd.DataFrame
+) -> pd.DataFrame:
     """Rows of `fact.km_ledger` without the trace columns, one for each vehicle in service or seen.
 
     Args:
@@ -136,24 +158,40 @@ def km_ledger(day: dt.date, trips: pd.DataFrame, readings: pd.DataFrame, spans: 
         vehicles: plate, unit_code, carrier_code of the vehicles valid on the day.
     """
     by_purpose = trips.assign(km=trips["km_measured"].astype("float64")).pivot_table(
-        index="plate", columns="purpose", values="km", aggfunc="sum")
+        index="plate", columns="purpose", values="km", aggfunc="sum"
+    )
     plates = sorted({*vehicles["plate"], *by_purpose.index, *readings["plate"]})
     known = vehicles.drop_duplicates("plate").set_index("plate").reindex(plates)
     day_of = readings.groupby("plate")[["odometer_delta_km", "gap_km", "dwell_km"]].sum(min_count=1).reindex(plates)
     is_seen = pd.Series(plates, index=plates).isin({*spans["plate"], *by_purpose.index, *readings["plate"]})
-    columns = {name: by_purpose.get(purpose, pd.Series(dtype=float)).reindex(plates).fillna(0.0).where(is_seen)
-               for purpose, name in PURPOSE_COLUMNS.items()}
+    columns = {
+        name: by_purpose.get(purpose, pd.Series(dtype=float)).reindex(plates).fillna(0.0).where(is_seen)
+        for purpose, name in PURPOSE_COLUMNS.items()
+    }
     columns["yard_km"] = columns["yard_km"] + day_of["dwell_km"].fillna(0.0)
     explained = sum(columns.values(), day_of["gap_km"])
     residual = day_of["odometer_delta_km"] - explained
     uncertainty = trips.groupby("plate")["km_uncertainty"].agg(lambda values: values.astype("float64").sum()).reindex(
-        plates).fillna(0.0).astype(float) + readings.groupby("plate")["odometer_resolution_km"].sum().reindex(plates).fillna(0.0)
-    rounded = {name: round_km(values) for name, values in {
-        "odometer_delta_km": day_of["odometer_delta_km"], **columns, "gap_km": day_of["gap_km"],
-        "residual_km": residual, "uncertainty_km": uncertainty.where(is_seen)}.items()}
+        plates
+    ).fillna(0.0).astype(float) + readings.groupby("plate")["odometer_resolution_km"].sum().reindex(plates).fillna(0.0)
+    rounded = {
+        name: round_km(values)
+        for name, values in {
+            "odometer_delta_km": day_of["odometer_delta_km"],
+            **columns,
+            "gap_km": day_of["gap_km"],
+            "residual_km": residual,
+            "uncertainty_km": uncertainty.where(is_seen),
+        }.items()
+    }
     is_balanced = (residual.abs() <= BALANCE_KM + uncertainty + 1e-9).astype("boolean").where(residual.notna())
-    return pd.DataFrame({
-        "operational_date": [day] * len(plates), "plate": plates, "unit_code": known["unit_code"].to_numpy(),
-        "carrier_code": known["carrier_code"].to_numpy(),
-        **{name: values.array for name, values in rounded.items()}, "is_balanced": is_balanced.array,
-    })
+    return pd.DataFrame(
+        {
+            "operational_date": [day] * len(plates),
+            "plate": plates,
+            "unit_code": known["unit_code"].to_numpy(),
+            "carrier_code": known["carrier_code"].to_numpy(),
+            **{name: values.array for name, values in rounded.items()},
+            "is_balanced": is_balanced.array,
+        }
+    )

@@ -40,35 +40,49 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     reached = splits[first] if len(first) else np.empty(0)
     left = splits[np.concatenate([first[:1], last[:-1]])] if len(first) else np.empty(0)
     coordinates = found["latitude"].to_numpy(), found["longitude"].to_numpy()
-    stops = pd.DataFrame({
-        "chain": found["track"], "first_at": instants(tracks.seconds[first]), "last_at": instants(tracks.seconds[last]),
-        "poi_in": places.locate(*coordinates, local_days_of(tracks, first)),
-        "poi_out": places.locate(*coordinates, local_days_of(tracks, last)),
-        "is_after_split": reached != left,
-    })
+    stops = pd.DataFrame(
+        {
+            "chain": found["track"],
+            "first_at": instants(tracks.seconds[first]),
+            "last_at": instants(tracks.seconds[last]),
+            "poi_in": places.locate(*coordinates, local_days_of(tracks, first)),
+            "poi_out": places.locate(*coordinates, local_days_of(tracks, last)),
+            "is_after_split": reached != left,
+        }
+    )
     covered = steps.sums["covered_s"]
     stop_covered = covered[last] - covered[first] if len(first) else np.empty(0)
     after = legs["stop_after"].to_numpy()
     legs = legs.assign(
         chain=legs["track"],
-        origin_poi_id=_at(stops["poi_out"], legs["stop_before"]), destination_poi_id=_at(stops["poi_in"], after),
-        origin_address=None, destination_address=None, km_reported=np.nan, is_maintenance_driver=False,
-        dwell_s=_seconds_at(stops, after), dwell_covered_s=np.where(after >= 0, np.append(stop_covered, np.nan)[after],
-                                                                    np.nan),
-        source="positions", file_sha256=None, row_number=pd.NA,
+        origin_poi_id=_at(stops["poi_out"], legs["stop_before"]),
+        destination_poi_id=_at(stops["poi_in"], after),
+        origin_address=None,
+        destination_address=None,
+        km_reported=np.nan,
+        is_maintenance_driver=False,
+        dwell_s=_seconds_at(stops, after),
+        dwell_covered_s=np.where(after >= 0, np.append(stop_covered, np.nan)[after], np.nan),
+        source="positions",
+        file_sha256=None,
+        row_number=pd.NA,
     )
     return _finished(legs, stops, parameters)
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
     """The chain of visit reports (rows of `staging.visit_legs`, zones: of each row): places by addresses."""
-    visits = visits.assign(timezone=zones.to_numpy()).sort_values(
-        ["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable").reset_index(drop=True)
+    visits = (
+        visits.assign(timezone=zones.to_numpy())
+        .sort_values(["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable")
+        .reset_index(drop=True)
+    )
     chain = pd.factorize(visits["plate"])[0]
     is_first = np.diff(chain, prepend=-1) != 0
     origin = places.locate_address(visits["origin_address"], local_days(visits["started_at"], visits["timezone"]))
-    destination = places.locate_address(visits["destination_address"],
-                                        local_days(visits["ended_at"], visits["timezone"]))
+    destination = places.locate_address(
+        visits["destination_address"], local_days(visits["ended_at"], visits["timezone"])
+    )
     # Stops: one before the first leg of each vehicle, and one after every leg.
     after = np.arange(len(visits)) + np.cumsum(is_first)
     before = after - 1
@@ -78,10 +92,15 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     rows.loc[before, "chain"] = chain
     rows.loc[after, "chain"] = chain
     stays_until = visits["next_departure_at"].fillna(
-        visits["ended_at"] + pd.to_timedelta(visits["stopped_s"].astype("float64").fillna(0), unit="s").astype(
-            "timedelta64[us]"))
-    for name, at, values in (("first_at", before, visits["started_at"]), ("last_at", after, stays_until),
-                             ("last_at", before, visits["started_at"]), ("first_at", after, visits["ended_at"])):
+        visits["ended_at"]
+        + pd.to_timedelta(visits["stopped_s"].astype("float64").fillna(0), unit="s").astype("timedelta64[us]")
+    )
+    for name, at, values in (
+        ("first_at", before, visits["started_at"]),
+        ("last_at", after, stays_until),
+        ("last_at", before, visits["started_at"]),
+        ("first_at", after, visits["ended_at"]),
+    ):
         if name not in rows:
             rows[name] = pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us, UTC]")
         rows.loc[at, name] = values.to_numpy()
@@ -90,13 +109,36 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         rows.loc[at, name] = np.asarray(values, dtype=object)
     rows["is_after_split"] = False
     legs = visits.rename(columns={"reported_km": "km_reported"}).assign(
-        chain=chain, stop_before=before, stop_after=after, km_reported=visits["reported_km"].astype("float64"),
-        origin_poi_id=origin, destination_poi_id=destination,
-        **dict.fromkeys(("origin_latitude", "origin_longitude", "destination_latitude", "destination_longitude",
-                         "km_odometer", "km_gps", "km_bridged", "km_chord", "odometer_resolution_km", "covered_s",
-                         "dwell_covered_s", "passengers_max"), np.nan),
-        is_odometer_valid=False, passengers_readings=0, gaps=0, is_start_in_gap=False, is_end_in_gap=False,
-        dwell_s=_seconds_at(rows, after), source="visit_report",
+        chain=chain,
+        stop_before=before,
+        stop_after=after,
+        km_reported=visits["reported_km"].astype("float64"),
+        origin_poi_id=origin,
+        destination_poi_id=destination,
+        **dict.fromkeys(
+            (
+                "origin_latitude",
+                "origin_longitude",
+                "destination_latitude",
+                "destination_longitude",
+                "km_odometer",
+                "km_gps",
+                "km_bridged",
+                "km_chord",
+                "odometer_resolution_km",
+                "covered_s",
+                "dwell_covered_s",
+                "passengers_max",
+            ),
+            np.nan,
+        ),
+        is_odometer_valid=False,
+        passengers_readings=0,
+        gaps=0,
+        is_start_in_gap=False,
+        is_end_in_gap=False,
+        dwell_s=_seconds_at(rows, after),
+        source="visit_report",
     )
     return _finished(legs, rows, parameters)
 
@@ -115,7 +157,8 @@ def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet)
     kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"]
     legs = legs.assign(
         is_short=(kilometres.to_numpy() < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
-        leg_id=stable_ids(legs.assign(device_id=legs["device_id"].fillna("")),
-                          ["plate", "device_id", "started_at", "source"], "leg"),
+        leg_id=stable_ids(
+            legs.assign(device_id=legs["device_id"].fillna("")), ["plate", "device_id", "started_at", "source"], "leg"
+        ),
     )
     return Chain(legs, stops)

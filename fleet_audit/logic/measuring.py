@@ -20,13 +20,14 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
         parameters: agree_pct, agree_km, gps_min_coverage_pct, chord and report uncertainties.
 
     Returns:
-        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both exist and disagree).
+        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both there, disagreeing).
     """
     odometer, gps = rows["km_odometer"].to_numpy(float), rows["km_gps"].to_numpy(float)
     bridged = np.nan_to_num(rows["km_bridged"].to_numpy(float))
     duration = rows["duration_s"].to_numpy(float)
-    coverage = 100 * np.divide(rows["covered_s"].to_numpy(float), duration, out=np.full(len(rows), np.nan),
-                               where=duration > 0)
+    coverage = 100 * np.divide(
+        rows["covered_s"].to_numpy(float), duration, out=np.full(len(rows), np.nan), where=duration > 0
+    )
     is_valid = rows["is_odometer_valid"].to_numpy(bool) & ~np.isnan(odometer)
     has_both = is_valid & ~np.isnan(gps)
     compared = np.maximum(odometer - bridged, 0)
@@ -41,14 +42,23 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     chord = np.where(by_odometer, 0.0, np.nan_to_num(rows["km_chord"].to_numpy(float)))
     from_readings = np.where(by_odometer, legs * np.nan_to_num(rows["odometer_resolution_km"].to_numpy(float)), 0.0)
     uncertainty = np.where(
-        is_report, parameters.report_leg_uncertainty_km * legs + parameters.report_uncertainty_pct / 100 * reported,
-        from_readings + np.where(has_both, difference / 2, 0.0) + parameters.chord_uncertainty_pct / 100 * chord)
+        is_report,
+        parameters.report_leg_uncertainty_km * legs + parameters.report_uncertainty_pct / 100 * reported,
+        from_readings + np.where(has_both, difference / 2, 0.0) + parameters.chord_uncertainty_pct / 100 * chord,
+    )
     method = np.where(is_report, "report", np.where(by_odometer, "odometer", "gps")).astype(object)
     method[np.isnan(km)] = None
-    return pd.DataFrame({
-        "km": km, "km_method": method, "coverage_pct": coverage, "km_uncertainty": uncertainty,
-        "is_agreed": is_agreed, "is_disputed": has_both & ~is_agreed,
-    }, index=rows.index)
+    return pd.DataFrame(
+        {
+            "km": km,
+            "km_method": method,
+            "coverage_pct": coverage,
+            "km_uncertainty": uncertainty,
+            "is_agreed": is_agreed,
+            "is_disputed": has_both & ~is_agreed,
+        },
+        index=rows.index,
+    )
 
 
 def evidence_grade(measured: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:

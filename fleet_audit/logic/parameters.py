@@ -33,7 +33,9 @@ DEFAULTS = (
     Parameter("gap_split_s", 3600, "s", "A longer gap splits the leg", "Traccar 3600 s"),
     Parameter("impossible_kmh", 150, "km/h", "A point beyond this implied speed is not believed", "Rio SMTR"),
     Parameter("outlier_m", 1000, "m", "And only when it is further away than this", "own"),
-    Parameter("release_points", 3, "points", "Rejected points that agree and become the new place", "Traccar issue 4640"),
+    Parameter(
+        "release_points", 3, "points", "Rejected points that agree and become the new place", "Traccar issue 4640"
+    ),
     Parameter("leg_min_km", 0.2, "km", "Shortest leg", "Traccar 200 m"),
     Parameter("leg_min_s", 60, "s", "Shortest leg", "own"),
     Parameter("trip_end_dwell_s", 1200, "s", "A dwell that ends a trip anywhere", "Samsara, MiX"),
@@ -99,11 +101,18 @@ class ParameterSet:
     def as_frame(self) -> pd.DataFrame:
         """Rows of `ops.parameter_versions`: parameters_version, name, value, unit, origin."""
         units = {parameter.name: parameter.unit for parameter in DEFAULTS}
-        return pd.DataFrame([
-            {"parameters_version": self.version, "name": name, "value": value, "unit": units[name],
-             "origin": "ref.parameters" if name in self.changed else "default"}
-            for name, value in self.values
-        ])
+        return pd.DataFrame(
+            [
+                {
+                    "parameters_version": self.version,
+                    "name": name,
+                    "value": value,
+                    "unit": units[name],
+                    "origin": "ref.parameters" if name in self.changed else "default",
+                }
+                for name, value in self.values
+            ]
+        )
 
 
 def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> ParameterSet:

@@ -16,8 +16,9 @@ from fleet_audit.logic.tariffs import price_trips
 
 def vehicles_of(rows: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """`reference_view.vehicles_on_days` of the rows' operational dates."""
-    return vehicles_on_days(reference["vehicles"], reference["contracts"], reference["units"],
-                            rows["operational_date"].unique())
+    return vehicles_on_days(
+        reference["vehicles"], reference["contracts"], reference["units"], rows["operational_date"].unique()
+    )
 
 
 def price_days(trips: pd.DataFrame, reference: Mapping[str, pd.DataFrame], parameters: ParameterSet) -> pd.DataFrame:

@@ -22,7 +22,7 @@ Locate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Steps:
-    """Per point: facts of the step that leads to it, and running sums (at b - at a = over the steps between a and b)."""
+    """Per point: facts of the step that leads to it, and running sums (at b - at a = over the steps from a to b)."""
 
     is_split: np.ndarray
     is_standing: np.ndarray
@@ -65,23 +65,38 @@ def instants(seconds: np.ndarray) -> pd.Series:
 
 def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
-    return local_days(instants(tracks.seconds[points]),
-                      tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True))
+    return local_days(
+        instants(tracks.seconds[points]), tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True)
+    )
 
 
 def _believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, pd.DataFrame]:
     filled = _carried_forward(tracks.odometer_km, tracks.offsets)
     reason, is_jump = kernels.judge_points(
-        tracks.seconds, tracks.latitude, tracks.longitude, filled, tracks.offsets, parameters.impossible_kmh,
-        parameters.outlier_m, int(parameters.release_points), parameters.stop_radius_m, parameters.standing_kmh)
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        filled,
+        tracks.offsets,
+        parameters.impossible_kmh,
+        parameters.outlier_m,
+        int(parameters.release_points),
+        parameters.stop_radius_m,
+        parameters.standing_kmh,
+    )
     bad = np.flatnonzero(reason)
     owner = tracks.index.iloc[tracks.track_of(bad)]
-    rejected = pd.DataFrame({
-        "plate": owner["plate"].to_numpy(), "device_id": owner["device_id"].to_numpy(),
-        "timezone": owner["timezone"].to_numpy(), "recorded_at": instants(tracks.seconds[bad]),
-        "latitude": tracks.latitude[bad], "longitude": tracks.longitude[bad],
-        "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
-    })
+    rejected = pd.DataFrame(
+        {
+            "plate": owner["plate"].to_numpy(),
+            "device_id": owner["device_id"].to_numpy(),
+            "timezone": owner["timezone"].to_numpy(),
+            "recorded_at": instants(tracks.seconds[bad]),
+            "latitude": tracks.latitude[bad],
+            "longitude": tracks.longitude[bad],
+            "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
+        }
+    )
     keep = reason == kernels.ACCEPTED
     return tracks.take(keep), is_jump[keep], rejected
 
@@ -93,8 +108,15 @@ def _carried_forward(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> Steps:
     metres, is_standing, is_split = kernels.measure_steps(
-        tracks.seconds, tracks.latitude, tracks.longitude, is_jump, tracks.offsets, parameters.standing_kmh,
-        parameters.stop_radius_m, parameters.gap_split_s)
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        is_jump,
+        tracks.offsets,
+        parameters.standing_kmh,
+        parameters.stop_radius_m,
+        parameters.gap_split_s,
+    )
     elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
     elapsed[is_split] = 0.0
     counted = np.diff(tracks.odometer_km, prepend=np.nan)
@@ -105,14 +127,21 @@ def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> S
     is_apart = metres > parameters.stop_radius_m
     is_covered = (elapsed <= parameters.coverage_step_s) | ((elapsed <= parameters.gap_note_s) & ~is_apart)
     previous, following = kernels.nearest_readings(tracks.odometer_km, tracks.offsets)
-    return Steps(is_split, is_standing, metres, {
-        "km_gps": np.cumsum(np.where(is_long, bridged, kilometres)),
-        "km_bridged": np.cumsum(bridged),
-        "km_chord": np.cumsum(np.where(is_long & ~is_plausible, kilometres, 0.0)),
-        "covered_s": np.cumsum(np.where(is_covered, elapsed, 0.0)),
-        "gaps": np.cumsum((elapsed > parameters.gap_note_s) & is_apart),
-        "odometer_faults": np.cumsum(_faulty_readings(tracks, previous, parameters)),
-    }, previous, following)
+    return Steps(
+        is_split,
+        is_standing,
+        metres,
+        {
+            "km_gps": np.cumsum(np.where(is_long, bridged, kilometres)),
+            "km_bridged": np.cumsum(bridged),
+            "km_chord": np.cumsum(np.where(is_long & ~is_plausible, kilometres, 0.0)),
+            "covered_s": np.cumsum(np.where(is_covered, elapsed, 0.0)),
+            "gaps": np.cumsum((elapsed > parameters.gap_note_s) & is_apart),
+            "odometer_faults": np.cumsum(_faulty_readings(tracks, previous, parameters)),
+        },
+        previous,
+        following,
+    )
 
 
 def _odometer_limit(elapsed_s: np.ndarray, parameters: ParameterSet) -> np.ndarray:
@@ -136,26 +165,43 @@ def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSe
     is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
     while True:
         first, last, standing = kernels.find_stops(
-            tracks.seconds, tracks.latitude, tracks.longitude, steps.is_standing, steps.is_split, tracks.offsets,
-            parameters.stop_radius_m, parameters.stop_min_s, parameters.stop_min_place_s, is_refused)
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            steps.is_standing,
+            steps.is_split,
+            tracks.offsets,
+            parameters.stop_radius_m,
+            parameters.stop_min_s,
+            parameters.stop_min_place_s,
+            is_refused,
+        )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
-        places = locate(kernels.medians(tracks.latitude, first[brief], last[brief]),
-                        kernels.medians(tracks.longitude, first[brief], last[brief]),
-                        local_days_of(tracks, first[brief]))
+        places = locate(
+            kernels.medians(tracks.latitude, first[brief], last[brief]),
+            kernels.medians(tracks.longitude, first[brief], last[brief]),
+            local_days_of(tracks, first[brief]),
+        )
         nowhere = brief[pd.isna(places)] if len(brief) else brief
         if len(nowhere) == 0:
             break
         is_refused[first[nowhere]] = True
-    return pd.DataFrame({
-        "track": tracks.track_of(first), "first": first, "last": last, "standing_s": standing,
-        "latitude": kernels.medians(tracks.latitude, first, last),
-        "longitude": kernels.medians(tracks.longitude, first, last),
-    })
+    return pd.DataFrame(
+        {
+            "track": tracks.track_of(first),
+            "first": first,
+            "last": last,
+            "standing_s": standing,
+            "latitude": kernels.medians(tracks.latitude, first, last),
+            "longitude": kernels.medians(tracks.longitude, first, last),
+        }
+    )
 
 
 def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
     start, end, before, after = kernels.find_movements(
-        steps.is_split, tracks.offsets, stops["first"].to_numpy(), stops["last"].to_numpy())
+        steps.is_split, tracks.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
+    )
     first_reading, last_reading = _readings(steps, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     sums = {name: values[end] - values[start] for name, values in steps.sums.items() if name != "odometer_faults"}
@@ -163,32 +209,49 @@ def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
     number, highest = kernels.extremes(tracks.passengers, start, end)
     driver = kernels.commonest(tracks.driver, start, end)
     track = tracks.track_of(start)
-    return pd.DataFrame({
-        "track": track, "start": start, "end": end, "stop_before": before, "stop_after": after,
-        "plate": tracks.index["plate"].to_numpy()[track], "device_id": tracks.index["device_id"].to_numpy()[track],
-        "timezone": tracks.index["timezone"].to_numpy()[track],
-        "driver_id": np.where(driver >= 0, np.append(tracks.drivers, None)[driver], None),
-        "started_at": instants(tracks.seconds[start]), "ended_at": instants(tracks.seconds[end]),
-        "origin_latitude": _of_stop(stops["latitude"], before), "origin_longitude": _of_stop(stops["longitude"], before),
-        "destination_latitude": _of_stop(stops["latitude"], after),
-        "destination_longitude": _of_stop(stops["longitude"], after),
-        **sums,
-        "km_odometer": np.where(has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading],
-                                np.nan) if len(start) else np.empty(0),
-        "is_odometer_valid": has_readings & (faults[last_reading] == faults[first_reading]) if len(start) else has_readings,
-        "odometer_resolution_km": _resolutions(tracks)[track],
-        "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
-        "passengers_readings": number, "passengers_max": highest,
-        "is_start_in_gap": before < 0, "is_end_in_gap": after < 0,
-    })
+    return pd.DataFrame(
+        {
+            "track": track,
+            "start": start,
+            "end": end,
+            "stop_before": before,
+            "stop_after": after,
+            "plate": tracks.index["plate"].to_numpy()[track],
+            "device_id": tracks.index["device_id"].to_numpy()[track],
+            "timezone": tracks.index["timezone"].to_numpy()[track],
+            "driver_id": np.where(driver >= 0, np.append(tracks.drivers, None)[driver], None),
+            "started_at": instants(tracks.seconds[start]),
+            "ended_at": instants(tracks.seconds[end]),
+            "origin_latitude": _of_stop(stops["latitude"], before),
+            "origin_longitude": _of_stop(stops["longitude"], before),
+            "destination_latitude": _of_stop(stops["latitude"], after),
+            "destination_longitude": _of_stop(stops["longitude"], after),
+            **sums,
+            "km_odometer": np.where(
+                has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
+            )
+            if len(start)
+            else np.empty(0),
+            "is_odometer_valid": has_readings & (faults[last_reading] == faults[first_reading])
+            if len(start)
+            else has_readings,
+            "odometer_resolution_km": _resolutions(tracks)[track],
+            "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
+            "passengers_readings": number,
+            "passengers_max": highest,
+            "is_start_in_gap": before < 0,
+            "is_end_in_gap": after < 0,
+        }
+    )
 
 
 def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
     return np.where(stop >= 0, np.append(values.to_numpy(), np.nan)[stop], np.nan)
 
 
-def _readings(steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
-              after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _readings(
+    steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Index of the readings that a leg is measured between: the nearest of the same stop, else the first inside."""
     low = np.where(before >= 0, np.append(stops["first"].to_numpy(), -1)[before], start)
     high = np.where(after >= 0, np.append(stops["last"].to_numpy(), -1)[after], end)

@@ -44,8 +44,8 @@ class Window:
 class Tracks:
     """Points of all tracks in one set of arrays; `offsets[k]:offsets[k + 1]` is track k.
 
-    `index` has one row a track: plate, device_id, timezone. Times are seconds since 1970 (float64), missing numbers NaN,
-    `driver` holds codes into `drivers` (-1: none).
+    `index` has one row a track: plate, device_id, timezone. Times are seconds since 1970 (float64), missing numbers
+    NaN, `driver` holds codes into `drivers` (-1: none).
     """
 
     index: pd.DataFrame
@@ -62,9 +62,18 @@ class Tracks:
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
         kept = np.concatenate([[0], np.cumsum(keep)])
-        return Tracks(self.index, kept[self.offsets], self.seconds[keep], self.latitude[keep], self.longitude[keep],
-                      self.speed_kmh[keep], self.odometer_km[keep], self.passengers[keep], self.driver[keep],
-                      self.drivers)
+        return Tracks(
+            self.index,
+            kept[self.offsets],
+            self.seconds[keep],
+            self.latitude[keep],
+            self.longitude[keep],
+            self.speed_kmh[keep],
+            self.odometer_km[keep],
+            self.passengers[keep],
+            self.driver[keep],
+            self.drivers,
+        )
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
@@ -77,12 +86,15 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     `zones`: the time zone of each row's plate. A device changes vehicle at local midnight of the vehicle's unit.
     """
     known = devices.assign(timezone=zones.to_numpy())
-    return pd.DataFrame({
-        "device_id": known["device_id"].to_numpy(), "plate": known["plate"].to_numpy(),
-        "timezone": known["timezone"].to_numpy(),
-        "start": [_bound(day, zone, 0) for day, zone in zip(known["valid_from"], known["timezone"], strict=True)],
-        "end": [_bound(day, zone, 1) for day, zone in zip(known["valid_to"], known["timezone"], strict=True)],
-    })
+    return pd.DataFrame(
+        {
+            "device_id": known["device_id"].to_numpy(),
+            "plate": known["plate"].to_numpy(),
+            "timezone": known["timezone"].to_numpy(),
+            "start": [_bound(day, zone, 0) for day, zone in zip(known["valid_from"], known["timezone"], strict=True)],
+            "end": [_bound(day, zone, 1) for day, zone in zip(known["valid_to"], known["timezone"], strict=True)],
+        }
+    )
 
 
 def _bound(day: object, zone: str, offset: int) -> pd.Timestamp:
@@ -116,7 +128,7 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
         window = Window(day, ZoneInfo(span.timezone))
         start = max(window.start, span.start) if not pd.isna(span.start) else window.start
         end = min(window.end, span.end) if not pd.isna(span.end) else window.end
-        inside = seconds[bounds[at]:bounds[at + 1]]
+        inside = seconds[bounds[at] : bounds[at + 1]]
         low, high = np.searchsorted(inside, [start.timestamp(), end.timestamp()])
         if high > low:
             pieces.append(np.arange(bounds[at] + low, bounds[at] + high))
@@ -126,10 +138,14 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     driver, drivers = pd.factorize(positions["driver_id"])
     return Tracks(
         pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]),
-        np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64), seconds[points],
-        *(_floats(positions[name])[chosen] for name in
-          ("latitude", "longitude", "speed_kmh", "odometer_km", "passengers")),
-        driver.astype(np.int64)[chosen], np.asarray(drivers, dtype=object),
+        np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
+        seconds[points],
+        *(
+            _floats(positions[name])[chosen]
+            for name in ("latitude", "longitude", "speed_kmh", "odometer_km", "passengers")
+        ),
+        driver.astype(np.int64)[chosen],
+        np.asarray(drivers, dtype=object),
     )
 
 

@@ -37,8 +37,10 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     legs = legs.assign(number=number.astype("int64"))
     trips = _trips(legs, dwells, places, parameters)
     owner = trips.set_index("number")
-    legs = legs.assign(trip_id=owner["trip_id"].reindex(legs["number"]).to_numpy(),
-                       operational_date=owner["operational_date"].reindex(legs["number"]).to_numpy())
+    legs = legs.assign(
+        trip_id=owner["trip_id"].reindex(legs["number"]).to_numpy(),
+        operational_date=owner["operational_date"].reindex(legs["number"]).to_numpy(),
+    )
     return trips, legs
 
 
@@ -51,8 +53,13 @@ def _dwells(chain: Chain, places: Places) -> tuple[pd.DataFrame, np.ndarray]:
     is_new[reached[reached >= 0]] = True
     dwell = np.cumsum(is_new) - 1
     groups = stops.assign(ends=places.ends_trip(stops["poi_in"])).groupby(dwell)
-    dwells = groups.agg(poi_in=("poi_in", "first"), poi_out=("poi_out", "last"), first_at=("first_at", "min"),
-                        last_at=("last_at", "max"), ends=("ends", "any"))
+    dwells = groups.agg(
+        poi_in=("poi_in", "first"),
+        poi_out=("poi_out", "last"),
+        first_at=("first_at", "min"),
+        last_at=("last_at", "max"),
+        ends=("ends", "any"),
+    )
     dwells["seconds"] = (dwells["last_at"] - dwells["first_at"]).dt.total_seconds()
     return dwells, dwell
 
@@ -60,7 +67,9 @@ def _dwells(chain: Chain, places: Places) -> tuple[pd.DataFrame, np.ndarray]:
 def _trip_numbers(legs: pd.DataFrame, dwells: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
     """A running number of the trip that each long leg belongs to."""
     before = legs["dwell_before"].to_numpy()
-    stays = np.append(dwells["ends"].to_numpy(bool) | (dwells["seconds"] >= parameters.trip_end_dwell_s).to_numpy(), True)
+    stays = np.append(
+        dwells["ends"].to_numpy(bool) | (dwells["seconds"] >= parameters.trip_end_dwell_s).to_numpy(), True
+    )
     previous = legs["dwell_after"].shift(fill_value=-1).to_numpy()
     is_new = (legs["chain"] != legs["chain"].shift()).to_numpy() | (before < 0) | (previous != before) | stays[before]
     provisional = np.cumsum(is_new)
@@ -74,13 +83,24 @@ def _trip_numbers(legs: pd.DataFrame, dwells: pd.DataFrame, parameters: Paramete
 def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters: ParameterSet) -> pd.DataFrame:
     groups = legs.groupby("number", sort=True)
     trips = groups.agg(
-        plate=("plate", "first"), device_id=("device_id", "first"), driver_id=("driver_id", "first"),
-        timezone=("timezone", "first"), started_at=("started_at", "first"), ended_at=("ended_at", "last"),
-        source=("source", "first"), legs=("leg_id", "size"), is_short=("is_short", "first"),
-        is_odometer_valid=("is_odometer_valid", "all"), odometer_resolution_km=("odometer_resolution_km", "max"),
-        covered_s=("covered_s", "sum"), max_speed_kmh=("max_speed_kmh", "max"), gaps=("gaps", "sum"),
-        passengers_readings=("passengers_readings", "sum"), passengers_max=("passengers_max", "max"),
-        is_maintenance_driver=("is_maintenance_driver", "any"), is_end_in_gap=("is_end_in_gap", "last"),
+        plate=("plate", "first"),
+        device_id=("device_id", "first"),
+        driver_id=("driver_id", "first"),
+        timezone=("timezone", "first"),
+        started_at=("started_at", "first"),
+        ended_at=("ended_at", "last"),
+        source=("source", "first"),
+        legs=("leg_id", "size"),
+        is_short=("is_short", "first"),
+        is_odometer_valid=("is_odometer_valid", "all"),
+        odometer_resolution_km=("odometer_resolution_km", "max"),
+        covered_s=("covered_s", "sum"),
+        max_speed_kmh=("max_speed_kmh", "max"),
+        gaps=("gaps", "sum"),
+        passengers_readings=("passengers_readings", "sum"),
+        passengers_max=("passengers_max", "max"),
+        is_maintenance_driver=("is_maintenance_driver", "any"),
+        is_end_in_gap=("is_end_in_gap", "last"),
     )
     # Not "first" and "last" of the groups: these skip missing places and would take another stop's.
     for name, keep in (("origin", "first"), ("destination", "last")):
@@ -95,14 +115,17 @@ def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters:
     _fill_places(trips, dwells)
     measured = measured_km(trips, parameters)
     trips[["km", "km_method", "km_uncertainty", "is_disputed"]] = measured[
-        ["km", "km_method", "km_uncertainty", "is_disputed"]]
+        ["km", "km_method", "km_uncertainty", "is_disputed"]
+    ]
     trips["coverage_pct"] = measured["coverage_pct"]
     trips["evidence_grade"] = evidence_grade(measured, trips, parameters)
     trips["operational_date"] = dates(local_days(trips["started_at"], trips["timezone"]))
-    trips["origin_text"] = trips["origin_address"].where(trips["origin_address"].notna(),
-                                                         places.names(trips["origin_poi_id"]))
-    trips["destination_text"] = trips["destination_address"].where(trips["destination_address"].notna(),
-                                                                   places.names(trips["destination_poi_id"]))
+    trips["origin_text"] = trips["origin_address"].where(
+        trips["origin_address"].notna(), places.names(trips["origin_poi_id"])
+    )
+    trips["destination_text"] = trips["destination_address"].where(
+        trips["destination_address"].notna(), places.names(trips["destination_poi_id"])
+    )
     trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source"], "trip")
     return trips.reset_index()
 
@@ -115,8 +138,10 @@ def _covered_dwells(legs: pd.DataFrame) -> pd.Series:
 
 def _fill_places(trips: pd.DataFrame, dwells: pd.DataFrame) -> None:
     """Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place."""
-    for name, dwell, side in (("origin_poi_id", "dwell_before", "poi_out"),
-                              ("destination_poi_id", "dwell_after", "poi_in")):
+    for name, dwell, side in (
+        ("origin_poi_id", "dwell_before", "poi_out"),
+        ("destination_poi_id", "dwell_after", "poi_in"),
+    ):
         known = np.append(dwells[side].to_numpy(dtype=object), None)[trips[dwell].to_numpy()]
         own = trips[name].to_numpy(dtype=object)
         trips[name] = np.where(pd.isna(own) & ~trips["is_short"].to_numpy(bool), known, own)
@@ -131,8 +156,11 @@ def supersede(visits: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, pa
     share = parameters.source_overlap_pct / 100
     owner = overlaps(visits, trips)
     shorter = owner[["duration_left", "duration_right"]].min(axis=1).clip(lower=1)
-    owner = owner[owner["overlap_s"] >= share * shorter].sort_values(
-        ["left", "overlap_s", "right"], ascending=[True, False, True]).drop_duplicates("left")
+    owner = (
+        owner[owner["overlap_s"] >= share * shorter]
+        .sort_values(["left", "overlap_s", "right"], ascending=[True, False, True])
+        .drop_duplicates("left")
+    )
     result = pd.Series([None] * len(visits), index=visits.index, dtype=object)
     watched = overlaps(visits, spans).groupby("left")["overlap_s"].sum()
     duration = (visits["ended_at"] - visits["started_at"]).dt.total_seconds().clip(lower=1)
@@ -148,8 +176,14 @@ def overlaps(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     an instant inside the other is (overlap 0).
     """
     columns = ["plate", "started_at", "ended_at"]
-    pairs = left[columns].reset_index(drop=True).reset_index(names="left").merge(
-        right[columns].reset_index(drop=True).reset_index(names="right"), on="plate", suffixes=("_left", "_right"))
+    pairs = (
+        left[columns]
+        .reset_index(drop=True)
+        .reset_index(names="left")
+        .merge(
+            right[columns].reset_index(drop=True).reset_index(names="right"), on="plate", suffixes=("_left", "_right")
+        )
+    )
     start = pairs[["started_at_left", "started_at_right"]].max(axis=1)
     end = pairs[["ended_at_left", "ended_at_right"]].min(axis=1)
     pairs["overlap_s"] = (end - start).dt.total_seconds()

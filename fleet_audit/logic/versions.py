@@ -18,7 +18,8 @@ def rows_in_force(rows: pd.DataFrame, coverage: pd.DataFrame, owner: str, date: 
     A version that no longer mentions a vehicle-day leaves what its predecessor said of it.
     """
     newest = coverage.sort_values(["received_at", "file_sha256"], kind="stable").drop_duplicates(
-        ["file_name", "owner", "date"], keep="last")[["file_name", "owner", "date", "file_sha256"]]
+        ["file_name", "owner", "date"], keep="last"
+    )[["file_name", "owner", "date", "file_sha256"]]
     keys = newest.rename(columns={"owner": owner, "date": date})
     return rows.merge(keys, on=["file_name", owner, date, "file_sha256"], how="inner")
 

@@ -43,11 +43,17 @@ _PANDAS_NATIVE = {
 @lru_cache
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema of a table; field metadata hold description and unit."""
-    return pa.schema([
-        pa.field(column.name, _ARROW[column.type], nullable=column.nullable,
-                 metadata={"description": column.description, "unit": column.unit or ""})
-        for column in table.columns
-    ])
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                _ARROW[column.type],
+                nullable=column.nullable,
+                metadata={"description": column.description, "unit": column.unit or ""},
+            )
+            for column in table.columns
+        ]
+    )
 
 
 def pandas_dtype(column: Column) -> object:
@@ -127,8 +133,11 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
 def from_arrow(data: pa.Table, table: Table) -> pd.DataFrame:
     """The Arrow table as a frame of the table's dtypes."""
     data = data.select(table.column_names).cast(arrow_schema(table))
-    return pd.DataFrame({
-        column.name: pd.Series(data.column(column.name).to_pandas()).astype(pandas_dtype(column))  # type: ignore[call-overload]
-        if column.type in _PANDAS_NATIVE else pd.Series(pd.array(data.column(column.name), dtype=pandas_dtype(column)))
-        for column in table.columns
-    })
+    return pd.DataFrame(
+        {
+            column.name: pd.Series(data.column(column.name).to_pandas()).astype(pandas_dtype(column))  # type: ignore[call-overload]
+            if column.type in _PANDAS_NATIVE
+            else pd.Series(pd.array(data.column(column.name), dtype=pandas_dtype(column)))
+            for column in table.columns
+        }
+    )

@@ -6,7 +6,22 @@ Every `fact` row carries `operational_date`, `run_id` and `updated_at`; the ware
 from __future__ import annotations
 
 from fleet_audit.schema.model import (
-    Column, Table, Type, brl, date, flag, instant, integer, json, km, km3, percent, rate, real, text, text_list,
+    Column,
+    Table,
+    Type,
+    brl,
+    date,
+    flag,
+    instant,
+    integer,
+    json,
+    km,
+    km3,
+    percent,
+    rate,
+    real,
+    text,
+    text_list,
 )
 
 PURPOSES = ("service", "deadhead", "maintenance", "yard", "unknown")
@@ -23,10 +38,12 @@ _TRACE = (
 _DAY = date("operational_date", "Local day, in the unit's zone, on which it starts (partition)")
 
 
-def _fact(name: str, description: str, columns: tuple[Column, ...], key: tuple[str, ...],
-          sort: tuple[str, ...] = ()) -> Table:
-    return Table("fact", name, description, (*columns, *_TRACE), key=key, partition="operational_date",
-                 sort=sort or key)
+def _fact(
+    name: str, description: str, columns: tuple[Column, ...], key: tuple[str, ...], sort: tuple[str, ...] = ()
+) -> Table:
+    return Table(
+        "fact", name, description, (*columns, *_TRACE), key=key, partition="operational_date", sort=sort or key
+    )
 
 
 _TRIP_COLUMNS: tuple[Column, ...] = (
@@ -43,12 +60,20 @@ _TRIP_COLUMNS: tuple[Column, ...] = (
     text("origin_poi_id", "Place of departure", nullable=True),
     text("destination_poi_id", "Place of arrival", nullable=True),
     text("route_code", "Route", nullable=True),
-    text("route_method", "How the route was found; one found by text sets no tariff", values=("places", "text"),
-         nullable=True),
+    text(
+        "route_method",
+        "How the route was found; one found by text sets no tariff",
+        values=("places", "text"),
+        nullable=True,
+    ),
     text("shift_code", "Shift", nullable=True),
     text("area", "Agricultural or industrial", values=("AGR", "IND"), nullable=True),
-    text("area_reason", "What decided the area", values=(
-        "destination_frente", "destination_usina", "origin_frente", "origin_usina", "default_area"), nullable=True),
+    text(
+        "area_reason",
+        "What decided the area",
+        values=("destination_frente", "destination_usina", "origin_frente", "origin_usina", "default_area"),
+        nullable=True,
+    ),
     text("purpose", "Why the vehicle moved", values=PURPOSES),
     km3("km_odometer", "By odometer", nullable=True),
     km3("km_gps", "By path over accepted points", nullable=True),
@@ -63,166 +88,312 @@ _TRIP_COLUMNS: tuple[Column, ...] = (
     text("parameters_version", "Version of the parameters that made the row"),
 )
 
-TRIPS = _fact("trips", "Trips: legs of one vehicle joined until a place that ends a trip", _TRIP_COLUMNS,
-              ("trip_id",), ("plate", "started_at", "trip_id"))
+TRIPS = _fact(
+    "trips",
+    "Trips: legs of one vehicle joined until a place that ends a trip",
+    _TRIP_COLUMNS,
+    ("trip_id",),
+    ("plate", "started_at", "trip_id"),
+)
 
-TRIP_WINDOW = Table("trips", "trip_window", (
-    "Trips as the window of a day sees them: its own, and the context of the day before and after that matching needs"),
-    (date("date", "Partition: the day whose window this is"), *_TRIP_COLUMNS,
-     text("origin_text", "Name or address of the departure", nullable=True),
-     text("destination_text", "Name or address of the arrival", nullable=True),
-     real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True)),
-    key=("date", "trip_id"), partition="date", sort=("plate", "started_at", "trip_id"))
+TRIP_WINDOW = Table(
+    "trips",
+    "trip_window",
+    ("Trips as the window of a day sees them: its own, and those of the day before and after that matching needs"),
+    (
+        date("date", "Partition: the day whose window this is"),
+        *_TRIP_COLUMNS,
+        text("origin_text", "Name or address of the departure", nullable=True),
+        text("destination_text", "Name or address of the arrival", nullable=True),
+        real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
+    ),
+    key=("date", "trip_id"),
+    partition="date",
+    sort=("plate", "started_at", "trip_id"),
+)
 
-KM_LEDGER = _fact("km_ledger", "Where a vehicle-day's odometer went; no data is null, not zero", (
-    _DAY,
-    text("plate", "Vehicle"),
-    text("unit_code", "Unit", nullable=True),
-    text("carrier_code", "Carrier", nullable=True),
-    km("odometer_delta_km", "Last - first reading", nullable=True),
-    km("service_km", "Service", nullable=True),
-    km("deadhead_km", "Deadhead", nullable=True),
-    km("maintenance_km", "Maintenance", nullable=True),
-    km("yard_km", "Yard, what the odometer counted inside stops included", nullable=True),
-    km("unknown_km", "Purpose unknown", nullable=True),
-    km("gap_km", "What the odometer counted over gaps that split legs", nullable=True),
-    km("residual_km", "What is left", nullable=True),
-    km("uncertainty_km", "Stated uncertainties of the day's trips and readings", nullable=True),
-    flag("is_balanced", "|residual| is at most 0.01 km + the uncertainties", nullable=True),
-), ("operational_date", "plate"))
+KM_LEDGER = _fact(
+    "km_ledger",
+    "Where a vehicle-day's odometer went; no data is null, not zero",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        km("odometer_delta_km", "Last - first reading", nullable=True),
+        km("service_km", "Service", nullable=True),
+        km("deadhead_km", "Deadhead", nullable=True),
+        km("maintenance_km", "Maintenance", nullable=True),
+        km("yard_km", "Yard, what the odometer counted inside stops included", nullable=True),
+        km("unknown_km", "Purpose unknown", nullable=True),
+        km("gap_km", "What the odometer counted over gaps that split legs", nullable=True),
+        km("residual_km", "What is left", nullable=True),
+        km("uncertainty_km", "Stated uncertainties of the day's trips and readings", nullable=True),
+        flag("is_balanced", "|residual| is at most 0.01 km + the uncertainties", nullable=True),
+    ),
+    ("operational_date", "plate"),
+)
 
-TRIP_COSTS = _fact("trip_costs", "Variable cost of each trip", (
-    text("trip_id", "Trip"), _DAY,
-    text("contract_id", "Contract", nullable=True),
-    text("tariff_id", "Tariff that priced it", nullable=True),
-    km("billable_km", "Admitted km; null where no valid contract says", nullable=True, minimum=0),
-    rate("rate_brl_per_km", "Price", nullable=True),
-    brl("variable_cost_brl", "billable_km × rate, half-up to cents; null when it cannot be priced", nullable=True,
-        minimum=0),
-    text("cost_status", "Why it has this cost", values=COST_STATUSES),
-    text("cost_reason", "The same in one sentence (pt-BR)", nullable=True),
-    text("parameters_version", "Version of the parameters that made the row"),
-), ("trip_id",))
+TRIP_COSTS = _fact(
+    "trip_costs",
+    "Variable cost of each trip",
+    (
+        text("trip_id", "Trip"),
+        _DAY,
+        text("contract_id", "Contract", nullable=True),
+        text("tariff_id", "Tariff that priced it", nullable=True),
+        km("billable_km", "Admitted km; null where no valid contract says", nullable=True, minimum=0),
+        rate("rate_brl_per_km", "Price", nullable=True),
+        brl(
+            "variable_cost_brl",
+            "billable_km × rate, half-up to cents; null when it cannot be priced",
+            nullable=True,
+            minimum=0,
+        ),
+        text("cost_status", "Why it has this cost", values=COST_STATUSES),
+        text("cost_reason", "The same in one sentence (pt-BR)", nullable=True),
+        text("parameters_version", "Version of the parameters that made the row"),
+    ),
+    ("trip_id",),
+)
 
-FIXED_COST_DAYS = _fact("fixed_cost_days", "Each day's share of the monthly fixed cost", (
-    _DAY, text("plate", "Vehicle"), text("contract_id", "Contract"),
-    brl("amount_brl", "Share of the day", minimum=0),
-    text("parameters_version", "Version of the parameters that made the row"),
-), ("operational_date", "plate", "contract_id"))
+FIXED_COST_DAYS = _fact(
+    "fixed_cost_days",
+    "Each day's share of the monthly fixed cost",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("contract_id", "Contract"),
+        brl("amount_brl", "Share of the day", minimum=0),
+        text("parameters_version", "Version of the parameters that made the row"),
+    ),
+    ("operational_date", "plate", "contract_id"),
+)
 
-DECLARED_RUNS = _fact("declared_runs", "Declared runs, on the day on which they really started", (
-    text("declared_run_id", "Hash of the row's content"), _DAY,
-    text("bulletin_number", "NUMERO ATA", nullable=True),
-    text("plate", "Vehicle"),
-    text("carrier_code", "Carrier", nullable=True),
-    text("unit_code", "Unit of the vehicle", nullable=True),
-    date("declared_date", "DATA as written"),
-    instant("started_at", "Departure, as repaired"),
-    instant("ended_at", "Arrival, as repaired"),
-    km("odometer_start_km", "KM SAÍDA", nullable=True),
-    km("odometer_end_km", "KM CHEGADA", nullable=True),
-    km("route_km", "KM ROTA", nullable=True),
-    km("declared_km", "What is claimed"),
-    integer("passengers", "QTDE PESSOAS", nullable=True),
-    text("origin_text", "LOCAL SAÍDA", nullable=True),
-    text("destination_text", "LOCAL CHEGADA", nullable=True),
-    text("shift_code", "TURNO", nullable=True),
-    flag("is_date_repaired", "The start was moved to the day after DATA"),
-    text("file_sha256", "Bulletin"), text("file_name", "Its name"),
-    integer("row_number", "Its row"),
-), ("declared_run_id",), ("plate", "started_at", "declared_run_id"))
+DECLARED_RUNS = _fact(
+    "declared_runs",
+    "Declared runs, on the day on which they really started",
+    (
+        text("declared_run_id", "Hash of the row's content"),
+        _DAY,
+        text("bulletin_number", "NUMERO ATA", nullable=True),
+        text("plate", "Vehicle"),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit of the vehicle", nullable=True),
+        date("declared_date", "DATA as written"),
+        instant("started_at", "Departure, as repaired"),
+        instant("ended_at", "Arrival, as repaired"),
+        km("odometer_start_km", "KM SAÍDA", nullable=True),
+        km("odometer_end_km", "KM CHEGADA", nullable=True),
+        km("route_km", "KM ROTA", nullable=True),
+        km("declared_km", "What is claimed"),
+        integer("passengers", "QTDE PESSOAS", nullable=True),
+        text("origin_text", "LOCAL SAÍDA", nullable=True),
+        text("destination_text", "LOCAL CHEGADA", nullable=True),
+        text("shift_code", "TURNO", nullable=True),
+        flag("is_date_repaired", "The start was moved to the day after DATA"),
+        text("file_sha256", "Bulletin"),
+        text("file_name", "Its name"),
+        integer("row_number", "Its row"),
+    ),
+    ("declared_run_id",),
+    ("plate", "started_at", "declared_run_id"),
+)
 
-HELD_RUNS = _fact("held_runs", "Runs that no trip is linked to: held, neither paid nor refused", (
-    text("declared_run_id", "Run"), _DAY, text("plate", "Vehicle"),
-    text("carrier_code", "Carrier", nullable=True),
-    km("declared_km", "What is claimed"),
-    brl("brl_at_rate", "Its km at the rate that would apply; null when none does", nullable=True),
-    text("reason", "phantom: the vehicle was watched and stood; no_trip: partly watched, no trip; no_data: not watched",
-         values=HELD_REASONS),
-), ("declared_run_id",))
+HELD_RUNS = _fact(
+    "held_runs",
+    "Runs that no trip is linked to: held, neither paid nor refused",
+    (
+        text("declared_run_id", "Run"),
+        _DAY,
+        text("plate", "Vehicle"),
+        text("carrier_code", "Carrier", nullable=True),
+        km("declared_km", "What is claimed"),
+        brl("brl_at_rate", "Its km at the rate that would apply; null when none does", nullable=True),
+        text(
+            "reason",
+            "phantom: the vehicle was watched and stood; no_trip: partly watched, no trip; no_data: not watched",
+            values=HELD_REASONS,
+        ),
+    ),
+    ("declared_run_id",),
+)
 
-MATCHES = _fact("matches", "Connected groups of trips and runs, compared as sums", (
-    text("match_id", "Hash of the members"), _DAY, text("plate", "Vehicle"),
-    text("carrier_code", "Carrier", nullable=True),
-    text("unit_code", "Unit", nullable=True),
-    text_list("trip_ids", "Trips"), text_list("declared_run_ids", "Runs"),
-    text("kind", "Shape of the group", values=MATCH_KINDS),
-    km("declared_km", "Sum of the runs; null without a run", nullable=True),
-    km("measured_km", "Sum of the trips; null without a trip", nullable=True),
-    km("difference_km", "declared - measured; null when one side is missing", nullable=True),
-    percent("difference_pct", "Difference in per cent of measured", nullable=True),
-    flag("is_exceeding", "Above the tolerance of the contract", nullable=True),
-), ("match_id",), ("plate", "match_id"))
+MATCHES = _fact(
+    "matches",
+    "Connected groups of trips and runs, compared as sums",
+    (
+        text("match_id", "Hash of the members"),
+        _DAY,
+        text("plate", "Vehicle"),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit", nullable=True),
+        text_list("trip_ids", "Trips"),
+        text_list("declared_run_ids", "Runs"),
+        text("kind", "Shape of the group", values=MATCH_KINDS),
+        km("declared_km", "Sum of the runs; null without a run", nullable=True),
+        km("measured_km", "Sum of the trips; null without a trip", nullable=True),
+        km("difference_km", "declared - measured; null when one side is missing", nullable=True),
+        percent("difference_pct", "Difference in per cent of measured", nullable=True),
+        flag("is_exceeding", "Above the tolerance of the contract", nullable=True),
+    ),
+    ("match_id",),
+    ("plate", "match_id"),
+)
 
-FINDINGS = _fact("findings", "What the rules found, with evidence", (
-    text("finding_id", "Hash of rule, day and what it concerns"), _DAY,
-    text("rule_id", "Rule"), text("rule_version", "Version of the rule and its parameters"),
-    text("severity", "C critical, H high, M medium, L low", values=("C", "H", "M", "L")),
-    text("plate", "Vehicle", nullable=True), text("driver_id", "Driver", nullable=True),
-    text("carrier_code", "Carrier", nullable=True), text("unit_code", "Unit", nullable=True),
-    text("trip_id", "Trip", nullable=True), text("declared_run_id", "Run", nullable=True),
-    km("km_at_stake", "Kilometres at stake", nullable=True),
-    brl("brl_at_stake", "The same at the rate that applies; null when none does", nullable=True),
-    Column("confidence", Type.FLOAT, "How sure the rule is", "0-1", False, None, 0, 1),
-    json("evidence", "Ids and the very rows of the sources"),
-    text("status", "Excepted findings stay visible", values=("open", "excepted")),
-    text("exception_id", "Exception that applies", nullable=True),
-    text("explanation_pt", "One plain sentence that a carrier can answer"),
-), ("finding_id",), ("rule_id", "plate", "finding_id"))
+FINDINGS = _fact(
+    "findings",
+    "What the rules found, with evidence",
+    (
+        text("finding_id", "Hash of rule, day and what it concerns"),
+        _DAY,
+        text("rule_id", "Rule"),
+        text("rule_version", "Version of the rule and its parameters"),
+        text("severity", "C critical, H high, M medium, L low", values=("C", "H", "M", "L")),
+        text("plate", "Vehicle", nullable=True),
+        text("driver_id", "Driver", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit", nullable=True),
+        text("trip_id", "Trip", nullable=True),
+        text("declared_run_id", "Run", nullable=True),
+        km("km_at_stake", "Kilometres at stake", nullable=True),
+        brl("brl_at_stake", "The same at the rate that applies; null when none does", nullable=True),
+        Column("confidence", Type.FLOAT, "How sure the rule is", "0-1", False, None, 0, 1),
+        json("evidence", "Ids and the very rows of the sources"),
+        text("status", "Excepted findings stay visible", values=("open", "excepted")),
+        text("exception_id", "Exception that applies", nullable=True),
+        text("explanation_pt", "One plain sentence that a carrier can answer"),
+    ),
+    ("finding_id",),
+    ("rule_id", "plate", "finding_id"),
+)
 
-TRIP_SCORES = _fact("trip_scores", "Compliance score of a trip", (
-    text("trip_id", "Trip"), _DAY,
-    Column("compliance_score", Type.PERCENT, "100 minus the weights of its findings, floor 0", "points", False, None,
-           0, 100),
-    json("contributions", "Start, each finding's deduction and the floor's correction: sums exactly to the score"),
-), ("trip_id",))
+TRIP_SCORES = _fact(
+    "trip_scores",
+    "Compliance score of a trip",
+    (
+        text("trip_id", "Trip"),
+        _DAY,
+        Column(
+            "compliance_score",
+            Type.PERCENT,
+            "100 minus the weights of its findings, floor 0",
+            "points",
+            False,
+            None,
+            0,
+            100,
+        ),
+        json("contributions", "Start, each finding's deduction and the floor's correction: sums exactly to the score"),
+    ),
+    ("trip_id",),
+)
 
-COVERAGE = _fact("vehicle_day_coverage", "What was seen of each vehicle on each day", (
-    _DAY, text("plate", "Vehicle"),
-    text("unit_code", "Unit", nullable=True), text("carrier_code", "Carrier", nullable=True),
-    text("status", "complete: seen over at least 80 % of the day; partial: less; silent: nothing arrived",
-         values=("complete", "partial", "silent")),
-    Column("observed_h", Type.FLOAT, "Hours observed", "h", True, None, 0),
-    integer("positions", "Positions received"), integer("visit_legs", "Movements in visit reports"),
-), ("operational_date", "plate"))
+COVERAGE = _fact(
+    "vehicle_day_coverage",
+    "What was seen of each vehicle on each day",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        text(
+            "status",
+            "complete: seen over at least 80 % of the day; partial: less; silent: nothing arrived",
+            values=("complete", "partial", "silent"),
+        ),
+        Column("observed_h", Type.FLOAT, "Hours observed", "h", True, None, 0),
+        integer("positions", "Positions received"),
+        integer("visit_legs", "Movements in visit reports"),
+    ),
+    ("operational_date", "plate"),
+)
 
-INGESTED_FILES = Table("ops", "ingested_files", "Every file that arrived, once a name and content", (
-    text("file_sha256", "SHA-256 of the bytes"), text("file_name", "Path inside the inbox"),
-    text("kind", "What it is", values=FILE_KINDS),
-    integer("size_bytes", "Size", unit="bytes"),
-    instant("received_at", "First seen"),
-    text("status", "How it ended", values=FILE_STATUSES),
-    integer("rows_read", "Data rows read"), integer("rows_accepted", "Accepted"),
-    integer("rows_rejected", "Quarantined"), integer("rows_duplicate", "Duplicates"),
-    text("message", "One sentence; what to do when it was not accepted", nullable=True),
-    date("first_date", "First local day that its rows touch", nullable=True),
-    date("last_date", "Last local day that its rows touch", nullable=True),
-    text("archive_path", "Where its bytes are, inside the lake", nullable=True),
-    text("run_id", "Run that read it", nullable=True),
-), key=("file_sha256", "file_name"))
+INGESTED_FILES = Table(
+    "ops",
+    "ingested_files",
+    "Every file that arrived, once a name and content",
+    (
+        text("file_sha256", "SHA-256 of the bytes"),
+        text("file_name", "Path inside the inbox"),
+        text("kind", "What it is", values=FILE_KINDS),
+        integer("size_bytes", "Size", unit="bytes"),
+        instant("received_at", "First seen"),
+        text("status", "How it ended", values=FILE_STATUSES),
+        integer("rows_read", "Data rows read"),
+        integer("rows_accepted", "Accepted"),
+        integer("rows_rejected", "Quarantined"),
+        integer("rows_duplicate", "Duplicates"),
+        text("message", "One sentence; what to do when it was not accepted", nullable=True),
+        date("first_date", "First local day that its rows touch", nullable=True),
+        date("last_date", "Last local day that its rows touch", nullable=True),
+        text("archive_path", "Where its bytes are, inside the lake", nullable=True),
+        text("run_id", "Run that read it", nullable=True),
+    ),
+    key=("file_sha256", "file_name"),
+)
 
-REJECTED_ROWS = Table("ops", "rejected_rows", "Rows in quarantine, as received", (
-    text("file_sha256", "File or page"), integer("row_number", "Row"),
-    text("reason_code", "Stable code"), text("source_kind", "Kind of the source"),
-    text("file_name", "Its name", nullable=True),
-    text("reason", "One sentence: what is wrong and what to do"),
-    text("raw", "The row as received"), text("run_id", "Run", nullable=True),
-), key=("file_sha256", "row_number", "reason_code"))
+REJECTED_ROWS = Table(
+    "ops",
+    "rejected_rows",
+    "Rows in quarantine, as received",
+    (
+        text("file_sha256", "File or page"),
+        integer("row_number", "Row"),
+        text("reason_code", "Stable code"),
+        text("source_kind", "Kind of the source"),
+        text("file_name", "Its name", nullable=True),
+        text("reason", "One sentence: what is wrong and what to do"),
+        text("raw", "The row as received"),
+        text("run_id", "Run", nullable=True),
+    ),
+    key=("file_sha256", "row_number", "reason_code"),
+)
 
-STAGE_COUNTS = Table("ops", "stage_counts", "Rows in and out of each stage, per partition: they reconcile", (
-    date("partition_date", "Day"), text("stage", "Stage"), text("source", "Source within the stage"),
-    integer("rows_read", "Read"), integer("rows_accepted", "Accepted"),
-    integer("rows_rejected", "Quarantined"), integer("rows_duplicate", "Duplicates"),
-    text("run_id", "Run"), instant("updated_at", "When"),
-), key=("partition_date", "stage", "source"), partition="partition_date")
+STAGE_COUNTS = Table(
+    "ops",
+    "stage_counts",
+    "Rows in and out of each stage, per partition: they reconcile",
+    (
+        date("partition_date", "Day"),
+        text("stage", "Stage"),
+        text("source", "Source within the stage"),
+        integer("rows_read", "Read"),
+        integer("rows_accepted", "Accepted"),
+        integer("rows_rejected", "Quarantined"),
+        integer("rows_duplicate", "Duplicates"),
+        text("run_id", "Run"),
+        instant("updated_at", "When"),
+    ),
+    key=("partition_date", "stage", "source"),
+    partition="partition_date",
+)
 
-PARAMETER_VERSIONS = Table("ops", "parameter_versions", "The parameters that a version stands for", (
-    text("parameters_version", "Hash of all names and values in force"),
-    text("name", "Parameter"), Column("value", Type.FLOAT, "Value"),
-    text("unit", "Unit", nullable=True), text("origin", "default, or the dated row that changed it"),
-), key=("parameters_version", "name"))
+PARAMETER_VERSIONS = Table(
+    "ops",
+    "parameter_versions",
+    "The parameters that a version stands for",
+    (
+        text("parameters_version", "Hash of all names and values in force"),
+        text("name", "Parameter"),
+        Column("value", Type.FLOAT, "Value"),
+        text("unit", "Unit", nullable=True),
+        text("origin", "default, or the dated row that changed it"),
+    ),
+    key=("parameters_version", "name"),
+)
 
-FACTS = (TRIPS, KM_LEDGER, TRIP_COSTS, HELD_RUNS, FIXED_COST_DAYS, DECLARED_RUNS, MATCHES, FINDINGS, TRIP_SCORES,
-         COVERAGE)
+FACTS = (
+    TRIPS,
+    KM_LEDGER,
+    TRIP_COSTS,
+    HELD_RUNS,
+    FIXED_COST_DAYS,
+    DECLARED_RUNS,
+    MATCHES,
+    FINDINGS,
+    TRIP_SCORES,
+    COVERAGE,
+)
 OPS = (INGESTED_FILES, REJECTED_ROWS, STAGE_COUNTS, PARAMETER_VERSIONS)
 TABLES = (*FACTS, *OPS, TRIP_WINDOW)

@@ -6,7 +6,17 @@
 from __future__ import annotations
 
 from fleet_audit.schema.model import (
-    Column, Table, date, flag, instant, integer, km, local, percent, real, text,
+    Column,
+    Table,
+    date,
+    flag,
+    instant,
+    integer,
+    km,
+    local,
+    percent,
+    real,
+    text,
 )
 
 _ORIGIN = (
@@ -30,20 +40,37 @@ _VISIT_FACTS: tuple[Column, ...] = (
     integer("stopped_s", "Tempo parado na localidade, after the arrival", unit="s", nullable=True, minimum=0),
 )
 
-PARSED_VISIT_LEGS = Table("parsed", "visit_legs", "Movements of a visit report, clock as written", (
-    local("departed_local", "Data de saída + Horário de saída"),
-    local("arrived_local", "Hora de chegada; the day after when earlier than the departure"),
-    local("next_departure_local", "Próxima Partida", nullable=True),
-    *_VISIT_FACTS, *_ORIGIN,
-), key=("file_sha256", "row_number"), sort=("plate", "departed_local", "row_number"))
+PARSED_VISIT_LEGS = Table(
+    "parsed",
+    "visit_legs",
+    "Movements of a visit report, clock as written",
+    (
+        local("departed_local", "Data de saída + Horário de saída"),
+        local("arrived_local", "Hora de chegada; the day after when earlier than the departure"),
+        local("next_departure_local", "Próxima Partida", nullable=True),
+        *_VISIT_FACTS,
+        *_ORIGIN,
+    ),
+    key=("file_sha256", "row_number"),
+    sort=("plate", "departed_local", "row_number"),
+)
 
-STAGING_VISIT_LEGS = Table("staging", "visit_legs", "Movements of visit reports, one row a stop-to-stop movement", (
-    date("date", "Local day of the departure (partition)"),
-    instant("started_at", "Departure"),
-    instant("ended_at", "Arrival"),
-    instant("next_departure_at", "Next departure that the report names", nullable=True),
-    *_VISIT_FACTS, *_ORIGIN,
-), key=("file_sha256", "file_name", "row_number"), partition="date", sort=("plate", "started_at", "file_name", "row_number"))
+STAGING_VISIT_LEGS = Table(
+    "staging",
+    "visit_legs",
+    "Movements of visit reports, one row a stop-to-stop movement",
+    (
+        date("date", "Local day of the departure (partition)"),
+        instant("started_at", "Departure"),
+        instant("ended_at", "Arrival"),
+        instant("next_departure_at", "Next departure that the report names", nullable=True),
+        *_VISIT_FACTS,
+        *_ORIGIN,
+    ),
+    key=("file_sha256", "file_name", "row_number"),
+    partition="date",
+    sort=("plate", "started_at", "file_name", "row_number"),
+)
 
 _DECLARED_FACTS: tuple[Column, ...] = (
     text("bulletin_number", "NUMERO ATA", nullable=True),
@@ -64,20 +91,37 @@ _DECLARED_FACTS: tuple[Column, ...] = (
     text("destination_text", "LOCAL CHEGADA", nullable=True),
 )
 
-PARSED_DECLARED_RUNS = Table("parsed", "declared_runs", "Rows of a bulletin, clock as written", (
-    text("declared_run_id", "Hash of the row's content: the same row in two files is one run"),
-    local("departed_local", "DATA + HORÁRIO SAÍDA"),
-    local("arrived_local", "DATA + HORÁRIO CHEGADA; the day after when earlier than the departure"),
-    *_DECLARED_FACTS, *_ORIGIN,
-), key=("file_sha256", "row_number"), sort=("plate", "departed_local", "row_number"))
+PARSED_DECLARED_RUNS = Table(
+    "parsed",
+    "declared_runs",
+    "Rows of a bulletin, clock as written",
+    (
+        text("declared_run_id", "Hash of the row's content: the same row in two files is one run"),
+        local("departed_local", "DATA + HORÁRIO SAÍDA"),
+        local("arrived_local", "DATA + HORÁRIO CHEGADA; the day after when earlier than the departure"),
+        *_DECLARED_FACTS,
+        *_ORIGIN,
+    ),
+    key=("file_sha256", "row_number"),
+    sort=("plate", "departed_local", "row_number"),
+)
 
-STAGING_DECLARED_RUNS = Table("staging", "declared_runs", "Declared runs on the day that the carrier wrote", (
-    date("date", "declared_date (partition)"),
-    text("declared_run_id", "Hash of the row's content"),
-    instant("started_at", "Departure as written"),
-    instant("ended_at", "Arrival as written"),
-    *_DECLARED_FACTS, *_ORIGIN,
-), key=("declared_run_id",), partition="date", sort=("plate", "started_at", "declared_run_id"))
+STAGING_DECLARED_RUNS = Table(
+    "staging",
+    "declared_runs",
+    "Declared runs on the day that the carrier wrote",
+    (
+        date("date", "declared_date (partition)"),
+        text("declared_run_id", "Hash of the row's content"),
+        instant("started_at", "Departure as written"),
+        instant("ended_at", "Arrival as written"),
+        *_DECLARED_FACTS,
+        *_ORIGIN,
+    ),
+    key=("declared_run_id",),
+    partition="date",
+    sort=("plate", "started_at", "declared_run_id"),
+)
 
 _POSITION_FACTS: tuple[Column, ...] = (
     text("device_id", "Device"),
@@ -93,110 +137,205 @@ _POSITION_FACTS: tuple[Column, ...] = (
     text("source", "Where it came from", values=("api", "file")),
 )
 
-PARSED_POSITIONS = Table("parsed", "positions", "Positions of one telemetry file or API page", (
-    *_POSITION_FACTS, *_ORIGIN,
-), key=("file_sha256", "row_number"), sort=("device_id", "recorded_at", "row_number"))
+PARSED_POSITIONS = Table(
+    "parsed",
+    "positions",
+    "Positions of one telemetry file or API page",
+    (
+        *_POSITION_FACTS,
+        *_ORIGIN,
+    ),
+    key=("file_sha256", "row_number"),
+    sort=("device_id", "recorded_at", "row_number"),
+)
 
-STAGING_POSITIONS = Table("staging", "positions", "Positions, one row a device and instant", (
-    date("date", "Day of the event in America/Sao_Paulo (partition, only an address)"),
-    *_POSITION_FACTS, *_ORIGIN,
-), key=("device_id", "recorded_at", "trip_key"), partition="date", sort=("device_id", "recorded_at", "trip_key"))
+STAGING_POSITIONS = Table(
+    "staging",
+    "positions",
+    "Positions, one row a device and instant",
+    (
+        date("date", "Day of the event in America/Sao_Paulo (partition, only an address)"),
+        *_POSITION_FACTS,
+        *_ORIGIN,
+    ),
+    key=("device_id", "recorded_at", "trip_key"),
+    partition="date",
+    sort=("device_id", "recorded_at", "trip_key"),
+)
 
-PARSED_NOTES = Table("parsed", "source_notes", "Where a source contradicts itself, found while reading it (Q05)", (
-    text("source_kind", "Kind of the source", values=("visit_report", "bulletin", "telemetry")),
-    text("note_code", "What contradicts", values=(
-        "total_km_mismatch", "total_driving_mismatch", "total_stopped_mismatch", "duration_mismatch",
-        "plate_spelling", "outside_window")),
-    text("plate", "Vehicle", nullable=True),
-    date("date", "Local day that it concerns (partition)", nullable=True),
-    text("expected", "What one part of the source says", nullable=True),
-    text("found", "What another part says", nullable=True),
-    km("difference_km", "Difference, where it is one of km", nullable=True),
-    *_ORIGIN,
-), partition="date", sort=("plate", "file_name", "row_number", "note_code"))
-STAGING_NOTES = Table("staging", "source_notes", "Contradictions inside a source, of the versions in force",
-                      PARSED_NOTES.columns, partition="date", sort=PARSED_NOTES.sort)
+PARSED_NOTES = Table(
+    "parsed",
+    "source_notes",
+    "Where a source contradicts itself, found while reading it (Q05)",
+    (
+        text("source_kind", "Kind of the source", values=("visit_report", "bulletin", "telemetry")),
+        text(
+            "note_code",
+            "What contradicts",
+            values=(
+                "total_km_mismatch",
+                "total_driving_mismatch",
+                "total_stopped_mismatch",
+                "duration_mismatch",
+                "plate_spelling",
+                "outside_window",
+            ),
+        ),
+        text("plate", "Vehicle", nullable=True),
+        date("date", "Local day that it concerns (partition)", nullable=True),
+        text("expected", "What one part of the source says", nullable=True),
+        text("found", "What another part says", nullable=True),
+        km("difference_km", "Difference, where it is one of km", nullable=True),
+        *_ORIGIN,
+    ),
+    partition="date",
+    sort=("plate", "file_name", "row_number", "note_code"),
+)
+STAGING_NOTES = Table(
+    "staging",
+    "source_notes",
+    "Contradictions inside a source, of the versions in force",
+    PARSED_NOTES.columns,
+    partition="date",
+    sort=PARSED_NOTES.sort,
+)
 
-PARSED_COVERAGE = Table("parsed", "coverage", "Vehicle-days that a file speaks of", (
-    text("owner", "Plate, or device of a telemetry file"),
-    date("date", "Local day"),
-), key=("owner", "date"), sort=("owner", "date"))
+PARSED_COVERAGE = Table(
+    "parsed",
+    "coverage",
+    "Vehicle-days that a file speaks of",
+    (
+        text("owner", "Plate, or device of a telemetry file"),
+        date("date", "Local day"),
+    ),
+    key=("owner", "date"),
+    sort=("owner", "date"),
+)
 
-LEGS = Table("trips", "legs", "Movements between two stops, from positions or visit reports", (
-    text("leg_id", "Hash of vehicle, device, start and source"),
-    text("trip_id", "Trip that it belongs to"),
-    date("operational_date", "Local day on which its trip starts (partition)"),
-    text("plate", "Vehicle"),
-    text("device_id", "Device", nullable=True),
-    text("driver_id", "Driver", nullable=True),
-    flag("is_maintenance_driver", "A maintenance driver, or the driver's text says so"),
-    instant("started_at", "Last standing point before the movement"),
-    instant("ended_at", "First standing point after it"),
-    real("origin_latitude", "Median of the stop before", unit="°", nullable=True),
-    real("origin_longitude", "Median of the stop before", unit="°", nullable=True),
-    text("origin_address", "Address that the source gives", nullable=True),
-    text("origin_poi_id", "Place of the stop before, on the local day of departure", nullable=True),
-    real("destination_latitude", "Median of the stop after", unit="°", nullable=True),
-    real("destination_longitude", "Median of the stop after", unit="°", nullable=True),
-    text("destination_address", "Address that the source gives", nullable=True),
-    text("destination_poi_id", "Place of the stop after, on the local day of arrival", nullable=True),
-    real("km_odometer", "Odometer difference between the stops' readings", unit="km", nullable=True),
-    real("km_gps", "Path over accepted points, longer steps bridged", unit="km", nullable=True),
-    real("km_reported", "Distance that the visit report gives", unit="km", nullable=True),
-    real("km_bridged", "Part of km_odometer and km_gps that is the same by construction (steps over 180 s)",
-         unit="km", nullable=True),
-    real("km_chord", "Part bridged by chords, without a reading", unit="km", nullable=True),
-    flag("is_odometer_valid", "The odometer never falls nor jumps in between", nullable=True),
-    real("odometer_resolution_km", "Resolution of the readings used", unit="km", nullable=True),
-    real("covered_s", "Seconds in steps of at most 120 s, or 11 min in place", unit="s", nullable=True),
-    real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
-    integer("passengers_readings", "Number of passenger readings"),
-    integer("passengers_max", "Highest passenger reading", nullable=True),
-    integer("gaps", "Gaps noted (> 11 min, ends > 150 m apart)"),
-    flag("is_short", "Below the shortest leg: part of the dwell around it"),
-    flag("is_start_in_gap", "It starts inside a gap that splits: no place is known"),
-    flag("is_end_in_gap", "It ends inside a gap that splits: no place is known"),
-    real("dwell_s", "Observed dwell after the arrival, until the next leg", unit="s", nullable=True),
-    text("source", "Which source measured it", values=("positions", "visit_report")),
-    text("file_sha256", "File of the visit report", nullable=True),
-    integer("row_number", "Row of the visit report", nullable=True),
-    text("superseded_by_trip_id", "Trip of positions that measured the same movement: this leg is evidence only",
-         nullable=True),
-), key=("leg_id",), partition="operational_date", sort=("plate", "started_at", "leg_id"))
+LEGS = Table(
+    "trips",
+    "legs",
+    "Movements between two stops, from positions or visit reports",
+    (
+        text("leg_id", "Hash of vehicle, device, start and source"),
+        text("trip_id", "Trip that it belongs to"),
+        date("operational_date", "Local day on which its trip starts (partition)"),
+        text("plate", "Vehicle"),
+        text("device_id", "Device", nullable=True),
+        text("driver_id", "Driver", nullable=True),
+        flag("is_maintenance_driver", "A maintenance driver, or the driver's text says so"),
+        instant("started_at", "Last standing point before the movement"),
+        instant("ended_at", "First standing point after it"),
+        real("origin_latitude", "Median of the stop before", unit="°", nullable=True),
+        real("origin_longitude", "Median of the stop before", unit="°", nullable=True),
+        text("origin_address", "Address that the source gives", nullable=True),
+        text("origin_poi_id", "Place of the stop before, on the local day of departure", nullable=True),
+        real("destination_latitude", "Median of the stop after", unit="°", nullable=True),
+        real("destination_longitude", "Median of the stop after", unit="°", nullable=True),
+        text("destination_address", "Address that the source gives", nullable=True),
+        text("destination_poi_id", "Place of the stop after, on the local day of arrival", nullable=True),
+        real("km_odometer", "Odometer difference between the stops' readings", unit="km", nullable=True),
+        real("km_gps", "Path over accepted points, longer steps bridged", unit="km", nullable=True),
+        real("km_reported", "Distance that the visit report gives", unit="km", nullable=True),
+        real(
+            "km_bridged",
+            "Part of km_odometer and km_gps that is the same by construction (steps over 180 s)",
+            unit="km",
+            nullable=True,
+        ),
+        real("km_chord", "Part bridged by chords, without a reading", unit="km", nullable=True),
+        flag("is_odometer_valid", "The odometer never falls nor jumps in between", nullable=True),
+        real("odometer_resolution_km", "Resolution of the readings used", unit="km", nullable=True),
+        real("covered_s", "Seconds in steps of at most 120 s, or 11 min in place", unit="s", nullable=True),
+        real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
+        integer("passengers_readings", "Number of passenger readings"),
+        integer("passengers_max", "Highest passenger reading", nullable=True),
+        integer("gaps", "Gaps noted (> 11 min, ends > 150 m apart)"),
+        flag("is_short", "Below the shortest leg: part of the dwell around it"),
+        flag("is_start_in_gap", "It starts inside a gap that splits: no place is known"),
+        flag("is_end_in_gap", "It ends inside a gap that splits: no place is known"),
+        real("dwell_s", "Observed dwell after the arrival, until the next leg", unit="s", nullable=True),
+        text("source", "Which source measured it", values=("positions", "visit_report")),
+        text("file_sha256", "File of the visit report", nullable=True),
+        integer("row_number", "Row of the visit report", nullable=True),
+        text(
+            "superseded_by_trip_id",
+            "Trip of positions that measured the same movement: this leg is evidence only",
+            nullable=True,
+        ),
+    ),
+    key=("leg_id",),
+    partition="operational_date",
+    sort=("plate", "started_at", "leg_id"),
+)
 
-OBSERVED_SPANS = Table("trips", "observed_spans", "When a vehicle was observed, moving or standing", (
-    date("date", "Partition: the day whose window this was seen from"),
-    text("plate", "Vehicle"),
-    instant("started_at", "Start"),
-    instant("ended_at", "End"),
-    text("source", "Which source saw it", values=("positions", "visit_report")),
-), partition="date", sort=("plate", "started_at", "source"))
+OBSERVED_SPANS = Table(
+    "trips",
+    "observed_spans",
+    "When a vehicle was observed, moving or standing",
+    (
+        date("date", "Partition: the day whose window this was seen from"),
+        text("plate", "Vehicle"),
+        instant("started_at", "Start"),
+        instant("ended_at", "End"),
+        text("source", "Which source saw it", values=("positions", "visit_report")),
+    ),
+    partition="date",
+    sort=("plate", "started_at", "source"),
+)
 
-REJECTED_POINTS = Table("trips", "rejected_points", "Positions that segmentation did not believe, with the reason", (
-    date("date", "Local day of the position (partition)"),
-    text("plate", "Vehicle"),
-    text("device_id", "Device"),
-    instant("recorded_at", "Instant"),
-    real("latitude", "WGS 84", unit="°"),
-    real("longitude", "WGS 84", unit="°"),
-    text("reason_code", "Why", values=("impossible_speed", "lone_outlier", "parked_drift")),
-), partition="date", sort=("plate", "recorded_at", "device_id"))
+REJECTED_POINTS = Table(
+    "trips",
+    "rejected_points",
+    "Positions that segmentation did not believe, with the reason",
+    (
+        date("date", "Local day of the position (partition)"),
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        instant("recorded_at", "Instant"),
+        real("latitude", "WGS 84", unit="°"),
+        real("longitude", "WGS 84", unit="°"),
+        text("reason_code", "Why", values=("impossible_speed", "lone_outlier", "parked_drift")),
+    ),
+    partition="date",
+    sort=("plate", "recorded_at", "device_id"),
+)
 
-READINGS = Table("trips", "odometer_days", "Odometer of a vehicle-day, per device, for the ledger", (
-    date("operational_date", "Local day (partition)"),
-    text("plate", "Vehicle"),
-    text("device_id", "Device"),
-    instant("first_reading_at", "First reading that belongs to the day", nullable=True),
-    instant("last_reading_at", "Last reading that belongs to the day, an overnight trip's tail included", nullable=True),
-    real("odometer_delta_km", "Last reading - first reading, in pieces at resets", unit="km", nullable=True),
-    real("gap_km", "What the odometer counted over gaps that split", unit="km", nullable=True),
-    real("dwell_km", "What the odometer counted inside stops", unit="km", nullable=True),
-    real("odometer_resolution_km", "Resolution of the readings", unit="km", nullable=True),
-    integer("resets", "Falls to below 10 km that count on from there"),
-    integer("positions", "Positions of the day"),
-), partition="operational_date", sort=("plate", "device_id"))
+READINGS = Table(
+    "trips",
+    "odometer_days",
+    "Odometer of a vehicle-day, per device, for the ledger",
+    (
+        date("operational_date", "Local day (partition)"),
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        instant("first_reading_at", "First reading that belongs to the day", nullable=True),
+        instant(
+            "last_reading_at", "Last reading that belongs to the day, an overnight trip's tail included", nullable=True
+        ),
+        real("odometer_delta_km", "Last reading - first reading, in pieces at resets", unit="km", nullable=True),
+        real("gap_km", "What the odometer counted over gaps that split", unit="km", nullable=True),
+        real("dwell_km", "What the odometer counted inside stops", unit="km", nullable=True),
+        real("odometer_resolution_km", "Resolution of the readings", unit="km", nullable=True),
+        integer("resets", "Falls to below 10 km that count on from there"),
+        integer("positions", "Positions of the day"),
+    ),
+    partition="operational_date",
+    sort=("plate", "device_id"),
+)
 
 TABLES = (
-    PARSED_VISIT_LEGS, PARSED_DECLARED_RUNS, PARSED_POSITIONS, PARSED_NOTES, PARSED_COVERAGE, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS,
-    STAGING_POSITIONS, STAGING_NOTES, LEGS, OBSERVED_SPANS, REJECTED_POINTS, READINGS,
+    PARSED_VISIT_LEGS,
+    PARSED_DECLARED_RUNS,
+    PARSED_POSITIONS,
+    PARSED_NOTES,
+    PARSED_COVERAGE,
+    STAGING_VISIT_LEGS,
+    STAGING_DECLARED_RUNS,
+    STAGING_POSITIONS,
+    STAGING_NOTES,
+    LEGS,
+    OBSERVED_SPANS,
+    REJECTED_POINTS,
+    READINGS,
 )

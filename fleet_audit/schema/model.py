@@ -92,14 +92,22 @@ def local(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name, Type.LOCAL_TIMESTAMP, description, "local time", nullable)
 
 
-def integer(name: str, description: str, *, unit: str | None = None, nullable: bool = False,
-            minimum: float | None = None) -> Column:
+def integer(
+    name: str, description: str, *, unit: str | None = None, nullable: bool = False, minimum: float | None = None
+) -> Column:
     """A whole number."""
     return Column(name, Type.INTEGER, description, unit, nullable, None, minimum)
 
 
-def real(name: str, description: str, *, unit: str | None = None, nullable: bool = False,
-         minimum: float | None = None, maximum: float | None = None) -> Column:
+def real(
+    name: str,
+    description: str,
+    *,
+    unit: str | None = None,
+    nullable: bool = False,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Column:
     """A measured (binary floating point) number; never money."""
     return Column(name, Type.FLOAT, description, unit, nullable, None, minimum, maximum)
 
