@@ -20,7 +20,7 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
         parameters: agree_pct, agree_km, gps_min_coverage_pct, chord and report uncertainties.
 
     Returns:
-        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both there, disagreeing).
+        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
     """
     odometer, gps = rows["km_odometer"].to_numpy(float), rows["km_gps"].to_numpy(float)
     bridged = np.nan_to_num(rows["km_bridged"].to_numpy(float))

@@ -99,7 +99,7 @@ TRIPS = _fact(
 TRIP_WINDOW = Table(
     "trips",
     "trip_window",
-    ("Trips as the window of a day sees them: its own, and those of the day before and after that matching needs"),
+    "Trips as the window of a day sees them: its own, and those of the day before and after that matching needs",
     (
         date("date", "Partition: the day whose window this is"),
         *_TRIP_COLUMNS,
