@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -15,20 +16,20 @@ from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
 
 
-def build_definitions(resource_overrides: Mapping[str, object] | None = None,
-                      loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
+def build_definitions(
+    resource_overrides: Mapping[str, Any] | None = None, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
     """All definitions; `resource_overrides` replaces resources by key, `loggers` adds loggers for runs to choose."""
     overrides = dict(resource_overrides or {})
     fleet = overrides.get("fleet") or FleetResource()
-    resources: dict[str, object] = {
+    resources: dict[str, Any] = {
         "fleet": fleet,
         "lake_io": LakeIOManager(stores=fleet),
         "warehouse_io": WarehouseIOManager(stores=fleet),
         "report_io": ReportIOManager(stores=fleet),
     }
     loaded = dg.load_from_defs_folder(project_root=Path(__file__).parent.parent)
-    return dg.Definitions.merge(loaded, dg.Definitions(
-        resources=resources | overrides, loggers=dict(loggers or {})))
+    return dg.Definitions.merge(loaded, dg.Definitions(resources=resources | overrides, loggers=dict(loggers or {})))
 
 
 @dg.definitions

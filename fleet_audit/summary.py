@@ -26,7 +26,7 @@ def print_summary(settings: Settings, result: JobResult) -> None:
     fleet = FleetResource(home=str(settings.home))
     console = Console(highlight=False)
     warehouse = fleet.warehouse()
-    span = {"first": result.days[0], "last": result.days[-1]}
+    span: dict[str, object] = {"first": result.days[0], "last": result.days[-1]}
     table = Table("", "", title=f"{result.days[0]} to {result.days[-1]}", show_header=False, title_justify="left")
     table.columns[1].justify = "right"
     for label, value in (*_figures(warehouse, span), *_findings(warehouse, span)):

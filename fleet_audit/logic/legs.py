@@ -144,7 +144,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
 
 
 def _at(values: pd.Series, stop: np.ndarray) -> np.ndarray:
-    return np.append(values.to_numpy(dtype=object), None)[np.asarray(stop)]
+    return np.append(values.to_numpy(dtype=object), np.array([None]))[np.asarray(stop)]
 
 
 def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:

@@ -219,7 +219,7 @@ def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
             "plate": tracks.index["plate"].to_numpy()[track],
             "device_id": tracks.index["device_id"].to_numpy()[track],
             "timezone": tracks.index["timezone"].to_numpy()[track],
-            "driver_id": np.where(driver >= 0, np.append(tracks.drivers, None)[driver], None),
+            "driver_id": np.where(driver >= 0, np.append(tracks.drivers, np.array([None]))[driver], None),
             "started_at": instants(tracks.seconds[start]),
             "ended_at": instants(tracks.seconds[end]),
             "origin_latitude": _of_stop(stops["latitude"], before),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -97,10 +98,8 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     )
 
 
-def _bound(day: object, zone: str, offset: int) -> pd.Timestamp:
-    if pd.isna(day):  # type: ignore[call-overload]
-        return pd.NaT  # type: ignore[return-value]
-    return local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))  # type: ignore[operator]
+def _bound(day: Any, zone: str, offset: int) -> Any:
+    return pd.NaT if pd.isna(day) else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
 
 
 def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
@@ -136,18 +135,19 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     points = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
     chosen = order[points]
     driver, drivers = pd.factorize(positions["driver_id"])
+
+    def numbers(name: str) -> np.ndarray:
+        return positions[name].to_numpy(dtype="float64", na_value=np.nan)[chosen]
+
     return Tracks(
-        pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]),
-        np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
-        seconds[points],
-        *(
-            _floats(positions[name])[chosen]
-            for name in ("latitude", "longitude", "speed_kmh", "odometer_km", "passengers")
-        ),
-        driver.astype(np.int64)[chosen],
-        np.asarray(drivers, dtype=object),
+        index=pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]),
+        offsets=np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
+        seconds=seconds[points],
+        latitude=numbers("latitude"),
+        longitude=numbers("longitude"),
+        speed_kmh=numbers("speed_kmh"),
+        odometer_km=numbers("odometer_km"),
+        passengers=numbers("passengers"),
+        driver=driver.astype(np.int64)[chosen],
+        drivers=np.asarray(drivers, dtype=object),
     )
-
-
-def _floats(series: pd.Series) -> np.ndarray:
-    return series.to_numpy(dtype="float64", na_value=np.nan)

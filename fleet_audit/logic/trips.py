@@ -142,7 +142,7 @@ def _fill_places(trips: pd.DataFrame, dwells: pd.DataFrame) -> None:
         ("origin_poi_id", "dwell_before", "poi_out"),
         ("destination_poi_id", "dwell_after", "poi_in"),
     ):
-        known = np.append(dwells[side].to_numpy(dtype=object), None)[trips[dwell].to_numpy()]
+        known = np.append(dwells[side].to_numpy(dtype=object), np.array([None]))[trips[dwell].to_numpy()]
         own = trips[name].to_numpy(dtype=object)
         trips[name] = np.where(pd.isna(own) & ~trips["is_short"].to_numpy(bool), known, own)
 
