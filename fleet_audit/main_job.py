@@ -109,7 +109,7 @@ class _Told(logging.Handler):
     """Tells each step's end and every warning of ours, in a line, instead of Dagster's console output."""
 
     def __init__(self, progress: Progress) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -124,7 +124,7 @@ class _Told(logging.Handler):
 def _logger(progress: Progress) -> dg.LoggerDefinition:
     @dg.logger
     def told(_: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("fleet-audit", logging.INFO)
+        logger = logging.Logger("fleet-audit", logging.DEBUG)  # steps end at DEBUG
         logger.addHandler(_Told(progress))
         return logger
 

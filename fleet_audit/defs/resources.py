@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.parameters import ParameterSet, parameters_on
 from fleet_audit.schema import reference
+from fleet_audit.schema.facts import PARAMETER_VERSIONS
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.sources.inbox import Inbox
 from fleet_audit.sources.telemetry_api import TelemetryApi
@@ -73,4 +74,10 @@ class FleetResource(dg.ConfigurableResource):
         """The parameters in force on a day; their version is recorded for whoever asks what a row was made with."""
         warehouse = self.warehouse()
         found = parameters_on(day, warehouse.read_table(reference.PARAMETERS))
+        _record_version(warehouse.url, found)
         return found
+
+
+@cache
+def _record_version(url: str, parameters: ParameterSet) -> None:
+    Warehouse(url).upsert(PARAMETER_VERSIONS, parameters.as_frame())

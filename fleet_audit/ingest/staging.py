@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import pandas as pd
 
@@ -30,19 +30,23 @@ from fleet_audit.schema.lake import (
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.reference import CARRIERS, UNITS, VEHICLES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 MARGIN = dt.timedelta(days=1)  # a file's days are local to its units, an address in the lake is São Paulo's
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Where staging is built from."""
+KEPT_FILES = 512  # parsed files kept for the next day: a daily file is asked for on three days, 10-50 kB each
 
-    lake: Lake
-    warehouse: Warehouse
-    run_id: str
+
+class Stage:
+    """Where staging is built from; what several days ask for is read once."""
+
+    def __init__(self, lake: Lake, warehouse: Warehouse, run_id: str) -> None:
+        """`run_id` goes into the rows that the building of a day records."""
+        self.lake, self.warehouse, self.run_id = lake, warehouse, run_id
+        self._parsed = lru_cache(maxsize=KEPT_FILES)(self._read_parsed)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
         """`staging.visit_legs` of a local day; a movement that two reports tell is one."""
@@ -108,7 +112,7 @@ class Stage:
             {"kind": kind, "first": day - MARGIN, "last": day + MARGIN})
 
     def _read(self, table: Table, files: pd.DataFrame) -> pd.DataFrame:
-        frames = [self.lake.read_table(parsed_path(table, sha256), table).assign(
+        frames = [self._parsed(table, sha256).assign(
             file_sha256=sha256, file_name=name, received_at=received_at)
             for sha256, name, received_at in zip(
                 files["file_sha256"], files["file_name"], files["received_at"], strict=True)]
@@ -117,6 +121,9 @@ class Stage:
         received_at = pd.Series(dtype="datetime64[us, UTC]")
         return empty_frame(table).assign(
             file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at)
+
+    def _read_parsed(self, table: Table, sha256: str) -> pd.DataFrame:
+        return self.lake.read_table(parsed_path(table, sha256), table)
 
     def _coverage(self, files: pd.DataFrame) -> pd.DataFrame:
         return self._read(PARSED_COVERAGE, files)
@@ -133,16 +140,18 @@ class Stage:
         return rows_in_force(rows, coverage, owner, "date")
 
     def _zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
-        units = self.warehouse.read("select unit_code, timezone from ref.units", {})
-        vehicles = self.warehouse.read("select plate, unit_code, valid_from, valid_to from ref.vehicles", {})
-        return vehicle_zones(plates, vehicles, units, day)
+        return vehicle_zones(plates, self._reference(VEHICLES), self._reference(UNITS), day)
+
+    @cache  # noqa: B019  a Stage lives as long as one asset's run
+    def _reference(self, table: Table) -> pd.DataFrame:
+        return self.warehouse.read_table(table)
 
     def _carrier_codes(self, written: pd.Series) -> pd.Series:
         """Carriers write their code or their name."""
-        carriers = self.warehouse.read("select carrier_code, name from ref.carriers", {})
-        known = {fold(str(row.name_)): row.carrier_code
-                 for row in carriers.rename(columns={"name": "name_"}).itertuples() if not pd.isna(row.name_)}
-        known |= {fold(str(code)): code for code in carriers["carrier_code"]}
+        carriers = self._reference(CARRIERS)
+        named = carriers[carriers["name"].notna()]
+        known = {fold(name): code for name, code in zip(named["name"], named["carrier_code"], strict=True)}
+        known |= {fold(code): code for code in carriers["carrier_code"]}
         return written.map(lambda text: known.get(fold(text), text), na_action="ignore")
 
     def _count(self, day: dt.date, source: str, read: int, accepted: int) -> None:

@@ -25,7 +25,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table, Type
 from fleet_audit.schema.sql import metadata
-from fleet_audit.storage.postgres import advisory_key, connect_adbc, engine_of, sentences
+from fleet_audit.storage.postgres import adbc_connection, advisory_key, engine_of, sentences
 from fleet_audit.storage.results import typed_frame, without_extensions
 
 _ATTEMPTS = 4  # a deadlock or a key that a concurrent transaction holds is over within one of its transactions
@@ -151,7 +151,7 @@ class Warehouse:
         return from_arrow(without_extensions(self._fetch(_literal(query), [], use_copy=True)), table)
 
     def _fetch(self, sql: str, values: Sequence[object], *, use_copy: bool) -> pa.Table:
-        with sentences("A query"), connect_adbc(self.url) as connection, connection.cursor() as cursor:
+        with sentences("A query"), adbc_connection(self.url) as connection, connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": str(use_copy).lower()})
             cursor.execute(sql, values or None)
             return cursor.fetch_arrow_table()
@@ -173,7 +173,7 @@ class Warehouse:
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[adbc.Cursor]:
-        with sentences(doing), connect_adbc(self.url) as connection:
+        with sentences(doing), adbc_connection(self.url) as connection:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
