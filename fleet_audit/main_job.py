@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
@@ -81,28 +82,35 @@ def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progre
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
     with dg.DagsterInstance.get() as instance:
-        _execute(definitions, "day", range_tags(first, last), instance, result)
-        if result.is_success:
+        if _execute(definitions, "day", range_tags(first, last), instance, result):
             for start in cycles:
                 _execute(definitions, "cycle", range_tags(start, start), instance, result)
     return result
 
 
 def _execute(definitions: dg.Definitions, job: str, tags: dict[str, str], instance: dg.DagsterInstance,
-             result: JobResult) -> None:
+             result: JobResult) -> bool:
+    """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed all the same)."""
     outcome = definitions.resolve_job_def(job).execute_in_process(
         instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {LOGGER: {}}})
-    for event in outcome.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            cause = error.cause if error is not None and error.cause is not None else error
-            result.errors.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+    failures = [event for event in outcome.all_events if event.is_step_failure]
+    result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for evaluation in outcome.get_asset_check_evaluations():
         if not evaluation.passed:
             told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
             sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {told}"
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
             (result.errors if is_error else result.warnings).append(sentence)
+    return not failures
+
+
+def _sentence(error: SerializableErrorInfo | None) -> str:
+    """The message of what was raised in the step, without its class and stack; those are in the run's log."""
+    if error is None:
+        return "failed; the run's log says why."
+    raised = error.cause or error
+    text = raised.message.strip()
+    return text.split(": ", 1)[1] if raised.cls_name and text.split(": ", 1)[0].endswith(raised.cls_name) else text
 
 
 class _Told(logging.Handler):

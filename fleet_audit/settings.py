@@ -80,9 +80,12 @@ def load_settings(**overrides: object) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else "settings"
         variable = name if name.startswith("AWS_") else f"FLEET_{name.removeprefix('FLEET_').upper()}"
         raise PermanentError(f"Setting {variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None
+    if settings.api_url and not settings.api_token:
+        raise PermanentError(f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one.")
+    return settings

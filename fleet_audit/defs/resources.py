@@ -61,7 +61,7 @@ class FleetResource(dg.ConfigurableResource):
     def api(self) -> TelemetryApi | None:
         """The telemetry API, or None when none is set."""
         settings = self.settings()
-        if not settings.api_url:
+        if not settings.api_url or not settings.api_token:  # load_settings refuses a URL without its token
             return None
         return TelemetryApi(settings.api_url, settings.api_token, requests_per_min=settings.api_requests_per_min)
 

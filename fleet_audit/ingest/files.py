@@ -48,9 +48,10 @@ def ingest_inbox(inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Setti
 
     Raises PermanentError or RetryableError when the inbox itself cannot be listed.
     """
-    seen = warehouse.read("select file_sha256, file_name, status from ops.ingested_files", {})
+    seen = warehouse.read("select file_sha256, file_name, kind, status from ops.ingested_files", {})
     names = set(zip(seen["file_sha256"], seen["file_name"], strict=True))
-    contents = set(seen["file_sha256"])
+    used = seen[seen["status"].isin(("accepted", "partial"))]
+    contents = set(zip(used["file_sha256"], used["kind"], strict=True))
     records = []
     for file in inbox.files():
         try:
@@ -61,8 +62,10 @@ def ingest_inbox(inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Setti
         if (sha256, file.name) in names:
             continue
         reader = _FileReader(lake, warehouse, settings, now, run_id)
-        records.append(reader.read(file, content, sha256, is_known=sha256 in contents))
-        contents.add(sha256)
+        record = reader.read(file, content, sha256, is_known=(sha256, file.kind) in contents)
+        if record["status"] in ("accepted", "partial"):
+            contents.add((sha256, file.kind))  # a refused file may be right in another folder
+        records.append(record)
     return IngestSummary(pd.DataFrame(records, columns=INGESTED_FILES.column_names), inbox.ignored)
 
 
@@ -138,6 +141,16 @@ def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.da
         return None
     before, after = _REACH[file.kind]
     return parsed.first_date - before, parsed.last_date + after
+
+
+def is_done(warehouse: Warehouse, sha256: str, name: str, span: tuple[dt.date, dt.date]) -> bool:
+    """Whether the file was read, and every day that it touches was computed after that."""
+    found = warehouse.read(
+        "select count(*) as days from (select operational_date from fact.vehicle_day_coverage "
+        "where operational_date between :first and :last group by operational_date having min(updated_at) > "
+        "(select received_at from ops.ingested_files where file_sha256 = :sha256 and file_name = :name)) as computed",
+        {"first": span[0], "last": span[1], "sha256": sha256, "name": name})
+    return bool(found["days"].iloc[0] == (span[1] - span[0]).days + 1)
 
 
 def _coverage(parsed: ParsedFile) -> pd.DataFrame:
