@@ -6,6 +6,7 @@ Each command only reads its options, calls one function and prints; see CONTRACT
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import sys
 from pathlib import Path
 
@@ -68,6 +69,25 @@ def psql(sql: str, home: str | None, as_csv: bool) -> None:
     settings = load_settings(home=home)
     export_settings(settings)
     click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
+
+
+@main.command(epilog='Example: eval "$(fleet-audit env)" && dg dev')
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def env(home: str | None) -> None:
+    """Print the shell variables with which `dg` works on this installation.
+
+    Without an inbox of one's own the demo's is named, where there is one.
+    """
+    from fleet_audit.main_job import dagster_home
+
+    settings = load_settings(home=home)
+    instance = dagster_home(settings)
+    demo_inbox = instance.parent / "simulation" / "inbox"
+    inbox = settings.inbox_url or (demo_inbox if demo_inbox.is_dir() else None)
+    variables = {"FLEET_HOME": instance.parent, "DAGSTER_HOME": instance, "FLEET_INBOX_URL": inbox}
+    for name, value in variables.items():
+        if value is not None:
+            click.echo(f"export {name}={shlex.quote(str(value))}")
 
 
 @main.command(

@@ -1,0 +1,54 @@
+# Two commands on a fresh machine with Python 3.11+ and make: `make demo` and `make test`. `make help` lists the rest.
+# All state of a run lives under FLEET_HOME (.fleet unless the environment or .env says otherwise).
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+PYTEST_ARGS ?=
+DEV_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test check format docs bench
+
+help: ## Show these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with everything in it, in the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## Simulate a small fleet, run the main job on it, show the result and where the reports are
+	$(BIN)/fleet-audit demo
+
+dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.0.1:3000
+	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && \
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" exec $(BIN)/dg dev $(DEV_ARGS)
+
+test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt_like_sql
+
+format: $(INSTALLED) ## Put code into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, docs/parameters.md, docs/marts.md
+	$(BIN)/python -m fleet_audit.schema.document > docs/tables.md
+	$(BIN)/python -m fleet_audit.logic.document > docs/parameters.md
+	$(BIN)/python -m fleet_audit.marts.document > docs/marts.md
+
+bench: $(INSTALLED) ## Rows per second of staging, segmentation and load
+	$(BIN)/python -m benchmarks.throughput
