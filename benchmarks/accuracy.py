@@ -1,0 +1,133 @@
+"""How right the audit is: a fleet with known truth through the whole logic, in memory, against that truth.
+
+    python -m benchmarks.accuracy --vehicles 60 --days 14
+
+Prints, for an honest fleet and for one with labelled frauds, what was measured, what it should have been, and each
+finding that no fraud explains.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+
+from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit
+from benchmarks.comparison import Truth, agreement, pair_trips, rule_table, share_equal, stacked
+from fleet_audit.simulation.fleet import simulate
+
+NEVER_ON_HONEST = ("D01", "D02", "D05", "D08", "D10", "D11")
+
+
+@click.command()
+@click.option("--vehicles", default=60, show_default=True, help="Vehicles of each fleet.")
+@click.option("--days", default=14, show_default=True, help="Days of each fleet.")
+@click.option("--first-day", default="2025-06-09", show_default=True, help="First day.")
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulation.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder to leave the simulated fleets in.")
+@click.option("--show", default=10, show_default=True, help="Most examples of each kind of shortfall.")
+def main(vehicles: int, days: int, first_day: str, seed: int, keep: Path | None, show: int) -> None:
+    """Measure recall, precision, km, money, ledger and findings against the truth."""
+    pd.set_option("display.width", 220, "display.max_columns", 30, "display.max_rows", 500, "display.max_colwidth", 180)
+    first = dt.date.fromisoformat(first_day)
+    calendar = [first + dt.timedelta(days=number) for number in range(days)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, has_frauds in (("honest", False), ("with frauds", True)):
+            folder = (keep or Path(scratch)) / name.replace(" ", "_")
+            simulate(folder, seed=seed, vehicles=vehicles, date_from=first, date_to=calendar[-1], frauds=has_frauds)
+            started = time.perf_counter()
+            inbox = SimulatedInbox(folder)
+            results = {day: audit(day, inbox) for day in calendar}
+            print(f"\n=== {name}: {vehicles} vehicles, {days} days, {time.perf_counter() - started:.0f} s ===")
+            report(Truth.read(folder / "truth", calendar), results, show)
+
+
+def report(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
+    """All figures of one fleet."""
+    report_trips(truth, results, show)
+    report_money(truth, results)
+    report_ledger(truth, results, show)
+    report_findings(truth, results, show)
+
+
+def report_trips(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
+    pairs = pair_trips(truth, stacked(results, "trips"))
+    shown, both = pairs.truth[pairs.truth["is_shown"]], agreement(pairs)
+    service = both[both["purpose_true"] == "service"]
+    _line("trips, true and measured", f"{len(pairs.truth)} / {len(pairs.measured)}")
+    _line("recall, of trips that positions or reports show whole", f"{100 * (shown['measured'] >= 0).mean():.2f} %")
+    _line("recall, of all", f"{100 * (pairs.truth['measured'] >= 0).mean():.2f} %")
+    _line("precision", f"{100 * (pairs.measured['truth'] >= 0).mean():.2f} %")
+    for name in ("purpose", "area", "origin_poi_id", "destination_poi_id"):
+        _line(f"{name} right", f"{share_equal(both, name):.2f} %")
+    _line("shift_code right, of service trips", f"{share_equal(service, 'shift_code'):.2f} %")
+    _line("evidence grades", both["evidence_grade"].value_counts().sort_index().to_dict())
+    _line("methods", both["km_method"].value_counts().to_dict())
+    columns = ["plate", "started_at", "ended_at", "purpose", "origin_poi_id", "destination_poi_id", "source"]
+    _examples("trips that positions show and that were not measured", shown[shown["measured"] < 0][columns], show)
+    false = pairs.measured[(pairs.measured["truth"] < 0)]
+    is_hidden = (false["nearest"] >= 0) & ~pairs.truth["is_shown"].reindex(false["nearest"]).fillna(True).to_numpy(bool)
+    _examples("measured trips that are none", false[~is_hidden][[*columns, "km_measured"]], show)
+
+
+def report_money(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> None:
+    km = float(stacked(results, "trips")["km_measured"].astype("float64").sum())
+    real, counted = truth.trips["km"].sum(), truth.trips["odometer_km"].sum()
+    cost, paid = truth.trips["variable_cost_brl"].sum(), float(
+        stacked(results, "costs")["variable_cost_brl"].astype("float64").sum())  # fmt: skip
+    yard = float(stacked(results, "ledger")[["yard_km", "gap_km"]].astype("float64").sum().sum())
+    _line("km: true, by odometers, measured in trips", f"{real:.1f} / {counted:.1f} / {km:.1f}")
+    _line("bias of km, against the truth and against the odometers", f"{_pct(km, real)} / {_pct(km, counted)}")
+    _line("km of yard and of gaps that split, in the ledger", f"{yard:.1f}")
+    _line("variable cost: true, measured, error", f"{cost:.2f} / {paid:.2f} / {_pct(paid, cost)}")
+
+
+def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
+    ledger = stacked(results, "ledger")
+    tested = ledger[ledger["is_balanced"].notna()]
+    _line("ledger days balanced", f"{int(tested['is_balanced'].sum())} of {len(tested)} with an odometer")
+    traps = truth.traps[["plate", "operational_date", "trap"]].drop_duplicates(["plate", "operational_date"])
+    unbalanced = tested[~tested["is_balanced"].astype(bool)].merge(traps, on=["plate", "operational_date"], how="left")
+    _examples("unbalanced days", unbalanced.drop(columns=["unit_code", "carrier_code"]), show)
+    silent = ledger.merge(truth.traps[truth.traps["trap"] == "silent_day"], on=["plate", "operational_date"])
+    _line("silent days with nulls", f"{int(silent['service_km'].isna().sum())} of {len(silent)}")
+
+
+def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
+    table = rule_table(truth, results)
+    trips = len(stacked(results, "trips"))
+    table["per_1000_trips"] = (1000 * table["unexplained"] / trips).round(2)
+    print(table.round(1).to_string())
+    if truth.frauds.empty:
+        wrong = table.reindex(NEVER_ON_HONEST)["findings"].fillna(0)
+        _line(f"findings of {', '.join(NEVER_ON_HONEST)} on an honest fleet", int(wrong.sum()))
+    findings = stacked(results, "findings")
+    fraud_days = {(row.plate, row.operational_date + dt.timedelta(days=off)) for row in truth.frauds.itertuples()
+                  for off in (-1, 0, 1)}  # fmt: skip
+    lone = [key not in fraud_days for key in zip(findings["plate"], findings["operational_date"], strict=True)]
+    chosen = findings[np.array(lone, dtype=bool) & ~findings["rule_id"].isin(["D12"])]
+    _examples("findings that no fraud explains", chosen[["rule_id", "operational_date", "explanation_pt"]], show)
+
+
+def _pct(value: float, of: float) -> str:
+    return f"{100 * (value - of) / of:+.3f} %"
+
+
+def _line(name: str, value: object) -> None:
+    print(f"{name:<62} {value}")
+
+
+def _examples(name: str, rows: pd.DataFrame, show: int) -> None:
+    _line(name, len(rows))
+    if len(rows):
+        print(rows.head(show).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""A simulated fleet taken through the whole logic in memory: no Dagster, no database, the same functions in order.
+
+What the results are worth is measured in `accuracy`; here is only how they come about.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from fleet_audit.formats.parsed import Limits, ParsedFile
+from fleet_audit.formats.positions_page import merge_positions
+from fleet_audit.formats.read import parse_file
+from fleet_audit.logic.audit_day import audit_day
+from fleet_audit.logic.cycles import as_days, dates
+from fleet_audit.logic.day_window import DayWindow, build_window
+from fleet_audit.logic.ledger import km_ledger
+from fleet_audit.logic.parameters import parameters_on
+from fleet_audit.logic.pricing import price_days
+from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on
+from fleet_audit.logic.wall_clock import to_utc
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.model import Table
+
+ZONE = "America/Sao_Paulo"
+WINDOW_OFFSETS = (-2, -1, 0, 1)
+_RECEIVED_AT = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class AuditedDay:
+    """What the logic makes of one day."""
+
+    window: DayWindow
+    trips: pd.DataFrame
+    costs: pd.DataFrame
+    ledger: pd.DataFrame
+    runs: pd.DataFrame
+    findings: pd.DataFrame
+
+
+class SimulatedInbox:
+    """What a simulation wrote, read by the formats room and dated as the staging of the pipeline is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.reference = _reference(folder / "inbox" / "reference")
+        visits = [self._parse("visit_report", path) for path in self._files("visit_reports")]
+        bulletins = [self._parse("bulletin", path) for path in self._files("bulletins")]
+        self._visits = _frame([parsed.rows for parsed in visits], lake.PARSED_VISIT_LEGS)
+        self._runs = _frame([parsed.rows for parsed in bulletins], lake.PARSED_DECLARED_RUNS)
+        self._notes = _frame([parsed.notes for parsed in (*visits, *bulletins)], lake.PARSED_NOTES)
+        self._positions = ds.dataset(folder / "api" / "positions.parquet")
+        self._cached: dict[dt.date, pd.DataFrame] = {}
+
+    def positions(self, day: dt.date) -> pd.DataFrame:
+        """`staging.positions` of D-2 … D+1."""
+        days = _window_days(day)
+        self._cached = {known: frame for known, frame in self._cached.items() if known in days}
+        for known in days:
+            if known not in self._cached:
+                self._cached[known] = self._staged_positions(known)
+        return pd.concat([self._cached[known] for known in days], ignore_index=True)
+
+    def visit_legs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.visit_legs` of D-2 … D+1."""
+        return self._staged(self._visits, as_days(self._visits["departed_local"]), day, lake.STAGING_VISIT_LEGS)
+
+    def declared_runs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.declared_runs` of D-2 … D+1."""
+        return self._staged(self._runs, as_days(self._runs["declared_date"]), day, lake.STAGING_DECLARED_RUNS)
+
+    def notes(self, day: dt.date) -> pd.DataFrame:
+        """`staging.source_notes` of D."""
+        return conform(self._notes[self._notes["date"] == day], lake.STAGING_NOTES)
+
+    def _files(self, kind: str) -> list[Path]:
+        return sorted((self._folder / "inbox" / kind).iterdir())
+
+    def _parse(self, kind: str, path: Path) -> ParsedFile:
+        return parse_file(kind, path.name, path.read_bytes(), received_at=_RECEIVED_AT, limits=Limits(),
+                          driver_key=b"benchmark")  # fmt: skip
+
+    def _staged(self, rows: pd.DataFrame, days: np.ndarray, day: dt.date, table: Table) -> pd.DataFrame:
+        rows = rows.assign(date=dates(days))[pd.Series(days).isin(as_days(_window_days(day))).to_numpy()]
+        zones = vehicle_zones(rows["plate"], self.reference["vehicles"], self.reference["units"], day)
+        instants = {"started_at": "departed_local", "ended_at": "arrived_local"}
+        if "next_departure_local" in rows:
+            instants["next_departure_at"] = "next_departure_local"
+        return conform(rows.assign(**{name: to_utc(rows[wall], zones) for name, wall in instants.items()}), table)
+
+    def _staged_positions(self, day: dt.date) -> pd.DataFrame:
+        start, end = (
+            pa.scalar(
+                pd.Timestamp(day + dt.timedelta(days=offset), tz=ZONE).tz_convert("UTC"), pa.timestamp("us", "UTC")
+            )
+            for offset in (0, 1)
+        )
+        at = pc.field("timestamp")
+        read = self._positions.to_table(filter=(at >= start) & (at < end)).drop_columns("uploaded_at")
+        rows = conform(
+            read.to_pandas()
+            .rename(columns={"timestamp": "recorded_at"})
+            .assign(trip_key=None, source="api", file_sha256="", file_name="", row_number=range(1, len(read) + 1)),
+            lake.PARSED_POSITIONS,
+        )
+        staged = merge_positions(rows)[0]
+        return staged.assign(date=dates(np.full(len(staged), as_days(day))))
+
+
+def audit(day: dt.date, inbox: SimulatedInbox) -> AuditedDay:
+    """One day: window, costs, ledger, audit."""
+    parameters = parameters_on(day)
+    reference_frames = inbox.reference
+    window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_frames, parameters)
+    trips = conform(window.trips, facts.TRIP_WINDOW)
+    legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
+    own = trips[trips["operational_date"] == day].reset_index(drop=True)
+    vehicles = vehicles_on(reference_frames["vehicles"], reference_frames["contracts"], reference_frames["units"], day)
+    result = audit_day(
+        day, trips, legs, spans, inbox.declared_runs(day), inbox.notes(day), reference_frames, parameters
+    )
+    return AuditedDay(
+        window, own, price_days(own, reference_frames, parameters),
+        km_ledger(day, own, conform(window.readings, lake.READINGS), spans, vehicles),
+        result.declared_runs, result.findings)  # fmt: skip
+
+
+def _reference(folder: Path) -> Mapping[str, pd.DataFrame]:
+    frames = {table.name: empty_frame(table) for table in reference.TABLES}
+    for path in sorted(folder.glob("*.csv")):
+        parsed = parse_file("reference", path.name, path.read_bytes(), received_at=_RECEIVED_AT, limits=Limits(),
+                            driver_key=b"benchmark")  # fmt: skip
+        if len(parsed.rejected):
+            raise ValueError(f"{path}: {parsed.message}")
+        frames[path.stem] = parsed.rows
+    return frames
+
+
+def _window_days(day: dt.date) -> list[dt.date]:
+    return [day + dt.timedelta(days=offset) for offset in WINDOW_OFFSETS]
+
+
+def _frame(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:
+    return pd.concat([empty_frame(table), *frames], ignore_index=True)

@@ -1,0 +1,153 @@
+"""What the logic made of a simulated fleet, against the fleet's truth: trips, money, ledger and findings.
+
+Only comparisons of frames; how the results come about is in `audited_fleet`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.audited_fleet import AuditedDay
+
+SAME_TRIP_S = 180
+HIDING_TRAPS = ("dead_zone_long",)  # a trip that ends out of sight cannot be found with both of its ends
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth's files, times as UTC instants, days as dates."""
+
+    trips: pd.DataFrame
+    vehicle_days: pd.DataFrame
+    frauds: pd.DataFrame
+    traps: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path, days: list[dt.date]) -> Truth:
+        """The truth of the days; trips beyond the last day are left out, as they are in what is measured."""
+        frames = {}
+        for name in ("trips", "vehicle_days", "frauds", "traps"):
+            frame = pd.read_csv(folder / f"{name}.csv", dtype={"reference": str, "shift_code": str})
+            frame["operational_date"] = pd.to_datetime(frame["operational_date"]).dt.date
+            for column in ("started_at", "ended_at"):
+                if column in frame:
+                    frame[column] = pd.to_datetime(frame[column], utc=True)
+            frames[name] = frame[frame["operational_date"].isin(days)].reset_index(drop=True)
+        return cls(**frames)
+
+
+@dataclass(frozen=True)
+class TripPairs:
+    """Trips of both sides, yard left out, and which of them are the same.
+
+    `truth` has `measured` (row of `measured`, -1: none), `nearest` (the trip that overlaps it most) and is_shown;
+    `measured` has `truth` likewise.
+    """
+
+    truth: pd.DataFrame
+    measured: pd.DataFrame
+
+
+def pair_trips(truth: Truth, measured: pd.DataFrame) -> TripPairs:
+    """The same trip: same vehicle, both ends within SAME_TRIP_S."""
+    real = truth.trips[truth.trips["purpose"] != "yard"].reset_index(drop=True)
+    found = measured[measured["purpose"] != "yard"].reset_index(drop=True)
+    pairs = (
+        real[["plate", "started_at", "ended_at"]].reset_index(names="truth")
+        .merge(found[["plate", "started_at", "ended_at"]].reset_index(names="measured"), on="plate")
+    )  # fmt: skip
+    off = pd.concat([(pairs[f"{side}_x"] - pairs[f"{side}_y"]).abs().dt.total_seconds()
+                     for side in ("started_at", "ended_at")], axis=1).max(axis=1)  # fmt: skip
+    overlap = (pairs[["ended_at_x", "ended_at_y"]].min(axis=1)
+               - pairs[["started_at_x", "started_at_y"]].max(axis=1)).dt.total_seconds()  # fmt: skip
+    pairs = pairs.assign(off=off, overlap=overlap)
+    same = pairs[off <= SAME_TRIP_S].sort_values("off").drop_duplicates("truth").drop_duplicates("measured")
+    near = pairs[overlap > 0].sort_values("overlap", ascending=False)
+    for frame, one, other in ((real, "truth", "measured"), (found, "measured", "truth")):
+        for name, chosen in ((other, same), ("nearest", near.drop_duplicates(one))):
+            frame[name] = chosen.set_index(one)[other if name == "nearest" else name].reindex(frame.index).fillna(-1)
+            frame[name] = frame[name].astype(int)
+    return TripPairs(real.assign(is_shown=~_is_hidden(real, truth.traps)), found)
+
+
+def _is_hidden(trips: pd.DataFrame, traps: pd.DataFrame) -> pd.Series:
+    hiding = traps[traps["trap"].isin(HIDING_TRAPS)]
+    pairs = trips[["plate", "started_at", "ended_at"]].reset_index(names="trip").merge(hiding, on="plate")
+    met = pairs[(pairs["started_at_x"] < pairs["ended_at_y"]) & (pairs["started_at_y"] < pairs["ended_at_x"])]
+    return trips.index.to_series().isin(met["trip"])
+
+
+def agreement(pairs: TripPairs) -> pd.DataFrame:
+    """Truth and measurement of the trips that are the same, side by side (`_true`, `_measured`)."""
+    real = pairs.truth[pairs.truth["measured"] >= 0]
+    found = pairs.measured.iloc[real["measured"]].reset_index(drop=True)
+    return real.reset_index(drop=True).join(found, lsuffix="_true", rsuffix="_measured")
+
+
+def share_equal(both: pd.DataFrame, name: str) -> float:
+    """Per cent of trips that have the same value on both sides; missing equals missing."""
+    sides = [both[f"{name}_{side}"].astype(object).where(both[f"{name}_{side}"].notna(), "") for side in
+             ("true", "measured")]  # fmt: skip
+    return 100 * float(np.mean(sides[0] == sides[1]))
+
+
+def rule_table(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> pd.DataFrame:
+    """Per rule: labelled, found, findings, right, follow_from_others, unexplained, precision and recall (%).
+
+    A labelled fraud is found by a finding of its rule on its vehicle that names its run, or its trip; where it names
+    neither, on its day. A finding within a day of another fraud of the vehicle follows from that one: a phantom run is
+    above the day's km too, and a night run's day may not be certain.
+    """
+    findings = _with_names(results)
+    labels = truth.frauds.reset_index(names="label")
+    pairs = findings.merge(labels, on=["rule_id", "plate"], suffixes=("", "_label"))
+    names_run = pairs["reference"].str.fullmatch(r"\d+")
+    names_trip = pairs["reference"].str.match(r"\d{4}-\d\d-\d\dT")
+    starts = pd.to_datetime(pairs["reference"].where(names_trip), utc=True)
+    is_same = np.select(
+        [names_run, names_trip],
+        [pairs["bulletin_number"] == pairs["reference"],
+         (pairs["trip_started_at"] - starts).abs().dt.total_seconds() <= SAME_TRIP_S],
+        pairs["operational_date"] == pairs["operational_date_label"],
+    )  # fmt: skip
+    same = pairs[is_same.astype(bool)]
+    fraud_days = {
+        (row.plate, row.operational_date + dt.timedelta(days=off)) for row in labels.itertuples() for off in (-1, 0, 1)
+    }
+    is_right = findings["finding_id"].isin(same["finding_id"])
+    keys = zip(findings["plate"], findings["operational_date"], strict=True)
+    follows = ~is_right & np.array([key in fraud_days for key in keys], dtype=bool)
+    rules = sorted({*labels["rule_id"], *findings["rule_id"]})
+    table = pd.DataFrame({
+        "labelled": labels.groupby("rule_id").size(),
+        "found": same.drop_duplicates("label").groupby("rule_id").size(),
+        "findings": findings.groupby("rule_id").size(),
+        "right": is_right.groupby(findings["rule_id"]).sum(),
+        "follow_from_others": follows.groupby(findings["rule_id"]).sum(),
+    }).reindex(rules).fillna(0).astype(int)  # fmt: skip
+    table["unexplained"] = table["findings"] - table["right"] - table["follow_from_others"]
+    table["recall_pct"] = 100 * table["found"] / table["labelled"].where(table["labelled"] > 0)
+    table["precision_pct"] = 100 * (1 - table["unexplained"] / table["findings"].where(table["findings"] > 0))
+    return table.rename_axis("rule_id")
+
+
+def _with_names(results: Mapping[dt.date, AuditedDay]) -> pd.DataFrame:
+    """All findings with the number of their run and the start of their trip."""
+    runs = stacked(results, "runs").drop_duplicates("declared_run_id").set_index("declared_run_id")
+    trips = stacked(results, "trips").set_index("trip_id")
+    findings = stacked(results, "findings")
+    return findings.assign(
+        bulletin_number=findings["declared_run_id"].map(runs["bulletin_number"]),
+        trip_started_at=findings["trip_id"].map(trips["started_at"]),
+    )
+
+
+def stacked(results: Mapping[dt.date, AuditedDay], name: str) -> pd.DataFrame:
+    """One frame of all days' results called `name`."""
+    return pd.concat([getattr(result, name) for result in results.values()], ignore_index=True)
