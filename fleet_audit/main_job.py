@@ -125,7 +125,7 @@ class _Told(logging.Handler):
         event = meta.get("dagster_event")
         if event is not None and event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE"):
             self._progress(f"{event.step_key}: {'FAILED' if event.is_step_failure else 'done'}")
-        elif event is None and record.levelno >= logging.WARNING:
+        elif event is None and record.levelno >= logging.WARNING and meta.get("op_name"):  # ours, not the executor's
             self._progress(str(meta.get("orig_message", record.getMessage())))
 
 

@@ -33,11 +33,11 @@ def print_summary(settings: Settings, result: JobResult) -> None:
         table.add_row(label, value)
     console.print(table)
     lake = fleet.lake()
-    console.print(f"D-1 reports    {lake.url('reports/d1')}/date=…/d1.html", soft_wrap=True)
-    for start in result.cycles:
-        console.print(
-            f"cycle report   {lake.url(f'reports/cycle/start={start}')}/relatorio_mensal.xlsx", soft_wrap=True
-        )
+    reports = [("D-1 report", f"reports/d1/date={result.days[-1]}/d1.html")]
+    reports += [("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx") for start in result.cycles]
+    for label, path in reports:
+        if lake.exists(path):
+            console.print(f"{label:14} {lake.url(path)}", soft_wrap=True)
     for sentence in _refused(warehouse):
         console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
     for sentence in result.warnings:
