@@ -31,7 +31,7 @@ retention:
 
 @dataclass
 class JobResult:
-    """How the job ended: `errors` are sentences, one a failed step or blocking check; empty means every partition is done."""
+    """How the job ended: `errors` are sentences, one a failed step or check; none: every partition is done."""
 
     days: Sequence[dt.date]
     cycles: Sequence[dt.date]
@@ -77,7 +77,8 @@ def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progre
     if not days or days[0] != first or days[-1] != last:
         raise PermanentError(
             f"{first} to {last} is not a range of days from {settings.start_date} (FLEET_START_DATE) to today; "
-            "choose --from and --to inside it.")
+            "choose --from and --to inside it."
+        )
     cycles = sorted({cycle_of(day, settings.closing_day).start for day in days})
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
@@ -88,11 +89,13 @@ def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progre
     return result
 
 
-def _execute(definitions: dg.Definitions, job: str, tags: dict[str, str], instance: dg.DagsterInstance,
-             result: JobResult) -> bool:
-    """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed all the same)."""
+def _execute(
+    definitions: dg.Definitions, job: str, tags: dict[str, str], instance: dg.DagsterInstance, result: JobResult
+) -> bool:
+    """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
     outcome = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {LOGGER: {}}})
+        instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {LOGGER: {}}}
+    )
     failures = [event for event in outcome.all_events if event.is_step_failure]
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for evaluation in outcome.get_asset_check_evaluations():

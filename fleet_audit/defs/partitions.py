@@ -17,18 +17,23 @@ DAY_FORMAT = "%Y-%m-%d"
 
 _settings = load_settings()
 daily_partitions = dg.DailyPartitionsDefinition(
-    start_date=_settings.start_date, timezone=PARTITION_ZONE, end_offset=1)  # today exists: its early hours are D-1's tail
+    start_date=_settings.start_date, timezone=PARTITION_ZONE, end_offset=1
+)  # today exists: its early hours are D-1's tail
 cycle_partitions = dg.TimeWindowPartitionsDefinition(
-    cron_schedule=f"0 0 {_settings.closing_day} * *", fmt=DAY_FORMAT,
+    cron_schedule=f"0 0 {_settings.closing_day} * *",
+    fmt=DAY_FORMAT,
     start=cycle_of(dt.date.fromisoformat(_settings.start_date), _settings.closing_day).start.isoformat(),
-    timezone=PARTITION_ZONE, end_offset=1)  # the open cycle exists: its report is provisional
+    timezone=PARTITION_ZONE,
+    end_offset=1,
+)  # the open cycle exists: its report is provisional
 
 WINDOW_OFFSETS = (-2, -1, 0, 1)
 with warnings.catch_warnings():
     # Beta in 1.13, and the only way to let a window reach beyond the first and the last partition.
     warnings.simplefilter("ignore", dg.BetaWarning)
     window_mapping = dg.TimeWindowPartitionMapping(
-        start_offset=WINDOW_OFFSETS[0], end_offset=WINDOW_OFFSETS[-1], allow_nonexistent_upstream_partitions=True)
+        start_offset=WINDOW_OFFSETS[0], end_offset=WINDOW_OFFSETS[-1], allow_nonexistent_upstream_partitions=True
+    )
     cycle_mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 single_run = dg.BackfillPolicy.single_run()
 

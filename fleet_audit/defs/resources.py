@@ -40,8 +40,12 @@ class FleetResource(dg.ConfigurableResource):
 
     def settings(self) -> Settings:
         """The settings, with this resource's own fields in front."""
-        return load_settings(inbox_url=self.inbox_url or None, lake_url=self.lake_url or None,
-                             warehouse_url=self.warehouse_url or None, home=self.home or None)
+        return load_settings(
+            inbox_url=self.inbox_url or None,
+            lake_url=self.lake_url or None,
+            warehouse_url=self.warehouse_url or None,
+            home=self.home or None,
+        )
 
     def lake(self) -> Lake:
         """The lake."""

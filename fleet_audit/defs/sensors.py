@@ -23,9 +23,13 @@ SETTLED_AFTER_S = 5  # a file changed more recently may still be being written
 REFERENCE_DAYS = 1  # a reference file alone re-runs yesterday; older days are for a backfill to choose
 
 
-@dg.sensor(job=day_job, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING,
-           description="Watches the inbox. A file that is new, or whose bytes changed, re-runs the days that it touches "
-                       "in one range run; its bytes are the run key, so the same drop never runs twice.")
+@dg.sensor(
+    job=day_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Watches the inbox. A file that is new, or whose bytes changed, re-runs the days that it touches "
+    "in one range run; its bytes are the run key, so the same drop never runs twice.",
+)
 def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
     """Look for files whose name, size or time is new; the cursor moves with the requests, never before."""
     try:
@@ -57,10 +61,15 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
     present = {file.name for file in files}
     cursor = json.dumps({name: stamp for name, stamp in seen.items() if name in present}, sort_keys=True)
     digest = hashlib.sha256(" ".join(sorted(contents)).encode()).hexdigest()[:24]
-    return dg.SensorResult(cursor=cursor, run_requests=[
-        dg.RunRequest(run_key=f"inbox-{digest}-{first}-{last}",
-                      tags={**range_tags(first, last), "fleet/trigger": "inbox"})
-        for first, last in merged(spans)])
+    return dg.SensorResult(
+        cursor=cursor,
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"inbox-{digest}-{first}-{last}", tags={**range_tags(first, last), "fleet/trigger": "inbox"}
+            )
+            for first, last in merged(spans)
+        ],
+    )
 
 
 def merged(spans: Sequence[tuple[dt.date, dt.date]]) -> list[tuple[dt.date, dt.date]]:

@@ -20,11 +20,14 @@ CONFORMS, RECONCILES = "conforms", "reconciles"
 
 
 def table_checks(name: str, tables: Sequence[Table], reconciled: Sequence[Table] = ()) -> dg.AssetChecksDefinition:
-    """One step that checks the tables of a subject over the run's days; `reconciled` have rows in `ops.stage_counts`."""
-    specs = [_spec(table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.")
-             for table in tables]
-    specs += [_spec(table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there.")
-              for table in reconciled]
+    """One step that checks a subject's tables over the run's days; `reconciled` have rows in `ops.stage_counts`."""
+    specs = [
+        _spec(table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.") for table in tables
+    ]
+    specs += [
+        _spec(table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there.")
+        for table in reconciled
+    ]
 
     @dg.multi_asset_check(name=f"{name}_tables", specs=specs)
     def checks(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
@@ -42,15 +45,20 @@ def _spec(table: Table, name: str, description: str) -> dg.AssetCheckSpec:
     with warnings.catch_warnings():
         # Preview in 1.13; without partitions a day's failure would be taken for every day's.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(name, asset=key_of(table), description=description, blocking=True,
-                                 partitions_def=daily_partitions)
+        return dg.AssetCheckSpec(
+            name, asset=key_of(table), description=description, blocking=True, partitions_def=daily_partitions
+        )
 
 
 def _result(table: Table, name: str, sentences: Sequence[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        passed=not sentences, asset_key=key_of(table), check_name=name,
+        passed=not sentences,
+        asset_key=key_of(table),
+        check_name=name,
         metadata={"found": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences[:20]))}
-        if sentences else {})
+        if sentences
+        else {},
+    )
 
 
 def _rows(fleet: FleetResource, table: Table, day: dt.date) -> pd.DataFrame:
@@ -60,10 +68,15 @@ def _rows(fleet: FleetResource, table: Table, day: dt.date) -> pd.DataFrame:
 
 
 def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> list[str]:
-    counts = fleet.warehouse().read(
-        "select partition_date, rows_read, rows_accepted, rows_rejected, rows_duplicate from ops.stage_counts "
-        "where stage = 'staging' and source = :source and partition_date between :first and :last",
-        {"source": table.name, "first": days[0], "last": days[-1]}).set_index("partition_date")
+    counts = (
+        fleet.warehouse()
+        .read(
+            "select partition_date, rows_read, rows_accepted, rows_rejected, rows_duplicate from ops.stage_counts "
+            "where stage = 'staging' and source = :source and partition_date between :first and :last",
+            {"source": table.name, "first": days[0], "last": days[-1]},
+        )
+        .set_index("partition_date")
+    )
     sentences = []
     for day in days:
         if day not in counts.index:
@@ -73,8 +86,11 @@ def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -
         if count["rows_read"] != count["rows_accepted"] + count["rows_rejected"] + count["rows_duplicate"]:
             sentences.append(
                 f"{table.full_name} {day}: {count['rows_read']} rows were read, but {count['rows_accepted']} accepted, "
-                f"{count['rows_rejected']} rejected and {count['rows_duplicate']} duplicate: rows were lost.")
+                f"{count['rows_rejected']} rejected and {count['rows_duplicate']} duplicate: rows were lost."
+            )
         stored = len(fleet.lake().read_days(table, [day], columns=[table.sort[0]]))
         if stored != count["rows_accepted"]:
-            sentences.append(f"{table.full_name} {day}: {count['rows_accepted']} rows were accepted, {stored} are there.")
+            sentences.append(
+                f"{table.full_name} {day}: {count['rows_accepted']} rows were accepted, {stored} are there."
+            )
     return sentences

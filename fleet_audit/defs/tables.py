@@ -4,7 +4,7 @@ Nothing here knows what an asset computes.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dagster as dg
@@ -25,21 +25,34 @@ def key_of(table: Table) -> dg.AssetKey:
 
 def column_schema(table: Table) -> dg.TableSchema:
     """The table's columns as the UI shows them, with unit and domain as constraints."""
-    return dg.TableSchema(columns=[
-        dg.TableColumn(
-            column.name, column.type.value, description=column.description,
-            constraints=dg.TableColumnConstraints(
-                nullable=column.nullable, unique=table.key == (column.name,),
-                other=[*([f"unit: {column.unit}"] if column.unit else []),
-                       *([f"one of {', '.join(column.values)}"] if column.values else [])]))
-        for column in table.columns])
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type.value,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable,
+                    unique=table.key == (column.name,),
+                    other=[
+                        *([f"unit: {column.unit}"] if column.unit else []),
+                        *([f"one of {', '.join(column.values)}"] if column.values else []),
+                    ],
+                ),
+            )
+            for column in table.columns
+        ]
+    )
 
 
 def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, Any]:
-    """The arguments of `@dg.asset` that follow from the table: key, description, kinds, owners, IO manager, metadata."""
+    """The arguments of `@dg.asset` that follow from the table: key, description, kinds, IO manager, column schema."""
     is_sql = table.schema in POSTGRES_SCHEMAS
     return {
-        "key": key_of(table), "description": table.description, "group_name": group, "owners": OWNERS,
+        "key": key_of(table),
+        "description": table.description,
+        "group_name": group,
+        "owners": OWNERS,
         "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
         "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
         "metadata": {"table": table.full_name, "dagster/column_schema": column_schema(table), **metadata},
@@ -55,7 +68,7 @@ DayFrames = dg.Output  # of an iterator of (day, frame): Dagster cannot resolve 
 
 
 def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame]) -> DayFrames:
-    """The frames of days, computed one at a time as they are written: a body is for one day, this lifts it over a range.
+    """The frames of days, computed one at a time as they are written: lifts a body for one day over a range.
 
     Wrapped in an Output, because Dagster takes a bare generator for one of its own events.
     """

@@ -19,7 +19,13 @@ from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.identity import driver_pseudonym
 from fleet_audit.schema.facts import INGESTED_FILES, REJECTED_ROWS
-from fleet_audit.schema.lake import PARSED_COVERAGE, PARSED_DECLARED_RUNS, PARSED_NOTES, PARSED_POSITIONS, PARSED_VISIT_LEGS
+from fleet_audit.schema.lake import (
+    PARSED_COVERAGE,
+    PARSED_DECLARED_RUNS,
+    PARSED_NOTES,
+    PARSED_POSITIONS,
+    PARSED_VISIT_LEGS,
+)
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import DRIVERS
 from fleet_audit.settings import Settings
@@ -28,7 +34,10 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 PARSED_TABLES: dict[str, Table] = {
-    "visit_report": PARSED_VISIT_LEGS, "bulletin": PARSED_DECLARED_RUNS, "telemetry": PARSED_POSITIONS}
+    "visit_report": PARSED_VISIT_LEGS,
+    "bulletin": PARSED_DECLARED_RUNS,
+    "telemetry": PARSED_POSITIONS,
+}
 
 _NONE, _DAY = dt.timedelta(0), dt.timedelta(days=1)
 _REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry": (_DAY, _NONE)}
@@ -42,8 +51,9 @@ class IngestSummary:
     ignored: Sequence[str]
 
 
-def ingest_inbox(inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Settings, *, now: dt.datetime,
-                 run_id: str) -> IngestSummary:
+def ingest_inbox(
+    inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Settings, *, now: dt.datetime, run_id: str
+) -> IngestSummary:
     """Read every file of the inbox that was not read before (by name and SHA-256).
 
     Raises PermanentError or RetryableError when the inbox itself cannot be listed.
@@ -82,11 +92,25 @@ class _FileReader:
         path = f"raw/{file.kind}/{sha256}/{safe_name(file.name)}"
         self.lake.put_bytes(path, content)
         record: dict[str, object] = {
-            "file_sha256": sha256, "file_name": file.name, "kind": file.kind, "size_bytes": len(content),
-            "received_at": self.now, "archive_path": path, "run_id": self.run_id, "rows_read": 0, "rows_accepted": 0,
-            "rows_rejected": 0, "rows_duplicate": 0, "first_date": None, "last_date": None}
+            "file_sha256": sha256,
+            "file_name": file.name,
+            "kind": file.kind,
+            "size_bytes": len(content),
+            "received_at": self.now,
+            "archive_path": path,
+            "run_id": self.run_id,
+            "rows_read": 0,
+            "rows_accepted": 0,
+            "rows_rejected": 0,
+            "rows_duplicate": 0,
+            "first_date": None,
+            "last_date": None,
+        }
         if is_known:
-            record |= {"status": "duplicate", "message": "The same bytes arrived before under another name; nothing changed."}
+            record |= {
+                "status": "duplicate",
+                "message": "The same bytes arrived before under another name; nothing changed.",
+            }
         else:
             try:
                 record |= self._store(file, parse_inbox_file(file, content, self.settings, self.now), sha256)
@@ -108,25 +132,48 @@ class _FileReader:
             self.lake.write_table(parsed_path(table, sha256), parsed.rows, table)
         else:
             table = PARSED_TABLES[file.kind]
-            for each, frame in ((table, parsed.rows), (PARSED_NOTES, parsed.notes), (PARSED_COVERAGE, _coverage(parsed))):
+            for each, frame in (
+                (table, parsed.rows),
+                (PARSED_NOTES, parsed.notes),
+                (PARSED_COVERAGE, _coverage(parsed)),
+            ):
                 self.lake.write_table(parsed_path(each, sha256), frame, each)
             self._remember_drivers(parsed.drivers)
         if len(parsed.rejected):
-            self.warehouse.upsert(REJECTED_ROWS, parsed.rejected.assign(
-                file_sha256=sha256, file_name=file.name, source_kind=file.kind, run_id=self.run_id))
-        return {"status": parsed.status, "message": parsed.message, "rows_read": parsed.rows_read,
-                "rows_accepted": len(parsed.rows), "rows_rejected": parsed.rows_rejected,
-                "rows_duplicate": parsed.rows_duplicate, "first_date": parsed.first_date, "last_date": parsed.last_date}
+            self.warehouse.upsert(
+                REJECTED_ROWS,
+                parsed.rejected.assign(
+                    file_sha256=sha256, file_name=file.name, source_kind=file.kind, run_id=self.run_id
+                ),
+            )
+        return {
+            "status": parsed.status,
+            "message": parsed.message,
+            "rows_read": parsed.rows_read,
+            "rows_accepted": len(parsed.rows),
+            "rows_rejected": parsed.rows_rejected,
+            "rows_duplicate": parsed.rows_duplicate,
+            "first_date": parsed.first_date,
+            "last_date": parsed.last_date,
+        }
 
 
 def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> ParsedFile:
     """The file, parsed under the settings' limits. Raises RejectedFile when it is refused whole."""
     limits = Limits(int(settings.max_file_mb * 1024 * 1024), settings.max_file_rows)
-    return parse_file(file.kind, file.name, content, received_at=now, limits=limits,
-                      driver_key=settings.pseudonym_key.get_secret_value().encode())
+    return parse_file(
+        file.kind,
+        file.name,
+        content,
+        received_at=now,
+        limits=limits,
+        driver_key=settings.pseudonym_key.get_secret_value().encode(),
+    )
 
 
-def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> tuple[dt.date, dt.date] | None:
+def days_of_file(
+    file: InboxFile, content: bytes, settings: Settings, now: dt.datetime
+) -> tuple[dt.date, dt.date] | None:
     """First and last operational day whose results a file can change; None for reference and refused files.
 
     A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
@@ -149,7 +196,8 @@ def is_done(warehouse: Warehouse, sha256: str, name: str, span: tuple[dt.date, d
         "select count(*) as days from (select operational_date from fact.vehicle_day_coverage "
         "where operational_date between :first and :last group by operational_date having min(updated_at) > "
         "(select received_at from ops.ingested_files where file_sha256 = :sha256 and file_name = :name)) as computed",
-        {"first": span[0], "last": span[1], "sha256": sha256, "name": name})
+        {"first": span[0], "last": span[1], "sha256": sha256, "name": name},
+    )
     return bool(found["days"].iloc[0] == (span[1] - span[0]).days + 1)
 
 
@@ -175,7 +223,7 @@ def safe_name(name: str) -> str:
 
 
 def with_pseudonyms(drivers: pd.DataFrame, key: bytes) -> pd.DataFrame:
-    """`ref.drivers` rows of the reference file, and for each name the pseudonym under which sources that name it appear.
+    """`ref.drivers` rows of the reference file, and for each name the pseudonym that stands for it in other sources.
 
     So that a driver registered as maintenance is one in a visit report too, which knows names and no ids.
     """

@@ -51,14 +51,18 @@ class Stage:
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
         """`staging.visit_legs` of a local day; a movement that two reports tell is one."""
         files = self._files("visit_report", day)
-        rows = self._in_force("visit_report", files, "plate",
-                              lambda rows: dates(as_days(rows["departed_local"])), day)
+        rows = self._in_force("visit_report", files, "plate", lambda rows: dates(as_days(rows["departed_local"])), day)
         unique = first_of_each(rows, ["plate", "departed_local", "arrived_local", "reported_km"])
         zones = self._zones(unique["plate"], day)
         self._count(day, "visit_legs", len(rows), len(unique))
-        return conform(unique.assign(
-            started_at=to_utc(unique["departed_local"], zones), ended_at=to_utc(unique["arrived_local"], zones),
-            next_departure_at=to_utc(unique["next_departure_local"], zones)), STAGING_VISIT_LEGS)
+        return conform(
+            unique.assign(
+                started_at=to_utc(unique["departed_local"], zones),
+                ended_at=to_utc(unique["arrived_local"], zones),
+                next_departure_at=to_utc(unique["next_departure_local"], zones),
+            ),
+            STAGING_VISIT_LEGS,
+        )
 
     def declared_runs(self, day: dt.date) -> pd.DataFrame:
         """`staging.declared_runs` of a DATA; the same row in two bulletins is one run. EMPRESA becomes its code."""
@@ -67,9 +71,14 @@ class Stage:
         unique = first_of_each(rows, ["declared_run_id"])
         zones = self._zones(unique["plate"], day)
         self._count(day, "declared_runs", len(rows), len(unique))
-        return conform(unique.assign(
-            started_at=to_utc(unique["departed_local"], zones), ended_at=to_utc(unique["arrived_local"], zones),
-            carrier_code=self._carrier_codes(unique["carrier_code"])), STAGING_DECLARED_RUNS)
+        return conform(
+            unique.assign(
+                started_at=to_utc(unique["departed_local"], zones),
+                ended_at=to_utc(unique["arrived_local"], zones),
+                carrier_code=self._carrier_codes(unique["carrier_code"]),
+            ),
+            STAGING_DECLARED_RUNS,
+        )
 
     def source_notes(self, day: dt.date) -> pd.DataFrame:
         """`staging.source_notes` of a local day, of the versions in force."""
@@ -93,9 +102,15 @@ class Stage:
         read = pd.concat(frames, ignore_index=True)
         outside = read[read["date"] != day]
         unique, duplicates, conflicts = merge_positions(read[read["date"] == day].drop(columns="date"))
-        rejected += [conflicts, outside[["file_sha256", "file_name", "row_number"]].assign(
-            reason_code="outside_window", source_kind="positions", raw="",
-            reason="The API answered a position that its window does not hold; it is left out.")]
+        rejected += [
+            conflicts,
+            outside[["file_sha256", "file_name", "row_number"]].assign(
+                reason_code="outside_window",
+                source_kind="positions",
+                raw="",
+                reason="The API answered a position that its window does not hold; it is left out.",
+            ),
+        ]
         refused = pd.concat(rejected, ignore_index=True)
         if len(refused):
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
@@ -109,18 +124,22 @@ class Stage:
             "select file_sha256, file_name, received_at from ops.ingested_files where kind = :kind "
             "and status in ('accepted', 'partial') and first_date <= :last and last_date >= :first "
             "order by received_at, file_name",
-            {"kind": kind, "first": day - MARGIN, "last": day + MARGIN})
+            {"kind": kind, "first": day - MARGIN, "last": day + MARGIN},
+        )
 
     def _read(self, table: Table, files: pd.DataFrame) -> pd.DataFrame:
-        frames = [self._parsed(table, sha256).assign(
-            file_sha256=sha256, file_name=name, received_at=received_at)
+        frames = [
+            self._parsed(table, sha256).assign(file_sha256=sha256, file_name=name, received_at=received_at)
             for sha256, name, received_at in zip(
-                files["file_sha256"], files["file_name"], files["received_at"], strict=True)]
+                files["file_sha256"], files["file_name"], files["received_at"], strict=True
+            )
+        ]
         if frames:
             return pd.concat(frames, ignore_index=True)
         received_at = pd.Series(dtype="datetime64[us, UTC]")
         return empty_frame(table).assign(
-            file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at)
+            file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at
+        )
 
     def _read_parsed(self, table: Table, sha256: str) -> pd.DataFrame:
         return self.lake.read_table(parsed_path(table, sha256), table)
@@ -128,15 +147,17 @@ class Stage:
     def _coverage(self, files: pd.DataFrame) -> pd.DataFrame:
         return self._read(PARSED_COVERAGE, files)
 
-    def _in_force(self, kind: str, files: pd.DataFrame, owner: str,
-                  date_of: Callable[[pd.DataFrame], object], day: dt.date) -> pd.DataFrame:
+    def _in_force(
+        self, kind: str, files: pd.DataFrame, owner: str, date_of: Callable[[pd.DataFrame], object], day: dt.date
+    ) -> pd.DataFrame:
         rows = self._read(PARSED_TABLES[kind], files)
         rows = rows.assign(date=date_of(rows))
         rows = rows[rows["date"] == day]
         coverage = self._coverage(files)
         if kind == "telemetry":  # its instants, not its local days, say which day of the lake it covers
             coverage = rows.rename(columns={owner: "owner"})[
-                ["owner", "date", "file_sha256", "file_name", "received_at"]].drop_duplicates()
+                ["owner", "date", "file_sha256", "file_name", "received_at"]
+            ].drop_duplicates()
         return rows_in_force(rows, coverage, owner, "date")
 
     def _zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
@@ -158,13 +179,26 @@ class Stage:
         self._record(day, source, read, accepted, 0, read - accepted)
 
     def _record(self, day: dt.date, source: str, read: int, accepted: int, rejected: int, duplicate: int) -> None:
-        self.warehouse.upsert(STAGE_COUNTS, pd.DataFrame([{
-            "partition_date": day, "stage": "staging", "source": source, "rows_read": read, "rows_accepted": accepted,
-            "rows_rejected": rejected, "rows_duplicate": duplicate, "run_id": self.run_id,
-            "updated_at": pd.Timestamp.now("UTC")}]))
+        self.warehouse.upsert(
+            STAGE_COUNTS,
+            pd.DataFrame(
+                [
+                    {
+                        "partition_date": day,
+                        "stage": "staging",
+                        "source": source,
+                        "rows_read": read,
+                        "rows_accepted": accepted,
+                        "rows_rejected": rejected,
+                        "rows_duplicate": duplicate,
+                        "run_id": self.run_id,
+                        "updated_at": pd.Timestamp.now("UTC"),
+                    }
+                ]
+            ),
+        )
 
 
 def _partition_dates(rows: pd.DataFrame) -> object:
     zone = pd.Series(PARTITION_ZONE, index=rows.index)
     return dates(local_days(rows["recorded_at"], zone))
-

@@ -18,18 +18,44 @@ _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, F
 
 @dg.multi_asset(
     outs={name: output(table, "audit") for name, table in _OUTPUTS.items()},
-    ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW)), "legs": dg.AssetIn(key_of(LEGS)),
-         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)), "notes": dg.AssetIn(key_of(STAGING_NOTES)),
-         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping)},
+    ins={
+        "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
+        "legs": dg.AssetIn(key_of(LEGS)),
+        "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
+        "notes": dg.AssetIn(key_of(STAGING_NOTES)),
+        "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
+    },
     deps=[key_of(table) for table in (TRIP_COSTS, VEHICLES, CONTRACTS, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)],
-    partitions_def=daily_partitions, backfill_policy=single_run)
-def audit(context: dg.AssetExecutionContext, fleet: FleetResource, windows: Days, legs: Days, spans: Days,
-          notes: Days, runs: Days) -> Iterator[dg.Output]:
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def audit(
+    context: dg.AssetExecutionContext,
+    fleet: FleetResource,
+    windows: Days,
+    legs: Days,
+    spans: Days,
+    notes: Days,
+    runs: Days,
+) -> Iterator[dg.Output]:
     """Match each day's runs with its trips, apply the rules, score the trips."""
     reference = fleet.reference()
-    results = [(day, audit_day(day, windows.read([day]), legs.read([day]), spans.read([day]),
-                               runs.read(window_days(day)), notes.read([day]), reference, fleet.parameters(day)))
-               for day in run_days(context)]
+    results = [
+        (
+            day,
+            audit_day(
+                day,
+                windows.read([day]),
+                legs.read([day]),
+                spans.read([day]),
+                runs.read(window_days(day)),
+                notes.read([day]),
+                reference,
+                fleet.parameters(day),
+            ),
+        )
+        for day in run_days(context)
+    ]
     for day, result in results:
         for rule in result.tested[~result.tested["is_tested"]].itertuples():
             context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")

@@ -1,5 +1,7 @@
 """Money: the variable cost of each trip, and each day's share of the fixed cost."""
 
+from typing import Any
+
 import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
@@ -11,22 +13,39 @@ from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
 from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROUTES, TARIFFS, VEHICLES
 from fleet_audit.storage.io_managers import Days
 
-_ARGUMENTS = {"partitions_def": daily_partitions, "backfill_policy": single_run}
+_ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 
 
-@dg.asset(**asset_arguments(TRIP_COSTS, "costs"), **_ARGUMENTS, ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
-          deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, PARAMETERS)])
+@dg.asset(
+    **asset_arguments(TRIP_COSTS, "costs"),
+    **_ARGUMENTS,
+    ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
+    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, PARAMETERS)],
+)
 def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
     """Price the admitted km of each trip by the contract's tariff."""
     reference = fleet.reference()
     return each_day(run_days(context), lambda day: price_days(day_trips.read([day]), reference, fleet.parameters(day)))
 
 
-@dg.asset(**asset_arguments(FIXED_COST_DAYS, "costs"), **_ARGUMENTS, ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
-          deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)])
+@dg.asset(
+    **asset_arguments(FIXED_COST_DAYS, "costs"),
+    **_ARGUMENTS,
+    ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
+    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)],
+)
 def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
     """Spread the monthly amounts over the cycle's days, to the cent."""
     reference, closing_day = fleet.reference(), fleet.settings().closing_day
-    return each_day(run_days(context), lambda day: fixed_cost_days(
-        day, reference["fixed_costs"], reference["contracts"], reference["vehicles"],
-        set(day_trips.read([day]).query("purpose == 'service'")["plate"]), closing_day, fleet.parameters(day)))
+    return each_day(
+        run_days(context),
+        lambda day: fixed_cost_days(
+            day,
+            reference["fixed_costs"],
+            reference["contracts"],
+            reference["vehicles"],
+            set(day_trips.read([day]).query("purpose == 'service'")["plate"]),
+            closing_day,
+            fleet.parameters(day),
+        ),
+    )

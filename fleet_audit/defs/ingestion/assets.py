@@ -15,21 +15,33 @@ from fleet_audit.schema.facts import INGESTED_FILES
 RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 
 
-@dg.asset(key=key_of(INGESTED_FILES), group_name="ingestion", owners=OWNERS, kinds={"file", "postgres"},
-          description="Every file of the inbox, archived as received, parsed and recorded; the same bytes are read once.",
-          metadata={"dagster/column_schema": column_schema(INGESTED_FILES)},
-          check_specs=[dg.AssetCheckSpec("no_file_was_refused", asset=key_of(INGESTED_FILES),
-                                         description="Files refused whole, with the reason and what to do.")])
+@dg.asset(
+    key=key_of(INGESTED_FILES),
+    group_name="ingestion",
+    owners=OWNERS,
+    kinds={"file", "postgres"},
+    description="Every file of the inbox, archived as received, parsed and recorded; the same bytes are read once.",
+    metadata={"dagster/column_schema": column_schema(INGESTED_FILES)},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "no_file_was_refused",
+            asset=key_of(INGESTED_FILES),
+            description="Files refused whole, with the reason and what to do.",
+        )
+    ],
+)
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Read what is new in the inbox."""
     inbox = fleet.inbox()
     if inbox is None:
         yield dg.MaterializeResult(
             metadata={"note": "No inbox is set (FLEET_INBOX_URL): only what arrived before is used."},
-            check_results=[dg.AssetCheckResult(check_name="no_file_was_refused", passed=True)])
+            check_results=[dg.AssetCheckResult(check_name="no_file_was_refused", passed=True)],
+        )
         return
-    summary = ingest_inbox(inbox, fleet.lake(), fleet.warehouse(), fleet.settings(), now=dt.datetime.now(dt.UTC),
-                           run_id=context.run.run_id)
+    summary = ingest_inbox(
+        inbox, fleet.lake(), fleet.warehouse(), fleet.settings(), now=dt.datetime.now(dt.UTC), run_id=context.run.run_id
+    )
     files = summary.files
     refused = files[files["status"] == "rejected"]
     for row in files[files["status"].isin(("rejected", "partial"))].itertuples():
@@ -38,27 +50,48 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
         context.log.warning(sentence)
     shown = files[["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]]
     yield dg.MaterializeResult(
-        metadata={"dagster/row_count": len(files), "new_files": dg.MetadataValue.md(shown.head(50).to_markdown(index=False)
-                                                                                  if len(shown) else "nothing new"),
-                  "ignored": list(summary.ignored)},
-        check_results=[dg.AssetCheckResult(
-            check_name="no_file_was_refused", passed=refused.empty, severity=dg.AssetCheckSeverity.WARN,
-            metadata={row.file_name: str(row.message) for row in refused.itertuples()})])
+        metadata={
+            "dagster/row_count": len(files),
+            "new_files": dg.MetadataValue.md(shown.head(50).to_markdown(index=False) if len(shown) else "nothing new"),
+            "ignored": list(summary.ignored),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="no_file_was_refused",
+                passed=refused.empty,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={row.file_name: str(row.message) for row in refused.itertuples()},
+            )
+        ],
+    )
 
 
-@dg.asset(key=RAW_POSITIONS, group_name="ingestion", owners=OWNERS, kinds={"rest", "json"},
-          partitions_def=daily_partitions, backfill_policy=single_run,
-          description="Pages of the telemetry API, as received, by day; the day after is read too: it holds the tail of "
-                      "night trips, and the days before again: positions arrive up to FLEET_LATE_HOURS late.",
-          check_specs=[dg.AssetCheckSpec("api_answered", asset=RAW_POSITIONS, partitions_def=daily_partitions,
-                                         description="The telemetry API gave all it was asked for.")])
+@dg.asset(
+    key=RAW_POSITIONS,
+    group_name="ingestion",
+    owners=OWNERS,
+    kinds={"rest", "json"},
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+    description="Pages of the telemetry API, as received, by day; the day after is read too: it holds the tail of "
+    "night trips, and the days before again: positions arrive up to FLEET_LATE_HOURS late.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "api_answered",
+            asset=RAW_POSITIONS,
+            partitions_def=daily_partitions,
+            description="The telemetry API gave all it was asked for.",
+        )
+    ],
+)
 def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Ask the API; when it fails the error is shown and the file sources still run."""
     api, lake = fleet.api(), fleet.lake()
     if api is None:
         yield dg.MaterializeResult(
             metadata={"note": "No telemetry API is set (FLEET_API_URL): positions come from files only."},
-            check_results=[dg.AssetCheckResult(check_name="api_answered", passed=True)])
+            check_results=[dg.AssetCheckResult(check_name="api_answered", passed=True)],
+        )
         return
     now = dt.datetime.now(dt.UTC)
     fetched = fetch_days(api, lake, _days_to_ask(context, fleet), now)
@@ -66,10 +99,17 @@ def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> It
     for error in errors:
         context.log.error(error)
     yield dg.MaterializeResult(
-        metadata={"pages": sum(day.pages for day in fetched), "dagster/row_count": sum(day.rows for day in fetched),
-                  "days": [day.day.isoformat() for day in fetched]},
-        check_results=[dg.AssetCheckResult(check_name="api_answered", passed=not errors,
-                                           metadata={"error": errors[0]} if errors else {})])
+        metadata={
+            "pages": sum(day.pages for day in fetched),
+            "dagster/row_count": sum(day.rows for day in fetched),
+            "days": [day.day.isoformat() for day in fetched],
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="api_answered", passed=not errors, metadata={"error": errors[0]} if errors else {}
+            )
+        ],
+    )
 
 
 def _days_to_ask(context: dg.AssetExecutionContext, fleet: FleetResource) -> list[dt.date]:

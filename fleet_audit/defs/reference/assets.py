@@ -14,13 +14,16 @@ from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.schema.model import Table
 
 
-@dg.multi_asset(outs={table.name: output(table, "reference") for table in reference.TABLES},
-                deps=[key_of(INGESTED_FILES)])
+@dg.multi_asset(
+    outs={table.name: output(table, "reference") for table in reference.TABLES}, deps=[key_of(INGESTED_FILES)]
+)
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
     """Publish the newest version of each table; refuse to go on without those that every kilometre needs."""
     files = fleet.warehouse().read(
         "select file_sha256, file_name from ops.ingested_files where kind = 'reference' "
-        "and status in ('accepted', 'partial') order by received_at, file_name", {})
+        "and status in ('accepted', 'partial') order by received_at, file_name",
+        {},
+    )
     stems = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
     newest = dict(zip(stems, files["file_sha256"], strict=True))
     missing = [f"reference/{name}.csv" for name in reference.REQUIRED if name not in newest]
@@ -28,7 +31,8 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
         raise dg.Failure(
             f"No reference data: {', '.join(missing)} is missing or was refused. Put it into the inbox "
             f"({fleet.settings().inbox_url or 'set FLEET_INBOX_URL'}); ops.ingested_files says why a file was refused.",
-            allow_retries=False)
+            allow_retries=False,
+        )
     for table in reference.TABLES:
         yield dg.Output(_content(table, newest.get(table.name), fleet), output_name=table.name)
 

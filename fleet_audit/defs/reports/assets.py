@@ -1,6 +1,7 @@
 """What people receive: the D-1 report of a day, and the report of a measurement cycle."""
 
 import datetime as dt
+from typing import Any
 
 import dagster as dg
 
@@ -23,11 +24,32 @@ from fleet_audit.reporting.render import render_cycle, render_day
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Table
 
-_FACTS = (facts.TRIPS, facts.TRIP_COSTS, facts.FIXED_COST_DAYS, facts.MATCHES, facts.HELD_RUNS, facts.FINDINGS,
-          facts.TRIP_SCORES, facts.DECLARED_RUNS, facts.COVERAGE, facts.KM_LEDGER)
-_REFERENCE = (reference.UNITS, reference.CARRIERS, reference.VEHICLES, reference.POIS, reference.ROUTES,
-              reference.KM_PLAN)
-_ARGUMENTS = {"group_name": "reports", "owners": OWNERS, "io_manager_key": "report_io", "backfill_policy": single_run}
+_FACTS = (
+    facts.TRIPS,
+    facts.TRIP_COSTS,
+    facts.FIXED_COST_DAYS,
+    facts.MATCHES,
+    facts.HELD_RUNS,
+    facts.FINDINGS,
+    facts.TRIP_SCORES,
+    facts.DECLARED_RUNS,
+    facts.COVERAGE,
+    facts.KM_LEDGER,
+)
+_REFERENCE = (
+    reference.UNITS,
+    reference.CARRIERS,
+    reference.VEHICLES,
+    reference.POIS,
+    reference.ROUTES,
+    reference.KM_PLAN,
+)
+_ARGUMENTS: dict[str, Any] = {
+    "group_name": "reports",
+    "owners": OWNERS,
+    "io_manager_key": "report_io",
+    "backfill_policy": single_run,
+}
 
 
 def _frames(fleet: FleetResource, days: list[dt.date], *, with_legs: bool) -> Frames:
@@ -50,25 +72,45 @@ def _known_until(fleet: FleetResource) -> dt.datetime:
     return newest.to_pydatetime()
 
 
-@dg.asset(key=["reports", "d1"], **_ARGUMENTS, kinds={"excel", "html"}, partitions_def=daily_partitions,
-          deps=[key_of(table) for table in (*_FACTS, lake.LEGS, *_REFERENCE)],
-          metadata={"path": "reports/d1", "label": "date"},
-          description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
-                      "the trip list. CSV, XLSX, HTML and PDF.")
+@dg.asset(
+    key=["reports", "d1"],
+    **_ARGUMENTS,
+    kinds={"excel", "html"},
+    partitions_def=daily_partitions,
+    deps=[key_of(table) for table in (*_FACTS, lake.LEGS, *_REFERENCE)],
+    metadata={"path": "reports/d1", "label": "date"},
+    description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
+    "the trip list. CSV, XLSX, HTML and PDF.",
+)
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
     as_of = _known_until(fleet)
-    return dg.Output((day.isoformat(), render_day(build_day(
-        _frames(fleet, [day], with_legs=True), operational_date=day, generated_at=as_of, last_data_at=as_of)))
-        for day in run_days(context))
+    return dg.Output(
+        (
+            day.isoformat(),
+            render_day(
+                build_day(
+                    _frames(fleet, [day], with_legs=True), operational_date=day, generated_at=as_of, last_data_at=as_of
+                )
+            ),
+        )
+        for day in run_days(context)
+    )
 
 
-@dg.asset(key=["reports", "cycle"], **_ARGUMENTS, kinds={"excel", "html"}, partitions_def=cycle_partitions,
-          deps=[*(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _FACTS),
-                *(key_of(table) for table in _REFERENCE)],
-          metadata={"path": "reports/cycle", "label": "start"},
-          description="The report of a measurement cycle: fixed and variable, planned, measured and declared, by unit, "
-                      "carrier, route and vehicle. Provisional until the cycle is closed.")
+@dg.asset(
+    key=["reports", "cycle"],
+    **_ARGUMENTS,
+    kinds={"excel", "html"},
+    partitions_def=cycle_partitions,
+    deps=[
+        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _FACTS),
+        *(key_of(table) for table in _REFERENCE),
+    ],
+    metadata={"path": "reports/cycle", "label": "start"},
+    description="The report of a measurement cycle: fixed and variable, planned, measured and declared, by unit, "
+    "carrier, route and vehicle. Provisional until the cycle is closed.",
+)
 def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's report from the days known so far."""
     return dg.Output((key, render_cycle(_cycle(fleet, parse_day(key)))) for key in context.partition_keys)
@@ -78,7 +120,11 @@ def _cycle(fleet: FleetResource, start: dt.date) -> CycleReport:
     cycle = cycle_of(start, fleet.settings().closing_day)
     frames, as_of = _frames(fleet, cycle_days(cycle), with_legs=False), _known_until(fleet)
     daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
-    forecast = forecast_cycle(daily, cycle, daily["operational_date"].max(), fleet.parameters(cycle.end)) \
-        if len(daily) else None
-    return build_cycle(frames, cycle=cycle, generated_at=as_of, last_data_at=as_of, forecast=forecast,
-                       stamp="PROVISÓRIO")
+    forecast = (
+        forecast_cycle(daily, cycle, daily["operational_date"].max(), fleet.parameters(cycle.end))
+        if len(daily)
+        else None
+    )
+    return build_cycle(
+        frames, cycle=cycle, generated_at=as_of, last_data_at=as_of, forecast=forecast, stamp="PROVISÓRIO"
+    )

@@ -17,13 +17,20 @@ from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, UNITS, VEHICLES
 
 _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
-    STAGING_POSITIONS: Stage.positions, STAGING_VISIT_LEGS: Stage.visit_legs,
-    STAGING_DECLARED_RUNS: Stage.declared_runs, STAGING_NOTES: Stage.source_notes}
+    STAGING_POSITIONS: Stage.positions,
+    STAGING_VISIT_LEGS: Stage.visit_legs,
+    STAGING_DECLARED_RUNS: Stage.declared_runs,
+    STAGING_NOTES: Stage.source_notes,
+}
 
 
 def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
-    @dg.asset(**asset_arguments(table, "staging", writes_neighbours=True), partitions_def=daily_partitions,
-              backfill_policy=single_run, deps=[key_of(INGESTED_FILES), *deps])
+    @dg.asset(
+        **asset_arguments(table, "staging", writes_neighbours=True),
+        partitions_def=daily_partitions,
+        backfill_policy=single_run,
+        deps=[key_of(INGESTED_FILES), *deps],
+    )
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id)
         return each_day(with_neighbours(run_days(context)), lambda day: _BUILD[table](stage, day))

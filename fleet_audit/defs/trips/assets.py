@@ -23,62 +23,123 @@ from fleet_audit.schema.lake import (
 from fleet_audit.schema.reference import CALENDAR, CONTRACTS, DEVICES, DRIVERS, POIS, ROUTES, SHIFTS, UNITS, VEHICLES
 from fleet_audit.storage.io_managers import Days
 
-_OUTPUTS = {"trips": TRIP_WINDOW, "legs": LEGS, "spans": OBSERVED_SPANS, "rejected": REJECTED_POINTS,
-            "readings": READINGS}
+_OUTPUTS = {
+    "trips": TRIP_WINDOW,
+    "legs": LEGS,
+    "spans": OBSERVED_SPANS,
+    "rejected": REJECTED_POINTS,
+    "readings": READINGS,
+}
 _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES)]
-_POSITION_COLUMNS = ["date", "device_id", "recorded_at", "latitude", "longitude", "speed_kmh", "odometer_km",
-                     "passengers", "driver_id"]
+_POSITION_COLUMNS = [
+    "date",
+    "device_id",
+    "recorded_at",
+    "latitude",
+    "longitude",
+    "speed_kmh",
+    "odometer_km",
+    "passengers",
+    "driver_id",
+]
 
 
 @dg.multi_asset(
-    outs={name: output(table, "trips") for name, table in _OUTPUTS.items()}, deps=_REFERENCE,
-    ins={"positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
-         "visit_legs": dg.AssetIn(key_of(STAGING_VISIT_LEGS), partition_mapping=window_mapping)},
-    partitions_def=daily_partitions, backfill_policy=single_run)
-def day_windows(context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days,
-                visit_legs: Days) -> Iterator[dg.Output]:
+    outs={name: output(table, "trips") for name, table in _OUTPUTS.items()},
+    deps=_REFERENCE,
+    ins={
+        "positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
+        "visit_legs": dg.AssetIn(key_of(STAGING_VISIT_LEGS), partition_mapping=window_mapping),
+    },
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def day_windows(
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, visit_legs: Days
+) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
     reference = fleet.reference()
     windows = []
     for day in run_days(context):
-        window = build_window(day, positions.read(window_days(day), columns=_POSITION_COLUMNS),
-                              visit_legs.read(window_days(day)), reference, fleet.parameters(day))
+        window = build_window(
+            day,
+            positions.read(window_days(day), columns=_POSITION_COLUMNS),
+            visit_legs.read(window_days(day)),
+            reference,
+            fleet.parameters(day),
+        )
         for device in window.pending_devices.itertuples():
-            context.log.warning(f"{day}: device {device.device_id} is in no row of reference/devices.csv; its "
-                                f"{device.positions} positions wait until it is registered and the day is run again.")
+            context.log.warning(
+                f"{day}: device {device.device_id} is in no row of reference/devices.csv; its "
+                f"{device.positions} positions wait until it is registered and the day is run again."
+            )
         windows.append((day, window))  # small: the positions of a day are let go before the next is read
     for name in _OUTPUTS:
         yield dg.Output([(day, getattr(window, name)) for day, window in windows], output_name=name)
 
 
-@dg.asset(**asset_arguments(TRIPS, "trips"), ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))},
-          partitions_def=daily_partitions, backfill_policy=single_run)
+@dg.asset(
+    **asset_arguments(TRIPS, "trips"),
+    ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))},
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
 def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
     """The trips that start on each day."""
     return each_day(run_days(context), lambda day: windows.read([day]).query("operational_date == @day"))
 
 
-@dg.asset(**asset_arguments(KM_LEDGER, "trips"), deps=[key_of(VEHICLES)],
-          ins={"day_trips": dg.AssetIn(key_of(TRIPS)), "readings": dg.AssetIn(key_of(READINGS)),
-               "spans": dg.AssetIn(key_of(OBSERVED_SPANS))},
-          partitions_def=daily_partitions, backfill_policy=single_run)
-def ledger(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, readings: Days,
-           spans: Days) -> DayFrames:
+@dg.asset(
+    **asset_arguments(KM_LEDGER, "trips"),
+    deps=[key_of(VEHICLES)],
+    ins={
+        "day_trips": dg.AssetIn(key_of(TRIPS)),
+        "readings": dg.AssetIn(key_of(READINGS)),
+        "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
+    },
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def ledger(
+    context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, readings: Days, spans: Days
+) -> DayFrames:
     """Where each vehicle-day's odometer went."""
     reference = fleet.reference()
-    return each_day(run_days(context), lambda day: km_ledger(
-        day, day_trips.read([day]), readings.read([day]), spans.read([day]),
-        vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)))
+    return each_day(
+        run_days(context),
+        lambda day: km_ledger(
+            day,
+            day_trips.read([day]),
+            readings.read([day]),
+            spans.read([day]),
+            vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+        ),
+    )
 
 
-@dg.asset(**asset_arguments(COVERAGE, "trips"), deps=[key_of(VEHICLES), key_of(CALENDAR)],
-          ins={"legs": dg.AssetIn(key_of(LEGS)), "readings": dg.AssetIn(key_of(READINGS)),
-               "spans": dg.AssetIn(key_of(OBSERVED_SPANS))},
-          partitions_def=daily_partitions, backfill_policy=single_run)
-def coverage(context: dg.AssetExecutionContext, fleet: FleetResource, legs: Days, readings: Days,
-             spans: Days) -> DayFrames:
+@dg.asset(
+    **asset_arguments(COVERAGE, "trips"),
+    deps=[key_of(VEHICLES), key_of(CALENDAR)],
+    ins={
+        "legs": dg.AssetIn(key_of(LEGS)),
+        "readings": dg.AssetIn(key_of(READINGS)),
+        "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
+    },
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def coverage(
+    context: dg.AssetExecutionContext, fleet: FleetResource, legs: Days, readings: Days, spans: Days
+) -> DayFrames:
     """Which vehicle-days were seen whole, in part, or not at all."""
     reference = fleet.reference()
-    return each_day(run_days(context), lambda day: vehicle_day_coverage(
-        day, spans.read([day]), readings.read([day]), legs.read([day]),
-        vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)))
+    return each_day(
+        run_days(context),
+        lambda day: vehicle_day_coverage(
+            day,
+            spans.read([day]),
+            readings.read([day]),
+            legs.read([day]),
+            vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+        ),
+    )
