@@ -26,12 +26,14 @@ def repair_dates(
 
     A night run (`is_night`) is one whose TURNO passes midnight in its unit, or that departs before
     `night_departure_h`. It is tried on DATA and on DATA + 1; a day has it when the run there overlaps a trip by half of
-    the shorter that no other run, as written, overlaps so. It moves when DATA + 1 alone has it. Only trips that start
-    on DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+    the shorter that no other run, as written, overlaps so. It moves when DATA + 1 alone has it. Where both days have
+    it or neither has, as in a series of nights dated one day early, it moves when its times agree with a trip of
+    DATA + 1 better, by more than `night_fit_s`, than with any of DATA: an honest run is written to the minute, and
+    buses do not leave at the same minute every night. Only trips that start on DATA or DATA + 1 and runs of
+    DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
 
     Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain` (a night run that stays as written although a
-    trip on DATA + 1 would fit it as well: a whole series of nights dated one day early looks exactly like one that is
-    dated rightly, save at its ends).
+    trip on DATA + 1 fits it as well).
 
     Args:
         runs: `staging.declared_runs`, times as written.
@@ -43,11 +45,15 @@ def repair_dates(
     runs = _placed(runs, vehicles_zone).assign(is_date_repaired=False)
     runs["is_night"] = _is_night(runs, shifts, parameters)
     trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
+    next_day = on_next_day(runs)
     written = half_overlaps(trips, runs, parameters)
-    later = _own(half_overlaps(trips, on_next_day(runs), parameters), trips, runs)
-    is_night = runs["is_night"].to_numpy()
-    moves = is_night & _free(later, written, runs) & ~_free(_own(written, trips, runs), written, runs)
-    runs["is_day_uncertain"] = is_night & ~moves & np.isin(np.arange(len(runs)), later["run"])
+    now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
+    is_night, has_now, has_later = runs["is_night"].to_numpy(), *(_free(pairs, written, runs) for pairs in (now, later))
+    fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
+    fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
+    moves = is_night & np.where(has_now == has_later, fits_better, has_later)
+    is_sure = fits_now + parameters.night_fit_s < fits_later
+    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later) & ~is_sure
     return _settled(runs, moves)
 
 
@@ -133,6 +139,15 @@ def _free(pairs: pd.DataFrame, written: pd.DataFrame, runs: pd.DataFrame) -> np.
     is_near = np.abs((day[run] - day[other]).astype(int)) <= 1
     is_contested = pd.Series(is_other & is_near).groupby([run, met["trip"].to_numpy()]).any()
     return np.isin(np.arange(len(runs)), is_contested[~is_contested].index.get_level_values(0))
+
+
+def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Per run: seconds by which its start and end together miss those of the best fitting trip; infinite without."""
+    trip, run = pairs["trip"].to_numpy(), pairs["run"].to_numpy()
+    missed = sum(np.abs(micros(trips[name])[trip] - micros(runs[name])[run]) for name in ("started_at", "ended_at"))
+    result = np.full(len(runs), np.inf)
+    np.minimum.at(result, run, np.asarray(missed, dtype=float) / 1e6)
+    return result
 
 
 def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -> np.ndarray:
