@@ -111,8 +111,8 @@ def _described(
 def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
     """Spans (plate, started_at, ended_at) over which positions show where a vehicle was.
 
-    A step is seen when it is no noted gap: at most `gap_note_s` long, or its ends together while the odometer, where
-    there is one, did not count.
+    A step is seen when it is at most `gap_note_s` long and splits nothing: a parked device reports every 10 min, and
+    one that was silent for a day has seen nothing of it, wherever it wakes up.
     """
     tracks, steps = segmentation.tracks, segmentation.steps
     if len(tracks.seconds) == 0:
@@ -120,9 +120,7 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
             {"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)), "ended_at": instants(np.empty(0))}
         )
     elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
-    counted = np.diff(tracks.odometer_km, prepend=np.nan)
-    is_in_place = (steps.metres <= parameters.stop_radius_m) & ~(counted >= parameters.leg_min_km)
-    is_seen = ~steps.is_split & ((elapsed <= parameters.gap_note_s) | is_in_place)
+    is_seen = ~steps.is_split & (elapsed <= parameters.gap_note_s)
     first = np.flatnonzero(~is_seen)  # every run of seen steps begins at a point that is reached unseen
     last = np.append(first[1:], len(is_seen)) - 1
     is_span = last > first

@@ -88,12 +88,13 @@ def judge_points(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def measure_steps(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, is_jump, offsets, standing_kmh, radius_m, gap_split_s
+    seconds, lat, lon, is_jump, is_away, offsets, standing_kmh, radius_m, gap_split_s
 ):
     """Length (m) of the step to each point, whether it is standing, and whether it splits the track.
 
     A step splits when nothing is known of it: a jump, the start of a track, or more than `gap_split_s` without a
-    report and the ends apart. A parked device that stays silent and is found where it was left is no gap.
+    report and the ends apart, or the vehicle was away in between (`is_away`, by its odometer). A parked device that
+    stays silent and is found where it was left is no gap.
     """
     metres = np.zeros(len(seconds))
     is_standing = np.zeros(len(seconds), dtype=np.bool_)
@@ -104,19 +105,20 @@ def measure_steps(  # type: ignore[no-untyped-def]
         for i in range(offsets[track] + 1, offsets[track + 1]):
             metres[i] = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
             elapsed = seconds[i] - seconds[i - 1]
-            is_split[i] = is_jump[i] or (elapsed > gap_split_s and metres[i] > radius_m)
-            is_standing[i] = not is_split[i] and metres[i] * 3.6 < standing_kmh * elapsed
+            is_split[i] = is_jump[i] or (elapsed > gap_split_s and (metres[i] > radius_m or is_away[i]))
+            is_standing[i] = not is_split[i] and not is_away[i] and metres[i] * 3.6 < standing_kmh * elapsed
     return metres, is_standing, is_split
 
 
 @njit(cache=True)
 def find_stops(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, is_standing, is_split, offsets, radius_m, stop_min_s, stop_min_place_s, is_refused
+    seconds, lat, lon, is_standing, is_broken, offsets, radius_m, stop_min_s, stop_min_place_s, is_refused
 ):
     """First point, last standing point and standing seconds of each stop candidate.
 
-    A candidate stays within `radius_m` of its first standing point and stands `stop_min_place_s` there; a first point
-    that `is_refused` (its candidate turned out to lie in no known place) needs `stop_min_s`.
+    A candidate stays within `radius_m` of its first standing point, through no step that `is_broken`, and stands
+    `stop_min_place_s` there; a first point that `is_refused` (its candidate turned out to lie in no known place) needs
+    `stop_min_s`.
     """
     size = len(seconds)
     first = np.empty(size, dtype=np.int64)
@@ -130,7 +132,7 @@ def find_stops(  # type: ignore[no-untyped-def]
                 i += 1
                 continue
             stood, last_standing, j = 0.0, i, i + 1
-            while j < end and not is_split[j] and distance_m(lat[i], lon[i], lat[j], lon[j]) <= radius_m:
+            while j < end and not is_broken[j] and distance_m(lat[i], lon[i], lat[j], lon[j]) <= radius_m:
                 if is_standing[j]:
                     stood += seconds[j] - seconds[j - 1]
                     last_standing = j

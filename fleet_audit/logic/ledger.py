@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.coverage import clipped_to_day
 from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.segmentation import Segmentation, instants
 from fleet_audit.logic.wall_clock import local_midnight
 
@@ -46,7 +48,11 @@ def odometer_days(
     is_seen = high >= low
     kept = bounds[is_seen].reset_index(drop=True)
     low, high = low[is_seen], high[is_seen]
-    first, last = steps.following_reading[low], steps.previous_reading[high]
+    # A leg is measured to the reading of its stop, a step after its arrival: a day that a trip ends goes as far.
+    arrival = np.full(len(tracks.seconds), -1)
+    arrival[segmentation.stops["first"]] = segmentation.stops["arrival_reading"]
+    first = np.where(arrival[low] >= 0, arrival[low], steps.following_reading[low])
+    last = np.where(arrival[high] >= 0, arrival[high], steps.previous_reading[high])
     has_readings = (first >= low) & (last >= first)
     resets, reset_km = _resets(tracks.odometer_km, steps.previous_reading, steps.following_reading, parameters)
     gaps = _gap_changes(tracks.odometer_km, steps)
@@ -73,17 +79,11 @@ def odometer_days(
             "odometer_delta_km": delta - change(reset_km, last, first),
             "gap_km": change(gaps, last, first),
             "dwell_km": change(dwell, last, first),
-            "odometer_resolution_km": segmentation_resolution(segmentation)[np.flatnonzero(is_seen)],
+            "odometer_resolution_km": steps.resolution_km[is_seen],
             "resets": np.nan_to_num(change(resets, last, first)).astype(int),
             "positions": high - low + 1,
         }
     )
-
-
-def segmentation_resolution(segmentation: Segmentation) -> np.ndarray:
-    """Resolution of each track's odometer (km), as its legs state it; 0 for a track without a leg."""
-    by_track = segmentation.legs.groupby("track")["odometer_resolution_km"].first()
-    return by_track.reindex(range(len(segmentation.tracks.index)), fill_value=0.0).to_numpy()
 
 
 def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.DataFrame:
@@ -134,14 +134,20 @@ def _gap_changes(odometer: np.ndarray, steps: object) -> np.ndarray:
 
 
 def _dwell_changes(odometer: np.ndarray, segmentation: Segmentation, parameters: ParameterSet) -> np.ndarray:
-    """What the odometer counted inside each stop, at its last reading; more than a yard movement is not explained."""
+    """What the odometer counted inside each stop, and from it to one that follows at once, at the later reading.
+
+    Between the readings that the legs around are measured by. More than a yard movement is not explained.
+    """
     result = np.zeros(len(odometer))
-    low, high = segmentation.stops["first"].to_numpy(), segmentation.stops["last"].to_numpy()
-    first, last = segmentation.steps.following_reading[low], segmentation.steps.previous_reading[high]
-    is_known = (first >= low) & (last > first)
-    change = np.where(is_known, odometer[last] - odometer[first], 0.0)
-    is_yard = is_known & (change >= 0) & (change < parameters.yard_max_km)
-    np.add.at(result, last[is_yard], change[is_yard])
+    stops = segmentation.stops
+    arrival, departure = (stops[name].to_numpy() for name in ("arrival_reading", "departure_reading"))
+    is_next = stops["first"].shift(-1).eq(stops["last"]).to_numpy()
+    following = stops["arrival_reading"].shift(-1, fill_value=-1).to_numpy()
+    for first, last, is_asked in ((arrival, departure, True), (departure, following, is_next)):
+        is_known = (first >= 0) & (last > first) & is_asked
+        change = np.where(is_known, odometer[last] - odometer[first], 0.0)
+        is_yard = is_known & (change >= 0) & (change < parameters.yard_max_km)
+        np.add.at(result, last[is_yard], change[is_yard])
     return result
 
 
@@ -154,8 +160,9 @@ def km_ledger(
         day: operational day.
         trips: the day's trips (plate, purpose, km_measured, km_uncertainty).
         readings: `odometer_days(...)`.
-        spans: observed spans of the day (plate); a vehicle that none mentions has no data: all its km are null.
-        vehicles: plate, unit_code, carrier_code of the vehicles valid on the day.
+        spans: `trips.observed_spans` of its window; a vehicle that was not seen on the day, and neither moved nor was
+            read, has no data: all its km are null.
+        vehicles: plate, unit_code, carrier_code, timezone of the vehicles valid on the day.
     """
     by_purpose = trips.assign(km=trips["km_measured"].astype("float64")).pivot_table(
         index="plate", columns="purpose", values="km", aggfunc="sum"
@@ -163,7 +170,8 @@ def km_ledger(
     plates = sorted({*vehicles["plate"], *by_purpose.index, *readings["plate"]})
     known = vehicles.drop_duplicates("plate").set_index("plate").reindex(plates)
     day_of = readings.groupby("plate")[["odometer_delta_km", "gap_km", "dwell_km"]].sum(min_count=1).reindex(plates)
-    is_seen = pd.Series(plates, index=plates).isin({*spans["plate"], *by_purpose.index, *readings["plate"]})
+    seen = clipped_to_day(spans, day, spans["plate"].map(known["timezone"]).fillna(DEFAULT_ZONE))
+    is_seen = pd.Series(plates, index=plates).isin({*seen["plate"], *by_purpose.index, *readings["plate"]})
     columns = {
         name: by_purpose.get(purpose, pd.Series(dtype=float)).reindex(plates).fillna(0.0).where(is_seen)
         for purpose, name in PURPOSE_COLUMNS.items()
