@@ -100,6 +100,7 @@ def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters:
         passengers_readings=("passengers_readings", "sum"),
         passengers_max=("passengers_max", "max"),
         is_maintenance_driver=("is_maintenance_driver", "any"),
+        is_start_in_gap=("is_start_in_gap", "first"),
         is_end_in_gap=("is_end_in_gap", "last"),
     )
     # Not "first" and "last" of the groups: these skip missing places and would take another stop's.

@@ -106,6 +106,7 @@ TRIP_WINDOW = Table(
         text("origin_text", "Name or address of the departure", nullable=True),
         text("destination_text", "Name or address of the arrival", nullable=True),
         real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
+        flag("is_start_in_gap", "It starts inside a gap that splits: where it came from is not known", nullable=True),
     ),
     key=("date", "trip_id"),
     partition="date",

@@ -5,6 +5,7 @@ Readings inside one row are compared in `declared` (D11), readings of a device n
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import numpy as np
@@ -15,6 +16,7 @@ from fleet_audit.logic.rules import wording
 from fleet_audit.logic.rules.context import AuditDay, Record
 from fleet_audit.logic.rules.declared import duplicates
 from fleet_audit.logic.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.wall_clock import local_days
 
 _READINGS_KM = 1.0  # two readings in whole km are off by up to this together
 
@@ -29,12 +31,14 @@ def broken_chain(context: AuditDay) -> list[Draft]:
 
     Kilometres that nobody measured are no proof: a reading that is too high counts only when the vehicle was watched
     for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
-    its km are measured). A reading that is too low contradicts itself, watched or not.
+    its km are measured), no gap cuts a trip between the runs, and the first of them ends where the window's trips
+    already begin (D-1). A reading that is too low contradicts itself, watched or not.
     """
     pairs = _pairs(context)
     parameters = context.parameters
     limit = parameters.chain_km + pairs["uncertainty_km"]
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
+    is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
     broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
     broken = broken[broken["next"].isin(context.of_day(context.runs)["declared_run_id"])]
     return [_draft(context, pair) for pair in broken.to_dict("records")]
@@ -73,6 +77,7 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     trips = _trips_between(context, pairs, between)
     sums = trips.groupby("pair").agg(km=("km", lambda km: km.sum(skipna=False)), doubt=("doubt", "sum"))
     sums = sums.reindex(range(len(pairs)), fill_value=0.0)
+    pairs["is_cut"] = np.isin(np.arange(len(pairs)), trips.loc[trips["is_cut"], "pair"])
     shown = trips.groupby("pair")["trip_id"].agg(tuple).to_dict()
     pairs["trip_ids"] = [shown.get(number, ()) for number in range(len(pairs))]
     pairs["measured_km"], pairs["uncertainty_km"] = sums["km"], sums["doubt"]
@@ -82,8 +87,17 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     return pairs
 
 
+def _begins_before_window(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
+    """Whether the time between the runs begins before D-1, whose trips are the first that the window holds."""
+    first_day = context.day - dt.timedelta(days=1)
+    zones = pairs["plate"].map(context.zone).astype("str")
+    return pd.Series(local_days(pairs["started_at"], zones) < np.datetime64(first_day), index=pairs.index)
+
+
 def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame) -> pd.DataFrame:
-    """Trips whose middle lies between the runs of a pair and that are linked to neither: pair, trip_id, km, doubt."""
+    """Trips whose middle lies between the runs of a pair and that are linked to neither: pair, trip_id, km, doubt,
+    is_cut (a gap that splits hides its start or its end).
+    """
     trips = context.trips
     start, end = micros(trips["started_at"]), micros(trips["ended_at"])
     table = pd.DataFrame(
@@ -93,6 +107,7 @@ def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame
             "middle": (start + end) // 2,
             "km": trips["km_measured"].to_numpy(dtype=float, na_value=np.nan),
             "doubt": np.nan_to_num(trips["km_uncertainty"].to_numpy(dtype=float, na_value=np.nan)),
+            "is_cut": (trips["is_start_in_gap"].fillna(False) | trips["is_end_in_gap"]).to_numpy(dtype=bool),
         }
     )
     bounds = between.assign(pair=np.arange(len(pairs)), previous=pairs["previous"], next=pairs["next"])
