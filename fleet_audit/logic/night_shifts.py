@@ -52,8 +52,7 @@ def repair_dates(
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
     fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
     moves = is_night & np.where(has_now == has_later, fits_better, has_later)
-    is_sure = fits_now + parameters.night_fit_s < fits_later
-    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later) & ~is_sure
+    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later)
     return _settled(runs, moves)
 
 

@@ -58,7 +58,7 @@ DEFAULTS = (
     Parameter("match_widen_s", 600, "s", "A run without a link is widened by this on each side"),
     Parameter("match_widen_short_s", 300, "s", "The same for a run shorter than match_widen_s"),
     Parameter("night_departure_h", 4, "h", "A run that departs before this hour may belong to the day after DATA"),
-    Parameter("night_fit_s", 120, "s", "Two days of a night run fit differently when start and end together do by more"),
+    Parameter("night_fit_s", 120, "s", "A night run fits one day better when start and end together do by more"),
     Parameter("trip_tolerance_pct", 10, "%", "Tolerated divergence of a group, where the contract says nothing"),
     Parameter("trip_tolerance_km", 1, "km", "or this, whichever is more: whole-km readings break 10 % on short runs"),
     Parameter("day_tolerance_pct", 10, "%", "D02: tolerated divergence of a vehicle-day"),

@@ -76,6 +76,17 @@ class AuditDay:
         )
 
     @cached_property
+    def comparable(self) -> pd.DataFrame:
+        """Groups of D whose members are sure: of several runs, none that may belong to the night after.
+
+        A night run that is left on DATA by doubt alone may share the trip of the run of the night before; the sum of
+        the two against one trip proves nothing.
+        """
+        doubtful = set(self.runs.loc[self.runs["is_day_uncertain"].astype(bool), "declared_run_id"])
+        is_sure = [len(ids) < 2 or doubtful.isdisjoint(ids) for ids in self.groups["declared_run_ids"]]
+        return self.groups[np.array(is_sure, dtype=bool)]
+
+    @cached_property
     def trips_of_run(self) -> dict[str, list[str]]:
         """Trips linked to each run, in order of start."""
         links = self.matching.links.merge(self.trips[["trip_id", "started_at"]], on="trip_id")

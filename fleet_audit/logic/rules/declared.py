@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.identity import fold
 from fleet_audit.logic.intervals import micros, overlaps
 from fleet_audit.logic.money import to_hundredths
@@ -54,7 +55,8 @@ def duplicates(context: AuditDay) -> pd.DataFrame:
     """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
 
     Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
-    that begins when the other is over and whose reading continues the other's is the next run, not the same again.
+    that begins when the other is over and whose reading continues the other's is the next run, not the same again; nor
+    is a night run of another DATA whose day is in doubt.
     """
     bulletins = context.runs["bulletin_number"].astype(object).fillna("")
     runs = context.runs.assign(bulletin=bulletins).sort_values(["started_at", "bulletin", "declared_run_id"])
@@ -81,6 +83,8 @@ def duplicates(context: AuditDay) -> pd.DataFrame:
         runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
     )
     is_next = (start[second] >= end[first]) & (out_km[second] >= in_km[first])
+    doubtful, written = runs["is_day_uncertain"].to_numpy(dtype=bool), as_days(runs["declared_date"])
+    is_other_night = (doubtful[first] | doubtful[second]) & (written[first] != written[second])
     found = pd.DataFrame(
         {
             "later": runs["declared_run_id"].to_numpy()[second],
@@ -91,7 +95,11 @@ def duplicates(context: AuditDay) -> pd.DataFrame:
             "second": second,
         }
     )
-    found = found[is_same & ~is_next].sort_values(["second", "first"]).drop_duplicates("second", keep="last")
+    found = (
+        found[is_same & ~is_next & ~is_other_night]
+        .sort_values(["second", "first"])
+        .drop_duplicates("second", keep="last")
+    )
     return found[["later", "earlier", "apart_s", "is_nowhere"]].reset_index(drop=True)
 
 

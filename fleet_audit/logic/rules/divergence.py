@@ -11,12 +11,13 @@ import pandas as pd
 from fleet_audit.logic.money import to_hundredths
 from fleet_audit.logic.rules import wording
 from fleet_audit.logic.rules.context import AuditDay
+from fleet_audit.logic.rules.doubt import doubtful_matches
 from fleet_audit.logic.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.tolerances import allowed_hundredths, tolerances
 
 
 def declared_above_measured(context: AuditDay) -> list[Draft]:
-    """D01: a group declares more than was measured, above max(trip_tolerance_pct, trip_tolerance_km)."""
+    """D01: a group declares more than was measured, above max(trip_tolerance_pct, trip_tolerance_km), beyond doubt."""
     return _groups(context, "D01")
 
 
@@ -31,7 +32,7 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     Only groups with runs and trips whose km are all known take part: a run that nobody could verify would fake a
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07).
     """
-    groups = context.groups[context.groups["difference_km"].notna()]
+    groups = context.comparable[context.comparable["difference_km"].notna()]
     limits = tolerances(
         _contracts(context, groups),
         np.full(len(groups), np.datetime64(context.day)),
@@ -56,8 +57,9 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
 
 def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     sign = 1 if rule_id == "D01" else -1
-    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    exceeding = context.comparable[context.comparable["is_exceeding"].fillna(False).astype(bool)]
     chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
+    chosen = chosen[~chosen["match_id"].isin(doubtful_matches(context))]
     trips = context.trip_records(chosen["trip_ids"].explode())
     runs = context.run_records(chosen["declared_run_ids"].explode())
     limits = tolerances(
