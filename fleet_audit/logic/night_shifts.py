@@ -29,8 +29,9 @@ def repair_dates(
     the shorter that no other run, as written, overlaps so. It moves when DATA + 1 alone has it. Where both days have
     it or neither has, as in a series of nights dated one day early, it moves when its times agree with a trip of
     DATA + 1 better, by more than `night_fit_s`, than with any of DATA: an honest run is written to the minute, and
-    buses do not leave at the same minute every night. Only trips that start on DATA or DATA + 1 and runs of
-    DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+    buses do not leave at the same minute every night. Before all that, the run's own readings decide where they
+    continue those of the day runs around it on one of the two days only, and a trip is there. Only trips that start on
+    DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
 
     Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain` (a night run that stays as written although a
     trip on DATA + 1 fits it as well).
@@ -51,8 +52,11 @@ def repair_dates(
     is_night, has_now, has_later = runs["is_night"].to_numpy(), *(_free(pairs, written, runs) for pairs in (now, later))
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
     fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
-    moves = is_night & np.where(has_now == has_later, fits_better, has_later)
-    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later)
+    moves = np.where(has_now == has_later, fits_better, has_later)
+    reads_now, reads_later = (_reads_on(placed, runs, parameters.chain_km) for placed in (runs, next_day))
+    is_read = (reads_now != reads_later) & np.isfinite(np.where(reads_later > 0, fits_later, fits_now))
+    moves = is_night & np.where(is_read, reads_later > 0, moves)
+    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later) & ~is_read
     return _settled(runs, moves)
 
 
@@ -138,6 +142,31 @@ def _free(pairs: pd.DataFrame, written: pd.DataFrame, runs: pd.DataFrame) -> np.
     is_near = np.abs((day[run] - day[other]).astype(int)) <= 1
     is_contested = pd.Series(is_other & is_near).groupby([run, met["trip"].to_numpy()]).any()
     return np.isin(np.arange(len(runs)), is_contested[~is_contested].index.get_level_values(0))
+
+
+def _reads_on(placed: pd.DataFrame, runs: pd.DataFrame, slack_km: float) -> np.ndarray:
+    """Per placed run: 1 where its readings lie between those of the day runs before and after it, 0 where they do not.
+
+    Neighbours are runs of DATA and DATA + 1 that are no night runs, so that their day is what is written. Without
+    readings, or without a neighbour on both sides, it is 0: nothing can be read.
+    """
+    day_runs = runs[~runs["is_night"].astype(bool)]
+    day_runs = day_runs.dropna(subset=["odometer_start_km", "odometer_end_km"]).reset_index(drop=True)
+    columns = {"odometer_start_km": "out_km", "odometer_end_km": "in_km"}
+    pairs = pd.DataFrame({"plate": placed["plate"], "run": range(len(placed))}).merge(
+        day_runs[["plate"]].assign(other=day_runs.index), on="plate"
+    )
+    run, other = pairs["run"].to_numpy(), pairs["other"].to_numpy()
+    away = (as_days(day_runs["declared_date"])[other] - as_days(runs["declared_date"])[run]).astype(int)
+    pairs, run, other = (values[np.isin(away, (0, 1))] for values in (pairs, run, other))
+    start = micros(placed["started_at"])
+    at, reading = start[run] - micros(day_runs["started_at"])[other], day_runs.rename(columns=columns)
+    before = pd.Series(np.where(at >= 0, reading["in_km"].astype(float).to_numpy()[other], np.nan)).groupby(run).max()
+    after = pd.Series(np.where(at < 0, reading["out_km"].astype(float).to_numpy()[other], np.nan)).groupby(run).min()
+    numbers = range(len(placed))
+    low, high = before.reindex(numbers).to_numpy(), after.reindex(numbers).to_numpy()
+    out_km, in_km = (runs[name].astype(float).to_numpy() for name in columns)
+    return ((low - slack_km <= out_km) & (in_km <= high + slack_km)).astype(int)
 
 
 def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
