@@ -41,6 +41,7 @@ _POSITION_COLUMNS = [
     "odometer_km",
     "passengers",
     "driver_id",
+    "trip_key",
 ]
 
 
