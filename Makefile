@@ -50,5 +50,6 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, docs/para
 	$(BIN)/python -m fleet_audit.logic.document > docs/parameters.md
 	$(BIN)/python -m fleet_audit.marts.document > docs/marts.md
 
-bench: $(INSTALLED) ## Rows per second of staging, segmentation and load
+bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.accuracy
