@@ -7,6 +7,7 @@ import hmac
 import re
 import unicodedata
 
+import numpy as np
 import pandas as pd
 
 PLATE = re.compile(r"^[A-Z]{3}\d(?:\d|[A-Z])\d{2}$")
@@ -20,15 +21,19 @@ def stable_id(*parts: object) -> str:
 
 def stable_ids(frame: pd.DataFrame, columns: list[str], *prefix: str) -> pd.Series:
     """`stable_id` of each row over the given columns; timestamps as ISO texts, missing values as empty texts."""
-    texts = [_as_text(frame[column]) for column in columns]
-    rows = zip(*texts, strict=True) if texts else ()
-    return pd.Series([stable_id(*prefix, *row) for row in rows], index=frame.index, dtype="str")
+    texts = [[part] * len(frame) for part in prefix] + [_as_text(frame[column]) for column in columns]
+    rows = ("\x1f".join(row) for row in zip(*texts, strict=True))
+    ids = [hashlib.sha256(row.encode()).hexdigest()[:16] for row in rows]
+    return pd.Series(ids, index=frame.index, dtype="str")
 
 
 def _as_text(series: pd.Series) -> list[str]:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
-        series = series.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return ["" if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)]
+        wall = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+        texts = np.char.add(np.datetime_as_string(wall), "Z").astype(object)
+    else:
+        texts = series.astype(object).to_numpy()
+    return ["" if missing else str(value) for value, missing in zip(texts, series.isna().to_numpy(), strict=True)]
 
 
 def normalise_plate(text: str) -> str:
@@ -38,9 +43,10 @@ def normalise_plate(text: str) -> str:
 
 def fold(text: str) -> str:
     """Lower case without accents, single spaces: how names, addresses and headers are compared."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " ".join(plain.casefold().split())
+    if not text.isascii():
+        decomposed = unicodedata.normalize("NFKD", text)
+        text = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return " ".join(text.casefold().split())
 
 
 def driver_pseudonym(name: str, key: bytes) -> str:

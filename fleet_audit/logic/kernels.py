@@ -14,6 +14,7 @@ from numba import njit
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT = 0, 1, 2, 3
 REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift")
+SUMS = ("km_gps", "km_bridged", "km_chord", "covered_s", "gaps", "odometer_faults")
 
 
 @njit(cache=True, inline="always")
@@ -88,26 +89,74 @@ def judge_points(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def measure_steps(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, is_jump, is_away, offsets, standing_kmh, radius_m, gap_split_s
-):
-    """Length (m) of the step to each point, whether it is standing, and whether it splits the track.
+    seconds, lat, lon, odometer, is_jump, offsets, resolution, standing_kmh, radius_m, gap_note_s, gap_split_s,
+    compare_step_s, coverage_step_s, impossible_kmh, odometer_slack_km, leg_min_km,
+):  # fmt: skip
+    """Facts of the step to each point: metres, is_standing, is_split, is_away, and six running sums (see `SUMS`).
 
     A step splits when nothing is known of it: a jump, the start of a track, or more than `gap_split_s` without a
-    report and the ends apart, or the vehicle was away in between (`is_away`, by its odometer). A parked device that
-    stays silent and is found where it was left is no gap.
+    report and the ends apart, or the vehicle away in between. It was away in a step beyond `gap_note_s` in which its
+    odometer counted a leg. A parked device that stays silent and is found where it was left is no gap.
+
+    A step beyond `compare_step_s` adds the odometer's difference to the path, or without one its chord. A reading is
+    faulty when it falls below, or jumps beyond, the one before it in the track.
     """
-    metres = np.zeros(len(seconds))
-    is_standing = np.zeros(len(seconds), dtype=np.bool_)
-    is_split = np.zeros(len(seconds), dtype=np.bool_)
+    size = len(seconds)
+    metres = np.zeros(size)
+    is_standing = np.zeros(size, dtype=np.bool_)
+    is_split = np.zeros(size, dtype=np.bool_)
+    is_away = np.zeros(size, dtype=np.bool_)
+    sums = np.zeros((6, size))
+    gps = bridged = chord = covered = 0.0
+    gaps = faults = 0
     for track in range(len(offsets) - 1):
-        if offsets[track] < offsets[track + 1]:
-            is_split[offsets[track]] = True
-        for i in range(offsets[track] + 1, offsets[track + 1]):
-            metres[i] = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
-            elapsed = seconds[i] - seconds[i - 1]
-            is_split[i] = is_jump[i] or (elapsed > gap_split_s and (metres[i] > radius_m or is_away[i]))
-            is_standing[i] = not is_split[i] and not is_away[i] and metres[i] * 3.6 < standing_kmh * elapsed
-    return metres, is_standing, is_split
+        reading, read_at = np.nan, 0.0
+        for i in range(offsets[track], offsets[track + 1]):
+            if i == offsets[track]:
+                is_split[i] = True
+            else:
+                metres[i] = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
+                elapsed = seconds[i] - seconds[i - 1]
+                counted = odometer[i] - odometer[i - 1]
+                is_plausible = 0 <= counted <= impossible_kmh * elapsed / 3600 + odometer_slack_km
+                is_apart = not metres[i] <= radius_m
+                is_away[i] = elapsed > gap_note_s and is_plausible and counted - resolution[track] >= leg_min_km
+                is_split[i] = is_jump[i] or (elapsed > gap_split_s and (is_apart or is_away[i]))
+                if not is_split[i]:
+                    is_standing[i] = not is_away[i] and metres[i] * 3.6 < standing_kmh * elapsed
+                    if elapsed <= compare_step_s:
+                        gps += metres[i] / 1000
+                    else:
+                        step_km = counted if is_plausible else metres[i] / 1000
+                        gps += step_km
+                        bridged += step_km
+                        chord += 0.0 if is_plausible else step_km
+                    if elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart):
+                        covered += elapsed
+                    if elapsed > gap_note_s and is_apart:
+                        gaps += 1
+            if not np.isnan(odometer[i]):
+                change = odometer[i] - reading
+                most = impossible_kmh * (seconds[i] - read_at) / 3600 + odometer_slack_km
+                if change < -1e-6 or change > most:
+                    faults += 1
+                reading, read_at = odometer[i], seconds[i]
+            sums[0, i], sums[1, i], sums[2, i] = gps, bridged, chord
+            sums[3, i], sums[4, i], sums[5, i] = covered, gaps, faults
+    return metres, is_standing, is_split, is_away, sums
+
+
+@njit(cache=True)
+def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
+    """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
+    result = np.empty(len(offsets) - 1)
+    for track in range(len(offsets) - 1):
+        scale = 1.0
+        for i in range(offsets[track], offsets[track + 1]):
+            while scale < 1000 and abs(odometer[i] * scale - np.round(odometer[i] * scale)) > 1e-3:
+                scale *= 10
+        result[track] = 1 / scale
+    return result
 
 
 @njit(cache=True)

@@ -15,7 +15,7 @@ from fleet_audit.logic.coverage import clipped_to_day
 from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
-from fleet_audit.logic.segmentation import Segmentation, instants
+from fleet_audit.logic.segmentation import Segmentation, Steps, instants
 from fleet_audit.logic.wall_clock import local_midnight
 
 PURPOSE_COLUMNS = {
@@ -54,7 +54,7 @@ def odometer_days(
     first = np.where(arrival[low] >= 0, arrival[low], steps.following_reading[low])
     last = np.where(arrival[high] >= 0, arrival[high], steps.previous_reading[high])
     has_readings = (first >= low) & (last >= first)
-    resets, reset_km = _resets(tracks.odometer_km, steps.previous_reading, steps.following_reading, parameters)
+    resets, reset_km = _resets(tracks.odometer_km, steps, parameters)
     gaps = _gap_changes(tracks.odometer_km, steps)
     dwell = _dwell_changes(tracks.odometer_km, segmentation, parameters)
 
@@ -107,26 +107,25 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.Da
     return bounds
 
 
-def _resets(
-    odometer: np.ndarray, previous: np.ndarray, following: np.ndarray, parameters: ParameterSet
-) -> tuple[np.ndarray, np.ndarray]:
+def _resets(odometer: np.ndarray, steps: Steps, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
     """Where the odometer falls below `reset_below_km` and counts on: 1, and the change, at the reading after."""
-    if len(odometer) == 0:
-        return np.empty(0), np.empty(0)
-    before = np.concatenate([[-1], previous[:-1]])
-    after = np.concatenate([following[1:], [-1]])
-    change = np.where(before >= 0, odometer - odometer[before], np.nan)
-    counts_on = (after < 0) | ~(odometer[after] < odometer)
-    is_reset = (change < 0) & (odometer < parameters.reset_below_km) & counts_on
-    return is_reset.astype(float), np.where(is_reset, change, 0.0)
+    is_reset, reset_km = np.zeros(len(odometer)), np.zeros(len(odometer))
+    faulty = np.flatnonzero(np.diff(steps.sums["odometer_faults"]) > 0) + 1
+    before = steps.previous_reading[faulty - 1]
+    following = np.append(steps.following_reading, -1)[faulty + 1]
+    fell = odometer[faulty] - odometer[before]
+    counts_on = (following < 0) | ~(odometer[following] < odometer[faulty])
+    found = (before >= 0) & (fell < 0) & (odometer[faulty] < parameters.reset_below_km) & counts_on
+    is_reset[faulty[found]], reset_km[faulty[found]] = 1.0, fell[found]
+    return is_reset, reset_km
 
 
-def _gap_changes(odometer: np.ndarray, steps: object) -> np.ndarray:
+def _gap_changes(odometer: np.ndarray, steps: Steps) -> np.ndarray:
     """What the odometer counted over each step that splits, at the point after it."""
     result = np.zeros(len(odometer))
-    after = np.flatnonzero(steps.is_split)  # type: ignore[attr-defined]
+    after = np.flatnonzero(steps.is_split)
     after = after[after > 0]
-    previous, following = steps.previous_reading[after - 1], steps.following_reading[after]  # type: ignore[attr-defined]
+    previous, following = steps.previous_reading[after - 1], steps.following_reading[after]
     is_known = (previous >= 0) & (following >= 0)
     change = np.where(is_known, odometer[following] - odometer[previous], 0.0)
     np.add.at(result, following[is_known], np.maximum(change[is_known], 0.0))

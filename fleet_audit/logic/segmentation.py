@@ -57,8 +57,7 @@ class Segmentation:
 
 def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segmentation:
     """Stops and legs of all tracks; `locate` tells whether a short stop lies in a known place."""
-    located = tracks.take(~np.isnan(tracks.latitude) & ~np.isnan(tracks.longitude))
-    points, is_jump, rejected = _believe(located, parameters)
+    points, is_jump, rejected = _believe(tracks.take(tracks.is_located), parameters)
     steps = _measure(points, is_jump, parameters)
     stops = _stops(points, steps, locate, parameters)
     return Segmentation(points, steps, stops, _legs(points, steps, stops), rejected)
@@ -114,63 +113,28 @@ def _carried_forward(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> Steps:
-    elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
-    counted = np.diff(tracks.odometer_km, prepend=np.nan)
-    is_plausible = (counted >= 0) & (counted <= _odometer_limit(elapsed, parameters))
-    resolution = _resolutions(tracks)
-    beyond_rounding = counted - np.repeat(resolution, np.diff(tracks.offsets))
-    is_away = (elapsed > parameters.gap_note_s) & is_plausible & (beyond_rounding >= parameters.leg_min_km)
-    metres, is_standing, is_split = kernels.measure_steps(
+    resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    metres, is_standing, is_split, is_away, sums = kernels.measure_steps(
         tracks.seconds,
         tracks.latitude,
         tracks.longitude,
+        tracks.odometer_km,
         is_jump,
-        is_away,
         tracks.offsets,
+        resolution,
         parameters.standing_kmh,
         parameters.stop_radius_m,
+        parameters.gap_note_s,
         parameters.gap_split_s,
+        parameters.compare_step_s,
+        parameters.coverage_step_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+        parameters.leg_min_km,
     )
-    elapsed[is_split] = 0.0
-    is_long = elapsed > parameters.compare_step_s
-    kilometres = np.where(is_split, 0.0, metres / 1000)
-    bridged = np.where(is_long, np.where(is_plausible, counted, kilometres), 0.0)
-    is_apart = metres > parameters.stop_radius_m
-    is_covered = (elapsed <= parameters.coverage_step_s) | ((elapsed <= parameters.gap_note_s) & ~is_apart)
     previous, following = kernels.nearest_readings(tracks.odometer_km, tracks.offsets)
-    return Steps(
-        is_split,
-        is_standing,
-        is_away,
-        metres,
-        {
-            "km_gps": np.cumsum(np.where(is_long, bridged, kilometres)),
-            "km_bridged": np.cumsum(bridged),
-            "km_chord": np.cumsum(np.where(is_long & ~is_plausible, kilometres, 0.0)),
-            "covered_s": np.cumsum(np.where(is_covered, elapsed, 0.0)),
-            "gaps": np.cumsum((elapsed > parameters.gap_note_s) & is_apart),
-            "odometer_faults": np.cumsum(_faulty_readings(tracks, previous, parameters)),
-        },
-        previous,
-        following,
-        resolution,
-    )
-
-
-def _odometer_limit(elapsed_s: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """Most km that an odometer can count in a step (RULES 2: 150 km/h x time + 2 km)."""
-    return parameters.impossible_kmh * elapsed_s / 3600 + parameters.odometer_slack_km
-
-
-def _faulty_readings(tracks: Tracks, previous: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """1 where a reading falls below, or jumps beyond, the reading before it in the track."""
-    if len(previous) == 0:
-        return np.empty(0)
-    before = np.concatenate([[-1], previous[:-1]])
-    before[tracks.offsets[:-1][tracks.offsets[:-1] < len(before)]] = -1
-    change = np.where(before >= 0, tracks.odometer_km - tracks.odometer_km[before], 0.0)
-    elapsed = tracks.seconds - tracks.seconds[before]
-    return ((change < -1e-6) | (change > _odometer_limit(elapsed, parameters))).astype(float)
+    named = dict(zip(kernels.SUMS, sums, strict=True))
+    return Steps(is_split, is_standing, is_away, metres, named, previous, following, resolution)
 
 
 def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> pd.DataFrame:
@@ -244,6 +208,7 @@ def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
     first_reading, last_reading = _readings(steps, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     sums = {name: values[end] - values[start] for name, values in steps.sums.items() if name != "odometer_faults"}
+    sums["gaps"] = sums["gaps"].astype("int64")
     faults = steps.sums["odometer_faults"]
     number, highest = kernels.extremes(tracks.passengers, start, end)
     driver = kernels.commonest(tracks.driver, start, end)
@@ -298,14 +263,3 @@ def _readings(
         np.where(first >= 0, first, steps.following_reading[start]),
         np.where(last >= 0, last, steps.previous_reading[end]),
     )
-
-
-def _resolutions(tracks: Tracks) -> np.ndarray:
-    """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
-    result = np.full(len(tracks.offsets) - 1, 0.001)
-    for scale in (100, 10, 1):
-        scaled = tracks.odometer_km * scale
-        is_off = ~np.isnan(scaled) & (np.abs(scaled - np.round(scaled)) > 1e-3)
-        sums = np.concatenate([[0], np.cumsum(is_off)])
-        result[sums[tracks.offsets[1:]] == sums[tracks.offsets[:-1]]] = 1 / scale
-    return result

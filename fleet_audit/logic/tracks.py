@@ -17,6 +17,7 @@ from fleet_audit.logic.wall_clock import local_midnight
 
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
 WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, and the next day's runs
+_NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,22 @@ class Tracks:
     seconds: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
-    speed_kmh: np.ndarray
     odometer_km: np.ndarray
+    speed_kmh: np.ndarray
     passengers: np.ndarray
     driver: np.ndarray
+    trip_key: np.ndarray
     drivers: np.ndarray
+
+    @property
+    def is_located(self) -> np.ndarray:
+        """Which points have coordinates."""
+        return ~(np.isnan(self.latitude) | np.isnan(self.longitude))
 
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
+        if keep.all():
+            return self
         kept = np.concatenate([[0], np.cumsum(keep)])
         return Tracks(
             self.index,
@@ -69,10 +78,11 @@ class Tracks:
             self.seconds[keep],
             self.latitude[keep],
             self.longitude[keep],
-            self.speed_kmh[keep],
             self.odometer_km[keep],
+            self.speed_kmh[keep],
             self.passengers[keep],
             self.driver[keep],
+            self.trip_key[keep],
             self.drivers,
         )
 
@@ -110,12 +120,13 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
         spans: `assignments(...)`.
         day: operational day; the window is cut per vehicle in its own zone.
 
-    Points without coordinates are kept (NaN): their odometer still counts. Positions of devices that no span covers
+    One position a device and instant counts, of those with coordinates: the fuller, then the greater in latitude,
+    longitude, odometer. A point without coordinates counts once a trip_key. Positions of devices that no span covers
     are left out: they wait in staging until the device is registered.
     """
     device, names = pd.factorize(positions["device_id"])
     seconds = positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
-    order = np.lexsort((seconds, device))
+    order = _without_repeats(positions, np.lexsort((seconds, device)), device, seconds)
     device, seconds = device[order], seconds[order]
     bounds = np.searchsorted(device, np.arange(len(names) + 1))
     code = {name: at for at, name in enumerate(names)}
@@ -134,20 +145,51 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
             rows.append((span.plate, span.device_id, span.timezone))
     points = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
     chosen = order[points]
-    driver, drivers = pd.factorize(positions["driver_id"])
-
-    def numbers(name: str) -> np.ndarray:
-        return positions[name].to_numpy(dtype="float64", na_value=np.nan)[chosen]
-
+    driver, drivers = pd.factorize(positions["driver_id"], sort=True)
+    numbers = {name: _floats(positions[name])[chosen] for name in _NUMBERS}
     return Tracks(
         index=pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]),
         offsets=np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
         seconds=seconds[points],
-        latitude=numbers("latitude"),
-        longitude=numbers("longitude"),
-        speed_kmh=numbers("speed_kmh"),
-        odometer_km=numbers("odometer_km"),
-        passengers=numbers("passengers"),
         driver=driver.astype(np.int64)[chosen],
+        trip_key=pd.factorize(positions["trip_key"], sort=True)[0].astype(np.int64)[chosen],
         drivers=np.asarray(drivers, dtype=object),
+        **numbers,
     )
+
+
+def _without_repeats(positions: pd.DataFrame, order: np.ndarray, device: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """The order without rows that repeat or contradict another of their device and instant, whatever their order."""
+    is_next = np.zeros(len(order) + 1, dtype=bool)
+    is_next[1:-1] = (device[order[1:]] == device[order[:-1]]) & (seconds[order[1:]] == seconds[order[:-1]])
+    contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
+    if len(contested) == 0:
+        return order
+    rows = positions.iloc[order[contested]]
+    facts = pd.DataFrame({name: _floats(rows[name]) for name in _NUMBERS}).assign(
+        **{
+            name: rows[name].astype(object).where(rows[name].notna(), "").to_numpy()
+            for name in ("driver_id", "trip_key")
+        }
+    )
+    is_located = facts[["latitude", "longitude"]].notna().all(axis=1).to_numpy()
+    facts = facts.assign(
+        place=contested,
+        fullness=facts[list(_NUMBERS)].notna().sum(axis=1) + (facts["driver_id"] != ""),
+        device=device[order[contested]],
+        seconds=seconds[order[contested]],
+        kept_for=np.where(is_located, "", facts["trip_key"]),
+        is_located=is_located,
+    )
+    best_first = facts.sort_values(
+        ["fullness", *_NUMBERS, "driver_id", "trip_key"], ascending=False, na_position="last"
+    )
+    kept = best_first.drop_duplicates(["device", "seconds", "is_located", "kept_for"])["place"]
+    is_dropped = np.zeros(len(order), dtype=bool)
+    is_dropped[contested] = True
+    is_dropped[kept] = False
+    return order[~is_dropped]
+
+
+def _floats(values: pd.Series) -> np.ndarray:
+    return values.to_numpy(dtype="float64", na_value=np.nan)
