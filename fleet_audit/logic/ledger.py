@@ -100,8 +100,8 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.Da
         over = trips.merge(bounds[["plate", "device_id", side]].drop_duplicates(), on=["plate", "device_id"])
         over = over[(over["started_at"] < over[side]) & (over["ended_at"] > over[side])]
         latest = over.groupby(["plate", "device_id"])["ended_at"].max()
-        moved = latest.reindex(pd.MultiIndex.from_frame(bounds[["plate", "device_id"]])).to_numpy()
-        bounds[side] = pd.Series(moved, index=bounds.index).fillna(bounds[side])
+        moved = latest.reindex(pd.MultiIndex.from_frame(bounds[["plate", "device_id"]])).set_axis(bounds.index)
+        bounds[side] = moved.astype(bounds[side].dtype).fillna(bounds[side])
     bounds["from_s"] = [value.timestamp() for value in bounds["from_at"]]
     bounds["to_s"] = [value.timestamp() for value in bounds["to_at"]]
     return bounds
