@@ -1,0 +1,167 @@
+"""One installation in a test: a home, a warehouse, an inbox, a Dagster instance; run it, read what it made."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.main_job import dagster_home
+from fleet_audit.schema import facts
+from fleet_audit.settings import load_settings
+from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.warehouse import Warehouse
+
+REAL_DAY = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_day"
+PROGRAMS = Path(sys.executable).parent
+OURS = ("FLEET_", "AWS_", "DAGSTER_")
+RUN_COLUMNS = ["run_id", "updated_at"]  # who wrote a row and when; everything else must not depend on the run
+QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+UNPUBLISHED = ("marts", "reports")  # groups that nothing of the money path reads; half of a run's time
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home and what is not under it. Without `warehouse_url` the warehouse is the embedded one."""
+
+    home: Path
+    inbox: str | None = None
+    warehouse_url: str | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a process that works on it; nothing of the developer's own settings."""
+        ours = {
+            "FLEET_HOME": str(self.home),
+            "DAGSTER_HOME": str(self.home / "dagster"),
+            "FLEET_INBOX_URL": self.inbox or "",
+            "FLEET_WAREHOUSE_URL": self.warehouse_url or "",
+            "FLEET_LAKE_URL": "",
+            "FLEET_API_URL": "",
+            **self.others,
+        }
+        return {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | ours
+
+    def command(
+        self, *arguments: object, program: str = "fleet-audit", folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command line to its end."""
+        with self.started(*arguments, program=program, folder=folder) as process:
+            output, errors = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def started(
+        self, *arguments: object, program: str = "fleet-audit", folder: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """A command line, started in a folder (the home: there is no `.env`); the caller waits for it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            [str(PROGRAMS / program), *map(str, arguments)],
+            cwd=folder or self.home,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run_command(self, first: dt.date, last: dt.date, *options: object) -> subprocess.CompletedProcess[str]:
+        """`fleet-audit run` over a range of days."""
+        return self.command("run", "--from", first, "--to", last, *options)
+
+    def materialize(
+        self, first: dt.date, last: dt.date | None = None, *, is_whole: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """The day job in this process on a Dagster instance of its own; a range as one run, one day by its key.
+
+        Marts and reports are left out unless `is_whole`.
+        """
+        from fleet_audit.definitions import build_definitions  # not at the top: loading warns of what is beta
+        from fleet_audit.defs.automation import range_tags
+
+        fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
+        definitions = build_definitions(resource_overrides={"fleet": fleet})
+        wanted = [
+            spec.key
+            for spec in definitions.resolve_all_asset_specs()
+            if spec.key.path != ["reports", "cycle"] and (is_whole or spec.group_name not in UNPUBLISHED)
+        ]
+        when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
+        with patch.dict(os.environ, self.environment, clear=True):
+            dagster_home(load_settings())
+            with dg.DagsterInstance.get() as instance:
+                return definitions.resolve_job_def("day").execute_in_process(
+                    instance=instance, raise_on_error=False, asset_selection=wanted, run_config=QUIET, **when
+                )
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse, to look into."""
+        return Warehouse(self.warehouse_url or ensure_running(self.home))
+
+    def query(self, sql: str, **params: object) -> pd.DataFrame:
+        """The rows of a SELECT."""
+        return self.warehouse.read(sql, params)
+
+    def facts(self, days: Sequence[dt.date] | None = None) -> dict[str, pd.DataFrame]:
+        """All fact tables without the columns that say who wrote a row and when."""
+        return {
+            table.name: (
+                self.warehouse.read_table(table) if days is None else self.warehouse.read_partition(table, days)
+            ).drop(columns=RUN_COLUMNS, errors="ignore")
+            for table in facts.FACTS
+        }
+
+    def files(self, *folders: str) -> dict[str, str]:
+        """SHA-256 of every file in these folders of the local lake, by path."""
+        lake = self.home / "lake"
+        return {
+            str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for folder in folders
+            for path in sorted((lake / folder).rglob("*"))
+            if path.is_file()
+        }
+
+
+def assert_same_facts(found: Mapping[str, pd.DataFrame], expected: Mapping[str, pd.DataFrame]) -> None:
+    """Row for row, in every fact table."""
+    assert set(found) == set(expected)
+    for name, rows in expected.items():
+        pd.testing.assert_frame_equal(found[name], rows, obj=f"fact.{name}")
+
+
+def assert_counts_reconcile(installation: Installation) -> None:
+    """Read = accepted + rejected + duplicate, for every file and at every stage of every day."""
+    counted = installation.query(
+        "select 'file ' || file_name as what, rows_read, rows_accepted, rows_rejected, rows_duplicate "
+        "from ops.ingested_files union all "
+        "select stage || ' ' || source || ' ' || partition_date, rows_read, rows_accepted, rows_rejected, "
+        "rows_duplicate from ops.stage_counts"
+    )
+    assert counted["rows_accepted"].sum() > 0
+    lost = counted["rows_read"] - counted[["rows_accepted", "rows_rejected", "rows_duplicate"]].sum(axis=1)
+    assert counted["what"][lost != 0].to_list() == []
+
+
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """All that a command line printed."""
+    return f"{result.stdout}\n{result.stderr}"
+
+
+def copy_inbox(source: Path, target: Path) -> Path:
+    """A writable copy of an inbox."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
+    return target

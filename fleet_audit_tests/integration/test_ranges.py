@@ -1,0 +1,128 @@
+"""A day is a function of what arrived: one range or single days, in any order, give the same rows and bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from fleet_audit.schema import lake
+from fleet_audit.simulation.api_server import ApiServer
+from fleet_audit.simulation.faults import Faults
+from fleet_audit.simulation.fleet import simulate
+from fleet_audit_tests.integration.installation import Installation, assert_counts_reconcile, assert_same_facts
+
+pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
+FIRST, LAST = dt.date(2025, 6, 15), dt.date(2025, 6, 17)  # across the closing of 16 June
+DAYS = [FIRST + dt.timedelta(days=number) for number in range(3)]
+ANOTHER_ORDER = [DAYS[2], DAYS[0], DAYS[1]]
+TOKEN = "secret"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten vehicles: two zones, night shifts, one seen by visit reports only, two seen by both."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder, seed=11, vehicles=10, date_from=FIRST, date_to=LAST)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def install(tmp_path_factory, data, new_database) -> Callable[[str], Installation]:
+    """Makes an installation that reads the simulated inbox and an API."""
+
+    def make(url: str) -> Installation:
+        others = {"FLEET_API_URL": url, "FLEET_API_TOKEN": TOKEN}
+        return Installation(tmp_path_factory.mktemp("home"), str(data / "inbox"), new_database(), others)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def api(data) -> Iterator[str]:
+    with ApiServer(data, token=TOKEN) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def in_one_range(install, api) -> Installation:
+    installation = install(api)
+    result = installation.materialize(FIRST, LAST)
+    assert result.success
+    return installation
+
+
+def test_the_fleet_is_worth_comparing(in_one_range, data):
+    """Else the comparisons below would hold for empty tables."""
+    assert_counts_reconcile(in_one_range)
+    sizes = {name: len(rows) for name, rows in in_one_range.facts().items()}
+    assert min(sizes.values()) > 0, sizes
+    trips = in_one_range.query(
+        "select timezone, source, operational_date, (started_at at time zone timezone)::date <> "
+        "(ended_at at time zone timezone)::date as is_over_midnight from fact.trips join ref.units using (unit_code)"
+    )
+    assert set(trips["timezone"]) == {"America/Sao_Paulo", "America/Campo_Grande"}
+    assert trips["is_over_midnight"].sum() >= 2
+    assert set(trips["source"]) == {"positions", "visit_report"}
+    assert set(trips["operational_date"]) == set(DAYS)
+
+
+def test_the_measured_km_are_the_true_ones(in_one_range, data):
+    true = pd.read_csv(data / "truth" / "trips.csv", parse_dates=["operational_date"])
+    service = true[true["purpose"] == "service"]
+    measured = in_one_range.query("select sum(km_measured) as km from fact.trips where purpose = 'service'")["km"].iloc[
+        0
+    ]
+    assert float(measured) == pytest.approx(service["km"].sum(), rel=0.03)
+
+
+def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api, in_one_range):
+    installation = install(api)
+    for day in ANOTHER_ORDER:
+        assert installation.materialize(day).success
+    assert_same_facts(installation.facts(), in_one_range.facts())
+    days = [f"date={day}/" for day in DAYS]
+    found, expected = (
+        {path: digest for path, digest in one.files("staging", "trips").items() if any(day in path for day in days)}
+        for one in (installation, in_one_range)
+    )
+    assert found == expected
+    assert len(found) == len(DAYS) * 9
+    assert_counts_reconcile(installation)
+
+
+def test_a_day_in_the_middle_again_changes_nothing(in_one_range):
+    facts, files = in_one_range.facts(), in_one_range.files("raw", "staging", "trips")
+    assert in_one_range.materialize(DAYS[1]).success
+    assert_same_facts(in_one_range.facts(), facts)
+    assert in_one_range.files("raw", "staging", "trips") == files
+
+
+def test_pages_twice_and_out_of_order_give_the_same_rows(install, data, in_one_range, monkeypatch):
+    monkeypatch.setattr("fleet_audit.simulation.api_server.MAX_LIMIT", 1_000)  # a server that cuts pages shorter
+    faults = Faults(
+        seed=3, shuffled=1.0, repeated=0.5, wrong_types=0.3, server_error=0.03, cut=0.03, expired=0.03, retry_after_s=0
+    )
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        installation = install(server.url)
+        assert installation.materialize(FIRST, LAST).success
+    assert min(faults.served[kind] for kind in ("shuffled", "repeated", "wrong_types")) > 0, faults.served
+    assert_same_facts(installation.facts(), in_one_range.facts())
+    for table in (lake.LEGS, lake.OBSERVED_SPANS, lake.READINGS):
+        for day in DAYS:
+            path = Path("lake", table.schema, table.name, f"date={day}", "part.parquet")
+            assert (installation.home / path).read_bytes() == (in_one_range.home / path).read_bytes(), path
+    assert_counts_reconcile(installation)
+    conflicts = installation.query("select count(*) as n from ops.rejected_rows where reason_code = 'conflict'")["n"]
+    assert conflicts.iloc[0] > 0
+    origin = ["file_sha256", "file_name", "row_number"]
+    for day in DAYS:
+        found, expected = (
+            pq.read_table(one.home / "lake" / "staging" / "positions" / f"date={day}").drop_columns(origin)
+            for one in (installation, in_one_range)
+        )
+        assert found.equals(expected)
