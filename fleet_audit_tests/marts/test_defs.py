@@ -6,7 +6,6 @@ import pytest
 from fleet_audit.marts.project import load_project
 from fleet_audit_tests.marts.conftest import DAY, NEXT
 
-pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
 _TAGS = {
     "dagster/asset_partition_range_start": DAY.isoformat(),
     "dagster/asset_partition_range_end": NEXT.isoformat(),

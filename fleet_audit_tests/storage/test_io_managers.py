@@ -26,7 +26,6 @@ ONE_DAY = dt.timedelta(days=1)
 DAILY = dg.DailyPartitionsDefinition("2025-06-01", end_date="2025-07-01", timezone="America/Sao_Paulo")
 WINDOW = dg.TimeWindowPartitionMapping(start_offset=-2, end_offset=1)
 POSITIONS = lake.STAGING_POSITIONS
-pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
 Body = Callable[[dg.AssetExecutionContext], Any]
 
 
