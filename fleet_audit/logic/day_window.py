@@ -20,9 +20,9 @@ from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
-from fleet_audit.logic.segmentation import Segmentation, instants, segment
-from fleet_audit.logic.tracks import assignments, build_tracks
-from fleet_audit.logic.trips import join_trips, supersede
+from fleet_audit.logic.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
+from fleet_audit.logic.tracks import assignments, build_tracks, within_window
+from fleet_audit.logic.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.wall_clock import local_days
 
 
@@ -60,21 +60,30 @@ def build_window(
         return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
 
     devices = assignments(reference["devices"], zones(reference["devices"]))
-    segmentation = segment(build_tracks(positions, devices, day), places.locate, parameters)
+    tracks = build_tracks(positions, devices, day)
+    segmentation, keyed = segment(tracks, places.locate, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
+    counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
+    visit_legs = within_window(visit_legs, zones(visit_legs), day)
     reported, reported_legs = join_trips(
         from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters
     )
+    # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
-    by = supersede(reported, measured, seen, parameters)
+    by = supersede(counted, measured, seen, parameters)
+    alone = counted[by.isna().to_numpy()]
+    counted_legs["superseded_by_trip_id"] = counted_legs["trip_id"].map(dict(zip(counted["trip_id"], by, strict=True)))
+    by = supersede(reported, pd.concat([measured, alone], ignore_index=True), seen, parameters)
     reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
         dict(zip(reported["trip_id"], by, strict=True))
     )
-    trips = pd.concat([measured, reported[by.isna().to_numpy()]], ignore_index=True)
+    alone = with_places_of(alone, reported, by)
+    trips = pd.concat([measured, alone, reported[by.isna().to_numpy()]], ignore_index=True)
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
     trips = _described(trips, neighbours, reference, places, parameters)
-    legs = pd.concat([measured_legs.assign(superseded_by_trip_id=None), reported_legs], ignore_index=True)
+    legs = pd.concat([measured_legs.assign(superseded_by_trip_id=None), counted_legs, reported_legs], ignore_index=True)
+    seen = pd.concat([seen, observed_by_positions(keyed, parameters)], ignore_index=True)
     spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
     rejected = segmentation.rejected.assign(
         date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
@@ -84,7 +93,13 @@ def build_window(
         legs[legs["operational_date"] == day].reset_index(drop=True),
         spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
-        odometer_days(segmentation, measured, day, parameters),
+        pd.concat(
+            [
+                odometer_days(segmentation, measured, day, parameters),
+                odometer_days(read_odometers(tracks, parameters), alone, day, parameters),
+            ],
+            ignore_index=True,
+        ),
         _pending(positions, devices, day),
     )
 
@@ -151,5 +166,5 @@ def _observed_by_reports(visit_legs: pd.DataFrame) -> pd.DataFrame:
 def _pending(positions: pd.DataFrame, devices: pd.DataFrame, day: dt.date) -> pd.DataFrame:
     """Devices of the day that no vehicle has: device_id, positions. Their rows wait until they are registered."""
     unknown = positions[~positions["device_id"].isin(devices["device_id"])]
-    unknown = unknown[unknown["date"] == day]
+    unknown = unknown[unknown["date"] == day].drop_duplicates(["device_id", "recorded_at", "trip_key"])
     return unknown.groupby("device_id").size().rename("positions").reset_index()

@@ -74,6 +74,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     """The chain of visit reports (rows of `staging.visit_legs`, zones: of each row): places by addresses."""
     visits = (
         visits.assign(timezone=zones.to_numpy())
+        .drop_duplicates()
         .sort_values(["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable")
         .reset_index(drop=True)
     )
@@ -154,11 +155,13 @@ def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
 
 def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
     duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds()
-    kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"]
+    kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"].to_numpy()
+    # An odometer that shows whole kilometres cannot tell 0.9 km from standing; the path can.
+    is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
+    kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
+    identity = ["plate", "device_id", "started_at", "source", *(name for name in ("trip_key",) if name in legs)]
     legs = legs.assign(
-        is_short=(kilometres.to_numpy() < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
-        leg_id=stable_ids(
-            legs.assign(device_id=legs["device_id"].fillna("")), ["plate", "device_id", "started_at", "source"], "leg"
-        ),
+        is_short=(kilometres < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
+        leg_id=stable_ids(legs, identity, "leg"),
     )
     return Chain(legs, stops)

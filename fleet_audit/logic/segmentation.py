@@ -60,7 +60,50 @@ def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segment
     points, is_jump, rejected = _believe(tracks.take(tracks.is_located), parameters)
     steps = _measure(points, is_jump, parameters)
     stops = _stops(points, steps, locate, parameters)
-    return Segmentation(points, steps, stops, _legs(points, steps, stops), rejected)
+    movements = kernels.find_movements(
+        steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
+    )
+    return Segmentation(points, steps, stops, _legs(points, steps, stops, *movements), rejected)
+
+
+def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+    """Movements of points without coordinates: what a telemetry file calls one trip is one leg by its odometer.
+
+    Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
+    are no places and no path. Points without a key (loose events) belong to no movement.
+    """
+    points = np.flatnonzero(~tracks.is_located & (tracks.trip_key >= 0))
+    owner = tracks.track_of(points)
+    order = np.lexsort((tracks.seconds[points], tracks.trip_key[points], owner))
+    points, owner = points[order], owner[order]
+    is_other = (np.diff(owner, prepend=-1) != 0) | (np.diff(tracks.trip_key[points], prepend=-1) != 0)
+    is_other |= np.diff(tracks.seconds[points], prepend=np.nan) > parameters.gap_split_s
+    first = np.flatnonzero(is_other)
+    keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
+    steps = _measure(keyed, np.zeros(len(points), dtype=np.bool_), parameters)
+    stops = _stops(keyed, steps, _nowhere, parameters)
+    start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
+    start, end = start[end > start], end[end > start]
+    nothing = np.full(len(start), -1)
+    legs = _legs(keyed, steps, stops, start, end, nothing, nothing).assign(
+        km_gps=np.nan, km_bridged=np.nan, km_chord=np.nan, is_start_in_gap=False, is_end_in_gap=False,
+        trip_key=keyed.trip_key[start])  # fmt: skip
+    return Segmentation(keyed, steps, stops, legs, _rejected(keyed, np.zeros(len(points), dtype=np.int8)))
+
+
+def read_odometers(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+    """The tracks that never say where they are, for their readings alone: no stops, no legs."""
+    located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
+    blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
+    nothing = np.zeros(len(blind.seconds), dtype=np.int8)
+    steps = _measure(blind, nothing.astype(np.bool_), parameters)
+    return Segmentation(
+        blind, steps, _stops(blind, steps, _nowhere, parameters), pd.DataFrame(), _rejected(blind, nothing)
+    )
+
+
+def _nowhere(latitude: np.ndarray, _longitude: np.ndarray, _day: np.ndarray) -> np.ndarray:
+    return np.full(len(latitude), None)
 
 
 def instants(seconds: np.ndarray) -> pd.Series:
@@ -90,9 +133,14 @@ def _believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarr
         parameters.stop_radius_m,
         parameters.standing_kmh,
     )
+    keep = reason == kernels.ACCEPTED
+    return tracks.take(keep), is_jump[keep], _rejected(tracks, reason)
+
+
+def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
     bad = np.flatnonzero(reason)
     owner = tracks.index.iloc[tracks.track_of(bad)]
-    rejected = pd.DataFrame(
+    return pd.DataFrame(
         {
             "plate": owner["plate"].to_numpy(),
             "device_id": owner["device_id"].to_numpy(),
@@ -103,8 +151,6 @@ def _believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarr
             "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
         }
     )
-    keep = reason == kernels.ACCEPTED
-    return tracks.take(keep), is_jump[keep], rejected
 
 
 def _carried_forward(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -201,10 +247,10 @@ def _stop_readings(
     return np.where(arrival >= 0, arrival, departure), departure
 
 
-def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
-    start, end, before, after = kernels.find_movements(
-        steps.is_split, tracks.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
-    )
+def _legs(
+    tracks: Tracks, steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
+    after: np.ndarray,
+) -> pd.DataFrame:  # fmt: skip
     first_reading, last_reading = _readings(steps, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     sums = {name: values[end] - values[start] for name, values in steps.sums.items() if name != "odometer_faults"}
@@ -220,9 +266,7 @@ def _legs(tracks: Tracks, steps: Steps, stops: pd.DataFrame) -> pd.DataFrame:
             "end": end,
             "stop_before": before,
             "stop_after": after,
-            "plate": tracks.index["plate"].to_numpy()[track],
-            "device_id": tracks.index["device_id"].to_numpy()[track],
-            "timezone": tracks.index["timezone"].to_numpy()[track],
+            **{name: tracks.index[name].array[track] for name in tracks.index},
             "driver_id": np.where(driver >= 0, np.append(tracks.drivers, np.array([None]))[driver], None),
             "started_at": instants(tracks.seconds[start]),
             "ended_at": instants(tracks.seconds[end]),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.wall_clock import local_midnight
 
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
@@ -71,24 +72,28 @@ class Tracks:
         """The tracks with only the points where `keep` is true."""
         if keep.all():
             return self
-        kept = np.concatenate([[0], np.cumsum(keep)])
-        return Tracks(
-            self.index,
-            kept[self.offsets],
-            self.seconds[keep],
-            self.latitude[keep],
-            self.longitude[keep],
-            self.odometer_km[keep],
-            self.speed_kmh[keep],
-            self.passengers[keep],
-            self.driver[keep],
-            self.trip_key[keep],
-            self.drivers,
-        )
+        return self._with(keep, self.index, np.concatenate([[0], np.cumsum(keep)])[self.offsets])
+
+    def pick(self, points: np.ndarray, owners: np.ndarray, offsets: np.ndarray) -> Tracks:
+        """Other tracks made of these points, track k from `offsets[k]`, of the vehicle of track `owners[k]`."""
+        return self._with(points, self.index.iloc[owners].reset_index(drop=True), offsets)
+
+    def _with(self, points: np.ndarray, index: pd.DataFrame, offsets: np.ndarray) -> Tracks:
+        columns = (*_NUMBERS, "seconds", "driver", "trip_key")
+        chosen = {name: getattr(self, name)[points] for name in columns}
+        return Tracks(index=index, offsets=offsets, drivers=self.drivers, **chosen)
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
         return np.searchsorted(self.offsets, points, side="right") - 1
+
+
+def within_window(rows: pd.DataFrame, zones: pd.Series, day: dt.date) -> pd.DataFrame:
+    """The rows whose started_at lies in the window of a day, in each one's zone."""
+    windows = {zone: Window(day, ZoneInfo(zone)) for zone in zones.unique()}
+    starts, ends = (zones.map({zone: getattr(window, name) for zone, window in windows.items()}) for name in
+                    ("start", "end"))  # fmt: skip
+    return rows[(rows["started_at"] >= starts) & (rows["started_at"] < ends)].reset_index(drop=True)
 
 
 def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
@@ -130,6 +135,7 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     device, seconds = device[order], seconds[order]
     bounds = np.searchsorted(device, np.arange(len(names) + 1))
     code = {name: at for at, name in enumerate(names)}
+    staged_end = Window(day, ZoneInfo(DEFAULT_ZONE)).end  # staged days are São Paulo's: a unit west of it ends earlier
     pieces, rows = [], []
     for span in spans.sort_values(["plate", "device_id", "start"]).itertuples():
         at = code.get(span.device_id)
@@ -137,7 +143,8 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
             continue
         window = Window(day, ZoneInfo(span.timezone))
         start = max(window.start, span.start) if not pd.isna(span.start) else window.start
-        end = min(window.end, span.end) if not pd.isna(span.end) else window.end
+        last = min(window.end, staged_end)
+        end = min(last, span.end) if not pd.isna(span.end) else last
         inside = seconds[bounds[at] : bounds[at + 1]]
         low, high = np.searchsorted(inside, [start.timestamp(), end.timestamp()])
         if high > low:
@@ -148,7 +155,7 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     driver, drivers = pd.factorize(positions["driver_id"], sort=True)
     numbers = {name: _floats(positions[name])[chosen] for name in _NUMBERS}
     return Tracks(
-        index=pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]),
+        index=pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]).astype("str"),
         offsets=np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
         seconds=seconds[points],
         driver=driver.astype(np.int64)[chosen],

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fleet_audit.logic.cycles import dates
 from fleet_audit.logic.identity import stable_ids
+from fleet_audit.logic.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.legs import Chain
 from fleet_audit.logic.measuring import evidence_grade, measured_km
 from fleet_audit.logic.parameters import ParameterSet
@@ -109,6 +110,8 @@ def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters:
         edge = legs.drop_duplicates("number", keep=keep).set_index("number")  # type: ignore[call-overload]
         for column in (f"{name}_poi_id", f"{name}_address", side):
             trips[column] = edge[column].reindex(trips.index)
+    keys = [name for name in ("trip_key",) if name in legs]  # two keys may begin at one instant
+    trips[keys] = groups[keys].first()
     for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
         trips[name] = groups[name].sum(min_count=1).where(groups[name].count() == trips["legs"])
     trips["covered_s"] += _covered_dwells(legs)
@@ -127,7 +130,7 @@ def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters:
     trips["destination_text"] = trips["destination_address"].where(
         trips["destination_address"].notna(), places.names(trips["destination_poi_id"])
     )
-    trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source"], "trip")
+    trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source", *keys], "trip")
     return trips.reset_index()
 
 
@@ -148,48 +151,44 @@ def _fill_places(trips: pd.DataFrame, dwells: pd.DataFrame) -> None:
         trips[name] = np.where(pd.isna(own) & ~trips["is_short"].to_numpy(bool), known, own)
 
 
-def supersede(visits: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
-    """For each visit-report trip: the trip of positions that measured it, "observed", or None where it stands alone.
+def supersede(claimed: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
+    """For each trip that a weaker source claims: the trip that measured it, "observed", or None where it stands alone.
 
     Positions measure a trip when one of theirs overlaps it by `source_overlap_pct` of the shorter, or when they
     watched that share of its time (`spans`: plate, started_at, ended_at): then they saw that it was no such movement.
+    A trip that begins as it ends is looked at for a second.
     """
-    share = parameters.source_overlap_pct / 100
-    owner = overlaps(visits, trips)
-    shorter = owner[["duration_left", "duration_right"]].min(axis=1).clip(lower=1)
+    left, right = _lasting(claimed), _lasting(trips)
+    pairs = overlaps(left, right)
+    shorter = np.minimum(_length(left)[pairs["left"]], _length(right)[pairs["right"]])
     owner = (
-        owner[owner["overlap_s"] >= share * shorter]
-        .sort_values(["left", "overlap_s", "right"], ascending=[True, False, True])
+        pairs[pairs["overlap_us"] * 100 >= parameters.source_overlap_pct * shorter]
+        .assign(trip_id=lambda rows: trips["trip_id"].to_numpy()[rows["right"]])
+        .sort_values(["left", "overlap_us", "trip_id"], ascending=[True, False, True])
         .drop_duplicates("left")
     )
-    result = pd.Series([None] * len(visits), index=visits.index, dtype=object)
-    watched = overlaps(visits, spans).groupby("left")["overlap_s"].sum()
-    duration = (visits["ended_at"] - visits["started_at"]).dt.total_seconds().clip(lower=1)
-    result[(watched.reindex(range(len(visits)), fill_value=0).to_numpy() >= share * duration.to_numpy())] = "observed"
-    result.iloc[owner["left"].to_numpy()] = trips["trip_id"].to_numpy()[owner["right"].to_numpy()]
+    result = pd.Series([None] * len(claimed), index=claimed.index, dtype=object)
+    watched = covered_us(left, intervals(spans))
+    result[watched * 100 >= parameters.source_overlap_pct * _length(left)] = "observed"
+    result.iloc[owner["left"].to_numpy()] = owner["trip_id"].to_numpy()
     return result
 
 
-def overlaps(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of one plate whose times overlap (plate, started_at, ended_at on both sides).
+def with_places_of(trips: pd.DataFrame, reports: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """Trips without places (of telemetry without coordinates), named by the reports that they supersede (`by`)."""
+    known = reports.assign(owner=by).sort_values("started_at", kind="stable")
+    result = trips.copy()
+    for side, keep in (("origin", "first"), ("destination", "last")):
+        said = known.drop_duplicates("owner", keep=keep).set_index("owner")  # type: ignore[call-overload]
+        for column in (f"{side}_poi_id", f"{side}_text"):
+            result[column] = trips["trip_id"].map(said[column])
+    return result
 
-    Returns left, right (row numbers), overlap_s, duration_left, duration_right (s); touching ends are no overlap,
-    an instant inside the other is (overlap 0).
-    """
-    columns = ["plate", "started_at", "ended_at"]
-    pairs = (
-        left[columns]
-        .reset_index(drop=True)
-        .reset_index(names="left")
-        .merge(
-            right[columns].reset_index(drop=True).reset_index(names="right"), on="plate", suffixes=("_left", "_right")
-        )
-    )
-    start = pairs[["started_at_left", "started_at_right"]].max(axis=1)
-    end = pairs[["ended_at_left", "ended_at_right"]].min(axis=1)
-    pairs["overlap_s"] = (end - start).dt.total_seconds()
-    for side in ("left", "right"):
-        pairs[f"duration_{side}"] = (pairs[f"ended_at_{side}"] - pairs[f"started_at_{side}"]).dt.total_seconds()
-    is_instant = (pairs["overlap_s"] == 0) & ((pairs["duration_left"] == 0) | (pairs["duration_right"] == 0))
-    kept = pairs[(pairs["overlap_s"] > 0) | is_instant]
-    return kept[["left", "right", "overlap_s", "duration_left", "duration_right"]].reset_index(drop=True)
+
+def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
+    spans = intervals(frame)
+    return spans.assign(end_us=np.maximum(spans["end_us"], spans["start_us"] + 1_000_000))
+
+
+def _length(spans: pd.DataFrame) -> np.ndarray:
+    return (spans["end_us"] - spans["start_us"]).to_numpy()
