@@ -20,6 +20,7 @@ from fleet_audit.logic.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.matching import Matching
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
+from fleet_audit.logic.tolerances import tolerances
 
 _SECOND_US = 1_000_000
 Record = dict[str, Any]
@@ -76,17 +77,6 @@ class AuditDay:
         )
 
     @cached_property
-    def comparable(self) -> pd.DataFrame:
-        """Groups of D whose members are sure: of several runs, none that may belong to the night after.
-
-        A night run that is left on DATA by doubt alone may share the trip of the run of the night before; the sum of
-        the two against one trip proves nothing.
-        """
-        doubtful = set(self.runs.loc[self.runs["is_day_uncertain"].astype(bool), "declared_run_id"])
-        is_sure = [len(ids) < 2 or doubtful.isdisjoint(ids) for ids in self.groups["declared_run_ids"]]
-        return self.groups[np.array(is_sure, dtype=bool)]
-
-    @cached_property
     def trips_of_run(self) -> dict[str, list[str]]:
         """Trips linked to each run, in order of start."""
         links = self.matching.links.merge(self.trips[["trip_id", "started_at"]], on="trip_id")
@@ -124,6 +114,13 @@ class AuditDay:
             {"observed_pct": 100 * observed / lasting, "moved_km": moved_km(during, self.trips)},
             index=pd.Index(self.runs["declared_run_id"], name="declared_run_id"),
         )
+
+    def limits(self, groups: pd.DataFrame) -> pd.DataFrame:
+        """`tolerances` of groups that have trips, by the contract of each one's first trip."""
+        contract_of = self.trips.set_index("trip_id")["contract_id"].astype(object)
+        first = pd.Series([ids[0] for ids in groups["trip_ids"]], index=groups.index, dtype=object)
+        days = np.full(len(groups), np.datetime64(self.day))
+        return tolerances(first.map(contract_of), days, self.contracts, self.parameters)
 
     def zone(self, plate: str) -> str:
         """IANA zone of a plate; America/Sao_Paulo where no vehicle row tells."""

@@ -13,7 +13,7 @@ from fleet_audit.logic.rules import wording
 from fleet_audit.logic.rules.context import AuditDay
 from fleet_audit.logic.rules.doubt import doubtful_matches
 from fleet_audit.logic.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
-from fleet_audit.logic.tolerances import allowed_hundredths, tolerances
+from fleet_audit.logic.tolerances import allowed_hundredths
 
 
 def declared_above_measured(context: AuditDay) -> list[Draft]:
@@ -30,15 +30,11 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     """D02: the groups of a vehicle's day together, above day_tolerance_pct of measured and at least day_min_km.
 
     Only groups with runs and trips whose km are all known take part: a run that nobody could verify would fake a
-    divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07).
+    divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt.
     """
-    groups = context.comparable[context.comparable["difference_km"].notna()]
-    limits = tolerances(
-        _contracts(context, groups),
-        np.full(len(groups), np.datetime64(context.day)),
-        context.contracts,
-        context.parameters,
-    )
+    groups = context.groups[context.groups["difference_km"].notna()]
+    groups = groups[~groups["match_id"].isin(doubtful_matches(context))]
+    limits = context.limits(groups)
     table = pd.DataFrame(
         {
             "plate": groups["plate"].to_numpy(),
@@ -57,17 +53,12 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
 
 def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     sign = 1 if rule_id == "D01" else -1
-    exceeding = context.comparable[context.comparable["is_exceeding"].fillna(False).astype(bool)]
+    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
     chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
     chosen = chosen[~chosen["match_id"].isin(doubtful_matches(context))]
     trips = context.trip_records(chosen["trip_ids"].explode())
     runs = context.run_records(chosen["declared_run_ids"].explode())
-    limits = tolerances(
-        _contracts(context, chosen),
-        np.full(len(chosen), np.datetime64(context.day)),
-        context.contracts,
-        context.parameters,
-    )
+    limits = context.limits(chosen)
     drafts = []
     for group, limit in zip(chosen.itertuples(), limits.itertuples(), strict=True):
         own_trips = [trips[key] for key in group.trip_ids]
@@ -129,13 +120,6 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
     )
-
-
-def _contracts(context: AuditDay, groups: pd.DataFrame) -> pd.Series:
-    """Contract of each group: that of its first trip."""
-    of_trip = context.trips.set_index("trip_id")["contract_id"].astype(object)
-    first = pd.Series([ids[0] for ids in groups["trip_ids"]], index=groups.index, dtype=object)
-    return first.map(of_trip)
 
 
 def _first_upper(text: str) -> str:

@@ -27,10 +27,10 @@ def doubtful_matches(context: AuditDay) -> set[str]:
     runs = context.run_records(exceeding["declared_run_ids"].explode())
     elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
     doubtful = set()
-    for group in exceeding.itertuples():
+    for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
         own = [runs[key] for key in group.declared_run_ids]
         is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)
-        is_moot = any(run["is_day_uncertain"] for run in own) and not _holds_elsewhere(context, group, own, elsewhere)
+        is_moot = any(run["is_day_uncertain"] for run in own) and not _holds_elsewhere(group, own, elsewhere, limit)
         if (is_cut and group.difference_km > 0) or is_moot:
             doubtful.add(group.match_id)
     return doubtful
@@ -50,7 +50,7 @@ def _km_on_next_day(context: AuditDay, runs: list[Record]) -> dict[str, Decimal]
     return km.groupby(moved["declared_run_id"].iloc[pairs["run"]].to_numpy()).sum().to_dict()
 
 
-def _holds_elsewhere(context: AuditDay, group: Any, runs: list[Record], elsewhere: dict[str, Decimal]) -> bool:
+def _holds_elsewhere(group: Any, runs: list[Record], elsewhere: dict[str, Decimal], limit: Any) -> bool:
     """Whether the group's divergence, of the same sign, is still there with its uncertain runs on the day after."""
     sign = 1 if group.difference_km > 0 else -1
     staying = [run["declared_km"] for run in runs if not run["is_day_uncertain"]]
@@ -60,9 +60,8 @@ def _holds_elsewhere(context: AuditDay, group: Any, runs: list[Record], elsewher
         for run in runs
         if run["is_day_uncertain"] and run["declared_run_id"] in elsewhere
     ]
-    parameters = context.parameters
     return any(
         sign * float(declared - measured)
-        > max(float(measured) * parameters.trip_tolerance_pct / 100, parameters.trip_tolerance_km)
+        > max(float(measured) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
         for declared, measured in pairs
     )
