@@ -1,0 +1,79 @@
+"""The pages for people: generated ones are up to date, and what the README tells a reader to type exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fleet_audit.cli import main
+from fleet_audit.logic.document import parameters_page
+from fleet_audit.marts.document import marts_page
+from fleet_audit.schema.document import tables_page
+from fleet_audit.schema.registry import TABLES
+from fleet_audit.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+VARIABLES = {
+    name if name.startswith("AWS_") else f"FLEET_{name.upper()}"
+    for name in (field.alias or key for key, field in Settings.model_fields.items())
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("tables", tables_page()), ("parameters", parameters_page()), ("marts", marts_page())]
+)
+def test_a_generated_page_is_up_to_date(name: str, page: str) -> None:
+    assert (ROOT / "docs" / f"{name}.md").read_text() == page, "run `make docs`"
+
+
+def test_every_table_is_described() -> None:
+    headings = re.findall(r"^### (\S+)$", tables_page(), re.MULTILINE)
+    assert sorted(headings) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_and_pictures_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        assert target.startswith(("http://", "https://")) or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?=`|$|\s+#)", path.read_text(), re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_commands_and_their_options_exist(path: Path) -> None:
+    for line in re.findall(r"fleet-audit ([a-z-]+(?: [^`\n|&)]*)?)", path.read_text()):
+        command, *words = line.split()
+        if command in main.commands:
+            options = {name for parameter in main.commands[command].params for name in parameter.opts} | {"--help"}
+            assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_the_readme_shows_commands() -> None:
+    named = set(re.findall(r"bin/fleet-audit ([a-z-]+)", (ROOT / "README.md").read_text()))
+    assert {"run", "psql"} <= named <= set(main.commands)
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / ".env.example"], ids=lambda path: path.name)
+def test_settings_exist(path: Path) -> None:
+    named = set(re.findall(r"\b(FLEET_[A-Z_]+|AWS_[A-Z_]+)\b(?!\*|_)", path.read_text())) - {"FLEET_", "AWS_"}
+    assert named <= VARIABLES
+
+
+def test_every_setting_is_in_the_template() -> None:
+    named = set(re.findall(r"^#? ?((?:FLEET|AWS)_[A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert named == VARIABLES
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_shows_an_example(command: str) -> None:
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert "Example:" in result.output
