@@ -23,6 +23,8 @@ LOGGER = "progress"
 _DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 retention:
   schedule: {purge_after_days: 90}
   sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
