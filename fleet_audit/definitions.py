@@ -28,8 +28,15 @@ def build_definitions(
         "warehouse_io": WarehouseIOManager(stores=fleet),
         "report_io": ReportIOManager(stores=fleet),
     }
-    loaded = dg.load_from_defs_folder(project_root=Path(__file__).parent.parent)
-    return dg.Definitions.merge(loaded, dg.Definitions(resources=resources | overrides, loggers=dict(loggers or {})))
+    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    bound = dg.Definitions(
+        resources=resources | overrides,
+        loggers=dict(loggers or {}),
+        # for runs outside of our jobs too (dg launch, Materialize in the UI): a process a step takes 180 s for a day,
+        # one process 20 s
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(loaded, bound)
 
 
 @dg.definitions
