@@ -38,9 +38,11 @@ cycle_job = dg.define_asset_job(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="05:30: yesterday, so that the D-1 report is ready well before 08:00.",
 )
-def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Run the day before the tick's local day."""
     day = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
+    if not known_days(day, day):
+        return dg.SkipReason(f"{day} is before the first day that can be run (FLEET_START_DATE).")
     return dg.RunRequest(run_key=f"day-{day}", partition_key=day.isoformat())
 
 
