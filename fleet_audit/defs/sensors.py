@@ -5,6 +5,7 @@ It only looks and asks; reading, archiving and judging files is the run's work (
 
 import datetime as dt
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -18,7 +19,10 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import days_of_file, is_done
 from fleet_audit.sources.inbox import InboxFile
 
-MAX_FILES_A_TICK = 50  # a tick has 60 s; parsing a 10 MB file takes up to 2 s here
+# A tick has 60 s, and one that takes longer moves no cursor, so it would fail for ever: parsing takes 0.2 s for a small
+# file and 2 s for one of 10 MB here.
+MAX_FILES_A_TICK = 50
+MAX_BYTES_A_TICK = 100_000_000
 SETTLED_AFTER_S = 5  # a file changed more recently may still be being written
 REFERENCE_DAYS = 1  # a reference file alone re-runs yesterday; older days are for a backfill to choose
 
@@ -45,7 +49,7 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
     if not new:
         return dg.SkipReason("Nothing new in the inbox.")
     spans, contents = [], []
-    for file in new[:MAX_FILES_A_TICK]:
+    for file in _bounded(new):
         try:
             content = inbox.read(file)
         except (PermanentError, RetryableError) as error:
@@ -85,6 +89,13 @@ def merged(spans: Sequence[tuple[dt.date, dt.date]]) -> list[tuple[dt.date, dt.d
         else:
             result.append((first, last))
     return result
+
+
+def _bounded(files: Sequence[InboxFile]) -> Sequence[InboxFile]:
+    """The first files, as many as one tick can read; one at least."""
+    sizes = itertools.accumulate(file.size for file in files)
+    fitting = sum(size <= MAX_BYTES_A_TICK for size in sizes)
+    return files[: min(max(fitting, 1), MAX_FILES_A_TICK)]
 
 
 def _stamp(file: InboxFile) -> str:

@@ -1,0 +1,205 @@
+"""The sensor on a real inbox: what it asks for when files arrive, change, stay, are half written or make no sense."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.sensors import MAX_BYTES_A_TICK, MAX_FILES_A_TICK
+from fleet_audit_tests.integration.small_fleet import (
+    DAY,
+    PAID,
+    REFERENCE,
+    bulletin,
+    drive,
+    run_row,
+    telemetry,
+    to_work,
+    visit_report,
+)
+
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+ONE_DAY = dt.timedelta(days=1)
+
+
+class Watched:
+    """An inbox and the sensor that looks at it, tick by tick; the cursor is kept as the daemon keeps it."""
+
+    def __init__(self, inbox: Path, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance) -> None:
+        self.inbox = inbox
+        self.cursor: str | None = None
+        self._repository = repository
+        self._instance = instance
+        (self._sensor,) = repository.sensor_defs
+
+    def drop(self, name: str, content: bytes, *, seconds_ago: float = 60) -> None:
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        then = time.time() - seconds_ago
+        os.utime(path, (then, then))
+
+    def tick(self) -> list[dg.RunRequest]:
+        fleet = FleetResource(inbox_url=str(self.inbox), home=str(self.inbox.parent / "home"))
+        context = dg.build_sensor_context(
+            instance=self._instance,
+            cursor=self.cursor,
+            repository_def=self._repository,
+            resources={"fleet": fleet},
+        )
+        result = self._sensor.evaluate_tick(context)
+        self.skipped = result.skip_message
+        self.cursor = result.cursor
+        return list(result.run_requests or [])
+
+    def seen(self) -> set[str]:
+        return set(json.loads(self.cursor or "{}"))
+
+
+@pytest.fixture
+def watched(tmp_path, repository) -> Iterator[Watched]:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "instance").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+        yield Watched(tmp_path / "inbox", repository, instance)
+
+
+def _spans(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
+    return [(request.tags[START], request.tags[END]) for request in requests]
+
+
+def _yesterday() -> str:
+    return (dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - ONE_DAY).isoformat()
+
+
+def _report(day: dt.date, km: str = "11.20") -> bytes:
+    return visit_report({PAID: [to_work(km)]}, day)
+
+
+def test_a_new_file_asks_once_for_the_days_that_it_touches_however_old(watched):
+    watched.drop("visit_reports/old.csv", _report(dt.date(2024, 2, 29)))
+    (request,) = watched.tick()
+    assert _spans([request]) == [("2024-02-29", "2024-02-29")]
+    assert request.tags["fleet/trigger"] == "inbox"
+    assert watched.tick() == []
+    assert "Nothing new" in watched.skipped
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "span"),
+    [
+        # what a night shift's bulletin says may belong to the day after
+        ("bulletins/a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11)), ("2025-06-10", "2025-06-11")),
+        # the first positions of a day end a trip of the day before
+        ("telemetry/a.csv", telemetry(drive(PAID, "06:30")), ("2025-06-09", "2025-06-10")),
+        ("visit_reports/a.csv", _report(DAY), ("2025-06-10", "2025-06-10")),
+    ],
+)
+def test_a_file_re_runs_the_days_whose_results_it_can_change(watched, name, content, span):
+    watched.drop(name, content)
+    assert _spans(watched.tick()) == [span]
+
+
+def test_files_of_neighbouring_days_are_one_run(watched):
+    for number in range(3):
+        watched.drop(f"visit_reports/{number}.csv", _report(DAY + number * ONE_DAY))
+    watched.drop("visit_reports/far.csv", _report(dt.date(2025, 3, 1)))
+    assert _spans(watched.tick()) == [("2025-03-01", "2025-03-01"), ("2025-06-10", "2025-06-12")]
+
+
+def test_the_run_key_is_the_content(watched):
+    watched.drop("visit_reports/a.csv", _report(DAY))
+    (first,) = watched.tick()
+    watched.drop("visit_reports/a.csv", _report(DAY), seconds_ago=30)  # the same bytes, touched
+    assert [request.run_key for request in watched.tick()] == [first.run_key]  # the daemon starts a key once
+    watched.drop("visit_reports/a.csv", _report(DAY, "12.30"), seconds_ago=20)
+    (changed,) = watched.tick()
+    assert changed.run_key != first.run_key
+    assert _spans([changed]) == _spans([first])
+
+
+def test_a_file_that_is_being_written_waits_for_the_next_tick(watched):
+    watched.drop("visit_reports/whole.csv", _report(DAY))
+    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY)[:200], seconds_ago=0)
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+    assert watched.seen() == {"visit_reports/whole.csv"}
+    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY), seconds_ago=6)
+    later = (DAY + 30 * ONE_DAY).isoformat()
+    assert _spans(watched.tick()) == [(later, later)]
+
+
+def test_a_temporary_name_is_never_looked_at(watched):
+    watched.drop("visit_reports/upload.csv.part", _report(DAY))
+    watched.drop("visit_reports/.upload.csv", _report(DAY))
+    assert watched.tick() == []
+
+
+def test_rubbish_kills_no_tick_and_is_told_by_a_run_of_yesterday(watched):
+    """A refused file has no days; the run records it and says why."""
+    watched.drop("visit_reports/torn.csv", b"\x00\xff\xfe")
+    watched.drop("bulletins/empty.csv", b"")
+    watched.drop("bulletins/book.xlsx", b"PK\x03\x04 no workbook")
+    watched.drop("telemetry/big.csv", b"deviceId\n" * 2_000_000)
+    watched.drop("visit_reports/good.csv", _report(DAY))
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_yesterday(), _yesterday())]
+    assert len(watched.seen()) == 5
+    assert watched.tick() == []
+
+
+def test_a_reference_table_re_runs_yesterday(watched):
+    watched.drop("reference/units.csv", REFERENCE["units"].encode())
+    assert _spans(watched.tick()) == [(_yesterday(), _yesterday())]
+
+
+def test_a_day_that_is_not_over_is_left_to_the_schedule(watched):
+    today = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
+    watched.drop("visit_reports/today.csv", _report(today))
+    assert watched.tick() == []
+    assert watched.seen() == {"visit_reports/today.csv"}
+
+
+def test_a_tick_reads_a_bounded_number_of_files_and_forgets_none(watched):
+    names = {f"reference/{number:03d}.csv" for number in range(MAX_FILES_A_TICK + 5)}
+    for name in names:
+        watched.drop(name, name.encode())
+    watched.tick()
+    assert len(watched.seen()) == MAX_FILES_A_TICK
+    assert len(watched.tick()) == 1
+    assert watched.seen() == names
+
+
+def test_a_tick_reads_a_bounded_number_of_bytes_and_at_least_one_file(watched):
+    """Fifty files of 10 MB would take longer than a tick may, and then no cursor would ever move."""
+    for name, size in {"a": MAX_BYTES_A_TICK + 1, "b": MAX_BYTES_A_TICK // 2, "c": MAX_BYTES_A_TICK // 2 + 1}.items():
+        watched.drop(f"reference/{name}.csv", b"")
+        os.truncate(watched.inbox / "reference" / f"{name}.csv", size)
+        os.utime(watched.inbox / "reference" / f"{name}.csv", (1e9, 1e9))
+    for seen in ({"a"}, {"a", "b"}, {"a", "b", "c"}):
+        watched.tick()
+        assert watched.seen() == {f"reference/{name}.csv" for name in seen}
+
+
+def test_a_file_that_left_is_forgotten(watched):
+    watched.drop("visit_reports/a.csv", _report(DAY))
+    watched.tick()
+    (watched.inbox / "visit_reports" / "a.csv").unlink()
+    watched.drop("visit_reports/b.csv", _report(DAY, "12.00"))
+    watched.tick()
+    assert watched.seen() == {"visit_reports/b.csv"}
+
+
+def test_without_an_inbox_the_tick_says_what_to_set(tmp_path, repository):
+    with dg.DagsterInstance.ephemeral() as instance:
+        nowhere = Watched(tmp_path / "nowhere", repository, instance)
+        assert nowhere.tick() == []
+        assert "FLEET_INBOX_URL" in nowhere.skipped
+        assert str(tmp_path / "nowhere") in nowhere.skipped
