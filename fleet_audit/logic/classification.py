@@ -112,7 +112,7 @@ def _shift(
 
 def _full_text(names: np.ndarray, texts: pd.Series) -> pd.Series:
     """A place's name and what the source calls it; null when neither is known."""
-    name = pd.Series(names, index=texts.index, dtype="str")
+    name, texts = pd.Series(names, index=texts.index, dtype="str"), texts.astype("str")
     both = name + " " + texts
     return both.where(both.notna(), name.where(name.notna(), texts))
 

@@ -64,6 +64,7 @@ def build_window(
     segmentation, keyed = segment(tracks, places.locate, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
+    visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, zones(visit_legs), day)
     reported, reported_legs = join_trips(
         from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters

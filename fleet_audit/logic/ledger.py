@@ -178,9 +178,9 @@ def km_ledger(
     columns["yard_km"] = columns["yard_km"] + day_of["dwell_km"].fillna(0.0)
     explained = sum(columns.values(), day_of["gap_km"])
     residual = day_of["odometer_delta_km"] - explained
-    uncertainty = trips.groupby("plate")["km_uncertainty"].agg(lambda values: values.astype("float64").sum()).reindex(
-        plates
-    ).fillna(0.0).astype(float) + readings.groupby("plate")["odometer_resolution_km"].sum().reindex(plates).fillna(0.0)
+    stated = trips["km_uncertainty"].astype("float64").groupby(trips["plate"]).sum()
+    resolutions = readings.groupby("plate")["odometer_resolution_km"].sum()
+    uncertainty = stated.reindex(plates).fillna(0.0) + resolutions.reindex(plates).fillna(0.0)
     rounded = {
         name: round_km(values)
         for name, values in {

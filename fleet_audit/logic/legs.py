@@ -74,7 +74,6 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     """The chain of visit reports (rows of `staging.visit_legs`, zones: of each row): places by addresses."""
     visits = (
         visits.assign(timezone=zones.to_numpy())
-        .drop_duplicates()
         .sort_values(["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable")
         .reset_index(drop=True)
     )
