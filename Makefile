@@ -32,7 +32,7 @@ dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.
 	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" exec $(BIN)/dg dev $(DEV_ARGS)
 
 test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --basetemp "$$(mktemp -d)/tests" $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
 	$(BIN)/ruff check .
