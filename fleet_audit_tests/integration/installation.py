@@ -154,6 +154,17 @@ def assert_counts_reconcile(installation: Installation) -> None:
     assert counted["what"][lost != 0].to_list() == []
 
 
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What failed in a run: steps with the sentence of their error, and blocking checks."""
+    steps = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    checks = [
+        f"{check.asset_key.to_user_string()} {check.check_name}: {dict(check.metadata)}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    return [(error.cause or error).message if error else "failed" for error in steps] + checks
+
+
 def said(result: subprocess.CompletedProcess[str]) -> str:
     """All that a command line printed."""
     return f"{result.stdout}\n{result.stderr}"

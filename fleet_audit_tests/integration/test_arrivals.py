@@ -10,7 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fleet_audit_tests.integration.installation import Installation, assert_counts_reconcile, assert_same_facts
+from fleet_audit_tests.integration.installation import (
+    Installation,
+    assert_counts_reconcile,
+    assert_same_facts,
+    failures,
+)
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -51,7 +56,7 @@ FIRST_FILES = {
 class Outcome:
     """What one run left behind."""
 
-    is_success: bool
+    failures: list[str]
     facts: dict[str, pd.DataFrame]
     files: pd.DataFrame
     quarantine: pd.DataFrame
@@ -82,7 +87,7 @@ def _run(installation: Installation) -> Outcome:
     result = installation.materialize(DAY)
     assert_counts_reconcile(installation)
     return Outcome(
-        result.success,
+        failures(result),
         installation.facts(),
         installation.query("select * from ops.ingested_files order by received_at, file_name"),
         installation.query("select * from ops.rejected_rows order by file_name, row_number"),
@@ -116,7 +121,7 @@ def corrected(installation: Installation, first: Outcome) -> Outcome:
 
 
 def test_a_refused_file_stops_no_other(first):
-    assert first.is_success
+    assert first.failures == []
     assert first.refused == ["bulletins/without_columns.csv", "visit_reports/torn.csv"]
     for name in first.refused:
         file = first.file(name)
@@ -178,7 +183,7 @@ def test_a_trip_without_tariff_is_measured_and_not_priced(first):
 
 
 def test_a_corrected_file_replaces_what_it_said_of_the_vehicle_days_that_it_covers(first, corrected):
-    assert corrected.is_success
+    assert corrected.failures == []
     assert first.trips_of(PAID)["km_measured"].to_list() == [Decimal("11.20"), Decimal("11.20")]
     assert corrected.trips_of(PAID)["km_measured"].to_list() == [Decimal("13.40")]
     assert corrected.trips_of(PAID)["variable_cost_brl"].to_list() == [Decimal("67.00")]

@@ -14,6 +14,7 @@ from fleet_audit_tests.integration.installation import (
     Installation,
     assert_counts_reconcile,
     assert_same_facts,
+    failures,
 )
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
@@ -56,7 +57,7 @@ def install(tmp_path_factory, new_database) -> Callable[[], Installation]:
     def make() -> Installation:
         root = tmp_path_factory.mktemp("killed")
         installation = Installation(root / "home", str(write_inbox(root / "inbox", OLD)), new_database())
-        assert installation.materialize(DAY).success
+        assert failures(installation.materialize(DAY)) == []
         write_inbox(root / "inbox", NEW)
         return installation
 
@@ -76,7 +77,7 @@ def old(killed: Installation) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def new(install) -> dict[str, pd.DataFrame]:
     installation = install()
-    assert installation.materialize(DAY).success
+    assert failures(installation.materialize(DAY)) == []
     return installation.facts()
 
 

@@ -14,7 +14,12 @@ from fleet_audit.schema import lake
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.faults import Faults
 from fleet_audit.simulation.fleet import simulate
-from fleet_audit_tests.integration.installation import Installation, assert_counts_reconcile, assert_same_facts
+from fleet_audit_tests.integration.installation import (
+    Installation,
+    assert_counts_reconcile,
+    assert_same_facts,
+    failures,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
 FIRST, LAST = dt.date(2025, 6, 15), dt.date(2025, 6, 17)  # across the closing of 16 June
@@ -51,8 +56,7 @@ def api(data) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def in_one_range(install, api) -> Installation:
     installation = install(api)
-    result = installation.materialize(FIRST, LAST)
-    assert result.success
+    assert failures(installation.materialize(FIRST, LAST)) == []
     return installation
 
 
@@ -83,7 +87,7 @@ def test_the_measured_km_are_the_true_ones(in_one_range, data):
 def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api, in_one_range):
     installation = install(api)
     for day in ANOTHER_ORDER:
-        assert installation.materialize(day).success
+        assert failures(installation.materialize(day)) == []
     assert_same_facts(installation.facts(), in_one_range.facts())
     days = [f"date={day}/" for day in DAYS]
     found, expected = (
@@ -97,7 +101,7 @@ def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api,
 
 def test_a_day_in_the_middle_again_changes_nothing(in_one_range):
     facts, files = in_one_range.facts(), in_one_range.files("raw", "staging", "trips")
-    assert in_one_range.materialize(DAYS[1]).success
+    assert failures(in_one_range.materialize(DAYS[1])) == []
     assert_same_facts(in_one_range.facts(), facts)
     assert in_one_range.files("raw", "staging", "trips") == files
 
@@ -109,7 +113,7 @@ def test_pages_twice_and_out_of_order_give_the_same_rows(install, data, in_one_r
     )
     with ApiServer(data, token=TOKEN, faults=faults) as server:
         installation = install(server.url)
-        assert installation.materialize(FIRST, LAST).success
+        assert failures(installation.materialize(FIRST, LAST)) == []
     assert min(faults.served[kind] for kind in ("shuffled", "repeated", "wrong_types")) > 0, faults.served
     assert_same_facts(installation.facts(), in_one_range.facts())
     for table in (lake.LEGS, lake.OBSERVED_SPANS, lake.READINGS):
