@@ -1,0 +1,160 @@
+"""Reading the inbox: once a content, archived whole, good and bad recorded, whatever the names."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.ingest.files import days_of_file, safe_name, with_pseudonyms
+from fleet_audit.logic.identity import driver_pseudonym
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
+from fleet_audit_tests.integration.small_fleet import (
+    DAY,
+    PAID,
+    bulletin,
+    drive,
+    run_row,
+    telemetry,
+    to_work,
+    visit_report,
+)
+
+REPORT = visit_report({PAID: [to_work()]})
+ONE_DAY = dt.timedelta(days=1)
+
+
+def _files(arrivals) -> pd.DataFrame:
+    return arrivals.warehouse.read("select * from ops.ingested_files order by file_name", {})
+
+
+def test_a_file_is_read_once_and_archived_as_received(arrivals):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    (row,) = arrivals.read().files.to_dict("records")
+    assert (row["status"], row["rows_read"], row["rows_accepted"]) == ("accepted", 1, 1)
+    assert (row["first_date"], row["last_date"]) == (DAY, DAY)
+    assert row["file_sha256"] == hashlib.sha256(REPORT).hexdigest()
+    assert arrivals.lake.get_bytes(row["archive_path"]) == REPORT
+    assert arrivals.read().files.empty
+    assert _files(arrivals)["received_at"].to_list() == [FIRST_LOOK + dt.timedelta(hours=1)]
+
+
+def test_the_same_bytes_under_another_name_are_told_and_not_read(arrivals):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    arrivals.drop("visit_reports/b.csv", REPORT)
+    files = arrivals.read().files.set_index("file_name")
+    assert files["status"].to_dict() == {"visit_reports/a.csv": "accepted", "visit_reports/b.csv": "duplicate"}
+    assert len(arrivals.stage().visit_legs(DAY)) == 1
+
+
+def test_bytes_that_were_refused_are_refused_under_another_name_too(arrivals):
+    arrivals.drop("visit_reports/a.csv", b"rubbish")
+    assert arrivals.read().files["status"].to_list() == ["rejected"]
+    arrivals.drop("visit_reports/b.csv", b"rubbish")
+    again = arrivals.read().files
+    assert again["rows_accepted"].to_list() == [0]
+    assert len(arrivals.stage().visit_legs(DAY)) == 0
+
+
+def test_bytes_in_the_wrong_folder_are_read_in_the_right_one(arrivals):
+    """A bulletin dropped among the visit reports is refused there; moved, it counts."""
+    content = bulletin(run_row(1, PAID, "06:30", "06:45", 11))
+    arrivals.drop("visit_reports/boletim.csv", content)
+    assert arrivals.read().files["status"].to_list() == ["rejected"]
+    (arrivals.inbox / "visit_reports" / "boletim.csv").unlink()
+    arrivals.drop("bulletins/boletim.csv", content)
+    assert arrivals.read().files["status"].to_list() == ["accepted"]
+    assert len(arrivals.stage().declared_runs(DAY)) == 1
+
+
+def test_bad_rows_are_kept_beside_good_ones_with_the_row_as_received(arrivals):
+    bad = run_row(2, PAID, "25:99", "06:45", 11)
+    arrivals.drop("bulletins/a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), bad))
+    (file,) = arrivals.read().files.to_dict("records")
+    assert (file["status"], file["rows_read"], file["rows_accepted"], file["rows_rejected"]) == ("partial", 2, 1, 1)
+    (row,) = arrivals.warehouse.read("select * from ops.rejected_rows", {}).to_dict("records")
+    assert (row["file_name"], row["row_number"], row["raw"], row["run_id"]) == ("bulletins/a.csv", 3, bad, RUN_ID)
+    assert "25:99" in row["reason"]
+
+
+def test_a_file_above_the_limits_is_refused_whole_and_kept(arrivals):
+    arrivals.settings.max_file_rows = 10
+    content = telemetry(drive(PAID, "06:30"))
+    arrivals.drop("telemetry/big.csv", content)
+    (row,) = arrivals.read().files.to_dict("records")
+    assert (row["status"], row["rows_accepted"]) == ("rejected", 0)
+    assert "10" in row["message"]
+    assert arrivals.lake.get_bytes(row["archive_path"]) == content
+
+
+def test_a_name_from_outside_leads_nowhere(arrivals):
+    name = "visit_reports/Relatório de 10.06 (cópia) $(rm).csv"
+    arrivals.drop(name, REPORT)
+    (row,) = arrivals.read().files.to_dict("records")
+    assert row["file_name"] == name
+    assert arrivals.lake.get_bytes(row["archive_path"]) == REPORT
+
+
+@given(st.text(max_size=300))
+def test_a_safe_name_is_one_harmless_component(name):
+    safe = safe_name(name)
+    assert safe.isascii()
+    assert 0 < len(safe) <= 120
+    assert "/" not in safe
+    assert not safe.startswith(".")
+
+
+def test_other_folders_are_left_aside_and_told(arrivals):
+    arrivals.drop("faturas/a.csv", b"1")
+    summary = arrivals.read()
+    assert summary.files.empty
+    assert any("faturas" in sentence for sentence in summary.ignored)
+
+
+def test_without_the_folder_a_sentence(arrivals):
+    arrivals.inbox.rmdir()
+    with pytest.raises(PermanentError, match="FLEET_INBOX_URL"):
+        arrivals.read()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "days"),
+    [
+        ("visit_report", REPORT, (DAY, DAY)),
+        ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)), (DAY, DAY + ONE_DAY)),
+        ("telemetry", telemetry(drive(PAID, "06:30")), (DAY - ONE_DAY, DAY)),
+        ("reference", b"unit_code\n", None),
+        ("visit_report", b"rubbish", None),
+        ("bulletin", bulletin(), None),
+    ],
+)
+def test_which_days_a_file_can_change(settings, kind, content, days):
+    file = InboxFile(kind, "a.csv", len(content), FIRST_LOOK)
+    assert days_of_file(file, content, settings, FIRST_LOOK) == days
+
+
+def test_names_of_drivers_are_in_one_table_only(arrivals):
+    named = REPORT.decode().replace(",Unknown,", ",Maria Souza,").encode()
+    arrivals.drop("visit_reports/a.csv", named)
+    arrivals.read()
+    drivers = arrivals.warehouse.read("select driver_id, name from ref.drivers", {})
+    pseudonym = driver_pseudonym("MARIA  SOUZA", b"fleet-audit")
+    assert dict(zip(drivers["driver_id"], drivers["name"], strict=True)) == {pseudonym: "Maria Souza"}
+    legs = arrivals.stage().visit_legs(DAY)
+    assert legs["driver_id"].to_list() == [pseudonym]
+    assert "Maria" not in legs.to_csv()
+
+
+def test_a_registered_driver_is_known_by_id_and_by_name():
+    registered = pd.DataFrame(
+        {"driver_id": ["D1", "D2"], "name": ["Ana", None], "carrier_code": "UM", "is_maintenance": [True, False]}
+    )
+    known = with_pseudonyms(registered, b"key").set_index("driver_id")
+    assert known.loc[driver_pseudonym("ANA", b"key"), "is_maintenance"]
+    assert set(known.index) == {"D1", "D2", driver_pseudonym("Ana", b"key")}

@@ -1,0 +1,177 @@
+"""The staging of a day is a function of what is archived: versions, zones, pages, and counts that reconcile."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import random
+
+import pandas as pd
+import pytest
+
+from fleet_audit.ingest.pages import page_folder
+from fleet_audit_tests.integration.small_fleet import (
+    DAY,
+    PAID,
+    SEEN_TWICE,
+    WITHOUT_TARIFF,
+    bulletin,
+    drive,
+    from_work,
+    run_row,
+    telemetry,
+    to_work,
+    visit_report,
+)
+
+NEXT = DAY + dt.timedelta(days=1)
+IN_ANOTHER_ZONE = WITHOUT_TARIFF  # see the arrivals fixture
+
+
+def _km(legs: pd.DataFrame) -> dict[str, list[str]]:
+    return {plate: [str(km) for km in rows["reported_km"]] for plate, rows in legs.groupby("plate")}
+
+
+def test_a_newer_version_replaces_the_vehicle_days_that_it_covers(arrivals):
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work(), from_work()], SEEN_TWICE: [to_work()]}))
+    arrivals.read()
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work("13.40")]}))
+    arrivals.read()
+    assert _km(arrivals.stage().visit_legs(DAY)) == {PAID: ["13.40"], SEEN_TWICE: ["11.20"]}
+    assert arrivals.counts("visit_legs") == {DAY: (2, 2, 0, 0)}
+
+
+def test_a_version_that_says_a_vehicle_stood_still_empties_its_day(arrivals):
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()], SEEN_TWICE: [to_work()]}))
+    arrivals.read()
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [], SEEN_TWICE: [to_work()]}))
+    arrivals.read()
+    assert set(_km(arrivals.stage().visit_legs(DAY))) == {SEEN_TWICE}
+
+
+def test_two_files_that_tell_the_same_movement_are_one_row_and_a_duplicate(arrivals):
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()]}))
+    arrivals.drop("visit_reports/b.csv", visit_report({PAID: [to_work(), from_work()]}))
+    arrivals.read()
+    assert _km(arrivals.stage().visit_legs(DAY)) == {PAID: ["11.20", "11.20"]}
+    assert arrivals.counts("visit_legs") == {DAY: (3, 2, 0, 1)}
+
+
+def test_one_run_in_two_bulletins_is_one(arrivals):
+    row = run_row(1, PAID, "06:30", "06:45", 11)
+    arrivals.drop("bulletins/a.csv", bulletin(row))
+    arrivals.drop("bulletins/b.csv", bulletin(row, run_row(2, PAID, "15:30", "15:45", 11)))
+    arrivals.read()
+    assert len(arrivals.stage().declared_runs(DAY)) == 2
+    assert arrivals.counts("declared_runs") == {DAY: (3, 2, 0, 1)}
+
+
+def test_clocks_are_those_of_the_vehicles_unit(arrivals):
+    arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()], IN_ANOTHER_ZONE: [to_work()]}))
+    arrivals.drop("bulletins/a.csv", bulletin(run_row(1, IN_ANOTHER_ZONE, "06:30", "06:45", 11)))
+    arrivals.read()
+    legs = arrivals.stage().visit_legs(DAY).set_index("plate")["started_at"]
+    assert legs[PAID] == pd.Timestamp("2025-06-10T09:30Z")
+    assert legs[IN_ANOTHER_ZONE] == pd.Timestamp("2025-06-10T10:30Z")
+    assert arrivals.stage().declared_runs(DAY)["started_at"].to_list() == [pd.Timestamp("2025-06-10T10:30Z")]
+
+
+@pytest.mark.parametrize("written", ["UM", "um", "Transportadora Um", "TRANSPORTADORA  UM"])
+def test_a_carrier_writes_its_code_or_its_name(arrivals, written):
+    row = run_row(1, PAID, "06:30", "06:45", 11)
+    arrivals.drop("bulletins/a.csv", bulletin(row.removesuffix("UM") + written))
+    arrivals.read()
+    assert arrivals.stage().declared_runs(DAY)["carrier_code"].to_list() == ["UM"]
+
+
+def _page(arrivals, day: dt.date, items: list[dict]) -> None:
+    body = json.dumps({"data": items, "next_cursor": None}).encode()
+    arrivals.lake.put_bytes(f"{page_folder(day)}/{hashlib.sha256(body).hexdigest()}.json", body)
+
+
+def _items(count: int) -> list[dict]:
+    start = dt.datetime(2025, 6, 10, 9, 0, tzinfo=dt.UTC)
+    return [
+        {
+            "device_id": "1", "timestamp": (start + dt.timedelta(minutes=number)).isoformat(),
+            "latitude": -22.5, "longitude": -52.1, "speed_kmh": 0.0, "odometer_km": 100.0 + number,
+            "ignition": True, "driver_id": None, "passengers": None,
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+_FACTS = ["device_id", "recorded_at", "latitude", "longitude", "odometer_km"]
+
+
+def test_positions_twice_and_in_any_order_are_the_same_rows(arrivals, settings):
+    items = _items(40)
+    _page(arrivals, DAY, items)
+    once = arrivals.stage().positions(DAY)
+    assert len(once) == 40
+    shuffled = items + items[:10]
+    random.Random(1).shuffle(shuffled)
+    _page(arrivals, DAY, shuffled[:30])
+    _page(arrivals, DAY, shuffled[30:])
+    twice = arrivals.stage().positions(DAY)
+    pd.testing.assert_frame_equal(twice[_FACTS], once[_FACTS])
+    assert arrivals.counts("positions") == {DAY: (90, 40, 0, 50)}
+
+
+def test_the_fuller_of_two_unequal_rows_wins_and_the_other_is_kept_as_conflict(arrivals):
+    item = _items(1)[0]
+    _page(arrivals, DAY, [{**item, "odometer_km": None}, item, {**item, "odometer_km": "broken"}])
+    (row,) = arrivals.stage().positions(DAY).to_dict("records")
+    assert row["odometer_km"] == 100.0
+    rejected = arrivals.warehouse.read("select reason_code, raw from ops.rejected_rows", {})
+    assert set(rejected["reason_code"]) == {"conflict"}
+    read, accepted, bad, duplicate = arrivals.counts("positions")[DAY]
+    assert (read, accepted) == (3, 1)
+    assert read == accepted + bad + duplicate
+
+
+def test_a_row_outside_of_the_window_is_left_out_and_counted(arrivals):
+    stray = {**_items(1)[0], "timestamp": "2025-06-12T09:00:00Z"}
+    _page(arrivals, DAY, [*_items(2), stray])
+    assert len(arrivals.stage().positions(DAY)) == 2
+    assert arrivals.counts("positions") == {DAY: (3, 2, 1, 0)}
+    assert arrivals.warehouse.read("select reason_code from ops.rejected_rows", {})["reason_code"].to_list() == [
+        "outside_window"
+    ]
+
+
+def test_positions_of_a_file_and_of_the_api_are_one_row_an_instant(arrivals):
+    arrivals.drop("telemetry/a.csv", telemetry(drive(PAID, "06:30")))
+    arrivals.read()
+    from_file = arrivals.stage().positions(DAY)
+    _page(arrivals, DAY, [
+        {"device_id": row.device_id, "timestamp": row.recorded_at.isoformat(), "latitude": row.latitude,
+         "longitude": row.longitude, "speed_kmh": row.speed_kmh, "odometer_km": row.odometer_km,
+         "ignition": bool(row.ignition), "passengers": int(row.passengers)}
+        for row in from_file.itertuples()
+    ])  # fmt: skip
+    both = arrivals.stage().positions(DAY)
+    pd.testing.assert_frame_equal(both[_FACTS], from_file[_FACTS])
+    read, accepted, bad, duplicate = arrivals.counts("positions")[DAY]
+    assert (read, accepted, bad + duplicate) == (2 * len(both), len(both), len(both))
+
+
+def test_a_day_without_anything_has_no_rows_and_is_counted(arrivals):
+    stage = arrivals.stage()
+    for build in (stage.positions, stage.visit_legs, stage.declared_runs, stage.source_notes):
+        assert build(NEXT).empty
+    for source in ("positions", "visit_legs", "declared_runs"):
+        assert arrivals.counts(source) == {NEXT: (0, 0, 0, 0)}
+
+
+def test_the_instant_decides_the_day_of_a_position(arrivals):
+    """23:50 to 00:20 in São Paulo: two days of the lake."""
+    arrivals.drop("telemetry/a.csv", telemetry(drive(PAID, "23:55")))
+    arrivals.read()
+    today, tomorrow = (arrivals.stage().positions(day) for day in (DAY, NEXT))
+    midnight = pd.Timestamp("2025-06-11T03:00Z")
+    assert len(today) > 20
+    assert len(tomorrow) > 20
+    assert (today["recorded_at"] < midnight).all()
+    assert (tomorrow["recorded_at"] >= midnight).all()
