@@ -75,11 +75,11 @@ def judge_points(  # type: ignore[no-untyped-def]
             if metres > radius_m and i + 1 < offsets[track + 1]:
                 following = distance_m(lat[last], lon[last], lat[i + 1], lon[i + 1])
                 counted = odometer[i + 1] - odometer[last]
-                if following <= radius_m:
-                    if metres > outlier_m and counted * 1000 < metres:
+                if following <= radius_m and not counted * 1000 >= metres:  # nor does a missing odometer prove a trip
+                    if metres > outlier_m:
                         reason[i] = LONE_OUTLIER
                         continue
-                    if metres <= outlier_m and is_parked and not counted * 1000 >= metres:
+                    if is_parked:
                         reason[i] = PARKED_DRIFT
                         continue
             is_parked = elapsed > 0 and metres * 3.6 < standing_kmh * elapsed

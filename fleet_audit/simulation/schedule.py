@@ -19,6 +19,7 @@ ACCELERATION = 0.7  # m/s2
 TOP_KMH = (58.0, 79.0)
 YARD_KMH = 12.0
 LIGHT_S = (20, 85)  # shorter than the 120 s that make a stop inside a place
+LIGHTS_APART_M = 400  # two red lights within the 150 m of a stop would be one
 PICK_UP_S = (60, 240)
 EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
@@ -249,7 +250,11 @@ class _Day:
     def _ride(self, origin: Place, destination: Place, purpose: str) -> Ride:
         length_m = self._world.road(origin, destination).length_m
         lights = 0 if length_m < 3000 else self._noise.randrange(3)
-        cuts = [0.0, *sorted(self._noise.uniform(0.05, 0.95) for _ in range(lights)), 1.0]
+        cuts = [0.0]
+        for share in sorted(self._noise.uniform(0.05, 0.95) for _ in range(lights)):
+            if (share - cuts[-1]) * length_m >= LIGHTS_APART_M:
+                cuts.append(share)
+        cuts.append(1.0)
         pieces, total_s, top = [], 0.0, 0.0
         for number, (low, high) in enumerate(itertools.pairwise(cuts)):
             part_m = (high - low) * length_m

@@ -166,6 +166,20 @@ def test_a_lone_point_far_off_is_not_believed_when_the_odometer_stood() -> None:
     assert reasons(segmented(bus)) == ["lone_outlier"]
 
 
+def test_a_lone_point_far_off_is_not_believed_without_an_odometer_either() -> None:
+    bus = Bus().park(3600)
+    bus.records[3]["latitude"] += 0.1
+    for record in bus.records:
+        record["odometer_km"] = None
+    assert reasons(segmented(bus)) == ["lone_outlier"]
+
+
+def test_a_round_trip_that_the_odometer_counted_is_believed() -> None:
+    seen = segmented(Bus().park(3600).unseen(600, 5_000).unseen(600, -5_000).park(3600))
+    assert reasons(seen) == []
+    assert seen.legs["km_odometer"].sum() == pytest.approx(10.0)
+
+
 @pytest.mark.parametrize(("off_m", "expected"), [(140, []), (160, ["parked_drift"]), (990, ["parked_drift"])])
 def test_a_point_off_a_parked_place_is_drift(off_m: float, expected: list[str]) -> None:
     bus = Bus().park(1800)
