@@ -43,5 +43,5 @@ def _aligned(names: list[str], rows: list[tuple[object, ...]]) -> str:
     table = Table(*names)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    Console(file=buffer, width=200).print(table)
+    Console(file=buffer, width=200, markup=False).print(table)
     return f"{buffer.getvalue()}({len(rows)} rows)\n"

@@ -141,7 +141,6 @@ def test_the_console_shows_whole_values(invoke, postgres_url):
     assert "x" * 150 in result.output
 
 
-@pytest.mark.xfail(strict=True, reason="psql prints cells through rich's markup: its Console needs markup=False")
 def test_the_console_shows_what_looks_like_markup_as_it_is(invoke, postgres_url):
     result = invoke("psql", "-c", "select '[red]R$ 5[/red] [x]' as text", FLEET_WAREHOUSE_URL=postgres_url)
     assert "[red]R$ 5[/red] [x]" in result.output

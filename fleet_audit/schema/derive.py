@@ -132,6 +132,8 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
 
 def from_arrow(data: pa.Table, table: Table) -> pd.DataFrame:
     """The Arrow table as a frame of the table's dtypes."""
+    if data.num_rows == 0:  # its columns may have no chunks, and pandas 3 cannot join two of those
+        return empty_frame(table)
     data = data.select(table.column_names).cast(arrow_schema(table))
     return pd.DataFrame(
         {

@@ -163,18 +163,13 @@ def test_days_that_have_no_partition_are_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "home" / "postgres").exists()
 
 
-_WITHOUT_RUNS = pytest.mark.xfail(
-    strict=True, reason="rules.presence.unlinked_runs joins on an Arrow column without chunks, which pandas 3 cannot"
-)
-
-
 @pytest.mark.parametrize(
     ("files", "trips", "held"),
     [
-        pytest.param(REPORT, 2, 0, id="no bulletin", marks=_WITHOUT_RUNS),
-        pytest.param(POSITIONS_FILE, 1, 0, id="positions only", marks=_WITHOUT_RUNS),
+        pytest.param(REPORT, 2, 0, id="no bulletin"),
+        pytest.param(POSITIONS_FILE, 1, 0, id="positions only"),
         pytest.param(BULLETIN, 0, 1, id="no movement"),
-        pytest.param({}, 0, 0, id="nothing", marks=_WITHOUT_RUNS),
+        pytest.param({}, 0, 0, id="nothing"),
     ],
 )
 def test_a_day_that_a_source_says_nothing_of_is_run(install, files, trips, held):
