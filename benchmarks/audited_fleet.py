@@ -22,6 +22,7 @@ from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit_day import audit_day
 from fleet_audit.logic.cycles import as_days, dates
 from fleet_audit.logic.day_window import DayWindow, build_window
+from fleet_audit.logic.device_sanity import DeviceDay, device_day
 from fleet_audit.logic.ledger import km_ledger
 from fleet_audit.logic.parameters import parameters_on
 from fleet_audit.logic.pricing import price_days
@@ -126,8 +127,10 @@ def audit(day: dt.date, inbox: SimulatedInbox) -> AuditedDay:
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
     own = trips[trips["operational_date"] == day].reset_index(drop=True)
     vehicles = vehicles_on(reference_frames["vehicles"], reference_frames["contracts"], reference_frames["units"], day)
+    found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_frames, parameters)
+    devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
     result = audit_day(
-        day, trips, legs, spans, inbox.declared_runs(day), inbox.notes(day), reference_frames, parameters
+        day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day), reference_frames, parameters
     )
     return AuditedDay(
         window, own, price_days(own, reference_frames, parameters),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fleet_audit.logic.device_sanity import DeviceDay
 from fleet_audit.logic.findings import find, held_runs, tested
 from fleet_audit.logic.matching import match
 from fleet_audit.logic.night_shifts import repair_dates
@@ -39,6 +40,7 @@ def audit_day(
     trips: pd.DataFrame,
     legs: pd.DataFrame,
     spans: pd.DataFrame,
+    devices: DeviceDay,
     runs: pd.DataFrame,
     notes: pd.DataFrame,
     reference: Mapping[str, pd.DataFrame],
@@ -49,6 +51,7 @@ def audit_day(
     Args:
         day: operational day D.
         trips: `trips.trip_window` of D; legs: `trips.legs` of D; spans: `trips.observed_spans` of D's window.
+        devices: `trips.odometer_events` and `fact.device_health` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1; notes: `staging.source_notes` of D.
         reference: frames of `ref` by table name.
         parameters: those in force on D.
@@ -62,6 +65,8 @@ def audit_day(
         matching=match(trips, runs, reference["contracts"], parameters),
         legs=legs,
         spans=spans,
+        devices=devices,
+        registered=reference["devices"],
         costs=price_days(trips, reference, parameters),
         notes=notes,
         vehicles=vehicles,

@@ -18,7 +18,19 @@ from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.identity import normalise_plate, stable_id
 from fleet_audit.logic.matching import without_trace
 from fleet_audit.logic.money import multiply_brl
-from fleet_audit.logic.rules import chain, contract, declared, divergence, movement, presence, quality, vehicle
+from fleet_audit.logic.reference_view import valid_on
+from fleet_audit.logic.rules import (
+    chain,
+    contract,
+    coverage,
+    declared,
+    divergence,
+    movement,
+    odometer,
+    presence,
+    quality,
+    vehicle,
+)
 from fleet_audit.logic.rules.context import AuditDay, Record
 from fleet_audit.logic.rules.draft import Draft
 from fleet_audit.logic.rules.registry import REGISTRY
@@ -36,10 +48,16 @@ RULES: dict[str, Callable[[AuditDay], list[Draft]]] = {
     "D10": chain.broken_chain,
     "D11": declared.arithmetic,
     "D12": declared.date_contradicted,
+    "O01": odometer.falls,
+    "O02": odometer.jumps,
+    "O03": odometer.frozen,
+    "O04": odometer.parked,
+    "O05": odometer.disagreement,
     "V01": vehicle.without_contract,
     "V06": vehicle.empty_runs,
     "K01": contract.unpriced_trips,
     "G07": movement.long_unknown_stops,
+    "Q02": coverage.silent_fleets,
     "Q05": quality.source_contradictions,
 }
 _TRIP_FACTS = (
@@ -167,7 +185,13 @@ def _needs(context: AuditDay) -> dict[str, list[tuple[bool, str]]]:
     runs = (len(day_runs) > 0, "nenhum boletim cobre o dia")
     trips = (len(day_trips) > 0, "nenhuma viagem medida no dia")
     watched = (len(context.spans) > 0, "nenhum veículo foi observado")
-    positions = (bool((context.spans["source"] == "positions").any()), "nenhuma posição recebida")
+    positions = (coverage.has_positions(context), "nenhuma posição recebida")
+    health = context.devices.health
+    odometers = (bool((health["readings"] > 0).any()), "nenhum equipamento informou o hodômetro no dia")
+    both = (
+        bool(((health["readings"] > 0) & (health["located"] > 0)).any()),
+        "nenhum equipamento informou hodômetro e posição no dia",
+    )
     readings = day_runs[["odometer_start_km", "odometer_end_km"]].notna().all(axis=1)
     has_readings = (bool(readings.any()), "nenhuma ata traz KM SAÍDA e KM CHEGADA")
     return {
@@ -184,6 +208,11 @@ def _needs(context: AuditDay) -> dict[str, list[tuple[bool, str]]]:
             (bool((readings & day_runs["route_km"].notna()).any()), "nenhuma ata traz KM ROTA e os dois hodômetros"),
         ],
         "D12": [runs, trips],
+        "O01": [odometers],
+        "O02": [odometers],
+        "O03": [both],
+        "O04": [both],
+        "O05": [both, trips],
         "V01": [
             (len(context.vehicles) > 0, "nenhum veículo cadastrado"),
             (runs[0] or trips[0], "nenhuma operação no dia"),
@@ -191,7 +220,11 @@ def _needs(context: AuditDay) -> dict[str, list[tuple[bool, str]]]:
         "V06": [runs, (bool(day_runs["passengers"].notna().any()), "nenhuma ata traz QTDE PESSOAS")],
         "K01": [trips, (len(context.costs) > 0, "nenhum custo calculado")],
         "G07": [(len(context.of_day(context.legs)) > 0, "nenhum movimento medido no dia")],
-        "Q05": [(runs[0] or trips[0] or len(context.notes) > 0, "nenhum arquivo cobre o dia")],
+        "Q02": [
+            positions,
+            (len(valid_on(context.registered, context.day)) > 0, "nenhum equipamento cadastrado"),
+        ],
+        "Q05": [(runs[0] or trips[0] or len(context.notes) > 0 or len(health) > 0, "nenhum arquivo cobre o dia")],
     }
 
 
@@ -212,8 +245,8 @@ def _row(
         "severity": rule.severity,
         "plate": draft.plate,
         "driver_id": first_trip.get("driver_id"),
-        "carrier_code": _known(told.get("carrier_code")) or _known(owner.get("carrier_code")),
-        "unit_code": _known(told.get("unit_code")) or _known(owner.get("unit_code")),
+        "carrier_code": _known(told.get("carrier_code")) or _known(owner.get("carrier_code")) or draft.carrier_code,
+        "unit_code": _known(told.get("unit_code")) or _known(owner.get("unit_code")) or draft.unit_code,
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": draft.km_at_stake,

@@ -69,6 +69,28 @@ DEFAULTS = (
     Parameter("same_run_s", 600, "s", "D08: starts this close are the same run"),
     Parameter("chain_km", 1, "km", "D10: tolerated break of the odometer chain"),
     Parameter("long_stop_s", 600, "s", "G07: longer stop at an unknown place"),
+    Parameter("fall_km", 1, "km", "O01: an odometer that falls by more"),
+    Parameter("frozen_km", 2, "km", "O03: path over which an odometer may stand, and its resolution"),
+    Parameter(
+        "parked_count_km", 2, "km", "O04: km that an odometer may count while the tracker stands, and its resolution"
+    ),
+    Parameter("parked_radius_m", 200, "m", "O03, O04: a tracker within this of where it was stands"),
+    Parameter("ratio_days", 7, "days", "O05: days over which a vehicle's odometer/GPS ratio is judged"),
+    Parameter("ratio_pct", 3, "%", "O05: tolerated deviation of that ratio from 1"),
+    Parameter("ratio_sure_pct", 6, "%", "O05: a deviation beyond this leaves no doubt"),
+    Parameter("ratio_min_km", 50, "km", "O05: and at least so many km were compared"),
+    Parameter("calibration_days", 28, "days", "Days of which a device's calibration and its changes are told"),
+    Parameter("calibration_min_km", 2, "km", "Shortest trip that is compared for the calibration"),
+    Parameter("calibration_change_pct", 1, "%", "Smallest change of the ratio that is told: a new tyre is 1 to 3 %"),
+    Parameter("calibration_p", 0.01, "probability", "Significance of such a change", "Pettitt 1979"),
+    Parameter("unit_tolerance_pct", 5, "%", "An odometer/GPS ratio within this of metres or miles is that unit"),
+    Parameter("scale_tolerance_pct", 20, "%", "A ratio further from 1 that no unit explains is told"),
+    Parameter("clock_min_runs", 3, "runs", "Declared runs that must fit a clock shift of whole hours"),
+    Parameter("clock_fit_s", 600, "s", "How closely start and end of a run fit a trip at that shift"),
+    Parameter(
+        "constant_place_points", 20, "points", "Equal coordinates of a day that are a stuck receiver, not a rest"
+    ),
+    Parameter("silent_fleet_pct", 2, "%", "Q02: vehicle-days without data that a fleet may have"),
     Parameter("report_rounding_km", 0.005, "km", "Q05: tolerated difference of a report's total, a row"),
     Parameter("weight_c", 40, "points", "Score weight of a critical finding"),
     Parameter("weight_h", 20, "points", "Score weight of a high finding"),

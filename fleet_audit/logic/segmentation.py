@@ -57,7 +57,7 @@ class Segmentation:
 
 def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segmentation:
     """Stops and legs of all tracks; `locate` tells whether a short stop lies in a known place."""
-    points, is_jump, rejected = _believe(tracks.take(tracks.is_located), parameters)
+    points, is_jump, rejected = believe(tracks.take(tracks.is_located), parameters)
     steps = _measure(points, is_jump, parameters)
     stops = _stops(points, steps, locate, parameters)
     movements = kernels.find_movements(
@@ -119,7 +119,8 @@ def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     )
 
 
-def _believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, pd.DataFrame]:
+def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, pd.DataFrame]:
+    """The points with coordinates that are believed, whether the step to each is a jump, and those that are not."""
     filled = _carried_forward(tracks.odometer_km, tracks.offsets)
     reason, is_jump = kernels.judge_points(
         tracks.seconds,

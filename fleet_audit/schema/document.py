@@ -25,7 +25,11 @@ percentages are written 10 for 10 %. A column is never empty unless it says so; 
 _SECTIONS: tuple[tuple[str, str, tuple[Table, ...]], ...] = (
     ("Reference (`ref`, PostgreSQL)", "Contracts and places, as `reference/<table>.csv` gives them.", reference.TABLES),
     ("What arrived and what ran (`ops`, PostgreSQL)", "One row a file, a bad row, a stage.", facts.OPS),
-    ("Results (`fact`, PostgreSQL)", "One partition is one `operational_date`; a run replaces it.", facts.FACTS),
+    (
+        "Results (`fact`, PostgreSQL)",
+        "One partition is one `operational_date`, or one cycle by its `cycle_start`; a run replaces it.",
+        (*facts.FACTS, *facts.CYCLE_FACTS),
+    ),
     (
         "Lake (Parquet)",
         "`<schema>/<table>/date=YYYY-MM-DD/`, zstd; `parsed` tables hold one file's rows, by the SHA-256 of its bytes.",

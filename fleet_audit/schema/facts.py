@@ -5,6 +5,8 @@ Every `fact` row carries `operational_date`, `run_id` and `updated_at`; the ware
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fleet_audit.schema.model import (
     Column,
     Table,
@@ -242,7 +244,7 @@ MATCHES = _fact(
     ("plate", "match_id"),
 )
 
-FINDINGS = _fact(
+_FINDINGS = _fact(
     "findings",
     "What the rules found, with evidence",
     (
@@ -268,6 +270,11 @@ FINDINGS = _fact(
     ("finding_id",),
     ("rule_id", "plate", "finding_id"),
 )
+_CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
+FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE), kept="cycle_start")
+# The same table, written a cycle at a time: what the rules over a whole cycle found.
+CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None)
+
 
 TRIP_SCORES = _fact(
     "trip_scores",
@@ -308,6 +315,91 @@ COVERAGE = _fact(
         integer("visit_legs", "Movements in visit reports"),
     ),
     ("operational_date", "plate"),
+)
+
+DEVICE_ISSUES = (
+    "odometer_metres",
+    "odometer_miles",
+    "odometer_scale",
+    "clock_shift",
+    "constant_place",
+    "no_odometer",
+    "no_coordinates",
+    "no_ignition",
+)
+
+DEVICE_HEALTH = _fact(
+    "device_health",
+    "Whether a device can be believed: its odometer's unit, its clock, its receiver, what it never sends",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        integer("positions", "Positions of the day", minimum=1),
+        integer("located", "Of these with coordinates", minimum=0),
+        integer("readings", "Of these with an odometer", minimum=0),
+        flag("has_ignition", "It reports the ignition"),
+        real("odometer_ratio", "Odometer / path, median of pieces of 5 km over the day's window", nullable=True),
+        real("ratio_km", "Path of these pieces", unit="km", nullable=True),
+        integer(
+            "clock_shift_h",
+            "Hours by which its clock is ahead of the declared runs and visit reports; 0: it agrees; null: not known",
+            unit="h",
+            nullable=True,
+        ),
+        integer("clock_runs", "Runs that say so", nullable=True),
+        text_list("issues", f"What is wrong: {', '.join(DEVICE_ISSUES)}"),
+    ),
+    ("operational_date", "plate", "device_id"),
+)
+
+CALIBRATIONS = _fact(
+    "calibrations",
+    "Odometer / GPS of each device on each day, over trips that both measured well",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        integer("trips", "Trips compared", minimum=1),
+        km3("km_odometer", "Their km by odometer, bridged steps left out", minimum=0),
+        km3("km_gps", "The same by path", minimum=0),
+        real("ratio", "Median of odometer / GPS a trip, weighted by km", minimum=0),
+        real("spread_pct", "Spread of the trips' ratios: 1.4826 × median absolute deviation", unit="%", minimum=0),
+    ),
+    ("operational_date", "plate", "device_id"),
+)
+
+CALIBRATION_SEGMENTS = Table(
+    "fact",
+    "calibration_segments",
+    "Days in a row over which a vehicle's odometer / GPS ratio keeps its level, and why each begins",
+    (
+        date("cycle_start", "Cycle whose report tells it (partition)"),
+        date("operational_date", "Last day of the segment"),
+        text("plate", "Vehicle"),
+        date("segment_start", "First day of the segment"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        text("device_id", "Device"),
+        real("ratio", "Median of its days' ratios, weighted by km", minimum=0),
+        real("spread_pct", "Spread of its days: 1.4826 × median absolute deviation", unit="%", minimum=0),
+        integer("days", "Days with comparable trips", minimum=1),
+        real("km", "Path compared", unit="km", minimum=0),
+        flag("is_change_point", "It begins because something changed: a device, or the ratio"),
+        text(
+            "reason",
+            "first: nothing before it is known; device: another device; ratio: the level moved (tyre, calibration)",
+            values=("first", "device", "ratio"),
+        ),
+        *_TRACE,
+    ),
+    key=("cycle_start", "plate", "segment_start", "device_id"),
+    partition="cycle_start",
+    sort=("cycle_start", "plate", "segment_start", "device_id"),
 )
 
 INGESTED_FILES = Table(
@@ -395,6 +487,9 @@ FACTS = (
     FINDINGS,
     TRIP_SCORES,
     COVERAGE,
+    DEVICE_HEALTH,
+    CALIBRATIONS,
 )
+CYCLE_FACTS = (CALIBRATION_SEGMENTS,)
 OPS = (INGESTED_FILES, REJECTED_ROWS, STAGE_COUNTS, PARAMETER_VERSIONS)
-TABLES = (*FACTS, *OPS, TRIP_WINDOW)
+TABLES = (*FACTS, *CYCLE_FACTS, *OPS, TRIP_WINDOW)

@@ -324,6 +324,34 @@ READINGS = Table(
     sort=("plate", "device_id"),
 )
 
+ODOMETER_EVENTS = Table(
+    "trips",
+    "odometer_events",
+    "What an odometer did that its vehicle did not, reading by reading",
+    (
+        date("operational_date", "Day of the trip that holds it, else the local day on which it ends (partition)"),
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        text(
+            "kind",
+            "fall; reset: to below 10 km, counting on from there; jump; frozen: the path went on; parked: it did not",
+            values=("fall", "reset", "jump", "frozen", "parked"),
+        ),
+        flag("is_lone", "A single reading: the one after it goes on where the one before it was"),
+        instant("started_at", "Reading before"),
+        instant("ended_at", "Reading after"),
+        real("odometer_from_km", "Reading before", unit="km"),
+        real("odometer_to_km", "Reading after", unit="km"),
+        real("path_km", "Way between them by position", unit="km", nullable=True),
+        real("latitude_from", "Where, WGS 84", unit="°", nullable=True),
+        real("longitude_from", "Where, WGS 84", unit="°", nullable=True),
+        real("latitude_to", "Where, WGS 84", unit="°", nullable=True),
+        real("longitude_to", "Where, WGS 84", unit="°", nullable=True),
+    ),
+    partition="operational_date",
+    sort=("plate", "device_id", "started_at", "kind"),
+)
+
 TABLES = (
     PARSED_VISIT_LEGS,
     PARSED_DECLARED_RUNS,
@@ -338,4 +366,5 @@ TABLES = (
     OBSERVED_SPANS,
     REJECTED_POINTS,
     READINGS,
+    ODOMETER_EVENTS,
 )

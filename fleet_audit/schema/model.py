@@ -44,7 +44,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or lake data set. `key` is its primary key; `partition` the column that a partition replaces."""
+    """A table or lake data set.
+
+    `key` is its primary key; `partition` the column that a partition replaces, but for the rows with a value in `kept`:
+    another writer replaces those by that column.
+    """
 
     schema: str  # "ref", "ops", "fact" in PostgreSQL; "staging", "trips", "parsed" in the lake
     name: str
@@ -53,6 +57,7 @@ class Table:
     key: tuple[str, ...] = ()
     partition: str | None = None
     sort: tuple[str, ...] = ()
+    kept: str | None = None
 
     @property
     def full_name(self) -> str:

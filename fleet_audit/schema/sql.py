@@ -86,7 +86,7 @@ def _indexes(table: Table) -> Iterator[SchemaItem]:
 def build_metadata() -> sa.MetaData:
     """The metadata of all tables that live in PostgreSQL."""
     result = sa.MetaData(naming_convention=_NAMES)
-    for table in (*reference.TABLES, *facts.FACTS, *facts.OPS):
+    for table in (*reference.TABLES, *facts.FACTS, *facts.CYCLE_FACTS, *facts.OPS):
         sql_table(table, result)
     return result
 

@@ -69,17 +69,20 @@ class Warehouse:
         _require_days(table, rows, days)
         target = metadata.tables[table.full_name]
         partition = target.c[table.partition]
+        ours: sa.ColumnElement[bool] = partition.in_(days)
+        if table.kept is not None:
+            ours = sa.and_(ours, target.c[table.kept].is_(None))
         locks = [advisory_key(table.full_name, day) for day in sorted(set(days))]
 
         def write(cursor: adbc.Cursor) -> Written:
             stage = _staged(cursor, table, target, rows)
-            replaced = _run(cursor, sa.delete(target).where(partition.in_(days)))
+            replaced = _run(cursor, sa.delete(target).where(ours))
             moved = 0
             if table.key and table.partition not in table.key and rows.num_rows:
                 same = sa.and_(*(target.c[name].is_not_distinct_from(stage.c[name]) for name in table.key))
                 moved = _run(cursor, sa.delete(target).where(sa.exists().where(same)))
             _run(cursor, _insert(table, target, stage))
-            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target).where(partition.in_(days)))
+            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target).where(ours))
             _require_count(table, rows.num_rows, found)
             return Written(found, replaced, moved)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from fleet_audit.logic.device_sanity import DeviceDay
 from fleet_audit.logic.findings import RULES, complete
 from fleet_audit.logic.matching import match
 from fleet_audit.logic.night_shifts import repair_dates
@@ -82,6 +83,7 @@ CONTRACTS = rows(
 )  # fmt: skip
 VEHICLES = pd.DataFrame({
     "plate": [PLATE, OTHER], "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1", "timezone": ZONE,
+    "status": "ativo",
 })  # fmt: skip
 
 
@@ -96,13 +98,19 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
     matched = repaired(run_table, trip_table)
     plates = {row["plate"] for row in (*trips, *runs)}
     whole = [span("00:00", "24:00", plate=plate) for plate in sorted(plates)]
+    watched = whole if spans is None else spans
+    seen = sorted({row["plate"] for row in watched if row["source"] == "positions"})
     context = AuditDay(
         day=DAY,
         trips=trip_table,
         runs=matched,
         matching=match(trip_table, matched, CONTRACTS, DEFAULT_PARAMETERS),
         legs=empty_frame(lake.LEGS),
-        spans=rows(lake.OBSERVED_SPANS, *(whole if spans is None else spans)),
+        spans=rows(lake.OBSERVED_SPANS, *watched),
+        devices=devices_of([], [{"device_id": f"D-{plate}", "plate": plate} for plate in seen]),
+        registered=rows(
+            reference.DEVICES, *({"device_id": f"D-{plate}", "plate": plate} for plate in VEHICLES["plate"])
+        ),
         costs=costs_frame(*({"trip_id": row["trip_id"]} for row in trips)),
         notes=empty_frame(lake.STAGING_NOTES),
         vehicles=VEHICLES,
@@ -116,6 +124,19 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
         parameters=DEFAULT_PARAMETERS,
     )  # fmt: skip
     return replace(context, **changed)  # type: ignore[arg-type]
+
+
+def devices_of(events: list[dict] | None = None, health: list[dict] | None = None) -> DeviceDay:
+    """What a day shows of the devices; records of a device start from a sound one."""
+    sound = {
+        "operational_date": DAY, "positions": 900, "located": 900, "readings": 900, "has_ignition": True, "issues": [],
+        "run_id": "r", "updated_at": at("00:00"),
+    }  # fmt: skip
+    usual = {"operational_date": DAY, "plate": PLATE, "is_lone": False, "odometer_from_km": 1000.0}
+    return DeviceDay(
+        rows(lake.ODOMETER_EVENTS, *({**usual, **record} for record in events or ())),
+        rows(facts.DEVICE_HEALTH, *({**sound, "plate": PLATE, **record} for record in health or ())),
+    )
 
 
 def costs_frame(*records: dict) -> pd.DataFrame:

@@ -91,7 +91,8 @@ def test_a_rule_that_lacks_its_data_says_so() -> None:
     full = [run("R", "06:00", "07:00", **readings)]
     assert untested(TRIPS, full) == {"G07"}
     by_report = [span("00:00", "24:00", source="visit_report")]
-    assert untested(TRIPS, full, by_report) == {"G07", "D06"}
+    of_positions = {"D06", "O01", "O02", "O03", "O04", "O05", "Q02"}
+    assert untested(TRIPS, full, by_report) == {"G07", *of_positions}
     assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {"G07", "D10", "D11", "V06"}
     declared = {rule_id for rule_id in REGISTRY if rule_id.startswith("D")}
     assert untested(TRIPS, []) == {*declared, "V06", "G07"}

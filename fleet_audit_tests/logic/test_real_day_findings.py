@@ -13,6 +13,7 @@ from fleet_audit.formats.parsed import Limits
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit_day import AuditResult, audit_day
 from fleet_audit.logic.day_window import build_window
+from fleet_audit.logic.device_sanity import device_day
 from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.wall_clock import to_utc
 from fleet_audit.schema import lake, reference
@@ -55,7 +56,8 @@ def result() -> AuditResult:
     runs = staged("bulletin", "bulletins", lake.STAGING_DECLARED_RUNS)
     window = build_window(DAY, empty_frame(lake.STAGING_POSITIONS), legs, ref, DEFAULT_PARAMETERS)
     notes = empty_frame(lake.STAGING_NOTES)
-    return audit_day(DAY, window.trips, window.legs, window.spans, runs, notes, ref, DEFAULT_PARAMETERS)
+    devices = device_day(DAY, empty_frame(lake.STAGING_POSITIONS), window.trips, runs, ref, DEFAULT_PARAMETERS)
+    return audit_day(DAY, window.trips, window.legs, window.spans, devices, runs, notes, ref, DEFAULT_PARAMETERS)
 
 
 def test_what_was_seeded_is_found_and_follows_only_on_those_plates(result: AuditResult) -> None:
@@ -80,4 +82,12 @@ def test_every_run_is_matched_but_the_phantom(result: AuditResult) -> None:
 
 
 def test_what_positions_would_prove_is_not_tested(result: AuditResult) -> None:
-    assert result.tested.loc[~result.tested["is_tested"], "rule_id"].tolist() == ["D06"]
+    assert result.tested.loc[~result.tested["is_tested"], "rule_id"].tolist() == [
+        "D06",
+        "O01",
+        "O02",
+        "O03",
+        "O04",
+        "O05",
+        "Q02",
+    ]

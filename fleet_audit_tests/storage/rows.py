@@ -21,6 +21,8 @@ def sample(table: Table, day: dt.date, count: int, tag: str = "a") -> pd.DataFra
     for column in table.columns:
         if column.name == table.partition:
             columns[column.name] = [day] * count
+        elif column.name == table.kept:
+            columns[column.name] = [None] * count
         elif column.values:
             columns[column.name] = [column.values[0]] * count
         elif column.type is Type.TEXT:

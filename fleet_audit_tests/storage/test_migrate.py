@@ -82,7 +82,7 @@ def test_types_are_the_promised_ones(postgres_url: str) -> None:
         Type.JSON: "jsonb",
     }
     found = {(row[0], row[1], row[3]): row[5] for row in _catalog(postgres_url, "columns")}
-    for table in (*reference.TABLES, *facts.FACTS, *facts.OPS):
+    for table in (*reference.TABLES, *facts.FACTS, *facts.CYCLE_FACTS, *facts.OPS):
         for column in table.columns:
             assert found[table.schema, table.name, column.name] == promised[column.type]
 

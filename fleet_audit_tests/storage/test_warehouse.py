@@ -65,6 +65,17 @@ def test_only_the_named_days_are_replaced(warehouse: Warehouse) -> None:
     assert counts.to_dict("list") == {"operational_date": [D1, D2], "run_id": ["run-2", "run-1"], "n": [2, 4]}
 
 
+def test_findings_of_a_day_and_of_a_cycle_replace_their_own_rows_only(warehouse: Warehouse) -> None:
+    warehouse.replace_partition(facts.FINDINGS, [D1], sample(facts.FINDINGS, D1, 3), "day")
+    of_cycle = sample(facts.CYCLE_FINDINGS, D1, 2, "cycle")
+    warehouse.replace_partition(facts.CYCLE_FINDINGS, [D1], of_cycle, "cycle")
+    again = warehouse.replace_partition(facts.FINDINGS, [D1], sample(facts.FINDINGS, D1, 4, "b"), "day-2")
+    assert again == Written(rows=4, replaced=3)
+    assert warehouse.read_partition(facts.FINDINGS, [D1])["run_id"].value_counts().to_dict() == {"day-2": 4, "cycle": 2}
+    assert warehouse.replace_partition(facts.CYCLE_FINDINGS, [D1], of_cycle.iloc[:1], "cycle-2") == Written(1, 2)
+    assert len(warehouse.read_partition(facts.FINDINGS, [D1])) == 5
+
+
 def test_a_partition_without_rows_is_emptied(warehouse: Warehouse) -> None:
     warehouse.replace_partition(facts.TRIPS, [D1], sample(facts.TRIPS, D1, 3), "run-1")
     assert warehouse.replace_partition(facts.TRIPS, [D1], empty_frame(facts.TRIPS), "run-2") == Written(0, 3)

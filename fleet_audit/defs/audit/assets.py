@@ -8,9 +8,19 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of, output
 from fleet_audit.logic.audit_day import audit_day
-from fleet_audit.schema.facts import DECLARED_RUNS, FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIP_SCORES, TRIP_WINDOW
-from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, STAGING_DECLARED_RUNS, STAGING_NOTES
-from fleet_audit.schema.reference import CONTRACTS, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
+from fleet_audit.logic.device_sanity import DeviceDay
+from fleet_audit.schema.facts import (
+    DECLARED_RUNS,
+    DEVICE_HEALTH,
+    FINDINGS,
+    HELD_RUNS,
+    MATCHES,
+    TRIP_COSTS,
+    TRIP_SCORES,
+    TRIP_WINDOW,
+)
+from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_NOTES
+from fleet_audit.schema.reference import CONTRACTS, DEVICES, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
 from fleet_audit.storage.io_managers import Days
 
 _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES)}
@@ -22,10 +32,14 @@ _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, F
         "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
         "legs": dg.AssetIn(key_of(LEGS)),
         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
+        "events": dg.AssetIn(key_of(ODOMETER_EVENTS)),
+        "health": dg.AssetIn(key_of(DEVICE_HEALTH)),
         "notes": dg.AssetIn(key_of(STAGING_NOTES)),
         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
     },
-    deps=[key_of(table) for table in (TRIP_COSTS, VEHICLES, CONTRACTS, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)],
+    deps=[
+        key_of(table) for table in (TRIP_COSTS, VEHICLES, CONTRACTS, DEVICES, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)
+    ],
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
@@ -35,6 +49,8 @@ def audit(
     windows: Days,
     legs: Days,
     spans: Days,
+    events: Days,
+    health: Days,
     notes: Days,
     runs: Days,
 ) -> Iterator[dg.Output]:
@@ -48,6 +64,7 @@ def audit(
                 windows.read([day]),
                 legs.read([day]),
                 spans.read([day]),
+                DeviceDay(events.read([day]), health.read([day])),
                 runs.read(window_days(day)),
                 notes.read([day]),
                 reference,

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.cycles import as_days
+from fleet_audit.logic.device_sanity import DeviceDay
 from fleet_audit.logic.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.matching import Matching
 from fleet_audit.logic.parameters import ParameterSet
@@ -37,6 +38,7 @@ class AuditDay:
         matching: `matching.match(trips, runs, …)`.
         legs: `trips.legs` of D.
         spans: `trips.observed_spans` of the window.
+        devices: what D shows of the devices; registered: `ref.devices`.
         costs: trip costs of the window (`fact.trip_costs`).
         notes: `staging.source_notes` of D.
         vehicles: vehicles as of D: plate, unit_code, carrier_code, contract_id (null = none in force), timezone.
@@ -52,6 +54,8 @@ class AuditDay:
     matching: Matching
     legs: pd.DataFrame
     spans: pd.DataFrame
+    devices: DeviceDay
+    registered: pd.DataFrame
     costs: pd.DataFrame
     notes: pd.DataFrame
     vehicles: pd.DataFrame

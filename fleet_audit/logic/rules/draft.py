@@ -36,6 +36,7 @@ class Draft:
         context_run_ids: likewise runs.
         extra: what tells two findings of one rule about the same things apart.
         is_vehicle_day: the row names the vehicle only, its evidence all trips.
+        unit_code, carrier_code: whom it concerns where no vehicle tells.
     """
 
     rule_id: str
@@ -52,6 +53,8 @@ class Draft:
     context_run_ids: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     is_vehicle_day: bool = False
+    unit_code: str | None = None
+    carrier_code: str | None = None
 
 
 def grade_confidence(trips: Iterable[Mapping[str, Any]]) -> float:

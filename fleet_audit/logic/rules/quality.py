@@ -1,6 +1,6 @@
-"""Sources that contradict themselves: Q05, one finding for each note that reading a file left.
+"""Sources that contradict themselves: Q05, for each note that reading a file left, each reset and each doubtful device.
 
-What is a contradiction is decided where the file is read (`formats`).
+What is a contradiction is decided where the file is read (`formats`), and of devices in `device_sanity`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.rules.context import AuditDay, Record
+from fleet_audit.logic.rules.devices import device_contradictions
 from fleet_audit.logic.rules.draft import Draft
+from fleet_audit.logic.rules.odometer import resets
 
 _SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
 _WHAT = {
@@ -22,8 +24,9 @@ _WHAT = {
 
 
 def source_contradictions(context: AuditDay) -> list[Draft]:
-    """Q05: each note of D."""
-    return [_draft(note) for note in context.of_day(context.notes, "date").to_dict("records")]
+    """Q05: each note of D, each odometer reset, each device that contradicts itself."""
+    notes = context.of_day(context.notes, "date").to_dict("records")
+    return [*(_draft(note) for note in notes), *resets(context), *device_contradictions(context)]
 
 
 def _draft(note: Record) -> Draft:

@@ -1,6 +1,6 @@
 """The rules of one operational day: number, version, severity, what each proves and which sources it needs.
 
-How a rule decides is in the module of its family; cycle rules and those on raw positions are not here.
+How a rule decides is in the module of its family; cycle rules are not here.
 """
 
 from __future__ import annotations
@@ -102,6 +102,46 @@ _RULES = (
         "B+P/V",
     ),
     Rule(
+        "O01",
+        "1",
+        "C",
+        "Hodômetro diminui",
+        "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
+        "P",
+    ),
+    Rule(
+        "O02",
+        "1",
+        "H",
+        "Hodômetro salta",
+        "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
+        "P",
+    ),
+    Rule(
+        "O03",
+        "1",
+        "H",
+        "Hodômetro parado em movimento",
+        "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
+        "P",
+    ),
+    Rule(
+        "O04",
+        "1",
+        "C",
+        "Hodômetro conta com o rastreador parado",
+        "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",
+        "P",
+    ),
+    Rule(
+        "O05",
+        "1",
+        "M",
+        "Hodômetro e GPS divergem",
+        "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",
+        "P",
+    ),
+    Rule(
         "V01",
         "1",
         "C",
@@ -134,11 +174,19 @@ _RULES = (
         "P/V",
     ),
     Rule(
+        "Q02",
+        "1",
+        "H",
+        "Frota sem dados",
+        "Veículos da frota não enviaram nenhum dado no dia: o que fizeram não é conhecido.",
+        "P",
+    ),
+    Rule(
         "Q05",
         "1",
         "L",
         "Fonte contradiz a si mesma",
-        "Uma parte do arquivo recebido contradiz outra além do arredondamento.",
+        "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",
         "V/B/P",
     ),
 )

@@ -1,0 +1,76 @@
+"""Devices: each day's odometer events (lake), health and calibration (PostgreSQL)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of, output
+from fleet_audit.logic.calibration import day_calibrations
+from fleet_audit.logic.device_sanity import device_day
+from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
+from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
+from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
+from fleet_audit.storage.io_managers import Days
+
+_OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
+_ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
+_POSITION_COLUMNS = [
+    "device_id",
+    "recorded_at",
+    "latitude",
+    "longitude",
+    "speed_kmh",
+    "odometer_km",
+    "ignition",
+    "passengers",
+    "driver_id",
+    "trip_key",
+]
+
+
+@dg.multi_asset(
+    outs={name: output(table, "devices") for name, table in _OUTPUTS.items()},
+    ins={
+        "positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
+        "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
+        "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
+    },
+    deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
+    **_ARGUMENTS,
+)
+def device_days(
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, runs: Days, windows: Days
+) -> Iterator[dg.Output]:
+    """What each day's odometers did, and which devices cannot be believed."""
+    reference = fleet.reference()
+    found = []
+    for day in run_days(context):
+        window = window_days(day)
+        one = device_day(
+            day,
+            positions.read(window, columns=_POSITION_COLUMNS),
+            windows.read([day]),
+            runs.read(window),
+            reference,
+            fleet.parameters(day),
+        )
+        found.append((day, one))  # small: the positions of a day are let go before the next is read
+    for name in _OUTPUTS:
+        yield dg.Output([(day, getattr(one, name)) for day, one in found], output_name=name)
+
+
+@dg.asset(
+    **asset_arguments(CALIBRATIONS, "devices"),
+    **_ARGUMENTS,
+    ins={"day_trips": dg.AssetIn(key_of(TRIPS)), "legs": dg.AssetIn(key_of(LEGS))},
+    deps=[key_of(PARAMETERS)],
+)
+def calibrations(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, legs: Days) -> DayFrames:
+    """Odometer against GPS of each device on each day."""
+    return each_day(
+        run_days(context),
+        lambda day: day_calibrations(day, day_trips.read([day]), legs.read([day]), fleet.parameters(day)),
+    )
