@@ -64,7 +64,7 @@ def device_day(
     devices = reference["devices"]
     zones = vehicle_zones(devices["plate"], reference["vehicles"], reference["units"], day)
     tracks = build_tracks(positions, assignments(devices, zones), day)
-    believed, is_jump, _ = believe(tracks.take(tracks.is_located), parameters)
+    believed, is_jump, _, _ = believe(tracks.take(tracks.is_located), parameters)
     events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
     health = _seen(tracks, positions, day)
     health = health.join(_ratios(believed, parameters), on="track")

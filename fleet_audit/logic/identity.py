@@ -7,8 +7,9 @@ import hmac
 import re
 import unicodedata
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 PLATE = re.compile(r"^[A-Z]{3}\d(?:\d|[A-Z])\d{2}$")
 _SEPARATORS = re.compile(r"[\s.\-_/]+")
@@ -21,19 +22,31 @@ def stable_id(*parts: object) -> str:
 
 def stable_ids(frame: pd.DataFrame, columns: list[str], *prefix: str) -> pd.Series:
     """`stable_id` of each row over the given columns; timestamps as ISO texts, missing values as empty texts."""
-    texts = [[part] * len(frame) for part in prefix] + [_as_text(frame[column]) for column in columns]
-    rows = ("\x1f".join(row) for row in zip(*texts, strict=True))
-    ids = [hashlib.sha256(row.encode()).hexdigest()[:16] for row in rows]
+    texts = [*map(_scalar, prefix), *(_as_text(frame[column]) for column in columns)]
+    rows = pc.binary_join_element_wise(*texts, _scalar("\x1f"), null_handling="replace", null_replacement="")
+    ids = [hashlib.sha256(row).hexdigest()[:16] for row in rows.cast(pa.large_binary()).to_pylist()]
     return pd.Series(ids, index=frame.index, dtype="str")
 
 
-def _as_text(series: pd.Series) -> list[str]:
+def _as_text(series: pd.Series) -> pa.Array:
     if isinstance(series.dtype, pd.DatetimeTZDtype):
-        wall = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-        texts = np.char.add(np.datetime_as_string(wall), "Z").astype(object)
+        wall = pa.array(series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]"))
+        texts = pc.binary_join_element_wise(
+            pc.replace_substring(wall.cast(pa.large_string()), " ", "T"), _scalar("Z"), _scalar("")
+        )
+    elif isinstance(series.dtype, pd.StringDtype):
+        texts = pa.array(series, from_pandas=True)
     else:
-        texts = series.astype(object).to_numpy()
-    return ["" if missing else str(value) for value, missing in zip(texts, series.isna().to_numpy(), strict=True)]
+        values = series.astype(object).to_numpy()
+        texts = pa.array(
+            [None if missing else str(value) for value, missing in zip(values, series.isna().to_numpy(), strict=True)],
+            pa.large_string(),
+        )
+    return (texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts).cast(pa.large_string())
+
+
+def _scalar(text: str) -> pa.Scalar:
+    return pa.scalar(text, pa.large_string())
 
 
 def normalise_plate(text: str) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.coverage import clipped_to_day
+from fleet_audit.logic.kernels import span_points
 from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.segmentation import Segmentation, Steps, instants
+from fleet_audit.logic.tracks import Tracks
 from fleet_audit.logic.wall_clock import local_midnight
 
 PURPOSE_COLUMNS = {
@@ -36,37 +38,28 @@ def odometer_days(
     A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
     with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended.
     """
-    tracks, steps = segmentation.tracks, segmentation.steps
+    tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
     bounds = _day_bounds(tracks.index, trips, day)
-    rank = np.repeat(np.arange(len(tracks.index)), np.diff(tracks.offsets))
-    origin = tracks.seconds.min() if len(tracks.seconds) else 0.0
-    # One sorted key for all tracks: a window is shorter than 1e6 s, so tracks cannot mix.
-    key = rank * 1e6 + (tracks.seconds - origin)
-    low = np.searchsorted(key, np.arange(len(bounds)) * 1e6 + bounds["from_s"].to_numpy() - origin, side="left")
-    high = np.searchsorted(key, np.arange(len(bounds)) * 1e6 + bounds["to_s"].to_numpy() - origin, side="right") - 1
-    low = np.clip(low, tracks.offsets[:-1], tracks.offsets[1:])
+    low, high = span_points(tracks.seconds, tracks.offsets, bounds["from_s"].to_numpy(), bounds["to_s"].to_numpy())
     is_seen = high >= low
     kept = bounds[is_seen].reset_index(drop=True)
     low, high = low[is_seen], high[is_seen]
     # A leg is measured to the reading of its stop, a step after its arrival: a day that a trip ends goes as far.
-    arrival = np.full(len(tracks.seconds), -1)
-    arrival[segmentation.stops["first"]] = segmentation.stops["arrival_reading"]
-    first = np.where(arrival[low] >= 0, arrival[low], steps.following_reading[low])
-    last = np.where(arrival[high] >= 0, arrival[high], steps.previous_reading[high])
+    from_stop, to_stop = _arrival_readings(stops, low), _arrival_readings(stops, high)
+    first = np.where(from_stop >= 0, from_stop, tracks.reading_from(low))
+    last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
     has_readings = (first >= low) & (last >= first)
-    resets, reset_km = _resets(tracks.odometer_km, steps, parameters)
-    gaps = _gap_changes(tracks.odometer_km, steps)
-    dwell = _dwell_changes(tracks.odometer_km, segmentation, parameters)
+    row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
 
-    def change(values: np.ndarray, to: np.ndarray, start: np.ndarray) -> np.ndarray:
-        running = np.concatenate([[0.0], np.cumsum(values)])
-        return np.where(has_readings, running[np.maximum(to, 0) + 1] - running[np.maximum(start, 0) + 1], np.nan)
+    def over_day(points: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum of the values that lie between the day's readings, each track by itself."""
+        row = row_of[tracks.track_of(points)]
+        is_inside = (row >= 0) & (points > first[row]) & (points <= last[row]) if len(first) else row > 0
+        sums = np.bincount(row[is_inside], weights=values[is_inside], minlength=len(kept))
+        return np.where(has_readings, sums, np.nan)
 
-    delta = (
-        np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan)
-        if len(kept)
-        else np.empty(0)
-    )
+    resets, reset_km = _resets(tracks, steps, parameters)
+    delta = np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan)
     return pd.DataFrame(
         {
             "operational_date": [day] * len(kept),
@@ -76,11 +69,11 @@ def odometer_days(
                 pd.Series(has_readings)
             ),
             "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
-            "odometer_delta_km": delta - change(reset_km, last, first),
-            "gap_km": change(gaps, last, first),
-            "dwell_km": change(dwell, last, first),
+            "odometer_delta_km": delta - over_day(resets, reset_km),
+            "gap_km": over_day(*_gap_changes(tracks, steps)),
+            "dwell_km": over_day(*_dwell_changes(tracks.odometer_km, stops, parameters)),
             "odometer_resolution_km": steps.resolution_km[is_seen],
-            "resets": np.nan_to_num(change(resets, last, first)).astype(int),
+            "resets": np.nan_to_num(over_day(resets, np.ones(len(resets)))).astype(int),
             "positions": high - low + 1,
         }
     )
@@ -107,47 +100,58 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.Da
     return bounds
 
 
-def _resets(odometer: np.ndarray, steps: Steps, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
-    """Where the odometer falls below `reset_below_km` and counts on: 1, and the change, at the reading after."""
-    is_reset, reset_km = np.zeros(len(odometer)), np.zeros(len(odometer))
-    faulty = np.flatnonzero(np.diff(steps.sums["odometer_faults"]) > 0) + 1
-    before = steps.previous_reading[faulty - 1]
-    following = np.append(steps.following_reading, -1)[faulty + 1]
+def _arrival_readings(stops: pd.DataFrame, points: np.ndarray) -> np.ndarray:
+    """Point that the leg before is measured to, of each point at which a stop begins; -1 of any other."""
+    return stops.set_index("first")["arrival_reading"].reindex(points, fill_value=-1).to_numpy()
+
+
+def _resets(tracks: Tracks, steps: Steps, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+    """Where the odometer falls below `reset_below_km` and counts on: the reading after, and the change."""
+    odometer, faulty = tracks.odometer_km, steps.faults
+    before, following = _readings_around(tracks, faulty)
     fell = odometer[faulty] - odometer[before]
     counts_on = (following < 0) | ~(odometer[following] < odometer[faulty])
-    found = (before >= 0) & (fell < 0) & (odometer[faulty] < parameters.reset_below_km) & counts_on
-    is_reset[faulty[found]], reset_km[faulty[found]] = 1.0, fell[found]
-    return is_reset, reset_km
+    is_reset = (before >= 0) & (fell < 0) & (odometer[faulty] < parameters.reset_below_km) & counts_on
+    return faulty[is_reset], fell[is_reset]
 
 
-def _gap_changes(odometer: np.ndarray, steps: Steps) -> np.ndarray:
-    """What the odometer counted over each step that splits, at the point after it."""
-    result = np.zeros(len(odometer))
-    after = np.flatnonzero(steps.is_split)
-    after = after[after > 0]
-    previous, following = steps.previous_reading[after - 1], steps.following_reading[after]
-    is_known = (previous >= 0) & (following >= 0)
-    change = np.where(is_known, odometer[following] - odometer[previous], 0.0)
-    np.add.at(result, following[is_known], np.maximum(change[is_known], 0.0))
-    return result
+def _readings_around(tracks: Tracks, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The reading before and the one after each point, in its own track; -1: none."""
+    owner = tracks.track_of(points)
+    before = np.where(points > tracks.offsets[owner], tracks.reading_until(np.maximum(points - 1, 0)), -1)
+    is_last = points + 1 >= tracks.offsets[owner + 1]
+    return before, np.where(is_last, -1, tracks.reading_from(np.where(is_last, points, points + 1)))
 
 
-def _dwell_changes(odometer: np.ndarray, segmentation: Segmentation, parameters: ParameterSet) -> np.ndarray:
+def _gap_changes(tracks: Tracks, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """What the odometer counted over each step that splits, at the first reading after it."""
+    split = steps.splits[~np.isin(steps.splits, tracks.offsets)]  # a track's first point is reached from nowhere
+    before, after = tracks.reading_until(split - 1), tracks.reading_from(split)
+    is_known = (before >= 0) & (after >= 0)
+    before, after = before[is_known], after[is_known]
+    # Several splits without a reading between them are one change.
+    after, chosen = np.unique(after, return_index=True)
+    return after, np.maximum(tracks.odometer_km[after] - tracks.odometer_km[before[chosen]], 0.0)
+
+
+def _dwell_changes(
+    odometer: np.ndarray, stops: pd.DataFrame, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
     """What the odometer counted inside each stop, and from it to one that follows at once, at the later reading.
 
     Between the readings that the legs around are measured by. More than a yard movement is not explained.
     """
-    result = np.zeros(len(odometer))
-    stops = segmentation.stops
     arrival, departure = (stops[name].to_numpy() for name in ("arrival_reading", "departure_reading"))
     is_next = stops["first"].shift(-1).eq(stops["last"]).to_numpy()
     following = stops["arrival_reading"].shift(-1, fill_value=-1).to_numpy()
+    points, changes = [], []
     for first, last, is_asked in ((arrival, departure, True), (departure, following, is_next)):
         is_known = (first >= 0) & (last > first) & is_asked
-        change = np.where(is_known, odometer[last] - odometer[first], 0.0)
-        is_yard = is_known & (change >= 0) & (change < parameters.yard_max_km)
-        np.add.at(result, last[is_yard], change[is_yard])
-    return result
+        change = odometer[last[is_known]] - odometer[first[is_known]]
+        is_yard = (change >= 0) & (change < parameters.yard_max_km)
+        points.append(last[is_known][is_yard])
+        changes.append(change[is_yard])
+    return np.concatenate(points), np.concatenate(changes)
 
 
 def km_ledger(

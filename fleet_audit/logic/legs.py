@@ -14,7 +14,7 @@ from fleet_audit.logic.identity import stable_ids
 from fleet_audit.logic.measuring import measured_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
-from fleet_audit.logic.segmentation import Segmentation, instants, local_days_of
+from fleet_audit.logic.segmentation import Segmentation, has_any, instants, local_days_of, sum_steps
 from fleet_audit.logic.wall_clock import local_days
 
 
@@ -36,27 +36,28 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     """The chain of positions: places by coordinates."""
     legs, found, tracks, steps = segmentation.legs, segmentation.stops, segmentation.tracks, segmentation.steps
     first, last = found["first"].to_numpy(), found["last"].to_numpy()
-    splits = np.cumsum(steps.is_split)
-    reached = splits[first] if len(first) else np.empty(0)
-    left = splits[np.concatenate([first[:1], last[:-1]])] if len(first) else np.empty(0)
-    coordinates = found["latitude"].to_numpy(), found["longitude"].to_numpy()
+    left = np.concatenate([first[:1], last[:-1]])
+    latitude, longitude = found["latitude"].to_numpy(), found["longitude"].to_numpy()
+    arrived, departed = local_days_of(tracks, first), local_days_of(tracks, last)
+    poi_in = places.locate(latitude, longitude, arrived)
+    poi_out, later = poi_in.copy(), departed != arrived
+    poi_out[later] = places.locate(latitude[later], longitude[later], departed[later])
     stops = pd.DataFrame(
         {
             "chain": found["track"],
             "first_at": instants(tracks.seconds[first]),
             "last_at": instants(tracks.seconds[last]),
-            "poi_in": places.locate(*coordinates, local_days_of(tracks, first)),
-            "poi_out": places.locate(*coordinates, local_days_of(tracks, last)),
-            "is_after_split": reached != left,
+            "poi_in": poi_in,
+            "poi_out": poi_out,
+            "is_after_split": has_any(steps.splits, left, first),
         }
     )
-    covered = steps.sums["covered_s"]
-    stop_covered = covered[last] - covered[first] if len(first) else np.empty(0)
+    stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]
     after = legs["stop_after"].to_numpy()
     legs = legs.assign(
         chain=legs["track"],
-        origin_poi_id=_at(stops["poi_out"], legs["stop_before"]),
-        destination_poi_id=_at(stops["poi_in"], after),
+        origin_poi_id=_at(poi_out, legs["stop_before"]),
+        destination_poi_id=_at(poi_in, after),
         origin_address=None,
         destination_address=None,
         km_reported=np.nan,
@@ -143,8 +144,8 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     return _finished(legs, rows, parameters)
 
 
-def _at(values: pd.Series, stop: np.ndarray) -> np.ndarray:
-    return np.append(values.to_numpy(dtype=object), np.array([None]))[np.asarray(stop)]
+def _at(values: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    return np.append(values, np.array([None]))[np.asarray(stop)]
 
 
 def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:

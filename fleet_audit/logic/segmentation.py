@@ -22,9 +22,10 @@ Locate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Steps:
-    """Per point: facts of the step that leads to it, and running sums (at b - at a = over the steps from a to b).
+    """Facts of the step that leads to each point.
 
     `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends.
+    `splits`, `faults`: the points reached by a step that splits, and those whose own odometer reading is faulty.
     `resolution_km`: of the odometer of each track.
     """
 
@@ -32,9 +33,8 @@ class Steps:
     is_standing: np.ndarray
     is_away: np.ndarray
     metres: np.ndarray
-    sums: dict[str, np.ndarray]
-    previous_reading: np.ndarray
-    following_reading: np.ndarray
+    splits: np.ndarray
+    faults: np.ndarray
     resolution_km: np.ndarray
 
 
@@ -57,13 +57,14 @@ class Segmentation:
 
 def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segmentation:
     """Stops and legs of all tracks; `locate` tells whether a short stop lies in a known place."""
-    points, is_jump, rejected = believe(tracks.take(tracks.is_located), parameters)
-    steps = _measure(points, is_jump, parameters)
+    points, is_jump, metres, rejected = believe(tracks.take(tracks.is_located), parameters)
+    steps = _judge_steps(points, is_jump, metres, parameters)
     stops = _stops(points, steps, locate, parameters)
-    movements = kernels.find_movements(
+    start, end, before, after = kernels.find_movements(
         steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
     )
-    return Segmentation(points, steps, stops, _legs(points, steps, stops, *movements), rejected)
+    legs = _legs(points, steps, stops, start, end, before, after, parameters)
+    return Segmentation(points, steps, stops, legs, rejected)
 
 
 def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
@@ -80,14 +81,14 @@ def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     is_other |= np.diff(tracks.seconds[points], prepend=np.nan) > parameters.gap_split_s
     first = np.flatnonzero(is_other)
     keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
-    steps = _measure(keyed, np.zeros(len(points), dtype=np.bool_), parameters)
+    steps = _blind_steps(keyed, parameters)
     stops = _stops(keyed, steps, _nowhere, parameters)
     start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
-    legs = _legs(keyed, steps, stops, start, end, nothing, nothing).assign(
+    legs = _legs(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
         km_gps=np.nan, km_bridged=np.nan, km_chord=np.nan, is_start_in_gap=False, is_end_in_gap=False,
-        trip_key=keyed.trip_key[start])  # fmt: skip
+        trip_key=keyed.trip_keys[keyed.trip_key[start]])  # fmt: skip
     return Segmentation(keyed, steps, stops, legs, _rejected(keyed, np.zeros(len(points), dtype=np.int8)))
 
 
@@ -96,7 +97,7 @@ def read_odometers(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
     nothing = np.zeros(len(blind.seconds), dtype=np.int8)
-    steps = _measure(blind, nothing.astype(np.bool_), parameters)
+    steps = _blind_steps(blind, parameters)
     return Segmentation(
         blind, steps, _stops(blind, steps, _nowhere, parameters), pd.DataFrame(), _rejected(blind, nothing)
     )
@@ -119,14 +120,14 @@ def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     )
 
 
-def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, pd.DataFrame]:
-    """The points with coordinates that are believed, whether the step to each is a jump, and those that are not."""
-    filled = _carried_forward(tracks.odometer_km, tracks.offsets)
-    reason, is_jump = kernels.judge_points(
+def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
+    """The points with coordinates that are believed, of the step to each whether it is a jump and its metres, and the
+    points that are not."""
+    reason, is_jump, metres = kernels.judge_points(
         tracks.seconds,
         tracks.latitude,
         tracks.longitude,
-        filled,
+        tracks.odometer_km,
         tracks.offsets,
         parameters.impossible_kmh,
         parameters.outlier_m,
@@ -135,7 +136,7 @@ def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarra
         parameters.standing_kmh,
     )
     keep = reason == kernels.ACCEPTED
-    return tracks.take(keep), is_jump[keep], _rejected(tracks, reason)
+    return tracks.take(keep), is_jump[keep], metres[keep], _rejected(tracks, reason)
 
 
 def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
@@ -154,17 +155,11 @@ def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _carried_forward(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    previous, _ = kernels.nearest_readings(values, offsets)
-    return np.where(previous >= 0, values[previous], np.nan)
-
-
-def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> Steps:
+def _judge_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parameters: ParameterSet) -> Steps:
     resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
-    metres, is_standing, is_split, is_away, sums = kernels.measure_steps(
+    is_standing, is_split, is_away, is_faulty = kernels.judge_steps(
         tracks.seconds,
-        tracks.latitude,
-        tracks.longitude,
+        metres,
         tracks.odometer_km,
         is_jump,
         tracks.offsets,
@@ -173,43 +168,44 @@ def _measure(tracks: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> S
         parameters.stop_radius_m,
         parameters.gap_note_s,
         parameters.gap_split_s,
-        parameters.compare_step_s,
-        parameters.coverage_step_s,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
         parameters.leg_min_km,
     )
-    previous, following = kernels.nearest_readings(tracks.odometer_km, tracks.offsets)
-    named = dict(zip(kernels.SUMS, sums, strict=True))
-    return Steps(is_split, is_standing, is_away, metres, named, previous, following, resolution)
+    splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
+    return Steps(is_split, is_standing, is_away, metres, splits, faults, resolution)
+
+
+def _blind_steps(tracks: Tracks, parameters: ParameterSet) -> Steps:
+    points = len(tracks.seconds)
+    return _judge_steps(tracks, np.zeros(points, dtype=np.bool_), np.full(points, np.nan), parameters)
+
+
+def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
+    """The `kernels.SUMS` over the steps from each start to its end."""
+    sums = kernels.sum_steps(
+        tracks.seconds,
+        steps.metres,
+        tracks.odometer_km,
+        start,
+        end,
+        parameters.stop_radius_m,
+        parameters.gap_note_s,
+        parameters.compare_step_s,
+        parameters.coverage_step_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    return dict(zip(kernels.SUMS, sums, strict=True))
+
+
+def has_any(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Whether any of the sorted points lies behind `after` and at or before `until`."""
+    return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
 
 
 def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> pd.DataFrame:
-    """Stops, by repeating the pass until every candidate that stood too briefly for nowhere lies in a known place."""
-    is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
-    while True:
-        first, last, standing = kernels.find_stops(
-            tracks.seconds,
-            tracks.latitude,
-            tracks.longitude,
-            steps.is_standing,
-            steps.is_split | steps.is_away,
-            tracks.offsets,
-            parameters.stop_radius_m,
-            parameters.stop_min_s,
-            parameters.stop_min_place_s,
-            is_refused,
-        )
-        brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
-        places = locate(
-            kernels.medians(tracks.latitude, first[brief], last[brief]),
-            kernels.medians(tracks.longitude, first[brief], last[brief]),
-            local_days_of(tracks, first[brief]),
-        )
-        nowhere = brief[pd.isna(places)] if len(brief) else brief
-        if len(nowhere) == 0:
-            break
-        is_refused[first[nowhere]] = True
+    first, last, standing = _find_stops(tracks, steps, locate, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
     return pd.DataFrame(
         {
@@ -223,6 +219,49 @@ def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSe
             "departure_reading": departure,
         }
     )
+
+
+def _find_stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
+    """First and last point and standing seconds of stops.
+
+    A track is gone through again until each of its candidates that stood too briefly for nowhere lies in a known place.
+    """
+    is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    is_broken = steps.is_split | steps.is_away
+    found = []
+    again = np.arange(len(tracks.index))
+    while len(again):
+        first, last, standing = kernels.find_stops(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            steps.is_standing,
+            is_broken,
+            tracks.offsets,
+            again,
+            parameters.stop_radius_m,
+            parameters.stop_min_s,
+            parameters.stop_min_place_s,
+            is_refused,
+        )
+        brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
+        places = locate(
+            kernels.medians(tracks.latitude, first[brief], last[brief]),
+            kernels.medians(tracks.longitude, first[brief], last[brief]),
+            local_days_of(tracks, first[brief]),
+        )
+        nowhere = first[brief[pd.isna(places)]]
+        is_refused[nowhere] = True
+        again = np.unique(tracks.track_of(nowhere))
+        is_final = ~np.isin(tracks.track_of(first), again)
+        found.append((first[is_final], last[is_final], standing[is_final]))
+    first, last, standing = (
+        (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if found
+        else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    )
+    order = np.argsort(first)
+    return first[order], last[order], standing[order]
 
 
 def _stop_readings(
@@ -241,22 +280,21 @@ def _stop_readings(
     for edge, within in zip((first, last), inner, strict=True):
         counted = np.abs(tracks.odometer_km[within] - tracks.odometer_km[edge])
         points.append(np.where(counted > rolled, edge, within))
-    arrival = steps.following_reading[points[0]] if len(first) else first
+    arrival = tracks.reading_from(points[0])
     arrival = np.where((arrival >= 0) & (arrival <= last), arrival, -1)
-    departure = steps.previous_reading[points[1]] if len(first) else last
+    departure = tracks.reading_until(points[1])
     departure = np.maximum(np.where(departure >= first, departure, -1), arrival)
     return np.where(arrival >= 0, arrival, departure), departure
 
 
 def _legs(
     tracks: Tracks, steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
-    after: np.ndarray,
+    after: np.ndarray, parameters: ParameterSet,
 ) -> pd.DataFrame:  # fmt: skip
-    first_reading, last_reading = _readings(steps, stops, start, end, before, after)
+    first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
-    sums = {name: values[end] - values[start] for name, values in steps.sums.items() if name != "odometer_faults"}
+    sums = sum_steps(tracks, steps, start, end, parameters)
     sums["gaps"] = sums["gaps"].astype("int64")
-    faults = steps.sums["odometer_faults"]
     number, highest = kernels.extremes(tracks.passengers, start, end)
     driver = kernels.commonest(tracks.driver, start, end)
     track = tracks.track_of(start)
@@ -281,9 +319,7 @@ def _legs(
             )
             if len(start)
             else np.empty(0),
-            "is_odometer_valid": has_readings & (faults[last_reading] == faults[first_reading])
-            if len(start)
-            else has_readings,
+            "is_odometer_valid": has_readings & ~has_any(steps.faults, first_reading, last_reading),
             "odometer_resolution_km": steps.resolution_km[track],
             "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
@@ -299,12 +335,12 @@ def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
 
 
 def _readings(
-    steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
+    tracks: Tracks, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Index of the readings that a leg is measured between: those of its stops, else the first and last inside."""
     first = np.append(stops["departure_reading"].to_numpy(), -1)[before]
     last = np.append(stops["arrival_reading"].to_numpy(), -1)[after]
     return (
-        np.where(first >= 0, first, steps.following_reading[start]),
-        np.where(last >= 0, last, steps.previous_reading[end]),
+        np.where(first >= 0, first, tracks.reading_from(start)),
+        np.where(last >= 0, last, tracks.reading_until(end)),
     )

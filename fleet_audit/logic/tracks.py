@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.ordering import by_device_and_time
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.wall_clock import local_midnight
 
@@ -48,7 +50,7 @@ class Tracks:
     """Points of all tracks in one set of arrays; `offsets[k]:offsets[k + 1]` is track k.
 
     `index` has one row a track: plate, device_id, timezone. Times are seconds since 1970 (float64), missing numbers
-    NaN, `driver` holds codes into `drivers` (-1: none).
+    NaN, `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
     """
 
     index: pd.DataFrame
@@ -62,6 +64,7 @@ class Tracks:
     driver: np.ndarray
     trip_key: np.ndarray
     drivers: np.ndarray
+    trip_keys: np.ndarray
 
     @property
     def is_located(self) -> np.ndarray:
@@ -81,11 +84,30 @@ class Tracks:
     def _with(self, points: np.ndarray, index: pd.DataFrame, offsets: np.ndarray) -> Tracks:
         columns = (*_NUMBERS, "seconds", "driver", "trip_key")
         chosen = {name: getattr(self, name)[points] for name in columns}
-        return Tracks(index=index, offsets=offsets, drivers=self.drivers, **chosen)
+        return Tracks(index=index, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen)
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
         return np.searchsorted(self.offsets, points, side="right") - 1
+
+    def reading_until(self, points: np.ndarray) -> np.ndarray:
+        """Index of the last point with an odometer reading at or before each point of its track, -1: none."""
+        readings = self._readings
+        at = np.searchsorted(readings, points, side="right") - 1
+        found = readings[at] if len(readings) else at
+        return np.where((at >= 0) & (found >= self.offsets[self.track_of(points)]), found, -1)
+
+    def reading_from(self, points: np.ndarray) -> np.ndarray:
+        """Index of the first point with an odometer reading at or after each point of its track, -1: none."""
+        readings = self._readings
+        at = np.searchsorted(readings, points)
+        found = readings[np.minimum(at, len(readings) - 1)] if len(readings) else at
+        return np.where((at < len(readings)) & (found < self.offsets[self.track_of(points) + 1]), found, -1)
+
+    @cached_property
+    def _readings(self) -> np.ndarray:
+        """Points that have an odometer reading."""
+        return np.flatnonzero(~np.isnan(self.odometer_km))
 
 
 def within_window(rows: pd.DataFrame, zones: pd.Series, day: dt.date) -> pd.DataFrame:
@@ -130,52 +152,67 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     are left out: they wait in staging until the device is registered.
     """
     device, names = pd.factorize(positions["device_id"])
-    seconds = positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
-    order = _without_repeats(positions, np.lexsort((seconds, device)), device, seconds)
-    device, seconds = device[order], seconds[order]
-    bounds = np.searchsorted(device, np.arange(len(names) + 1))
-    code = {name: at for at, name in enumerate(names)}
+    micros = positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64)
+    rows, starts, times = by_device_and_time(device, micros, len(names))
+    keep = _without_repeats(positions, rows, starts, times)
+    if not keep.all():
+        rows, starts, times = rows[keep], np.concatenate([[0], np.cumsum(keep)])[starts], times[keep]
+    pieces, found = _pieces(spans, {name: at for at, name in enumerate(names)}, starts, times, day)
+    chosen = np.concatenate([rows[piece] for piece in pieces]) if pieces else rows[:0]
+    driver, drivers = pd.factorize(positions["driver_id"], sort=True)
+    trip_key, trip_keys = pd.factorize(positions["trip_key"], sort=True)
+    return Tracks(
+        index=pd.DataFrame(found, columns=["plate", "device_id", "timezone"]).astype("str"),
+        offsets=np.concatenate([[0], np.cumsum([piece.stop - piece.start for piece in pieces])]).astype(np.int64),
+        seconds=micros[chosen] / 1e6,
+        driver=driver.astype(np.int64, copy=False)[chosen],
+        trip_key=trip_key.astype(np.int64, copy=False)[chosen],
+        drivers=np.asarray(drivers, dtype=object),
+        trip_keys=np.asarray(trip_keys, dtype=object),
+        **{name: _floats(positions[name])[chosen] for name in _NUMBERS},
+    )
+
+
+def _pieces(
+    spans: pd.DataFrame, code: dict[str, int], starts: np.ndarray, times: np.ndarray, day: dt.date
+) -> tuple[list[slice], list[tuple[str, str, str]]]:
+    """Which of the ordered positions each span has inside the window, and its plate, device_id, timezone."""
+    windows = {zone: Window(day, ZoneInfo(zone)) for zone in spans["timezone"].unique()}
     staged_end = Window(day, ZoneInfo(DEFAULT_ZONE)).end  # staged days are São Paulo's: a unit west of it ends earlier
-    pieces, rows = [], []
+    first = {zone: _micros(window.start) for zone, window in windows.items()}
+    last = {zone: _micros(min(window.end, staged_end)) for zone, window in windows.items()}
+    pieces, found = [], []
     for span in spans.sort_values(["plate", "device_id", "start"]).itertuples():
         at = code.get(span.device_id)
         if at is None:
             continue
-        window = Window(day, ZoneInfo(span.timezone))
-        start = max(window.start, span.start) if not pd.isna(span.start) else window.start
-        last = min(window.end, staged_end)
-        end = min(last, span.end) if not pd.isna(span.end) else last
-        inside = seconds[bounds[at] : bounds[at + 1]]
-        low, high = np.searchsorted(inside, [start.timestamp(), end.timestamp()])
+        start, end = first[span.timezone], last[span.timezone]
+        start = start if pd.isna(span.start) else max(start, _micros(span.start))
+        end = end if pd.isna(span.end) else min(end, _micros(span.end))
+        low, high = starts[at] + np.searchsorted(times[starts[at] : starts[at + 1]], [start, end])
         if high > low:
-            pieces.append(np.arange(bounds[at] + low, bounds[at] + high))
-            rows.append((span.plate, span.device_id, span.timezone))
-    points = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
-    chosen = order[points]
-    driver, drivers = pd.factorize(positions["driver_id"], sort=True)
-    numbers = {name: _floats(positions[name])[chosen] for name in _NUMBERS}
-    return Tracks(
-        index=pd.DataFrame(rows, columns=["plate", "device_id", "timezone"]).astype("str"),
-        offsets=np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64),
-        seconds=seconds[points],
-        driver=driver.astype(np.int64)[chosen],
-        trip_key=pd.factorize(positions["trip_key"], sort=True)[0].astype(np.int64)[chosen],
-        drivers=np.asarray(drivers, dtype=object),
-        **numbers,
-    )
+            pieces.append(slice(low, high))
+            found.append((span.plate, span.device_id, span.timezone))
+    return pieces, found
 
 
-def _without_repeats(positions: pd.DataFrame, order: np.ndarray, device: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """The order without rows that repeat or contradict another of their device and instant, whatever their order."""
-    is_next = np.zeros(len(order) + 1, dtype=bool)
-    is_next[1:-1] = (device[order[1:]] == device[order[:-1]]) & (seconds[order[1:]] == seconds[order[:-1]])
+def _micros(instant: pd.Timestamp) -> int:
+    return instant.value // 1000
+
+
+def _without_repeats(positions: pd.DataFrame, rows: np.ndarray, starts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which of the ordered rows repeat or contradict no better one of their device and instant, in any order."""
+    is_next = np.zeros(len(rows) + 1, dtype=bool)
+    is_next[1:-1] = times[1:] == times[:-1]
+    is_next[starts] = False
+    is_kept = np.ones(len(rows), dtype=bool)
     contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
     if len(contested) == 0:
-        return order
-    rows = positions.iloc[order[contested]]
-    facts = pd.DataFrame({name: _floats(rows[name]) for name in _NUMBERS}).assign(
+        return is_kept
+    said = positions.iloc[rows[contested]]
+    facts = pd.DataFrame({name: _floats(said[name]) for name in _NUMBERS}).assign(
         **{
-            name: rows[name].astype(object).where(rows[name].notna(), "").to_numpy()
+            name: said[name].astype(object).where(said[name].notna(), "").to_numpy()
             for name in ("driver_id", "trip_key")
         }
     )
@@ -183,19 +220,16 @@ def _without_repeats(positions: pd.DataFrame, order: np.ndarray, device: np.ndar
     facts = facts.assign(
         place=contested,
         fullness=facts[list(_NUMBERS)].notna().sum(axis=1) + (facts["driver_id"] != ""),
-        device=device[order[contested]],
-        seconds=seconds[order[contested]],
+        instant=np.cumsum(~is_next[:-1][contested]),
         kept_for=np.where(is_located, "", facts["trip_key"]),
         is_located=is_located,
     )
     best_first = facts.sort_values(
         ["fullness", *_NUMBERS, "driver_id", "trip_key"], ascending=False, na_position="last"
     )
-    kept = best_first.drop_duplicates(["device", "seconds", "is_located", "kept_for"])["place"]
-    is_dropped = np.zeros(len(order), dtype=bool)
-    is_dropped[contested] = True
-    is_dropped[kept] = False
-    return order[~is_dropped]
+    is_kept[contested] = False
+    is_kept[best_first.drop_duplicates(["instant", "is_located", "kept_for"])["place"]] = True
+    return is_kept
 
 
 def _floats(values: pd.Series) -> np.ndarray:

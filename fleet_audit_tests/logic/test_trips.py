@@ -208,6 +208,14 @@ def test_telemetry_without_coordinates_makes_a_trip_a_key_by_its_odometer() -> N
     assert trips[["origin_poi_id", "destination_poi_id"]].isna().all().all()
 
 
+def test_other_keys_in_the_window_change_no_id() -> None:
+    """Ids are of what the file says, not of a number that the window gives to its keys."""
+    own, other = Bus("05:00").park(3600).to(MILL).park(3600), Bus("05:00", device="D2").park(3600).to(MILL)
+    alone, among = blind(own, ("06:00", "06:20", "V5")), blind(other, ("06:00", "06:20", "V1"))
+    seen = trips_of(pd.concat([among, alone], ignore_index=True))
+    assert seen.loc[seen["device_id"] == "D1", "trip_id"].tolist() == trips_of(alone)["trip_id"].tolist()
+
+
 def test_loose_events_make_no_trip_and_their_kilometres_stay_visible() -> None:
     bus = Bus("05:00").park(3600).to(MILL).park(3600)
     seen = window(blind(bus))
