@@ -21,7 +21,7 @@ from fleet_audit.simulation.motion import PARKED_STEP_S, Track, VehicleState, da
 from fleet_audit.simulation.roster import TRAPS, Device, Roster, Vehicle, make_roster
 from fleet_audit.simulation.schedule import DayPlanner, Movement, Trip
 from fleet_audit.simulation.tables import Prices, RouteBook, reference_rows
-from fleet_audit.simulation.traps import Trap, send_twice, spring
+from fleet_audit.simulation.traps import Trap, hold_back, send_twice, spring
 from fleet_audit.simulation.truth import Truth, iso
 from fleet_audit.simulation.visit_report import Block, visit_report
 from fleet_audit.simulation.world import CARRIERS, World
@@ -168,9 +168,15 @@ class _Simulation:
         track = day_track(self._world, states, [trips[index] for index in order], until_s, noise)
         keep = np.ones(len(track.instant_s), dtype=bool)
         for place, index in enumerate(order):
-            if labels[index] not in _LABELS_OF_DEVICES:
+            is_late = (index, day) in self._roster.late
+            if not is_late and labels[index] not in _LABELS_OF_DEVICES:
                 continue
             rows = track.rows_of(place)
+            if is_late:
+                held_back = hold_back(track, rows, bounds[place], noise)
+                truth.trap(Trap("late_upload", self._roster.vehicles[index].plate, day, *held_back))
+            if labels[index] not in _LABELS_OF_DEVICES:
+                continue
             keep[rows], held = spring(labels[index], track, rows, trips[index], bounds[place], noise)
             if held is not None and labels[index] != "D06":
                 truth.trap(Trap(labels[index], self._roster.vehicles[index].plate, day, *held))

@@ -15,9 +15,10 @@ CLASSES = (("onibus", 46), ("micro", 28), ("onibus", 46), ("van", 15), ("onibus"
 PATTERNS = (("A", "B", "C"), ("A", "B"), ("ADM",), ("A", "B"), ("A", "C"))
 FRAUDS = ("D01", "D04", "D05", "D06", "D07", "D08", "D10", "D11", "V06")
 TRAPS = (
-    "dead_zone", "dead_zone_long", "outlier", "far_jump", "device_swap", "odometer_reset", "late_upload", "silent_day",
+    "dead_zone", "dead_zone_long", "outlier", "far_jump", "device_swap", "odometer_reset", "silent_day",
 )  # fmt: skip
 IDLE_LABELS = ("D06", "silent_day")
+DEVICES_A_LATE_UPLOAD = 40  # one device in so many stores and forwards on any day, and at least one
 VEHICLE_DAYS_A_LABEL = 200  # one label of each kind for so many vehicle-days, and at least one
 RESERVE_EVERY = 16
 
@@ -73,12 +74,16 @@ class Device:
 
 @dataclass
 class Roster:
-    """Everything decided beforehand. `labels` holds at most one fraud or trap a vehicle-day."""
+    """Everything decided beforehand. `labels` holds at most one fraud or trap a vehicle-day.
+
+    `late` holds those that upload late: no event changes by it, so that it goes with any label but silence.
+    """
 
     vehicles: list[Vehicle]
     days: list[dt.date]
     operates: set[tuple[int, dt.date]] = field(default_factory=set)
     labels: dict[tuple[int, dt.date], str] = field(default_factory=dict)
+    late: set[tuple[int, dt.date]] = field(default_factory=set)
     devices: list[Device] = field(default_factory=list)
     ended_contract: str | None = None
     untariffed: tuple[str, str] | None = None  # contract, class
@@ -98,6 +103,7 @@ def make_roster(seed: int, vehicles: int, days: list[dt.date], *, frauds: bool) 
                 roster.operates.add((vehicle.index, day))
     _label(seed, roster, (*FRAUDS, *TRAPS) if frauds else TRAPS)
     roster.operates -= {place for place, label in roster.labels.items() if label in IDLE_LABELS}
+    _delay(seed, roster)
     _install_devices(seed, roster)
     return roster
 
@@ -187,6 +193,16 @@ def _label(seed: int, roster: Roster, kinds: tuple[str, ...]) -> None:
             del free[chosen]
             if kind == "device_swap":
                 swapped.add(chosen[0])
+
+
+def _delay(seed: int, roster: Roster) -> None:
+    """Chooses on every day who uploads late, so that even a fleet of one shows it."""
+    for day in roster.days:
+        heard = [vehicle.index for vehicle in roster.vehicles
+                 if vehicle.has_positions and roster.labels.get((vehicle.index, day)) not in IDLE_LABELS]  # fmt: skip
+        noise = random.Random(f"{seed}/late/{day}")  # noqa: S311
+        count = min(len(heard), -(-len(heard) // DEVICES_A_LATE_UPLOAD))
+        roster.late |= {(index, day) for index in noise.sample(heard, count)}
 
 
 def _suits(kind: str, place: tuple[int, dt.date], roster: Roster, swapped: set[int]) -> bool:

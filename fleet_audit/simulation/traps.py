@@ -17,6 +17,7 @@ from fleet_audit.simulation.schedule import Trip
 DEAD_ZONE_S = (720, 2_400)
 LONG_DEAD_ZONE_S = (3_900, 4_800)
 QUIET_AFTER_S = 7_200  # a long dead zone ends while the bus is parked
+HELD_BACK_S = 4 * 3_600
 DUPLICATE_SHARE = 0.001
 JUMP_DEGREES = 38.7  # 4,300 km to the north
 
@@ -63,13 +64,17 @@ def spring(
     if kind == "odometer_reset":
         noon = (day_s[0] + day_s[1]) // 2
         return keep, (noon, noon)
-    if kind == "late_upload":
-        start = int(day_s[0] + noise.integers(5, 15) * 3600)
-        held = (start, start + 4 * 3600)
-        late = (instant >= held[0]) & (instant < held[1])
-        track.uploaded_s[rows] = np.where(late, held[1] + int(noise.integers(1, 19)) * 3600, track.uploaded_s[rows])
-        return keep, held
     return keep, day_s
+
+
+def hold_back(track: Track, rows: slice, day_s: tuple[int, int], noise: np.random.Generator) -> tuple[int, int]:
+    """Four hours of a vehicle's day come on the next one, at most 24 h after the event; gives those hours."""
+    start = day_s[1] - int(noise.integers(8, 13)) * 3600
+    instant, held = track.instant_s[rows], (start, start + HELD_BACK_S)
+    sent = day_s[1] + int(noise.integers(1, 12)) * 3600
+    is_late = (instant >= held[0]) & (instant < held[1])
+    track.uploaded_s[rows] = np.where(is_late, sent + (instant - start) // 60, track.uploaded_s[rows])
+    return held
 
 
 def send_twice(track: Track, noise: np.random.Generator) -> tuple[Track, np.ndarray]:

@@ -234,7 +234,7 @@ def test_data_is_the_trips_day_or_on_night_shifts_of_some_carriers_the_shifts(ho
 
 def test_an_honest_fleet_has_traps_but_no_frauds(honest: Fleet) -> None:
     assert honest.frauds.empty
-    assert set(honest.traps.trap) == set(TRAPS)
+    assert set(honest.traps.trap) == {*TRAPS, "late_upload"}
     assert honest.trips.variable_cost_brl.notna().all()
 
 
@@ -312,10 +312,32 @@ def test_a_reset_odometer_starts_again_near_zero(fleet: Fleet) -> None:
         assert own.odometer_km[own.timestamp < trap.started_at].iloc[-1] > 1000
 
 
-def test_late_uploads_come_within_24_h(fleet: Fleet) -> None:
-    delay_h = (fleet.positions.uploaded_at - fleet.positions.timestamp).dt.total_seconds() / 3600
-    assert 1 < delay_h.max() <= 24
-    assert (delay_h > 1).mean() < 0.05
+def _is_late(fleet: Fleet) -> pd.Series:
+    return fleet.positions.uploaded_at - fleet.positions.timestamp > pd.Timedelta("1h")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_day_of_any_fleet_has_positions_that_come_only_on_the_next(tmp_path: Path, seed: int) -> None:
+    simulate(tmp_path, seed=seed, vehicles=1 + seed, date_from=FIRST, date_to=FIRST + dt.timedelta(days=2))
+    positions = pd.read_parquet(tmp_path / "api" / "positions.parquet")
+    delay = positions.uploaded_at - positions.timestamp
+    assert delay.max() <= pd.Timedelta("24h")
+    for number in range(3):
+        day_end = pd.Timestamp(FIRST + dt.timedelta(days=number + 1), tz="America/Campo_Grande")
+        is_of_day = (positions.timestamp < day_end) & (positions.timestamp >= day_end - pd.Timedelta("1D"))
+        assert (positions.uploaded_at[is_of_day] > day_end).any()
+
+
+def test_late_uploads_are_few_and_lie_where_the_truth_says(fleet: Fleet) -> None:
+    late = fleet.positions[_is_late(fleet)]
+    assert 0 < len(late) < 0.02 * len(fleet.positions)
+    traps = fleet.traps[fleet.traps.trap == "late_upload"]
+    devices = fleet.table("devices").merge(traps, on="plate")
+    pairs = late.merge(devices, on="device_id")
+    inside = pairs[pairs.timestamp.between(pairs.started_at, pairs.ended_at, inclusive="left")]
+    assert len(inside.drop_duplicates(["device_id", "timestamp"])) == len(
+        late.drop_duplicates(["device_id", "timestamp"])
+    )
 
 
 def test_the_api_repeats_some_rows_equal_and_poorer(fleet: Fleet) -> None:
