@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DBT := .venv-dbt
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEV_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check format docs bench
+.PHONY: help install demo dev test check format docs bench dbt
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,3 +54,10 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, docs/para
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.accuracy
+
+dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too
+
+$(DBT)/.installed:
+	test -x $(DBT)/bin/python || $(PYTHON) -m venv $(DBT)
+	$(DBT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'dbt-core>=1.9,<1.11' 'dbt-postgres>=1.9,<2'
+	@touch $@

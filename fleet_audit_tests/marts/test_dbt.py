@@ -15,7 +15,20 @@ from fleet_audit_tests.marts.conftest import DAY, NEXT
 _DBT = os.environ.get("FLEET_DBT")
 _CANNOT = not _DBT or subprocess.run([_DBT, "-c", "import dbt.adapters.postgres"], capture_output=True).returncode != 0
 pytestmark = pytest.mark.skipif(_CANNOT, reason="FLEET_DBT names no Python that can import dbt.adapters.postgres")
-_TABLES = ("d1_trips", "vehicle_days", "carrier_days", "cycle_carriers")
+_TABLES = (
+    "d1_trips",
+    "vehicle_days",
+    "carrier_days",
+    "daily_kpis",
+    "cycle_carriers",
+    "cycle_units",
+    "cycle_vehicles",
+    "cycle_routes",
+    "carrier_ranking",
+    "top_divergences",
+    "planned_vs_realised",
+    "cycle_forecasts",
+)
 
 
 def _dbt(url: str, target: Path, *arguments: str) -> str:

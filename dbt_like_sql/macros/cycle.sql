@@ -1,0 +1,75 @@
+{# First day of the measurement cycle of a day: moved back so that a cycle begins on the first of a month, and forth. #}
+{% macro cycle_start(column) -%}
+cast(date_trunc('month', cast({{ column }} - ({{ var('closing_day') }} - 1) as timestamp)) as date)
++ ({{ var('closing_day') }} - 1)
+{%- endmacro %}
+
+{% macro cycle_end(column) -%}
+cast({{ column }} + interval '1 month' as date) - 1
+{%- endmacro %}
+
+{# What the vehicle-days of a cycle come to, for whatever they are grouped by. A null in a sum was unknown: it takes no part. #}
+{% macro vehicle_day_sums(days) -%}
+count(distinct {{ days }}.operational_date) as days_with_rows,
+count(distinct {{ days }}.plate) as vehicles,
+count(*) as vehicle_days,
+count(*) filter (where {{ days }}.coverage_status = 'silent') as silent_vehicle_days,
+sum({{ days }}.trips) as trips,
+sum({{ days }}.service_trips) as service_trips,
+sum({{ days }}.service_km) as service_km,
+sum({{ days }}.deadhead_km) as deadhead_km,
+sum({{ days }}.measured_km) as measured_km,
+sum({{ days }}.declared_runs) as declared_runs,
+sum({{ days }}.declared_km) as declared_km,
+sum({{ days }}.compared_groups) as compared_groups,
+sum({{ days }}.exceeding_groups) as exceeding_groups,
+sum({{ days }}.compared_measured_km) as compared_measured_km,
+sum({{ days }}.difference_km) as difference_km,
+sum({{ days }}.held_km) as held_km,
+sum({{ days }}.held_brl) as held_brl,
+sum({{ days }}.billable_km) as billable_km,
+sum({{ days }}.variable_cost_brl) as variable_cost_brl,
+sum({{ days }}.unpriced_trips) as unpriced_trips,
+sum({{ days }}.fixed_cost_brl) as fixed_cost_brl,
+sum(
+    coalesce(
+        {{ days }}.variable_cost_brl + {{ days }}.fixed_cost_brl, {{ days }}.variable_cost_brl, {{ days }}.fixed_cost_brl
+    )
+) as known_cost_brl,
+sum({{ days }}.open_findings) as open_findings,
+sum({{ days }}.critical_findings) as critical_findings,
+sum({{ days }}.stake_brl) as day_stake_brl,
+sum({{ days }}.score_points) as score_points,
+sum({{ days }}.scored_km) as scored_km
+{%- endmacro %}
+
+{# The columns that people read, from these sums. #}
+{% macro cycle_figures(sums) -%}
+{{ sums }}.days_with_rows,
+{{ sums }}.vehicles,
+{{ sums }}.vehicle_days,
+{{ sums }}.silent_vehicle_days,
+{{ sums }}.trips,
+{{ sums }}.service_trips,
+{{ sums }}.service_km,
+{{ sums }}.deadhead_km,
+{{ sums }}.measured_km,
+{{ sums }}.declared_runs,
+{{ sums }}.declared_km,
+{{ sums }}.compared_groups,
+{{ sums }}.exceeding_groups,
+{{ sums }}.difference_km,
+round(100 * {{ sums }}.difference_km / nullif({{ sums }}.compared_measured_km, 0), 2) as difference_pct,
+{{ sums }}.held_km,
+{{ sums }}.held_brl,
+{{ sums }}.billable_km,
+{{ sums }}.variable_cost_brl,
+{{ sums }}.unpriced_trips,
+{{ sums }}.fixed_cost_brl,
+{{ sums }}.known_cost_brl,
+round({{ sums }}.known_cost_brl / nullif({{ sums }}.measured_km, 0), 4) as cost_brl_per_km,
+{{ sums }}.open_findings,
+{{ sums }}.critical_findings,
+{{ sums }}.day_stake_brl,
+round({{ sums }}.score_points / nullif({{ sums }}.scored_km, 0), 2) as compliance_score
+{%- endmacro %}

@@ -1,0 +1,49 @@
+{{ config(materialized='view') }}
+
+with cycles as (
+    select
+        {{ cycle_start('days.operational_date') }} as cycle_start,
+        days.carrier_code,
+        max(days.carrier_name) as carrier_name,
+        {{ vehicle_day_sums('days') | indent(8) }}
+    from {{ ref('vehicle_days') }} as days
+    where days.carrier_code is not null
+    group by cycle_start, days.carrier_code
+),
+
+figures as (
+    select
+        cycles.cycle_start,
+        cycles.carrier_code,
+        cycles.carrier_name,
+        {{ cycle_figures('cycles') | indent(8) }}
+    from cycles
+)
+
+-- by score, then by km, as the monthly report ranks them
+select
+    figures.carrier_code || ' ' || to_char(figures.cycle_start, 'YYYY-MM-DD') as cycle_ranking_id,
+    figures.cycle_start,
+    {{ cycle_end('figures.cycle_start') }} as cycle_end,
+    row_number() over (
+        partition by figures.cycle_start
+        order by
+            figures.compliance_score desc nulls last, figures.measured_km desc nulls last, figures.carrier_name asc
+    ) as position,
+    figures.carrier_code,
+    figures.carrier_name,
+    figures.compliance_score,
+    figures.trips,
+    figures.measured_km,
+    figures.cost_brl_per_km,
+    figures.exceeding_groups,
+    round(100 * figures.exceeding_groups / nullif(figures.compared_groups, 0), 2) as exceeding_pct,
+    figures.difference_pct,
+    figures.day_stake_brl,
+    round(100 * figures.day_stake_brl / nullif(figures.variable_cost_brl, 0), 2) as stake_pct,
+    figures.held_km,
+    figures.held_brl,
+    figures.open_findings,
+    figures.critical_findings,
+    round(100 * cast(figures.silent_vehicle_days as numeric) / nullif(figures.vehicle_days, 0), 2) as silent_pct
+from figures

@@ -1,0 +1,33 @@
+{{ config(materialized='view') }}
+
+with cycles as (
+    select
+        {{ cycle_start('days.operational_date') }} as cycle_start,
+        days.plate,
+        days.carrier_code,
+        days.unit_code,
+        max(days.fleet_number) as fleet_number,
+        max(days.vehicle_class) as vehicle_class,
+        max(days.carrier_name) as carrier_name,
+        max(days.unit_name) as unit_name,
+        {{ vehicle_day_sums('days') | indent(8) }},
+        count(*) filter (where days.is_ledger_balanced is false) as unbalanced_days
+    from {{ ref('vehicle_days') }} as days
+    group by cycle_start, days.plate, days.carrier_code, days.unit_code
+)
+
+select
+    cycles.plate || ' ' || coalesce(cycles.carrier_code, '-') || ' ' || coalesce(cycles.unit_code, '-')
+    || ' ' || to_char(cycles.cycle_start, 'YYYY-MM-DD') as cycle_vehicle_id,
+    cycles.cycle_start,
+    {{ cycle_end('cycles.cycle_start') }} as cycle_end,
+    cycles.plate,
+    cycles.fleet_number,
+    cycles.vehicle_class,
+    cycles.carrier_code,
+    cycles.carrier_name,
+    cycles.unit_code,
+    cycles.unit_name,
+    {{ cycle_figures('cycles') | indent(4) }},
+    cycles.unbalanced_days
+from cycles
