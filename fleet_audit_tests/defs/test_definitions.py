@@ -54,6 +54,8 @@ def test_every_module_of_defs_is_loaded(definitions, specs):
                     found["checks"] |= {f"{key.asset_key.to_user_string()} {key.name}" for key in one.check_keys}
                 elif isinstance(one, dg.AssetsDefinition):
                     found["assets"] |= {key.to_user_string() for key in one.keys}
+                elif isinstance(one, dg.AssetSpec):
+                    found["assets"].add(one.key.to_user_string())
                 elif isinstance(one, dg.ScheduleDefinition):
                     found["schedules"].add(one.name)
                 elif isinstance(one, dg.SensorDefinition):

@@ -92,10 +92,12 @@ class Installation:
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
+        made = definitions.resolve_asset_graph().executable_asset_keys
         wanted = [
             spec.key
             for spec in definitions.resolve_all_asset_specs()
-            if spec.key.path != ["reports", "cycle"] and (is_whole or spec.group_name not in UNPUBLISHED)
+            if spec.key in made
+            and spec.key.path != ["reports", "cycle"] and (is_whole or spec.group_name not in UNPUBLISHED)
         ]
         when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
         with patch.dict(os.environ, self.environment, clear=True):

@@ -6,11 +6,11 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import key_of, output
+from fleet_audit.defs.tables import OWNERS, column_schema, key_of, output
 from fleet_audit.ingest.files import parsed_path, with_pseudonyms
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import INGESTED_FILES
+from fleet_audit.schema.facts import INGESTED_FILES, PARAMETER_VERSIONS
 from fleet_audit.schema.model import Table
 
 
@@ -45,3 +45,15 @@ def _content(table: Table, sha256: str | None, fleet: FleetResource) -> pd.DataF
     registered = with_pseudonyms(frame, key)
     seen = fleet.warehouse().read_table(table)  # drivers whom sources named stay: their names are nowhere else
     return pd.concat([registered, seen[~seen["driver_id"].isin(registered["driver_id"])]], ignore_index=True)
+
+
+# Not made by a step: whatever uses a set of parameters records its version (FleetResource.parameters).
+parameter_versions = dg.AssetSpec(
+    key_of(PARAMETER_VERSIONS),
+    deps=[key_of(reference.PARAMETERS)],
+    group_name="reference",
+    owners=OWNERS,
+    kinds={"postgres", "table"},
+    description=PARAMETER_VERSIONS.description,
+    metadata={"table": PARAMETER_VERSIONS.full_name, "dagster/column_schema": column_schema(PARAMETER_VERSIONS)},
+)
