@@ -97,7 +97,8 @@ class Installation:
             spec.key
             for spec in definitions.resolve_all_asset_specs()
             if spec.key in made
-            and spec.key.path != ["reports", "cycle"] and (is_whole or spec.group_name not in UNPUBLISHED)
+            and spec.key.path != ["reports", "cycle"]
+            and (is_whole or spec.group_name not in UNPUBLISHED)
         ]
         when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
         with patch.dict(os.environ, self.environment, clear=True):
