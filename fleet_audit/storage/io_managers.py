@@ -82,7 +82,7 @@ class _TableIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/row_count": rows,
-                "preview": dg.MetadataValue.md(_markdown(_shown(preview, table))),
+                "preview": dg.MetadataValue.md(markdown(_shown(preview, table))),
                 **self._location(table),
                 **_days_metadata(days),
             }
@@ -221,11 +221,13 @@ def _days_metadata(written: dict[dt.date, int]) -> dict[str, Any]:
     found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
     if len(days) > 1:  # Dagster copies one value to every partition of a range: this says which day has how many
         counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
-        found["rows_per_day"] = dg.MetadataValue.md(_markdown(counts))
+        found["rows_per_day"] = dg.MetadataValue.md(markdown(counts))
     return found
 
 
-def _markdown(frame: pd.DataFrame) -> str:
+def markdown(frame: pd.DataFrame) -> str:
+    """The rows as a Markdown table."""
+
     def line(cells: Iterable[object]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 

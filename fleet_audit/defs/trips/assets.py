@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of, output
 from fleet_audit.logic.coverage import vehicle_day_coverage
@@ -106,16 +107,20 @@ def ledger(
 ) -> DayFrames:
     """Where each vehicle-day's odometer went."""
     reference = fleet.reference()
-    return each_day(
-        run_days(context),
-        lambda day: km_ledger(
+    frames = [
+        (
             day,
-            day_trips.read([day]),
-            readings.read([day]),
-            spans.read([day]),
-            vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
-        ),
-    )
+            km_ledger(
+                day,
+                day_trips.read([day]),
+                readings.read([day]),
+                spans.read([day]),
+                vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+            ),
+        )
+        for day in run_days(context)
+    ]
+    return dg.Output(frames, metadata=ledger_shown(frames))
 
 
 @dg.asset(
@@ -134,13 +139,17 @@ def coverage(
 ) -> DayFrames:
     """Which vehicle-days were seen whole, in part, or not at all."""
     reference = fleet.reference()
-    return each_day(
-        run_days(context),
-        lambda day: vehicle_day_coverage(
+    frames = [
+        (
             day,
-            spans.read([day]),
-            readings.read([day]),
-            legs.read([day]),
-            vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
-        ),
-    )
+            vehicle_day_coverage(
+                day,
+                spans.read([day]),
+                readings.read([day]),
+                legs.read([day]),
+                vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+            ),
+        )
+        for day in run_days(context)
+    ]
+    return dg.Output(frames, metadata=coverage_shown(fleet, frames))

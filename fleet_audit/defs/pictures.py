@@ -1,0 +1,48 @@
+"""Pictures in the UI: drawings of `reporting` as metadata of the asset that they show, on its own page.
+
+How a picture is drawn is decided in `reporting`; here is only how Dagster carries it.
+"""
+
+import base64
+import datetime as dt
+import re
+from collections.abc import Sequence
+from html import unescape
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.reporting.coverage_matrix import coverage_matrix
+from fleet_audit.reporting.ledger_picture import ledger_picture, ledger_table
+from fleet_audit.schema.facts import COVERAGE
+from fleet_audit.storage.io_managers import markdown
+
+DayFrame = tuple[dt.date, pd.DataFrame]
+MATRIX_DAYS = 31
+_NOTHING = "Nothing to show."
+
+
+def embedded(svg: str) -> str:
+    """An SVG as a Markdown image: the UI shows `data:` sources and nothing else that is not on the web."""
+    if not svg:
+        return _NOTHING
+    words = re.search(r'aria-label="([^"]*)"', svg)
+    alternative = re.sub(r"[\[\]]", "", unescape(words.group(1))) if words else ""
+    return f"![{alternative}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def ledger_shown(frames: Sequence[DayFrame]) -> dict[str, dg.MetadataValue]:
+    """The last day's ledger drawn, and how many vehicles of each day balance."""
+    day, last = frames[-1]
+    table = ledger_table(pd.concat([frame for _, frame in frames]), [one for one, _ in frames])
+    return {"balance": dg.MetadataValue.md(f"{embedded(ledger_picture(last, day))}\n\n{markdown(table)}")}
+
+
+def coverage_shown(fleet: FleetResource, frames: Sequence[DayFrame]) -> dict[str, dg.MetadataValue]:
+    """Vehicle × day of the 31 days up to the last one: computed now, or known to the warehouse."""
+    days = [frames[-1][0] - dt.timedelta(days=back) for back in reversed(range(MATRIX_DAYS))]
+    new = {day for day, _ in frames}
+    before = fleet.warehouse().read_partition(COVERAGE, [day for day in days if day not in new])
+    rows = pd.concat([before, *(frame for day, frame in frames if day in days)], ignore_index=True)
+    return {"matrix": dg.MetadataValue.md(embedded(coverage_matrix(rows, days)))}
