@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr = Field(
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
     )
+    report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
     max_file_mb: float = Field(10, gt=0, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     aws_region: str | None = Field(None, alias="AWS_DEFAULT_REGION")
     aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
 
-    @field_validator("inbox_url", "lake_url", "api_url", "warehouse_url", "api_token", mode="before")
+    @field_validator("inbox_url", "lake_url", "api_url", "warehouse_url", "api_token", "report_layout", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value

@@ -15,10 +15,11 @@ from fleet_audit.reporting.figure_charts import charts_of, cost_chart, km_chart
 from fleet_audit.reporting.figures import Figures, figures_by, figures_of, sources_of
 from fleet_audit.reporting.headline import headline
 from fleet_audit.reporting.inputs import Frames, names_of
+from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.listings import coverage_grid, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.maps import unit_maps
 from fleet_audit.reporting.stake import vehicle_day_stakes
-from fleet_audit.reporting.trip_lines import STACKED, trip_lines, trips_grid
+from fleet_audit.reporting.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 from fleet_audit.reporting.vocabulary import NO_CARRIER, NO_UNIT
 
 FIGURE_FIELDS = (
@@ -73,8 +74,9 @@ def build_day(
     generated_at: dt.datetime,
     last_data_at: dt.datetime | None = None,
     carrier_code: str | None = None,
+    layout: Layout | None = None,
 ) -> DayReport:
-    """The report of one day from the rows of that day.
+    """The report of one day from the rows of that day, in the company's layout or the standard one.
 
     `generated_at` and `last_data_at` (newest position or file that it knows) are UTC instants, printed as given.
     With `carrier_code` it is that carrier's own copy. Raises ValueError when an instant has no time zone, or trips of
@@ -83,9 +85,10 @@ def build_day(
     if carrier_code is not None:
         frames = frames.of_carrier(carrier_code)
     _check_day(frames, operational_date)
+    layout = layout or load_layout()
     lines = trip_lines(frames)
     sources = sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches))
-    figures, trips = figures_of(sources), trips_grid(lines)
+    figures, trips = figures_of(sources), trips_grid(lines, layout.arranged("d1", "trips", FIELDS))
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     by_unit = figures_grid("Unidade", units, NO_UNIT, figures_by(sources, "unit_code"), figures, FIGURE_FIELDS)
     by_carrier = figures_grid(
@@ -142,7 +145,7 @@ def build_day(
         ),
     )
     document = Document(
-        "Relatório D-1",
+        layout.title("d1"),
         _subtitle(operational_date, carriers, carrier_code),
         generated_at,
         headline(figures, frames.findings, spent="Gasto do dia"),
@@ -151,6 +154,8 @@ def build_day(
         NOTES,
         last_data_at,
         _empty_stamp(figures),
+        layout.company,
+        layout.logo,
     )
     return DayReport(operational_date, figures, trips, document)
 

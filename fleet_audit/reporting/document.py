@@ -5,6 +5,7 @@ Building them from frames belongs to `day` and `cycle`; drawing them belongs to 
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -133,6 +134,19 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Logo:
+    """A company's logo; `kind` is `png` or `jpeg`."""
+
+    content: bytes
+    kind: str
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:image/{self.kind};base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
 class Document:
     """A whole report: heading, headline, charts, sections, notes. `generated_at` is given, no clock is read."""
 
@@ -145,6 +159,8 @@ class Document:
     notes: tuple[str, ...] = ()
     last_data_at: dt.datetime | None = None
     stamp: str | None = None
+    company: str = ""
+    logo: Logo | None = None
 
     @property
     def origin(self) -> str:

@@ -29,6 +29,8 @@ def document_pdf(document: Document) -> bytes:
         "subtitle": document.subtitle,
         "origin": document.origin,
         "stamp": document.stamp,
+        "company": document.company,
+        "logo": list(document.logo.content) if document.logo else None,  # Typst makes bytes of numbers
         "cards": [
             {
                 "label": card.label,

@@ -95,10 +95,10 @@ def trip_lines(frames: Frames) -> pd.DataFrame:
     return lines.sort_values(["unit_code", "plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
 
 
-def trips_grid(lines: pd.DataFrame) -> Grid:
-    """The lines as the grid of the contract, its 22 columns in order; those beyond the tolerance are marked."""
+def trips_grid(lines: pd.DataFrame, fields: tuple[Field, ...] = FIELDS) -> Grid:
+    """The lines as a grid of the contract's 22 columns, in the order given; those beyond the tolerance are marked."""
     marked = [index for index, is_exceeding in enumerate(lines["is_exceeding"].fillna(False)) if is_exceeding]
-    return grid_of(FIELDS, records(lines[[entry.name for entry in FIELDS]]), marked=marked)
+    return grid_of(fields, records(lines[[entry.name for entry in fields]]), marked=marked)
 
 
 def declared_shares(trips: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:

@@ -175,6 +175,15 @@ def _summary(book: Workbook, document: Document) -> None:
     sheet = book.sheet("Resumo")
     sheet.set_column(0, 0, 32)
     sheet.set_column(1, 20, 13)
+    if document.company:
+        sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
+    if document.logo:
+        sheet.insert_image(
+            0,
+            9,
+            "logo",
+            {"image_data": io.BytesIO(document.logo.content), "description": document.company or "Logotipo"},
+        )
     sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
     sheet.set_row(0, 28)
     sheet.write_string(1, 0, document.subtitle, book.style(font_size=12))

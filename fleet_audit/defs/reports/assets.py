@@ -20,6 +20,7 @@ from fleet_audit.logic.forecast import daily_totals, forecast_cycle
 from fleet_audit.reporting.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.day import build_day
 from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.render import render_cycle, render_day
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Table
@@ -84,13 +85,17 @@ def _known_until(fleet: FleetResource) -> dt.datetime:
 )
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
-    as_of = _known_until(fleet)
+    as_of, layout = _known_until(fleet), load_layout(fleet.settings().report_layout)
     return dg.Output(
         (
             day.isoformat(),
             render_day(
                 build_day(
-                    _frames(fleet, [day], with_legs=True), operational_date=day, generated_at=as_of, last_data_at=as_of
+                    _frames(fleet, [day], with_legs=True),
+                    operational_date=day,
+                    generated_at=as_of,
+                    last_data_at=as_of,
+                    layout=layout,
                 )
             ),
         )

@@ -1,0 +1,80 @@
+"""The company's layout file: what it changes in every format, and what it is told when it is wrong."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.reporting.day import DayReport, build_day
+from fleet_audit.reporting.layout import load_layout
+from fleet_audit.reporting.render import render_day
+from fleet_audit.reporting.trip_lines import FIELDS
+from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
+
+# A grey square of two by two pixels.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR42mNoaGBoaAAABgYCATGpHqEAAAAASUVORK5CYII="
+)
+
+
+def report(path: Path) -> DayReport:
+    return build_day(fleet(2), operational_date=DAY, generated_at=GENERATED_AT, layout=load_layout(path))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "layout.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_file_changes_name_logo_title_and_order_in_every_format(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(PNG)
+    labels = [entry.label for entry in reversed(FIELDS)]
+    listed = ", ".join(f'"{label}"' for label in labels)
+    path = written(
+        tmp_path, f'company = "Usina & Filhos"\nlogo = "logo.png"\n[d1]\ntitle = "Diário"\ntrips = [{listed}]'
+    )
+    made = report(path)
+    files = render_day(made)
+    page, book = files["d1.html"].decode(), openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]))
+    assert files["d1.csv"].decode("utf-8-sig").splitlines()[0].split(",") == labels
+    assert [cell.value for cell in book["Viagens"][1]] == labels
+    assert "Usina &amp; Filhos" in page
+    assert f"data:image/png;base64,{base64.b64encode(PNG).decode()}" in page
+    assert made.document.title == "Diário"
+    assert len(book["Resumo"]._images) == 1
+
+
+def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
+    layout, standard = load_layout(written(tmp_path, 'company = "Usina"')), load_layout()
+    assert (layout.company, standard.company) == ("Usina", "")
+    assert layout.title("cycle") == standard.title("cycle")
+    assert layout.arranged("d1", "trips", FIELDS) == FIELDS
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("titel = 'x'", "titel is no part of a layout"),
+        ("[d1]\ncolour = 'x'", r"\[d1\] colour is no part of a layout; known here: title, trips"),
+        ("company = 3", "company must be a text"),
+        ("d1 = 'x'", "d1 must be a section"),
+        ("[d1]\ntrips = ['Data', 'Data']", "missing: Unidade.*repeated: Data"),
+        ("company = ", "is no TOML"),
+        ("logo = 'nowhere.png'", "nowhere.png cannot be read"),
+        ("logo = 'layout.toml'", "must be a PNG or JPEG"),
+    ],
+)
+def test_a_wrong_file_is_told_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(PermanentError, match=told):
+        report(written(tmp_path, text))
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"none\.toml .*cannot be read: No such file"):
+        load_layout(tmp_path / "none.toml")
