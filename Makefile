@@ -46,9 +46,10 @@ format: $(INSTALLED) ## Put code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, docs/parameters.md, docs/marts.md
+docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameters.md, reasons.md, marts.md
 	$(BIN)/python -m fleet_audit.schema.document > docs/tables.md
 	$(BIN)/python -m fleet_audit.logic.document > docs/parameters.md
+	$(BIN)/python -m fleet_audit.formats.reasons > docs/reasons.md
 	$(BIN)/python -m fleet_audit.marts.document > docs/marts.md
 
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth

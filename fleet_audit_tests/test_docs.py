@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from fleet_audit.cli import main
+from fleet_audit.formats.reasons import reasons_page
 from fleet_audit.logic.document import parameters_page
 from fleet_audit.marts.document import marts_page
 from fleet_audit.schema.document import tables_page
@@ -24,7 +25,13 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "page"), [("tables", tables_page()), ("parameters", parameters_page()), ("marts", marts_page())]
+    ("name", "page"),
+    [
+        ("tables", tables_page()),
+        ("parameters", parameters_page()),
+        ("reasons", reasons_page()),
+        ("marts", marts_page()),
+    ],
 )
 def test_a_generated_page_is_up_to_date(name: str, page: str) -> None:
     assert (ROOT / "docs" / f"{name}.md").read_text() == page, "run `make docs`"

@@ -5,10 +5,12 @@ What a claim is worth, and on which day a night run really started, is for match
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pandas as pd
 
 from fleet_audit.formats import values
-from fleet_audit.formats.parsed import Limits, ParsedFile, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table import TextTable, read_table
@@ -50,42 +52,46 @@ _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 _IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
 
 
-def parse_bulletin(sha256: str, file_name: str, content: bytes, limits: Limits) -> ParsedFile:
-    """Declared runs of a bulletin (CSV or XLSX).
+def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, limits: Limits) -> ParsedFile:
+    """Declared runs of a bulletin (CSV or XLSX) that arrived on a day.
 
     The same row twice is a duplicate; rows that differ in anything, the NUMERO ATA included, are two runs.
 
     Raises:
         RejectedFile: unreadable, too large, or one of the 17 columns is missing.
     """
-    table = read_table(content, limits, COLUMNS, COLUMNS, is_workbook_accepted=True)
-    runs = _runs(table)
+    table = read_table(content, limits, COLUMNS, COLUMNS)
+    runs = _runs(table, today)
     runs["file_sha256"], runs["file_name"] = sha256, file_name
     runs["row_number"] = table.quarantine.row_number
-    good = runs[~table.quarantine.is_bad].copy()
+    is_bad = table.quarantine.is_bad
+    good = runs[~is_bad].copy()
     good["declared_run_id"] = stable_ids(good, _IDENTITY)
-    kept = good[~good.duplicated("declared_run_id")]
+    is_duplicate = good.duplicated("declared_run_id")
+    kept = good[~is_duplicate]
     return ParsedFile(
         "bulletin",
         conform(kept, PARSED_DECLARED_RUNS),
         len(runs),
         table.quarantine.frame(),
         covered=covered_days(kept[["plate", "declared_date"]].set_axis(["plate", "date"], axis=1)),
-        rows_duplicate=len(good) - len(kept),
+        days=counts_by_day(
+            runs["declared_date"], is_bad, is_duplicate.reindex(runs.index, fill_value=False).to_numpy(), today
+        ),
+        rows_duplicate=int(is_duplicate.sum()),
         warnings=table.warnings,
     )
 
 
-def _runs(table: TextTable) -> pd.DataFrame:
+def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     quarantine = table.quarantine
     runs = {name: values.nullable(values.identifiers(table.column(label))) for name, label in _TEXTS.items()}
     runs["plate"] = plates(quarantine, "PLACA", table.column("PLACA"))
-    day = values.dates(table.column("DATA"))
+    day = values.dates(table.column("DATA"), is_serial_accepted=table.is_workbook)
     quarantine.refuse_missing("DATA", table.column("DATA"))
     quarantine.refuse_illegible("bad_date", "DATA", table.column("DATA"), day, "a day written dd/mm/aaaa")
-    departed, arrived = (
-        _time(quarantine, label, table.column(label)) for label in ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
-    )
+    quarantine.refuse_future("DATA", table.column("DATA"), day, today)
+    departed, arrived = (_time(table, label) for label in ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA"))
     runs["declared_date"] = day.dt.date
     runs["departed_local"] = values.clock(day, departed)
     runs["arrived_local"] = values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400)
@@ -105,10 +111,11 @@ def _runs(table: TextTable) -> pd.DataFrame:
     return pd.DataFrame(runs)
 
 
-def _time(quarantine: Quarantine, label: str, text: pd.Series) -> pd.Series:
-    seconds = values.times(text)
-    quarantine.refuse_missing(label, text)
-    quarantine.refuse_illegible("bad_time", label, text, seconds, "a time written HH:MM or HH:MM:SS")
+def _time(table: TextTable, label: str) -> pd.Series:
+    text = table.column(label)
+    seconds = values.times(text, is_serial_accepted=table.is_workbook)
+    table.quarantine.refuse_missing(label, text)
+    table.quarantine.refuse_illegible("bad_time", label, text, seconds, "a time written HH:MM or HH:MM:SS")
     return seconds
 
 

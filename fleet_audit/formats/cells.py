@@ -19,12 +19,12 @@ _LINES_A_ROW = 10  # a quoted cell may run over lines, a vehicle's block has 7 l
 _BINARY = {
     b"%PDF": "a PDF",
     b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook",
-    b"PK\x03\x04": "a ZIP archive",
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
     b"GIF8": "an image",
     b"\x1f\x8b": "a gzip archive",
 }
+_SEPARATORS = ",;\t|"  # a tab is what spreadsheets put into their UTF-16 "Unicode text"
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
 
 
@@ -36,7 +36,7 @@ class Cells:
         rows: cells as text, not stripped; rows may differ in length.
         numbers: line (or sheet row) on which each row starts, 1 = first.
         raws: each row as received; a workbook's as cells joined by `;`.
-        separator: `,` or `;`; empty for a workbook.
+        separator: `,`, `;`, tab or `|`; empty for a workbook.
         is_last_cut: the last line has no line end: what wrote it may not have finished.
     """
 
@@ -48,14 +48,13 @@ class Cells:
     is_last_cut: bool = False
 
 
-def read_cells(content: bytes, limits: Limits, vocabulary: set[str], *, is_workbook_accepted: bool) -> Cells:
-    """The rows of a CSV file, or of a workbook where one is accepted.
+def read_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cells:
+    """The rows of a CSV file or of a workbook.
 
     Args:
-        content: the bytes as received.
+        content: the bytes as received; XLSX bytes are a workbook, whatever the file is called.
         limits: largest size; a file with more than ten lines a row allowed is refused unread.
         vocabulary: folded names that the file is expected to hold; they tell the separator and the sheet.
-        is_workbook_accepted: XLSX bytes are read too, whatever the file is called.
 
     Raises:
         RejectedFile: too large, empty, binary, or a broken workbook.
@@ -63,11 +62,12 @@ def read_cells(content: bytes, limits: Limits, vocabulary: set[str], *, is_workb
     if len(content) > limits.max_bytes:
         raise RejectedFile(
             f"The file has {len(content):,} bytes and at most {limits.max_bytes:,} are read; "
-            "split it and send the parts."
+            "split it and send the parts.",
+            "too_large",
         )
     if not content.strip():
-        raise RejectedFile("The file is empty; send it again with its header and rows.")
-    if is_workbook_accepted and is_workbook(content):
+        raise RejectedFile("The file is empty; send it again with its header and rows.", "empty_file")
+    if is_workbook(content):
         sheet, warnings = workbook_rows(content, limits, vocabulary)
         kept = [(row, number) for number, row in enumerate(sheet, 1) if any(cell.strip() for cell in row)]
         rows = [row for row, _ in kept]
@@ -83,13 +83,17 @@ def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
     """
     for magic, what in _BINARY.items():
         if content.startswith(magic):
-            raise RejectedFile(f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.")
+            raise RejectedFile(
+                f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
+            )
     encoding = _utf16(content)
     if encoding:
         text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
         return _without_nul(text, (f"The file is {encoding.upper()[:6]}, read as such; UTF-8 is expected.",))
     if len(content) - len(content.translate(None, _CONTROL)) > max(len(content) // 20, 8):
-        raise RejectedFile("The file is binary, not a CSV text; export the table as CSV (UTF-8) and send that.")
+        raise RejectedFile(
+            "The file is binary, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
+        )
     try:
         return _without_nul(content.decode("utf-8-sig"), ())
     except UnicodeDecodeError:
@@ -127,7 +131,8 @@ def _csv_rows(text: str, warnings: tuple[str, ...], limits: Limits, vocabulary: 
     if len(lines) > _LINES_A_ROW * limits.max_rows + 100:
         raise RejectedFile(
             f"The file has {len(lines):,} lines and at most {limits.max_rows:,} data rows are read; "
-            "split it and send the parts."
+            "split it and send the parts.",
+            "too_many_rows",
         )
     separator = _separator(lines, vocabulary)
     records = _simple_records(lines, separator)
@@ -144,7 +149,7 @@ def _csv_rows(text: str, warnings: tuple[str, ...], limits: Limits, vocabulary: 
 
 
 def _separator(lines: list[str], vocabulary: set[str]) -> str:
-    """The separator under which the first lines hold more expected names; a comma when neither does."""
+    """The separator under which the first lines hold most expected names; a comma when none does."""
 
     def known(separator: str) -> int:
         return sum(
@@ -153,7 +158,7 @@ def _separator(lines: list[str], vocabulary: set[str]) -> str:
             for cell in line[:5000].split(separator)
         )
 
-    return ";" if known(";") > known(",") else ","
+    return max(_SEPARATORS, key=known)  # of equals the first
 
 
 _Record = tuple[list[str], int, str]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -19,9 +20,20 @@ from fleet_audit.schema.reference import DRIVERS
 DATE = pd.ArrowDtype(pa.date32())
 REJECTED_COLUMNS = ("row_number", "reason_code", "reason", "raw")
 
+DAY_COUNTS = ("date", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate")
+
 
 class RejectedFile(PermanentError):  # noqa: N818  the name that the inbox shows
-    """The whole file is refused; the message is one sentence that says what was wrong and what to do."""
+    """The whole file is refused; the message is one sentence that says what was wrong and what to do.
+
+    Args:
+        message: the sentence.
+        code: one of `reasons.REASONS`.
+    """
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,30 @@ def empty_rejected() -> pd.DataFrame:
     return pd.DataFrame(
         {name: pd.Series(dtype="int64" if name == "row_number" else "str") for name in REJECTED_COLUMNS}
     )
+
+
+def counts_by_day(dates: pd.Series, is_bad: np.ndarray, is_duplicate: np.ndarray, today: dt.date) -> pd.DataFrame:
+    """date, rows_read, rows_accepted, rows_rejected, rows_duplicate of each day that the rows name.
+
+    Args:
+        dates: the local day of every data row, in the file's order; a row whose day is illegible or after `today`
+            counts on the day of the row before it (at the head, of the row after), and nowhere when no row has one.
+        is_bad: which rows were rejected.
+        is_duplicate: which of the others repeat an earlier one.
+        today: the day on which the file arrived.
+    """
+    legible = pd.Series(pd.to_datetime(dates)).reset_index(drop=True)
+    day = legible.where(legible <= pd.Timestamp(today)).ffill().bfill().dt.date
+    outcome = pd.DataFrame(
+        {
+            "date": day,
+            "rows_read": 1,
+            "rows_accepted": ~is_bad & ~is_duplicate,
+            "rows_rejected": is_bad,
+            "rows_duplicate": is_duplicate & ~is_bad,
+        }
+    )
+    return outcome.groupby("date").sum().astype("int64").reset_index()[list(DAY_COUNTS)]
 
 
 def covered_days(days: pd.DataFrame) -> pd.DataFrame:
@@ -58,6 +94,7 @@ class ParsedFile:
         drivers: rows of `ref.drivers`; the only place where a name is.
         covered: the vehicle-days that the file speaks of: plate (device_id for telemetry) and date. For a visit
             report also window_start_local and window_end_local: the part of the day that the report claims to show.
+        days: the file's counts by local day (see `counts_by_day`).
         first_date, last_date: first and last local day covered.
     """
 
@@ -70,6 +107,7 @@ class ParsedFile:
     covered: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"plate": pd.Series(dtype="str"), "date": pd.Series(dtype=DATE)})
     )
+    days: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DAY_COUNTS)))
     rows_duplicate: int = 0
     warnings: tuple[str, ...] = ()
 

@@ -5,6 +5,8 @@ Which rows are wrong is decided in the module of each kind of file.
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 
@@ -24,7 +26,7 @@ class Quarantine:
         self._parts: list[pd.DataFrame] = []
 
     def refuse(self, mask: pd.Series | np.ndarray, code: str, reason: pd.Series | str) -> None:
-        """Rejects the rows of the mask with a code and a sentence (one for all, or one a row)."""
+        """Rejects the rows of the mask with a code of `reasons` and a sentence (one for all, or one a row)."""
         positions = np.flatnonzero(np.asarray(mask, dtype=bool))
         if not len(positions):
             return
@@ -49,6 +51,16 @@ class Quarantine:
     def refuse_negative(self, label: str, text: pd.Series, parsed: pd.Series) -> None:
         """Rejects the rows whose value is below zero."""
         self.refuse_value(parsed.lt(0).fillna(False).to_numpy(dtype=bool), "negative_value", label, text, "below zero")
+
+    def refuse_future(self, label: str, text: pd.Series, day: pd.Series, today: dt.date) -> None:
+        """Rejects the rows of a day that had not begun when the file arrived: nothing would ever ask for them."""
+        self.refuse_value(
+            day.gt(pd.Timestamp(today)).fillna(False),
+            "future_date",
+            label,
+            text,
+            f"after {today:%d/%m/%Y}, its arrival",
+        )
 
     def frame(self, raw: pd.Series | None = None) -> pd.DataFrame:
         """row_number, reason_code, reason, raw: reasons of one row and code joined; `raw` replaces the rows' text."""

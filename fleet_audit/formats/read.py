@@ -8,12 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from pathlib import PurePosixPath
+from zoneinfo import ZoneInfo
 
 from fleet_audit.formats.bulletin import parse_bulletin
 from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.reference_file import parse_reference
 from fleet_audit.formats.telemetry_file import parse_telemetry
 from fleet_audit.formats.visit_report import parse_visit_report
+
+_ARRIVAL_ZONE = ZoneInfo("America/Sao_Paulo")
 
 
 def parse_file(
@@ -25,7 +28,8 @@ def parse_file(
         kind: `visit_report`, `bulletin`, `telemetry` or `reference` (the table is the stem of the file's name).
         file_name: name inside its inbox folder; it goes into the rows.
         content: the bytes as received.
-        received_at: when it arrived, with a time zone; telemetry may not be more than 5 minutes ahead of it.
+        received_at: when it arrived, with a time zone; telemetry may not be more than 5 minutes ahead of it, and no
+            day of another file after it.
         limits: largest size and most data rows.
         driver_key: key of the drivers' pseudonyms.
 
@@ -35,10 +39,11 @@ def parse_file(
         ValueError: `kind` is none of the four.
     """
     sha256 = hashlib.sha256(content).hexdigest()
+    today = received_at.astimezone(_ARRIVAL_ZONE).date()
     if kind == "visit_report":
-        return parse_visit_report(sha256, file_name, content, limits, driver_key)
+        return parse_visit_report(sha256, file_name, content, today, limits, driver_key)
     if kind == "bulletin":
-        return parse_bulletin(sha256, file_name, content, limits)
+        return parse_bulletin(sha256, file_name, content, today, limits)
     if kind == "telemetry":
         return parse_telemetry(sha256, file_name, content, received_at, limits)
     if kind == "reference":

@@ -1,4 +1,4 @@
-"""Reference tables (`reference/<table>.csv`): types and domains as `schema/reference.py` says, no overlapping validity.
+"""Reference tables (`reference/<table>.csv`, `.xlsx`): types and domains as `schema/reference.py` says, no overlaps.
 
 What a table means, and its history, belong elsewhere.
 """
@@ -35,7 +35,7 @@ _EXACT = (Type.BRL, Type.RATE)  # money is never rounded on the way in
 
 
 def parse_reference(table_name: str, file_name: str, content: bytes, limits: Limits) -> ParsedFile:
-    """Rows of a reference table (CSV), as the table's columns and types.
+    """Rows of a reference table (CSV or XLSX), as the table's columns and types.
 
     A row that repeats another in everything is a duplicate; one that contradicts an earlier row of the same key, or is
     valid while that one is, is rejected and names both.
@@ -47,14 +47,15 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
     if table is None:
         raise RejectedFile(
             f"There is no reference table {table_name[:60]!r} ({file_name[:100]}); the file must be "
-            f"named after one of: {', '.join(sorted(_BY_NAME))}."
+            f"named after one of: {', '.join(sorted(_BY_NAME))}.",
+            "unknown_table",
         )
     required = [
         column.name
         for column in table.columns
         if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
     ]
-    text = read_table(content, limits, table.column_names, required, is_workbook_accepted=False)
+    text = read_table(content, limits, table.column_names, required)
     frame = pd.DataFrame({column.name: _parsed(text, column) for column in table.columns})
     _refuse_empty_periods(frame, text.quarantine)
     good = frame[~text.quarantine.is_bad]
@@ -97,7 +98,7 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
 
 def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
     quarantine = table.quarantine
-    is_comma = table.separator == ";"
+    is_comma = table.separator != ","  # who separates by commas writes decimals with a point
     if column.type is Type.INTEGER:
         number, expected = values.wholes(text), "a whole number"
     elif column.type is Type.FLOAT:

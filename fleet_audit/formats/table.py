@@ -28,7 +28,7 @@ class TextTable:
     Attributes:
         text: one stripped text column a known name (empty text = empty cell); columns that the file lacks are absent.
         quarantine: already holds the rows that have more cells than the header, or are cut off.
-        separator: `,` or `;`; empty for a workbook.
+        separator: what separates its cells; empty for a workbook.
     """
 
     text: pd.DataFrame
@@ -36,21 +36,24 @@ class TextTable:
     separator: str
     warnings: tuple[str, ...]
 
+    @property
+    def is_workbook(self) -> bool:
+        """Whether its cells were typed: numbers are written with a decimal comma, a day may be a serial number."""
+        return not self.separator
+
     def column(self, name: str) -> pd.Series:
         """The text of a column; empty texts where the file lacks it."""
         return self.text[name] if name in self.text else pd.Series("", index=self.text.index, dtype="str")
 
 
-def read_table(
-    content: bytes, limits: Limits, known: Iterable[str], required: Iterable[str], *, is_workbook_accepted: bool
-) -> TextTable:
+def read_table(content: bytes, limits: Limits, known: Iterable[str], required: Iterable[str]) -> TextTable:
     """The table of a file. Headers match without regard to case, accents and outer spaces.
 
     Raises:
         RejectedFile: unreadable, more data rows than the limit, a required column missing, or a known one twice.
     """
     names = {fold(name): name for name in known}
-    cells = read_cells(content, limits, set(names), is_workbook_accepted=is_workbook_accepted)
+    cells = read_cells(content, limits, set(names))
     at = _header_index(cells, names)
     header = [fold(cell.strip("\ufeff \t")) for cell in cells.rows[at]]
     _check_header(header, names, required, cells.numbers[at])
@@ -58,7 +61,8 @@ def read_table(
     if len(rows) > limits.max_rows:
         raise RejectedFile(
             f"The file has {len(rows):,} data rows and at most {limits.max_rows:,} are read; "
-            "split it and send the parts."
+            "split it and send the parts.",
+            "too_many_rows",
         )
     width = len(header)
     columns = list(zip(*(_fitted(row, width) for row in rows), strict=True)) if rows else [()] * width
@@ -93,7 +97,7 @@ def _header_index(cells: Cells, names: dict[str, str]) -> int:
         for row in cells.rows[:_HEADER_WITHIN]
     ]
     if not counts:
-        raise RejectedFile("The file has no rows; send it again with its header.")
+        raise RejectedFile("The file has no rows; send it again with its header.", "empty_file")
     return counts.index(max(counts))
 
 
@@ -107,11 +111,14 @@ def _check_header(header: list[str], names: dict[str, str], required: Iterable[s
     if missing:
         raise RejectedFile(
             f"Column {', '.join(missing)} is missing in the header (line {line}); "
-            f"the header must name: {', '.join(required)}."
+            f"the header must name: {', '.join(required)}.",
+            "missing_column",
         )
     twice = [names[name] for name in names if header.count(name) > 1]
     if twice:
-        raise RejectedFile(f"Column {', '.join(twice)} is in the header (line {line}) more than once; keep one.")
+        raise RejectedFile(
+            f"Column {', '.join(twice)} is in the header (line {line}) more than once; keep one.", "repeated_column"
+        )
 
 
 def _fitted(row: list[str], width: int) -> list[str]:

@@ -6,11 +6,12 @@ Which device sits in which vehicle is not known here: an unregistered device's r
 from __future__ import annotations
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from fleet_audit.formats import values
-from fleet_audit.formats.parsed import Limits, ParsedFile, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
 from fleet_audit.formats.table import TextTable, read_table
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
@@ -19,33 +20,36 @@ REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel
 OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")
 _ADDRESS_ZONE = "America/Sao_Paulo"  # of the partition; the unit's own zone is not known yet
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
+_LARGEST_ODOMETER_KM = 10_000_000  # seven digits, more than any vehicle's dial shows
 _KEY = ["device_id", "recorded_at", "trip_key"]
 
 
 def parse_telemetry(
     sha256: str, file_name: str, content: bytes, received_at: dt.datetime, limits: Limits
 ) -> ParsedFile:
-    """Positions of a telemetry file (CSV).
+    """Positions of a telemetry file (CSV or XLSX).
 
     Duplicates by (deviceId, timestamp, viagemId), among legible rows: the first is kept, the others are counted.
 
     Raises:
         RejectedFile: unreadable, too large, or a required column is missing.
     """
-    table = read_table(content, limits, (*REQUIRED, *OPTIONAL), REQUIRED, is_workbook_accepted=False)
+    table = read_table(content, limits, (*REQUIRED, *OPTIONAL), REQUIRED)
     positions = _positions(table, received_at)
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
-    good = positions[~table.quarantine.is_bad]
-    kept = good[~good.duplicated(_KEY)]
-    local_day = kept["recorded_at"].dt.tz_convert(_ADDRESS_ZONE).dt.date
+    is_bad = table.quarantine.is_bad
+    is_duplicate = positions[~is_bad].duplicated(_KEY).reindex(positions.index, fill_value=False).to_numpy()
+    kept = positions[~is_bad & ~is_duplicate]
+    local_day = positions["recorded_at"].dt.tz_convert(_ADDRESS_ZONE).dt.date
     return ParsedFile(
         "telemetry",
         conform(kept, PARSED_POSITIONS),
         len(positions),
         table.quarantine.frame(),
-        covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day})),
-        rows_duplicate=len(good) - len(kept),
+        covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day[kept.index]})),
+        days=counts_by_day(local_day, is_bad, is_duplicate, received_at.astimezone(ZoneInfo(_ADDRESS_ZONE)).date()),
+        rows_duplicate=int(is_duplicate.sum()),
         warnings=table.warnings,
     )
 
@@ -73,7 +77,7 @@ def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
             "latitude": _number(table, "latitude", minimum=-90, maximum=90),
             "longitude": _number(table, "longitude", minimum=-180, maximum=180),
             "speed_kmh": _number(table, "velocidadeKmh"),
-            "odometer_km": _number(table, "odometroKm", is_required=True),
+            "odometer_km": _number(table, "odometroKm", is_required=True, maximum=_LARGEST_ODOMETER_KM),
             "ignition": _ignition(table),
             "driver_id": values.nullable(driver.mask(driver.str.lower().eq("unknown"), "")),
             "passengers": _passengers(table),
@@ -101,16 +105,14 @@ def _number(
 ) -> pd.Series:
     """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
     text, quarantine = table.column(name), table.quarantine
-    parsed = values.floats(text)
+    parsed = values.floats(values.decimal_points(text) if table.is_workbook else text)
     if is_required:
         quarantine.refuse_missing(name, text)
     quarantine.refuse_illegible("bad_number", name, text, parsed, "a number with a decimal point")
     if minimum == 0:
         quarantine.refuse_negative(name, text, parsed)
-    else:
-        quarantine.refuse_value(
-            ~values.within(parsed, minimum, maximum), "out_of_range", name, text, f"outside of {minimum} to {maximum}"
-        )
+    is_outside = ~values.within(parsed, minimum if minimum else None, maximum)
+    quarantine.refuse_value(is_outside, "out_of_range", name, text, f"outside of {minimum} to {maximum}")
     return parsed
 
 

@@ -20,6 +20,9 @@ _INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
     r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 )
+# What a spreadsheet holds behind a date or a time of day whose cell lost its format: days since 30/12/1899.
+_SERIAL = r"^[0-9]{1,5}(,[0-9]{1,10})?$"
+_SERIAL_ORIGIN, _FIRST_SERIAL = "1899-12-30", 36_526  # 1 January 2000
 _POINT = r"^-?[0-9]{1,18}([.][0-9]{1,10})?$"
 _FLOAT = r"^-?[0-9]{1,18}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?$"
 _COMMA = r"^-?([0-9]{1,18}|[0-9]{1,3}([.][0-9]{3}){1,5})(,[0-9]{1,10})?$"
@@ -59,10 +62,23 @@ def _whole(array: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(pc.equal(array, ""), "0", array), pa.int64())
 
 
-def dates(text: pd.Series, *, is_iso_accepted: bool = False) -> pd.Series:
-    """dd/mm/aaaa (and YYYY-MM-DD where accepted) as midnights, `datetime64[us]`; a day that does not exist is null."""
+def dates(text: pd.Series, *, is_iso_accepted: bool = False, is_serial_accepted: bool = False) -> pd.Series:
+    """dd/mm/aaaa as midnights, `datetime64[us]`; a day that does not exist is null.
+
+    Where accepted also YYYY-MM-DD, and the serial number of a day as spreadsheets count them.
+    """
     parsed = _calendar(text, _DATE_BR)
-    return parsed.fillna(_calendar(text, _DATE_ISO)) if is_iso_accepted else parsed
+    if is_iso_accepted:
+        parsed = parsed.fillna(_calendar(text, _DATE_ISO))
+    if is_serial_accepted:
+        serials = _serials(text)
+        days = np.floor(serials.where(serials >= _FIRST_SERIAL))
+        parsed = parsed.fillna(pd.to_datetime(days, unit="D", origin=_SERIAL_ORIGIN).astype("datetime64[us]"))
+    return parsed
+
+
+def _serials(text: pd.Series) -> pd.Series:
+    return floats(decimal_points(text.where(matches(text, _SERIAL), "")))
 
 
 def _calendar(text: pd.Series, pattern: str) -> pd.Series:
@@ -73,14 +89,20 @@ def _calendar(text: pd.Series, pattern: str) -> pd.Series:
     return parsed.where(parsed.dt.year.between(_EARLIEST_YEAR, _LATEST_YEAR))
 
 
-def times(text: pd.Series) -> pd.Series:
-    """HH:MM or HH:MM:SS as seconds since midnight, `Int64`."""
-    return _seconds(text, _TIME, 23)
+def times(text: pd.Series, *, is_serial_accepted: bool = False) -> pd.Series:
+    """HH:MM or HH:MM:SS as seconds since midnight, `Int64`; where accepted also the fraction of a day."""
+    parsed = _seconds(text, _TIME, 23)
+    if not is_serial_accepted:
+        return parsed
+    serials = _serials(text)
+    of_day = serials.where((serials < 1) | (serials >= _FIRST_SERIAL)) % 1  # 7,5 is more likely hours than days
+    return parsed.fillna((of_day * 86_400).round().mod(86_400).astype("Int64"))
 
 
-def durations(text: pd.Series) -> pd.Series:
-    """hh:mm:ss as seconds, `Int64`; more than 24 hours are fine."""
-    return _seconds(text, _DURATION, 9999)
+def durations(text: pd.Series, *, is_serial_accepted: bool = False) -> pd.Series:
+    """hh:mm:ss as seconds, `Int64`; more than 24 hours are fine; where accepted also a number of days."""
+    parsed = _seconds(text, _DURATION, 9999)
+    return parsed.fillna((_serials(text) * 86_400).round().astype("Int64")) if is_serial_accepted else parsed
 
 
 def _seconds(text: pd.Series, pattern: str, last_hour: int) -> pd.Series:
@@ -90,10 +112,13 @@ def _seconds(text: pd.Series, pattern: str, last_hour: int) -> pd.Series:
     return _series(pc.if_else(valid, total, None), text.index, "Int64")
 
 
-def local_times(text: pd.Series) -> pd.Series:
-    """dd/mm/aaaa HH:MM[:SS] as wall clock, `datetime64[us]`."""
+def local_times(text: pd.Series, *, is_serial_accepted: bool = False) -> pd.Series:
+    """dd/mm/aaaa HH:MM[:SS] as wall clock, `datetime64[us]`; where accepted also a day's serial with its fraction."""
     day, time = (_series(part, text.index, "str") for part in _groups(text, _DATE_TIME_BR, "date", "time"))
-    return clock(dates(day), times(time))
+    parsed = clock(dates(day), times(time))
+    if not is_serial_accepted:
+        return parsed
+    return parsed.fillna(clock(dates(text, is_serial_accepted=True), times(text, is_serial_accepted=True)))
 
 
 def hours_and_minutes(seconds: pd.Series) -> pd.Series:

@@ -101,7 +101,8 @@ def read_layout(cells: Cells) -> Layout:
     if not folded.eq("numero de registro").any():
         raise RejectedFile(
             "No vehicle's block was found (a line 'Número de registro' with the plate); send the "
-            "'Relatório de visita diário' as the vendor exports it."
+            "'Relatório de visita diário' as the vendor exports it.",
+            "no_vehicle_block",
         )
     block = (is_label & ~is_label.shift(fill_value=False)).cumsum()
     is_header = folded.eq(fold(HEADERS["departed_date"]))
@@ -173,7 +174,8 @@ def _texts_under(cells: Cells, lines: pd.Series, at: int) -> pd.DataFrame:
     if missing:
         raise RejectedFile(
             f"Column {', '.join(missing)} is missing in the header in line {cells.numbers[at]}; send "
-            "the report as the vendor exports it."
+            "the report as the vendor exports it.",
+            "missing_column",
         )
     if at < 0:
         position = {"driver": _DRIVER_AT}

@@ -5,11 +5,14 @@ The printed structure is read in `visit_layout`, contradictions are looked for i
 
 from __future__ import annotations
 
+import datetime as dt
+from functools import partial
+
 import pandas as pd
 
 from fleet_audit.formats import drivers, values, visit_notes
 from fleet_audit.formats.cells import Cells, read_cells
-from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import is_plate, normalised, plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.visit_layout import HEADERS, VOCABULARY, Layout, read_layout
@@ -21,27 +24,32 @@ _KM = pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))
 _FACTS = [name for name in PARSED_VISIT_LEGS.column_names if name not in ("file_sha256", "file_name", "row_number")]
 
 
-def parse_visit_report(sha256: str, file_name: str, content: bytes, limits: Limits, driver_key: bytes) -> ParsedFile:
+def parse_visit_report(
+    sha256: str, file_name: str, content: bytes, today: dt.date, limits: Limits, driver_key: bytes
+) -> ParsedFile:
     """Movements of a visit report (CSV or XLSX).
 
-    A vehicle's block covers its vehicle for the report's whole period, movements or none.
+    `today` is the day of its arrival. A vehicle's block covers its vehicle for the report's whole period, movements or
+    none.
 
     Raises:
         RejectedFile: unreadable, too large, no vehicle's block, or a header that lacks a required column.
     """
-    cells = read_cells(content, limits, VOCABULARY, is_workbook_accepted=True)
+    cells = read_cells(content, limits, VOCABULARY)
     layout = read_layout(cells)
     texts = layout.movements
     if len(texts) > limits.max_rows:
         raise RejectedFile(
-            f"The report has {len(texts):,} movements and at most {limits.max_rows:,} are read; export shorter periods."
+            f"The report has {len(texts):,} movements and at most {limits.max_rows:,} are read; "
+            "export shorter periods.",
+            "too_many_rows",
         )
     numbers = [cells.numbers[line] for line in texts.index]
     quarantine = Quarantine(numbers, [cells.raws[line] for line in texts.index])
     block = texts["block"]
     texts = texts.reset_index(drop=True)
     who = drivers.identify(texts["driver"], driver_key)
-    legs = _legs(texts, layout, quarantine).assign(
+    legs = _legs(texts, layout, quarantine, today, is_workbook=not cells.separator).assign(
         driver_id=who["driver_id"],
         is_maintenance_driver=who["is_maintenance"],
         block=block.to_numpy(),
@@ -50,7 +58,8 @@ def parse_visit_report(sha256: str, file_name: str, content: bytes, limits: Limi
         file_name=file_name,
     )
     good = legs[~quarantine.is_bad]
-    kept = good[~good.duplicated(_FACTS)]
+    is_duplicate = good.duplicated(_FACTS).reindex(legs.index, fill_value=False).to_numpy()
+    kept = legs[~quarantine.is_bad & ~is_duplicate]
     notes = visit_notes.find_notes(legs, layout, cells.numbers)
     return ParsedFile(
         "visit_report",
@@ -60,16 +69,26 @@ def parse_visit_report(sha256: str, file_name: str, content: bytes, limits: Limi
         notes=visit_notes.conform_notes(notes, sha256, file_name),
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
-        rows_duplicate=len(good) - len(kept),
+        days=counts_by_day(
+            values.dates(texts["departed_date"], is_serial_accepted=not cells.separator),
+            quarantine.is_bad,
+            is_duplicate,
+            today,
+        ),
+        rows_duplicate=int(is_duplicate.sum()),
         warnings=(*cells.warnings, *layout.warnings),
     )
 
 
-def _legs(texts: pd.DataFrame, layout: Layout, quarantine: Quarantine) -> pd.DataFrame:
+def _legs(
+    texts: pd.DataFrame, layout: Layout, quarantine: Quarantine, today: dt.date, *, is_workbook: bool
+) -> pd.DataFrame:
     of_vehicle = layout.blocks.reindex(texts["block"]).fillna("").astype("str").reset_index(drop=True)
     _refuse_misfits(texts, quarantine)
-    day = values.dates(texts["departed_date"])
-    departed, arrived = values.times(texts["departed_time"]), values.times(texts["arrived_time"])
+    day = values.dates(texts["departed_date"], is_serial_accepted=is_workbook)
+    departed, arrived = (
+        values.times(texts[name], is_serial_accepted=is_workbook) for name in ("departed_time", "arrived_time")
+    )
     for name, code, parsed, expected in (
         ("departed_date", "bad_date", day, "a day written dd/mm/aaaa"),
         ("departed_time", "bad_time", departed, "a time written hh:mm:ss"),
@@ -78,22 +97,24 @@ def _legs(texts: pd.DataFrame, layout: Layout, quarantine: Quarantine) -> pd.Dat
         has_header = ~texts["is_without_header"]
         quarantine.refuse(texts[name].eq("") & has_header, "missing_value", f"{HEADERS[name]} is empty.")
         quarantine.refuse_illegible(code, HEADERS[name], texts[name], parsed, expected)
-    speed = _optional(texts, quarantine, "max_speed", "bad_number")
+    quarantine.refuse_future(HEADERS["departed_date"], texts["departed_date"], day, today)
+    optional = partial(_optional, texts, quarantine, is_workbook)
+    speed = optional("max_speed", "bad_number")
     return pd.DataFrame(
         {
             "departed_local": values.clock(day, departed),
             "arrived_local": values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400),
-            "next_departure_local": _optional(texts, quarantine, "next_departure", "bad_date"),
+            "next_departure_local": optional("next_departure", "bad_date"),
             "plate": plates(quarantine, "Número de registro", of_vehicle["plate"]),
             "device_id": values.nullable(values.identifiers(of_vehicle["device_id"])),
             "asset_description": values.nullable(of_vehicle["asset_description"]),
             "garage_name": values.nullable(of_vehicle["garage_name"]),
             "origin_address": values.nullable(texts["origin_address"]),
             "destination_address": values.nullable(texts["destination_address"]),
-            "reported_km": _optional(texts, quarantine, "km", "bad_number"),
+            "reported_km": optional("km", "bad_number"),
             "max_speed_kmh": speed.astype("float64"),
-            "driving_s": _optional(texts, quarantine, "driving", "bad_time"),
-            "stopped_s": _optional(texts, quarantine, "stopped", "bad_time"),
+            "driving_s": optional("driving", "bad_time"),
+            "stopped_s": optional("stopped", "bad_time"),
         }
     )
 
@@ -108,13 +129,16 @@ def _refuse_misfits(texts: pd.DataFrame, quarantine: Quarantine) -> None:
     )
 
 
-def _optional(texts: pd.DataFrame, quarantine: Quarantine, name: str, code: str) -> pd.Series:
+def _optional(texts: pd.DataFrame, quarantine: Quarantine, is_workbook: bool, name: str, code: str) -> pd.Series:
     """A column that may be empty, but not illegible or negative."""
     text = texts[name].mask(texts[name].isin(_NOT_THERE), "")
     if name == "next_departure":
-        parsed, expected = values.local_times(text), "an instant written dd/mm/aaaa hh:mm"
+        parsed, expected = (
+            values.local_times(text, is_serial_accepted=is_workbook),
+            "an instant written dd/mm/aaaa hh:mm",
+        )
     elif name in ("driving", "stopped"):
-        parsed, expected = values.durations(text), "a duration written hh:mm:ss"
+        parsed, expected = values.durations(text, is_serial_accepted=is_workbook), "a duration written hh:mm:ss"
     else:
         parsed, expected = values.brazilian_decimals(text, _KM), "a number"  # type: ignore[arg-type]
         quarantine.refuse_negative(HEADERS[name], text, parsed)

@@ -44,18 +44,30 @@ def workbook_rows(content: bytes, limits: Limits, vocabulary: set[str]) -> tuple
             for name in workbook.sheet_names
         }
     except Exception as error:  # the reader has a dozen error types of its own
-        raise RejectedFile(_BROKEN.format(type(error).__name__)) from error
+        raise RejectedFile(_BROKEN.format(type(error).__name__), "broken_workbook") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # the reader's own crash is no subclass of Exception
             raise
-        raise RejectedFile(_BROKEN.format("it crashes the reader")) from error
+        raise RejectedFile(_BROKEN.format("it crashes the reader"), "broken_workbook") from error
     filled = {name: rows for name, rows in sheets.items() if rows}
     if not filled:
-        raise RejectedFile("The workbook has no filled sheet; send it again with its header and rows.")
+        raise RejectedFile("The workbook has no filled sheet; send it again with its header and rows.", "empty_file")
     chosen = max(filled, key=lambda name: sum(fold(cell) in vocabulary for row in filled[name][:40] for cell in row))
     others = [name for name in filled if name != chosen]
     warnings = (f"Only sheet {chosen} was read, not {', '.join(others)}.",) if others else ()
-    return filled[chosen], warnings
+    return filled[chosen], (*warnings, *_passive_parts(content))
+
+
+def _passive_parts(content: bytes) -> list[str]:
+    """What a workbook may do when it is opened, and was not done."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name.lower() for name in archive.namelist()]
+    warnings = []
+    if any(name.endswith("vbaproject.bin") for name in names):
+        warnings.append("The workbook has macros: they were not run.")
+    if any("externallinks/" in name for name in names):
+        warnings.append("The workbook links to other files: the values that it holds were read, nothing was fetched.")
+    return warnings
 
 
 def _check_archive(content: bytes, limits: Limits) -> None:
@@ -66,14 +78,17 @@ def _check_archive(content: bytes, limits: Limits) -> None:
             if unpacked > _UNPACKED_TIMES * limits.max_bytes:
                 raise RejectedFile(
                     f"The workbook unpacks to {unpacked:,} bytes, more than "
-                    f"{_UNPACKED_TIMES * limits.max_bytes:,}; send it as CSV, or in parts."
+                    f"{_UNPACKED_TIMES * limits.max_bytes:,}; send it as CSV, or in parts.",
+                    "unsafe_workbook",
                 )
             if "xl/workbook.xml" not in archive.namelist():
-                raise RejectedFile("The file is a ZIP archive but no XLSX workbook; send an XLSX or a CSV.")
+                raise RejectedFile(
+                    "The file is a ZIP archive but no XLSX workbook; send an XLSX or a CSV.", "not_a_table"
+                )
             # Sizes in the directory can lie; reading every entry up to its stated size finds that by its checksum.
             damaged = archive.testzip()
             if damaged is not None:
-                raise RejectedFile(_BROKEN.format(f"{damaged[:60]} is damaged"))
+                raise RejectedFile(_BROKEN.format(f"{damaged[:60]} is damaged"), "broken_workbook")
             for name in archive.namelist():
                 if name.lower().endswith(".xml"):
                     _check_extent(archive.read(name), limits)
@@ -87,7 +102,7 @@ def _check_archive(content: bytes, limits: Limits) -> None:
         ValueError,
         expat.ExpatError,
     ) as error:
-        raise RejectedFile(_BROKEN.format(type(error).__name__)) from error
+        raise RejectedFile(_BROKEN.format(type(error).__name__), "broken_workbook") from error
 
 
 def _check_extent(xml: bytes, limits: Limits) -> None:
@@ -99,7 +114,8 @@ def _check_extent(xml: bytes, limits: Limits) -> None:
     if extent.last_row * extent.last_column > _CELLS_A_ROW * limits.max_rows:
         raise RejectedFile(
             f"A sheet of the workbook spans {extent.last_row:,} rows and {extent.last_column:,} columns"
-            "; remove what lies outside of the table and send it again."
+            "; remove what lies outside of the table and send it again.",
+            "unsafe_workbook",
         )
 
 

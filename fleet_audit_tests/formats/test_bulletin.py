@@ -154,3 +154,9 @@ def test_real_bulletin():
     assert (len(parsed.rows), parsed.status, parsed.warnings) == (24, "accepted", ())
     assert parsed.rows["fleet_number"].isna().sum() == 1
     assert parsed.rows["declared_km"].sum() == Decimal("908.00")
+
+
+def test_a_day_after_the_arrival_is_refused():
+    """The samples arrive at 00:00 of 11 June in São Paulo."""
+    rows = [changed(ROW, c3=day) for day in ("11/06/2025", "12/06/2025", "10/06/2026")]
+    assert reasons(read("bulletin", bulletin(*rows))) == [(3, "future_date"), (4, "future_date")]

@@ -83,6 +83,14 @@ def test_a_last_line_that_was_cut_off_is_not_believed():
     assert reasons(read("bulletin", cut)) == [(3, "bad_width")]
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_separators(separator: str, encoding: str):
+    rows = [row.split(",") for row in (BULLETIN_HEADER, ROW)]
+    content = "\n".join(separator.join(row) for row in rows)
+    assert read("bulletin", content.encode(encoding)).rows["origin_text"].to_list() == ["GARAGEM AV. CUIABÁ"]
+
+
 @pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"])
 def test_line_ends(line_end: str):
     content = bulletin().decode().replace("\n", line_end).encode()
@@ -145,8 +153,11 @@ def test_broken_workbooks_are_refused():
         read("bulletin", sound[: len(sound) // 2], "b.xlsx")
     with pytest.raises(RejectedFile, match="cannot be opened"):
         read("bulletin", _repacked(sound, "xl/worksheets/sheet1.xml", b"<worksheet><oops"), "b.xlsx")
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("word/document.xml", "<document/>")
     with pytest.raises(RejectedFile, match="ZIP archive"):
-        read("telemetry", sound, "t.xlsx")
+        read("telemetry", other.getvalue(), "t.xlsx")
 
 
 def test_the_sheet_with_the_table_is_chosen():
@@ -160,3 +171,32 @@ def test_the_sheet_with_the_table_is_chosen():
     parsed = read("bulletin", buffer.getvalue(), "b.xlsx")
     assert len(parsed.rows) == 1
     assert parsed.warnings == ("Only sheet Dados was read, not Capa.",)
+
+
+def test_days_and_times_that_lost_their_format_are_read_as_the_spreadsheet_meant_them():
+    cells: list[object] = [*ROW.split(",")]
+    cells[3], cells[6], cells[12] = 45818, 6 / 24 + 4 / 1440, 45818.5
+    row = read("bulletin", workbook([BULLETIN_HEADER.split(","), cells]), "b.xlsx").rows.iloc[0]
+    assert str(row["departed_local"]) == "2025-06-10 06:04:00"
+    assert str(row["arrived_local"]) == "2025-06-10 12:00:00"
+
+
+@pytest.mark.parametrize(("at", "value", "code"), [(3, 45, "bad_date"), (6, 7.5, "bad_time"), (3, 45818, "bad_date")])
+def test_a_number_that_is_no_day_or_time_is_refused(at: int, value: object, code: str):
+    cells: list[object] = [*ROW.split(",")]
+    cells[at] = value
+    as_text = at == 3 and value == 45818  # in a CSV nobody says that it is a spreadsheet's count
+    content = bulletin(",".join(map(str, cells))) if as_text else workbook([BULLETIN_HEADER.split(","), cells])
+    assert reasons(read("bulletin", content)) == [(2, code)]
+
+
+@pytest.mark.parametrize(
+    ("part", "warning"), [("xl/vbaProject.bin", "macros"), ("xl/externalLinks/externalLink1.xml", "links to other")]
+)
+def test_what_a_workbook_would_do_is_not_done_and_said(part: str, warning: str):
+    buffer = io.BytesIO(workbook([BULLETIN_HEADER.split(","), ROW.split(",")]))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(part, "<externalLink/>")
+    parsed = read("bulletin", buffer.getvalue(), "b.xlsm")
+    assert len(parsed.rows) == 1
+    assert warning in parsed.warnings[0]

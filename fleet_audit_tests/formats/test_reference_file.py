@@ -3,10 +3,11 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit_tests.formats.samples import REAL_DAY, VEHICLES, read, reasons
+from fleet_audit_tests.formats.samples import REAL_DAY, VEHICLES, read, reasons, workbook
 
 TARIFFS = "tariff_id,contract_id,route_code,vehicle_class,area,regime,rate_brl_per_km,valid_from,valid_to\n"
 POIS = (
@@ -26,6 +27,15 @@ def test_vehicles_are_typed_and_normalised():
     assert (second["vehicle_class"], second["valid_from"]) == ("onibus", dt.date(2025, 1, 1))
     assert parsed.rows["titular_plate"].isna().all()
     assert parsed.rows["valid_to"].isna().all()
+
+
+def test_a_workbook_has_the_same_cells():
+    header, row, _ = VEHICLES.splitlines()
+    cells: list[object] = [*row.split(",")]
+    cells[7], cells[9] = 46, dt.date(2025, 1, 1)
+    parsed = read("reference", workbook([header.split(","), cells]), "vehicles.xlsx")
+    expected = read("reference", f"{header}\n{row}\n".encode(), "vehicles.csv")
+    pd.testing.assert_frame_equal(parsed.rows, expected.rows)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""The stable codes under which rows and files are refused, and what each means; docs/reasons.md is made from it.
+
+    python -m fleet_audit.formats.reasons > docs/reasons.md
+
+Which row gets which code is decided in the module of each kind of file.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+ROW, FILE = "row", "file"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One code: `scope` is what it refuses, `meaning_pt` is for whoever sent the file."""
+
+    code: str
+    scope: str
+    meaning: str
+    meaning_pt: str
+
+
+_ALL = (
+    Reason("missing_value", ROW, "A value that must be there is empty", "Falta um valor obrigatório"),
+    Reason("bad_date", ROW, "No day of the calendar, or not dd/mm/aaaa", "Data inexistente ou fora do formato"),
+    Reason("bad_time", ROW, "No time of day or duration, or not HH:MM[:SS]", "Horário inexistente ou fora do formato"),
+    Reason("bad_timestamp", ROW, "No ISO 8601 instant with an offset", "Instante fora do formato ISO 8601 com fuso"),
+    Reason("future_timestamp", ROW, "More than 5 minutes after the file arrived", "Instante no futuro"),
+    Reason("future_date", ROW, "A day after the one on which the file arrived", "Data no futuro"),
+    Reason("bad_number", ROW, "Not a number in the form that the file uses", "Número ilegível"),
+    Reason("negative_value", ROW, "Below zero where only zero and more make sense", "Valor negativo"),
+    Reason("out_of_range", ROW, "Outside of what the column can hold", "Valor fora dos limites"),
+    Reason("bad_flag", ROW, "Not true, false, 1, 0, sim or nao", "Valor que não é sim nem não"),
+    Reason("bad_value", ROW, "Not one of the values that the column knows", "Valor desconhecido para a coluna"),
+    Reason("bad_vehicle_type", ROW, "tipoVeiculo is not urbano or agricola", "tipoVeiculo não é urbano nem agricola"),
+    Reason("bad_plate", ROW, "Not a Brazilian plate (ABC1234, ABC1D23)", "Placa inválida"),
+    Reason("bad_polygon", ROW, "Not a sound POLYGON in WKT", "Polígono inválido"),
+    Reason("bad_period", ROW, "It ends before it begins", "Período que termina antes de começar"),
+    Reason(
+        "bad_width", ROW, "More cells than the header, or the line is cut off", "Linha com células a mais ou cortada"
+    ),
+    Reason(
+        "no_header", ROW, "A movement that stands under no vehicle's header", "Movimento fora do bloco de um veículo"
+    ),
+    Reason("duplicate_key", ROW, "The key of an earlier row, with something else", "Chave repetida com outro conteúdo"),
+    Reason("overlapping_validity", ROW, "Valid while an earlier row of the same thing is", "Vigência sobreposta"),
+    Reason("bad_item", ROW, "An item of the API that is no object", "Item da API que não é um objeto"),
+    Reason("conflict", ROW, "Another row of this device and instant was taken", "Outra linha do mesmo instante valeu"),
+    Reason("outside_window", ROW, "The API answered what was not asked for", "Posição fora da janela pedida"),
+    Reason("too_large", FILE, "More bytes than FLEET_MAX_FILE_MB", "Arquivo maior que o limite"),
+    Reason("too_many_rows", FILE, "More rows than FLEET_MAX_FILE_ROWS", "Arquivo com mais linhas que o limite"),
+    Reason("empty_file", FILE, "No bytes, or no filled row", "Arquivo vazio"),
+    Reason("not_a_table", FILE, "A PDF, an image, an old or foreign archive, binary", "O arquivo não é CSV nem XLSX"),
+    Reason("broken_workbook", FILE, "A workbook that cannot be opened", "Planilha que não abre"),
+    Reason("unsafe_workbook", FILE, "It would unpack to, or span, far too much", "Planilha que se expande demais"),
+    Reason("missing_column", FILE, "The header lacks a column that is needed", "Falta uma coluna no cabeçalho"),
+    Reason("repeated_column", FILE, "A known column is in the header twice", "Coluna repetida no cabeçalho"),
+    Reason("no_vehicle_block", FILE, "A visit report without a vehicle's block", "Relatório sem bloco de veículo"),
+    Reason("unknown_table", FILE, "reference/ knows no table of that name", "Tabela de referência desconhecida"),
+    Reason("unreadable", FILE, "Anything else; the message says what", "Arquivo ilegível"),
+)
+REASONS = {reason.code: reason for reason in _ALL}
+
+_HEAD = """# Reason codes
+
+Why a row is in quarantine, or a file refused whole, made from `fleet_audit/formats/reasons.py` by `make docs`: do not
+edit this page.
+
+Codes are stable: they may be counted and alerted on. `ops.rejected_rows` holds each refused row as received with its
+code and a sentence, `ops.ingested_files.reason_code` the code of a file that was refused whole, and
+`rejections.csv` beside each archived file the same for whoever sent it:
+
+    fleet-audit psql -c "select source_kind, reason_code, count(*) from ops.rejected_rows group by 1, 2 order by 3 desc"
+
+| code | refuses a | meaning | what the report says (pt-BR) |
+|---|---|---|---|
+"""
+
+
+def reasons_page() -> str:
+    """The page, in Markdown."""
+    rows = (f"| `{one.code}` | {one.scope} | {one.meaning} | {one.meaning_pt} |" for one in _ALL)
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reasons_page())
