@@ -6,7 +6,7 @@ See docs/architecture.md, "One day is a pure function of its window".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
 from fleet_audit.logic.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
-from fleet_audit.logic.tracks import assignments, build_tracks, within_window
+from fleet_audit.logic.tracks import JoinedRows, Rows, Tracks, assignments, pending_devices, tracks_of, within_window
 from fleet_audit.logic.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.wall_clock import local_days
 
@@ -38,6 +38,14 @@ class DayWindow:
     pending_devices: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Sightings:
+    """The positions of a day's window: tracks of vehicles, and the day's devices that no vehicle has."""
+
+    tracks: Tracks
+    pending_devices: pd.DataFrame
+
+
 def build_window(
     day: dt.date,
     positions: pd.DataFrame,
@@ -45,7 +53,7 @@ def build_window(
     reference: Mapping[str, pd.DataFrame],
     parameters: ParameterSet,
 ) -> DayWindow:
-    """Trips, legs, observed spans, rejected points and odometer readings of a day.
+    """Trips, legs, observed spans, rejected points and odometer readings of a day: `sight`, then `window_of`.
 
     Args:
         day: operational day D.
@@ -54,20 +62,34 @@ def build_window(
         reference: frames of `ref` by table name.
         parameters: those in force on D.
     """
+    return window_of(day, sight(day, [Rows.of(positions)], reference), visit_legs, reference, parameters)
+
+
+def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Sightings:
+    """The part that needs the positions themselves, in parts as they were read: the days of the window."""
+    registered = reference["devices"]
+    devices = assignments(registered, _zones(registered, reference, day))
+    joined = JoinedRows(rows)
+    return Sightings(tracks_of(joined, devices, day), pending_devices(joined, devices, day))
+
+
+def window_of(
+    day: dt.date,
+    sightings: Sightings,
+    visit_legs: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> DayWindow:
+    """What the sightings and the visit reports of a day's window come to."""
     places = Places(reference["pois"])
-
-    def zones(rows: pd.DataFrame) -> pd.Series:
-        return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
-
-    devices = assignments(reference["devices"], zones(reference["devices"]))
-    tracks = build_tracks(positions, devices, day)
+    tracks = sightings.tracks
     segmentation, keyed = segment(tracks, places.locate, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
     visit_legs = visit_legs.drop_duplicates()
-    visit_legs = within_window(visit_legs, zones(visit_legs), day)
+    visit_legs = within_window(visit_legs, _zones(visit_legs, reference, day), day)
     reported, reported_legs = join_trips(
-        from_visit_legs(visit_legs, zones(visit_legs), places, parameters), places, parameters
+        from_visit_legs(visit_legs, _zones(visit_legs, reference, day), places, parameters), places, parameters
     )
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
@@ -101,8 +123,12 @@ def build_window(
             ],
             ignore_index=True,
         ),
-        _pending(positions, devices, day),
+        sightings.pending_devices,
     )
+
+
+def _zones(rows: pd.DataFrame, reference: Mapping[str, pd.DataFrame], day: dt.date) -> pd.Series:
+    return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
 
 
 def _described(
@@ -162,10 +188,3 @@ def _observed_by_reports(visit_legs: pd.DataFrame) -> pd.DataFrame:
             "source": "visit_report",
         }
     )
-
-
-def _pending(positions: pd.DataFrame, devices: pd.DataFrame, day: dt.date) -> pd.DataFrame:
-    """Devices of the day that no vehicle has: device_id, positions. Their rows wait until they are registered."""
-    unknown = positions[~positions["device_id"].isin(devices["device_id"])]
-    unknown = unknown[unknown["date"] == day].drop_duplicates(["device_id", "recorded_at", "trip_key"])
-    return unknown.groupby("device_id").size().rename("positions").reset_index()

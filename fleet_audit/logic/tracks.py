@@ -6,6 +6,7 @@ A track is one device in one vehicle for as long as it is registered there: odom
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,7 @@ from fleet_audit.logic.wall_clock import local_midnight
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
 WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, and the next day's runs
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
+_TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,61 @@ class Window:
     def end(self) -> pd.Timestamp:
         """First instant that is no longer looked at."""
         return self.midnight(WINDOW_DAYS_AFTER)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Positions as plain arrays, in any order: an eighth of a day's frame is what its texts take as codes.
+
+    `micros` are since 1970; `device`, `driver` and `trip_key` hold codes (-1: none) into the sorted texts of `names`.
+    """
+
+    micros: np.ndarray
+    device: np.ndarray
+    driver: np.ndarray
+    trip_key: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    odometer_km: np.ndarray
+    speed_kmh: np.ndarray
+    passengers: np.ndarray
+    names: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, positions: pd.DataFrame) -> Rows:
+        """The rows of `staging.positions`."""
+        codes, names = {}, {}
+        for name, column in _TEXTS.items():
+            found, texts = pd.factorize(positions[column], sort=True)
+            codes[name], names[name] = found.astype(np.int32), np.asarray(texts, dtype=object)
+        return cls(
+            micros=positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64),
+            names=names,
+            **codes,
+            **{name: _floats(positions[name]) for name in _NUMBERS},
+        )
+
+
+class JoinedRows:
+    """Several `Rows`, the days of a window, as one; a column is put together when it is asked for and not kept."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        """`parts` may have different devices, drivers and keys."""
+        self._parts = parts
+        self.names = {
+            name: np.unique(np.concatenate([part.names[name] for part in parts]).astype(object)) for name in _TEXTS
+        }
+
+    def column(self, name: str) -> np.ndarray:
+        """The column called `name` of all rows, part after part."""
+        if name not in _TEXTS:
+            return np.concatenate([getattr(part, name) for part in self._parts])
+        return np.concatenate(
+            [
+                np.append(np.searchsorted(self.names[name], part.names[name]), -1).astype(np.int32)[getattr(part, name)]
+                for part in self._parts
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -140,10 +197,15 @@ def _bound(day: Any, zone: str, offset: int) -> Any:
 
 
 def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
+    """`tracks_of` rows of `staging.positions`."""
+    return tracks_of(JoinedRows([Rows.of(positions)]), spans, day)
+
+
+def tracks_of(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> Tracks:
     """Tracks of the window of a day.
 
     Args:
-        positions: rows of `staging.positions`, any order.
+        rows: positions, any order.
         spans: `assignments(...)`.
         day: operational day; the window is cut per vehicle in its own zone.
 
@@ -151,26 +213,34 @@ def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> 
     longitude, odometer. A point without coordinates counts once a trip_key. Positions of devices that no span covers
     are left out: they wait in staging until the device is registered.
     """
-    device, names = pd.factorize(positions["device_id"])
-    micros = positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64)
-    rows, starts, times = by_device_and_time(device, micros, len(names))
-    keep = _without_repeats(positions, rows, starts, times)
-    if not keep.all():
-        rows, starts, times = rows[keep], np.concatenate([[0], np.cumsum(keep)])[starts], times[keep]
+    names = rows.names["device"]
+    order, starts, times = by_device_and_time(rows.column("device"), rows.column("micros"), len(names))
+    is_kept = _without_repeats(rows, order, starts, times)
+    if not is_kept.all():
+        order, starts, times = order[is_kept], np.concatenate([[0], np.cumsum(is_kept)])[starts], times[is_kept]
     pieces, found = _pieces(spans, {name: at for at, name in enumerate(names)}, starts, times, day)
-    chosen = np.concatenate([rows[piece] for piece in pieces]) if pieces else rows[:0]
-    driver, drivers = pd.factorize(positions["driver_id"], sort=True)
-    trip_key, trip_keys = pd.factorize(positions["trip_key"], sort=True)
+    chosen = np.concatenate([order[piece] for piece in pieces]) if pieces else order[:0]
     return Tracks(
         index=pd.DataFrame(found, columns=["plate", "device_id", "timezone"]).astype("str"),
         offsets=np.concatenate([[0], np.cumsum([piece.stop - piece.start for piece in pieces])]).astype(np.int64),
-        seconds=micros[chosen] / 1e6,
-        driver=driver.astype(np.int64, copy=False)[chosen],
-        trip_key=trip_key.astype(np.int64, copy=False)[chosen],
-        drivers=np.asarray(drivers, dtype=object),
-        trip_keys=np.asarray(trip_keys, dtype=object),
-        **{name: _floats(positions[name])[chosen] for name in _NUMBERS},
+        seconds=np.concatenate([times[piece] for piece in pieces]) / 1e6 if pieces else np.empty(0),
+        drivers=rows.names["driver"],
+        trip_keys=rows.names["trip_key"],
+        **{name: rows.column(name)[chosen] for name in ("driver", "trip_key", *_NUMBERS)},
     )
+
+
+def pending_devices(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+    """Devices of the day that no vehicle has: device_id, positions. Their rows wait until they are registered."""
+    names = rows.names["device"]
+    device = rows.column("device")
+    row = np.flatnonzero(~np.isin(names, spans["device_id"].to_numpy(dtype=object))[device])
+    first, last = (_micros(Window(day, ZoneInfo(DEFAULT_ZONE)).midnight(offset)) for offset in (0, 1))
+    waiting = pd.DataFrame(
+        {"device_id": names[device[row]], "micros": rows.column("micros")[row], "key": rows.column("trip_key")[row]}
+    )
+    waiting = waiting[(waiting["micros"] >= first) & (waiting["micros"] < last)].drop_duplicates()
+    return waiting.groupby("device_id").size().rename("positions").reset_index()
 
 
 def _pieces(
@@ -200,33 +270,26 @@ def _micros(instant: pd.Timestamp) -> int:
     return instant.value // 1000
 
 
-def _without_repeats(positions: pd.DataFrame, rows: np.ndarray, starts: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _without_repeats(rows: JoinedRows, order: np.ndarray, starts: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Which of the ordered rows repeat or contradict no better one of their device and instant, in any order."""
-    is_next = np.zeros(len(rows) + 1, dtype=bool)
+    is_next = np.zeros(len(order) + 1, dtype=bool)
     is_next[1:-1] = times[1:] == times[:-1]
     is_next[starts] = False
-    is_kept = np.ones(len(rows), dtype=bool)
+    is_kept = np.ones(len(order), dtype=bool)
     contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
     if len(contested) == 0:
         return is_kept
-    said = positions.iloc[rows[contested]]
-    facts = pd.DataFrame({name: _floats(said[name]) for name in _NUMBERS}).assign(
-        **{
-            name: said[name].astype(object).where(said[name].notna(), "").to_numpy()
-            for name in ("driver_id", "trip_key")
-        }
-    )
-    is_located = facts[["latitude", "longitude"]].notna().all(axis=1).to_numpy()
+    said = order[contested]
+    facts = pd.DataFrame({name: rows.column(name)[said] for name in (*_NUMBERS, "driver", "trip_key")})
+    is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(
         place=contested,
-        fullness=facts[list(_NUMBERS)].notna().sum(axis=1) + (facts["driver_id"] != ""),
+        fullness=facts[list(_NUMBERS)].notna().sum(axis=1) + (facts["driver"] >= 0),
         instant=np.cumsum(~is_next[:-1][contested]),
-        kept_for=np.where(is_located, "", facts["trip_key"]),
+        kept_for=facts["trip_key"].mask(is_located, -1),
         is_located=is_located,
     )
-    best_first = facts.sort_values(
-        ["fullness", *_NUMBERS, "driver_id", "trip_key"], ascending=False, na_position="last"
-    )
+    best_first = facts.sort_values(["fullness", *_NUMBERS, "driver", "trip_key"], ascending=False, na_position="last")
     is_kept[contested] = False
     is_kept[best_first.drop_duplicates(["instant", "is_located", "kept_for"])["place"]] = True
     return is_kept

@@ -1,17 +1,27 @@
 """Movement: each day's window segmented once (lake), and its trips, ledger and coverage (PostgreSQL)."""
 
+import datetime as dt
 from collections.abc import Iterator
+from functools import lru_cache
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.partitions import (
+    WINDOW_OFFSETS,
+    daily_partitions,
+    run_days,
+    single_run,
+    window_days,
+    window_mapping,
+)
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of, output
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.coverage import vehicle_day_coverage
-from fleet_audit.logic.day_window import build_window
+from fleet_audit.logic.day_window import DayWindow, sight, window_of
 from fleet_audit.logic.ledger import km_ledger
 from fleet_audit.logic.reference_view import vehicles_on
+from fleet_audit.logic.tracks import Rows
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,
@@ -33,7 +43,6 @@ _OUTPUTS = {
 }
 _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES)]
 _POSITION_COLUMNS = [
-    "date",
     "device_id",
     "recorded_at",
     "latitude",
@@ -60,24 +69,23 @@ def day_windows(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, visit_legs: Days
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
-    reference = fleet.reference()
-    windows = []
-    for day in run_days(context):
-        window = build_window(
-            day,
-            positions.read(window_days(day), columns=_POSITION_COLUMNS),
-            visit_legs.read(window_days(day)),
-            reference,
-            fleet.parameters(day),
-        )
-        for device in window.pending_devices.itertuples():
+    reference, run = fleet.reference(), run_days(context)
+
+    @lru_cache(maxsize=len(WINDOW_OFFSETS) if len(run) > 1 else 0)  # a staging day is in the windows of four days
+    def rows(day: dt.date) -> Rows:
+        return Rows.of(positions.read([day], columns=_POSITION_COLUMNS))
+
+    def window(day: dt.date) -> DayWindow:
+        days = window_days(day)
+        seen = sight(day, [rows(known) for known in days], reference)
+        for device in seen.pending_devices.itertuples():
             context.log.warning(
                 f"{day}: device {device.device_id} is in no row of reference/devices.csv; its "
                 f"{device.positions} positions wait until it is registered and the day is run again."
             )
-        windows.append((day, window))  # small: the positions of a day are let go before the next is read
-    for name in _OUTPUTS:
-        yield dg.Output([(day, getattr(window, name)) for day, window in windows], output_name=name)
+        return window_of(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
+
+    yield from each_day_together(run, window, _OUTPUTS)
 
 
 @dg.asset(
