@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
 
 from fleet_audit.reporting.document import Grid, Kind, written
 
@@ -20,13 +23,20 @@ def safe_text(text: str) -> str:
 
 def grid_csv(grid: Grid) -> bytes:
     """Header and rows; the unknown is an empty cell, numbers carry no thousands separator and an ASCII minus."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([entry.label for entry in grid.fields])
     kinds = [entry.kind for entry in grid.fields]
-    for row in grid.rows:
-        texts = [written(value, kind, grouped=False, minus="-") for value, kind in zip(row, kinds, strict=True)]
-        writer.writerow(
-            [safe_text(text) if kind is Kind.TEXT else text for text, kind in zip(texts, kinds, strict=True)]
-        )
+    rows = ([cell_text(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in grid.rows)
+    return texts_csv(chain([[entry.label for entry in grid.fields]], rows))
+
+
+def cell_text(value: Any, kind: Kind) -> str:
+    """One cell as text; a word in place of a number, where that is not known, is a text too."""
+    if isinstance(value, str):
+        return safe_text(value)
+    return written(value, kind, grouped=False, minus="-")
+
+
+def texts_csv(rows: Iterable[Sequence[str]]) -> bytes:
+    """Rows of finished texts as a file."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     return buffer.getvalue().encode("utf-8-sig")

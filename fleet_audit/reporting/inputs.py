@@ -44,6 +44,10 @@ class Frames:
     pois: pd.DataFrame = field(default_factory=partial(empty_frame, reference.POIS))
     routes: pd.DataFrame = field(default_factory=partial(empty_frame, reference.ROUTES))
     km_plan: pd.DataFrame = field(default_factory=partial(empty_frame, reference.KM_PLAN))
+    contracts: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CONTRACTS))
+    tariffs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.TARIFFS))
+    fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
+    calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
 
     def of_carrier(self, carrier_code: str) -> Frames:
         """The same frames with the rows of one carrier alone: its own copy, and nobody else's rows."""
@@ -51,11 +55,14 @@ class Frames:
         def own(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[(frame["carrier_code"] == carrier_code).fillna(False)]
 
-        trips, vehicles = own(self.trips), own(self.vehicles)
+        trips, vehicles, contracts = own(self.trips), own(self.vehicles), own(self.contracts)
         fixed = with_vehicle(self.fixed_cost_days, self.vehicles, ["carrier_code"])
 
         def of_trips(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[frame["trip_id"].isin(trips["trip_id"])]
+
+        def of_contracts(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["contract_id"].isin(contracts["contract_id"])]
 
         return replace(
             self,
@@ -73,6 +80,9 @@ class Frames:
             km_ledger=own(self.km_ledger),
             carriers=own(self.carriers),
             km_plan=self.km_plan[self.km_plan["plate"].isin(vehicles["plate"])],
+            contracts=contracts,
+            tariffs=of_contracts(self.tariffs),
+            fixed_costs=of_contracts(self.fixed_costs),
         )
 
 

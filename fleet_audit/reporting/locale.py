@@ -34,6 +34,11 @@ def rate(value: Decimal, *, grouped: bool = True) -> str:
     return number(exact, places, grouped=grouped)
 
 
+def plain(value: Decimal) -> str:
+    """As many places as the value has: `0,3`, `660`."""
+    return number(value, max(0, -int(value.normalize().as_tuple().exponent)), grouped=False)
+
+
 def money(value: Decimal) -> str:
     """`R$ 1.234,56`, with a space that does not break."""
     return f"R$\u00a0{number(value)}"

@@ -14,6 +14,9 @@ PURPOSES = {
     "unknown": "sem finalidade",
 }
 VEHICLE_CLASSES = {"onibus": "Ônibus", "micro": "Micro-ônibus", "van": "Van"}
+AREAS = {"AGR": "Agrícola", "IND": "Adm-Indústria"}
+REGIMES = {"municipal": "Municipal", "intermunicipal": "Intermunicipal"}
+CONTRACT_KINDS = {"contrato": "Contrato", "spot": "Spot"}
 COST_STATUSES = {
     "priced": "com preço",
     "no_contract": "sem contrato",

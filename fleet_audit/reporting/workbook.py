@@ -20,7 +20,7 @@ from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Fiel
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
 _CUT = " … [texto cortado]"
 _FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
-_INK, _MUTED, _HEAD, _LINE, _ALERT = "#1F2933", "#5B6770", "#E8EEF2", "#C9D1D8", "#A33B00"
+INK, MUTED, ALERT, _HEAD, _LINE = "#1F2933", "#5B6770", "#A33B00", "#E8EEF2", "#C9D1D8"
 _NUMBER_FORMATS = {
     Kind.INTEGER: "#,##0",
     Kind.KM: "#,##0.00",
@@ -55,7 +55,7 @@ class Workbook:
         """A cell format in the house font; equal properties share one format."""
         key = tuple(sorted(properties.items()))
         if key not in self._formats:
-            self._formats[key] = self._book.add_format({**_FONT, "font_color": _INK, **properties})
+            self._formats[key] = self._book.add_format({**_FONT, "font_color": INK, **properties})
         return self._formats[key]
 
     def kind_style(self, kind: Kind, **properties: Any) -> Format:
@@ -93,14 +93,14 @@ class Workbook:
     def data_sheet(self, name: str, grid: Grid) -> Worksheet:
         """A sheet with one Excel table from cell A1: filters, frozen header, typed cells. Without rows, the header."""
         sheet = self.sheet(name, repeat_row=0)
-        styles = [self._body_style(entry.kind) for entry in grid.fields]
+        styles = [self.body_style(entry.kind) for entry in grid.fields]
         marked = [
-            self._body_style(entry.kind, **({"font_color": _ALERT} if entry.kind in SIGNED else {}))
+            self.body_style(entry.kind, **({"font_color": ALERT} if entry.kind in SIGNED else {}))
             for entry in grid.fields
         ]
         for column, entry in enumerate(grid.fields):
             sheet.set_column(column, column, entry.width + 1)
-        self._header(sheet, 0, grid.fields)
+        self.header(sheet, 0, grid.fields)
         for index, row in enumerate(grid.rows, start=1):
             row_styles = marked if index - 1 in grid.marked else styles
             for column, value in enumerate(row):
@@ -126,33 +126,34 @@ class Workbook:
     def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
         """A titled small table at `row`, its total row in bold; returns the first free row below it."""
         sheet.write_string(row, 0, title, self.style(bold=True, font_size=12))
-        self._header(sheet, row + 1, grid.fields)
+        self.header(sheet, row + 1, grid.fields)
         row += 2
         for values, properties in [
             *((values, {}) for values in grid.rows),
-            *([(grid.total, {"bold": True, "top": 1, "top_color": _INK})] if grid.total else []),
+            *([(grid.total, {"bold": True, "top": 1, "top_color": INK})] if grid.total else []),
         ]:
             for column, value in enumerate(values):
                 kind = grid.fields[column].kind
-                self.cell(sheet, row, column, value, kind, self._body_style(kind, **properties))
+                self.cell(sheet, row, column, value, kind, self.body_style(kind, **properties))
             row += 1
         return row
 
-    def to_bytes(self) -> bytes:
-        """The finished file."""
-        self._book.close()
-        return self._buffer.getvalue()
-
-    def _body_style(self, kind: Kind, **properties: Any) -> Format:
+    def body_style(self, kind: Kind, **properties: Any) -> Format:
         """As `kind_style`; what is no number keeps a little distance from a number to its left."""
         if kind not in NUMERIC:
             properties |= {"align": "left", "indent": 1}
         return self.kind_style(kind, **properties)
 
-    def _header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
+    def header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
+        """The labels of a table's columns."""
         sheet.set_row(row, 30)
         for column, entry in enumerate(fields):
             sheet.write_string(row, column, entry.label, self._header_style(entry))
+
+    def to_bytes(self) -> bytes:
+        """The finished file."""
+        self._book.close()
+        return self._buffer.getvalue()
 
     def _header_style(self, entry: Field) -> Format:
         side: dict[str, Any] = {"align": "right"} if entry.kind in NUMERIC else {"align": "left", "indent": 1}
@@ -187,9 +188,9 @@ def _summary(book: Workbook, document: Document) -> None:
     sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
     sheet.set_row(0, 28)
     sheet.write_string(1, 0, document.subtitle, book.style(font_size=12))
-    sheet.write_string(2, 0, document.origin, book.style(font_color=_MUTED, font_size=9))
+    sheet.write_string(2, 0, document.origin, book.style(font_color=MUTED, font_size=9))
     if document.stamp:
-        sheet.write_string(3, 0, document.stamp, book.style(bold=True, font_color=_ALERT, font_size=12))
+        sheet.write_string(3, 0, document.stamp, book.style(bold=True, font_color=ALERT, font_size=12))
     row = 5
     for card in document.cards:
         _card(book, sheet, row, card)
@@ -200,13 +201,13 @@ def _summary(book: Workbook, document: Document) -> None:
     row += 1
     for note in document.notes:
         sheet.merge_range(row, 0, row, 12, "", book.style())
-        sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=_MUTED, font_size=9, valign="top"))
+        sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=MUTED, font_size=9, valign="top"))
         sheet.set_row(row, 13 * (1 + len(note) // 175))
         row += 1
 
 
 def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
-    colour = _ALERT if card.is_alert else _INK
+    colour = ALERT if card.is_alert else INK
     line = {"bottom": 1, "bottom_color": _LINE}
     sheet.set_row(row, 18)
     sheet.write_string(row, 0, card.label, book.style(**line))
@@ -221,7 +222,7 @@ def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
             sheet.write_number(row, 1, card.value, book.kind_style(card.kind, **properties))
     for column in range(2, 8):
         sheet.write_blank(row, column, None, book.style(**line))
-    sheet.write_string(row, 2, card.note, book.style(font_color=_MUTED, indent=1, **line))
+    sheet.write_string(row, 2, card.note, book.style(font_color=MUTED, indent=1, **line))
 
 
 def _fitting(text: str) -> str:

@@ -89,6 +89,9 @@ class _Maker:
                 "pois",
                 "routes",
                 "km_plan",
+                "contracts",
+                "tariffs",
+                "fixed_costs",
             )
         }
 
@@ -130,6 +133,13 @@ class _Maker:
                 {"route_code": f"{code}2", "unit_code": code, "name": f"Frente 024 - Garagem {name}"},
             ]
         rows["carriers"] += [{"carrier_code": code, "name": name} for code, name in CARRIERS]
+        for index, (code, _) in enumerate(CARRIERS):
+            contract = {"contract_id": f"CT-{index}", "valid_from": dt.date(2025, 1, 1)}
+            kind = ("contrato", "spot")[index % 2]
+            rows["contracts"].append(
+                {**contract, "carrier_code": code, "unit_code": UNITS[0][0], "kind": kind, "deadhead_rule": "unpaid"}
+            )
+            rows["tariffs"].append({**contract, "tariff_id": f"T-{index}", "rate_brl_per_km": Decimal("4.9000")})
         for index, plate in enumerate(plates):
             rows["vehicles"].append(
                 {
@@ -142,6 +152,14 @@ class _Maker:
                     "seats": 46,
                     "vehicle_class": ("onibus", "onibus", "micro", "van")[index % 4],
                     "default_area": "IND",
+                    "valid_from": dt.date(2025, 1, 1),
+                }
+            )
+            rows["fixed_costs"].append(
+                {
+                    "contract_id": f"CT-{index % 4}",
+                    "plate": plate,
+                    "amount_brl_per_month": Decimal("41657.80"),
                     "valid_from": dt.date(2025, 1, 1),
                 }
             )

@@ -1,0 +1,85 @@
+"""What reports are made from, read from the stores: the frames of some days, how far a cycle is closed, as of when.
+
+What a report shows is in `reporting`.
+"""
+
+import datetime as dt
+from typing import Any
+
+from fleet_audit.defs.partitions import single_run
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import OWNERS
+from fleet_audit.reporting.closing import Closing
+from fleet_audit.reporting.inputs import Frames, records
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.model import Table
+
+FACTS = (
+    facts.TRIPS,
+    facts.TRIP_COSTS,
+    facts.FIXED_COST_DAYS,
+    facts.MATCHES,
+    facts.HELD_RUNS,
+    facts.FINDINGS,
+    facts.TRIP_SCORES,
+    facts.DECLARED_RUNS,
+    facts.COVERAGE,
+    facts.KM_LEDGER,
+)
+REFERENCE = (
+    reference.UNITS,
+    reference.CARRIERS,
+    reference.VEHICLES,
+    reference.POIS,
+    reference.ROUTES,
+    reference.KM_PLAN,
+)
+TERMS = (
+    reference.CONTRACTS,
+    reference.TARIFFS,
+    reference.FIXED_COSTS,
+    reference.CALENDAR,
+)
+ARGUMENTS: dict[str, Any] = {
+    "group_name": "reports",
+    "owners": OWNERS,
+    "io_manager_key": "report_io",
+    "backfill_policy": single_run,
+}
+
+
+def frames_of(
+    fleet: FleetResource, days: list[dt.date], *, with_legs: bool = False, with_terms: bool = False
+) -> Frames:
+    """The rows of these days; legs, and the terms of contracts, where a report needs them."""
+    warehouse = fleet.warehouse()
+    # `vehicle_day_coverage` is `coverage` to a report; every other field has its table's name.
+    fields = {_field(table): warehouse.read_partition(table, days) for table in FACTS}
+    fields |= {table.name: warehouse.read_table(table) for table in (*REFERENCE, *(TERMS if with_terms else ()))}
+    if with_legs:
+        fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
+    return Frames(**fields)
+
+
+def _field(table: Table) -> str:
+    return "coverage" if table is facts.COVERAGE else table.name
+
+
+def known_until(fleet: FleetResource) -> dt.datetime:
+    """When the newest file arrived: what a report is as of. Not the clock: the same data make the same report."""
+    newest = fleet.warehouse().read("select max(received_at) as at from ops.ingested_files", {})["at"].iloc[0]
+    return newest.to_pydatetime()
+
+
+def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
+    """How far the cycle that starts then is closed: finally, else provisionally, else not at all."""
+    closes = fleet.warehouse().read_table(facts.CYCLE_CLOSES)
+    rows = {row["status"]: row for row in records(closes[closes["cycle_start"] == start])}
+    found = rows.get("final") or rows.get("provisional")
+    return Closing.of_row(found) if found else Closing()
+
+
+def adjustments_of(fleet: FleetResource, start: dt.date) -> Any:
+    """What the cycle that starts then bills of earlier, closed cycles: rows of `fact.adjustments`."""
+    adjustments = fleet.warehouse().read_table(facts.ADJUSTMENTS)
+    return adjustments[adjustments["billed_cycle_start"] == start]
