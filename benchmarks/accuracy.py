@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import numpy as np
 import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit
-from benchmarks.comparison import Truth, agreement, pair_trips, rule_table, share_equal, stacked
+from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked
+from fleet_audit.logic.rules.registry import REGISTRY
 from fleet_audit.simulation.fleet import simulate
 
 NEVER_ON_HONEST = ("D01", "D02", "D05", "D08", "D10", "D11")
@@ -100,19 +100,25 @@ def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int
 
 
 def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
-    table = rule_table(truth, results)
+    labels, findings = judged(truth, results)
+    has_rule = labels["rule_id"].isin(REGISTRY)
+    table = rule_table(labels[has_rule], findings)
     trips = len(stacked(results, "trips"))
     table["per_1000_trips"] = (1000 * table["unexplained"] / trips).round(2)
     print(table.round(1).to_string())
+    _line("findings that no label explains, per 1,000 trips", f"{1000 * table['unexplained'].sum() / trips:.2f}")
+    _line("labelled, not judged by a rule of the day yet", labels[~has_rule].groupby("rule_id").size().to_dict())
     if truth.frauds.empty:
         wrong = table.reindex(NEVER_ON_HONEST)["findings"].fillna(0)
         _line(f"findings of {', '.join(NEVER_ON_HONEST)} on an honest fleet", int(wrong.sum()))
-    findings = stacked(results, "findings")
-    fraud_days = {(row.plate, row.operational_date + dt.timedelta(days=off)) for row in truth.frauds.itertuples()
-                  for off in (-1, 0, 1)}  # fmt: skip
-    lone = [key not in fraud_days for key in zip(findings["plate"], findings["operational_date"], strict=True)]
-    chosen = findings[np.array(lone, dtype=bool) & ~findings["rule_id"].isin(["D12"])]
-    _examples("findings that no fraud explains", chosen[["rule_id", "operational_date", "explanation_pt"]], show)
+    missed = labels[has_rule & ~labels["is_found"]]
+    _examples("labels that no finding answers", missed[["rule_id", "plate", "operational_date", "reference"]], show)
+    lone = findings[findings["verdict"] == "unexplained"]
+    causes = (
+        truth.causes().groupby(["plate", "operational_date"])["cause"].agg(lambda names: " ".join(sorted(set(names))))
+    )
+    lone = lone.merge(causes.reset_index(), on=["plate", "operational_date"], how="left")
+    _examples("findings that no label explains", lone[["rule_id", "cause", "operational_date", "explanation_pt"]], show)
 
 
 def _pct(value: float, of: float) -> str:

@@ -16,7 +16,29 @@ import pandas as pd
 from benchmarks.audited_fleet import AuditedDay
 
 SAME_TRIP_S = 180
-HIDING_TRAPS = ("dead_zone_long",)  # a trip that ends out of sight cannot be found with both of its ends
+# Such a trip cannot be found with both of its ends: out of sight, at another hour, elsewhere, or on another plate.
+HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02")
+ANY_RULE = ("O08", "G05")  # what everything of the day contradicts
+HABITS = ("D03", "K05", "S01", "S03")  # of a vehicle, on all of its days
+# What else a label brings about, rightly: a phantom run is above the day's km too, a run twice is too many km.
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "D01": ("D02",),
+    "D05": ("D02", "D10"),
+    "D06": ("D02", "Q02"),
+    "D08": ("D01", "D02"),
+    "D09": ("D01", "D02", "D05", "D06", "D08", "D10"),
+    "D10": ("D01", "D02"),
+    "T01": ("D01", "D02", "D06", "D10"),
+    "S01": ("D10", "D12"),
+    "S03": ("D01", "D02", "D04"),
+    "O03": ("O05",),
+    "O04": ("D02", "D05", "D06", "D10", "O05"),
+    "G02": ("D02", "D06", "D10"),
+    "G05": ("D05", "D06", "D02"),
+    "clock_off": ("D05", "D06", "D07", "D02", "D10", "Q05"),
+    "odometer_spike": ("O01", "O02"),
+    "dead_zone_long": ("D06", "D01", "D04", "D02"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,13 +55,24 @@ class Truth:
         """The truth of the days; trips beyond the last day are left out, as they are in what is measured."""
         frames = {}
         for name in ("trips", "vehicle_days", "frauds", "traps"):
-            frame = pd.read_csv(folder / f"{name}.csv", dtype={"reference": str, "shift_code": str})
+            frame = pd.read_csv(folder / f"{name}.csv", dtype={"reference": str, "shift_code": str, "rule_id": str})
             frame["operational_date"] = pd.to_datetime(frame["operational_date"]).dt.date
             for column in ("started_at", "ended_at"):
                 if column in frame:
                     frame[column] = pd.to_datetime(frame[column], utc=True)
             frames[name] = frame[frame["operational_date"].isin(days)].reset_index(drop=True)
         return cls(**frames)
+
+    def labels(self) -> pd.DataFrame:
+        """What a rule should report: frauds, and traps that have a rule."""
+        traps = self.traps[self.traps["rule_id"].notna()].drop(columns="trap")
+        return pd.concat([self.frauds, traps], ignore_index=True)
+
+    def causes(self) -> pd.DataFrame:
+        """All labels as `cause`, plate, operational_date, started_at, ended_at."""
+        names = ["cause", "plate", "operational_date", "started_at", "ended_at"]
+        frauds = self.frauds.rename(columns={"rule_id": "cause"})[names]
+        return pd.concat([frauds, self.traps.rename(columns={"trap": "cause"})[names]], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -73,11 +106,11 @@ def pair_trips(truth: Truth, measured: pd.DataFrame) -> TripPairs:
         for name, chosen in ((other, same), ("nearest", near.drop_duplicates(one))):
             frame[name] = chosen.set_index(one)[other if name == "nearest" else name].reindex(frame.index).fillna(-1)
             frame[name] = frame[name].astype(int)
-    return TripPairs(real.assign(is_shown=~_is_hidden(real, truth.traps)), found)
+    return TripPairs(real.assign(is_shown=~_is_hidden(real, truth.causes())), found)
 
 
-def _is_hidden(trips: pd.DataFrame, traps: pd.DataFrame) -> pd.Series:
-    hiding = traps[traps["trap"].isin(HIDING_TRAPS)]
+def _is_hidden(trips: pd.DataFrame, causes: pd.DataFrame) -> pd.Series:
+    hiding = causes[causes["cause"].isin(HIDING)]
     pairs = trips[["plate", "started_at", "ended_at"]].reset_index(names="trip").merge(hiding, on="plate")
     met = pairs[(pairs["started_at_x"] < pairs["ended_at_y"]) & (pairs["started_at_y"] < pairs["ended_at_x"])]
     return trips.index.to_series().isin(met["trip"])
@@ -97,18 +130,18 @@ def share_equal(both: pd.DataFrame, name: str) -> float:
     return 100 * float(np.mean(sides[0] == sides[1]))
 
 
-def rule_table(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> pd.DataFrame:
-    """Per rule: labelled, found, findings, right, follow_from_others, unexplained, precision and recall (%).
+def judged(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels with `is_found`, and findings with `verdict`: right, follows (from another label) or unexplained.
 
-    A labelled fraud is found by a finding of its rule on its vehicle that names its run, or its trip; where it names
-    neither, on its day. A finding within a day of another fraud of the vehicle follows from that one: a phantom run is
-    above the day's km too, and a night run's day may not be certain.
+    A label is found by a finding of its rule on its vehicle that names its run, or its trip; where it names neither, on
+    its day. What may follow from a label is in FOLLOWS, within a day of it: a night run's day may not be certain.
     """
     findings = _with_names(results)
-    labels = truth.frauds.reset_index(names="label")
-    pairs = findings.merge(labels, on=["rule_id", "plate"], suffixes=("", "_label"))
-    names_run = pairs["reference"].str.fullmatch(r"\d+")
-    names_trip = pairs["reference"].str.match(r"\d{4}-\d\d-\d\dT")
+    labels = truth.labels().reset_index(names="label")
+    pairs = findings.merge(labels, on="rule_id", suffixes=("", "_label"))
+    pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna()]
+    names_run = pairs["reference"].str.fullmatch(r"\d+").fillna(False).to_numpy(bool)
+    names_trip = pairs["reference"].str.match(r"\d{4}-\d\d-\d\dT").fillna(False).to_numpy(bool)
     starts = pd.to_datetime(pairs["reference"].where(names_trip), utc=True)
     is_same = np.select(
         [names_run, names_trip],
@@ -117,21 +150,29 @@ def rule_table(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> pd.DataFr
         pairs["operational_date"] == pairs["operational_date_label"],
     )  # fmt: skip
     same = pairs[is_same.astype(bool)]
-    fraud_days = {
-        (row.plate, row.operational_date + dt.timedelta(days=off)) for row in labels.itertuples() for off in (-1, 0, 1)
-    }
     is_right = findings["finding_id"].isin(same["finding_id"])
-    keys = zip(findings["plate"], findings["operational_date"], strict=True)
-    follows = ~is_right & np.array([key in fraud_days for key in keys], dtype=bool)
+    allowed = {
+        (rule_id, row.plate, row.operational_date + dt.timedelta(days=off))
+        for row in truth.causes().itertuples() for off in (range(-31, 2) if row.cause in HABITS else (-1, 0, 1))
+        for rule_id in (FOLLOWS.get(row.cause, ()) if row.cause not in ANY_RULE else set(findings["rule_id"]))
+    }  # fmt: skip
+    allowed |= {(rule_id, "", day) for rule_id, _, day in allowed}  # a finding of a whole fleet names no vehicle
+    keys = zip(findings["rule_id"], findings["plate"].fillna(""), findings["operational_date"], strict=True)
+    follows = np.array([key in allowed for key in keys], dtype=bool)
+    verdict = np.select([is_right, follows], ["right", "follows"], "unexplained")
+    return labels.assign(is_found=labels["label"].isin(same["label"])), findings.assign(verdict=verdict)
+
+
+def rule_table(labels: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """Per rule: labelled, found, findings by verdict, precision and recall (%). From what `judged` gives."""
     rules = sorted({*labels["rule_id"], *findings["rule_id"]})
+    by_verdict = findings.groupby(["rule_id", "verdict"]).size().unstack(fill_value=0)
     table = pd.DataFrame({
         "labelled": labels.groupby("rule_id").size(),
-        "found": same.drop_duplicates("label").groupby("rule_id").size(),
+        "found": labels.groupby("rule_id")["is_found"].sum(),
         "findings": findings.groupby("rule_id").size(),
-        "right": is_right.groupby(findings["rule_id"]).sum(),
-        "follow_from_others": follows.groupby(findings["rule_id"]).sum(),
+        **{name: by_verdict.get(name) for name in ("right", "follows", "unexplained")},
     }).reindex(rules).fillna(0).astype(int)  # fmt: skip
-    table["unexplained"] = table["findings"] - table["right"] - table["follow_from_others"]
     table["recall_pct"] = 100 * table["found"] / table["labelled"].where(table["labelled"] > 0)
     table["precision_pct"] = 100 * (1 - table["unexplained"] / table["findings"].where(table["findings"] > 0))
     return table.rename_axis("rule_id")

@@ -99,12 +99,23 @@ def env(home: str | None) -> None:
 @click.option("--from", "first", type=_DAY, required=True, help="First day, YYYY-MM-DD.")
 @click.option("--to", "last", type=_DAY, required=True, help="Last day, inclusive.")
 @click.option("--frauds/--honest", default=True, help="With labelled frauds, or none.")
-def simulate(out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool) -> None:
+@click.option("--with", "also", multiple=True, metavar="NAME", help="A kind of bad device or fraud to plant too.")
+@click.option(
+    "--without", multiple=True, metavar="NAME", help="A fraud or trap to leave out; docs/simulation.md names all."
+)
+def simulate(
+    out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool,
+    also: tuple[str, ...], without: tuple[str, ...],
+) -> None:  # fmt: skip
     """Write an inbox, an API data set and the truth of a simulated fleet."""
+    from fleet_audit.simulation.catalogue import KINDS
     from fleet_audit.simulation.fleet import simulate as write_fleet
 
     if last < first:
         raise PermanentError(f"--from {first.date()} is after --to {last.date()}; exchange them.")
+    unknown = sorted({*also, *without} - KINDS.keys())
+    if unknown:
+        raise PermanentError(f"The simulator cannot plant {', '.join(unknown)}; it knows {', '.join(KINDS)}.")
     summary = write_fleet(
         out,
         seed=seed,
@@ -112,6 +123,8 @@ def simulate(out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.d
         date_from=first.date(),
         date_to=last.date(),
         frauds=frauds,
+        also=also,
+        without=without,
         progress=lambda line: click.echo(f"  {line}", err=True),
     )
     click.echo(f"{summary}\nwritten to {out}")

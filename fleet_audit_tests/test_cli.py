@@ -106,6 +106,10 @@ def test_a_wrong_setting_is_no_traceback_in_a_real_process(tmp_path, command):
         (("run", "--from", "2025-06-10"), "--to"),
         (("psql",), "-c"),
         (("simulate", "--from", "2025-06-11", "--to", "2025-06-10", "--out", "x"), "--from"),
+        (
+            ("simulate", "--from", "2025-06-10", "--to", "2025-06-10", "--out", "x", "--without", "ghosts"),
+            "cannot plant ghosts",
+        ),
         (("simulate", "--vehicles", "0", "--from", "2025-06-10", "--to", "2025-06-10", "--out", "x"), "--vehicles"),
         (("serve-api", "--data", "nowhere"), "nowhere"),
         (("fly",), "fly"),

@@ -16,6 +16,7 @@ from fleet_audit.simulation.world import EARTH_M, World
 
 MOVING_STEP_S = 30
 PARKED_STEP_S = 600
+DAY_S = 86_400
 GPS_NOISE_M = 5.0
 _DEVICE_SPAN_S = 10_000_000.0  # keeps devices apart on one sorted axis
 
@@ -51,6 +52,34 @@ class Track:
         """Where the positions of one owner are."""
         first, end = np.searchsorted(self.owner, [place, place + 1])
         return slice(int(first), int(end))
+
+    def replaced(self, place: int, other: Track) -> Track:
+        """The rows of one owner exchanged for those of another track, whose drivers are names of its own."""
+        known = self.rows_of(place)
+        codes = [self.drivers.index(name) if name in self.drivers else None for name in other.drivers]
+        for number, name in enumerate(other.drivers):
+            if codes[number] is None:
+                codes[number] = len(self.drivers)
+                self.drivers.append(name)
+        theirs = dict(other.__dict__)
+        theirs["driver"] = np.array([*codes, -1])[other.driver]
+        theirs["owner"] = np.full(len(other.owner), place)
+        arrays = {name: np.concatenate([values[: known.start], theirs[name], values[known.stop :]])
+                  for name, values in self.__dict__.items() if name != "drivers"}  # fmt: skip
+        return Track(**arrays, drivers=self.drivers)
+
+    def a_day_later(self) -> Track:
+        """The same once more 24 h later, by an odometer that counted on."""
+        again = self.take(np.ones(len(self.owner), dtype=bool))
+        again.instant_s += DAY_S
+        again.uploaded_s += DAY_S
+        again.odometer_tenths += self.counted_tenths
+        return again
+
+    @property
+    def counted_tenths(self) -> int:
+        """What the odometer of a single owner counts from the first row to the last."""
+        return int(self.odometer_tenths[-1] - self.odometer_tenths[0])
 
     def take(self, rows: np.ndarray) -> Track:
         """The rows of an index or mask."""

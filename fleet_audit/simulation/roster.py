@@ -1,25 +1,21 @@
-"""Who is in the simulated fleet, who works on which day, and which day holds which fraud or trap.
+"""Who is in the simulated fleet, who works on which day, and which device is in which vehicle.
 
-Here belong decisions for the whole period, made before the first day is driven. The driving is in `schedule`.
+Here belong decisions for the whole period, made before the first day is driven. Frauds and traps are in `labels`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from fleet_audit.simulation.catalogue import BAD_DEVICES
 from fleet_audit.simulation.world import CARRIERS, UNITS, Unit
 
 CLASSES = (("onibus", 46), ("micro", 28), ("onibus", 46), ("van", 15), ("onibus", 44))
 PATTERNS = (("A", "B", "C"), ("A", "B"), ("ADM",), ("A", "B"), ("A", "C"))
-FRAUDS = ("D01", "D04", "D05", "D06", "D07", "D08", "D10", "D11", "V06")
-TRAPS = (
-    "dead_zone", "dead_zone_long", "outlier", "far_jump", "device_swap", "odometer_reset", "silent_day",
-)  # fmt: skip
-IDLE_LABELS = ("D06", "silent_day")
-DEVICES_A_LATE_UPLOAD = 40  # one device in so many stores and forwards on any day, and at least one
-VEHICLE_DAYS_A_LABEL = 200  # one label of each kind for so many vehicle-days, and at least one
+IDLE_LABELS = ("D06", "silent_day", "G05")
+CLOSING_DAY = 16
 RESERVE_EVERY = 16
 
 
@@ -49,6 +45,7 @@ class Vehicle:
     odometer_km: float
     names_driver: bool
     titular: int | None = None
+    defect: str = ""  # one of `catalogue.BAD_DEVICES`
 
     @property
     def has_positions(self) -> bool:
@@ -74,38 +71,56 @@ class Device:
 
 @dataclass
 class Roster:
-    """Everything decided beforehand. `labels` holds at most one fraud or trap a vehicle-day.
+    """Everything decided beforehand. `labels` holds at most one fraud or trap a vehicle-day, `habits` one a vehicle.
 
-    `late` holds those that upload late: no event changes by it, so that it goes with any label but silence.
+    `late` holds those that upload late: no event changes by it, so that it goes with any label but silence. `partners`
+    names the other vehicle of labels that need two.
     """
 
     vehicles: list[Vehicle]
     days: list[dt.date]
+    planted: frozenset[str]
     operates: set[tuple[int, dt.date]] = field(default_factory=set)
     labels: dict[tuple[int, dt.date], str] = field(default_factory=dict)
+    partners: dict[tuple[int, dt.date], int] = field(default_factory=dict)
+    habits: dict[int, str] = field(default_factory=dict)
     late: set[tuple[int, dt.date]] = field(default_factory=set)
+    substitutions: dict[tuple[int, dt.date], tuple[int, dt.date]] = field(default_factory=dict)
     devices: list[Device] = field(default_factory=list)
     ended_contract: str | None = None
     untariffed: tuple[str, str] | None = None  # contract, class
 
+    def devices_on(self, day: dt.date) -> dict[int, Device]:
+        """The device of each vehicle."""
+        return {
+            device.vehicle: device
+            for device in self.devices
+            if device.valid_from <= day and (device.valid_to is None or day <= device.valid_to)
+        }
 
-def make_roster(seed: int, vehicles: int, days: list[dt.date], *, frauds: bool) -> Roster:
-    """The fleet of a seed: the same vehicle is the same in a larger fleet, its labels are not."""
-    roster = Roster([_vehicle(seed, index) for index in range(vehicles)], days)
-    if frauds:
-        _break_contracts(roster)
-    substitutions = _substitutions(seed, roster)
+
+def make_roster(seed: int, vehicles: int, days: list[dt.date], planted: frozenset[str]) -> Roster:
+    """The fleet of a seed: the same vehicle is the same in a larger fleet. Labels and devices are not given yet."""
+    roster = Roster([_vehicle(seed, index) for index in range(vehicles)], days, planted)
+    _break_devices(roster)
+    _break_contracts(roster)
+    if "reserve" in planted:
+        roster.substitutions = _substitutions(seed, roster)
+    replaced = set(roster.substitutions.values())
     for vehicle in roster.vehicles:
         for day in days:
             works = vehicle.weekdays == "1-7" or day.isoweekday() <= 5
-            replaced = (vehicle.index, day) in substitutions.values()
-            if (works and vehicle.titular is None and not replaced) or (vehicle.index, day) in substitutions:
+            stays = vehicle.titular is not None or (vehicle.index, day) in replaced
+            if (works and not stays) or (vehicle.index, day) in roster.substitutions:
                 roster.operates.add((vehicle.index, day))
-    _label(seed, roster, (*FRAUDS, *TRAPS) if frauds else TRAPS)
-    roster.operates -= {place for place, label in roster.labels.items() if label in IDLE_LABELS}
-    _delay(seed, roster)
-    _install_devices(seed, roster)
     return roster
+
+
+def cycle_start(day: dt.date) -> dt.date:
+    """First day of the measurement cycle that holds a day."""
+    if day.day >= CLOSING_DAY:
+        return day.replace(day=CLOSING_DAY)
+    return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=CLOSING_DAY)
 
 
 def _vehicle(seed: int, index: int) -> Vehicle:
@@ -148,21 +163,27 @@ def _vehicle(seed: int, index: int) -> Vehicle:
     )
 
 
+def _break_devices(roster: Roster) -> None:
+    """A vehicle for each kind of device that cannot be believed, from the third on."""
+    kinds = [kind.name for kind in BAD_DEVICES if kind.name in roster.planted]
+    able = [vehicle for vehicle in roster.vehicles[2:] if vehicle.mode == "positions" and vehicle.titular is None]
+    for kind, vehicle in zip(kinds, able, strict=False):
+        roster.vehicles[vehicle.index] = replace(vehicle, defect=kind)
+
+
 def _break_contracts(roster: Roster) -> None:
     """V01: the last vehicle with positions works under a contract that has ended; K01: a class has no tariff."""
-    for vehicle in reversed(roster.vehicles):
-        if vehicle.has_positions and vehicle.titular is None:
-            roster.ended_contract = f"SP-{vehicle.unit.code}-{vehicle.carrier_code}"
-            roster.vehicles[vehicle.index] = _with_contract(vehicle, roster.ended_contract)
-            break
-    for vehicle in roster.vehicles:
-        if vehicle.vehicle_class == "van" and vehicle.contract_id != roster.ended_contract:
-            roster.untariffed = (vehicle.contract_id, "van")
-            break
-
-
-def _with_contract(vehicle: Vehicle, contract_id: str) -> Vehicle:
-    return Vehicle(**{**vehicle.__dict__, "contract_id": contract_id})
+    if "V01" in roster.planted:
+        for vehicle in reversed(roster.vehicles):
+            if vehicle.has_positions and vehicle.titular is None:
+                roster.ended_contract = f"SP-{vehicle.unit.code}-{vehicle.carrier_code}"
+                roster.vehicles[vehicle.index] = replace(vehicle, contract_id=roster.ended_contract)
+                break
+    if "K01" in roster.planted:
+        for vehicle in roster.vehicles:
+            if vehicle.vehicle_class == "van" and vehicle.contract_id != roster.ended_contract:
+                roster.untariffed = (vehicle.contract_id, "van")
+                break
 
 
 def _substitutions(seed: int, roster: Roster) -> dict[tuple[int, dt.date], tuple[int, dt.date]]:
@@ -178,47 +199,7 @@ def _substitutions(seed: int, roster: Roster) -> dict[tuple[int, dt.date], tuple
     return found
 
 
-def _label(seed: int, roster: Roster, kinds: tuple[str, ...]) -> None:
-    noise = random.Random(f"{seed}/labels")  # noqa: S311
-    places = sorted(roster.operates)
-    noise.shuffle(places)
-    free = dict.fromkeys(places)
-    swapped: set[int] = set()
-    for _ in range(max(1, len(places) // VEHICLE_DAYS_A_LABEL)):
-        for kind in kinds:
-            chosen = next((place for place in free if _suits(kind, place, roster, swapped)), None)
-            if chosen is None:
-                continue
-            roster.labels[chosen] = kind
-            del free[chosen]
-            if kind == "device_swap":
-                swapped.add(chosen[0])
-
-
-def _delay(seed: int, roster: Roster) -> None:
-    """Chooses on every day who uploads late, so that even a fleet of one shows it."""
-    for day in roster.days:
-        heard = [vehicle.index for vehicle in roster.vehicles
-                 if vehicle.has_positions and roster.labels.get((vehicle.index, day)) not in IDLE_LABELS]  # fmt: skip
-        noise = random.Random(f"{seed}/late/{day}")  # noqa: S311
-        count = min(len(heard), -(-len(heard) // DEVICES_A_LATE_UPLOAD))
-        roster.late |= {(index, day) for index in noise.sample(heard, count)}
-
-
-def _suits(kind: str, place: tuple[int, dt.date], roster: Roster, swapped: set[int]) -> bool:
-    vehicle, day = roster.vehicles[place[0]], place[1]
-    if not vehicle.has_positions or vehicle.titular is not None or vehicle.contract_id == roster.ended_contract:
-        return False
-    if kind == "device_swap":
-        return day != roster.days[0] and "C" not in vehicle.pattern and vehicle.index not in swapped
-    if kind in IDLE_LABELS:
-        return "C" not in vehicle.pattern
-    if kind in ("D05", "dead_zone_long"):  # both need hours of rest between two trips
-        return vehicle.pattern != ("ADM",)
-    return True
-
-
-def _install_devices(seed: int, roster: Roster) -> None:
+def install_devices(seed: int, roster: Roster) -> None:
     """One device each; a swap brings a new one or, where a device became free in that unit before, that one."""
     noise = random.Random(f"{seed}/devices")  # noqa: S311
     current = {}

@@ -22,6 +22,9 @@ LIGHT_S = (20, 85)  # shorter than the 120 s that make a stop inside a place
 LIGHTS_APART_M = 400  # two red lights within the 150 m of a stop would be one
 PICK_UP_S = (60, 240)
 EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
+HALT_S = {"G07": (660, 1_080), "level_crossing": (115, 140)}  # under the 20 min that end a trip, the 3 that make a stop
+DETOUR_BOW = 0.5  # how far a detour leaves the chord, of its length: about 1.5 times the way
+USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
 
 
@@ -50,8 +53,9 @@ class Movement(NamedTuple):
 
 
 class Ride(NamedTuple):
-    """One movement with its pauses, before the clock is known, and the dwell after it."""
+    """One movement with its pauses, before the clock is known, and the dwell after it; `base_m` of its road."""
 
+    base_m: float
     pieces: list[tuple[float, float, float, float, float]]  # wait, duration, from m on the road, length, speed
     duration_s: int
     top_kmh: int
@@ -60,7 +64,10 @@ class Ride(NamedTuple):
 
 @dataclass
 class Trip:
-    """A true trip. `shift_day` is the day of the shift that it serves, which a night trip may not share."""
+    """A true trip. `shift_day` is the day of the shift that it serves, which a night trip may not share.
+
+    `label` is the fraud or trap of the day where this very trip carries it.
+    """
 
     vehicle: Vehicle
     shift_day: dt.date
@@ -74,6 +81,8 @@ class Trip:
     rides: list[Ride]
     on_s: int = 0
     off_s: int = 0
+    label: str = ""
+    usual_m: float = 0.0  # mean of the ways of one who varies them
     movements: list[Movement] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
 
@@ -108,7 +117,7 @@ class DayPlanner:
         self._world = world
         self._seed = seed
 
-    def plan(self, vehicle: Vehicle, day: dt.date, driven_m: float, *, extras: bool) -> list[Trip]:
+    def plan(self, vehicle: Vehicle, day: dt.date, driven_m: float, label: str, habit: str) -> list[Trip]:
         """All trips of the day in order of time, the night shift's after midnight included."""
         noise = random.Random(f"{self._seed}/day/{vehicle.index}/{day}")  # noqa: S311
         midnight = int(dt.datetime.combine(day, dt.time(), vehicle.unit.zone).timestamp())
@@ -118,8 +127,14 @@ class DayPlanner:
                 day_plan.office_round()
             else:
                 day_plan.shift_round(code)
-        if extras:
+        if label == "T03":
+            day_plan.unplanned_round()
+        elif not label:
             day_plan.midday()
+        if label in ("G06", *HALT_S):
+            day_plan.disturb_last_ride_home(label)
+        if habit == "S03":
+            day_plan.vary_ways()
         trips = sorted(day_plan.trips, key=lambda trip: trip.departs_s)
         for trip in trips:
             driven_m = day_plan.drive(trip, driven_m)
@@ -140,7 +155,9 @@ class _Day:
         is_first, is_last = code == self._vehicle.pattern[0], code == self._vehicle.pattern[-1]
         self._bring(start_s - self._between(480, 1500), code, starts_empty=self._vehicle.starts_empty and is_first)
         ends_empty = self._vehicle.starts_empty and is_last
-        self._take(start_s + self._between(480, 1500), ENDED_BY[code], ends_empty=ends_empty)
+        # The last ones at night leave before midnight where the shift starts at 23:40: a trip over midnight each night.
+        wait_s = self._between(480, 1140 if code == "C" else 1500)
+        self._take(start_s + wait_s, ENDED_BY[code], ends_empty=ends_empty)
 
     def office_round(self) -> None:
         """Brings the office in the morning and takes it home; a bus with a counter goes back empty in between."""
@@ -167,17 +184,60 @@ class _Day:
         elif draw < 0.18:
             self._add([self._garage, self._garage], "yard", "", start_s=start_s)
 
+    def unplanned_round(self) -> None:
+        """Service to the workplace and back when no shift starts or ends."""
+        arrival_s = self._midnight_s + self._vehicle.unit.shift("A").start_min * 60 + self._between(13_500, 14_400)
+        known = len(self.trips)
+        self._bring(arrival_s, "", starts_empty=False)
+        self._take(arrival_s + self._between(900, 1500), "", ends_empty=False)
+        for trip in self.trips[known:]:
+            trip.label = "T03"
+
+    def disturb_last_ride_home(self, label: str) -> None:
+        """The last ride from the workplace takes a detour (G06) or stands on the open road."""
+        trip = max((trip for trip in self.trips if trip.places[0] is self._workplace and trip.purpose == "service"),
+                   key=lambda trip: trip.departs_s)  # fmt: skip
+        halt_s = self._between(*HALT_S[label]) if label in HALT_S else 0
+        bow = DETOUR_BOW if label == "G06" else 0.0
+        trip.label = label
+        self._replace_longest(trip, bow, halt_s)
+
+    def vary_ways(self) -> None:
+        """Each service trip takes one of three ways."""
+        for trip in self.trips:
+            if trip.purpose == "service":
+                pairs = itertools.pairwise(trip.places)
+                number = self._longest(trip)
+                trip.usual_m = sum(
+                    sum(self._length_m(*pair, bow) for bow in USUAL_BOWS) / len(USUAL_BOWS) if place == number
+                    else self._length_m(*pair, 0.0)
+                    for place, pair in enumerate(pairs)
+                )  # fmt: skip
+                self._replace_longest(trip, self._noise.choice(USUAL_BOWS), 0)
+
+    def _longest(self, trip: Trip) -> int:
+        lengths = [self._length_m(*pair, 0.0) for pair in itertools.pairwise(trip.places)]
+        return lengths.index(max(lengths))
+
+    def _replace_longest(self, trip: Trip, bow: float, halt_s: int) -> None:
+        number = self._longest(trip)
+        pair = trip.places[number : number + 2]
+        ride = self._ride(pair[0], pair[1], trip.purpose, bow=bow, halt_s=halt_s)
+        trip.rides[number] = ride._replace(dwell_s=trip.rides[number].dwell_s)
+
+    def _length_m(self, origin: Place, destination: Place, bow: float) -> float:
+        return self._world.road(origin, destination, bow).length_m
+
     def drive(self, trip: Trip, driven_m: float) -> float:
         """Puts the trip's rides on the clock and on the vehicle's counter; gives the counter at its end."""
         clock = trip.departs_s
         trip.on_s = clock - self._between(60, 150)
         legs = zip(itertools.pairwise(trip.places), trip.rides, trip.passengers, strict=True)
         for (origin, destination), ride, passengers in legs:
-            base_m = self._world.road(origin, destination).base_m
             started_m, now = driven_m, float(clock)
             for wait_s, duration_s, from_m, length_m, speed in ride.pieces:
                 now += wait_s
-                trip.pieces.append(Piece(now, duration_s, base_m + from_m, length_m, speed, driven_m, passengers))
+                trip.pieces.append(Piece(now, duration_s, ride.base_m + from_m, length_m, speed, driven_m, passengers))
                 now += duration_s
                 driven_m += length_m
             arrived = clock + ride.duration_s
@@ -247,25 +307,29 @@ class _Day:
     def _is_night(self, clock_s: int) -> bool:
         return not 4 * 3600 <= clock_s - self._midnight_s < 19 * 3600
 
-    def _ride(self, origin: Place, destination: Place, purpose: str) -> Ride:
-        length_m = self._world.road(origin, destination).length_m
+    def _ride(self, origin: Place, destination: Place, purpose: str, *, bow: float = 0.0, halt_s: int = 0) -> Ride:
+        road = self._world.road(origin, destination, bow)
+        length_m = road.length_m
         lights = 0 if length_m < 3000 else self._noise.randrange(3)
         cuts = [0.0]
         for share in sorted(self._noise.uniform(0.05, 0.95) for _ in range(lights)):
             if (share - cuts[-1]) * length_m >= LIGHTS_APART_M:
                 cuts.append(share)
+        halt_at = 0.5 if halt_s else None
+        if halt_at is not None:
+            cuts = sorted([*(cut for cut in cuts if abs(cut - halt_at) * length_m >= LIGHTS_APART_M), halt_at])
         cuts.append(1.0)
         pieces, total_s, top = [], 0.0, 0.0
         for number, (low, high) in enumerate(itertools.pairwise(cuts)):
             part_m = (high - low) * length_m
             kmh = YARD_KMH if purpose == "yard" else self._noise.uniform(*TOP_KMH)
             speed = min(kmh / 3.6, math.sqrt(part_m * ACCELERATION))
-            wait_s = float(self._between(*LIGHT_S)) if number else 0.0
+            wait_s = float(halt_s if low == halt_at else self._between(*LIGHT_S)) if number else 0.0
             duration_s = part_m / speed + speed / ACCELERATION
             pieces.append((wait_s, duration_s, low * length_m, part_m, speed))
             total_s += wait_s + duration_s
             top = max(top, speed * 3.6)
-        return Ride(pieces, math.ceil(total_s), round(top), self._between(*PICK_UP_S))
+        return Ride(road.base_m, pieces, math.ceil(total_s), round(top), self._between(*PICK_UP_S))
 
 
 def _total_s(rides: list[Ride]) -> int:

@@ -11,9 +11,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
-from fleet_audit.simulation.roster import Roster, Vehicle
+from fleet_audit.simulation.roster import Roster, Vehicle, cycle_start
 from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.world import CARRIERS, UNITS, World
+from fleet_audit.simulation.world import CARRIERS, UNITS, World, offset
 
 BASE_RATES = {"onibus": "4.90", "micro": "3.80", "van": "2.73"}
 AGR_FACTOR = Decimal("1.09")
@@ -21,8 +21,9 @@ AMENDMENT_FACTOR = Decimal("1.035")
 FIXED_BRL = {"onibus": "40314.14", "micro": "28750.00", "van": "17980.50"}
 DEADHEAD_RULES = {"TRANSUL": ("unpaid", ""), "VIAMATA": ("paid", ""), "CANARIO": ("capped", "10")}
 HOLIDAYS = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (12, 25))
-CLOSING_DAY = 16
 SINCE = dt.date(2025, 1, 1)
+PLANNED_SHARE = {"T05": 0.75, "T06": 1.5}  # of what is driven
+GEOFENCE_OFF_M = 3_000.0
 CENT = Decimal("0.01")
 
 Rows = list[dict[str, object]]
@@ -58,7 +59,7 @@ def tariffs(roster: Roster) -> list[Tariff]:
             for area in ("AGR", "IND"):
                 rate = (Decimal(base) * (AGR_FACTOR if area == "AGR" else 1)).quantize(CENT, ROUND_HALF_UP)
                 name = f"T-{contract_id}-{vehicle_class}-{area}"
-                if contract_id == contracts[0] and len(roster.days) > 1:
+                if contract_id == contracts[0] and len(roster.days) > 1 and "amendment" in roster.planted:
                     risen = (rate * AMENDMENT_FACTOR).quantize(CENT, ROUND_HALF_UP)
                     before = amended_on - dt.timedelta(days=1)
                     made.append(Tariff(name, contract_id, vehicle_class, area, rate, since(roster.days), before))
@@ -93,16 +94,22 @@ def route_code(origin_id: str, destination_id: str) -> str:
 
 
 class RouteBook:
-    """Routes and the plan, learnt from the service trips that the fleet makes."""
+    """Routes and the plan, learnt from the service trips that the fleet makes.
 
-    def __init__(self) -> None:
+    Args:
+        habits: by plate; those of `PLANNED_SHARE` and T04 depart from their plan.
+    """
+
+    def __init__(self, habits: dict[str, str]) -> None:
+        self._habits = habits
         self._longest_m: dict[tuple[str, str], float] = {}
         self._planned: dict[tuple[dt.date, str, str], tuple[int, float, str]] = {}
 
     def add(self, trip: Trip) -> None:
         """Counts a service trip."""
         key = (trip.places[0].poi_id, trip.places[-1].poi_id)
-        self._longest_m[key] = max(self._longest_m.get(key, 0.0), trip.length_m)
+        if trip.label != "G06":
+            self._longest_m[key] = max(self._longest_m.get(key, 0.0), trip.length_m)
         plan_key = (cycle_start(trip.operational_date), trip.vehicle.plate, route_code(*key))
         count, metres, _ = self._planned.get(plan_key, (0, 0.0, ""))
         weekdays = "1-7" if "C" in trip.vehicle.pattern else trip.vehicle.weekdays
@@ -124,19 +131,33 @@ class RouteBook:
         return rows
 
     def km_plan(self) -> Rows:
-        """`km_plan`: what is planned is what is driven, to whole 10 km."""
-        return [
-            {"cycle_start": start, "plate": plate, "route_code": code, "planned_km": round(metres / 10_000) * 10,
-             "planned_trips": count, "weekdays": weekdays}
-            for (start, plate, code), (count, metres, weekdays) in sorted(self._planned.items())
-        ]  # fmt: skip
+        """`km_plan`: what is planned is what is driven, to whole 10 km, but for who departs from it."""
+        rows: Rows = []
+        for (start, plate, code), (count, metres, weekdays) in sorted(self._planned.items()):
+            habit = self._habits.get(plate, "")
+            share = PLANNED_SHARE.get(habit, 1.0)
+            rows.append({
+                "cycle_start": start, "plate": plate, "route_code": code,
+                "planned_km": round(share * metres / 10_000) * 10, "planned_trips": round(share * count),
+                "weekdays": "1-6" if habit == "T04" else weekdays,
+            })  # fmt: skip
+        return rows
 
 
-def cycle_start(day: dt.date) -> dt.date:
-    """First day of the measurement cycle that holds a day."""
-    if day.day >= CLOSING_DAY:
-        return day.replace(day=CLOSING_DAY)
-    return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=CLOSING_DAY)
+def amended_contract(roster: Roster) -> str:
+    """The contract whose rates rise in the middle of the period."""
+    return _contract_ids(roster)[0]
+
+
+def wrong_place(world: World, start: dt.date) -> tuple[str, Rows]:
+    """Id of a place, and `pois` as first delivered: that place some 3 km off."""
+    wrong = next(place for place in world.places if place.kind == "frente")
+    latitude, longitude = offset(wrong.latitude, wrong.longitude, GEOFENCE_OFF_M, 0.0)
+    rows = _poi_rows(world, start)
+    for row in rows:
+        if row["poi_id"] == wrong.poi_id:
+            row.update(latitude=round(latitude, 6), longitude=round(longitude, 6))
+    return wrong.poi_id, rows
 
 
 def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tuple[Table, Rows]]:
@@ -152,8 +173,7 @@ def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tupl
                               "valid_from": device.valid_from, "valid_to": device.valid_to}
                              for device in roster.devices]),
         (reference.DRIVERS, []),
-        (reference.POIS, [{**place.__dict__, "address_pattern": place.street, "valid_from": place.valid_from or start}
-                          for place in world.places]),
+        (reference.POIS, _poi_rows(world, start)),
         (reference.SHIFTS, [
             {"unit_code": unit.code, "shift_code": shift.code, "start_local": _hhmm(shift.start_min),
              "end_local": _hhmm(shift.end_min), "weekdays": shift.weekdays, "tolerance_min": shift.tolerance_min}
@@ -172,6 +192,11 @@ def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tupl
             "exception_id": "EX-1", "rule_id": "G07", "carrier_code": CARRIERS[2][0], "date_from": roster.days[0],
             "date_to": roster.days[-1], "reason": "Obra na pista da usina", "approved_by": "gestor.contratos"}]),
     ]  # fmt: skip
+
+
+def _poi_rows(world: World, start: dt.date) -> Rows:
+    return [{**place.__dict__, "address_pattern": place.street, "valid_from": place.valid_from or start}
+            for place in world.places]  # fmt: skip
 
 
 def _contract_ids(roster: Roster) -> list[str]:

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import IO
 
+from fleet_audit.simulation.catalogue import KINDS
 from fleet_audit.simulation.motion import odometer_tenths
 from fleet_audit.simulation.roster import IDLE_LABELS, Vehicle
 from fleet_audit.simulation.schedule import Trip
@@ -25,18 +26,17 @@ FILES = {
     "vehicle_days": (
         "operational_date", "plate", "unit_code", "carrier_code", "source", "has_data", "label", "service_trips",
         "service_km", "deadhead_km", "maintenance_km", "yard_km", "variable_cost_brl"),
-    "frauds": ("rule_id", "plate", "operational_date", "reference"),
-    "traps": ("trap", "plate", "operational_date", "started_at", "ended_at"),
+    "frauds": ("rule_id", "plate", "operational_date", "reference", "started_at", "ended_at"),
+    "traps": ("trap", "plate", "operational_date", "started_at", "ended_at", "reference", "rule_id"),
 }  # fmt: skip
 
 
 class Truth:
     """Writes the four files as the days pass; use it as a context manager."""
 
-    def __init__(self, folder: Path, prices: Prices, *, names_lost_money: bool) -> None:
+    def __init__(self, folder: Path, prices: Prices) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._prices = prices
-        self._names_lost_money = names_lost_money
         self._files: dict[str, IO[str]] = {
             name: (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") for name in FILES
         }
@@ -70,23 +70,27 @@ class Truth:
             unpriced |= cost is None and trip.purpose == "service"
             total += cost or 0
             self._write("trips", self._trip(trip, day, billable, rate if billable else None, cost))
-        has_data = label not in IDLE_LABELS and (vehicle.has_positions or bool(trips))
+        is_silent = label in IDLE_LABELS and label != "G05"
+        has_data = not is_silent and (vehicle.has_positions or bool(trips))
         service = sum(trip.purpose == "service" for trip in trips)
         self._write("vehicle_days", [day, vehicle.plate, vehicle.unit.code, vehicle.carrier_code, vehicle.mode,
                                      str(has_data).lower(), label, service, *km.values(), total])  # fmt: skip
-        if unpriced and self._names_lost_money:
+        if unpriced:
             rule = "V01" if vehicle.contract_id.startswith("SP-") else "K01"
             self.fraud(rule, vehicle.plate, day, vehicle.contract_id)
         self.service_km += km["service"]
         self.variable_cost_brl += total
 
-    def fraud(self, rule_id: str, plate: str, day: dt.date, reference: object) -> None:
-        """A labelled fraud; `reference` is the bulletin's number, the trip's start or the contract."""
-        self._write("frauds", [rule_id, plate, day, reference])
+    def fraud(
+        self, rule_id: str, plate: str, day: dt.date, reference: object, held_s: tuple[int, int] | None = None
+    ) -> None:
+        """A labelled fraud: the bulletin's number, the trip's start, the cycle or the contract; and when it held."""
+        self._write("frauds", [rule_id, plate, day, reference, *(map(iso, held_s) if held_s else ("", ""))])
 
     def trap(self, trap: Trap) -> None:
-        """A labelled defect of an honest device."""
-        self._write("traps", [trap.kind, trap.plate, trap.operational_date, iso(trap.started_s), iso(trap.ended_s)])
+        """A labelled defect that nobody meant, with the rule that should report it."""
+        self._write("traps", [trap.kind, trap.plate, trap.operational_date, iso(trap.started_s), iso(trap.ended_s),
+                              trap.reference, KINDS[trap.kind].rule_id])  # fmt: skip
 
     def _billable(self, trip: Trip, cap_left: Decimal) -> Decimal:
         if trip.purpose == "service":

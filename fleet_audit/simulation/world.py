@@ -119,7 +119,7 @@ class World:
 
     def __init__(self, seed: int, moves_on: dt.date | None) -> None:
         self._seed = seed
-        self._roads: dict[tuple[Place, Place], Road] = {}
+        self._roads: dict[tuple[Place, Place, float], Road] = {}
         self._at: list[np.ndarray] = []
         self._latitude: list[np.ndarray] = []
         self._longitude: list[np.ndarray] = []
@@ -136,12 +136,15 @@ class World:
                 return place
         raise KeyError(f"{poi_id} is nowhere on {day}")
 
-    def road(self, origin: Place, destination: Place) -> Road:
-        """The road from one place to another; the same place twice gives a loop of 300-600 m round it."""
-        key = (origin, destination)
+    def road(self, origin: Place, destination: Place, bow: float = 0.0) -> Road:
+        """The road from one place to another; the same place twice gives a loop of 300-600 m round it.
+
+        `bow` leads it so far beside the usual way, as a share of the chord.
+        """
+        key = (origin, destination, bow)
         if key not in self._roads:
             noise = random.Random(f"{self._seed}/road/{origin.poi_id}/{destination.poi_id}")  # noqa: S311
-            points = _loop(origin, noise) if origin is destination else _curve(origin, destination, noise)
+            points = _loop(origin, noise) if origin is destination else _curve(origin, destination, noise, bow)
             self._roads[key] = self._add(*points)
         return self._roads[key]
 
@@ -178,12 +181,12 @@ def offset(latitude: float, longitude: float, east_m: float, north_m: float) -> 
     return latitude + north_m * degrees, longitude + east_m * degrees / math.cos(math.radians(latitude))
 
 
-def _curve(origin: Place, destination: Place, noise: random.Random) -> tuple[np.ndarray, np.ndarray]:
+def _curve(origin: Place, destination: Place, noise: random.Random, bow: float) -> tuple[np.ndarray, np.ndarray]:
     """A smooth road: sines of 6 km and longer beside the chord, nothing at the ends; up to 10 % longer than it."""
     chord_m = float(distance_m(*(np.array(x) for x in (
         origin.latitude, origin.longitude, destination.latitude, destination.longitude))))  # fmt: skip
     share = np.linspace(0.0, 1.0, max(8, int(chord_m / VERTEX_M)))
-    lateral_m = np.zeros_like(share)
+    lateral_m = bow * chord_m * np.sin(math.pi * share)
     for waves in range(1, 1 + max(1, min(6, int(chord_m / 3000)))):
         lateral_m += noise.uniform(-1, 1) * 0.075 * chord_m / waves * np.sin(math.pi * waves * share)
     scale = math.cos(math.radians(origin.latitude))
