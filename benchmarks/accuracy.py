@@ -22,6 +22,7 @@ from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_tab
 from fleet_audit.logic.rules.registry import REGISTRY
 from fleet_audit.simulation.fleet import simulate
 
+EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")
 NEVER_ON_HONEST = ("D01", "D02", "D05", "D08", "D10", "D11")
 
 
@@ -113,12 +114,21 @@ def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], show: i
         _line(f"findings of {', '.join(NEVER_ON_HONEST)} on an honest fleet", int(wrong.sum()))
     missed = labels[has_rule & ~labels["is_found"]]
     _examples("labels that no finding answers", missed[["rule_id", "plate", "operational_date", "reference"]], show)
-    lone = findings[findings["verdict"] == "unexplained"]
-    causes = (
-        truth.causes().groupby(["plate", "operational_date"])["cause"].agg(lambda names: " ".join(sorted(set(names))))
-    )
-    lone = lone.merge(causes.reset_index(), on=["plate", "operational_date"], how="left")
+    lone = _with_causes(findings[findings["verdict"] == "unexplained"], truth)
+    _line("findings that no label explains, by what was planted there", lone.groupby("cause").size().to_dict())
     _examples("findings that no label explains", lone[["rule_id", "cause", "operational_date", "explanation_pt"]], show)
+
+
+def _with_causes(findings: pd.DataFrame, truth: Truth) -> pd.DataFrame:
+    """Beside each finding all that was planted on its vehicle within a day of it, what every fleet has left out."""
+    causes = truth.causes()
+    causes = causes[~causes["cause"].isin(EVERYWHERE) & causes["plate"].notna()]
+    pairs = findings[["finding_id", "plate", "operational_date"]].merge(causes, on="plate", suffixes=("", "_cause"))
+    away = (pd.to_datetime(pairs["operational_date"]) - pd.to_datetime(pairs["operational_date_cause"])).abs()
+    names = (
+        pairs[away <= pd.Timedelta("1D")].groupby("finding_id")["cause"].agg(lambda near: " ".join(sorted(set(near))))
+    )
+    return findings.assign(cause=findings["finding_id"].map(names).fillna("nothing"))
 
 
 def _pct(value: float, of: float) -> str:

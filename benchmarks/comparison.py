@@ -35,9 +35,9 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "O04": ("D02", "D05", "D06", "D10", "O05"),
     "G02": ("D02", "D06", "D10"),
     "G05": ("D05", "D06", "D02"),
-    "clock_off": ("D05", "D06", "D07", "D02", "D10", "Q05"),
+    # Of honest traps only what is true of the device, or of what cannot be verified: an accusation is never excused.
     "odometer_spike": ("O01", "O02"),
-    "dead_zone_long": ("D06", "D01", "D04", "D02"),
+    "dead_zone_long": ("D06",),
 }
 
 
