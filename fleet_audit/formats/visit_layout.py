@@ -144,7 +144,7 @@ def _blocks(cells: Cells, label_lines: pd.Series, block: pd.Series, folded: pd.S
         }
     ).drop_duplicates(["block", "label"])
     blocks = found.pivot_table(index="block", columns="label", values="value", aggfunc="first")
-    return blocks.reindex(columns=list(LABELS.values())).fillna("").astype("str")
+    return blocks.reindex(columns=list(LABELS.values()), fill_value="").fillna("").astype("str")
 
 
 def _texts(cells: Cells, lines: pd.Series, block: pd.Series, header_at: pd.Series) -> pd.DataFrame:
