@@ -22,10 +22,13 @@ CONFORMS, RECONCILES = "conforms", "reconciles"
 def table_checks(name: str, tables: Sequence[Table], reconciled: Sequence[Table] = ()) -> dg.AssetChecksDefinition:
     """One step that checks a subject's tables over the run's days; `reconciled` have rows in `ops.stage_counts`."""
     specs = [
-        _spec(table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.") for table in tables
+        day_check_spec(table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.")
+        for table in tables
     ]
     specs += [
-        _spec(table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there.")
+        day_check_spec(
+            table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there."
+        )
         for table in reconciled
     ]
 
@@ -34,27 +37,35 @@ def table_checks(name: str, tables: Sequence[Table], reconciled: Sequence[Table]
         days = run_days(context)
         for table in tables:
             found = [sentence for day in days for sentence in violations(_rows(fleet, table, day), table)]
-            yield _result(table, CONFORMS, found)
+            yield check_result(table, CONFORMS, found)
         for table in reconciled:
-            yield _result(table, RECONCILES, _unreconciled(fleet, table, days))
+            yield check_result(table, RECONCILES, _unreconciled(fleet, table, days))
 
     return checks
 
 
-def _spec(table: Table, name: str, description: str) -> dg.AssetCheckSpec:
+def day_check_spec(table: Table, name: str, description: str, *, blocking: bool = True) -> dg.AssetCheckSpec:
+    """A check of a table, day by day."""
     with warnings.catch_warnings():
         # Preview in 1.13; without partitions a day's failure would be taken for every day's.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
-            name, asset=key_of(table), description=description, blocking=True, partitions_def=daily_partitions
+            name, asset=key_of(table), description=description, blocking=blocking, partitions_def=daily_partitions
         )
 
 
-def _result(table: Table, name: str, sentences: Sequence[str]) -> dg.AssetCheckResult:
+def check_result(
+    table: Table,
+    name: str,
+    sentences: Sequence[str],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    """Passed when there is nothing to say; else the first sentences."""
     return dg.AssetCheckResult(
         passed=not sentences,
         asset_key=key_of(table),
         check_name=name,
+        severity=severity,
         metadata={"found": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences[:20]))}
         if sentences
         else {},

@@ -9,7 +9,7 @@ import csv
 import io
 from dataclasses import dataclass
 
-from fleet_audit.formats.parsed import Limits, RejectedFile
+from fleet_audit.formats.parsed import Limits, RejectedFile, too_large
 from fleet_audit.formats.workbook import is_workbook, workbook_rows
 from fleet_audit.logic.identity import fold
 
@@ -60,11 +60,7 @@ def read_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cells:
         RejectedFile: too large, empty, binary, or a broken workbook.
     """
     if len(content) > limits.max_bytes:
-        raise RejectedFile(
-            f"The file has {len(content):,} bytes and at most {limits.max_bytes:,} are read; "
-            "split it and send the parts.",
-            "too_large",
-        )
+        raise too_large(len(content), limits)
     if not content.strip():
         raise RejectedFile("The file is empty; send it again with its header and rows.", "empty_file")
     if is_workbook(content):

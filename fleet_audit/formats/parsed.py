@@ -44,6 +44,14 @@ class Limits:
     max_rows: int = 50_000
 
 
+def too_large(size: int, limits: Limits) -> RejectedFile:
+    """Why a file of so many bytes is refused, unread."""
+    return RejectedFile(
+        f"The file has {size:,} bytes and at most {limits.max_bytes:,} are read; split it and send the parts.",
+        "too_large",
+    )
+
+
 def empty_rejected() -> pd.DataFrame:
     """A frame of rejected rows without rows."""
     return pd.DataFrame(

@@ -8,17 +8,21 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 import pandas as pd
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
+from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, empty_rejected, too_large
 from fleet_audit.formats.read import parse_file
+from fleet_audit.formats.rejection_report import NAME as REPORT_NAME
+from fleet_audit.formats.rejection_report import refusal, rejection_report
 from fleet_audit.logic.identity import driver_pseudonym
-from fleet_audit.schema.facts import INGESTED_FILES, REJECTED_ROWS
+from fleet_audit.logic.pending import days_let_go
+from fleet_audit.schema.facts import FILE_DAYS, INGESTED_FILES, PENDING_DEVICES, REJECTED_ROWS
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,
     PARSED_DECLARED_RUNS,
@@ -27,7 +31,7 @@ from fleet_audit.schema.lake import (
     PARSED_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.reference import DRIVERS
+from fleet_audit.schema.reference import DEVICES, DRIVERS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
@@ -39,63 +43,140 @@ PARSED_TABLES: dict[str, Table] = {
     "telemetry": PARSED_POSITIONS,
 }
 
+# Each row of a file is on one of its days, as soon as one row names a day.
+_LOST_ROWS = """
+select file.file_name, rows_read, rows_accepted, rows_rejected, rows_duplicate, coalesce(day_rows, 0) as day_rows
+from ops.ingested_files as file
+left join (
+    select file_sha256, file_name, cast(sum(rows_read) as bigint) as day_rows,
+        cast(sum(rows_accepted) as bigint) as day_accepted, cast(sum(rows_rejected) as bigint) as day_rejected
+    from ops.file_days group by file_sha256, file_name
+) as days using (file_sha256, file_name)
+where rows_read <> rows_accepted + rows_rejected + rows_duplicate
+    or (day_rows, day_accepted, day_rejected) <> (rows_read, rows_accepted, rows_rejected)
+order by file.file_name
+"""
+
+Span: TypeAlias = tuple[dt.date, dt.date]
+
 _NONE, _DAY = dt.timedelta(0), dt.timedelta(days=1)
 _REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry": (_DAY, _NONE)}
 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What one reading of the inbox did: rows of `ops.ingested_files` of the new files, and what was left aside."""
+    """What one reading of the inbox did.
+
+    Attributes:
+        files: rows of `ops.ingested_files` of the new files.
+        reasons: file_name, reason_code, rows of what was refused of them; rows is null for a file refused whole.
+        ignored: what was left aside.
+    """
 
     files: pd.DataFrame
+    reasons: pd.DataFrame
     ignored: Sequence[str]
 
 
+@dataclass(frozen=True)
+class _Arrival:
+    """A file with the hash of its bytes, and the bytes unless they are more than may be read."""
+
+    file: InboxFile
+    sha256: str
+    content: bytes | None
+
+
 def ingest_inbox(
-    inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Settings, *, now: dt.datetime, run_id: str
+    inbox: Inbox,
+    lake: Lake,
+    warehouse: Warehouse,
+    settings: Settings,
+    *,
+    now: dt.datetime,
+    run_id: str,
+    is_attended: bool = True,
 ) -> IngestSummary:
     """Read every file of the inbox that was not read before (by name and SHA-256).
 
+    A file that was settled when it was read, and keeps its stamp, is not opened again. A run that nobody attends leaves
+    a file that is not settled for the next one.
+
     Raises PermanentError or RetryableError when the inbox itself cannot be listed.
     """
-    seen = warehouse.read("select file_sha256, file_name, kind, status from ops.ingested_files", {})
+    seen = warehouse.read("select file_sha256, file_name, kind, status, stamp from ops.ingested_files", {})
+    stamped = seen.dropna(subset="stamp")
+    stamps = set(zip(stamped["file_name"], stamped["stamp"], strict=True))
     names = set(zip(seen["file_sha256"], seen["file_name"], strict=True))
     used = seen[seen["status"].isin(("accepted", "partial"))]
     contents = set(zip(used["file_sha256"], used["kind"], strict=True))
-    records = []
+    reader = _FileReader(inbox, lake, warehouse, settings, now, run_id)
+    records, reasons = [], [pd.DataFrame(columns=["file_name", "reason_code", "rows"])]
     for file in inbox.files():
-        try:
-            content = inbox.read(file)
-        except PermanentError:
-            continue  # gone since it was listed: the next reading tells
-        sha256 = hashlib.sha256(content).hexdigest()
-        if (sha256, file.name) in names:
+        if (file.name, file.stamp) in stamps or not (is_attended or file.is_settled(now)):
             continue
-        reader = _FileReader(lake, warehouse, settings, now, run_id)
-        record = reader.read(file, content, sha256, is_known=(sha256, file.kind) in contents)
+        try:
+            arrival = reader.fetch(file)
+        except PermanentError:
+            continue  # gone or grown since it was listed: the next reading tells
+        if (arrival.sha256, file.name) in names:
+            reader.remember(arrival)
+            continue
+        record, refused = reader.read(arrival, is_known=(arrival.sha256, file.kind) in contents)
         if record["status"] in ("accepted", "partial"):
-            contents.add((sha256, file.kind))  # a refused file may be right in another folder
+            contents.add((arrival.sha256, file.kind))  # a refused file may be right in another folder
         records.append(record)
-    return IngestSummary(pd.DataFrame(records, columns=INGESTED_FILES.column_names), inbox.ignored)
+        reasons.append(_counted(file.name, refused))
+    return IngestSummary(
+        pd.DataFrame(records, columns=INGESTED_FILES.column_names),
+        pd.concat(reasons, ignore_index=True),
+        inbox.ignored,
+    )
+
+
+def _counted(file_name: str, refused: pd.DataFrame) -> pd.DataFrame:
+    counts = refused.groupby("reason_code")["row_number"].count().rename("rows").reset_index()
+    return counts.assign(file_name=file_name)
 
 
 @dataclass(frozen=True)
 class _FileReader:
+    inbox: Inbox
     lake: Lake
     warehouse: Warehouse
     settings: Settings
     now: dt.datetime
     run_id: str
 
-    def read(self, file: InboxFile, content: bytes, sha256: str, *, is_known: bool) -> dict[str, object]:
-        """Archive, parse and record one file; returns its row of `ops.ingested_files`."""
-        path = f"raw/{file.kind}/{sha256}/{safe_name(file.name)}"
-        self.lake.put_bytes(path, content)
+    def fetch(self, file: InboxFile) -> _Arrival:
+        """The bytes, or only their hash when there are too many. Raises PermanentError when the file went away."""
+        if file.size <= file_limits(self.settings).max_bytes:
+            content = self.inbox.read(file)
+            return _Arrival(file, hashlib.sha256(content).hexdigest(), content)
+        digest = hashlib.sha256()
+        for chunk in self.inbox.chunks(file):
+            digest.update(chunk)
+        return _Arrival(file, digest.hexdigest(), None)
+
+    def remember(self, arrival: _Arrival) -> None:
+        """Known bytes under a known name, put there anew: next time it is not opened."""
+        self.warehouse.execute(
+            "update ops.ingested_files set stamp = :stamp where file_sha256 = :sha256 and file_name = :name",
+            {"stamp": self._stamp(arrival.file), "sha256": arrival.sha256, "name": arrival.file.name},
+        )
+
+    def read(self, arrival: _Arrival, *, is_known: bool) -> tuple[dict[str, object], pd.DataFrame]:
+        """Archive, parse and record one file; returns its row of `ops.ingested_files` and what was refused of it."""
+        file, sha256, content = arrival.file, arrival.sha256, arrival.content
+        folder = f"raw/{file.kind}/{sha256}"
+        path = f"{folder}/{safe_name(file.name)}"
+        self.lake.put_chunks(path, self.inbox.chunks(file) if content is None else [content])
+        refused = empty_rejected()
         record: dict[str, object] = {
             "file_sha256": sha256,
             "file_name": file.name,
             "kind": file.kind,
-            "size_bytes": len(content),
+            "size_bytes": file.size,
             "received_at": self.now,
             "archive_path": path,
             "run_id": self.run_id,
@@ -105,6 +186,9 @@ class _FileReader:
             "rows_duplicate": 0,
             "first_date": None,
             "last_date": None,
+            "reason_code": None,
+            "report_path": None,
+            "stamp": self._stamp(file),
         }
         if is_known:
             record |= {
@@ -113,11 +197,22 @@ class _FileReader:
             }
         else:
             try:
-                record |= self._store(file, parse_inbox_file(file, content, self.settings, self.now), sha256)
+                if content is None:
+                    raise too_large(file.size, file_limits(self.settings))
+                parsed = parse_inbox_file(file, content, self.settings, self.now)
+                refused = parsed.rejected
+                record |= self._store(file, parsed, sha256)
             except RejectedFile as error:
-                record |= {"status": "rejected", "message": str(error)}
+                refused = refusal(error.code, str(error))
+                record |= {"status": "rejected", "message": str(error), "reason_code": error.code}
+        if len(refused):
+            record["report_path"] = f"{folder}/{REPORT_NAME}"
+            self.lake.put_bytes(f"{folder}/{REPORT_NAME}", rejection_report(file.name, refused))
         self.warehouse.upsert(INGESTED_FILES, pd.DataFrame([record]))
-        return record
+        return record, refused
+
+    def _stamp(self, file: InboxFile) -> str | None:
+        return file.stamp if file.is_settled(self.now) else None
 
     def _remember_drivers(self, drivers: pd.DataFrame) -> None:
         """Names that a source gives, in the only table that has names; what the reference file says of them stays."""
@@ -139,13 +234,13 @@ class _FileReader:
             ):
                 self.lake.write_table(parsed_path(each, sha256), frame, each)
             self._remember_drivers(parsed.drivers)
+        where = {"file_sha256": sha256, "file_name": file.name}
         if len(parsed.rejected):
             self.warehouse.upsert(
-                REJECTED_ROWS,
-                parsed.rejected.assign(
-                    file_sha256=sha256, file_name=file.name, source_kind=file.kind, run_id=self.run_id
-                ),
+                REJECTED_ROWS, parsed.rejected.assign(**where, source_kind=file.kind, run_id=self.run_id)
             )
+        if len(parsed.days):
+            self.warehouse.upsert(FILE_DAYS, parsed.days.assign(**where))
         return {
             "status": parsed.status,
             "message": parsed.message,
@@ -158,39 +253,74 @@ class _FileReader:
         }
 
 
+def lost_rows(warehouse: Warehouse) -> list[str]:
+    """A sentence for each file whose counts do not reconcile, as a whole or summed over its days."""
+    found = warehouse.read(_LOST_ROWS, {})
+    return [
+        f"{row.file_name}: {row.rows_read} rows were read, but {row.rows_accepted} accepted, {row.rows_rejected} "
+        f"rejected and {row.rows_duplicate} duplicate, {row.day_rows} on its days: rows were lost."
+        for row in found.itertuples()
+    ]
+
+
 def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> ParsedFile:
     """The file, parsed under the settings' limits. Raises RejectedFile when it is refused whole."""
-    limits = Limits(int(settings.max_file_mb * 1024 * 1024), settings.max_file_rows)
     return parse_file(
         file.kind,
         file.name,
         content,
         received_at=now,
-        limits=limits,
+        limits=file_limits(settings),
         driver_key=settings.pseudonym_key.get_secret_value().encode(),
     )
 
 
-def days_of_file(
-    file: InboxFile, content: bytes, settings: Settings, now: dt.datetime
-) -> tuple[dt.date, dt.date] | None:
-    """First and last operational day whose results a file can change; None for reference and refused files.
+def file_limits(settings: Settings) -> Limits:
+    """How much of a file is read, as the settings say."""
+    return Limits(int(settings.max_file_mb * 1024 * 1024), settings.max_file_rows)
+
+
+def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> list[Span]:
+    """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
 
     A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
     """
     if file.kind == "reference":
-        return None
+        return []
     try:
         parsed = parse_inbox_file(file, content, settings, now)
     except RejectedFile:
-        return None
-    if parsed.first_date is None or parsed.last_date is None:
-        return None
+        return []
     before, after = _REACH[file.kind]
-    return parsed.first_date - before, parsed.last_date + after
+    days = {*parsed.covered["date"], *parsed.days["date"]}
+    return spans_of(day + offset for day in days for offset in {-before, _NONE, after})
 
 
-def is_done(warehouse: Warehouse, sha256: str, name: str, span: tuple[dt.date, dt.date]) -> bool:
+def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:
+    """Days on which positions wait for a device that this version of `reference/devices` registers."""
+    if PurePosixPath(file.name).stem != DEVICES.name:
+        return []
+    try:
+        registered = parse_inbox_file(file, content, settings, dt.datetime.now(dt.UTC)).rows
+    except RejectedFile:
+        return []
+    before, _ = _REACH["telemetry"]
+    days = days_let_go(warehouse.read_table(PENDING_DEVICES), registered)
+    return spans_of(day - offset for day in days for offset in (_NONE, before))
+
+
+def spans_of(days: Iterable[dt.date]) -> list[Span]:
+    """The days as first and last of each uninterrupted stretch, in order."""
+    spans: list[Span] = []
+    for day in sorted(set(days)):
+        if spans and day - spans[-1][1] == _DAY:
+            spans[-1] = (spans[-1][0], day)
+        else:
+            spans.append((day, day))
+    return spans
+
+
+def is_done(warehouse: Warehouse, sha256: str, name: str, span: Span) -> bool:
     """Whether the file was read, and every day that it touches was computed after that."""
     found = warehouse.read(
         "select count(*) as days from (select operational_date from fact.vehicle_day_coverage "
@@ -219,7 +349,8 @@ def parsed_path(table: Table, sha256: str) -> str:
 
 def safe_name(name: str) -> str:
     """A file name from outside as one harmless path component; the true name is in `ops.ingested_files`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(name).name).lstrip(".")[-120:] or "file"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(name).name).lstrip(".")[-110:] or "file"
+    return f"received_{safe}" if safe == REPORT_NAME else safe  # the report of what was refused stands beside it
 
 
 def with_pseudonyms(drivers: pd.DataFrame, key: bytes) -> pd.DataFrame:

@@ -94,9 +94,11 @@ class Stage:
         files = self._files("telemetry", day)
         frames = [self._in_force("telemetry", files, "device_id", _partition_dates, day).drop(columns="received_at")]
         rejected = []
+        page_rows = page_rejects = 0
         for path in archived_pages(self.lake, day):
             sha256 = path.rsplit("/", 1)[1].split(".")[0]
             rows, refused, _ = parse_page(self.lake.get_bytes(path), sha256, path)
+            page_rows, page_rejects = page_rows + len(rows), page_rejects + refused["row_number"].nunique()
             frames.append(rows.assign(date=_partition_dates(rows)))
             rejected.append(refused.assign(file_sha256=sha256, file_name=path, source_kind="positions"))
         read = pd.concat(frames, ignore_index=True)
@@ -114,9 +116,9 @@ class Stage:
         refused = pd.concat(rejected, ignore_index=True)
         if len(refused):
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
-        bad = len(refused.drop_duplicates(["file_sha256", "row_number"]))
-        page_rejects = bad - len(conflicts) - len(outside)
-        self._record(day, "positions", len(read) + page_rejects, len(unique), bad, duplicates)
+        bad = len(conflicts) + len(outside) + page_rejects
+        self._record(day, "pages", "api", page_rows + page_rejects, page_rows, page_rejects, 0)
+        self._record(day, "staging", "positions", len(read) + page_rejects, len(unique), bad, duplicates)
         return conform(unique.assign(date=day), STAGING_POSITIONS)
 
     def _files(self, kind: str, day: dt.date) -> pd.DataFrame:
@@ -176,16 +178,18 @@ class Stage:
         return written.map(lambda text: known.get(fold(text), text), na_action="ignore")
 
     def _count(self, day: dt.date, source: str, read: int, accepted: int) -> None:
-        self._record(day, source, read, accepted, 0, read - accepted)
+        self._record(day, "staging", source, read, accepted, 0, read - accepted)
 
-    def _record(self, day: dt.date, source: str, read: int, accepted: int, rejected: int, duplicate: int) -> None:
+    def _record(
+        self, day: dt.date, stage: str, source: str, read: int, accepted: int, rejected: int, duplicate: int
+    ) -> None:
         self.warehouse.upsert(
             STAGE_COUNTS,
             pd.DataFrame(
                 [
                     {
                         "partition_date": day,
-                        "stage": "staging",
+                        "stage": stage,
                         "source": source,
                         "rows_read": read,
                         "rows_accepted": accepted,

@@ -91,6 +91,7 @@ DEFAULTS = (
         "constant_place_points", 20, "points", "Equal coordinates of a day that are a stuck receiver, not a rest"
     ),
     Parameter("silent_fleet_pct", 2, "%", "Q02: vehicle-days without data that a fleet may have"),
+    Parameter("day_acceptance_pct", 95, "%", "A day of which less was accepted is marked", "Rio SMTR 96 %"),
     Parameter("report_rounding_km", 0.005, "km", "Q05: tolerated difference of a report's total, a row"),
     Parameter("weight_c", 40, "points", "Score weight of a critical finding"),
     Parameter("weight_h", 20, "points", "Score weight of a high finding"),

@@ -538,8 +538,80 @@ INGESTED_FILES = Table(
         date("last_date", "Last local day that its rows touch", nullable=True),
         text("archive_path", "Where its bytes are, inside the lake", nullable=True),
         text("run_id", "Run that read it", nullable=True),
+        text("reason_code", "Stable code of why it was refused whole (docs/reasons.md)", nullable=True),
+        text("report_path", "CSV of what was refused of it, for whoever sent it, inside the lake", nullable=True),
+        text(
+            "stamp",
+            "Size and times under which it was last listed: a file that keeps them is not opened again",
+            nullable=True,
+        ),
     ),
     key=("file_sha256", "file_name"),
+)
+
+FILE_DAYS = Table(
+    "ops",
+    "file_days",
+    "A file's rows by local day; a row whose day is illegible counts on the day of the row before it",
+    (
+        text("file_sha256", "SHA-256 of the bytes"),
+        text("file_name", "Path inside the inbox"),
+        date("date", "Local day"),
+        integer("rows_read", "Data rows read"),
+        integer("rows_accepted", "Accepted"),
+        integer("rows_rejected", "Quarantined"),
+        integer("rows_duplicate", "Duplicates"),
+    ),
+    key=("file_sha256", "file_name", "date"),
+)
+
+DAY_ACCEPTANCE = Table(
+    "ops",
+    "day_acceptance",
+    "How much of a day's rows was good enough to be believed, of the newest version of each file and of the API",
+    (
+        date("operational_date", "Local day (partition)"),
+        text("source_kind", "What the rows came by", values=(*FILE_KINDS[1:], "api")),
+        integer("rows_read", "Rows read"),
+        integer("rows_accepted", "Accepted"),
+        integer("rows_rejected", "Quarantined"),
+        integer("rows_duplicate", "Duplicates: they say nothing new, and lower no acceptance"),
+        percent("acceptance_pct", "Accepted of accepted and rejected; empty when there are neither", nullable=True),
+        flag("is_low", "Below day_acceptance_pct: what the day shows is incomplete"),
+        *_TRACE,
+    ),
+    key=("operational_date", "source_kind"),
+    partition="operational_date",
+)
+
+PENDING_DEVICES = Table(
+    "ops",
+    "pending_devices",
+    "Positions that wait: their device is in no vehicle on that day until reference/devices says so",
+    (
+        date("operational_date", "Day of America/Sao_Paulo (partition)"),
+        text("device_id", "Device"),
+        integer("positions", "Positions that wait", minimum=1),
+        instant("first_at", "First of them"),
+        instant("last_at", "Last of them"),
+        *_TRACE,
+    ),
+    key=("operational_date", "device_id"),
+    partition="operational_date",
+)
+
+INBOX_REQUESTS = Table(
+    "ops",
+    "inbox_requests",
+    "The inbox sensor's memory: each file as it was when its days were last asked for",
+    (
+        text("file_name", "Path inside the inbox"),
+        text("stamp", "Size and times: other ones mean that the file changed"),
+        date("first_date", "First day asked for; empty when its days had been run already", nullable=True),
+        date("last_date", "Last day asked for", nullable=True),
+        instant("requested_at", "When"),
+    ),
+    key=("file_name",),
 )
 
 REJECTED_ROWS = Table(
@@ -609,6 +681,10 @@ FACTS = (
 CYCLE_FACTS = (CALIBRATION_SEGMENTS, ADJUSTMENTS)
 OPS = (
     INGESTED_FILES,
+    FILE_DAYS,
+    DAY_ACCEPTANCE,
+    PENDING_DEVICES,
+    INBOX_REQUESTS,
     REJECTED_ROWS,
     STAGE_COUNTS,
     PARAMETER_VERSIONS,

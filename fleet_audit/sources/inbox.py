@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from fleet_audit.errors import PermanentError, RetryableError
@@ -24,17 +27,30 @@ FOLDERS = {
 }
 TEMPORARY_PREFIXES = (".", "~$")
 TEMPORARY_SUFFIXES = (".part", ".tmp", ".crdownload", "~")
+SETTLED_AFTER = dt.timedelta(seconds=5)
+CHUNK_BYTES = 1 << 20
 PERMANENT_S3_ERRORS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE", "NO_SUCH_BUCKET")
+
+_Entry: TypeAlias = tuple[str, int, dt.datetime, str]
 
 
 @dataclass(frozen=True)
 class InboxFile:
-    """One file: its kind (`reference`, `visit_report`, `bulletin`, `telemetry`) and its path inside the inbox."""
+    """One file: its kind (`reference`, `visit_report`, `bulletin`, `telemetry`) and its path inside the inbox.
+
+    `stamp` is what the listing knows of its content: while it stays, a settled file is the same. A folder also tells
+    when the file was last put into place, which no program that copies times along can set back.
+    """
 
     kind: str
     name: str
     size: int
     modified_at: dt.datetime
+    stamp: str = ""
+
+    def is_settled(self, now: dt.datetime) -> bool:
+        """Whether nothing was written for a while: one that changed just now may not be whole yet."""
+        return self.modified_at <= now - SETTLED_AFTER
 
 
 class Inbox:
@@ -75,7 +91,7 @@ class Inbox:
         self._ignored = []
         entries = self._list_local() if self._s3 is None else self._list_s3()
         found = []
-        for name, size, modified_at in entries:
+        for name, size, modified_at, stamp in entries:
             path = PurePosixPath(name)
             if any(_is_temporary(part) for part in path.parts):
                 continue
@@ -83,42 +99,50 @@ class Inbox:
             if kind is None:
                 self._ignore(f"{path.parts[0]}: not one of the inbox's sub-folders ({', '.join(FOLDERS)})")
                 continue
-            found.append(InboxFile(kind, name, size, modified_at))
+            found.append(InboxFile(kind, name, size, modified_at, stamp))
         return sorted(found, key=lambda file: (file.modified_at, file.name))
 
     def read(self, file: InboxFile) -> bytes:
         """The bytes of a listed file.
 
         Raises:
-            PermanentError: it is gone, or its path leaves the inbox.
+            PermanentError: it is gone, is still growing, or its path leaves the inbox.
             RetryableError: the storage does not answer.
         """
-        if self._s3 is None:
-            path = (self._folder / file.name).resolve()
-            if not path.is_relative_to(self._folder):
-                raise PermanentError(f"{file.name} leaves the inbox {self._url}; it is not read.")
-            try:
-                return path.read_bytes()
-            except FileNotFoundError:
-                raise PermanentError(f"{file.name} is no longer in the inbox {self._url}; drop it again.") from None
-            except OSError as error:
-                raise RetryableError(f"{file.name} in {self._url} cannot be read ({error.strerror}).") from error
+        content = b"".join(self.chunks(file))
+        if len(content) != file.size:
+            raise PermanentError(f"{file.name} changed while it was read; the next look reads it.")
+        return content
+
+    def chunks(self, file: InboxFile) -> Iterator[bytes]:
+        """The same piece by piece, for a file that is too large to be held; its size is not compared."""
         try:
-            with self._s3.open_input_stream(f"{self._root}/{file.name}") as stream:
-                return stream.read()
+            with self._open(file) as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    yield chunk
         except FileNotFoundError:
             raise PermanentError(f"{file.name} is no longer in the inbox {self._url}; drop it again.") from None
         except OSError as error:
+            if self._s3 is None:
+                raise RetryableError(f"{file.name} in {self._url} cannot be read ({error.strerror}).") from error
             raise self._s3_error(error) from error
+
+    def _open(self, file: InboxFile) -> BinaryIO | pa.NativeFile:
+        if self._s3 is not None:
+            return self._s3.open_input_stream(f"{self._root}/{file.name}")
+        path = (self._folder / file.name).resolve()
+        if not path.is_relative_to(self._folder):
+            raise PermanentError(f"{file.name} leaves the inbox {self._url}; it is not read.")
+        return path.open("rb")
 
     def _ignore(self, sentence: str) -> None:
         if sentence not in self._ignored:
             self._ignored.append(sentence)
 
-    def _list_local(self) -> list[tuple[str, int, dt.datetime]]:
+    def _list_local(self) -> list[_Entry]:
         if not self._folder.is_dir():
             raise PermanentError(f"There is no inbox folder {self._folder}; create it or correct FLEET_INBOX_URL.")
-        entries: list[tuple[str, int, dt.datetime]] = []
+        entries: list[_Entry] = []
         # Links to folders are not followed (loops, and they may lead anywhere); links to files only inside the inbox.
         for folder, subfolders, names in os.walk(self._folder):
             here = Path(folder)
@@ -132,7 +156,7 @@ class Inbox:
             entries += [entry for name in names if (entry := self._entry(here / name)) is not None]
         return entries
 
-    def _entry(self, path: Path) -> tuple[str, int, dt.datetime] | None:
+    def _entry(self, path: Path) -> _Entry | None:
         name = path.relative_to(self._folder).as_posix()
         if path.is_symlink() and not path.resolve().is_relative_to(self._folder):
             self._ignore(f"{name}: a link that leaves the inbox")
@@ -141,9 +165,10 @@ class Inbox:
             status = path.stat()
         except FileNotFoundError:  # renamed since the folder was read, as a temporary name is: the next look sees it
             return None
-        return name, status.st_size, dt.datetime.fromtimestamp(status.st_mtime, tz=dt.UTC)
+        stamp = f"{status.st_size}@{status.st_mtime_ns}@{status.st_ctime_ns}"
+        return name, status.st_size, dt.datetime.fromtimestamp(status.st_mtime, tz=dt.UTC), stamp
 
-    def _list_s3(self) -> list[tuple[str, int, dt.datetime]]:
+    def _list_s3(self) -> list[_Entry]:
         assert self._s3 is not None
         try:
             if self._s3.get_file_info(self._bucket).type == pafs.FileType.NotFound:
@@ -152,7 +177,7 @@ class Inbox:
         except OSError as error:
             raise self._s3_error(error) from error
         return [
-            (info.path[len(self._root) + 1 :], info.size, info.mtime.astimezone(dt.UTC))
+            (info.path[len(self._root) + 1 :], info.size, info.mtime.astimezone(dt.UTC), f"{info.size}@{info.mtime_ns}")
             for info in infos
             if info.type == pafs.FileType.File
         ]

@@ -10,7 +10,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -107,13 +107,17 @@ class Lake:
 
     def put_bytes(self, path: str, content: bytes | pa.Buffer) -> None:
         """Puts a file in place, whole: no reader ever sees a part of it, and a killed writer leaves the old one."""
+        self.put_chunks(path, [content])
+
+    def put_chunks(self, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
+        """The same for a content too large to hold, piece by piece."""
         with self._told("write", path):
             if isinstance(self._filesystem, pafs.LocalFileSystem):
-                _replace_local(Path(self._full(path)), content)
+                _replace_local(Path(self._full(path)), chunks)
             else:
                 # in a thread: an interrupt between opening and writing would close, and so put, an empty file
                 with ThreadPoolExecutor(1) as thread:
-                    thread.submit(_put_object, self._filesystem, self._full(path), content).result()
+                    thread.submit(_put_object, self._filesystem, self._full(path), chunks).result()
 
     def get_bytes(self, path: str) -> bytes:
         """The content of a file; PermanentError names it when it is not there."""
@@ -239,17 +243,19 @@ def _parquet(rows: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _put_object(filesystem: pafs.FileSystem, path: str, content: bytes | pa.Buffer) -> None:
+def _put_object(filesystem: pafs.FileSystem, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
     stream = filesystem.open_output_stream(path)
-    stream.write(content)
+    for chunk in chunks:
+        stream.write(chunk)
     stream.close()
 
 
-def _replace_local(path: Path, content: bytes | pa.Buffer) -> None:
+def _replace_local(path: Path, chunks: Iterable[bytes | pa.Buffer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
     with temporary.open("wb") as file:
-        file.write(content)
+        for chunk in chunks:
+            file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

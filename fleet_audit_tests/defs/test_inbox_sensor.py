@@ -11,10 +11,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.sensors import MAX_BYTES_A_TICK, MAX_FILES_A_TICK
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.facts import PENDING_DEVICES
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -27,6 +30,7 @@ from fleet_audit_tests.integration.small_fleet import (
     visit_report,
 )
 
+LARGEST_FILE = 10 * 1024 * 1024
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 ONE_DAY = dt.timedelta(days=1)
 
@@ -48,13 +52,16 @@ class Watched:
         then = time.time() - seconds_ago
         os.utime(path, (then, then))
 
+    @property
+    def fleet(self) -> FleetResource:
+        return FleetResource(inbox_url=str(self.inbox), home=str(self.inbox.parent / "home"))
+
     def tick(self) -> list[dg.RunRequest]:
-        fleet = FleetResource(inbox_url=str(self.inbox), home=str(self.inbox.parent / "home"))
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
             repository_def=self._repository,
-            resources={"fleet": fleet},
+            resources={"fleet": self.fleet},
         )
         result = self._sensor.evaluate_tick(context)
         self.skipped = result.skip_message
@@ -62,7 +69,8 @@ class Watched:
         return list(result.run_requests or [])
 
     def seen(self) -> set[str]:
-        return set(json.loads(self.cursor or "{}"))
+        known = self.fleet.warehouse().read("select file_name from ops.inbox_requests", {})
+        return {*known["file_name"], *(row["file_name"] for row in json.loads(self.cursor or "[]"))}
 
 
 @pytest.fixture
@@ -177,24 +185,80 @@ def test_a_tick_reads_a_bounded_number_of_files_and_forgets_none(watched):
     assert watched.seen() == names
 
 
-def test_a_tick_reads_a_bounded_number_of_bytes_and_at_least_one_file(watched):
+def test_a_tick_reads_a_bounded_number_of_bytes(watched):
     """Fifty files of 10 MB would take longer than a tick may, and then no cursor would ever move."""
-    for name, size in {"a": MAX_BYTES_A_TICK + 1, "b": MAX_BYTES_A_TICK // 2, "c": MAX_BYTES_A_TICK // 2 + 1}.items():
-        watched.drop(f"reference/{name}.csv", b"")
-        os.truncate(watched.inbox / "reference" / f"{name}.csv", size)
-        os.utime(watched.inbox / "reference" / f"{name}.csv", (1e9, 1e9))
-    for seen in ({"a"}, {"a", "b"}, {"a", "b", "c"}):
-        watched.tick()
-        assert watched.seen() == {f"reference/{name}.csv" for name in seen}
+    fitting = MAX_BYTES_A_TICK // LARGEST_FILE
+    for number in range(fitting + 1):
+        watched.drop(f"reference/{number:02d}.csv", b"")
+        os.truncate(watched.inbox / "reference" / f"{number:02d}.csv", LARGEST_FILE)
+        os.utime(watched.inbox / "reference" / f"{number:02d}.csv", (1e9, 1e9))
+    watched.tick()
+    assert len(watched.seen()) == fitting
+    watched.tick()
+    assert len(watched.seen()) == fitting + 1
 
 
-def test_a_file_that_left_is_forgotten(watched):
+def test_a_file_that_is_too_large_is_not_opened(watched):
+    """A sparse terabyte: reading it would never end."""
+    watched.drop("telemetry/huge.csv", b"deviceId")
+    os.truncate(watched.inbox / "telemetry" / "huge.csv", 1 << 40)
+    os.utime(watched.inbox / "telemetry" / "huge.csv", (1e9, 1e9))
+    assert _spans(watched.tick()) == [(_yesterday(), _yesterday())]
+    assert watched.tick() == []
+
+
+def test_days_far_apart_in_one_file_are_runs_of_their_own_and_near_ones_are_not(watched):
+    days = [dt.date(2025, 1, 1), dt.date(2025, 1, 4), dt.date(2025, 5, 1)]
+    row = run_row(1, PAID, "06:30", "06:45", 11)
+    watched.drop("bulletins/a.csv", bulletin(*(row.replace("10/06/2025", f"{day:%d/%m/%Y}") for day in days)))
+    assert _spans(watched.tick()) == [("2025-01-01", "2025-01-05"), ("2025-05-01", "2025-05-02")]
+
+
+def test_a_tick_that_dies_asks_again_for_the_same_and_only_that(watched):
+    """Dagster keeps the cursor of the last tick that ended, and starts a run key once."""
+    watched.drop("visit_reports/before.csv", _report(DAY - 90 * ONE_DAY))
+    watched.tick()
     watched.drop("visit_reports/a.csv", _report(DAY))
+    watched.drop("visit_reports/b.csv", _report(DAY + 60 * ONE_DAY))
+    cursor = watched.cursor
+    lost = watched.tick()
+    watched.cursor = cursor
+    again = watched.tick()
+    assert len(again) == 2
+    assert [request.run_key for request in again] == [request.run_key for request in lost]
+    assert watched.tick() == []
+
+
+def test_many_files_leave_a_cursor_of_one_tick(watched):
+    names = {f"bulletins/{number:04d}.csv" for number in range(3 * MAX_FILES_A_TICK)}
+    for name in names:
+        watched.drop(name, b"%PDF")
+    sizes = []
+    while watched.seen() < names:
+        watched.tick()
+        sizes.append(len(watched.cursor))
+    assert len(sizes) == 3
+    assert max(sizes) < 250 * MAX_FILES_A_TICK
     watched.tick()
-    (watched.inbox / "visit_reports" / "a.csv").unlink()
-    watched.drop("visit_reports/b.csv", _report(DAY, "12.00"))
-    watched.tick()
-    assert watched.seen() == {"visit_reports/b.csv"}
+    assert watched.cursor == "[]"
+
+
+def test_a_registered_device_re_runs_the_days_on_which_it_waited(watched):
+    waiting = pd.DataFrame({
+        "operational_date": [dt.date(2025, 3, 1), DAY, DAY, DAY + ONE_DAY], "device_id": ["77", "77", "78", "77"],
+        "positions": 5, "first_at": pd.Timestamp("2025-06-10T09:00Z"), "last_at": pd.Timestamp("2025-06-10T10:00Z"),
+        "run_id": "r", "updated_at": pd.Timestamp("2025-06-12T10:00Z"),
+    })  # fmt: skip
+    watched.fleet.warehouse().upsert(PENDING_DEVICES, conform(waiting, PENDING_DEVICES))
+    devices = f"device_id,plate,valid_from,valid_to\n77,{PAID},2025-06-01,2025-06-10\n"
+    watched.drop("reference/devices.csv", devices.encode())
+    assert _spans(watched.tick()) == [("2025-06-09", "2025-06-10"), (_yesterday(), _yesterday())]
+
+
+def test_an_older_versions_cursor_is_no_error(watched):
+    watched.drop("visit_reports/a.csv", _report(DAY))
+    watched.cursor = json.dumps({"visit_reports/a.csv": "1@2025-06-10T00:00:00"})
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
 
 
 def test_without_an_inbox_the_tick_says_what_to_set(tmp_path, repository):

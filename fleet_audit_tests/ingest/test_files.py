@@ -7,7 +7,7 @@ import hashlib
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet_audit.errors import PermanentError
@@ -102,10 +102,12 @@ def test_a_name_from_outside_leads_nowhere(arrivals):
 
 
 @given(st.text(max_size=300))
+@example("rejections.csv")
 def test_a_safe_name_is_one_harmless_component(name):
     safe = safe_name(name)
     assert safe.isascii()
     assert 0 < len(safe) <= 120
+    assert safe != "rejections.csv"
     assert "/" not in safe
     assert not safe.startswith(".")
 
@@ -126,12 +128,13 @@ def test_without_the_folder_a_sentence(arrivals):
 @pytest.mark.parametrize(
     ("kind", "content", "days"),
     [
-        ("visit_report", REPORT, (DAY, DAY)),
-        ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)), (DAY, DAY + ONE_DAY)),
-        ("telemetry", telemetry(drive(PAID, "06:30")), (DAY - ONE_DAY, DAY)),
-        ("reference", b"unit_code\n", None),
-        ("visit_report", b"rubbish", None),
-        ("bulletin", bulletin(), None),
+        ("visit_report", REPORT, [(DAY, DAY)]),
+        ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)), [(DAY, DAY + ONE_DAY)]),
+        ("bulletin", bulletin(run_row(1, PAID, "06:30", "26:45", 11)), [(DAY, DAY + ONE_DAY)]),
+        ("telemetry", telemetry(drive(PAID, "06:30")), [(DAY - ONE_DAY, DAY)]),
+        ("reference", b"unit_code\n", []),
+        ("visit_report", b"rubbish", []),
+        ("bulletin", bulletin(), []),
     ],
 )
 def test_which_days_a_file_can_change(settings, kind, content, days):

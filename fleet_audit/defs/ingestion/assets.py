@@ -4,14 +4,20 @@ import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
+import pandas as pd
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
-from fleet_audit.ingest.files import ingest_inbox
+from fleet_audit.ingest.files import ingest_inbox, lost_rows
 from fleet_audit.ingest.pages import archived_pages, fetch_days
 from fleet_audit.schema.facts import INGESTED_FILES
+from fleet_audit.storage.io_managers import markdown
+from fleet_audit.storage.lake import Lake
 
+_COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]
+_BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}  # tags of runs that no person waits for
 RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 
 
@@ -27,7 +33,13 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
             "no_file_was_refused",
             asset=key_of(INGESTED_FILES),
             description="Files refused whole, with the reason and what to do.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            RECONCILES,
+            asset=key_of(INGESTED_FILES),
+            blocking=True,
+            description="Of every file: rows read = accepted + rejected + duplicate, also summed over its days.",
+        ),
     ],
 )
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
@@ -36,11 +48,20 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
     if inbox is None:
         yield dg.MaterializeResult(
             metadata={"note": "No inbox is set (FLEET_INBOX_URL): only what arrived before is used."},
-            check_results=[dg.AssetCheckResult(check_name="no_file_was_refused", passed=True)],
+            check_results=[
+                dg.AssetCheckResult(check_name="no_file_was_refused", passed=True),
+                check_result(INGESTED_FILES, RECONCILES, lost_rows(fleet.warehouse())),
+            ],
         )
         return
     summary = ingest_inbox(
-        inbox, fleet.lake(), fleet.warehouse(), fleet.settings(), now=dt.datetime.now(dt.UTC), run_id=context.run.run_id
+        inbox,
+        fleet.lake(),
+        fleet.warehouse(),
+        fleet.settings(),
+        now=dt.datetime.now(dt.UTC),
+        run_id=context.run.run_id,
+        is_attended=not _BY_ITSELF & context.run.tags.keys(),
     )
     files = summary.files
     refused = files[files["status"] == "rejected"]
@@ -48,11 +69,12 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
         context.log.warning(f"{row.file_name}: {row.message}")
     for sentence in summary.ignored:
         context.log.warning(sentence)
-    shown = files[["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]]
     yield dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(files),
-            "new_files": dg.MetadataValue.md(shown.head(50).to_markdown(index=False) if len(shown) else "nothing new"),
+            "new_files": _shown(files.head(50)[_COUNTED], "nothing new"),
+            "refused_by_reason": _shown(summary.reasons.sort_values(["file_name", "reason_code"]), "nothing"),
+            "reports_for_senders": _shown(_reports(files, fleet.lake()), "none"),
             "ignored": list(summary.ignored),
         },
         check_results=[
@@ -61,9 +83,20 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
                 passed=refused.empty,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={row.file_name: str(row.message) for row in refused.itertuples()},
-            )
+            ),
+            check_result(INGESTED_FILES, RECONCILES, lost_rows(fleet.warehouse())),
         ],
     )
+
+
+def _reports(files: pd.DataFrame, lake: Lake) -> pd.DataFrame:
+    """Where the CSV of what was refused is, of each file of which something was."""
+    told = files.dropna(subset="report_path")
+    return told[["file_name"]].assign(report=[lake.url(path) for path in told["report_path"]])
+
+
+def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(markdown(table) if len(table) else otherwise)
 
 
 @dg.asset(

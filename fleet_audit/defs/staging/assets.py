@@ -10,11 +10,14 @@ from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, with_neighbours
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
+from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.staging import Stage
-from fleet_audit.schema.facts import INGESTED_FILES
+from fleet_audit.logic.pending import pending_devices
+from fleet_audit.schema.facts import DAY_ACCEPTANCE, INGESTED_FILES, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.reference import CARRIERS, UNITS, VEHICLES
+from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
+from fleet_audit.storage.io_managers import Days
 
 _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
     STAGING_POSITIONS: Stage.positions,
@@ -42,3 +45,33 @@ positions = _staging_asset(STAGING_POSITIONS, RAW_POSITIONS)
 visit_legs = _staging_asset(STAGING_VISIT_LEGS, key_of(VEHICLES), key_of(UNITS))
 declared_runs = _staging_asset(STAGING_DECLARED_RUNS, key_of(VEHICLES), key_of(UNITS), key_of(CARRIERS))
 source_notes = _staging_asset(STAGING_NOTES)
+
+
+@dg.asset(
+    **asset_arguments(DAY_ACCEPTANCE, "staging"),
+    deps=[key_of(INGESTED_FILES), key_of(STAGING_POSITIONS), key_of(PARAMETERS)],
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """How much of each day's rows was believed."""
+    return each_day(
+        run_days(context),
+        lambda day: day_acceptance(fleet.warehouse(), day, fleet.parameters(day).day_acceptance_pct),
+    )
+
+
+@dg.asset(
+    **asset_arguments(PENDING_DEVICES, "staging"),
+    deps=[key_of(DEVICES)],
+    ins={"staged": dg.AssetIn(key_of(STAGING_POSITIONS))},
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, staged: Days) -> DayFrames:
+    """What waits on each day until its device is registered."""
+    devices = fleet.warehouse().read_table(DEVICES)
+    return each_day(
+        run_days(context),
+        lambda day: pending_devices(staged.read([day], columns=["device_id", "recorded_at"]), devices, day),
+    )

@@ -1,7 +1,56 @@
-"""Checks of the staging tables: schema, and that no row was lost on the way (Q03)."""
+"""Checks of the staging tables: schema, that no row was lost on the way (Q03), that enough of a day was believed."""
 
-from fleet_audit.defs.table_checks import table_checks
+from collections.abc import Iterator
+
+import dagster as dg
+
+from fleet_audit.defs.partitions import run_days
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.table_checks import check_result, day_check_spec, table_checks
+from fleet_audit.schema.facts import DAY_ACCEPTANCE, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 
 _COUNTED = (STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS)
 staging_checks = table_checks("staging", (*_COUNTED, STAGING_NOTES), reconciled=_COUNTED)
+# A step of its own: what waits and what was refused are counted in staging that was checked.
+shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES))
+
+
+@dg.multi_asset_check(
+    name="shortfalls",
+    specs=[
+        day_check_spec(
+            DAY_ACCEPTANCE,
+            "enough_was_accepted",
+            "Of each source at least day_acceptance_pct of a day's rows was good enough to be believed.",
+            blocking=False,
+        ),
+        day_check_spec(
+            PENDING_DEVICES, "no_device_waits", "Every device that reports is in a vehicle.", blocking=False
+        ),
+    ],
+)
+def shortfalls(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
+    """Warn of days of which much was refused, and of devices that nobody registered."""
+    days = run_days(context)
+    acceptance = fleet.warehouse().read_partition(DAY_ACCEPTANCE, days)
+    yield check_result(
+        DAY_ACCEPTANCE,
+        "enough_was_accepted",
+        [
+            f"{row.operational_date}, {row.source_kind}: {row.rows_accepted} of {row.rows_read} rows were accepted "
+            f"({row.acceptance_pct} %), {row.rows_rejected} refused; ops.rejected_rows says why."
+            for row in acceptance[acceptance["is_low"]].itertuples()
+        ],
+        dg.AssetCheckSeverity.WARN,
+    )
+    yield check_result(
+        PENDING_DEVICES,
+        "no_device_waits",
+        [
+            f"{row.operational_date}: {row.positions} positions of device {row.device_id} wait; register it in "
+            "reference/devices.csv, and the inbox sensor runs the day again."
+            for row in fleet.warehouse().read_partition(PENDING_DEVICES, days).itertuples()
+        ],
+        dg.AssetCheckSeverity.WARN,
+    )
