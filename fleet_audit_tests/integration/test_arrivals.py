@@ -61,6 +61,8 @@ class Outcome:
     files: pd.DataFrame
     quarantine: pd.DataFrame
     refused: list[str]
+    waiting: list[tuple[str, int]]
+    warnings: set[str]
 
     @property
     def trips(self) -> pd.DataFrame:
@@ -89,7 +91,7 @@ def _run(installation: Installation) -> Outcome:
     return Outcome(
         failures(result),
         installation.facts(),
-        installation.query("select * from ops.ingested_files order by received_at, file_name"),
+        installation.query("select * from ops.ingested_files order by received_at, file_name").drop(columns="stamp"),
         installation.query("select * from ops.rejected_rows order by file_name, row_number"),
         sorted(
             name
@@ -97,6 +99,11 @@ def _run(installation: Installation) -> Outcome:
             if check.check_name == "no_file_was_refused"
             for name in check.metadata
         ),
+        [
+            (row.device_id, row.positions)
+            for row in installation.query("select device_id, positions from ops.pending_devices").itertuples()
+        ],
+        {check.check_name for check in result.get_asset_check_evaluations() if not check.passed},
     )
 
 
@@ -212,6 +219,32 @@ def test_positions_of_an_unknown_device_wait_until_it_is_registered(first, corre
     trips = corrected.trips_of(WITHOUT_TARIFF)
     assert trips["source"].to_list() == ["visit_report", "positions"]
     assert trips["device_id"].to_list()[1] == "99"
+    assert (first.waiting, corrected.waiting) == ([("99", len(UNREGISTERED))], [])
+    assert "no_device_waits" in first.warnings - corrected.warnings
+
+
+def test_a_day_of_which_little_was_accepted_is_marked(installation, corrected):
+    """Of the three runs of the bulletin one is dated 31 February; of the report the newer version counts."""
+    assert "enough_was_accepted" in corrected.warnings
+    counts = "source_kind, rows_read, rows_accepted, rows_rejected, rows_duplicate, acceptance_pct, is_low"
+    rows = installation.query(f"select {counts} from ops.day_acceptance order by source_kind")
+    good = len(POSITIONS) + len(UNREGISTERED)
+    assert [tuple(row) for row in rows.itertuples(index=False)] == [
+        ("bulletin", 3, 2, 1, 0, Decimal("66.67"), True),
+        ("telemetry", good + 2, good, 1, 1, round(Decimal(100) * good / (good + 1), 2), False),
+        ("visit_report", 1, 1, 0, 0, Decimal(100), False),
+    ]
+
+
+def test_the_sender_gets_a_report_of_what_was_refused(installation, first):
+    file = first.file("bulletins/day.csv")
+    report = (installation.home / "lake" / file["report_path"]).read_text("utf-8-sig").splitlines()
+    assert report[0] == "Arquivo,Linha,Código,Motivo,Detalhe (inglês),Linha recebida"
+    assert report[1].startswith("bulletins/day.csv,3,bad_date,Data inexistente")
+    assert len(report) == 2
+    whole = first.file("bulletins/without_columns.csv")
+    assert whole["reason_code"] == "missing_column"
+    assert ",missing_column," in (installation.home / "lake" / whole["report_path"]).read_text("utf-8-sig")
 
 
 def test_the_same_inbox_again_changes_nothing(installation, corrected):
