@@ -16,11 +16,14 @@ import pandas as pd
 from fleet_audit.logic.cycles import Cycle
 from fleet_audit.logic.forecast import Forecast
 from fleet_audit.reporting import locale
+from fleet_audit.reporting.adjustments import adjustments_grid
+from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.document import Card, Document, Field, Grid, Kind, Section, grid_of
 from fleet_audit.reporting.figure_charts import charts_of, cost_chart, daily_chart, km_chart
 from fleet_audit.reporting.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.headline import headline
 from fleet_audit.reporting.inputs import Frames, as_of, names_of, records
+from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.listings import figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.stake import vehicle_cycle_stakes, vehicle_day_stakes
 from fleet_audit.reporting.trip_lines import FIELDS, trip_lines
@@ -54,6 +57,7 @@ ROUTE_FIELDS = (
     Field("trips", "Viagens", Kind.INTEGER, 8),
     Field("planned_km", "Km planejados", Kind.KM, 12),
     Field("km", "Km medidos", Kind.KM, 12),
+    Field("declared_km", "Km declarados", Kind.KM, 12),
     Field("billable_km", "Km admitidos", Kind.KM, 12),
     Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
     Field("score", "Score", Kind.SCORE, 7),
@@ -133,18 +137,20 @@ def build_cycle(
     *,
     cycle: Cycle,
     generated_at: dt.datetime,
-    stamp: str,
+    closing: Closing | None = None,
     forecast: Forecast | None = None,
     last_data_at: dt.datetime | None = None,
     carrier_code: str | None = None,
+    layout: Layout | None = None,
 ) -> CycleReport:
-    """The report of one cycle from the rows of its days.
+    """The report of one cycle from the rows of its days, in the company's layout or the standard one.
 
-    `stamp` is printed as given (PROVISÓRIO, FINAL); instants are UTC. With `carrier_code` it is that carrier's own
+    Without a `closing` it is provisional; instants are UTC. With `carrier_code` it is that carrier's own
     copy, without the ranking, which would show the others, and without the forecast, which is the whole fleet's.
     """
     if carrier_code is not None:
         frames, forecast = frames.of_carrier(carrier_code), None
+    closing, layout = closing or Closing(), layout or load_layout()
     lines = trip_lines(frames)
     stakes = vehicle_cycle_stakes(frames.findings, frames.matches)
     sources = [*sources_of(frames, lines, stakes), plan_source(frames, cycle.start)]
@@ -171,15 +177,17 @@ def build_cycle(
         km_chart("Km de serviço medidos e km declarados", carrier_grid),
     )
     document = Document(
-        "Relatório mensal",
+        layout.title("cycle"),
         _subtitle(cycle, carriers, carrier_code),
         generated_at,
         _cards(figures, frames.findings, forecast),
         charts,
         sections,
-        NOTES,
+        (*NOTES, closing.sentence),
         last_data_at,
-        stamp,
+        closing.stamp,
+        layout.company,
+        layout.logo,
     )
     return CycleReport(cycle, figures, document)
 
@@ -188,12 +196,13 @@ def _detail_sections(
     frames: Frames, sources: list[pd.DataFrame], figures: Figures, lines: pd.DataFrame, day_grid: Grid, cycle: Cycle
 ) -> tuple[Section, ...]:
     findings = findings_grid(frames)
+    of_routes = [*(source for source in sources if "route_code" in source), _declared_of_routes(lines)]
     routes = figures_grid(
         "Rota",
         names_of(frames.routes, "route_code"),
         NO_ROUTE,
-        figures_by(sources, "route_code"),
-        figures,
+        figures_by(of_routes, "route_code"),
+        figures_of(of_routes),
         ROUTE_FIELDS,
     )
     vehicles = figures_grid(
@@ -209,12 +218,32 @@ def _detail_sections(
             note=f"As {_TOP} primeiras; todas estão na aba Achados da planilha.",
             empty="Nenhum achado.",
         ),
-        Section("routes", "Por rota", routes, sheet="Por rota", empty="Sem dado."),
+        Section(
+            "routes",
+            "Por rota",
+            routes,
+            sheet="Por rota",
+            note="Km declarados: os das corridas ligadas a viagens da rota; uma corrida retida não tem rota.",
+            empty="Sem dado.",
+        ),
         Section("vehicles", "Por veículo", vehicles, sheet="Por veículo", is_listing=True, empty="Sem dado."),
+        Section(
+            "adjustments",
+            "Ajustes de ciclos anteriores",
+            adjustments_grid(frames),
+            sheet="Ajustes",
+            note="Faturados neste ciclo, além dos valores acima. Diferença vazia aguarda decisão e não é somada.",
+            empty="Nenhum ajuste de ciclo anterior é faturado neste ciclo.",
+        ),
         Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
         Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),
         Section("scores", "Score por viagem", _scores(lines), sheet="Score por viagem", is_workbook_only=True),
     )
+
+
+def _declared_of_routes(lines: pd.DataFrame) -> pd.DataFrame:
+    """Each trip's share of what was declared for it, by route."""
+    return lines[["route_code", "declared_km"]]
 
 
 def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) -> tuple[Card, ...]:

@@ -24,7 +24,8 @@ CENTS = pd.ArrowDtype(pa.decimal128(14, 2))  # sums and products of Arrow decima
 class Frames:
     """Rows of the reported days by the column dictionary (`run_id` and `updated_at` are not needed).
 
-    `legs` give the addresses of ends without a known place, and the map; drivers' names never come here.
+    `legs` give the addresses of ends without a known place, and the map; `adjustments` are those that the reported
+    cycle bills; drivers' names never come here.
     """
 
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
@@ -48,6 +49,7 @@ class Frames:
     tariffs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.TARIFFS))
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
+    adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
         """The same frames with the rows of one carrier alone: its own copy, and nobody else's rows."""
@@ -83,6 +85,7 @@ class Frames:
             contracts=contracts,
             tariffs=of_contracts(self.tariffs),
             fixed_costs=of_contracts(self.fixed_costs),
+            adjustments=own(self.adjustments),
         )
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from fleet_audit.logic.cycles import Cycle
 from fleet_audit.logic.money import sum_decimal
 from fleet_audit.reporting import locale
+from fleet_audit.reporting.adjustments import adjustments_brl, adjustments_grid
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.daily_km import daily_km_grid
 from fleet_audit.reporting.disallowed import disallowed_grid, unpriced_trips
@@ -30,12 +31,14 @@ from fleet_audit.reporting.vocabulary import CONTRACT_KINDS, NO_CARRIER, NO_UNIT
 
 SHEETS = {"AGR": "MEDIÇÃO - AGRÍCOLA", "IND": "MEDIÇÃO - ADM-INDÚSTRIA"}
 SUMMARY, DAILY, DISALLOWED, TERMS = "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS", "PARÂMETROS"
+ADJUSTMENTS = "AJUSTES"
 _STEMS = {
     SHEETS["AGR"]: "pacote_medicao_agricola",
     SHEETS["IND"]: "pacote_medicao_adm_industria",
     SUMMARY: "pacote_medicao_resumo",
     DAILY: "pacote_medicao_km_diario",
     DISALLOWED: "pacote_medicao_glosas",
+    ADJUSTMENTS: "pacote_medicao_ajustes",
     TERMS: "pacote_medicao_parametros",
 }
 LINE_FIELDS = (
@@ -170,6 +173,7 @@ def build_package(
             note="O que não entrou no faturamento, e por quê. Valor vazio quer dizer desconhecido, nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
         ),
+        *(_adjustments(frames) if len(frames.adjustments) else ()),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
     )
     subtitle = f"ciclo de {period}"
@@ -265,6 +269,11 @@ def _summary(lines: list[dict[str, Any]], frames: Frames, glosas: Grid) -> Sheet
     )
 
 
+def _adjustments(frames: Frames) -> tuple[Sheet]:
+    note = "Diferenças de ciclos já fechados, faturadas neste. Diferença vazia aguarda decisão e não é somada."
+    return (Sheet(ADJUSTMENTS, adjustments_grid(frames), note=note),)
+
+
 def _sum_of(sheet: str, name: str) -> str:
     """The lines of one sheet that have the row's unit and carrier; EXACT, because SUMIFS reads * and > in a name."""
     matches = "*".join(f"EXACT({{{sheet}!{key}}},{{{key}}})" for key in ("unit", "carrier"))
@@ -279,14 +288,25 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
     without_price = unpriced_trips(frames)
     silent = int((frames.coverage["status"] == "silent").sum())
     held = frames.held_runs
+    billed, adjusted = _sum(lines, "total_brl"), adjustments_brl(frames)
+    of_cycle = f"{{{SUMMARY}!total_brl}}"
+    of_others = f"{{{ADJUSTMENTS}!difference_brl}}"
+    both = f"{of_cycle},{of_others}" if len(frames.adjustments) else of_cycle
     return (
+        Footer(
+            "Ajustes de ciclos anteriores (R$)",
+            adjusted,
+            Kind.BRL,
+            f"ROUND(SUM({of_others}),2)" if len(frames.adjustments) else None,
+        ),
+        Footer("Total a Faturar com ajustes (R$)", billed + adjusted, Kind.BRL, f"ROUND(SUM({both}),2)"),
         Footer("Custo variável calculado pelo motor (R$)", variable, Kind.BRL),
         Footer("Custo fixo calculado pelo motor (R$)", fixed, Kind.BRL),
         Footer(
             "Diferença entre pacote e motor (R$)",
-            _sum(lines, "total_brl") - engine,
+            billed - engine,
             Kind.BRL,
-            f"ROUND(SUM({{{SUMMARY}!total_brl}})-{engine},2)",
+            f"ROUND(SUM({of_cycle})-{engine},2)",
         ),
         Footer("Veículos no ciclo", len({line["plate"] for line in lines}), Kind.INTEGER),
         Footer("Viagens sem preço, fora do total (ver GLOSAS)", len(without_price), Kind.INTEGER),

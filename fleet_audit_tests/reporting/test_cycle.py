@@ -12,6 +12,7 @@ import pytest
 
 from fleet_audit.logic.cycles import Cycle
 from fleet_audit.logic.forecast import Forecast
+from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.render import render_cycle
@@ -23,7 +24,7 @@ FORECAST = Forecast(4, 27, Decimal("10.00"), Decimal("67.50"), Decimal("77.50"),
 
 
 def report(frames: Frames, **options: object) -> CycleReport:
-    return build_cycle(frames, cycle=CYCLE, generated_at=GENERATED_AT, stamp="PROVISÓRIO", **options)  # type: ignore[arg-type]
+    return build_cycle(frames, cycle=CYCLE, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
 
 
 def grid(made: CycleReport, key: str):
@@ -110,8 +111,8 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert list(files) == ["relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf"]
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
-    assert book.sheetnames == ["Resumo", "Dia a dia", "Divergências", "Por rota", "Por veículo", "Retidas", "Achados",
-                               "Score por viagem"]  # fmt: skip
+    assert book.sheetnames == ["Resumo", "Dia a dia", "Divergências", "Por rota", "Por veículo", "Ajustes", "Retidas",
+                               "Achados", "Score por viagem"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 1
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
@@ -121,3 +122,32 @@ def test_cycle_without_rows_is_unknown() -> None:
     empty = report(Frames())
     assert {card.text for card in empty.headline} == {"sem dado"}
     assert render_cycle(empty)["relatorio_mensal.pdf"].startswith(b"%PDF")
+
+
+def test_adjustments_of_earlier_cycles_are_a_section_of_their_own(frames: Frames, made: CycleReport) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "plate": "AAA1A11",
+            "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Tarifa corrigida."}  # fmt: skip
+    rows = [{**line, "adjustment_id": "a", "brl_closed": Decimal("10.00"), "difference_brl": Decimal("-2.50")},
+            {**line, "adjustment_id": "b", "difference_brl": None},
+            {**line, "adjustment_id": "c", "difference_brl": Decimal("4.00")}]  # fmt: skip
+    adjusted = report(replace(frames, adjustments=build(facts.ADJUSTMENTS, rows)))
+    table = grid(adjusted, "adjustments")
+    assert table.column("difference_brl") == [Decimal("-2.50"), None, Decimal("4.00")]
+    assert table.total[-1] == Decimal("1.50")
+    assert adjusted.figures == made.figures  # the cycle's own sums do not move
+    assert "Tarifa corrigida." in render_cycle(adjusted)["relatorio_mensal.html"].decode()
+
+
+def test_a_final_close_is_stamped_with_its_manifest(frames: Frames) -> None:
+    final = report(frames, closing=Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p"))
+    files = render_cycle(final)
+    page = files["relatorio_mensal.html"].decode()
+    assert f"FINAL · manifesto {'ab' * 8}" in page
+    assert "ab" * 32 in page
+
+
+def test_declared_kilometres_of_routes_are_those_of_the_trips_that_runs_are_linked_to(
+    frames: Frames, made: CycleReport
+) -> None:
+    linked = frames.matches.dropna(subset=["declared_km", "measured_km"])["declared_km"].sum()
+    assert sum(value for value in grid(made, "routes").column("declared_km") if value is not None) == linked

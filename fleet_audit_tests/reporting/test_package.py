@@ -20,7 +20,8 @@ from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.measurement import measurement_lines
 from fleet_audit.reporting.package import Package, build_package
 from fleet_audit.reporting.package_files import render_package
-from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet
+from fleet_audit.schema import facts
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
 from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
@@ -235,3 +236,20 @@ def test_whatever_areas_say_every_cent_is_in_exactly_one_sheet(
     assert set(lines["area"]) <= {"AGR", "IND"}
     assert total(lines["variable_brl"]) == total(frames.trip_costs["variable_cost_brl"])
     assert total(lines["fixed_brl"]) == total(frames.fixed_cost_days["amount_brl"])
+
+
+def test_adjustments_are_billed_beside_the_cycle_and_computed_by_the_workbook(frames: Frames) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "plate": "AAA1A11",
+            "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Dado tardio."}  # fmt: skip
+    rows = [{**line, "adjustment_id": name, "difference_brl": value}
+            for name, value in (("a", Decimal("-2.50")), ("b", None), ("c", Decimal("100.01")))]  # fmt: skip
+    made = package(replace(frames, adjustments=build(facts.ADJUSTMENTS, rows)))
+    data = render_package(made)["pacote_medicao.xlsx"]
+    book, cached = Recalculated(data), openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    labels = {row[-2].value: row[-1].coordinate for row in cached["RESUMO DA OPERAÇÃO"].iter_rows(min_row=6)}
+    adjusted = book.value("RESUMO DA OPERAÇÃO", labels["Total a Faturar com ajustes (R$)"])
+    assert adjusted == total(frames.trip_costs["variable_cost_brl"]) + total(
+        frames.fixed_cost_days["amount_brl"]
+    ) + Decimal("97.51")
+    assert book.value("RESUMO DA OPERAÇÃO", labels["Diferença entre pacote e motor (R$)"]) == 0
+    assert "AJUSTES" in cached.sheetnames

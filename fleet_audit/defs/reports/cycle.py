@@ -11,12 +11,12 @@ from fleet_audit.defs.reports.frames import (
     REFERENCE,
     TERMS,
     closing_of,
-    frames_of,
+    cycle_frames,
     known_until,
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
-from fleet_audit.logic.cycles import cycle_days, cycle_of
+from fleet_audit.logic.cycles import cycle_of
 from fleet_audit.logic.forecast import daily_totals, forecast_cycle
 from fleet_audit.reporting.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.layout import load_layout
@@ -63,7 +63,7 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
 
 def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     cycle = cycle_of(start, fleet.settings().closing_day)
-    frames, as_of = frames_of(fleet, cycle_days(cycle)), known_until(fleet)
+    frames, as_of = cycle_frames(fleet, cycle), known_until(fleet)
     daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
     forecast = (
         forecast_cycle(daily, cycle, daily["operational_date"].max(), fleet.parameters(cycle.end))
@@ -76,14 +76,15 @@ def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
         generated_at=as_of,
         last_data_at=as_of,
         forecast=forecast,
-        stamp=closing_of(fleet, start).stamp,
+        closing=closing_of(fleet, start),
+        layout=load_layout(fleet.settings().report_layout),
     )
 
 
 def _package(fleet: FleetResource, start: dt.date) -> Package:
     cycle = cycle_of(start, fleet.settings().closing_day)
     return build_package(
-        frames_of(fleet, cycle_days(cycle), with_terms=True),
+        cycle_frames(fleet, cycle),
         cycle=cycle,
         generated_at=known_until(fleet),
         closing=closing_of(fleet, start),

@@ -4,11 +4,13 @@ What a report shows is in `reporting`.
 """
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from fleet_audit.defs.partitions import single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS
+from fleet_audit.logic.cycles import Cycle, cycle_days
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.inputs import Frames, records
 from fleet_audit.schema import facts, lake, reference
@@ -79,7 +81,10 @@ def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
     return Closing.of_row(found) if found else Closing()
 
 
-def adjustments_of(fleet: FleetResource, start: dt.date) -> Any:
-    """What the cycle that starts then bills of earlier, closed cycles: rows of `fact.adjustments`."""
+def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
+    """The rows of a cycle's days, the terms of contracts, and what the cycle bills of earlier, closed ones."""
     adjustments = fleet.warehouse().read_table(facts.ADJUSTMENTS)
-    return adjustments[adjustments["billed_cycle_start"] == start]
+    return replace(
+        frames_of(fleet, cycle_days(cycle), with_terms=True),
+        adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
+    )
