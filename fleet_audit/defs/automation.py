@@ -13,7 +13,7 @@ from fleet_audit.defs.partitions import PARTITION_ZONE, cycle_partitions, daily_
 from fleet_audit.logic.cycles import cycle_of
 from fleet_audit.settings import load_settings
 
-CYCLE_ASSETS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"])
+CYCLE_ASSETS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
 DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS
 
 # Range runs in one process: a step costs about 4 s in the multiprocess executor and under 0.1 s in process.

@@ -99,6 +99,7 @@ DEFAULTS = (
     Parameter("weight_l", 2, "points", "Score weight of a low finding"),
     Parameter("forecast_seasonal_factor", 1, "factor", "Forecast of the cycle's remaining km"),
     Parameter("forecast_alpha", 0.3, "factor", "Exponential smoothing of the daily variable cost"),
+    Parameter("contest_business_days", 5, "days", "A carrier may contest so many business days after publication"),
     Parameter("final_after_days", 3, "days", "A cycle is final so many days after its end"),
 )
 

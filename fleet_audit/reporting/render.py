@@ -5,9 +5,13 @@ Only the choice of formats belongs here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from fleet_audit.reporting.carrier_copy import CarrierCopy
 from fleet_audit.reporting.cycle import CycleReport
 from fleet_audit.reporting.day import DayReport
 from fleet_audit.reporting.delimited import grid_csv
+from fleet_audit.reporting.package_files import package_workbook
 from fleet_audit.reporting.page import document_page
 from fleet_audit.reporting.paper import document_pdf
 from fleet_audit.reporting.workbook import document_workbook
@@ -30,3 +34,13 @@ def render_cycle(report: CycleReport) -> dict[str, bytes]:
         "relatorio_mensal.html": document_page(report.document),
         "relatorio_mensal.pdf": document_pdf(report.document),
     }
+
+
+def render_copies(copies: Iterable[CarrierCopy]) -> dict[str, bytes]:
+    """Each carrier's report (XLSX and PDF) and package, in a folder of its own."""
+    files = {}
+    for copy in copies:
+        files[f"{copy.folder}/relatorio_mensal.xlsx"] = document_workbook(copy.document)
+        files[f"{copy.folder}/relatorio_mensal.pdf"] = document_pdf(copy.document)
+        files[f"{copy.folder}/pacote_medicao.xlsx"] = package_workbook(copy.package)
+    return files

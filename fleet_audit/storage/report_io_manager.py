@@ -16,7 +16,8 @@ from fleet_audit.storage.io_managers import Stores
 class ReportIOManager(dg.IOManager):
     """Writes `(partition key, {file name: bytes})` pairs under `reports/<name>/<label>=<key>/`.
 
-    The asset's metadata hold `path` (e.g. `reports/d1`) and `label` (`date` or `start`).
+    The asset's metadata hold `path` (e.g. `reports/d1`) and `label` (`date` or `start`); with `folder` the files go
+    below that folder of the partition, and what a run before left there under other names is removed.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -27,12 +28,16 @@ class ReportIOManager(dg.IOManager):
         """Write each partition's files; the metadata list where they are."""
         lake = self._stores.lake()
         path, label = context.definition_metadata["path"], context.definition_metadata["label"]
+        folder = context.definition_metadata.get("folder")
         written = []
         for key, files in obj:
-            for name, content in files.items():
-                target = f"{path}/{label}={key}/{name}"
+            base = f"{path}/{label}={key}" + (f"/{folder}" if folder else "")
+            targets = {f"{base}/{name}": content for name, content in files.items()}
+            for target, content in targets.items():
                 lake.put_bytes(target, content)
                 written.append(lake.url(target))
+            for stale in sorted(set(lake.list(base)) - set(targets)) if folder else ():
+                lake.delete(stale)
         context.add_output_metadata(
             {"files": dg.MetadataValue.md("\n".join(f"- `{url}`" for url in written)), "file_count": len(written)}
         )

@@ -19,7 +19,13 @@ from fleet_audit.schema.registry import TABLES
 from fleet_audit_tests.defs.snapshot import PATH, REFRESH, text
 
 REPOSITORY = Path(fleet_audit.__file__).parent.parent
-WITHOUT_COLUMNS = {"raw/positions", "reports/d1", "reports/cycle", "reports/package"}  # bytes and documents
+WITHOUT_COLUMNS = {
+    "raw/positions",
+    "reports/d1",
+    "reports/cycle",
+    "reports/package",
+    "reports/carriers",
+}  # bytes and documents
 # `backfill_policy` is beta in Dagster 1.13; nothing else makes one run of a range
 KNOWN_WARNINGS = {"BetaWarning: Parameter `backfill_policy` of"}
 _TELL_WARNINGS = """

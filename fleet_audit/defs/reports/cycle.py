@@ -1,6 +1,7 @@
-"""What people receive of a measurement cycle: the monthly report and the measurement package."""
+"""What people receive of a measurement cycle: the monthly report, the measurement package, the carriers' copies."""
 
 import datetime as dt
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -18,11 +19,12 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.logic.cycles import cycle_of
 from fleet_audit.logic.forecast import daily_totals, forecast_cycle
+from fleet_audit.reporting.carrier_copy import CarrierCopy, build_copy, carrier_codes
 from fleet_audit.reporting.cycle import CycleReport, build_cycle
-from fleet_audit.reporting.layout import load_layout
+from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package import Package, build_package
 from fleet_audit.reporting.package_files import render_package
-from fleet_audit.reporting.render import render_cycle
+from fleet_audit.reporting.render import render_copies, render_cycle
 
 _DEPS = [
     *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in FACTS),
@@ -61,6 +63,41 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
     return dg.Output((key, render_package(_package(fleet, parse_day(key)))) for key in context.partition_keys)
 
 
+@dg.asset(
+    key=["reports", "carriers"],
+    **ARGUMENTS,
+    kinds={"excel"},
+    partitions_def=cycle_partitions,
+    deps=_DEPS_WITH_TERMS,
+    metadata={"path": "reports/cycle", "label": "start", "folder": "carriers"},
+    description="Each carrier's own copy of a cycle: its rows, the reasons, the evidence, until when it may contest "
+    "them, and nothing of any other carrier.",
+)
+def carrier_reports(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
+    """Render each cycle's copies."""
+    return dg.Output((key, render_copies(_copies(fleet, parse_day(key)))) for key in context.partition_keys)
+
+
+def _copies(fleet: FleetResource, start: dt.date) -> Iterator[CarrierCopy]:
+    cycle = cycle_of(start, fleet.settings().closing_day)
+    frames, closing, layout = cycle_frames(fleet, cycle), closing_of(fleet, start), _layout(fleet)
+    contest_days = int(fleet.parameters(cycle.end).contest_business_days)
+    for code in carrier_codes(frames):
+        yield build_copy(
+            frames,
+            code,
+            cycle=cycle,
+            generated_at=known_until(fleet),
+            closing=closing,
+            contest_days=contest_days,
+            layout=layout,
+        )
+
+
+def _layout(fleet: FleetResource) -> Layout:
+    return load_layout(fleet.settings().report_layout)
+
+
 def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     cycle = cycle_of(start, fleet.settings().closing_day)
     frames, as_of = cycle_frames(fleet, cycle), known_until(fleet)
@@ -77,7 +114,7 @@ def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
         last_data_at=as_of,
         forecast=forecast,
         closing=closing_of(fleet, start),
-        layout=load_layout(fleet.settings().report_layout),
+        layout=_layout(fleet),
     )
 
 
@@ -89,5 +126,5 @@ def _package(fleet: FleetResource, start: dt.date) -> Package:
         generated_at=known_until(fleet),
         closing=closing_of(fleet, start),
         parameters=fleet.parameters(cycle.end).as_frame(),
-        layout=load_layout(fleet.settings().report_layout),
+        layout=_layout(fleet),
     )

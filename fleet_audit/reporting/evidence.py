@@ -1,0 +1,151 @@
+"""The evidence of findings for print: the rows of the sources that it names, and the same without other carriers' rows.
+
+What is evidence is decided by the rules; here it is only listed and cut.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.inputs import records
+from fleet_audit.reporting.locale import instant
+
+OTHER = "[outra transportadora]"
+_ID = re.compile(r"[\w-]{6,}")
+_DROPPED = object()
+FIELDS = (
+    Field("finding_id", "Achado (id)", width=17),
+    Field("rule_id", "Regra", width=7),
+    Field("what", "O que é", width=16),
+    Field("number", "Ata ou viagem", width=18),
+    Field("from_to", "De / para", width=40),
+    Field("started", "Saída", width=16),
+    Field("ended", "Chegada", width=16),
+    Field("km", "Km", Kind.KM, 9),
+    Field("source", "Fonte", width=40),
+)
+
+
+@dataclass(frozen=True)
+class Others:
+    """What belongs to other carriers: their plates, names and codes, and the ids of their trips and runs."""
+
+    own_names: frozenset[str]
+    plates: frozenset[str]
+    names: frozenset[str]
+    ids: frozenset[str]
+
+    def masked(self, text: str) -> str:
+        """The text with everything of others replaced; a carrier's own names stay, even where they hold another's."""
+        without_ids = _ID.sub(lambda found: OTHER if found[0] in self.ids else found[0], text)
+        return self._words.sub(lambda found: found[0] if found[0] in self.own_names else OTHER, without_ids)
+
+    def kept(self, value: Any) -> Any:
+        """A JSON value without the rows of others; what is left has its texts masked."""
+        if isinstance(value, dict):
+            if value.get("plate") in self.plates or value.get("carrier_code") in self.names:
+                return _DROPPED
+            parts = {self.masked(name): self.kept(part) for name, part in value.items()}
+            is_row = "trip_id" in value or "declared_run_id" in value
+            return _DROPPED if is_row and _DROPPED in parts.values() else self._without(parts)
+        if isinstance(value, list):
+            return [part for part in map(self.kept, value) if part is not _DROPPED]
+        if isinstance(value, str):
+            return _DROPPED if value in self.ids else self.masked(value)
+        return value
+
+    @staticmethod
+    def _without(parts: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: part for name, part in parts.items() if part is not _DROPPED}
+
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        plates = (r"[-\s.]?".join((re.escape(plate[:3]), re.escape(plate[3:]))) for plate in self.plates)
+        words = [*map(re.escape, self.own_names | self.names), *plates]
+        longest_first = sorted(words, key=lambda word: (-len(word), word))
+        return re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)") if words else re.compile(r"(?!)")
+
+
+def without_others(findings: pd.DataFrame, others: Others) -> pd.DataFrame:
+    """The findings with sentence and evidence cut to what their carrier may see."""
+    evidence = [json.dumps(others.kept(json.loads(text)), ensure_ascii=False, sort_keys=True)
+                for text in findings["evidence"]]  # fmt: skip
+    return findings.assign(
+        explanation_pt=pd.Series(map(others.masked, findings["explanation_pt"]), index=findings.index, dtype="str"),
+        evidence=pd.Series(evidence, index=findings.index, dtype="str"),
+    )
+
+
+def evidence_grid(findings: pd.DataFrame) -> Grid:
+    """The runs, trips and movements that the findings' evidence names, one a row, in the findings' order."""
+    rows = []
+    for finding in records(findings[["finding_id", "rule_id", "evidence"]]):
+        for row in evidence_rows(json.loads(finding["evidence"])):
+            rows.append({"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row})
+    return grid_of(FIELDS, rows)
+
+
+def evidence_rows(evidence: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """What, number, places, times and km of each row that the evidence holds, and where the row came from."""
+    for run in evidence.get("declared_runs", ()):
+        yield {
+            **_when(run),
+            "what": "corrida declarada",
+            "number": run.get("bulletin_number") or run.get("declared_run_id"),
+            "from_to": _places(run.get("origin_text"), run.get("destination_text")),
+            "km": _decimal(run.get("declared_km")),
+            "source": _source(run),
+        }
+    for trip in evidence.get("trips", ()):
+        yield {
+            **_when(trip),
+            "what": "viagem medida",
+            "number": trip.get("trip_id"),
+            "from_to": _places(trip.get("origin_poi_id"), trip.get("destination_poi_id")),
+            "km": _decimal(trip.get("km_measured")),
+            "source": f"{_SOURCES.get(trip.get('source'), '')}, km por {_METHODS.get(trip.get('km_method'), '?')}",
+        }
+    for leg in evidence.get("legs", ()):
+        if leg.get("file_sha256"):
+            yield {
+                **_when(leg),
+                "what": "trecho do relatório",
+                "number": leg.get("trip_id"),
+                "from_to": _places(leg.get("origin_address"), leg.get("destination_address")),
+                "km": _decimal(leg.get("km_reported")),
+                "source": _source(leg),
+            }
+
+
+_SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
+_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
+
+
+def _when(row: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        name: instant(dt.datetime.fromisoformat(row[key])) if row.get(key) else None
+        for name, key in (("started", "started_at"), ("ended", "ended_at"))
+    }
+
+
+def _places(start: str | None, end: str | None) -> str | None:
+    return f"{start or '?'} → {end or '?'}" if start or end else None
+
+
+def _source(row: Mapping[str, Any]) -> str | None:
+    name, number = row.get("file_name") or row.get("file_sha256", "")[:12], row.get("row_number")
+    return f"{name}, linha {number}" if name and number else name or None
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))

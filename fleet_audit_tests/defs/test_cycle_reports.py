@@ -1,0 +1,87 @@
+"""The documents of a cycle through their assets: a real PostgreSQL in, files in a real lake out."""
+
+from __future__ import annotations
+
+import dagster as dg
+import openpyxl
+import pandas as pd
+import psycopg2
+import pytest
+
+from fleet_audit.defs.reports import cycle as assets
+from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.schema import facts
+from fleet_audit.storage.report_io_manager import ReportIOManager
+from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
+from fleet_audit_tests.reporting.test_package import AREAS, CYCLE, Recalculated, footers
+
+FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "size_bytes": 1, "status": "accepted",
+        "received_at": GENERATED_AT, **dict.fromkeys(["rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"], 0)}  # fmt: skip
+
+
+@pytest.fixture
+def installation(postgres_url, tmp_path) -> FleetResource:
+    """A warehouse that holds three days of a small fleet, and an empty lake."""
+    frames, warehouse = fleet(9, days=3, first=CYCLE.start), Warehouse(postgres_url)
+    for table in FACTS:
+        rows = getattr(frames, "coverage" if table is facts.COVERAGE else table.name)
+        warehouse.replace_partition(table, sorted(set(rows["operational_date"])), rows, "run")
+    for table in (*REFERENCE, *TERMS):
+        warehouse.replace_table(table, getattr(frames, table.name))
+    warehouse.upsert(facts.INGESTED_FILES, pd.DataFrame([FILE]))
+    return FleetResource(warehouse_url=postgres_url, home=str(tmp_path), lake_url=str(tmp_path / "lake"))
+
+
+def materialise(installation: FleetResource, *chosen: dg.AssetsDefinition) -> None:
+    resources = {"fleet": installation, "report_io": ReportIOManager(stores=installation)}
+    assert dg.materialize([*chosen], resources=resources, partition_key=CYCLE.start.isoformat()).success
+
+
+def one(url: str, sql: str) -> object:
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        (value,) = cursor.fetchone()
+    connection.close()
+    return value
+
+
+def test_the_package_says_what_sql_says_to_the_cent(installation, tmp_path):
+    materialise(installation, assets.measurement_package)
+    folder = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}"
+    data = (folder / "pacote_medicao.xlsx").read_bytes()
+    parts = [footers(Recalculated(data), data, name) for name in AREAS]
+    sql = {
+        "Total Km's": "select sum(billable_km) from fact.trip_costs where variable_cost_brl is not null",
+        "Total Variável": "select sum(variable_cost_brl) from fact.trip_costs",
+        "Total Fixo": "select sum(amount_brl) from fact.fixed_cost_days",
+        "Total a Faturar": "select (select sum(variable_cost_brl) from fact.trip_costs) + sum(amount_brl) "
+        "from fact.fixed_cost_days",
+    }
+    assert {label: sum(part[label] for part in parts) for label in sql} == {
+        label: one(installation.warehouse_url, query) for label, query in sql.items()
+    }
+    assert len(list(folder.glob("pacote_medicao_*.csv"))) == 6
+
+
+def test_carriers_get_a_folder_each_and_one_that_is_gone_leaves_none(installation, tmp_path):
+    base = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}"
+    for stale in ("carriers/GONE/relatorio_mensal.xlsx", "relatorio_mensal.xlsx"):
+        installation.lake().put_bytes(f"reports/cycle/start={CYCLE.start}/{stale}", b"old")
+    materialise(installation, assets.carrier_reports)
+    folders = {path.parent.name for path in (base / "carriers").rglob("*.xlsx")}
+    assert folders == {"CONLOG", "VIAOESTE", "TRANSUL", "RODA"}
+    assert (base / "relatorio_mensal.xlsx").read_bytes() == b"old"  # another asset's
+
+
+def test_a_close_stamps_the_documents_the_final_one_first(installation, tmp_path):
+    close = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "closed_at": GENERATED_AT, "manifest_path": "closes/m",
+             "code_version": "1.0", "parameters_version": "p", "run_id": "run"}  # fmt: skip
+    rows = [{**close, "status": status, "manifest_sha256": digit * 64}
+            for status, digit in (("provisional", "a"), ("final", "b"))]  # fmt: skip
+    installation.warehouse().upsert(facts.CYCLE_CLOSES, build(facts.CYCLE_CLOSES, rows))
+    materialise(installation, assets.cycle_report)
+    path = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}" / "relatorio_mensal.xlsx"
+    assert openpyxl.load_workbook(path)["Resumo"]["A4"].value == f"FINAL · manifesto {'b' * 16}…"
