@@ -42,19 +42,71 @@ def main() -> None:
 @click.option("--to", "last", type=_DAY, required=True, help="Last operational day, inclusive.")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 @click.option("--api", help="Base URL of the telemetry API; its token is FLEET_API_TOKEN.")
-def run(inbox: str | None, first: dt.datetime, last: dt.datetime, home: str | None, api: str | None) -> None:
+@click.option(
+    "--as-of",
+    help="Repeat a past run with what had arrived by then: an instant with its offset, or a day (its end in São "
+    "Paulo). Results go to a folder of their own under the home; nothing new is read.",
+)
+def run(
+    inbox: str | None, first: dt.datetime, last: dt.datetime, home: str | None, api: str | None, as_of: str | None
+) -> None:
     """Do the whole main job over a range of days, without a UI.
 
     Exits 0 only if every partition succeeded; a finding is no failure.
     """
     from fleet_audit.main_job import export_settings, run_days
+    from fleet_audit.repeating import as_of_installation, parse_as_of
     from fleet_audit.summary import print_summary
 
     settings = load_settings(inbox_url=inbox, home=home, api_url=api)
     export_settings(settings, inbox_url=inbox, api_url=api)
+    if as_of is not None:
+        settings = as_of_installation(settings, parse_as_of(as_of))
+        click.echo(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
     result = run_days(settings, first.date(), last.date(), lambda line: click.echo(f"  {line}", err=True))
     print_summary(settings, result)
     sys.exit(0 if result.is_success else 1)
+
+
+@main.command(epilog="Example: fleet-audit close --cycle 2025-05-16 --final")
+@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@click.option("--final", "is_final", is_flag=True, help="Freeze it; without this the close is provisional.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
+    """Close a measurement cycle: provisionally from the day after its end, for good from the third.
+
+    A final close first runs the days that do not hold what is known now, then freezes the cycle's rows and writes the
+    manifest that `fleet-audit replay` proves. What arrives later becomes adjustments in an open cycle.
+    """
+    from fleet_audit.main_job import close_cycle, export_settings
+    from fleet_audit.summary import print_close
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    result = close_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True), is_final=is_final)
+    print_close(settings, result)
+    sys.exit(0 if result.is_success else 1)
+
+
+@main.command(epilog="Example: fleet-audit replay --cycle 2025-05-16")
+@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def replay(start: dt.datetime, home: str | None) -> None:
+    """Compute a closed cycle again from its frozen inputs, elsewhere, and compare it with its manifest.
+
+    Exits 0 and says "identical", or 1 and shows the first differing rows of each table.
+    """
+    from fleet_audit.main_job import export_settings
+    from fleet_audit.repeating import replay_cycle
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    verdict = replay_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True))
+    for sentence in verdict.sentences:
+        click.echo(sentence)
+    if verdict.is_identical:
+        click.echo(f"identical: {verdict.rows} rows of {verdict.tables} tables are those of the manifest")
+    sys.exit(0 if verdict.is_identical else 1)
 
 
 @main.command(epilog='Example: fleet-audit psql -c "select plate, sum(km_measured) from fact.trips group by 1" --csv')

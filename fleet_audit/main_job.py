@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._utils.error import SerializableErrorInfo
@@ -20,6 +21,7 @@ from fleet_audit.settings import Settings
 
 Progress = Callable[[str], None]
 LOGGER = "progress"
+PUBLISHED = ("marts", "reports")  # groups that no row of `fact` needs; half of a run's time
 _DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
 telemetry:
   enabled: false
@@ -65,8 +67,12 @@ def dagster_home(settings: Settings) -> Path:
     return home
 
 
-def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progress) -> JobResult:
+def run_days(
+    settings: Settings, first: dt.date, last: dt.date, progress: Progress, *, is_published: bool = True
+) -> JobResult:
     """Materialise the days and a provisional report of each cycle that they touch.
+
+    Unless `is_published`, only what the rows of `fact` need: no marts and no reports.
 
     Raises PermanentError with one sentence when the range holds no partition.
     """
@@ -84,19 +90,90 @@ def run_days(settings: Settings, first: dt.date, last: dt.date, progress: Progre
     cycles = sorted({cycle_of(day, settings.closing_day).start for day in days})
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
+    selection = None if is_published else _unpublished(definitions)
     with dg.DagsterInstance.get() as instance:
-        if _execute(definitions, "day", range_tags(first, last), instance, result):
+        if _execute(definitions, "day", range_tags(first, last), instance, result, selection) and is_published:
             for start in cycles:
                 _execute(definitions, "cycle", range_tags(start, start), instance, result)
     return result
 
 
+def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_final: bool) -> JobResult:
+    """Run the days of a cycle that do not hold what is known now (final close only), close it, render its report.
+
+    Raises PermanentError with one sentence when there is no such cycle, or it cannot be closed yet.
+    """
+    dagster_home(settings)
+    from fleet_audit.closing.code import code_version
+    from fleet_audit.closing.freezing import existing_close
+    from fleet_audit.closing.readiness import unready_days
+    from fleet_audit.definitions import build_definitions
+    from fleet_audit.defs.automation import CLOSE_STEP, known_days, range_tags
+    from fleet_audit.defs.partitions import PARTITION_ZONE
+    from fleet_audit.defs.resources import FleetResource
+    from fleet_audit.logic.closing import refusal
+    from fleet_audit.logic.cycles import cycle_of
+
+    fleet = FleetResource(home=str(settings.home))
+    cycle = cycle_of(start, settings.closing_day)
+    if cycle.start != start:
+        raise PermanentError(f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}.")
+    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+    reason = refusal(cycle, today, fleet.parameters(cycle.end), is_final=is_final)
+    if reason:
+        raise PermanentError(reason)
+    days = known_days(cycle.start, cycle.end)
+    if not days:
+        raise PermanentError(f"The cycle of {start} lies before the first day that can be run (FLEET_START_DATE).")
+    result = JobResult(days, [start])
+    if existing_close(fleet.warehouse(), start, "final"):
+        return result
+    unready = unready_days(fleet.warehouse(), fleet.lake(), days, code_version()) if is_final else {}
+    definitions = build_definitions(loggers={LOGGER: _logger(progress)})
+    with dg.DagsterInstance.get() as instance:
+        for first, last in _ranges(unready):
+            progress(f"running {first} to {last} again: {unready[first]}")
+            if not _execute(definitions, "day", range_tags(first, last), instance, result):
+                return result
+        config = {"ops": {CLOSE_STEP: {"config": {"is_final": is_final}}}}
+        _execute(definitions, "close", range_tags(start, start), instance, result, config=config)
+    return result
+
+
+def _ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
+    """Days in order as ranges without holes."""
+    ranges: list[tuple[dt.date, dt.date]] = []
+    for day in days:
+        if ranges and day == ranges[-1][1] + dt.timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _unpublished(definitions: dg.Definitions) -> list[dg.AssetKey]:
+    """What the rows of `fact` are made of and from."""
+    keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
+    groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
+    return [key for key in keys if groups[key] not in PUBLISHED]
+
+
 def _execute(
-    definitions: dg.Definitions, job: str, tags: dict[str, str], instance: dg.DagsterInstance, result: JobResult
+    definitions: dg.Definitions,
+    job: str,
+    tags: dict[str, str],
+    instance: dg.DagsterInstance,
+    result: JobResult,
+    selection: Sequence[dg.AssetKey] | None = None,
+    config: Mapping[str, object] | None = None,
 ) -> bool:
     """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
     outcome = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=tags, raise_on_error=False, run_config={"loggers": {LOGGER: {}}}
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        asset_selection=selection,
+        run_config={"loggers": {LOGGER: {}}, **(config or {})},
     )
     failures = [event for event in outcome.all_events if event.is_step_failure]
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]

@@ -46,6 +46,33 @@ def print_summary(settings: Settings, result: JobResult) -> None:
         console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
 
 
+def print_close(settings: Settings, result: JobResult) -> None:
+    """Print how far a cycle is closed, and what its close froze."""
+    from fleet_audit.defs.resources import FleetResource
+
+    fleet = FleetResource(home=str(settings.home))
+    console = Console(highlight=False)
+    closes = fleet.warehouse().read(
+        "select * from ops.cycle_closes where cycle_start = :start order by status limit 1", {"start": result.cycles[0]}
+    )
+    for row in closes.itertuples():  # a final close comes before a provisional one
+        table = Table("", "", title=f"{row.cycle_start} to {row.cycle_end}: {row.status}", show_header=False)
+        table.title_justify, table.columns[1].justify = "left", "right"
+        for label, value in (
+            ("billable km", _number(row.total_km)),
+            ("variable cost", _brl(row.total_variable_brl)),
+            ("fixed cost", _brl(row.total_fixed_brl)),
+            ("closed at", f"{row.closed_at:%Y-%m-%dT%H:%M:%SZ}"),
+            ("code", row.code_version),
+        ):
+            table.add_row(label, value)
+        console.print(table)
+        console.print(f"manifest       {fleet.lake().url(row.manifest_path)}", soft_wrap=True)
+        console.print(f"its SHA-256    {row.manifest_sha256}", soft_wrap=True)
+    for sentence in result.errors:
+        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+
+
 def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
     row = _one(
         warehouse,

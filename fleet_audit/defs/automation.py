@@ -9,12 +9,22 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from fleet_audit.closing.freezing import existing_close
 from fleet_audit.defs.partitions import PARTITION_ZONE, cycle_partitions, daily_partitions, parse_day
-from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import key_of
+from fleet_audit.logic.closing import refusal
+from fleet_audit.logic.cycles import Cycle, cycle_of
+from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.settings import load_settings
 
 CYCLE_ASSETS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
-DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS
+CLOSE_KEY = key_of(CYCLE_CLOSES)
+CLOSE_STEP = CLOSE_KEY.to_python_identifier()
+CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle that is closed for good after it
+CLOSE_DAYS = 7  # a final close that could not be made is tried again on so many mornings
+CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)
+DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS
 
 # Range runs in one process: a step costs about 4 s in the multiprocess executor and under 0.1 s in process.
 day_job = dg.define_asset_job(
@@ -28,6 +38,12 @@ cycle_job = dg.define_asset_job(
     selection=CYCLE_ASSETS,
     executor_def=dg.in_process_executor,
     description="The report of a measurement cycle from its days' results.",
+)
+close_job = dg.define_asset_job(
+    "close",
+    selection=CLOSE_ASSETS | CYCLE_ASSETS,
+    executor_def=dg.in_process_executor,
+    description="Closes a cycle: provisionally, or for good with is_final; then what people receive of it.",
 )
 
 
@@ -62,6 +78,73 @@ def open_cycle(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]
     for start in starts:
         if start.isoformat() in known:
             yield dg.RunRequest(run_key=f"cycle-{start}-{today}", partition_key=start.isoformat())
+
+
+@dg.schedule(
+    job=close_job,
+    cron_schedule="10 6 * * *",
+    execution_timezone=PARTITION_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="06:10: closes the cycle that ended provisionally, from the day after its end until it is final.",
+)
+def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
+    """Close the last cycle provisionally while it is too early for good."""
+    today, cycle = _last_cycle(context)
+    is_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
+    if is_early is None or not known_days(cycle.start, cycle.end):
+        return dg.SkipReason(f"The cycle that started on {cycle.start} is not between its end and its final close.")
+    return dg.RunRequest(run_key=f"close-{cycle.start}-{today}", partition_key=cycle.start.isoformat())
+
+
+@dg.schedule(
+    job=day_job,
+    cron_schedule="20 6 * * *",
+    execution_timezone=PARTITION_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="06:20 on D+3 of a cycle's end: its days once more, with all that arrived; then it is closed for good.",
+)
+def last_look(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
+    """Run the days of the last cycle before its final close, until that is made."""
+    today, cycle = _last_cycle(context)
+    too_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
+    if too_early:
+        return dg.SkipReason(too_early)
+    days = known_days(cycle.start, cycle.end)
+    final_after = int(fleet.parameters(cycle.end).final_after_days)
+    if not days or (today - cycle.end).days >= final_after + CLOSE_DAYS:
+        return dg.SkipReason(f"The cycle that started on {cycle.start} is left to a person.")
+    if existing_close(fleet.warehouse(), cycle.start, "final"):
+        return dg.SkipReason(f"The cycle that started on {cycle.start} is closed for good.")
+    return dg.RunRequest(
+        run_key=f"last-look-{cycle.start}-{today}",
+        tags={**range_tags(days[0], days[-1]), CLOSE_TAG: cycle.start.isoformat()},
+    )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[day_job],
+    request_job=close_job,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Closes a cycle for good when the last run of its days has succeeded.",
+)
+def final_close(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """Ask for the final close that the run was made for."""
+    start = context.dagster_run.tags.get(CLOSE_TAG)
+    if start is None:
+        return dg.SkipReason("The run closes no cycle.")
+    return dg.RunRequest(
+        run_key=f"final-{start}-{context.dagster_run.run_id}",
+        partition_key=start,
+        run_config={"ops": {CLOSE_STEP: {"config": {"is_final": True}}}},
+    )
+
+
+def _last_cycle(context: dg.ScheduleEvaluationContext) -> tuple[dt.date, Cycle]:
+    """The tick's local day, and the cycle that ended last before it."""
+    today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    closing_day = load_settings().closing_day
+    return today, cycle_of(cycle_of(today, closing_day).start - dt.timedelta(days=1), closing_day)
 
 
 def range_tags(first: dt.date, last: dt.date) -> dict[str, str]:

@@ -263,6 +263,15 @@ def lost_rows(warehouse: Warehouse) -> list[str]:
     ]
 
 
+def ingest_archived(
+    lake: Lake, warehouse: Warehouse, settings: Settings, kind: str, name: str, content: bytes, received_at: dt.datetime
+) -> None:
+    """Archive, parse and record a file as when it was first received, in another installation."""
+    arrival = _Arrival(InboxFile(kind, name, len(content), received_at), hashlib.sha256(content).hexdigest(), content)
+    inbox = Inbox(str(settings.home), settings)  # nothing is read from it: the bytes are here
+    _FileReader(inbox, lake, warehouse, settings, received_at, "archive").read(arrival, is_known=False)
+
+
 def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> ParsedFile:
     """The file, parsed under the settings' limits. Raises RejectedFile when it is refused whole."""
     return parse_file(

@@ -18,6 +18,7 @@ from fleet_audit.sources.telemetry_api import TelemetryApi
 from fleet_audit.storage.lake import Lake
 
 PARTITION_ZONE = "America/Sao_Paulo"
+PAGES_FOLDER = "raw/positions"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def fetch_days(api: TelemetryApi, lake: Lake, days: Sequence[dt.date], now: dt.d
         pages = rows = 0
         try:
             for page in api.pages(start.to_pydatetime(), min(end, pd.Timestamp(now)).to_pydatetime()):
-                lake.put_bytes(f"{page_folder(day)}/{page.sha256}.json", page.body)
+                path = f"{page_folder(day)}/{page.sha256}.json"
+                if not lake.exists(path):  # when it was written says when it arrived
+                    lake.put_bytes(path, page.body)
                 pages, rows = pages + 1, rows + page.rows
         except (PermanentError, RetryableError) as error:
             fetched.append(FetchedDay(day, pages, rows, str(error)))
@@ -59,4 +62,4 @@ def archived_pages(lake: Lake, day: dt.date) -> list[str]:
 
 def page_folder(day: dt.date) -> str:
     """Where the pages of a day are, inside the lake."""
-    return f"raw/positions/date={day.isoformat()}"
+    return f"{PAGES_FOLDER}/date={day.isoformat()}"

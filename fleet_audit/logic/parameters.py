@@ -101,6 +101,7 @@ DEFAULTS = (
     Parameter("forecast_alpha", 0.3, "factor", "Exponential smoothing of the daily variable cost"),
     Parameter("contest_business_days", 5, "days", "A carrier may contest so many business days after publication"),
     Parameter("final_after_days", 3, "days", "A cycle is final so many days after its end"),
+    Parameter("adjustment_months", 2, "months", "How far before the open cycle late data still make an adjustment"),
 )
 
 

@@ -46,7 +46,14 @@ def _fact(
     name: str, description: str, columns: tuple[Column, ...], key: tuple[str, ...], sort: tuple[str, ...] = ()
 ) -> Table:
     return Table(
-        "fact", name, description, (*columns, *_TRACE), key=key, partition="operational_date", sort=sort or key
+        "fact",
+        name,
+        description,
+        (*columns, *_TRACE),
+        key=key,
+        partition="operational_date",
+        sort=sort or key,
+        frozen_by="operational_date",
     )
 
 
@@ -275,7 +282,7 @@ _FINDINGS = _fact(
 _CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
 FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE), kept="cycle_start")
 # The same table, written a cycle at a time: what the rules over a whole cycle found.
-CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None)
+CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, frozen_by="cycle_start")
 
 
 TRIP_SCORES = _fact(
@@ -402,6 +409,7 @@ CALIBRATION_SEGMENTS = Table(
     key=("cycle_start", "plate", "segment_start", "device_id"),
     partition="cycle_start",
     sort=("cycle_start", "plate", "segment_start", "device_id"),
+    frozen_by="cycle_start",
 )
 
 ADJUSTMENTS = Table(
@@ -431,6 +439,7 @@ ADJUSTMENTS = Table(
     key=("adjustment_id",),
     partition="operational_date",
     sort=("operational_date", "plate", "kind", "trip_id", "contract_id", "adjustment_id"),
+    frozen_by="billed_cycle_start",
 )
 
 CYCLE_CLOSES = Table(
@@ -452,6 +461,20 @@ CYCLE_CLOSES = Table(
         text("run_id", "Run that closed it"),
     ),
     key=("cycle_start", "status"),
+)
+
+COMPUTED_DAYS = Table(
+    "ops",
+    "computed_days",
+    "Days whose money was computed to the end: with what had arrived by when, and by which code",
+    (
+        date("operational_date", "Day (partition)"),
+        instant("computed_at", "What had arrived by then is in the day's rows"),
+        text("code_version", "Version of the package and hash of its code and SQL"),
+        *_TRACE,
+    ),
+    key=("operational_date",),
+    partition="operational_date",
 )
 
 REFERENCE_HISTORY = Table(
@@ -688,6 +711,7 @@ OPS = (
     REJECTED_ROWS,
     STAGE_COUNTS,
     PARAMETER_VERSIONS,
+    COMPUTED_DAYS,
     CYCLE_CLOSES,
     REFERENCE_HISTORY,
     REFERENCE_CHANGES,

@@ -47,7 +47,8 @@ class Table:
     """A table or lake data set.
 
     `key` is its primary key; `partition` the column that a partition replaces, but for the rows with a value in `kept`:
-    another writer replaces those by that column.
+    another writer replaces those by that column. `frozen_by` is the day that decides whether a row is frozen:
+    it is once that day's cycle is closed for good.
     """
 
     schema: str  # "ref", "ops", "fact" in PostgreSQL; "staging", "trips", "parsed" in the lake
@@ -58,6 +59,7 @@ class Table:
     partition: str | None = None
     sort: tuple[str, ...] = ()
     kept: str | None = None
+    frozen_by: str | None = None
 
     @property
     def full_name(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 import dagster as dg
@@ -16,7 +17,7 @@ import pandas as pd
 from sqlalchemy import make_url
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
@@ -169,20 +170,38 @@ class LakeIOManager(_TableIOManager):
 
 
 class WarehouseIOManager(_TableIOManager):
-    """Tables in PostgreSQL, each day replaced in one transaction of its own. Only the run's own days may come."""
+    """Tables in PostgreSQL, each day replaced in one transaction of its own. Only the run's own days may come.
+
+    The rows of a cycle that is closed for good stay as they are: what a day of it would be now goes to the lake, under
+    `restated/`, and is what the next asset reads (docs/closing.md).
+    """
 
     def _allows_neighbours(self, context: dg.OutputContext) -> bool:
         return False
 
     def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int:
-        return self.stores.warehouse().replace_partition(table, [day], frame, run_id).rows
+        warehouse = self.stores.warehouse()
+        if table.frozen_by == table.partition and table.partition is not None and warehouse.closed_days([day]):
+            trace = {"run_id": run_id, "updated_at": pd.Timestamp.now("UTC")}
+            return self.stores.lake().write_day(restated(table), day, frame.assign(**trace))
+        return warehouse.replace_partition(table, [day], frame, run_id).rows
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.warehouse().replace_table(table, frame).rows
 
     def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
-        frame = self.stores.warehouse().read_partition(table, days)
+        frame = self.read_now(table, days)
         return frame if columns is None else frame[list(columns)]
+
+    def read_now(self, table: Table, days: Sequence[dt.date]) -> pd.DataFrame:
+        """The rows of the days as they would be now: of a closed day that was run again not the frozen ones."""
+        warehouse, lake = self.stores.warehouse(), self.stores.lake()
+        closed = warehouse.closed_days(days) if table.frozen_by == table.partition else set()
+        again = [day for day in sorted(closed) if lake.has_day(restated(table), day)]
+        frames = [warehouse.read_partition(table, [day for day in days if day not in again])]
+        if again:
+            frames.append(lake.read_days(restated(table), again))
+        return conform(pd.concat(frames, ignore_index=True), table) if again else frames[0]
 
     def _read_whole(self, table: Table) -> pd.DataFrame:
         return self.stores.warehouse().read_table(table)
@@ -190,6 +209,12 @@ class WarehouseIOManager(_TableIOManager):
     def _location(self, table: Table) -> dict[str, Any]:
         database = make_url(self.stores.warehouse().url).database
         return {"dagster/relation_identifier": f"{database}.{table.full_name}"}
+
+
+def restated(table: Table) -> Table:
+    """The lake table of what the days of closed cycles would be now."""
+    name = table.name if table.partition == "operational_date" else f"{table.name}_by_cycle"
+    return replace(table, schema="restated", name=name)
 
 
 def _table(context: dg.OutputContext) -> Table:

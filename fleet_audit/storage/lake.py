@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -119,6 +119,20 @@ class Lake:
                 with ThreadPoolExecutor(1) as thread:
                     thread.submit(_put_object, self._filesystem, self._full(path), chunks).result()
 
+    def take_over(self, source: Lake, path: str) -> None:
+        """The same file as in another lake, under the same path.
+
+        Linked where both are folders of one disk, else copied: files are replaced, never written into, so neither lake
+        sees what happens to the other's.
+        """
+        if isinstance(self._filesystem, pafs.LocalFileSystem) and isinstance(source._filesystem, pafs.LocalFileSystem):
+            target = Path(self._full(path))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                os.link(source._full(path), target)
+        if not self.exists(path):
+            self.put_bytes(path, source.get_bytes(path))
+
     def get_bytes(self, path: str) -> bytes:
         """The content of a file; PermanentError names it when it is not there."""
         with self._told("read", path), self._filesystem.open_input_file(self._full(path)) as file:
@@ -131,16 +145,20 @@ class Lake:
 
     def list(self, prefix: str = "") -> list[str]:
         """Paths of all files in a folder and below, sorted; hidden ones, as unfinished files are, left out."""
+        return sorted(self.modified(prefix))
+
+    def modified(self, prefix: str = "") -> dict[str, dt.datetime]:
+        """Paths of all files in a folder and below, and when each was written."""
         selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)
         with self._told("list", prefix):
             found = self._filesystem.get_file_info(selector)
         start = len(self._root) + 1
-        return sorted(
-            info.path[start:]
+        return {
+            info.path[start:]: info.mtime.astimezone(dt.UTC)
             for info in found
             if info.type == pafs.FileType.File
             and not any(part.startswith(".") for part in info.path[start:].split("/"))
-        )
+        }
 
     def delete(self, path: str) -> None:
         """Removes a file; one that is not there is no error."""

@@ -23,6 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema.derive import from_arrow, to_arrow
+from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.schema.model import Table, Type
 from fleet_audit.schema.sql import metadata
 from fleet_audit.storage.postgres import adbc_connection, advisory_key, engine_of, sentences
@@ -39,12 +40,13 @@ class Written:
     """What a write did.
 
     `rows` written, rows `replaced` (there before, in the same partition), and rows `moved`: another partition held them
-    under the same key, now they live in this one.
+    under the same key, now they live in this one. Rows `left_out` have the key of a frozen row, which stays as it is.
     """
 
     rows: int
     replaced: int
     moved: int = 0
+    left_out: int = 0
 
 
 class Warehouse:
@@ -60,8 +62,9 @@ class Warehouse:
         """Replaces the rows of these days by `data` (no rows: empties them), all in one transaction or not at all.
 
         Fills `run_id` and `updated_at`. A row whose key stands in another partition moves (a run that is dated anew):
-        it is never in two. Concurrent writers of a day wait for each other. Raises PermanentError when a row lies
-        outside of the days or two rows share a key; RetryableError on lock and connection trouble.
+        it is never in two. Rows of a cycle that is closed for good are neither replaced nor moved. Concurrent writers
+        of a day wait for each other. Raises PermanentError when a row lies outside of the days or in a closed cycle, or
+        two rows share a key; RetryableError on lock and connection trouble.
         """
         if table.partition is None:
             raise PermanentError(f"{table.full_name} has no partition: replace it whole.")
@@ -72,21 +75,45 @@ class Warehouse:
         ours: sa.ColumnElement[bool] = partition.in_(days)
         if table.kept is not None:
             ours = sa.and_(ours, target.c[table.kept].is_(None))
+        frozen = _is_frozen(target, table)
+        ours = sa.and_(ours, sa.not_(frozen))
         locks = [advisory_key(table.full_name, day) for day in sorted(set(days))]
 
         def write(cursor: adbc.Cursor) -> Written:
             stage = _staged(cursor, table, target, rows)
+            if _scalar(cursor, sa.select(sa.func.count()).select_from(stage).where(_is_frozen(stage, table))):
+                raise PermanentError(
+                    f"{table.full_name}: {_listed(days)} lies in a cycle that is closed for good, and its rows never "
+                    "change; what differs now is an adjustment. Nothing was written."
+                )
             replaced = _run(cursor, sa.delete(target).where(ours))
-            moved = 0
+            moved = left_out = 0
             if table.key and table.partition not in table.key and rows.num_rows:
                 same = sa.and_(*(target.c[name].is_not_distinct_from(stage.c[name]) for name in table.key))
+                left_out = _run(cursor, sa.delete(stage).where(sa.exists().where(sa.and_(same, frozen))))
                 moved = _run(cursor, sa.delete(target).where(sa.exists().where(same)))
             _run(cursor, _insert(table, target, stage))
             found = _scalar(cursor, sa.select(sa.func.count()).select_from(target).where(ours))
-            _require_count(table, rows.num_rows, found)
-            return Written(found, replaced, moved)
+            _require_count(table, rows.num_rows - left_out, found)
+            return Written(found, replaced, moved, left_out)
 
         return self._in_transaction(f"Writing {table.full_name}", locks, write)
+
+    def closed_days(self, days: Sequence[dt.date]) -> set[dt.date]:
+        """Those of the days whose cycle is closed for good."""
+        closes = self.read("select cycle_start, cycle_end from ops.cycle_closes where status = 'final'", {})
+        spans = list(zip(closes["cycle_start"], closes["cycle_end"], strict=True))
+        return {day for day in days if any(start <= day <= end for start, end in spans)}
+
+    @contextmanager
+    def holding(self, tables: Sequence[Table], days: Sequence[dt.date]) -> Iterator[None]:
+        """Keeps every other writer away from these days of these tables while the caller reads them and decides."""
+        keys = [advisory_key(table.full_name, day) for table in tables for day in sorted(days)]
+        with self._transaction("Closing") as cursor:
+            for key in keys:  # a writer holds keys of one table only, in this order
+                cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
+                cursor.fetchall()
+            yield
 
     def replace_table(self, table: Table, data: pd.DataFrame | pa.Table) -> Written:
         """Replaces the whole content of a table, in one transaction."""
@@ -211,6 +238,15 @@ def _require_days(table: Table, rows: pa.Table, days: Sequence[dt.date]) -> None
             f"{table.full_name}: rows of {_listed(outside.to_pylist())} in a write of "
             f"{_listed(days)}; nothing was written."
         )
+
+
+def _is_frozen(rows: sa.Table, table: Table) -> sa.ColumnElement[bool]:
+    """Whether a row of the table, or of one staged for it, lies in a cycle that is closed for good."""
+    if table.frozen_by is None:
+        return sa.false()
+    closes = metadata.tables[CYCLE_CLOSES.full_name]
+    day = rows.c[table.frozen_by]
+    return sa.exists().where(closes.c.status == "final", closes.c.cycle_start <= day, day <= closes.c.cycle_end)
 
 
 def _listed(days: Sequence[dt.date]) -> str:

@@ -36,7 +36,7 @@ def snapshot(definitions: dg.Definitions) -> dict[str, Any]:
         "assets": assets,
         "jobs": {
             job.name: sorted(key.to_user_string() for key in job.asset_layer.executable_asset_keys)
-            for job in (definitions.resolve_job_def(name) for name in ("cycle", "day"))
+            for job in (definitions.resolve_job_def(name) for name in ("close", "cycle", "day"))
         },
         "schedules": {
             one.name: {"job": one.job_name, "cron": one.cron_schedule, "zone": one.execution_timezone,

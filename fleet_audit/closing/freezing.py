@@ -1,0 +1,240 @@
+"""A close: inputs, parameters, code and outputs of a cycle in a manifest, and the record that freezes its rows.
+
+What is digested and when a cycle may be closed is in `logic.closing`; repeating a close is in `replay`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.closing.code import code_version
+from fleet_audit.closing.readiness import (
+    FILES_AFTER,
+    FILES_BEFORE,
+    PAGES_AFTER,
+    PAGES_BEFORE,
+    unready_days,
+)
+from fleet_audit.errors import PermanentError
+from fleet_audit.ingest.pages import archived_pages
+from fleet_audit.logic.closing import canonical_rows, combined, digest
+from fleet_audit.logic.cycles import Cycle
+from fleet_audit.logic.money import sum_decimal
+from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.schema import facts
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+Parameters = Callable[[dt.date], ParameterSet]
+_FORMAT = 1
+_LISTED_DAYS = 10
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where inputs and rows are."""
+
+    lake: Lake
+    warehouse: Warehouse
+    settings: Settings
+
+
+def existing_close(warehouse: Warehouse, start: dt.date, status: str) -> dict[str, Any] | None:
+    """The record of a close, or None."""
+    rows = warehouse.read_table(facts.CYCLE_CLOSES)
+    found = rows[(rows["cycle_start"] == start).to_numpy(dtype=bool) & (rows["status"] == status).to_numpy()]
+    return None if found.empty else found.to_dict("records")[0]
+
+
+def closed_starts(warehouse: Warehouse) -> set[dt.date]:
+    """First days of the cycles that are closed for good."""
+    return set(warehouse.read("select cycle_start from ops.cycle_closes where status = 'final'", {})["cycle_start"])
+
+
+def close_cycle(
+    stores: Stores, cycle: Cycle, days: Sequence[dt.date], parameters: Parameters, run_id: str, *, is_final: bool
+) -> dict[str, Any]:
+    """Close a cycle and return its record; what is closed for good already stays as it is.
+
+    Args:
+        stores: lake, warehouse and settings.
+        cycle: the cycle; days: those of its days that can be run.
+        parameters: the set in force on a day.
+        run_id: who closes.
+        is_final: freeze it; a provisional close only says what it would come to.
+
+    Raises PermanentError, naming them, when a final close meets days that do not hold what is known now.
+    """
+    warehouse = stores.warehouse
+    final = existing_close(warehouse, cycle.start, "final")
+    if final is not None:
+        return final
+    status = "final" if is_final else "provisional"
+    with warehouse.holding([*facts.FACTS, *facts.CYCLE_FACTS], days):
+        unready = unready_days(warehouse, stores.lake, days, code_version())
+        if unready and is_final:
+            raise PermanentError(
+                f"The cycle {cycle.start} to {cycle.end} cannot be closed for good: {told_days(unready)}. "
+                "Run these days again and close after that."
+            )
+        manifest = _manifest(stores, cycle, days, parameters, status, unready)
+        content = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
+        name = "manifest" if is_final else "provisional"
+        path = f"closes/start={cycle.start}/{name}.json"
+        stores.lake.put_bytes(path, content)
+        record = {
+            "cycle_start": cycle.start,
+            "cycle_end": cycle.end,
+            "status": status,
+            "closed_at": pd.Timestamp.now("UTC"),
+            "manifest_sha256": hashlib.sha256(content).hexdigest(),
+            "manifest_path": path,
+            "code_version": manifest["code_version"],
+            "parameters_version": manifest["parameters"]["version"],
+            **{name: None if value is None else Decimal(value) for name, value in manifest["totals"].items()},
+            "run_id": run_id,
+        }
+        warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
+    found = existing_close(warehouse, cycle.start, status)
+    assert found is not None
+    return found
+
+
+def told_days(reasons: dict[dt.date, str]) -> str:
+    """Days and why, as part of a sentence."""
+    told = [f"{day} ({reason})" for day, reason in list(reasons.items())[:_LISTED_DAYS]]
+    more = len(reasons) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
+
+
+def read_manifest(lake: Lake, record: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a close. Raises PermanentError when its bytes are not those that were recorded."""
+    content = lake.get_bytes(record["manifest_path"])
+    if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
+        raise PermanentError(
+            f"{lake.url(record['manifest_path'])} was changed after the cycle was closed: its SHA-256 is not the "
+            f"{record['manifest_sha256']} of ops.cycle_closes. Restore it from a backup."
+        )
+    return json.loads(content)
+
+
+def outputs_of(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[str, Any]:
+    """Rows and digests of each daily table of `fact`, by day; rows of cycle rules are no part of a day."""
+    return {table.full_name: _output(warehouse, table, days) for table in facts.FACTS}
+
+
+def day_rows(warehouse: Warehouse, table: Table, day: dt.date) -> pd.DataFrame:
+    """What a day's run wrote into a table."""
+    rows = warehouse.read_partition(table, [day])
+    return rows if table.kept is None else rows[rows[table.kept].isna().to_numpy()]
+
+
+def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict[str, Any]:
+    digests, count = {}, 0
+    for day in days:
+        rows = day_rows(warehouse, table, day)
+        digests[day.isoformat()] = digest(canonical_rows(rows, table))
+        count += len(rows)
+    return {"rows": count, "sha256": combined(digests), "days": digests}
+
+
+def billed_adjustments(warehouse: Warehouse, start: dt.date) -> pd.DataFrame:
+    """Adjustments of earlier cycles that a cycle bills."""
+    rows = warehouse.read_table(facts.ADJUSTMENTS)
+    return rows[(rows["billed_cycle_start"] == start).to_numpy(dtype=bool)]
+
+
+def adjustments_digest(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
+    """Rows and digest of them."""
+    rows = billed_adjustments(warehouse, start)
+    return {"rows": len(rows), "sha256": digest(canonical_rows(rows, facts.ADJUSTMENTS))}
+
+
+def _manifest(
+    stores: Stores, cycle: Cycle, days: Sequence[dt.date], parameters: Parameters, status: str,
+    unready: dict[dt.date, str],
+) -> dict[str, Any]:  # fmt: skip
+    sets = {day: parameters(day) for day in days}
+    costs = stores.warehouse.read_partition(facts.TRIP_COSTS, days)
+    fixed = stores.warehouse.read_partition(facts.FIXED_COST_DAYS, days)
+    last = parameters(cycle.end)
+    return {
+        "format": _FORMAT,
+        "cycle": {"start": cycle.start.isoformat(), "end": cycle.end.isoformat(), "status": status},
+        "code_version": code_version(),
+        "settings": _settings(stores.settings),
+        "parameters": {
+            "version": last.version,
+            "values": dict(last.values),
+            "days": {day.isoformat(): each.version for day, each in sets.items()},
+        },
+        "inputs": {
+            "files": _files(stores.warehouse, cycle),
+            "pages": _pages(stores.lake, cycle),
+            "reference_changes": _changes(stores.warehouse, cycle),
+        },
+        "days_not_ready": {day.isoformat(): reason for day, reason in unready.items()},
+        "outputs": outputs_of(stores.warehouse, days),
+        "adjustments": adjustments_digest(stores.warehouse, cycle.start),
+        "totals": {
+            "total_km": _text(sum_decimal(costs["billable_km"])),
+            "total_variable_brl": _text(sum_decimal(costs["variable_cost_brl"])),
+            "total_fixed_brl": _text(sum_decimal(fixed["amount_brl"])),
+        },
+    }
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Settings that rows depend on; of the secret one only a fingerprint, to tell another key."""
+    key = settings.pseudonym_key.get_secret_value().encode()
+    return {
+        "closing_day": settings.closing_day,
+        "start_date": settings.start_date,
+        "pseudonym_key_fingerprint": hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12],
+    }
+
+
+def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
+    """Files that the cycle's days read: of each reference table the one in force, of the others all versions."""
+    rows = warehouse.read(
+        "select file_sha256, file_name, kind, received_at, archive_path from ops.ingested_files "
+        "where status in ('accepted', 'partial') and (kind = 'reference' "
+        "or first_date <= :last and last_date >= :first) order by received_at, file_name",
+        {"first": cycle.start - FILES_BEFORE, "last": cycle.end + FILES_AFTER},
+    )
+    is_reference = rows["kind"] == "reference"
+    tables = rows["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
+    newest = rows[is_reference & ~tables.where(is_reference).duplicated(keep="last")]
+    chosen = pd.concat([rows[~is_reference], newest]).sort_values(["received_at", "file_name"])
+    return [
+        {**row, "received_at": row["received_at"].isoformat()}
+        for row in chosen.rename(columns={"file_sha256": "sha256", "file_name": "name"}).to_dict("records")
+    ]
+
+
+def _pages(lake: Lake, cycle: Cycle) -> dict[str, list[str]]:
+    """Names of the API's pages (digests of their content) of each day that the cycle's days read."""
+    days = pd.date_range(cycle.start - PAGES_BEFORE, cycle.end + PAGES_AFTER)
+    found = {day.date().isoformat(): archived_pages(lake, day.date()) for day in days}
+    return {day: paths for day, paths in found.items() if paths}
+
+
+def _changes(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
+    """What was recorded of reference data that changed while the cycle was open: findings tell it."""
+    rows = warehouse.read_table(facts.REFERENCE_CHANGES)
+    rows = rows[(rows["cycle_start"] == cycle.start).to_numpy(dtype=bool)]
+    return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,91 @@
+"""Which days of a cycle do not hold what is known now, and why: a final close freezes no such day.
+
+Running them again is for whoever asks; the digests of what they hold are in `freezing`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.ingest.pages import page_folder
+from fleet_audit.logic.cycles import ONE_DAY
+from fleet_audit.schema import facts
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+# A day reads staging of D-2 … D+1 (docs/architecture.md), and each of these a day more of files: their days are local.
+PAGES_BEFORE, PAGES_AFTER = 2 * ONE_DAY, ONE_DAY
+FILES_BEFORE, FILES_AFTER = 3 * ONE_DAY, 2 * ONE_DAY
+
+
+def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code_version: str) -> dict[dt.date, str]:
+    """Day → why it has to be run again, in order; empty when every day holds what is known now."""
+    computed = _computed(warehouse, days)
+    files = warehouse.read(
+        "select received_at, file_name, first_date, last_date from ops.ingested_files where kind <> 'reference' "
+        "and status in ('accepted', 'partial') and first_date is not null order by received_at desc",
+        {},
+    )
+    changes = warehouse.read_table(facts.REFERENCE_CHANGES)
+    torn = _torn_days(warehouse, days)
+    reasons: dict[dt.date, str] = {}
+    for day in days:
+        row = computed.get(day)
+        if row is None:
+            reasons[day] = "it was never computed to the end"
+        elif row.code_version != code_version:
+            reasons[day] = f"it was computed by another version of the code ({row.code_version})"
+        elif day in torn:
+            reasons[day] = "a later run of it did not come to its end"
+        else:
+            newer = _newer_file(files, row.computed_at, day) or _newer_page(lake, row.computed_at, day)
+            newer = newer or _newer_reference(changes, row.computed_at, day)
+            if newer:
+                reasons[day] = f"{newer} arrived after it was computed"
+    return reasons
+
+
+def _computed(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[dt.date, Any]:
+    rows = warehouse.read_partition(facts.COMPUTED_DAYS, days)
+    return {row.operational_date: row for row in rows.itertuples()}
+
+
+def _torn_days(warehouse: Warehouse, days: Sequence[dt.date]) -> set[dt.date]:
+    """Days some of whose rows were written by another run than the one that computed them to the end."""
+    found: set[dt.date] = set()
+    for table in facts.FACTS:
+        of_a_cycle = "" if table.kept is None else f"and f.{table.kept} is null"
+        rows = warehouse.read(
+            f"select distinct operational_date from {table.full_name} f join ops.computed_days d "  # noqa: S608
+            f"using (operational_date) where f.run_id <> d.run_id {of_a_cycle} "
+            "and operational_date between :first and :last",
+            {"first": days[0], "last": days[-1]},
+        )
+        found |= set(rows["operational_date"])
+    return found
+
+
+def _newer_file(files: pd.DataFrame, computed_at: pd.Timestamp, day: dt.date) -> str | None:
+    newer = files[(files["received_at"] > computed_at).to_numpy()]
+    touching = newer[
+        ((newer["first_date"] <= day + FILES_AFTER) & (newer["last_date"] >= day - FILES_BEFORE)).to_numpy(dtype=bool)
+    ]
+    return None if touching.empty else str(touching["file_name"].iloc[0])
+
+
+def _newer_page(lake: Lake, computed_at: pd.Timestamp, day: dt.date) -> str | None:
+    for address in pd.date_range(day - PAGES_BEFORE, day + PAGES_AFTER):
+        if any(at > computed_at for at in lake.modified(page_folder(address.date())).values()):
+            return f"a page of the API ({address.date()})"
+    return None
+
+
+def _newer_reference(changes: pd.DataFrame, computed_at: pd.Timestamp, day: dt.date) -> str | None:
+    for change in changes.itertuples():
+        if change.recorded_at > computed_at and change.first_date <= day <= change.last_date:
+            return str(change.file_name)
+    return None

@@ -1,0 +1,73 @@
+"""An installation of its own that holds what another one had received: where a past run or a closed cycle is repeated.
+
+Which inputs these are is told by the caller; the run on them is the usual one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.closing.freezing import Stores
+from fleet_audit.errors import PermanentError
+from fleet_audit.ingest.files import ingest_archived
+from fleet_audit.ingest.pages import PAGES_FOLDER
+from fleet_audit.schema import facts
+
+
+def fill(
+    scratch: Stores, source: Stores, files: Iterable[Mapping[str, Any]], pages: Iterable[str], changes: pd.DataFrame
+) -> None:
+    """Put inputs into an empty installation, from the archive as received; what is there already stays.
+
+    Args:
+        scratch: the installation to fill; source: the one whose archive has the bytes.
+        files: sha256, name, kind, received_at (ISO) and archive_path of each file, in order of arrival.
+        pages: paths of pages of the API.
+        changes: rows of `ops.reference_changes`.
+
+    Raises PermanentError when an archived file is not what it was.
+    """
+    known = scratch.warehouse.read("select file_sha256, file_name from ops.ingested_files", {})
+    there = set(zip(known["file_sha256"], known["file_name"], strict=True))
+    for file in files:
+        if (file["sha256"], file["name"]) in there:
+            continue
+        content = source.lake.get_bytes(file["archive_path"])
+        if hashlib.sha256(content).hexdigest() != file["sha256"]:
+            raise PermanentError(
+                f"{source.lake.url(file['archive_path'])} is not what was received: its SHA-256 should be "
+                f"{file['sha256']}. Restore it from a backup."
+            )
+        received_at = dt.datetime.fromisoformat(file["received_at"])
+        ingest_archived(
+            scratch.lake, scratch.warehouse, scratch.settings, file["kind"], file["name"], content, received_at
+        )
+    for path in pages:
+        scratch.lake.take_over(source.lake, path)
+    if len(changes):
+        scratch.warehouse.upsert(facts.REFERENCE_CHANGES, changes)
+
+
+def inputs_as_of(source: Stores, instant: dt.datetime) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame]:
+    """What `fill` asks for: everything that had arrived by an instant.
+
+    Raises PermanentError when nothing had.
+    """
+    rows = source.warehouse.read(
+        "select file_sha256 as sha256, file_name as name, kind, received_at, archive_path from ops.ingested_files "
+        "where status in ('accepted', 'partial') and received_at <= :at order by received_at, file_name",
+        {"at": instant},
+    )
+    if rows.empty:
+        raise PermanentError(
+            f"Nothing had arrived by {instant.isoformat()}: ops.ingested_files says when the first file did."
+        )
+    files = [{**row, "received_at": row["received_at"].isoformat()} for row in rows.to_dict("records")]
+    pages = [path for path, at in source.lake.modified(PAGES_FOLDER).items() if at <= instant]
+    changes = source.warehouse.read_table(facts.REFERENCE_CHANGES)
+    return files, sorted(pages), changes[(changes["recorded_at"] <= instant).to_numpy(dtype=bool)]

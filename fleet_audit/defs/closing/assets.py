@@ -1,0 +1,160 @@
+"""Closing: days computed to the end, adjustments of closed days, and the close of a cycle with its manifest."""
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.closing.code import code_version
+from fleet_audit.closing.freezing import Stores, close_cycle, closed_starts
+from fleet_audit.defs.partitions import (
+    PARTITION_ZONE,
+    cycle_mapping,
+    cycle_partitions,
+    daily_partitions,
+    parse_day,
+    run_days,
+    single_run,
+    window_days,
+)
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
+from fleet_audit.logic.adjustments import Money, billing_cycle, day_adjustments
+from fleet_audit.logic.closing import refusal
+from fleet_audit.logic.cycles import cycle_days, cycle_of
+from fleet_audit.logic.reference_view import vehicles_on
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import (
+    ADJUSTMENTS,
+    COMPUTED_DAYS,
+    CYCLE_CLOSES,
+    FACTS,
+    FIXED_COST_DAYS,
+    TRIP_COSTS,
+    TRIPS,
+)
+from fleet_audit.schema.reference import VEHICLES
+from fleet_audit.storage.io_managers import Days
+
+_DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
+
+
+@dg.asset(
+    **asset_arguments(ADJUSTMENTS, "closing"),
+    **_DAILY,
+    ins={
+        "day_trips": dg.AssetIn(key_of(TRIPS)),
+        "costs": dg.AssetIn(key_of(TRIP_COSTS)),
+        "fixed": dg.AssetIn(key_of(FIXED_COST_DAYS)),
+    },
+    deps=[key_of(VEHICLES)],
+)
+def adjustments(
+    context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, costs: Days, fixed: Days
+) -> DayFrames:
+    """What closed days would be now minus what was billed of them."""
+    days = run_days(context)
+    closed = fleet.warehouse().closed_days(days)
+    for day in sorted(closed):
+        context.log.info(f"{day} is closed for good: its rows stay as they are, differences are adjustments.")
+    inputs = (day_trips, costs, fixed)
+    return each_day(
+        days,
+        lambda day: (
+            _adjustments(fleet, day, Money(*(each.read([day]) for each in inputs)))
+            if day in closed
+            else empty_frame(ADJUSTMENTS)
+        ),
+    )
+
+
+def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> pd.DataFrame:
+    warehouse, closing_day = fleet.warehouse(), fleet.settings().closing_day
+    closed = closed_starts(warehouse)
+    months = int(fleet.parameters(day).adjustment_months)
+    start = billing_cycle(day, closed, closing_day, months)
+    if start is None:
+        return empty_frame(ADJUSTMENTS)
+    frozen = Money(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
+    told = warehouse.read_partition(ADJUSTMENTS, [day])
+    billed = told[told["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
+    reference = fleet.reference()
+    vehicles = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
+    return day_adjustments(day, start, closing_day, frozen, now, billed, vehicles)
+
+
+@dg.asset(
+    **asset_arguments(COMPUTED_DAYS, "closing"),
+    **_DAILY,
+    deps=[key_of(table) for table in (*FACTS, ADJUSTMENTS)],
+)
+def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Put down that all rows of each day are there, and as of when."""
+    return each_day(run_days(context), lambda day: _computed(fleet, day))
+
+
+def _computed(fleet: FleetResource, day: dt.date) -> pd.DataFrame:
+    """As of when staging read what had arrived: what arrives while a day is computed is not in it."""
+    window = window_days(day)
+    read = fleet.warehouse().read(
+        "select min(updated_at) as at from ops.stage_counts where partition_date between :first and :last",
+        {"first": window[0], "last": window[-1]},
+    )
+    return pd.DataFrame(
+        {"operational_date": [day], "computed_at": [read["at"].iloc[0]], "code_version": [code_version()]}
+    )
+
+
+class CloseConfig(dg.Config):
+    """How to close: `is_final` freezes the cycle's rows for good."""
+
+    is_final: bool = False
+
+
+@dg.asset(
+    key=key_of(CYCLE_CLOSES),
+    group_name="closing",
+    owners=OWNERS,
+    kinds={"postgres", "json"},
+    partitions_def=cycle_partitions,
+    backfill_policy=single_run,
+    deps=[
+        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
+    ],
+    description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "
+    "outputs are hashed in a manifest; `fleet-audit replay` proves it.",
+    metadata={"table": CYCLE_CLOSES.full_name, "dagster/column_schema": column_schema(CYCLE_CLOSES)},
+)
+def cycle_close(context: dg.AssetExecutionContext, fleet: FleetResource, config: CloseConfig) -> dg.MaterializeResult:
+    """Close the cycles of the run."""
+    metadata: dict[str, Any] = {}
+    for key in context.partition_keys:
+        metadata |= _close(fleet, parse_day(key), context.run.run_id, config.is_final)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def _close(fleet: FleetResource, start: dt.date, run_id: str, is_final: bool) -> dict[str, Any]:
+    cycle = cycle_of(start, fleet.settings().closing_day)
+    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+    reason = refusal(cycle, today, fleet.parameters(cycle.end), is_final=is_final)
+    if reason:
+        raise dg.Failure(reason, allow_retries=False)
+    known = set(daily_partitions.get_partition_keys())
+    days = [day for day in cycle_days(cycle) if day.isoformat() in known]
+    record = close_cycle(
+        Stores(fleet.lake(), fleet.warehouse(), fleet.settings()),
+        cycle,
+        days,
+        fleet.parameters,
+        run_id,
+        is_final=is_final,
+    )
+    shown = {name: str(value) for name, value in record.items() if not pd.isna(value)}
+    manifest = fleet.lake().get_bytes(record["manifest_path"]).decode()
+    return {
+        **shown,
+        "manifest": dg.MetadataValue.path(fleet.lake().url(record["manifest_path"])),
+        "manifest_content": dg.MetadataValue.md(f"```json\n{manifest[:20_000]}\n```"),
+    }
