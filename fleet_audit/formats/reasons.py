@@ -52,6 +52,7 @@ _ALL = (
     Reason("outside_window", ROW, "The API answered what was not asked for", "Posição fora da janela pedida"),
     Reason("too_large", FILE, "More bytes than FLEET_MAX_FILE_MB", "Arquivo maior que o limite"),
     Reason("too_many_rows", FILE, "More rows than FLEET_MAX_FILE_ROWS", "Arquivo com mais linhas que o limite"),
+    Reason("too_many_columns", FILE, "A header far wider than any of ours", "Cabeçalho com colunas demais"),
     Reason("empty_file", FILE, "No bytes, or no filled row", "Arquivo vazio"),
     Reason("not_a_table", FILE, "A PDF, an image, an old or foreign archive, binary", "O arquivo não é CSV nem XLSX"),
     Reason("broken_workbook", FILE, "A workbook that cannot be opened", "Planilha que não abre"),

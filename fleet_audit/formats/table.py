@@ -105,7 +105,8 @@ def _check_header(header: list[str], names: dict[str, str], required: Iterable[s
     if len(header) > _MOST_COLUMNS:
         raise RejectedFile(
             f"The header (line {line}) has {len(header):,} columns and at most {_MOST_COLUMNS} are "
-            "read; send the table without the others."
+            "read; send the table without the others.",
+            "too_many_columns",
         )
     missing = [name for name in required if fold(name) not in header]
     if missing:

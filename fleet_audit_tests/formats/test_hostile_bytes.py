@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.formats.parsed import ParsedFile, RejectedFile
 from fleet_audit.formats.positions_page import parse_page
+from fleet_audit.formats.reasons import REASONS
 from fleet_audit.schema.derive import to_arrow
 from fleet_audit.schema.lake import PARSED_DECLARED_RUNS, PARSED_NOTES, PARSED_POSITIONS, PARSED_VISIT_LEGS
 from fleet_audit.schema.reference import DRIVERS, VEHICLES
@@ -90,6 +91,12 @@ def mutated(draw: st.DrawFn, content: bytes) -> bytes:
 
 def check(parsed: ParsedFile, kind: str) -> None:
     assert parsed.rows_read == len(parsed.rows) + parsed.rows_rejected + parsed.rows_duplicate
+    counts = ["rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"]
+    if len(parsed.days):
+        assert parsed.days[counts].sum().to_list() == [
+            parsed.rows_read, len(parsed.rows), parsed.rows_rejected, parsed.rows_duplicate]  # fmt: skip
+    assert kind == "reference" or not len(parsed.rows) or len(parsed.days)
+    assert set(parsed.rejected["reason_code"]) <= set(REASONS)
     assert not parsed.rejected.duplicated(["row_number", "reason_code"]).any()
     assert "\x00" not in parsed.rejected.to_csv()
     assert parsed.message.strip()

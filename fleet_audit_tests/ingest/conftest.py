@@ -46,11 +46,21 @@ class Arrivals:
         path.write_bytes(content)
         os.utime(path, (1e9, 1e9))  # older than any look: nothing here depends on the clock
 
-    def read(self) -> IngestSummary:
+    def open(self) -> Inbox:
+        """The inbox itself."""
+        return Inbox(str(self.inbox), self.settings)
+
+    def read(self, inbox: Inbox | None = None, *, is_attended: bool = True) -> IngestSummary:
         """Reads what is new, an hour after the last time."""
         self.now += dt.timedelta(hours=1)
         return ingest_inbox(
-            Inbox(str(self.inbox), self.settings), self.lake, self.warehouse, self.settings, now=self.now, run_id=RUN_ID
+            inbox or self.open(),
+            self.lake,
+            self.warehouse,
+            self.settings,
+            now=self.now,
+            run_id=RUN_ID,
+            is_attended=is_attended,
         )
 
     def stage(self) -> Stage:

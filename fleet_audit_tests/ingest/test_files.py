@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
+import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.files import days_of_file, safe_name, with_pseudonyms
+from fleet_audit.ingest.acceptance import day_acceptance
+from fleet_audit.ingest.files import days_of_file, lost_rows, safe_name, with_pseudonyms
 from fleet_audit.logic.identity import driver_pseudonym
-from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
@@ -91,6 +95,111 @@ def test_a_file_above_the_limits_is_refused_whole_and_kept(arrivals):
     assert (row["status"], row["rows_accepted"]) == ("rejected", 0)
     assert "10" in row["message"]
     assert arrivals.lake.get_bytes(row["archive_path"]) == content
+
+
+def test_a_file_of_too_many_bytes_is_refused_unread_and_archived_piece_by_piece(arrivals):
+    arrivals.settings.max_file_mb = 0.001
+    content = b"deviceId," * (CHUNK_BYTES // 4)
+    arrivals.drop("telemetry/big.csv", content)
+    (row,) = arrivals.read(Unreadable(str(arrivals.inbox), arrivals.settings)).files.to_dict("records")
+    assert (row["status"], row["reason_code"], row["size_bytes"]) == ("rejected", "too_large", len(content))
+    assert row["file_sha256"] == hashlib.sha256(content).hexdigest()
+    assert arrivals.lake.get_bytes(row["archive_path"]) == content
+    assert b"too_large" in arrivals.lake.get_bytes(row["report_path"])
+
+
+class Unreadable(Inbox):
+    """An inbox in which nothing may be read whole."""
+
+    def read(self, file: InboxFile) -> bytes:
+        raise AssertionError(f"{file.name} was opened")
+
+
+def test_a_file_that_kept_its_stamp_is_not_opened_again(arrivals):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    assert len(arrivals.read().files) == 1
+    assert arrivals.read(Unreadable(str(arrivals.inbox), arrivals.settings)).files.empty
+
+
+def test_a_file_of_the_same_size_and_time_with_other_bytes_is_a_new_version(arrivals):
+    """Programs copy times along; when a file was put into place they cannot set."""
+    for km in ("11.20", "13.40"):
+        arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work(km)]}))
+        assert arrivals.read().files["status"].to_list() == ["accepted"]
+    assert arrivals.stage().visit_legs(DAY)["reported_km"].astype(str).to_list() == ["13.40"]
+
+
+def test_what_changed_just_now_is_read_again_and_what_nobody_attends_waits(arrivals):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    just_now = (arrivals.now + dt.timedelta(hours=1)).timestamp() - 2
+    os.utime(arrivals.inbox / "visit_reports" / "a.csv", (just_now, just_now))
+    assert arrivals.read(is_attended=False).files.empty
+    arrivals.now -= dt.timedelta(hours=1)
+    assert len(arrivals.read().files) == 1
+    stamps = "select stamp from ops.ingested_files"
+    assert arrivals.warehouse.read(stamps, {})["stamp"].isna().all()
+    assert arrivals.read().files.empty, "opened, and known by its bytes"
+    assert arrivals.warehouse.read(stamps, {})["stamp"].notna().all()
+
+
+def test_a_file_that_grows_while_it_is_read_waits(arrivals):
+    class Growing(Inbox):
+        def files(self) -> list[InboxFile]:
+            return [replace(file, size=file.size - 1) for file in super().files()]
+
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    assert arrivals.read(Growing(str(arrivals.inbox), arrivals.settings)).files.empty
+    assert len(arrivals.read().files) == 1
+
+
+def test_the_report_of_a_file_is_harmless_and_says_all(arrivals):
+    row = run_row(2, "=1+1", "25:99", "06:45", 11)
+    arrivals.drop("bulletins/=a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), f"={row}"))
+    summary = arrivals.read()
+    (file,) = summary.files.to_dict("records")
+    assert summary.reasons.to_dict("records") == [
+        {"file_name": "bulletins/=a.csv", "reason_code": code, "rows": 1} for code in ("bad_plate", "bad_time")
+    ]
+    report = pd.read_csv(io.BytesIO(arrivals.lake.get_bytes(file["report_path"])), dtype=str)
+    assert report["Linha"].to_list() == ["3", "3"]
+    assert report["Motivo"].to_list() == ["Placa inválida", "Horário inexistente ou fora do formato"]
+    assert report["Linha recebida"].to_list() == [f"'={row}"] * 2
+    assert not report.astype(str).map(lambda cell: cell.startswith(("=", "+", "-", "@"))).to_numpy().any()
+
+
+def test_a_file_called_like_its_report_is_kept(arrivals):
+    content = bulletin(run_row(1, PAID, "25:99", "06:45", 11))
+    arrivals.drop("bulletins/rejections.csv", content)
+    (file,) = arrivals.read().files.to_dict("records")
+    assert arrivals.lake.get_bytes(file["archive_path"]) == content
+    assert b"bad_time" in arrivals.lake.get_bytes(file["report_path"])
+
+
+def test_a_file_counts_on_its_days(arrivals):
+    bad = run_row(2, PAID, "25:99", "06:45", 11)
+    arrivals.drop(
+        "bulletins/a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), bad, bad.replace("10/06", "11/06"))
+    )
+    arrivals.read()
+    days = arrivals.warehouse.read("select date, rows_read, rows_accepted, rows_rejected from ops.file_days", {})
+    assert sorted(days.itertuples(index=False, name=None)) == [(DAY, 2, 1, 1), (DAY + ONE_DAY, 1, 0, 1)]
+    low = day_acceptance(arrivals.warehouse, DAY, 95)
+    assert low[["source_kind", "is_low"]].to_numpy().tolist() == [["bulletin", True]]
+    assert low["acceptance_pct"].astype(str).to_list() == ["50.00"]
+    arrivals.drop(
+        "bulletins/a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), run_row(2, PAID, "07:30", "07:45", 1))
+    )
+    arrivals.read()
+    assert not day_acceptance(arrivals.warehouse, DAY, 95)["is_low"].any(), "the corrected version counts"
+
+
+def test_a_row_that_the_counts_lost_is_told(arrivals):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    arrivals.read()
+    assert lost_rows(arrivals.warehouse) == []
+    arrivals.warehouse.execute("update ops.ingested_files set rows_read = 2")
+    (sentence,) = lost_rows(arrivals.warehouse)
+    assert "visit_reports/a.csv: 2 rows were read, but 1 accepted" in sentence
 
 
 def test_a_name_from_outside_leads_nowhere(arrivals):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,33 @@ def test_an_s3_prefix_is_an_inbox_too(seaweed: S3Server, settings: Settings) -> 
     assert [inbox.read(file) for file in files] == [file.name.encode() for file in files]
     assert all(file.modified_at.tzinfo for file in files)
     assert [sentence.split(":")[0] for sentence in inbox.ignored] == ["other"]
+
+
+def test_an_s3_listing_has_more_than_one_page(seaweed: S3Server, settings: Settings) -> None:
+    """S3 lists at most 1,000 objects a page."""
+    prefix = f"{seaweed.bucket}/{uuid.uuid4().hex}"
+    names = [f"telemetry/{number // 100:02d}/{number:04d}.csv" for number in range(1_050)]
+    filesystem = seaweed.filesystem()
+
+    def put(name: str) -> None:
+        with filesystem.open_output_stream(f"{prefix}/{name}") as stream:
+            stream.write(b"x")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, names))
+    files = Inbox(f"s3://{prefix}", settings.model_copy(update=_keys(seaweed))).files()
+    assert sorted(file.name for file in files) == names
+
+
+def test_other_bytes_of_the_same_size_have_another_stamp(folder: Path, settings: Settings) -> None:
+    inbox = Inbox(str(folder), settings)
+    before = {file.name: file.stamp for file in inbox.files()}
+    path = folder / "bulletins" / "b.csv"
+    status = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = {file.name: file.stamp for file in inbox.files()}
+    assert {name for name in before if before[name] != after[name]} == {"bulletins/b.csv"}
 
 
 def test_s3_trouble_is_sorted_into_permanent_and_retryable(seaweed: S3Server, settings: Settings) -> None:
