@@ -14,13 +14,18 @@ import pandas as pd
 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.reporting.coverage_matrix import coverage_matrix
+from fleet_audit.reporting.day import DayReport
 from fleet_audit.reporting.ledger_picture import ledger_picture, ledger_table
+from fleet_audit.reporting.paper import first_page
+from fleet_audit.reporting.plain_text import cards_text, grid_text
 from fleet_audit.schema.facts import COVERAGE
 from fleet_audit.storage.io_managers import markdown
 
 DayFrame = tuple[dt.date, pd.DataFrame]
 MATRIX_DAYS = 31
 _NOTHING = "Nothing to show."
+_PREVIEW_ROWS = 15
+_PREVIEW_FIELDS = ("severity", "rule_id", "plate", "explanation_pt", "km_at_stake", "brl_at_stake", "carrier")
 
 
 def embedded(svg: str) -> str:
@@ -46,3 +51,20 @@ def coverage_shown(fleet: FleetResource, frames: Sequence[DayFrame]) -> dict[str
     before = fleet.warehouse().read_partition(COVERAGE, [day for day in days if day not in new])
     rows = pd.concat([before, *(frame for day, frame in frames if day in days)], ignore_index=True)
     return {"matrix": dg.MetadataValue.md(embedded(coverage_matrix(rows, days)))}
+
+
+def preview(report: DayReport) -> dict[str, dg.MetadataValue]:
+    """The report without leaving the asset's page: its headline, its first page as a picture, findings, the map."""
+    sections = {section.key: section for section in report.document.sections}
+    findings = sections["findings"].grid
+    assert findings is not None
+    page = base64.b64encode(first_page(report.document)).decode()
+    words = f"{report.document.title} {report.document.subtitle}, primeira página"
+    maps = "\n\n".join(embedded(picture) for picture in sections["map"].pictures)
+    return {
+        "headline": dg.MetadataValue.md(cards_text(report.document)),
+        "first_page": dg.MetadataValue.md(f"![{words}](data:image/png;base64,{page})"),
+        "top_findings": dg.MetadataValue.md(grid_text(findings, _PREVIEW_FIELDS, _PREVIEW_ROWS)),
+        "map": dg.MetadataValue.md(maps or _NOTHING),
+        "dagster/row_count": dg.MetadataValue.int(len(report.trips.rows)),
+    }

@@ -12,17 +12,22 @@ from html import escape
 
 BLUE, SKY, ORANGE, GREY, INK, MUTED = "#0072B2", "#7FBFE4", "#D98200", "#B8C0C8", "#1F2933", "#5B6770"
 FONT = "'DejaVu Sans', system-ui, sans-serif"
-_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 560, 150, 112, 11, 10, 30
-_LABEL_LETTERS, _MOST_ROWS, _COLUMNS_HEIGHT = 23, 12, 190
+# 420 wide: letters of 11 stay readable when a phone of 390 shows the whole chart.
+_WIDTH, _LABEL, _VALUE, _BAR, _GAP, _TOP = 420, 132, 92, 11, 10, 30
+_LABEL_LETTERS, _MOST_ROWS, _COLUMNS_HEIGHT = 20, 12, 190
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row of a chart: its label, one length a series (None: unknown), and what is written at its end."""
+    """One row of a chart: its label, one length a series (None: unknown), and what is written at its end.
+
+    `marks`, one a series, stand at the end of each bar of its own instead.
+    """
 
     label: str
     lengths: tuple[Decimal | None, ...]
     text: str
+    marks: tuple[str, ...] = ()
 
 
 def bars(title: str, series: Sequence[tuple[str, str]], rows: Sequence[Bar], *, stacked: bool) -> str:
@@ -97,9 +102,12 @@ def _row(row: Bar, series: Sequence[tuple[str, str]], top: float, thick: int, sc
         width = float(length or 0) * scale
         y = top if stacked else top + index * _BAR
         parts.append(f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BAR - 1}" fill="{colour}"/>')
+        if row.marks:
+            parts.append(_text(left + width + 6, y + _BAR - 2, row.marks[index], INK))
         reach = max(reach, left + width)
         left += width if stacked else 0
-    parts.append(_text(reach + 6, middle, row.text, INK))
+    if not row.marks:
+        parts.append(_text(reach + 6, middle, row.text, INK))
     return "".join(parts)
 
 

@@ -9,10 +9,14 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 from fleet_audit.reporting import locale
+from fleet_audit.reporting.coverage_matrix import coverage_matrix
 from fleet_audit.reporting.document import Card, Document, Field, Grid, Kind, Section
-from fleet_audit.reporting.figure_charts import charts_of, cost_chart, km_chart
-from fleet_audit.reporting.figures import Figures, figures_by, figures_of, sources_of
+from fleet_audit.reporting.figure_charts import charts_of, cost_chart, divergence_chart, plan_chart
+from fleet_audit.reporting.figures import Figures, day_plan_source, figures_by, figures_of, sources_of
+from fleet_audit.reporting.freshness import missing_note, sources_grid
 from fleet_audit.reporting.headline import headline
 from fleet_audit.reporting.inputs import Frames, names_of
 from fleet_audit.reporting.layout import Layout, load_layout
@@ -22,10 +26,13 @@ from fleet_audit.reporting.stake import vehicle_day_stakes
 from fleet_audit.reporting.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 from fleet_audit.reporting.vocabulary import NO_CARRIER, NO_UNIT
 
+MATRIX_DAYS = 14
+_MATRIX_VEHICLES = 25  # the least seen first; more would not fit a page
 FIGURE_FIELDS = (
-    Field("seen", "Vistos", Kind.INTEGER, 7),
-    Field("silent", "Silenciosos", Kind.INTEGER, 8),
+    Field("seen", "Vistos", Kind.INTEGER, 8),
+    Field("silent", "Silenciosos", Kind.INTEGER, 11),
     Field("trips", "Viagens", Kind.INTEGER, 8),
+    Field("planned_km", "Km planejados", Kind.KM, 11),
     Field("km", "Km medidos", Kind.KM, 11),
     Field("service_km", "Km de serviço", Kind.KM, 11),
     Field("declared_km", "Km declarados", Kind.KM, 11),
@@ -34,6 +41,8 @@ FIGURE_FIELDS = (
     Field("total_brl", "Total (R$)", Kind.BRL, 13),
     Field("brl_per_km", "R$/km", Kind.BRL, 8),
     Field("exceeding", "Diverg.", Kind.INTEGER, 8),
+    Field("over_km", "Km a mais", Kind.KM, 11, in_print=False),
+    Field("under_km", "Km a menos", Kind.KM, 11, in_print=False),
     Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
     Field("score", "Score", Kind.SCORE, 7),
 )
@@ -42,6 +51,7 @@ NOTES = (
     "R$ em disputa não conta o mesmo quilômetro duas vezes: das regras que veem a mesma viagem ou corrida vale a de "
     "maior soma, e de cada veículo-dia vale o maior entre a soma das viagens e as regras do dia inteiro. Achados com "
     "exceção aprovada, sem valor conhecido ou do ciclo inteiro ficam fora da soma.",
+    "Km planejados do dia: o plano do ciclo, repartido por igual entre os dias em que cada rota roda. "
     "Km declarados por unidade e transportadora incluem as corridas retidas. Na lista de viagens, o declarado de um "
     "grupo de várias viagens é repartido pelos km medidos. Diferença = declarado − medido.",
     "A viagem pertence ao dia local em que começa; saída e chegada estão no horário da unidade. Em Flags: regras que "
@@ -87,7 +97,10 @@ def build_day(
     _check_day(frames, operational_date)
     layout = layout or load_layout()
     lines = trip_lines(frames)
-    sources = sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches))
+    sources = [
+        *sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches)),
+        day_plan_source(frames, operational_date),
+    ]
     figures, trips = figures_of(sources), trips_grid(lines, layout.arranged("d1", "trips", FIELDS))
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     by_unit = figures_grid("Unidade", units, NO_UNIT, figures_by(sources, "unit_code"), figures, FIGURE_FIELDS)
@@ -96,18 +109,32 @@ def build_day(
     )
     charts = charts_of(
         cost_chart("Gasto por unidade (R$)", by_unit),
-        km_chart("Km de serviço medidos e km declarados", by_carrier),
+        plan_chart("Km de serviço por unidade", by_unit),
+        divergence_chart("Divergência acima da tolerância (km)", by_carrier),
     )
     sections = (
         Section("units", "Por unidade", by_unit, empty="Sem dado."),
         Section("carriers", "Por transportadora", by_carrier, empty="Sem dado."),
+        Section(
+            "sources",
+            "Fontes e atualização",
+            sources_grid(frames.sources),
+            note=missing_note(frames),
+            empty="Sem registro de fontes.",
+        ),
+        Section(
+            "map",
+            "Mapa do dia",
+            pictures=unit_maps(frames, lines),
+            note="Linhas retas entre paradas; quadrado: usina ou frente, círculo: outros locais.",
+        ),
         Section(
             "findings",
             "Achados",
             findings_grid(frames),
             sheet="Achados",
             is_listing=True,
-            print_rows=25,
+            print_rows=60,
             empty="Nenhum achado neste dia.",
         ),
         Section(
@@ -134,14 +161,9 @@ def build_day(
             coverage_grid(frames),
             sheet="Cobertura",
             is_listing=True,
+            pictures=_matrix(frames, operational_date),
             note="Hodômetro do dia = serviço + vazio + manutenção + pátio + sem finalidade + lacuna + resíduo.",
             empty="Sem dado de cobertura.",
-        ),
-        Section(
-            "map",
-            "Mapa do dia",
-            picture=unit_maps(frames, lines),
-            note="Linhas retas entre paradas; cinza: vazio e outras finalidades.",
         ),
     )
     document = Document(
@@ -165,6 +187,13 @@ def _check_day(frames: Frames, operational_date: dt.date) -> None:
         others = getattr(frames, name)["operational_date"] != operational_date
         if others.any():
             raise ValueError(f"{int(others.sum())} rows of {name} are not of {operational_date}: pass one day's rows.")
+
+
+def _matrix(frames: Frames, day: dt.date) -> tuple[str, ...]:
+    days = [day - dt.timedelta(days=back) for back in reversed(range(MATRIX_DAYS))]
+    coverage = pd.concat([frames.recent_coverage, frames.coverage]).drop_duplicates(["operational_date", "plate"])
+    matrix = coverage_matrix(coverage, days, most_vehicles=_MATRIX_VEHICLES)
+    return (matrix,) if matrix else ()
 
 
 def _subtitle(day: dt.date, carriers: Mapping[str, str], carrier_code: str | None) -> str:

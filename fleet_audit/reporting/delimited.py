@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from fleet_audit.reporting.document import Grid, Kind, written
@@ -37,6 +37,14 @@ def cell_text(value: Any, kind: Kind) -> str:
 
 def texts_csv(rows: Iterable[Sequence[str]]) -> bytes:
     """Rows of finished texts as a file."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
-    return buffer.getvalue().encode("utf-8-sig")
+    return b"".join(csv_parts(rows))
+
+
+def csv_parts(rows: Iterable[Sequence[str]], rows_a_part: int = 10_000) -> Iterator[bytes]:
+    """The file in parts: of a long list only one part is held as texts, the rest as bytes."""
+    mark, rows = "\ufeff", iter(rows)
+    while part := list(islice(rows, rows_a_part)):
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="\r\n").writerows(part)
+        yield (mark + buffer.getvalue()).encode()
+        mark = ""

@@ -55,13 +55,18 @@ def written(value: Any, kind: Kind, *, missing: str = "", grouped: bool = True, 
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a grid. `width` is in characters; `in_print` is off for detail that only a workbook holds."""
+    """One column of a grid.
+
+    `width` is in characters; `in_print` is off for detail that only a workbook holds; `is_summed` puts a sum that
+    follows the filters under the column of a listing in the workbook.
+    """
 
     name: str
     label: str
     kind: Kind = Kind.TEXT
     width: int = 12
     in_print: bool = True
+    is_summed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,23 +111,37 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: a grid or a picture (SVG).
+    """A part of the report: a grid, pictures (SVG), or both.
 
-    `sheet` names its worksheet (None: a grid stands on the first sheet, a picture is not in the workbook);
-    `stacked` names pairs of fields that print on two lines of one column; `print_rows` cuts what is printed on paper.
+    `sheet` names its worksheet (None: a grid stands on the first sheet; pictures are not in the workbook);
+    `stacked` names pairs of fields that print on two lines of one column; `print_rows` and `page_rows` cut what is
+    shown on paper and in HTML.
     """
 
     key: str
     title: str
     grid: Grid | None = None
-    picture: str | None = None
+    pictures: tuple[str, ...] = ()
     note: str = ""
     empty: str = "Nada a mostrar."
     sheet: str | None = None
     is_listing: bool = False
     is_workbook_only: bool = False
-    print_rows: int | None = None
+    print_rows: int = 2_500  # a fleet of 500 on 60 pages; beyond that nobody leafs
+    page_rows: int = 5_000  # 3.5 MB of HTML; a phone shows and filters it without a wait
     stacked: tuple[tuple[str, ...], ...] = ()
+
+    def cut(self, rows: int) -> tuple[tuple[tuple[Any, ...], ...], str]:
+        """The first rows of the grid, and a sentence about those left out: how many, and where they are."""
+        assert self.grid is not None
+        every = len(self.grid.rows)
+        if every <= rows:
+            return self.grid.rows, ""
+        where = f"na planilha, aba {self.sheet}" if self.sheet else "na planilha"
+        return self.grid.rows[:rows], (
+            f"Mostrando {locale.number(rows, 0)} de {locale.number(every, 0)} linhas; "
+            f"as outras {locale.number(every - rows, 0)} estão {where}."
+        )
 
 
 @dataclass(frozen=True)

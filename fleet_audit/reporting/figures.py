@@ -14,7 +14,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fleet_audit.reporting.inputs import Frames, records, with_vehicle
+from fleet_audit.logic.cycles import cycle_days, cycle_of
+from fleet_audit.logic.shifts import parse_weekdays
+from fleet_audit.reporting.inputs import Frames, decimals, hundredths, records, with_vehicle
 from fleet_audit.reporting.vocabulary import UNPRICED
 
 _COUNT = pd.ArrowDtype(pa.int64())
@@ -37,6 +39,8 @@ _ZERO_IF_KNOWN = (
     "runs",
     "compared",
     "exceeding",
+    "over_km",
+    "under_km",
     "held",
     "held_km",
     "held_brl",
@@ -68,6 +72,8 @@ class Figures:
     declared_km: Decimal | None = None
     compared: int | None = None
     exceeding: int | None = None
+    over_km: Decimal | None = None  # declared above measured, of what exceeds the tolerance
+    under_km: Decimal | None = None
     held: int | None = None
     held_km: Decimal | None = None
     held_brl: Decimal | None = None
@@ -111,7 +117,6 @@ def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> lis
     fixed = with_vehicle(frames.fixed_cost_days, frames.vehicles, own)
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
     coverage, matches = frames.coverage, frames.matches
-    both = matches["difference_km"].notna()
     return [
         _line_measures(lines),
         _measures(fixed, fixed_brl=fixed["amount_brl"]),
@@ -123,7 +128,7 @@ def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> lis
             silent=coverage["status"] == "silent",
             complete=coverage["status"] == "complete",
         ),
-        _measures(matches, compared=both, exceeding=matches["is_exceeding"].fillna(False)),
+        _match_measures(matches),
         _measures(held, held=1, held_km=held["declared_km"], held_brl=held["brl_at_rate"]),
         _measures(stakes, **{name: stakes[name] for name in ("over_brl", "under_brl", "stake_brl")}),
     ]
@@ -147,6 +152,26 @@ def plan_source(frames: Frames, cycle_start: dt.date) -> pd.DataFrame:
         plan[name] = plan[name].fillna(plan["plate"].map(latest[name]).astype("str"))
     source = _measures(plan, planned_km=plan["planned_km"], planned_trips=plan["planned_trips"])
     return source.drop(columns="operational_date")
+
+
+def day_plan_source(frames: Frames, day: dt.date) -> pd.DataFrame:
+    """What the plan of the day's cycle gives to the day, as a source.
+
+    A line's km are spread evenly over those days of the cycle on which it runs (no weekdays: every day).
+    """
+    plan = frames.km_plan[(frames.km_plan["cycle_start"] <= day).fillna(False)]
+    plan = plan[plan["cycle_start"] == plan["cycle_start"].max()].reset_index(drop=True)
+    if len(plan):
+        cycle = cycle_of(day, plan["cycle_start"].iloc[0].day)
+        plan = plan[plan["cycle_start"] == cycle.start].reset_index(drop=True)
+        runs = [parse_weekdays(text) for text in plan["weekdays"].astype(object).where(plan["weekdays"].notna(), None)]
+        weekdays = [each.isoweekday() for each in cycle_days(cycle)]
+        counts = pd.Series([sum(each in chosen for each in weekdays) for chosen in runs], dtype="Int64")
+        is_run = pd.Series([day.isoweekday() in chosen for chosen in runs], dtype="boolean")
+        shared = hundredths(plan["planned_km"])
+        plan["planned_km"] = decimals(((2 * shared + counts) // (2 * counts)).where(is_run, 0))
+    plan = with_vehicle(plan.assign(operational_date=day), frames.vehicles, ["unit_code", "carrier_code"])
+    return _measures(plan, planned_km=plan["planned_km"])
 
 
 def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:
@@ -195,6 +220,17 @@ def _line_measures(lines: pd.DataFrame) -> pd.DataFrame:
         unpriced=lines["cost_status"].isin(UNPRICED),
         scored_km=scored,
         score_points=scored * lines["compliance_score"],
+    )
+
+
+def _match_measures(matches: pd.DataFrame) -> pd.DataFrame:
+    exceeds, difference = matches["is_exceeding"].fillna(False), matches["difference_km"]
+    return _measures(
+        matches,
+        compared=difference.notna(),
+        exceeding=exceeds,
+        over_km=_only(difference, exceeds & (difference > 0).fillna(False)),
+        under_km=_only(-difference, exceeds & (difference < 0).fillna(False)),
     )
 
 

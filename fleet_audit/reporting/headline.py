@@ -76,7 +76,10 @@ def _seen_note(figures: Figures) -> str:
 def _compared_note(figures: Figures) -> str:
     if figures.compared is None:
         return "nenhuma corrida comparada"
-    return "em " + counted(figures.compared, "grupo comparado", "grupos comparados")
+    note = "em " + counted(figures.compared, "grupo comparado", "grupos comparados")
+    if not figures.exceeding:
+        return note
+    return f"{note}; {_km(figures.over_km)} a mais, {_km(figures.under_km)} a menos"
 
 
 def _stake_note(figures: Figures) -> str:

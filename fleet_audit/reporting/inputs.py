@@ -19,13 +19,16 @@ from fleet_audit.schema.derive import empty_frame
 _WHOLE = pd.ArrowDtype(pa.decimal128(19, 0))
 CENTS = pd.ArrowDtype(pa.decimal128(14, 2))  # sums and products of Arrow decimals widen up to 38 digits, then fail
 
+SOURCE_COLUMNS = ("source", "rows", "first_at", "last_at", "received_at")
+
 
 @dataclass(frozen=True)
 class Frames:
     """Rows of the reported days by the column dictionary (`run_id` and `updated_at` are not needed).
 
     `legs` give the addresses of ends without a known place, and the map; `adjustments` are those that the reported
-    cycle bills; drivers' names never come here.
+    cycle bills; `recent_coverage` is the coverage of the days before the reported one, `sources` what each source said
+    of it; drivers' names never come here.
     """
 
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
@@ -50,6 +53,8 @@ class Frames:
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
+    recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
+    sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
         """The same frames with the rows of one carrier alone: its own copy, and nobody else's rows."""
@@ -79,6 +84,8 @@ class Frames:
             findings=own(self.findings),
             declared_runs=own(self.declared_runs),
             coverage=own(self.coverage),
+            recent_coverage=own(self.recent_coverage),
+            sources=self.sources.iloc[:0],  # counts over everybody's rows
             km_ledger=own(self.km_ledger),
             carriers=own(self.carriers),
             km_plan=self.km_plan[self.km_plan["plate"].isin(vehicles["plate"])],

@@ -5,6 +5,8 @@ Layout is in the templates beside; here only the document's values are turned in
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,12 +62,13 @@ def _section(section: Section) -> dict[str, object]:
         "note": section.note,
         "empty": section.empty,
         "is_listing": section.is_listing,
-        "table": None if section.grid is None else _table(section.grid),
-        "picture": Markup(section.picture) if section.picture else None,  # noqa: S704
+        "table": None if section.grid is None else _table(section, section.grid),
+        "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704
     }
 
 
-def _table(grid: Grid) -> dict[str, object]:
+def _table(section: Section, grid: Grid) -> dict[str, object]:
+    rows, more = section.cut(section.page_rows)
     shown = [index for index, entry in enumerate(grid.fields) if entry.in_print]
     fields = [grid.fields[index] for index in shown]
     return {
@@ -74,19 +77,33 @@ def _table(grid: Grid) -> dict[str, object]:
         ],
         "rows": [
             [_cell(row[index], grid.fields[index], number in grid.marked) for index in shown]
-            for number, row in enumerate(grid.rows)
+            for number, row in enumerate(rows)
         ],
+        "count": locale.number(len(grid.rows), 0),
+        "more": more,
+        "labels": Markup(_label_rules(section.key, fields)),  # noqa: S704
         "total": None if grid.total is None else [_total(grid.total[index], grid.fields[index]) for index in shown],
         "choices": [
             {
                 "column": column,
                 "label": entry.label,
-                "values": sorted({row[index] for row in grid.rows if row[index] is not None}),
+                "values": sorted({row[index] for row in rows if row[index] is not None}),
             }
             for column, (index, entry) in enumerate(zip(shown, fields, strict=True))
             if entry.name in _FILTERS
         ],
     }
+
+
+def _label_rules(key: str, fields: Sequence[Field]) -> str:
+    """CSS that writes each column's name before its cells, for phones: a table row is a card there.
+
+    Once a column, not once a cell: 2,500 trips would be 1.4 MB heavier.
+    """
+    return "".join(
+        f"#{key} td:nth-child({column})::before{{content:{json.dumps(entry.label, ensure_ascii=False)}}}"
+        for column, entry in enumerate(fields, start=1)
+    )
 
 
 def _cell(value: Any, entry: Field, is_marked: bool = False) -> tuple[str, str]:

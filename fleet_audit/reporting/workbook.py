@@ -17,6 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind
 
+SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
 _CUT = " … [texto cortado]"
 _FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
@@ -90,8 +91,14 @@ class Workbook:
         else:
             sheet.write_number(row, column, value, style)
 
-    def data_sheet(self, name: str, grid: Grid) -> Worksheet:
-        """A sheet with one Excel table from cell A1: filters, frozen header, typed cells. Without rows, the header."""
+    def data_sheets(self, name: str, grid: Grid, most_rows: int = SHEET_ROWS) -> None:
+        """A listing on a sheet of its own; one longer than a sheet goes on in `name (2)`, `name (3)`."""
+        for part, start in enumerate(range(0, max(len(grid.rows), 1), most_rows), start=1):
+            rows = range(start, min(start + most_rows, len(grid.rows)))
+            self._data_sheet(name if part == 1 else f"{name} ({part})", grid, rows)
+
+    def _data_sheet(self, name: str, grid: Grid, rows: range) -> None:
+        """One Excel table from cell A1: filters, frozen header, typed cells, sums. Without rows, the header."""
         sheet = self.sheet(name, repeat_row=0)
         styles = [self.body_style(entry.kind) for entry in grid.fields]
         marked = [
@@ -101,27 +108,36 @@ class Workbook:
         for column, entry in enumerate(grid.fields):
             sheet.set_column(column, column, entry.width + 1)
         self.header(sheet, 0, grid.fields)
-        for index, row in enumerate(grid.rows, start=1):
-            row_styles = marked if index - 1 in grid.marked else styles
-            for column, value in enumerate(row):
-                self.cell(sheet, index, column, value, grid.fields[column].kind, row_styles[column])
-        if grid.rows:
-            self._tables += 1
-            sheet.add_table(
-                0,
-                0,
-                len(grid.rows),
-                len(grid.fields) - 1,
-                {
-                    "name": f"tab_{self._tables}",
-                    "style": None,
-                    "columns": [
-                        {"header": entry.label, "header_format": self._header_style(entry)} for entry in grid.fields
-                    ],
-                },
-            )
+        for line, index in enumerate(rows, start=1):
+            row_styles = marked if index in grid.marked else styles
+            for column, value in enumerate(grid.rows[index]):
+                self.cell(sheet, line, column, value, grid.fields[column].kind, row_styles[column])
+        if rows:
+            self._table(sheet, grid, rows)
         sheet.freeze_panes(1, 0)
-        return sheet
+
+    def _table(self, sheet: Worksheet, grid: Grid, rows: range) -> None:
+        self._tables += 1
+        has_sums = any(entry.is_summed for entry in grid.fields)
+        last, columns = len(rows) + has_sums, []
+        for column, entry in enumerate(grid.fields):
+            columns.append({"header": entry.label, "header_format": self._header_style(entry)})
+            if entry.is_summed:
+                known = [value for index in rows if (value := grid.rows[index][column]) is not None]
+                columns[-1] |= {"total_function": "sum", "total_value": float(sum(known)) if known else 0}
+            elif has_sums and column == 0:
+                columns[-1]["total_string"] = "Total"
+        name = f"tab_{self._tables}"
+        options = {"name": name, "style": None, "columns": columns, "total_row": has_sums}
+        sheet.add_table(0, 0, last, len(grid.fields) - 1, options)
+        if not has_sums:
+            return
+        for column, (entry, told) in enumerate(zip(grid.fields, columns, strict=True)):
+            style = self.body_style(entry.kind, bold=True, top=1, top_color=INK)
+            if entry.is_summed:  # what the table has written there, in bold
+                sheet.write_formula(last, column, f"SUBTOTAL(109,[{entry.label}])", style, told["total_value"])
+            else:
+                sheet.write_string(last, column, told.get("total_string", ""), self.style(bold=True, top=1, indent=1))
 
     def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
         """A titled small table at `row`, its total row in bold; returns the first free row below it."""
@@ -168,7 +184,7 @@ def document_workbook(document: Document) -> bytes:
     for section in sorted(listed, key=lambda section: section.key != "trips"):
         assert section.sheet is not None
         assert section.grid is not None
-        book.data_sheet(section.sheet, section.grid)
+        book.data_sheets(section.sheet, section.grid)
     return book.to_bytes()
 
 
@@ -179,15 +195,12 @@ def _summary(book: Workbook, document: Document) -> None:
     if document.company:
         sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
     if document.logo:
-        sheet.insert_image(
-            0,
-            9,
-            "logo",
-            {"image_data": io.BytesIO(document.logo.content), "description": document.company or "Logotipo"},
-        )
+        picture = {"image_data": io.BytesIO(document.logo.content), "description": document.company or "Logotipo"}
+        sheet.insert_image(0, 10, "logo", picture)
     sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
     sheet.set_row(0, 28)
-    sheet.write_string(1, 0, document.subtitle, book.style(font_size=12))
+    subtitle = " · ".join(text for text in (document.company, document.subtitle) if text)
+    sheet.write_string(1, 0, subtitle, book.style(font_size=12))
     sheet.write_string(2, 0, document.origin, book.style(font_color=MUTED, font_size=9))
     if document.stamp:
         sheet.write_string(3, 0, document.stamp, book.style(bold=True, font_color=ALERT, font_size=12))

@@ -6,6 +6,7 @@ What a report says is in `reporting`; tables have their own IO managers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -14,8 +15,9 @@ from fleet_audit.storage.io_managers import Stores
 
 
 class ReportIOManager(dg.IOManager):
-    """Writes `(partition key, {file name: bytes})` pairs under `reports/<name>/<label>=<key>/`.
+    """Writes `(partition key, {file name: bytes})` under `reports/<name>/<label>=<key>/`.
 
+    A third member, metadata to show beside the files, may follow: a range has one page, which shows the last day's.
     The asset's metadata hold `path` (e.g. `reports/d1`) and `label` (`date` or `start`); with `folder` the files go
     below that folder of the partition, and what a run before left there under other names is removed.
     """
@@ -24,13 +26,15 @@ class ReportIOManager(dg.IOManager):
         """`stores` opens the lake on first use."""
         self._stores = stores
 
-    def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[str, Mapping[str, bytes]]]) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[Any, ...]]) -> None:
         """Write each partition's files; the metadata list where they are."""
         lake = self._stores.lake()
         path, label = context.definition_metadata["path"], context.definition_metadata["label"]
         folder = context.definition_metadata.get("folder")
-        written = []
-        for key, files in obj:
+        written: list[str] = []
+        shown: Mapping[str, dg.MetadataValue] = {}
+        for key, files, *preview in obj:
+            shown = preview[0] if preview else shown
             base = f"{path}/{label}={key}" + (f"/{folder}" if folder else "")
             targets = {f"{base}/{name}": content for name, content in files.items()}
             for target, content in targets.items():
@@ -39,7 +43,11 @@ class ReportIOManager(dg.IOManager):
             for stale in sorted(set(lake.list(base)) - set(targets)) if folder else ():
                 lake.delete(stale)
         context.add_output_metadata(
-            {"files": dg.MetadataValue.md("\n".join(f"- `{url}`" for url in written)), "file_count": len(written)}
+            {
+                **shown,
+                "files": dg.MetadataValue.md("\n".join(f"- `{url}`" for url in written)),
+                "file_count": len(written),
+            }
         )
 
     def load_input(self, context: dg.InputContext) -> object:

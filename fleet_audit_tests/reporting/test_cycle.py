@@ -114,7 +114,7 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert book.sheetnames == ["Resumo", "Dia a dia", "Divergências", "Por rota", "Por veículo", "Ajustes", "Retidas",
                                "Achados", "Score por viagem"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
-    assert book["Score por viagem"].max_row == len(frames.trips) + 1
+    assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
 
 

@@ -68,8 +68,9 @@ def test_xlsx_opens_on_the_summary_and_lists_trips_with_real_types(files: dict[s
     book = openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]))
     assert book.sheetnames == ["Resumo", "Viagens", "Achados", "Retidas", "Cobertura"]
     trips = book["Viagens"]
-    header, *rows = trips.iter_rows(values_only=True)
+    header, *rows, total = trips.iter_rows(values_only=True)
     assert list(header) == CONTRACT
+    assert total[0] == "Total"
     assert len(rows) == len(rows_of(files["d1.csv"])) - 1
     for row in rows:
         assert isinstance(row[0], dt.datetime)

@@ -1,15 +1,22 @@
 """What people receive of a day: the D-1 report. The documents of a cycle are in `cycle`."""
 
+import datetime as dt
+from dataclasses import replace
+
 import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days
+from fleet_audit.defs.pictures import preview
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of, known_until
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
-from fleet_audit.reporting.day import build_day
+from fleet_audit.ingest.freshness import day_sources
+from fleet_audit.reporting.day import MATRIX_DAYS, build_day
+from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.render import render_day
 from fleet_audit.schema import lake
+from fleet_audit.schema.facts import COVERAGE
 
 
 @dg.asset(
@@ -25,18 +32,17 @@ from fleet_audit.schema import lake
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
     as_of, layout = known_until(fleet), load_layout(fleet.settings().report_layout)
-    return dg.Output(
-        (
-            day.isoformat(),
-            render_day(
-                build_day(
-                    frames_of(fleet, [day], with_legs=True),
-                    operational_date=day,
-                    generated_at=as_of,
-                    last_data_at=as_of,
-                    layout=layout,
-                )
-            ),
-        )
+    reports = (
+        build_day(_day_frames(fleet, day), operational_date=day, generated_at=as_of, last_data_at=as_of, layout=layout)
         for day in run_days(context)
+    )
+    return dg.Output((made.operational_date.isoformat(), render_day(made), preview(made)) for made in reports)
+
+
+def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
+    before = [day - dt.timedelta(days=back) for back in range(1, MATRIX_DAYS)]
+    return replace(
+        frames_of(fleet, [day], with_legs=True),
+        recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
+        sources=day_sources(fleet.lake(), fleet.warehouse(), day),
     )

@@ -6,18 +6,21 @@
     date: text => text.replace(/^(\d\d)\/(\d\d)\/(\d{4})/, "$3$2$1"),
     text: text => text,
   };
-  const order = new Intl.Collator("pt-BR", { numeric: true });
+  const collator = new Intl.Collator("pt-BR", { numeric: true });
   for (const section of document.querySelectorAll("section.listing")) {
     const table = section.querySelector("table.sortable");
     if (!table) continue;
     const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    const form = section.querySelector(".filters"), order = form.querySelector("[data-order]");
+    order.add(new Option("–", ""));
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
       head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const isDown = head.getAttribute("aria-sort") === "ascending";
+      order.add(new Option(`${head.textContent} ↑`, `${column} up`));
+      order.add(new Option(`${head.textContent} ↓`, `${column} down`));
+      const sort = isDown => {
         heads.forEach(other => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
         const read = readers[head.dataset.kind], sign = isDown ? -1 : 1;
@@ -26,12 +29,18 @@
           return [cell.classList.contains("u") ? null : read(cell.textContent), row];
         });
         keyed.sort(([a], [b]) => a === null || b === null ? (a === null) - (b === null)
-          : sign * (typeof a === "number" ? a - b : order.compare(a, b)));
+          : sign * (typeof a === "number" ? a - b : collator.compare(a, b)));
         body.append(...keyed.map(pair => pair[1]));
+        order.value = `${column} ${isDown ? "down" : "up"}`;
+      };
+      button.addEventListener("click", () => sort(head.getAttribute("aria-sort") === "ascending"));
+      order.addEventListener("change", () => {
+        const [chosen, direction] = order.value.split(" ");
+        if (order.value && Number(chosen) === column) sort(direction === "down");
       });
     });
-    const form = section.querySelector(".filters"), search = form.querySelector("input");
-    const choices = [...form.querySelectorAll("select")], output = form.querySelector("output");
+    const search = form.querySelector("input");
+    const choices = [...form.querySelectorAll("select[data-column]")], output = form.querySelector("output");
     const texts = rows.map(row => fold([...row.cells].map(cell => cell.textContent).join(" ")));
     const filter = () => {
       const words = fold(search.value).split(/\s+/).filter(Boolean);

@@ -1,0 +1,49 @@
+"""What each source had said of a day, and until when, at the time of asking.
+
+Only counts and instants of what arrived belong here; how a report words them does not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_POSITIONS, STAGING_VISIT_LEGS
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+_COUNTS = {"rows": ("at", "size"), "first_at": ("at", "min"), "last_at": ("at", "max")}
+_RECEIVED = """
+    select case kind when 'telemetry' then 'file' else kind end as source, max(received_at) as received_at
+    from ops.ingested_files
+    where status in ('accepted', 'partial')
+        and (kind = 'reference' or (first_date <= :day and last_date >= :day))
+    group by kind
+"""
+
+
+def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
+    """One row a source (`api`, `file`, `visit_report`, `bulletin`, `reference`) in this order, silent ones included.
+
+    Columns: source, rows accepted (no value for reference data), first_at and last_at of their events, received_at of
+    the newest file that speaks of the day (the API's pages have none).
+    """
+    positions = lake.read_days(STAGING_POSITIONS, [day], ["source", "recorded_at"])
+    counted = positions.rename(columns={"recorded_at": "at"}).groupby("source").agg(**_COUNTS)
+    rows = pd.concat(
+        [
+            counted.reindex(["api", "file"]),
+            _events(lake, STAGING_VISIT_LEGS, day, "visit_report"),
+            _events(lake, STAGING_DECLARED_RUNS, day, "bulletin"),
+        ]
+    )
+    rows["rows"] = rows["rows"].fillna(0).astype("Int64")
+    received = warehouse.read(_RECEIVED, {"day": day}).set_index("source")
+    return rows.reindex([*rows.index, "reference"]).join(received).rename_axis("source").reset_index()
+
+
+def _events(lake: Lake, table: Table, day: dt.date, source: str) -> pd.DataFrame:
+    ended = lake.read_days(table, [day], ["ended_at"])["ended_at"]
+    return pd.DataFrame({"rows": [len(ended)], "first_at": [ended.min()], "last_at": [ended.max()]}, index=[source])
