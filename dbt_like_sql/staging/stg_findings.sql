@@ -13,7 +13,8 @@ select
     -- dated on the last day of the cycle, but about all of its days: never part of a day's sum
     case
         when
-            findings.rule_id in (
+            findings.cycle_start is not null
+            or findings.rule_id in (
                 'D03', 'D09', 'T05', 'T06', 'V02', 'V03', 'V04', 'V05', 'K03', 'K05', 'S01', 'S03', 'S05'
             )
             then 'cycle'

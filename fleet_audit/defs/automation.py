@@ -18,7 +18,8 @@ from fleet_audit.logic.cycles import Cycle, cycle_of
 from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.settings import load_settings
 
-CYCLE_ASSETS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
+_CYCLE_REPORTS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
+CYCLE_ASSETS = _CYCLE_REPORTS | dg.AssetSelection.groups("cycle")
 CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
 CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle that is closed for good after it
@@ -37,7 +38,7 @@ cycle_job = dg.define_asset_job(
     "cycle",
     selection=CYCLE_ASSETS,
     executor_def=dg.in_process_executor,
-    description="The report of a measurement cycle from its days' results.",
+    description="Of a measurement cycle, from its days' results: findings of whole cycles, calibration, the report.",
 )
 close_job = dg.define_asset_job(
     "close",

@@ -35,6 +35,9 @@ with warnings.catch_warnings():
         start_offset=WINDOW_OFFSETS[0], end_offset=WINDOW_OFFSETS[-1], allow_nonexistent_upstream_partitions=True
     )
     cycle_mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    cycle_and_before_mapping = dg.TimeWindowPartitionMapping(
+        start_offset=-1, allow_nonexistent_upstream_partitions=True
+    )  # and the cycle before: what is told of a device reaches back beyond the first day
 single_run = dg.BackfillPolicy.single_run()
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.reporting.calibration_chart import calibration_chart, fleets
 from fleet_audit.reporting.coverage_matrix import coverage_matrix
 from fleet_audit.reporting.day import DayReport
 from fleet_audit.reporting.ledger_picture import ledger_picture, ledger_table
@@ -67,4 +68,22 @@ def preview(report: DayReport) -> dict[str, dg.MetadataValue]:
         "top_findings": dg.MetadataValue.md(grid_text(findings, _PREVIEW_FIELDS, _PREVIEW_ROWS)),
         "map": dg.MetadataValue.md(maps or _NOTHING),
         "dagster/row_count": dg.MetadataValue.int(len(report.trips.rows)),
+    }
+
+
+def calibration_shown(
+    days: pd.DataFrame, segments: pd.DataFrame, first: dt.date, last: dt.date
+) -> dict[str, dg.MetadataValue]:
+    """A chart a fleet: each vehicle's ratio, its levels and its changes; and the changes as numbers."""
+    charts = []
+    for unit, carrier in fleets(segments):
+        own = segments[(segments["unit_code"] == unit) & (segments["carrier_code"] == carrier)]
+        of_fleet = days[days["plate"].isin(own["plate"])]
+        charts.append(embedded(calibration_chart(of_fleet, own, first, last, f"{unit}, {carrier}")))
+    changes = segments.loc[
+        segments["is_change_point"].astype(bool), ["plate", "device_id", "segment_start", "reason", "ratio"]
+    ]
+    return {
+        "calibration": dg.MetadataValue.md("\n\n".join(charts) or _NOTHING),
+        "changes": dg.MetadataValue.md(markdown(changes) if len(changes) else "No change."),
     }

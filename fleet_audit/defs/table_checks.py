@@ -19,16 +19,21 @@ from fleet_audit.schema.model import Table
 CONFORMS, RECONCILES = "conforms", "reconciles"
 
 
-def table_checks(name: str, tables: Sequence[Table], reconciled: Sequence[Table] = ()) -> dg.AssetChecksDefinition:
+def table_checks(
+    name: str,
+    tables: Sequence[Table],
+    reconciled: Sequence[Table] = (),
+    partitions: dg.PartitionsDefinition = daily_partitions,
+) -> dg.AssetChecksDefinition:
     """One step that checks a subject's tables over the run's days; `reconciled` have rows in `ops.stage_counts`."""
     specs = [
-        day_check_spec(table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.")
+        check_spec(
+            table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.", partitions=partitions
+        )
         for table in tables
     ]
     specs += [
-        day_check_spec(
-            table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there."
-        )
+        check_spec(table, RECONCILES, "Rows read = accepted + rejected + duplicate, and the accepted are all there.")
         for table in reconciled
     ]
 
@@ -44,13 +49,20 @@ def table_checks(name: str, tables: Sequence[Table], reconciled: Sequence[Table]
     return checks
 
 
-def day_check_spec(table: Table, name: str, description: str, *, blocking: bool = True) -> dg.AssetCheckSpec:
-    """A check of a table, day by day."""
+def check_spec(
+    table: Table,
+    name: str,
+    description: str,
+    *,
+    blocking: bool = True,
+    partitions: dg.PartitionsDefinition = daily_partitions,
+) -> dg.AssetCheckSpec:
+    """A check of a table, day by day or cycle by cycle."""
     with warnings.catch_warnings():
         # Preview in 1.13; without partitions a day's failure would be taken for every day's.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
-            name, asset=key_of(table), description=description, blocking=blocking, partitions_def=daily_partitions
+            name, asset=key_of(table), description=description, blocking=blocking, partitions_def=partitions
         )
 
 

@@ -23,7 +23,7 @@ POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
 
 def key_of(table: Table) -> dg.AssetKey:
     """`schema/name`."""
-    return dg.AssetKey([table.schema, table.name])
+    return dg.AssetKey(table.address.split("."))
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -58,7 +58,7 @@ def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
         "owners": OWNERS,
         "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
         "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
-        "metadata": {"table": table.full_name, "dagster/column_schema": column_schema(table), **metadata},
+        "metadata": {"table": table.address, "dagster/column_schema": column_schema(table), **metadata},
     }
 
 

@@ -77,8 +77,10 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 class Segment:
     """Days in a row over which a device's ratio keeps its level; `reason` says why it begins: first, device, ratio."""
 
+    device_id: str
     start: dt.date
     end: dt.date
+    days: int
     ratio: float
     spread_pct: float
     km: float
@@ -116,7 +118,8 @@ def _segment(rows: pd.DataFrame, reason: str) -> Segment:
     centre = weighted_median(ratio, weight)
     days = rows["operational_date"].to_list()
     spread = 100 * _MAD_TO_SD * weighted_median(np.abs(ratio - centre), weight)
-    return Segment(days[0], days[-1], centre, spread, float(weight.sum()), reason)
+    device_id, km = str(rows["device_id"].iloc[0]), float(weight.sum())
+    return Segment(device_id, days[0], days[-1], len(days), centre, spread, km, reason)
 
 
 def _changes(ratio: np.ndarray, parameters: ParameterSet) -> list[int]:

@@ -1,6 +1,6 @@
 """All findings of a day, with identity, money, evidence and exceptions; runs held; rules that lack their data.
 
-What a rule looks for is in `rules`; findings that need a whole cycle or raw positions are made elsewhere.
+What a rule looks for is in `rules`; those of a whole cycle are put together in `cycle_audit`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fleet_audit.logic.rules import (
     quality,
     vehicle,
 )
-from fleet_audit.logic.rules.context import AuditDay, Record
+from fleet_audit.logic.rules.context import AuditDay, Case, Record
 from fleet_audit.logic.rules.draft import Draft
 from fleet_audit.logic.rules.registry import REGISTRY
 from fleet_audit.schema.derive import conform
@@ -134,7 +134,7 @@ def held_runs(context: AuditDay) -> pd.DataFrame:
     return conform(unlinked.assign(brl_at_rate=priced), without_trace(HELD_RUNS))
 
 
-def complete(context: AuditDay, drafts: list[Draft]) -> pd.DataFrame:
+def complete(context: Case, drafts: list[Draft]) -> pd.DataFrame:
     """Rows of `fact.findings` from drafts: ids, severity, cents at the rate, evidence, exceptions."""
     trips = context.trip_records({key for draft in drafts for key in (*draft.trip_ids, *draft.context_trip_ids)})
     runs = context.run_records({key for draft in drafts for key in (*draft.run_ids, *draft.context_run_ids)})
@@ -229,20 +229,20 @@ def _needs(context: AuditDay) -> dict[str, list[tuple[bool, str]]]:
 
 
 def _row(
-    context: AuditDay, draft: Draft, trips: dict[str, Record], runs: dict[str, Record], legs: dict[str, list[Record]]
+    context: Case, draft: Draft, trips: dict[str, Record], runs: dict[str, Record], legs: dict[str, list[Record]]
 ) -> Record:
-    rule = REGISTRY[draft.rule_id]
+    rule = context.registry[draft.rule_id]
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
     owner = context.owners.get(draft.plate or "", {})
     told = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
     return {
         "finding_id": stable_id(
-            rule.rule_id, context.day, draft.plate, *sorted(draft.trip_ids), "|", *draft.run_ids, "|", *draft.extra
+            rule.rule_id, context.identity, draft.plate, *sorted(draft.trip_ids), "|", *draft.run_ids, "|", *draft.extra
         ),
         "operational_date": context.day,
         "rule_id": rule.rule_id,
         "rule_version": f"{rule.version}-{context.parameters.version}",
-        "severity": rule.severity,
+        "severity": draft.severity or rule.severity,
         "plate": draft.plate,
         "driver_id": first_trip.get("driver_id"),
         "carrier_code": _known(told.get("carrier_code")) or _known(owner.get("carrier_code")) or draft.carrier_code,
@@ -250,7 +250,7 @@ def _row(
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": draft.km_at_stake,
-        "brl_at_stake": _cents(draft.km_at_stake, draft.rate),
+        "brl_at_stake": draft.brl_at_stake if draft.brl_at_stake is not None else _cents(draft.km_at_stake, draft.rate),
         "confidence": round(min(max(draft.confidence, 0.0), 1.0), 2),
         "evidence": _evidence(context, draft, trips, runs, legs),
         "explanation_pt": draft.explanation_pt,
@@ -267,7 +267,7 @@ def _cents(km: Decimal | None, rate: Decimal | None) -> Decimal | None:
 
 
 def _evidence(
-    context: AuditDay, draft: Draft, trips: dict[str, Record], runs: dict[str, Record], legs: dict[str, list[Record]]
+    context: Case, draft: Draft, trips: dict[str, Record], runs: dict[str, Record], legs: dict[str, list[Record]]
 ) -> str:
     trip_ids, run_ids = (*draft.trip_ids, *draft.context_trip_ids), (*draft.run_ids, *draft.context_run_ids)
     document = {
@@ -279,13 +279,13 @@ def _evidence(
         "legs": [_chosen(leg, _LEG_FACTS) for key in trip_ids for leg in legs.get(key, ())],
         "thresholds": dict(draft.thresholds),
         "parameters_version": context.parameters.version,
-        "proves": REGISTRY[draft.rule_id].proves_pt,
+        "proves": context.registry[draft.rule_id].proves_pt,
     }
     document = {name: _plain(value) for name, value in document.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
-def _legs_of(context: AuditDay, trip_ids: set[str]) -> dict[str, list[Record]]:
+def _legs_of(context: Case, trip_ids: set[str]) -> dict[str, list[Record]]:
     legs = context.legs[context.legs["trip_id"].isin(trip_ids)].sort_values(["started_at", "leg_id"])
     found: dict[str, list[Record]] = {}
     for leg in legs.to_dict("records"):

@@ -12,13 +12,13 @@ from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import validity
 
-_STATED = ("trip_tolerance_pct", "trip_tolerance_km", "day_tolerance_pct")
+_STATED = ("trip_tolerance_pct", "trip_tolerance_km", "day_tolerance_pct", "cycle_tolerance_pct")
 
 
 def tolerances(
     contract_ids: pd.Series, days: np.ndarray, contracts: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
-    """trip_tolerance_pct, trip_tolerance_km and day_tolerance_pct (float) of each contract on its day.
+    """trip_tolerance_pct, trip_tolerance_km, day_ and cycle_tolerance_pct (float) of each contract on its day.
 
     Args:
         contract_ids: contract of each row; null or unknown means the parameters.

@@ -23,7 +23,7 @@ def vehicle_day_stakes(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.Data
     sum holds; of a vehicle-day's groups together and its day-level rules, the larger. `under` is what the carrier may
     have been paid too little (D04, D07), `over` the rest.
     """
-    counted = _counted(findings[~findings["rule_id"].isin(CYCLE_RULES)], matches)
+    counted = _counted(findings[~_is_of_cycle(findings)], matches)
     groups = _largest_rule(counted.dropna(subset=["group"]), [*_VEHICLE_DAY, "group"])
     groups = groups.groupby(_VEHICLE_DAY)[["over", "under"]].sum()
     days = _largest_rule(counted[counted["group"].isna()], _VEHICLE_DAY).groupby(_VEHICLE_DAY)[["over", "under"]].sum()
@@ -40,13 +40,18 @@ def vehicle_cycle_stakes(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.Da
         {"over": hundredths(days["over_brl"]), "under": hundredths(days["under_brl"]), "plate": days["plate"]}
     )
     summed = summed.groupby("plate")[["over", "under"]].sum()
-    cycle = _counted(findings[findings["rule_id"].isin(CYCLE_RULES)], matches)
+    cycle = _counted(findings[_is_of_cycle(findings)], matches)
     cycle = _largest_rule(cycle, ["plate"]).groupby("plate")[["over", "under"]].sum()
     every = _counted(findings, matches)
     latest = every.groupby("plate")["operational_date"].max()
     larger = _larger(summed, cycle)
     larger.index = pd.MultiIndex.from_arrays([latest.reindex(larger.index), larger.index], names=_VEHICLE_DAY)
     return _named(larger, every)
+
+
+def _is_of_cycle(findings: pd.DataFrame) -> pd.Series:
+    """Whether a rule judged a whole cycle: O05 is of a trip or of a cycle, the other ones by their number."""
+    return findings["rule_id"].isin(CYCLE_RULES) | findings["cycle_start"].notna()
 
 
 def _counted(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:

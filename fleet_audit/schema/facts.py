@@ -282,7 +282,7 @@ _FINDINGS = _fact(
 _CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
 FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE), kept="cycle_start")
 # The same table, written a cycle at a time: what the rules over a whole cycle found.
-CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, frozen_by="cycle_start")
+CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, asset="cycle_findings", frozen_by="cycle_start")
 
 
 TRIP_SCORES = _fact(
@@ -717,4 +717,4 @@ OPS = (
     REFERENCE_CHANGES,
     REFERENCE_DELTAS,
 )
-TABLES = (*FACTS, *CYCLE_FACTS, *OPS, TRIP_WINDOW)
+TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, *OPS, TRIP_WINDOW)

@@ -47,8 +47,8 @@ class Table:
     """A table or lake data set.
 
     `key` is its primary key; `partition` the column that a partition replaces, but for the rows with a value in `kept`:
-    another writer replaces those by that column. `frozen_by` is the day that decides whether a row is frozen:
-    it is once that day's cycle is closed for good.
+    another writer replaces those by that column. `asset` is that writer's name where the table's own is taken.
+    `frozen_by` is the day that decides whether a row is frozen: it is once that day's cycle is closed for good.
     """
 
     schema: str  # "ref", "ops", "fact" in PostgreSQL; "staging", "trips", "parsed" in the lake
@@ -60,11 +60,17 @@ class Table:
     sort: tuple[str, ...] = ()
     kept: str | None = None
     frozen_by: str | None = None
+    asset: str | None = None
 
     @property
     def full_name(self) -> str:
         """`schema.name`."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def address(self) -> str:
+        """`schema.asset`: which writer of the table is meant; `full_name` where there is only one."""
+        return f"{self.schema}.{self.asset or self.name}"
 
     @property
     def column_names(self) -> list[str]:

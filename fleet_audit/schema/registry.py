@@ -8,8 +8,7 @@ from __future__ import annotations
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Table
 
-TABLES: dict[str, Table] = {table.full_name: table for table in (*reference.TABLES, *facts.TABLES, *lake.TABLES)}
-TABLES["fact.cycle_findings"] = facts.CYCLE_FINDINGS  # rows of `fact.findings`, by cycle
+TABLES: dict[str, Table] = {table.address: table for table in (*reference.TABLES, *facts.TABLES, *lake.TABLES)}
 
 
 def table(full_name: str) -> Table:

@@ -98,6 +98,7 @@ class Installation:
             for spec in definitions.resolve_all_asset_specs()
             if spec.key in made
             and spec.key.path != ["reports", "cycle"]
+            and spec.group_name != "cycle"
             and (is_whole or spec.group_name not in UNPUBLISHED)
         ]
         when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
@@ -106,6 +107,24 @@ class Installation:
             with dg.DagsterInstance.get() as instance:
                 return definitions.resolve_job_def("day").execute_in_process(
                     instance=instance, raise_on_error=False, asset_selection=wanted, run_config=QUIET, **when
+                )
+
+    def materialize_cycle(self, start: dt.date) -> dg.ExecuteInProcessResult:
+        """The tables of a cycle, without its report, in this process."""
+        from fleet_audit.definitions import build_definitions  # not at the top: loading warns of what is beta
+
+        fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
+        definitions = build_definitions(resource_overrides={"fleet": fleet})
+        wanted = [spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name == "cycle"]
+        with patch.dict(os.environ, self.environment, clear=True):
+            dagster_home(load_settings())
+            with dg.DagsterInstance.get() as instance:
+                return definitions.resolve_job_def("cycle").execute_in_process(
+                    instance=instance,
+                    raise_on_error=False,
+                    asset_selection=wanted,
+                    run_config=QUIET,
+                    partition_key=start.isoformat(),
                 )
 
     @property

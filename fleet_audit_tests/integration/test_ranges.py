@@ -106,6 +106,27 @@ def test_a_day_in_the_middle_again_changes_nothing(in_one_range):
     assert in_one_range.files("raw", "staging", "trips") == files
 
 
+def test_a_cycle_is_judged_from_its_days_and_neither_writer_takes_the_others_findings(in_one_range):
+    start = dt.date(2025, 5, 16)
+    before = in_one_range.facts()["findings"]
+    strict = "insert into ref.parameters (name, value) values ('cycle_warn_pct', -100), ('cycle_min_km', -1000)"
+    in_one_range.warehouse.execute(strict)
+    for _ in range(2):
+        assert failures(in_one_range.materialize_cycle(start)) == []
+    in_one_range.warehouse.execute("delete from ref.parameters")
+    segments = in_one_range.query("select distinct operational_date, is_change_point from fact.calibration_segments")
+    assert segments.to_dict("records") == [{"operational_date": FIRST, "is_change_point": False}]
+    found = in_one_range.facts()["findings"]
+    of_cycle = found[found["cycle_start"].notna()]
+    assert set(of_cycle["rule_id"]) == {"D03"}
+    assert of_cycle["plate"].nunique() == len(of_cycle) > 3
+    assert set(of_cycle["operational_date"]) == {FIRST}
+    assert failures(in_one_range.materialize(FIRST)) == []
+    pd.testing.assert_frame_equal(in_one_range.facts()["findings"], found)
+    in_one_range.warehouse.execute("delete from fact.findings where cycle_start is not null")
+    pd.testing.assert_frame_equal(in_one_range.facts()["findings"], before)
+
+
 def test_pages_twice_and_out_of_order_give_the_same_rows(install, data, in_one_range, monkeypatch):
     monkeypatch.setattr("fleet_audit.simulation.api_server.MAX_LIMIT", 1_000)  # a server that cuts pages shorter
     faults = Faults(

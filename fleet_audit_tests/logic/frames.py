@@ -20,6 +20,7 @@ needs_real_day = pytest.mark.skipif(not REAL_DAY.exists(), reason="the real morn
 _READERS = {
     Type.DATE: dt.date.fromisoformat,
     Type.KM: Decimal,
+    Type.KM3: Decimal,
     Type.BRL: Decimal,
     Type.RATE: Decimal,
     Type.PERCENT: Decimal,

@@ -28,8 +28,10 @@ from fleet_audit.logic.reference_view import vehicles_on
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
+    CALIBRATION_SEGMENTS,
     COMPUTED_DAYS,
     CYCLE_CLOSES,
+    CYCLE_FINDINGS,
     FACTS,
     FIXED_COST_DAYS,
     TRIP_COSTS,
@@ -121,7 +123,11 @@ class CloseConfig(dg.Config):
     partitions_def=cycle_partitions,
     backfill_policy=single_run,
     deps=[
-        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
+        *(
+            dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
+            for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
+        ),
+        *(key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS)),  # before they are frozen
     ],
     description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "
     "outputs are hashed in a manifest; `fleet-audit replay` proves it.",

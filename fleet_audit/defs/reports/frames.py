@@ -60,6 +60,8 @@ def frames_of(
     fields |= {table.name: warehouse.read_table(table) for table in (*REFERENCE, *(TERMS if with_terms else ()))}
     if with_legs:
         fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
+        # What the cycle found by its last day is no part of that day: its report must not change with the cycle's runs.
+        fields["findings"] = fields["findings"][fields["findings"]["cycle_start"].isna()]
     return Frames(**fields)
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.table_checks import check_result, day_check_spec, table_checks
+from fleet_audit.defs.table_checks import check_result, check_spec, table_checks
 from fleet_audit.schema.facts import DAY_ACCEPTANCE, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 
@@ -19,15 +19,13 @@ shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES))
 @dg.multi_asset_check(
     name="shortfalls",
     specs=[
-        day_check_spec(
+        check_spec(
             DAY_ACCEPTANCE,
             "enough_was_accepted",
             "Of each source at least day_acceptance_pct of a day's rows was good enough to be believed.",
             blocking=False,
         ),
-        day_check_spec(
-            PENDING_DEVICES, "no_device_waits", "Every device that reports is in a vehicle.", blocking=False
-        ),
+        check_spec(PENDING_DEVICES, "no_device_waits", "Every device that reports is in a vehicle.", blocking=False),
     ],
 )
 def shortfalls(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:

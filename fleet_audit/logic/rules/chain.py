@@ -45,10 +45,11 @@ def broken_chain(context: AuditDay) -> list[Draft]:
 
 
 def chained_runs(context: AuditDay) -> pd.DataFrame:
-    """The runs that a chain is made of, in order."""
+    """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
     runs = context.runs[~context.runs["declared_run_id"].isin(duplicates(context)["later"])]
     is_unlinked_night = runs["is_night"].astype(bool) & ~runs["declared_run_id"].isin(context.trips_of_run)
     runs = runs[~runs["is_day_uncertain"].astype(bool) & ~is_unlinked_night]
+    runs = runs[~runs["plate"].isin(context.not_witnessed)]
     return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
 
 

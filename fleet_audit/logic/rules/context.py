@@ -6,11 +6,11 @@ What a rule concludes from it belongs to the rule.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,49 @@ from fleet_audit.logic.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.matching import Matching
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
+from fleet_audit.logic.rules.registry import REGISTRY, Rule
 from fleet_audit.logic.tolerances import tolerances
 
 _SECOND_US = 1_000_000
 Record = dict[str, Any]
+
+
+class Case(Protocol):
+    """What turning drafts into findings asks of a day or a cycle."""
+
+    @property
+    def day(self) -> dt.date:
+        """Date of what is found."""
+
+    @property
+    def identity(self) -> dt.date:
+        """What a finding's id is made from."""
+
+    @property
+    def registry(self) -> Mapping[str, Rule]:
+        """Its rules by id."""
+
+    @property
+    def legs(self) -> pd.DataFrame:
+        """`trips.legs` of the trips, for the evidence."""
+
+    @property
+    def exceptions(self) -> pd.DataFrame:
+        """`ref.exceptions`."""
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """Those in force."""
+
+    @property
+    def owners(self) -> dict[str, Record]:
+        """unit_code and carrier_code by plate."""
+
+    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of trips by id."""
+
+    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of declared runs by id."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +103,16 @@ class AuditDay:
     run_rates: pd.DataFrame
     parameters: ParameterSet
 
+    @property
+    def identity(self) -> dt.date:
+        """What a finding's id is made from."""
+        return self.day
+
+    @property
+    def registry(self) -> Mapping[str, Rule]:
+        """The rules of one day."""
+        return REGISTRY
+
     def of_day(self, frame: pd.DataFrame, column: str = "operational_date") -> pd.DataFrame:
         """Its rows of D."""
         return frame[as_days(frame[column]) == np.datetime64(self.day)]
@@ -99,6 +148,15 @@ class AuditDay:
         return {row["plate"]: row for row in self.vehicles[columns].to_dict("records")}
 
     @cached_property
+    def not_witnessed(self) -> set[str]:
+        """Plates whose device cannot say when (a wrong clock) or where (a stuck receiver) they moved on D."""
+        health = self.devices.health
+        is_blind = np.array(
+            [bool({"clock_shift", "constant_place"} & set(row)) for row in health["issues"]], dtype=bool
+        )
+        return set(health.loc[is_blind, "plate"])
+
+    @cached_property
     def rates(self) -> dict[str, Decimal]:
         """BRL per km of each trip and run that has one."""
         trips = zip(self.costs["trip_id"], self.costs["rate_brl_per_km"], strict=True)
@@ -132,11 +190,11 @@ class AuditDay:
 
     def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of declared runs by id."""
-        return _records(self.runs, "declared_run_id", ids)
+        return records_by(self.runs, "declared_run_id", ids)
 
     def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of trips by id."""
-        return _records(self.trips, "trip_id", ids)
+        return records_by(self.trips, "trip_id", ids)
 
     def rate_of(self, trip_ids: Iterable[str], run_ids: Iterable[str]) -> Decimal | None:
         """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one."""
@@ -166,6 +224,7 @@ def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(end_us=np.maximum(frame["end_us"], frame["start_us"] + _SECOND_US))
 
 
-def _records(frame: pd.DataFrame, key: str, ids: Iterable[str]) -> dict[str, Record]:
+def records_by(frame: pd.DataFrame, key: str, ids: Iterable[str]) -> dict[str, Record]:
+    """Those rows of a frame by their id."""
     rows = frame[frame[key].isin(list(ids))]
     return {row[key]: row for row in rows.to_dict("records")}

@@ -19,14 +19,15 @@ def doubtful_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed their tolerance without proof.
 
     More declared than measured is no proof where a gap that splits cuts a trip of the group: the rest of the way was
-    driven unseen. And a group with a night run whose day is uncertain proves something only when the same is found with
-    that run on the day after: by the runs that remain, or by that run against the trips that it then overlaps.
+    driven unseen; nor is anything where the device's clock is wrong or its receiver stuck. And a group with a night run
+    whose day is uncertain proves something only when the same is found with that run on the day after: by the runs that
+    remain, or by that run against the trips that it then overlaps.
     """
     exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
     trips = context.trip_records(exceeding["trip_ids"].explode())
     runs = context.run_records(exceeding["declared_run_ids"].explode())
     elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
-    doubtful = set()
+    doubtful = set(exceeding.loc[exceeding["plate"].isin(context.not_witnessed), "match_id"])
     for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
         own = [runs[key] for key in group.declared_run_ids]
         is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)

@@ -36,6 +36,8 @@ class Draft:
         context_run_ids: likewise runs.
         extra: what tells two findings of one rule about the same things apart.
         is_vehicle_day: the row names the vehicle only, its evidence all trips.
+        severity: where the rule has several, the one that holds; else the registry's.
+        brl_at_stake: where money is at stake that no km explain.
         unit_code, carrier_code: whom it concerns where no vehicle tells.
     """
 
@@ -53,6 +55,8 @@ class Draft:
     context_run_ids: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     is_vehicle_day: bool = False
+    severity: str | None = None
+    brl_at_stake: Decimal | None = None
     unit_code: str | None = None
     carrier_code: str | None = None
 

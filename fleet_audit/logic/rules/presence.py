@@ -24,7 +24,8 @@ _UNVERIFIED_CONFIDENCE = (0.3, 0.8)
 def phantom_runs(context: AuditDay) -> list[Draft]:
     """D05: no trip linked, watched over phantom_observed_pct of the run, moved less than phantom_km.
 
-    A night run whose day is uncertain is no phantom: it may have taken place on the day after.
+    A night run whose day is uncertain is no phantom: it may have taken place on the day after. Nor is a run of a
+    vehicle whose device has a wrong clock or a stuck receiver.
     """
     return [_phantom(context, row) for row in unlinked_runs(context).itertuples() if row.reason == "phantom"]
 
@@ -47,6 +48,7 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
     declaring = declaring_carriers(context)
     is_declared_for = trips["carrier_code"].isin(declaring) | (trips["carrier_code"].isna() & bool(declaring))
     trips = trips[is_declared_for & ~trips["trip_id"].isin(_fits_uncertain_run(context))]
+    trips = trips[~trips["plate"].isin(context.not_witnessed)]
     drafts = []
     for trip_id, trip in context.trip_records(trips["trip_id"]).items():
         drafts.append(
@@ -83,6 +85,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
         (runs["observed_pct"] >= parameters.phantom_observed_pct)
         & (runs["moved_km"] < parameters.phantom_km)
         & ~runs["is_day_uncertain"].astype(bool)
+        & ~runs["plate"].isin(context.not_witnessed)
     )
     reason = np.select([is_phantom, runs["observed_pct"] == 0], ["phantom", "no_data"], "no_trip")
     return runs.assign(reason=reason)

@@ -1,6 +1,6 @@
 """The rules of one operational day: number, version, severity, what each proves and which sources it needs.
 
-How a rule decides is in the module of its family; cycle rules are not here.
+How a rule decides is in the module of its family; those of a cycle, which judge sums, are a registry of their own.
 """
 
 from __future__ import annotations
@@ -191,4 +191,56 @@ _RULES = (
     ),
 )
 
+_CYCLE_RULES = (
+    Rule(
+        "D03",
+        "1",
+        "C",
+        "Km declarado acima do medido no ciclo",
+        "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
+        "P/V+B",
+    ),
+    Rule(
+        "O05",
+        "1",
+        "M",
+        "Hodômetro e GPS divergem",
+        "Por sete dias o hodômetro do veículo conta mais, ou menos, do que o caminho pelas posições.",
+        "P",
+    ),
+    Rule(
+        "T05",
+        "1",
+        "M",
+        "Mais viagens que o planejado",
+        "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
+        "P/V+K",
+    ),
+    Rule(
+        "T06",
+        "1",
+        "H",
+        "Menos viagens que o planejado",
+        "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
+        "P/V+K",
+    ),
+    Rule(
+        "V04",
+        "1",
+        "H",
+        "Custo fixo sem operação",
+        "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
+        "P+K",
+    ),
+    Rule(
+        "K03",
+        "1",
+        "M",
+        "Deslocamento vazio em excesso",
+        "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",
+        "P+K",
+    ),
+)
+
 REGISTRY: dict[str, Rule] = {rule.rule_id: rule for rule in _RULES}
+CYCLE_REGISTRY: dict[str, Rule] = {rule.rule_id: rule for rule in _CYCLE_RULES}

@@ -160,6 +160,22 @@ def test_a_clock_off_by_hours_is_told_and_nothing_is_corrected():
     assert "nada foi corrigido" in finding["explanation_pt"]
 
 
+@pytest.mark.parametrize("issue", ["clock_shift", "constant_place"])
+def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
+    """Else a clock three hours off would make phantoms of honest runs, and undeclared trips of the same ones."""
+    trips = [trip("T1", "06:00", "07:00", "20.00"), trip("T2", "12:00", "13:00")]
+    runs = [
+        run("R1", "06:00", "07:00", "30", odometer_start_km="100", odometer_end_km="130"),
+        run("R3", "15:00", "16:00", odometer_start_km="190", odometer_end_km="220"),
+    ]
+    proofs = ("D01", "D02", "D05", "D07", "D10")
+    assert all(found(audit(trips, runs), rule_id) for rule_id in proofs)
+    health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
+    context = audit(trips, runs, devices=devices_of([], [health]))
+    assert not any(found(context, rule_id) for rule_id in proofs)
+    assert found(context, "D06")
+
+
 def test_a_stuck_receiver_is_no_tracker_off_the_bus():
     health = {"device_id": DEVICE, "issues": ["constant_place"]}
     context = audit(

@@ -1,0 +1,1 @@
+"""A measurement cycle: what only all of its days together show."""

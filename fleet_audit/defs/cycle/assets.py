@@ -1,0 +1,100 @@
+"""A cycle from its days' results: findings of whole cycles, and how each vehicle's calibration went."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.partitions import (
+    cycle_and_before_mapping,
+    cycle_mapping,
+    cycle_partitions,
+    parse_day,
+    single_run,
+)
+from fleet_audit.defs.pictures import calibration_shown
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.logic.cycle_audit import calibration_segments, find_in_cycle, untested
+from fleet_audit.logic.cycles import cycle_days, cycle_of
+from fleet_audit.logic.reference_view import vehicles_on
+from fleet_audit.logic.rules.cycle import AuditCycle, days_before
+from fleet_audit.schema import facts, reference
+
+_DAYS = {
+    "trips": facts.TRIPS,
+    "costs": facts.TRIP_COSTS,
+    "runs": facts.DECLARED_RUNS,
+    "matches": facts.MATCHES,
+    "day_findings": facts.FINDINGS,
+    "coverage": facts.COVERAGE,
+    "fixed_costs": facts.FIXED_COST_DAYS,
+}
+_REFERENCE = (
+    reference.KM_PLAN,
+    reference.CALENDAR,
+    reference.CONTRACTS,
+    reference.EXCEPTIONS,
+    reference.VEHICLES,
+    reference.UNITS,
+    reference.PARAMETERS,
+)
+_CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)
+_ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
+
+
+@dg.asset(
+    **asset_arguments(facts.CYCLE_FINDINGS, "cycle"),
+    **_ARGUMENTS,
+    deps=[
+        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
+        _CALIBRATIONS,
+        *(key_of(table) for table in _REFERENCE),
+    ],
+)
+def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """What only a cycle shows, as far as its days were run."""
+    found = []
+    for key in context.partition_keys:
+        cycle = _audited(fleet, key)
+        for rule_id, reason in untested(cycle).items():
+            context.log.info(f"{key}: {rule_id} not tested: {reason}")
+        found.append((cycle.cycle.start, find_in_cycle(cycle)))
+    return dg.Output(found)
+
+
+@dg.asset(
+    **asset_arguments(facts.CALIBRATION_SEGMENTS, "cycle"),
+    **_ARGUMENTS,
+    deps=[_CALIBRATIONS, *(key_of(table) for table in (reference.VEHICLES, reference.UNITS, reference.PARAMETERS))],
+)
+def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Where the level of each vehicle's odometer / GPS ratio holds, and where it changes."""
+    cycles = [_audited(fleet, key) for key in context.partition_keys]
+    found = [(cycle.cycle.start, calibration_segments(cycle)) for cycle in cycles]
+    last = cycles[-1]
+    return dg.Output(found, metadata=calibration_shown(last.calibrations, found[-1][1], last.told_from, last.day))
+
+
+def _audited(fleet: FleetResource, key: str) -> AuditCycle:
+    cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
+    warehouse, tables = fleet.warehouse(), fleet.reference()
+    days = cycle_days(cycle)
+    frames = {name: warehouse.read_partition(table, days) for name, table in _DAYS.items()}
+    frames["day_findings"] = frames["day_findings"][frames["day_findings"]["cycle_start"].isna()]
+    run_until = frames["coverage"]["operational_date"].max()
+    day = cycle.start if pd.isna(run_until) else run_until
+    parameters = fleet.parameters(day)
+    reach = [*days_before(cycle, int(parameters.calibration_days)), *days]
+    return AuditCycle(
+        cycle=cycle,
+        day=day,
+        calibrations=warehouse.read_partition(facts.CALIBRATIONS, reach),
+        plan=tables["km_plan"],
+        calendar=tables["calendar"],
+        contracts=tables["contracts"],
+        exceptions=tables["exceptions"],
+        vehicles=vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], day),
+        parameters=parameters,
+        **frames,
+    )
