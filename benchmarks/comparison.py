@@ -17,7 +17,7 @@ from benchmarks.audited_fleet import AuditedDay
 
 SAME_TRIP_S = 180
 # Such a trip cannot be found with both of its ends: out of sight, at another hour, elsewhere, or on another plate.
-HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02")
+HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02", "G05")
 ANY_RULE = ("O08", "G05")  # what everything of the day contradicts
 HABITS = ("D03", "K05", "S01", "S03")  # of a vehicle, on all of its days
 # What else a label brings about, rightly: a phantom run is above the day's km too, a run twice is too many km.
@@ -79,8 +79,8 @@ class Truth:
 class TripPairs:
     """Trips of both sides, yard left out, and which of them are the same.
 
-    `truth` has `measured` (row of `measured`, -1: none), `nearest` (the trip that overlaps it most) and is_shown;
-    `measured` has `truth` likewise.
+    `truth` has `measured` (row of `measured`, -1: none), `measured` has `truth` likewise; `is_shown` of either is false
+    while something planted hides the vehicle's trips or makes others of them (HIDING).
     """
 
     truth: pd.DataFrame
@@ -97,22 +97,21 @@ def pair_trips(truth: Truth, measured: pd.DataFrame) -> TripPairs:
     )  # fmt: skip
     off = pd.concat([(pairs[f"{side}_x"] - pairs[f"{side}_y"]).abs().dt.total_seconds()
                      for side in ("started_at", "ended_at")], axis=1).max(axis=1)  # fmt: skip
-    overlap = (pairs[["ended_at_x", "ended_at_y"]].min(axis=1)
-               - pairs[["started_at_x", "started_at_y"]].max(axis=1)).dt.total_seconds()  # fmt: skip
-    pairs = pairs.assign(off=off, overlap=overlap)
-    same = pairs[off <= SAME_TRIP_S].sort_values("off").drop_duplicates("truth").drop_duplicates("measured")
-    near = pairs[overlap > 0].sort_values("overlap", ascending=False)
-    for frame, one, other in ((real, "truth", "measured"), (found, "measured", "truth")):
-        for name, chosen in ((other, same), ("nearest", near.drop_duplicates(one))):
-            frame[name] = chosen.set_index(one)[other if name == "nearest" else name].reindex(frame.index).fillna(-1)
-            frame[name] = frame[name].astype(int)
-    return TripPairs(real.assign(is_shown=~_is_hidden(real, truth.causes())), found)
+    same = pairs.assign(off=off)[off <= SAME_TRIP_S].sort_values("off")
+    same = same.drop_duplicates("truth").drop_duplicates("measured")
+    real["measured"] = same.set_index("truth")["measured"].reindex(real.index).fillna(-1).astype(int)
+    found["truth"] = same.set_index("measured")["truth"].reindex(found.index).fillna(-1).astype(int)
+    causes = truth.causes()
+    return TripPairs(*(side.assign(is_shown=~_is_hidden(side, causes)) for side in (real, found)))
 
 
 def _is_hidden(trips: pd.DataFrame, causes: pd.DataFrame) -> pd.Series:
     hiding = causes[causes["cause"].isin(HIDING)]
     pairs = trips[["plate", "started_at", "ended_at"]].reset_index(names="trip").merge(hiding, on="plate")
-    met = pairs[(pairs["started_at_x"] < pairs["ended_at_y"]) & (pairs["started_at_y"] < pairs["ended_at_x"])]
+    near = pd.Timedelta(seconds=SAME_TRIP_S)  # the last position before a gap lies outside of it
+    met = pairs[
+        (pairs["started_at_x"] < pairs["ended_at_y"] + near) & (pairs["started_at_y"] - near < pairs["ended_at_x"])
+    ]
     return trips.index.to_series().isin(met["trip"])
 
 
