@@ -87,6 +87,15 @@ class S3Server:
             **others,
         }
 
+    def variables(self) -> dict[str, str]:
+        """The same as environment variables."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
     def filesystem(self) -> pafs.S3FileSystem:
         return pafs.S3FileSystem(
             access_key=self.access_key,

@@ -40,10 +40,11 @@ class Watched:
 
     def __init__(self, inbox: Path, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance) -> None:
         self.inbox = inbox
+        self.url = ""  # of an inbox elsewhere
         self.cursor: str | None = None
         self._repository = repository
         self._instance = instance
-        (self._sensor,) = repository.sensor_defs
+        self._sensor = repository.get_sensor_def("inbox_sensor")
 
     def drop(self, name: str, content: bytes, *, seconds_ago: float = 60) -> None:
         path = self.inbox / name
@@ -54,7 +55,7 @@ class Watched:
 
     @property
     def fleet(self) -> FleetResource:
-        return FleetResource(inbox_url=str(self.inbox), home=str(self.inbox.parent / "home"))
+        return FleetResource(inbox_url=self.url or str(self.inbox), home=str(self.inbox.parent / "home"))
 
     def tick(self) -> list[dg.RunRequest]:
         context = dg.build_sensor_context(
@@ -259,6 +260,19 @@ def test_an_older_versions_cursor_is_no_error(watched):
     watched.drop("visit_reports/a.csv", _report(DAY))
     watched.cursor = json.dumps({"visit_reports/a.csv": "1@2025-06-10T00:00:00"})
     assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+
+
+def test_an_s3_prefix_is_watched_like_a_folder(watched, seaweed, monkeypatch):
+    for name, value in seaweed.variables().items():
+        monkeypatch.setenv(name, value)
+    watched.url = f"s3://{seaweed.bucket}/watched"
+    with seaweed.filesystem().open_output_stream(f"{seaweed.bucket}/watched/visit_reports/a.csv") as stream:
+        stream.write(_report(DAY))
+    deadline = time.monotonic() + 120
+    while not (requests := watched.tick()) and time.monotonic() < deadline:
+        time.sleep(0.5)  # an object put just now may be replaced at once
+    assert _spans(requests) == [(DAY.isoformat(), DAY.isoformat())]
+    assert watched.tick() == []
 
 
 def test_without_an_inbox_the_tick_says_what_to_set(tmp_path, repository):

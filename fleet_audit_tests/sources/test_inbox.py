@@ -152,24 +152,15 @@ def test_s3_trouble_is_sorted_into_permanent_and_retryable(seaweed: S3Server, se
     right = settings.model_copy(update=_keys(seaweed))
     with pytest.raises(PermanentError, match="FLEET_INBOX_URL"):
         Inbox("s3://no-such-bucket/x", right).files()
-    wrong_key = Settings(_env_file=None, **{**_texts(seaweed), "AWS_SECRET_ACCESS_KEY": "wrong"})
+    wrong_key = Settings(_env_file=None, **{**seaweed.variables(), "AWS_SECRET_ACCESS_KEY": "wrong"})
     with pytest.raises(PermanentError, match="AWS_SECRET_ACCESS_KEY"):
         Inbox(f"s3://{seaweed.bucket}/x", wrong_key).files()
-    nobody = Settings(_env_file=None, **{**_texts(seaweed), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    nobody = Settings(_env_file=None, **{**seaweed.variables(), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     with pytest.raises(RetryableError, match="AWS_ENDPOINT_URL"):
         Inbox(f"s3://{seaweed.bucket}/x", nobody).files()
     assert Inbox(f"s3://{seaweed.bucket}/empty", right).files() == []
 
 
-def _texts(server: S3Server) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": server.access_key,
-        "AWS_SECRET_ACCESS_KEY": server.secret_key,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-
-
 def _keys(server: S3Server) -> dict[str, object]:
-    given = Settings(_env_file=None, **_texts(server))
+    given = Settings(_env_file=None, **server.variables())
     return {name: getattr(given, name) for name in ("aws_endpoint_url", "aws_access_key_id", "aws_secret_access_key")}
