@@ -18,7 +18,8 @@ from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
 from fleet_audit_tests.reporting.test_package import AREAS, CYCLE, Recalculated, footers
 
 FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "size_bytes": 1, "status": "accepted",
-        "received_at": GENERATED_AT, **dict.fromkeys(["rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"], 0)}  # fmt: skip
+        "received_at": GENERATED_AT,
+        **dict.fromkeys(["rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"], 0)}  # fmt: skip
 
 
 @pytest.fixture
