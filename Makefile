@@ -54,6 +54,7 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameter
 
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.reports
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.marts
 

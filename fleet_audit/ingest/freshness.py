@@ -22,6 +22,12 @@ _RECEIVED = """
         and (kind = 'reference' or (first_date <= :day and last_date >= :day))
     group by kind
 """
+_ACCEPTANCE = """
+    select case source_kind when 'telemetry' then 'file' else source_kind end as source, rows_rejected, acceptance_pct,
+        is_low
+    from ops.day_acceptance
+    where operational_date = :day
+"""
 
 
 def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
@@ -41,7 +47,8 @@ def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     )
     rows["rows"] = rows["rows"].fillna(0).astype("Int64")
     received = warehouse.read(_RECEIVED, {"day": day}).set_index("source")
-    return rows.reindex([*rows.index, "reference"]).join(received).rename_axis("source").reset_index()
+    accepted = warehouse.read(_ACCEPTANCE, {"day": day}).set_index("source")
+    return rows.reindex([*rows.index, "reference"]).join([received, accepted]).rename_axis("source").reset_index()
 
 
 def _events(lake: Lake, table: Table, day: dt.date, source: str) -> pd.DataFrame:

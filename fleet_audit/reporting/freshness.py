@@ -25,6 +25,8 @@ FIELDS = (
     Field("source", "Fonte", width=28),
     Field("state", "Situação", width=24),
     Field("rows", "Linhas do dia", Kind.INTEGER, 11),
+    Field("rows_rejected", "Recusadas", Kind.INTEGER, 10),
+    Field("acceptance_pct", "Aceitas (%)", Kind.PERCENT, 10),
     Field("first_local", "Primeiro evento", Kind.MOMENT, 16),
     Field("last_local", "Último evento", Kind.MOMENT, 16),
     Field("received_local", "Última chegada de arquivo", Kind.MOMENT, 18),
@@ -51,6 +53,9 @@ def missing_note(frames: Frames) -> str:
     missing = [SOURCES[source] for source in _missing(records(frames.sources))]
     if missing:
         sentences.append(f"Nada recebido de: {'; '.join(missing)}.")
+    low = [SOURCES[row["source"]] for row in records(frames.sources) if row["is_low"]]
+    if low:
+        sentences.append(f"Poucas linhas aceitas, o dia está incompleto: {'; '.join(low)}.")
     silent = frames.coverage[frames.coverage["status"] == "silent"].sort_values("plate")
     if len(silent):
         plates = ", ".join(silent["plate"].head(_MOST_PLATES))
@@ -70,6 +75,8 @@ def _missing(rows: list[dict[str, Any]]) -> list[str]:
 def _state(row: dict[str, Any], is_missing: bool) -> str:
     if row["rows"] is None:
         return "em uso" if row["received_at"] else "nunca recebido"
+    if row["is_low"]:
+        return "aceitação baixa"
     return "nada recebido" if is_missing else "recebido" if row["rows"] else "não usado"
 
 

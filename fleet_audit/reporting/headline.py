@@ -14,6 +14,8 @@ from fleet_audit.reporting.figures import Figures
 from fleet_audit.reporting.listings import severity_counts
 from fleet_audit.reporting.locale import NO_DATA, counted, money, number
 
+_SEVERITY_WORDS = {"C": "crítico", "H": "alto", "M": "médio", "L": "baixo"}
+
 
 def headline(figures: Figures, findings: pd.DataFrame, *, spent: str) -> tuple[Card, ...]:
     """Eight cards; `spent` names the first one (what the period cost)."""
@@ -95,5 +97,6 @@ def _held_note(figures: Figures) -> str:
 
 
 def _findings_note(findings: pd.DataFrame) -> str:
-    counts = {code: number(count, 0) for code, count in severity_counts(findings).items()}
-    return f"de 100; achados: {counts['C']} críticos, {counts['H']} altos, {counts['M']} médios, {counts['L']} baixos"
+    counts = severity_counts(findings)
+    told = ", ".join(counted(counts[code], one, f"{one}s") for code, one in _SEVERITY_WORDS.items() if counts[code])
+    return f"de 100; achados: {told or 'nenhum'}"

@@ -19,7 +19,16 @@ from fleet_audit.schema.derive import empty_frame
 _WHOLE = pd.ArrowDtype(pa.decimal128(19, 0))
 CENTS = pd.ArrowDtype(pa.decimal128(14, 2))  # sums and products of Arrow decimals widen up to 38 digits, then fail
 
-SOURCE_COLUMNS = ("source", "rows", "first_at", "last_at", "received_at")
+SOURCE_COLUMNS = (
+    "source",
+    "rows",
+    "first_at",
+    "last_at",
+    "received_at",
+    "rows_rejected",
+    "acceptance_pct",
+    "is_low",
+)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fleet_audit.reporting.inputs import Frames, names_of, records
 from fleet_audit.reporting.locale import counted, number
 
 _PANEL_W, _PANEL_H, _PAD, _HEAD, _LEGEND = 380, 300, 26, 24, 44
+_LETTER = 5.9
 _KM_PER_DEGREE = 111.195
 _MOST_LEGS = 400  # a map's lines beyond this only add weight: 2,500 legs made the page 0.5 MB heavier
 _WORKPLACES = ("usina", "frente")
@@ -108,7 +109,7 @@ def _map(name: str, legs: pd.DataFrame, places: Sequence[dict[str, Any]]) -> str
         f'<rect width="{_PANEL_W}" height="{_PANEL_H}" fill="#F6F7F8"/>',
         f'<text x="10" y="16" fill="{INK}" font-weight="600">{escape(title)}</text>',
         *(_line(leg, view) for leg in shown),
-        *(_place(place, view) for place in places),
+        *_places(places, view),
         _ruler(view.scale),
         _legend([tone for tone in reversed(_TONES) if tone in counts]),
     ]
@@ -138,21 +139,32 @@ def _view(legs: Sequence[dict[str, Any]]) -> _View:
     return _View(longitude, latitude, min((_PANEL_W - 2 * _PAD) / max(wide, 1), tall / max(high, 1)))
 
 
-def _place(place: dict[str, Any], view: _View) -> str:
-    x, y = view.point(place["longitude"], place["latitude"])
-    if not (4 < x < _PANEL_W - 4 and _HEAD < y < _PANEL_H - _LEGEND - 4):
-        return ""
-    if place["kind"] in _WORKPLACES:
-        mark = f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{INK}"/>'
-    else:
-        mark = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#FFFFFF" stroke="{INK}" stroke-width="1.4"/>'
-    is_right = x < _PANEL_W * 0.62
-    text = (
-        f'<text x="{x + (8 if is_right else -8):.1f}" y="{y + 3.5:.1f}" fill="{INK}" stroke="#F6F7F8" '
-        f'stroke-width="2.5" paint-order="stroke" text-anchor="{"start" if is_right else "end"}">'
-        f"{escape(place['name'] or place['poi_id'])}</text>"
-    )
-    return mark + text
+def _places(places: Sequence[dict[str, Any]], view: _View) -> list[str]:
+    """Marks of all places; names of those that have room, workplaces first: thirty stops in one town overlap."""
+    marks, names = [], []
+    taken: list[tuple[float, float, float, float]] = [(0, 0, _PANEL_W, _HEAD)]
+    for place in sorted(places, key=lambda place: (place["kind"] not in _WORKPLACES, place["poi_id"])):
+        x, y = view.point(place["longitude"], place["latitude"])
+        if not (4 < x < _PANEL_W - 4 and _HEAD < y < _PANEL_H - _LEGEND - 4):
+            continue
+        if place["kind"] in _WORKPLACES:
+            marks.append(f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{INK}"/>')
+        else:
+            marks.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#FFFFFF" stroke="{INK}" stroke-width="1.4"/>'
+            )
+        name, is_right = place["name"] or place["poi_id"], x < _PANEL_W * 0.62
+        width = _LETTER * len(name) + 8
+        box = (x if is_right else x - width, y - 7, x + width if is_right else x, y + 7)
+        if any(box[0] < old[2] and old[0] < box[2] and box[1] < old[3] and old[1] < box[3] for old in taken):
+            continue
+        taken.append(box)
+        names.append(
+            f'<text x="{x + (8 if is_right else -8):.1f}" y="{y + 3.5:.1f}" fill="{INK}" stroke="#F6F7F8" '
+            f'stroke-width="2.5" paint-order="stroke" text-anchor="{"start" if is_right else "end"}">'
+            f"{escape(name)}</text>"
+        )
+    return marks + names
 
 
 def _ruler(scale: float) -> str:

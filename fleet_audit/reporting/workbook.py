@@ -191,7 +191,7 @@ def document_workbook(document: Document) -> bytes:
 def _summary(book: Workbook, document: Document) -> None:
     sheet = book.sheet("Resumo")
     sheet.set_column(0, 0, 32)
-    sheet.set_column(1, 20, 13)
+    sheet.set_column(1, 20, 15.5)  # a date with its time
     if document.company:
         sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
     if document.logo:
@@ -211,6 +211,9 @@ def _summary(book: Workbook, document: Document) -> None:
     for section in document.sections:
         if section.grid is not None and section.sheet is None:
             row = book.block(sheet, row + 1, section.title, section.grid)
+            if section.note:
+                sheet.write_string(row, 0, section.note, book.style(font_color=MUTED, font_size=9))
+                row += 1
     row += 1
     for note in document.notes:
         sheet.merge_range(row, 0, row, 12, "", book.style())

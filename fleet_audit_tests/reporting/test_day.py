@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from fleet_audit.reporting.day import DayReport, build_day
-from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.figures import day_plan_source, figures_of
+from fleet_audit.reporting.inputs import SOURCE_COLUMNS, Frames
 from fleet_audit.reporting.stake import vehicle_day_stakes
-from fleet_audit.schema import facts
+from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
 
 SUMMED = (
@@ -172,3 +175,58 @@ def test_findings_are_ranked_with_the_excepted_last(made: DayReport) -> None:
 def test_rows_of_another_day_are_refused(frames: Frames) -> None:
     with pytest.raises(ValueError, match="trips are not of 2025-06-11"):
         build_day(frames, operational_date=DAY + dt.timedelta(days=1), generated_at=GENERATED_AT)
+
+
+def plan(*lines: tuple[str, str, str | None]) -> Frames:
+    rows = [{"cycle_start": dt.date(2025, 5, 16), "plate": plate, "route_code": f"r{number}", "planned_km": Decimal(km),
+             "weekdays": weekdays} for number, (plate, km, weekdays) in enumerate(lines)]  # fmt: skip
+    vehicles = [{"plate": plate, "unit_code": "UCP", "carrier_code": "RODA"} for plate in {line[0] for line in lines}]
+    return Frames(km_plan=build(reference.KM_PLAN, rows), vehicles=build(reference.VEHICLES, vehicles))
+
+
+def planned(frames: Frames, day: dt.date = DAY) -> Decimal | None:
+    return figures_of([day_plan_source(frames, day)]).planned_km
+
+
+def test_a_days_plan_is_the_cycles_share_on_the_days_that_run() -> None:
+    # 16/05 to 15/06: 31 days, four of them a Tuesday, as the reported day is, and five a Sunday.
+    assert planned(plan(("A", "310", None))) == Decimal("10.00")
+    assert planned(plan(("A", "310", None), ("A", "40", "2"))) == Decimal("20.00")
+    assert planned(plan(("A", "50", "7"))) == Decimal("0.00")
+    assert planned(plan(("A", "310", None)), dt.date(2025, 6, 16)) is None  # the next cycle has no plan
+    assert planned(Frames()) is None
+
+
+def test_divergences_are_summed_by_direction(frames: Frames, made: DayReport) -> None:
+    exceeding = frames.matches[frames.matches["is_exceeding"].fillna(False)]["difference_km"]
+    assert made.figures.over_km == sum(value for value in exceeding if value > 0)
+    assert made.figures.under_km == -sum(value for value in exceeding if value < 0)
+
+
+def test_what_is_missing_is_said(frames: Frames) -> None:
+    def told(**rows: int) -> str:
+        sources = pd.DataFrame(
+            [{"source": name, "rows": count, "is_low": name == "api"} for name, count in rows.items()],
+            columns=SOURCE_COLUMNS,
+        )
+        made = report(replace(frames, coverage=frames.coverage[frames.coverage["status"] != "silent"], sources=sources))
+        return next(section.note for section in made.document.sections if section.key == "sources")
+
+    assert "Nada recebido de: Boletins das transportadoras." in told(api=9, file=0, bulletin=0)
+    assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in told(api=0, file=0)
+    assert "Poucas linhas aceitas" in told(api=9)
+    assert told(file=9, bulletin=3) == "Nenhuma fonte e nenhum veículo faltou."
+
+
+def test_map_tells_divergence_in_words_too(frames: Frames, made: DayReport) -> None:
+    maps = next(section.pictures for section in made.document.sections if section.key == "map")
+    over = sum(int(count) for picture in maps for count in re.findall(r"(\d+) declarado a mais", picture))
+    assert over == sum(made.trips.rows[index][15] > 0 for index in made.trips.marked) > 0
+
+
+def test_a_carrier_without_findings_says_so(frames: Frames) -> None:
+    none = report(replace(frames, findings=frames.findings.iloc[:0]), carrier_code="RODA")
+    section = next(section for section in none.document.sections if section.key == "findings")
+    assert (section.grid.rows, section.empty) == ((), "Nenhum achado neste dia.")
+    assert none.headline[-1].note == "de 100; achados: nenhum"
+    assert none.document.sections[2].grid.rows == ()  # counts of sources are everybody's

@@ -12,10 +12,11 @@ import openpyxl
 import pytest
 
 from fleet_audit.reporting.day import DayReport, build_day
-from fleet_audit.reporting.delimited import grid_csv
+from fleet_audit.reporting.delimited import csv_parts, grid_csv, texts_csv
 from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.page import document_page
 from fleet_audit.reporting.render import render_day
-from fleet_audit.reporting.workbook import TEXT_LIMIT, document_workbook
+from fleet_audit.reporting.workbook import TEXT_LIMIT, Workbook, document_workbook
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
 
 CONTRACT = [
@@ -154,3 +155,52 @@ def test_text_too_long_for_a_cell_is_cut_visibly(frames: Frames) -> None:
     row = next(sheet_of(made, "Achados").iter_rows(min_row=2, values_only=True))
     assert len(row[-1]) == TEXT_LIMIT
     assert row[-1].endswith("[texto cortado]")
+
+
+def test_lists_too_long_say_how_many_are_left_out_and_where_they_are(frames: Frames) -> None:
+    made = report(frames)
+    trips = next(section for section in made.document.sections if section.key == "trips")
+    long = replace(trips, page_rows=7, print_rows=7)
+    document = replace(made.document, sections=(long,))
+    left_out = len(made.trips.rows) - 7
+    rows, told = long.cut(7)
+    assert len(rows) == 7
+    assert told == f"Mostrando 7 de {len(made.trips.rows)} linhas; as outras {left_out} estão na planilha, aba Viagens."
+    page = document_page(document).decode()
+    assert told in page
+    assert page.count("<tr>") == 8  # the header's, and those shown
+    assert len(rows_of(grid_csv(made.trips))) == len(made.trips.rows) + 1
+
+
+def test_a_list_longer_than_a_sheet_goes_on_in_the_next(frames: Frames) -> None:
+    made = report(frames)
+    book = Workbook("Viagens", GENERATED_AT)
+    book.data_sheets("Viagens", made.trips, most_rows=40)
+    read = openpyxl.load_workbook(io.BytesIO(book.to_bytes()))
+    rows = len(made.trips.rows)
+    assert read.sheetnames == ["Viagens", *(f"Viagens ({part})" for part in range(2, -(-rows // 40) + 1))]
+    assert sum(sheet.max_row - 2 for sheet in read) == rows  # less header and sums
+    assert {sheet["A1"].value for sheet in read} == {"Data"}
+
+
+def test_csv_in_parts_is_the_csv_in_one() -> None:
+    rows = [[str(number), "ação"] for number in range(25)]
+    assert b"".join(csv_parts(rows, rows_a_part=10)) == texts_csv(rows)
+    assert len(list(csv_parts(rows, rows_a_part=10))) == 3
+
+
+def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) -> None:
+    column = CONTRACT.index("Km Telemetria")
+    formulas = list(sheet_of(files["d1.xlsx"], "Viagens").iter_rows(values_only=True))
+    values = list(openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]), data_only=True)["Viagens"].values)
+    assert formulas[-1][column] == "=SUBTOTAL(109,[Km Telemetria])"
+    assert values[-1][column] == pytest.approx(sum(row[column] for row in values[1:-1]))
+
+
+def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
+    name = "Транспорт Ωmega 運輸 😀"
+    made = render_day(report(replace(frames, carriers=frames.carriers.assign(name=name))))
+    assert name in made["d1.csv"].decode("utf-8-sig")
+    assert name in made["d1.html"].decode()
+    assert sheet_of(made["d1.xlsx"], "Viagens")["C2"].value == name
+    assert made["d1.pdf"].startswith(b"%PDF")

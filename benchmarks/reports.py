@@ -1,0 +1,56 @@
+"""Seconds of processor time to make the D-1 report in all four formats, by size of the fleet.
+
+    python -m benchmarks.reports
+
+Processor time, because it does not depend on what else the machine does. The fleet is that of the report tests: five trips a vehicle, divergences, findings, thirteen days of coverage before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import replace
+
+import click
+
+from fleet_audit.reporting.day import MATRIX_DAYS, build_day
+from fleet_audit.reporting.delimited import grid_csv
+from fleet_audit.reporting.page import document_page
+from fleet_audit.reporting.paper import document_pdf
+from fleet_audit.reporting.workbook import document_workbook
+from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
+
+
+@click.command()
+@click.option("--vehicles", default="125,250,500,1000", show_default=True, help="Sizes of the fleet.")
+@click.option("--repeat", default=2, show_default=True, help="Passes of each size; the best one counts.")
+def main(vehicles: str, repeat: int) -> None:
+    """Render each size and print a line of the table."""
+    print("| vehicles | trips | document | CSV | XLSX | HTML | PDF | all, s | ms a trip |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    measure(25)  # loads templates and fonts
+    for size in map(int, vehicles.split(",")):
+        trips, seconds = min((measure(size) for _ in range(repeat)), key=lambda result: sum(result[1]))
+        parts = " | ".join(f"{part:.2f}" for part in seconds)
+        print(f"| {size:,} | {trips:,} | {parts} | {sum(seconds):.2f} | {1000 * sum(seconds) / trips:.2f} |")
+
+
+def measure(vehicles: int) -> tuple[int, list[float]]:
+    """Trips, and seconds of the document and of each format."""
+    before = fleet(vehicles, MATRIX_DAYS - 1, 0, first=DAY - dt.timedelta(days=MATRIX_DAYS - 1)).coverage
+    frames = replace(fleet(vehicles), recent_coverage=before)
+    seconds, start = [], time.process_time()
+    made = build_day(frames, operational_date=DAY, generated_at=GENERATED_AT)
+    seconds.append(time.process_time() - start)
+    for make, subject in (
+        (grid_csv, made.trips), (document_workbook, made.document), (document_page, made.document),
+        (document_pdf, made.document),
+    ):  # fmt: skip
+        start = time.process_time()
+        make(subject)
+        seconds.append(time.process_time() - start)
+    return len(frames.trips), seconds
+
+
+if __name__ == "__main__":
+    main()
