@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from fleet_audit.formats.parsed import Limits, ParsedFile
-from fleet_audit.formats.positions_page import merge_positions
+from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit_day import audit_day
 from fleet_audit.logic.cycles import as_days, dates

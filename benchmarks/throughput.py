@@ -26,7 +26,8 @@ import sqlalchemy as sa
 
 from benchmarks.audited_fleet import SimulatedInbox
 from fleet_audit.formats.parsed import Limits
-from fleet_audit.formats.positions_page import merge_positions, parse_page
+from fleet_audit.formats.positions_merge import merge_positions
+from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.day_window import build_window
 from fleet_audit.logic.parameters import parameters_on
@@ -76,7 +77,13 @@ def staging(day: pd.DataFrame, repeat: int) -> None:
         return len(merge_positions(file.rows for file in parsed)[0])
 
     def from_pages() -> int:
-        return len(merge_positions(parse_page(page, hashlib.sha256(page).hexdigest(), "page")[0] for page in pages)[0])
+        origin = {"source": "api", "file_name": "page", "trip_key": pd.Series(dtype="str")}
+        return len(
+            merge_positions(
+                parse_page(page).positions.to_pandas().assign(**origin, file_sha256=hashlib.sha256(page).hexdigest())
+                for page in pages
+            )[0]
+        )
 
     _line("staging, telemetry files (CSV): parse, check, merge", from_files, repeat)
     _line("staging, API pages (JSON): parse, check, merge", from_pages, repeat)

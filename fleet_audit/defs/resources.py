@@ -9,6 +9,7 @@ from functools import cache
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.formats.adapter import Adapter, load_adapter
 from fleet_audit.logic.parameters import ParameterSet, parameters_on
 from fleet_audit.schema import reference
 from fleet_audit.schema.facts import PARAMETER_VERSIONS
@@ -67,7 +68,16 @@ class FleetResource(dg.ConfigurableResource):
         settings = self.settings()
         if not settings.api_url or not settings.api_token:  # load_settings refuses a URL without its token
             return None
-        return TelemetryApi(settings.api_url, settings.api_token, requests_per_min=settings.api_requests_per_min)
+        return TelemetryApi(
+            settings.api_url,
+            settings.api_token,
+            adapter=self.adapter(),
+            requests_per_min=settings.api_requests_per_min,
+        )
+
+    def adapter(self) -> Adapter:
+        """What the API's vendor calls things."""
+        return load_adapter(self.settings().api_adapter)
 
     def reference(self) -> dict[str, pd.DataFrame]:
         """All reference tables, by name."""

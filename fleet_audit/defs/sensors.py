@@ -1,6 +1,6 @@
-"""The inbox sensor: a file that arrives re-runs the days that it touches, however old.
+"""The sensors: a file that arrives re-runs the days that it touches, however old; so does a position that comes late.
 
-It only looks and asks; reading, archiving and judging files is the run's work (`ingestion`).
+They only look and ask; reading, archiving and judging files is the run's work (`ingestion`).
 """
 
 import datetime as dt
@@ -17,9 +17,11 @@ import pandas as pd
 from fleet_audit.defs.automation import day_job, known_days, range_tags
 from fleet_audit.defs.partitions import PARTITION_ZONE
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import Span, days_of_file, days_of_registration, file_limits, is_done
-from fleet_audit.schema.facts import INBOX_REQUESTS
+from fleet_audit.ingest.late import Computed, left_behind, touched_days
+from fleet_audit.schema.facts import INBOX_REQUESTS, POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -154,3 +156,54 @@ def _bounded(files: Sequence[InboxFile], largest: int) -> Sequence[InboxFile]:
 def _recent() -> Span:
     today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
+
+
+_GOING = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    job=day_job,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Watches for positions that came late: days that were computed before an hour in their window changed "
+    "run again, neighbours in one range run; nothing changed, no run.",
+)
+def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
+    """Compare what staging holds of each hour with when the days around it were computed."""
+    try:
+        hours = fleet.warehouse().read_table(POSITION_HOURS)
+    except (PermanentError, RetryableError) as error:
+        return dg.SkipReason(str(error))
+    state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]
+    if state == context.cursor or hours.empty:
+        return dg.SkipReason("No position came late.")
+    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=_GOING))}
+    if going & set(hours["run_id"]):
+        return dg.SkipReason("A run that changed positions is still going; its days are looked at when it has ended.")
+    computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}
+    behind = [(day, day) for day in left_behind(hours, computed)]
+    return dg.SensorResult(
+        cursor=state,
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"late-{state}-{first}-{last}", tags={**range_tags(first, last), "fleet/trigger": "late"}
+            )
+            for first, last in merged(behind)
+        ],
+    )
+
+
+def _computed(instance: dg.DagsterInstance, day: dt.date) -> Computed | None:
+    """The run that last computed the day's trips."""
+    filter_ = dg.AssetRecordsFilter(asset_key=key_of(TRIPS), asset_partitions=[day.isoformat()])
+    records = instance.fetch_materializations(filter_, limit=1).records
+    record = instance.get_run_record_by_id(records[0].run_id) if records else None
+    if record is None or record.start_time is None:
+        return None
+    return Computed(record.dagster_run.run_id, pd.Timestamp(record.start_time, unit="s", tz="UTC"))

@@ -70,8 +70,8 @@ def output(table: Table, group: str, **metadata: object) -> dg.AssetOut:
 DayFrames = dg.Output  # of an iterator of (day, frame): Dagster cannot resolve the parametrised form
 
 
-def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame]) -> DayFrames:
-    """The frames of days, computed one at a time as they are written: lifts a body for one day over a range.
+def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame | Iterable[pa.Table]]) -> DayFrames:
+    """The frames (or parts) of days, computed one at a time as they are written: lifts a body for one day over a range.
 
     Wrapped in an Output, because Dagster takes a bare generator for one of its own events.
     """

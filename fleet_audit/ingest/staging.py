@@ -6,20 +6,23 @@ A function of what is archived, not of who asks when: two runs that rebuild a da
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 
 import pandas as pd
+import pyarrow as pa
 
-from fleet_audit.formats.positions_page import merge_positions, parse_page
+from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.ingest.files import PARSED_TABLES, parsed_path
-from fleet_audit.ingest.pages import PARTITION_ZONE, archived_pages
+from fleet_audit.ingest.late import HourDigests, record_hours
+from fleet_audit.ingest.pages import PARTITION_ZONE, archived_pages, asked_rows, day_bounds
+from fleet_audit.ingest.positions import PositionsOfDay
 from fleet_audit.logic.cycles import as_days, dates
 from fleet_audit.logic.identity import fold
 from fleet_audit.logic.reference_view import vehicle_zones
 from fleet_audit.logic.versions import first_of_each, rows_in_force
 from fleet_audit.logic.wall_clock import local_days, to_utc
-from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,
@@ -43,9 +46,9 @@ KEPT_FILES = 512  # parsed files kept for the next day: a daily file is asked fo
 class Stage:
     """Where staging is built from; what several days ask for is read once."""
 
-    def __init__(self, lake: Lake, warehouse: Warehouse, run_id: str) -> None:
-        """`run_id` goes into the rows that the building of a day records."""
-        self.lake, self.warehouse, self.run_id = lake, warehouse, run_id
+    def __init__(self, lake: Lake, warehouse: Warehouse, run_id: str, adapter: Adapter = CONTRACT) -> None:
+        """`run_id` goes into the rows that the building of a day records; `adapter` reads the API's pages."""
+        self.lake, self.warehouse, self.run_id, self.adapter = lake, warehouse, run_id, adapter
         self._parsed = lru_cache(maxsize=KEPT_FILES)(self._read_parsed)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
@@ -90,36 +93,35 @@ class Stage:
         return conform(pd.concat(frames, ignore_index=True), STAGING_NOTES)
 
     def positions(self, day: dt.date) -> pd.DataFrame:
-        """`staging.positions` of a day of America/Sao_Paulo: API pages and telemetry files, one row an instant."""
+        """`staging.positions` of a day whole; `position_parts` gives the same in the memory of a part."""
+        parts = [*self.position_parts(day), arrow_schema(STAGING_POSITIONS).empty_table()]
+        return from_arrow(pa.concat_tables(parts), STAGING_POSITIONS)
+
+    def position_parts(self, day: dt.date) -> Iterator[pa.Table]:
+        """`staging.positions` of a day of America/Sao_Paulo: API pages and telemetry files, one row an instant.
+
+        Counts, rejected rows and the state of each hour are recorded when the last part was taken.
+        """
         files = self._files("telemetry", day)
-        frames = [self._in_force("telemetry", files, "device_id", _partition_dates, day).drop(columns="received_at")]
-        rejected = []
-        page_rows = page_rejects = 0
-        for path in archived_pages(self.lake, day):
-            sha256 = path.rsplit("/", 1)[1].split(".")[0]
-            rows, refused, _ = parse_page(self.lake.get_bytes(path), sha256, path)
-            page_rows, page_rejects = page_rows + len(rows), page_rejects + refused["row_number"].nunique()
-            frames.append(rows.assign(date=_partition_dates(rows)))
-            rejected.append(refused.assign(file_sha256=sha256, file_name=path, source_kind="positions"))
-        read = pd.concat(frames, ignore_index=True)
-        outside = read[read["date"] != day]
-        unique, duplicates, conflicts = merge_positions(read[read["date"] == day].drop(columns="date"))
-        rejected += [
-            conflicts,
-            outside[["file_sha256", "file_name", "row_number"]].assign(
-                reason_code="outside_window",
-                source_kind="positions",
-                raw="",
-                reason="The API answered a position that its window does not hold; it is left out.",
-            ),
-        ]
-        refused = pd.concat(rejected, ignore_index=True)
-        if len(refused):
+        file_rows = self._in_force("telemetry", files, "device_id", _partition_dates, day)
+        pages = archived_pages(self.lake, day)
+        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, day, day_bounds(day))
+        hours = HourDigests()
+        for part in merged:
+            hours.add(part)
+            yield part
+        if merged.rejected:
+            refused = pd.concat(merged.rejected, ignore_index=True)
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
-        bad = len(conflicts) + len(outside) + page_rejects
-        self._record(day, "pages", "api", page_rows + page_rejects, page_rows, page_rejects, 0)
-        self._record(day, "staging", "positions", len(read) + page_rejects, len(unique), bad, duplicates)
-        return conform(unique.assign(date=day), STAGING_POSITIONS)
+        counts = merged.counts
+        # what the requests counted, so that a page that was lost since, or is read otherwise now, is missed (Q03)
+        expected = merged.rows_of_pages | asked_rows(self.warehouse, day)
+        pages_read = sum(expected.values())
+        legible = sum(merged.rows_of_pages.values()) - counts.illegible
+        self._record(day, "pages", "api", pages_read, legible, counts.illegible, 0)
+        read = len(file_rows) + pages_read
+        self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
+        record_hours(self.warehouse, day, hours, self.run_id)
 
     def _files(self, kind: str, day: dt.date) -> pd.DataFrame:
         return self.warehouse.read(

@@ -673,6 +673,48 @@ STAGE_COUNTS = Table(
     partition="partition_date",
 )
 
+API_REQUESTS = Table(
+    "ops",
+    "api_requests",
+    "Pages of the telemetry API as they were asked for and archived, and windows that failed",
+    (
+        text("request_id", "Hash of window, page and what was answered: the same answer again is the same row"),
+        date("partition_date", "Day of America/Sao_Paulo that the window lies in"),
+        instant("window_from", "First instant asked for"),
+        instant("window_to", "End of the window, exclusive"),
+        integer("page_number", "Page within the window, from 1", minimum=0),
+        integer("window_attempt", "1, and one more each time that the cursor expired", minimum=1),
+        integer("status", "HTTP status of the last answer; null when there was none", nullable=True),
+        integer("tries", "Requests that this page took", minimum=0),
+        integer("latency_ms", "From the last request to the whole answer", unit="ms", nullable=True, minimum=0),
+        integer("rows_read", "Items of the page", minimum=0),
+        integer("size_bytes", "Size of the answer as received", unit="bytes", nullable=True, minimum=0),
+        text("body_sha256", "SHA-256 of the answer", nullable=True),
+        text("archive_path", "Where its bytes are, inside the lake", nullable=True),
+        text("server_request_id", "X-Request-Id of the answer, to ask the vendor by", nullable=True),
+        text("message", "Why the window failed, in one sentence", nullable=True),
+        instant("answered_at", "When the answer was there"),
+        text("run_id", "Run that asked"),
+    ),
+    key=("request_id",),
+    sort=("partition_date", "window_from", "page_number", "request_id"),
+)
+
+POSITION_HOURS = Table(
+    "ops",
+    "position_hours",
+    "What staging holds of each hour: which days were computed before something in their window changed",
+    (
+        instant("hour_at", "Begin of the hour"),
+        date("partition_date", "Day of America/Sao_Paulo"),
+        integer("rows_accepted", "Positions", minimum=0),
+        text("digest", "Of all facts of the hour's positions, whatever their order and origin"),
+        instant("changed_at", "When it became this"),
+        text("run_id", "Run that changed it"),
+    ),
+    key=("hour_at",),
+)
+
 PARAMETER_VERSIONS = Table(
     "ops",
     "parameter_versions",
@@ -710,6 +752,8 @@ OPS = (
     INBOX_REQUESTS,
     REJECTED_ROWS,
     STAGE_COUNTS,
+    API_REQUESTS,
+    POSITION_HOURS,
     PARAMETER_VERSIONS,
     COMPUTED_DAYS,
     CYCLE_CLOSES,

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fleet_audit.schema.model import (
     Column,
     Table,
@@ -23,6 +25,11 @@ _ORIGIN = (
     text("file_sha256", "SHA-256 of the file or page that said so"),
     text("file_name", "Its name, inside its inbox folder"),
     integer("row_number", "Line of the file (1 = first line), or item of the page (1 = first item)", minimum=1),
+)
+
+# Pages of the API are cut and ordered by chance, so its positions name none: the same ones are the same bytes.
+_FILE_ORIGIN = tuple(
+    replace(column, nullable=True, description=f"{column.description}; null for the API's") for column in _ORIGIN
 )
 
 _VISIT_FACTS: tuple[Column, ...] = (
@@ -156,7 +163,7 @@ STAGING_POSITIONS = Table(
     (
         date("date", "Day of the event in America/Sao_Paulo (partition, only an address)"),
         *_POSITION_FACTS,
-        *_ORIGIN,
+        *_FILE_ORIGIN,
     ),
     key=("device_id", "recorded_at", "trip_key"),
     partition="date",

@@ -9,8 +9,8 @@ import collections
 import datetime as dt
 import email.utils
 import hashlib
-import json
 import random
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +20,16 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.formats.adapter import CONTRACT, Adapter
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.positions_page import outline
 
-MAX_PAGE_SIZE = 10_000  # the API cuts a larger limit
 MAX_WAIT_S = 120.0  # a server that asks for a longer pause is left to the run's own retry
 BACKOFF_CAP_S = 30.0
 RATE_WINDOW_S = 60.0
+MAX_BODY_BYTES = 256 * 1024 * 1024  # of a page of 10,000 rows 2 MB are usual: more is a server gone wrong
+MOST_EQUAL_PAGES = 20  # pages of one window that differ in their cursor alone: it never ends
+_CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Page:
     """One answer, as received.
 
     `number` counts from 1 in each attempt at the window; after an expired cursor a new `attempt` begins, whose pages
-    repeat those already given: rows are deduplicated by (device, instant) where they are read.
+    repeat those already given: rows are deduplicated by (device, instant) where they are read. `tries` requests were
+    needed, the last one took `latency_s` until its answer was whole.
     """
 
     number: int
@@ -42,17 +48,55 @@ class Page:
     window_to: dt.datetime
     rows: int
     attempt: int = 1
+    status: int = 200
+    tries: int = 1
+    latency_s: float = 0.0
+    server_request_id: str | None = None
 
 
-class _Bearer(AuthBase):
+@dataclass(frozen=True)
+class _Answer:
+    body: bytes
+    rows: int
+    cursor: str | None
+    status: int
+    tries: int
+    latency_s: float
+    server_request_id: str | None
+
+
+class _Token(AuthBase):
     """As an auth object the token wins over a .netrc and is in no message or repr."""
 
-    def __init__(self, token: SecretStr) -> None:
-        self._token = token
+    def __init__(self, token: SecretStr, header: str, form: str) -> None:
+        self._token, self._header, self._form = token, header, form
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        request.headers[self._header] = self._form.replace("{token}", self._token.get_secret_value())
         return request
+
+
+class _RateLimit:
+    """At most `per_min` requests in any 60 s, of all threads together; a short job is not slowed down."""
+
+    def __init__(self, per_min: int) -> None:
+        self._recent: collections.deque[float] = collections.deque(maxlen=per_min)
+        self._not_before = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Waits for this thread's turn."""
+        with self._lock:
+            at = max(time.monotonic(), self._not_before)
+            if len(self._recent) == self._recent.maxlen:
+                at = max(at, self._recent[0] + RATE_WINDOW_S)
+            self._recent.append(at)
+        time.sleep(max(0.0, at - time.monotonic()))
+
+    def hold(self, seconds: float) -> None:
+        """No thread asks for so long: a server that says `Retry-After` means all of us."""
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + seconds)
 
 
 class _CursorExpiredError(Exception):
@@ -60,14 +104,15 @@ class _CursorExpiredError(Exception):
 
 
 class TelemetryApi:
-    """The `/v1/positions` endpoint.
+    """The positions of a telemetry API, whose names and units its adapter says; safe to use from several threads.
 
     Args:
-        base_url: what stands before `/v1/positions`.
-        token: bearer token; it is never logged.
+        base_url: what stands before the adapter's path.
+        token: bearer token or key; it is never logged.
+        adapter: the vendor's names.
         requests_per_min: at most so many requests in any 60 s.
-        timeout_s: of connecting, and of a silence while the body arrives.
-        page_size: rows asked for, at most 10,000.
+        timeout_s: of connecting, and of a silence while the body arrives; a whole answer may take ten times as long.
+        page_size: rows asked for; absent = what the adapter says, which is the largest.
         max_attempts: tries of one page, and of one window when cursors expire.
         backoff_s: first pause before a retry; it doubles each time up to 30 s, with jitter.
     """
@@ -77,20 +122,27 @@ class TelemetryApi:
         base_url: str,
         token: SecretStr | str,
         *,
+        adapter: Adapter = CONTRACT,
         requests_per_min: int = 600,
         timeout_s: float = 30,
-        page_size: int = MAX_PAGE_SIZE,
+        page_size: int | None = None,
         max_attempts: int = 6,
         backoff_s: float = 0.5,
     ) -> None:
-        self._url = base_url.rstrip("/") + "/v1/positions"
+        self.adapter = adapter
+        self._url = base_url.rstrip("/") + adapter.request["path"]
         self._timeout_s = timeout_s
-        self._page_size = min(page_size, MAX_PAGE_SIZE)
+        largest = adapter.request["page_size"]
+        self._page_size = min(page_size or largest, largest)
         self._max_attempts = max_attempts
         self._backoff_s = backoff_s
-        self._recent: collections.deque[float] = collections.deque(maxlen=requests_per_min)
-        self._session = requests.Session()
-        self._session.auth = _Bearer(token if isinstance(token, SecretStr) else SecretStr(token))
+        self._rate = _RateLimit(requests_per_min)
+        self._auth = _Token(
+            token if isinstance(token, SecretStr) else SecretStr(token),
+            adapter.request["header"],
+            adapter.request["header_value"],
+        )
+        self._of_thread = threading.local()
 
     def pages(self, window_from: dt.datetime, window_to: dt.datetime) -> Iterator[Page]:
         """All positions with `window_from` <= event time < `window_to`, page by page, one page in memory.
@@ -116,44 +168,69 @@ class TelemetryApi:
         )
 
     def _attempt(self, window_from: dt.datetime, window_to: dt.datetime, attempt: int) -> Iterator[Page]:
+        names = self.adapter.request
         query: dict[str, str | int] = {
-            "from": _iso(window_from),
-            "to": _iso(window_to),
-            "limit": self._page_size,
+            **names.get("fixed", {}),
+            names["from"]: _written(window_from, names["instants"]),
+            names["to"]: _written(window_to, names["instants"]),
+            names["limit"]: self._page_size,
         }
         asked: collections.Counter[str] = collections.Counter()
+        contents: collections.Counter[bytes] = collections.Counter()
         number = 0
         while True:
-            body, rows, cursor = self._fetch(query)
+            answer = self._fetch(query)
             number += 1
-            yield Page(number, body, hashlib.sha256(body).hexdigest(), window_from, window_to, rows, attempt)
-            if cursor is None:
+            yield Page(
+                number,
+                answer.body,
+                hashlib.sha256(answer.body).hexdigest(),
+                window_from,
+                window_to,
+                answer.rows,
+                attempt,
+                answer.status,
+                answer.tries,
+                answer.latency_s,
+                answer.server_request_id,
+            )
+            if answer.cursor is None:
                 return
-            asked[cursor] += 1
-            if asked[cursor] > self._max_attempts:
+            asked[answer.cursor] += 1
+            content = hashlib.sha256(answer.body.replace(answer.cursor.encode(), b"")).digest()
+            contents[content] += 1
+            if asked[answer.cursor] > self._max_attempts or contents[content] > MOST_EQUAL_PAGES:
                 raise RetryableError(
-                    f"{self._url} gives the same cursor again and again and never ends the window; "
+                    f"{self._url} gives the same cursor or page again and again and never ends the window; "
                     "tell the owner of FLEET_API_URL."
                 )
-            query["cursor"] = cursor
+            query[names["cursor"]] = answer.cursor
 
-    def _fetch(self, query: dict[str, str | int]) -> tuple[bytes, int, str | None]:
+    def _fetch(self, query: dict[str, str | int]) -> _Answer:
         trouble = ""
         for attempt in range(1, self._max_attempts + 1):
-            self._respect_rate()
+            self._rate.wait()
             wait_s = None
+            started = time.monotonic()
             try:
-                response = self._session.get(self._url, params=query, timeout=self._timeout_s, allow_redirects=False)
+                with self._session().get(
+                    self._url, params=query, timeout=self._timeout_s, allow_redirects=False, stream=True
+                ) as response:
+                    body = self._body(response, started)
             except requests.RequestException as error:
                 # Refused, timed out, or cut in the body. The text of the error holds the URL, never the header.
                 trouble = type(error).__name__
             else:
                 self._raise_permanent(response)
                 if response.status_code == 200:
-                    answer = _parse(response.content)
-                    if answer is not None:
-                        return response.content, *answer
-                    trouble = "an answer that is no complete page"
+                    try:
+                        rows, cursor = outline(body, self.adapter)
+                    except RejectedFile as error:
+                        trouble = f"an answer that is no complete page: {error}"
+                    else:
+                        latency_s = time.monotonic() - started
+                        server_id = response.headers.get("X-Request-Id")
+                        return _Answer(body, rows, cursor, 200, attempt, latency_s, server_id)
                 else:
                     trouble = f"status {response.status_code}"
                     wait_s = _retry_after_s(response)
@@ -163,6 +240,30 @@ class TelemetryApi:
             f"The telemetry API at {self._url} failed {self._max_attempts} times (last: {trouble}); "
             "try again later, or correct FLEET_API_URL."
         )
+
+    def _session(self) -> requests.Session:
+        """This thread's own: a session is not safe to share."""
+        if not hasattr(self._of_thread, "session"):
+            self._of_thread.session = requests.Session()
+            self._of_thread.session.auth = self._auth
+        session: requests.Session = self._of_thread.session
+        return session
+
+    def _body(self, response: requests.Response, started: float) -> bytes:
+        """The whole answer; one that drips, or never ends, is a time-out or an error of the server's."""
+        parts: list[bytes] = []
+        size = 0
+        for part in response.iter_content(_CHUNK_BYTES):
+            parts.append(part)
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise PermanentError(
+                    f"The telemetry API at {self._url} answers more than {MAX_BODY_BYTES} bytes to one request; "
+                    "tell the owner of FLEET_API_URL."
+                )
+            if time.monotonic() - started > 10 * self._timeout_s:
+                raise requests.Timeout
+        return b"".join(parts)
 
     def _raise_permanent(self, response: requests.Response) -> None:
         status = response.status_code
@@ -181,31 +282,16 @@ class TelemetryApi:
     def _pause(self, attempt: int, wait_s: float | None = None) -> None:
         backoff_s = min(self._backoff_s * 2 ** (attempt - 1), BACKOFF_CAP_S)
         jittered_s = backoff_s * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, protects nothing
-        time.sleep(min(max(jittered_s, wait_s or 0.0), MAX_WAIT_S))
-
-    def _respect_rate(self) -> None:
-        """At most `requests_per_min` requests in any 60 s; a short job is not slowed down."""
-        if len(self._recent) == self._recent.maxlen:
-            time.sleep(max(0.0, self._recent[0] + RATE_WINDOW_S - time.monotonic()))
-        self._recent.append(time.monotonic())
+        if wait_s:
+            self._rate.hold(min(wait_s, MAX_WAIT_S))
+        time.sleep(jittered_s)
 
 
-def _iso(instant: dt.datetime) -> str:
-    return instant.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-
-
-def _parse(body: bytes) -> tuple[int, str | None] | None:
-    """Rows and next cursor of a page; None when it is no JSON object with a `data` list (a body cut on its way)."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return None
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-        return None
-    cursor = answer.get("next_cursor")
-    if cursor is not None and not isinstance(cursor, str):
-        return None
-    return len(answer["data"]), cursor or None
+def _written(instant: dt.datetime, form: str) -> str:
+    if form == "iso":
+        return instant.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    milliseconds = (instant - dt.datetime.fromtimestamp(0, dt.UTC)) // dt.timedelta(milliseconds=1)
+    return str(milliseconds if form == "ms" else milliseconds // 1000)
 
 
 def _retry_after_s(response: requests.Response) -> float | None:
@@ -213,10 +299,12 @@ def _retry_after_s(response: requests.Response) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         until = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=dt.UTC)
     return max(0.0, (until - dt.datetime.now(dt.UTC)).total_seconds())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 from sqlalchemy import make_url
 
 from fleet_audit.errors import PermanentError
@@ -23,7 +24,7 @@ from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
-Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame]]
+Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table]]]
 _PREVIEW_ROWS = 10
 _PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, also out of the event log
 
@@ -57,10 +58,29 @@ class Days:
         return self.read(self.days)
 
 
+class Parts:
+    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown."""
+
+    def __init__(self, parts: Iterable[pa.Table]) -> None:
+        self._parts = parts
+        self._first: pa.Table | None = None
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for part in self._parts:
+            if self._first is None:
+                self._first = part.slice(0, _PREVIEW_ROWS)
+            yield part
+
+    def head(self, rows: int) -> pd.DataFrame:
+        """The first rows of what was taken so far."""
+        return pd.DataFrame() if self._first is None else self._first.slice(0, rows).to_pandas()
+
+
 class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
-    A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; wrapped into
+    A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come (into the lake
+    also `(day, parts)`, an iterable of Arrow tables in the table's order, for a day too large for memory); wrapped into
     `dg.Output` when it is a generator, because Dagster takes a returned one for its own events. A day of the run that
     does not come is emptied. An asset without partitions gives a frame.
     """
@@ -110,7 +130,8 @@ class _TableIOManager(dg.IOManager):
         may_write_others = self._allows_neighbours(context)
         written: dict[dt.date, int] = {}
         preview = empty_frame(table)
-        for day, frame in obj:
+        for day, given in obj:
+            frame = given if isinstance(given, pd.DataFrame) else Parts(given)
             if day in written or (day not in days and not may_write_others):
                 what = "twice" if day in written else "which is no partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
@@ -129,7 +150,7 @@ class _TableIOManager(dg.IOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...
 
     @abstractmethod
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int: ...
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int: ...
 
     @abstractmethod
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int: ...
@@ -153,7 +174,9 @@ class LakeIOManager(_TableIOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool:
         return bool((context.definition_metadata or {}).get("writes_neighbours"))
 
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int:
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
+        if isinstance(frame, Parts):
+            return self.stores.lake().write_day_parts(table, day, frame)
         return self.stores.lake().write_day(table, day, frame)
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
@@ -179,7 +202,9 @@ class WarehouseIOManager(_TableIOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool:
         return False
 
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame, run_id: str) -> int:
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
+        if isinstance(frame, Parts):
+            raise PermanentError(f"{table.full_name} is no table of the lake: give whole frames.")
         warehouse = self.stores.warehouse()
         if table.frozen_by == table.partition and table.partition is not None and warehouse.closed_days([day]):
             trace = {"run_id": run_id, "updated_at": pd.Timestamp.now("UTC")}

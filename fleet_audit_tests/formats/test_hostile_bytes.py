@@ -144,8 +144,10 @@ PAGE = b'{"data": [{"device_id": "23", "timestamp": "2025-06-10T09:04:35Z", "lat
 @given(data=st.data())
 def test_mutated_pages_are_read_or_refused(data: st.DataObject):
     try:
-        rows, rejected, _ = parse_page(data.draw(mutated(PAGE)), "s", "page")
+        page = parse_page(data.draw(mutated(PAGE)))
     except RejectedFile:
         return
-    to_arrow(rows, PARSED_POSITIONS)
-    assert not set(rows["row_number"]) & set(rejected["row_number"])
+    rows = page.positions.to_pandas()
+    to_arrow(rows.assign(source="api", file_sha256="s", file_name="page"), PARSED_POSITIONS)
+    assert not set(rows["row_number"]) & set(page.rejected["row_number"])
+    assert page.rows == len(rows) + page.rejected["row_number"].nunique()

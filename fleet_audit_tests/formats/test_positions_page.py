@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.formats.positions_page import merge_positions, parse_page
-from fleet_audit.schema.derive import to_arrow
+from fleet_audit.formats.positions_merge import merge_positions
+from fleet_audit.formats.positions_page import outline, parse_page
+from fleet_audit.schema.derive import conform, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS
 
 ITEM = {
@@ -26,7 +27,12 @@ ITEM = {
 
 
 def page(*items: object, cursor: object = None, sha256: str = "s") -> tuple[pd.DataFrame, pd.DataFrame, str | None]:
-    return parse_page(json.dumps({"data": list(items), "next_cursor": cursor}).encode(), sha256, "page")
+    payload = json.dumps({"data": list(items), "next_cursor": cursor}).encode()
+    parsed = parse_page(payload)
+    count, following = outline(payload)
+    assert count == parsed.rows == parsed.positions.num_rows + parsed.rejected["row_number"].nunique()
+    origin = {"source": "api", "file_sha256": sha256, "file_name": "page"}
+    return conform(parsed.positions.to_pandas().assign(**origin), PARSED_POSITIONS), parsed.rejected, following
 
 
 def test_items_become_positions():
@@ -98,7 +104,7 @@ def test_an_item_without_device_or_instant_is_rejected(item: object, code: str):
 )
 def test_what_is_no_page_is_refused(payload: bytes):
     with pytest.raises(RejectedFile):
-        parse_page(payload, "s", "page")
+        outline(payload)
 
 
 def test_a_page_served_twice_is_all_duplicates():

@@ -11,7 +11,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
 from fleet_audit.ingest.files import ingest_inbox, lost_rows
-from fleet_audit.ingest.pages import archived_pages, fetch_days
+from fleet_audit.ingest.pages import PageFetcher, archived_pages
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.io_managers import markdown
 from fleet_audit.storage.lake import Lake
@@ -127,7 +127,8 @@ def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> It
         )
         return
     now = dt.datetime.now(dt.UTC)
-    fetched = fetch_days(api, lake, _days_to_ask(context, fleet), now)
+    fetcher = PageFetcher(api, lake, fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
+    fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
     errors = [day.error for day in fetched if day.error]
     for error in errors:
         context.log.error(error)

@@ -1,10 +1,11 @@
 """The typed rows of a day, from files and pages; a run rebuilds the neighbouring days that its windows read too."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, with_neighbours
@@ -19,8 +20,8 @@ from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
 from fleet_audit.storage.io_managers import Days
 
-_BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
-    STAGING_POSITIONS: Stage.positions,
+_BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame | Iterator[pa.Table]]] = {
+    STAGING_POSITIONS: Stage.position_parts,
     STAGING_VISIT_LEGS: Stage.visit_legs,
     STAGING_DECLARED_RUNS: Stage.declared_runs,
     STAGING_NOTES: Stage.source_notes,
@@ -35,7 +36,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         deps=[key_of(INGESTED_FILES), *deps],
     )
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-        stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id)
+        stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.adapter())
         return each_day(with_neighbours(run_days(context)), lambda day: _BUILD[table](stage, day))
 
     return staging

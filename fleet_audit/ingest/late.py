@@ -1,0 +1,147 @@
+"""What staging holds of each hour, and which computed days it left behind: those with an hour in their window that
+changed after they were computed.
+
+Which runs that asks for is decided in `defs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleet_audit.ingest.pages import day_bounds
+from fleet_audit.schema.facts import POSITION_HOURS
+from fleet_audit.storage.warehouse import Warehouse
+
+_HOUR_US = 3_600_000_000
+_FACTS = (
+    "device_id",
+    "recorded_at",
+    "trip_key",
+    "latitude",
+    "longitude",
+    "odometer_km",
+    "speed_kmh",
+    "passengers",
+    "ignition",
+    "driver_id",
+)
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing
+# The window of D: from noon of D-2 to the end of D+1 (docs/architecture.md).
+_BEFORE, _AFTER = dt.timedelta(hours=36), dt.timedelta(days=1)
+
+
+class HourDigests:
+    """Sums of the rows' hashes by hour: the same for any order and origin of the same rows."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, int] = {}
+        self.sums: dict[int, int] = {}
+
+    def add(self, part: pa.Table) -> None:
+        """Adds rows of `staging.positions`."""
+        if not part.num_rows:
+            return
+        hashes = np.zeros(part.num_rows, dtype=np.uint64)
+        for name in _FACTS:
+            hashes = (hashes ^ _hashed(part.column(name))) * _MIXER
+            hashes ^= hashes >> np.uint64(29)
+        hours = part.column("recorded_at").cast(pa.int64()).to_numpy() // _HOUR_US
+        values, inverse = np.unique(hours, return_inverse=True)
+        sums = np.zeros(len(values), dtype=np.uint64)
+        np.add.at(sums, inverse, hashes)
+        for hour, count, total in zip(values.tolist(), np.bincount(inverse).tolist(), sums.tolist(), strict=True):
+            self.rows[hour] = self.rows.get(hour, 0) + count
+            self.sums[hour] = (self.sums.get(hour, 0) + total) % 2**64
+
+    def frame(self, day: dt.date) -> pd.DataFrame:
+        """hour_at, partition_date, rows_accepted, digest."""
+        hours = sorted(self.rows)
+        return pd.DataFrame(
+            {
+                "hour_at": pd.to_datetime([hour * 3600 for hour in hours], unit="s", utc=True),
+                "partition_date": [day] * len(hours),
+                "rows_accepted": [self.rows[hour] for hour in hours],
+                "digest": [f"{self.sums[hour]:016x}" for hour in hours],
+            }
+        )
+
+
+def _hashed(column: pa.ChunkedArray) -> np.ndarray:
+    """One number a value, equal for equal values; null is one too."""
+    if pa.types.is_string(column.type):
+        encoded = column.combine_chunks().dictionary_encode()
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        words = pd.util.hash_array(np.array([*encoded.dictionary.to_pylist(), None], dtype=object))
+        return words[pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)]
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    numbers = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    return pd.util.hash_array(numbers + 0.0)  # -0.0 is 0.0
+
+
+def record_hours(warehouse: Warehouse, day: dt.date, found: HourDigests, run_id: str) -> None:
+    """Keeps when each hour of the day last became what it is; an hour that lost all rows became empty."""
+    known = warehouse.read(
+        "select hour_at, digest as known_digest from ops.position_hours where partition_date = :day", {"day": day}
+    )
+    hours = found.frame(day).merge(known, on="hour_at", how="outer")
+    hours = hours.assign(
+        partition_date=day, rows_accepted=hours["rows_accepted"].fillna(0), digest=hours["digest"].fillna("")
+    )
+    changed = hours[hours["digest"] != hours["known_digest"].fillna("unknown")]
+    if len(changed):
+        stamped = changed.assign(changed_at=pd.Timestamp.now("UTC"), run_id=run_id)
+        warehouse.upsert(POSITION_HOURS, stamped.drop(columns="known_digest"))
+
+
+@dataclass(frozen=True)
+class Computed:
+    """When and by which run a day was last computed."""
+
+    run_id: str
+    started_at: pd.Timestamp
+
+
+def touched_days(hours: pd.DataFrame) -> list[dt.date]:
+    """Days whose window holds one of the hours."""
+    return sorted(
+        {
+            day + dt.timedelta(days=offset)
+            for day in set(hours["partition_date"])
+            for offset in range(-1, 3)
+            if _in_window(hours[hours["partition_date"] == day], day + dt.timedelta(days=offset)).any()
+        }
+    )
+
+
+def left_behind(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> list[dt.date]:
+    """Computed days with an hour in their window that was over when they were computed, and changed since.
+
+    An hour that was still to come is no late one: each day's own run reads it.
+
+    Args:
+        hours: rows of `ops.position_hours`.
+        computed: the days that were computed; others have nothing to be left behind.
+    """
+    return [
+        day
+        for day, run in sorted(computed.items())
+        if (
+            _in_window(hours, day)
+            & (hours["hour_at"] + pd.Timedelta(hours=1) <= run.started_at)
+            & (hours["changed_at"] > run.started_at)
+            & (hours["run_id"] != run.run_id)  # what a run staged itself it has also read
+        ).any()
+    ]
+
+
+def _in_window(hours: pd.DataFrame, day: dt.date) -> pd.Series:
+    start, end = day_bounds(day)
+    return (hours["hour_at"] >= start - _BEFORE) & (hours["hour_at"] < end + _AFTER)

@@ -1,0 +1,192 @@
+"""The positions of a day from all pages and files that speak of it, in the memory of some pages.
+
+Which files are in force is decided in `staging`; where pages lie in `pages`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.formats.adapter import Adapter
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.positions_merge import merge_positions
+from fleet_audit.formats.positions_page import parse_page
+from fleet_audit.ingest.pages import page_sha256, read_page
+from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
+from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
+from fleet_audit.storage.lake import Lake
+
+# Rows merged at once: whole devices, so a fleet's day takes as many rounds as it has that many rows. One round takes
+# about 100 MB; smaller ones cost a look into every page each.
+ROWS_AT_ONCE = 200_000
+PARSERS = 2  # Arrow reads JSON beside other threads; a third one waits for the disk and the interpreter
+_OUTSIDE = "The API answered a position that its window does not hold; it is left out."
+
+
+@dataclass
+class DayCounts:
+    """Rows of a day: accepted, rejected (conflicts, and the `illegible` of pages, among them) or duplicate."""
+
+    accepted: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+    illegible: int = 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The rows of one page or file, sorted by device, in a file of their own that is mapped when it is read."""
+
+    path: Path
+    origin: dict[str, str] | None
+    devices: np.ndarray
+    bounds: np.ndarray
+
+    def rows(self, devices: np.ndarray) -> pa.Table | None:
+        """The rows of devices that are neighbours in the order, with their origin."""
+        first, last = np.searchsorted(self.devices, [devices[0], devices[-1]], side="left")
+        end = last + (last < len(self.devices) and self.devices[last] == devices[-1])
+        if first >= end:
+            return None
+        with pa.memory_map(str(self.path)) as source:
+            rows = pa.ipc.open_file(source).read_all()
+            rows = rows.slice(self.bounds[first], self.bounds[end] - self.bounds[first])
+        if self.origin is not None:
+            for name, value in self.origin.items():
+                rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+        return rows.select(PARSED_POSITIONS.column_names).cast(arrow_schema(PARSED_POSITIONS))
+
+
+class PositionsOfDay:
+    """Iterates over the staging rows of a day, sorted, part by part; afterwards `counts` and `rejected` are whole.
+
+    Args:
+        lake: where the pages are.
+        pages: their paths; each belongs to the window [start, end) of the day.
+        file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
+        adapter: what the pages' vendor calls things.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        pages: Sequence[str],
+        file_rows: pd.DataFrame,
+        adapter: Adapter,
+        day: dt.date,
+        window: tuple[pd.Timestamp, pd.Timestamp],
+    ) -> None:
+        self._lake, self._pages, self._file_rows, self._adapter = lake, sorted(pages), file_rows, adapter
+        self._day, self._window = day, window
+        self.counts = DayCounts()
+        self.rejected: list[pd.DataFrame] = []
+        self.rows_of_pages: dict[str, int] = {}
+        self._parsing = threading.Lock()
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        with tempfile.TemporaryDirectory(prefix="positions") as folder:
+            runs = list(self._runs(Path(folder)))
+            for devices in _shares(runs):
+                parts = [part for run in runs if (part := run.rows(devices)) is not None]
+                unique, duplicates, conflicts = merge_positions(from_arrow(pa.concat_tables(parts), PARSED_POSITIONS))
+                self.counts.accepted += len(unique)
+                self.counts.duplicate += duplicates
+                self._reject(conflicts)
+                yield self._staged(unique)
+
+    def _runs(self, folder: Path) -> Iterator[_Run]:
+        with ThreadPoolExecutor(PARSERS) as threads:
+            for number in range(0, len(self._pages), PARSERS):  # so many pages in memory, not all that wait
+                yield from threads.map(
+                    lambda one: self._page_run(folder / f"{one[0]}", one[1]),
+                    enumerate(self._pages[number : number + PARSERS], number),
+                )
+        if len(self._file_rows):
+            yield _written(folder / "files", to_arrow(self._file_rows, PARSED_POSITIONS), None)
+
+    def _page_run(self, target: Path, path: str) -> _Run:
+        try:
+            page = parse_page(read_page(self._lake, path), self._adapter)
+        except RejectedFile as error:
+            raise PermanentError(
+                f"{self._lake.url(path)} is no page of the adapter {self._adapter.name}: {error} "
+                "Set FLEET_API_ADAPTER to the one that it was fetched with."
+            ) from error
+        origin = {"source": "api", "file_sha256": page_sha256(path), "file_name": path}
+        instants = page.positions.column("recorded_at")
+        start, end = (pa.scalar(bound.to_pydatetime(), instants.type) for bound in self._window)
+        is_inside = pc.and_(pc.greater_equal(instants, start), pc.less(instants, end))
+        outside = page.positions.filter(pc.invert(is_inside))
+        named = {"source_kind": "positions", "file_sha256": origin["file_sha256"], "file_name": path}
+        strays = pd.DataFrame({"row_number": outside.column("row_number").to_numpy()})
+        with self._parsing:
+            self._reject(page.rejected.assign(**named))
+            self._reject(strays.assign(reason_code="outside_window", raw="", reason=_OUTSIDE, **named))
+            self.rows_of_pages[path] = page.rows
+            self.counts.illegible += page.rows - page.positions.num_rows
+        rows = page.positions.filter(is_inside) if outside.num_rows else page.positions
+        return _written(target, rows.append_column("trip_key", pa.nulls(rows.num_rows, pa.string())), origin)
+
+    def _reject(self, rows: pd.DataFrame) -> None:
+        if len(rows):
+            self.counts.rejected += len(rows.drop_duplicates(["file_sha256", "row_number"]))
+            self.rejected.append(rows)
+
+    def _staged(self, unique: pd.DataFrame) -> pa.Table:
+        """In the table's schema; the API's rows name no page."""
+        is_file = (unique["source"] == "file").to_numpy()
+        stored = unique.assign(
+            **{name: unique[name].where(is_file) for name in ("file_sha256", "file_name", "row_number")}
+        )
+        schema = arrow_schema(STAGING_POSITIONS)
+        arrays = [
+            pa.repeat(pa.scalar(self._day, pa.date32()), len(stored))
+            if name == STAGING_POSITIONS.partition
+            else pa.array(stored[name], schema.field(name).type, from_pandas=True)
+            for name in schema.names
+        ]
+        return pa.Table.from_arrays(
+            [one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in arrays], schema=schema
+        )
+
+
+def _written(path: Path, rows: pa.Table, origin: dict[str, str] | None) -> _Run:
+    """A run of the rows, by device; within a device in the order in which they came."""
+    codes = rows.column("device_id").combine_chunks().dictionary_encode()
+    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+    names = np.array(codes.dictionary.to_pylist(), dtype=object)
+    rank = np.empty(len(names), dtype=np.int64)
+    by_name = np.argsort(names, kind="stable")
+    rank[by_name] = np.arange(len(names))
+    ranked = rank[codes.indices.to_numpy()] if len(rows) else np.empty(0, dtype=np.int64)
+    order = np.argsort(ranked, kind="stable")
+    kept = rows.take(pa.array(order))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, kept.schema) as writer:
+        writer.write_table(kept)
+    bounds = np.searchsorted(ranked[order], np.arange(len(names) + 1))
+    return _Run(path, origin, names[by_name], bounds)
+
+
+def _shares(runs: Sequence[_Run]) -> Iterator[np.ndarray]:
+    """All devices in order, in neighbouring groups of about `ROWS_AT_ONCE` rows; a device is in one group."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        for device, rows in zip(run.devices, np.diff(run.bounds), strict=True):
+            counts[device] = counts.get(device, 0) + int(rows)
+    devices = np.array(sorted(counts), dtype=object)
+    share = np.cumsum([counts[device] for device in devices]) // ROWS_AT_ONCE
+    edges = [0, *(np.flatnonzero(np.diff(share)) + 1), len(devices)]
+    yield from (devices[first:end] for first, end in pairwise(edges) if end > first)
