@@ -1,0 +1,102 @@
+"""The sensor of late positions, on a real instance: computed days that were left behind run again, no others."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.ingest.pages import page_folder
+from fleet_audit.ingest.staging import Stage
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+DAY = dt.date(2025, 6, 10)
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dg.asset(key=["fact", "trips"], partitions_def=daily_partitions)
+def trips() -> None:
+    """Stands for all that computes a day: the sensor asks only when and by which run."""
+
+
+class Site:
+    """A lake, a warehouse and an instance; what `computed` says was computed from what was staged until then."""
+
+    def __init__(self, settings, url: str, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance) -> None:
+        self.settings, self.url, self.instance = settings, url, instance
+        self.sensor = repository.get_sensor_def("late_positions")
+        self.repository = repository
+        self.cursor: str | None = None
+
+    def arrive(self, *instants: str, run_id: str = "another-run") -> None:
+        """A page with these instants is archived, and the days that it touches are staged."""
+        lake = Lake(self.settings)
+        items = [{"device_id": "1", "timestamp": instant, "odometer_km": 7.0} for instant in instants]
+        body = json.dumps({"data": items, "next_cursor": None}).encode()
+        lake.put_bytes(f"{page_folder(DAY)}/{hashlib.sha256(body).hexdigest()}.json", body)
+        list(Stage(lake, Warehouse(self.url), run_id).position_parts(DAY))
+
+    def compute(self, *days: int) -> None:
+        for day in days:
+            assert dg.materialize([trips], partition_key=f"2025-06-{day:02}", instance=self.instance).success
+
+    def tick(self) -> list[dg.RunRequest]:
+        fleet = FleetResource(warehouse_url=self.url)
+        context = dg.build_sensor_context(
+            self.instance, cursor=self.cursor, repository_def=self.repository, resources={"fleet": fleet}
+        )
+        result = self.sensor.evaluate_tick(context)
+        self.cursor = result.cursor
+        return list(result.run_requests or [])
+
+
+@pytest.fixture
+def site(settings, postgres_url, repository, tmp_path) -> Iterator[Site]:
+    (tmp_path / "instance").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+        yield Site(settings, postgres_url, repository, instance)
+
+
+def _spans(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
+    return [(request.tags[START], request.tags[END]) for request in requests]
+
+
+def test_a_late_position_re_runs_the_computed_days_whose_window_holds_it(site):
+    site.arrive("2025-06-10T09:00:00Z")
+    site.compute(8, 9, 10, 11, 12)
+    assert site.tick() == []
+    site.arrive("2025-06-10T09:00:10Z")  # 06:00 in São Paulo: before the noon from which the 12th looks back
+    requests = site.tick()
+    assert _spans(requests) == [("2025-06-09", "2025-06-11")]
+    assert site.tick() == []
+    site.cursor = None  # a tick that died before its cursor was kept
+    assert [request.run_key for request in site.tick()] == [request.run_key for request in requests]
+    site.compute(9, 10, 11)
+    site.cursor = None
+    assert site.tick() == []
+
+
+def test_an_afternoon_reaches_two_days_on(site):
+    site.arrive("2025-06-10T09:00:00Z")
+    site.compute(12)
+    site.arrive("2025-06-10T16:00:00Z")
+    assert _spans(site.tick()) == [("2025-06-12", "2025-06-12")]
+
+
+def test_the_same_rows_in_another_page_re_run_nothing(site):
+    site.arrive("2025-06-10T09:00:00Z", "2025-06-10T09:00:10Z")
+    site.compute(10)
+    site.arrive("2025-06-10T09:00:10Z", "2025-06-10T09:00:00Z")
+    assert site.tick() == []
+
+
+def test_a_day_that_was_never_computed_is_not_asked_for(site):
+    site.arrive("2025-06-10T09:00:00Z")
+    assert site.tick() == []
