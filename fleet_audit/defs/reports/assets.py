@@ -16,7 +16,7 @@ from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.render import render_day
 from fleet_audit.schema import lake
-from fleet_audit.schema.facts import COVERAGE
+from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
 
 
 @dg.asset(
@@ -24,7 +24,7 @@ from fleet_audit.schema.facts import COVERAGE
     **ARGUMENTS,
     kinds={"excel", "html"},
     partitions_def=daily_partitions,
-    deps=[key_of(table) for table in (*FACTS, lake.LEGS, *REFERENCE)],
+    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, lake.LEGS, *REFERENCE)],
     metadata={"path": "reports/d1", "label": "date"},
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
