@@ -52,10 +52,10 @@ def terms_grid(frames: Frames, cycle: Cycle, closing: Closing, parameters: pd.Da
     rows = [
         *(("Ciclo", name, value, "") for name, value in _cycle(cycle, closing)),
         *(("Como ler", name, "", words) for name, words in _RULES),
-        *_contracts(frames, cycle),
-        *_tariffs(frames, cycle),
+        *contract_rows(frames, cycle),
+        *tariff_rows(frames, cycle),
         *_fixed_costs(frames, cycle),
-        *([] if parameters is None else _parameters(parameters)),
+        *([] if parameters is None else parameter_rows(parameters)),
     ]
     names = [entry.name for entry in FIELDS]
     return grid_of(FIELDS, [dict(zip(names, (text or None for text in row), strict=True)) for row in rows])
@@ -71,7 +71,8 @@ def _cycle(cycle: Cycle, closing: Closing) -> Iterator[tuple[str, str]]:
     yield "Versão dos parâmetros", closing.parameters_version or ""
 
 
-def _contracts(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
+def contract_rows(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
+    """Contracts that hold on a day of the cycle."""
     carriers, units = names_of(frames.carriers, "carrier_code"), names_of(frames.units, "unit_code")
     for row in _in_force(frames.contracts, cycle):
         cap = row["deadhead_cap_pct"]
@@ -102,7 +103,8 @@ def _contracts(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, st
         )
 
 
-def _tariffs(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
+def tariff_rows(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
+    """Tariffs that hold on a day of the cycle."""
     for row in _in_force(frames.tariffs, cycle):
         keys = (
             ("rota", row["route_code"]),
@@ -129,7 +131,8 @@ def _fixed_costs(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, 
         )
 
 
-def _parameters(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """Rows of `ops.parameter_versions`."""
     for row in records(parameters.sort_values(["parameters_version", "name"], kind="stable")):
         value = locale.plain(Decimal(str(row["value"])))
         origin = "padrão" if row["origin"] == "default" else "alterado em ref.parameters"

@@ -1,0 +1,89 @@
+"""Rows of the sources exactly as received, read back from the archive: what a finding can be held against.
+
+Which rows are asked for, and where they are shown, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.formats.cells import read_cells
+from fleet_audit.formats.parsed import Limits, RejectedFile
+from fleet_audit.ingest.pages import page_folder
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+_ANY_SIZE = Limits(max_bytes=2**40, max_rows=2**40)  # it was read under the installation's limits when it arrived
+
+
+@dataclass(frozen=True)
+class ReceivedRow:
+    """One row of a source: the file, the line or item, and its text; `text` is None when the archive lacks it."""
+
+    file_name: str
+    row_number: int
+    text: str | None
+
+
+def rows_of_files(lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, int]]) -> list[ReceivedRow]:
+    """Rows of archived files by SHA-256 and row number, each file's first row before them; drivers' names are hidden.
+
+    Names belong to `ref.drivers` alone: a name that stands in a row is replaced by its pseudonym.
+    """
+    wanted: dict[str, set[int]] = {}
+    for sha256, number in asked:
+        wanted.setdefault(sha256, set()).add(number)
+    known = warehouse.read(
+        "select distinct on (file_sha256) file_sha256, file_name, archive_path from ops.ingested_files "
+        "where file_sha256 = any(string_to_array(:wanted, ',')) and archive_path is not null "
+        "order by file_sha256, received_at, file_name",
+        {"wanted": ",".join(sorted(wanted))},
+    )
+    hide = _hidden_names(warehouse) if len(known) else None
+    result = []
+    for file in known.sort_values("file_name").itertuples():
+        texts = _texts(lake, file.archive_path)
+        first = min(texts, default=1)
+        for number in sorted({first} | wanted[file.file_sha256]):
+            text = texts.get(number)
+            result.append(ReceivedRow(file.file_name, number, hide(text) if hide and text else text))
+    return result
+
+
+def items_of_pages(lake: Lake, asked: Iterable[tuple[dt.date, str, int]]) -> list[ReceivedRow]:
+    """Positions as the API sent them: items of archived pages by day, SHA-256 and number."""
+    result = []
+    for day, sha256, number in asked:
+        path = f"{page_folder(day)}/{sha256}.json"
+        try:
+            item = json.loads(lake.get_bytes(path))["data"][number - 1]
+        except (PermanentError, ValueError, KeyError, IndexError):
+            item = None
+        text = None if item is None else json.dumps(item, ensure_ascii=False)
+        result.append(ReceivedRow(f"página da API {sha256[:12]}", number, text))
+    return result
+
+
+def _texts(lake: Lake, path: str) -> dict[int, str]:
+    """Row number → text of an archived file; empty when the archive lacks it."""
+    try:
+        cells = read_cells(lake.get_bytes(path), _ANY_SIZE, set())
+    except (PermanentError, RejectedFile):
+        return {}
+    return dict(zip(cells.numbers, cells.raws, strict=True))
+
+
+def _hidden_names(warehouse: Warehouse):  # type: ignore[no-untyped-def]
+    """A function that replaces every known driver's name by the driver's pseudonym, whatever its case."""
+    drivers = warehouse.read("select driver_id, name from ref.drivers where length(name) > 2", {})
+    pseudonym = {name.casefold(): driver for driver, name in zip(drivers["driver_id"], drivers["name"], strict=True)}
+    if not pseudonym:
+        return None
+    names = sorted(pseudonym, key=lambda name: (-len(name), name))
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
+    return lambda text: pattern.sub(lambda found: pseudonym.get(found[0].casefold(), "[motorista]"), text)
