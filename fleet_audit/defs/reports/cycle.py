@@ -25,12 +25,13 @@ from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package import Package, build_package
 from fleet_audit.reporting.package_files import render_package
 from fleet_audit.reporting.render import render_copies, render_cycle
-from fleet_audit.schema.facts import CYCLE_CLOSES, CYCLE_FINDINGS
+from fleet_audit.schema.facts import ADJUSTMENTS, CYCLE_CLOSES, CYCLE_FINDINGS
 
 _DEPS = [
     *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in FACTS),
     key_of(CYCLE_CLOSES),
     key_of(CYCLE_FINDINGS),
+    dg.AssetDep(key_of(ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles
     *(key_of(table) for table in REFERENCE),
 ]
 _DEPS_WITH_TERMS = [*_DEPS, *(key_of(table) for table in TERMS)]
