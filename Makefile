@@ -9,6 +9,7 @@ DBT := .venv-dbt
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEV_ARGS ?=
+SEGMENTATION_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test check format docs bench dbt
@@ -55,6 +56,7 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameter
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.reports
+	$(BIN)/python -m benchmarks.segmentation $(SEGMENTATION_ARGS)
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.marts
 

@@ -90,18 +90,24 @@ class Places:
         return np.isin(self._look_up(self._kind, poi_ids, local_day).astype(str), TRIP_ENDS)
 
     def _look_up(self, values: np.ndarray, poi_ids: object, local_day: object | None) -> np.ndarray:
-        wanted = pd.Series(poi_ids, dtype=object).reset_index(drop=True)
-        count = len(wanted)
-        asked = pd.DataFrame({"poi_id": wanted, "asked": np.arange(count)}).dropna()
-        pairs = asked.merge(pd.DataFrame({"poi_id": self._poi_id, "row": np.arange(len(self._poi_id))}), on="poi_id")
-        point, row = pairs["asked"].to_numpy(), pairs["row"].to_numpy()
-        if local_day is not None:
-            days = np.broadcast_to(as_days(local_day), count)[point]
-            holds = (self._starts[row] <= days) & (days <= self._ends[row])
-            point, row = point[holds], row[holds]
-        result = np.full(count, None, dtype=object)
-        result[point] = values[row]  # rows of one place are in order of validity: the last one stays
+        codes, ids = pd.factorize(np.asarray(poi_ids, dtype=object))
+        if local_day is None:  # rows of one place are in order of validity: its last one stays
+            last = {poi_id: row for row, poi_id in enumerate(self._poi_id)}
+            found = [values[last[poi_id]] if poi_id in last else None for poi_id in ids]
+            return np.array([*found, None], dtype=object)[codes]
+        point, row = self._rows_of(codes, ids)
+        days = np.broadcast_to(as_days(local_day), len(codes))[point]
+        holds = (self._starts[row] <= days) & (days <= self._ends[row])
+        result = np.full(len(codes), None, dtype=object)
+        result[point[holds]] = values[row[holds]]
         return result
+
+    def _rows_of(self, codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of an asked id's number and a row of that place, rows in order."""
+        asked = pd.DataFrame({"code": codes, "point": np.arange(len(codes))})
+        rows = pd.DataFrame({"code": pd.Index(ids).get_indexer(self._poi_id), "row": np.arange(len(self._poi_id))})
+        pairs = asked[codes >= 0].merge(rows, on="code").sort_values("row", kind="stable")
+        return pairs["point"].to_numpy(), pairs["row"].to_numpy()
 
     def _near(self, latitudes: np.ndarray, longitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of a point and a row whose box holds it: those in the row's band of latitude, then those of its width.

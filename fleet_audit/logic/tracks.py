@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,7 +94,8 @@ class JoinedRows:
     def column(self, name: str) -> np.ndarray:
         """The column called `name` of all rows, part after part."""
         if name not in _TEXTS:
-            return np.concatenate([getattr(part, name) for part in self._parts])
+            values = [getattr(part, name) for part in self._parts]
+            return values[0] if len(values) == 1 else np.concatenate(values)
         return np.concatenate(
             [
                 np.append(np.searchsorted(self.names[name], part.names[name]), -1).astype(np.int32)[getattr(part, name)]
@@ -220,13 +222,16 @@ def tracks_of(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> Tracks:
         order, starts, times = order[is_kept], np.concatenate([[0], np.cumsum(is_kept)])[starts], times[is_kept]
     pieces, found = _pieces(spans, {name: at for at, name in enumerate(names)}, starts, times, day)
     chosen = np.concatenate([order[piece] for piece in pieces]) if pieces else order[:0]
+    columns = ("driver", "trip_key", *_NUMBERS)
+    with ThreadPoolExecutor(2) as threads:  # waiting for memory is half of the work
+        gathered = list(threads.map(lambda name: rows.column(name).take(chosen), columns))
     return Tracks(
         index=pd.DataFrame(found, columns=["plate", "device_id", "timezone"]).astype("str"),
         offsets=np.concatenate([[0], np.cumsum([piece.stop - piece.start for piece in pieces])]).astype(np.int64),
         seconds=np.concatenate([times[piece] for piece in pieces]) / 1e6 if pieces else np.empty(0),
         drivers=rows.names["driver"],
         trip_keys=rows.names["trip_key"],
-        **{name: rows.column(name)[chosen] for name in ("driver", "trip_key", *_NUMBERS)},
+        **dict(zip(columns, gathered, strict=True)),
     )
 
 

@@ -18,6 +18,13 @@ from fleet_audit.logic.places import Places
 from fleet_audit.logic.wall_clock import local_days
 
 _SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_reported")
+_FOLDED = {
+    "is_odometer_valid": np.logical_and,
+    "is_maintenance_driver": np.logical_or,
+    "odometer_resolution_km": np.fmax,
+    "max_speed_kmh": np.fmax,
+    "passengers_max": np.fmax,
+}
 
 
 def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -82,38 +89,28 @@ def _trip_numbers(legs: pd.DataFrame, dwells: pd.DataFrame, parameters: Paramete
 
 
 def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters: ParameterSet) -> pd.DataFrame:
-    groups = legs.groupby("number", sort=True)
-    trips = groups.agg(
-        plate=("plate", "first"),
-        device_id=("device_id", "first"),
-        driver_id=("driver_id", "first"),
-        timezone=("timezone", "first"),
-        started_at=("started_at", "first"),
-        ended_at=("ended_at", "last"),
-        source=("source", "first"),
-        legs=("leg_id", "size"),
-        is_short=("is_short", "first"),
-        is_odometer_valid=("is_odometer_valid", "all"),
-        odometer_resolution_km=("odometer_resolution_km", "max"),
-        covered_s=("covered_s", "sum"),
-        max_speed_kmh=("max_speed_kmh", "max"),
-        gaps=("gaps", "sum"),
-        passengers_readings=("passengers_readings", "sum"),
-        passengers_max=("passengers_max", "max"),
-        is_maintenance_driver=("is_maintenance_driver", "any"),
-        is_start_in_gap=("is_start_in_gap", "first"),
-        is_end_in_gap=("is_end_in_gap", "last"),
-    )
-    # Not "first" and "last" of the groups: these skip missing places and would take another stop's.
-    for name, keep in (("origin", "first"), ("destination", "last")):
-        side = "dwell_before" if keep == "first" else "dwell_after"
-        edge = legs.drop_duplicates("number", keep=keep).set_index("number")  # type: ignore[call-overload]
-        for column in (f"{name}_poi_id", f"{name}_address", side):
-            trips[column] = edge[column].reindex(trips.index)
+    legs = legs.iloc[np.argsort(legs["number"].to_numpy(), kind="stable")]
+    numbers, start = np.unique(legs["number"].to_numpy(), return_index=True)
+    end = np.append(start[1:], len(legs))[: len(start)] - 1
     keys = [name for name in ("trip_key",) if name in legs]  # two keys may begin at one instant
-    trips[keys] = groups[keys].first()
+    # Of the places those of the very first and last leg, be they missing: another stop's would be wrong.
+    taken = {
+        **dict.fromkeys(("plate", "timezone", "started_at", "source", "is_short", "is_start_in_gap", *keys), start),
+        **dict.fromkeys(("origin_poi_id", "origin_address", "dwell_before"), start),
+        **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_poi_id", "destination_address", "dwell_after"), end),
+        **{name: _first_known(legs[name], start) for name in ("device_id", "driver_id")},
+    }
+    trips = pd.DataFrame({name: legs[name].array.take(rows) for name, rows in taken.items()})
+    trips["legs"] = end - start + 1
+    for name, fold in _FOLDED.items():
+        values = legs[name].to_numpy(dtype=None if legs[name].dtype == bool else float)
+        trips[name] = fold.reduceat(values, start) if len(start) else values
+    trips["covered_s"] = _sums(legs["covered_s"].fillna(0.0), start)
+    for name in ("gaps", "passengers_readings"):
+        trips[name] = _sums(legs[name], start).astype("int64")
     for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
-        trips[name] = groups[name].sum(min_count=1).where(groups[name].count() == trips["legs"])
+        trips[name] = _sums(legs[name], start)
+    trips.index = pd.Index(numbers, name="number")
     trips["covered_s"] += _covered_dwells(legs)
     trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).dt.total_seconds()
     _fill_places(trips, dwells)
@@ -132,6 +129,18 @@ def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters:
     )
     trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source", *keys], "trip")
     return trips.reset_index()
+
+
+def _sums(values: pd.Series, start: np.ndarray) -> np.ndarray:
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    return np.add.reduceat(numbers, start) if len(start) else numbers
+
+
+def _first_known(values: pd.Series, start: np.ndarray) -> np.ndarray:
+    """Row of the first value of each group that is not missing; where all are, of the first."""
+    rows = np.where(values.isna(), len(values), np.arange(len(values)))
+    first = np.minimum.reduceat(rows, start) if len(start) else start
+    return np.where(first < np.append(start[1:], len(values))[: len(start)], first, start)
 
 
 def _covered_dwells(legs: pd.DataFrame) -> pd.Series:

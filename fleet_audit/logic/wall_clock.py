@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 
+@lru_cache(maxsize=4096)  # every device and every trip of a day asks for the same few
 def local_midnight(day: dt.date, zone: ZoneInfo) -> pd.Timestamp:
     """The UTC instant at which a local day begins; on a day that skips midnight, the first instant after."""
     return pd.Timestamp(dt.datetime.combine(day, dt.time(), zone)).tz_convert("UTC")

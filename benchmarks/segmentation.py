@@ -1,0 +1,267 @@
+"""Segmentation against other ways to do it: positions of a fleet's four days from Parquet to trips, in the same run.
+
+    python -m benchmarks.segmentation --positions 300000 --libraries-positions 20000
+
+Peers run as scripts of `peers/` in virtual environments of their own, which are made outside of the repository; one
+that cannot be installed is left out with the reason. How right each is, is measured against the simulator's truth.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.audited_fleet import SimulatedInbox
+from benchmarks.comparison import Truth, pair_trips
+from fleet_audit.logic.day_window import JoinedRows, Rows
+from fleet_audit.logic.legs import from_positions
+from fleet_audit.logic.ordering import by_device_and_time
+from fleet_audit.logic.parameters import parameters_on
+from fleet_audit.logic.places import Places
+from fleet_audit.logic.reference_view import vehicle_zones
+from fleet_audit.logic.segmentation import segment
+from fleet_audit.logic.tracks import assignments, tracks_of
+from fleet_audit.logic.trips import join_trips
+from fleet_audit.simulation.fleet import simulate
+
+DAY = dt.date(2025, 6, 11)
+SPAN = {"date_from": DAY - dt.timedelta(days=2), "date_to": DAY + dt.timedelta(days=1)}
+SEED = 11
+PER_VEHICLE = 1_770  # positions of a simulated vehicle in four days
+SCRIPTS = Path(__file__).parent / "peers"
+RULES = {"polars": "rules_polars.py", "numpy": "rules_numpy.py", "DuckDB": "rules_duckdb.py"}
+LIBRARIES = {
+    "movingpandas": "movingpandas_trips.py",
+    "trackintel": "trackintel_trips.py",
+    "scikit-mobility": "skmob_trips.py",
+}
+NEEDS = {
+    **dict.fromkeys(RULES, ("rules", ["polars", "duckdb", "numpy", "pandas", "pyarrow"])),
+    "movingpandas": ("movingpandas", ["movingpandas", "pyarrow"]),
+    "trackintel": ("trackintel", ["trackintel", "pyarrow"]),
+    "scikit-mobility": ("scikit-mobility", ["scikit-mobility", "shapely<2", "geopandas<1", "numpy<2", "pyarrow<19"]),
+}
+TEXTS = ["device_id", "driver_id", "trip_key"]
+COLUMNS = [*TEXTS, "recorded_at", "latitude", "longitude", "odometer_km", "speed_kmh", "passengers"]
+FLOOR = "floor: read, sort"
+OURS = "fleet_audit"
+
+
+@click.command()
+@click.option("--positions", "sizes", multiple=True, type=int, default=[300_000], show_default=True)
+@click.option("--libraries-positions", default=20_000, show_default=True, help="Positions that the libraries get.")
+@click.option("--repeat", default=3, show_default=True, help="Passes of each; the best one counts.")
+@click.option("--libraries/--no-libraries", default=True, help="Measure movingpandas, trackintel, scikit-mobility.")
+@click.option(
+    "--environments",
+    type=click.Path(path_type=Path),
+    default=Path(tempfile.gettempdir(), "peers"),
+    show_default=True,
+    help="Folder of the peers' virtual environments, kept for the next run.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="SVG of positions per second.")
+def main(
+    sizes: tuple[int, ...], libraries_positions: int, repeat: int, libraries: bool, environments: Path,
+    plot: Path | None,
+) -> None:  # fmt: skip
+    """Measure positions per second and accuracy of each way, and print them."""
+    peers = RULES | (LIBRARIES if libraries else {})
+    pythons = {name: python for name in peers if (python := _python(environments, name))}
+    speeds: list[tuple[str, int, float, float]] = []
+    with tempfile.TemporaryDirectory(prefix="segmentation") as scratch:
+        small = Contest(Path(scratch, "small"), libraries_positions, repeat)
+        for size in sorted(sizes):
+            contest = Contest(Path(scratch, str(size)), size, repeat)
+            ways = {FLOOR: contest.floor, OURS: contest.ours}
+            ways |= {name: contest.peer(RULES[name], pythons[name]) for name in RULES if name in pythons}
+            speeds += contest.measure(ways)
+        ways = {OURS: small.ours}
+        ways |= {
+            name: small.peer(LIBRARIES[name], pythons[name]) for name in peers if name in pythons and name in LIBRARIES
+        }
+        speeds += small.measure(ways) if len(ways) > 1 else []
+    if plot:
+        draw(speeds, plot)
+
+
+class Contest:
+    """One fleet of about so many positions, and the ways to make trips of them."""
+
+    def __init__(self, folder: Path, positions: int, repeat: int) -> None:
+        """Simulates the fleet and writes its positions, in no order, and its places."""
+        folder.mkdir()
+        self._folder, self._repeat = folder, repeat
+        vehicles = max(round(positions / PER_VEHICLE), 1)
+        simulate(folder / "fleet", seed=SEED, vehicles=vehicles, frauds=False, **SPAN)
+        self._inbox = SimulatedInbox(folder / "fleet")
+        self._reference = self._inbox.reference
+        rows = pq.read_table(folder / "fleet" / "api" / "positions.parquet").drop_columns("uploaded_at")
+        rows = rows.rename_columns({"timestamp": "recorded_at"})
+        rows = rows.append_column("trip_key", pa.nulls(len(rows), pa.string()))
+        shuffled = rows.take(np.random.default_rng(SEED).permutation(len(rows)))
+        self.size = len(rows)
+        self._positions, self._places = folder / "positions.parquet", folder / "places.parquet"
+        pq.write_table(shuffled, self._positions, compression="zstd")
+        pois = self._reference["pois"][["kind", "latitude", "longitude", "radius_m"]]
+        pq.write_table(pa.Table.from_pandas(pois.dropna(), preserve_index=False), self._places)
+
+    def floor(self) -> tuple[list[float], None]:
+        """Only what nobody can leave out: four columns read and sorted by vehicle and time."""
+
+        def work() -> None:
+            table = pq.read_table(
+                self._positions,
+                columns=["device_id", "recorded_at", "latitude", "longitude"],
+                read_dictionary=["device_id"],
+            )
+            device = table["device_id"].combine_chunks()
+            micros = table["recorded_at"].to_numpy().astype(np.int64)
+            order, _, _ = by_device_and_time(device.indices.to_numpy(), micros, len(device.dictionary))
+            for name in ("latitude", "longitude"):
+                table[name].to_numpy()[order]
+
+        return [_timed(work) for _ in range(self._repeat + 1)][1:], None
+
+    def ours(self) -> tuple[list[float], pd.DataFrame]:
+        """The product's own functions, from Parquet to trips with all their columns."""
+        devices, parameters, found = self._reference["devices"], parameters_on(DAY), []
+
+        def work() -> None:
+            table = pq.read_table(self._positions, columns=COLUMNS, read_dictionary=TEXTS)
+            spans = assignments(
+                devices, vehicle_zones(devices["plate"], self._reference["vehicles"], self._reference["units"], DAY)
+            )
+            rows = Rows.of(table.to_pandas(types_mapper=_nullable, split_blocks=True))
+            tracks = tracks_of(JoinedRows([rows]), spans, DAY)
+            places = Places(self._reference["pois"])
+            chain = from_positions(segment(tracks, places.locate, parameters), places, parameters)
+            found.append(join_trips(chain, places, parameters)[0])
+
+        seconds = [_timed(work) for _ in range(self._repeat + 1)][1:]  # the compiled passes are loaded in the first
+        trips = found[-1]
+        return seconds, trips[~trips["is_short"]]
+
+    def peer(self, script: str, python: Path) -> Callable[[], tuple[list[float], pd.DataFrame]]:
+        """A script of `peers/` in its own process and environment."""
+
+        def work() -> tuple[list[float], pd.DataFrame]:
+            out = self._folder / "trips.parquet"
+            arguments = [python, SCRIPTS / script, self._positions, self._places, out, self._repeat]
+            ran = subprocess.run([str(part) for part in arguments], capture_output=True, text=True, check=False)
+            if ran.returncode:
+                raise RuntimeError(ran.stderr.strip().splitlines()[-1])
+            return json.loads(ran.stdout.splitlines()[-1]), self._named(pq.read_table(out).to_pandas())
+
+        return work
+
+    def measure(self, ways: dict[str, Callable]) -> list[tuple[str, int, float, float]]:
+        """Run each way, print and give (name, positions, best seconds, positions/s)."""
+        print(f"\n{self.size:,} positions of four days, in no order, from Parquet to trips; best of {self._repeat}")
+        print(
+            f"{'':<18} {'s':>8} {'slowest':>8} {'pos/s':>12} {'x floor':>8} {'recall':>8} {'precision':>10} {'km':>9}"
+        )
+        result, base = [], None
+        for name, way in ways.items():
+            try:
+                seconds, trips = way()
+            except RuntimeError as error:
+                print(f"{name:<18} left out: {error}")
+                continue
+            best = min(seconds)
+            base = base if name != FLOOR else best
+            ratio = f"{best / base:8.2f}" if base else f"{'':8}"
+            right = self._accuracy(trips) if trips is not None else ""
+            print(f"{name:<18} {best:8.3f} {max(seconds):8.3f} {self.size / best:12,.0f} {ratio} {right}", flush=True)
+            result.append((name, self.size, best, self.size / best))
+        return result
+
+    def _named(self, trips: pd.DataFrame) -> pd.DataFrame:
+        """A peer's trips by plate: a device belongs to the vehicle that has it on the day of the start."""
+        for name in ("started_at", "ended_at"):
+            trips[name] = pd.to_datetime((trips[name].astype(float) * 1e6).astype("int64"), unit="us", utc=True)
+        devices = self._reference["devices"]
+        pairs = trips.reset_index(names="trip").merge(devices, on="device_id")
+        start = pairs["started_at"].dt.tz_convert("America/Sao_Paulo").dt.date
+        first, last = (pairs[name].astype(object).where(pairs[name].notna(), edge) for name, edge in
+                       (("valid_from", dt.date.min), ("valid_to", dt.date.max)))  # fmt: skip
+        return pairs[(first <= start) & (start <= last)].drop_duplicates("trip")
+
+    def _accuracy(self, trips: pd.DataFrame) -> str:
+        """Recall and precision of trips of D-1 and D that the positions show, and the bias of their km, in per cent."""
+        days = [DAY - dt.timedelta(days=1), DAY]
+        truth = Truth.read(self._folder / "fleet" / "truth", days)
+        by_report = truth.trips["source"] != "positions"
+        silent = set(truth.trips.loc[by_report, "plate"])
+        start = trips["started_at"].dt.tz_convert("America/Sao_Paulo").dt.date
+        own = trips[start.isin(days) & ~trips["plate"].isin(silent)].assign(purpose="unknown")
+        pairs = pair_trips(truth, own.reset_index(drop=True))
+        real = pairs.truth[~pairs.truth["plate"].isin(silent) & pairs.truth["is_shown"]]
+        hidden = set(pairs.truth.index[~pairs.truth["is_shown"]])
+        judged = pairs.measured[~pairs.measured["nearest"].isin(hidden)]
+        same = real[real["measured"] >= 0]
+        km, true = pairs.measured["km"].to_numpy(float)[same["measured"]].sum(), same["km"].sum()
+        recall, precision = 100 * (real["measured"] >= 0).mean(), 100 * (judged["truth"] >= 0).mean()
+        return f"{recall:7.2f}% {precision:9.2f}% {100 * (km / true - 1):+8.3f}%"
+
+
+def _nullable(kind: pa.DataType) -> object:
+    return pd.Int64Dtype() if kind == pa.int64() else None
+
+
+def _timed(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _python(environments: Path, name: str) -> Path | None:
+    """The interpreter of a peer's environment, made when it is not there; None with the reason when it cannot be."""
+    shared, needs = NEEDS[name]
+    folder = environments / shared
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        installed = subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needs],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if installed.returncode:
+            print(f"{name}: left out, it cannot be installed: {installed.stderr.strip().splitlines()[-1]}")
+            return None
+        (folder / "ready").touch()
+    return python
+
+
+def draw(speeds: list[tuple[str, int, float, float]], path: Path) -> None:
+    """Positions per second of each way, a bar a size."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    table = pd.DataFrame(speeds, columns=["way", "positions", "seconds", "rate"])
+    wide = table.pivot_table(index="way", columns="positions", values="rate", sort=False)
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    wide.plot.barh(ax=axes, logx=True, width=0.8)
+    axes.set(xlabel="positions/s (log)", ylabel="")
+    axes.legend([f"{size:,}" for size in wide.columns], title="positions", fontsize=7, title_fontsize=7)
+    axes.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
