@@ -83,7 +83,7 @@ def window_of(
     """What the sightings and the visit reports of a day's window come to."""
     places = Places(reference["pois"])
     tracks = sightings.tracks
-    segmentation, keyed = segment(tracks, places.locate, parameters), follow_keys(tracks, parameters)
+    segmentation, keyed = segment(tracks, places, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
     visit_legs = visit_legs.drop_duplicates()

@@ -243,14 +243,26 @@ def find_stops(  # type: ignore[no-untyped-def]
     first = np.empty(size, dtype=np.int64)
     last = np.empty(size, dtype=np.int64)
     standing = np.empty(size)
+    stood_until = np.empty(size)
     count = 0
     for track in tracks:
-        i, end = offsets[track], offsets[track + 1]
+        low, end = offsets[track], offsets[track + 1]
+        stood = 0.0
+        for j in range(low, end):
+            stood += seconds[j] - seconds[j - 1] if j > low and is_standing[j] else 0.0
+            stood_until[j] = stood
+        i = low
         while i + 1 < end:
             if not is_standing[i + 1]:
                 i += 1
                 continue
             cos_i = _cos(lat[i])
+            # The point up to which it must have stayed: mostly this alone tells that it did not.
+            asked = (stop_min_s if is_refused[i] else stop_min_place_s) - 0.001
+            reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + asked)
+            if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):
+                i += 1
+                continue
             stood, last_standing, j = 0.0, i, i + 1
             while j < end and not is_broken[j] and is_within(lat[i], lon[i], cos_i, lat[j], lon[j], radius_m):
                 if is_standing[j]:
@@ -266,6 +278,13 @@ def find_stops(  # type: ignore[no-untyped-def]
             else:
                 i += 1
     return first[:count].copy(), last[:count].copy(), standing[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def mark(flags, first, last):  # type: ignore[no-untyped-def]
+    """Sets flags[first[k] : last[k] + 1] for each k."""
+    for k in range(len(first)):
+        flags[first[k] : last[k] + 1] = True
 
 
 @njit(cache=True, nogil=True)

@@ -48,7 +48,7 @@ def odometer_days(
     from_stop, to_stop = _arrival_readings(stops, low), _arrival_readings(stops, high)
     first = np.where(from_stop >= 0, from_stop, tracks.reading_from(low))
     last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
-    has_readings = (first >= low) & (last >= first)
+    has_readings = (first >= low) & (last > first)  # one reading counts nothing, not zero
     row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
 
     def over_day(points: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -174,7 +174,8 @@ def km_ledger(
     known = vehicles.drop_duplicates("plate").set_index("plate").reindex(plates)
     day_of = readings.groupby("plate")[["odometer_delta_km", "gap_km", "dwell_km"]].sum(min_count=1).reindex(plates)
     seen = clipped_to_day(spans, day, spans["plate"].map(known["timezone"]).fillna(DEFAULT_ZONE))
-    is_seen = pd.Series(plates, index=plates).isin({*seen["plate"], *by_purpose.index, *readings["plate"]})
+    is_read = readings["odometer_delta_km"].notna()
+    is_seen = pd.Series(plates, index=plates).isin({*seen["plate"], *by_purpose.index, *readings.loc[is_read, "plate"]})
     columns = {
         name: by_purpose.get(purpose, pd.Series(dtype=float)).reindex(plates).fillna(0.0).where(is_seen)
         for purpose, name in PURPOSE_COLUMNS.items()

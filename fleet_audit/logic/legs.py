@@ -159,9 +159,11 @@ def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet)
     # An odometer that shows whole kilometres cannot tell 0.9 km from standing; the path can.
     is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
     kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
+    at, to = (legs[name].to_numpy(dtype=object, na_value=None) for name in ("origin_poi_id", "destination_poi_id"))
+    is_inside = (at == to) & ~pd.isna(at) & (np.round(kilometres, 2) < parameters.yard_max_km)
     identity = ["plate", "device_id", "started_at", "source", *(name for name in ("trip_key",) if name in legs)]
     legs = legs.assign(
-        is_short=(kilometres < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
+        is_short=is_inside | (kilometres < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
         leg_id=stable_ids(legs, identity, "leg"),
     )
     return Chain(legs, stops)

@@ -109,18 +109,29 @@ class Places:
         pairs = asked[codes >= 0].merge(rows, on="code").sort_values("row", kind="stable")
         return pairs["point"].to_numpy(), pairs["row"].to_numpy()
 
-    def _near(self, latitudes: np.ndarray, longitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def is_remote(self, latitude: np.ndarray, longitude: np.ndarray, metres: float) -> np.ndarray:
+        """Whether no place of any day has its box within so many metres, north or south, east or west, of a point."""
+        near, _ = self._near(latitude, longitude, metres / _METRES_PER_DEGREE * 1.001)
+        remote = np.ones(len(latitude), dtype=bool)
+        remote[near] = False
+        return remote
+
+    def _near(
+        self, latitudes: np.ndarray, longitudes: np.ndarray, margin: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of a point and a row whose box holds it: those in the row's band of latitude, then those of its width.
 
+        A margin widens the boxes by so many degrees of latitude and as many metres of longitude.
         A tree of boxes asks for a geometry a point, and making these took five times as long as all the rest.
         """
         order = np.argsort(latitudes)[: np.count_nonzero(~np.isnan(latitudes))]
-        low = np.searchsorted(latitudes[order], self._south, side="left")
-        high = np.searchsorted(latitudes[order], self._north, side="right")
+        low = np.searchsorted(latitudes[order], self._south - margin, side="left")
+        high = np.searchsorted(latitudes[order], self._north + margin, side="right")
         count = np.where(np.isnan(self._south), 0, high - low)
         row = np.repeat(np.arange(len(count)), count)
         point = order[np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - low, count)]
-        near = (self._west[row] <= longitudes[point]) & (longitudes[point] <= self._east[row])
+        side = margin / np.maximum(np.cos(np.radians(np.abs(latitudes[point]) + margin)), 1e-6) if margin else 0.0
+        near = (self._west[row] - side <= longitudes[point]) & (longitudes[point] <= self._east[row] + side)
         return point[near], row[near]
 
     def _first_of(self, point: np.ndarray, row: np.ndarray, rank: np.ndarray, count: int) -> np.ndarray:

@@ -5,7 +5,6 @@ Joining legs to trips, and the other source (visit reports), are in `trips`. See
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +12,9 @@ import pandas as pd
 
 from fleet_audit.logic import kernels
 from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.places import Places
 from fleet_audit.logic.tracks import Tracks
 from fleet_audit.logic.wall_clock import local_days
-
-Locate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""(latitudes, longitudes, local days) -> poi_id or None of each."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,11 @@ class Segmentation:
     rejected: pd.DataFrame
 
 
-def segment(tracks: Tracks, locate: Locate, parameters: ParameterSet) -> Segmentation:
-    """Stops and legs of all tracks; `locate` tells whether a short stop lies in a known place."""
+def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
+    """Stops and legs of all tracks; `places` tell whether a short stop lies in a known one."""
     points, is_jump, metres, rejected = believe(tracks.take(tracks.is_located), parameters)
     steps = _judge_steps(points, is_jump, metres, parameters)
-    stops = _stops(points, steps, locate, parameters)
+    stops = _stops(points, steps, places, parameters)
     start, end, before, after = kernels.find_movements(
         steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
     )
@@ -82,7 +79,7 @@ def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     first = np.flatnonzero(is_other)
     keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
     steps = _blind_steps(keyed, parameters)
-    stops = _stops(keyed, steps, _nowhere, parameters)
+    stops = _stops(keyed, steps, None, parameters)
     start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
@@ -98,13 +95,7 @@ def read_odometers(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
     nothing = np.zeros(len(blind.seconds), dtype=np.int8)
     steps = _blind_steps(blind, parameters)
-    return Segmentation(
-        blind, steps, _stops(blind, steps, _nowhere, parameters), pd.DataFrame(), _rejected(blind, nothing)
-    )
-
-
-def _nowhere(latitude: np.ndarray, _longitude: np.ndarray, _day: np.ndarray) -> np.ndarray:
-    return np.full(len(latitude), None)
+    return Segmentation(blind, steps, _stops(blind, steps, None, parameters), pd.DataFrame(), _rejected(blind, nothing))
 
 
 def instants(seconds: np.ndarray) -> pd.Series:
@@ -204,8 +195,8 @@ def has_any(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndar
     return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
 
 
-def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> pd.DataFrame:
-    first, last, standing = _find_stops(tracks, steps, locate, parameters)
+def _stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
+    first, last, standing = _find_stops(tracks, steps, places, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
     return pd.DataFrame(
         {
@@ -221,10 +212,14 @@ def _stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSe
     )
 
 
-def _find_stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
+def _find_stops(
+    tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet
+) -> tuple[np.ndarray, ...]:
     """First and last point and standing seconds of stops.
 
     A track is gone through again until each of its candidates that stood too briefly for nowhere lies in a known place.
+    Where no place is near, one refusal is that of all points of the candidate: what begins at one of them stays within
+    two radii of the first. Else a bus that crawls all day at 12 points a second is gone through 1,500 times.
     """
     is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
     is_broken = steps.is_split | steps.is_away
@@ -245,14 +240,13 @@ def _find_stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: Parame
             is_refused,
         )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
-        places = locate(
-            kernels.medians(tracks.latitude, first[brief], last[brief]),
-            kernels.medians(tracks.longitude, first[brief], last[brief]),
-            local_days_of(tracks, first[brief]),
-        )
-        nowhere = first[brief[pd.isna(places)]]
-        is_refused[nowhere] = True
-        again = np.unique(tracks.track_of(nowhere))
+        nowhere = brief[_is_nowhere(tracks, places, first[brief], last[brief])]
+        is_refused[first[nowhere]] = True
+        if places is not None:
+            at = first[nowhere]
+            remote = places.is_remote(tracks.latitude[at], tracks.longitude[at], 2 * parameters.stop_radius_m)
+            kernels.mark(is_refused, at[remote], last[nowhere][remote])
+        again = np.unique(tracks.track_of(first[nowhere]))
         is_final = ~np.isin(tracks.track_of(first), again)
         found.append((first[is_final], last[is_final], standing[is_final]))
     first, last, standing = (
@@ -262,6 +256,13 @@ def _find_stops(tracks: Tracks, steps: Steps, locate: Locate, parameters: Parame
     )
     order = np.argsort(first)
     return first[order], last[order], standing[order]
+
+
+def _is_nowhere(tracks: Tracks, places: Places | None, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    if places is None:
+        return np.ones(len(first), dtype=bool)
+    latitude, longitude = (kernels.medians(values, first, last) for values in (tracks.latitude, tracks.longitude))
+    return pd.isna(places.locate(latitude, longitude, local_days_of(tracks, first)))
 
 
 def _stop_readings(

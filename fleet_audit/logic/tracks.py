@@ -23,6 +23,7 @@ from fleet_audit.logic.wall_clock import local_midnight
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
 WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, and the next day's runs
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
+_MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
 _TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
 
 
@@ -77,7 +78,7 @@ class Rows:
             micros=positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64),
             names=names,
             **codes,
-            **{name: _floats(positions[name]) for name in _NUMBERS},
+            **{name: _measurable(positions[name], _MOST.get(name, np.inf)) for name in _NUMBERS},
         )
 
 
@@ -300,5 +301,8 @@ def _without_repeats(rows: JoinedRows, order: np.ndarray, starts: np.ndarray, ti
     return is_kept
 
 
-def _floats(values: pd.Series) -> np.ndarray:
-    return values.to_numpy(dtype="float64", na_value=np.nan)
+def _measurable(values: pd.Series, most: float) -> np.ndarray:
+    """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
+    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+    is_none = np.abs(numbers) >= most
+    return np.where(is_none, np.nan, numbers) if is_none.any() else numbers

@@ -147,7 +147,7 @@ def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet 
     """Stops and legs of what a bus reported."""
     tables = world(pois=pois)
     spans = assignments(tables["devices"], pd.Series([ZONE] * len(tables["devices"])))
-    return segment(build_tracks(bus.positions(), spans, DAY), Places(tables["pois"]).locate, parameters)
+    return segment(build_tracks(bus.positions(), spans, DAY), Places(tables["pois"]), parameters)
 
 
 def window(

@@ -7,8 +7,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.day_window import DayWindow
+from fleet_audit.logic.day_window import DayWindow, sight, window_of
 from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.tracks import Rows
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.driving import (
@@ -58,6 +59,17 @@ def test_order_duplicates_and_batches_do_not_matter(buses: list[Bus], chance: ob
         window(positions, said, tables=tables),
         window(shuffled, pd.concat([said.iloc[::-1], said.iloc[:1]], ignore_index=True), tables=tables),
     )
+
+
+@settings(NO_SHRINKING, max_examples=4)
+@given(fleets(), st.integers(2, 5))
+def test_positions_read_in_parts_are_the_same_positions(buses: list[Bus], parts: int) -> None:
+    """The days of a window are put together from arrays whose codes of devices, drivers and keys differ."""
+    positions, tables = reported(buses), world(*registered(buses))
+    cut = [Rows.of(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
+    nothing = empty_frame(lake.STAGING_VISIT_LEGS)
+    together = window_of(DAY, sight(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
+    same(window(positions, tables=tables), together)
 
 
 @settings(NO_SHRINKING, max_examples=6)
