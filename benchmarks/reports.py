@@ -2,7 +2,8 @@
 
     python -m benchmarks.reports
 
-Processor time, because it does not depend on what else the machine does. The fleet is that of the report tests: five trips a vehicle, divergences, findings, thirteen days of coverage before.
+Processor time, because it does not depend on what else the machine does. The fleet is that of the report tests: five
+trips a vehicle, divergences, findings, thirteen days of coverage before.
 """
 
 from __future__ import annotations
