@@ -50,23 +50,21 @@ class Others:
         without_ids = _ID.sub(lambda found: OTHER if found[0] in self.ids else found[0], text)
         return self._words.sub(lambda found: found[0] if found[0] in self.own_names else OTHER, without_ids)
 
-    def kept(self, value: Any) -> Any:
-        """A JSON value without the rows of others; what is left has its texts masked."""
+    def cut(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """Evidence without the rows of others; what is left has its texts masked."""
+        parts = {name: self._kept(part) for name, part in evidence.items() if self.masked(name) == name}
+        return {name: part for name, part in parts.items() if part is not _DROPPED}
+
+    def _kept(self, value: Any) -> Any:
         if isinstance(value, dict):
-            if value.get("plate") in self.plates or value.get("carrier_code") in self.names:
-                return _DROPPED
-            parts = {self.masked(name): self.kept(part) for name, part in value.items()}
-            is_row = "trip_id" in value or "declared_run_id" in value
-            return _DROPPED if is_row and _DROPPED in parts.values() else self._without(parts)
+            is_theirs = value.get("plate") in self.plates or value.get("carrier_code") in self.names
+            is_theirs = is_theirs or any(value.get(name) in self.ids for name in ("trip_id", "declared_run_id"))
+            return _DROPPED if is_theirs else self.cut(value)
         if isinstance(value, list):
-            return [part for part in map(self.kept, value) if part is not _DROPPED]
+            return [part for part in map(self._kept, value) if part is not _DROPPED]
         if isinstance(value, str):
             return _DROPPED if value in self.ids else self.masked(value)
         return value
-
-    @staticmethod
-    def _without(parts: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: part for name, part in parts.items() if part is not _DROPPED}
 
     @cached_property
     def _words(self) -> re.Pattern[str]:
@@ -78,7 +76,7 @@ class Others:
 
 def without_others(findings: pd.DataFrame, others: Others) -> pd.DataFrame:
     """The findings with sentence and evidence cut to what their carrier may see."""
-    evidence = [json.dumps(others.kept(json.loads(text)), ensure_ascii=False, sort_keys=True)
+    evidence = [json.dumps(others.cut(json.loads(text)), ensure_ascii=False, sort_keys=True)
                 for text in findings["evidence"]]  # fmt: skip
     return findings.assign(
         explanation_pt=pd.Series(map(others.masked, findings["explanation_pt"]), index=findings.index, dtype="str"),

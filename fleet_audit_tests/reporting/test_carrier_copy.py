@@ -138,7 +138,7 @@ def test_the_carriers_own_side_of_shared_evidence_stays(frames: Frames, made: di
     evidence = json.loads(found["evidence"])
     assert evidence["trip_ids"] == [own["trip_id"]]
     assert [trip["trip_id"] for trip in evidence["trips"]] == [own["trip_id"]]
-    assert evidence["by_plate"][own["plate"]] == 2.5
+    assert evidence["by_plate"] == {own["plate"]: 2.5}
     assert found["explanation_pt"] == (
         "O motorista dirigia também o [outra transportadora] da [outra transportadora], viagem [outra transportadora]."
     )
