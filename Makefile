@@ -56,11 +56,8 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameter
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.reports
-<<<<<<< HEAD
 	$(BIN)/python -m benchmarks.segmentation $(SEGMENTATION_ARGS)
-=======
 	$(BIN)/python -m benchmarks.package
->>>>>>> 0469bd9 (Measure the measurement package by size of the fleet)
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.marts
 
