@@ -11,8 +11,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from fleet_audit.logic.reference_changes import delta_statement
 from fleet_audit.main_job import JobResult
 from fleet_audit.reporting.locale import number
+from fleet_audit.schema.facts import REFERENCE_DELTAS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -38,6 +40,7 @@ def print_summary(settings: Settings, result: JobResult) -> None:
     for label, path in reports:
         if lake.exists(path):
             console.print(f"{label:14} {lake.url(path)}", soft_wrap=True)
+    _print_changes(console, warehouse, span)
     for sentence in _refused(warehouse):
         console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
     for sentence in result.warnings:
@@ -71,6 +74,38 @@ def print_close(settings: Settings, result: JobResult) -> None:
         console.print(f"its SHA-256    {row.manifest_sha256}", soft_wrap=True)
     for sentence in result.errors:
         console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+
+
+def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, object]) -> None:
+    """What changes of reference data did to the days of the run, by carrier; days that wait to be run again."""
+    deltas = warehouse.read_table(REFERENCE_DELTAS)
+    in_span = deltas["operational_date"].between(span["first"], span["last"]).to_numpy(dtype=bool)
+    for row in delta_statement(deltas[in_span]).itertuples():
+        carrier = "no carrier" if pd.isna(row.carrier_code) else row.carrier_code
+        console.print(
+            f"changed        {row.tables}, {carrier}, {row.days} days: {_number(row.km_before)} -> "
+            f"{_number(row.km_after)} km, {_brl(row.brl_before)} -> {_brl(row.brl_after)} ({_brl(row.difference_brl)})",
+            soft_wrap=True,
+        )
+    waiting = sorted(set(deltas.loc[~deltas["is_rerun"].to_numpy(dtype=bool), "operational_date"]))
+    if waiting:
+        console.print(
+            f"run again      reference data changed on {len(waiting)} computed days, {waiting[0]} to {waiting[-1]}",
+            soft_wrap=True,
+            style="yellow",
+        )
+    adjusted = _one(
+        warehouse,
+        "select count(*) as lines, sum(difference_km) as km, sum(difference_brl) as brl from fact.adjustments "
+        "where operational_date between :first and :last",
+        span,
+    )
+    if adjusted["lines"]:
+        console.print(
+            f"adjustments    {adjusted['lines']} lines of closed days: {_number(adjusted['km'])} km, "
+            f"{_brl(adjusted['brl'])}",
+            soft_wrap=True,
+        )
 
 
 def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from fleet_audit.formats.adapter import Adapter, load_adapter
 from fleet_audit.logic.parameters import ParameterSet, parameters_on
 from fleet_audit.schema import reference
-from fleet_audit.schema.facts import PARAMETER_VERSIONS
+from fleet_audit.schema.facts import PARAMETER_VERSIONS, REFERENCE_CHANGES
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.sources.inbox import Inbox
 from fleet_audit.sources.telemetry_api import TelemetryApi
@@ -80,9 +80,9 @@ class FleetResource(dg.ConfigurableResource):
         return load_adapter(self.settings().api_adapter)
 
     def reference(self) -> dict[str, pd.DataFrame]:
-        """All reference tables, by name."""
+        """All reference tables, by name, and `reference_changes`: what changed of them inside open cycles."""
         warehouse = self.warehouse()
-        return {table.name: warehouse.read_table(table) for table in reference.TABLES}
+        return {table.name: warehouse.read_table(table) for table in (*reference.TABLES, REFERENCE_CHANGES)}
 
     def parameters(self, day: dt.date) -> ParameterSet:
         """The parameters in force on a day; their version is recorded for whoever asks what a row was made with."""

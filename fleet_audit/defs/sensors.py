@@ -21,6 +21,7 @@ from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import Span, days_of_file, days_of_registration, file_limits, is_done
 from fleet_audit.ingest.late import Computed, left_behind, touched_days
+from fleet_audit.ingest.reference import days_of_reference
 from fleet_audit.schema.facts import INBOX_REQUESTS, POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.warehouse import Warehouse
@@ -123,6 +124,7 @@ def _asked(
         return None
     spans = days_of_file(file, content, settings, now) or [
         *days_of_registration(file, content, warehouse, settings),
+        *days_of_reference(file, content, warehouse, settings, now),
         _recent(),
     ]
     sha256 = hashlib.sha256(content).hexdigest()

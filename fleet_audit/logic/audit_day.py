@@ -21,6 +21,8 @@ from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on
 from fleet_audit.logic.rules.context import AuditDay
 from fleet_audit.logic.scoring import score
 from fleet_audit.logic.tariffs import rates_for_runs
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import REFERENCE_CHANGES
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def audit_day(
         trips: `trips.trip_window` of D; legs: `trips.legs` of D; spans: `trips.observed_spans` of D's window.
         devices: `trips.odometer_events` and `fact.device_health` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1; notes: `staging.source_notes` of D.
-        reference: frames of `ref` by table name.
+        reference: frames of `ref` by table name, and `reference_changes` where any are known.
         parameters: those in force on D.
     """
     vehicles = _vehicles(day, trips, runs, reference)
@@ -74,6 +76,9 @@ def audit_day(
         exceptions=reference["exceptions"],
         run_rates=rates_for_runs(runs, vehicles_of(runs, reference), reference["tariffs"]),
         parameters=parameters,
+        reference_changes=reference["reference_changes"]
+        if "reference_changes" in reference
+        else empty_frame(REFERENCE_CHANGES),
     )
     findings = find(context)
     return AuditResult(

@@ -58,6 +58,7 @@ RULES: dict[str, Callable[[AuditDay], list[Draft]]] = {
     "K01": contract.unpriced_trips,
     "G07": movement.long_unknown_stops,
     "Q02": coverage.silent_fleets,
+    "Q04": quality.reference_changed,
     "Q05": quality.source_contradictions,
 }
 _TRIP_FACTS = (
@@ -224,6 +225,7 @@ def _needs(context: AuditDay) -> dict[str, list[tuple[bool, str]]]:
             positions,
             (len(valid_on(context.registered, context.day)) > 0, "nenhum equipamento cadastrado"),
         ],
+        "Q04": [],
         "Q05": [(runs[0] or trips[0] or len(context.notes) > 0 or len(health) > 0, "nenhum arquivo cobre o dia")],
     }
 

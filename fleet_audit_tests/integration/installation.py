@@ -92,15 +92,9 @@ class Installation:
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
-        made = definitions.resolve_asset_graph().executable_asset_keys
-        wanted = [
-            spec.key
-            for spec in definitions.resolve_all_asset_specs()
-            if spec.key in made
-            and spec.key.path != ["reports", "cycle"]
-            and spec.group_name != "cycle"
-            and (is_whole or spec.group_name not in UNPUBLISHED)
-        ]
+        groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
+        day_keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
+        wanted = [key for key in day_keys if is_whole or groups[key] not in UNPUBLISHED]
         when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
         with patch.dict(os.environ, self.environment, clear=True):
             dagster_home(load_settings())

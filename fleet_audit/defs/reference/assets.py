@@ -1,32 +1,36 @@
-"""Reference tables: the newest accepted file of each, in PostgreSQL."""
+"""Reference tables: the version of each that is in force, in PostgreSQL, and what a change of them did."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, column_schema, key_of, output
-from fleet_audit.ingest.files import parsed_path, with_pseudonyms
+from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
+from fleet_audit.ingest.files import with_pseudonyms
+from fleet_audit.ingest.reference import fill_deltas, publish
+from fleet_audit.logic.reference_changes import delta_statement
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import INGESTED_FILES, PARAMETER_VERSIONS
-from fleet_audit.schema.model import Table
+from fleet_audit.schema.facts import (
+    FIXED_COST_DAYS,
+    INGESTED_FILES,
+    PARAMETER_VERSIONS,
+    REFERENCE_DELTAS,
+    TRIP_COSTS,
+)
 
 
 @dg.multi_asset(
     outs={table.name: output(table, "reference") for table in reference.TABLES}, deps=[key_of(INGESTED_FILES)]
 )
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
-    """Publish the newest version of each table; refuse to go on without those that every kilometre needs."""
-    files = fleet.warehouse().read(
-        "select file_sha256, file_name from ops.ingested_files where kind = 'reference' "
-        "and status in ('accepted', 'partial') order by received_at, file_name",
-        {},
-    )
-    stems = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
-    newest = dict(zip(stems, files["file_sha256"], strict=True))
-    missing = [f"reference/{name}.csv" for name in reference.REQUIRED if name not in newest]
+    """Publish the version of each table that is in force; refuse to go on without those that every kilometre needs."""
+    published = publish(fleet.warehouse(), fleet.lake(), fleet.settings().closing_day, context.run.run_id)
+    for file_name, reason in published.refused.items():
+        context.log.warning(f"{file_name} was refused: {reason}")
+    missing = [f"reference/{name}.csv" for name in reference.REQUIRED if name not in published.in_force]
     if missing:
         raise dg.Failure(
             f"No reference data: {', '.join(missing)} is missing or was refused. Put it into the inbox "
@@ -34,17 +38,36 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
             allow_retries=False,
         )
     for table in reference.TABLES:
-        yield dg.Output(_content(table, newest.get(table.name), fleet), output_name=table.name)
+        delivery, touched = published.in_force.get(table.name), published.touched.get(table.name, [])
+        frame = empty_frame(table) if delivery is None else delivery.rows
+        days = f"{touched[0]} to {touched[-1]}, {len(touched)} days" if touched else "none"
+        yield dg.Output(
+            _with_seen(frame, fleet) if table is reference.DRIVERS else frame,
+            output_name=table.name,
+            metadata={"computed_days_touched": days} if table.name in published.touched else None,
+        )
 
 
-def _content(table: Table, sha256: str | None, fleet: FleetResource) -> pd.DataFrame:
-    frame = fleet.lake().read_table(parsed_path(table, sha256), table) if sha256 else empty_frame(table)
-    if table is not reference.DRIVERS:
-        return frame
+def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
+    """Registered drivers, and those whom sources named: their names are nowhere else."""
     key = fleet.settings().pseudonym_key.get_secret_value().encode()
-    registered = with_pseudonyms(frame, key)
-    seen = fleet.warehouse().read_table(table)  # drivers whom sources named stay: their names are nowhere else
+    registered, seen = with_pseudonyms(drivers, key), fleet.warehouse().read_table(reference.DRIVERS)
     return pd.concat([registered, seen[~seen["driver_id"].isin(registered["driver_id"])]], ignore_index=True)
+
+
+@dg.asset(
+    **asset_arguments(REFERENCE_DELTAS, "reference"),
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+    deps=[key_of(table) for table in (TRIP_COSTS, FIXED_COST_DAYS, reference.CONTRACTS)],
+)
+def reference_deltas(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
+    """What a change of reference data did to the days that are run again, carrier by carrier."""
+    days = run_days(context)
+    found = [(day, fill_deltas(fleet.warehouse(), day)) for day in days]
+    told = delta_statement(pd.concat([frame for _, frame in found], ignore_index=True))
+    table = told.to_markdown(index=False) if len(told) else "no reference data changed on these days"
+    return dg.Output(found, metadata={"statement": dg.MetadataValue.md(table)})
 
 
 # Not made by a step: whatever uses a set of parameters records its version (FleetResource.parameters).

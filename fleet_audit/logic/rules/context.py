@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,8 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.rules.registry import REGISTRY, Rule
 from fleet_audit.logic.tolerances import tolerances
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import REFERENCE_CHANGES
 
 _SECOND_US = 1_000_000
 Record = dict[str, Any]
@@ -85,6 +87,7 @@ class AuditDay:
         exceptions: `ref.exceptions`.
         run_rates: declared_run_id, rate_brl_per_km: what a run would be paid at by class and default area.
         parameters: those in force on D.
+        reference_changes: `ops.reference_changes`.
     """
 
     day: dt.date
@@ -102,6 +105,7 @@ class AuditDay:
     exceptions: pd.DataFrame
     run_rates: pd.DataFrame
     parameters: ParameterSet
+    reference_changes: pd.DataFrame = field(default_factory=partial(empty_frame, REFERENCE_CHANGES))
 
     @property
     def identity(self) -> dt.date:

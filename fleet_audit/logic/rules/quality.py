@@ -1,9 +1,11 @@
-"""Sources that contradict themselves: Q05, for each note that reading a file left, each reset and each doubtful device.
+"""Sources that contradict themselves (Q05: notes of files, resets, doubtful devices) or change inside a cycle (Q04).
 
 What is a contradiction is decided where the file is read (`formats`), and of devices in `device_sanity`.
 """
 
 from __future__ import annotations
+
+import json
 
 import pandas as pd
 
@@ -27,6 +29,27 @@ def source_contradictions(context: AuditDay) -> list[Draft]:
     """Q05: each note of D, each odometer reset, each device that contradicts itself."""
     notes = context.of_day(context.notes, "date").to_dict("records")
     return [*(_draft(note) for note in notes), *resets(context), *device_contradictions(context)]
+
+
+def reference_changed(context: AuditDay) -> list[Draft]:
+    """Q04: each change of reference data inside an open cycle whose last touched day is D. Nothing is at stake yet."""
+    return [_changed(change) for change in context.of_day(context.reference_changes, "finding_date").to_dict("records")]
+
+
+def _changed(change: Record) -> Draft:
+    first, last = (f"{change[name]:%d/%m/%Y}" for name in ("first_date", "last_date"))
+    told = ("change_id", "table_name", "recorded_at", "file_name", "file_sha256", "previous_sha256", "first_date",
+            "last_date", "rows_added", "rows_removed", "cycle_start")  # fmt: skip
+    return Draft(
+        "Q04",
+        None,
+        f"O cadastro {change['table_name']} mudou dentro do ciclo aberto de {change['cycle_start']:%d/%m/%Y} (arquivo "
+        f"{change['file_name']}): {change['rows_added']} linhas novas ou alteradas e {change['rows_removed']} "
+        f"retiradas ou substituídas, com efeito em dias de {first} a {last}.",
+        1.0,
+        facts={name: change[name] for name in told} | {"changes": json.loads(change["changes"])},
+        extra=(change["change_id"],),
+    )
 
 
 def _draft(note: Record) -> Draft:

@@ -182,6 +182,14 @@ _RULES = (
         "P",
     ),
     Rule(
+        "Q04",
+        "1",
+        "M",
+        "Cadastro alterado em ciclo aberto",
+        "Dados de referência mudaram dentro de um ciclo aberto: os dias que eles alcançam são calculados de novo.",
+        "K",
+    ),
+    Rule(
         "Q05",
         "1",
         "L",

@@ -1,0 +1,285 @@
+"""Deliveries of reference tables: which version of each is in force, what was known when, and what a change touches.
+
+How two versions differ is computed in `logic.reference_changes`; the tables in `ref` are written by the asset.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.ingest.files import Span, parse_inbox_file, parsed_path, spans_of
+from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.logic.identity import stable_id
+from fleet_audit.logic.reference_changes import days_touched, first_dangling, row_keys, told
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+MONTHS_BACK = 2  # what lies further behind the newest computed day than this is not run again
+_TABLES = {table.name: table for table in reference.TABLES}
+_KEYS = {table.name: table.key for table in reference.TABLES}
+_TOLD_ROWS = 20
+_CONFLICTS = ("overlapping_validity", "duplicate_key")
+# Billable km and cost of each computed day by carrier, as the contract names it.
+_TOTALS = """
+select operational_date, carrier_code, sum(km) as km, sum(brl) as brl from (
+    select c.operational_date, t.carrier_code, c.billable_km as km, c.variable_cost_brl as brl
+    from fact.trip_costs c join fact.trips t using (trip_id) where c.operational_date between :first and :last
+    union all
+    select f.operational_date, k.carrier_code, null, f.amount_brl
+    from fact.fixed_cost_days f
+    left join (select contract_id, min(carrier_code) as carrier_code from ref.contracts group by 1) k
+    using (contract_id) where f.operational_date between :first and :last
+) as lines group by operational_date, carrier_code
+"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One version of a table: its file and its rows."""
+
+    table: Table
+    file: Mapping[str, Any]
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Published:
+    """The version of each table that is in force, sentences on refused ones, and the computed days that changed."""
+
+    in_force: Mapping[str, Delivery]
+    refused: Mapping[str, str]
+    touched: Mapping[str, list[dt.date]]
+
+
+def publish(warehouse: Warehouse, lake: Lake, closing_day: int, run_id: str) -> Published:
+    """Decide which version of each table is in force, and record what is known from now on and what it touches.
+
+    A new version with overlapping rows or dangling keys is refused while there is an older one to stay in force; a
+    first one is taken as it is, because nothing could be computed without.
+    """
+    files = warehouse.read(
+        "select file_sha256, file_name, received_at from ops.ingested_files where kind = 'reference' "
+        "and status in ('accepted', 'partial') order by received_at, file_name",
+        {},
+    )
+    files["table_name"] = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
+    history = warehouse.read_table(facts.REFERENCE_HISTORY)
+    versions: dict[str, list[Delivery]] = {}
+    for name, table in _TABLES.items():
+        rows = files[files["table_name"] == name].to_dict("records")[-2:]
+        versions[name] = [
+            Delivery(table, row, lake.read_table(parsed_path(table, row["file_sha256"]), table)) for row in rows
+        ]
+    known = {name: set(_open(history, name)["row_key"]) for name in _TABLES}
+    is_new = {
+        name: bool(found) and bool(known[name]) and set(row_keys(found[-1].table, found[-1].rows)) != known[name]
+        for name, found in versions.items()
+    }
+    refused = _refuse(warehouse, versions, is_new)
+    in_force = {name: found[-1] for name, found in versions.items() if found}
+    touched = {}
+    for name, delivery in in_force.items():
+        if set(row_keys(delivery.table, delivery.rows)) != known[name]:
+            touched[name] = _record(warehouse, history, versions[name], closing_day, run_id)
+    days = sorted({day for each in touched.values() for day in each})
+    if days:
+        _remember_totals(warehouse, days, [name for name, each in touched.items() if each], run_id)
+    return Published(in_force, refused, touched)
+
+
+def days_of_reference(
+    file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings, now: dt.datetime
+) -> list[Span]:
+    """Computed days of open cycles that this version of a reference table touches, as spans in order."""
+    table = _TABLES.get(PurePosixPath(file.name).stem)
+    if file.kind != "reference" or table is None:
+        return []
+    try:
+        new = parse_inbox_file(file, content, settings, now).rows
+    except RejectedFile:
+        return []
+    return spans_of(_computed_days_touched(warehouse, table, warehouse.read_table(table), new))
+
+
+def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
+    """`ops.reference_deltas` of a day that was run again: what a change before it did, carrier by carrier."""
+    rows = warehouse.read_partition(facts.REFERENCE_DELTAS, [day])
+    totals = warehouse.read(_TOTALS, {"first": day, "last": day}).drop(columns="operational_date")
+    frames = [rows[rows["is_rerun"].to_numpy(dtype=bool)]]
+    for change, before in rows[~rows["is_rerun"].to_numpy(dtype=bool)].groupby("change_run_id"):
+        merged = before[["carrier_code", "km_before", "brl_before"]].merge(totals, on="carrier_code", how="outer")
+        merged = merged[merged[["km_before", "brl_before", "km", "brl"]].notna().any(axis=1)]
+        frames.append(
+            merged.rename(columns={"km": "km_after", "brl": "brl_after"}).assign(
+                change_run_id=change,
+                operational_date=day,
+                table_names=[before["table_names"].iloc[0]] * len(merged),
+                is_rerun=True,
+                updated_at=pd.Timestamp.now("UTC"),
+            )
+        )
+    return pd.concat([conform(frame, facts.REFERENCE_DELTAS) for frame in frames], ignore_index=True)
+
+
+def _open(history: pd.DataFrame, name: str) -> pd.DataFrame:
+    return history[(history["table_name"] == name).to_numpy() & history["recorded_to"].isna().to_numpy()]
+
+
+def _refuse(warehouse: Warehouse, versions: dict[str, list[Delivery]], is_new: Mapping[str, bool]) -> dict[str, str]:
+    """Take refused newest versions away, and say why; what is refused is recorded as rejected."""
+    refused: dict[str, str] = {}
+
+    def refuse(name: str, reason: str) -> None:
+        delivery = versions[name].pop()
+        refused[str(delivery.file["file_name"])] = message = f"{reason}; the version before stays in force."
+        warehouse.execute(
+            "update ops.ingested_files set status = 'rejected', message = :message "
+            "where file_sha256 = :sha256 and file_name = :name",
+            {"message": message, "sha256": delivery.file["file_sha256"], "name": delivery.file["file_name"]},
+        )
+
+    candidates = {name for name, found in versions.items() if is_new[name] and len(found) > 1}
+    for name in sorted(candidates):
+        conflict = warehouse.read(
+            "select reason from ops.rejected_rows where file_sha256 = :sha256 and reason_code = any(:codes) "
+            "order by row_number limit 1",
+            {"sha256": versions[name][-1].file["file_sha256"], "codes": list(_CONFLICTS)},
+        )
+        if len(conflict):
+            refuse(name, str(conflict["reason"].iloc[0]).rstrip("."))
+            candidates = candidates - {name}
+    while candidates:
+        dangling = first_dangling({name: found[-1].rows for name, found in versions.items() if found}, _KEYS)
+        if dangling is None:
+            break
+        guilty = dangling.child if dangling.child in candidates else dangling.parent
+        if guilty not in candidates:
+            break  # neither is new: it was like this when nothing else could be in force
+        refuse(guilty, dangling.sentence)
+        candidates = candidates - {guilty}
+    return refused
+
+
+def _record(
+    warehouse: Warehouse, history: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
+) -> list[dt.date]:
+    """Put down what is known from the newest version on; returns the computed days of open cycles that it touches."""
+    delivery, earlier = versions[-1], versions[:-1]
+    table, file, rows = delivery.table, delivery.file, delivery.rows
+    before = _open(history, table.name)
+    keys = row_keys(table, rows)
+    gone = before[~before["row_key"].isin(set(keys))]
+    added = rows[~keys.isin(set(before["row_key"])).to_numpy()]
+    old = warehouse.read_table(table)
+    is_first = before.empty and len(old) > 0  # a database from before there was a history
+    touched = [] if is_first else _computed_days_touched(warehouse, table, old, rows)
+    if touched:
+        previous = str(earlier[-1].file["file_sha256"]) if earlier else ""
+        _record_changes(warehouse, delivery, gone, added, touched, previous, closing_day, run_id)
+    fresh = pd.DataFrame(
+        {
+            "table_name": table.name,
+            "row_key": keys.loc[added.index],
+            "recorded_from": file["received_at"],
+            "valid_from": added.get("valid_from"),
+            "valid_to": added.get("valid_to"),
+            "content": [json.dumps(line, ensure_ascii=False) for line in _lines(table, added)],
+            "file_name": file["file_name"],
+            "file_sha256": file["file_sha256"],
+        },
+        index=added.index,
+    )
+    changed = pd.concat(
+        [
+            conform(gone.assign(recorded_to=file["received_at"]), facts.REFERENCE_HISTORY),
+            conform(fresh.drop_duplicates("row_key"), facts.REFERENCE_HISTORY),
+        ]
+    )
+    warehouse.upsert(facts.REFERENCE_HISTORY, changed)
+    return touched
+
+
+def _lines(table: Table, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON values that `jsonb_populate_record` reads back: days and decimals as texts."""
+    return [{name: _plain(value) for name, value in row.items()} for row in told(table, rows).to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or pd.isna(value):
+        return None
+    return str(value) if isinstance(value, (dt.date, Decimal)) else getattr(value, "item", lambda: value)()
+
+
+def _record_changes(
+    warehouse: Warehouse, delivery: Delivery, gone: pd.DataFrame, added: pd.DataFrame, touched: list[dt.date],
+    previous: str, closing_day: int, run_id: str,
+) -> None:  # fmt: skip
+    """One row of `ops.reference_changes` for each cycle with days that the delivery touches."""
+    table, file = delivery.table, delivery.file
+    changes = {
+        "removed": [json.loads(text) for text in gone["content"].head(_TOLD_ROWS)],
+        "added": _lines(table, added.head(_TOLD_ROWS)),
+    }
+    cycles: dict[dt.date, list[dt.date]] = {}
+    for day in touched:
+        cycles.setdefault(cycle_of(day, closing_day).start, []).append(day)
+    rows = [
+        {
+            "change_id": stable_id(table.name, previous, file["file_sha256"], file["received_at"]),
+            "cycle_start": start,
+            "finding_date": days[-1],
+            "table_name": table.name,
+            "recorded_at": file["received_at"],
+            "first_date": days[0],
+            "last_date": days[-1],
+            "rows_added": len(added),
+            "rows_removed": len(gone),
+            "file_name": file["file_name"],
+            "file_sha256": file["file_sha256"],
+            "previous_sha256": previous,
+            "changes": json.dumps(changes, ensure_ascii=False, sort_keys=True),
+            "run_id": run_id,
+        }
+        for start, days in cycles.items()
+    ]
+    warehouse.upsert(facts.REFERENCE_CHANGES, pd.DataFrame(rows))
+
+
+def _computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
+    """Computed days of open cycles, at most `MONTHS_BACK` behind the newest, on which the table says something else."""
+    computed = sorted(warehouse.read("select operational_date from ops.computed_days", {})["operational_date"])
+    if not computed:
+        return []
+    closed = warehouse.closed_days(computed)
+    earliest = computed[-1] - MONTHS_BACK * dt.timedelta(days=31)
+    wanted = {day for day in computed if day >= earliest and day not in closed}
+    return [day for day in days_touched(table, old, new, max(computed[0], earliest), computed[-1]) if day in wanted]
+
+
+def _remember_totals(warehouse: Warehouse, days: list[dt.date], tables: list[str], run_id: str) -> None:
+    """What each touched day came to before the change; a day without any line has one without a carrier."""
+    rows = warehouse.read(_TOTALS, {"first": days[0], "last": days[-1]})
+    rows = rows[rows["operational_date"].isin(days)].rename(columns={"km": "km_before", "brl": "brl_before"})
+    empty = pd.DataFrame({"operational_date": [day for day in days if day not in set(rows["operational_date"])]})
+    rows = pd.concat([rows, empty], ignore_index=True)
+    rows = rows.assign(
+        change_run_id=run_id,
+        table_names=[tables] * len(rows),
+        is_rerun=False,
+        updated_at=pd.Timestamp.now("UTC"),
+    )
+    warehouse.upsert(facts.REFERENCE_DELTAS, conform(rows, facts.REFERENCE_DELTAS))
