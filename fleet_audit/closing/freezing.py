@@ -38,6 +38,11 @@ from fleet_audit.storage.warehouse import Warehouse
 Parameters = Callable[[dt.date], ParameterSet]
 _FORMAT = 1
 _LISTED_DAYS = 10
+_OF_A_CYCLE = (
+    ("fact.findings of the cycle", facts.CYCLE_FINDINGS, "cycle_start"),
+    ("fact.calibration_segments", facts.CALIBRATION_SEGMENTS, "cycle_start"),
+    ("fact.adjustments billed", facts.ADJUSTMENTS, "billed_cycle_start"),
+)
 
 
 @dataclass(frozen=True)
@@ -148,16 +153,14 @@ def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict
     return {"rows": count, "sha256": combined(digests), "days": digests}
 
 
-def billed_adjustments(warehouse: Warehouse, start: dt.date) -> pd.DataFrame:
-    """Adjustments of earlier cycles that a cycle bills."""
-    rows = warehouse.read_table(facts.ADJUSTMENTS)
-    return rows[(rows["billed_cycle_start"] == start).to_numpy(dtype=bool)]
-
-
-def adjustments_digest(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
-    """Rows and digest of them."""
-    rows = billed_adjustments(warehouse, start)
-    return {"rows": len(rows), "sha256": digest(canonical_rows(rows, facts.ADJUSTMENTS))}
+def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
+    """Rows and digests of what a cycle has beside its days: findings of whole cycles, calibration, adjustments."""
+    found = {}
+    for name, table, column in _OF_A_CYCLE:
+        rows = warehouse.read_table(table)
+        rows = rows[(rows[column] == start).fillna(False).to_numpy(dtype=bool)]
+        found[name] = {"rows": len(rows), "sha256": digest(canonical_rows(rows, table))}
+    return found
 
 
 def _manifest(
@@ -185,7 +188,7 @@ def _manifest(
         },
         "days_not_ready": {day.isoformat(): reason for day, reason in unready.items()},
         "outputs": outputs_of(stores.warehouse, days),
-        "adjustments": adjustments_digest(stores.warehouse, cycle.start),
+        "cycle_rows": cycle_rows(stores.warehouse, cycle.start),
         "totals": {
             "total_km": _text(sum_decimal(costs["billable_km"])),
             "total_variable_brl": _text(sum_decimal(costs["variable_cost_brl"])),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.freezing import Stores, adjustments_digest, day_rows, outputs_of
+from fleet_audit.closing.freezing import Stores, cycle_rows, day_rows, outputs_of
 from fleet_audit.closing.scratch import fill
 from fleet_audit.logic.closing import canonical_rows, differences, differing_rows
 from fleet_audit.schema import facts
@@ -65,9 +65,12 @@ def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, start: dt.date
         return []
     found = differences(manifest["outputs"], outputs_of(warehouse, days_of(manifest)))
     told = [f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}." for one in found]
-    if adjustments_digest(warehouse, start) != manifest["adjustments"]:
-        told.append("fact.adjustments: what the cycle bills of earlier ones was changed after the close.")
-    return told
+    now = cycle_rows(warehouse, start)
+    return told + [
+        f"{name}: rows were changed after the close."
+        for name, entry in manifest["cycle_rows"].items()
+        if now.get(name) != entry
+    ]
 
 
 def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> Verdict:
