@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.logic.intervals import intervals
 from fleet_audit.logic.odometer_events import chunk_ratios, odometer_events
 from fleet_audit.logic.parameters import ParameterSet
-from fleet_audit.logic.reference_view import vehicle_zones
+from fleet_audit.logic.reference_view import DEFAULT_ZONE, vehicle_zones
 from fleet_audit.logic.segmentation import believe, local_days_of
 from fleet_audit.logic.tracks import Tracks, assignments, build_tracks
 
@@ -68,7 +68,7 @@ def device_day(
     events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
     health = _seen(tracks, positions, day)
     health = health.join(_ratios(believed, parameters), on="track")
-    health = health.merge(clock_shifts(trips, runs, parameters), on="plate", how="left")
+    health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     health["issues"] = _issues(health, parameters)
     owners = reference["vehicles"].sort_values("valid_from", na_position="first", kind="stable")
     owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
@@ -121,17 +121,28 @@ def _ratios(believed: Tracks, parameters: ParameterSet) -> pd.DataFrame:
     return found[found["chunks"] >= _MIN_CHUNKS].assign(ratio_km=lambda rows: rows["chunks"] * _CHUNK_KM)
 
 
-def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, parameters: ParameterSet) -> pd.DataFrame:
     """By how many whole hours a vehicle's own trips lie beside what others say of it: plate, clock_shift_h, clock_runs.
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
     its start and its end do within `clock_fit_s`. A shift is believed when `clock_min_runs` witnesses and most of the
-    plate's fit it while at most half as many fit without one: a carrier that invents a run does not invent all of
-    them by the same three hours. 0: most fit as they are; null: too little is known.
+    plate's fit it while at most half as many fit without one: a carrier that invents a run does not invent all of them
+    by the same three hours. 0: most fit as they are; null: too little is known.
+
+    The day's own witnesses decide where they can, so that no clock is wrong a day too long; else those of the window.
     """
     is_measured = trips["source"] == "positions"
-    measured = intervals(trips[is_measured]).assign(trip=np.arange(is_measured.sum()))
-    told = pd.concat([intervals(runs), intervals(trips[~is_measured])], ignore_index=True).drop_duplicates()
+    told = pd.concat(
+        [runs[["plate", "started_at", "ended_at"]], trips.loc[~is_measured, ["plate", "started_at", "ended_at"]]]
+    )
+    told = told.drop_duplicates().reset_index(drop=True)
+    is_of_day = told["started_at"].dt.tz_convert(DEFAULT_ZONE).dt.date == day
+    measured = intervals(trips[is_measured])
+    own, around = (_shifts(intervals(rows), measured, parameters) for rows in (told[is_of_day], told))
+    return pd.concat([own, around], ignore_index=True).drop_duplicates("plate").reset_index(drop=True)
+
+
+def _shifts(told: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     told = told.assign(witness=np.arange(len(told)))
     pairs = told.merge(measured, on="plate", suffixes=("_told", ""))
     shift = (pairs["start_us"] - pairs["start_us_told"]) / _HOUR_US
@@ -139,10 +150,9 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterS
     fit_us = parameters.clock_fit_s * 1e6
     end_us = pairs["end_us"] - pairs["end_us_told"] - hours * _HOUR_US
     start_us = (shift - hours) * _HOUR_US
-    fits = pairs.assign(hours=hours)[
-        (hours.abs() <= _MOST_HOURS) & (start_us.abs() <= fit_us) & (end_us.abs() <= fit_us)
-    ]
-    counts = fits.groupby(["plate", "hours"])["witness"].nunique().rename("runs").reset_index()
+    is_fit = (hours.abs() <= _MOST_HOURS) & (start_us.abs() <= fit_us) & (end_us.abs() <= fit_us)
+    counts = pairs.assign(hours=hours)[is_fit].groupby(["plate", "hours"])["witness"].nunique()
+    counts = counts.rename("runs").reset_index()
     as_is = counts[counts["hours"] == 0].set_index("plate")["runs"].rename("as_is")
     counts = counts.join(told.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")
     counts = counts.fillna({"as_is": 0})
@@ -156,7 +166,7 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterS
             "clock_shift_h": best["hours"].astype("Int64"),
             "clock_runs": best["runs"].astype("Int64"),
         }
-    ).reset_index(drop=True)
+    )
 
 
 def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:

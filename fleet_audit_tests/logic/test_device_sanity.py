@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 import pandas as pd
@@ -148,17 +149,33 @@ def test_a_clock_off_by_hours_shows_against_what_was_declared(hours: int):
     starts = (5, 8, 12, 15)
     trips = trips_frame(*(trip(f"T{hour}", f"{hour + hours:02d}:10", f"{hour + hours:02d}:55") for hour in starts))
     runs = runs_frame(*(run(f"R{hour}", f"{hour:02d}:12", f"{hour:02d}:50") for hour in starts))
-    [row] = clock_shifts(trips, runs, DEFAULT_PARAMETERS).to_dict("records")
+    [row] = clock_shifts(trips, runs, DAY, DEFAULT_PARAMETERS).to_dict("records")
     assert (row["clock_shift_h"], row["clock_runs"]) == (hours, 4)
+
+
+@pytest.mark.parametrize(("runs_a_day", "hours"), [(4, [0, 3, 0]), (2, [0, 3, 0])])
+def test_a_clock_that_is_wrong_for_one_day_is_wrong_on_that_day_alone(runs_a_day: int, hours: list[int]):
+    starts = (5, 8, 12, 15)[:runs_a_day]
+    told, driven = [], []
+    for number, off in enumerate(hours):
+        day = DAY + dt.timedelta(number - 1)
+        told += [run(f"R{number}{hour}", f"{hour:02d}:12", f"{hour:02d}:50", day=day) for hour in starts]
+        driven += [trip(f"T{number}{hour}", f"{hour + off:02d}:10", f"{hour + off:02d}:55", day=day) for hour in starts]
+    found = [
+        clock_shifts(trips_frame(*driven), runs_frame(*told), DAY + dt.timedelta(number - 1), DEFAULT_PARAMETERS)
+        for number in range(3)
+    ]
+    own = [rows["clock_shift_h"].to_list() for rows in found]
+    assert own == ([[0], [3], [0]] if runs_a_day == 4 else [[0]] * 3)  # two runs a day: the window decides
 
 
 def test_two_runs_or_a_timetable_prove_no_clock_wrong():
     late = trips_frame(trip("T1", "09:10", "09:55"), trip("T2", "15:10", "15:55"))
     two = runs_frame(run("R1", "06:12", "06:50"), run("R2", "12:12", "12:50"))
-    assert clock_shifts(late, two, DEFAULT_PARAMETERS).empty
+    assert clock_shifts(late, two, DAY, DEFAULT_PARAMETERS).empty
     hourly = trips_frame(*(trip(f"T{hour}", f"{hour:02d}:10", f"{hour:02d}:55") for hour in range(5, 20)))
     runs = runs_frame(*(run(f"R{hour}", f"{hour:02d}:10", f"{hour:02d}:55") for hour in range(5, 20)))
-    [row] = clock_shifts(hourly, runs, DEFAULT_PARAMETERS).to_dict("records")
+    [row] = clock_shifts(hourly, runs, DAY, DEFAULT_PARAMETERS).to_dict("records")
     assert row["clock_shift_h"] == 0
 
 

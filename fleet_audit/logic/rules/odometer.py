@@ -18,8 +18,7 @@ from fleet_audit.logic.rules.context import AuditDay, Record
 from fleet_audit.logic.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
 
 _CENT = Decimal("0.01")
-# One reading that the next one takes back is more often a device that starts than a hand at the odometer. Own.
-_LONE_CONFIDENCE, _CONFIDENCE = 0.5, 0.9
+_CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
 _RESOLUTION_KM = 0.1
 
@@ -84,12 +83,15 @@ def resets(context: AuditDay) -> list[Draft]:
 
 
 def _events(context: AuditDay, kind: str, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Events of D of devices whose odometer is in kilometres and that have none of the other issues named."""
+    """Events of D of devices whose odometer is in kilometres and that have none of the other issues named.
+
+    Without lone readings: one that the next takes back is a device that stumbles, and changes no kilometre.
+    """
     told = context.devices.health
     is_bad = [bool({*UNITS, *without} & set(issues)) for issues in told["issues"]]
     bad = set(told.loc[np.array(is_bad, dtype=bool), "device_id"])
     events = context.devices.events
-    return events[(events["kind"] == kind) & ~events["device_id"].isin(bad)]
+    return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
 
 
 def _of_kind(
@@ -106,17 +108,16 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: di
     trips = context.of_day(context.trips)
     trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
     run_ids = _overlapping(events, context.of_day(context.runs), "declared_run_id")
-    firm = events[~events["is_lone"].astype(bool)]
     rows = events.to_dict("records")
     others = f" (e mais {len(rows) - 1} vezes no dia)" if len(rows) > 1 else ""
     return Draft(
         rule_id,
         plate,
         _SENTENCES[rule_id](context, rows[0]) + others + ".",
-        _CONFIDENCE if len(firm) else _LONE_CONFIDENCE,
+        _CONFIDENCE,
         trip_ids,
         (),
-        _stake(context, plate, firm, rule_id),
+        _stake(context, plate, events, rule_id),
         context.rate_of(trip_ids, run_ids) or context.rate_of(trips.loc[trips["plate"] == plate, "trip_id"], ()),
         {"device_id": device_id, "events": rows[:_SHOWN], "event_count": len(rows)},
         thresholds,
@@ -125,13 +126,8 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: di
     )
 
 
-def _stake(context: AuditDay, plate: str, events: pd.DataFrame, rule_id: str) -> Decimal | None:
-    """km that odometer and path differ by; a fall or jump disputes no more than the vehicle was measured to drive on D.
-
-    A reading that the next one takes back disputes nothing.
-    """
-    if events.empty:
-        return None
+def _stake(context: AuditDay, plate: str, events: pd.DataFrame, rule_id: str) -> Decimal:
+    """km that odometer and path differ by; a fall or jump disputes no more than the vehicle was measured to drive on D."""
     counted = events["odometer_to_km"] - events["odometer_from_km"]
     difference = Decimal(str((counted - events["path_km"].fillna(0)).abs().sum())).quantize(_CENT, ROUND_HALF_UP)
     if rule_id in ("O03", "O04"):
@@ -202,20 +198,18 @@ def _period(context: AuditDay, event: Record) -> str:
 
 
 def _fell(context: AuditDay, event: Record) -> str:
-    lone = ", em uma única leitura que a seguinte desfaz" if event["is_lone"] else ""
     return (
         f"O hodômetro do veículo {event['plate']} caiu de {_km(event['odometer_from_km'])} para "
-        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}{lone}"
+        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}"
     )
 
 
 def _jumped(context: AuditDay, event: Record) -> str:
-    lone = ", em uma única leitura que a seguinte desfaz" if event["is_lone"] else ""
     path = "" if pd.isna(event["path_km"]) else f", embora as posições distem {_km(event['path_km'])}"
     return (
         f"O hodômetro do veículo {event['plate']} saltou de {_km(event['odometer_from_km'])} para "
         f"{_km(event['odometer_to_km'])} entre {_period(context, event)}, mais do que um veículo percorre nesse "
-        f"tempo{path}{lone}"
+        f"tempo{path}"
     )
 
 

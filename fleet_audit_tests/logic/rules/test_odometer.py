@@ -97,11 +97,10 @@ def test_no_reading_disputes_more_than_the_vehicle_drove():
     assert finding["km_at_stake"] == Decimal("30.00")
 
 
-def test_a_reading_that_the_next_takes_back_disputes_nothing():
-    devices = devices_of([event("fall", "06:20", "06:40", 0.0, is_lone=True)])
-    [finding] = found(audit([trip("T", "06:00", "07:00")], [], devices=devices), "O01")
-    assert pd.isna(finding["km_at_stake"])
-    assert finding["confidence"] == 0.5
+@pytest.mark.parametrize(("kind", "to_km", "rule_id"), [("fall", 0.0, "O01"), ("jump", 5300.0, "O02")])
+def test_a_reading_that_the_next_takes_back_accuses_nobody(kind: str, to_km: float, rule_id: str):
+    devices = devices_of([event(kind, "06:20", "06:40", to_km, is_lone=True)])
+    assert not found(audit([trip("T", "06:00", "07:00")], [], devices=devices), rule_id)
 
 
 def test_a_reset_is_a_contradiction_and_no_fraud():
