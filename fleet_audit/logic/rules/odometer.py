@@ -127,7 +127,7 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: di
 
 
 def _stake(context: AuditDay, plate: str, events: pd.DataFrame, rule_id: str) -> Decimal:
-    """km that odometer and path differ by; a fall or jump disputes no more than the vehicle was measured to drive on D."""
+    """km that odometer and path differ by; a fall or jump disputes at most what the vehicle was measured to drive."""
     counted = events["odometer_to_km"] - events["odometer_from_km"]
     difference = Decimal(str((counted - events["path_km"].fillna(0)).abs().sum())).quantize(_CENT, ROUND_HALF_UP)
     if rule_id in ("O03", "O04"):
