@@ -157,7 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path != "/v1/positions":
             self._answer(404, b'{"error":"not found"}')
             return
-        if not api.allows(self.headers.get("Authorization")):
+        is_expired = api.faults is not None and api.faults.is_token_expired()
+        if is_expired or not api.allows(self.headers.get("Authorization")):
             self._answer(401, b'{"error":"token expired or wrong"}')
             return
         query = parse_qs(parts.query)

@@ -27,6 +27,7 @@ class Faults:
         expired: 410 for a cursor, at most `most_expiries` times.
         wrong_types: beside the right rows of a page, poorer copies of some whose fields have the wrong type.
         timeout: `timeout_s` of silence, then nothing.
+        expires_after: so many requests, then the token is refused (401) until this is None.
     """
 
     seed: int = 1
@@ -42,6 +43,7 @@ class Faults:
     timeout_s: float = 60.0
     most_in_a_row: int = 3
     most_expiries: int = 3
+    expires_after: int | None = None
     served: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULT_KINDS, 0), init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +51,13 @@ class Faults:
         self._lock = threading.Lock()
         self._in_a_row = 0
         self._was_repeated = False
+        self._requests = 0
+
+    def is_token_expired(self) -> bool:
+        """Counts a request; whether its token has expired by now."""
+        with self._lock:
+            self._requests += 1
+            return self.expires_after is not None and self._requests > self.expires_after
 
     def draw(self, *, has_cursor: bool) -> frozenset[str]:
         """The faults of the next request: one that fails it, or any of those that change its page."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
+import itertools
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -122,6 +125,55 @@ def test_retry_after_is_honoured(data: Path) -> None:
         started = time.monotonic()
         next(iter(client(server.url).pages(FROM, TO)))
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_retry_after_may_be_a_date(days: int) -> None:
+    response = requests.Response()
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    response.headers["Retry-After"] = email.utils.format_datetime(until, usegmt=True)
+    waits = telemetry_api._retry_after_s(response)
+    assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
+
+
+@pytest.fixture
+def endless() -> Iterator[str]:
+    """The same rows for ever, each time with another cursor."""
+    numbers = itertools.count()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"data": [], "next_cursor": f"c{next(numbers):09}"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_window_that_never_ends_is_found_out(endless: str) -> None:
+    with pytest.raises(RetryableError, match="never ends"):
+        list(client(endless).pages(FROM, TO))
+
+
+def test_the_rate_is_kept_by_all_threads_together(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_api, "RATE_WINDOW_S", 0.4)
+    asked: list[float] = []
+    with ApiServer(data, token=TOKEN) as server:
+        api = client(server.url, requests_per_min=2, page_size=10_000)
+        with ThreadPoolExecutor(4) as threads:
+            for _ in threads.map(lambda _: asked.extend([time.monotonic() for _ in api.pages(FROM, TO)]), range(6)):
+                pass
+    assert len(asked) == 6
+    assert max(asked) - min(asked) >= 0.4
 
 
 def test_a_refused_token_is_permanent_and_stays_secret(data: Path) -> None:
