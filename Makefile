@@ -55,6 +55,7 @@ docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameter
 
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.ingestion
 	$(BIN)/python -m benchmarks.reports
 	$(BIN)/python -m benchmarks.segmentation $(SEGMENTATION_ARGS)
 	$(BIN)/python -m benchmarks.package

@@ -76,6 +76,8 @@ class Lake:
             for group in _row_groups(part.select(stored.names).cast(stored) for part in parts):
                 writer.write_table(group, row_group_size=_ROW_GROUP)
                 count += group.num_rows
+            if not count:
+                writer.write_table(stored.empty_table())
         self.put_bytes(self.partition_path(table, day), sink.getvalue())
         return count
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet_audit.formats import positions_page
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.positions_page import outline, parse_page
@@ -157,3 +158,20 @@ def test_merging_does_not_depend_on_order_and_loses_nothing(rows: list[dict[str,
     assert not unique.duplicated(["device_id", "recorded_at", "trip_key"]).any()
     assert to_arrow(unique, PARSED_POSITIONS).equals(to_arrow(shuffled[0], PARSED_POSITIONS))
     assert (duplicates, conflicts.to_csv()) == (shuffled[1], shuffled[2].to_csv())
+
+
+odd = st.sampled_from(["fast", True, [1], {"a": 1}, -1, 91, 1e300, "\x00", " 7 "])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(items | st.dictionaries(st.sampled_from(sorted(ITEM)), odd | maybe), max_size=6))
+def test_reading_whole_pages_and_value_by_value_give_the_same(rows: list[dict[str, object]]):
+    """Arrow refuses a page for one odd value; what it takes must mean the same as what Python reads."""
+    payload = json.dumps({"data": rows, "next_cursor": None}).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(positions_page, "_by_arrow", lambda *_: None)
+        slowly, count = parse_page(payload), outline(payload)
+    quickly = parse_page(payload)
+    assert outline(payload) == count
+    assert quickly.positions.equals(slowly.positions)
+    assert quickly.rejected.equals(slowly.rejected)

@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _fetch(lake: Lake, url: str, database: str) -> str | None:
-    api = TelemetryApi(url, TOKEN, page_size=200, backoff_s=0.001, timeout_s=0.3, max_attempts=8)
+    api = TelemetryApi(url, TOKEN, page_size=50, backoff_s=0.001, timeout_s=1, max_attempts=12)
     (day,) = PageFetcher(api, lake, Warehouse(database), "a-run").fetch_days([DAY], LATER)
     return day.error
 
@@ -61,8 +61,8 @@ def undisturbed(data, tmp_path_factory, empty_postgres_url) -> bytes:
 def test_harsh_faults_leave_the_same_bytes_and_lose_no_row(data, undisturbed, tmp_path, postgres_url, seed):
     """Half of all requests meet a fault; then the token expires, and the day is asked for again."""
     lake = _lake(tmp_path)
-    rates = dict.fromkeys(FAULT_KINDS, 0.12) | {"timeout": 0.02}
-    faults = Faults(seed=seed, **rates, retry_after_s=0, timeout_s=5, expires_after=30)  # type: ignore[arg-type]
+    rates = dict.fromkeys(FAULT_KINDS, 0.12) | {"timeout": 0.01}
+    faults = Faults(seed=seed, **rates, retry_after_s=0, timeout_s=5, expires_after=20)  # type: ignore[arg-type]
     with ApiServer(data, token=TOKEN, faults=faults) as server:
         assert "FLEET_API_TOKEN" in str(_fetch(lake, server.url, postgres_url))
         faults.expires_after = None

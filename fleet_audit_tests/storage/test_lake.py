@@ -237,3 +237,22 @@ def test_the_schema_of_a_file_is_the_dictionarys(settings: Settings) -> None:
     store.write_day(lake.LEGS, D1, sample(lake.LEGS, D1, 1))
     stored = pq.read_schema(store.url(store.partition_path(lake.LEGS, D1)))
     assert stored.equals(arrow_schema(lake.LEGS), check_metadata=False)
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [3], [1, 2, 0], [2, 2], [4, 1]])
+def test_a_day_in_parts_is_the_same_bytes_as_the_day_whole(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    monkeypatch.setattr("fleet_audit.storage.lake._ROW_GROUP", 2)
+    store = Lake(settings)
+    frame = sample(POSITIONS, D1, 1)
+    instants = pd.date_range("2025-06-10T12:00Z", periods=sum(sizes), freq="s", unit="us")
+    rows = pd.concat([frame] * sum(sizes) or [frame[:0]], ignore_index=True).assign(recorded_at=instants)
+    whole = to_arrow(rows, POSITIONS)
+    store.write_day(POSITIONS, D1, whole)
+    path = store.partition_path(POSITIONS, D1)
+    expected = store.get_bytes(path)
+    starts = [sum(sizes[:at]) for at in range(len(sizes))]
+    parts = [whole.slice(start, size) for start, size in zip(starts, sizes, strict=True)]
+    assert store.write_day_parts(POSITIONS, D1, parts) == sum(sizes)
+    assert store.get_bytes(path) == expected
