@@ -173,8 +173,12 @@ def build_package(
             note="O que não entrou no faturamento, e por quê. Valor vazio quer dizer desconhecido, nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
         ),
-        *(_adjustments(frames) if len(frames.adjustments) else ()),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
+        Sheet(
+            ADJUSTMENTS,
+            adjustments_grid(frames),
+            note="Diferenças de ciclos já fechados, faturadas neste. Diferença vazia aguarda decisão e não é somada.",
+        ),
     )
     subtitle = f"ciclo de {period}"
     if carrier_code is not None:
@@ -269,11 +273,6 @@ def _summary(lines: list[dict[str, Any]], frames: Frames, glosas: Grid) -> Sheet
     )
 
 
-def _adjustments(frames: Frames) -> tuple[Sheet]:
-    note = "Diferenças de ciclos já fechados, faturadas neste. Diferença vazia aguarda decisão e não é somada."
-    return (Sheet(ADJUSTMENTS, adjustments_grid(frames), note=note),)
-
-
 def _sum_of(sheet: str, name: str) -> str:
     """The lines of one sheet that have the row's unit and carrier; EXACT, because SUMIFS reads * and > in a name."""
     matches = "*".join(f"EXACT({{{sheet}!{key}}},{{{key}}})" for key in ("unit", "carrier"))
@@ -291,15 +290,11 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
     billed, adjusted = _sum(lines, "total_brl"), adjustments_brl(frames)
     of_cycle = f"{{{SUMMARY}!total_brl}}"
     of_others = f"{{{ADJUSTMENTS}!difference_brl}}"
-    both = f"{of_cycle},{of_others}" if len(frames.adjustments) else of_cycle
     return (
+        Footer("Ajustes de ciclos anteriores (R$)", adjusted, Kind.BRL, f"ROUND(SUM({of_others}),2)"),
         Footer(
-            "Ajustes de ciclos anteriores (R$)",
-            adjusted,
-            Kind.BRL,
-            f"ROUND(SUM({of_others}),2)" if len(frames.adjustments) else None,
+            "Total a Faturar com ajustes (R$)", billed + adjusted, Kind.BRL, f"ROUND(SUM({of_cycle},{of_others}),2)"
         ),
-        Footer("Total a Faturar com ajustes (R$)", billed + adjusted, Kind.BRL, f"ROUND(SUM({both}),2)"),
         Footer("Custo variável calculado pelo motor (R$)", variable, Kind.BRL),
         Footer("Custo fixo calculado pelo motor (R$)", fixed, Kind.BRL),
         Footer(

@@ -26,7 +26,7 @@ from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 SHEETS = ["MEDIÇÃO - AGRÍCOLA", "MEDIÇÃO - ADM-INDÚSTRIA", "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS",
-          "PARÂMETROS"]  # fmt: skip
+          "PARÂMETROS", "AJUSTES"]  # fmt: skip
 AREAS = SHEETS[:2]
 CONTRACT = ["Unidade", "Empresa", "Operação", "Período", "Placa", "Frota", "Rota do Veículo", "Turnos Atendidos",
             "Regime", "Contrato/Spot", "Tipo do Veículo", "Km Rodado", "Custo Variável", "Total Variável", "Custo Fixo",
