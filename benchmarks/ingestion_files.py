@@ -1,4 +1,4 @@
-"""How fast files are taken in: a full telemetry file, and an inbox of ten thousand files that were read before.
+"""How fast files are taken in: a full telemetry file, and an inbox of many files that were read before.
 
     python -m benchmarks.ingestion_files
 
@@ -39,7 +39,7 @@ HEADER = (
 
 @click.command()
 @click.option("--rows", default=50_000, show_default=True, help="Rows of the telemetry file (FLEET_MAX_FILE_ROWS).")
-@click.option("--files", default=10_000, show_default=True, help="Files that lie in the inbox.")
+@click.option("--files", default=2_000, show_default=True, help="Files that lie in the inbox.")
 @click.option("--repeat", default=3, show_default=True, help="Passes of each measurement; the best one counts.")
 def main(rows: int, files: int, repeat: int) -> None:
     """Measure, print."""

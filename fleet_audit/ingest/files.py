@@ -171,25 +171,7 @@ class _FileReader:
         folder = f"raw/{file.kind}/{sha256}"
         path = f"{folder}/{safe_name(file.name)}"
         self.lake.put_chunks(path, self.inbox.chunks(file) if content is None else [content])
-        refused = empty_rejected()
-        record: dict[str, object] = {
-            "file_sha256": sha256,
-            "file_name": file.name,
-            "kind": file.kind,
-            "size_bytes": file.size,
-            "received_at": self.now,
-            "archive_path": path,
-            "run_id": self.run_id,
-            "rows_read": 0,
-            "rows_accepted": 0,
-            "rows_rejected": 0,
-            "rows_duplicate": 0,
-            "first_date": None,
-            "last_date": None,
-            "reason_code": None,
-            "report_path": None,
-            "stamp": self._stamp(file),
-        }
+        record, refused = self._unread(arrival, path), empty_rejected()
         if is_known:
             record |= {
                 "status": "duplicate",
@@ -210,6 +192,27 @@ class _FileReader:
             self.lake.put_bytes(f"{folder}/{REPORT_NAME}", rejection_report(file.name, refused))
         self.warehouse.upsert(INGESTED_FILES, pd.DataFrame([record]))
         return record, refused
+
+    def _unread(self, arrival: _Arrival, path: str) -> dict[str, object]:
+        """The row of a file of which nothing was read yet."""
+        return {
+            "file_sha256": arrival.sha256,
+            "file_name": arrival.file.name,
+            "kind": arrival.file.kind,
+            "size_bytes": arrival.file.size,
+            "received_at": self.now,
+            "archive_path": path,
+            "run_id": self.run_id,
+            "rows_read": 0,
+            "rows_accepted": 0,
+            "rows_rejected": 0,
+            "rows_duplicate": 0,
+            "first_date": None,
+            "last_date": None,
+            "reason_code": None,
+            "report_path": None,
+            "stamp": self._stamp(arrival.file),
+        }
 
     def _stamp(self, file: InboxFile) -> str | None:
         return file.stamp if file.is_settled(self.now) else None
