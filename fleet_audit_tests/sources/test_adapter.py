@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +16,7 @@ from fleet_audit.formats import adapter as adapters
 from fleet_audit.formats.adapter import load_adapter
 from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.sources.telemetry_api import TelemetryApi
+from fleet_audit_tests.sources.small_server import answering
 
 KEY = "vendor-key"
 START = dt.datetime(2025, 6, 10, 9, 0, tzinfo=dt.UTC)
@@ -42,37 +42,23 @@ def _item(second: int) -> dict[str, object]:
 
 @pytest.fixture
 def vendor() -> Iterator[str]:
-    class Vendor(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            if parts.path != "/fleet/vehicles/stats/history" or self.headers["X-Api-Key"] != KEY:
-                self.send_error(401 if self.headers["X-Api-Key"] != KEY else 404)
-                return
-            inside = [
-                item
-                for item in map(_item, SECONDS)
-                if int(asked["startMs"]) <= item["gps"]["timeMs"] < int(asked["endMs"])  # type: ignore[index]
-            ]
-            first = int(asked.get("after", "0"))
-            end = first + int(asked["limit"])
-            more = {"endCursor": str(end), "hasNextPage": end < len(inside)}
-            body = json.dumps({"data": inside[first:end], "pagination": more}).encode()
-            self.send_response(200)
-            self.send_header("X-Request-Id", f"req-{first}")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        parts = urlsplit(request.path)
+        if request.headers["X-Api-Key"] != KEY:
+            return 401, {}, b""
+        if parts.path != "/fleet/vehicles/stats/history":
+            return 404, {}, b""
+        asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        start, end = (int(asked[name]) / 1000 - START.timestamp() for name in ("startMs", "endMs"))
+        inside = [_item(second) for second in SECONDS if start <= second < end]
+        first = int(asked.get("after", "0"))
+        last = first + int(asked["limit"])
+        more = {"endCursor": str(last), "hasNextPage": last < len(inside)}
+        body = json.dumps({"data": inside[first:last], "pagination": more}).encode()
+        return 200, {"X-Request-Id": f"req-{first}"}, body
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Vendor)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as url:
+        yield url
 
 
 def test_another_vendors_pages_become_positions_in_our_units(vendor: str) -> None:

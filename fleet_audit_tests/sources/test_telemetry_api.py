@@ -7,11 +7,9 @@ import email.utils
 import itertools
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -25,6 +23,7 @@ from fleet_audit.simulation.faults import FAULT_KINDS, Faults
 from fleet_audit.simulation.fleet import simulate
 from fleet_audit.sources import telemetry_api
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
+from fleet_audit_tests.sources.small_server import answering
 
 TOKEN = "s3cret-token"
 FROM = dt.datetime(2025, 6, 10, 3, tzinfo=dt.UTC)
@@ -136,32 +135,15 @@ def test_retry_after_may_be_a_date(days: int) -> None:
     assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
 
 
-@pytest.fixture
-def endless() -> Iterator[str]:
+def test_a_window_that_never_ends_is_found_out() -> None:
     """The same rows for ever, each time with another cursor."""
     numbers = itertools.count()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps({"data": [], "next_cursor": f"c{next(numbers):09}"}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"data": [], "next_cursor": f"c{next(numbers):09}"}).encode()
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_window_that_never_ends_is_found_out(endless: str) -> None:
-    with pytest.raises(RetryableError, match="never ends"):
-        list(client(endless).pages(FROM, TO))
+    with answering(answer) as url, pytest.raises(RetryableError, match="never ends"):
+        list(client(url).pages(FROM, TO))
 
 
 def test_the_rate_is_kept_by_all_threads_together(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,28 +184,12 @@ def test_endless_server_errors_are_retryable_and_bounded(data: Path) -> None:
     assert faults.served["server_error"] == 3
 
 
-@pytest.fixture(params=[b"<html>maintenance</html>", b"[]", b'{"data": {}}', b'{"data": [], "next_cursor": 7}'])
-def wrong_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(request.param)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(wrong_server: str) -> None:
-    with pytest.raises(RetryableError, match="no complete page"):
-        list(client(wrong_server, max_attempts=2).pages(FROM, TO))
+@pytest.mark.parametrize(
+    "body", [b"<html>maintenance</html>", b"[]", b'{"data": {}}', b'{"data": [], "next_cursor": 7}']
+)
+def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(body: bytes) -> None:
+    with answering(lambda _: (200, {}, body)) as url, pytest.raises(RetryableError, match="no complete page"):
+        list(client(url, max_attempts=2).pages(FROM, TO))
 
 
 def test_the_client_keeps_to_its_rate(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
