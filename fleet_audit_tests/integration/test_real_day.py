@@ -140,6 +140,7 @@ def test_dagster_in_another_home_gives_the_same_rows_and_bytes(
     third = Installation(tmp_path_factory.mktemp("third"), INBOX, new_database())
     for installation, partition in ((second, (DAY,)), (third, (DAY, DAY))):
         assert failures(installation.materialize(*partition)) == []
+        assert failures(installation.materialize_cycle(dt.date(2025, 5, 16))) == []  # as the command line does
         assert_same_facts(installation.facts(), first_facts)
         assert installation.files("staging", "trips") == first.files("staging", "trips")
 

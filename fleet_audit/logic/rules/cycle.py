@@ -175,7 +175,8 @@ def _declared(
         f"No ciclo, {context.period}, o veículo {plate} declarou {wording.km(declared)} em "
         f"{run_ids.nunique()} atas e percorreu {wording.km(measured)} nas mesmas corridas: "
         f"{wording.km(excess)} a mais ({wording.number(row['pct'])} %), acima de {wording.number(limit, 1)} %.",
-        GRADE_CONFIDENCE["A"] * beyond_doubt(float(excess), tolerance, uncertainty / len(trips) ** 0.5),
+        float(trips["evidence_grade"].map(GRADE_CONFIDENCE).astype("float64").mean())
+        * beyond_doubt(float(excess), tolerance, uncertainty / len(trips) ** 0.5),
         km_at_stake=excess,
         rate=context.rates.get(plate),
         facts={
