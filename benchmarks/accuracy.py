@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit
+from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audit_cycles
 from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked
-from fleet_audit.logic.rules.registry import REGISTRY
+from fleet_audit.logic.rules.registry import CYCLE_REGISTRY, REGISTRY
 from fleet_audit.simulation.fleet import simulate
 
 EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")
@@ -46,15 +46,15 @@ def main(vehicles: int, days: int, first_day: str, seed: int, keep: Path | None,
             inbox = SimulatedInbox(folder)
             results = {day: audit(day, inbox) for day in calendar}
             print(f"\n=== {name}: {vehicles} vehicles, {days} days, {time.perf_counter() - started:.0f} s ===")
-            report(Truth.read(folder / "truth", calendar), results, show)
+            report(Truth.read(folder / "truth", calendar), results, audit_cycles(results, inbox), show)
 
 
-def report(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
+def report(truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycles: pd.DataFrame, show: int) -> None:
     """All figures of one fleet."""
     report_trips(truth, results, show)
     report_money(truth, results)
     report_ledger(truth, results, show)
-    report_findings(truth, results, show)
+    report_findings(truth, results, of_cycles, show)
 
 
 def report_trips(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
@@ -101,15 +101,15 @@ def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int
     _line("silent days with nulls", f"{int(silent['service_km'].isna().sum())} of {len(silent)}")
 
 
-def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int) -> None:
-    labels, findings = judged(truth, results)
-    has_rule = labels["rule_id"].isin(REGISTRY)
+def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycles: pd.DataFrame, show: int) -> None:
+    labels, findings = judged(truth, results, of_cycles)
+    has_rule = labels["rule_id"].isin({*REGISTRY, *CYCLE_REGISTRY})
     table = rule_table(labels[has_rule], findings)
     trips = len(stacked(results, "trips"))
     table["per_1000_trips"] = (1000 * table["unexplained"] / trips).round(2)
     print(table.round(1).to_string())
     _line("findings that no label explains, per 1,000 trips", f"{1000 * table['unexplained'].sum() / trips:.2f}")
-    _line("labelled, not judged by a rule of the day yet", labels[~has_rule].groupby("rule_id").size().to_dict())
+    _line("labelled, not judged by a rule yet", labels[~has_rule].groupby("rule_id").size().to_dict())
     if truth.frauds.empty:
         wrong = table.reindex(NEVER_ON_HONEST)["findings"].fillna(0)
         _line(f"findings of {', '.join(NEVER_ON_HONEST)} on an honest fleet", int(wrong.sum()))

@@ -6,7 +6,7 @@ What the results are worth is measured in `accuracy`; here is only how they come
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,19 +20,25 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit_day import audit_day
-from fleet_audit.logic.cycles import as_days, dates
+from fleet_audit.logic.calibration import day_calibrations
+from fleet_audit.logic.coverage import vehicle_day_coverage
+from fleet_audit.logic.cycle_audit import find_in_cycle
+from fleet_audit.logic.cycles import Cycle, as_days, cycle_of, dates
 from fleet_audit.logic.day_window import DayWindow, build_window
 from fleet_audit.logic.device_sanity import DeviceDay, device_day
+from fleet_audit.logic.fixed_costs import fixed_cost_days
 from fleet_audit.logic.ledger import km_ledger
 from fleet_audit.logic.parameters import parameters_on
 from fleet_audit.logic.pricing import price_days
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on
+from fleet_audit.logic.rules.cycle import AuditCycle
 from fleet_audit.logic.wall_clock import to_utc
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 
 ZONE = "America/Sao_Paulo"
+CLOSING_DAY = 16
 WINDOW_OFFSETS = (-2, -1, 0, 1)
 _RECEIVED_AT = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
@@ -46,7 +52,11 @@ class AuditedDay:
     costs: pd.DataFrame
     ledger: pd.DataFrame
     runs: pd.DataFrame
+    matches: pd.DataFrame
     findings: pd.DataFrame
+    coverage: pd.DataFrame
+    calibrations: pd.DataFrame
+    fixed_costs: pd.DataFrame
 
 
 class SimulatedInbox:
@@ -132,10 +142,38 @@ def audit(day: dt.date, inbox: SimulatedInbox) -> AuditedDay:
     result = audit_day(
         day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day), reference_frames, parameters
     )
+    readings = conform(window.readings, lake.READINGS)
     return AuditedDay(
-        window, own, price_days(own, reference_frames, parameters),
-        km_ledger(day, own, conform(window.readings, lake.READINGS), spans, vehicles),
-        result.declared_runs, result.findings)  # fmt: skip
+        window, own, price_days(own, reference_frames, parameters), km_ledger(day, own, readings, spans, vehicles),
+        result.declared_runs, result.matches, result.findings,
+        vehicle_day_coverage(day, spans, readings, legs, vehicles), day_calibrations(day, own, legs, parameters),
+        fixed_cost_days(
+            day, reference_frames["fixed_costs"], reference_frames["contracts"], reference_frames["vehicles"],
+            set(own.loc[own["purpose"] == "service", "plate"]), CLOSING_DAY, parameters,
+        ))  # fmt: skip
+
+
+def audit_cycles(results: Mapping[dt.date, AuditedDay], inbox: SimulatedInbox) -> pd.DataFrame:
+    """`find_in_cycle` of each cycle of the days, in order of time."""
+    cycles = {cycle_of(day, CLOSING_DAY): day for day in results}
+    return pd.concat([find_in_cycle(_cycle(cycle, day, results, inbox)) for cycle, day in cycles.items()])
+
+
+def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], inbox: SimulatedInbox) -> AuditCycle:
+    def stacked(name: str, days: Iterable[dt.date]) -> pd.DataFrame:
+        return pd.concat([getattr(results[day], name) for day in days], ignore_index=True)
+
+    own = [day for day in results if cycle_of(day, CLOSING_DAY) == cycle]
+    tables = inbox.reference
+    return AuditCycle(
+        cycle=cycle, day=last, trips=stacked("trips", own), costs=stacked("costs", own), runs=stacked("runs", own),
+        matches=stacked("matches", own), day_findings=stacked("findings", own), coverage=stacked("coverage", own),
+        fixed_costs=stacked("fixed_costs", own), plan=tables["km_plan"], calendar=tables["calendar"],
+        calibrations=stacked("calibrations", [day for day in results if day <= last]),
+        contracts=tables["contracts"], exceptions=tables["exceptions"],
+        vehicles=vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], last),
+        parameters=parameters_on(last),
+    )  # fmt: skip
 
 
 def _reference(folder: Path) -> Mapping[str, pd.DataFrame]:

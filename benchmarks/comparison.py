@@ -13,30 +13,36 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.audited_fleet import AuditedDay
+from benchmarks.audited_fleet import CLOSING_DAY, AuditedDay
+from fleet_audit.logic.cycles import cycle_of
 
 SAME_TRIP_S = 180
+AT_THE_END = ("T05", "T06", "V04", "K03")  # of a cycle
 # Such a trip cannot be found with both of its ends: out of sight, at another hour, elsewhere, or on another plate.
 HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02", "G05")
 ANY_RULE = ("O08", "G05")  # what everything of the day contradicts
 HABITS = ("D03", "K05", "S01", "S03")  # of a vehicle, on all of its days
 # What else a label brings about, rightly: a phantom run is above the day's km too, a run twice is too many km.
 FOLLOWS: dict[str, tuple[str, ...]] = {
-    "D01": ("D02",),
+    "D01": ("D02", "D03"),
+    "D02": ("D03",),
     "D05": ("D02", "D10"),
     "D06": ("D02", "Q02"),
-    "D08": ("D01", "D02"),
-    "D09": ("D01", "D02", "D05", "D06", "D08", "D10"),
+    "D08": ("D01", "D02", "D03"),
+    "D09": ("D01", "D02", "D03", "D05", "D06", "D08", "D10"),
     "D10": ("D01", "D02"),
-    "T01": ("D01", "D02", "D06", "D10"),
+    "O05": ("O05",),
+    "T01": ("D01", "D02", "D03", "D06", "D10"),
     "S01": ("D10", "D12"),
-    "S03": ("D01", "D02", "D04"),
+    "S03": ("D01", "D02", "D03", "D04"),
+    "K05": ("D03",),
     "O03": ("O05",),
     "O04": ("D02", "D05", "D06", "D10", "O05"),
     "G02": ("D02", "D06", "D10"),
     "G05": ("D05", "D06", "D02"),
     # Of honest traps only what is true of the device, or of what cannot be verified: an accusation is never excused.
     "odometer_spike": ("O01", "O02"),
+    "clock_off": ("D06",),
     "dead_zone_long": ("D06",),
 }
 
@@ -129,23 +135,31 @@ def share_equal(both: pd.DataFrame, name: str) -> float:
     return 100 * float(np.mean(sides[0] == sides[1]))
 
 
-def judged(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels with `is_found`, and findings with `verdict`: right, follows (from another label) or unexplained.
+def judged(
+    truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycles: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels that could be judged, with `is_found`; findings with `verdict`: right, follows (a label), unexplained.
 
-    A label is found by a finding of its rule on its vehicle that names its run, or its trip; where it names neither, on
-    its day. What may follow from a label is in FOLLOWS, within a day of it: a night run's day may not be certain.
+    A label is found by a finding of its rule on its vehicle that names its run, its trip or its cycle; where it names
+    none, on its day. Rules that wait for the end of a cycle are asked of those that ended only. What may follow from a
+    label is in FOLLOWS, within a day of it: a night run's day may not be certain.
     """
-    findings = _with_names(results)
-    labels = truth.labels().reset_index(names="label")
+    findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
+    ends = {str(cycle.start): cycle.end for cycle in (cycle_of(day, CLOSING_DAY) for day in results)}
+    labels = truth.labels()
+    is_open = labels["rule_id"].isin(AT_THE_END) & (labels["reference"].map(ends).fillna(max(results)) > max(results))
+    labels = labels[~is_open].reset_index(drop=True).reset_index(names="label")
     pairs = findings.merge(labels, on="rule_id", suffixes=("", "_label"))
     pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna()]
     names_run = pairs["reference"].str.fullmatch(r"\d+").fillna(False).to_numpy(bool)
     names_trip = pairs["reference"].str.match(r"\d{4}-\d\d-\d\dT").fillna(False).to_numpy(bool)
+    names_cycle = pairs["reference"].str.fullmatch(r"\d{4}-\d\d-\d\d").fillna(False).to_numpy(bool)
     starts = pd.to_datetime(pairs["reference"].where(names_trip), utc=True)
     is_same = np.select(
-        [names_run, names_trip],
+        [names_run, names_trip, names_cycle],
         [pairs["bulletin_number"] == pairs["reference"],
-         (pairs["trip_started_at"] - starts).abs().dt.total_seconds() <= SAME_TRIP_S],
+         (pairs["trip_started_at"] - starts).abs().dt.total_seconds() <= SAME_TRIP_S,
+         pairs["cycle"] == pairs["reference"]],
         pairs["operational_date"] == pairs["operational_date_label"],
     )  # fmt: skip
     same = pairs[is_same.astype(bool)]
@@ -156,8 +170,13 @@ def judged(truth: Truth, results: Mapping[dt.date, AuditedDay]) -> tuple[pd.Data
         for rule_id in (FOLLOWS.get(row.cause, ()) if row.cause not in ANY_RULE else set(findings["rule_id"]))
     }  # fmt: skip
     allowed |= {(rule_id, "", day) for rule_id, _, day in allowed}  # a finding of a whole fleet names no vehicle
-    keys = zip(findings["rule_id"], findings["plate"].fillna(""), findings["operational_date"], strict=True)
-    follows = np.array([key in allowed for key in keys], dtype=bool)
+    in_cycle = {(rule_id, plate, str(cycle_of(day, CLOSING_DAY).start)) for rule_id, plate, day in allowed}
+    keys = zip(
+        findings["rule_id"], findings["plate"].fillna(""), findings["operational_date"], findings["cycle"], strict=True
+    )
+    follows = np.array([
+        (rule_id, plate, day) in allowed or (rule_id, plate, cycle) in in_cycle for rule_id, plate, day, cycle in keys
+    ], dtype=bool)  # fmt: skip
     verdict = np.select([is_right, follows], ["right", "follows"], "unexplained")
     return labels.assign(is_found=labels["label"].isin(same["label"])), findings.assign(verdict=verdict)
 
@@ -177,12 +196,12 @@ def rule_table(labels: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("rule_id")
 
 
-def _with_names(results: Mapping[dt.date, AuditedDay]) -> pd.DataFrame:
-    """All findings with the number of their run and the start of their trip."""
+def _with_names(findings: pd.DataFrame, results: Mapping[dt.date, AuditedDay]) -> pd.DataFrame:
+    """The findings with the number of their run, the start of their trip and, of a whole cycle's, its start as text."""
     runs = stacked(results, "runs").drop_duplicates("declared_run_id").set_index("declared_run_id")
     trips = stacked(results, "trips").set_index("trip_id")
-    findings = stacked(results, "findings")
     return findings.assign(
+        cycle=findings["cycle_start"].astype(str).where(findings["cycle_start"].notna(), ""),
         bulletin_number=findings["declared_run_id"].map(runs["bulletin_number"]),
         trip_started_at=findings["trip_id"].map(trips["started_at"]),
     )

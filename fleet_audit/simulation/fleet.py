@@ -19,7 +19,7 @@ from fleet_audit.schema.model import Table
 from fleet_audit.simulation.catalogue import planted
 from fleet_audit.simulation.declarations import HEADER, Declarations, Fraud, Run
 from fleet_audit.simulation.labels import label
-from fleet_audit.simulation.naming import lend_driver, name_fleet_traps, name_habits, name_trip
+from fleet_audit.simulation.naming import lend_driver, name_fleet_traps, name_habits, name_much_deadhead, name_trip
 from fleet_audit.simulation.roster import Roster, Vehicle, install_devices, make_roster
 from fleet_audit.simulation.schedule import DayPlanner, Movement, Trip
 from fleet_audit.simulation.tables import Prices, RouteBook, Rows, reference_rows, since, wrong_place
@@ -109,6 +109,7 @@ class _Simulation:
                 truth.vehicle_day(self._roster.vehicles[index], after, trips, "")
             self._write_reference(truth)
             name_habits(self._roster, truth)
+            name_much_deadhead(self._roster.days, truth)
             name_fleet_traps(self._roster, self._world, self._middle, truth)
         return SimulationSummary(
             vehicles=len(self._roster.vehicles),

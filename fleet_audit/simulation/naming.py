@@ -72,6 +72,14 @@ def name_fleet_traps(roster: Roster, world: World, middle: dt.date, truth: Truth
         truth.trap(_at_midnight("reserve", roster.vehicles[index].plate, day, roster.vehicles[titular].plate))
 
 
+def name_much_deadhead(days: list[dt.date], truth: Truth) -> None:
+    """Who drives more than 10 % of the service km empty, by cycle, on the cycle's last day."""
+    last = {cycle_start(day): day for day in days}
+    for (plate, start), km in sorted(truth.cycle_km.items()):
+        if start in last and km["deadhead"] * 10 > km["service"] > 0:
+            truth.trap(_at_midnight("much_deadhead", plate, last[start], start.isoformat()))
+
+
 def _at_midnight(kind: str, plate: str, day: dt.date, reference: str) -> Trap:
     at_s = int(dt.datetime.combine(day, dt.time(), UNITS[0].zone).timestamp())
     return Trap(kind, plate, day, at_s, at_s, reference)

@@ -13,7 +13,7 @@ from typing import IO
 
 from fleet_audit.simulation.catalogue import KINDS
 from fleet_audit.simulation.motion import odometer_tenths
-from fleet_audit.simulation.roster import IDLE_LABELS, Vehicle
+from fleet_audit.simulation.roster import IDLE_LABELS, Vehicle, cycle_start
 from fleet_audit.simulation.schedule import Trip
 from fleet_audit.simulation.tables import CENT, DEADHEAD_RULES, Prices
 from fleet_audit.simulation.traps import Trap
@@ -44,6 +44,7 @@ class Truth:
         for name, columns in FILES.items():
             self._writers[name].writerow(columns)
         self.counts = dict.fromkeys(FILES, 0)
+        self.cycle_km: dict[tuple[str, dt.date], dict[str, Decimal]] = {}  # by plate and cycle: service, deadhead
         self.service_km = Decimal(0)
         self.variable_cost_brl = Decimal(0)
 
@@ -78,6 +79,11 @@ class Truth:
         if unpriced:
             rule = "V01" if vehicle.contract_id.startswith("SP-") else "K01"
             self.fraud(rule, vehicle.plate, day, vehicle.contract_id)
+        driven = self.cycle_km.setdefault(
+            (vehicle.plate, cycle_start(day)), {"service": Decimal(0), "deadhead": Decimal(0)}
+        )
+        for purpose in driven:
+            driven[purpose] += km[purpose]
         self.service_km += km["service"]
         self.variable_cost_brl += total
 
