@@ -138,7 +138,7 @@ def test_the_run_key_is_the_content(watched):
 
 def test_a_file_that_is_being_written_waits_for_the_next_tick(watched):
     watched.drop("visit_reports/whole.csv", _report(DAY))
-    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY)[:200], seconds_ago=0)
+    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY)[:200], seconds_ago=-60)  # a slow first tick too
     assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
     assert watched.seen() == {"visit_reports/whole.csv"}
     watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY), seconds_ago=6)
