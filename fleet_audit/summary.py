@@ -36,7 +36,9 @@ def print_summary(settings: Settings, result: JobResult) -> None:
     console.print(table)
     lake = fleet.lake()
     reports = [("D-1 report", f"reports/d1/date={result.days[-1]}/d1.html")]
-    reports += [("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx") for start in result.cycles]
+    for start in result.cycles:
+        reports.append(("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx"))
+        reports.append(("package", f"reports/cycle/start={start}/pacote_medicao.xlsx"))
     for label, path in reports:
         if lake.exists(path):
             console.print(f"{label:14} {lake.url(path)}", soft_wrap=True)
