@@ -10,6 +10,7 @@ import pandas as pd
 import psycopg2
 import pytest
 
+from fleet_audit.logic.cycles import cycle_of
 from fleet_audit_tests.integration.installation import (
     Installation,
     assert_counts_reconcile,
@@ -34,6 +35,7 @@ from fleet_audit_tests.integration.small_fleet import (
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
 PLATES = (PAID, SEEN_TWICE, WITHOUT_CONTRACT, WITHOUT_TARIFF)
+CYCLE = cycle_of(DAY, closing_day=16).start
 DEADLINE_S = 240  # of a wait; far beyond what it takes, for a busy machine
 
 
@@ -78,6 +80,15 @@ def old(killed: Installation) -> dict[str, pd.DataFrame]:
 def new(install) -> dict[str, pd.DataFrame]:
     installation = install()
     assert failures(installation.materialize(DAY)) == []
+    return installation.facts()
+
+
+@pytest.fixture(scope="module")
+def judged(install) -> dict[str, pd.DataFrame]:
+    """What is there when the cycle of the new day has been judged too, as a run to its end does."""
+    installation = install()
+    assert failures(installation.materialize(DAY)) == []
+    assert failures(installation.materialize_cycle(CYCLE)) == []
     return installation.facts()
 
 
@@ -162,20 +173,20 @@ def test_killed_between_steps_the_lake_has_whole_files_only(killed, old, new, st
             pd.read_parquet(path)  # a torn one has no footer
 
 
-def test_two_runs_at_once_complete_what_was_killed_and_end_as_one(killed, new):
+def test_two_runs_at_once_complete_what_was_killed_and_end_as_one(killed, judged):
     processes = [killed.started("run", "--from", DAY, "--to", DAY) for _ in range(2)]
     results = [process.communicate(timeout=DEADLINE_S) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
-    assert_same_facts(killed.facts(), new)
+    assert_same_facts(killed.facts(), judged)
     assert_counts_reconcile(killed)
 
 
-def test_two_runs_at_once_on_a_home_that_did_not_exist(tmp_path, new):
+def test_two_runs_at_once_on_a_home_that_did_not_exist(tmp_path, judged):
     """Nothing is there yet: no database, no lake, no Dagster instance; both make them."""
     installation = Installation(tmp_path / "home", str(write_inbox(tmp_path / "inbox", NEW)))
     processes = [installation.started("run", "--from", DAY, "--to", DAY) for _ in range(2)]
     results = [process.communicate(timeout=DEADLINE_S) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
-    assert_same_facts(installation.facts(), new)
+    assert_same_facts(installation.facts(), judged)
     assert_counts_reconcile(installation)
     assert "Traceback" not in "".join(output + errors for output, errors in results)

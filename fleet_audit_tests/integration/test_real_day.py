@@ -140,7 +140,7 @@ def test_dagster_in_another_home_gives_the_same_rows_and_bytes(
     third = Installation(tmp_path_factory.mktemp("third"), INBOX, new_database())
     for installation, partition in ((second, (DAY,)), (third, (DAY, DAY))):
         assert failures(installation.materialize(*partition)) == []
-        assert failures(installation.materialize_cycle(dt.date(2025, 5, 16))) == []  # as the command line does
+        assert failures(installation.materialize_cycle(CYCLE)) == []  # as the command line does
         assert_same_facts(installation.facts(), first_facts)
         assert installation.files("staging", "trips") == first.files("staging", "trips")
 
@@ -177,8 +177,9 @@ def test_on_s3_the_same_rows_and_bytes(first, first_facts, tmp_path, postgres_ur
 def test_dg_launches_a_partition_with_the_same_rows(first_facts, tmp_path, postgres_url):
     repository = Path(__file__).resolve().parents[2]
     installation = Installation(tmp_path / "home", INBOX, postgres_url)
-    groups = ("ingestion", "reference", "staging", "trips", "costs", "audit")
+    groups = ("ingestion", "reference", "staging", "trips", "devices", "costs", "audit")
     selection = " or ".join(f"group:{group}" for group in groups)
     result = installation.command("launch", "--assets", selection, "--partition", DAY, program="dg", folder=repository)
     assert result.returncode == 0, said(result)
+    assert failures(installation.materialize_cycle(CYCLE)) == []  # as the command line does
     assert_same_facts(installation.facts(), first_facts)
