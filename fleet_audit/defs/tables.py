@@ -104,9 +104,9 @@ def each_day_together(
 
 def _packed(frame: pd.DataFrame, table: Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
-    pq.write_table(to_arrow(frame, table), sink, compression="zstd")
+    pq.write_table(to_arrow(frame, table.untraced), sink, compression="zstd")
     return sink.getvalue()
 
 
 def _unpacked(packed: pa.Buffer, table: Table) -> pd.DataFrame:
-    return from_arrow(pq.read_table(pa.BufferReader(packed)), table)
+    return from_arrow(pq.read_table(pa.BufferReader(packed)), table.untraced)

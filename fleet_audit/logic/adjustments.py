@@ -28,7 +28,6 @@ _SENTENCES = {
     ("fixed", "gone"): "Com o que se sabe agora, a parcela fixa do dia não é devida.",
     ("fixed", "changed"): "A parcela fixa do dia mudou depois do fechamento do ciclo.",
 }
-_WITHOUT_TRACE = [name for name in ADJUSTMENTS.column_names if name not in ("run_id", "updated_at")]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def day_adjustments(
         .join(earlier.add_prefix("earlier_"), how="outer")
     )
     if lines.empty:
-        return empty_frame(ADJUSTMENTS)[_WITHOUT_TRACE]
+        return empty_frame(ADJUSTMENTS.untraced)
     is_now = lines["now_kind"].notna().to_numpy()
     was_billed = (lines["closed_kind"].notna() | lines["earlier_kind"].notna()).to_numpy()
     km, brl = (_difference(lines, name, is_now) for name in ("km", "brl"))
@@ -104,7 +103,7 @@ def day_adjustments(
     result = result[km.is_other | brl.is_other | is_unknown].reset_index(names="line")
     ids = stable_ids(result, ["billed_cycle_start", "operational_date", "line"])
     return conform(result.assign(adjustment_id=ids, run_id="", updated_at=pd.Timestamp(0, tz="UTC")), ADJUSTMENTS)[
-        _WITHOUT_TRACE
+        ADJUSTMENTS.untraced.column_names
     ]
 
 

@@ -16,7 +16,6 @@ import pandas as pd
 
 from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.identity import normalise_plate, stable_id
-from fleet_audit.logic.matching import without_trace
 from fleet_audit.logic.money import multiply_brl
 from fleet_audit.logic.reference_view import valid_on
 from fleet_audit.logic.rules import (
@@ -132,7 +131,7 @@ def held_runs(context: AuditDay) -> pd.DataFrame:
     unlinked = presence.unlinked_runs(context)
     rates = context.run_rates.drop_duplicates("declared_run_id").set_index("declared_run_id")["rate_brl_per_km"]
     priced = multiply_brl(unlinked["declared_km"], rates.reindex(unlinked["declared_run_id"]).set_axis(unlinked.index))
-    return conform(unlinked.assign(brl_at_rate=priced), without_trace(HELD_RUNS))
+    return conform(unlinked.assign(brl_at_rate=priced), HELD_RUNS.untraced)
 
 
 def complete(context: Case, drafts: list[Draft]) -> pd.DataFrame:
@@ -144,7 +143,7 @@ def complete(context: Case, drafts: list[Draft]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=[*rows[0]] if rows else [*_columns(), "route_code"])
     table["exception_id"] = applicable_exceptions(table, context.exceptions, context.day)
     table["status"] = np.where(table["exception_id"].notna(), "excepted", "open")
-    return conform(table, without_trace(FINDINGS))
+    return conform(table, FINDINGS.untraced)
 
 
 def applicable_exceptions(findings: pd.DataFrame, exceptions: pd.DataFrame, day: dt.date) -> pd.Series:
@@ -261,7 +260,7 @@ def _row(
 
 
 def _columns() -> list[str]:
-    return without_trace(FINDINGS).column_names
+    return FINDINGS.untraced.column_names
 
 
 def _cents(km: Decimal | None, rate: Decimal | None) -> Decimal | None:

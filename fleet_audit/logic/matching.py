@@ -5,7 +5,6 @@ On which day a run really took place is decided before, in `night_shifts`; what 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,6 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.tolerances import allowed_hundredths, tolerances
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import MATCHES
-from fleet_audit.schema.model import Table
 
 LOCAL_PURPOSES = ("yard", "deadhead")
 _LARGEST_PCT = 9_999_999.99  # what percent columns hold; a run of 1,000 km against 0.01 km measured goes beyond
@@ -102,13 +100,6 @@ def run_shares(links: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
     sums = shares.groupby("declared_run_id").agg(part=("part", "sum"), is_missing=("is_missing", "any")).reset_index()
     measured = from_hundredths(sums["part"].to_numpy(), KM, sums.index, sums["is_missing"].to_numpy())
     return pd.DataFrame({"declared_run_id": sums["declared_run_id"], "measured_km": measured})
-
-
-def without_trace(table: Table) -> Table:
-    """The fact table as logic makes it: the warehouse adds run_id and updated_at."""
-    return dataclasses.replace(
-        table, columns=tuple(column for column in table.columns if column.name not in ("run_id", "updated_at"))
-    )
 
 
 def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
@@ -195,7 +186,7 @@ def _groups(
         for trip_ids, run_ids in zip(table["trip_ids"], table["declared_run_ids"], strict=True)
     ]
     table["operational_date"] = dates(table["day"].to_numpy().astype("datetime64[D]"))
-    return conform(_compared(table.reset_index(drop=True), contracts, parameters), without_trace(MATCHES))
+    return conform(_compared(table.reset_index(drop=True), contracts, parameters), MATCHES.untraced)
 
 
 def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
 
-from fleet_audit.logic.matching import without_trace
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import TRIP_SCORES
@@ -49,7 +48,7 @@ def score(trips: pd.DataFrame, findings: pd.DataFrame, parameters: ParameterSet)
                 "contributions": [text for _, text in scored],
             }
         ),
-        without_trace(TRIP_SCORES),
+        TRIP_SCORES.untraced,
     )
 
 

@@ -5,8 +5,10 @@ Here belongs what describes data. What is derived from the description (Arrow, p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+TRACE_COLUMNS = ("run_id", "updated_at")
 
 
 class Type(Enum):
@@ -76,6 +78,11 @@ class Table:
     def column_names(self) -> list[str]:
         """Column names in order."""
         return [column.name for column in self.columns]
+
+    @property
+    def untraced(self) -> Table:
+        """The table as it is computed: without the columns that say who wrote a row and when."""
+        return replace(self, columns=tuple(column for column in self.columns if column.name not in TRACE_COLUMNS))
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError names the table when there is none."""

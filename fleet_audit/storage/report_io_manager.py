@@ -5,7 +5,7 @@ What a report says is in `reporting`; tables have their own IO managers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -17,7 +17,8 @@ from fleet_audit.storage.io_managers import Stores
 class ReportIOManager(dg.IOManager):
     """Writes `(partition key, {file name: bytes})` under `reports/<name>/<label>=<key>/`.
 
-    A third member, metadata to show beside the files, may follow: a range has one page, which shows the last day's.
+    A third member may follow, which makes metadata to show beside the files: a range has one page, so only the last
+    one's is made.
     The asset's metadata hold `path` (e.g. `reports/d1`) and `label` (`date` or `start`); with `folder` the files go
     below that folder of the partition, and what a run before left there under other names is removed.
     """
@@ -32,9 +33,9 @@ class ReportIOManager(dg.IOManager):
         path, label = context.definition_metadata["path"], context.definition_metadata["label"]
         folder = context.definition_metadata.get("folder")
         written: list[str] = []
-        shown: Mapping[str, dg.MetadataValue] = {}
+        make_preview: Callable[[], Mapping[str, dg.MetadataValue]] = dict
         for key, files, *preview in obj:
-            shown = preview[0] if preview else shown
+            make_preview = preview[0] if preview else make_preview
             base = f"{path}/{label}={key}" + (f"/{folder}" if folder else "")
             targets = {f"{base}/{name}": content for name, content in files.items()}
             for target, content in targets.items():
@@ -44,7 +45,7 @@ class ReportIOManager(dg.IOManager):
                 lake.delete(stale)
         context.add_output_metadata(
             {
-                **shown,
+                **make_preview(),
                 "files": dg.MetadataValue.md("\n".join(f"- `{url}`" for url in written)),
                 "file_count": len(written),
             }

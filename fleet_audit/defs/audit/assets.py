@@ -1,13 +1,14 @@
 """Declared against measured: each day matched, audited and scored."""
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import key_of, output
-from fleet_audit.logic.audit_day import audit_day
+from fleet_audit.defs.tables import each_day_together, key_of, output
+from fleet_audit.logic.audit_day import AuditResult, audit_day
 from fleet_audit.logic.device_sanity import DeviceDay
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
@@ -56,25 +57,21 @@ def audit(
 ) -> Iterator[dg.Output]:
     """Match each day's runs with its trips, apply the rules, score the trips."""
     reference = fleet.reference()
-    results = [
-        (
+
+    def one(day: dt.date) -> AuditResult:
+        result = audit_day(
             day,
-            audit_day(
-                day,
-                windows.read([day]),
-                legs.read([day]),
-                spans.read([day]),
-                DeviceDay(events.read([day]), health.read([day])),
-                runs.read(window_days(day)),
-                notes.read([day]),
-                reference,
-                fleet.parameters(day),
-            ),
+            windows.read([day]),
+            legs.read([day]),
+            spans.read([day]),
+            DeviceDay(events.read([day]), health.read([day])),
+            runs.read(window_days(day)),
+            notes.read([day]),
+            reference,
+            fleet.parameters(day),
         )
-        for day in run_days(context)
-    ]
-    for day, result in results:
         for rule in result.tested[~result.tested["is_tested"]].itertuples():
             context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")
-    for name in _OUTPUTS:
-        yield dg.Output([(day, getattr(result, name)) for day, result in results], output_name=name)
+        return result
+
+    yield from each_day_together(run_days(context), one, _OUTPUTS)

@@ -1,5 +1,6 @@
 """Devices: each day's odometer events (lake), health and calibration (PostgreSQL)."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,9 +8,9 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of, output
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.calibration import day_calibrations
-from fleet_audit.logic.device_sanity import device_day
+from fleet_audit.logic.device_sanity import DeviceDay, device_day
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
@@ -46,10 +47,10 @@ def device_days(
 ) -> Iterator[dg.Output]:
     """What each day's odometers did, and which devices cannot be believed."""
     reference = fleet.reference()
-    found = []
-    for day in run_days(context):
+
+    def one(day: dt.date) -> DeviceDay:
         window = window_days(day)
-        one = device_day(
+        return device_day(
             day,
             positions.read(window, columns=_POSITION_COLUMNS),
             windows.read([day]),
@@ -57,9 +58,8 @@ def device_days(
             reference,
             fleet.parameters(day),
         )
-        found.append((day, one))  # small: the positions of a day are let go before the next is read
-    for name in _OUTPUTS:
-        yield dg.Output([(day, getattr(one, name)) for day, one in found], output_name=name)
+
+    yield from each_day_together(run_days(context), one, _OUTPUTS)
 
 
 @dg.asset(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 
@@ -36,7 +37,7 @@ def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Out
         build_day(_day_frames(fleet, day), operational_date=day, generated_at=as_of, last_data_at=as_of, layout=layout)
         for day in run_days(context)
     )
-    return dg.Output((made.operational_date.isoformat(), render_day(made), preview(made)) for made in reports)
+    return dg.Output((made.operational_date.isoformat(), render_day(made), partial(preview, made)) for made in reports)
 
 
 def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
