@@ -64,7 +64,10 @@ _FACTS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "fact.trip_costs": (
         _TRIPS,
-        {"trip_id": _TRIP, "operational_date": _DAY, "billable_km": "20 + n", "variable_cost_brl": "100 + n"},
+        {
+            "trip_id": _TRIP, "operational_date": _DAY, "contract_id": "'K'", "billable_km": "20 + n",
+            "rate_brl_per_km": "4.9", "variable_cost_brl": "100 + n",
+        },
     ),
     "fact.trip_scores": (_TRIPS, {"trip_id": _TRIP, "operational_date": _DAY, "compliance_score": "90"}),
     "fact.declared_runs": (

@@ -28,6 +28,8 @@ _TABLES = (
     "top_divergences",
     "planned_vs_realised",
     "cycle_forecasts",
+    "package_days",
+    "package_lines",
 )
 
 
