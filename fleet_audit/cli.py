@@ -197,19 +197,41 @@ def simulate(
     click.echo(f"{summary}\nwritten to {out}")
 
 
-@main.command("serve-api", epilog="Example: FLEET_API_TOKEN=secret fleet-audit serve-api --data ./sim --port 8808")
+@main.command(
+    "serve-api",
+    epilog="Example: FLEET_API_TOKEN=secret fleet-audit serve-api --data ./sim --port 8808 "
+    "--faults cut,rate_limited=0.2",
+)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="What `simulate` wrote.")
-@click.option("--port", type=int, default=8808, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
-def serve_api(data: Path, port: int) -> None:
-    """Serve a simulated fleet's positions over HTTP, as the telemetry API does, until interrupted."""
+@click.option("--port", type=click.IntRange(0, 65535), default=8808, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--faults",
+    metavar="NAMES",
+    help="What goes wrong: usual, harsh, or kinds with the share of requests that meet them (0.1 where none is given), "
+    "comma separated: rate_limited, server_error, cut, repeated, shuffled, expired, wrong_types, timeout.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same faults.")
+def serve_api(data: Path, port: int, faults: str | None, seed: int) -> None:
+    """Serve a simulated fleet's positions over HTTP, as the telemetry API does, until interrupted.
+
+    No fault loses a row for good: a client that tries again gets all of them.
+    """
     import threading
 
     from fleet_audit.simulation.api_server import ApiServer
+    from fleet_audit.simulation.faults import Faults, parse_faults
 
     token = load_settings().api_token
     if token is None:
         raise PermanentError("FLEET_API_TOKEN is not set: choose the token that clients must send.")
-    with ApiServer(data, token=token.get_secret_value(), port=port) as server:
+    try:
+        planned = None if faults is None else Faults(seed, **parse_faults(faults))  # type: ignore[arg-type]
+        server = ApiServer(data, token=token.get_secret_value(), port=port, faults=planned)
+    except (ValueError, FileNotFoundError) as error:
+        raise PermanentError(str(error)) from None
+    except OSError as error:
+        raise PermanentError(f"Port {port} cannot be listened on ({error.strerror}): choose another --port.") from None
+    with server:
         click.echo(f"serving {data} at {server.url} (Ctrl-C ends it)")
         try:
             threading.Event().wait()
@@ -225,3 +247,7 @@ def demo(home: str | None, vehicles: int) -> None:
     from fleet_audit.demo import run_demo
 
     sys.exit(run_demo(home, vehicles, lambda line: click.echo(f"  {line}", err=True)))
+
+
+if __name__ == "__main__":
+    main()

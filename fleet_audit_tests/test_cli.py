@@ -7,7 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from fleet_audit import __version__
 from fleet_audit.cli import main
+from fleet_audit.simulation.faults import DEFAULT_SHARE, FAULT_KINDS, PRESETS, Faults, parse_faults
 
 PROGRAM = Path(sys.executable).parent / "fleet-audit"
 COMMANDS = sorted(main.commands)
@@ -185,27 +186,76 @@ def test_env_prints_what_dg_needs(invoke, tmp_path):
     assert (home / "dagster" / "dagster.yaml").is_file()
 
 
-def test_a_simulated_fleet_can_be_served(invoke, tmp_path):
-    written = invoke("simulate", "--out", tmp_path / "sim", "--vehicles", 2, *DAYS)
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("simulated")
+    written = CliRunner().invoke(main, ["simulate", "--out", str(out), "--vehicles", "2", *DAYS])
     assert written.exit_code == 0, written.output
-    with subprocess.Popen(
-        [PROGRAM, "serve-api", "--data", tmp_path / "sim", "--port", "0"],
-        env={**os.environ, "FLEET_API_TOKEN": "secret"}, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split(" at ")[1].split(" ")[0]
-            window = {"from": "2025-06-10T03:00:00Z", "to": "2025-06-11T03:00:00Z"}
-            answers = [
-                requests.get(
-                    f"{url}/v1/positions", params=window, headers={"Authorization": f"Bearer {token}"}, timeout=10
-                )
-                for token in ("secret", "wrong")
-            ]
-        finally:
-            process.kill()
+    return out
+
+
+@pytest.fixture
+def served(simulated, tmp_path) -> Callable[..., list[requests.Response]]:
+    """Answers of a real server, one a token."""
+
+    def ask(tokens: Sequence[str], *options: str) -> list[requests.Response]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "fleet_audit.cli", "serve-api", "--data", simulated, "--port", "0", *options],
+            env={**os.environ, "FLEET_API_TOKEN": "secret"}, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            try:
+                assert process.stdout is not None
+                url = process.stdout.readline().split(" at ")[1].split(" ")[0]
+                window = {"from": "2025-06-10T03:00:00Z", "to": "2025-06-11T03:00:00Z"}
+                return [
+                    requests.get(
+                        f"{url}/v1/positions", params=window, headers={"Authorization": f"Bearer {token}"}, timeout=10
+                    )
+                    for token in tokens
+                ]
+            finally:
+                process.kill()
+
+    return ask
+
+
+def test_a_simulated_fleet_can_be_served(served):
+    answers = served(["secret", "wrong"])
     assert [answer.status_code for answer in answers] == [200, 401]
     assert len(answers[0].json()["data"]) == 1000
+
+
+def test_a_server_has_the_faults_that_it_was_asked_for(served):
+    answers = served(["secret"] * 4, "--faults", "rate_limited=1")
+    assert [answer.status_code for answer in answers] == [429, 429, 429, 200]  # at most three in a row
+    assert answers[0].headers["Retry-After"] == "1"
+    assert len(answers[3].json()["data"]) == 1000
+
+
+def test_a_preset_draws_several_kinds_and_a_share_after_it_wins():
+    assert set(parse_faults("harsh")) == set(FAULT_KINDS)
+    assert parse_faults("harsh, timeout=0, cut") == parse_faults("harsh") | {"timeout": 0, "cut": DEFAULT_SHARE}
+    for preset in PRESETS:
+        Faults(**parse_faults(preset))
+
+
+@pytest.mark.parametrize("faults", ["ghosts", "cut=2", "cut=nan", "cut=", "harsh=0.1", "", ","])
+def test_a_fault_that_cannot_be_is_named_in_one_sentence(invoke, simulated, faults):
+    result = invoke("serve-api", "--data", simulated, "--faults", faults, FLEET_API_TOKEN="secret")
+    assert result.exit_code == 2
+    (line,) = result.output.strip().splitlines()
+    assert "cut" in line
+
+
+def test_data_and_port_that_cannot_be_served_are_named(invoke, simulated, tmp_path):
+    nothing = invoke("serve-api", "--data", tmp_path, FLEET_API_TOKEN="secret")
+    assert (nothing.exit_code, "fleet-audit simulate" in nothing.output) == (2, True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = invoke("serve-api", "--data", simulated, "--port", port, FLEET_API_TOKEN="secret")
+    assert (result.exit_code, f"Port {port}" in result.output) == (2, True)
 
 
 def test_serving_without_a_token_names_the_setting(invoke, tmp_path):

@@ -37,7 +37,11 @@ def _identify(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
 
 
 def as_reference(identified: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `ref.drivers`, one a driver; is_maintenance when every row of the driver says so."""
+    """Rows of `ref.drivers`, one a driver: the name alone.
+
+    What a row notes of its driver is true of that row. Kept here it would make every later trip of the driver one of
+    maintenance, and which trips would hang on the file that arrived first.
+    """
     named = identified.dropna(subset=["driver_id"])
-    rows = named.groupby("driver_id", sort=True).agg(name=("name", "min"), is_maintenance=("is_maintenance", "all"))
+    rows = named.groupby("driver_id", sort=True).agg(name=("name", "min"))
     return conform(rows.reset_index(), DRIVERS)

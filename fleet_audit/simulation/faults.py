@@ -7,9 +7,39 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FAULT_KINDS = ("rate_limited", "server_error", "cut", "repeated", "shuffled", "expired", "wrong_types", "timeout")
+DEFAULT_SHARE = 0.1  # of the requests that meet a kind that is named without a share
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "usual": {"rate_limited": 0.02, "server_error": 0.02, "repeated": 0.02, "shuffled": 1.0},
+    "harsh": dict.fromkeys(FAULT_KINDS, 0.08),
+}
+
+
+def parse_faults(text: str) -> dict[str, float]:
+    """`harsh`, or `cut,rate_limited=0.2`, as shares of requests by kind; of one named twice the later share counts.
+
+    Raises ValueError with one sentence for anything else.
+    """
+    shares: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, share = part.partition("=")
+        if name in PRESETS and not share:
+            shares |= PRESETS[name]
+            continue
+        if name not in FAULT_KINDS:
+            raise ValueError(f"There is no fault {name!r}: choose of {', '.join((*PRESETS, *FAULT_KINDS))}.")
+        try:
+            shares[name] = float(share) if "=" in part else DEFAULT_SHARE
+        except ValueError:
+            shares[name] = -1
+        if not 0 <= shares[name] <= 1:
+            raise ValueError(f"The share of {name} is {share!r}: write a number from 0 to 1, such as {name}=0.2.")
+    if not shares:
+        raise ValueError(f"No fault is named: choose of {', '.join((*PRESETS, *FAULT_KINDS))}.")
+    return shares
 
 
 @dataclass

@@ -12,7 +12,7 @@ from fleet_audit.ingest.files import with_pseudonyms
 from fleet_audit.ingest.reference import fill_deltas, publish
 from fleet_audit.logic.reference_changes import delta_statement
 from fleet_audit.schema import reference
-from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import (
     FIXED_COST_DAYS,
     INGESTED_FILES,
@@ -49,10 +49,14 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
 
 
 def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
-    """Registered drivers, and those whom sources named: their names are nowhere else."""
+    """Registered drivers, and the names of all others who were ever told of: they are nowhere else.
+
+    Of a driver who left the reference file only the name is kept: what the file said no longer holds.
+    """
     key = fleet.settings().pseudonym_key.get_secret_value().encode()
-    registered, seen = with_pseudonyms(drivers, key), fleet.warehouse().read_table(reference.DRIVERS)
-    return pd.concat([registered, seen[~seen["driver_id"].isin(registered["driver_id"])]], ignore_index=True)
+    registered, known = with_pseudonyms(drivers, key), fleet.warehouse().read_table(reference.DRIVERS)
+    others = known.loc[~known["driver_id"].isin(registered["driver_id"]), ["driver_id", "name"]]
+    return pd.concat([registered, conform(others, reference.DRIVERS)], ignore_index=True)
 
 
 @dg.asset(
