@@ -203,7 +203,13 @@ def simulate(
     "--faults cut,rate_limited=0.2",
 )
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="What `simulate` wrote.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8808, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8808,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 takes a free one.",
+)
 @click.option(
     "--faults",
     metavar="NAMES",

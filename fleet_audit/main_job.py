@@ -27,6 +27,10 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+event_log_storage:
+  module: fleet_audit.storage.event_log
+  class: OpenEventLogStorage
+  config: {home: {env: DAGSTER_HOME}}
 retention:
   schedule: {purge_after_days: 90}
   sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}

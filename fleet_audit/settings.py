@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.notifying import unreadable
 
 
 class Settings(BaseSettings):
@@ -31,7 +32,9 @@ class Settings(BaseSettings):
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
     late_hours: int = Field(24, ge=0, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
-    notify_urls: str = Field("", description="Apprise URLs, comma separated, for failures and critical findings")
+    notify_urls: SecretStr = Field(
+        SecretStr(""), description="Apprise URLs, comma separated: told of failures, D-1 reports, final closes"
+    )
     pseudonym_key: SecretStr = Field(
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
     )
@@ -68,6 +71,14 @@ class Settings(BaseSettings):
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
             raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("notify_urls")
+    @classmethod
+    def _readable(cls, value: SecretStr) -> SecretStr:
+        wrong = unreadable(value.get_secret_value())
+        if wrong:
+            raise ValueError(f"{wrong} is none that Apprise reads, such as json://host/path or mailto://user@host")
         return value
 
     @property

@@ -24,6 +24,7 @@ CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
 CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle that is closed for good after it
 CLOSE_DAYS = 7  # a final close that could not be made is tried again on so many mornings
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)
 DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS
 
@@ -150,10 +151,7 @@ def _last_cycle(context: dg.ScheduleEvaluationContext) -> tuple[dt.date, Cycle]:
 
 def range_tags(first: dt.date, last: dt.date) -> dict[str, str]:
     """The tags of a run over a range of days."""
-    return {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": last.isoformat(),
-    }
+    return dict(zip(RANGE_TAGS, (first.isoformat(), last.isoformat()), strict=True))
 
 
 def known_days(first: dt.date, last: dt.date) -> list[dt.date]:

@@ -44,7 +44,7 @@ def snapshot(definitions: dg.Definitions) -> dict[str, Any]:
             for one in sorted(definitions.schedules or (), key=lambda one: one.name)
         },
         "sensors": {
-            one.name: {"job": one.job_name, "interval_s": one.minimum_interval_seconds,
+            one.name: {"job": one.job_name if one.has_jobs else None, "interval_s": one.minimum_interval_seconds,
                        "default": one.default_status.value}
             for one in sorted(definitions.sensors or (), key=lambda one: one.name)
         },

@@ -1,0 +1,233 @@
+"""People are told over real HTTP: of a failed run, of yesterday's report, of a final close; no URL is ever logged."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from fleet_audit.defs.automation import range_tags
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.errors import PermanentError
+from fleet_audit.notifying import send, urls_of
+from fleet_audit.settings import load_settings
+from fleet_audit.storage.warehouse import Warehouse
+
+YESTERDAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
+START, END = dt.date(2025, 5, 16), dt.date(2025, 6, 15)
+SECRET = "s3cr3t-token"
+
+
+class Inboxes:
+    """A web service that takes JSON; what lies under /down it answers with 503."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.received.append(body)
+                self.send_response(503 if self.path.startswith("/down") else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"json://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def inboxes() -> Iterator[Inboxes]:
+    service = Inboxes()
+    yield service
+    service.server.shutdown()
+    service.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+        yield instance
+
+
+Told = Callable[..., dg.SkipReason | None]
+
+
+@pytest.fixture
+def told(instance, repository, postgres_url, monkeypatch, inboxes) -> Told:
+    """What a sensor does when a job of that name ends so, with these tags; the run is a real one."""
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/{SECRET}")
+
+    def tell(sensor: str, job: str, tags: dict[str, str], *, fails: bool = False) -> dg.SkipReason | None:
+        @dg.op
+        def step(context) -> None:
+            if fails:
+                raise ValueError("the driver João Silva is unknown")
+            if job == "close":
+                _close(postgres_url, context.run_id)
+
+        made = dg.GraphDefinition(name=job, node_defs=[step]).to_job()
+        result = made.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        kind = dg.DagsterEventType.RUN_FAILURE if fails else dg.DagsterEventType.RUN_SUCCESS
+        (event,) = (event for event in result.all_events if event.event_type == kind)
+        context = dg.build_run_status_sensor_context(
+            sensor, event, instance, result.dagster_run, resources={"fleet": FleetResource(warehouse_url=postgres_url)}
+        )
+        return repository.get_sensor_def(sensor)(context.for_run_failure() if fails else context)
+
+    return tell
+
+
+def _close(url: str, run_id: str) -> None:
+    Warehouse(url).execute(
+        "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
+        "code_version, parameters_version, total_km, total_variable_brl, total_fixed_brl, run_id) values "
+        "(:start, :end, 'final', now(), 'abc123', 'closes/m.json', 'v', 'p', 1033.6, 5168, null, :run)",
+        {"start": START, "end": END, "run": run_id},
+    )
+
+
+def _kpis(url: str, day: dt.date) -> None:
+    """What the marts say of one day."""
+    Warehouse(url).execute(
+        "create schema if not exists mart; create table mart.daily_kpis as select cast(:day as date) as "
+        "operational_date, 912.77 as measured_km, 4542.26 as known_cost_brl, 4442.26 as variable_cost_brl, "
+        "null::numeric as fixed_cost_brl, 43 as trips, 20 as seen_vehicles, 22 as vehicles, 3 as exceeding_groups, "
+        "40 as compared_groups, 757.9 as stake_brl, 1 as unpriced_trips",
+        {"day": day},
+    )
+
+
+def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
+    assert told("tell_failure", "day", range_tags(START, END), fails=True) is None
+    (message,) = inboxes.received
+    assert message["title"] == "Execução falhou: day, 16/05/2025 a 15/06/2025"
+    assert "step" in message["message"]
+    assert "João" not in str(message)
+
+
+def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url):
+    _kpis(postgres_url, YESTERDAY)
+    assert told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()}) is None
+    (message,) = inboxes.received
+    assert message["title"] == f"D-1 de {YESTERDAY:%d/%m/%Y} pronto"
+    lines = message["message"].splitlines()
+    assert lines[:4] == [
+        "Gasto: R$ 4.542,26 (variável R$ 4.442,26, parcela fixa sem dado)",
+        "Km medidos: 912,77 km; viagens: 43; veículos vistos: 20 de 22",
+        "Divergências acima da tolerância: 3 de 40; em disputa: R$ 757,90",
+        "Viagens sem preço: 1",
+    ]
+    assert lines[4].startswith("Relatório: ")
+    assert lines[4].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"dagster/partition": "2025-06-10"},
+        range_tags(YESTERDAY - dt.timedelta(days=2), YESTERDAY - dt.timedelta(days=1)),
+        {**range_tags(YESTERDAY, YESTERDAY), "fleet/trigger": "inbox"},
+        {},
+    ],
+)
+def test_older_days_and_corrections_are_not_told(told, inboxes, tags):
+    assert isinstance(told("tell_day", "day", tags), dg.SkipReason)
+    assert inboxes.received == []
+
+
+def test_a_final_close_is_told_once(told, inboxes, postgres_url):
+    _kpis(postgres_url, END)
+    assert told("tell_close", "close", {"dagster/partition": "2025-05-16"}) is None
+    (message,) = inboxes.received
+    assert message["title"] == "Ciclo de 16/05/2025 a 15/06/2025 fechado"
+    assert "Total a faturar: R$ 5.168,00 (variável R$ 5.168,00, parcela fixa sem dado)" in message["message"]
+    assert "Km admitidos: 1.033,60 km" in message["message"]
+    assert "abc123" in message["message"]
+    assert isinstance(told("tell_close", "other", {"dagster/partition": "2025-05-16"}), dg.SkipReason)
+    assert len(inboxes.received) == 1
+
+
+def test_who_cannot_be_reached_is_told_of_by_number_and_fails_nothing(told, inboxes, monkeypatch, caplog, capfd):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"json://user:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/{SECRET}"
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{nobody}, {inboxes.address}/{SECRET} {inboxes.address}/down/{SECRET}")
+    with caplog.at_level(logging.DEBUG):
+        assert told("tell_failure", "day", {}, fails=True) is None
+    output = capfd.readouterr()
+    everything = caplog.text + output.out + output.err
+    assert "2 of 3 (number 1, 3 of FLEET_NOTIFY_URLS)" in everything
+    assert SECRET not in everything
+    assert len(inboxes.received) == 2
+
+
+def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes, repository, instance):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        fleet = FleetResource(warehouse_url=f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db")
+
+        @dg.op
+        def step() -> None: ...
+
+        result = dg.GraphDefinition(name="day", node_defs=[step]).to_job().execute_in_process(
+            instance=instance, tags={"dagster/partition": YESTERDAY.isoformat()}
+        )  # fmt: skip
+        context = dg.build_run_status_sensor_context(
+            "tell_day", result.all_events[-1], instance, result.dagster_run, resources={"fleet": fleet}
+        )
+        skipped = repository.get_sensor_def("tell_day")(context)
+    assert isinstance(skipped, dg.SkipReason)
+    assert SECRET not in skipped.skip_message
+    assert inboxes.received == []
+
+
+def test_without_urls_nobody_is_told(told, inboxes, monkeypatch):
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", "")
+    skipped = told("tell_failure", "day", {}, fails=True)
+    assert "FLEET_NOTIFY_URLS" in skipped.skip_message
+    assert inboxes.received == []
+
+
+@pytest.mark.parametrize(
+    ("urls", "told_of"),
+    [
+        (SECRET, "URL 1 of 1"),
+        (f"json://127.0.0.1/a, nothing://{SECRET}", "URL 2 of 2"),
+        (f"json://127.0.0.1/a,{SECRET},json://127.0.0.1/b", None),  # a comma may belong to the URL before it
+        (f"json://127.0.0.1/a slack://{SECRET}", "URL 2 of 2"),
+    ],
+)
+def test_a_url_that_nobody_reads_is_named_by_its_number_at_the_start(monkeypatch, caplog, urls, told_of):
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", urls)
+    with caplog.at_level(logging.DEBUG):
+        if told_of is None:
+            assert SECRET not in repr(load_settings())
+        else:
+            with pytest.raises(PermanentError, match=f"^Setting FLEET_NOTIFY_URLS is wrong: {told_of} ") as raised:
+                load_settings()
+            assert SECRET not in str(raised.value)
+    assert SECRET not in caplog.text
+
+
+def test_urls_are_parted_by_commas_or_spaces_before_a_scheme():
+    assert urls_of(" json://a/b,c?d=1,2 , mailto://u:p@h\nslack://x,") == [
+        "json://a/b,c?d=1,2",
+        "mailto://u:p@h",
+        "slack://x",
+    ]
+    assert urls_of(" , ") == []
+    assert send([], "t", "b") == []

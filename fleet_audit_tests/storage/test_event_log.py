@@ -1,0 +1,45 @@
+"""Events of Dagster in databases that stay open: the same files as Dagster's own, few of them, none after a wipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from fleet_audit.main_job import dagster_home
+from fleet_audit.settings import load_settings
+from fleet_audit.storage.event_log import OpenEventLogStorage
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+def written() -> None: ...
+
+
+@pytest.fixture
+def instance(tmp_path, monkeypatch) -> Iterator[dg.DagsterInstance]:
+    """The instance of an embedded installation."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    dagster_home(load_settings(home=str(tmp_path)))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
+    storage = instance.event_log_storage
+    assert isinstance(storage, OpenEventLogStorage)
+    runs = [dg.materialize([written], partition_key=key, instance=instance).run_id for key in "abababababab"]
+    folder = Path(instance.root_directory) / "history" / "runs"
+    own = SqliteEventLogStorage(str(folder))
+    for run_id in runs:
+        assert [entry.message for entry in own.get_logs_for_run(run_id)] == [
+            entry.message for entry in storage.get_logs_for_run(run_id)
+        ]
+    assert own.get_materialized_partitions(written.key) == {"a", "b"}
+    assert len(list(folder.glob("*.db-wal"))) < len(runs)  # a database that is closed has no journal
+    instance.wipe()
+    assert {path.name for path in folder.glob("*.db")} == {"index.db"}
+    assert dg.materialize([written], partition_key="a", instance=instance).success
+    assert storage.get_materialized_partitions(written.key) == {"a"}
