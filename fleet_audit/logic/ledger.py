@@ -192,10 +192,12 @@ def km_ledger(
             "odometer_delta_km": day_of["odometer_delta_km"],
             **columns,
             "gap_km": day_of["gap_km"],
-            "residual_km": residual,
             "uncertainty_km": uncertainty.where(is_seen),
         }.items()
     }
+    # What is printed adds up to the last digit; whether it balances is asked before rounding.
+    printed = sum((rounded[name] for name in columns), rounded["gap_km"])
+    rounded["residual_km"] = rounded["odometer_delta_km"] - printed
     is_balanced = (residual.abs() <= BALANCE_KM + uncertainty + 1e-9).astype("boolean").where(residual.notna())
     return pd.DataFrame(
         {

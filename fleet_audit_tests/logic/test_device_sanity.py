@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -124,6 +125,15 @@ def test_an_odometer_that_stands_while_the_bus_drives():
     [event] = examined(bus.positions()).events.to_dict("records")
     assert event["kind"] == "frozen"
     assert event["path_km"] == pytest.approx(20, abs=0.7)
+
+
+def test_the_jitter_of_a_parked_receiver_is_no_path_beside_an_odometer_that_rightly_stands():
+    jitter = np.random.default_rng(7).normal(0, 35 / 111_195, (480, 2))  # degrees of 35 m, as bad receivers have
+    jitter[0] = 180 / 111_195, 0.0  # the first fix of a cold receiver
+    bus = Bus("03:00", GARAGE).stand(480 * 60, every=60)
+    for record, (north, east) in zip(bus.records[:480], jitter, strict=True):
+        record.update(latitude=record["latitude"] + north, longitude=record["longitude"] + east)
+    assert examined(bus.positions()).events.empty
 
 
 def test_an_odometer_that_counts_while_the_tracker_stands():

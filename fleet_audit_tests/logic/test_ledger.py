@@ -138,3 +138,11 @@ def test_a_ledger_of_clean_tracks_balances(buses: list[Bus]) -> None:
         table = ledger_of(window(reported(buses), day=day, tables=tables), day, tables)
         assert table.loc[~table["is_balanced"].fillna(True).astype(bool)].empty
         assert table["is_balanced"].notna().any() or day != DAY
+        assert (table["odometer_delta_km"] == table[[*KM, "residual_km"]].sum(axis=1)).all()  # as printed
+
+
+def test_what_is_printed_adds_up_where_each_part_was_rounded() -> None:
+    """Movements of 0.155 and 0.300 km are printed as 0.16 and 0.30, and the odometer counted 0.455: 0.46."""
+    bus = Bus(resolution_km=0.001).park(1800).go(155, kmh=20, every=5).park(1800).go(-300, kmh=20, every=5).park(1800)
+    row = ledger(bus)
+    assert sum(row[KM]) + row["residual_km"] == row["odometer_delta_km"]

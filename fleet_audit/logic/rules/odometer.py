@@ -6,6 +6,7 @@ with the cycle, because it is no matter of one day's trips.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -21,6 +22,7 @@ _CENT = Decimal("0.01")
 _CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
 _RESOLUTION_KM = 0.1
+_STUCK = ", ou o receptor pode estar travado, pois repetiu a mesma coordenada até o último dígito."
 
 
 def falls(context: AuditDay) -> list[Draft]:
@@ -42,11 +44,18 @@ def frozen(context: AuditDay) -> list[Draft]:
 def parked(context: AuditDay) -> list[Draft]:
     """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
 
-    A receiver that repeats one coordinate all day is stuck, which proves nothing of the vehicle (Q05).
+    One that repeats a coordinate to the last digit may have a stuck receiver and be on its vehicle: half as sure.
     """
     names = ("parked_count_km", "parked_radius_m", "gap_note_s")
-    thresholds = {name: getattr(context.parameters, name) for name in names}
-    return _of_kind(context, "O04", "parked", thresholds, without=("constant_place",))
+    drafts = _of_kind(context, "O04", "parked", {name: getattr(context.parameters, name) for name in names})
+    health = context.devices.health
+    stuck = {row.device_id for row in health.itertuples() if "constant_place" in row.issues}
+    return [
+        replace(draft, confidence=draft.confidence / 2, explanation_pt=draft.explanation_pt.removesuffix(".") + _STUCK)
+        if draft.facts["device_id"] in stuck
+        else draft
+        for draft in drafts
+    ]
 
 
 def disagreement(context: AuditDay) -> list[Draft]:
@@ -82,22 +91,20 @@ def resets(context: AuditDay) -> list[Draft]:
     ]
 
 
-def _events(context: AuditDay, kind: str, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Events of D of devices whose odometer is in kilometres and that have none of the other issues named.
+def _events(context: AuditDay, kind: str) -> pd.DataFrame:
+    """Events of D of devices whose odometer is in kilometres.
 
     Without lone readings: one that the next takes back is a device that stumbles, and changes no kilometre.
     """
     told = context.devices.health
-    is_bad = [bool({*UNITS, *without} & set(issues)) for issues in told["issues"]]
+    is_bad = [bool(set(UNITS) & set(issues)) for issues in told["issues"]]
     bad = set(told.loc[np.array(is_bad, dtype=bool), "device_id"])
     events = context.devices.events
     return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
 
 
-def _of_kind(
-    context: AuditDay, rule_id: str, kind: str, thresholds: dict[str, float], without: tuple[str, ...] = ()
-) -> list[Draft]:
-    events = _events(context, kind, without).sort_values(["plate", "device_id", "started_at"])
+def _of_kind(context: AuditDay, rule_id: str, kind: str, thresholds: dict[str, float]) -> list[Draft]:
+    events = _events(context, kind).sort_values(["plate", "device_id", "started_at"])
     return [
         _draft(context, rule_id, group, thresholds) for _, group in events.groupby(["plate", "device_id"], sort=True)
     ]

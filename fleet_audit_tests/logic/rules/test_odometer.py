@@ -175,12 +175,15 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     assert found(context, "D06")
 
 
-def test_a_stuck_receiver_is_no_tracker_off_the_bus():
-    health = {"device_id": DEVICE, "issues": ["constant_place"]}
-    context = audit(
-        [trip("T", "06:00", "07:00")], [], devices=devices_of([event("parked", "08:00", "09:00", 1030.0)], [health])
-    )
-    assert not found(context, "O04")
+def test_a_receiver_that_may_be_stuck_makes_a_tracker_off_the_bus_half_as_sure():
+    events = [event("parked", "08:00", "09:00", 1030.0)]
+    trips = [trip("T", "06:00", "07:00")]
+    [sure] = found(audit(trips, [], devices=devices_of(events, [])), "O04")
+    context = audit(trips, [], devices=devices_of(events, [{"device_id": DEVICE, "issues": ["constant_place"]}]))
+    [unsure] = found(context, "O04")
+    assert unsure["confidence"] == sure["confidence"] / 2
+    assert "travado" in unsure["explanation_pt"]
+    assert "travado" not in sure["explanation_pt"]
     [finding] = found(context, "Q05")
     assert "mesma coordenada" in finding["explanation_pt"]
 
