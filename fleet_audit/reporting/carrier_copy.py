@@ -20,9 +20,10 @@ from fleet_audit.reporting import locale
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.cycle import build_cycle
 from fleet_audit.reporting.document import Document, Section
-from fleet_audit.reporting.evidence import Others, evidence_grid, without_others
+from fleet_audit.reporting.evidence import evidence_grid
 from fleet_audit.reporting.inputs import Frames, names_of
 from fleet_audit.reporting.layout import Layout
+from fleet_audit.reporting.others import Others, frames_without_others
 from fleet_audit.reporting.package import Package, build_package
 from fleet_audit.reporting.trip_lines import trip_lines, trips_grid
 
@@ -76,16 +77,16 @@ def carrier_codes(frames: Frames) -> list[str]:
 
 
 def own_frames(frames: Frames, carrier_code: str) -> Frames:
-    """The frames of one carrier, findings without what their evidence and sentences say of others."""
+    """The frames of one carrier, without what their texts and evidence say of others."""
     own = frames.of_carrier(carrier_code)
-    return replace(own, findings=without_others(own.findings, others_of(frames, own, carrier_code)))
+    return frames_without_others(own, others_of(frames, own, carrier_code))
 
 
 def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
     """What the frames hold of other carriers; a vehicle that changed hands belongs to both."""
     names = names_of(frames.carriers, "carrier_code")
-    own_names = frozenset({carrier_code, names.get(carrier_code, carrier_code)})
-    foreign = (set(names) | set(carrier_codes(frames))) | set(names.values())
+    codes = {*names, *carrier_codes(frames)} - {carrier_code}
+    own_name = names.get(carrier_code, carrier_code)
 
     def of_others(column: str, *tables: str) -> frozenset[str]:
         every, mine = ({text for name in tables for text in getattr(part, name)[column].dropna()}
@@ -93,10 +94,11 @@ def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
         return frozenset(every - mine)
 
     return Others(
-        own_names,
-        of_others("plate", *_WITH_CARRIER),
-        frozenset(foreign - own_names),
-        of_others("trip_id", "trips") | of_others("declared_run_id", "declared_runs", "held_runs"),
+        own=frozenset({carrier_code, own_name}),
+        codes=frozenset(codes),
+        names=frozenset({names.get(code, code) for code in codes} - {own_name}),
+        plates=of_others("plate", *_WITH_CARRIER),
+        ids=of_others("trip_id", "trips") | of_others("declared_run_id", "declared_runs", "held_runs"),
     )
 
 

@@ -1,17 +1,14 @@
-"""The evidence of findings for print: the rows of the sources that it names, and the same without other carriers' rows.
+"""The evidence of findings for print: the rows of the sources that it names.
 
-What is evidence is decided by the rules; here it is only listed and cut.
+What is evidence is decided by the rules, what a carrier may see of it in `others`; here it is only listed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -20,9 +17,6 @@ from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.inputs import records
 from fleet_audit.reporting.locale import instant
 
-OTHER = "[outra transportadora]"
-_ID = re.compile(r"[\w-]{6,}")
-_DROPPED = object()
 FIELDS = (
     Field("finding_id", "Achado (id)", width=17),
     Field("rule_id", "Regra", width=7),
@@ -34,54 +28,6 @@ FIELDS = (
     Field("km", "Km", Kind.KM, 9),
     Field("source", "Fonte", width=40),
 )
-
-
-@dataclass(frozen=True)
-class Others:
-    """What belongs to other carriers: their plates, names and codes, and the ids of their trips and runs."""
-
-    own_names: frozenset[str]
-    plates: frozenset[str]
-    names: frozenset[str]
-    ids: frozenset[str]
-
-    def masked(self, text: str) -> str:
-        """The text with everything of others replaced; a carrier's own names stay, even where they hold another's."""
-        without_ids = _ID.sub(lambda found: OTHER if found[0] in self.ids else found[0], text)
-        return self._words.sub(lambda found: found[0] if found[0] in self.own_names else OTHER, without_ids)
-
-    def cut(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
-        """Evidence without the rows of others; what is left has its texts masked."""
-        parts = {name: self._kept(part) for name, part in evidence.items() if self.masked(name) == name}
-        return {name: part for name, part in parts.items() if part is not _DROPPED}
-
-    def _kept(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            is_theirs = value.get("plate") in self.plates or value.get("carrier_code") in self.names
-            is_theirs = is_theirs or any(value.get(name) in self.ids for name in ("trip_id", "declared_run_id"))
-            return _DROPPED if is_theirs else self.cut(value)
-        if isinstance(value, list):
-            return [part for part in map(self._kept, value) if part is not _DROPPED]
-        if isinstance(value, str):
-            return _DROPPED if value in self.ids else self.masked(value)
-        return value
-
-    @cached_property
-    def _words(self) -> re.Pattern[str]:
-        plates = (r"[-\s.]?".join((re.escape(plate[:3]), re.escape(plate[3:]))) for plate in self.plates)
-        words = [*map(re.escape, self.own_names | self.names), *plates]
-        longest_first = sorted(words, key=lambda word: (-len(word), word))
-        return re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)") if words else re.compile(r"(?!)")
-
-
-def without_others(findings: pd.DataFrame, others: Others) -> pd.DataFrame:
-    """The findings with sentence and evidence cut to what their carrier may see."""
-    evidence = [json.dumps(others.cut(json.loads(text)), ensure_ascii=False, sort_keys=True)
-                for text in findings["evidence"]]  # fmt: skip
-    return findings.assign(
-        explanation_pt=pd.Series(map(others.masked, findings["explanation_pt"]), index=findings.index, dtype="str"),
-        evidence=pd.Series(evidence, index=findings.index, dtype="str"),
-    )
 
 
 def evidence_grid(findings: pd.DataFrame) -> Grid:

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import zipfile
 import zlib
-from dataclasses import replace
+from dataclasses import fields, replace
+from decimal import Decimal
 
 import openpyxl
 import pandas as pd
@@ -18,11 +19,15 @@ import pytest
 
 from fleet_audit.logic.cycles import Cycle
 from fleet_audit.logic.deadlines import business_deadline
+from fleet_audit.logic.identity import fold
 from fleet_audit.reporting.carrier_copy import CarrierCopy, build_copy, carrier_codes, carrier_folder
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.others import OTHER, Others
+from fleet_audit.reporting.page import document_page
 from fleet_audit.reporting.render import render_copies
-from fleet_audit.schema import facts, reference
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.model import Type
 from fleet_audit_tests.reporting.sample import CARRIERS, GENERATED_AT, build, fleet
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
@@ -111,6 +116,46 @@ def test_no_byte_of_any_file_is_of_another_carrier(frames: Frames, files: dict[s
         text = everything(name, data)
         assert not set(pattern.findall(text)), name
         assert name.endswith(".pdf") or "Roda Viva" in text
+
+
+# Columns of the frames that are no free text: what joins, what a fixed list of words allows, what is parsed.
+_NO_TEXT = ("_id", "_code", "_sha256", "_version", "plate", "timezone", "polygon_wkt", "weekdays")
+
+
+def naming_another(frames: Frames, words: str) -> Frames:
+    """Every free text of every frame ends in these words."""
+    tables = {table.name: table for table in (*facts.TABLES, *reference.TABLES, lake.LEGS)}
+    changed = {}
+    for entry in fields(frames):
+        frame = getattr(frames, entry.name)
+        table = tables.get({"coverage": "vehicle_day_coverage"}.get(entry.name, entry.name))
+        if table is None or entry.name == "carriers":
+            continue
+        free = [column.name for column in table.columns if column.type is Type.TEXT and not column.values
+                and not column.name.endswith(_NO_TEXT) and column.name in frame]  # fmt: skip
+        changed[entry.name] = frame.assign(**{name: frame[name].fillna("Garagem") + f" {words}" for name in free})
+    assert {"pois", "routes", "units", "declared_runs", "trip_costs", "findings", "adjustments"} <= set(changed)
+    return replace(frames, **changed)
+
+
+@pytest.mark.parametrize("words", ["Concórdia Logística", "CONCORDIA  LOGISTICA", "CONLOG"])
+def test_a_text_that_names_another_carrier_is_masked_wherever_it_stands(frames: Frames, words: str) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "carrier_code": OWN,
+            "plate": "AAA1A11", "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Dado tardio.",
+            "adjustment_id": "a", "difference_brl": Decimal("1.00")}  # fmt: skip
+    with_adjustment = replace(frames, adjustments=build(facts.ADJUSTMENTS, [line]))
+    copy = copy_of(naming_another(with_adjustment, words))
+    files = {**render_copies([copy]), "relatorio_mensal.html": document_page(copy.document)}
+    for name, data in files.items():
+        text = fold(everything(name, data))
+        assert fold(words) not in text, name
+        assert "outra transportadora]" in text or name.endswith(".pdf")
+
+
+def test_own_names_and_ordinary_words_stay() -> None:
+    others = Others(own=frozenset({"RV", "Roda Viva"}), codes=frozenset({"SUL"}), names=frozenset({"Roda", "Sul"}))
+    assert others.masked("A RODA VIVA segue ao sul; roda bem") == f"A RODA VIVA segue ao sul; {OTHER} bem"
+    assert others.masked("Garagem SUL") == f"Garagem {OTHER}"
 
 
 def test_the_search_would_find_what_it_looks_for(frames: Frames, made: dict[str, CarrierCopy]) -> None:

@@ -18,14 +18,15 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.received import ReceivedRow, items_of_pages, rows_of_files
 from fleet_audit.logic.reference_view import valid_on
 from fleet_audit.reporting.dossier import Case, build_dossier
-from fleet_audit.reporting.evidence import Others, without_others
 from fleet_audit.reporting.inputs import Frames, names_of, records
 from fleet_audit.reporting.layout import load_layout
+from fleet_audit.reporting.others import Others, masked_texts, without_others
 from fleet_audit.reporting.paper import document_pdf
 from fleet_audit.reporting.track import Track
 from fleet_audit.schema import lake
 
 FOLDER = "reports/dossiers"
+_NAMED = ("units", "pois")  # what a dossier calls by a name that somebody wrote
 _AROUND = dt.timedelta(minutes=30)  # shown before and after what the finding speaks of
 _DAY = dt.timedelta(days=1)
 
@@ -45,7 +46,9 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
     found = warehouse.read("select * from fact.findings where finding_id = :finding_id", {"finding_id": finding_id})
     if found.empty:
         raise PermanentError(f"There is no finding {finding_id!r}; fact.findings.finding_id and the reports list them.")
-    (finding,) = records(without_others(found, _others(found, reference)))
+    others = _others(found, reference)
+    reference |= {name: reference[name].assign(name=masked_texts(reference[name]["name"], others)) for name in _NAMED}
+    (finding,) = records(without_others(found, others))
     finding |= {
         name: names_of(reference[table], code).get(finding[code], finding[code])
         for name, table, code in (("unit", "units", "unit_code"), ("carrier", "carriers", "carrier_code"))
@@ -57,8 +60,8 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
         finding,
         evidence,
         track,
-        [vars(row) for row in (*_received(fleet, evidence), *_positions_received(fleet, sources))],
-        prices,
+        others.without([vars(row) for row in (*_received(fleet, evidence), *_positions_received(fleet, sources))]),
+        others.without(prices),
         _terms(finding, prices, reference),
         warehouse.read(
             "select * from ops.parameter_versions where parameters_version = :version",
@@ -71,9 +74,9 @@ def _others(found: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> Other
     """What the finding's carrier must not see; nothing is hidden of a finding that names none."""
     code, vehicles = found["carrier_code"].iloc[0], reference["vehicles"]
     if pd.isna(code):
-        return Others(frozenset(), frozenset(), frozenset(), frozenset())
+        return Others()
     names = names_of(reference["carriers"], "carrier_code")
-    own_names = frozenset({code, names.get(code, code)})
+    own_name = names.get(code, code)
     own_plates = {*vehicles.loc[(vehicles["carrier_code"] == code).fillna(False), "plate"], found["plate"].iloc[0]}
     plates = frozenset(set(vehicles["plate"]) - own_plates)
     evidence = json.loads(found["evidence"].iloc[0])
@@ -83,7 +86,13 @@ def _others(found: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> Other
         for row in evidence.get(rows, ())
         if row.get("plate") in plates
     }
-    return Others(own_names, plates, frozenset({*names, *names.values()}) - own_names, frozenset(ids))
+    return Others(
+        own=frozenset({code, own_name}),
+        codes=frozenset(set(names) - {code}),
+        names=frozenset(set(names.values()) - {own_name}),
+        plates=plates,
+        ids=frozenset(ids),
+    )
 
 
 def _track(
