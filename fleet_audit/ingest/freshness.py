@@ -29,12 +29,27 @@ _ACCEPTANCE = """
     where operational_date = :day
 """
 
+# Asking ends with the first failure: one of the days before leaves this day unasked.
+_FAILED = """
+    select 'api' as source, max(failed.answered_at) as failed_at
+    from ops.api_requests as failed
+    where failed.message is not null
+        and failed.partition_date between cast(:day as date) - 2 and cast(:day as date)
+        and not exists (
+            select from ops.api_requests as later
+            where later.message is null
+                and later.partition_date = cast(:day as date)
+                and later.answered_at > failed.answered_at
+                and (failed.partition_date < later.partition_date or failed.window_from = later.window_from)
+        )
+"""
+
 
 def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     """One row a source (`api`, `file`, `visit_report`, `bulletin`, `reference`) in this order, silent ones included.
 
     Columns: source, rows accepted (no value for reference data), first_at and last_at of their events, received_at of
-    the newest file that speaks of the day (the API's pages have none).
+    the newest file that speaks of the day (the API's pages have none), failed_at when the API was last asked in vain.
     """
     positions = lake.read_days(STAGING_POSITIONS, [day], ["source", "recorded_at"])
     counted = positions.rename(columns={"recorded_at": "at"}).groupby("source").agg(**_COUNTS)
@@ -48,7 +63,9 @@ def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     rows["rows"] = rows["rows"].fillna(0).astype("Int64")
     received = warehouse.read(_RECEIVED, {"day": day}).set_index("source")
     accepted = warehouse.read(_ACCEPTANCE, {"day": day}).set_index("source")
-    return rows.reindex([*rows.index, "reference"]).join([received, accepted]).rename_axis("source").reset_index()
+    failed = warehouse.read(_FAILED, {"day": day}).set_index("source")
+    told = [received, accepted, failed]
+    return rows.reindex([*rows.index, "reference"]).join(told).rename_axis("source").reset_index()
 
 
 def _events(lake: Lake, table: Table, day: dt.date, source: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.inputs import Frames, records
-from fleet_audit.reporting.locale import REPORT_ZONE, counted
+from fleet_audit.reporting.locale import REPORT_ZONE, counted, instant
 
 SOURCES = {
     "api": "Posições, API de telemetria",
@@ -49,7 +49,11 @@ def sources_grid(sources: pd.DataFrame) -> Grid:
 
 def missing_note(frames: Frames) -> str:
     """What the day lacks, in sentences: sources without a row, vehicles that stayed silent, by carrier."""
-    sentences = []
+    sentences = [
+        f"A API não respondeu em {instant(row['failed_at'])} (Brasília): podem faltar posições do dia."
+        for row in records(frames.sources)
+        if row["failed_at"]
+    ]
     missing = [SOURCES[source] for source in _missing(records(frames.sources))]
     if missing:
         sentences.append(f"Nada recebido de: {'; '.join(missing)}.")
@@ -75,6 +79,8 @@ def _missing(rows: list[dict[str, Any]]) -> list[str]:
 def _state(row: dict[str, Any], is_missing: bool) -> str:
     if row["rows"] is None:
         return "em uso" if row["received_at"] else "nunca recebido"
+    if row["failed_at"]:
+        return "não respondeu"
     if row["is_low"]:
         return "aceitação baixa"
     return "nada recebido" if is_missing else "recebido" if row["rows"] else "não usado"

@@ -48,7 +48,7 @@ def _km(value: Decimal | None) -> str:
 def _cost_note(figures: Figures) -> str:
     note = f"variável {_brl(figures.variable_brl)} + parcela fixa {_brl(figures.fixed_brl)}"
     if figures.unpriced:
-        note += f"; sem {counted(figures.unpriced, 'viagem que não tem preço', 'viagens que não têm preço')}"
+        note += f"; fora {counted(figures.unpriced, 'viagem sem preço', 'viagens sem preço')}"
     return note
 
 

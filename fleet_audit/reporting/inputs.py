@@ -28,6 +28,7 @@ SOURCE_COLUMNS = (
     "rows_rejected",
     "acceptance_pct",
     "is_low",
+    "failed_at",
 )
 
 

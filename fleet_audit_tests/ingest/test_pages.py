@@ -7,10 +7,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fleet_audit.ingest.freshness import day_sources
 from fleet_audit.ingest.pages import FetchedDay, PageFetcher, archived_pages, page_sha256, read_page
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.simulation.api_server import ApiServer
@@ -98,6 +100,22 @@ def test_a_failure_is_a_sentence_and_ends_the_asking(fetch, lake, postgres_url):
     assert "FLEET_API_TOKEN" in told["message"].iloc[0]
     assert told["body_sha256"].isna().all()
     assert "expired-7" not in told.to_csv()
+
+
+def test_a_day_knows_that_the_api_did_not_answer_until_it_does(fetch, lake, postgres_url):
+    def failed(day: dt.date) -> bool:
+        sources = day_sources(lake, Warehouse(postgres_url), day).set_index("source")
+        assert sources["failed_at"].drop("api").isna().all()
+        return bool(pd.notna(sources.loc["api", "failed_at"]))
+
+    assert not failed(DAY)
+    fetch(token="expired-7")
+    assert failed(DAY)
+    assert failed(DAYS[1])  # never asked, because the day before failed
+    fetch()
+    assert not any(map(failed, DAYS))
+    fetch(token="expired-7")
+    assert failed(DAY)  # what came late was asked for in vain
 
 
 def test_every_page_is_a_request_and_the_same_answer_the_same_one(fetch, lake, postgres_url):

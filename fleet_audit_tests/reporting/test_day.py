@@ -98,7 +98,7 @@ def test_silent_fleet_has_unknown_kilometres(frames: Frames) -> None:
 def test_trip_without_price_is_named_in_the_headline_and_left_empty(frames: Frames, made: DayReport) -> None:
     unpriced = int((frames.trip_costs["cost_status"] == "no_tariff").sum())
     assert unpriced > 0
-    assert f"sem {unpriced} viage" in made.headline[0].note
+    assert f"fora {unpriced} viage" in made.headline[0].note
     flags = made.trips.column("flags")
     costs = made.trips.column("variable_cost_brl")
     assert all(cost is None for cost, flag in zip(costs, flags, strict=True) if "sem tarifa" in flag)
@@ -216,6 +216,15 @@ def test_what_is_missing_is_said(frames: Frames) -> None:
     assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in told(api=0, file=0)
     assert "Poucas linhas aceitas" in told(api=9)
     assert told(file=9, bulletin=3) == "Nenhuma fonte e nenhum veículo faltou."
+
+
+def test_an_api_that_did_not_answer_is_no_source_without_news() -> None:
+    failed = pd.DataFrame([{"source": "api", "rows": 0, "failed_at": GENERATED_AT}, {"source": "file", "rows": 0}],
+                          columns=SOURCE_COLUMNS)  # fmt: skip
+    made = report(replace(Frames(), sources=failed))
+    section = next(section for section in made.document.sections if section.key == "sources")
+    assert section.note.startswith("A API não respondeu em 11/06/2025 05:41 (Brasília)")
+    assert section.grid.column("state") == ["não respondeu", "nada recebido"]
 
 
 def test_map_tells_divergence_in_words_too(frames: Frames, made: DayReport) -> None:
