@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from fleet_audit.reporting import locale
@@ -25,6 +26,9 @@ class Closing:
     manifest_path: str | None = None
     code_version: str | None = None
     parameters_version: str | None = None
+    total_km: Decimal | None = None
+    total_variable_brl: Decimal | None = None
+    total_fixed_brl: Decimal | None = None
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Closing:
@@ -37,10 +41,24 @@ class Closing:
         return self.status == "final"
 
     @property
+    def total_brl(self) -> Decimal | None:
+        """What was closed, variable and fixed; None where neither is known."""
+        known = [total for total in (self.total_variable_brl, self.total_fixed_brl) if total is not None]
+        return sum(known, Decimal(0)) if known else None
+
+    def of_carrier(self) -> Closing:
+        """The same for one carrier's eyes: the totals are everybody's."""
+        return replace(self, total_km=None, total_variable_brl=None, total_fixed_brl=None)
+
+    @property
     def stamp(self) -> str:
-        """`PROVISÓRIO`, or `FINAL`, with the first digits of the manifest's hash where there is one."""
-        word = "FINAL" if self.is_final else "PROVISÓRIO"
-        return f"{word} · manifesto {self.manifest_sha256[:_SHOWN_DIGITS]}…" if self.manifest_sha256 else word
+        """`PROVISÓRIO`, or `FINAL` and its total, with the first digits of the manifest's hash where there is one."""
+        words = ["FINAL" if self.is_final else "PROVISÓRIO"]
+        if self.is_final and self.total_brl is not None:
+            words.append(locale.money(self.total_brl))
+        if self.manifest_sha256:
+            words.append(f"manifesto {self.manifest_sha256[:_SHOWN_DIGITS]}…")
+        return " · ".join(words)
 
     @property
     def sentence(self) -> str:
@@ -49,6 +67,7 @@ class Closing:
             return "Ciclo provisório: nada foi fechado ainda; os números mudam com os dados que chegarem."
         word = "final" if self.is_final else "provisório"
         return (
-            f"Fechamento {word} em {locale.instant(self.closed_at)} (Brasília); manifesto SHA-256 "
+            f"Fechamento {word} em {locale.instant(self.closed_at)} (Brasília)"
+            f"{'' if self.total_brl is None else ', ' + locale.money(self.total_brl)}; manifesto SHA-256 "
             f"{self.manifest_sha256}; código {self.code_version}; parâmetros {self.parameters_version}."
         )

@@ -148,9 +148,9 @@ def build_cycle(
     Without a `closing` it is provisional; instants are UTC. With `carrier_code` it is that carrier's own
     copy, without the ranking, which would show the others, and without the forecast, which is the whole fleet's.
     """
-    if carrier_code is not None:
-        frames, forecast = frames.of_carrier(carrier_code), None
     closing, layout = closing or Closing(), layout or load_layout()
+    if carrier_code is not None:
+        frames, forecast, closing = frames.of_carrier(carrier_code), None, closing.of_carrier()
     lines = trip_lines(frames)
     stakes = vehicle_cycle_stakes(frames.findings, frames.matches)
     sources = [*sources_of(frames, lines, stakes), plan_source(frames, cycle.start)]

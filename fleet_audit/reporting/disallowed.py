@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.inputs import Frames, names_of, records, with_vehicle
+from fleet_audit.reporting.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 from fleet_audit.reporting.vocabulary import COST_STATUSES, HELD_REASONS
 
 UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
-_ORDER = {UNPRICED: 0, ABOVE: 1, HELD: 2}
+EMPTY, OTHER_USE = "Vazio não pago", "Viagem não faturável"
+_ORDER = {UNPRICED: 0, ABOVE: 1, HELD: 2, EMPTY: 3, OTHER_USE: 4}
+_NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is no trip to anybody
 FIELDS = (
     Field("kind", "Tipo de glosa", width=24),
     Field("operational_date", "Data", Kind.DATE, 11),
@@ -32,9 +34,9 @@ FIELDS = (
 
 
 def disallowed_grid(frames: Frames) -> Grid:
-    """Trips without a price, runs declared above what was measured (D01), and held runs; with sums of what is known."""
+    """Trips without a price, runs declared above what was measured (D01), held runs, unpaid trips; with their sums."""
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
-    rows = pd.concat([_unpriced(frames), _above(frames), _held(frames)], ignore_index=True)
+    rows = pd.concat([_unpriced(frames), _above(frames), _held(frames), *_unpaid(frames)], ignore_index=True)
     rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
     rows["bulletin_number"] = rows["declared_run_id"].map(runs)
     rows["unit"] = _named(rows["unit_code"], names_of(frames.units, "unit_code"))
@@ -77,6 +79,21 @@ def _above(frames: Frames) -> pd.DataFrame:
 def _held(frames: Frames) -> pd.DataFrame:
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
     return _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
+
+
+def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Empty km that the contract does not pay, or above its cap; and trips that are never billed."""
+    costs = frames.trip_costs[["trip_id", "billable_km", "variable_cost_brl", "cost_reason"]]
+    trips = frames.trips.merge(costs[costs["variable_cost_brl"].notna()], on="trip_id")
+    trips = trips.assign(unpaid=decimals(hundredths(trips["km_measured"]) - hundredths(trips["billable_km"])))
+    trips = trips[(trips["unpaid"] > 0).fillna(False)]
+    return tuple(
+        _rows(found, kind, reason=found["cost_reason"], km=found["unpaid"])
+        for kind, found in (
+            (EMPTY, trips[trips["purpose"] == "deadhead"]),
+            (OTHER_USE, trips[trips["purpose"].isin(_NEVER_BILLED)]),
+        )
+    )
 
 
 def _rows(frame: pd.DataFrame, kind: str, **values: pd.Series) -> pd.DataFrame:

@@ -149,9 +149,9 @@ def build_package(
     `parameters` are rows of `ops.parameter_versions`, printed as given. With `carrier_code` it holds that carrier's
     rows alone.
     """
-    if carrier_code is not None:
-        frames = frames.of_carrier(carrier_code)
     closing, layout = closing or Closing(), layout or load_layout()
+    if carrier_code is not None:
+        frames, closing = frames.of_carrier(carrier_code), closing.of_carrier()
     fields = layout.arranged("package", "lines", LINE_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
     lines = _printed(measurement_lines(frames), frames, period)
@@ -159,7 +159,7 @@ def build_package(
     glosas = disallowed_grid(frames)
     sheets = (
         *areas,
-        _summary(lines, frames, glosas),
+        _summary(lines, frames, glosas, closing),
         Sheet(
             DAILY,
             daily_km_grid(billed_trips(frames), frames, cycle),
@@ -170,7 +170,7 @@ def build_package(
         Sheet(
             DISALLOWED,
             glosas,
-            note="O que não entrou no faturamento, e por quê. Valor vazio quer dizer desconhecido, nunca zero. "
+            note="O que não entrou no faturamento, e por quê. Valor vazio: sem tarifa conhecida que valha; nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
         ),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
@@ -246,7 +246,7 @@ def _area_sheet(name: str, fields: tuple[Field, ...], lines: list[dict[str, Any]
     return Sheet(name, grid_of(fields, lines), footers, (_LINE_FORMULAS,) * len(lines), frozen_columns=2)
 
 
-def _summary(lines: list[dict[str, Any]], frames: Frames, glosas: Grid) -> Sheet:
+def _summary(lines: list[dict[str, Any]], frames: Frames, glosas: Grid, closing: Closing) -> Sheet:
     """One row an area, unit and carrier, summed by formulas from the two area sheets; then what closes the account."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for line in sorted(lines, key=lambda line: (line["area"], line["unit"], line["carrier"])):
@@ -266,7 +266,7 @@ def _summary(lines: list[dict[str, Any]], frames: Frames, glosas: Grid) -> Sheet
     return Sheet(
         SUMMARY,
         grid_of(SUMMARY_FIELDS, rows, total),
-        _account(frames, glosas, lines),
+        (*_account(frames, glosas, lines), *_closed(closing, lines)),
         formulas,
         note="Cada trecho faturado está em uma só aba de medição. O fixo de um veículo que atende as duas áreas fica "
         "inteiro na área padrão do veículo.",
@@ -309,6 +309,26 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
         Footer("Corridas retidas, R$ à tarifa, onde há uma", sum_decimal(held["brl_at_rate"]), Kind.BRL),
         Footer("Veículos-dia sem dado (quilometragem desconhecida)", silent, Kind.INTEGER),
         Footer("Linhas em GLOSAS", len(glosas.rows), Kind.INTEGER),
+    )
+
+
+def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Footer, ...]:
+    """What was closed beside what is printed: of a final close the difference is nothing."""
+    if closing.total_brl is None:
+        return ()
+    word, of_cycle = "final" if closing.is_final else "provisório", f"{{{SUMMARY}!total_brl}}"
+    return (
+        Footer(f"Total Variável no fechamento {word} (R$)", closing.total_variable_brl, Kind.BRL),
+        Footer(f"Total Fixo no fechamento {word} (R$)", closing.total_fixed_brl, Kind.BRL),
+        Footer(f"Total a Faturar no fechamento {word} (R$)", closing.total_brl, Kind.BRL),
+        Footer(
+            f"Diferença entre pacote e fechamento {word} (R$)",
+            _sum(lines, "total_brl") - closing.total_brl,
+            Kind.BRL,
+            f"ROUND(SUM({of_cycle})-{closing.total_brl},2)",
+        ),
+        Footer("Km admitidos no fechamento, com os de viagens sem preço", closing.total_km, Kind.KM),
+        Footer("Manifesto do fechamento (SHA-256)", closing.manifest_sha256, Kind.TEXT),
     )
 
 

@@ -67,6 +67,8 @@ def _cycle(cycle: Cycle, closing: Closing) -> Iterator[tuple[str, str]]:
     yield "Fechado em", "não fechado" if closing.closed_at is None else locale.instant(closing.closed_at)
     yield "Manifesto (SHA-256)", closing.manifest_sha256 or "sem manifesto: o ciclo não foi fechado"
     yield "Arquivo do manifesto", closing.manifest_path or ""
+    if closing.total_brl is not None:
+        yield "Total no fechamento", locale.money(closing.total_brl)
     yield "Versão do código", closing.code_version or ""
     yield "Versão dos parâmetros", closing.parameters_version or ""
 

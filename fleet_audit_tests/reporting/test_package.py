@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fleet_audit.logic.cycles import Cycle
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.measurement import measurement_lines
 from fleet_audit.reporting.package import Package, build_package
 from fleet_audit.reporting.package_files import render_package
@@ -167,6 +168,41 @@ def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames:
     )
 
 
+@pytest.mark.parametrize(
+    ("purpose", "billable", "cost", "kind", "km"),
+    [
+        ("deadhead", "0.00", "0.00", "Vazio não pago", "9.00"),
+        ("deadhead", "2.50", "12.25", "Vazio não pago", "6.50"),  # above the cap
+        ("deadhead", "9.00", "44.10", None, None),
+        ("maintenance", "0.00", "0.00", "Viagem não faturável", "9.00"),
+        ("unknown", "0.00", "0.00", "Viagem não faturável", "9.00"),
+        ("yard", "0.00", "0.00", None, None),
+        ("deadhead", None, None, "Viagem sem preço", "9.00"),
+    ],
+)
+def test_what_no_contract_pays_is_in_glosas_with_its_reason(
+    frames: Frames, purpose: str, billable: str | None, cost: str | None, kind: str | None, km: str | None
+) -> None:
+    trips, costs = frames.trips.head(1), frames.trip_costs.head(1)
+
+    def same(column: pd.Series, value: str | None) -> pd.Series:
+        return pd.Series([value and Decimal(value)], index=column.index).astype(column.dtype)
+
+    made = package(
+        Frames(
+            trips=trips.assign(purpose=purpose, km_measured=same(trips["km_measured"], "9.00")),
+            trip_costs=costs.assign(
+                billable_km=same(costs["billable_km"], billable),
+                variable_cost_brl=same(costs["variable_cost_brl"], cost),
+                cost_reason="Por que.",
+            ),
+        )
+    )
+    grid = made.sheet("GLOSAS").grid
+    found = list(zip(*(grid.column(name) for name in ("kind", "km", "brl", "reason")), strict=True))
+    assert found == ([(kind, Decimal(km), None, "Por que.")] if kind else [])
+
+
 def test_daily_km_are_those_of_the_lines_and_words_say_what_is_not_known(frames: Frames) -> None:
     made = package(frames)
     grid = made.sheet("KM DIÁRIO COMPILADO").grid
@@ -212,11 +248,27 @@ def test_equal_input_gives_equal_bytes(frames: Frames, files: dict[str, bytes]) 
 
 
 def test_stamp_and_manifest_are_printed(frames: Frames) -> None:
-    closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p")
+    variable, fixed = total(frames.trip_costs["variable_cost_brl"]), total(frames.fixed_cost_days["amount_brl"])
+    km = total(frames.trip_costs["billable_km"])
+    closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p", km, variable, fixed)
     made = render_package(package(frames, closing=closing))
-    book = openpyxl.load_workbook(io.BytesIO(made["pacote_medicao.xlsx"]))
-    assert book[AREAS[0]]["A4"].value == f"FINAL · manifesto {'ab' * 8}…"
+    data = made["pacote_medicao.xlsx"]
+    book, cached = Recalculated(data), openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    assert cached[AREAS[0]]["A4"].value == f"FINAL · {money(variable + fixed)} · manifesto {'ab' * 8}…"
     assert "ab" * 32 in made["pacote_medicao_parametros.csv"].decode("utf-8-sig")
+    rows = {row[-2].value: row[-1] for row in cached["RESUMO DA OPERAÇÃO"].iter_rows(min_row=6)}
+    assert Decimal(str(rows["Total a Faturar no fechamento final (R$)"].value)) == variable + fixed
+    assert Decimal(str(rows["Km admitidos no fechamento, com os de viagens sem preço"].value)) == km
+    assert book.value("RESUMO DA OPERAÇÃO", rows["Diferença entre pacote e fechamento final (R$)"].coordinate) == 0
+    assert rows["Manifesto do fechamento (SHA-256)"].value == "ab" * 32
+    assert sum(footers(book, data, name)["Total a Faturar"] for name in AREAS) == closing.total_brl
+
+
+def test_a_carriers_package_is_stamped_without_everybodys_total(frames: Frames) -> None:
+    closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p", *map(Decimal, ["1", "2", "3"]))
+    made = package(frames, closing=closing, carrier_code="RODA")
+    assert made.closing.stamp == f"FINAL · manifesto {'ab' * 8}…"
+    assert "fechamento" not in str([footer.label for sheet in made.sheets for footer in sheet.footers])
 
 
 @settings(max_examples=25, deadline=None)
