@@ -41,8 +41,9 @@
     });
     const search = form.querySelector("input");
     const choices = [...form.querySelectorAll("select[data-column]")], output = form.querySelector("output");
-    const texts = rows.map(row => fold([...row.cells].map(cell => cell.textContent).join(" ")));
+    let texts = null, waiting = 0;
     const filter = () => {
+      texts ??= rows.map(row => fold([...row.cells].map(cell => cell.textContent).join(" ")));
       const words = fold(search.value).split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, index) => {
@@ -51,10 +52,15 @@
         row.hidden = !isShown;
         shown += isShown;
       });
-      output.textContent = shown === rows.length ? `${rows.length} linhas` : `${shown} de ${rows.length} linhas`;
+      told(shown);
     };
-    form.addEventListener("input", filter);
+    const told = shown => {
+      const every = `${rows.length.toLocaleString("pt-BR")} ${rows.length === 1 ? "linha" : "linhas"}`;
+      output.textContent = shown === rows.length ? every : `${shown.toLocaleString("pt-BR")} de ${every}`;
+    };
+    // 5,000 rows take half a second to lay out: not at each letter
+    form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 150); });
     form.hidden = false;
-    filter();
+    told(rows.length);
   }
 })();
