@@ -5,6 +5,7 @@ Only how the databases are connected to belongs here; what is stored, and where,
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 
@@ -53,6 +55,11 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         """Delete all events; no database of a run is left open."""
         self._close(keep=0)
         super().wipe()
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store it, and tell who watches the run: the UI looks for changes of the file that a journal keeps back."""
+        super().store_event(event)
+        os.utime(self.path_for_shard(event.run_id))
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

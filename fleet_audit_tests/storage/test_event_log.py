@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,19 @@ def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
     assert {path.name for path in folder.glob("*.db")} == {"index.db"}
     assert dg.materialize([written], partition_key="a", instance=instance).success
     assert storage.get_materialized_partitions(written.key) == {"a"}
+
+
+def test_who_watches_a_run_sees_it_while_it_goes_on(instance):
+    """The run page of the UI: another process' storage, told of each event and not only of the end."""
+    ui, told_half = OpenEventLogStorage(instance.root_directory), threading.Event()
+    run = instance.create_run_for_job(dg.Definitions([written]).resolve_implicit_global_asset_job_def())
+
+    def told(entry: dg.EventLogEntry, _: str) -> None:
+        if entry.message == "half way":
+            told_half.set()
+
+    ui.watch(run.run_id, None, told)
+    instance.report_engine_event("half way", run)
+    assert told_half.wait(10)
+    ui.end_watch(run.run_id, told)
+    ui.dispose()
