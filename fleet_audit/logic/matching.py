@@ -43,8 +43,9 @@ def match(trips: pd.DataFrame, runs: pd.DataFrame, contracts: pd.DataFrame, para
     and takes, in order of start, every trip that it then touches and that no run has. Deadhead and yard rows take part
     only when half of them lies inside the run as declared, a yard row in the run that it lies in most; alone they carry
     a run only when they add up to `phantom_km` or the run claims no more than `trip_tolerance_km` beyond them: a bus
-    shuffled on the yard has not made a declared run of 30 km. Every run is in exactly one group, every service trip
-    too; other trips that nobody declared are in none.
+    shuffled on the yard has not made a declared run of 30 km. A run whose day is uncertain is linked to no trip that a
+    run of an earlier DATA, certain of its day, has. Every run is in exactly one group, every service trip too; other
+    trips that nobody declared are in none.
 
     Args:
         trips: `trips.trip_window` or `fact.trips`; a null km_measured makes its group's comparison null.
@@ -104,7 +105,7 @@ def run_shares(links: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
 
 def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """trip, run (row numbers), overlap_us, is_widened."""
-    pairs = half_overlaps(trips, runs, parameters).assign(is_widened=False)
+    pairs = _certain_first(half_overlaps(trips, runs, parameters), runs).assign(is_widened=False)
     purpose = trips["purpose"].to_numpy(dtype=object)[pairs["trip"]]
     carrying = pairs[~np.isin(purpose, LOCAL_PURPOSES)]
     yards = pairs[purpose == "yard"].sort_values(["trip", "overlap_us", "run"], ascending=[True, False, True])
@@ -114,6 +115,15 @@ def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -
     widened = _widened(trips, runs, ~has_link, set(carrying["trip"]), parameters)
     local = local[has_link[local["run"]] | local["run"].isin(widened["run"])]
     return pd.concat([carrying, local, widened]).sort_values(["run", "trip"]).reset_index(drop=True)
+
+
+def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs but those of an uncertain night run whose trip a run of an earlier DATA, certain of its day, has."""
+    is_uncertain = runs["is_day_uncertain"].to_numpy(dtype=bool)[pairs["run"]]
+    written = pd.Series(as_days(runs["declared_date"])[pairs["run"]], index=pairs.index)
+    earliest = written[~is_uncertain].groupby(pairs["trip"][~is_uncertain]).min()
+    is_taken = earliest.reindex(pairs["trip"]).to_numpy() < written.to_numpy()
+    return pairs[~(is_uncertain & is_taken)]
 
 
 def _moves_enough(local: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:

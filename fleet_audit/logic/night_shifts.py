@@ -25,16 +25,17 @@ def repair_dates(
     """The runs with repaired times, operational_date, unit_code and what was decided.
 
     A night run (`is_night`) is one whose TURNO passes midnight in its unit, or that departs before
-    `night_departure_h`. It is tried on DATA and on DATA + 1; a day has it when the run there overlaps a trip by half of
-    the shorter that no other run, as written, overlaps so. It moves when DATA + 1 alone has it. Where both days have
-    it or neither has, as in a series of nights dated one day early, it moves when its times agree with a trip of
-    DATA + 1 better, by more than `night_fit_s`, than with any of DATA: an honest run is written to the minute, and
-    buses do not leave at the same minute every night. Before all that, the run's own readings decide where they
-    continue those of the day runs around it on one of the two days only, and a trip is there. Only trips that start on
-    DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+    `night_departure_h`. It is tried on DATA and on DATA + 1. Its own readings decide where those of the day runs around
+    it contradict one of the two days only, whether its trip was seen or not. Else a day has it when the run there
+    overlaps a trip by half of the shorter that no other run overlaps so: runs of DATA - 1 that their readings have
+    moved are asked where they are now, others as written. It moves when DATA + 1 alone has it. Where both days have it
+    or neither has, it moves when its times agree with a trip of DATA + 1 better, by more than `night_fit_s`, than with
+    any of DATA: an honest run is written to the minute, and buses do not leave at the same minute every night. Only
+    trips that start on DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1
+    decide alike.
 
-    Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain` (a night run that stays as written although a
-    trip on DATA + 1 fits it as well).
+    Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain`: a night run that stays as written, undecided by
+    its readings, although a trip on DATA + 1 fits it as well, or although its trip on DATA is of a run of DATA - 1.
 
     Args:
         runs: `staging.declared_runs`, times as written.
@@ -49,14 +50,19 @@ def repair_dates(
     next_day = on_next_day(runs)
     written = half_overlaps(trips, runs, parameters)
     now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
-    is_night, has_now, has_later = runs["is_night"].to_numpy(), *(_free(pairs, written, runs) for pairs in (now, later))
+    is_night = runs["is_night"].to_numpy()
+    is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
+    placed = half_overlaps(trips, _settled(runs, read_later), parameters)
+    is_lost = _is_met(now, placed, (-1,), runs)
+    has_now, has_later = (
+        _has(pairs[~_is_met(pairs, written, (1,), runs) & ~_is_met(pairs, placed, (-1, 0), runs)], runs)
+        for pairs in (now, later)
+    )
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
     fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
-    moves = np.where(has_now == has_later, fits_better, has_later)
-    reads_now, reads_later = (_reads_on(placed, runs, parameters.chain_km) for placed in (runs, next_day))
-    is_read = (reads_now != reads_later) & np.isfinite(np.where(reads_later > 0, fits_later, fits_now))
-    moves = is_night & np.where(is_read, reads_later > 0, moves)
-    runs["is_day_uncertain"] = is_night & ~moves & np.isfinite(fits_later) & ~is_read
+    moves = is_night & np.where(is_read, read_later, np.where(has_now == has_later, fits_better, has_later))
+    is_doubtful = np.isfinite(fits_later) | (_has(now, runs) & ~_has(now[~is_lost], runs))
+    runs["is_day_uncertain"] = is_night & ~moves & ~is_read & is_doubtful
     return _settled(runs, moves)
 
 
@@ -129,44 +135,57 @@ def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.Dat
     return pairs[np.isin(away.astype(int), (0, 1))]
 
 
-def _free(pairs: pd.DataFrame, written: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
-    """Per run: has it, among `pairs`, a trip that no other run, as written, has?
+def _is_met(pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame) -> np.ndarray:
+    """Per pair: has its trip another run too, by the pairs `others`, whose DATA is so many days away?
 
     A second copy of the same row (same plate and times) is no other run.
     """
-    met = pairs.merge(written[["trip", "run"]].rename(columns={"run": "other"}), on="trip", how="left")
-    run = met["run"].to_numpy(dtype="int64")
-    other = met["other"].fillna(met["run"]).to_numpy(dtype="int64")
     start, end, day = micros(runs["started_at"]), micros(runs["ended_at"]), as_days(runs["declared_date"])
+    asked = pd.DataFrame({"trip": pairs["trip"].to_numpy(), "pair": np.arange(len(pairs)), "run": pairs["run"]})
+    met = asked.merge(others[["trip", "run"]].rename(columns={"run": "other"}), on="trip")
+    run, other = met["run"].to_numpy(), met["other"].to_numpy()
     is_other = (start[run] != start[other]) | (end[run] != end[other])
-    is_near = np.abs((day[run] - day[other]).astype(int)) <= 1
-    is_contested = pd.Series(is_other & is_near).groupby([run, met["trip"].to_numpy()]).any()
-    return np.isin(np.arange(len(runs)), is_contested[~is_contested].index.get_level_values(0))
+    is_asked = is_other & np.isin((day[other] - day[run]).astype(int), offsets)
+    return np.isin(np.arange(len(pairs)), met.loc[is_asked, "pair"])
 
 
-def _reads_on(placed: pd.DataFrame, runs: pd.DataFrame, slack_km: float) -> np.ndarray:
-    """Per placed run: 1 where its readings lie between those of the day runs before and after it, 0 where they do not.
+def _has(pairs: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    return np.isin(np.arange(len(runs)), pairs["run"])
 
-    Neighbours are runs of DATA and DATA + 1 that are no night runs, so that their day is what is written. Without
-    readings, or without a neighbour on both sides, it is 0: nothing can be read.
+
+def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per run: do its readings contradict one of DATA and DATA + 1 only, and then, do they say DATA + 1?"""
+    (sides_now, broken_now), (sides_later, broken_later) = (
+        _readings_around(placed, runs, slack_km) for placed in (runs, next_day)
+    )
+    says_now, says_later = broken_later & ~broken_now & (sides_now > 0), broken_now & ~broken_later & (sides_later > 0)
+    is_night = runs["is_night"].to_numpy()
+    return is_night & (says_now | says_later), is_night & says_later
+
+
+def _readings_around(placed: pd.DataFrame, runs: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per placed run: on how many sides a reading is known (0-2), and whether its own contradict one of them.
+
+    Neighbours are runs of DATA and DATA + 1 that are no night runs, so that their day is what is written.
     """
     day_runs = runs[~runs["is_night"].astype(bool)]
     day_runs = day_runs.dropna(subset=["odometer_start_km", "odometer_end_km"]).reset_index(drop=True)
-    columns = {"odometer_start_km": "out_km", "odometer_end_km": "in_km"}
+    out_km, in_km = (day_runs[name].to_numpy(dtype=float) for name in ("odometer_start_km", "odometer_end_km"))
     pairs = pd.DataFrame({"plate": placed["plate"], "run": range(len(placed))}).merge(
         day_runs[["plate"]].assign(other=day_runs.index), on="plate"
     )
     run, other = pairs["run"].to_numpy(), pairs["other"].to_numpy()
     away = (as_days(day_runs["declared_date"])[other] - as_days(runs["declared_date"])[run]).astype(int)
-    pairs, run, other = (values[np.isin(away, (0, 1))] for values in (pairs, run, other))
-    start = micros(placed["started_at"])
-    at, reading = start[run] - micros(day_runs["started_at"])[other], day_runs.rename(columns=columns)
-    before = pd.Series(np.where(at >= 0, reading["in_km"].astype(float).to_numpy()[other], np.nan)).groupby(run).max()
-    after = pd.Series(np.where(at < 0, reading["out_km"].astype(float).to_numpy()[other], np.nan)).groupby(run).min()
-    numbers = range(len(placed))
-    low, high = before.reindex(numbers).to_numpy(), after.reindex(numbers).to_numpy()
-    out_km, in_km = (runs[name].astype(float).to_numpy() for name in columns)
-    return ((low - slack_km <= out_km) & (in_km <= high + slack_km)).astype(int)
+    run, other = (values[np.isin(away, (0, 1))] for values in (run, other))
+    is_before = micros(day_runs["started_at"])[other] <= micros(placed["started_at"])[run]
+    low, high = np.full(len(placed), -np.inf), np.full(len(placed), np.inf)
+    np.maximum.at(low, run[is_before], in_km[other[is_before]])
+    np.minimum.at(high, run[~is_before], out_km[other[~is_before]])
+    starts_km, ends_km = (
+        runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
+    )
+    sides = np.where(np.isnan(starts_km + ends_km), 0, np.isfinite(low).astype(int) + np.isfinite(high))
+    return sides, (starts_km < low - slack_km) | (ends_km > high + slack_km)
 
 
 def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:

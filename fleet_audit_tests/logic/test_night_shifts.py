@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fleet_audit.logic.matching import match
 from fleet_audit.logic.night_shifts import repair_dates, settle_cycle
 from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.rules.presence import unlinked_runs
 from fleet_audit_tests.logic.audit_sample import (
     CONTRACTS,
     DAY,
@@ -19,9 +20,12 @@ from fleet_audit_tests.logic.audit_sample import (
     SHIFTS,
     VEHICLES,
     at,
+    audit,
+    found,
     repaired,
     run,
     runs_frame,
+    span,
     trip,
     trips_frame,
 )
@@ -119,9 +123,13 @@ _clock = st.sampled_from(["00:10", "00:40", "02:00", "05:00", "22:50", "23:45"])
 _offsets = st.integers(-2, 2)
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(st.tuples(_clock, _offsets), max_size=6))
-def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, run_starts: list) -> None:
+_readings = st.none() | st.integers(0, 5)
+_written = st.tuples(_clock, _offsets, st.sampled_from(["A", "C"]), _readings)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(_written, max_size=8))
+def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written: list) -> None:
     """A run of DATA = D is decided by the window of D (trips D-1 … D+1, runs D-2 … D+1) as by that of D + 1."""
 
     def end(clock: str) -> str:
@@ -131,7 +139,10 @@ def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, run_star
         return DAY + dt.timedelta(days=offset)
 
     trips = [trip(f"T{n}", clock, end(clock), day=on(offset)) for n, (clock, offset) in enumerate(trip_starts)]
-    runs = [run(f"R{n}", clock, end(clock), day=on(offset), **NIGHT) for n, (clock, offset) in enumerate(run_starts)]
+    runs = [
+        run(f"R{n}", clock, end(clock), day=on(offset), shift_code=shift, **readings(at_km))
+        for n, (clock, offset, shift, at_km) in enumerate(written)
+    ]
 
     def seen_from(window: int) -> pd.DataFrame:
         seen_trips = [row for row in trips if abs((row["operational_date"] - on(window)).days) <= 1]
@@ -141,6 +152,84 @@ def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, run_star
         return table[["started_at", "ended_at", "is_date_repaired", "is_day_uncertain"]]
 
     pd.testing.assert_frame_equal(seen_from(0), seen_from(1))
+
+
+def readings(at_km: int | None) -> dict[str, str]:
+    """KM SAÍDA and KM CHEGADA of a run of 30 km, the so-manieth of a chain; none where it is not known."""
+    return {} if at_km is None else {"odometer_start_km": f"{at_km * 30}", "odometer_end_km": f"{at_km * 30 + 30}"}
+
+
+NIGHTS = 4
+
+
+def week(dated_by_shift: bool, unseen: int, *, is_read: bool = True) -> tuple[list[dict], list[dict]]:
+    """Each day a ride at 00:30, one at 08:00 and one at 17:00, all declared; the night ride of one day is out of sight.
+
+    The nights are dated by their shift, a day early, or by the day. Without readings of that ride nothing but its trip
+    could tell its day.
+    """
+    trips, runs = [], []
+    for number in range(-1, NIGHTS):
+        day = DAY + dt.timedelta(days=number)
+        for place, (clock, shift) in enumerate((("00:30", "C"), ("08:00", "A"), ("17:00", "B"))):
+            is_hidden, hour = shift == "C" and number == unseen, int(clock[:2]) + 1
+            written = day - dt.timedelta(days=int(dated_by_shift and shift == "C"))
+            named = {"origin_text": f"ORIGEM {clock}", "shift_code": shift}
+            chain = readings(3 * number + place + 10) if is_read or not is_hidden else {}
+            name = f"{shift}{number}"
+            runs.append(run(name, clock, f"{hour}:{clock[3:]}", day=written, **named, **chain))
+            if not is_hidden:
+                trips.append(trip(name, clock, f"{hour}:{clock[3:]}", day=day))
+    return trips, runs
+
+
+ACCUSATIONS = ("D01", "D02", "D04", "D05", "D08", "D10")
+
+
+def accused(trips: list[dict], runs: list[dict], spans: list[dict] | None = None) -> list[str]:
+    context = audit(trips, runs, spans)
+    return [rule_id for rule_id in ACCUSATIONS if found(context, rule_id)]
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["with readings", "without"])
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+@pytest.mark.parametrize("unseen", [0, 1])
+def test_a_night_whose_trip_is_out_of_sight_accuses_nobody(unseen: int, dated_by_shift: bool, is_read: bool) -> None:
+    """The trip of the night before, at the same hour, has its own run: it is no trip of the next night's."""
+    trips, runs = week(dated_by_shift, unseen, is_read=is_read)
+    hidden = next(row for row in trips if row["trip_id"] == "A0")
+    seen = [
+        span("00:00", "24:00", day=DAY + dt.timedelta(days=number)) for number in range(-1, NIGHTS) if number != unseen
+    ]
+    seen.append(span("06:00", "24:00", day=hidden["operational_date"] + dt.timedelta(days=unseen)))
+    assert accused(trips, runs, seen) == []
+
+
+def test_a_night_that_its_readings_place_is_moved_and_held_though_its_trip_was_not_seen() -> None:
+    trips, runs = week(dated_by_shift=True, unseen=0)
+    context = audit(trips, runs)
+    row = context.runs.set_index("declared_run_id").loc["C0"]
+    assert (row["operational_date"], row["is_date_repaired"]) == (DAY, True)
+    [finding] = [row for row in found(context, "D12") if row["declared_run_id"] == "C0"]
+    assert "leituras de hodômetro" in finding["explanation_pt"]
+    assert "C0" in set(unlinked_runs(context)["declared_run_id"])
+
+
+def test_a_night_that_nothing_places_is_in_doubt_and_has_no_trip_of_the_night_before() -> None:
+    trips, runs = week(dated_by_shift=True, unseen=1, is_read=False)
+    context = audit(trips, runs)
+    assert context.runs.set_index("declared_run_id").loc["C1", "is_day_uncertain"]
+    links = context.matching.links.set_index("declared_run_id")["trip_id"]
+    assert links.loc["C0"] == "C0"
+    assert "C1" not in links.index
+    assert [row["declared_run_id"] for row in found(context, "D06")] == ["C1"]
+
+
+def test_a_night_run_is_no_phantom_while_the_bus_was_not_seen_on_the_day_after_too() -> None:
+    invented = [run("R", "00:30", "01:30", **NIGHT)]
+    seen = [span("00:00", "24:00")]
+    assert accused([], invented, seen) == []
+    assert accused([], invented, [*seen, span("00:00", "24:00", day=NEXT)]) == ["D05"]
 
 
 def series(nights: int, dated_early: bool) -> tuple[list[dict], list[dict]]:

@@ -169,16 +169,20 @@ class AuditDay:
 
     @cached_property
     def watched(self) -> pd.DataFrame:
+        """`watch` of the runs."""
+        return self.watch(self.runs)
+
+    def watch(self, runs: pd.DataFrame) -> pd.DataFrame:
         """How well each run was watched: declared_run_id (index), observed_pct, moved_km (NaN: not known).
 
         A run that ends when it starts is looked at for a second. A trip's km count by the share of its time inside.
         """
-        during = _lasting(intervals(self.runs))
+        during = _lasting(intervals(runs))
         lasting = (during["end_us"] - during["start_us"]).to_numpy()
         observed = covered_us(during, intervals(self.spans))
         return pd.DataFrame(
             {"observed_pct": 100 * observed / lasting, "moved_km": moved_km(during, self.trips)},
-            index=pd.Index(self.runs["declared_run_id"], name="declared_run_id"),
+            index=pd.Index(runs["declared_run_id"], name="declared_run_id"),
         )
 
     def limits(self, groups: pd.DataFrame) -> pd.DataFrame:

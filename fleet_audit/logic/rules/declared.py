@@ -55,8 +55,8 @@ def duplicates(context: AuditDay) -> pd.DataFrame:
     """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
 
     Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
-    that begins when the other is over and whose reading continues the other's is the next run, not the same again; nor
-    is a night run of another DATA whose day is in doubt.
+    that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
+    of two DATA are one only when their readings are the same too: nights dated by their shift are alike.
     """
     bulletins = context.runs["bulletin_number"].astype(object).fillna("")
     runs = context.runs.assign(bulletin=bulletins).sort_values(["started_at", "bulletin", "declared_run_id"])
@@ -83,8 +83,9 @@ def duplicates(context: AuditDay) -> pd.DataFrame:
         runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
     )
     is_next = (start[second] >= end[first]) & (out_km[second] >= in_km[first])
-    doubtful, written = runs["is_day_uncertain"].to_numpy(dtype=bool), as_days(runs["declared_date"])
-    is_other_night = (doubtful[first] | doubtful[second]) & (written[first] != written[second])
+    written = as_days(runs["declared_date"])
+    is_same_reading = (out_km[first] == out_km[second]) & (in_km[first] == in_km[second])
+    is_other_night = (written[first] != written[second]) & ~is_same_reading
     found = pd.DataFrame(
         {
             "later": runs["declared_run_id"].to_numpy()[second],
@@ -133,19 +134,25 @@ def arithmetic(context: AuditDay) -> list[Draft]:
 
 
 def date_contradicted(context: AuditDay) -> list[Draft]:
-    """D12: the run took place on the day after DATA. No kilometre is disputed."""
+    """D12: the run took place on the day after DATA, by its trip or, unseen, by its readings. No km are disputed."""
     runs = context.of_day(context.runs)
     drafts = []
     for run_id, run in context.run_records(runs.loc[runs["is_date_repaired"].astype(bool), "declared_run_id"]).items():
+        trips = tuple(context.trips_of_run.get(run_id, ()))
+        period = wording.period(run, context.zone(run["plate"]))
         drafts.append(
             Draft(
                 "D12",
                 run["plate"],
-                f"A {wording.run(run)} traz a data {wording.day(run['declared_date'])}, mas a viagem que corresponde "
-                f"aos seus horários ocorreu em {wording.period(run, context.zone(run['plate']))}; os km não são "
-                "contestados.",
-                0.9,
-                tuple(context.trips_of_run.get(run_id, ())),
+                f"A {wording.run(run)} traz a data {wording.day(run['declared_date'])}, mas "
+                + (
+                    f"a viagem que corresponde aos seus horários ocorreu em {period}"
+                    if trips
+                    else f"as suas leituras de hodômetro só cabem em {period}, entre as das outras atas"
+                )
+                + "; os km não são contestados.",
+                0.9 if trips else 0.8,
+                trips,
                 (run_id,),
                 facts={"declared_date": run["declared_date"], "operational_date": run["operational_date"]},
                 thresholds={

@@ -24,8 +24,8 @@ _UNVERIFIED_CONFIDENCE = (0.3, 0.8)
 def phantom_runs(context: AuditDay) -> list[Draft]:
     """D05: no trip linked, watched over phantom_observed_pct of the run, moved less than phantom_km.
 
-    A night run whose day is uncertain is no phantom: it may have taken place on the day after. Nor is a run of a
-    vehicle whose device has a wrong clock or a stuck receiver.
+    A night run that stays as written is one only when the vehicle was watched standing on the day after, too, and its
+    day is not uncertain. Nor is a run of a vehicle whose device has a wrong clock or a stuck receiver.
     """
     return [_phantom(context, row) for row in unlinked_runs(context).itertuples() if row.reason == "phantom"]
 
@@ -79,16 +79,24 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     """Runs of D that no trip is linked to, with observed_pct, moved_km and the reason for which they are held."""
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
     runs = context.runs[context.runs["declared_run_id"].isin(alone)]
-    runs = runs.join(context.watched, on="declared_run_id")
-    parameters = context.parameters
+    runs = runs.join(context.watched, on="declared_run_id").reset_index(drop=True)
+    may_be_later = runs["is_night"].astype(bool) & ~runs["is_date_repaired"].astype(bool)
+    later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
     is_phantom = (
-        (runs["observed_pct"] >= parameters.phantom_observed_pct)
-        & (runs["moved_km"] < parameters.phantom_km)
+        _stood(runs, context)
+        & (~may_be_later | runs["declared_run_id"].isin(later.index[_stood(later, context)]))
         & ~runs["is_day_uncertain"].astype(bool)
         & ~runs["plate"].isin(context.not_witnessed)
     )
     reason = np.select([is_phantom, runs["observed_pct"] == 0], ["phantom", "no_data"], "no_trip")
     return runs.assign(reason=reason)
+
+
+def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
+    """Whether a vehicle was watched for most of each run and did not move."""
+    parameters = context.parameters
+    is_seen = watched["observed_pct"] >= parameters.phantom_observed_pct
+    return is_seen & (watched["moved_km"] < parameters.phantom_km)
 
 
 def _without_positions(context: AuditDay) -> set[str]:
