@@ -23,7 +23,7 @@ LIGHTS_APART_M = 400  # two red lights within the 150 m of a stop would be one
 PICK_UP_S = (60, 240)
 EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
 HALT_S = {"G07": (660, 1_080), "level_crossing": (115, 140)}  # under the 20 min that end a trip, the 3 that make a stop
-DETOUR_BOW = 0.5  # how far a detour leaves the chord, of its length: about 1.5 times the way
+DETOUR_BOW = 0.7  # how far a detour leaves the chord, of its length: about 1.8 times the way
 USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
 

@@ -186,9 +186,10 @@ def _curve(origin: Place, destination: Place, noise: random.Random, bow: float) 
     chord_m = float(distance_m(*(np.array(x) for x in (
         origin.latitude, origin.longitude, destination.latitude, destination.longitude))))  # fmt: skip
     share = np.linspace(0.0, 1.0, max(8, int(chord_m / VERTEX_M)))
-    lateral_m = bow * chord_m * np.sin(math.pi * share)
-    for waves in range(1, 1 + max(1, min(6, int(chord_m / 3000)))):
-        lateral_m += noise.uniform(-1, 1) * 0.075 * chord_m / waves * np.sin(math.pi * waves * share)
+    sways = [noise.uniform(-1, 1) * 0.075 / waves for waves in range(1, 1 + max(1, min(6, int(chord_m / 3000))))]
+    lateral_m = math.copysign(bow, sways[0]) * chord_m * np.sin(math.pi * share)  # the other side would be less far
+    for waves, sway in enumerate(sways, start=1):
+        lateral_m += sway * chord_m * np.sin(math.pi * waves * share)
     scale = math.cos(math.radians(origin.latitude))
     north = destination.latitude - origin.latitude
     east = (destination.longitude - origin.longitude) * scale
@@ -213,7 +214,7 @@ def _loop(place: Place, noise: random.Random) -> tuple[np.ndarray, np.ndarray]:
 def _places(unit: Unit, number: int, seed: int, moves_on: dt.date | None) -> list[Place]:
     noise = random.Random(f"{seed}/places/{unit.code}")  # noqa: S311
     streets = [f"{KINDS_OF_STREET[number]} {name}" for name in noise.sample(STREETS, len(STREETS))]
-    bearing = noise.uniform(0, 2 * math.pi)
+    bearing = _outwards(unit) + noise.uniform(-math.pi / 4, math.pi / 4)
     distance = noise.uniform(23_000, 29_000)
     town = offset(unit.latitude, unit.longitude, distance * math.cos(bearing), distance * math.sin(bearing))
     places = [_mill(unit)]
@@ -232,6 +233,19 @@ def _places(unit: Unit, number: int, seed: int, moves_on: dt.date | None) -> lis
             Place(code, unit.code, name, kind, round(latitude, 6), round(longitude, 6), radius_m[kind], street)
         )
     return places
+
+
+def _outwards(unit: Unit) -> float:
+    """Bearing from the nearest other mill (radians, 0 = east).
+
+    A town on that side and its roads stay clear of the other's fronts: whoever halts in a place is in that place,
+    whichever unit registered it, and the truth knows of no such visits.
+    """
+    scale = math.cos(math.radians(unit.latitude))
+    ways = [((unit.longitude - other.longitude) * scale, unit.latitude - other.latitude) for other in UNITS
+            if other is not unit]  # fmt: skip
+    east, north = min(ways, key=lambda way: math.hypot(*way))
+    return math.atan2(north, east)
 
 
 def _mill(unit: Unit) -> Place:
