@@ -18,7 +18,7 @@ import click
 import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audit_cycles
-from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked
+from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked, unbalancing
 from fleet_audit.logic.rules.registry import CYCLE_REGISTRY, REGISTRY
 from fleet_audit.simulation.fleet import simulate
 
@@ -94,9 +94,12 @@ def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int
     ledger = stacked(results, "ledger")
     tested = ledger[ledger["is_balanced"].notna()]
     _line("ledger days balanced", f"{int(tested['is_balanced'].sum())} of {len(tested)} with an odometer")
-    traps = truth.traps[["plate", "operational_date", "trap"]].drop_duplicates(["plate", "operational_date"])
-    unbalanced = tested[~tested["is_balanced"].astype(bool)].merge(traps, on=["plate", "operational_date"], how="left")
-    _examples("unbalanced days", unbalanced.drop(columns=["unit_code", "carrier_code"]), show)
+    unbalanced = tested[~tested["is_balanced"].astype(bool)].merge(
+        unbalancing(truth), on=["plate", "operational_date"], how="left"
+    )
+    _line("unbalanced days, by what was done to odometer or receiver", dict(unbalanced["cause"].value_counts()))
+    unexplained = unbalanced[unbalanced["cause"].isna()].drop(columns=["unit_code", "carrier_code", "cause"])
+    _examples("unbalanced days on which nothing was", unexplained, show)
     silent = ledger.merge(truth.traps[truth.traps["trap"] == "silent_day"], on=["plate", "operational_date"])
     _line("silent days with nulls", f"{int(silent['service_km'].isna().sum())} of {len(silent)}")
 

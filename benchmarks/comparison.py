@@ -22,6 +22,9 @@ AT_THE_END = ("T05", "T06", "V04", "K03")  # of a cycle
 HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02", "G05")
 ANY_RULE = ("O08", "G05")  # what everything of the day contradicts
 HABITS = ("D03", "K05", "S01", "S03")  # of a vehicle, on all of its days
+# After these an odometer counts something else than the way that the receiver shows.
+UNBALANCING = ("O01", "O02", "O03", "O04", "O05", "O08", "G05")
+RATIO_DAYS = 7  # the odometer's ratio is judged over so many days
 # What else a label brings about, rightly: a phantom run is above the day's km too, a run twice is too many km.
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "D01": ("D02", "D03"),
@@ -142,7 +145,7 @@ def judged(
 
     A label is found by a finding of its rule on its vehicle that names its run, its trip or its cycle; where it names
     none, on its day. Rules that wait for the end of a cycle are asked of those that ended only. What may follow from a
-    label is in FOLLOWS, within a day of it: a night run's day may not be certain.
+    label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05 within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
     ends = {str(cycle.start): cycle.end for cycle in (cycle_of(day, CLOSING_DAY) for day in results)}
@@ -166,8 +169,9 @@ def judged(
     is_right = findings["finding_id"].isin(same["finding_id"])
     allowed = {
         (rule_id, row.plate, row.operational_date + dt.timedelta(days=off))
-        for row in truth.causes().itertuples() for off in (range(-31, 2) if row.cause in HABITS else (-1, 0, 1))
+        for row in truth.causes().itertuples()
         for rule_id in (FOLLOWS.get(row.cause, ()) if row.cause not in ANY_RULE else set(findings["rule_id"]))
+        for off in (range(-31, 2) if row.cause in HABITS else range(-1, RATIO_DAYS if rule_id == "O05" else 2))
     }  # fmt: skip
     allowed |= {(rule_id, "", day) for rule_id, _, day in allowed}  # a finding of a whole fleet names no vehicle
     in_cycle = {(rule_id, plate, str(cycle_of(day, CLOSING_DAY).start)) for rule_id, plate, day in allowed}
@@ -179,6 +183,13 @@ def judged(
     ], dtype=bool)  # fmt: skip
     verdict = np.select([is_right, follows], ["right", "follows"], "unexplained")
     return labels.assign(is_found=labels["label"].isin(same["label"])), findings.assign(verdict=verdict)
+
+
+def unbalancing(truth: Truth) -> pd.DataFrame:
+    """plate, operational_date, cause: the vehicle-days on which something was done that no ledger can balance."""
+    frauds = truth.frauds[truth.frauds["rule_id"].isin(UNBALANCING)].rename(columns={"rule_id": "cause"})
+    by_day = frauds.groupby(["plate", "operational_date"])["cause"].agg(lambda causes: " ".join(sorted(set(causes))))
+    return by_day.reset_index()
 
 
 def rule_table(labels: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
