@@ -21,7 +21,7 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
 from fleet_audit.logic.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
-from fleet_audit.logic.tracks import JoinedRows, Rows, Tracks, assignments, pending_devices, tracks_of, within_window
+from fleet_audit.logic.tracks import JoinedRows, Rows, Tracks, assignments, tracks_of, within_window
 from fleet_audit.logic.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.wall_clock import local_days
 
@@ -35,15 +35,6 @@ class DayWindow:
     spans: pd.DataFrame
     rejected: pd.DataFrame
     readings: pd.DataFrame
-    pending_devices: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Sightings:
-    """The positions of a day's window: tracks of vehicles, and the day's devices that no vehicle has."""
-
-    tracks: Tracks
-    pending_devices: pd.DataFrame
 
 
 def build_window(
@@ -65,24 +56,21 @@ def build_window(
     return window_of(day, sight(day, [Rows.of(positions)], reference), visit_legs, reference, parameters)
 
 
-def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Sightings:
+def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Tracks:
     """The part that needs the positions themselves, in parts as they were read: the days of the window."""
     registered = reference["devices"]
-    devices = assignments(registered, _zones(registered, reference, day))
-    joined = JoinedRows(rows)
-    return Sightings(tracks_of(joined, devices, day), pending_devices(joined, devices, day))
+    return tracks_of(JoinedRows(rows), assignments(registered, _zones(registered, reference, day)), day)
 
 
 def window_of(
     day: dt.date,
-    sightings: Sightings,
+    tracks: Tracks,
     visit_legs: pd.DataFrame,
     reference: Mapping[str, pd.DataFrame],
     parameters: ParameterSet,
 ) -> DayWindow:
-    """What the sightings and the visit reports of a day's window come to."""
+    """What the tracks and the visit reports of a day's window come to."""
     places = Places(reference["pois"])
-    tracks = sightings.tracks
     segmentation, keyed = segment(tracks, places, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
@@ -123,7 +111,6 @@ def window_of(
             ],
             ignore_index=True,
         ),
-        sightings.pending_devices,
     )
 
 

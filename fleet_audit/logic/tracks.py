@@ -236,19 +236,6 @@ def tracks_of(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> Tracks:
     )
 
 
-def pending_devices(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> pd.DataFrame:
-    """Devices of the day that no vehicle has: device_id, positions. Their rows wait until they are registered."""
-    names = rows.names["device"]
-    device = rows.column("device")
-    row = np.flatnonzero(~np.isin(names, spans["device_id"].to_numpy(dtype=object))[device])
-    first, last = (_micros(Window(day, ZoneInfo(DEFAULT_ZONE)).midnight(offset)) for offset in (0, 1))
-    waiting = pd.DataFrame(
-        {"device_id": names[device[row]], "micros": rows.column("micros")[row], "key": rows.column("trip_key")[row]}
-    )
-    waiting = waiting[(waiting["micros"] >= first) & (waiting["micros"] < last)].drop_duplicates()
-    return waiting.groupby("device_id").size().rename("positions").reset_index()
-
-
 def _pieces(
     spans: pd.DataFrame, code: dict[str, int], starts: np.ndarray, times: np.ndarray, day: dt.date
 ) -> tuple[list[slice], list[tuple[str, str, str]]]:

@@ -96,7 +96,7 @@ def test_other_vehicles_do_not_matter(buses: list[Bus]) -> None:
     plate = registered(buses)[0]["plate"]
     own = {name: getattr(all_of_them, name) for name in OUTPUTS}
     own = {name: frame[frame["plate"] == plate].reset_index(drop=True) for name, frame in own.items()}
-    same(DayWindow(**own, pending_devices=all_of_them.pending_devices), alone)
+    same(DayWindow(**own), alone)
 
 
 @settings(NO_SHRINKING, max_examples=8)
@@ -141,9 +141,10 @@ def test_the_tail_of_a_night_trip_is_seen_from_its_own_day() -> None:
     assert (trip["operational_date"], float(trip["km_measured"])) == (DAY, 20.0)
 
 
-def test_positions_of_an_unknown_device_are_pending_and_nothing_else() -> None:
-    seen = window(pd.concat([Bus().park(3600).positions(), Bus(device="new").park(1800).positions()]))
-    assert seen.pending_devices.to_numpy().tolist() == [["new", 4]]
+def test_positions_of_an_unknown_device_belong_to_no_vehicle() -> None:
+    known = Bus().park(1800).to(MILL).park(1800)
+    unknown = Bus(device="new").park(1800).to(MILL).park(1800)
+    same(window(known), window(pd.concat([known.positions(), unknown.positions()])))
 
 
 def test_a_vehicle_was_observed_while_it_reported_and_not_while_it_was_silent() -> None:

@@ -78,11 +78,6 @@ def day_windows(
     def window(day: dt.date) -> DayWindow:
         days = window_days(day)
         seen = sight(day, [rows(known) for known in days], reference)
-        for device in seen.pending_devices.itertuples():
-            context.log.warning(
-                f"{day}: device {device.device_id} is in no row of reference/devices.csv; its "
-                f"{device.positions} positions wait until it is registered and the day is run again."
-            )
         return window_of(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
 
     yield from each_day_together(run, window, _OUTPUTS)
