@@ -26,14 +26,13 @@ import pyarrow.parquet as pq
 
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
-from fleet_audit.logic.day_window import JoinedRows, Rows
 from fleet_audit.logic.legs import from_positions
-from fleet_audit.logic.ordering import by_device_and_time
+from fleet_audit.logic.ordering import Arrangement, Spans
 from fleet_audit.logic.parameters import parameters_on
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones
 from fleet_audit.logic.segmentation import segment
-from fleet_audit.logic.tracks import assignments, tracks_of
+from fleet_audit.logic.tracks import POSITION_COLUMNS, TEXT_COLUMNS, Rows, assignments, tracks_of
 from fleet_audit.logic.trips import join_trips
 from fleet_audit.simulation.fleet import simulate
 
@@ -54,8 +53,6 @@ NEEDS = {
     "trackintel": ("trackintel", ["trackintel", "pyarrow"]),
     "scikit-mobility": ("scikit-mobility", ["scikit-mobility", "shapely<2", "geopandas<1", "numpy<2", "pyarrow<19"]),
 }
-TEXTS = ["device_id", "driver_id", "trip_key"]
-COLUMNS = [*TEXTS, "recorded_at", "latitude", "longitude", "odometer_km", "speed_kmh", "passengers"]
 FLOOR = "floor: read, sort"
 OURS = "fleet_audit"
 
@@ -129,9 +126,11 @@ class Contest:
             )
             device = table["device_id"].combine_chunks()
             micros = table["recorded_at"].to_numpy().astype(np.int64)
-            order, _, _ = by_device_and_time(device.indices.to_numpy(), micros, len(device.dictionary))
+            ever = np.full(len(device.dictionary), 2**62)
+            spans = Spans.of(np.arange(len(ever)), -ever, ever, len(ever))
+            arrangement = Arrangement.of([device.indices.to_numpy()], [micros], spans)
             for name in ("latitude", "longitude"):
-                table[name].to_numpy()[order]
+                arrangement.settle(arrangement.place([table[name].to_numpy()]))
 
         return [_timed(work) for _ in range(self._repeat + 1)][1:], None
 
@@ -140,12 +139,11 @@ class Contest:
         devices, parameters, found = self._reference["devices"], parameters_on(DAY), []
 
         def work() -> None:
-            table = pq.read_table(self._positions, columns=COLUMNS, read_dictionary=TEXTS)
+            table = pq.read_table(self._positions, columns=POSITION_COLUMNS, read_dictionary=TEXT_COLUMNS)
             spans = assignments(
                 devices, vehicle_zones(devices["plate"], self._reference["vehicles"], self._reference["units"], DAY)
             )
-            rows = Rows.of(table.to_pandas(types_mapper=_nullable, split_blocks=True))
-            tracks = tracks_of(JoinedRows([rows]), spans, DAY)
+            tracks = tracks_of([Rows.of(table)], spans, DAY)
             places = Places(self._reference["pois"])
             chain = from_positions(segment(tracks, places, parameters), places, parameters)
             found.append(join_trips(chain, places, parameters)[0])
@@ -214,10 +212,6 @@ class Contest:
         km, true = pairs.measured["km"].to_numpy(float)[same["measured"]].sum(), same["km"].sum()
         recall, precision = 100 * (real["measured"] >= 0).mean(), 100 * (judged["truth"] >= 0).mean()
         return f"{recall:7.2f}% {precision:9.2f}% {100 * (km / true - 1):+8.3f}%"
-
-
-def _nullable(kind: pa.DataType) -> object:
-    return pd.Int64Dtype() if kind == pa.int64() else None
 
 
 def _timed(work: Callable[[], None]) -> float:

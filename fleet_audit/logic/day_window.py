@@ -21,7 +21,7 @@ from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
 from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on_days
 from fleet_audit.logic.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
-from fleet_audit.logic.tracks import JoinedRows, Rows, Tracks, assignments, tracks_of, within_window
+from fleet_audit.logic.tracks import Rows, Tracks, assignments, tracks_of, within_window
 from fleet_audit.logic.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.wall_clock import local_days
 
@@ -53,13 +53,13 @@ def build_window(
         reference: frames of `ref` by table name.
         parameters: those in force on D.
     """
-    return window_of(day, sight(day, [Rows.of(positions)], reference), visit_legs, reference, parameters)
+    return window_of(day, sight(day, [Rows.of_frame(positions)], reference), visit_legs, reference, parameters)
 
 
 def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Tracks:
     """The part that needs the positions themselves, in parts as they were read: the days of the window."""
     registered = reference["devices"]
-    return tracks_of(JoinedRows(rows), assignments(registered, _zones(registered, reference, day)), day)
+    return tracks_of(rows, assignments(registered, _zones(registered, reference, day)), day)
 
 
 def window_of(

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from fleet_audit.logic.ordering import by_device_and_time
+from fleet_audit.logic.cycles import as_days
+from fleet_audit.logic.ordering import Arrangement, Spans, reaches
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
 from fleet_audit.logic.wall_clock import local_midnight
 
@@ -25,6 +27,8 @@ WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, a
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 _MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
 _TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
+TEXT_COLUMNS = [*_TEXTS.values()]
+POSITION_COLUMNS = ["recorded_at", *TEXT_COLUMNS, *_NUMBERS]  # of staging.positions: what tracks are made of
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Rows:
-    """Positions as plain arrays, in any order: 52 bytes a row, where a frame with its texts takes 83.
+    """Positions as plain arrays, in any order: 60 bytes a row, where a frame with its texts takes 83.
 
-    `micros` are since 1970; `device`, `driver` and `trip_key` hold codes (-1: none) into the sorted texts of `names`.
+    `micros` are since 1970; `device`, `driver` and `trip_key` hold codes (-1: none) into the texts of `names`.
     """
 
     micros: np.ndarray
@@ -68,41 +72,44 @@ class Rows:
     names: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, positions: pd.DataFrame) -> Rows:
-        """The rows of `staging.positions`."""
+    def of(cls, positions: pa.Table) -> Rows:
+        """The rows of `staging.positions`, its texts best as dictionaries: they are looked at once each."""
         codes, names = {}, {}
         for name, column in _TEXTS.items():
-            found, texts = pd.factorize(positions[column], sort=True)
-            codes[name], names[name] = found.astype(np.int32), np.asarray(texts, dtype=object)
+            codes[name], names[name] = _encoded(positions[column])
         return cls(
-            micros=positions["recorded_at"].to_numpy("datetime64[us]").astype(np.int64),
+            micros=_joined(positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False).chunks).view(np.int64),
             names=names,
             **codes,
             **{name: _measurable(positions[name], _MOST.get(name, np.inf)) for name in _NUMBERS},
         )
 
+    @classmethod
+    def of_frame(cls, positions: pd.DataFrame) -> Rows:
+        """The rows of a frame of `staging.positions`."""
+        return cls.of(pa.Table.from_pandas(positions[POSITION_COLUMNS], preserve_index=False))
 
-class JoinedRows:
-    """Several `Rows`, the days of a window, as one; a column is put together when it is asked for and not kept."""
 
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        """`parts` may have different devices, drivers and keys."""
-        self._parts = parts
-        self.names = {
-            name: np.unique(np.concatenate([part.names[name] for part in parts]).astype(object)) for name in _TEXTS
-        }
+def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (-1: none) into the distinct texts of a column, and these."""
+    if column.null_count == len(column):
+        return np.full(len(column), -1, dtype=np.int32), np.empty(0, dtype=object)
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    chunks = encoded.unify_dictionaries().chunks
+    codes = _joined([chunk.indices.fill_null(-1) for chunk in chunks])
+    return codes.astype(np.int32, copy=False), chunks[0].dictionary.to_numpy(zero_copy_only=False).astype(object)
 
-    def column(self, name: str) -> np.ndarray:
-        """The column called `name` of all rows, part after part."""
-        if name not in _TEXTS:
-            values = [getattr(part, name) for part in self._parts]
-            return values[0] if len(values) == 1 else np.concatenate(values)
-        return np.concatenate(
-            [
-                np.append(np.searchsorted(self.names[name], part.names[name]), -1).astype(np.int32)[getattr(part, name)]
-                for part in self._parts
-            ]
-        )
+
+def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
+    """Chunks as one array; missing numbers are NaN."""
+    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(0)
+
+
+def _measurable(column: pa.ChunkedArray, most: float) -> np.ndarray:
+    """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
+    numbers = _joined(column.cast(pa.float64(), safe=False).chunks)
+    return np.where(np.abs(numbers) >= most, np.nan, numbers) if reaches(numbers, most) else numbers
 
 
 @dataclass(frozen=True)
@@ -189,26 +196,37 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
             "device_id": known["device_id"].to_numpy(),
             "plate": known["plate"].to_numpy(),
             "timezone": known["timezone"].to_numpy(),
-            "start": [_bound(day, zone, 0) for day, zone in zip(known["valid_from"], known["timezone"], strict=True)],
-            "end": [_bound(day, zone, 1) for day, zone in zip(known["valid_to"], known["timezone"], strict=True)],
+            "start": _midnights(known["valid_from"], known["timezone"], 0),
+            "end": _midnights(known["valid_to"], known["timezone"], 1),
         }
     )
 
 
-def _bound(day: Any, zone: str, offset: int) -> Any:
-    return pd.NaT if pd.isna(day) else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
+def _midnights(days: pd.Series, zones: pd.Series, offset: int) -> pd.Series:
+    """The local midnights that begin the days + offset; every day is looked up once a zone."""
+    distinct, at = np.unique(as_days(days), return_inverse=True)
+    midnights = pd.Series(pd.NaT, index=days.index, dtype="datetime64[us, UTC]")
+    for zone in zones.unique():
+        known = [_midnight(day, zone, offset) for day in distinct.tolist()]
+        rows = (zones == zone).to_numpy()
+        midnights[rows] = pd.Series(known, dtype="datetime64[us, UTC]").array[at[rows]]
+    return midnights
+
+
+def _midnight(day: dt.date | None, zone: str, offset: int) -> Any:
+    return pd.NaT if day is None else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
 
 
 def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
-    """`tracks_of` rows of `staging.positions`."""
-    return tracks_of(JoinedRows([Rows.of(positions)]), spans, day)
+    """`tracks_of` rows of a frame of `staging.positions`."""
+    return tracks_of([Rows.of_frame(positions)], spans, day)
 
 
-def tracks_of(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> Tracks:
+def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks:
     """Tracks of the window of a day.
 
     Args:
-        rows: positions, any order.
+        rows: positions, any order, in parts that may have different devices, drivers and keys.
         spans: `assignments(...)`.
         day: operational day; the window is cut per vehicle in its own zone.
 
@@ -216,64 +234,80 @@ def tracks_of(rows: JoinedRows, spans: pd.DataFrame, day: dt.date) -> Tracks:
     longitude, odometer. A point without coordinates counts once a trip_key. Positions of devices that no span covers
     are left out: they wait in staging until the device is registered.
     """
-    names = rows.names["device"]
-    order, starts, times = by_device_and_time(rows.column("device"), rows.column("micros"), len(names))
-    is_kept = _without_repeats(rows, order, starts, times)
-    if not is_kept.all():
-        order, starts, times = order[is_kept], np.concatenate([[0], np.cumsum(is_kept)])[starts], times[is_kept]
-    pieces, found = _pieces(spans, {name: at for at, name in enumerate(names)}, starts, times, day)
-    chosen = np.concatenate([order[piece] for piece in pieces]) if pieces else order[:0]
+    spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
+    names = {name: _all_names(rows, name) for name in _TEXTS}
+    arrangement = Arrangement.of(
+        [_recoded(part, "device", names["device"]) for part in rows],
+        [part.micros for part in rows],
+        Spans.of(names["device"].get_indexer(spans["device_id"]), *_cuts(spans, day), len(names["device"])),
+    )
+
+    def placed(name: str) -> np.ndarray:
+        if name in _TEXTS and not len(names[name]):
+            return np.full(len(arrangement.times), -1, dtype=np.int32)
+        if name in _TEXTS:
+            return arrangement.place([_recoded(part, name, names[name]) for part in rows])
+        return arrangement.place([getattr(part, name) for part in rows])
+
     columns = ("driver", "trip_key", *_NUMBERS)
     with ThreadPoolExecutor(2) as threads:  # waiting for memory is half of the work
-        gathered = list(threads.map(lambda name: rows.column(name).take(chosen), columns))
+        waiting = dict(zip(columns, threads.map(placed, columns), strict=True))
+        is_kept = _without_repeats(arrangement, waiting)
+        settled = dict(
+            zip(columns, threads.map(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns), strict=True)
+        )
+    offsets, times = arrangement.offsets, arrangement.times
+    if is_kept is not None:
+        offsets, times = np.concatenate([[0], np.cumsum(is_kept)])[offsets], times[is_kept]
+    is_seen = np.diff(offsets) > 0
     return Tracks(
-        index=pd.DataFrame(found, columns=["plate", "device_id", "timezone"]).astype("str"),
-        offsets=np.concatenate([[0], np.cumsum([piece.stop - piece.start for piece in pieces])]).astype(np.int64),
-        seconds=np.concatenate([times[piece] for piece in pieces]) / 1e6 if pieces else np.empty(0),
-        drivers=rows.names["driver"],
-        trip_keys=rows.names["trip_key"],
-        **dict(zip(columns, gathered, strict=True)),
+        index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
+        offsets=np.append(0, offsets[1:][is_seen]),
+        seconds=times / 1e6,
+        drivers=names["driver"].to_numpy(),
+        trip_keys=names["trip_key"].to_numpy(),
+        **settled,
     )
 
 
-def _pieces(
-    spans: pd.DataFrame, code: dict[str, int], starts: np.ndarray, times: np.ndarray, day: dt.date
-) -> tuple[list[slice], list[tuple[str, str, str]]]:
-    """Which of the ordered positions each span has inside the window, and its plate, device_id, timezone."""
+def _all_names(rows: Sequence[Rows], name: str) -> pd.Index:
+    """The sorted texts of all parts."""
+    return pd.Index(np.unique(np.concatenate([part.names[name] for part in rows]).astype(object)), dtype=object)
+
+
+def _recoded(part: Rows, name: str, names: pd.Index) -> np.ndarray:
+    """A part's codes as codes into the texts of all parts."""
+    rank = np.append(names.get_indexer(part.names[name]), -1).astype(np.int32)
+    return rank[getattr(part, name)]
+
+
+def _cuts(spans: pd.DataFrame, day: dt.date) -> tuple[np.ndarray, np.ndarray]:
+    """First µs of each span inside the window of its zone, and the first one no longer in it."""
     windows = {zone: Window(day, ZoneInfo(zone)) for zone in spans["timezone"].unique()}
     staged_end = Window(day, ZoneInfo(DEFAULT_ZONE)).end  # staged days are São Paulo's: a unit west of it ends earlier
-    first = {zone: _micros(window.start) for zone, window in windows.items()}
-    last = {zone: _micros(min(window.end, staged_end)) for zone, window in windows.items()}
-    pieces, found = [], []
-    for span in spans.sort_values(["plate", "device_id", "start"]).itertuples():
-        at = code.get(span.device_id)
-        if at is None:
-            continue
-        start, end = first[span.timezone], last[span.timezone]
-        start = start if pd.isna(span.start) else max(start, _micros(span.start))
-        end = end if pd.isna(span.end) else min(end, _micros(span.end))
-        low, high = starts[at] + np.searchsorted(times[starts[at] : starts[at + 1]], [start, end])
-        if high > low:
-            pieces.append(slice(low, high))
-            found.append((span.plate, span.device_id, span.timezone))
-    return pieces, found
+    opens = spans["timezone"].map({zone: window.start for zone, window in windows.items()})
+    closes = spans["timezone"].map({zone: min(window.end, staged_end) for zone, window in windows.items()})
+    return (
+        _all_micros(spans["start"].where(spans["start"] > opens, opens)),
+        _all_micros(spans["end"].where(spans["end"] < closes, closes)),
+    )
 
 
-def _micros(instant: pd.Timestamp) -> int:
-    return instant.value // 1000
+def _all_micros(instants: pd.Series) -> np.ndarray:
+    return instants.to_numpy("datetime64[us]").astype(np.int64)
 
 
-def _without_repeats(rows: JoinedRows, order: np.ndarray, starts: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Which of the ordered rows repeat or contradict no better one of their device and instant, in any order."""
-    is_next = np.zeros(len(order) + 1, dtype=bool)
+def _without_repeats(arrangement: Arrangement, placed: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Which rows in order repeat or contradict no better one of their track and instant; None: all."""
+    times = arrangement.times
+    is_next = np.zeros(len(times) + 1, dtype=bool)
     is_next[1:-1] = times[1:] == times[:-1]
-    is_next[starts] = False
-    is_kept = np.ones(len(order), dtype=bool)
+    is_next[arrangement.offsets] = False
     contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
     if len(contested) == 0:
-        return is_kept
-    said = order[contested]
-    facts = pd.DataFrame({name: rows.column(name)[said] for name in (*_NUMBERS, "driver", "trip_key")})
+        return None
+    said = arrangement.places(contested)
+    facts = pd.DataFrame({name: placed[name][said] for name in (*_NUMBERS, "driver", "trip_key")})
     is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(
         place=contested,
@@ -283,13 +317,7 @@ def _without_repeats(rows: JoinedRows, order: np.ndarray, starts: np.ndarray, ti
         is_located=is_located,
     )
     best_first = facts.sort_values(["fullness", *_NUMBERS, "driver", "trip_key"], ascending=False, na_position="last")
+    is_kept = np.ones(len(times), dtype=bool)
     is_kept[contested] = False
     is_kept[best_first.drop_duplicates(["instant", "is_located", "kept_for"])["place"]] = True
     return is_kept
-
-
-def _measurable(values: pd.Series, most: float) -> np.ndarray:
-    """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
-    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    is_none = np.abs(numbers) >= most
-    return np.where(is_none, np.nan, numbers) if is_none.any() else numbers

@@ -58,6 +58,18 @@ class Days:
         return self.read(self.days)
 
 
+class LakeDays(Days):
+    """The same of a table in the lake, whose rows also come as Arrow keeps them."""
+
+    def __init__(self, lake: Lake, table: Table, days: Sequence[dt.date]) -> None:
+        super().__init__(days, lambda wanted, columns: lake.read_days(table, wanted, columns))
+        self._lake, self._table = lake, table
+
+    def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
+        """These columns of any days, texts as dictionaries: of many rows no object is made for each."""
+        return self._lake.read_arrow(self._table, days, columns)
+
+
 class Parts:
     """A day whose rows come in parts, in the table's order; the first ones are kept to be shown."""
 
@@ -117,7 +129,7 @@ class _TableIOManager(dg.IOManager):
         if table.partition is None:
             return self._read_whole(table)
         days = _partition_days(context.asset_partition_keys) if context.has_asset_partitions else []
-        return Days(days, lambda wanted, columns: self._read_days(table, wanted, columns))
+        return self._days(table, days)
 
     def _write_days(
         self, context: dg.OutputContext, table: Table, obj: Frames
@@ -156,7 +168,7 @@ class _TableIOManager(dg.IOManager):
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int: ...
 
     @abstractmethod
-    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame: ...
+    def _days(self, table: Table, days: Sequence[dt.date]) -> Days: ...
 
     @abstractmethod
     def _read_whole(self, table: Table) -> pd.DataFrame: ...
@@ -182,8 +194,8 @@ class LakeIOManager(_TableIOManager):
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.lake().write_table(_whole_path(table), frame, table)
 
-    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
-        return self.stores.lake().read_days(table, days, columns)
+    def _days(self, table: Table, days: Sequence[dt.date]) -> Days:
+        return LakeDays(self.stores.lake(), table, days)
 
     def _read_whole(self, table: Table) -> pd.DataFrame:
         return self.stores.lake().read_table(_whole_path(table), table)
@@ -213,6 +225,9 @@ class WarehouseIOManager(_TableIOManager):
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.warehouse().replace_table(table, frame).rows
+
+    def _days(self, table: Table, days: Sequence[dt.date]) -> Days:
+        return Days(days, lambda wanted, columns: self._read_days(table, wanted, columns))
 
     def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
         frame = self.read_now(table, days)

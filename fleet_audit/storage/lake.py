@@ -94,8 +94,15 @@ class Lake:
         partition's, which is applied to whole row groups before they are read.
         """
         wanted = _narrowed(table, columns)
-        parts = [part for day in days if (part := self._read_day(table, day, wanted, filter)) is not None]
-        return from_arrow(pa.concat_tables(parts) if parts else arrow_schema(wanted).empty_table(), wanted)
+        return from_arrow(self._read_days(table, days, arrow_schema(wanted), filter), wanted)
+
+    def read_arrow(self, table: Table, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
+        """What `read_days` gives, as Arrow keeps it: without nulls turned into values, texts as dictionaries."""
+        schema = arrow_schema(_narrowed(table, columns))
+        for at, field in enumerate(schema):
+            if pa.types.is_string(field.type):
+                schema = schema.set(at, field.with_type(pa.dictionary(pa.int32(), field.type)))
+        return self._read_days(table, days, schema)
 
     def iter_days(
         self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None = None
@@ -190,20 +197,29 @@ class Lake:
             raise PermanentError(f"{path!r} is not a path inside the lake.")
         return f"{self._root}/{path}".rstrip("/")
 
-    def _read_day(self, table: Table, day: dt.date, wanted: Table, filter: pc.Expression | None) -> pa.Table | None:
-        stored = [name for name in wanted.column_names if not (name == _HIVE_KEY == table.partition)]
+    def _read_days(
+        self, table: Table, days: Sequence[dt.date], schema: pa.Schema, filter: pc.Expression | None = None
+    ) -> pa.Table:
+        parts = [part for day in days if (part := self._read_day(table, day, schema, filter)) is not None]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def _read_day(self, table: Table, day: dt.date, schema: pa.Schema, filter: pc.Expression | None) -> pa.Table | None:
+        stored = [name for name in schema.names if not (name == _HIVE_KEY == table.partition)]
+        encoded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         path = self.partition_path(table, day)
         try:
             with self._told("read", path, missing=FileNotFoundError):
-                rows = self._read_parquet(path, stored, filter)
+                rows = self._read_parquet(path, stored, filter, encoded)
         except FileNotFoundError:
             return None
-        if len(stored) < len(wanted.column_names):
+        if len(stored) < len(schema):
             column = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
             rows = rows.append_column(_HIVE_KEY, column)
-        return rows.select(wanted.column_names).cast(arrow_schema(wanted))
+        return rows.select(schema.names).cast(schema)
 
-    def _read_parquet(self, path: str, columns: Sequence[str], filter: pc.Expression | None) -> pa.Table:
+    def _read_parquet(
+        self, path: str, columns: Sequence[str], filter: pc.Expression | None, encoded: Sequence[str] = ()
+    ) -> pa.Table:
         """Reads one version of the file: given the path, Arrow opens it twice, and it may be replaced in between."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
@@ -212,7 +228,9 @@ class Lake:
                     source = (
                         file if isinstance(self._filesystem, pafs.LocalFileSystem) else pa.BufferReader(file.read())
                     )
-                    return pq.read_table(source, columns=[*columns], filters=filter, partitioning=None)
+                    return pq.read_table(
+                        source, columns=[*columns], filters=filter, partitioning=None, read_dictionary=[*encoded]
+                    )
             except FileNotFoundError:
                 raise
             except (pa.ArrowInvalid, OSError):  # replaced by a longer one between asking for its size and getting it

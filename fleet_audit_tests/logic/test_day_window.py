@@ -66,7 +66,7 @@ def test_order_duplicates_and_batches_do_not_matter(buses: list[Bus], chance: ob
 def test_positions_read_in_parts_are_the_same_positions(buses: list[Bus], parts: int) -> None:
     """The days of a window are put together from arrays whose codes of devices, drivers and keys differ."""
     positions, tables = reported(buses), world(*registered(buses))
-    cut = [Rows.of(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
+    cut = [Rows.of_frame(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
     nothing = empty_frame(lake.STAGING_VISIT_LEGS)
     together = window_of(DAY, sight(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
     same(window(positions, tables=tables), together)

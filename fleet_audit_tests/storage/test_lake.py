@@ -64,6 +64,16 @@ def test_days_columns_and_filters_read_what_they_say(any_lake: Lake) -> None:
     assert [any_lake.has_day(POSITIONS, day) for day in (D1, D2, D3)] == [True, True, False]
 
 
+def test_as_arrow_days_have_the_same_values_and_their_texts_as_dictionaries(any_lake: Lake) -> None:
+    for day in (D1, D2):
+        any_lake.write_day(POSITIONS, day, sample(POSITIONS, day, 10))
+    columns = ["date", "device_id", "recorded_at", "odometer_km", "passengers"]
+    found = any_lake.read_arrow(POSITIONS, [D2, D3, D1], columns)
+    assert pa.types.is_dictionary(found.schema.field("device_id").type)
+    assert found.to_pylist() == pa.Table.from_pandas(any_lake.read_days(POSITIONS, [D2, D1], columns)).to_pylist()
+    assert any_lake.read_arrow(POSITIONS, [D3], columns).schema.equals(found.schema)
+
+
 def test_days_never_written_and_empty_days_have_typed_no_rows(any_lake: Lake) -> None:
     pd.testing.assert_frame_equal(any_lake.read_days(POSITIONS, [D1]), empty_frame(POSITIONS))
     any_lake.write_day(POSITIONS, D1, empty_frame(POSITIONS))

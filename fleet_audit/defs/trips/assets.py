@@ -21,7 +21,7 @@ from fleet_audit.logic.coverage import vehicle_day_coverage
 from fleet_audit.logic.day_window import DayWindow, sight, window_of
 from fleet_audit.logic.ledger import km_ledger
 from fleet_audit.logic.reference_view import vehicles_on
-from fleet_audit.logic.tracks import Rows
+from fleet_audit.logic.tracks import POSITION_COLUMNS, Rows
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,
@@ -32,7 +32,7 @@ from fleet_audit.schema.lake import (
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.reference import CALENDAR, CONTRACTS, DEVICES, DRIVERS, POIS, ROUTES, SHIFTS, UNITS, VEHICLES
-from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.io_managers import Days, LakeDays
 
 _OUTPUTS = {
     "trips": TRIP_WINDOW,
@@ -42,17 +42,6 @@ _OUTPUTS = {
     "readings": READINGS,
 }
 _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES)]
-_POSITION_COLUMNS = [
-    "device_id",
-    "recorded_at",
-    "latitude",
-    "longitude",
-    "speed_kmh",
-    "odometer_km",
-    "passengers",
-    "driver_id",
-    "trip_key",
-]
 
 
 @dg.multi_asset(
@@ -66,14 +55,14 @@ _POSITION_COLUMNS = [
     backfill_policy=single_run,
 )
 def day_windows(
-    context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, visit_legs: Days
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: Days
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
     reference, run = fleet.reference(), run_days(context)
 
     @lru_cache(maxsize=len(WINDOW_OFFSETS) if len(run) > 1 else 0)  # a staging day is in the windows of four days
     def rows(day: dt.date) -> Rows:
-        return Rows.of(positions.read([day], columns=_POSITION_COLUMNS))
+        return Rows.of(positions.read_arrow([day], POSITION_COLUMNS))
 
     def window(day: dt.date) -> DayWindow:
         days = window_days(day)
