@@ -13,6 +13,8 @@ with seen as (
 totals as (
     select
         trips.operational_date,
+        count(*) as trips,
+        count(*) filter (where trips.purpose = 'service') as service_trips,
         sum(trips.km_measured) filter (where trips.purpose = 'service') as km,
         sum(costs.variable_cost_brl) as variable_cost_brl,
         max(trips.parameters_version) as parameters_version
@@ -21,17 +23,32 @@ totals as (
     group by trips.operational_date
 ),
 
-days as (
+-- no trips came to nothing; trips of which none has km, or a price, to something unknown
+known as (
     select
         seen.cycle_start,
         seen.operational_date,
         totals.parameters_version,
-        coalesce(totals.km, 0) as km,
-        coalesce(totals.variable_cost_brl, 0) as variable_cost_brl,
-        row_number() over (partition by seen.cycle_start order by seen.operational_date asc) as number,
-        row_number() over (partition by seen.cycle_start order by seen.operational_date desc) as age
+        case when totals.service_trips > 0 then totals.km else 0 end as km,
+        case when totals.trips > 0 then totals.variable_cost_brl else 0 end as variable_cost_brl
     from seen
     left join totals on seen.operational_date = totals.operational_date
+),
+
+days as (
+    select
+        known.cycle_start,
+        known.operational_date,
+        known.parameters_version,
+        known.km,
+        known.variable_cost_brl,
+        row_number() over (
+            partition by known.cycle_start, known.variable_cost_brl is null order by known.operational_date asc
+        ) as number,
+        row_number() over (
+            partition by known.cycle_start, known.variable_cost_brl is null order by known.operational_date desc
+        ) as age
+    from known
 ),
 
 -- the numbers that the cycle's last trips were made with
@@ -61,7 +78,7 @@ cycles as (
         days.cycle_start,
         max(days.operational_date) as last_date,
         max(parameters.season) as season,
-        count(*) as days_with_data,
+        count(days.km) as days_with_data,
         sum(days.km) as km_so_far,
         sum(days.variable_cost_brl) as variable_cost_so_far_brl,
         sum(
@@ -84,7 +101,7 @@ remaining as (
         cycles.km_so_far,
         round(
             cycles.km_so_far * ({{ cycle_end('cycles.cycle_start') }} - cycles.last_date)
-            * cycles.season / cycles.days_with_data, 2
+            * cycles.season / nullif(cycles.days_with_data, 0), 2
         ) as km_remaining,
         cycles.variable_cost_so_far_brl,
         round(cycles.smoothed_cost_brl * ({{ cycle_end('cycles.cycle_start') }} - cycles.last_date), 2)

@@ -80,6 +80,9 @@ def _half_up(value: Decimal) -> Decimal:
 def daily_totals(trips: pd.DataFrame, costs: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
     """What `forecast_cycle` asks for: measured service km and variable cost of each day on which a vehicle was seen.
 
+    A day without trips came to nothing. A day none of whose trips has km, or a price, is unknown; of one that has some,
+    their sum is what is known.
+
     Args:
         trips: `fact.trips`; costs: `fact.trip_costs`; coverage: `fact.vehicle_day_coverage` of the cycle so far.
     """
@@ -88,5 +91,7 @@ def daily_totals(trips: pd.DataFrame, costs: pd.DataFrame, coverage: pd.DataFram
     totals = pd.DataFrame({"operational_date": days.to_list()})
     for name, rows, column in (("km", service, "km_measured"), ("variable_cost_brl", costs, "variable_cost_brl")):
         sums = rows.dropna(subset=[column]).groupby("operational_date")[column].sum()
-        totals[name] = [Decimal(str(sums.get(day, 0))) for day in totals["operational_date"]]
+        some = set(rows["operational_date"])
+        values = [sums.get(day, None if day in some else 0) for day in totals["operational_date"]]
+        totals[name] = pd.Series([None if value is None else Decimal(str(value)) for value in values], dtype=object)
     return totals

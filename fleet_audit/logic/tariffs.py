@@ -109,7 +109,8 @@ def price_trips(
 
     Without a valid contract nothing is admitted nor refused: billable_km and cost are null. Service is billed as
     measured, deadhead as the contract says, at the vehicle's default area and without a route; all else is 0.00. A
-    route found by text sets no tariff. A trip to be billed that was not measured is `not_billable` with nulls.
+    route found by text sets no tariff. A trip to be billed that was not measured is `not_billable` with nulls, and so
+    is a deadhead whose part of the cap hangs on one.
 
     Args:
         trips: trip_id, operational_date, plate, started_at, purpose, area, route_code, route_method, km_measured
@@ -152,14 +153,18 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
     )
     cap = _caps(rows, km, is_service)
     lacks_cap = is_capped & rows["deadhead_cap_pct"].isna().to_numpy()
-    lacks_km = (is_service | is_paid | is_capped) & rows["km_measured"].isna().to_numpy()
-    billable = np.where(is_service | is_paid, km, np.where(is_capped, _within_caps(rows, km, is_capped, cap), 0))
-    missing = lacks_cap | lacks_km | rows["contract_id"].isna().to_numpy()
+    is_unmeasured = rows["km_measured"].isna().to_numpy()
+    lacks_km = (is_service | is_paid | is_capped) & is_unmeasured
+    within = _within_caps(rows, km, is_capped, cap)
+    billable = np.where(is_service | is_paid, km, np.where(is_capped, within, 0))
+    hangs_on_others = is_capped & _is_open(rows, is_unmeasured, is_service, is_capped, within, km)
+    missing = lacks_cap | lacks_km | hangs_on_others | rows["contract_id"].isna().to_numpy()
     of_cap = "o teto de " + rows["deadhead_cap_pct"].astype("str").str.replace(".", ",") + " % do km de serviço do dia"
     reason = np.select(
         [
             lacks_km,
             lacks_cap,
+            hangs_on_others,
             is_capped & (billable == 0),
             is_capped & (billable < km),
             is_deadhead & ~is_paid & ~is_capped,
@@ -167,6 +172,7 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
         [
             _NOT_MEASURED,
             "O contrato paga deslocamento vazio até um teto, mas não informa o teto (deadhead_cap_pct).",
+            "Deslocamento vazio: o teto depende de outra viagem do dia, que não foi medida; o valor fica em aberto.",
             "Deslocamento vazio: " + of_cap + " já foi usado.",
             "Deslocamento vazio pago em parte: " + of_cap + " acaba nesta viagem.",
             "Deslocamento vazio: o contrato não o paga.",
@@ -197,6 +203,25 @@ def _within_caps(rows: pd.DataFrame, km: np.ndarray, is_capped: np.ndarray, cap:
     used_before = np.empty(len(rows), dtype=np.int64)
     used_before[order] = (counted.groupby(vehicle_day).cumsum() - counted).to_numpy()
     return np.clip(cap - used_before, 0, km)
+
+
+def _is_open(
+    rows: pd.DataFrame, is_unmeasured: np.ndarray, is_service: np.ndarray, is_capped: np.ndarray, within: np.ndarray,
+    km: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Whether what the cap holds of a deadhead hangs on a trip of that vehicle-day whose km nobody knows.
+
+    Unmeasured service could only raise the cap, an unmeasured earlier deadhead only use more of it: what is paid whole
+    in spite of the one, or not at all in spite of the other, is certain.
+    """
+    order = rows.reset_index(drop=True).sort_values(["started_at", "trip_id"]).index.to_numpy()
+    vehicle_day = [rows["plate"].to_numpy(dtype=object)[order], as_days(rows["operational_date"])[order]]
+    lacks_service = pd.Series((is_service & is_unmeasured)[order]).groupby(vehicle_day).transform("any")
+    unmeasured = pd.Series((is_capped & is_unmeasured)[order].astype(np.int64))
+    before = unmeasured.groupby(vehicle_day).cumsum() - unmeasured
+    is_open = np.empty(len(rows), dtype=bool)
+    is_open[order] = lacks_service.to_numpy() & (within < km)[order] | (before.to_numpy() > 0) & (within > 0)[order]
+    return is_open
 
 
 def _requests(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
