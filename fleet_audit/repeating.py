@@ -16,7 +16,16 @@ from zoneinfo import ZoneInfo
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import Stores, existing_close, read_manifest
-from fleet_audit.closing.replay import Verdict, compare, days_of, fill_from, settings_of, told_versions, verify_frozen
+from fleet_audit.closing.replay import (
+    Verdict,
+    compare,
+    days_of,
+    fill_from,
+    has_key_of,
+    settings_of,
+    told_versions,
+    verify_frozen,
+)
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
 from fleet_audit.main_job import Progress, run_days
@@ -35,13 +44,13 @@ def parse_as_of(text: str) -> dt.datetime:
             midnight = dt.datetime.combine(following, dt.time(), _ZONE)
             return midnight.astimezone(dt.UTC) - dt.timedelta(microseconds=1)
         instant = dt.datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            raise PermanentError(f"--as-of {text} has no offset: write {text}Z for UTC or {text}-03:00 for São Paulo.")
+        return instant.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise PermanentError(
             f"--as-of {text!r} is neither an instant such as 2025-07-01T05:00:00Z nor a day such as 2025-07-01."
         ) from None
-    if instant.tzinfo is None:
-        raise PermanentError(f"--as-of {text} has no offset: write {text}Z for UTC or {text}-03:00 for São Paulo.")
-    return instant.astimezone(dt.UTC)
 
 
 def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
@@ -61,28 +70,37 @@ def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
 def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verdict:
     """Compute a closed cycle again from its manifest's inputs and compare.
 
-    Raises PermanentError when the cycle is not closed, or its manifest or an archived file is not what it was.
+    A manifest or an archived file that is not what it was is what a replay is there to find: the verdict says so.
+    Raises PermanentError when the cycle is not closed, or the key of pseudonyms is another.
     """
     source = _stores(settings)
     record = existing_close(source.warehouse, start, "final") or existing_close(source.warehouse, start, "provisional")
     if record is None:
         raise PermanentError(f"The cycle of {start} is not closed: fleet-audit close --cycle {start} does that.")
-    manifest = read_manifest(source.lake, record)
-    verdict = Verdict(sentences=verify_frozen(manifest, source.warehouse, start))
+    try:
+        manifest = read_manifest(source.lake, record)
+    except PermanentError as error:
+        return Verdict(sentences=[str(error)])
+    if not has_key_of(manifest, settings):
+        raise PermanentError(
+            f"FLEET_PSEUDONYM_KEY is not the one that the cycle of {start} was closed with, so every driver would be "
+            "another: set that one."
+        )
     (settings.home / "replay").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / "replay"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server in it is: so it ends after that
     scratch = _move_to(folder, settings_of(manifest))
     stores = _stores(scratch)
-    fill_from(manifest, stores, source)
+    try:
+        fill_from(manifest, stores, source)
+    except PermanentError as error:
+        return Verdict(sentences=[str(error)])
     days = days_of(manifest)
     result = run_days(scratch, days[0], days[-1], progress, is_published=False)
     if result.errors:
-        verdict.sentences += [f"The replay failed: {sentence}" for sentence in result.errors]
-        return verdict
-    compared = compare(manifest, stores.warehouse, source.warehouse)
-    verdict.rows, verdict.tables = compared.rows, compared.tables
-    verdict.sentences += compared.sentences
+        return Verdict(sentences=[f"The replay failed: {sentence}" for sentence in result.errors])
+    verdict = compare(manifest, stores.warehouse, source.warehouse)
+    verdict.sentences = verify_frozen(manifest, source.warehouse, stores.warehouse) + verdict.sentences
     version = told_versions(manifest, code_version())
     if version and not verdict.is_identical:
         verdict.sentences.append(version)

@@ -199,12 +199,20 @@ def _manifest(
 
 def _settings(settings: Settings) -> dict[str, Any]:
     """Settings that rows depend on; of the secret one only a fingerprint, to tell another key."""
-    key = settings.pseudonym_key.get_secret_value().encode()
     return {
         "closing_day": settings.closing_day,
         "start_date": settings.start_date,
-        "pseudonym_key_fingerprint": hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12],
+        "max_file_mb": settings.max_file_mb,
+        "max_file_rows": settings.max_file_rows,
+        "api_adapter": settings.api_adapter,
+        "pseudonym_key_fingerprint": fingerprint(settings),
     }
+
+
+def fingerprint(settings: Settings) -> str:
+    """Tells one key of pseudonyms from another, and nothing about it."""
+    key = settings.pseudonym_key.get_secret_value().encode()
+    return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 
 
 def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:

@@ -6,21 +6,21 @@ The run itself is the main job's; here is what it is given and what is made of i
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.freezing import Stores, cycle_rows, day_rows, outputs_of
+from fleet_audit.closing.freezing import Stores, cycle_rows, day_rows, fingerprint, outputs_of
 from fleet_audit.closing.scratch import fill
 from fleet_audit.logic.closing import canonical_rows, differences, differing_rows
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.registry import table as table_called
+from fleet_audit.settings import Settings
 from fleet_audit.storage.warehouse import Warehouse
 
-_SHOWN_ROWS = 5
+_SHOWN_ROWS = 20
 
 
 @dataclass
@@ -59,18 +59,50 @@ def _typed_changes(rows: pd.DataFrame) -> pd.DataFrame:
     return conform(rows.assign(**parsed, recorded_at=pd.to_datetime(rows["recorded_at"], utc=True)), table)
 
 
-def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, start: dt.date) -> list[str]:
-    """Sentences on closed rows that are not those of the manifest any more; a provisional close froze none."""
+def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse) -> list[str]:
+    """Sentences on closed rows that are not those of the manifest any more; a provisional close froze none.
+
+    Of a day that the replay made as it was closed, the rows of both are told apart.
+    """
     if manifest["cycle"]["status"] != "final":
         return []
-    found = differences(manifest["outputs"], outputs_of(warehouse, days_of(manifest)))
-    told = [f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}." for one in found]
-    now = cycle_rows(warehouse, start)
-    return told + [
+    days, outputs = days_of(manifest), manifest["outputs"]
+    replayed = {one.table_name: set(one.days) for one in differences(outputs, outputs_of(scratch, days))}
+    told = [
+        _told_rows(
+            f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}",
+            next((day for day in one.days if day not in replayed.get(one.table_name, ())), None),
+            one.table_name,
+            scratch,
+            warehouse,
+        )
+        for one in differences(outputs, outputs_of(warehouse, days))
+    ]
+    return told + _changed_beside_days(manifest, warehouse)
+
+
+def _changed_beside_days(manifest: dict[str, Any], warehouse: Warehouse) -> list[str]:
+    now = cycle_rows(warehouse, dt.date.fromisoformat(manifest["cycle"]["start"]))
+    told = [
         f"{name}: rows were changed after the close."
         for name, entry in manifest["cycle_rows"].items()
         if now.get(name) != entry
     ]
+    parameters = manifest["parameters"]
+    rows = warehouse.read(
+        "select name, value from ops.parameter_versions where parameters_version = :version",
+        {"version": parameters["version"]},
+    )
+    recorded = dict(zip(rows["name"], rows["value"], strict=True))
+    changed = [
+        f"{name}: {parameters['values'].get(name)} -> {recorded.get(name)}"
+        for name in sorted({*recorded, *parameters["values"]})
+        if parameters["values"].get(name) != recorded.get(name)
+    ]
+    if changed:
+        version = parameters["version"]
+        told.append(f"ops.parameter_versions {version}: changed after the close: {'; '.join(changed)}.")
+    return told
 
 
 def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> Verdict:
@@ -78,14 +110,19 @@ def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> 
     outputs = outputs_of(scratch, days_of(manifest))
     verdict = Verdict(sum(entry["rows"] for entry in outputs.values()), len(outputs))
     for one in differences(manifest["outputs"], outputs):
-        table = table_called(one.table_name)
-        day = dt.date.fromisoformat(one.days[0])
-        frozen, now = (canonical_rows(day_rows(each, table, day), table) for each in (closed, scratch))
-        lines = differing_rows(frozen, now, table.key, _SHOWN_ROWS)
-        verdict.sentences.append(
-            "\n    ".join([f"{one.table_name} differs on {', '.join(one.days)}; the first rows of {day}:", *lines])
-        )
+        sentence = f"{one.table_name} differs on {', '.join(one.days)}"
+        verdict.sentences.append(_told_rows(sentence, one.days[0], one.table_name, closed, scratch))
     return verdict
+
+
+def _told_rows(sentence: str, day: str | None, name: str, before: Warehouse, after: Warehouse) -> str:
+    """The sentence, and the first rows of that day that differ between two warehouses, a line each."""
+    if day is None:
+        return f"{sentence}."
+    table = table_called(name)
+    old, new = (canonical_rows(day_rows(each, table, dt.date.fromisoformat(day)), table) for each in (before, after))
+    lines = differing_rows(old, new, table.key, _SHOWN_ROWS)
+    return "\n    ".join([f"{sentence}; the first rows of {day}:", *lines])
 
 
 def told_versions(manifest: dict[str, Any], code_version: str) -> str | None:
@@ -96,5 +133,13 @@ def told_versions(manifest: dict[str, Any], code_version: str) -> str | None:
 
 def settings_of(manifest: dict[str, Any]) -> dict[str, str]:
     """Settings that the replay must have, as environment variables."""
-    settings = json.loads(json.dumps(manifest["settings"]))
-    return {"FLEET_CLOSING_DAY": str(settings["closing_day"]), "FLEET_START_DATE": settings["start_date"]}
+    return {
+        f"FLEET_{name.upper()}": str(value)
+        for name, value in manifest["settings"].items()
+        if name != "pseudonym_key_fingerprint"
+    }
+
+
+def has_key_of(manifest: dict[str, Any], settings: Settings) -> bool:
+    """Whether drivers' pseudonyms are made with the key of the close."""
+    return manifest["settings"]["pseudonym_key_fingerprint"] == fingerprint(settings)

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from fleet_audit.closing.freezing import Stores
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.files import ingest_archived
-from fleet_audit.ingest.pages import PAGES_FOLDER
+from fleet_audit.ingest.pages import PAGES_FOLDER, page_sha256, read_page
 from fleet_audit.schema import facts
 
 
@@ -30,7 +31,7 @@ def fill(
         pages: paths of pages of the API.
         changes: rows of `ops.reference_changes`.
 
-    Raises PermanentError when an archived file is not what it was.
+    Raises PermanentError when an archived file or page is not what it was.
     """
     known = scratch.warehouse.read("select file_sha256, file_name from ops.ingested_files", {})
     there = set(zip(known["file_sha256"], known["file_name"], strict=True))
@@ -38,19 +39,28 @@ def fill(
         if (file["sha256"], file["name"]) in there:
             continue
         content = source.lake.get_bytes(file["archive_path"])
-        if hashlib.sha256(content).hexdigest() != file["sha256"]:
-            raise PermanentError(
-                f"{source.lake.url(file['archive_path'])} is not what was received: its SHA-256 should be "
-                f"{file['sha256']}. Restore it from a backup."
-            )
+        _require(source, file["archive_path"], content, file["sha256"])
         received_at = dt.datetime.fromisoformat(file["received_at"])
         ingest_archived(
             scratch.lake, scratch.warehouse, scratch.settings, file["kind"], file["name"], content, received_at
         )
     for path in pages:
+        try:
+            content = read_page(source.lake, path)
+        except (OSError, pa.ArrowInvalid):  # what is no zstd frame any more
+            content = b""
+        _require(source, path, content, page_sha256(path))
         scratch.lake.take_over(source.lake, path)
     if len(changes):
         scratch.warehouse.upsert(facts.REFERENCE_CHANGES, changes)
+
+
+def _require(source: Stores, path: str, content: bytes, sha256: str) -> None:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise PermanentError(
+            f"{source.lake.url(path)} is not what was received: its SHA-256 should be {sha256}. "
+            "Restore it from a backup."
+        )
 
 
 def inputs_as_of(source: Stores, instant: dt.datetime) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.cycles import ONE_DAY, cycle_of
 from fleet_audit.logic.identity import stable_ids
-from fleet_audit.logic.money import BRL, KM, from_hundredths, to_hundredths
+from fleet_audit.logic.money import BRL, KM, from_hundredths, sum_decimal, to_hundredths
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import ADJUSTMENTS
 
@@ -50,6 +51,19 @@ def billing_cycle(day: dt.date, closed_starts: Collection[dt.date], closing_day:
     month = cycle.start.year * 12 + cycle.start.month - 1 - months
     earliest = cycle.start.replace(year=month // 12, month=month % 12 + 1)
     return cycle.start if day >= earliest else None
+
+
+def out_of_reach(day: dt.date, differences: pd.DataFrame) -> str:
+    """A sentence on differences of a day that no open cycle bills: too late for an adjustment, but not unsaid."""
+    km, brl = (sum_decimal(differences[f"difference_{name}"]) for name in ("km", "brl"))
+    return (
+        f"{day}: {len(differences)} lines would be other now ({_told(km)} km, R$ {_told(brl)}), but the open cycle "
+        "reaches no further back than adjustment_months: nothing is adjusted."
+    )
+
+
+def _told(value: Decimal | None) -> str:
+    return "unknown" if value is None else f"{value:+}"
 
 
 def day_adjustments(

@@ -21,7 +21,7 @@ from fleet_audit.defs.partitions import (
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
-from fleet_audit.logic.adjustments import Money, billing_cycle, day_adjustments
+from fleet_audit.logic.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
 from fleet_audit.logic.closing import refusal
 from fleet_audit.logic.cycles import cycle_days, cycle_of
 from fleet_audit.logic.reference_view import vehicles_on
@@ -62,29 +62,32 @@ def adjustments(
     for day in sorted(closed):
         context.log.info(f"{day} is closed for good: its rows stay as they are, differences are adjustments.")
     inputs = (day_trips, costs, fixed)
-    return each_day(
-        days,
-        lambda day: (
-            _adjustments(fleet, day, Money(*(each.read([day]) for each in inputs)))
-            if day in closed
-            else empty_frame(ADJUSTMENTS)
-        ),
-    )
+
+    def of_day(day: dt.date) -> pd.DataFrame:
+        if day not in closed:
+            return empty_frame(ADJUSTMENTS)
+        start, found = _adjustments(fleet, day, Money(*(each.read([day]) for each in inputs)))
+        if start is not None:
+            return found
+        if len(found):
+            context.log.warning(out_of_reach(day, found))
+        return empty_frame(ADJUSTMENTS)
+
+    return each_day(days, of_day)
 
 
-def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> pd.DataFrame:
+def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.date | None, pd.DataFrame]:
+    """The cycle that bills the day's differences, None where no open one reaches back so far; and the differences."""
     warehouse, closing_day = fleet.warehouse(), fleet.settings().closing_day
     closed = closed_starts(warehouse)
     months = int(fleet.parameters(day).adjustment_months)
     start = billing_cycle(day, closed, closing_day, months)
-    if start is None:
-        return empty_frame(ADJUSTMENTS)
     frozen = Money(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
     told = warehouse.read_partition(ADJUSTMENTS, [day])
     billed = told[told["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()
     vehicles = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
-    return day_adjustments(day, start, closing_day, frozen, now, billed, vehicles)
+    return start, day_adjustments(day, start or day, closing_day, frozen, now, billed, vehicles)
 
 
 @dg.asset(
