@@ -89,7 +89,8 @@ def publish(warehouse: Warehouse, lake: Lake, closing_day: int, run_id: str) -> 
         name: bool(found) and bool(known[name]) and set(row_keys(found[-1].table, found[-1].rows)) != known[name]
         for name, found in versions.items()
     }
-    refused = _refuse(warehouse, versions, is_new)
+    is_judged = {name: bool(known[name]) and len(found) > 1 for name, found in versions.items()}
+    refused = _refuse(warehouse, versions, is_judged, is_new)
     in_force = {name: found[-1] for name, found in versions.items() if found}
     touched = {}
     for name, delivery in in_force.items():
@@ -139,8 +140,16 @@ def _open(history: pd.DataFrame, name: str) -> pd.DataFrame:
     return history[(history["table_name"] == name).to_numpy() & history["recorded_to"].isna().to_numpy()]
 
 
-def _refuse(warehouse: Warehouse, versions: dict[str, list[Delivery]], is_new: Mapping[str, bool]) -> dict[str, str]:
-    """Take refused newest versions away, and say why; what is refused is recorded as rejected."""
+def _refuse(
+    warehouse: Warehouse,
+    versions: dict[str, list[Delivery]],
+    is_judged: Mapping[str, bool],
+    is_new: Mapping[str, bool],
+) -> dict[str, str]:
+    """Take refused newest versions away, and say why; what is refused is recorded as rejected.
+
+    A version that repeats what is in force and adds a row that overlaps says nothing new, and is refused all the same.
+    """
     refused: dict[str, str] = {}
 
     def refuse(name: str, reason: str) -> None:
@@ -152,8 +161,7 @@ def _refuse(warehouse: Warehouse, versions: dict[str, list[Delivery]], is_new: M
             {"message": message, "sha256": delivery.file["file_sha256"], "name": delivery.file["file_name"]},
         )
 
-    candidates = {name for name, found in versions.items() if is_new[name] and len(found) > 1}
-    for name in sorted(candidates):
+    for name in sorted(name for name, judged in is_judged.items() if judged):
         conflict = warehouse.read(
             "select reason from ops.rejected_rows where file_sha256 = :sha256 and reason_code = any(:codes) "
             "order by row_number limit 1",
@@ -161,7 +169,7 @@ def _refuse(warehouse: Warehouse, versions: dict[str, list[Delivery]], is_new: M
         )
         if len(conflict):
             refuse(name, str(conflict["reason"].iloc[0]).rstrip("."))
-            candidates = candidates - {name}
+    candidates = {name for name, found in versions.items() if is_new[name] and len(found) > 1}
     while candidates:
         dangling = first_dangling({name: found[-1].rows for name, found in versions.items() if found}, _KEYS)
         if dangling is None:

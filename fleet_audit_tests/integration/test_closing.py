@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import patch
 
+import dagster as dg
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 
+from fleet_audit.cli import main
 from fleet_audit.closing.freezing import Stores, close_cycle
 from fleet_audit.closing.readiness import unready_days
+from fleet_audit.logic import parameters
 from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit.main_job import run_days
+from fleet_audit.repeating import as_of_installation
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
@@ -32,9 +41,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  #
 CYCLE = dt.date(2025, 5, 16)
 LAST = dt.date(2025, 6, 15)
 OPEN_DAY = dt.date(2025, 6, 16)
+JULY = dt.date(2025, 7, 16)
 DAYS = [LAST, OPEN_DAY]
 FIXED = "contract_id,plate,amount_brl_per_month,valid_from,valid_to\nCT-1,AAA1A11,3100,2025-01-01,\n"
 DEARER = REFERENCE["tariffs"].replace("T-1,CT-1,,onibus,,,5,2025-01-01,", "T-1,CT-1,,onibus,,,6,2025-01-01,")
+OVERLAPPING = FIXED + "CT-1,AAA1A11,6200,2025-06-01,\n"
+DRIVERS = "driver_id,name,carrier_code,is_maintenance\nD1,Ana Mecânica,UM,true\n"
+OTHER_DRIVERS = "driver_id,name,carrier_code,is_maintenance\nD2,Bia,UM,false\n"
 DANGLING = REFERENCE["vehicles"].replace(f"{PAID},101,UM,UCP,CT-1", f"{PAID},101,UM,UCP,CT-9")
 
 
@@ -49,6 +62,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, new_database) -> Inst
     root = tmp_path_factory.mktemp("closing")
     inbox = write_inbox(root / "inbox", {name: each for day in DAYS for name, each in _report(day, "11.20").items()})
     (inbox / "reference" / "fixed_costs.csv").write_text(FIXED)
+    (inbox / "reference" / "drivers.csv").write_text(DRIVERS)
     made = Installation(root / "home", str(inbox), new_database(), {"FLEET_START_DATE": LAST.isoformat()})
     assert failures(made.materialize(LAST, OPEN_DAY)) == []
     return made
@@ -65,10 +79,10 @@ def closed(installation: Installation) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def corrected(installation: Installation, closed) -> Installation:
-    """A correction of the closed day, a dearer tariff, and a table of vehicles that names no contract."""
+    """A correction of the closed day, a dearer tariff, vehicles of no contract, and fixed costs that overlap."""
     write_inbox(Path(installation.inbox), _report(LAST, "13.40"))
     reference = Path(installation.inbox) / "reference"
-    for name, content in (("fixed_costs", FIXED), ("tariffs", DEARER), ("vehicles", DANGLING)):
+    for name, content in (("fixed_costs", OVERLAPPING), ("tariffs", DEARER), ("vehicles", DANGLING)):
         (reference / f"{name}.csv").write_text(content)
     assert failures(installation.materialize(LAST, OPEN_DAY)) == []
     return installation
@@ -91,8 +105,7 @@ def test_closing_again_changes_nothing(installation, closed):
     before = installation.warehouse.read_table(facts.CYCLE_CLOSES)
     settings = load_settings(home=str(installation.home), lake_url=str(installation.home / "lake"))
     stores = Stores(Lake(settings), installation.warehouse, settings)
-    parameters = lambda _: DEFAULT_PARAMETERS  # noqa: E731
-    again = close_cycle(stores, cycle_of(CYCLE, 16), [LAST], parameters, "again", is_final=False)
+    again = close_cycle(stores, cycle_of(CYCLE, 16), [LAST], parameters.parameters_on, "again", is_final=False)
     assert again["manifest_sha256"] == before["manifest_sha256"].iloc[0]
     pd.testing.assert_frame_equal(installation.warehouse.read_table(facts.CYCLE_CLOSES), before)
 
@@ -114,15 +127,25 @@ def test_what_arrives_later_is_an_adjustment_of_the_open_cycle(corrected):
 
 
 def test_a_dangling_key_is_refused_and_the_version_before_stays_in_force(corrected):
-    (refused,) = corrected.query("select file_name, message from ops.ingested_files where status = 'rejected'").to_dict(
-        "records"
-    )
-    assert refused["file_name"] == "reference/vehicles.csv"
-    assert "CT-9" in refused["message"]
-    assert PAID in refused["message"]
+    refused = _refused(corrected)["reference/vehicles.csv"]
+    assert "CT-9" in refused
+    assert PAID in refused
     assert corrected.query("select contract_id from ref.vehicles where plate = :p", p=PAID)[
         "contract_id"
     ].to_list() == ["CT-1"]
+
+
+def test_overlapping_validity_is_refused_with_both_rows_named(corrected):
+    refused = _refused(corrected)["reference/fixed_costs.csv"]
+    assert "Row 3" in refused
+    assert "row 2" in refused
+    assert "stays in force" in refused
+    assert corrected.query("select amount_brl_per_month as brl from ref.fixed_costs")["brl"].to_list() == [3100]
+
+
+def _refused(installation: Installation) -> dict[str, str]:
+    rows = installation.query("select file_name, message from ops.ingested_files where status = 'rejected'")
+    return dict(zip(rows["file_name"], rows["message"], strict=True))
 
 
 def test_postgres_tells_what_was_known_when(corrected):
@@ -155,6 +178,75 @@ def test_the_closed_cycle_replays_identically(corrected):
     assert "identical" in replayed.stdout
 
 
+def _invoked(installation: Installation, *arguments: object, **variables: str) -> Result:
+    """A command line in this process, which has loaded all that one of its own would load first."""
+    environment = {**installation.environment, **variables}
+    with patch.dict(os.environ, environment, clear=True), contextlib.chdir(installation.home):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_replay_names_a_changed_row_and_a_changed_number_line_by_line(corrected, monkeypatch):
+    """Somebody paid himself 10 km more; and a rule's number is another than when the cycle was closed."""
+    corrected.warehouse.execute(
+        "update fact.trips set km_measured = 21.20 where operational_date = :day and plate = :plate",
+        {"day": LAST, "plate": SEEN_TWICE},
+    )
+    others = [replace(one, default=0.4) if one.name == "leg_min_km" else one for one in parameters.DEFAULTS]
+    monkeypatch.setattr(parameters, "DEFAULTS", tuple(others))
+    result = _invoked(corrected, "replay", "--cycle", CYCLE)
+    corrected.warehouse.execute(
+        "update fact.trips set km_measured = 11.20 where operational_date = :day and km_measured = 21.20", {"day": LAST}
+    )
+    assert result.exit_code == 1, result.output
+    lines = result.output.splitlines()
+    assert f"fact.trips: frozen rows were changed after the close, on {LAST}." in lines
+    start = lines.index(f"fact.trips differs on {LAST}; the first rows of {LAST}:")
+    told = lines[start + 1 : start + 4]
+    assert all(line.startswith("    ~ ") for line in told)
+    assert all("parameters_version: " in line for line in told)
+    assert sum("km_measured: 21.20 -> 11.20" in line for line in told) == 1
+    assert "identical" not in result.output
+
+
+@pytest.mark.parametrize("what", ["file", "manifest"])
+def test_a_replay_names_a_frozen_object_that_was_touched(corrected, what):
+    (record,) = corrected.query("select * from ops.cycle_closes where status = 'final'").to_dict("records")
+    manifest = corrected.home / "lake" / record["manifest_path"]
+    reports = [file for file in json.loads(manifest.read_bytes())["inputs"]["files"] if "visit" in file["name"]]
+    path = manifest if what == "manifest" else corrected.home / "lake" / reports[0]["archive_path"]
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"11", b"99"))
+    result = _invoked(corrected, "replay", "--cycle", CYCLE)
+    path.write_bytes(content)
+    assert result.exit_code == 1, result.output
+    (sentence,) = result.stdout.strip().splitlines()
+    assert str(path.name) in sentence
+    assert record["manifest_sha256"] in sentence or reports[0]["sha256"] in sentence
+    assert "Restore it from a backup" in sentence
+
+
+def test_a_replay_needs_the_key_of_the_close(corrected):
+    result = _invoked(corrected, "replay", "--cycle", CYCLE, FLEET_PSEUDONYM_KEY="another-secret")
+    assert result.exit_code == 2
+    assert "FLEET_PSEUDONYM_KEY" in result.output
+    assert "another-secret" not in result.output
+
+
+def test_a_past_run_is_repeated_with_what_had_arrived_by_then(corrected):
+    """Before the dearer tariff; the current rows stay as they are."""
+    instant = corrected.query("select min(recorded_to) as at from ops.reference_history where table_name = 'tariffs'")
+    before = (instant["at"].iloc[0] - dt.timedelta(microseconds=1)).to_pydatetime()
+    with patch.dict(os.environ, corrected.environment, clear=True), contextlib.chdir(corrected.home):
+        then = as_of_installation(load_settings(), before)
+        assert run_days(then, OPEN_DAY, OPEN_DAY, lambda _: None, is_published=False).errors == []
+    sql = "select sum(variable_cost_brl) as brl from fact.trip_costs where operational_date = :day"
+    assert Installation(then.home).query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("168.00")
+    assert corrected.query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("201.60")
+    for as_of, told in (("2999-01-01", "lies ahead"), ("2001-01-01", "Nothing had arrived"), ("soon", "neither")):
+        result = _invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
+        assert (result.exit_code, told in result.output) == (2, True), result.output
+
+
 def test_a_day_that_something_arrived_for_is_not_ready(corrected):
     lake = Lake(load_settings(home=str(corrected.home), lake_url=str(corrected.home / "lake")))
     version = corrected.query("select code_version from ops.computed_days limit 1")["code_version"].iloc[0]
@@ -168,3 +260,65 @@ def test_a_day_that_something_arrived_for_is_not_ready(corrected):
         {"name": "visit_reports/2025-06-16.csv"},
     )
     assert "arrived after" in unready_days(warehouse, lake, [OPEN_DAY], version)[OPEN_DAY]
+
+
+def _close_by_hand(installation: Installation, *starts: dt.date) -> None:
+    """Later cycles, closed for good: what happens to their own rows is not asked here."""
+    for start in starts:
+        installation.warehouse.execute(
+            "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
+            "code_version, parameters_version, run_id) values (:start, :end, 'final', now(), '', '', '', '', '')",
+            {"start": start, "end": cycle_of(start, 16).end},
+        )
+
+
+@pytest.fixture(scope="module")
+def corrected_again(corrected: Installation) -> Installation:
+    """The cycle that billed the adjustment is closed too; then the closed day is corrected a second time."""
+    _close_by_hand(corrected, OPEN_DAY)
+    write_inbox(Path(corrected.inbox), _report(LAST, "12.00"))
+    reference = Path(corrected.inbox) / "reference"
+    (reference / "tariffs.csv").write_text(DEARER)
+    (reference / "drivers.csv").write_text(OTHER_DRIVERS)
+    assert failures(corrected.materialize(LAST)) == []
+    return corrected
+
+
+_ADJUSTMENTS = (
+    "select * from fact.adjustments where operational_date = :day order by billed_cycle_start, plate, trip_id"
+)
+
+
+def test_an_adjustment_of_an_adjustment_bills_only_what_is_new_two_cycles_on(corrected_again, closed):
+    rows = corrected_again.query(_ADJUSTMENTS, day=LAST)
+    first, second = (rows[(rows["billed_cycle_start"] == start).to_numpy()] for start in (OPEN_DAY, JULY))
+    assert len(first) == 3  # what June billed is frozen
+    (again,) = second.to_dict("records")
+    assert (again["km_closed"], again["km_now"], again["difference_km"]) == (
+        Decimal("13.40"), Decimal("12.00"), Decimal("-1.40"),
+    )  # fmt: skip
+    assert (again["brl_closed"], again["difference_brl"]) == (Decimal("80.40"), Decimal("-8.40"))
+    assert_same_facts(corrected_again.facts([LAST]), closed)
+
+
+def test_of_a_driver_who_left_the_reference_file_only_the_name_is_kept(corrected_again):
+    rows = corrected_again.query("select * from ref.drivers where name is not null").set_index("driver_id")
+    assert rows.loc["D1", "name"] == "Ana Mecânica"
+    assert rows.loc["D2", "carrier_code"] == "UM"
+    assert rows[rows["is_maintenance"].fillna(False).astype(bool)].empty  # her pseudonym neither
+    assert (rows["name"] == "Ana Mecânica").sum() == 2
+
+
+def test_what_comes_more_than_two_months_late_is_told_and_adjusts_nothing(corrected_again, closed):
+    before = corrected_again.query(_ADJUSTMENTS, day=LAST)
+    _close_by_hand(corrected_again, JULY, cycle_of(JULY, 16).end + dt.timedelta(days=1))
+    write_inbox(Path(corrected_again.inbox), _report(LAST, "14.00"))
+    (Path(corrected_again.inbox) / "reference" / "tariffs.csv").write_text(DEARER)
+    result = corrected_again.materialize(LAST)
+    assert failures(result) == []
+    with patch.dict(os.environ, corrected_again.environment, clear=True), dg.DagsterInstance.get() as instance:
+        told = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    (sentence,) = (text for text in told if "nothing is adjusted" in text)
+    assert f"{LAST}: 1 lines would be other now (+2.00 km, R$ +12.00)" in sentence
+    pd.testing.assert_frame_equal(corrected_again.query(_ADJUSTMENTS, day=LAST), before)
+    assert_same_facts(corrected_again.facts([LAST]), closed)
