@@ -22,9 +22,9 @@ _UNIT = Field("unit", "Unidade", width=18)
 _CARRIER = Field("carrier", "Transportadora", width=20)
 
 FINDING_FIELDS = (
-    Field("severity", "Severidade", width=10),
+    Field("severity", "Severidade", width=12),
     Field("rule_id", "Regra", width=7),
-    Field("title", "Achado", width=26),
+    Field("title", "Achado", width=30),
     _PLATE,
     Field("explanation_pt", "Explicação", width=60),  # what a carrier answers: never beyond the edge of the screen
     Field("km_at_stake", "Km em disputa", Kind.KM, 10),

@@ -328,7 +328,6 @@ def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Foote
             f"ROUND(SUM({of_cycle})-{closing.total_brl},2)",
         ),
         Footer("Km admitidos no fechamento, com os de viagens sem preço", closing.total_km, Kind.KM),
-        Footer("Manifesto do fechamento (SHA-256)", closing.manifest_sha256, Kind.TEXT),
     )
 
 

@@ -5,7 +5,6 @@ What the sheets hold is decided in `package`; how a cell looks, in `workbook`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +15,11 @@ from xlsxwriter.worksheet import Worksheet
 from fleet_audit.reporting.delimited import cell_text, texts_csv
 from fleet_audit.reporting.document import NUMERIC, Field, Kind
 from fleet_audit.reporting.package import Footer, Package, Sheet
-from fleet_audit.reporting.workbook import ALERT, INK, MUTED, Workbook
+from fleet_audit.reporting.workbook import ALERT, INK, MUTED, Workbook, fit_row
 
 _HEAD_ROW = 5  # of each table; above it title, sheet, origin, stamp
 _FIRST_ROW = _HEAD_ROW + 1
-_LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
+_NOTHING = "Nenhuma linha neste ciclo."
 _NAME = re.compile(r"\{(?:([^!}]+)!)?([^}]+)\}")
 
 
@@ -79,8 +78,8 @@ def _heading(book: Workbook, target: Worksheet, package: Package, sheet: Sheet) 
     target.set_row(1, 24)
     target.write_string(2, 0, f"{package.subtitle} · {package.origin}", book.style(font_color=MUTED, font_size=9))
     target.write_string(3, 0, package.closing.stamp, book.style(bold=True, font_color=ALERT, font_size=12))
-    if sheet.note:
-        target.write_string(4, 0, sheet.note, book.style(font_color=MUTED, font_size=9))
+    if note := sheet.note if sheet.grid.rows else _NOTHING:
+        target.write_string(4, 0, note, book.style(font_color=MUTED, font_size=9))
 
 
 def _row(
@@ -101,14 +100,7 @@ def _row(
         else:
             wrap = {"text_wrap": True} if entry.kind is Kind.TEXT else {}
             book.cell(target, row, column, value, entry.kind, book.body_style(entry.kind, **wrap))
-    if (height := _lines(sheet.grid.fields, values)) > 1:
-        target.set_row(row, _LINE_POINTS * height)
-
-
-def _lines(fields: Sequence[Field], values: Sequence[Any]) -> int:
-    """Lines that the longest text of a row wraps to: not every program fits the height by itself."""
-    texts = ((entry.width, value) for entry, value in zip(fields, values, strict=True) if isinstance(value, str))
-    return min(max((math.ceil(len(text) * 1.08 / width) for width, text in texts), default=1), _MOST_LINES)
+    fit_row(target, row, [(entry.width, value) for entry, value in zip(sheet.grid.fields, values, strict=True)])
 
 
 def _total_row(book: Workbook, target: Worksheet, package: Package, sheet: Sheet, row: int) -> None:

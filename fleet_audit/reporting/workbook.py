@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import xlsxwriter
 from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_range
 from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting import locale
@@ -19,19 +21,22 @@ from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Fiel
 
 SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
+_SENTENCE = 30  # characters: a column as wide as that holds sentences
+_LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
 _CUT = " … [texto cortado]"
 _FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
 INK, MUTED, ALERT, _HEAD, _LINE = "#1F2933", "#5B6770", "#A33B00", "#E8EEF2", "#C9D1D8"
+_BRAZIL = "[$-416]"  # LibreOffice then writes a decimal comma on any machine; Excel takes the machine's own
 _NUMBER_FORMATS = {
-    Kind.INTEGER: "#,##0",
-    Kind.KM: "#,##0.00",
-    Kind.KM_DIFFERENCE: "+#,##0.00;-#,##0.00;0.00",
-    Kind.BRL: "#,##0.00",
-    Kind.RATE: "0.00##",
-    Kind.PERCENT: "0.00",
-    Kind.PERCENT_DIFFERENCE: "+0.00;-0.00;0.00",
-    Kind.SCORE: "0.0",
-    Kind.HOURS: "0.0",
+    Kind.INTEGER: f"{_BRAZIL}#,##0",
+    Kind.KM: f"{_BRAZIL}#,##0.00",
+    Kind.KM_DIFFERENCE: f"{_BRAZIL}+#,##0.00;{_BRAZIL}-#,##0.00;{_BRAZIL}0.00",
+    Kind.BRL: f"{_BRAZIL}#,##0.00",
+    Kind.RATE: f"{_BRAZIL}0.00##",
+    Kind.PERCENT: f"{_BRAZIL}0.00",
+    Kind.PERCENT_DIFFERENCE: f"{_BRAZIL}+0.00;{_BRAZIL}-0.00;{_BRAZIL}0.00",
+    Kind.SCORE: f"{_BRAZIL}0.0",
+    Kind.HOURS: f"{_BRAZIL}0.0",
     Kind.DATE: "dd/mm/yyyy",
     Kind.MOMENT: "dd/mm/yyyy hh:mm",
 }
@@ -101,31 +106,41 @@ class Workbook:
     def _data_sheet(self, name: str, grid: Grid, rows: range) -> None:
         """One Excel table from cell A1: filters, frozen header, typed cells, sums. Without rows, the header."""
         sheet = self.sheet(name, repeat_row=0)
-        styles = [self.body_style(entry.kind) for entry in grid.fields]
+        styles = [self.body_style(entry.kind, **_wrapped(entry)) for entry in grid.fields]
         marked = [
-            self.body_style(entry.kind, **({"font_color": ALERT} if entry.kind in SIGNED else {}))
-            for entry in grid.fields
+            self.body_style(entry.kind, font_color=ALERT) if entry.kind in SIGNED else style
+            for entry, style in zip(grid.fields, styles, strict=True)
         ]
         for column, entry in enumerate(grid.fields):
             sheet.set_column(column, column, entry.width + 1)
         self.header(sheet, 0, grid.fields)
+        wrapping = [column for column, entry in enumerate(grid.fields) if _wrapped(entry)]
         for line, index in enumerate(rows, start=1):
             row_styles = marked if index in grid.marked else styles
             for column, value in enumerate(grid.rows[index]):
                 self.cell(sheet, line, column, value, grid.fields[column].kind, row_styles[column])
+            if wrapping:
+                fit_row(sheet, line, [(grid.fields[column].width, grid.rows[index][column]) for column in wrapping])
         if rows:
             self._table(sheet, grid, rows)
+        # ids and raw evidence stand last and are for looking up: on paper they would shrink the rest to nothing
+        last = max((column for column, entry in enumerate(grid.fields) if entry.in_print), default=0)
+        sheet.print_area(0, 0, len(rows) + 1, last)
         sheet.freeze_panes(1, 0)
 
     def _table(self, sheet: Worksheet, grid: Grid, rows: range) -> None:
         self._tables += 1
         has_sums = any(entry.is_summed for entry in grid.fields)
         last, columns = len(rows) + has_sums, []
+
+        def sum_of(column: int) -> str:  # plain cells: LibreOffice reads no `[Km (x)]`
+            return f"=SUBTOTAL(109,{xl_range(1, column, len(rows), column)})"
+
         for column, entry in enumerate(grid.fields):
             columns.append({"header": entry.label, "header_format": self._header_style(entry)})
             if entry.is_summed:
                 known = [value for index in rows if (value := grid.rows[index][column]) is not None]
-                columns[-1] |= {"total_function": "sum", "total_value": float(sum(known)) if known else 0}
+                columns[-1] |= {"total_function": sum_of(column), "total_value": float(sum(known)) if known else 0}
             elif has_sums and column == 0:
                 columns[-1]["total_string"] = "Total"
         name = f"tab_{self._tables}"
@@ -136,7 +151,7 @@ class Workbook:
         for column, (entry, told) in enumerate(zip(grid.fields, columns, strict=True)):
             style = self.body_style(entry.kind, bold=True, top=1, top_color=INK)
             if entry.is_summed:  # what the table has written there, in bold
-                sheet.write_formula(last, column, f"SUBTOTAL(109,[{entry.label}])", style, told["total_value"])
+                sheet.write_formula(last, column, sum_of(column), style, told["total_value"])
             else:
                 sheet.write_string(last, column, told.get("total_string", ""), self.style(bold=True, top=1, indent=1))
 
@@ -233,13 +248,25 @@ def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
         sheet.write_string(row, 1, locale.NO_DATA, book.style(align="right", **properties))
     else:
         if card.kind is Kind.BRL:
-            properties["num_format"] = '"R$" #,##0.00'
+            properties["num_format"] = f'{_BRAZIL}"R$" #,##0.00'
             sheet.write_number(row, 1, card.value, book.style(align="right", **properties))
         else:
             sheet.write_number(row, 1, card.value, book.kind_style(card.kind, **properties))
     for column in range(2, 8):
         sheet.write_blank(row, column, None, book.style(**line))
     sheet.write_string(row, 2, card.note, book.style(font_color=MUTED, indent=1, **line))
+
+
+def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[int, Any]]) -> None:
+    """A row as high as the longest of its texts (width in characters, value): not every program does so itself."""
+    lines = (math.ceil(len(text) * 1.08 / width) for width, text in texts if isinstance(text, str))
+    if (most := min(max(lines, default=1), _MOST_LINES)) > 1:
+        sheet.set_row(row, _LINE_POINTS * most)
+
+
+def _wrapped(entry: Field) -> dict[str, bool]:
+    """A sentence goes on in the next line; raw evidence, which no paper shows, does not."""
+    return {"text_wrap": True} if entry.kind is Kind.TEXT and entry.in_print and entry.width >= _SENTENCE else {}
 
 
 def _fitting(text: str) -> str:

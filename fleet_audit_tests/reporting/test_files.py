@@ -193,7 +193,8 @@ def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) 
     column = CONTRACT.index("Km Telemetria")
     formulas = list(sheet_of(files["d1.xlsx"], "Viagens").iter_rows(values_only=True))
     values = list(openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]), data_only=True)["Viagens"].values)
-    assert formulas[-1][column] == "=SUBTOTAL(109,[Km Telemetria])"
+    assert formulas[-1][column] == f"=SUBTOTAL(109,N2:N{len(values) - 1})"
+    assert values[0][column] == CONTRACT[ord("N") - ord("A")]
     assert values[-1][column] == pytest.approx(sum(row[column] for row in values[1:-1]))
 
 
