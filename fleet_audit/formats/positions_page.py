@@ -102,6 +102,11 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT) -> ParsedPage:
     return ParsedPage(positions.filter(pc.invert(is_bad)), rejected, len(device))
 
 
+def items_of(payload: bytes, adapter: Adapter = CONTRACT) -> list[Any]:
+    """The items of a page as they are. Raises RejectedFile: the payload is no page."""
+    return _listed(_by_python(payload), adapter)
+
+
 def _rejected(
     payload: bytes, adapter: Adapter, device: pa.Array, written: pa.Array, instants: pa.Array, is_object: np.ndarray
 ) -> pd.DataFrame:

@@ -9,12 +9,16 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import pyarrow.compute as pc
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.formats.adapter import Adapter
 from fleet_audit.formats.cells import read_cells
 from fleet_audit.formats.parsed import Limits, RejectedFile
-from fleet_audit.ingest.pages import page_folder
+from fleet_audit.formats.positions_page import items_of, parse_page
+from fleet_audit.ingest.pages import page_sha256, read_page
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -55,18 +59,31 @@ def rows_of_files(lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, i
     return result
 
 
-def items_of_pages(lake: Lake, asked: Iterable[tuple[dt.date, str, int]]) -> list[ReceivedRow]:
-    """Positions as the API sent them: items of archived pages by day, SHA-256 and number."""
-    result = []
-    for day, sha256, number in asked:
-        path = f"{page_folder(day)}/{sha256}.json"
-        try:
-            item = json.loads(lake.get_bytes(path))["data"][number - 1]
-        except (PermanentError, ValueError, KeyError, IndexError):
-            item = None
-        text = None if item is None else json.dumps(item, ensure_ascii=False)
-        result.append(ReceivedRow(f"página da API {sha256[:12]}", number, text))
-    return result
+def items_of_pages(
+    lake: Lake, warehouse: Warehouse, adapter: Adapter, asked: Iterable[tuple[str, dt.datetime]]
+) -> list[ReceivedRow]:
+    """Positions as the API sent them, by device and instant: rows of staging name no page, so it is looked for."""
+    found = [_item(lake, warehouse, adapter, device, instant) for device, instant in asked]
+    hide = _hidden_names(warehouse)
+    return [replace(row, text=hide(row.text)) if hide and row.text else row for row in found]
+
+
+def _item(lake: Lake, warehouse: Warehouse, adapter: Adapter, device: str, instant: dt.datetime) -> ReceivedRow:
+    pages = warehouse.read(
+        "select archive_path from ops.api_requests where archive_path is not null "
+        "and window_from <= :instant and window_to > :instant group by archive_path order by min(answered_at)",
+        {"instant": instant},
+    )
+    for path in pages["archive_path"]:
+        body = read_page(lake, path)
+        if device.encode() not in body:
+            continue
+        positions = parse_page(body, adapter).positions
+        is_it = pc.and_(pc.equal(positions["device_id"], device), pc.equal(positions["recorded_at"], instant))
+        if numbers := positions.filter(is_it)["row_number"].to_pylist():
+            text = json.dumps(items_of(body, adapter)[numbers[0] - 1], ensure_ascii=False)
+            return ReceivedRow(f"página da API {page_sha256(path)[:12]}", numbers[0], text)
+    return ReceivedRow("página da API", 0, None)
 
 
 def _texts(lake: Lake, path: str) -> dict[int, str]:

@@ -117,7 +117,9 @@ def _copy(document: Document, own: Frames, until: dt.date, published: dt.date, c
         for section in document.sections
         if section.key not in ("top", "scores")
     )
-    evidence = Section("evidence", "Evidências", evidence_grid(own.findings), sheet="Evidências", empty=nothing)
+    zones = own.units.dropna(subset=["timezone"]).set_index("unit_code")["timezone"].to_dict()
+    rows = evidence_grid(own.findings, zones)
+    evidence = Section("evidence", "Evidências", rows, sheet="Evidências", empty=nothing)
     trips = Section("trips", "Viagens", trips_grid(trip_lines(own)), sheet="Viagens", is_workbook_only=True)
     deadline = (
         f"Contestação: até {locale.day(until)}, {locale.counted(contest_days, 'dia útil', 'dias úteis')} depois da "

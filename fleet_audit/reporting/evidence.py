@@ -15,7 +15,7 @@ import pandas as pd
 
 from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.inputs import records
-from fleet_audit.reporting.locale import instant
+from fleet_audit.reporting.locale import REPORT_ZONE, instant
 
 FIELDS = (
     Field("finding_id", "Achado (id)", width=17),
@@ -30,20 +30,24 @@ FIELDS = (
 )
 
 
-def evidence_grid(findings: pd.DataFrame) -> Grid:
-    """The runs, trips and movements that the findings' evidence names, one a row, in the findings' order."""
+def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str]) -> Grid:
+    """The runs, trips and movements that the findings' evidence names, one a row, in the findings' order.
+
+    Times are on the clock of the finding's unit, as its sentence tells them; `zones` name it by unit.
+    """
     rows = []
-    for finding in records(findings[["finding_id", "rule_id", "evidence"]]):
-        for row in evidence_rows(json.loads(finding["evidence"])):
+    for finding in records(findings[["finding_id", "rule_id", "unit_code", "evidence"]]):
+        zone = zones.get(finding["unit_code"], REPORT_ZONE)
+        for row in evidence_rows(json.loads(finding["evidence"]), zone):
             rows.append({"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row})
     return grid_of(FIELDS, rows)
 
 
-def evidence_rows(evidence: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """What, number, places, times and km of each row that the evidence holds, and where the row came from."""
+def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, Any]]:
+    """What, number, places, local times and km of each row that the evidence holds, and where the row came from."""
     for run in evidence.get("declared_runs", ()):
         yield {
-            **_when(run),
+            **_when(run, zone),
             "what": "corrida declarada",
             "number": run.get("bulletin_number") or run.get("declared_run_id"),
             "from_to": _places(run.get("origin_text"), run.get("destination_text")),
@@ -52,7 +56,7 @@ def evidence_rows(evidence: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         }
     for trip in evidence.get("trips", ()):
         yield {
-            **_when(trip),
+            **_when(trip, zone),
             "what": "viagem medida",
             "number": trip.get("trip_id"),
             "from_to": _places(trip.get("origin_poi_id"), trip.get("destination_poi_id")),
@@ -62,7 +66,7 @@ def evidence_rows(evidence: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for leg in evidence.get("legs", ()):
         if leg.get("file_sha256"):
             yield {
-                **_when(leg),
+                **_when(leg, zone),
                 "what": "trecho do relatório",
                 "number": leg.get("trip_id"),
                 "from_to": _places(leg.get("origin_address"), leg.get("destination_address")),
@@ -75,9 +79,9 @@ _SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
 _METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
 
 
-def _when(row: Mapping[str, Any]) -> dict[str, str | None]:
+def _when(row: Mapping[str, Any], zone: str) -> dict[str, str | None]:
     return {
-        name: instant(dt.datetime.fromisoformat(row[key])) if row.get(key) else None
+        name: instant(dt.datetime.fromisoformat(row[key]), zone) if row.get(key) else None
         for name, key in (("started", "started_at"), ("ended", "ended_at"))
     }
 

@@ -18,7 +18,7 @@ from fleet_audit.reporting import locale
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.document import Field, Grid, grid_of
 from fleet_audit.reporting.inputs import Frames, names_of, records
-from fleet_audit.reporting.vocabulary import AREAS, CONTRACT_KINDS, REGIMES, VEHICLE_CLASSES
+from fleet_audit.reporting.vocabulary import AREAS, CONTRACT_KINDS, PARAMETER_UNITS, REGIMES, VEHICLE_CLASSES
 
 FIELDS = (
     Field("group", "Grupo", width=18),
@@ -141,7 +141,7 @@ def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, st
         yield (
             "Parâmetro",
             row["name"],
-            f"{value} {row['unit'] or ''}".strip(),
+            f"{value} {PARAMETER_UNITS.get(row['unit'], row['unit']) or ''}".strip(),
             f"versão {row['parameters_version']}; {origin}",
         )
 

@@ -32,6 +32,14 @@ HELD_REASONS = {
     "no_trip": "Observado em parte, sem viagem",
     "no_data": "Veículo sem dado",
 }
+PARAMETER_UNITS = {  # km, %, s and the like are the same word
+    "days": "dias",
+    "months": "meses",
+    "points": "pontos",
+    "runs": "corridas",
+    "factor": "(fator)",
+    "probability": "(probabilidade)",
+}
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 
 # Money that a rule shows as owed to the carrier; every other rule speaks of money that it may have been paid too much.

@@ -104,7 +104,19 @@ def add_positions(installation: FleetResource) -> None:
         for n in range(41)
     ]
     page = json.dumps({"data": items, "next_cursor": None}).encode()
-    installation.lake().put_bytes(f"{page_folder(DAY)}/{'c' * 64}.json", page)
+    path = f"{page_folder(DAY)}/{'c' * 64}.json"
+    installation.lake().put_bytes(path, page)
+    request = dict.fromkeys(facts.API_REQUESTS.column_names) | {
+        "request_id": "q",
+        "partition_date": DAY,
+        "window_from": START - dt.timedelta(hours=3),
+        "window_to": START + dt.timedelta(hours=3),
+        **dict.fromkeys(["page_number", "window_attempt", "tries", "rows_read"], 1),
+        "archive_path": path,
+        "answered_at": GENERATED_AT,
+        "run_id": "run",
+    }
+    installation.warehouse().upsert(facts.API_REQUESTS, pd.DataFrame([request]))
     rows = [
         {
             "date": DAY,
@@ -114,9 +126,6 @@ def add_positions(installation: FleetResource) -> None:
             "longitude": -52.1,
             "odometer_km": 100.0 + n,
             "source": "api",
-            "file_sha256": "c" * 64,
-            "file_name": "page",
-            "row_number": n + 1,
         }
         for n in range(41)
     ]

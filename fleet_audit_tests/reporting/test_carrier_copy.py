@@ -22,6 +22,7 @@ from fleet_audit.logic.deadlines import business_deadline
 from fleet_audit.logic.identity import fold
 from fleet_audit.reporting.carrier_copy import CarrierCopy, build_copy, carrier_codes, carrier_folder
 from fleet_audit.reporting.closing import Closing
+from fleet_audit.reporting.evidence import evidence_grid
 from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.others import OTHER, Others
 from fleet_audit.reporting.page import document_page
@@ -251,3 +252,11 @@ def test_a_vehicle_that_changed_hands_keeps_its_plate_and_each_carrier_its_trips
         counts[code] = section.grid.column("plate").count(own["plate"])
     assert counts == {OWN: int((trips[~is_second]["plate"] == own["plate"]).sum()), "CONLOG": int(is_second.sum())}
     assert min(counts.values()) > 0
+
+
+def test_evidence_tells_times_as_the_sentence_does_on_the_units_clock(frames: Frames) -> None:
+    evidence = {"declared_runs": [{"bulletin_number": "7", "started_at": "2025-05-16T18:57:00+00:00"}]}
+    finding = frames.findings.head(1).assign(evidence=json.dumps(evidence), unit_code="USL")
+    zones = dict(zip(frames.units["unit_code"], frames.units["timezone"], strict=True))
+    assert zones["USL"] == "America/Campo_Grande"
+    assert evidence_grid(finding, zones).column("started") == ["16/05/2025 14:57"]

@@ -135,10 +135,10 @@ def _positions_received(fleet: FleetResource, points: pd.DataFrame) -> list[Rece
     """The first and the last position of the period, as they arrived."""
     ends = points.iloc[[0, -1]] if len(points) > 1 else points
     of_pages, of_files = ends[ends["source"] == "api"], ends[ends["source"] == "file"]
-    items = [(row.date, row.file_sha256, int(row.row_number)) for row in of_pages.itertuples()]
+    items = [(row.device_id, row.recorded_at) for row in of_pages.itertuples()]
     rows = [(row.file_sha256, int(row.row_number)) for row in of_files.itertuples()]
     return [
-        *items_of_pages(fleet.lake(), items),
+        *items_of_pages(fleet.lake(), fleet.warehouse(), fleet.adapter(), items),
         *(rows_of_files(fleet.lake(), fleet.warehouse(), rows) if rows else []),
     ]
 
