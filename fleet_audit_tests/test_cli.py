@@ -66,7 +66,7 @@ def test_help_and_version_of_the_program(invoke):
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("FLEET_CLOSING_DAY", "40"),
+        ("FLEET_CLOSING_DAY", "31"),  # no day of every month
         ("FLEET_CLOSING_DAY", "soon"),
         ("FLEET_LATE_HOURS", "-1"),
         ("FLEET_API_URL", "ftp://example"),

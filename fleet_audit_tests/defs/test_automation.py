@@ -1,20 +1,28 @@
-"""Which partition each schedule asks for, and when: yesterday at 05:30, the cycle at 06:00, in São Paulo."""
+"""Which partition each schedule asks for, and when: yesterday, the cycle, its closes, in São Paulo."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
+from fleet_audit.defs.automation import CLOSE_TAG, range_tags
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.storage.warehouse import Warehouse
+
 ZONE = ZoneInfo("America/Sao_Paulo")
 
 
-@pytest.fixture
-def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
         yield instance
 
 
@@ -89,3 +97,139 @@ def test_the_cycle_follows_the_day(definitions):
     schedule = _schedule(definitions, "open_cycle")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * *", "America/Sao_Paulo")
     assert schedule.job_name == "cycle"
+
+
+@pytest.fixture
+def closing(definitions, repository, instance, postgres_url):
+    """The run requests of a closing schedule on a morning, and why there are none."""
+    fleet = FleetResource(warehouse_url=postgres_url)
+
+    def ask(name: str, *today: int) -> tuple[list[dg.RunRequest], str | None]:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=dt.datetime(*today, 6, 20, tzinfo=ZONE),
+            repository_def=repository, resources={"fleet": fleet},
+        )  # fmt: skip
+        tick = _schedule(definitions, name).evaluate_tick(context)
+        return list(tick.run_requests or []), tick.skip_message
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("today", "start"),
+    [
+        ((2025, 6, 15), None),  # the last day of the cycle
+        ((2025, 6, 16), "2025-05-16"),
+        ((2025, 6, 17), "2025-05-16"),
+        ((2025, 6, 18), None),  # D+3: for good
+        ((2025, 1, 16), "2024-12-16"),
+        ((2024, 3, 16), "2024-02-16"),
+        ((2024, 1, 16), "2023-12-16"),  # a cycle whose first days cannot be run
+    ],
+)
+def test_the_ended_cycle_is_closed_provisionally_on_two_mornings(closing, today, start):
+    requests, why = closing("provisional_close", *today)
+    assert [request.partition_key for request in requests] == ([start] if start else [])
+    if start is None:
+        assert "not between its end and its final close" in why
+    else:
+        assert "is_final" not in json.dumps(dict(requests[0].run_config))
+
+
+@pytest.mark.parametrize(
+    ("today", "span"),
+    [
+        ((2025, 6, 17), None),
+        ((2025, 6, 18), ("2025-05-16", "2025-06-15")),
+        ((2025, 6, 24), ("2025-05-16", "2025-06-15")),  # the seventh morning
+        ((2025, 6, 25), None),
+        ((2025, 1, 18), ("2024-12-16", "2025-01-15")),
+        ((2024, 3, 18), ("2024-02-16", "2024-03-15")),
+        ((2025, 3, 18), ("2025-02-16", "2025-03-15")),
+        ((2024, 1, 18), ("2024-01-01", "2024-01-15")),
+    ],
+)
+def test_on_the_third_day_the_cycle_s_days_run_once_more_to_be_closed(closing, today, span):
+    requests, why = closing("last_look", *today)
+    if span is None:
+        assert requests == []
+        assert "can be closed for good from 2025-06-18" in why or "is left to a person" in why
+        return
+    (request,) = requests
+    first, last = map(dt.date.fromisoformat, span)
+    assert dict(request.tags).items() >= range_tags(first, last).items()
+    start = "2023-12-16" if first == dt.date(2024, 1, 1) else first.isoformat()
+    assert request.tags[CLOSE_TAG] == start
+    assert request.run_key == f"last-look-{start}-{dt.date(*today)}"
+
+
+def test_a_cycle_that_is_closed_for_good_is_not_looked_at_again(closing, postgres_url):
+    Warehouse(postgres_url).execute(
+        "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
+        "code_version, parameters_version, run_id) values "
+        "('2025-05-16', '2025-06-15', 'final', now(), '', '', '', '', '')"
+    )
+    requests, why = closing("last_look", 2025, 6, 19)
+    assert requests == []
+    assert "closed for good" in why
+
+
+def test_the_last_look_asks_for_the_final_close_and_other_runs_for_none(repository, instance):
+    sensor = repository.get_sensor_def("final_close")
+
+    @dg.op
+    def step() -> None: ...
+
+    job = dg.GraphDefinition(name="day", node_defs=[step]).to_job()
+    for tags in ({CLOSE_TAG: "2025-05-16"}, {}):
+        result = job.execute_in_process(instance=instance, tags=tags)
+        context = dg.build_run_status_sensor_context("final_close", result.all_events[-1], instance, result.dagster_run)
+        asked = sensor(context)
+        if not tags:
+            assert isinstance(asked, dg.SkipReason)
+            continue
+        assert asked.partition_key == "2025-05-16"
+        assert asked.run_config == {"ops": {"ops__cycle_closes": {"config": {"is_final": True}}}}
+
+
+_TICKS = """
+import datetime as dt, json, sys
+import dagster as dg
+from zoneinfo import ZoneInfo
+from fleet_audit.definitions import build_definitions
+from fleet_audit.defs.resources import FleetResource
+definitions, url = build_definitions(), sys.argv[1]
+schedules = {one.name: one for one in definitions.schedules}
+with dg.DagsterInstance.ephemeral() as instance:
+    for text in sys.argv[2:]:
+        name, today = text.split("@")
+        context = dg.build_schedule_context(
+            instance=instance, repository_def=definitions.get_repository_def(),
+            scheduled_execution_time=dt.datetime.fromisoformat(today).replace(tzinfo=ZoneInfo("America/Sao_Paulo")),
+            resources={"fleet": FleetResource(warehouse_url=url)},
+        )
+        requests = schedules[name].evaluate_tick(context).run_requests or []
+        days = [[value for value in sorted(each.tags.values()) if value[0] == "2"] for each in requests]
+        print(json.dumps([each.partition_key or tagged for each, tagged in zip(requests, days)]))
+"""
+
+
+def test_where_cycles_are_calendar_months_they_are_closed_as_such(postgres_url, tmp_path):
+    """Closing day 1, over a year's end and a leap February; in a process of its own, since partitions are made once."""
+    expected = {
+        "provisional_close@2025-01-01T06:10": ["2024-12-01"],
+        "provisional_close@2024-03-02T06:10": ["2024-02-01"],
+        "provisional_close@2024-03-03T06:10": [],
+        "last_look@2024-03-03T06:20": [["2024-02-01", "2024-02-01", "2024-02-29"]],
+        "last_look@2025-03-03T06:20": [["2025-02-01", "2025-02-01", "2025-02-28"]],
+        "last_look@2025-01-03T06:20": [["2024-12-01", "2024-12-01", "2024-12-31"]],
+        "open_cycle@2025-01-01T06:00": ["2024-12-01"],
+        "open_cycle@2025-01-02T06:00": ["2024-12-01", "2025-01-01"],
+    }
+    environment = {**os.environ, "FLEET_CLOSING_DAY": "1", "FLEET_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _TICKS, postgres_url, *expected],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert dict(zip(expected, map(json.loads, done.stdout.splitlines()), strict=True)) == expected

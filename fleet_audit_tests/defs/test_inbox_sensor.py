@@ -41,6 +41,7 @@ class Watched:
     def __init__(self, inbox: Path, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance) -> None:
         self.inbox = inbox
         self.url = ""  # of an inbox elsewhere
+        self.warehouse_url = ""  # of a warehouse elsewhere
         self.cursor: str | None = None
         self._repository = repository
         self._instance = instance
@@ -55,7 +56,11 @@ class Watched:
 
     @property
     def fleet(self) -> FleetResource:
-        return FleetResource(inbox_url=self.url or str(self.inbox), home=str(self.inbox.parent / "home"))
+        return FleetResource(
+            inbox_url=self.url or str(self.inbox),
+            home=str(self.inbox.parent / "home"),
+            warehouse_url=self.warehouse_url,
+        )
 
     def tick(self) -> list[dg.RunRequest]:
         context = dg.build_sensor_context(
@@ -254,6 +259,44 @@ def test_a_registered_device_re_runs_the_days_on_which_it_waited(watched):
     devices = f"device_id,plate,valid_from,valid_to\n77,{PAID},2025-06-01,2025-06-10\n"
     watched.drop("reference/devices.csv", devices.encode())
     assert _spans(watched.tick()) == [("2025-06-09", "2025-06-10"), (_yesterday(), _yesterday())]
+
+
+@pytest.mark.parametrize(
+    ("tariffs", "spans"),
+    [
+        ([("5", "", "2025-06-09"), ("6", "2025-06-10", "")], [("2025-06-10", "2025-06-12")]),
+        # cheaper all the time: not on 14 and 15 May, which are closed, nor on the day that is older than two months
+        ([("4", "", "")], [("2025-05-16", "2025-05-17"), ("2025-06-08", "2025-06-12")]),
+        ([("5", "", "2025-06-12"), ("6", "2025-06-13", "")], []),  # from a day on that was not computed yet
+        ([("5", "", "2025-06-09"), ("5", "2025-06-10", "")], []),  # the same, in two rows
+    ],
+)
+def test_a_reference_table_re_runs_the_computed_days_of_open_cycles_that_it_touches(
+    watched, postgres_url, tariffs, spans
+):
+    watched.warehouse_url = postgres_url
+    computed = [dt.date(2025, 2, 1), *(dt.date(2025, 5, day) for day in range(14, 18))]
+    computed += [dt.date(2025, 6, day) for day in range(8, 13)]
+    warehouse = watched.fleet.warehouse()
+    for day in computed:
+        warehouse.execute(
+            "insert into ops.computed_days (operational_date, computed_at, code_version, run_id, updated_at) "
+            "values (:day, now(), 'v', 'r', now())",
+            {"day": day},
+        )
+    warehouse.execute(
+        "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
+        "code_version, parameters_version, run_id) values "
+        "('2025-04-16', '2025-05-15', 'final', now(), '', '', '', '', '')"
+    )
+    warehouse.execute(
+        "insert into ref.tariffs (tariff_id, contract_id, rate_brl_per_km, valid_from) "
+        "values ('T', 'C', 5, '2025-01-01')"
+    )
+    header = REFERENCE["tariffs"].splitlines()[0]
+    lines = [f"T,C,,,,,{rate},{first or '2025-01-01'},{last}" for rate, first, last in tariffs]
+    watched.drop("reference/tariffs.csv", "\n".join([header, *lines, ""]).encode())
+    assert _spans(watched.tick()) == [*spans, (_yesterday(), _yesterday())]
 
 
 def test_an_older_versions_cursor_is_no_error(watched):

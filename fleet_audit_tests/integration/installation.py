@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -15,7 +16,9 @@ from unittest.mock import patch
 
 import dagster as dg
 import pandas as pd
+from click.testing import CliRunner, Result
 
+from fleet_audit.cli import main
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.main_job import dagster_home
 from fleet_audit.schema import facts
@@ -184,6 +187,13 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
 def said(result: subprocess.CompletedProcess[str]) -> str:
     """All that a command line printed."""
     return f"{result.stdout}\n{result.stderr}"
+
+
+def invoked(installation: Installation, *arguments: object, **variables: str) -> Result:
+    """A command line in this process, which has loaded what one of its own would have to load first: 7 s."""
+    environment = {**installation.environment, **variables}
+    with patch.dict(os.environ, environment, clear=True), contextlib.chdir(installation.home):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def copy_inbox(source: Path, target: Path) -> Path:

@@ -14,9 +14,7 @@ from unittest.mock import patch
 import dagster as dg
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
-from fleet_audit.cli import main
 from fleet_audit.closing.freezing import Stores, close_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.logic import parameters
@@ -26,7 +24,7 @@ from fleet_audit.repeating import as_of_installation
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
-from fleet_audit_tests.integration.installation import Installation, assert_same_facts, failures, said
+from fleet_audit_tests.integration.installation import Installation, assert_same_facts, failures, invoked, said
 from fleet_audit_tests.integration.small_fleet import (
     PAID,
     REFERENCE,
@@ -173,16 +171,9 @@ def test_a_change_inside_the_open_cycle_is_a_finding_with_a_statement(corrected)
 
 
 def test_the_closed_cycle_replays_identically(corrected):
-    replayed = corrected.command("replay", "--cycle", CYCLE)
-    assert replayed.returncode == 0, said(replayed)
+    replayed = invoked(corrected, "replay", "--cycle", CYCLE)
+    assert replayed.exit_code == 0, replayed.output
     assert "identical" in replayed.stdout
-
-
-def _invoked(installation: Installation, *arguments: object, **variables: str) -> Result:
-    """A command line in this process, which has loaded all that one of its own would load first."""
-    environment = {**installation.environment, **variables}
-    with patch.dict(os.environ, environment, clear=True), contextlib.chdir(installation.home):
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_a_replay_names_a_changed_row_and_a_changed_number_line_by_line(corrected, monkeypatch):
@@ -193,7 +184,7 @@ def test_a_replay_names_a_changed_row_and_a_changed_number_line_by_line(correcte
     )
     others = [replace(one, default=0.4) if one.name == "leg_min_km" else one for one in parameters.DEFAULTS]
     monkeypatch.setattr(parameters, "DEFAULTS", tuple(others))
-    result = _invoked(corrected, "replay", "--cycle", CYCLE)
+    result = invoked(corrected, "replay", "--cycle", CYCLE)
     corrected.warehouse.execute(
         "update fact.trips set km_measured = 11.20 where operational_date = :day and km_measured = 21.20", {"day": LAST}
     )
@@ -216,7 +207,7 @@ def test_a_replay_names_a_frozen_object_that_was_touched(corrected, what):
     path = manifest if what == "manifest" else corrected.home / "lake" / reports[0]["archive_path"]
     content = path.read_bytes()
     path.write_bytes(content.replace(b"11", b"99"))
-    result = _invoked(corrected, "replay", "--cycle", CYCLE)
+    result = invoked(corrected, "replay", "--cycle", CYCLE)
     path.write_bytes(content)
     assert result.exit_code == 1, result.output
     (sentence,) = result.stdout.strip().splitlines()
@@ -226,7 +217,7 @@ def test_a_replay_names_a_frozen_object_that_was_touched(corrected, what):
 
 
 def test_a_replay_needs_the_key_of_the_close(corrected):
-    result = _invoked(corrected, "replay", "--cycle", CYCLE, FLEET_PSEUDONYM_KEY="another-secret")
+    result = invoked(corrected, "replay", "--cycle", CYCLE, FLEET_PSEUDONYM_KEY="another-secret")
     assert result.exit_code == 2
     assert "FLEET_PSEUDONYM_KEY" in result.output
     assert "another-secret" not in result.output
@@ -243,7 +234,7 @@ def test_a_past_run_is_repeated_with_what_had_arrived_by_then(corrected):
     assert Installation(then.home).query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("168.00")
     assert corrected.query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("201.60")
     for as_of, told in (("2999-01-01", "lies ahead"), ("2001-01-01", "Nothing had arrived"), ("soon", "neither")):
-        result = _invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
+        result = invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
         assert (result.exit_code, told in result.output) == (2, True), result.output
 
 

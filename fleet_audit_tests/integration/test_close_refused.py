@@ -1,0 +1,120 @@
+"""What cannot be closed, or not yet, is one sentence that says why; what is closed already stays as it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fleet_audit.closing.code import code_version
+from fleet_audit.closing.freezing import Stores, close_cycle
+from fleet_audit.errors import PermanentError
+from fleet_audit.logic.cycles import Cycle, cycle_days, cycle_of
+from fleet_audit.logic.parameters import parameters_on
+from fleet_audit.settings import load_settings
+from fleet_audit.storage.lake import Lake
+from fleet_audit_tests.integration.installation import Installation, invoked
+
+TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
+THIS_CYCLE = cycle_of(TODAY, 16)
+MAY = cycle_of(dt.date(2025, 5, 16), 16)
+ONE_DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def installation(tmp_path, postgres_url) -> Installation:
+    (tmp_path / "home").mkdir()
+    return Installation(tmp_path / "home", None, postgres_url)
+
+
+def _stores(installation: Installation) -> Stores:
+    settings = load_settings(home=str(installation.home), lake_url=str(installation.home / "lake"))
+    return Stores(Lake(settings), installation.warehouse, settings)
+
+
+def _computed(installation: Installation, cycle: Cycle, *, without: tuple[dt.date, ...] = ()) -> None:
+    """Days that were computed to the end, and came to nothing."""
+    for day in cycle_days(cycle):
+        if day not in without:
+            installation.warehouse.execute(
+                "insert into ops.computed_days (operational_date, computed_at, code_version, run_id, updated_at) "
+                "values (:day, now(), :code, 'r', now())",
+                {"day": day, "code": code_version()},
+            )
+
+
+@pytest.mark.parametrize("command", [("close",), ("close", "--final")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (THIS_CYCLE.start, f"can be closed .* from .* on; today is {TODAY}"),
+        (THIS_CYCLE.end + ONE_DAY, "can be closed .* from .* on"),
+        (dt.date(2025, 5, 17), "No cycle starts on 2025-05-17: .* the cycle that starts on 2025-05-16"),
+        (dt.date(2023, 5, 16), "lies before the first day that can be run .FLEET_START_DATE."),
+    ],
+)
+def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation, command, start, told):
+    result = invoked(installation, *command, "--cycle", start)
+    assert result.exit_code == 2
+    (line,) = result.output.strip().splitlines()
+    assert re.search(told, line), line
+    assert len(installation.query("select * from ops.cycle_closes")) == 0
+
+
+def test_a_replay_of_what_is_not_closed_says_how_to_close_it(installation):
+    result = invoked(installation, "replay", "--cycle", MAY.start)
+    assert result.exit_code == 2
+    assert "fleet-audit close --cycle 2025-05-16" in result.output
+
+
+def test_a_final_close_of_days_that_fail_is_refused_and_names_what_failed(installation):
+    """There is no reference data: no day can be computed."""
+    result = invoked(installation, "close", "--cycle", "2023-12-16", "--final")
+    assert result.exit_code == 1
+    assert "running 2024-01-01 to 2024-01-15 again: it was never computed to the end" in result.output
+    assert "FAILED         reference_tables: No reference data: reference/units.csv" in result.stdout
+    assert len(installation.query("select * from ops.cycle_closes")) == 0
+
+
+def test_a_final_close_names_each_day_that_is_not_ready(installation):
+    """Asked for in the UI, where no day is run first."""
+    missing, torn = MAY.start + 3 * ONE_DAY, MAY.start + 5 * ONE_DAY
+    _computed(installation, MAY, without=(missing,))
+    installation.warehouse.execute(
+        "insert into fact.fixed_cost_days (operational_date, plate, contract_id, amount_brl, parameters_version, "
+        "run_id, updated_at) values (:day, 'AAA1A11', 'C', 1, 'p', 'a-later-run', now())",
+        {"day": torn},
+    )
+    stores, days = _stores(installation), cycle_days(MAY)
+    with pytest.raises(PermanentError) as raised:
+        close_cycle(stores, MAY, days, parameters_on, "run", is_final=True)
+    assert f"{missing} (it was never computed to the end)" in str(raised.value)
+    assert f"{torn} (a later run of it did not come to its end)" in str(raised.value)
+    assert str(MAY.end) not in str(raised.value).split(":", 1)[1]
+    assert len(installation.query("select * from ops.cycle_closes")) == 0
+    record = close_cycle(stores, MAY, days, parameters_on, "run", is_final=False)
+    manifest = json.loads(stores.lake.get_bytes(record["manifest_path"]))
+    assert set(manifest["days_not_ready"]) == {str(missing), str(torn)}
+    assert (record["status"], record["total_fixed_brl"]) == ("provisional", Decimal("1.00"))
+
+
+def test_a_cycle_without_any_data_is_closed_with_totals_that_nobody_knows(installation):
+    """Final without a provisional close before it; a provisional one after it changes nothing; twice neither."""
+    _computed(installation, MAY)
+    stores, days = _stores(installation), cycle_days(MAY)
+    first = close_cycle(stores, MAY, days, parameters_on, "run", is_final=True)
+    totals = ("total_km", "total_variable_brl", "total_fixed_brl")
+    closes = installation.query("select * from ops.cycle_closes").to_dict("records")
+    assert [[row[name] is None or row[name] != row[name] for name in totals] for row in closes] == [[True] * 3]
+    for options in ((), ("--final",)):
+        again = invoked(installation, "close", "--cycle", MAY.start, *options)
+        assert again.exit_code == 0, again.output
+        assert f"{MAY.start} to {MAY.end}: final" in again.output
+        assert first["manifest_sha256"] in again.output
+        assert again.output.count("no data") == 3
+    assert installation.query("select * from ops.cycle_closes").to_dict("records") == closes
+    assert not (installation.home / "dagster" / "history" / "runs").exists()  # nothing was run
