@@ -154,10 +154,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Logo:
-    """A company's logo; `kind` is `png` or `jpeg`."""
+    """A company's logo; `kind` is `png` or `jpeg`, the size is that on a screen of 96 dots an inch."""
 
     content: bytes
     kind: str
+    width_px: float
+    height_px: float
 
     @property
     def data_uri(self) -> str:

@@ -5,6 +5,7 @@ Only what a company may choose belongs here; which columns exist, and what they 
 
 from __future__ import annotations
 
+import io
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fleet_audit.reporting.document import Field, Logo
 _STANDARD = Path(__file__).parent / "templates" / "layout.toml"
 _LOGO_TYPES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}  # what HTML, PDF and XLSX can all show
 _MOST_LOGO_BYTES = 500_000
+_MOST_LOGO_PX = 4_000  # 500 kB of one colour can be a picture that takes gigabytes to draw
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,26 @@ def _logo(name: str, source: Path) -> Logo | None:
     except OSError as error:
         raise PermanentError(f"{source}: the logo {file} cannot be read: {error.strerror}.") from None
     kind = next((kind for start, kind in _LOGO_TYPES.items() if content.startswith(start)), None)
-    if kind is None or len(content) > _MOST_LOGO_BYTES:
-        raise PermanentError(f"{source}: the logo {file} must be a PNG or JPEG file of at most 500 kB.")
-    return Logo(content, kind)
+    size = _size(content) if kind and len(content) <= _MOST_LOGO_BYTES else None
+    if kind is None or size is None:
+        raise PermanentError(
+            f"{source}: the logo {file} must be a whole PNG or JPEG file of at most 500 kB and 4,000 pixels a side."
+        )
+    return Logo(content, kind, *size)
+
+
+def _size(content: bytes) -> tuple[float, float] | None:
+    """Width and height at 96 dots an inch; None of a picture that is too large or cannot be drawn."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as checked:
+            checked.verify()  # checksums, which reading alone forgives and the PDF does not
+        with Image.open(io.BytesIO(content)) as picture:
+            if max(picture.size) > _MOST_LOGO_PX:
+                return None
+            picture.load()
+            dots = [dot or 96 for dot in picture.info.get("dpi", (96, 96))]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return picture.width * 96 / dots[0], picture.height * 96 / dots[1]

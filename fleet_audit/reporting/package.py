@@ -21,7 +21,7 @@ from fleet_audit.reporting.adjustments import adjustments_brl, adjustments_grid
 from fleet_audit.reporting.closing import Closing
 from fleet_audit.reporting.daily_km import daily_km_grid
 from fleet_audit.reporting.disallowed import disallowed_grid, unpriced_trips
-from fleet_audit.reporting.document import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.document import Field, Grid, Kind, Logo, grid_of
 from fleet_audit.reporting.inputs import Frames, names_of, records
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.measurement import billed_trips, measurement_lines
@@ -122,6 +122,7 @@ class Package:
     generated_at: dt.datetime
     closing: Closing
     company: str
+    logo: Logo | None
     sheets: tuple[Sheet, ...]
 
     @property
@@ -183,7 +184,7 @@ def build_package(
     subtitle = f"ciclo de {period}"
     if carrier_code is not None:
         subtitle += f" · cópia de {names_of(frames.carriers, 'carrier_code').get(carrier_code, carrier_code)}"
-    return Package(layout.title("package"), subtitle, generated_at, closing, layout.company, sheets)
+    return Package(layout.title("package"), subtitle, generated_at, closing, layout.company, layout.logo, sheets)
 
 
 def _printed(lines: pd.DataFrame, frames: Frames, period: str) -> list[dict[str, Any]]:

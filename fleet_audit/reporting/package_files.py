@@ -78,6 +78,7 @@ def _heading(book: Workbook, target: Worksheet, package: Package, sheet: Sheet) 
     target.set_row(1, 24)
     target.write_string(2, 0, f"{package.subtitle} · {package.origin}", book.style(font_color=MUTED, font_size=9))
     target.write_string(3, 0, package.closing.stamp, book.style(bold=True, font_color=ALERT, font_size=12))
+    book.logo(target, max(len(sheet.grid.fields) - 2, 1), package.logo, package.company)
     if note := sheet.note if sheet.grid.rows else _NOTHING:
         target.write_string(4, 0, note, book.style(font_color=MUTED, font_size=9))
 

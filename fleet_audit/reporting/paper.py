@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import typst
 
 _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
+_UNKNOWN = "□"
+_UNKNOWN_NOTE = f"{_UNKNOWN} está no lugar de um caractere que o papel não tem; a planilha e a página o mostram."
 _REMEMBERED_DOCUMENTS = 10
 
 
@@ -43,7 +45,7 @@ def first_page(document: Document) -> bytes:
 
 
 def _inputs(document: Document) -> dict[str, str]:
-    data = {
+    data: dict[str, Any] = {
         "title": document.title,
         "subtitle": document.subtitle,
         "origin": document.origin,
@@ -68,7 +70,12 @@ def _inputs(document: Document) -> dict[str, str]:
         ],
         "notes": document.notes,
     }
-    return {"data": json.dumps(data, ensure_ascii=False)}
+    text = json.dumps(data, ensure_ascii=False)
+    if not (unknown := {ord(letter) for letter in set(text)} - _letters()):
+        return {"data": text}
+    # one letter without a form makes boxes of a whole label in a picture
+    data["notes"] = [*document.notes, _UNKNOWN_NOTE]
+    return {"data": json.dumps(data, ensure_ascii=False).translate(dict.fromkeys(unknown, _UNKNOWN))}
 
 
 @lru_cache
@@ -88,6 +95,15 @@ def _forget() -> None:
 
     for _ in range(_REMEMBERED_DOCUMENTS):
         typst.compile(b"", ignore_system_fonts=True)
+
+
+@lru_cache
+def _letters() -> frozenset[int]:
+    """Code points that the paper's font has a form for."""
+    from fontTools.ttLib import TTFont
+
+    with TTFont(Path(_font_folder()) / "DejaVuSans.ttf", lazy=True) as font:
+        return frozenset(font.getBestCmap())
 
 
 def _font_folder() -> str:

@@ -17,10 +17,11 @@ from xlsxwriter.utility import xl_range
 from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind
+from fleet_audit.reporting.document import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind, Logo
 
 SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
+_LOGO_PX = (320, 64)  # as high as the heading's rows
 _SENTENCE = 30  # characters: a column as wide as that holds sentences
 _LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
 _CUT = " … [texto cortado]"
@@ -182,6 +183,14 @@ class Workbook:
         for column, entry in enumerate(fields):
             sheet.write_string(row, column, entry.label, self._header_style(entry))
 
+    def logo(self, sheet: Worksheet, column: int, logo: Logo | None, company: str) -> None:
+        """The logo beside the heading, never larger than it."""
+        if logo is None:
+            return
+        scale = min(1, _LOGO_PX[0] / logo.width_px, _LOGO_PX[1] / logo.height_px)
+        options = {"x_scale": scale, "y_scale": scale, "description": company or "Logotipo"}
+        sheet.insert_image(0, column, "logo", {"image_data": io.BytesIO(logo.content), **options})
+
     def to_bytes(self) -> bytes:
         """The finished file."""
         self._book.close()
@@ -210,9 +219,7 @@ def _summary(book: Workbook, document: Document) -> None:
     sheet.set_column(1, 20, 15.5)  # a date with its time
     if document.company:
         sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
-    if document.logo:
-        picture = {"image_data": io.BytesIO(document.logo.content), "description": document.company or "Logotipo"}
-        sheet.insert_image(0, 10, "logo", picture)
+    book.logo(sheet, 10, document.logo, document.company)
     sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
     sheet.set_row(0, 28)
     subtitle = " · ".join(text for text in (document.company, document.subtitle) if text)

@@ -6,6 +6,8 @@ import csv
 import datetime as dt
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import openpyxl
@@ -205,3 +207,7 @@ def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
     assert name in made["d1.html"].decode()
     assert sheet_of(made["d1.xlsx"], "Viagens")["C2"].value == name
     assert made["d1.pdf"].startswith(b"%PDF")
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", "-", "-"], input=made["d1.pdf"], capture_output=True, check=True).stdout
+        assert "Ωmega □□" in text.decode()
+        assert "□ está no lugar de um caractere que o papel não tem" in text.decode()

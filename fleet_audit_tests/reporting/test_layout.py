@@ -8,10 +8,15 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from PIL import Image
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.cycles import Cycle
 from fleet_audit.reporting.day import DayReport, build_day
+from fleet_audit.reporting.inputs import Frames
 from fleet_audit.reporting.layout import load_layout
+from fleet_audit.reporting.package import build_package
+from fleet_audit.reporting.package_files import render_package
 from fleet_audit.reporting.render import render_day
 from fleet_audit.reporting.trip_lines import FIELDS
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
@@ -67,12 +72,29 @@ def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
         ("[d1]\ntrips = ['Data', 'Data']", "missing: Unidade.*repeated: Data"),
         ("company = ", "is no TOML"),
         ("logo = 'nowhere.png'", "nowhere.png cannot be read"),
-        ("logo = 'layout.toml'", "must be a PNG or JPEG"),
+        ("logo = 'layout.toml'", "must be a whole PNG or JPEG"),
+        ("logo = 'script.svg'", "must be a whole PNG or JPEG"),
+        ("logo = 'cut.png'", "must be a whole PNG or JPEG"),
+        ("logo = 'bomb.png'", "4,000 pixels a side"),
     ],
 )
 def test_a_wrong_file_is_told_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "script.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    (tmp_path / "cut.png").write_bytes(PNG[:-20])
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")  # 110 kB that would be 3.6 GB as colours
     with pytest.raises(PermanentError, match=told):
         report(written(tmp_path, text))
+
+
+def test_a_large_logo_is_no_larger_than_the_heading(tmp_path: Path) -> None:
+    Image.new("RGB", (4_000, 1_000), "navy").save(tmp_path / "logo.png")
+    layout = load_layout(written(tmp_path, 'logo = "logo.png"\ncompany = "Usina"\n[package]\ntitle = "Medição"'))
+    made = build_package(Frames(), cycle=Cycle(DAY, DAY), generated_at=GENERATED_AT, layout=layout)
+    book = openpyxl.load_workbook(io.BytesIO(render_package(made)["pacote_medicao.xlsx"]))
+    assert [len(sheet._images) for sheet in book] == [1] * len(book.sheetnames)
+    extent = book.worksheets[0]._images[0].anchor
+    assert extent.to.row - extent._from.row <= 5
+    assert book.worksheets[0]["A1"].value == "Usina · Medição"
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
