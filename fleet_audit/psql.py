@@ -14,6 +14,8 @@ from rich.table import Table
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
 
+_WIDTH, _UNBOUND = 200, 100_000  # characters
+
 
 def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
     """The statement's rows. Raises PermanentError with PostgreSQL's own sentence when it refuses the statement."""
@@ -39,9 +41,18 @@ def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
 
 
 def _aligned(names: list[str], rows: list[tuple[object, ...]]) -> str:
-    buffer = io.StringIO()
+    """A table, or, where that is wider than `_WIDTH`, one column a line, as psql's expanded display."""
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
     table = Table(*names)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console(file=buffer, width=200, markup=False).print(table)
+    for row in texts:
+        table.add_row(*row)
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=_WIDTH, markup=False)
+    if texts and console.measure(table, options=console.options.update(max_width=_UNBOUND)).maximum > _WIDTH:
+        widest = max(map(len, names))
+        for number, row in enumerate(texts, 1):
+            buffer.write(f"-[ {number} ]-\n")
+            buffer.writelines(f"{name:<{widest}} | {text}\n" for name, text in zip(names, row, strict=True))
+    else:
+        console.print(table)
     return f"{buffer.getvalue()}({len(rows)} rows)\n"

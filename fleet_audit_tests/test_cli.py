@@ -146,6 +146,14 @@ def test_the_console_shows_whole_values(invoke, postgres_url):
     assert "x" * 150 in result.output
 
 
+def test_the_console_writes_a_column_a_line_where_a_table_would_be_too_wide(invoke, postgres_url):
+    columns = ", ".join(f"repeat('x', 30) as column_{number}" for number in range(9))
+    result = invoke("psql", "-c", f"select {columns}, null::text as nothing", FLEET_WAREHOUSE_URL=postgres_url)
+    first, *lines, last = result.output.splitlines()
+    assert (first, last) == ("-[ 1 ]-", "(1 rows)")
+    assert lines == [*(f"column_{number} | {'x' * 30}" for number in range(9)), "nothing  | "]
+
+
 def test_the_console_shows_what_looks_like_markup_as_it_is(invoke, postgres_url):
     result = invoke("psql", "-c", "select '[red]R$ 5[/red] [x]' as text", FLEET_WAREHOUSE_URL=postgres_url)
     assert "[red]R$ 5[/red] [x]" in result.output
