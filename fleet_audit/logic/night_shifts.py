@@ -30,9 +30,9 @@ def repair_dates(
     overlaps a trip by half of the shorter that no other run overlaps so: runs of DATA - 1 that their readings have
     moved are asked where they are now, others as written. It moves when DATA + 1 alone has it. Where both days have it
     or neither has, it moves when its times agree with a trip of DATA + 1 better, by more than `night_fit_s`, than with
-    any of DATA: an honest run is written to the minute, and buses do not leave at the same minute every night. Only
-    trips that start on DATA or DATA + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1
-    decide alike.
+    any of DATA (an honest run is written to the minute, and buses do not leave at the same minute every night), or when
+    its trip on DATA is of a run of DATA - 1 and no day run has that of DATA + 1. Only trips that start on DATA or DATA
+    + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
 
     Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain`: a night run that stays as written, undecided by
     its readings, although a trip on DATA + 1 fits it as well, or although its trip on DATA is of a run of DATA - 1.
@@ -53,16 +53,18 @@ def repair_dates(
     is_night = runs["is_night"].to_numpy()
     is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
     placed = half_overlaps(trips, _settled(runs, read_later), parameters)
-    is_lost = _is_met(now, placed, (-1,), runs)
+    is_lost = _has(now, runs) & ~_has(now[~_is_met(now, placed, (-1,), runs)], runs)
+    by_day = written[~is_night[written["run"]]]
+    is_open = _has(later[~_is_met(later, by_day, (1,), runs)], runs)
     has_now, has_later = (
         _has(pairs[~_is_met(pairs, written, (1,), runs) & ~_is_met(pairs, placed, (-1, 0), runs)], runs)
         for pairs in (now, later)
     )
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
     fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
-    moves = is_night & np.where(is_read, read_later, np.where(has_now == has_later, fits_better, has_later))
-    is_doubtful = np.isfinite(fits_later) | (_has(now, runs) & ~_has(now[~is_lost], runs))
-    runs["is_day_uncertain"] = is_night & ~moves & ~is_read & is_doubtful
+    by_trips = np.where(has_now == has_later, fits_better | (is_lost & is_open), has_later)
+    moves = is_night & np.where(is_read, read_later, by_trips)
+    runs["is_day_uncertain"] = is_night & ~moves & ~is_read & (is_lost | np.isfinite(fits_later))
     return _settled(runs, moves)
 
 

@@ -162,24 +162,23 @@ def readings(at_km: int | None) -> dict[str, str]:
 NIGHTS = 4
 
 
-def week(dated_by_shift: bool, unseen: int, *, is_read: bool = True) -> tuple[list[dict], list[dict]]:
-    """Each day a ride at 00:30, one at 08:00 and one at 17:00, all declared; the night ride of one day is out of sight.
+def week(dated_by_shift: bool, *, unseen: int | None = None, unread: int | None = None) -> tuple[list, list]:
+    """Each day a ride at 00:30, one at 08:00 and one at 17:00, all declared (`C0`: the night of DAY).
 
-    The nights are dated by their shift, a day early, or by the day. Without readings of that ride nothing but its trip
-    could tell its day.
+    The nights are dated by their shift, a day early, or by the day. The trip of one night ride is out of sight, another
+    is declared without readings, so that nothing but trips can tell its day.
     """
     trips, runs = [], []
     for number in range(-1, NIGHTS):
         day = DAY + dt.timedelta(days=number)
         for place, (clock, shift) in enumerate((("00:30", "C"), ("08:00", "A"), ("17:00", "B"))):
-            is_hidden, hour = shift == "C" and number == unseen, int(clock[:2]) + 1
-            written = day - dt.timedelta(days=int(dated_by_shift and shift == "C"))
+            is_night, name, end = shift == "C", f"{shift}{number}", f"{int(clock[:2]) + 1}:{clock[3:]}"
+            written = day - dt.timedelta(days=int(dated_by_shift and is_night))
+            chain = {} if is_night and number == unread else readings(3 * number + place + 10)
             named = {"origin_text": f"ORIGEM {clock}", "shift_code": shift}
-            chain = readings(3 * number + place + 10) if is_read or not is_hidden else {}
-            name = f"{shift}{number}"
-            runs.append(run(name, clock, f"{hour}:{clock[3:]}", day=written, **named, **chain))
-            if not is_hidden:
-                trips.append(trip(name, clock, f"{hour}:{clock[3:]}", day=day))
+            runs.append(run(name, clock, end, day=written, **named, **chain))
+            if not (is_night and number == unseen):
+                trips.append(trip(name, clock, end, day=day))
     return trips, runs
 
 
@@ -196,18 +195,14 @@ def accused(trips: list[dict], runs: list[dict], spans: list[dict] | None = None
 @pytest.mark.parametrize("unseen", [0, 1])
 def test_a_night_whose_trip_is_out_of_sight_accuses_nobody(unseen: int, dated_by_shift: bool, is_read: bool) -> None:
     """The trip of the night before, at the same hour, has its own run: it is no trip of the next night's."""
-    trips, runs = week(dated_by_shift, unseen, is_read=is_read)
-    hidden = next(row for row in trips if row["trip_id"] == "A0")
-    seen = [
-        span("00:00", "24:00", day=DAY + dt.timedelta(days=number)) for number in range(-1, NIGHTS) if number != unseen
-    ]
-    seen.append(span("06:00", "24:00", day=hidden["operational_date"] + dt.timedelta(days=unseen)))
+    trips, runs = week(dated_by_shift, unseen=unseen, unread=None if is_read else unseen)
+    days = [DAY + dt.timedelta(days=number) for number in range(-1, NIGHTS)]
+    seen = [span("06:00" if number == unseen + 1 else "00:00", "24:00", day=day) for number, day in enumerate(days)]
     assert accused(trips, runs, seen) == []
 
 
 def test_a_night_that_its_readings_place_is_moved_and_held_though_its_trip_was_not_seen() -> None:
-    trips, runs = week(dated_by_shift=True, unseen=0)
-    context = audit(trips, runs)
+    context = audit(*week(dated_by_shift=True, unseen=0))
     row = context.runs.set_index("declared_run_id").loc["C0"]
     assert (row["operational_date"], row["is_date_repaired"]) == (DAY, True)
     [finding] = [row for row in found(context, "D12") if row["declared_run_id"] == "C0"]
@@ -216,13 +211,18 @@ def test_a_night_that_its_readings_place_is_moved_and_held_though_its_trip_was_n
 
 
 def test_a_night_that_nothing_places_is_in_doubt_and_has_no_trip_of_the_night_before() -> None:
-    trips, runs = week(dated_by_shift=True, unseen=1, is_read=False)
-    context = audit(trips, runs)
+    context = audit(*week(dated_by_shift=True, unseen=1, unread=1))
     assert context.runs.set_index("declared_run_id").loc["C1", "is_day_uncertain"]
     links = context.matching.links.set_index("declared_run_id")["trip_id"]
     assert links.loc["C0"] == "C0"
     assert "C1" not in links.index
     assert [row["declared_run_id"] for row in found(context, "D06")] == ["C1"]
+
+
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+def test_a_night_without_readings_goes_where_those_around_it_leave_room(dated_by_shift: bool) -> None:
+    links = audit(*week(dated_by_shift, unread=1)).matching.links.set_index("declared_run_id")["trip_id"]
+    assert links[["C0", "C1", "C2"]].to_list() == ["C0", "C1", "C2"]
 
 
 def test_a_night_run_is_no_phantom_while_the_bus_was_not_seen_on_the_day_after_too() -> None:
