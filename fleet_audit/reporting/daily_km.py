@@ -67,7 +67,7 @@ def _cells(billed: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         summed.assign(word=None),
         unpriced_trips(frames)[_CELL].assign(word=UNPRICED),
         coverage.loc[silent, _CELL].assign(word=SILENT),
-        coverage.loc[~silent, _CELL].assign(word=None, km=zero),
+        coverage.loc[~silent, _CELL].assign(word=None, km=zero[~silent]),
     ]
     cells = pd.concat(parts, ignore_index=True)
     cells = cells.assign(**{name: cells[name].astype("str").fillna("") for name in _WHO}, km=decimals(cells["km"]))

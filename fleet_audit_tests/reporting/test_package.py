@@ -44,6 +44,19 @@ def frames() -> Frames:
     return fleet(16, days=5, first=CYCLE.start)
 
 
+def test_a_cycle_in_which_nothing_was_seen_says_so_of_every_vehicle_and_bills_nothing() -> None:
+    whole = fleet(4, days=3, first=CYCLE.start)
+    dark = Frames(
+        coverage=whole.coverage.assign(status="silent"),
+        units=whole.units, carriers=whole.carriers, vehicles=whole.vehicles,
+    )  # fmt: skip
+    made = render_package(package(dark))
+    _, *days = table(made["pacote_medicao.xlsx"], "KM DIÁRIO COMPILADO")
+    assert len(days) == whole.coverage["plate"].nunique() + 1  # and the sums
+    assert {cell for row in days[:-1] for cell in row[4:7]} == {"s/d"}
+    assert table(made["pacote_medicao.xlsx"], "GLOSAS")[1:] == []
+
+
 @pytest.fixture(scope="module")
 def files(frames: Frames) -> dict[str, bytes]:
     return render_package(package(frames))
