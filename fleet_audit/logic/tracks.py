@@ -260,14 +260,24 @@ def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks
     if is_kept is not None:
         offsets, times = np.concatenate([[0], np.cumsum(is_kept)])[offsets], times[is_kept]
     is_seen = np.diff(offsets) > 0
+    offsets = np.append(0, offsets[1:][is_seen])
+    settled["odometer_km"] = _without_idle(settled["odometer_km"], offsets)
     return Tracks(
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
-        offsets=np.append(0, offsets[1:][is_seen]),
+        offsets=offsets,
         seconds=times / 1e6,
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
         **settled,
     )
+
+
+def _without_idle(odometer_km: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The readings without those of a track that never shows anything but zero: it has no odometer."""
+    if len(odometer_km) == 0:
+        return odometer_km
+    is_idle = np.fmax.reduceat(odometer_km, offsets[:-1]) == 0
+    return np.where(np.repeat(is_idle, np.diff(offsets)), np.nan, odometer_km) if is_idle.any() else odometer_km
 
 
 def _all_names(rows: Sequence[Rows], name: str) -> pd.Index:

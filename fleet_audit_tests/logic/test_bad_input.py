@@ -65,6 +65,11 @@ def test_without_an_odometer_the_path_measures_and_the_ledger_has_nothing_to_bal
     assert row[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
 
 
+def test_an_odometer_that_only_says_zero_is_none() -> None:
+    bus, other = (Bus().park(1800).to(MILL).park(1800) for _ in range(2))
+    same(window(with_all(bus, odometer_km=0.0)), window(with_all(other, odometer_km=None)))
+
+
 @settings(NO_SHRINKING, max_examples=4)
 @given(fleets(most=3), st.randoms(use_true_random=False))
 def test_ignition_decides_nothing_so_that_its_chatter_cannot(buses: list[Bus], chance: object) -> None:

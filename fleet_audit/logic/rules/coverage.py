@@ -15,8 +15,9 @@ from fleet_audit.logic.rules.draft import Draft
 
 
 def silent_fleets(context: AuditDay) -> list[Draft]:
-    """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct sent nothing on D.
+    """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
 
+    One position alone shows no time in which a vehicle was seen.
     Asked of vehicles with a device; not of those that visit reports alone see, nor of a reserve that was not seen at
     all in the window: it may stand in a garage without current.
     """
@@ -55,7 +56,7 @@ def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicl
         "Q02",
         None,
         f"Em {wording.day(context.day)}, {len(silent)} de {vehicles} veículos da transportadora {carrier} na unidade "
-        f"{unit} não enviaram nenhum dado ({wording.number(share, 1)} %, acima de "
+        f"{unit} não foram vistos em nenhum momento ({wording.number(share, 1)} %, acima de "
         f"{wording.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},
