@@ -32,11 +32,15 @@ class _Form:
 
 @dataclass(frozen=True)
 class Published:
-    """What was done: rows by day of the run (days without rows are 0), rows in all, whether it was built anew."""
+    """What was done: rows by day of the run (days without rows are 0), rows in all, whether it was built anew.
+
+    `types` are PostgreSQL's, by column.
+    """
 
     rows_by_day: Mapping[dt.date, int]
     rows: int
     is_rebuilt: bool
+    types: Mapping[str, str]
 
 
 def publish(
@@ -61,7 +65,8 @@ def publish(
             _create_view(connection, project, model, variables or {})
         elif not model.is_view and days is not None:
             _replace_days(connection, project, model, days, variables or {})
-        return _count(connection, model, days, is_rebuilt)
+        by_day, rows = _count(connection, model, days)
+        return Published(by_day, rows, is_rebuilt, dict(wanted.columns))
 
 
 def _form(connection: sa.Connection, relation: Relation | str) -> _Form:
@@ -125,10 +130,10 @@ def _comment(connection: sa.Connection, model: Model) -> None:
         )
 
 
-def _count(connection: sa.Connection, model: Model, days: Days | None, is_rebuilt: bool) -> Published:
+def _count(connection: sa.Connection, model: Model, days: Days | None) -> tuple[dict[dt.date, int], int]:
+    """Rows by day of the run, and in all: of the run where it has days, else of the relation."""
     if days is None or not model.is_daily:
-        total = connection.execute(sa.text(f"select count(*) from {model.relation}")).scalar_one()  # noqa: S608
-        return Published({}, total, is_rebuilt)
+        return {}, connection.execute(sa.text(f"select count(*) from {model.relation}")).scalar_one()  # noqa: S608
     counted = connection.execute(
         sa.text(
             f"select {PARTITION_COLUMN}, count(*) from {model.relation} "  # noqa: S608
@@ -139,7 +144,7 @@ def _count(connection: sa.Connection, model: Model, days: Days | None, is_rebuil
     found = {row[0]: row[1] for row in counted}
     length = (days.last - days.first).days + 1
     by_day = {day: found.get(day, 0) for day in (days.first + dt.timedelta(days=n) for n in range(length))}
-    return Published(by_day, sum(by_day.values()), is_rebuilt)
+    return by_day, sum(by_day.values())
 
 
 def _run(connection: sa.Connection, sql: str) -> None:

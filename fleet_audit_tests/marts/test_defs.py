@@ -76,6 +76,9 @@ def test_a_range_publishes_and_checks_its_days(day_run, sample, query, mart_chec
     assert metadata["rows_by_day"].value == {DAY.isoformat(): 2, NEXT.isoformat(): 1}
     lineage = metadata["dagster/column_lineage"].value.deps_by_column
     assert lineage["plate"] == [dg.TableColumnDep(_key("stg_trips"), "plate")]
+    types = {column.name: column.type for column in metadata["dagster/column_schema"].value.columns}
+    assert (types["operational_date"], types["plate"]) == ("date", "text")
+    assert "unknown" not in types.values()
 
 
 def test_a_broken_rule_fails_the_run_with_a_sentence(day_run, sample, query):

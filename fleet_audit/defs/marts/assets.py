@@ -3,6 +3,7 @@
 Reading, checking and publishing the models is in `fleet_audit.marts`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -28,12 +29,14 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, m
     return Days(days[0], days[-1])
 
 
-def _column_schema(model: Model) -> dg.TableSchema:
+def _column_schema(model: Model, types: Mapping[str, str]) -> dg.TableSchema:
+    """The columns; their types are PostgreSQL's to say, once it has them."""
     kinds = {column.name: {test.kind for test in column.tests} for column in model.columns}
     return dg.TableSchema(
         [
             dg.TableColumn(
                 column.name,
+                types.get(column.name, "unknown"),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable="not_null" not in kinds[column.name], unique="unique" in kinds[column.name]
@@ -57,6 +60,7 @@ def _metadata(project: Project, model: Model, published: Published) -> dict[str,
     days = published.rows_by_day
     return {
         "dagster/row_count": published.rows,
+        "dagster/column_schema": _column_schema(model, published.types),
         "dagster/column_lineage": _column_lineage(project, model),
         "is_rebuilt": published.is_rebuilt,
         **({"rows_by_day": {day.isoformat(): rows for day, rows in days.items()}} if days else {}),
@@ -75,7 +79,7 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
         partitions_def=daily_partitions if model.is_daily else None,
         backfill_policy=single_run if model.is_daily else None,
         metadata={
-            "dagster/column_schema": _column_schema(model),
+            "dagster/column_schema": _column_schema(model, {}),
             "dagster/table_name": str(model.relation),
             "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
         },
