@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.logic.classification import classify
 from fleet_audit.logic.cycles import dates
 from fleet_audit.logic.ledger import odometer_days
-from fleet_audit.logic.legs import from_positions, from_visit_legs
+from fleet_audit.logic.legs import from_positions, from_visit_legs, identified
 from fleet_audit.logic.money import round_km
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
@@ -93,7 +93,9 @@ def window_of(
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
     trips = _described(trips, neighbours, reference, places, parameters)
-    legs = pd.concat([measured_legs.assign(superseded_by_trip_id=None), counted_legs, reported_legs], ignore_index=True)
+    measured_legs["superseded_by_trip_id"] = None
+    sources = (measured_legs, counted_legs, reported_legs)
+    legs = pd.concat([identified(legs[legs["operational_date"] == day]) for legs in sources], ignore_index=True)
     seen = pd.concat([seen, observed_by_positions(keyed, parameters)], ignore_index=True)
     spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
     rejected = segmentation.rejected.assign(
@@ -101,7 +103,7 @@ def window_of(
     )
     return DayWindow(
         trips.assign(date=day),
-        legs[legs["operational_date"] == day].reset_index(drop=True),
+        legs,
         spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
         pd.concat(

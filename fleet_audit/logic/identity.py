@@ -7,6 +7,7 @@ import hmac
 import re
 import unicodedata
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,8 +25,11 @@ def stable_ids(frame: pd.DataFrame, columns: list[str], *prefix: str) -> pd.Seri
     """`stable_id` of each row over the given columns; timestamps as ISO texts, missing values as empty texts."""
     texts = [*map(_scalar, prefix), *(_as_text(frame[column]) for column in columns)]
     rows = pc.binary_join_element_wise(*texts, _scalar("\x1f"), null_handling="replace", null_replacement="")
-    ids = [hashlib.sha256(row).hexdigest()[:16] for row in rows.cast(pa.large_binary()).to_pylist()]
-    return pd.Series(ids, index=frame.index, dtype="str")
+    sha256 = hashlib.sha256
+    digits = b"".join([sha256(row).digest()[:8] for row in rows.cast(pa.large_binary()).to_pylist()]).hex()
+    offsets = np.arange(len(frame) + 1, dtype=np.int64) * 16
+    ids = pa.LargeStringArray.from_buffers(len(frame), pa.py_buffer(offsets), pa.py_buffer(digits.encode()))
+    return pd.Series(pd.array(ids, dtype="str"), index=frame.index)
 
 
 def _as_text(series: pd.Series) -> pa.Array:

@@ -76,9 +76,12 @@ def _is_possible(metres, seconds, impossible_kmh, outlier_m):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def judge_points(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh
-):
+    seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh, reason,
+    is_jump, metres,
+):  # fmt: skip
     """Reason code of each point (0 = believed), whether the step to it is a jump to a new place, and its metres.
+
+    Written into the last three arguments, which hold zeros, for the tracks of `offsets` alone.
 
     A point is not believed when it implies an impossible speed from the last good one, when it lies alone far off
     while the points around it agree and the odometer stood, or when it lies off a parked place and its neighbours
@@ -86,9 +89,6 @@ def judge_points(  # type: ignore[no-untyped-def]
     cannot lock (Traccar issue 4640), and the step to them is a jump, not a distance. The metres of a believed point
     lead from the believed point before it.
     """
-    reason = np.zeros(len(seconds), dtype=np.int8)
-    is_jump = np.zeros(len(seconds), dtype=np.bool_)
-    metres = np.zeros(len(seconds))
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
         if low == high:
@@ -134,7 +134,6 @@ def judge_points(  # type: ignore[no-untyped-def]
                         continue
             is_parked = elapsed > 0 and metres[i] * 3.6 < standing_kmh * elapsed
             last, cos_last, read_last = i, cos_i, read
-    return reason, is_jump, metres
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -289,11 +288,41 @@ def mark(flags, first, last):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def medians(values, first, last):  # type: ignore[no-untyped-def]
-    """Median of values[first[k] : last[k] + 1] for each k."""
+    """Median of values[first[k] : last[k] + 1] for each k, none of them missing."""
     result = np.empty(len(first))
+    spare = np.empty((last - first).max() + 1 if len(first) else 0)
     for k in range(len(first)):
-        result[k] = np.median(values[first[k] : last[k] + 1])
+        size = last[k] - first[k] + 1
+        spare[:size] = values[first[k] : last[k] + 1]
+        middle = size // 2
+        _select(spare, size, middle)
+        result[k] = spare[middle] if size % 2 else (spare[:middle].max() + spare[middle]) / 2
     return result
+
+
+@njit(cache=True, nogil=True)
+def _select(values, size, at):  # type: ignore[no-untyped-def]
+    """Brings to `at` the value that would be there in order, the smaller ones before it (Hoare)."""
+    low, high = 0, size - 1
+    while low < high:
+        middle = (low + high) // 2
+        pivot = max(min(values[low], values[middle]), min(max(values[low], values[middle]), values[high]))
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if at <= j:
+            high = j
+        elif at >= i:
+            low = i
+        else:
+            return
 
 
 @njit(cache=True, nogil=True)

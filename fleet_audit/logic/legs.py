@@ -22,7 +22,7 @@ from fleet_audit.logic.wall_clock import local_days
 class Chain:
     """Legs and stops of one source.
 
-    legs: the columns of `trips.legs` without trip_id, operational_date and superseded_by_trip_id, plus chain, timezone,
+    legs: the columns of `trips.legs` without ids, operational_date and superseded_by_trip_id, plus chain, timezone,
     stop_before, stop_after (rows of stops, -1: none) and dwell_covered_s; sorted by chain and start.
     stops: chain, first_at, last_at, poi_in (place on the day of arrival), poi_out (on the day of departure),
     is_after_split (nothing is known of the time before it).
@@ -47,8 +47,8 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
             "chain": found["track"],
             "first_at": instants(tracks.seconds[first]),
             "last_at": instants(tracks.seconds[last]),
-            "poi_in": poi_in,
-            "poi_out": poi_out,
+            "poi_in": pd.Series(poi_in, dtype=object),
+            "poi_out": pd.Series(poi_out, dtype=object),
             "is_after_split": has_any(steps.splits, left, first),
         }
     )
@@ -57,7 +57,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     legs = legs.assign(
         chain=legs["track"],
         origin_poi_id=_at(poi_out, legs["stop_before"]),
-        destination_poi_id=_at(poi_in, after),
+        destination_poi_id=_at(poi_in, legs["stop_after"]),
         origin_address=None,
         destination_address=None,
         km_reported=np.nan,
@@ -144,8 +144,9 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     return _finished(legs, rows, parameters)
 
 
-def _at(values: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    return np.append(values, np.array([None]))[np.asarray(stop)]
+def _at(values: np.ndarray, stop: pd.Series) -> pd.Series:
+    """The value of each stop, None where there is no stop; objects, for one made of a text each costs as much again."""
+    return pd.Series(np.append(values, np.array([None]))[stop.to_numpy()], index=stop.index, dtype=object)
 
 
 def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
@@ -153,17 +154,19 @@ def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
     return np.where(stop >= 0, np.append(stayed, np.nan)[stop], np.nan)
 
 
+def identified(legs: pd.DataFrame) -> pd.DataFrame:
+    """Legs of one source with their leg_id. Only a day's own need one: hashing is half of the work on a window's."""
+    keys = ["plate", "device_id", "started_at", "source", *(name for name in ("trip_key",) if name in legs)]
+    return legs.assign(leg_id=stable_ids(legs, keys, "leg"))
+
+
 def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
-    duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds()
+    duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
     kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"].to_numpy()
     # An odometer that shows whole kilometres cannot tell 0.9 km from standing; the path can.
     is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
     kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
-    at, to = (legs[name].to_numpy(dtype=object, na_value=None) for name in ("origin_poi_id", "destination_poi_id"))
-    is_inside = (at == to) & ~pd.isna(at) & (np.round(kilometres, 2) < parameters.yard_max_km)
-    identity = ["plate", "device_id", "started_at", "source", *(name for name in ("trip_key",) if name in legs)]
-    legs = legs.assign(
-        is_short=is_inside | (kilometres < parameters.leg_min_km) | (duration.to_numpy() < parameters.leg_min_s),
-        leg_id=stable_ids(legs, identity, "leg"),
-    )
-    return Chain(legs, stops)
+    is_same_place = (legs["origin_poi_id"] == legs["destination_poi_id"]).to_numpy(bool, na_value=False)
+    is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
+    is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
+    return Chain(legs.assign(is_short=is_short), stops)

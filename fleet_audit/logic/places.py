@@ -87,7 +87,7 @@ class Places:
 
     def ends_trip(self, poi_ids: object, local_day: object | None = None) -> np.ndarray:
         """Whether arriving there ends a trip (`usina`, `frente`, `garagem`, `oficina`)."""
-        return np.isin(self._look_up(self._kind, poi_ids, local_day).astype(str), TRIP_ENDS)
+        return self._look_up(self._ends_trip, poi_ids, local_day).astype(bool)
 
     def _look_up(self, values: np.ndarray, poi_ids: object, local_day: object | None) -> np.ndarray:
         codes, ids = pd.factorize(np.asarray(poi_ids, dtype=object))

@@ -13,6 +13,7 @@ import pandas as pd
 from fleet_audit.logic import kernels
 from fleet_audit.logic.parameters import ParameterSet
 from fleet_audit.logic.places import Places
+from fleet_audit.logic.threads import at_once
 from fleet_audit.logic.tracks import Tracks
 from fleet_audit.logic.wall_clock import local_days
 
@@ -114,18 +115,28 @@ def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
 def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
     """The points with coordinates that are believed, of the step to each whether it is a jump and its metres, and the
     points that are not."""
-    reason, is_jump, metres = kernels.judge_points(
-        tracks.seconds,
-        tracks.latitude,
-        tracks.longitude,
-        tracks.odometer_km,
-        tracks.offsets,
-        parameters.impossible_kmh,
-        parameters.outlier_m,
-        int(parameters.release_points),
-        parameters.stop_radius_m,
-        parameters.standing_kmh,
-    )
+    size = len(tracks.seconds)
+    reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
+
+    def judge(offsets: np.ndarray) -> None:
+        kernels.judge_points(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            tracks.odometer_km,
+            offsets,
+            parameters.impossible_kmh,
+            parameters.outlier_m,
+            int(parameters.release_points),
+            parameters.stop_radius_m,
+            parameters.standing_kmh,
+            reason,
+            is_jump,
+            metres,
+        )
+
+    middle = np.searchsorted(tracks.offsets, size // 2)
+    at_once(judge, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
     keep = reason == kernels.ACCEPTED
     return tracks.take(keep), is_jump[keep], metres[keep], _rejected(tracks, reason)
 
@@ -195,17 +206,22 @@ def has_any(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndar
     return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
 
 
+def _coordinates(tracks: Tracks) -> tuple[np.ndarray, np.ndarray]:
+    return tracks.latitude, tracks.longitude
+
+
 def _stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
     first, last, standing = _find_stops(tracks, steps, places, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
+    latitude, longitude = at_once(lambda values: kernels.medians(values, first, last), _coordinates(tracks))
     return pd.DataFrame(
         {
             "track": tracks.track_of(first),
             "first": first,
             "last": last,
             "standing_s": standing,
-            "latitude": kernels.medians(tracks.latitude, first, last),
-            "longitude": kernels.medians(tracks.longitude, first, last),
+            "latitude": latitude,
+            "longitude": longitude,
             "arrival_reading": arrival,
             "departure_reading": departure,
         }
@@ -223,22 +239,27 @@ def _find_stops(
     """
     is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
     is_broken = steps.is_split | steps.is_away
-    found = []
-    again = np.arange(len(tracks.index))
-    while len(again):
-        first, last, standing = kernels.find_stops(
+
+    def candidates(numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+        found: tuple[np.ndarray, ...] = kernels.find_stops(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
             steps.is_standing,
             is_broken,
             tracks.offsets,
-            again,
+            numbers,
             parameters.stop_radius_m,
             parameters.stop_min_s,
             parameters.stop_min_place_s,
             is_refused,
         )
+        return found
+
+    found = []
+    again = np.arange(len(tracks.index))
+    while len(again):
+        first, last, standing = map(np.concatenate, zip(*at_once(candidates, np.array_split(again, 2)), strict=True))
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
         nowhere = brief[_is_nowhere(tracks, places, first[brief], last[brief])]
         is_refused[first[nowhere]] = True
@@ -261,7 +282,7 @@ def _find_stops(
 def _is_nowhere(tracks: Tracks, places: Places | None, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     if places is None:
         return np.ones(len(first), dtype=bool)
-    latitude, longitude = (kernels.medians(values, first, last) for values in (tracks.latitude, tracks.longitude))
+    latitude, longitude = (kernels.medians(values, first, last) for values in _coordinates(tracks))
     return pd.isna(places.locate(latitude, longitude, local_days_of(tracks, first)))
 
 

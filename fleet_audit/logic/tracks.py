@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ import pyarrow as pa
 from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.ordering import Arrangement, Spans, reaches
 from fleet_audit.logic.reference_view import DEFAULT_ZONE
+from fleet_audit.logic.threads import at_once
 from fleet_audit.logic.wall_clock import local_midnight
 
 WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
@@ -74,14 +74,15 @@ class Rows:
     @classmethod
     def of(cls, positions: pa.Table) -> Rows:
         """The rows of `staging.positions`, its texts best as dictionaries: they are looked at once each."""
-        codes, names = {}, {}
-        for name, column in _TEXTS.items():
-            codes[name], names[name] = _encoded(positions[column])
+        instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
+        texts = at_once(lambda column: _encoded(positions[column]), _TEXTS.values())
+        numbers = at_once(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), _NUMBERS)
+        codes = dict(zip(_TEXTS, texts, strict=True))
         return cls(
-            micros=_joined(positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False).chunks).view(np.int64),
-            names=names,
-            **codes,
-            **{name: _measurable(positions[name], _MOST.get(name, np.inf)) for name in _NUMBERS},
+            micros=_joined(instants.chunks).view(np.int64),
+            names={name: distinct for name, (_, distinct) in codes.items()},
+            **{name: numbered for name, (numbered, _) in codes.items()},
+            **dict(zip(_NUMBERS, numbers, strict=True)),
         )
 
     @classmethod
@@ -133,7 +134,7 @@ class Tracks:
     drivers: np.ndarray
     trip_keys: np.ndarray
 
-    @property
+    @cached_property
     def is_located(self) -> np.ndarray:
         """Which points have coordinates."""
         return ~(np.isnan(self.latitude) | np.isnan(self.longitude))
@@ -250,12 +251,10 @@ def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks
         return arrangement.place([getattr(part, name) for part in rows])
 
     columns = ("driver", "trip_key", *_NUMBERS)
-    with ThreadPoolExecutor(2) as threads:  # waiting for memory is half of the work
-        waiting = dict(zip(columns, threads.map(placed, columns), strict=True))
-        is_kept = _without_repeats(arrangement, waiting)
-        settled = dict(
-            zip(columns, threads.map(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns), strict=True)
-        )
+    waiting = dict(zip(columns, at_once(placed, columns), strict=True))
+    is_kept = _without_repeats(arrangement, waiting)
+    in_order = at_once(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns)
+    settled = dict(zip(columns, in_order, strict=True))
     offsets, times = arrangement.offsets, arrangement.times
     if is_kept is not None:
         offsets, times = np.concatenate([[0], np.cumsum(is_kept)])[offsets], times[is_kept]

@@ -36,128 +36,131 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     dwells, dwell_of_stop = _dwells(chain, places)
     legs = chain.legs
     before, after = (np.append(dwell_of_stop, -1)[legs[name].to_numpy()] for name in ("stop_before", "stop_after"))
-    legs = legs.assign(dwell_before=before, dwell_after=after)
-    long_legs = legs[~legs["is_short"]]
-    number = pd.Series(np.nan, index=legs.index)
-    number.loc[long_legs.index] = _trip_numbers(long_legs, dwells, parameters)
-    short = legs.index[legs["is_short"]]
-    number.loc[short] = -1.0 - np.arange(len(short))
-    legs = legs.assign(number=number.astype("int64"))
-    trips = _trips(legs, dwells, places, parameters)
-    owner = trips.set_index("number")
-    legs = legs.assign(
-        trip_id=owner["trip_id"].reindex(legs["number"]).to_numpy(),
-        operational_date=owner["operational_date"].reindex(legs["number"]).to_numpy(),
+    is_short = legs["is_short"].to_numpy(bool)
+    number = np.empty(len(legs), dtype=np.int64)
+    number[is_short] = -1 - np.arange(np.count_nonzero(is_short))
+    number[~is_short] = _trip_numbers(legs[~is_short], before[~is_short], after[~is_short], dwells, parameters)
+    trips = _trips(legs, number, before, after, dwells, places, parameters)
+    owner = np.searchsorted(trips["number"].to_numpy(), number)
+    return trips, legs.assign(
+        dwell_before=before,
+        dwell_after=after,
+        number=number,
+        **{name: trips[name].array.take(owner) for name in ("trip_id", "operational_date")},
     )
-    return trips, legs
 
 
-def _dwells(chain: Chain, places: Places) -> tuple[pd.DataFrame, np.ndarray]:
+def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Stops that only short movements part are one dwell: its places, its length, whether it ends a trip."""
     stops, legs = chain.stops, chain.legs
     is_new = np.diff(stops["chain"].to_numpy(), prepend=-1) != 0
     is_new |= stops["is_after_split"].to_numpy(bool)
-    reached = legs.loc[~legs["is_short"], "stop_after"].to_numpy()
+    reached = legs["stop_after"].to_numpy()[~legs["is_short"].to_numpy(bool)]
     is_new[reached[reached >= 0]] = True
-    dwell = np.cumsum(is_new) - 1
-    groups = stops.assign(ends=places.ends_trip(stops["poi_in"])).groupby(dwell)
-    dwells = groups.agg(
-        poi_in=("poi_in", "first"),
-        poi_out=("poi_out", "last"),
-        first_at=("first_at", "min"),
-        last_at=("last_at", "max"),
-        ends=("ends", "any"),
-    )
-    dwells["seconds"] = (dwells["last_at"] - dwells["first_at"]).dt.total_seconds()
-    return dwells, dwell
+    start = np.flatnonzero(is_new)
+    arrived, left = (stops[name].to_numpy(dtype=object, na_value=None) for name in ("poi_in", "poi_out"))
+    latest_first = len(stops) - np.append(start, len(stops))[:0:-1]
+    last_known = len(stops) - 1 - _first_known(pd.isna(left[::-1]), latest_first)[::-1]
+    seconds = (
+        _fold(np.maximum, stops["last_at"].to_numpy("datetime64[us]"), start)
+        - _fold(np.minimum, stops["first_at"].to_numpy("datetime64[us]"), start)
+    ) / np.timedelta64(1, "s")
+    return {
+        "poi_in": arrived[_first_known(pd.isna(arrived), start)],
+        "poi_out": left[last_known],
+        "ends": _fold(np.logical_or, places.ends_trip(arrived), start),
+        "seconds": seconds,
+    }, np.cumsum(is_new) - 1
 
 
-def _trip_numbers(legs: pd.DataFrame, dwells: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+def _trip_numbers(
+    legs: pd.DataFrame, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray], parameters: ParameterSet
+) -> np.ndarray:
     """A running number of the trip that each long leg belongs to."""
-    before = legs["dwell_before"].to_numpy()
-    stays = np.append(
-        dwells["ends"].to_numpy(bool) | (dwells["seconds"] >= parameters.trip_end_dwell_s).to_numpy(), True
-    )
-    previous = legs["dwell_after"].shift(fill_value=-1).to_numpy()
-    is_new = (legs["chain"] != legs["chain"].shift()).to_numpy() | (before < 0) | (previous != before) | stays[before]
-    provisional = np.cumsum(is_new)
-    driver = legs["driver_id"]
-    known = driver.groupby(provisional).ffill()
-    last_known = known.groupby(provisional).shift()
-    is_new |= (driver.notna() & last_known.notna() & (driver != last_known)).to_numpy()
+    stays = np.append(dwells["ends"] | (dwells["seconds"] >= parameters.trip_end_dwell_s), True)
+    previous = np.append(-1, after[:-1])[: len(after)]
+    is_new = (np.diff(legs["chain"].to_numpy(), prepend=-1) != 0) | (before < 0) | (previous != before) | stays[before]
+    driver = pd.factorize(legs["driver_id"])[0]
+    # The last driver that the trip knew before each leg; the place of the leg that named him must lie in the trip.
+    named = np.append(-1, np.maximum.accumulate(np.where(driver >= 0, np.arange(len(driver)), -1))[:-1])[: len(driver)]
+    is_same_trip = named >= np.maximum.accumulate(np.where(is_new, np.arange(len(is_new)), -1))
+    is_new |= (driver >= 0) & (named >= 0) & is_same_trip & (driver != driver[named])
     return np.cumsum(is_new)
 
 
-def _trips(legs: pd.DataFrame, dwells: pd.DataFrame, places: Places, parameters: ParameterSet) -> pd.DataFrame:
-    legs = legs.iloc[np.argsort(legs["number"].to_numpy(), kind="stable")]
-    numbers, start = np.unique(legs["number"].to_numpy(), return_index=True)
-    end = np.append(start[1:], len(legs))[: len(start)] - 1
+def _trips(
+    legs: pd.DataFrame, number: np.ndarray, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
+    places: Places, parameters: ParameterSet,
+) -> pd.DataFrame:  # fmt: skip
+    order = np.argsort(number, kind="stable")
+    numbers, start = np.unique(number[order], return_index=True)
+    end = np.append(start[1:], len(order))[: len(start)] - 1
+    first, last = order[start], order[end]
     keys = [name for name in ("trip_key",) if name in legs]  # two keys may begin at one instant
     # Of the places those of the very first and last leg, be they missing: another stop's would be wrong.
     taken = {
-        **dict.fromkeys(("plate", "timezone", "started_at", "source", "is_short", "is_start_in_gap", *keys), start),
-        **dict.fromkeys(("origin_poi_id", "origin_address", "dwell_before"), start),
-        **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_poi_id", "destination_address", "dwell_after"), end),
-        **{name: _first_known(legs[name], start) for name in ("device_id", "driver_id")},
+        **dict.fromkeys(("plate", "timezone", "started_at", "source", "is_short", "is_start_in_gap", *keys), first),
+        **dict.fromkeys(("origin_address",), first),
+        **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_address"), last),
+        **{
+            name: order[_first_known(legs[name].isna().to_numpy()[order], start)] for name in ("device_id", "driver_id")
+        },
     }
-    trips = pd.DataFrame({name: legs[name].array.take(rows) for name, rows in taken.items()})
+    trips = {name: legs[name].array.take(rows) for name, rows in taken.items()}
+    is_short = legs["is_short"].to_numpy(bool)[first]
+    for name, leg, dwell, side in (
+        ("origin_poi_id", first, before, "poi_out"),
+        ("destination_poi_id", last, after, "poi_in"),
+    ):
+        own, known = legs[name].to_numpy(dtype=object, na_value=None)[leg], np.append(dwells[side], np.array([None]))
+        # Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place.
+        trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():
-        values = legs[name].to_numpy(dtype=None if legs[name].dtype == bool else float)
-        trips[name] = fold.reduceat(values, start) if len(start) else values
-    trips["covered_s"] = _sums(legs["covered_s"].fillna(0.0), start)
-    for name in ("gaps", "passengers_readings"):
-        trips[name] = _sums(legs[name], start).astype("int64")
+        trips[name] = _fold(fold, legs[name].to_numpy(dtype=None if legs[name].dtype == bool else float)[order], start)
     for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
-        trips[name] = _sums(legs[name], start)
-    trips.index = pd.Index(numbers, name="number")
-    trips["covered_s"] += _covered_dwells(legs)
-    trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).dt.total_seconds()
-    _fill_places(trips, dwells)
-    measured = measured_km(trips, parameters)
-    trips[["km", "km_method", "km_uncertainty", "is_disputed"]] = measured[
-        ["km", "km_method", "km_uncertainty", "is_disputed"]
-    ]
-    trips["coverage_pct"] = measured["coverage_pct"]
-    trips["evidence_grade"] = evidence_grade(measured, trips, parameters)
-    trips["operational_date"] = dates(local_days(trips["started_at"], trips["timezone"]))
-    trips["origin_text"] = trips["origin_address"].where(
-        trips["origin_address"].notna(), places.names(trips["origin_poi_id"])
+        trips[name] = _sums(legs[name], order, start)
+    for name in ("gaps", "passengers_readings"):
+        trips[name] = _sums(legs[name], order, start).astype("int64")
+    is_inner = np.ones(len(order), dtype=bool)
+    is_inner[end] = False  # the dwells between the legs of a trip are those of all its legs but the last
+    dwelt = np.where(is_inner, np.nan_to_num(legs["dwell_covered_s"].to_numpy(float)[order]), 0.0)
+    trips["covered_s"] = _fold(np.add, np.nan_to_num(legs["covered_s"].to_numpy(float)[order]), start) + _fold(
+        np.add, dwelt, start
     )
-    trips["destination_text"] = trips["destination_address"].where(
-        trips["destination_address"].notna(), places.names(trips["destination_poi_id"])
+    trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).total_seconds()
+    frame = pd.DataFrame({"number": numbers, **trips})
+    measured = measured_km(frame, parameters)
+    instants, zones = frame["started_at"], frame["timezone"]
+    return frame.assign(
+        **measured[["km", "km_method", "km_uncertainty", "is_disputed", "coverage_pct"]],
+        evidence_grade=evidence_grade(measured, frame, parameters),
+        operational_date=dates(local_days(instants, zones)),
+        **{
+            f"{side}_text": frame[f"{side}_address"].where(
+                frame[f"{side}_address"].notna(), places.names(trips[f"{side}_poi_id"])
+            )
+            for side in ("origin", "destination")
+        },
+        trip_id=stable_ids(frame, ["plate", "device_id", "started_at", "source", *keys], "trip"),
     )
-    trips["trip_id"] = stable_ids(trips, ["plate", "device_id", "started_at", "source", *keys], "trip")
-    return trips.reset_index()
 
 
-def _sums(values: pd.Series, start: np.ndarray) -> np.ndarray:
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    return np.add.reduceat(numbers, start) if len(start) else numbers
+def _fold(fold: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Each group's values in one."""
+    folded: np.ndarray = fold.reduceat(values, start) if len(start) else values[:0]
+    return folded
 
 
-def _first_known(values: pd.Series, start: np.ndarray) -> np.ndarray:
+def _sums(values: pd.Series, order: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return _fold(np.add, values.to_numpy(dtype=float, na_value=np.nan)[order], start)
+
+
+def _first_known(is_missing: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Row of the first value of each group that is not missing; where all are, of the first."""
-    rows = np.where(values.isna(), len(values), np.arange(len(values)))
-    first = np.minimum.reduceat(rows, start) if len(start) else start
-    return np.where(first < np.append(start[1:], len(values))[: len(start)], first, start)
-
-
-def _covered_dwells(legs: pd.DataFrame) -> pd.Series:
-    """Covered seconds of the dwells between the legs of a trip: those of all its legs but the last."""
-    is_inner = legs["number"].duplicated(keep="last")
-    return legs["dwell_covered_s"].where(is_inner).groupby(legs["number"]).sum()
-
-
-def _fill_places(trips: pd.DataFrame, dwells: pd.DataFrame) -> None:
-    """Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place."""
-    for name, dwell, side in (
-        ("origin_poi_id", "dwell_before", "poi_out"),
-        ("destination_poi_id", "dwell_after", "poi_in"),
-    ):
-        known = np.append(dwells[side].to_numpy(dtype=object), np.array([None]))[trips[dwell].to_numpy()]
-        own = trips[name].to_numpy(dtype=object)
-        trips[name] = np.where(pd.isna(own) & ~trips["is_short"].to_numpy(bool), known, own)
+    rows = np.where(is_missing, len(is_missing), np.arange(len(is_missing)))
+    first = _fold(np.minimum, rows, start)
+    return np.where(first < np.append(start[1:], len(rows))[: len(start)], first, start)
 
 
 def supersede(claimed: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
