@@ -35,6 +35,7 @@ def day_notice(date: dt.date, kpis: Mapping[str, Any] | None, report: str) -> No
         f"Km medidos: {_km(kpis['measured_km'])}; viagens: {_count(kpis['trips'])}; "
         f"veículos vistos: {_count(kpis['seen_vehicles'])} de {_count(kpis['vehicles'])}",
         _divergences(kpis),
+        f"Achados críticos em aberto: {_count(kpis['critical_findings'])}",
     ]
     if kpis["unpriced_trips"]:
         lines.append(f"Viagens sem preço: {_count(kpis['unpriced_trips'])}")

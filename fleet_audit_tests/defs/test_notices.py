@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from fleet_audit.defs.automation import range_tags
 from fleet_audit.defs.resources import FleetResource
@@ -63,15 +64,17 @@ def instance(tmp_path_factory) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-Told = Callable[..., dg.SkipReason | None]
+Told = Callable[..., str | None]
 
 
 @pytest.fixture
-def told(instance, repository, postgres_url, monkeypatch, inboxes) -> Told:
-    """What a sensor does when a job of that name ends so, with these tags; the run is a real one."""
+def told(instance, definitions, postgres_url, monkeypatch, inboxes) -> Told:
+    """Why the sensor's tick after a run told nothing, None when it told; the run and the ticks are real ones."""
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/{SECRET}")
 
-    def tell(sensor: str, job: str, tags: dict[str, str], *, fails: bool = False) -> dg.SkipReason | None:
+    def tell(
+        sensor: str, job: str, tags: dict[str, str], *, fails: bool = False, warehouse_url: str = postgres_url
+    ) -> str | None:
         @dg.op
         def step(context) -> None:
             if fails:
@@ -79,14 +82,16 @@ def told(instance, repository, postgres_url, monkeypatch, inboxes) -> Told:
             if job == "close":
                 _close(postgres_url, context.run_id)
 
+        (watching,) = (each for each in definitions.sensors if each.name == sensor)
+        fleet = FleetResource(warehouse_url=warehouse_url)
+
+        def tick(cursor: str | None) -> SensorExecutionData:
+            return watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources={"fleet": fleet}))
+
+        cursor = tick(None).cursor  # a sensor tells of what ends after it was started
         made = dg.GraphDefinition(name=job, node_defs=[step]).to_job()
-        result = made.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
-        kind = dg.DagsterEventType.RUN_FAILURE if fails else dg.DagsterEventType.RUN_SUCCESS
-        (event,) = (event for event in result.all_events if event.event_type == kind)
-        context = dg.build_run_status_sensor_context(
-            sensor, event, instance, result.dagster_run, resources={"fleet": FleetResource(warehouse_url=postgres_url)}
-        )
-        return repository.get_sensor_def(sensor)(context.for_run_failure() if fails else context)
+        made.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        return tick(cursor).skip_message
 
     return tell
 
@@ -95,7 +100,8 @@ def _close(url: str, run_id: str) -> None:
     Warehouse(url).execute(
         "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
         "code_version, parameters_version, total_km, total_variable_brl, total_fixed_brl, run_id) values "
-        "(:start, :end, 'final', now(), 'abc123', 'closes/m.json', 'v', 'p', 1033.6, 5168, null, :run)",
+        "(:start, :end, 'final', now(), 'abc123', 'closes/m.json', 'v', 'p', 1033.6, 5168, null, :run) "
+        "on conflict do nothing",
         {"start": START, "end": END, "run": run_id},
     )
 
@@ -106,13 +112,13 @@ def _kpis(url: str, day: dt.date) -> None:
         "create schema if not exists mart; create table mart.daily_kpis as select cast(:day as date) as "
         "operational_date, 912.77 as measured_km, 4542.26 as known_cost_brl, 4442.26 as variable_cost_brl, "
         "null::numeric as fixed_cost_brl, 43 as trips, 20 as seen_vehicles, 22 as vehicles, 3 as exceeding_groups, "
-        "40 as compared_groups, 757.9 as stake_brl, 1 as unpriced_trips",
+        "40 as compared_groups, 757.9 as stake_brl, 1 as unpriced_trips, 2 as critical_findings",
         {"day": day},
     )
 
 
 def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
-    assert told("tell_failure", "day", range_tags(START, END), fails=True) is None
+    told("tell_failure", "day", range_tags(START, END), fails=True)
     (message,) = inboxes.received
     assert message["title"] == "Execução falhou: day, 16/05/2025 a 15/06/2025"
     assert "step" in message["message"]
@@ -121,18 +127,19 @@ def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
 
 def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url):
     _kpis(postgres_url, YESTERDAY)
-    assert told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()}) is None
+    told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
     (message,) = inboxes.received
     assert message["title"] == f"D-1 de {YESTERDAY:%d/%m/%Y} pronto"
     lines = message["message"].splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "Gasto: R$ 4.542,26 (variável R$ 4.442,26, parcela fixa sem dado)",
         "Km medidos: 912,77 km; viagens: 43; veículos vistos: 20 de 22",
         "Divergências acima da tolerância: 3 de 40; em disputa: R$ 757,90",
+        "Achados críticos em aberto: 2",
         "Viagens sem preço: 1",
     ]
-    assert lines[4].startswith("Relatório: ")
-    assert lines[4].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
+    assert lines[5].startswith("Relatório: ")
+    assert lines[5].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
 
 
 @pytest.mark.parametrize(
@@ -145,19 +152,19 @@ def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url)
     ],
 )
 def test_older_days_and_corrections_are_not_told(told, inboxes, tags):
-    assert isinstance(told("tell_day", "day", tags), dg.SkipReason)
+    assert "no first report of yesterday" in told("tell_day", "day", tags)
     assert inboxes.received == []
 
 
 def test_a_final_close_is_told_once(told, inboxes, postgres_url):
     _kpis(postgres_url, END)
-    assert told("tell_close", "close", {"dagster/partition": "2025-05-16"}) is None
+    told("tell_close", "close", {"dagster/partition": "2025-05-16"})
     (message,) = inboxes.received
     assert message["title"] == "Ciclo de 16/05/2025 a 15/06/2025 fechado"
     assert "Total a faturar: R$ 5.168,00 (variável R$ 5.168,00, parcela fixa sem dado)" in message["message"]
     assert "Km admitidos: 1.033,60 km" in message["message"]
     assert "abc123" in message["message"]
-    assert isinstance(told("tell_close", "other", {"dagster/partition": "2025-05-16"}), dg.SkipReason)
+    assert "nothing to tell" in told("tell_close", "close", {"dagster/partition": "2025-05-16"})  # it was closed before
     assert len(inboxes.received) == 1
 
 
@@ -167,7 +174,7 @@ def test_who_cannot_be_reached_is_told_of_by_number_and_fails_nothing(told, inbo
         nobody = f"json://user:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/{SECRET}"
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{nobody}, {inboxes.address}/{SECRET} {inboxes.address}/down/{SECRET}")
     with caplog.at_level(logging.DEBUG):
-        assert told("tell_failure", "day", {}, fails=True) is None
+        told("tell_failure", "day", {}, fails=True)
     output = capfd.readouterr()
     everything = caplog.text + output.out + output.err
     assert "2 of 3 (number 1, 3 of FLEET_NOTIFY_URLS)" in everything
@@ -175,30 +182,19 @@ def test_who_cannot_be_reached_is_told_of_by_number_and_fails_nothing(told, inbo
     assert len(inboxes.received) == 2
 
 
-def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes, repository, instance):
+def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        fleet = FleetResource(warehouse_url=f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db")
-
-        @dg.op
-        def step() -> None: ...
-
-        result = dg.GraphDefinition(name="day", node_defs=[step]).to_job().execute_in_process(
-            instance=instance, tags={"dagster/partition": YESTERDAY.isoformat()}
-        )  # fmt: skip
-        context = dg.build_run_status_sensor_context(
-            "tell_day", result.all_events[-1], instance, result.dagster_run, resources={"fleet": fleet}
-        )
-        skipped = repository.get_sensor_def("tell_day")(context)
-    assert isinstance(skipped, dg.SkipReason)
-    assert SECRET not in skipped.skip_message
+        url = f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db"
+        skipped = told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
+    assert skipped
+    assert SECRET not in skipped
     assert inboxes.received == []
 
 
 def test_without_urls_nobody_is_told(told, inboxes, monkeypatch):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", "")
-    skipped = told("tell_failure", "day", {}, fails=True)
-    assert "FLEET_NOTIFY_URLS" in skipped.skip_message
+    assert "FLEET_NOTIFY_URLS" in told("tell_failure", "day", {}, fails=True)
     assert inboxes.received == []
 
 
