@@ -94,11 +94,12 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     try:
         fill_from(manifest, stores, source)
     except PermanentError as error:
-        return Verdict(sentences=[str(error)])
+        return Verdict(sentences=[str(error), *verify_frozen(manifest, source.warehouse, None)])
     days = days_of(manifest)
     result = run_days(scratch, days[0], days[-1], progress, is_published=False)
     if result.errors:
-        return Verdict(sentences=[f"The replay failed: {sentence}" for sentence in result.errors])
+        failed = [f"The replay failed: {sentence}" for sentence in result.errors]
+        return Verdict(sentences=failed + verify_frozen(manifest, source.warehouse, None))
     verdict = compare(manifest, stores.warehouse, source.warehouse)
     verdict.sentences = verify_frozen(manifest, source.warehouse, stores.warehouse) + verdict.sentences
     version = told_versions(manifest, code_version())

@@ -59,21 +59,22 @@ def _typed_changes(rows: pd.DataFrame) -> pd.DataFrame:
     return conform(rows.assign(**parsed, recorded_at=pd.to_datetime(rows["recorded_at"], utc=True)), table)
 
 
-def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse) -> list[str]:
+def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse | None) -> list[str]:
     """Sentences on closed rows that are not those of the manifest any more; a provisional close froze none.
 
-    Of a day that the replay made as it was closed, the rows of both are told apart.
+    Of a day that a replay (`scratch`) made as it was closed, the rows of both are told apart.
     """
     if manifest["cycle"]["status"] != "final":
         return []
     days, outputs = days_of(manifest), manifest["outputs"]
-    replayed = {one.table_name: set(one.days) for one in differences(outputs, outputs_of(scratch, days))}
+    replayed = {} if scratch is None else outputs_of(scratch, days)
+    not_remade = {one.table_name: set(one.days) for one in differences(outputs, replayed)}
     told = [
         _told_rows(
             f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}",
-            next((day for day in one.days if day not in replayed.get(one.table_name, ())), None),
+            next((day for day in one.days if day not in not_remade.get(one.table_name, ())), None),
             one.table_name,
-            scratch,
+            scratch or warehouse,
             warehouse,
         )
         for one in differences(outputs, outputs_of(warehouse, days))

@@ -23,6 +23,7 @@ CYCLE_ASSETS = _CYCLE_REPORTS | dg.AssetSelection.groups("cycle")
 CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
 CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle that is closed for good after it
+TRIGGER_TAG = "fleet/trigger"  # on a run that a sensor asked for: a file, or positions that came late
 CLOSE_DAYS = 7  # a final close that could not be made is tried again on so many mornings
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.defs.automation import RANGE_TAGS, close_job, day_job
+from fleet_audit.defs.automation import RANGE_TAGS, TRIGGER_TAG, close_job, day_job
 from fleet_audit.defs.partitions import PARTITION_ZONE, parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
@@ -19,7 +19,6 @@ from fleet_audit.notifying import send, urls_of
 from fleet_audit.reporting.locale import day as written
 from fleet_audit.reporting.notice import Notice, close_notice, day_notice, failure_notice
 
-TRIGGER_TAG = "fleet/trigger"  # a correction of the inbox or a late position made the run
 _SUMS = """
 select sum(exceeding_groups) as exceeding_groups, sum(compared_groups) as compared_groups, sum(stake_brl) as stake_brl
 from mart.daily_kpis where operational_date between :first and :last

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.automation import day_job, known_days, range_tags
+from fleet_audit.defs.automation import TRIGGER_TAG, day_job, known_days, range_tags
 from fleet_audit.defs.partitions import PARTITION_ZONE
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
@@ -68,7 +68,7 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
         cursor=json.dumps([each.memory(now) for each in asked]),
         run_requests=[
             dg.RunRequest(
-                run_key=f"inbox-{digest}-{first}-{last}", tags={**range_tags(first, last), "fleet/trigger": "inbox"}
+                run_key=f"inbox-{digest}-{first}-{last}", tags={**range_tags(first, last), TRIGGER_TAG: "inbox"}
             )
             for first, last in merged([span for each in asked for span in each.spans])
         ],
@@ -193,9 +193,7 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     return dg.SensorResult(
         cursor=state,
         run_requests=[
-            dg.RunRequest(
-                run_key=f"late-{state}-{first}-{last}", tags={**range_tags(first, last), "fleet/trigger": "late"}
-            )
+            dg.RunRequest(run_key=f"late-{state}-{first}-{last}", tags={**range_tags(first, last), TRIGGER_TAG: "late"})
             for first, last in merged(behind)
         ],
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import Stores, close_cycle
+from fleet_audit.closing.scratch import fill
 from fleet_audit.errors import PermanentError
+from fleet_audit.ingest.pages import compressed, page_folder
 from fleet_audit.logic.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.parameters import parameters_on
 from fleet_audit.settings import load_settings
@@ -118,3 +122,22 @@ def test_a_cycle_without_any_data_is_closed_with_totals_that_nobody_knows(instal
         assert again.output.count("no data") == 3
     assert installation.query("select * from ops.cycle_closes").to_dict("records") == closes
     assert not (installation.home / "dagster" / "history" / "runs").exists()  # nothing was run
+
+
+OTHER_PAGE = compressed(b'{"data":[],"next_cursor":"x"}').to_pybytes()
+
+
+@pytest.mark.parametrize("content", [OTHER_PAGE, b"no zstd frame", b""], ids=["other", "torn", "empty"])
+def test_a_page_of_the_api_that_is_not_what_was_received_is_named(installation, tmp_path, content):
+    source = _stores(installation)
+    body = b'{"data":[],"next_cursor":null}'
+    path = f"{page_folder(MAY.start)}/{hashlib.sha256(body).hexdigest()}.json.zst"
+    elsewhere = load_settings(home=str(tmp_path / "scratch"), lake_url=str(tmp_path / "scratch"))
+    scratch = Stores(Lake(elsewhere), source.warehouse, elsewhere)
+    source.lake.put_bytes(path, compressed(body))
+    fill(scratch, source, [], [path], pd.DataFrame())
+    assert scratch.lake.exists(path)
+    source.lake.put_bytes(path, content)
+    with pytest.raises(PermanentError, match="is not what was received") as raised:
+        fill(scratch, source, [], [path], pd.DataFrame())
+    assert path in str(raised.value)

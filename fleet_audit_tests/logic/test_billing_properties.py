@@ -125,8 +125,8 @@ def admitted(trips: list[dict], rule: str | None, cap_pct: Decimal | None) -> Ad
 
 @settings(max_examples=25, deadline=None)
 @given(
-    trips=st.lists(TRIPS, min_size=1, max_size=14),
-    tariffs=st.lists(TARIFF_ROWS, max_size=7),
+    trips=st.lists(TRIPS, min_size=10, max_size=16),
+    tariffs=st.lists(TARIFF_ROWS, min_size=4, max_size=8),
     contracts=CONTRACT_ROWS,
     moves=st.sampled_from((None, *DAYS)),
     seed=st.integers(0, 99),
@@ -197,8 +197,8 @@ def spans(**values: object) -> st.SearchStrategy[dict]:
 
 FIXED_ROWS = st.lists(
     st.tuples(spans(), st.sampled_from(("C1", "C2")), st.sampled_from((*PLATES, "RES3C33")), st.integers(0, 3_000_000)),
-    min_size=1,
-    max_size=6,
+    min_size=4,
+    max_size=7,
 )
 SERVING = st.lists(st.sets(st.sampled_from(PLATES)), min_size=CYCLE.length, max_size=CYCLE.length)
 
