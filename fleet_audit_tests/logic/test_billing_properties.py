@@ -28,8 +28,9 @@ DAYS = [FIRST + dt.timedelta(days=number) for number in range(3)]
 PLATES = ("AAA1A11", "BBB2B22")
 REGIMES = {"R1": "municipal", "R2": "intermunicipal"}
 KEYS = ("route_code", "vehicle_class", "area", "regime")
-KM = st.one_of(st.none(), st.integers(0, 12_000).map(lambda value: Decimal(value) / 100))
-DATES = st.one_of(st.none(), st.sampled_from(DAYS))
+# Values are drawn so that most trips have a contract, several tariffs fit, and a cap ends among a day's deadheads.
+KM = st.integers(-200, 3_000).map(lambda value: None if value < 0 else Decimal(value) / 100)
+DATES = st.sampled_from((None, None, None, *DAYS))
 
 
 def half_up(value: Decimal) -> Decimal:
@@ -48,29 +49,29 @@ def dated(**values: object) -> st.SearchStrategy[dict]:
 
 TRIPS = st.fixed_dictionaries(
     {
-        "plate": st.sampled_from(PLATES),
-        "operational_date": st.sampled_from(DAYS),
-        "purpose": st.sampled_from(("service", "service", "deadhead", "deadhead", "yard", "maintenance", "unknown")),
-        "area": st.sampled_from(("IND", "AGR", None)),
-        "route_code": st.sampled_from(("R1", "R2", None)),
-        "route_method": st.sampled_from(("places", "text")),
+        "plate": st.sampled_from((PLATES[0], *PLATES)),
+        "operational_date": st.sampled_from((DAYS[1], DAYS[1], *DAYS)),
+        "purpose": st.sampled_from((*["service"] * 4, *["deadhead"] * 5, "yard", "maintenance", "unknown")),
+        "area": st.sampled_from(("IND", "IND", "AGR", None)),
+        "route_code": st.sampled_from(("R1", "R1", "R2", None)),
+        "route_method": st.sampled_from(("places", "places", "text")),
         "km_measured": KM,
         "hour": st.integers(0, 5),
     }
 )
 TARIFF_ROWS = dated(
-    contract_id=st.sampled_from(("C1", "C2")),
+    contract_id=st.sampled_from(("C1", "C1", "C2")),
     route_code=st.sampled_from(("R1", None, None)),
-    vehicle_class=st.sampled_from(("onibus", "van", None)),
-    area=st.sampled_from(("IND", "AGR", None)),
+    vehicle_class=st.sampled_from(("onibus", "van", None, None)),
+    area=st.sampled_from(("IND", "AGR", None, None)),
     regime=st.sampled_from(("municipal", None, None)),
     rate_brl_per_km=st.integers(1, 99_999).map(lambda value: Decimal(value) / 10_000),
 )
 CONTRACT_ROWS = st.tuples(
     *(
         dated(contract_id=name, carrier_code="C", unit_code="U",
-              deadhead_rule=st.sampled_from(("unpaid", "paid", "capped", "capped", None)),
-              deadhead_cap_pct=st.one_of(st.none(), st.integers(0, 5_000).map(lambda value: Decimal(value) / 100)))
+              deadhead_rule=st.sampled_from(("unpaid", "paid", *["capped"] * 5, None)),
+              deadhead_cap_pct=st.integers(-500, 15_000).map(lambda cap: None if cap < 0 else Decimal(cap) / 100))
         for name in ("C1", "C2")
     )
 )  # fmt: skip
@@ -125,8 +126,8 @@ def admitted(trips: list[dict], rule: str | None, cap_pct: Decimal | None) -> Ad
 
 @settings(max_examples=25, deadline=None)
 @given(
-    trips=st.lists(TRIPS, min_size=10, max_size=16),
-    tariffs=st.lists(TARIFF_ROWS, min_size=4, max_size=8),
+    trips=st.lists(TRIPS, min_size=14, max_size=20),
+    tariffs=st.lists(TARIFF_ROWS, min_size=5, max_size=9),
     contracts=CONTRACT_ROWS,
     moves=st.sampled_from((None, *DAYS)),
     seed=st.integers(0, 99),
