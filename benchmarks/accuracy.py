@@ -97,7 +97,7 @@ def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int
     unbalanced = tested[~tested["is_balanced"].astype(bool)].merge(
         unbalancing(truth), on=["plate", "operational_date"], how="left"
     )
-    _line("unbalanced days, by what was done to odometer or receiver", dict(unbalanced["cause"].value_counts()))
+    _line("unbalanced days, by what was done to odometer or receiver", unbalanced["cause"].value_counts().to_dict())
     unexplained = unbalanced[unbalanced["cause"].isna()].drop(columns=["unit_code", "carrier_code", "cause"])
     _examples("unbalanced days on which nothing was", unexplained, show)
     silent = ledger.merge(truth.traps[truth.traps["trap"] == "silent_day"], on=["plate", "operational_date"])

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,26 @@ class AuditedDay:
     coverage: pd.DataFrame
     calibrations: pd.DataFrame
     fixed_costs: pd.DataFrame
+
+
+class Staged(Protocol):
+    """What one day's logic reads."""
+
+    @property
+    def reference(self) -> Mapping[str, pd.DataFrame]:
+        """Frames of `ref` by table name."""
+
+    def positions(self, day: dt.date) -> pd.DataFrame:
+        """`staging.positions` of D-2 … D+1."""
+
+    def visit_legs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.visit_legs` of D-2 … D+1."""
+
+    def declared_runs(self, day: dt.date) -> pd.DataFrame:
+        """`staging.declared_runs` of D-2 … D+1."""
+
+    def notes(self, day: dt.date) -> pd.DataFrame:
+        """`staging.source_notes` of D."""
 
 
 class SimulatedInbox:
@@ -128,7 +149,7 @@ class SimulatedInbox:
         return staged.assign(date=dates(np.full(len(staged), as_days(day))))
 
 
-def audit(day: dt.date, inbox: SimulatedInbox) -> AuditedDay:
+def audit(day: dt.date, inbox: Staged) -> AuditedDay:
     """One day: window, costs, ledger, audit."""
     parameters = parameters_on(day)
     reference_frames = inbox.reference
