@@ -127,31 +127,60 @@ _readings = st.none() | st.integers(0, 5)
 _written = st.tuples(_clock, _offsets, st.sampled_from(["A", "C"]), _readings)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(_written, max_size=8))
-def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written: list) -> None:
-    """A run of DATA = D is decided by the window of D (trips D-1 … D+1, runs D-2 … D+1) as by that of D + 1."""
+def _end(clock: str) -> str:
+    return f"{int(clock[:2]) + 1}:{clock[3:]}"
 
-    def end(clock: str) -> str:
-        return f"{int(clock[:2]) + 1}:{clock[3:]}"
 
-    def on(offset: int) -> dt.date:
-        return DAY + dt.timedelta(days=offset)
+def _on(offset: int) -> dt.date:
+    return DAY + dt.timedelta(days=offset)
 
-    trips = [trip(f"T{n}", clock, end(clock), day=on(offset)) for n, (clock, offset) in enumerate(trip_starts)]
+
+def _drawn(trip_starts: list, written: list) -> tuple[list[dict], list[dict]]:
+    trips = [trip(f"T{n}", clock, _end(clock), day=_on(offset)) for n, (clock, offset) in enumerate(trip_starts)]
     runs = [
-        run(f"R{n}", clock, end(clock), day=on(offset), shift_code=shift, **readings(at_km))
+        run(f"R{n}", clock, _end(clock), day=_on(offset), shift_code=shift, **readings(at_km))
         for n, (clock, offset, shift, at_km) in enumerate(written)
     ]
+    return trips, runs
 
-    def seen_from(window: int) -> pd.DataFrame:
-        seen_trips = [row for row in trips if abs((row["operational_date"] - on(window)).days) <= 1]
-        seen_runs = [row for row in runs if -2 <= (row["declared_date"] - on(window)).days <= 1]
-        table = decided(seen_trips, seen_runs)
+
+def _seen_from(window: int, trips: list[dict], runs: list[dict]) -> tuple[list[dict], list[dict]]:
+    """The window of a day: trips of D-1 … D+1, runs of DATA D-2 … D+1."""
+    return (
+        [row for row in trips if abs((row["operational_date"] - _on(window)).days) <= 1],
+        [row for row in runs if -2 <= (row["declared_date"] - _on(window)).days <= 1],
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(_written, max_size=8))
+def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written: list) -> None:
+    trips, runs = _drawn(trip_starts, written)
+
+    def of_day(window: int) -> pd.DataFrame:
+        table = decided(*_seen_from(window, trips, runs))
         table = table[table["declared_date"] == DAY].sort_index()
         return table[["started_at", "ended_at", "is_date_repaired", "is_day_uncertain"]]
 
-    pd.testing.assert_frame_equal(seen_from(0), seen_from(1))
+    pd.testing.assert_frame_equal(of_day(0), of_day(1))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=8), st.lists(_written, max_size=10))
+def test_each_run_has_one_day_and_one_group_whichever_windows_are_looked_through(starts: list, written: list) -> None:
+    trips, runs = _drawn(starts, written)
+    days, groups = [], []
+    for window in range(-2, 4):
+        seen_trips, seen_runs = _seen_from(window, trips, runs)
+        table = repaired(runs_frame(*seen_runs), trips_frame(*seen_trips))
+        matches = match(trips_frame(*seen_trips), table, CONTRACTS, DEFAULT_PARAMETERS).groups
+        days += table.loc[table["operational_date"] == _on(window), "declared_run_id"].to_list()
+        groups += (
+            matches.loc[matches["operational_date"] == _on(window), "declared_run_ids"].explode().dropna().to_list()
+        )
+    names = [row["declared_run_id"] for row in runs]
+    assert sorted(days) == sorted(names)
+    assert sorted(groups) == sorted(names)
 
 
 def readings(at_km: int | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.audited_fleet import AuditedDay, audit
@@ -173,7 +173,7 @@ def _same(one: AuditedDay, other: AuditedDay) -> None:
         pd.testing.assert_frame_equal(left, right)
 
 
-@settings(NO_SHRINKING, max_examples=2)
+@settings(NO_SHRINKING, max_examples=2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(weeks(), st.randoms(use_true_random=False))
 def test_days_say_the_same_however_it_came_and_together_lose_nothing(said: Said, chance: object) -> None:
     """Order, repeats, batches and what lies beyond the window do not matter; each run and trip has one day, one group.
