@@ -75,10 +75,13 @@ def _item(lake: Lake, warehouse: Warehouse, adapter: Adapter, device: str, insta
         {"instant": instant},
     )
     for path in pages["archive_path"]:
-        body = read_page(lake, path)
-        if device.encode() not in body:
+        try:
+            body = read_page(lake, path)
+            if device.encode() not in body:
+                continue
+            positions = parse_page(body, adapter).positions
+        except (PermanentError, RejectedFile):  # lost, or of another vendor: the dossier shows the rest
             continue
-        positions = parse_page(body, adapter).positions
         is_it = pc.and_(pc.equal(positions["device_id"], device), pc.equal(positions["recorded_at"], instant))
         if numbers := positions.filter(is_it)["row_number"].to_pylist():
             text = json.dumps(items_of(body, adapter)[numbers[0] - 1], ensure_ascii=False)

@@ -65,9 +65,8 @@ class Case:
 def build_dossier(case: Case, *, generated_at: dt.datetime, layout: Layout) -> Document:
     """The document of one finding, for print."""
     finding = case.finding
-    evidence = grid_of(
-        EVIDENCE_FIELDS[2:], evidence_rows(case.evidence, case.track.zone)
-    )  # its id and rule stand above
+    # the finding's id and rule stand above
+    evidence = grid_of(EVIDENCE_FIELDS[2:], evidence_rows(case.evidence, case.track.zone))
     day = finding["operational_date"]
     clause = [*contract_rows(case.terms, Cycle(day, day)), *tariff_rows(case.terms, Cycle(day, day))]
     sections = (
