@@ -4,6 +4,10 @@
 
 Peers run as scripts of `peers/` in virtual environments of their own, which are made outside of the repository; one
 that cannot be installed is left out with the reason. How right each is, is measured against the simulator's truth.
+
+Beside the seconds stands the processor time of all threads: it hardly changes when the machine does other work too, the
+seconds do. The libraries get a small fleet; what they would take for a large one is reckoned from it, as if they were
+linear, and is marked so.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -77,21 +82,45 @@ def main(
     """Measure positions per second and accuracy of each way, and print them."""
     peers = RULES | (LIBRARIES if libraries else {})
     pythons = {name: python for name in peers if (python := _python(environments, name))}
-    speeds: list[tuple[str, int, float, float]] = []
     with tempfile.TemporaryDirectory(prefix="segmentation") as scratch:
-        small = Contest(Path(scratch, "small"), libraries_positions, repeat)
+        slow: list[Speed] = []
+        named = [name for name in LIBRARIES if name in pythons]
+        if named:
+            small = Contest(Path(scratch, "small"), libraries_positions, repeat)
+            small.print_head()
+            slow = small.measure({FLOOR: small.floor, OURS: small.ours} | {
+                name: small.peer(LIBRARIES[name], pythons[name]) for name in named
+            })  # fmt: skip
+        speeds = [speed for speed in slow if speed.way in LIBRARIES]
         for size in sorted(sizes):
             contest = Contest(Path(scratch, str(size)), size, repeat)
             ways = {FLOOR: contest.floor, OURS: contest.ours}
-            ways |= {name: contest.peer(RULES[name], pythons[name]) for name in RULES if name in pythons}
-            speeds += contest.measure(ways)
-        ways = {OURS: small.ours}
-        ways |= {
-            name: small.peer(LIBRARIES[name], pythons[name]) for name in peers if name in pythons and name in LIBRARIES
-        }
-        speeds += small.measure(ways) if len(ways) > 1 else []
+            contest.print_head()
+            found = contest.measure(
+                ways | {name: contest.peer(RULES[name], pythons[name]) for name in RULES if name in pythons}
+            )
+            contest.print_reckoned([speed for speed in slow if speed.way in LIBRARIES], found)
+            speeds += found
     if plot:
         draw(speeds, plot)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a way took for so many positions, at best: seconds, and processor seconds."""
+
+    way: str
+    positions: int
+    seconds: float
+    processor_s: float
+
+    @property
+    def rate(self) -> float:
+        """Positions a second."""
+        return self.positions / self.seconds
+
+
+Passes = list[tuple[float, float]]
 
 
 class Contest:
@@ -115,7 +144,7 @@ class Contest:
         pois = self._reference["pois"][["kind", "latitude", "longitude", "radius_m"]]
         pq.write_table(pa.Table.from_pandas(pois.dropna(), preserve_index=False), self._places)
 
-    def floor(self) -> tuple[list[float], None]:
+    def floor(self) -> tuple[Passes, None]:
         """Only what nobody can leave out: four columns read and sorted by vehicle and time."""
 
         def work() -> None:
@@ -134,7 +163,7 @@ class Contest:
 
         return [_timed(work) for _ in range(self._repeat + 1)][1:], None
 
-    def ours(self) -> tuple[list[float], pd.DataFrame]:
+    def ours(self) -> tuple[Passes, pd.DataFrame]:
         """The product's own functions, from Parquet to trips with all their columns."""
         devices, parameters, found = self._reference["devices"], parameters_on(DAY), []
 
@@ -152,7 +181,7 @@ class Contest:
         trips = found[-1]
         return seconds, trips[~trips["is_short"]]
 
-    def peer(self, script: str, python: Path) -> Callable[[], tuple[list[float], pd.DataFrame]]:
+    def peer(self, script: str, python: Path) -> Callable[[], tuple[Passes, pd.DataFrame]]:
         """A script of `peers/` in its own process and environment."""
 
         def work() -> tuple[list[float], pd.DataFrame]:
@@ -165,26 +194,45 @@ class Contest:
 
         return work
 
-    def measure(self, ways: dict[str, Callable]) -> list[tuple[str, int, float, float]]:
-        """Run each way, print and give (name, positions, best seconds, positions/s)."""
+    def print_head(self) -> None:
+        """What the lines below it say."""
         print(f"\n{self.size:,} positions of four days, in no order, from Parquet to trips; best of {self._repeat}")
         print(
-            f"{'':<18} {'s':>8} {'slowest':>8} {'pos/s':>12} {'x floor':>8} {'recall':>8} {'precision':>10} {'km':>9}"
+            f"{'':<18} {'s':>8} {'slowest':>8} {'cpu s':>8} {'pos/s':>12} {'x floor':>8} {'by cpu':>8} {'recall':>8} "
+            f"{'precision':>10} {'km':>9}"
         )
-        result, base = [], None
+
+    def measure(self, ways: dict[str, Callable]) -> list[Speed]:
+        """Run each way, print and give what it took."""
+        result: list[Speed] = []
         for name, way in ways.items():
             try:
-                seconds, trips = way()
+                passes, trips = way()
             except RuntimeError as error:
                 print(f"{name:<18} left out: {error}")
                 continue
-            best = min(seconds)
-            base = base if name != FLOOR else best
-            ratio = f"{best / base:8.2f}" if base else f"{'':8}"
+            seconds, worked = zip(*passes, strict=True)
+            speed = Speed(name, self.size, min(seconds), min(worked))
+            result.append(speed)
             right = self._accuracy(trips) if trips is not None else ""
-            print(f"{name:<18} {best:8.3f} {max(seconds):8.3f} {self.size / best:12,.0f} {ratio} {right}", flush=True)
-            result.append((name, self.size, best, self.size / best))
+            print(
+                f"{name:<18} {speed.seconds:8.3f} {max(seconds):8.3f} {speed.processor_s:8.3f} {speed.rate:12,.0f} "
+                f"{speed.seconds / result[0].seconds:8.2f} {speed.processor_s / result[0].processor_s:8.2f} {right}",
+                flush=True,
+            )
         return result
+
+    def print_reckoned(self, slow: list[Speed], found: list[Speed]) -> None:
+        """What the libraries would take, if they stayed as fast as with few positions, and how much faster ours is."""
+        if not slow:
+            return
+        for speed in slow:
+            print(f"{speed.way:<18} {self.size / speed.rate:8.0f} {'':17} {speed.rate:12,.0f} reckoned from "
+                  f"{speed.positions:,} positions")  # fmt: skip
+        ours = next(speed for speed in found if speed.way == OURS)
+        fastest = max(slow, key=lambda speed: speed.positions / speed.processor_s)
+        times = ours.positions / ours.processor_s / (fastest.positions / fastest.processor_s)
+        print(f"{OURS} is {times:,.0f} times the fastest library, {fastest.way}, by processor time")
 
     def _named(self, trips: pd.DataFrame) -> pd.DataFrame:
         """A peer's trips by plate: a device belongs to the vehicle that has it on the day of the start."""
@@ -214,10 +262,10 @@ class Contest:
         return f"{recall:7.2f}% {precision:9.2f}% {100 * (km / true - 1):+8.3f}%"
 
 
-def _timed(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def _timed(work: Callable[[], None]) -> tuple[float, float]:
+    started, worked = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - worked
 
 
 def _python(environments: Path, name: str) -> Path | None:
@@ -238,19 +286,27 @@ def _python(environments: Path, name: str) -> Path | None:
     return python
 
 
-def draw(speeds: list[tuple[str, int, float, float]], path: Path) -> None:
+def draw(speeds: list[Speed], path: Path) -> None:
     """Positions per second of each way, a bar a size."""
     import matplotlib as mpl
 
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    table = pd.DataFrame(speeds, columns=["way", "positions", "seconds", "rate"])
-    wide = table.pivot_table(index="way", columns="positions", values="rate", sort=False)
-    figure, axes = plt.subplots(figsize=(7, 3.2))
-    wide.plot.barh(ax=axes, logx=True, width=0.8)
-    axes.set(xlabel="positions/s (log)", ylabel="")
-    axes.legend([f"{size:,}" for size in wide.columns], title="positions", fontsize=7, title_fontsize=7)
+    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "segmentation"}
+    table = pd.DataFrame([(speed.way, speed.positions, speed.rate) for speed in speeds], columns=["way", "n", "rate"])
+    wide = table.pivot_table(index="way", columns="n", values="rate")
+    wide = wide.loc[wide.max(axis=1).sort_values(ascending=False).index]
+    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    wide.plot.barh(ax=axes, logx=True, width=0.85, color=["#9aa5b1", "#7fb3d5", "#2e86c1", "#1b4f72"][-wide.shape[1] :])
+    axes.set(xlabel="positions/s (logarithmic)", ylabel="", title="From Parquet to trips, positions a second")
+    for bars in axes.containers:
+        axes.bar_label(
+            bars, [f"{bar.get_width():,.0f}" if bar.get_width() else "" for bar in bars], fontsize=7, padding=2
+        )
+    axes.legend([f"{size:,}" for size in wide.columns], title="positions", fontsize=8, title_fontsize=8)
+    axes.set_xlim(right=axes.get_xlim()[1] * 4)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.invert_yaxis()
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

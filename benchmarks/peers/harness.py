@@ -1,4 +1,4 @@
-"""Runs one peer: positions and places in, trips out, and how long each pass took; imports are not counted."""
+"""Runs one peer: positions and places in, trips out, and what each pass took; imports are not counted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 
 def run(peer: Callable[[str, str], dict]) -> None:
-    """`script positions.parquet places.parquet trips.parquet passes`; prints the seconds of each pass as JSON."""
+    """`script positions places trips passes` (Parquet files); prints (s, processor s) of each pass as JSON."""
     positions, places, out, passes = sys.argv[1:5]
     seconds, trips = [], {}
     for _ in range(int(passes)):
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         trips = peer(positions, places)
-        seconds.append(time.perf_counter() - started)
+        seconds.append((time.perf_counter() - started, time.process_time() - worked))
     pq.write_table(pa.table(trips), out)
     print(json.dumps(seconds))
