@@ -20,17 +20,13 @@ from fleet_audit.logic.cycles import as_days
 from fleet_audit.logic.wall_clock import local_days
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import empty_frame
+from fleet_audit_tests.logic.audit_sample import SHIFTS
 from fleet_audit_tests.logic.driving import DAY, NO_SHRINKING, ZONE, fleets, registered, reported, window, world
 from fleet_audit_tests.logic.frames import rows
 
 NEXT = DAY + dt.timedelta(days=1)
 DAYS = 2
 WEEK = [DAY + dt.timedelta(days=number) for number in range(-1, DAYS + 1)]
-SHIFTS = rows(
-    reference.SHIFTS,
-    {"unit_code": "UCP", "shift_code": "A", "start_local": "07:00", "end_local": "15:20", "weekdays": "1-7"},
-    {"unit_code": "UCP", "shift_code": "C", "start_local": "23:40", "end_local": "07:00", "weekdays": "1-7"},
-)
 CONTRACTS = rows(
     reference.CONTRACTS,
     {
