@@ -191,7 +191,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         matches=stacked("matches", own), day_findings=stacked("findings", own), coverage=stacked("coverage", own),
         fixed_costs=stacked("fixed_costs", own), plan=tables["km_plan"], calendar=tables["calendar"],
         calibrations=stacked("calibrations", [day for day in results if day <= last]),
-        contracts=tables["contracts"], exceptions=tables["exceptions"],
+        contracts=tables["contracts"], exceptions=tables["exceptions"], shifts=tables["shifts"],
         vehicles=vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], last),
         parameters=parameters_on(last),
     )  # fmt: skip

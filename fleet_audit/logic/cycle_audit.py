@@ -1,6 +1,6 @@
 """The audit of a cycle from its days' results: findings of whole cycles, segments of each vehicle's calibration.
 
-Each rule is in `rules.cycle`; here is only their order, and which of them lack their data.
+Each rule is in `rules.cycle` or `rules.cycle_nights`; here is only their order, and which of them lack their data.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from fleet_audit.logic.calibration import segments
 from fleet_audit.logic.findings import complete
 from fleet_audit.logic.rules import cycle
 from fleet_audit.logic.rules.cycle import AuditCycle
+from fleet_audit.logic.rules.cycle_nights import nights_dated_early
 from fleet_audit.logic.rules.draft import Draft
 
 CYCLE_RULES: dict[str, Callable[[AuditCycle], list[Draft]]] = {
     "D03": cycle.declared_above_measured,
+    "D12": nights_dated_early,
     "O05": cycle.ratio_off,
     "T05": cycle.more_trips_than_planned,
     "T06": cycle.fewer_trips_than_planned,
@@ -40,6 +42,7 @@ def untested(context: AuditCycle) -> dict[str, str]:
     reasons = {
         "D03": "" if context.matches["difference_km"].notna().any() else "nenhuma ata comparada no ciclo",
         "O05": "" if len(context.calibrations) else "nenhuma viagem com hodômetro e GPS",
+        "D12": "" if len(context.runs) else "nenhuma ata no ciclo",
         "T05": plan,
         "T06": plan,
         "V04": waits or fixed or ("" if len(context.calendar) else "nenhum calendário"),

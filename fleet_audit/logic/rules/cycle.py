@@ -39,8 +39,9 @@ class AuditCycle:
         trips, costs, runs, matches, day_findings, coverage, fixed_costs: `fact.trips`, `trip_costs`, `declared_runs`,
             `matches`, `findings` of its days, `vehicle_day_coverage`, `fixed_cost_days`.
         calibrations: `fact.calibrations` of its days and of `calibration_days` before it.
-        plan, calendar, contracts, exceptions: `ref` tables.
-        vehicles: vehicles as of the last day: plate, unit_code, carrier_code, contract_id, status, titular_plate.
+        plan, calendar, contracts, exceptions, shifts: `ref` tables.
+        vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
+            titular_plate.
         parameters: those in force on the last day.
     """
 
@@ -58,6 +59,7 @@ class AuditCycle:
     calendar: pd.DataFrame
     contracts: pd.DataFrame
     exceptions: pd.DataFrame
+    shifts: pd.DataFrame
     vehicles: pd.DataFrame
     parameters: ParameterSet
 

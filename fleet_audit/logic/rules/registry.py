@@ -209,6 +209,14 @@ _CYCLE_RULES = (
         "P/V+B",
     ),
     Rule(
+        "D12",
+        "1",
+        "L",
+        "Datas de um turno contradizem os horários",
+        "Postas um dia depois, mais atas noturnas do turno têm viagem; os km não são contestados.",
+        "B+P/V",
+    ),
+    Rule(
         "O05",
         "1",
         "M",

@@ -1,9 +1,10 @@
-"""Rules over a whole cycle, from made-up results of its days: D03, O05 over seven days, K03, V04, T05 and T06."""
+"""Rules over a whole cycle, from made-up results of its days: D03, D12, O05 over seven days, K03, V04, T05, T06."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.rules.cycle import AuditCycle
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit_tests.logic.audit_sample import CONTRACTS, OTHER, PLATE, VEHICLES, at, costs_frame, trip
+from fleet_audit_tests.logic.audit_sample import CONTRACTS, OTHER, PLATE, SHIFTS, VEHICLES, at, costs_frame, run, trip
 from fleet_audit_tests.logic.frames import rows
 
 CYCLE = cycle_of(dt.date(2025, 6, 10), 16)
@@ -50,7 +51,7 @@ def calibrated(day: dt.date, odometer: str, gps: str, **more: object) -> dict:
             "km_gps": Decimal(gps), "ratio": ratio, "spread_pct": 0.1, **more}  # fmt: skip
 
 
-def a_cycle(last: dt.date = CYCLE.end, **parts: list[dict] | pd.DataFrame) -> AuditCycle:
+def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[dict] | pd.DataFrame) -> AuditCycle:
     """The results of a cycle run until a day; both vehicles were seen on each of its days."""
     seen = [{"operational_date": day, "plate": plate, "status": "complete", "positions": 9, "visit_legs": 0}
             for day in DAYS if day <= last for plate in (PLATE, OTHER)]  # fmt: skip
@@ -63,10 +64,10 @@ def a_cycle(last: dt.date = CYCLE.end, **parts: list[dict] | pd.DataFrame) -> Au
     frames = {name: fact_rows(table, given[name]) for name, table in tables.items()}
     ids = frames["trips"]["trip_id"]
     return AuditCycle(
-        cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS),
+        cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS), shifts=SHIFTS,
         vehicles=VEHICLES.assign(titular_plate=None), parameters=DEFAULT_PARAMETERS,
         costs=costs_frame(*({"trip_id": key, "billable_km": "30.00"} for key in ids)),
-        runs=fact_rows(facts.DECLARED_RUNS, []), **frames,
+        runs=fact_rows(facts.DECLARED_RUNS, list(runs)), **frames,
     )  # fmt: skip
 
 
@@ -195,8 +196,10 @@ def test_t06_days_without_data_may_have_held_the_trips():
 
 
 def test_a_rule_that_lacks_its_data_says_so():
-    assert set(untested(a_cycle(DAYS[3]))) == {"D03", "O05", "T05", "T06", "V04", "K03"}
-    full = a_cycle(matches=[declared(DAYS[0], "30.00", "30")], calibrations=[calibrated(DAYS[0], "100", "100")])
+    assert set(untested(a_cycle(DAYS[3]))) == {"D03", "D12", "O05", "T05", "T06", "V04", "K03"}
+    full = a_cycle(
+        matches=[declared(DAYS[0], "30.00", "30")], calibrations=[calibrated(DAYS[0], "100", "100")], **nights(1, 0)
+    )
     assert set(untested(full)) == {"T05", "T06", "V04"}
 
 
@@ -207,3 +210,27 @@ def test_segments_name_their_vehicle_and_their_cause():
     assert table["segment_start"].to_list() == [DAYS[0], DAYS[15]]
     assert table[["unit_code", "carrier_code", "reason"]].iloc[1].to_list() == ["UCP", "CONLOG", "ratio"]
     assert calibration_segments(a_cycle()).empty
+
+
+def nights(count: int, early: int) -> dict[str, list[dict]]:
+    """A trip at 00:30 on each of some nights, and its run, which its bulletin dates some days early."""
+    days = DAYS[3 : 3 + count]
+    trips = [trip(f"N{day}", "00:30", "01:30", day=day) for day in days]
+    runs = [run(f"R{day}", "00:30", "01:30", day=day - dt.timedelta(days=early), shift_code="C",
+                operational_date=day - dt.timedelta(days=early), is_date_repaired=False) for day in days]  # fmt: skip
+    return {"trips": trips, "runs": runs}
+
+
+def test_d12_names_the_nights_of_a_shift_that_have_more_trips_a_day_later():
+    [finding] = found(a_cycle(**nights(5, early=1)), "D12")
+    assert (finding["plate"], finding["severity"], finding["km_at_stake"]) == (PLATE, "L", None)
+    assert finding["explanation_pt"].startswith("No ciclo, de 16/05/2025 a 15/06/2025, as atas do turno C do veículo")
+    assert "(5 ao todo)" in finding["explanation_pt"]
+    assert len(finding["evidence"]["declared_runs"]) == 5
+
+
+def test_d12_leaves_nights_alone_that_are_dated_rightly_or_were_repaired():
+    assert not found(a_cycle(**nights(5, early=0)), "D12")
+    repaired = nights(5, early=0)
+    repaired["runs"] = [{**one, "is_date_repaired": True} for one in repaired["runs"]]
+    assert not found(a_cycle(**repaired), "D12")
