@@ -11,6 +11,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.calibration import day_calibrations
 from fleet_audit.logic.device_sanity import DeviceDay, device_day
+from fleet_audit.logic.tracks import POSITION_COLUMNS
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
@@ -18,18 +19,6 @@ from fleet_audit.storage.io_managers import Days
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
 _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
-_POSITION_COLUMNS = [
-    "device_id",
-    "recorded_at",
-    "latitude",
-    "longitude",
-    "speed_kmh",
-    "odometer_km",
-    "ignition",
-    "passengers",
-    "driver_id",
-    "trip_key",
-]
 
 
 @dg.multi_asset(
@@ -52,7 +41,7 @@ def device_days(
         window = window_days(day)
         return device_day(
             day,
-            positions.read(window, columns=_POSITION_COLUMNS),
+            positions.read(window, columns=[*POSITION_COLUMNS, "ignition"]),
             windows.read([day]),
             runs.read(window),
             reference,

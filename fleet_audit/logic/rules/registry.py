@@ -178,7 +178,7 @@ _RULES = (
         "1",
         "H",
         "Frota sem dados",
-        "Veículos da frota não enviaram nenhum dado no dia: o que fizeram não é conhecido.",
+        "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",
         "P",
     ),
     Rule(
