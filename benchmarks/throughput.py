@@ -43,6 +43,7 @@ DAY = dt.date(2025, 6, 11)
 FILE_ROWS = 50_000  # FLEET_MAX_FILE_ROWS
 PAGE_ROWS = 10_000  # the API's largest page
 SEED = 11
+_HISTORY_DAYS = 10
 
 
 @click.command()
@@ -123,6 +124,11 @@ def load(trips: pd.DataFrame, rows: int, home: Path, repeat: int) -> None:
         return len(frame)
 
     ours = _line(f"load, replace a day of fact.trips ({len(TRIPS.columns)} columns)", by_warehouse, repeat)
+    for later in range(1, _HISTORY_DAYS + 1):
+        day = DAY + dt.timedelta(days=later)
+        other = frame.assign(operational_date=day, trip_id=[f"{later:04x}{at:012x}" for at in range(rows)])
+        warehouse.replace_partition(TRIPS, [day], conform(other, TRIPS), "benchmark")
+    _line(f"load, the same beside {_HISTORY_DAYS} other days", by_warehouse, repeat)
     theirs = _line("load, the same by pandas.to_sql in one transaction", by_pandas, 1)
     print(f"\nload is {ours / theirs:.1f} times pandas.to_sql")
 

@@ -89,7 +89,9 @@ class Warehouse:
             replaced = _run(cursor, sa.delete(target).where(ours))
             moved = left_out = 0
             if table.key and table.partition not in table.key and rows.num_rows:
-                same = sa.and_(*(target.c[name].is_not_distinct_from(stage.c[name]) for name in table.key))
+                # No such key is ever null. IS NOT DISTINCT FROM uses no index and compares each row with each: a day of
+                # 3,000 rows took 6.5 s beside twenty days of them, and takes 0.07 s beside sixty.
+                same = sa.and_(*(target.c[name] == stage.c[name] for name in table.key))
                 left_out = _run(cursor, sa.delete(stage).where(sa.exists().where(sa.and_(same, frozen))))
                 moved = _run(cursor, sa.delete(target).where(sa.exists().where(same)))
             _run(cursor, _insert(table, target, stage))

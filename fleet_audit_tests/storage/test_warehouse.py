@@ -111,6 +111,12 @@ def test_a_row_that_is_dated_anew_moves_and_is_never_in_two_days(warehouse: Ware
     ]
 
 
+@pytest.mark.parametrize("table", facts.FACTS, ids=lambda table: table.name)
+def test_the_key_by_which_rows_move_between_days_is_never_null(table: facts.Table) -> None:
+    """They are found by `=`, which an index answers and which finds no null."""
+    assert table.partition in table.key or not any(table.column(name).nullable for name in table.key)
+
+
 def test_rows_of_other_days_are_refused_and_nothing_changes(warehouse: Warehouse) -> None:
     warehouse.replace_partition(facts.TRIPS, [D1], sample(facts.TRIPS, D1, 3), "run-1")
     mixed = pd.concat([sample(facts.TRIPS, D1, 1, "b"), sample(facts.TRIPS, D2, 1, "b")])
