@@ -18,6 +18,7 @@ from dagster._utils.error import SerializableErrorInfo
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
+from fleet_audit.storage.embedded import locked
 
 Progress = Callable[[str], None]
 LOGGER = "progress"
@@ -71,6 +72,12 @@ def dagster_home(settings: Settings) -> Path:
     return home
 
 
+def _opened(home: Path) -> dg.DagsterInstance:
+    """The instance, opened by one process at a time: two that make its databases at once fail on each other."""
+    with locked(home / "open.lock"):
+        return dg.DagsterInstance.get()
+
+
 def run_days(
     settings: Settings, first: dt.date, last: dt.date, progress: Progress, *, is_published: bool = True
 ) -> JobResult:
@@ -80,7 +87,7 @@ def run_days(
 
     Raises PermanentError with one sentence when the range holds no partition.
     """
-    dagster_home(settings)
+    home = dagster_home(settings)
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
     from fleet_audit.defs.automation import known_days, range_tags
     from fleet_audit.logic.cycles import cycle_of
@@ -95,7 +102,7 @@ def run_days(
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
     selection = None if is_published else _unpublished(definitions)
-    with dg.DagsterInstance.get() as instance:
+    with _opened(home) as instance:
         if _execute(definitions, "day", range_tags(first, last), instance, result, selection) and is_published:
             for start in cycles:
                 _execute(definitions, "cycle", range_tags(start, start), instance, result)
@@ -107,7 +114,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
 
     Raises PermanentError with one sentence when there is no such cycle, or it cannot be closed yet.
     """
-    dagster_home(settings)
+    home = dagster_home(settings)
     from fleet_audit.closing.code import code_version
     from fleet_audit.closing.freezing import existing_close
     from fleet_audit.closing.readiness import unready_days
@@ -134,7 +141,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
         return result
     unready = unready_days(fleet.warehouse(), fleet.lake(), days, code_version()) if is_final else {}
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
-    with dg.DagsterInstance.get() as instance:
+    with _opened(home) as instance:
         for first, last in _ranges(unready):
             progress(f"running {first} to {last} again: {unready[first]}")
             if not _execute(definitions, "day", range_tags(first, last), instance, result):

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg2
 import pyarrow.fs as pafs
 import pytest
+from dagster._core.storage.defs_state.base import _current_storage
 
 from fleet_audit.settings import Settings
 from fleet_audit.storage.embedded import ensure_running
@@ -25,6 +26,16 @@ from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 
 _TEMPLATE = "migrated"
+
+
+@pytest.fixture(autouse=True)
+def no_instance_is_left_behind() -> Iterator[None]:
+    """Dagster keeps the storage of the instance that was entered last in a context variable.
+
+    One that is entered twice never takes it out again, and every later definition of the process fails on it.
+    """
+    yield
+    _current_storage.set(None)
 
 
 def _statement(url: str, sql: str) -> None:

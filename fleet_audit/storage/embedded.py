@@ -67,7 +67,7 @@ def ensure_running(home: Path) -> str:
         if server.base in _held and server.answers():
             return server.url
         server.base.mkdir(parents=True, exist_ok=True)
-        with _locked(server.base / "start.lock"):
+        with locked(server.base / "start.lock"):
             if server.base not in _held:
                 _held[server.base] = _open_lock(server.base / "users.lock", fcntl.LOCK_SH)
                 atexit.register(_release, server, os.getpid())
@@ -79,7 +79,7 @@ def _release(server: _Server, owner: int) -> None:
     """Drops this process's share and stops the server when nobody else holds one."""
     if os.getpid() != owner or server.base not in _held:  # a forked child is not a user that registered
         return
-    with _locked(server.base / "start.lock"):
+    with locked(server.base / "start.lock"):
         os.close(_held.pop(server.base))
         try:
             alone = _open_lock(server.base / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +100,8 @@ def _open_lock(path: Path, operation: int) -> int:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keeps every other process that asks for the same file waiting."""
     descriptor = _open_lock(path, fcntl.LOCK_EX)
     try:
         yield
