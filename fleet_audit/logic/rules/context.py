@@ -154,11 +154,12 @@ class AuditDay:
     @cached_property
     def not_witnessed(self) -> set[str]:
         """Plates whose device cannot say when (a wrong clock) or where (a stuck receiver) they moved on D."""
+        return set(self.health_with("clock_shift", "constant_place")["plate"])
+
+    def health_with(self, *issues: str) -> pd.DataFrame:
+        """Rows of the devices' health that have any of these issues."""
         health = self.devices.health
-        is_blind = np.array(
-            [bool({"clock_shift", "constant_place"} & set(row)) for row in health["issues"]], dtype=bool
-        )
-        return set(health.loc[is_blind, "plate"])
+        return health[np.array([not set(issues).isdisjoint(found) for found in health["issues"]], dtype=bool)]
 
     @cached_property
     def rates(self) -> dict[str, Decimal]:

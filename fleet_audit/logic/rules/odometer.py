@@ -48,8 +48,7 @@ def parked(context: AuditDay) -> list[Draft]:
     """
     names = ("parked_count_km", "parked_radius_m", "gap_note_s")
     drafts = _of_kind(context, "O04", "parked", {name: getattr(context.parameters, name) for name in names})
-    health = context.devices.health
-    stuck = {row.device_id for row in health.itertuples() if "constant_place" in row.issues}
+    stuck = set(context.health_with("constant_place")["device_id"])
     return [
         replace(draft, confidence=draft.confidence / 2, explanation_pt=draft.explanation_pt.removesuffix(".") + _STUCK)
         if draft.facts["device_id"] in stuck
@@ -96,9 +95,7 @@ def _events(context: AuditDay, kind: str) -> pd.DataFrame:
 
     Without lone readings: one that the next takes back is a device that stumbles, and changes no kilometre.
     """
-    told = context.devices.health
-    is_bad = [bool(set(UNITS) & set(issues)) for issues in told["issues"]]
-    bad = set(told.loc[np.array(is_bad, dtype=bool), "device_id"])
+    bad = context.health_with(*UNITS)["device_id"]
     events = context.devices.events
     return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
 
@@ -153,9 +150,7 @@ def _overlapping(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[st
 
 def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
     """Trips of devices in another unit, and those in which an event already says what is wrong with the odometer."""
-    told = context.devices.health
-    is_unit = np.array([bool(set(UNITS) & set(issues)) for issues in told["issues"]], dtype=bool)
-    of_unit = trips["device_id"].isin(told.loc[is_unit, "device_id"])
+    of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
     return {*trips.loc[of_unit, "trip_id"], *_overlapping(context.devices.events, trips, "trip_id")}
 
 
