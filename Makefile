@@ -48,10 +48,10 @@ format: $(INSTALLED) ## Put code into the one format
 	$(BIN)/ruff format .
 
 docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameters.md, reasons.md, marts.md
-	$(BIN)/python -m fleet_audit.schema.document > docs/tables.md
-	$(BIN)/python -m fleet_audit.logic.document > docs/parameters.md
+	$(BIN)/python -m fleet_audit.schema.tables_page > docs/tables.md
+	$(BIN)/python -m fleet_audit.logic.primitives.parameters_page > docs/parameters.md
 	$(BIN)/python -m fleet_audit.formats.reasons > docs/reasons.md
-	$(BIN)/python -m fleet_audit.marts.document > docs/marts.md
+	$(BIN)/python -m fleet_audit.marts.marts_page > docs/marts.md
 
 bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and load; how right: against a simulated truth
 	$(BIN)/python -m benchmarks.throughput

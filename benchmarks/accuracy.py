@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audit_cycles
 from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked, unbalancing
-from fleet_audit.logic.rules.registry import CYCLE_REGISTRY, REGISTRY
+from fleet_audit.logic.audit.rules.registry import CYCLE_REGISTRY, REGISTRY
 from fleet_audit.simulation.fleet import simulate
 
 EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")

@@ -20,20 +20,20 @@ import pyarrow.dataset as ds
 from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
-from fleet_audit.logic.audit_day import audit_day
-from fleet_audit.logic.calibration import day_calibrations
-from fleet_audit.logic.coverage import vehicle_day_coverage
-from fleet_audit.logic.cycle_audit import find_in_cycle
-from fleet_audit.logic.cycles import Cycle, as_days, cycle_of, dates
-from fleet_audit.logic.day_window import DayWindow, build_window
-from fleet_audit.logic.device_sanity import DeviceDay, device_day
-from fleet_audit.logic.fixed_costs import fixed_cost_days
-from fleet_audit.logic.ledger import km_ledger
-from fleet_audit.logic.parameters import parameters_on
-from fleet_audit.logic.pricing import price_days
-from fleet_audit.logic.reference_view import vehicle_zones, vehicles_on
-from fleet_audit.logic.rules.cycle import AuditCycle
-from fleet_audit.logic.wall_clock import to_utc
+from fleet_audit.logic.audit.cycle import find_in_cycle
+from fleet_audit.logic.audit.day import audit_day
+from fleet_audit.logic.audit.rules.cycle import AuditCycle
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.pricing import price_days
+from fleet_audit.logic.devices.calibration import day_calibrations
+from fleet_audit.logic.devices.device_health import DeviceDay, device_day
+from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of, dates
+from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.primitives.wall_clock import to_utc
+from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on
+from fleet_audit.logic.trips.coverage import vehicle_day_coverage
+from fleet_audit.logic.trips.day_window import DayWindow, build_window
+from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table

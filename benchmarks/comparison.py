@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.audited_fleet import CLOSING_DAY, AuditedDay
-from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import cycle_of
 
 SAME_TRIP_S = 180
 AT_THE_END = ("T05", "T06", "V04", "K03")  # of a cycle

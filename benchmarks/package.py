@@ -11,10 +11,10 @@ from __future__ import annotations
 import datetime as dt
 import time
 
-from fleet_audit.logic.cycles import Cycle
-from fleet_audit.reporting.inputs import Frames
-from fleet_audit.reporting.package import build_package
-from fleet_audit.reporting.package_files import render_package
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.package import build_package
+from fleet_audit.reporting.formats.package_files import render_package
+from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))

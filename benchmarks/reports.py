@@ -16,11 +16,11 @@ from dataclasses import replace
 
 import click
 
-from fleet_audit.reporting.day import MATRIX_DAYS, build_day
-from fleet_audit.reporting.delimited import grid_csv
-from fleet_audit.reporting.page import document_page
-from fleet_audit.reporting.paper import document_pdf
-from fleet_audit.reporting.workbook import document_workbook
+from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
+from fleet_audit.reporting.formats.csv import grid_csv
+from fleet_audit.reporting.formats.html import document_page
+from fleet_audit.reporting.formats.pdf import document_pdf
+from fleet_audit.reporting.formats.xlsx import document_workbook
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
 
 _REPEATED = 1000  # vehicles; larger fleets take minutes and are measured once

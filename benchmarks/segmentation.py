@@ -31,14 +31,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
-from fleet_audit.logic.legs import from_positions
-from fleet_audit.logic.ordering import Arrangement, Spans
-from fleet_audit.logic.parameters import parameters_on
-from fleet_audit.logic.places import Places
-from fleet_audit.logic.reference_view import vehicle_zones
-from fleet_audit.logic.segmentation import segment
-from fleet_audit.logic.tracks import POSITION_COLUMNS, TEXT_COLUMNS, Rows, assignments, tracks_of
-from fleet_audit.logic.trips import join_trips
+from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.validity import vehicle_zones
+from fleet_audit.logic.trips.legs import from_positions
+from fleet_audit.logic.trips.segmentation import segment
+from fleet_audit.logic.trips.track_sort import Arrangement, Spans
+from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, TEXT_COLUMNS, Rows, assignments, tracks_of
+from fleet_audit.logic.trips.trips import join_trips
 from fleet_audit.simulation.fleet import simulate
 
 DAY = dt.date(2025, 6, 11)

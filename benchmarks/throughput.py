@@ -29,8 +29,8 @@ from fleet_audit.formats.parsed import Limits
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.formats.read import parse_file
-from fleet_audit.logic.day_window import build_window
-from fleet_audit.logic.parameters import parameters_on
+from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.simulation.fleet import simulate

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.notifying import unreadable
+from fleet_audit.notify.apprise import unreadable
 
 
 class Settings(BaseSettings):

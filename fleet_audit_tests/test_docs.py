@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fleet_audit.cli import main
+from fleet_audit.cli.main import main
 from fleet_audit.formats.reasons import reasons_page
-from fleet_audit.logic.document import parameters_page
-from fleet_audit.marts.document import marts_page
-from fleet_audit.schema.document import tables_page
+from fleet_audit.logic.primitives.parameters_page import parameters_page
+from fleet_audit.marts.marts_page import marts_page
 from fleet_audit.schema.registry import TABLES
+from fleet_audit.schema.tables_page import tables_page
 from fleet_audit.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -25,10 +25,10 @@ from fleet_audit.closing.readiness import (
 )
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.pages import archived_pages
-from fleet_audit.logic.closing import canonical_rows, combined, digest
-from fleet_audit.logic.cycles import Cycle
-from fleet_audit.logic.money import sum_decimal
-from fleet_audit.logic.parameters import ParameterSet
+from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.money import sum_decimal
+from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.ingest.pages import page_folder
-from fleet_audit.logic.cycles import ONE_DAY
+from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.schema import facts
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fleet_audit.closing.freezing import Stores, cycle_rows, day_rows, fingerprint, outputs_of
 from fleet_audit.closing.scratch import fill
-from fleet_audit.logic.closing import canonical_rows, differences, differing_rows
+from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.registry import table as table_called

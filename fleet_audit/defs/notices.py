@@ -14,10 +14,10 @@ from fleet_audit.defs.automation import RANGE_TAGS, TRIGGER_TAG, close_job, day_
 from fleet_audit.defs.partitions import PARTITION_ZONE, parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.notifying import send, urls_of
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.notify.apprise import send, urls_of
+from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice
 from fleet_audit.reporting.locale import day as written
-from fleet_audit.reporting.notice import Notice, close_notice, day_notice, failure_notice
 
 _SUMS = """
 select sum(exceeding_groups) as exceeding_groups, sum(compared_groups) as compared_groups, sum(stake_brl) as stake_brl

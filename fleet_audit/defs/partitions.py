@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.settings import load_settings
 
 PARTITION_ZONE = "America/Sao_Paulo"

@@ -13,12 +13,12 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.reporting.calibration_chart import calibration_chart, fleets
-from fleet_audit.reporting.coverage_matrix import coverage_matrix
-from fleet_audit.reporting.day import DayReport
-from fleet_audit.reporting.ledger_picture import ledger_picture, ledger_table
-from fleet_audit.reporting.paper import first_page
-from fleet_audit.reporting.plain_text import cards_text, grid_text
+from fleet_audit.reporting.documents.day import DayReport
+from fleet_audit.reporting.drawing.calibration_chart import calibration_chart, fleets
+from fleet_audit.reporting.drawing.coverage_matrix import coverage_matrix
+from fleet_audit.reporting.drawing.ledger_picture import ledger_picture, ledger_table
+from fleet_audit.reporting.formats.markdown import cards_text, grid_text
+from fleet_audit.reporting.formats.pdf import first_page
 from fleet_audit.schema.facts import COVERAGE
 from fleet_audit.storage.io_managers import markdown
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.formats.adapter import Adapter, load_adapter
-from fleet_audit.logic.parameters import ParameterSet, parameters_on
+from fleet_audit.logic.primitives.parameters import ParameterSet, parameters_on
 from fleet_audit.schema import reference
 from fleet_audit.schema.facts import PARAMETER_VERSIONS, REFERENCE_CHANGES
 from fleet_audit.settings import Settings, load_settings

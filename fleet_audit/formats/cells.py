@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fleet_audit.formats.parsed import Limits, RejectedFile, too_large
 from fleet_audit.formats.workbook import is_workbook, workbook_rows
-from fleet_audit.logic.identity import fold
+from fleet_audit.logic.primitives.identity import fold
 
 _LONGEST_QUOTED_CELL = 20  # lines; the printed title of a visit report has 4
 _MOST_STRAY_QUOTES = 1000  # beyond this the file is not a CSV with a slip but something else, and slow to repair

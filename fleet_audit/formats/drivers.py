@@ -7,7 +7,7 @@ import unicodedata
 
 import pandas as pd
 
-from fleet_audit.logic.identity import driver_pseudonym, fold
+from fleet_audit.logic.primitives.identity import driver_pseudonym, fold
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.reference import DRIVERS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.logic.identity import PLATE, normalise_plate
+from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 
 
 def normalised(text: pd.Series) -> pd.Series:

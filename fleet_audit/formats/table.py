@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from fleet_audit.formats.cells import Cells, read_cells
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.logic.identity import fold
+from fleet_audit.logic.primitives.identity import fold
 
 _HEADER_WITHIN = 20  # rows; some exporters print a title above the table
 _MOST_COLUMNS = 200  # rows are filled up to the header's width: one of a million commas would ask for all the memory

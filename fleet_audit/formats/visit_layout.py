@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.formats.cells import Cells
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.formats.table import stripped
-from fleet_audit.logic.identity import fold
+from fleet_audit.logic.primitives.identity import fold
 
 LABELS = {
     "descricao do ativo": "asset_description",

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from python_calamine import CalamineWorkbook
 
 from fleet_audit.formats.parsed import Limits, RejectedFile
-from fleet_audit.logic.identity import fold
+from fleet_audit.logic.primitives.identity import fold
 
 _UNPACKED_TIMES = 20  # a full workbook of 50,000 rows x 17 columns unpacks from 2.3 MB to 24 MB
 _CELLS_A_ROW = 100  # the reader keeps the whole rectangle of a sheet: two far cells would ask for all the memory

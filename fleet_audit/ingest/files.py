@@ -20,8 +20,8 @@ from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, empty_r
 from fleet_audit.formats.read import parse_file
 from fleet_audit.formats.rejection_report import NAME as REPORT_NAME
 from fleet_audit.formats.rejection_report import refusal, rejection_report
-from fleet_audit.logic.identity import driver_pseudonym
-from fleet_audit.logic.pending import days_let_go
+from fleet_audit.logic.primitives.identity import driver_pseudonym
+from fleet_audit.logic.reference.pending_devices import days_let_go
 from fleet_audit.schema.facts import FILE_DAYS, INGESTED_FILES, PENDING_DEVICES, REJECTED_ROWS
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,

@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.logic.identity import stable_id
-from fleet_audit.logic.wall_clock import local_midnight
+from fleet_audit.logic.primitives.identity import stable_id
+from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
 from fleet_audit.storage.lake import Lake

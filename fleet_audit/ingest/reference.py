@@ -17,9 +17,9 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import Span, parse_inbox_file, parsed_path, spans_of
-from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.logic.identity import stable_id
-from fleet_audit.logic.reference_changes import days_touched, first_dangling, row_keys, told
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.identity import stable_id
+from fleet_audit.logic.reference.changes import days_touched, first_dangling, row_keys, told
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table

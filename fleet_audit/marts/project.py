@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.marts.documents import ModelDocument, ProjectFile, read_models, read_project_file, read_sources
 from fleet_audit.marts.model import MATERIALIZATIONS, PARTITION_COLUMN, Days, Model, Relation
 from fleet_audit.marts.queries import Query, analyse
 from fleet_audit.marts.rendering import Rendered, Renderer, Variable
+from fleet_audit.marts.yaml_files import ModelDocument, ProjectFile, read_models, read_project_file, read_sources
 from fleet_audit.schema import registry
 
 FOLDER = Path(__file__).resolve().parents[2] / "dbt_like_sql"

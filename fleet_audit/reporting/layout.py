@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.reporting.document import Field, Logo
+from fleet_audit.reporting.document_model import Field, Logo
 
 _STANDARD = Path(__file__).parent / "templates" / "layout.toml"
 _LOGO_TYPES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}  # what HTML, PDF and XLSX can all show

@@ -14,8 +14,8 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema import facts
 from fleet_audit.storage.report_io_manager import ReportIOManager
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.reporting.documents.test_package import AREAS, CYCLE, Recalculated, footers
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
-from fleet_audit_tests.reporting.test_package import AREAS, CYCLE, Recalculated, footers
 
 FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "size_bytes": 1, "status": "accepted",
         "received_at": GENERATED_AT,

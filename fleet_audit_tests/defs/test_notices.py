@@ -18,7 +18,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from fleet_audit.defs.automation import range_tags
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError
-from fleet_audit.notifying import send, urls_of
+from fleet_audit.notify.apprise import send, urls_of
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.warehouse import Warehouse
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.logic.identity import driver_pseudonym
+from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit_tests.formats.samples import KEY, REAL_DAY, VISIT, read, reasons, workbook
 
 

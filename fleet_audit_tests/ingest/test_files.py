@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.files import days_of_file, lost_rows, safe_name, with_pseudonyms
-from fleet_audit.logic.identity import driver_pseudonym
+from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
 from fleet_audit_tests.integration.small_fleet import (

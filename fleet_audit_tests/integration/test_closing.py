@@ -15,12 +15,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from fleet_audit.cli.replay import as_of_installation
+from fleet_audit.cli.run import run_days
 from fleet_audit.closing.freezing import Stores, close_cycle
 from fleet_audit.closing.readiness import unready_days
-from fleet_audit.logic import parameters
-from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.main_job import run_days
-from fleet_audit.repeating import as_of_installation
+from fleet_audit.logic.primitives import parameters
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake

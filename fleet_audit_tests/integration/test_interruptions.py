@@ -10,7 +10,7 @@ import pandas as pd
 import psycopg2
 import pytest
 
-from fleet_audit.logic.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit_tests.integration.installation import (
     Installation,
     assert_counts_reconcile,

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from fleet_audit.logic.device_sanity import DeviceDay
-from fleet_audit.logic.findings import RULES, complete
-from fleet_audit.logic.matching import match
-from fleet_audit.logic.night_shifts import repair_dates
-from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
-from fleet_audit.logic.rules.context import AuditDay
+from fleet_audit.logic.audit.findings import RULES, complete
+from fleet_audit.logic.audit.matching import match
+from fleet_audit.logic.audit.night_shifts import repair_dates
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.devices.device_health import DeviceDay
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.frames import rows

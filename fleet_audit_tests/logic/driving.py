@@ -14,12 +14,12 @@ import pandas as pd
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.day_window import DayWindow, build_window
-from fleet_audit.logic.kernels import EARTH_RADIUS_M
-from fleet_audit.logic.parameters import DEFAULT_PARAMETERS, ParameterSet
-from fleet_audit.logic.places import Places
-from fleet_audit.logic.segmentation import Segmentation, segment
-from fleet_audit.logic.tracks import assignments, build_tracks
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
+from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.trips.day_window import DayWindow, build_window
+from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M
+from fleet_audit.logic.trips.segmentation import Segmentation, segment
+from fleet_audit.logic.trips.tracks import assignments, build_tracks
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.frames import rows

@@ -8,9 +8,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.logic.forecast import daily_totals, forecast_cycle
-from fleet_audit.logic.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.marts.conftest import DAY, NEXT

@@ -8,8 +8,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from fleet_audit.reporting.stake import vehicle_day_stakes
-from fleet_audit.reporting.trip_lines import declared_shares
+from fleet_audit.reporting.sections.disputes import vehicle_day_stakes
+from fleet_audit.reporting.sections.trip_lines import declared_shares
 from fleet_audit.schema import facts
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.marts.conftest import DAY, NEXT

@@ -10,10 +10,10 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.cycles import Cycle
-from fleet_audit.reporting.inputs import Frames, records
-from fleet_audit.reporting.measurement import measurement_lines
-from fleet_audit.reporting.package import SHEETS, build_package
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.package import SHEETS, build_package
+from fleet_audit.reporting.sections.inputs import Frames, records
+from fleet_audit.reporting.sections.measurement import measurement_lines
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.logic.cycles import Cycle
-from fleet_audit.reporting.day import DayReport, build_day
-from fleet_audit.reporting.inputs import Frames
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.day import DayReport, build_day
+from fleet_audit.reporting.documents.package import build_package
+from fleet_audit.reporting.formats.package_files import render_package
+from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
-from fleet_audit.reporting.package import build_package
-from fleet_audit.reporting.package_files import render_package
-from fleet_audit.reporting.render import render_day
-from fleet_audit.reporting.trip_lines import FIELDS
+from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.trip_lines import FIELDS
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
 
 # A grey square of two by two pixels.

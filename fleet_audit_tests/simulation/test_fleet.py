@@ -16,8 +16,8 @@ import pytest
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import to_arrow
 from fleet_audit.simulation.catalogue import BAD_DEVICES, DAY_TRAPS, FRAUDS, TRAPS, Kind
+from fleet_audit.simulation.catalogue_page import table
 from fleet_audit.simulation.declarations import HEADER
-from fleet_audit.simulation.document import table
 from fleet_audit.simulation.fleet import POSITIONS, SimulationSummary, simulate
 from fleet_audit.simulation.world import distance_m
 

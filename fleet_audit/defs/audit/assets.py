@@ -8,8 +8,8 @@ import dagster as dg
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import each_day_together, key_of, output
-from fleet_audit.logic.audit_day import AuditResult, audit_day
-from fleet_audit.logic.device_sanity import DeviceDay
+from fleet_audit.logic.audit.day import AuditResult, audit_day
+from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
     DEVICE_HEALTH,

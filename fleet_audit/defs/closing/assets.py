@@ -21,10 +21,10 @@ from fleet_audit.defs.partitions import (
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
-from fleet_audit.logic.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
-from fleet_audit.logic.closing import refusal
-from fleet_audit.logic.cycles import cycle_days, cycle_of
-from fleet_audit.logic.reference_view import vehicles_on
+from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
+from fleet_audit.logic.closing.manifest import refusal
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,

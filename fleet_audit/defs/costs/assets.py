@@ -7,8 +7,8 @@ import dagster as dg
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
-from fleet_audit.logic.fixed_costs import fixed_cost_days
-from fleet_audit.logic.pricing import price_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
 from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROUTES, TARIFFS, VEHICLES
 from fleet_audit.storage.io_managers import Days

@@ -15,10 +15,10 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
-from fleet_audit.logic.cycle_audit import calibration_segments, find_in_cycle, untested
-from fleet_audit.logic.cycles import cycle_days, cycle_of
-from fleet_audit.logic.reference_view import vehicles_on
-from fleet_audit.logic.rules.cycle import AuditCycle, days_before
+from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle, untested
+from fleet_audit.logic.audit.rules.cycle import AuditCycle, days_before
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.schema import facts, reference
 
 _DAYS = {

@@ -10,7 +10,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
 from fleet_audit.ingest.files import with_pseudonyms
 from fleet_audit.ingest.reference import fill_deltas, publish
-from fleet_audit.logic.reference_changes import delta_statement
+from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import (

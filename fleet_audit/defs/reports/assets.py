@@ -12,10 +12,10 @@ from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.freshness import day_sources
-from fleet_audit.reporting.day import MATRIX_DAYS, build_day
-from fleet_audit.reporting.inputs import Frames
+from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
+from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
-from fleet_audit.reporting.render import render_day
+from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
 

@@ -17,14 +17,14 @@ from fleet_audit.defs.reports.frames import (
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
-from fleet_audit.logic.cycles import cycle_of
-from fleet_audit.logic.forecast import daily_totals, forecast_cycle
-from fleet_audit.reporting.carrier_copy import CarrierCopy, build_copy, carrier_codes
-from fleet_audit.reporting.cycle import CycleReport, build_cycle
+from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes
+from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
+from fleet_audit.reporting.documents.package import Package, build_package
+from fleet_audit.reporting.formats.package_files import render_package
+from fleet_audit.reporting.formats.render import render_copies, render_cycle
 from fleet_audit.reporting.layout import Layout, load_layout
-from fleet_audit.reporting.package import Package, build_package
-from fleet_audit.reporting.package_files import render_package
-from fleet_audit.reporting.render import render_copies, render_cycle
 from fleet_audit.schema.facts import ADJUSTMENTS, CYCLE_CLOSES, CYCLE_FINDINGS
 
 _DEPS = [

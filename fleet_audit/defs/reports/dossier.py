@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 from fleet_audit.defs.reports.frames import known_until
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.received import ReceivedRow, items_of_pages, rows_of_files
-from fleet_audit.logic.reference_view import valid_on
-from fleet_audit.reporting.dossier import Case, build_dossier
-from fleet_audit.reporting.inputs import Frames, names_of, records
+from fleet_audit.ingest.source_rows import ReceivedRow, items_of_pages, rows_of_files
+from fleet_audit.logic.reference.validity import valid_on
+from fleet_audit.reporting.documents.dossier import Case, build_dossier
+from fleet_audit.reporting.drawing.track import Track
+from fleet_audit.reporting.formats.pdf import document_pdf
 from fleet_audit.reporting.layout import load_layout
-from fleet_audit.reporting.others import Others, masked_texts, without_others
-from fleet_audit.reporting.paper import document_pdf
-from fleet_audit.reporting.track import Track
+from fleet_audit.reporting.sections.inputs import Frames, names_of, records
+from fleet_audit.reporting.sections.redaction import Others, masked_texts, without_others
 from fleet_audit.schema import lake
 
 FOLDER = "reports/dossiers"

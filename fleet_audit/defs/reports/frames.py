@@ -10,9 +10,9 @@ from typing import Any
 from fleet_audit.defs.partitions import single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS
-from fleet_audit.logic.cycles import Cycle, cycle_days
-from fleet_audit.reporting.closing import Closing
-from fleet_audit.reporting.inputs import Frames, records
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
+from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.inputs import Frames, records
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Table
 

@@ -13,7 +13,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.staging import Stage
-from fleet_audit.logic.pending import pending_devices
+from fleet_audit.logic.reference.pending_devices import pending_devices
 from fleet_audit.schema.facts import DAY_ACCEPTANCE, INGESTED_FILES, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table

@@ -17,11 +17,11 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
-from fleet_audit.logic.coverage import vehicle_day_coverage
-from fleet_audit.logic.day_window import DayWindow, sight, window_of
-from fleet_audit.logic.ledger import km_ledger
-from fleet_audit.logic.reference_view import vehicles_on
-from fleet_audit.logic.tracks import POSITION_COLUMNS, Rows
+from fleet_audit.logic.reference.validity import vehicles_on
+from fleet_audit.logic.trips.coverage import vehicle_day_coverage
+from fleet_audit.logic.trips.day_window import DayWindow, sight, window_of
+from fleet_audit.logic.trips.ledger import km_ledger
+from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, Rows
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,

@@ -1,0 +1,255 @@
+"""`fleet-audit`: the main job, the warehouse's console, the simulator and its API, and a demo of all of it.
+
+Each command only reads its options, calls one function and prints; see CONTRACTS in docs/ for what they promise.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from fleet_audit import __version__
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.settings import load_settings
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class _Commands(click.Group):
+    """A group whose commands end with one sentence instead of a traceback when something foreseen goes wrong."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (PermanentError, RetryableError) as error:
+            click.echo(f"fleet-audit: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Kilometres, money and audit findings from a contracted bus fleet's telemetry."""
+
+
+@main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")
+@click.option("--inbox", type=click.Path(path_type=str), help="Folder or s3:// prefix with the four sub-folders.")
+@click.option("--from", "first", type=_DAY, required=True, help="First operational day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last operational day, inclusive.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--api", help="Base URL of the telemetry API; its token is FLEET_API_TOKEN.")
+@click.option(
+    "--as-of",
+    help="Repeat a past run with what had arrived by then: an instant with its offset, or a day (its end in São "
+    "Paulo). Results go to a folder of their own under the home; nothing new is read.",
+)
+def run(
+    inbox: str | None, first: dt.datetime, last: dt.datetime, home: str | None, api: str | None, as_of: str | None
+) -> None:
+    """Do the whole main job over a range of days, without a UI.
+
+    Exits 0 only if every partition succeeded; a finding is no failure.
+    """
+    from fleet_audit.cli.replay import as_of_installation, parse_as_of
+    from fleet_audit.cli.run import export_settings, run_days
+    from fleet_audit.cli.summary import print_summary
+
+    settings = load_settings(inbox_url=inbox, home=home, api_url=api)
+    export_settings(settings, inbox_url=inbox, api_url=api)
+    if as_of is not None:
+        settings = as_of_installation(settings, parse_as_of(as_of))
+        click.echo(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
+    result = run_days(settings, first.date(), last.date(), lambda line: click.echo(f"  {line}", err=True))
+    print_summary(settings, result)
+    sys.exit(0 if result.is_success else 1)
+
+
+@main.command(epilog="Example: fleet-audit close --cycle 2025-05-16 --final")
+@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@click.option("--final", "is_final", is_flag=True, help="Freeze it; without this the close is provisional.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
+    """Close a measurement cycle: provisionally from the day after its end, for good from the third.
+
+    A final close first runs the days that do not hold what is known now, then freezes the cycle's rows and writes the
+    manifest that `fleet-audit replay` proves. What arrives later becomes adjustments in an open cycle.
+    """
+    from fleet_audit.cli.run import close_cycle, export_settings
+    from fleet_audit.cli.summary import print_close
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    result = close_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True), is_final=is_final)
+    print_close(settings, result)
+    sys.exit(0 if result.is_success else 1)
+
+
+@main.command(epilog="Example: fleet-audit replay --cycle 2025-05-16")
+@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def replay(start: dt.datetime, home: str | None) -> None:
+    """Compute a closed cycle again from its frozen inputs, elsewhere, and compare it with its manifest.
+
+    Exits 0 and says "identical", or 1 and shows the first differing rows of each table.
+    """
+    from fleet_audit.cli.replay import replay_cycle
+    from fleet_audit.cli.run import export_settings
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    verdict = replay_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True))
+    for sentence in verdict.sentences:
+        click.echo(sentence)
+    if verdict.is_identical:
+        click.echo(f"identical: {verdict.rows} rows of {verdict.tables} tables are those of the manifest")
+    sys.exit(0 if verdict.is_identical else 1)
+
+
+@main.command(epilog='Example: fleet-audit psql -c "select plate, sum(km_measured) from fact.trips group by 1" --csv')
+@click.option("-c", "--command", "sql", required=True, help="One SQL statement.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header instead of an aligned table.")
+def psql(sql: str, home: str | None, as_csv: bool) -> None:
+    """Query the warehouse."""
+    from fleet_audit.cli.psql import run_sql
+    from fleet_audit.cli.run import export_settings
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
+
+
+@main.command(epilog="Example: fleet-audit dossier --finding 1a9ab56695c8a0bc")
+@click.option("--finding", "finding_id", required=True, help="finding_id, as reports and fact.findings give it.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def dossier(finding_id: str, home: str | None) -> None:
+    """Make the dossier of one contested finding: one PDF with everything that proves it."""
+    from fleet_audit.cli.run import export_settings
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    from fleet_audit.defs.reports.dossier import write_dossier  # partitions read the settings: only now are they set
+    from fleet_audit.defs.resources import FleetResource
+
+    click.echo(write_dossier(FleetResource(home=str(settings.home)), finding_id))
+
+
+@main.command(epilog='Example: eval "$(fleet-audit env)" && dg dev')
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def env(home: str | None) -> None:
+    """Print the shell variables with which `dg` works on this installation.
+
+    Without an inbox of one's own the demo's is named, where there is one.
+    """
+    from fleet_audit.cli.run import dagster_home
+
+    settings = load_settings(home=home)
+    instance = dagster_home(settings)
+    demo_inbox = instance.parent / "simulation" / "inbox"
+    inbox = settings.inbox_url or (demo_inbox if demo_inbox.is_dir() else None)
+    variables = {"FLEET_HOME": instance.parent, "DAGSTER_HOME": instance, "FLEET_INBOX_URL": inbox}
+    for name, value in variables.items():
+        if value is not None:
+            click.echo(f"export {name}={shlex.quote(str(value))}")
+
+
+@main.command(
+    epilog="Example: fleet-audit simulate --out ./sim --seed 7 --vehicles 40 --from 2025-06-08 --to 2025-06-24"
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
+@click.option("--vehicles", type=click.IntRange(1), default=40, show_default=True)
+@click.option("--from", "first", type=_DAY, required=True, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last day, inclusive.")
+@click.option("--frauds/--honest", default=True, help="With labelled frauds, or none.")
+@click.option("--with", "also", multiple=True, metavar="NAME", help="A kind of bad device or fraud to plant too.")
+@click.option(
+    "--without", multiple=True, metavar="NAME", help="A fraud or trap to leave out; docs/simulation.md names all."
+)
+def simulate(
+    out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool,
+    also: tuple[str, ...], without: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Write an inbox, an API data set and the truth of a simulated fleet."""
+    from fleet_audit.simulation.catalogue import KINDS
+    from fleet_audit.simulation.fleet import simulate as write_fleet
+
+    if last < first:
+        raise PermanentError(f"--from {first.date()} is after --to {last.date()}; exchange them.")
+    unknown = sorted({*also, *without} - KINDS.keys())
+    if unknown:
+        raise PermanentError(f"The simulator cannot plant {', '.join(unknown)}; it knows {', '.join(KINDS)}.")
+    summary = write_fleet(
+        out,
+        seed=seed,
+        vehicles=vehicles,
+        date_from=first.date(),
+        date_to=last.date(),
+        frauds=frauds,
+        also=also,
+        without=without,
+        progress=lambda line: click.echo(f"  {line}", err=True),
+    )
+    click.echo(f"{summary}\nwritten to {out}")
+
+
+@main.command(
+    "serve-api",
+    epilog="Example: FLEET_API_TOKEN=secret fleet-audit serve-api --data ./sim --port 8808 "
+    "--faults cut,rate_limited=0.2",
+)
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="What `simulate` wrote.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8808,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 takes a free one.",
+)
+@click.option(
+    "--faults",
+    metavar="NAMES",
+    help="What goes wrong: usual, harsh, or kinds with the share of requests that meet them (0.1 where none is given), "
+    "comma separated: rate_limited, server_error, cut, repeated, shuffled, expired, wrong_types, timeout.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same faults.")
+def serve_api(data: Path, port: int, faults: str | None, seed: int) -> None:
+    """Serve a simulated fleet's positions over HTTP, as the telemetry API does, until interrupted.
+
+    No fault loses a row for good: a client that tries again gets all of them.
+    """
+    import threading
+
+    from fleet_audit.simulation.api_server import ApiServer
+    from fleet_audit.simulation.faults import Faults, parse_faults
+
+    token = load_settings().api_token
+    if token is None:
+        raise PermanentError("FLEET_API_TOKEN is not set: choose the token that clients must send.")
+    try:
+        planned = None if faults is None else Faults(seed, **parse_faults(faults))  # type: ignore[arg-type]
+        server = ApiServer(data, token=token.get_secret_value(), port=port, faults=planned)
+    except (ValueError, FileNotFoundError) as error:
+        raise PermanentError(str(error)) from None
+    except OSError as error:
+        raise PermanentError(f"Port {port} cannot be listened on ({error.strerror}): choose another --port.") from None
+    with server:
+        click.echo(f"serving {data} at {server.url} (Ctrl-C ends it)")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("ended")
+
+
+@main.command(epilog="Example: fleet-audit demo --home .fleet")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--vehicles", type=click.IntRange(40), default=40, show_default=True)
+def demo(home: str | None, vehicles: int) -> None:
+    """Simulate a fleet, serve its API, run the main job on it and show the result."""
+    from fleet_audit.cli.demo import run_demo
+
+    sys.exit(run_demo(home, vehicles, lambda line: click.echo(f"  {line}", err=True)))

@@ -1,0 +1,232 @@
+"""The main job without a UI: the same Dagster assets, on a real instance, over a range of days.
+
+What the command line prints is in `cli`; what a day does is in `defs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.settings import Settings
+from fleet_audit.storage.embedded import locked
+
+Progress = Callable[[str], None]
+LOGGER = "progress"
+PUBLISHED = ("marts", "reports")  # groups that no row of `fact` needs; half of a run's time
+_DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: fleet_audit.storage.event_log
+  class: OpenEventLogStorage
+  config: {home: {env: DAGSTER_HOME}}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
+"""
+
+
+@dataclass
+class JobResult:
+    """How the job ended: `errors` are sentences, one a failed step or check; none: every partition is done."""
+
+    days: Sequence[dt.date]
+    cycles: Sequence[dt.date]
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every partition succeeded; findings are no failures."""
+        return not self.errors
+
+
+def export_settings(settings: Settings, **options: str | None) -> None:
+    """Make command-line options the environment's, so that everything that loads settings sees the same ones."""
+    os.environ["FLEET_HOME"] = str(settings.home.expanduser().resolve())
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"FLEET_{name.upper()}"] = value
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance, made on first use."""
+    home = settings.home.expanduser().resolve() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_DAGSTER_YAML)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """The instance, opened by one process at a time: two that make its databases at once fail on each other."""
+    with locked(home / "open.lock"):
+        return dg.DagsterInstance.get()
+
+
+def run_days(
+    settings: Settings, first: dt.date, last: dt.date, progress: Progress, *, is_published: bool = True
+) -> JobResult:
+    """Materialise the days and a provisional report of each cycle that they touch.
+
+    Unless `is_published`, only what the rows of `fact` need: no marts and no reports.
+
+    Raises PermanentError with one sentence when the range holds no partition.
+    """
+    home = dagster_home(settings)
+    from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
+    from fleet_audit.defs.automation import known_days, range_tags
+    from fleet_audit.logic.primitives.cycles import cycle_of
+
+    days = known_days(first, last)
+    if not days or days[0] != first or days[-1] != last:
+        raise PermanentError(
+            f"{first} to {last} is not a range of days from {settings.start_date} (FLEET_START_DATE) to today; "
+            "choose --from and --to inside it."
+        )
+    cycles = sorted({cycle_of(day, settings.closing_day).start for day in days})
+    definitions = build_definitions(loggers={LOGGER: _logger(progress)})
+    result = JobResult(days, cycles)
+    selection = None if is_published else _unpublished(definitions)
+    with _opened(home) as instance:
+        if _execute(definitions, "day", range_tags(first, last), instance, result, selection) and is_published:
+            for start in cycles:
+                _execute(definitions, "cycle", range_tags(start, start), instance, result)
+    return result
+
+
+def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_final: bool) -> JobResult:
+    """Run the days of a cycle that do not hold what is known now (final close only), close it, render its report.
+
+    Raises PermanentError with one sentence when there is no such cycle, or it cannot be closed yet.
+    """
+    home = dagster_home(settings)
+    from fleet_audit.closing.code import code_version
+    from fleet_audit.closing.freezing import existing_close
+    from fleet_audit.closing.readiness import unready_days
+    from fleet_audit.definitions import build_definitions
+    from fleet_audit.defs.automation import CLOSE_STEP, known_days, range_tags
+    from fleet_audit.defs.partitions import PARTITION_ZONE
+    from fleet_audit.defs.resources import FleetResource
+    from fleet_audit.logic.closing.manifest import refusal
+    from fleet_audit.logic.primitives.cycles import cycle_of
+
+    fleet = FleetResource(home=str(settings.home))
+    cycle = cycle_of(start, settings.closing_day)
+    if cycle.start != start:
+        raise PermanentError(f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}.")
+    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+    reason = refusal(cycle, today, fleet.parameters(cycle.end), is_final=is_final)
+    if reason:
+        raise PermanentError(reason)
+    days = known_days(cycle.start, cycle.end)
+    if not days:
+        raise PermanentError(f"The cycle of {start} lies before the first day that can be run (FLEET_START_DATE).")
+    result = JobResult(days, [start])
+    if existing_close(fleet.warehouse(), start, "final"):
+        return result
+    unready = unready_days(fleet.warehouse(), fleet.lake(), days, code_version()) if is_final else {}
+    definitions = build_definitions(loggers={LOGGER: _logger(progress)})
+    with _opened(home) as instance:
+        for first, last in _ranges(unready):
+            progress(f"running {first} to {last} again: {unready[first]}")
+            if not _execute(definitions, "day", range_tags(first, last), instance, result):
+                return result
+        config = {"ops": {CLOSE_STEP: {"config": {"is_final": is_final}}}}
+        _execute(definitions, "close", range_tags(start, start), instance, result, config=config)
+    return result
+
+
+def _ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
+    """Days in order as ranges without holes."""
+    ranges: list[tuple[dt.date, dt.date]] = []
+    for day in days:
+        if ranges and day == ranges[-1][1] + dt.timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _unpublished(definitions: dg.Definitions) -> list[dg.AssetKey]:
+    """What the rows of `fact` are made of and from."""
+    keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
+    groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
+    return [key for key in keys if groups[key] not in PUBLISHED]
+
+
+def _execute(
+    definitions: dg.Definitions,
+    job: str,
+    tags: dict[str, str],
+    instance: dg.DagsterInstance,
+    result: JobResult,
+    selection: Sequence[dg.AssetKey] | None = None,
+    config: Mapping[str, object] | None = None,
+) -> bool:
+    """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
+    outcome = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        asset_selection=selection,
+        run_config={"loggers": {LOGGER: {}}, **(config or {})},
+    )
+    failures = [event for event in outcome.all_events if event.is_step_failure]
+    result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
+    for evaluation in outcome.get_asset_check_evaluations():
+        if not evaluation.passed:
+            told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
+            sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {told}"
+            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+            (result.errors if is_error else result.warnings).append(sentence)
+    return not failures
+
+
+def _sentence(error: SerializableErrorInfo | None) -> str:
+    """The message of what was raised in the step, without its class and stack; those are in the run's log."""
+    if error is None:
+        return "failed; the run's log says why."
+    raised = error.cause or error
+    text = raised.message.strip()
+    return text.split(": ", 1)[1] if raised.cls_name and text.split(": ", 1)[0].endswith(raised.cls_name) else text
+
+
+class _Told(logging.Handler):
+    """Tells each step's end and every warning of ours, in a line, instead of Dagster's console output."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.DEBUG)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is not None and event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE"):
+            self._progress(f"{event.step_key}: {'FAILED' if event.is_step_failure else 'done'}")
+        elif event is None and record.levelno >= logging.WARNING and meta.get("op_name"):  # ours, not the executor's
+            self._progress(str(meta.get("orig_message", record.getMessage())))
+
+
+def _logger(progress: Progress) -> dg.LoggerDefinition:
+    @dg.logger
+    def told(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("fleet-audit", logging.DEBUG)  # steps end at DEBUG
+        logger.addHandler(_Told(progress))
+        return logger
+
+    return told

@@ -1,0 +1,180 @@
+"""What a run comes to, on one screen: km, money, findings by severity, what was refused, where the reports are.
+
+Numbers come from the warehouse, so they are what the reports say too.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from fleet_audit.cli.run import JobResult
+from fleet_audit.logic.reference.changes import delta_statement
+from fleet_audit.reporting.locale import number
+from fleet_audit.schema.facts import REFERENCE_DELTAS
+from fleet_audit.settings import Settings
+from fleet_audit.storage.warehouse import Warehouse
+
+SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
+
+
+def print_summary(settings: Settings, result: JobResult) -> None:
+    """Print the table; errors and refused files come last, where they are seen."""
+    from fleet_audit.defs.resources import FleetResource
+
+    fleet = FleetResource(home=str(settings.home))
+    console = Console(highlight=False)
+    warehouse = fleet.warehouse()
+    span: dict[str, object] = {"first": result.days[0], "last": result.days[-1]}
+    table = Table("", "", title=f"{result.days[0]} to {result.days[-1]}", show_header=False, title_justify="left")
+    table.columns[1].justify = "right"
+    for label, value in (*_figures(warehouse, span), *_findings(warehouse, span)):
+        table.add_row(label, value)
+    console.print(table)
+    lake = fleet.lake()
+    reports = [("D-1 report", f"reports/d1/date={result.days[-1]}/d1.html")]
+    for start in result.cycles:
+        reports.append(("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx"))
+        reports.append(("package", f"reports/cycle/start={start}/pacote_medicao.xlsx"))
+    for label, path in reports:
+        if lake.exists(path):
+            console.print(f"{label:14} {lake.url(path)}", soft_wrap=True)
+    _print_changes(console, warehouse, span)
+    for sentence in _refused(warehouse):
+        console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
+    for sentence in result.warnings:
+        console.print(f"warning        {sentence}", soft_wrap=True, style="yellow")
+    for sentence in result.errors:
+        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+
+
+def print_close(settings: Settings, result: JobResult) -> None:
+    """Print how far a cycle is closed, and what its close froze."""
+    from fleet_audit.defs.resources import FleetResource
+
+    fleet = FleetResource(home=str(settings.home))
+    console = Console(highlight=False)
+    closes = fleet.warehouse().read(
+        "select * from ops.cycle_closes where cycle_start = :start order by status limit 1", {"start": result.cycles[0]}
+    )
+    for row in closes.itertuples():  # a final close comes before a provisional one
+        table = Table("", "", title=f"{row.cycle_start} to {row.cycle_end}: {row.status}", show_header=False)
+        table.title_justify, table.columns[1].justify = "left", "right"
+        for label, value in (
+            ("billable km", _number(row.total_km)),
+            ("variable cost", _brl(row.total_variable_brl)),
+            ("fixed cost", _brl(row.total_fixed_brl)),
+            ("closed at", f"{row.closed_at:%Y-%m-%dT%H:%M:%SZ}"),
+            ("code", row.code_version),
+        ):
+            table.add_row(label, value)
+        console.print(table)
+        console.print(f"manifest       {fleet.lake().url(row.manifest_path)}", soft_wrap=True)
+        console.print(f"its SHA-256    {row.manifest_sha256}", soft_wrap=True)
+    for sentence in result.errors:
+        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+
+
+def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, object]) -> None:
+    """What changes of reference data did to the days of the run, by carrier; days that wait to be run again."""
+    deltas = warehouse.read_table(REFERENCE_DELTAS)
+    in_span = deltas["operational_date"].between(span["first"], span["last"]).to_numpy(dtype=bool)
+    for row in delta_statement(deltas[in_span]).itertuples():
+        carrier = "no carrier" if pd.isna(row.carrier_code) else row.carrier_code
+        console.print(
+            f"changed        {row.tables}, {carrier}, {row.days} days: {_number(row.km_before)} -> "
+            f"{_number(row.km_after)} km, {_brl(row.brl_before)} -> {_brl(row.brl_after)} ({_brl(row.difference_brl)})",
+            soft_wrap=True,
+        )
+    waiting = sorted(set(deltas.loc[~deltas["is_rerun"].to_numpy(dtype=bool), "operational_date"]))
+    if waiting:
+        console.print(
+            f"run again      reference data changed on {len(waiting)} computed days, {waiting[0]} to {waiting[-1]}",
+            soft_wrap=True,
+            style="yellow",
+        )
+    adjusted = _one(
+        warehouse,
+        "select count(*) as lines, sum(difference_km) as km, sum(difference_brl) as brl from fact.adjustments "
+        "where operational_date between :first and :last",
+        span,
+    )
+    if adjusted["lines"]:
+        console.print(
+            f"adjustments    {adjusted['lines']} lines of closed days: {_number(adjusted['km'])} km, "
+            f"{_brl(adjusted['brl'])}",
+            soft_wrap=True,
+        )
+
+
+def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
+    row = _one(
+        warehouse,
+        """
+        select count(*) filter (where t.purpose = 'service') as trips,
+               sum(t.km_measured) filter (where t.purpose = 'service') as service_km,
+               sum(t.km_measured) as km, sum(c.billable_km) as billable_km, sum(c.variable_cost_brl) as variable,
+               count(*) filter (where c.variable_cost_brl is null) as unpriced
+        from fact.trips t left join fact.trip_costs c using (trip_id)
+        where t.operational_date between :first and :last""",
+        span,
+    )
+    fixed = _one(
+        warehouse,
+        "select sum(amount_brl) as fixed from fact.fixed_cost_days where operational_date between :first and :last",
+        span,
+    )
+    seen = _one(
+        warehouse,
+        "select count(*) filter (where status <> 'silent') as seen, "
+        "count(*) filter (where status = 'silent') as silent from fact.vehicle_day_coverage "
+        "where operational_date between :first and :last",
+        span,
+    )
+    return [
+        ("service trips", f"{row['trips']}"),
+        ("service km", _number(row["service_km"])),
+        ("all measured km", _number(row["km"])),
+        ("billable km", _number(row["billable_km"])),
+        ("variable cost", _brl(row["variable"])),
+        ("trips without a price", f"{row['unpriced']}"),
+        ("fixed cost of these days", _brl(fixed["fixed"])),
+        ("vehicle-days seen / silent", f"{seen['seen']} / {seen['silent']}"),
+    ]
+
+
+def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
+    found = warehouse.read(
+        "select severity, count(*) as number, sum(brl_at_stake) as brl from fact.findings "
+        "where operational_date between :first and :last and status = 'open' group by severity",
+        span,
+    )
+    by_severity = {row.severity: row for row in found.itertuples()}
+    lines = []
+    for code, name in SEVERITIES.items():
+        row = by_severity.get(code)
+        lines.append((f"findings, {name}", "0" if row is None else f"{row.number}  ({_brl(row.brl)} at stake)"))
+    return lines
+
+
+def _refused(warehouse: Warehouse) -> list[str]:
+    files = warehouse.read(
+        "select file_name, message from ops.ingested_files where status = 'rejected' order by received_at, file_name",
+        {},
+    )
+    return [f"{row.file_name}: {row.message}" for row in files.itertuples()]
+
+
+def _one(warehouse: Warehouse, sql: str, params: dict[str, object]) -> dict[str, object]:
+    return warehouse.read(sql, params).to_dict("records")[0]
+
+
+def _number(value: object) -> str:
+    return "no data" if pd.isna(value) else number(Decimal(str(value)))  # type: ignore[call-overload]
+
+
+def _brl(value: object) -> str:
+    return "no data" if pd.isna(value) else f"R$ {_number(value)}"  # type: ignore[call-overload]

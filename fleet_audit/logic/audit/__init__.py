@@ -1,0 +1,1 @@
+"""Declared runs against measured trips: matching, rules, findings and scores."""

@@ -1,0 +1,102 @@
+"""The audit of one day from its window: runs repaired and matched, findings, held runs, scores, in one call.
+
+Each step is a module of its own; here is only their order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fleet_audit.logic.audit.findings import find, held_runs, tested
+from fleet_audit.logic.audit.matching import match
+from fleet_audit.logic.audit.night_shifts import repair_dates
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.scoring import score
+from fleet_audit.logic.costs.pricing import price_days, vehicles_of
+from fleet_audit.logic.costs.tariffs import rates_for_runs
+from fleet_audit.logic.devices.device_health import DeviceDay
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import REFERENCE_CHANGES
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """Rows of `fact` tables of one day, without trace columns; `tested` says which rules could be tested."""
+
+    declared_runs: pd.DataFrame
+    matches: pd.DataFrame
+    held_runs: pd.DataFrame
+    findings: pd.DataFrame
+    trip_scores: pd.DataFrame
+    tested: pd.DataFrame
+
+
+def audit_day(
+    day: dt.date,
+    trips: pd.DataFrame,
+    legs: pd.DataFrame,
+    spans: pd.DataFrame,
+    devices: DeviceDay,
+    runs: pd.DataFrame,
+    notes: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> AuditResult:
+    """Match, find and score.
+
+    Args:
+        day: operational day D.
+        trips: `trips.trip_window` of D; legs: `trips.legs` of D; spans: `trips.observed_spans` of D's window.
+        devices: `trips.odometer_events` and `fact.device_health` of D.
+        runs: `staging.declared_runs` of DATA D-2 … D+1; notes: `staging.source_notes` of D.
+        reference: frames of `ref` by table name, and `reference_changes` where any are known.
+        parameters: those in force on D.
+    """
+    vehicles = _vehicles(day, trips, runs, reference)
+    runs = repair_dates(runs, trips, reference["shifts"], vehicles, parameters)
+    context = AuditDay(
+        day=day,
+        trips=trips,
+        runs=runs,
+        matching=match(trips, runs, reference["contracts"], parameters),
+        legs=legs,
+        spans=spans,
+        devices=devices,
+        registered=reference["devices"],
+        costs=price_days(trips, reference, parameters),
+        notes=notes,
+        vehicles=vehicles,
+        contracts=reference["contracts"],
+        exceptions=reference["exceptions"],
+        run_rates=rates_for_runs(runs, vehicles_of(runs, reference), reference["tariffs"]),
+        parameters=parameters,
+        reference_changes=reference["reference_changes"]
+        if "reference_changes" in reference
+        else empty_frame(REFERENCE_CHANGES),
+    )
+    findings = find(context)
+    return AuditResult(
+        context.of_day(runs),
+        context.groups,
+        held_runs(context),
+        findings,
+        score(context.of_day(trips), findings, parameters),
+        tested(context),
+    )
+
+
+def _vehicles(
+    day: dt.date, trips: pd.DataFrame, runs: pd.DataFrame, reference: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Vehicles as of the day, and a row with a zone alone for each plate that only a source knows."""
+    known = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
+    seen = pd.concat([trips["plate"], runs["plate"]]).drop_duplicates()
+    unknown = seen[~seen.isin(known["plate"])].reset_index(drop=True)
+    zones = vehicle_zones(unknown, reference["vehicles"], reference["units"], day)
+    return pd.concat([known, pd.DataFrame({"plate": unknown, "timezone": zones})], ignore_index=True)

@@ -1,0 +1,253 @@
+"""Declared runs and measured trips: which belong together, in groups that are compared as sums.
+
+On which day a run really took place is decided before, in `night_shifts`; what a divergence proves, after, in `rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import as_days, dates
+from fleet_audit.logic.primitives.identity import stable_id
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.money import KM, divide_half_up, from_hundredths, to_hundredths
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.tolerances import allowed_hundredths, tolerances
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.facts import MATCHES
+
+LOCAL_PURPOSES = ("yard", "deadhead")
+_LARGEST_PCT = 9_999_999.99  # what percent columns hold; a run of 1,000 km against 0.01 km measured goes beyond
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What belongs together.
+
+    Attributes:
+        links: trip_id, declared_run_id, plate, overlap_s (with the run as linked), is_widened; sorted by run and trip.
+        groups: `fact.matches` without its trace columns.
+    """
+
+    links: pd.DataFrame
+    groups: pd.DataFrame
+
+
+def match(trips: pd.DataFrame, runs: pd.DataFrame, contracts: pd.DataFrame, parameters: ParameterSet) -> Matching:
+    """Links trips and runs of each plate and compares every connected group.
+
+    A run and a trip are linked when they overlap by `match_overlap_pct` of the shorter. A run without a link is widened
+    and takes, in order of start, every trip that it then touches and that no run has. Deadhead and yard rows take part
+    only when half of them lies inside the run as declared, a yard row in the run that it lies in most; alone they carry
+    a run only when they add up to `phantom_km` or the run claims no more than `trip_tolerance_km` beyond them: a bus
+    shuffled on the yard has not made a declared run of 30 km. A run whose day is uncertain is linked to no trip that a
+    run of an earlier DATA, certain of its day, has. Every run is in exactly one group, every service trip too; other
+    trips that nobody declared are in none.
+
+    Args:
+        trips: `trips.trip_window` or `fact.trips`; a null km_measured makes its group's comparison null.
+        runs: declared runs with repaired times and operational_date (`night_shifts.repair_dates`).
+        contracts: `ref.contracts`, for the tolerances.
+        parameters: those in force on the day.
+    """
+    trips = trips.sort_values(["plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
+    runs = runs.sort_values(["plate", "started_at", "declared_run_id"], kind="stable").reset_index(drop=True)
+    pairs = _linked(trips, runs, parameters)
+    links = pd.DataFrame(
+        {
+            "trip_id": trips["trip_id"].to_numpy()[pairs["trip"]],
+            "declared_run_id": runs["declared_run_id"].to_numpy()[pairs["run"]],
+            "plate": runs["plate"].to_numpy()[pairs["run"]],
+            "overlap_s": pairs["overlap_us"].to_numpy() / 1e6,
+            "is_widened": pairs["is_widened"].to_numpy(dtype=bool),
+        }
+    )
+    return Matching(links, _groups(trips, runs, pairs, contracts, parameters))
+
+
+def half_overlaps(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Pairs that overlap by `match_overlap_pct` of the shorter: trip, run (row numbers), overlap_us.
+
+    Deadhead and yard rows only when that share of themselves lies inside the run.
+    """
+    left, right = intervals(trips), intervals(runs)
+    pairs = overlaps(left, right).rename(columns={"left": "trip", "right": "run"})
+    lasting = (left["end_us"] - left["start_us"]).to_numpy()[pairs["trip"]]
+    shorter = np.minimum(lasting, (right["end_us"] - right["start_us"]).to_numpy()[pairs["run"]])
+    is_local = trips["purpose"].isin(LOCAL_PURPOSES).to_numpy()[pairs["trip"]]
+    asked = np.where(is_local, lasting, shorter)
+    return pairs[pairs["overlap_us"] * 100 >= parameters.match_overlap_pct * asked].reset_index(drop=True)
+
+
+def run_shares(links: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
+    """Each linked run's own share of the measured km: declared_run_id, measured_km (decimal, sums exactly).
+
+    A trip's km are divided among its runs in proportion to the overlaps; null when a trip of the run has no km.
+    """
+    km = pd.DataFrame(
+        {
+            "trip_id": trips["trip_id"].to_numpy(),
+            "whole": to_hundredths(trips["km_measured"]),
+            "is_missing": trips["km_measured"].isna().to_numpy(dtype=bool),
+        }
+    )
+    shares = links.merge(km, on="trip_id").sort_values(["trip_id", "declared_run_id"])
+    by_trip = shares.groupby("trip_id")["overlap_s"]
+    reached = np.rint(shares["whole"] * by_trip.cumsum() / by_trip.transform("sum")).astype("int64")
+    shares["part"] = reached - reached.groupby(shares["trip_id"]).shift(fill_value=0)
+    sums = shares.groupby("declared_run_id").agg(part=("part", "sum"), is_missing=("is_missing", "any")).reset_index()
+    measured = from_hundredths(sums["part"].to_numpy(), KM, sums.index, sums["is_missing"].to_numpy())
+    return pd.DataFrame({"declared_run_id": sums["declared_run_id"], "measured_km": measured})
+
+
+def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """trip, run (row numbers), overlap_us, is_widened."""
+    pairs = _certain_first(half_overlaps(trips, runs, parameters), runs).assign(is_widened=False)
+    purpose = trips["purpose"].to_numpy(dtype=object)[pairs["trip"]]
+    carrying = pairs[~np.isin(purpose, LOCAL_PURPOSES)]
+    yards = pairs[purpose == "yard"].sort_values(["trip", "overlap_us", "run"], ascending=[True, False, True])
+    local = pd.concat([pairs[purpose == "deadhead"], yards.drop_duplicates("trip")])
+    alone = _moves_enough(local[~local["run"].isin(carrying["run"])], trips, runs, parameters)
+    has_link = np.isin(np.arange(len(runs)), np.concatenate([carrying["run"], alone]))
+    widened = _widened(trips, runs, ~has_link, set(carrying["trip"]), parameters)
+    local = local[has_link[local["run"]] | local["run"].isin(widened["run"])]
+    return pd.concat([carrying, local, widened]).sort_values(["run", "trip"]).reset_index(drop=True)
+
+
+def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs but those of an uncertain night run whose trip a run of an earlier DATA, certain of its day, has."""
+    is_uncertain = runs["is_day_uncertain"].to_numpy(dtype=bool)[pairs["run"]]
+    written = pd.Series(as_days(runs["declared_date"])[pairs["run"]], index=pairs.index)
+    earliest = written[~is_uncertain].groupby(pairs["trip"][~is_uncertain]).min()
+    is_taken = earliest.reindex(pairs["trip"]).to_numpy() < written.to_numpy()
+    return pairs[~(is_uncertain & is_taken)]
+
+
+def _moves_enough(local: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """Runs (row numbers) that their deadhead and yard rows alone can carry; unknown km are believed to."""
+    km = trips["km_measured"].to_numpy(dtype="float64", na_value=np.nan)[local["trip"]]
+    sums = pd.Series(km).groupby(local["run"].to_numpy()).agg(lambda values: values.sum(skipna=False))
+    claimed = runs["declared_km"].to_numpy(dtype="float64", na_value=np.nan)[sums.index]
+    is_idle = (sums < parameters.phantom_km) & (claimed - sums > parameters.trip_tolerance_km)
+    return sums.index[~is_idle].to_numpy(dtype="int64")
+
+
+def _widened(
+    trips: pd.DataFrame, runs: pd.DataFrame, is_unlinked: np.ndarray, taken: set[int], parameters: ParameterSet
+) -> pd.DataFrame:
+    """What unlinked runs touch when widened; each free trip goes to the first of them by start, then id.
+
+    `runs` are in that order within a plate, so the first row number wins.
+    """
+    wide = intervals(runs)
+    lasting = wide["end_us"] - wide["start_us"]
+    is_short = lasting < parameters.match_widen_s * 1e6
+    margin = np.where(is_short, parameters.match_widen_short_s, parameters.match_widen_s) * 1e6
+    wide["start_us"] -= margin.astype("int64")
+    wide["end_us"] += margin.astype("int64")
+    numbers = np.flatnonzero(is_unlinked)
+    pairs = overlaps(intervals(trips), wide.iloc[numbers].reset_index(drop=True)).rename(columns={"left": "trip"})
+    pairs["run"] = numbers[pairs.pop("right")]
+    is_local = trips["purpose"].isin(LOCAL_PURPOSES).to_numpy()[pairs["trip"]]
+    free = pairs[~is_local & ~pairs["trip"].isin(taken)].sort_values(["trip", "run"])
+    return free.drop_duplicates("trip").assign(is_widened=True)
+
+
+def _components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Lowest node of each node's connected component; labels sink along the edges until nothing changes."""
+    labels = np.arange(nodes)
+    while True:
+        lowest = np.minimum(labels[left], labels[right])
+        sunk = labels.copy()
+        np.minimum.at(sunk, left, lowest)
+        np.minimum.at(sunk, right, lowest)
+        sunk = sunk[sunk]
+        if np.array_equal(sunk, labels):
+            return labels
+        labels = sunk
+
+
+def _groups(
+    trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame, contracts: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    members = _members(trips, runs, pairs)
+    by_group = members.groupby("group", sort=True)
+    table = by_group.agg(
+        plate=("plate", "first"),
+        carrier_code=("carrier_code", "first"),
+        unit_code=("unit_code", "first"),
+        contract_id=("contract_id", "first"),
+        day=("day", "max"),
+        runs=("is_run", "sum"),
+        members=("is_run", "size"),
+        declared=("declared", "sum"),
+        measured=("measured", "sum"),
+        is_unknown=("is_unknown", "any"),
+    )
+    trip_ids = members[~members["is_run"]].groupby("group")["id"].agg(list)
+    run_ids = members[members["is_run"]].groupby("group")["id"].agg(list)
+    table["trip_ids"] = [trip_ids.get(group, []) for group in table.index]
+    table["declared_run_ids"] = [run_ids.get(group, []) for group in table.index]
+    table["match_id"] = [
+        stable_id("match", *sorted(trip_ids), "|", *sorted(run_ids))
+        for trip_ids, run_ids in zip(table["trip_ids"], table["declared_run_ids"], strict=True)
+    ]
+    table["operational_date"] = dates(table["day"].to_numpy().astype("datetime64[D]"))
+    return conform(_compared(table.reset_index(drop=True), contracts, parameters), MATCHES.untraced)
+
+
+def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row a trip or run that belongs to a group, trips first, each kind in order of start."""
+    label = _components(len(trips) + len(runs), pairs["trip"].to_numpy(), pairs["run"].to_numpy() + len(trips))
+    is_member = np.isin(np.arange(len(trips)), pairs["trip"]) | (trips["purpose"] == "service").to_numpy(dtype=bool)
+    both = [
+        pd.DataFrame(
+            {
+                "id": frame[name].to_numpy(dtype=object),
+                "is_run": name == "declared_run_id",
+                **{
+                    text: frame[text].to_numpy(dtype=object) if text in frame else None
+                    for text in ("plate", "carrier_code", "unit_code", "contract_id")
+                },
+                "day": as_days(frame["operational_date"]).astype("int64"),
+                "declared": to_hundredths(frame["declared_km"]) if "declared_km" in frame else 0,
+                "measured": to_hundredths(frame["km_measured"]) if "km_measured" in frame else 0,
+                "is_unknown": frame["km_measured"].isna().to_numpy(dtype=bool) if "km_measured" in frame else False,
+            }
+        )
+        for frame, name in ((trips, "trip_id"), (runs, "declared_run_id"))
+    ]
+    members = pd.concat(both, ignore_index=True).assign(group=label)
+    return members[np.concatenate([is_member, np.ones(len(runs), dtype=bool)])]
+
+
+def _compared(table: pd.DataFrame, contracts: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Kind, sums, difference and whether it is above the tolerance; null where one side is not known."""
+    trips, runs = table["members"] - table["runs"], table["runs"]
+    kind = np.select(
+        [runs == 0, trips == 0, (trips == 1) & (runs == 1), runs == 1, trips == 1],
+        ["measured_only", "declared_only", "one_to_one", "merged", "split"],
+        "many",
+    )
+    declared, measured = table["declared"].to_numpy(), table["measured"].to_numpy()
+    is_open = ((runs == 0) | (trips == 0) | table["is_unknown"]).to_numpy(dtype=bool)
+    difference = declared - measured
+    has_pct = ~is_open & (measured > 0)
+    pct = divide_half_up(np.abs(difference) * 10_000, np.where(has_pct, measured, 1)) * np.sign(difference) / 100
+    limits = tolerances(table["contract_id"], table["day"].to_numpy().astype("datetime64[D]"), contracts, parameters)
+    allowed = allowed_hundredths(
+        measured, limits["trip_tolerance_pct"].to_numpy(), limits["trip_tolerance_km"].to_numpy()
+    )
+    return table.assign(
+        kind=kind,
+        declared_km=from_hundredths(declared, KM, table.index, (runs == 0).to_numpy(dtype=bool)),
+        measured_km=from_hundredths(
+            measured, KM, table.index, ((trips == 0) | table["is_unknown"]).to_numpy(dtype=bool)
+        ),
+        difference_km=from_hundredths(difference, KM, table.index, is_open),
+        difference_pct=pd.Series(np.clip(pct, -100, _LARGEST_PCT), index=table.index).where(has_pct),
+        is_exceeding=pd.Series(np.abs(difference) > allowed, index=table.index, dtype="boolean").where(~is_open),
+    )

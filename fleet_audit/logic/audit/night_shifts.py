@@ -1,0 +1,219 @@
+"""On which day a declared run took place: bulletins date night runs by their shift, not by the trip.
+
+What a run is then linked to is decided in `matching`; the finding that says so is D12.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.matching import half_overlaps
+from fleet_audit.logic.primitives.cycles import as_days, dates
+from fleet_audit.logic.primitives.intervals import micros
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.wall_clock import local_days, to_local, to_utc
+from fleet_audit.logic.reference.shifts import parse_clock
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+
+_ONE_DAY = pd.Timedelta(days=1)
+
+
+def repair_dates(
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    """The runs with repaired times, operational_date, unit_code and what was decided.
+
+    A night run (`is_night`) is one whose TURNO passes midnight in its unit, or that departs before
+    `night_departure_h`. It is tried on DATA and on DATA + 1. Its own readings decide where those of the day runs around
+    it contradict one of the two days only, whether its trip was seen or not. Else a day has it when the run there
+    overlaps a trip by half of the shorter that no other run overlaps so: runs of DATA - 1 that their readings have
+    moved are asked where they are now, others as written. It moves when DATA + 1 alone has it. Where both days have it
+    or neither has, it moves when its times agree with a trip of DATA + 1 better, by more than `night_fit_s`, than with
+    any of DATA (an honest run is written to the minute, and buses do not leave at the same minute every night), or when
+    its trip on DATA is of a run of DATA - 1 and no day run has that of DATA + 1. Only trips that start on DATA or DATA
+    + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+
+    Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain`: a night run that stays as written, undecided by
+    its readings, although a trip on DATA + 1 fits it as well, or although its trip on DATA is of a run of DATA - 1.
+
+    Args:
+        runs: `staging.declared_runs`, times as written.
+        trips: trips of the days around, with operational_date.
+        shifts: `ref.shifts`.
+        vehicles_zone: plate, unit_code, timezone; a plate that is missing has no unit and America/Sao_Paulo.
+        parameters: those in force on the day.
+    """
+    runs = _placed(runs, vehicles_zone).assign(is_date_repaired=False)
+    runs["is_night"] = _is_night(runs, shifts, parameters)
+    trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
+    next_day = on_next_day(runs)
+    written = half_overlaps(trips, runs, parameters)
+    now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
+    is_night = runs["is_night"].to_numpy()
+    is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
+    placed = half_overlaps(trips, _settled(runs, read_later), parameters)
+    is_lost = _has(now, runs) & ~_has(now[~_is_met(now, placed, (-1,), runs)], runs)
+    by_day = written[~is_night[written["run"]]]
+    is_open = _has(later[~_is_met(later, by_day, (1,), runs)], runs)
+    has_now, has_later = (
+        _has(pairs[~_is_met(pairs, written, (1,), runs) & ~_is_met(pairs, placed, (-1, 0), runs)], runs)
+        for pairs in (now, later)
+    )
+    fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
+    fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
+    by_trips = np.where(has_now == has_later, fits_better | (is_lost & is_open), has_later)
+    moves = is_night & np.where(is_read, read_later, by_trips)
+    runs["is_day_uncertain"] = is_night & ~moves & ~is_read & (is_lost | np.isfinite(fits_later))
+    return _settled(runs, moves)
+
+
+def settle_cycle(
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    """The cycle's runs with all night runs of one plate and TURNO moved together where that links more of them.
+
+    A run counts as linked when it overlaps, by half of the shorter, a trip that no run outside of its plate and TURNO
+    overlaps so. Runs that are already repaired stay; the columns are those of `repair_dates`.
+
+    Args:
+        runs: runs of the whole cycle as `repair_dates` or `fact.declared_runs` has them.
+        trips: trips of the cycle and of the day after it.
+        shifts: `ref.shifts`.
+        vehicles_zone: as in `repair_dates`.
+        parameters: those in force at the end of the cycle.
+    """
+    runs = _placed(runs, vehicles_zone)
+    runs["is_night"] = _is_night(runs, shifts, parameters)
+    runs["is_date_repaired"] = runs["is_date_repaired"].to_numpy(dtype=bool)
+    trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
+    may_move = runs["is_night"].to_numpy() & ~runs["is_date_repaired"].to_numpy()
+    together = runs.groupby(["plate", runs["shift_code"].astype(object).fillna("")], sort=False).ngroup().to_numpy()
+    together = np.where(runs["is_night"], together, -1 - np.arange(len(runs)))
+    moved = _settled(runs, may_move)
+    now = half_overlaps(trips, runs, parameters)
+    later = half_overlaps(trips, moved, parameters)
+    gain = _linked_runs(later, now, together) - _linked_runs(now, now, together)
+    gains = pd.Series(gain.astype(int)).groupby(together).transform("sum").to_numpy()
+    return _settled(runs.assign(is_day_uncertain=False), may_move & (gains > 0))
+
+
+def on_next_day(runs: pd.DataFrame) -> pd.DataFrame:
+    """The same runs (with `timezone`) one local day later: 23, 24 or 25 hours.
+
+    A wall time that the clock skips becomes the instant at which it resumes; of a doubled one the first is meant.
+    """
+    zones = runs["timezone"]
+    return runs.assign(
+        **{name: to_utc(to_local(runs[name], zones) + _ONE_DAY, zones) for name in ("started_at", "ended_at")}
+    )
+
+
+def _placed(runs: pd.DataFrame, vehicles_zone: pd.DataFrame) -> pd.DataFrame:
+    vehicles = vehicles_zone.drop_duplicates("plate").set_index("plate")
+    plates = runs["plate"].astype(object)
+    return runs.reset_index(drop=True).assign(
+        unit_code=plates.map(vehicles["unit_code"].astype(object)).to_numpy(dtype=object),
+        timezone=plates.map(vehicles["timezone"].astype(object)).fillna(DEFAULT_ZONE).to_numpy(dtype=object),
+    )
+
+
+def _is_night(runs: pd.DataFrame, shifts: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    over_midnight = {
+        (row.unit_code, row.shift_code)
+        for row in shifts.itertuples()
+        if parse_clock(row.end_local) <= parse_clock(row.start_local)
+    }
+    of_shift = [key in over_midnight for key in zip(runs["unit_code"], runs["shift_code"], strict=True)]
+    wall = to_local(runs["started_at"], runs["timezone"]).to_numpy()
+    since_midnight = wall - wall.astype("datetime64[D]")
+    is_early = since_midnight < np.timedelta64(int(parameters.night_departure_h * 3600), "s")
+    return np.array(of_shift, dtype=bool) | is_early
+
+
+def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose trip starts on the run's DATA or the day after."""
+    away = as_days(trips["operational_date"])[pairs["trip"]] - as_days(runs["declared_date"])[pairs["run"]]
+    return pairs[np.isin(away.astype(int), (0, 1))]
+
+
+def _is_met(pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame) -> np.ndarray:
+    """Per pair: has its trip another run too, by the pairs `others`, whose DATA is so many days away?
+
+    A second copy of the same row (same plate and times) is no other run.
+    """
+    start, end, day = micros(runs["started_at"]), micros(runs["ended_at"]), as_days(runs["declared_date"])
+    asked = pd.DataFrame({"trip": pairs["trip"].to_numpy(), "pair": np.arange(len(pairs)), "run": pairs["run"]})
+    met = asked.merge(others[["trip", "run"]].rename(columns={"run": "other"}), on="trip")
+    run, other = met["run"].to_numpy(), met["other"].to_numpy()
+    is_other = (start[run] != start[other]) | (end[run] != end[other])
+    is_asked = is_other & np.isin((day[other] - day[run]).astype(int), offsets)
+    return np.isin(np.arange(len(pairs)), met.loc[is_asked, "pair"])
+
+
+def _has(pairs: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    return np.isin(np.arange(len(runs)), pairs["run"])
+
+
+def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per run: do its readings contradict one of DATA and DATA + 1 only, and then, do they say DATA + 1?"""
+    (sides_now, broken_now), (sides_later, broken_later) = (
+        _readings_around(placed, runs, slack_km) for placed in (runs, next_day)
+    )
+    says_now, says_later = broken_later & ~broken_now & (sides_now > 0), broken_now & ~broken_later & (sides_later > 0)
+    is_night = runs["is_night"].to_numpy()
+    return is_night & (says_now | says_later), is_night & says_later
+
+
+def _readings_around(placed: pd.DataFrame, runs: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per placed run: on how many sides a reading is known (0-2), and whether its own contradict one of them.
+
+    Neighbours are runs of DATA and DATA + 1 that are no night runs, so that their day is what is written.
+    """
+    day_runs = runs[~runs["is_night"].astype(bool)]
+    day_runs = day_runs.dropna(subset=["odometer_start_km", "odometer_end_km"]).reset_index(drop=True)
+    out_km, in_km = (day_runs[name].to_numpy(dtype=float) for name in ("odometer_start_km", "odometer_end_km"))
+    pairs = pd.DataFrame({"plate": placed["plate"], "run": range(len(placed))}).merge(
+        day_runs[["plate"]].assign(other=day_runs.index), on="plate"
+    )
+    run, other = pairs["run"].to_numpy(), pairs["other"].to_numpy()
+    away = (as_days(day_runs["declared_date"])[other] - as_days(runs["declared_date"])[run]).astype(int)
+    run, other = (values[np.isin(away, (0, 1))] for values in (run, other))
+    is_before = micros(day_runs["started_at"])[other] <= micros(placed["started_at"])[run]
+    low, high = np.full(len(placed), -np.inf), np.full(len(placed), np.inf)
+    np.maximum.at(low, run[is_before], in_km[other[is_before]])
+    np.minimum.at(high, run[~is_before], out_km[other[~is_before]])
+    starts_km, ends_km = (
+        runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
+    )
+    sides = np.where(np.isnan(starts_km + ends_km), 0, np.isfinite(low).astype(int) + np.isfinite(high))
+    return sides, (starts_km < low - slack_km) | (ends_km > high + slack_km)
+
+
+def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Per run: seconds by which its start and end together miss those of the best fitting trip; infinite without."""
+    trip, run = pairs["trip"].to_numpy(), pairs["run"].to_numpy()
+    missed = sum(np.abs(micros(trips[name])[trip] - micros(runs[name])[run]) for name in ("started_at", "ended_at"))
+    result = np.full(len(runs), np.inf)
+    np.minimum.at(result, run, np.asarray(missed, dtype=float) / 1e6)
+    return result
+
+
+def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -> np.ndarray:
+    """Per run: is it linked, by `pairs`, to a trip that no run outside of its set overlaps now?"""
+    sets = pd.Series(together[now["run"]]).groupby(now["trip"].to_numpy()).agg(["min", "max"])
+    claimed = sets.reindex(pairs["trip"].to_numpy())
+    own = together[pairs["run"]]
+    is_own = (claimed["min"].isna() | ((claimed["min"] == own) & (claimed["max"] == own))).to_numpy()
+    return np.isin(np.arange(len(together)), pairs["run"].to_numpy()[is_own]).astype(int)
+
+
+def _settled(runs: pd.DataFrame, moves: np.ndarray) -> pd.DataFrame:
+    """Runs with the chosen ones on the next day, and operational_date: the local day of the start."""
+    later = on_next_day(runs)
+    settled = runs.assign(
+        started_at=runs["started_at"].where(~moves, later["started_at"]),
+        ended_at=runs["ended_at"].where(~moves, later["ended_at"]),
+        is_date_repaired=runs["is_date_repaired"].to_numpy(dtype=bool) | moves,
+    )
+    return settled.assign(operational_date=dates(local_days(settled["started_at"], settled["timezone"])))

@@ -1,0 +1,1 @@
+"""The rules of RULES.md section 6, one module per family."""

@@ -1,0 +1,160 @@
+"""The chain of odometer readings that a carrier declares from run to run: D10.
+
+Readings inside one row are compared in `declared` (D11), readings of a device nowhere here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.declared import duplicates
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
+from fleet_audit.logic.primitives.wall_clock import local_days
+
+_READINGS_KM = 1.0  # two readings in whole km are off by up to this together
+
+
+def broken_chain(context: AuditDay) -> list[Draft]:
+    """D10: KM SAÍDA - KM CHEGADA before - km measured between them, beyond chain_km either way.
+
+    Runs of a plate in order of repaired start, without those that repeat another (D08) and without night runs whose day
+    is not certain: a series of nights dated by the shift would break the chain twice a day. The km between are those
+    of all trips, yard too, whose middle lies between the runs and that are linked to neither. The tolerance grows by
+    their uncertainty.
+
+    Kilometres that nobody measured are no proof: a reading that is too high counts only when the vehicle was watched
+    for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
+    its km are measured), no gap cuts a trip between the runs, and the first of them ends where the window's trips
+    already begin (D-1). A reading that is too low contradicts itself, watched or not.
+    """
+    pairs = _pairs(context)
+    parameters = context.parameters
+    limit = parameters.chain_km + pairs["uncertainty_km"]
+    is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
+    is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
+    broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
+    broken = broken[broken["next"].isin(context.of_day(context.runs)["declared_run_id"])]
+    return [_draft(context, pair) for pair in broken.to_dict("records")]
+
+
+def chained_runs(context: AuditDay) -> pd.DataFrame:
+    """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
+    runs = context.runs[~context.runs["declared_run_id"].isin(duplicates(context)["later"])]
+    is_unlinked_night = runs["is_night"].astype(bool) & ~runs["declared_run_id"].isin(context.trips_of_run)
+    runs = runs[~runs["is_day_uncertain"].astype(bool) & ~is_unlinked_night]
+    runs = runs[~runs["plate"].isin(context.not_witnessed)]
+    return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
+
+
+def _pairs(context: AuditDay) -> pd.DataFrame:
+    """Consecutive runs with both readings: what lies between them, and by how much the chain breaks."""
+    runs = chained_runs(context)
+    before = runs.groupby("plate")[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
+    pairs = pd.DataFrame(
+        {
+            "plate": runs["plate"],
+            "previous": before["declared_run_id"],
+            "next": runs["declared_run_id"],
+            "started_at": before["ended_at"],
+            "ended_at": runs["started_at"],
+            "from_km": before["odometer_end_km"],
+            "to_km": runs["odometer_start_km"],
+        }
+    )
+    pairs = pairs[pairs[["previous", "from_km", "to_km"]].notna().all(axis=1)].reset_index(drop=True)
+    pairs["ended_at"] = pairs["ended_at"].where(pairs["ended_at"] > pairs["started_at"], pairs["started_at"])
+    between = intervals(pairs)
+    seconds = (between["end_us"] - between["start_us"]) / 1e6
+    observed = covered_us(between, intervals(context.spans)) / 1e6
+    pairs["unseen_s"] = seconds - observed
+    pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
+    trips = _trips_between(context, pairs, between)
+    sums = trips.groupby("pair").agg(km=("km", lambda km: km.sum(skipna=False)), doubt=("doubt", "sum"))
+    sums = sums.reindex(range(len(pairs)), fill_value=0.0)
+    pairs["is_cut"] = np.isin(np.arange(len(pairs)), trips.loc[trips["is_cut"], "pair"])
+    shown = trips.groupby("pair")["trip_id"].agg(tuple).to_dict()
+    pairs["trip_ids"] = [shown.get(number, ()) for number in range(len(pairs))]
+    pairs["measured_km"], pairs["uncertainty_km"] = sums["km"], sums["doubt"]
+    pairs["break_km"] = (
+        pairs["to_km"].astype("float64") - pairs["from_km"].astype("float64") - pairs["measured_km"]
+    ).round(2)
+    return pairs
+
+
+def _begins_before_window(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
+    """Whether the time between the runs begins before D-1, whose trips are the first that the window holds."""
+    first_day = context.day - dt.timedelta(days=1)
+    zones = pairs["plate"].map(context.zone).astype("str")
+    return pd.Series(local_days(pairs["started_at"], zones) < np.datetime64(first_day), index=pairs.index)
+
+
+def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame) -> pd.DataFrame:
+    """Trips whose middle lies between the runs of a pair and that are linked to neither: pair, trip_id, km, doubt,
+    is_cut (a gap that splits hides its start or its end).
+    """
+    trips = context.trips
+    start, end = micros(trips["started_at"]), micros(trips["ended_at"])
+    table = pd.DataFrame(
+        {
+            "plate": trips["plate"].to_numpy(),
+            "trip_id": trips["trip_id"].to_numpy(),
+            "middle": (start + end) // 2,
+            "km": trips["km_measured"].to_numpy(dtype=float, na_value=np.nan),
+            "doubt": np.nan_to_num(trips["km_uncertainty"].to_numpy(dtype=float, na_value=np.nan)),
+            "is_cut": (trips["is_start_in_gap"].fillna(False) | trips["is_end_in_gap"]).to_numpy(dtype=bool),
+        }
+    )
+    bounds = between.assign(pair=np.arange(len(pairs)), previous=pairs["previous"], next=pairs["next"])
+    met = bounds.merge(table, on="plate")
+    met = met[(met["start_us"] <= met["middle"]) & (met["middle"] <= met["end_us"])]
+    links = set(zip(context.matching.links["declared_run_id"], context.matching.links["trip_id"], strict=True))
+    is_own = [(row.previous, row.trip_id) in links or (row.next, row.trip_id) in links for row in met.itertuples()]
+    return met[~np.array(is_own, dtype=bool)]
+
+
+def _draft(context: AuditDay, pair: Record) -> Draft:
+    run_ids = (pair["next"], pair["previous"])
+    runs = context.run_records(run_ids)
+    following, previous = (runs[run_id] for run_id in run_ids)
+    plate, zone, parameters = pair["plate"], context.zone(pair["plate"]), context.parameters
+    measured = Decimal(str(round(pair["measured_km"], 2)))
+    break_km = following["odometer_start_km"] - previous["odometer_end_km"] - measured
+    trips = tuple(context.trips_of_run.get(pair["next"], ()))
+    limit = parameters.chain_km + pair["uncertainty_km"]
+    return Draft(
+        "D10",
+        plate,
+        f"A {sentences.run(previous)} do veículo {plate} termina no km "
+        f"{sentences.number(previous['odometer_end_km'], 0)} "
+        f"e a {sentences.run(following)} começa no km {sentences.number(following['odometer_start_km'], 0)}, mas entre "
+        f"{sentences.moment(previous['ended_at'], zone)} e {sentences.moment(following['started_at'], zone)} o veículo "
+        f"percorreu {sentences.km(measured)}: {sentences.km(abs(break_km))} "
+        f"{'a mais' if break_km > 0 else 'a menos'} no "
+        "hodômetro.",
+        GRADE_CONFIDENCE["A"]
+        * (pair["observed_pct"] / 100 if break_km > 0 else 1.0)
+        * beyond_doubt(abs(float(break_km)), limit, _READINGS_KM),
+        trips,
+        run_ids,
+        abs(break_km),
+        context.rate_of(trips, run_ids),
+        {
+            "break_km": break_km,
+            "measured_between_km": measured,
+            "uncertainty_km": round(pair["uncertainty_km"], 3),
+            "observed_pct": round(pair["observed_pct"], 2),
+        },
+        {
+            "chain_km": parameters.chain_km,
+            "phantom_observed_pct": parameters.phantom_observed_pct,
+            "gap_split_s": parameters.gap_split_s,
+        },
+        context_trip_ids=pair["trip_ids"],
+    )

@@ -1,0 +1,239 @@
+"""All that the rules of one operational day may look at, and the look-ups that several of them share.
+
+What a rule concludes from it belongs to the rule.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.matching import Matching
+from fleet_audit.logic.audit.rules.registry import REGISTRY, Rule
+from fleet_audit.logic.devices.device_health import DeviceDay
+from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.tolerances import tolerances
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import REFERENCE_CHANGES
+
+_SECOND_US = 1_000_000
+Record = dict[str, Any]
+
+
+class Case(Protocol):
+    """What turning drafts into findings asks of a day or a cycle."""
+
+    @property
+    def day(self) -> dt.date:
+        """Date of what is found."""
+
+    @property
+    def identity(self) -> dt.date:
+        """What a finding's id is made from."""
+
+    @property
+    def registry(self) -> Mapping[str, Rule]:
+        """Its rules by id."""
+
+    @property
+    def legs(self) -> pd.DataFrame:
+        """`trips.legs` of the trips, for the evidence."""
+
+    @property
+    def exceptions(self) -> pd.DataFrame:
+        """`ref.exceptions`."""
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """Those in force."""
+
+    @property
+    def owners(self) -> dict[str, Record]:
+        """unit_code and carrier_code by plate."""
+
+    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of trips by id."""
+
+    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of declared runs by id."""
+
+
+@dataclass(frozen=True)
+class AuditDay:
+    """One day's window, matched.
+
+    Attributes:
+        day: operational day D; findings are of this day only.
+        trips: `trips.trip_window` of D (trips that start on D-1, D, D+1).
+        runs: declared runs of DATA D-2 … D+1 as `night_shifts.repair_dates` returns them.
+        matching: `matching.match(trips, runs, …)`.
+        legs: `trips.legs` of D.
+        spans: `trips.observed_spans` of the window.
+        devices: what D shows of the devices; registered: `ref.devices`.
+        costs: trip costs of the window (`fact.trip_costs`).
+        notes: `staging.source_notes` of D.
+        vehicles: vehicles as of D: plate, unit_code, carrier_code, contract_id (null = none in force), timezone.
+        contracts: `ref.contracts`.
+        exceptions: `ref.exceptions`.
+        run_rates: declared_run_id, rate_brl_per_km: what a run would be paid at by class and default area.
+        parameters: those in force on D.
+        reference_changes: `ops.reference_changes`.
+    """
+
+    day: dt.date
+    trips: pd.DataFrame
+    runs: pd.DataFrame
+    matching: Matching
+    legs: pd.DataFrame
+    spans: pd.DataFrame
+    devices: DeviceDay
+    registered: pd.DataFrame
+    costs: pd.DataFrame
+    notes: pd.DataFrame
+    vehicles: pd.DataFrame
+    contracts: pd.DataFrame
+    exceptions: pd.DataFrame
+    run_rates: pd.DataFrame
+    parameters: ParameterSet
+    reference_changes: pd.DataFrame = field(default_factory=partial(empty_frame, REFERENCE_CHANGES))
+
+    @property
+    def identity(self) -> dt.date:
+        """What a finding's id is made from."""
+        return self.day
+
+    @property
+    def registry(self) -> Mapping[str, Rule]:
+        """The rules of one day."""
+        return REGISTRY
+
+    def of_day(self, frame: pd.DataFrame, column: str = "operational_date") -> pd.DataFrame:
+        """Its rows of D."""
+        return frame[as_days(frame[column]) == np.datetime64(self.day)]
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """Groups of trips and runs that belong to D, their ids as Python lists."""
+        groups = self.of_day(self.matching.groups)
+        members = ("trip_ids", "declared_run_ids")
+        return groups.assign(
+            **{
+                name: pd.Series([list(ids) for ids in groups[name]], index=groups.index, dtype=object)
+                for name in members
+            }
+        )
+
+    @cached_property
+    def trips_of_run(self) -> dict[str, list[str]]:
+        """Trips linked to each run, in order of start."""
+        links = self.matching.links.merge(self.trips[["trip_id", "started_at"]], on="trip_id")
+        links = links.sort_values(["started_at", "trip_id"])
+        return links.groupby("declared_run_id")["trip_id"].agg(list).to_dict()
+
+    @cached_property
+    def zones(self) -> dict[str, str]:
+        """IANA zone of each plate."""
+        return dict(zip(self.vehicles["plate"], self.vehicles["timezone"], strict=True))
+
+    @cached_property
+    def owners(self) -> dict[str, Record]:
+        """unit_code and carrier_code of each plate's vehicle on D."""
+        columns = ["plate", "unit_code", "carrier_code"]
+        return {row["plate"]: row for row in self.vehicles[columns].to_dict("records")}
+
+    @cached_property
+    def not_witnessed(self) -> set[str]:
+        """Plates whose device cannot say when (a wrong clock) or where (a stuck receiver) they moved on D."""
+        return set(self.health_with("clock_shift", "constant_place")["plate"])
+
+    def health_with(self, *issues: str) -> pd.DataFrame:
+        """Rows of the devices' health that have any of these issues."""
+        health = self.devices.health
+        return health[np.array([not set(issues).isdisjoint(found) for found in health["issues"]], dtype=bool)]
+
+    @cached_property
+    def rates(self) -> dict[str, Decimal]:
+        """BRL per km of each trip and run that has one."""
+        trips = zip(self.costs["trip_id"], self.costs["rate_brl_per_km"], strict=True)
+        runs = zip(self.run_rates["declared_run_id"], self.run_rates["rate_brl_per_km"], strict=True)
+        return {key: Decimal(str(rate)) for key, rate in (*trips, *runs) if not pd.isna(rate)}
+
+    @cached_property
+    def watched(self) -> pd.DataFrame:
+        """`watch` of the runs."""
+        return self.watch(self.runs)
+
+    def watch(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """How well each run was watched: declared_run_id (index), observed_pct, moved_km (NaN: not known).
+
+        A run that ends when it starts is looked at for a second. A trip's km count by the share of its time inside.
+        """
+        during = _lasting(intervals(runs))
+        lasting = (during["end_us"] - during["start_us"]).to_numpy()
+        observed = covered_us(during, intervals(self.spans))
+        return pd.DataFrame(
+            {"observed_pct": 100 * observed / lasting, "moved_km": moved_km(during, self.trips)},
+            index=pd.Index(runs["declared_run_id"], name="declared_run_id"),
+        )
+
+    def limits(self, groups: pd.DataFrame) -> pd.DataFrame:
+        """`tolerances` of groups that have trips, by the contract of each one's first trip."""
+        contract_of = self.trips.set_index("trip_id")["contract_id"].astype(object)
+        first = pd.Series([ids[0] for ids in groups["trip_ids"]], index=groups.index, dtype=object)
+        days = np.full(len(groups), np.datetime64(self.day))
+        return tolerances(first.map(contract_of), days, self.contracts, self.parameters)
+
+    def zone(self, plate: str) -> str:
+        """IANA zone of a plate; America/Sao_Paulo where no vehicle row tells."""
+        return self.zones.get(plate, DEFAULT_ZONE)
+
+    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of declared runs by id."""
+        return records_by(self.runs, "declared_run_id", ids)
+
+    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of trips by id."""
+        return records_by(self.trips, "trip_id", ids)
+
+    def rate_of(self, trip_ids: Iterable[str], run_ids: Iterable[str]) -> Decimal | None:
+        """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one."""
+        priced = [(self.rates[key], self._km[key]) for key in trip_ids if key in self.rates and self._km.get(key)]
+        if priced:
+            return sum((rate * part for rate, part in priced), Decimal()) / sum((part for _, part in priced), Decimal())
+        return next((self.rates[key] for key in run_ids if key in self.rates), None)
+
+    @cached_property
+    def _km(self) -> dict[str, Decimal]:
+        known = self.trips[self.trips["km_measured"].notna()]
+        return dict(zip(known["trip_id"], known["km_measured"], strict=True))
+
+
+def moved_km(during: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
+    """km that a vehicle moved in each interval, trips by the share of their time inside; NaN where km are unknown."""
+    moving = _lasting(intervals(trips))
+    pairs = overlaps(during, moving)
+    trip = pairs["right"].to_numpy()
+    km = trips["km_measured"].to_numpy(dtype="float64", na_value=np.nan)[trip]
+    lasting = (moving["end_us"] - moving["start_us"]).to_numpy()[trip]
+    return np.bincount(pairs["left"], weights=km * pairs["overlap_us"].to_numpy() / lasting, minlength=len(during))
+
+
+def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
+    """The intervals, none shorter than a second."""
+    return frame.assign(end_us=np.maximum(frame["end_us"], frame["start_us"] + _SECOND_US))
+
+
+def records_by(frame: pd.DataFrame, key: str, ids: Iterable[str]) -> dict[str, Record]:
+    """Those rows of a frame by their id."""
+    rows = frame[frame[key].isin(list(ids))]
+    return {row[key]: row for row in rows.to_dict("records")}

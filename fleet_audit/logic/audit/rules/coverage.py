@@ -1,0 +1,67 @@
+"""What was not seen: Q02, a fleet with too many vehicles that sent nothing.
+
+The status of each vehicle-day is in `logic.coverage`; here is only when a fleet's silence is too much.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.reference.validity import valid_on
+from fleet_audit.logic.trips.coverage import clipped_to_day
+
+
+def silent_fleets(context: AuditDay) -> list[Draft]:
+    """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
+
+    One position alone shows no time in which a vehicle was seen.
+    Asked of vehicles with a device; not of those that visit reports alone see, nor of a reserve that was not seen at
+    all in the window: it may stand in a garage without current.
+    """
+    expected = _expected(context)
+    zones = expected.set_index("plate")["timezone"]
+    spans = context.spans[context.spans["plate"].isin(expected["plate"])]
+    seen = clipped_to_day(spans, context.day, spans["plate"].map(zones))["plate"]
+    expected = expected.assign(is_silent=~expected["plate"].isin(seen))
+    found = []
+    for (unit, carrier), fleet in expected.groupby(["unit_code", "carrier_code"], sort=True):
+        silent = sorted(fleet.loc[fleet["is_silent"], "plate"])
+        if 100 * len(silent) > context.parameters.silent_fleet_pct * len(fleet):
+            found.append(_draft(context, str(unit), str(carrier), silent, len(fleet)))
+    return found
+
+
+def has_positions(context: AuditDay) -> bool:
+    """Whether any vehicle sent positions around D: without them nobody can be silent."""
+    return bool((context.spans["source"] == "positions").any())
+
+
+def _expected(context: AuditDay) -> pd.DataFrame:
+    if not has_positions(context):
+        return context.vehicles.iloc[:0].assign(timezone="")
+    by_source = context.spans.groupby("source")["plate"].agg(set)
+    by_positions, by_reports = (by_source.get(name, set()) for name in ("positions", "visit_report"))
+    vehicles = context.vehicles[context.vehicles["plate"].isin(valid_on(context.registered, context.day)["plate"])]
+    is_idle_reserve = (vehicles["status"] == "reserva").fillna(False) & ~vehicles["plate"].isin(by_positions)
+    return vehicles[~vehicles["plate"].isin(by_reports - by_positions) & ~is_idle_reserve]
+
+
+def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicles: int) -> Draft:
+    share = 100 * len(silent) / vehicles
+    named = ", ".join(silent[:5]) + (f" e mais {len(silent) - 5}" if len(silent) > 5 else "")
+    return Draft(
+        "Q02",
+        None,
+        f"Em {sentences.day(context.day)}, {len(silent)} de {vehicles} veículos da transportadora {carrier} na unidade "
+        f"{unit} não foram vistos em nenhum momento ({sentences.number(share, 1)} %, acima de "
+        f"{sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
+        1.0,
+        facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},
+        thresholds={"silent_fleet_pct": context.parameters.silent_fleet_pct},
+        extra=(unit, carrier),
+        unit_code=unit,
+        carrier_code=carrier,
+    )

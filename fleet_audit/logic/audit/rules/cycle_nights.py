@@ -1,0 +1,40 @@
+"""D12 of a whole cycle: night runs of one vehicle and TURNO that have more trips when all are a day later.
+
+How they are moved is in `night_shifts`; the days' own results, which date each run by itself, stay as they are.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.logic.audit.night_shifts import settle_cycle
+from fleet_audit.logic.audit.rules.cycle import AuditCycle
+from fleet_audit.logic.audit.rules.draft import Draft
+
+_CONFIDENCE = 0.7  # own: below that of a run that its trip or its readings date by themselves
+_SHOWN = 40  # runs in the evidence
+
+
+def nights_dated_early(context: AuditCycle) -> list[Draft]:
+    """D12 of a vehicle and TURNO: more of its night runs have a trip when all are a day later. No km are disputed."""
+    if context.runs.empty:
+        return []
+    settled = settle_cycle(context.runs, context.trips, context.shifts, context.vehicles, context.parameters)
+    moved = settled[settled["is_date_repaired"] & ~context.runs["is_date_repaired"].to_numpy(dtype=bool)]
+    moved = moved.assign(shift=moved["shift_code"].astype(object).fillna(""))
+    return [_draft(context, str(plate), str(shift), runs) for (plate, shift), runs in moved.groupby(["plate", "shift"])]
+
+
+def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> Draft:
+    written = runs.sort_values(["declared_date", "started_at", "declared_run_id"])
+    turn = f"do turno {shift}" if shift else "noturnas"
+    return Draft(
+        "D12",
+        plate,
+        f"No ciclo, {context.period}, as atas {turn} do veículo {plate} ({len(runs)} ao todo) correspondem a mais "
+        "viagens medidas quando postas um dia depois da data que trazem; os km não são contestados.",
+        _CONFIDENCE,
+        facts={"shift_code": shift or None, "run_count": len(runs), "first_date": written["declared_date"].iloc[0]},
+        context_run_ids=tuple(written["declared_run_id"].head(_SHOWN)),
+        extra=(shift,),
+    )

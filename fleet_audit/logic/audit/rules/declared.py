@@ -1,0 +1,178 @@
+"""What a bulletin says against itself: D08 one run twice, D11 its arithmetic, D12 its date.
+
+Its odometer readings from run to run are in `chain`, its comparison with what was measured in `divergence`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.primitives.intervals import micros, overlaps
+from fleet_audit.logic.primitives.money import to_hundredths
+
+_PLACES = ("origin_code", "destination_code", "origin_text", "destination_text")
+_STRAY = re.compile(r"[.,;\-_/]+")
+
+
+def declared_twice(context: AuditDay) -> list[Draft]:
+    """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused."""
+    pairs = duplicates(context)
+    pairs = pairs[pairs["later"].isin(context.of_day(context.runs)["declared_run_id"])]
+    runs = context.run_records([*pairs["later"], *pairs["earlier"]])
+    drafts = []
+    for pair in pairs.itertuples():
+        later, earlier = runs[pair.later], runs[pair.earlier]
+        zone = context.zone(later["plate"])
+        drafts.append(
+            Draft(
+                "D08",
+                later["plate"],
+                f"A {sentences.run(later)} repete a {sentences.run(earlier)}: mesmo veículo {later['plate']}, saídas "
+                "em "
+                f"{sentences.local_day(later['started_at'], zone)} às {sentences.clock(earlier['started_at'], zone)} "
+                "e às "
+                f"{sentences.clock(later['started_at'], zone)}, mesmos locais; {sentences.km(later['declared_km'])} "
+                "foram "
+                "declarados duas vezes.",
+                (1 - 0.2 * pair.apart_s / context.parameters.same_run_s) * (0.8 if pair.is_nowhere else 1.0),
+                tuple(context.trips_of_run.get(pair.later, ())),
+                (pair.later, pair.earlier),
+                later["declared_km"],
+                context.rate_of(context.trips_of_run.get(pair.later, ()), [pair.later]),
+                {"starts_apart_s": pair.apart_s},
+                {"same_run_s": context.parameters.same_run_s},
+            )
+        )
+    return drafts
+
+
+def duplicates(context: AuditDay) -> pd.DataFrame:
+    """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
+
+    Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
+    that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
+    of two DATA are one only when their readings are the same too: nights dated by their shift are alike.
+    """
+    bulletins = context.runs["bulletin_number"].astype(object).fillna("")
+    runs = context.runs.assign(bulletin=bulletins).sort_values(["started_at", "bulletin", "declared_run_id"])
+    runs = runs.reset_index(drop=True)
+    start, end = micros(runs["started_at"]), micros(runs["ended_at"])
+    near = pd.DataFrame({"plate": runs["plate"].astype(object), "start_us": start})
+    near["end_us"] = start + int(context.parameters.same_run_s * 1e6) + 1
+    pairs = overlaps(near, near)
+    pairs = pairs[pairs["left"] < pairs["right"]]
+    first, second = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    places = {name: _folded(runs[name]) for name in _PLACES}
+    codes, texts = _PLACES[:2], _PLACES[2:]
+    is_same, is_nowhere = np.ones(len(pairs), dtype=bool), np.ones(len(pairs), dtype=bool)
+    for code, text in zip(codes, texts, strict=True):
+        is_named = [places[name] != "" for name in (code, text)]
+        is_empty = ~(is_named[0] | is_named[1])
+        equal = [
+            (places[name][first] == places[name][second]) & named[first]
+            for name, named in zip((code, text), is_named, strict=True)
+        ]
+        is_same &= equal[0] | equal[1] | (is_empty[first] & is_empty[second])
+        is_nowhere &= is_empty[first]
+    out_km, in_km = (
+        runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
+    )
+    is_next = (start[second] >= end[first]) & (out_km[second] >= in_km[first])
+    written = as_days(runs["declared_date"])
+    is_same_reading = (out_km[first] == out_km[second]) & (in_km[first] == in_km[second])
+    is_other_night = (written[first] != written[second]) & ~is_same_reading
+    found = pd.DataFrame(
+        {
+            "later": runs["declared_run_id"].to_numpy()[second],
+            "earlier": runs["declared_run_id"].to_numpy()[first],
+            "apart_s": (start[second] - start[first]) / 1e6,
+            "is_nowhere": is_nowhere,
+            "first": first,
+            "second": second,
+        }
+    )
+    found = (
+        found[is_same & ~is_next & ~is_other_night]
+        .sort_values(["second", "first"])
+        .drop_duplicates("second", keep="last")
+    )
+    return found[["later", "earlier", "apart_s", "is_nowhere"]].reset_index(drop=True)
+
+
+def arithmetic(context: AuditDay) -> list[Draft]:
+    """D11: KM ROTA is not KM CHEGADA - KM SAÍDA, where all three are written."""
+    runs = context.of_day(context.runs)
+    runs = runs[runs[["route_km", "odometer_start_km", "odometer_end_km"]].notna().all(axis=1)]
+    run_by_reading = to_hundredths(runs["odometer_end_km"]) - to_hundredths(runs["odometer_start_km"])
+    wrong = runs[to_hundredths(runs["route_km"]) != run_by_reading]
+    drafts = []
+    for run_id, run in context.run_records(wrong["declared_run_id"]).items():
+        by_reading = run["odometer_end_km"] - run["odometer_start_km"]
+        difference = abs(run["route_km"] - by_reading)
+        trips = context.trips_of_run.get(run_id, ())
+        drafts.append(
+            Draft(
+                "D11",
+                run["plate"],
+                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))}, informa KM ROTA "
+                f"{sentences.number(run['route_km'])}, mas KM CHEGADA menos KM SAÍDA é {sentences.number(by_reading)}: "
+                f"diferença de {sentences.km(difference)}.",
+                1.0,
+                tuple(trips),
+                (run_id,),
+                difference,
+                context.rate_of(trips, [run_id]),
+                {"route_km": run["route_km"], "by_reading_km": by_reading},
+            )
+        )
+    return drafts
+
+
+def date_contradicted(context: AuditDay) -> list[Draft]:
+    """D12: the run took place on the day after DATA, by its trip or, unseen, by its readings. No km are disputed."""
+    runs = context.of_day(context.runs)
+    drafts = []
+    for run_id, run in context.run_records(runs.loc[runs["is_date_repaired"].astype(bool), "declared_run_id"]).items():
+        trips = tuple(context.trips_of_run.get(run_id, ()))
+        period = sentences.period(run, context.zone(run["plate"]))
+        drafts.append(
+            Draft(
+                "D12",
+                run["plate"],
+                f"A {sentences.run(run)} traz a data {sentences.day(run['declared_date'])}, mas "
+                + (
+                    f"a viagem que corresponde aos seus horários ocorreu em {period}"
+                    if trips
+                    else f"as suas leituras de hodômetro só cabem em {period}, entre as das outras atas"
+                )
+                + "; os km não são contestados.",
+                0.9 if trips else 0.8,
+                trips,
+                (run_id,),
+                facts={"declared_date": run["declared_date"], "operational_date": run["operational_date"]},
+                thresholds={
+                    "night_departure_h": context.parameters.night_departure_h,
+                    "match_overlap_pct": context.parameters.match_overlap_pct,
+                },
+            )
+        )
+    return drafts
+
+
+def _folded(texts: pd.Series) -> np.ndarray:
+    """Texts as they are compared: folded, without stray dots; a missing one is empty."""
+    return np.array(
+        [
+            "" if is_missing else fold(_STRAY.sub(" ", text))
+            for text, is_missing in zip(texts, texts.isna(), strict=True)
+        ],
+        dtype=object,
+    )

@@ -1,0 +1,56 @@
+"""What a device says of itself that cannot be: another unit, a clock off by hours, a receiver that is stuck (Q05).
+
+How it is found is in `device_sanity`; a device that only lacks something (no odometer, no ignition) contradicts nothing
+and stays a row of `fact.device_health`.
+"""
+
+from __future__ import annotations
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.draft import Draft
+
+_PARAMETERS = {
+    "odometer_metres": ("unit_tolerance_pct",),
+    "odometer_miles": ("unit_tolerance_pct",),
+    "clock_shift": ("clock_min_runs", "clock_fit_s"),
+    "constant_place": ("constant_place_points", "parked_count_km"),
+}
+
+
+def device_contradictions(context: AuditDay) -> list[Draft]:
+    """Q05: each device of D that contradicts the vehicle, its declared runs or its odometer. Nothing is corrected."""
+    return [
+        _draft(context, device, issue)
+        for device in context.devices.health.sort_values(["plate", "device_id"]).to_dict("records")
+        for issue in device["issues"]
+        if issue in _PARAMETERS
+    ]
+
+
+def _draft(context: AuditDay, device: Record, issue: str) -> Draft:
+    return Draft(
+        "Q05",
+        device["plate"],
+        f"O equipamento {device['device_id']} do veículo {device['plate']} {_what(device, issue)}; nada foi corrigido: "
+        "o cadastro ou o equipamento precisa ser ajustado.",
+        0.9,
+        facts={"issue": issue, "device": {name: value for name, value in device.items() if name != "issues"}},
+        thresholds={name: getattr(context.parameters, name) for name in _PARAMETERS[issue]},
+        extra=(issue, device["device_id"]),
+    )
+
+
+def _what(device: Record, issue: str) -> str:
+    if issue == "clock_shift":
+        hours = int(device["clock_shift_h"])
+        side = "adiantado" if hours > 0 else "atrasado"
+        return (
+            f"tem o relógio {abs(hours)} h {side} em relação a {int(device['clock_runs'])} corridas declaradas ou "
+            "relatadas, que coincidem com as viagens medidas nesse deslocamento"
+        )
+    if issue == "constant_place":
+        return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
+    unit = {"odometer_metres": "metros", "odometer_miles": "milhas"}[issue]
+    ratio = sentences.number(device["odometer_ratio"], 3)
+    return f"informa o hodômetro em {unit} (razão hodômetro/GPS de {ratio}), e não em quilômetros"

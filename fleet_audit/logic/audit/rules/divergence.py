@@ -1,0 +1,126 @@
+"""Declared against measured: D01 and D04 for a group of runs and trips, D02 for a vehicle's day.
+
+Runs without any trip are in `presence`; the comparison of a cycle (D03) is not a matter of one day.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.doubt import doubtful_matches
+from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
+from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.reference.tolerances import allowed_hundredths
+
+
+def declared_above_measured(context: AuditDay) -> list[Draft]:
+    """D01: a group declares more than was measured, above max(trip_tolerance_pct, trip_tolerance_km), beyond doubt."""
+    return _groups(context, "D01")
+
+
+def declared_below_measured(context: AuditDay) -> list[Draft]:
+    """D04: a group declares less than was measured, by the same tolerance; nobody is accused."""
+    return _groups(context, "D04")
+
+
+def day_above_measured(context: AuditDay) -> list[Draft]:
+    """D02: the groups of a vehicle's day together, above day_tolerance_pct of measured and at least day_min_km.
+
+    Only groups with runs and trips whose km are all known take part: a run that nobody could verify would fake a
+    divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt.
+    """
+    groups = context.groups[context.groups["difference_km"].notna()]
+    groups = groups[~groups["match_id"].isin(doubtful_matches(context))]
+    limits = context.limits(groups)
+    table = pd.DataFrame(
+        {
+            "plate": groups["plate"].to_numpy(),
+            "declared": to_hundredths(groups["declared_km"]),
+            "measured": to_hundredths(groups["measured_km"]),
+            "pct": limits["day_tolerance_pct"].to_numpy(),
+        }
+    )
+    days = table.groupby("plate").agg(declared=("declared", "sum"), measured=("measured", "sum"), pct=("pct", "first"))
+    excess = days["declared"] - days["measured"]
+    allowed = allowed_hundredths(days["measured"].to_numpy(), days["pct"].to_numpy(), np.zeros(len(days)))
+    exceeding = days[(excess > allowed) & (excess >= round(context.parameters.day_min_km * 100))]
+    by_plate = dict(tuple(groups.groupby("plate")))
+    return [_day(context, str(plate), by_plate[plate], row.pct) for plate, row in exceeding.iterrows()]
+
+
+def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
+    sign = 1 if rule_id == "D01" else -1
+    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
+    chosen = chosen[~chosen["match_id"].isin(doubtful_matches(context))]
+    trips = context.trip_records(chosen["trip_ids"].explode())
+    runs = context.run_records(chosen["declared_run_ids"].explode())
+    limits = context.limits(chosen)
+    drafts = []
+    for group, limit in zip(chosen.itertuples(), limits.itertuples(), strict=True):
+        own_trips = [trips[key] for key in group.trip_ids]
+        own_runs = [runs[key] for key in group.declared_run_ids]
+        difference = abs(group.difference_km)
+        tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
+        uncertainty = uncertainty_km(own_trips)
+        pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
+        drafts.append(
+            Draft(
+                rule_id,
+                group.plate,
+                f"{_first_upper(sentences.runs(own_runs))} {sentences.declares(len(own_runs))} "
+                f"{sentences.km(group.declared_km)} em {sentences.period(own_runs[0], context.zone(group.plate))}, "
+                f"mas o veículo {group.plate} percorreu {sentences.km(group.measured_km)}: "
+                f"{sentences.km(difference)} a {'mais' if sign > 0 else 'menos'}{pct}, "
+                f"acima da tolerância de {sentences.km(tolerance)}.",
+                grade_confidence(own_trips) * beyond_doubt(float(difference), tolerance, uncertainty),
+                tuple(group.trip_ids),
+                tuple(group.declared_run_ids),
+                difference,
+                context.rate_of(group.trip_ids, group.declared_run_ids),
+                {
+                    "match_id": group.match_id,
+                    "declared_km": group.declared_km,
+                    "measured_km": group.measured_km,
+                    "difference_km": group.difference_km,
+                    "uncertainty_km": round(uncertainty, 3),
+                },
+                {"trip_tolerance_pct": limit.trip_tolerance_pct, "trip_tolerance_km": limit.trip_tolerance_km},
+            )
+        )
+    return drafts
+
+
+def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Draft:
+    trip_ids = tuple(groups["trip_ids"].explode())
+    run_ids = tuple(groups["declared_run_ids"].explode())
+    trips = list(context.trip_records(trip_ids).values())
+    declared, measured = groups["declared_km"].sum(), groups["measured_km"].sum()
+    excess, uncertainty = declared - measured, uncertainty_km(trips)
+    tolerance = max(float(measured) * pct / 100, context.parameters.day_min_km)
+    return Draft(
+        "D02",
+        plate,
+        f"Em {sentences.day(context.day)} o veículo {plate} declarou {sentences.km(declared)} em {len(run_ids)} atas e "
+        f"percorreu {sentences.km(measured)} nas mesmas corridas: {sentences.km(excess)} a mais, acima de "
+        f"{sentences.number(pct, 0)} % e de {sentences.km(context.parameters.day_min_km)}.",
+        grade_confidence(trips) * beyond_doubt(float(excess), tolerance, uncertainty),
+        km_at_stake=excess,
+        rate=context.rate_of(trip_ids, run_ids),
+        facts={
+            "match_ids": list(groups["match_id"]),
+            "declared_km": declared,
+            "measured_km": measured,
+            "uncertainty_km": round(uncertainty, 3),
+        },
+        thresholds={"day_tolerance_pct": pct, "day_min_km": context.parameters.day_min_km},
+        context_trip_ids=trip_ids,
+        context_run_ids=run_ids,
+    )
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

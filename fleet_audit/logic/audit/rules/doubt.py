@@ -1,0 +1,68 @@
+"""Divergences that prove nothing: part of the trip was out of sight, or the run may belong to another day.
+
+The rules on divergence ask here; what exceeds a tolerance is said by `matching`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.audit.matching import half_overlaps
+from fleet_audit.logic.audit.night_shifts import on_next_day
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+
+
+def doubtful_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups of D that exceed their tolerance without proof.
+
+    More declared than measured is no proof where a gap that splits cuts a trip of the group: the rest of the way was
+    driven unseen; nor is anything where the device's clock is wrong or its receiver stuck. And a group with a night run
+    whose day is uncertain proves something only when the same is found with that run on the day after: by the runs that
+    remain, or by that run against the trips that it then overlaps.
+    """
+    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    trips = context.trip_records(exceeding["trip_ids"].explode())
+    runs = context.run_records(exceeding["declared_run_ids"].explode())
+    elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
+    doubtful = set(exceeding.loc[exceeding["plate"].isin(context.not_witnessed), "match_id"])
+    for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
+        own = [runs[key] for key in group.declared_run_ids]
+        is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)
+        is_moot = any(run["is_day_uncertain"] for run in own) and not _holds_elsewhere(group, own, elsewhere, limit)
+        if (is_cut and group.difference_km > 0) or is_moot:
+            doubtful.add(group.match_id)
+    return doubtful
+
+
+def _is_cut(trip: Record) -> bool:
+    return any(not pd.isna(trip[name]) and bool(trip[name]) for name in ("is_start_in_gap", "is_end_in_gap"))
+
+
+def _km_on_next_day(context: AuditDay, runs: list[Record]) -> dict[str, Decimal]:
+    """Measured km of the trips that each run overlaps when it is put on the day after; without one it is missing."""
+    if not runs:
+        return {}
+    moved = on_next_day(context.runs[context.runs["declared_run_id"].isin([run["declared_run_id"] for run in runs])])
+    pairs = half_overlaps(context.trips, moved.reset_index(drop=True), context.parameters)
+    km = context.trips["km_measured"].iloc[pairs["trip"]].reset_index(drop=True)
+    return km.groupby(moved["declared_run_id"].iloc[pairs["run"]].to_numpy()).sum().to_dict()
+
+
+def _holds_elsewhere(group: Any, runs: list[Record], elsewhere: dict[str, Decimal], limit: Any) -> bool:
+    """Whether the group's divergence, of the same sign, is still there with its uncertain runs on the day after."""
+    sign = 1 if group.difference_km > 0 else -1
+    staying = [run["declared_km"] for run in runs if not run["is_day_uncertain"]]
+    pairs = [(sum(staying, Decimal(0)), group.measured_km)] if staying else []
+    pairs += [
+        (run["declared_km"], elsewhere[run["declared_run_id"]])
+        for run in runs
+        if run["is_day_uncertain"] and run["declared_run_id"] in elsewhere
+    ]
+    return any(
+        sign * float(declared - measured)
+        > max(float(measured) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
+        for declared, measured in pairs
+    )

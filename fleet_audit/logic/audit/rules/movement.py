@@ -1,0 +1,53 @@
+"""What the movement itself shows: G07, a long stop where no place is known.
+
+Findings on raw positions (speeds, gaps, repeated tracks) need more than a day's trips and are not here.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+
+
+def long_unknown_stops(context: AuditDay) -> list[Draft]:
+    """G07: dwell above long_stop_s after a movement of D that ends at no known place.
+
+    An end inside a gap has no place to be known, and a leg that positions measured better is evidence only.
+    """
+    legs = context.of_day(context.legs)
+    legs = legs[
+        (legs["dwell_s"] > context.parameters.long_stop_s)
+        & legs["destination_poi_id"].isna()
+        & ~legs["is_end_in_gap"].astype(bool)
+        & legs["superseded_by_trip_id"].isna()
+    ]
+    return [_draft(context, leg) for leg in legs.to_dict("records")]
+
+
+def _draft(context: AuditDay, leg: Record) -> Draft:
+    plate = leg["plate"]
+    return Draft(
+        "G07",
+        plate,
+        f"O veículo {plate} ficou parado {sentences.number(leg['dwell_s'] / 60, 0)} min a partir de "
+        f"{sentences.moment(leg['ended_at'], context.zone(plate))} em local não cadastrado ({_where(leg)}).",
+        GRADE_CONFIDENCE["A" if leg["source"] == "positions" else "C"],
+        (leg["trip_id"],),
+        facts={
+            name: leg[name]
+            for name in ("leg_id", "dwell_s", "destination_address", "destination_latitude", "destination_longitude")
+        },
+        thresholds={"long_stop_s": context.parameters.long_stop_s},
+        extra=(leg["leg_id"],),
+    )
+
+
+def _where(leg: Record) -> str:
+    if not pd.isna(leg["destination_address"]):
+        return str(leg["destination_address"])
+    if pd.isna(leg["destination_latitude"]):
+        return "endereço desconhecido"
+    return f"{sentences.number(leg['destination_latitude'], 5)}; {sentences.number(leg['destination_longitude'], 5)}"

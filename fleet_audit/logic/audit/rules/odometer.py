@@ -1,0 +1,234 @@
+"""What the odometer shows against the path: O01 falls, O02 jumps, O03 stands, O04 counts alone, O05 disagrees.
+
+Events are found in `odometer_events`, devices that cannot be believed in `device_sanity`; a ratio over days is judged
+with the cycle, because it is no matter of one day's trips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.devices.device_health import UNITS
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
+
+_CENT = Decimal("0.01")
+_CONFIDENCE = 0.9  # own
+_SHOWN = 20  # events in the evidence
+_RESOLUTION_KM = 0.1
+_STUCK = ", ou o receptor pode estar travado, pois repetiu a mesma coordenada até o último dígito."
+
+
+def falls(context: AuditDay) -> list[Draft]:
+    """O01: the odometer falls by more than fall_km and that is no reset. One finding a device and day."""
+    return _of_kind(context, "O01", "fall", {"fall_km": context.parameters.fall_km})
+
+
+def jumps(context: AuditDay) -> list[Draft]:
+    """O02: it jumps beyond impossible_kmh × time + odometer_slack_km."""
+    names = ("impossible_kmh", "odometer_slack_km")
+    return _of_kind(context, "O02", "jump", {name: getattr(context.parameters, name) for name in names})
+
+
+def frozen(context: AuditDay) -> list[Draft]:
+    """O03: the path goes on for more than frozen_km while the odometer stands."""
+    return _of_kind(context, "O03", "frozen", {"frozen_km": context.parameters.frozen_km})
+
+
+def parked(context: AuditDay) -> list[Draft]:
+    """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
+
+    One that repeats a coordinate to the last digit may have a stuck receiver and be on its vehicle: half as sure.
+    """
+    names = ("parked_count_km", "parked_radius_m", "gap_note_s")
+    drafts = _of_kind(context, "O04", "parked", {name: getattr(context.parameters, name) for name in names})
+    stuck = set(context.health_with("constant_place")["device_id"])
+    return [
+        replace(draft, confidence=draft.confidence / 2, explanation_pt=draft.explanation_pt.removesuffix(".") + _STUCK)
+        if draft.facts["device_id"] in stuck
+        else draft
+        for draft in drafts
+    ]
+
+
+def disagreement(context: AuditDay) -> list[Draft]:
+    """O05: both measured a trip and differ by more than max(agree_pct, agree_km), and no event of the device says why.
+
+    At stake is the difference, either way: whichever counts, the carrier may ask for the other.
+    """
+    trips = context.of_day(context.trips)
+    trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
+    trips = trips[~trips["trip_id"].isin(_explained(context, trips))]
+    rows = trips.merge(_compared(context), on="trip_id")
+    limit = np.maximum(
+        context.parameters.agree_pct / 100 * rows["compared_km"], context.parameters.agree_km
+    )  # of what both measured
+    rows = rows.assign(limit_km=limit, difference=(rows["odometer_km"] - rows["gps_km"]).abs())
+    return [_disagreement(context, row) for row in rows[rows["difference"] > limit + 1e-9].to_dict("records")]
+
+
+def resets(context: AuditDay) -> list[Draft]:
+    """Q05: an odometer that falls to below reset_below_km and counts on from there was reset; nothing is disputed."""
+    return [
+        Draft(
+            "Q05",
+            event["plate"],
+            f"O hodômetro do veículo {event['plate']} foi reiniciado: passou de {_km(event['odometer_from_km'])} para "
+            f"{_km(event['odometer_to_km'])} entre {_period(context, event)} e seguiu contando a partir daí.",
+            1.0,
+            facts={"events": [event]},
+            thresholds={"reset_below_km": context.parameters.reset_below_km},
+            extra=("odometer_reset", event["device_id"], str(event["started_at"])),
+        )
+        for event in _events(context, "reset").to_dict("records")
+    ]
+
+
+def _events(context: AuditDay, kind: str) -> pd.DataFrame:
+    """Events of D of devices whose odometer is in kilometres.
+
+    Without lone readings: one that the next takes back is a device that stumbles, and changes no kilometre.
+    """
+    bad = context.health_with(*UNITS)["device_id"]
+    events = context.devices.events
+    return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
+
+
+def _of_kind(context: AuditDay, rule_id: str, kind: str, thresholds: dict[str, float]) -> list[Draft]:
+    events = _events(context, kind).sort_values(["plate", "device_id", "started_at"])
+    return [
+        _draft(context, rule_id, group, thresholds) for _, group in events.groupby(["plate", "device_id"], sort=True)
+    ]
+
+
+def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: dict[str, float]) -> Draft:
+    plate, device_id = events["plate"].iloc[0], events["device_id"].iloc[0]
+    trips = context.of_day(context.trips)
+    trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
+    run_ids = _overlapping(events, context.of_day(context.runs), "declared_run_id")
+    rows = events.to_dict("records")
+    others = f" (e mais {len(rows) - 1} vezes no dia)" if len(rows) > 1 else ""
+    return Draft(
+        rule_id,
+        plate,
+        _SENTENCES[rule_id](context, rows[0]) + others + ".",
+        _CONFIDENCE,
+        trip_ids,
+        (),
+        _stake(context, plate, events, rule_id),
+        context.rate_of(trip_ids, run_ids) or context.rate_of(trips.loc[trips["plate"] == plate, "trip_id"], ()),
+        {"device_id": device_id, "events": rows[:_SHOWN], "event_count": len(rows)},
+        thresholds,
+        context_run_ids=run_ids,
+        extra=(device_id,),
+    )
+
+
+def _stake(context: AuditDay, plate: str, events: pd.DataFrame, rule_id: str) -> Decimal:
+    """km that odometer and path differ by; a fall or jump disputes at most what the vehicle was measured to drive."""
+    counted = events["odometer_to_km"] - events["odometer_from_km"]
+    difference = Decimal(str((counted - events["path_km"].fillna(0)).abs().sum())).quantize(_CENT, ROUND_HALF_UP)
+    if rule_id in ("O03", "O04"):
+        return difference
+    trips = context.of_day(context.trips)
+    km = trips.loc[(trips["plate"] == plate) & trips["km_measured"].notna(), "km_measured"]
+    return min(difference, sum(km, Decimal("0.00")))
+
+
+def _overlapping(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[str, ...]:
+    """Ids of the rows that an event of their plate overlaps, in order of start."""
+    ordered = rows.sort_values(["started_at", key])
+    pairs = overlaps(intervals(ordered), intervals(events))
+    return tuple(ordered[key].iloc[sorted(set(pairs["left"]))])
+
+
+def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
+    """Trips of devices in another unit, and those in which an event already says what is wrong with the odometer."""
+    of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
+    return {*trips.loc[of_unit, "trip_id"], *_overlapping(context.devices.events, trips, "trip_id")}
+
+
+def _compared(context: AuditDay) -> pd.DataFrame:
+    """Trips whose legs all have a sound odometer and a path: both sums, and what both really measured."""
+    legs = context.of_day(context.legs)
+    is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
+        axis=1
+    )
+    sums = legs.assign(is_unsound=~is_sound, bridged=legs["km_bridged"].fillna(0.0)).groupby("trip_id")
+    by_trip = sums[["km_odometer", "km_gps", "bridged", "is_unsound"]].sum()
+    by_trip = by_trip[by_trip["is_unsound"] == 0]
+    return pd.DataFrame(
+        {
+            "odometer_km": by_trip["km_odometer"],
+            "gps_km": by_trip["km_gps"],
+            "compared_km": (by_trip["km_odometer"] - by_trip["bridged"]).clip(lower=0),
+        }
+    ).reset_index()
+
+
+def _disagreement(context: AuditDay, row: Record) -> Draft:
+    plate, difference = row["plate"], Decimal(str(row["difference"])).quantize(_CENT, ROUND_HALF_UP)
+    counts = "o GPS" if row["km_method"] == "gps" else "o hodômetro, porque o GPS cobre pouco da viagem"
+    return Draft(
+        "O05",
+        plate,
+        f"Na viagem do veículo {plate} em {sentences.period(row, context.zone(plate))}, o hodômetro contou "
+        f"{_km(row['odometer_km'])} e o GPS mediu {_km(row['gps_km'])}: {sentences.km(difference)} de diferença, acima "
+        f"da tolerância de {_km(row['limit_km'])}; vale {counts}.",
+        GRADE_CONFIDENCE[row["evidence_grade"]] * beyond_doubt(row["difference"], row["limit_km"], _RESOLUTION_KM),
+        (row["trip_id"],),
+        km_at_stake=difference,
+        rate=context.rate_of([row["trip_id"]], ()),
+        facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
+        thresholds={name: getattr(context.parameters, name) for name in ("agree_pct", "agree_km")},
+    )
+
+
+def _km(value: float) -> str:
+    return sentences.km(Decimal(str(round(value, 6))))
+
+
+def _period(context: AuditDay, event: Record) -> str:
+    zone = context.zone(event["plate"])
+    return f"{sentences.moment(event['started_at'], zone)} e {sentences.moment(event['ended_at'], zone)}"
+
+
+def _fell(context: AuditDay, event: Record) -> str:
+    return (
+        f"O hodômetro do veículo {event['plate']} caiu de {_km(event['odometer_from_km'])} para "
+        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}"
+    )
+
+
+def _jumped(context: AuditDay, event: Record) -> str:
+    path = "" if pd.isna(event["path_km"]) else f", embora as posições distem {_km(event['path_km'])}"
+    return (
+        f"O hodômetro do veículo {event['plate']} saltou de {_km(event['odometer_from_km'])} para "
+        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}, mais do que um veículo percorre nesse "
+        f"tempo{path}"
+    )
+
+
+def _stood(context: AuditDay, event: Record) -> str:
+    return (
+        f"O hodômetro do veículo {event['plate']} ficou parado em {_km(event['odometer_from_km'])} entre "
+        f"{_period(context, event)}, enquanto as posições mostram {_km(event['path_km'])} percorridos"
+    )
+
+
+def _counted_alone(context: AuditDay, event: Record) -> str:
+    place = f"{sentences.number(event['latitude_from'], 5)}; {sentences.number(event['longitude_from'], 5)}"
+    return (
+        f"O hodômetro do veículo {event['plate']} contou {_km(event['odometer_to_km'] - event['odometer_from_km'])} "
+        f"entre {_period(context, event)}, enquanto o rastreador ficou no mesmo lugar ({place}): ele pode estar fora "
+        "do veículo"
+    )
+
+
+_SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone}

@@ -1,0 +1,159 @@
+"""Runs without a trip and trips without a run: D05, D06, D07.
+
+Groups that have both sides are compared in `divergence`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.matching import half_overlaps
+from fleet_audit.logic.audit.night_shifts import on_next_day
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence
+from fleet_audit.logic.primitives.money import to_hundredths
+
+# A run that nobody watched may well have taken place; one that was watched in part and left no trace, less so. Own.
+_UNVERIFIED_CONFIDENCE = (0.3, 0.8)
+
+
+def phantom_runs(context: AuditDay) -> list[Draft]:
+    """D05: no trip linked, watched over phantom_observed_pct of the run, moved less than phantom_km.
+
+    A night run that stays as written is one only when the vehicle was watched standing on the day after, too, and its
+    day is not uncertain. Nor is a run of a vehicle whose device has a wrong clock or a stuck receiver.
+    """
+    return [_phantom(context, row) for row in unlinked_runs(context).itertuples() if row.reason == "phantom"]
+
+
+def unverified_runs(context: AuditDay) -> list[Draft]:
+    """D06: no trip linked and no phantom. Vehicles that only a visit report sees are not tested: it is no proof."""
+    unlinked = unlinked_runs(context)
+    chosen = unlinked[(unlinked["reason"] != "phantom") & ~unlinked["plate"].isin(_without_positions(context))]
+    return [_unverified(context, row) for row in chosen.itertuples()]
+
+
+def undeclared_trips(context: AuditDay) -> list[Draft]:
+    """D07: a service trip of at least undeclared_min_km in no group with a run, of a carrier that declared that day.
+
+    A trip that a night run would fit if it had taken place a day later is not named: that run may be its declaration.
+    """
+    lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()
+    trips = context.trips[context.trips["trip_id"].isin(lone) & context.trips["km_measured"].notna()]
+    trips = trips[to_hundredths(trips["km_measured"]) >= round(context.parameters.undeclared_min_km * 100)]
+    declaring = declaring_carriers(context)
+    is_declared_for = trips["carrier_code"].isin(declaring) | (trips["carrier_code"].isna() & bool(declaring))
+    trips = trips[is_declared_for & ~trips["trip_id"].isin(_fits_uncertain_run(context))]
+    trips = trips[~trips["plate"].isin(context.not_witnessed)]
+    drafts = []
+    for trip_id, trip in context.trip_records(trips["trip_id"]).items():
+        drafts.append(
+            Draft(
+                "D07",
+                trip["plate"],
+                f"O veículo {trip['plate']} fez uma viagem de serviço de {sentences.km(trip['km_measured'])} em "
+                f"{sentences.period(trip, context.zone(trip['plate']))}, que nenhuma ata declara.",
+                grade_confidence([trip]),
+                (trip_id,),
+                (),
+                trip["km_measured"],
+                context.rate_of([trip_id], []),
+                thresholds={"undeclared_min_km": context.parameters.undeclared_min_km},
+            )
+        )
+    return drafts
+
+
+def declaring_carriers(context: AuditDay) -> set[str]:
+    """Carriers with at least one declared run on D, as the bulletin and the vehicle's row name them."""
+    runs = context.of_day(context.runs)
+    owners = context.vehicles[context.vehicles["plate"].isin(runs["plate"])]
+    return {*runs["carrier_code"].dropna(), *owners["carrier_code"].dropna()}
+
+
+def unlinked_runs(context: AuditDay) -> pd.DataFrame:
+    """Runs of D that no trip is linked to, with observed_pct, moved_km and the reason for which they are held."""
+    alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
+    runs = context.runs[context.runs["declared_run_id"].isin(alone)]
+    runs = runs.join(context.watched, on="declared_run_id").reset_index(drop=True)
+    may_be_later = runs["is_night"].astype(bool) & ~runs["is_date_repaired"].astype(bool)
+    later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
+    is_phantom = (
+        _stood(runs, context)
+        & (~may_be_later | runs["declared_run_id"].isin(later.index[_stood(later, context)]))
+        & ~runs["is_day_uncertain"].astype(bool)
+        & ~runs["plate"].isin(context.not_witnessed)
+    )
+    reason = np.select([is_phantom, runs["observed_pct"] == 0], ["phantom", "no_data"], "no_trip")
+    return runs.assign(reason=reason)
+
+
+def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
+    """Whether a vehicle was watched for most of each run and did not move."""
+    parameters = context.parameters
+    is_seen = watched["observed_pct"] >= parameters.phantom_observed_pct
+    return is_seen & (watched["moved_km"] < parameters.phantom_km)
+
+
+def _without_positions(context: AuditDay) -> set[str]:
+    """Plates that visit reports alone see; all plates on a day without any positions."""
+    by_positions = set(context.spans.loc[context.spans["source"] == "positions", "plate"])
+    if not by_positions:
+        return set(context.runs["plate"])
+    return set(context.spans["plate"]) - by_positions
+
+
+def _fits_uncertain_run(context: AuditDay) -> pd.Series:
+    """Trips that an uncertain night run overlaps when it is put on the day after."""
+    uncertain = context.runs[context.runs["is_day_uncertain"].astype(bool)].reset_index(drop=True)
+    pairs = half_overlaps(context.trips, on_next_day(uncertain), context.parameters)
+    return context.trips["trip_id"].iloc[pairs["trip"]]
+
+
+def _phantom(context: AuditDay, run: Any) -> Draft:
+    record = run._asdict()
+    plate, parameters = record["plate"], context.parameters
+    by_positions = plate not in _without_positions(context)
+    share = record["observed_pct"] / 100
+    return Draft(
+        "D05",
+        plate,
+        f"A {sentences.run(record)} declara {sentences.km(record['declared_km'])} em "
+        f"{sentences.period(record, context.zone(plate))}, mas o veículo {plate} foi observado em "
+        f"{sentences.number(record['observed_pct'], 0)} % desse período e percorreu "
+        f"{sentences.km(record['moved_km'])}.",
+        GRADE_CONFIDENCE["A" if by_positions else "C"] * share,
+        (),
+        (record["declared_run_id"],),
+        record["declared_km"],
+        context.rate_of([], [record["declared_run_id"]]),
+        {"observed_pct": round(record["observed_pct"], 2), "moved_km": round(record["moved_km"], 3)},
+        {"phantom_observed_pct": parameters.phantom_observed_pct, "phantom_km": parameters.phantom_km},
+    )
+
+
+def _unverified(context: AuditDay, run: Any) -> Draft:
+    record = run._asdict()
+    low, high = _UNVERIFIED_CONFIDENCE
+    return Draft(
+        "D06",
+        record["plate"],
+        f"A {sentences.run(record)} declara {sentences.km(record['declared_km'])} em "
+        f"{sentences.period(record, context.zone(record['plate']))}, mas nenhuma viagem medida corresponde a ela "
+        f"(veículo observado em {sentences.number(record['observed_pct'], 0)} % do período): os km ficam retidos até "
+        "comprovação.",
+        low + (high - low) * record["observed_pct"] / 100,
+        (),
+        (record["declared_run_id"],),
+        record["declared_km"],
+        context.rate_of([], [record["declared_run_id"]]),
+        {
+            "observed_pct": round(record["observed_pct"], 2),
+            "reason": record["reason"],
+            "is_day_uncertain": bool(record["is_day_uncertain"]),
+        },
+    )

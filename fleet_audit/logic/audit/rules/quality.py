@@ -1,0 +1,68 @@
+"""Sources that contradict themselves (Q05: notes of files, resets, doubtful devices) or change inside a cycle (Q04).
+
+What is a contradiction is decided where the file is read (`formats`), and of devices in `device_sanity`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.devices import device_contradictions
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.odometer import resets
+
+_SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
+_WHAT = {
+    "total_km_mismatch": "tem uma linha de totais que difere da soma dos km",
+    "total_driving_mismatch": "tem uma linha de totais que difere da soma dos tempos de condução",
+    "total_stopped_mismatch": "tem uma linha de totais que difere da soma dos tempos parados",
+    "duration_mismatch": "tem um tempo de condução que difere da chegada menos a saída",
+    "plate_spelling": "escreve a placa de mais de uma forma",
+    "outside_window": "tem um movimento fora do período que o título informa",
+}
+
+
+def source_contradictions(context: AuditDay) -> list[Draft]:
+    """Q05: each note of D, each odometer reset, each device that contradicts itself."""
+    notes = context.of_day(context.notes, "date").to_dict("records")
+    return [*(_draft(note) for note in notes), *resets(context), *device_contradictions(context)]
+
+
+def reference_changed(context: AuditDay) -> list[Draft]:
+    """Q04: each change of reference data inside an open cycle whose last touched day is D. Nothing is at stake yet."""
+    return [_changed(change) for change in context.of_day(context.reference_changes, "finding_date").to_dict("records")]
+
+
+def _changed(change: Record) -> Draft:
+    first, last = (f"{change[name]:%d/%m/%Y}" for name in ("first_date", "last_date"))
+    told = ("change_id", "table_name", "recorded_at", "file_name", "file_sha256", "previous_sha256", "first_date",
+            "last_date", "rows_added", "rows_removed", "cycle_start")  # fmt: skip
+    return Draft(
+        "Q04",
+        None,
+        f"O cadastro {change['table_name']} mudou dentro do ciclo aberto de {change['cycle_start']:%d/%m/%Y} (arquivo "
+        f"{change['file_name']}): {change['rows_added']} linhas novas ou alteradas e {change['rows_removed']} "
+        f"retiradas ou substituídas, com efeito em dias de {first} a {last}.",
+        1.0,
+        facts={name: change[name] for name in told} | {"changes": json.loads(change["changes"])},
+        extra=(change["change_id"],),
+    )
+
+
+def _draft(note: Record) -> Draft:
+    plate = None if pd.isna(note["plate"]) else note["plate"]
+    of_plate = f" (veículo {plate})" if plate else ""
+    said = {name: "sem valor" if pd.isna(note[name]) else note[name] for name in ("expected", "found")}
+    return Draft(
+        "Q05",
+        plate,
+        f"{_SOURCE[note['source_kind']]} {note['file_name']}, linha {note['row_number']}{of_plate}, "
+        f"{_WHAT.get(note['note_code'], note['note_code'])}: esperado {said['expected']}, encontrado {said['found']}.",
+        1.0,
+        km_at_stake=None if pd.isna(note["difference_km"]) else abs(note["difference_km"]),
+        facts=dict(note),
+        extra=(note["note_code"], note["file_sha256"], note["file_name"], str(note["row_number"])),
+    )

@@ -1,0 +1,74 @@
+"""What a vehicle was and carried: V01 no valid contract, V06 an empty run.
+
+Classes, seats and fixed costs (V02 to V05) are compared over a cycle, not here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.draft import Draft
+
+
+def without_contract(context: AuditDay) -> list[Draft]:
+    """V01: a vehicle-day with trips whose cost status is no_contract, or with runs while no contract is in force.
+
+    At stake are the measured service km, or what was declared where nothing was measured; there is no rate for them.
+    """
+    status = context.costs.set_index("trip_id")["cost_status"]
+    trips = context.of_day(context.trips)
+    trips = trips[trips["trip_id"].map(status) == "no_contract"]
+    covered = context.vehicles.loc[context.vehicles["contract_id"].notna(), "plate"]
+    runs = context.of_day(context.runs)
+    runs = runs[~runs["plate"].isin(covered)]
+    return [
+        _without_contract(context, plate, trips[trips["plate"] == plate], runs[runs["plate"] == plate])
+        for plate in sorted({*trips["plate"], *runs["plate"]})
+    ]
+
+
+def empty_runs(context: AuditDay) -> list[Draft]:
+    """V06: QTDE PESSOAS is 0; an empty cell tells nothing. The whole run is at stake."""
+    runs = context.of_day(context.runs)
+    drafts = []
+    for run_id, run in context.run_records(
+        runs.loc[(runs["passengers"] == 0).fillna(False), "declared_run_id"]
+    ).items():
+        trips = tuple(context.trips_of_run.get(run_id, ()))
+        drafts.append(
+            Draft(
+                "V06",
+                run["plate"],
+                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara zero "
+                "passageiros "
+                f"em uma corrida de {sentences.km(run['declared_km'])}.",
+                0.9,
+                trips,
+                (run_id,),
+                run["declared_km"],
+                context.rate_of(trips, [run_id]),
+                {"passengers": 0},
+            )
+        )
+    return drafts
+
+
+def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: pd.DataFrame) -> Draft:
+    service = trips.loc[(trips["purpose"] == "service") & trips["km_measured"].notna(), "km_measured"]
+    km = service if len(trips) else runs["declared_km"]
+    stake = sum(km, Decimal("0.00"))
+    return Draft(
+        "V01",
+        plate,
+        f"O veículo {plate} operou em {sentences.day(context.day)} sem contrato vigente: {len(trips)} movimentos "
+        f"medidos, {len(runs)} atas, {sentences.km(stake)} que nenhum contrato cobre.",
+        1.0,
+        tuple(trips["trip_id"]),
+        km_at_stake=stake,
+        context_run_ids=tuple(runs["declared_run_id"]),
+        is_vehicle_day=True,
+    )

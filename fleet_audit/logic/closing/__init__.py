@@ -1,0 +1,1 @@
+"""What a close freezes, how adjustments follow it, and until when it can be contested."""

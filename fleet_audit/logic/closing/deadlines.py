@@ -1,0 +1,23 @@
+"""Until when something may be answered: business days of the local calendar.
+
+What is published, and when, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Set as AbstractSet
+
+from fleet_audit.logic.primitives.cycles import ONE_DAY
+
+_SATURDAY = 5
+
+
+def business_deadline(published: dt.date, days: int, holidays: AbstractSet[dt.date]) -> dt.date:
+    """The last of so many business days after the day of publication: Monday to Friday, holidays left out."""
+    day, left = published, days
+    while left > 0:
+        day += ONE_DAY
+        if day.weekday() < _SATURDAY and day not in holidays:
+            left -= 1
+    return day

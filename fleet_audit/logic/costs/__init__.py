@@ -1,0 +1,1 @@
+"""Tariffs, prices, fixed costs and forecasts."""

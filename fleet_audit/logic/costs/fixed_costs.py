@@ -1,0 +1,95 @@
+"""Each day's share of the monthly fixed amounts, computed for one day without looking at any other.
+
+What a kilometre costs is in `tariffs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import as_days, cycle_days, cycle_of, dates
+from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundredths, to_hundredths
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.validity import validity
+
+
+def fixed_cost_days(
+    day: dt.date,
+    fixed_costs: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    service_plates: AbstractSet[str],
+    closing_day: int,
+    parameters: ParameterSet,
+) -> pd.DataFrame:
+    """The shares of one day: the columns of `fact.fixed_cost_days` without run_id and updated_at.
+
+    A row's line is amount × days in force in the cycle ÷ days of the cycle, half-up to cents, spread over these days so
+    that they sum to it: every day has the same remainder, so the earliest days take the odd cents. In force are the
+    days on which the row and its contract hold. On days on which the vehicle is a reserve with a titular, it has
+    amount ÷ days of the cycle, half-up, if the titular has no service, else no row; its other days are a line as above.
+    A reserve that names no titular is paid as any vehicle. Rows of one contract and plate are lines of their own,
+    added where they meet on one day.
+
+    Args:
+        day: local day, the operational date of the rows.
+        fixed_costs, contracts, vehicles: the `ref` tables with all their dated rows.
+        service_plates: plates with a service trip on the day.
+        closing_day: first day of a cycle, 1..28.
+        parameters: only their version, for the row.
+    """
+    days = np.array(cycle_days(cycle_of(day, closing_day)), dtype="datetime64[D]")
+    today = int(np.flatnonzero(days == as_days(day))[0])
+    holds = _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
+    reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
+    is_reserve = _any_row(reserves, "plate", fixed_costs["plate"], days)
+    cents = to_hundredths(fixed_costs["amount_brl_per_month"])
+    shares = np.where(
+        is_reserve[:, today], divide_half_up(cents, len(days)), _ordinary_share(cents, holds & ~is_reserve, today)
+    )
+    is_replaced = _is_serving_titular(reserves, day, fixed_costs["plate"], service_plates)
+    is_due = holds[:, today] & ~(is_reserve[:, today] & is_replaced)
+    due = fixed_costs.loc[is_due, ["plate", "contract_id"]].assign(cents=shares[is_due])
+    due = due.groupby(["plate", "contract_id"], as_index=False)["cents"].sum()
+    return pd.DataFrame(
+        {
+            "operational_date": dates(np.full(len(due), as_days(day))),
+            "plate": due["plate"].astype("str"),
+            "contract_id": due["contract_id"].astype("str"),
+            "amount_brl": from_hundredths(due["cents"].to_numpy(), BRL, due.index),
+            "parameters_version": pd.Series(parameters.version, index=due.index, dtype="str"),
+        }
+    )
+
+
+def _ordinary_share(cents: np.ndarray, in_force: np.ndarray, today: int) -> np.ndarray:
+    """Cents of today of each line whose days in force (rows × days of the cycle) are true."""
+    count = in_force.sum(axis=1)
+    line = divide_half_up(cents * count, in_force.shape[1])
+    each, odd = np.divmod(line, np.maximum(count, 1))
+    return each + (in_force[:, :today].sum(axis=1) < odd)
+
+
+def _holds(frame: pd.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Rows × days: whether the row is valid on the day."""
+    starts, ends = validity(frame)
+    return (starts[:, np.newaxis] <= days) & (days <= ends[:, np.newaxis])
+
+
+def _any_row(frame: pd.DataFrame, key: str, wanted: pd.Series, days: np.ndarray) -> np.ndarray:
+    """Wanted × days: whether any dated row of that key is valid on the day."""
+    known = pd.DataFrame(_holds(frame, days)).groupby(frame[key].to_numpy(dtype=object)).any()
+    return known.reindex(wanted.to_numpy(dtype=object), fill_value=False).to_numpy(dtype=bool)
+
+
+def _is_serving_titular(
+    reserves: pd.DataFrame, day: dt.date, plates: pd.Series, service_plates: AbstractSet[str]
+) -> np.ndarray:
+    """Whether a titular that each plate replaces on the day has service on it."""
+    valid = reserves[_holds(reserves, np.array([as_days(day)]))[:, 0]]
+    serving = valid.loc[valid["titular_plate"].isin(service_plates), "plate"]
+    return plates.isin(serving).to_numpy(dtype=bool)

@@ -1,0 +1,1 @@
+"""Telematics devices: their health, the events of their odometers, their calibration."""

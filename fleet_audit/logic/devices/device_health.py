@@ -1,0 +1,195 @@
+"""Whether a device can be believed at all: the unit of its odometer, its clock, its receiver, what it never sends.
+
+What is wrong is named and shown, never corrected: a corrected reading could not be held against a carrier.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
+from fleet_audit.logic.primitives.intervals import intervals
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE, vehicle_zones
+from fleet_audit.logic.trips.segmentation import believe, local_days_of
+from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks
+
+UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
+ISSUES = (
+    *UNITS,
+    "odometer_scale",
+    "clock_shift",
+    "constant_place",
+    "no_odometer",
+    "no_coordinates",
+    "no_ignition",
+)
+_CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit
+_MIN_CHUNKS = 3
+_FROZEN_RATIO = 0.1
+_HOUR_US = 3_600_000_000
+_MOST_HOURS = 12
+
+
+@dataclass(frozen=True)
+class DeviceDay:
+    """What one day shows of the devices: `trips.odometer_events`, and `fact.device_health` without trace columns."""
+
+    events: pd.DataFrame
+    health: pd.DataFrame
+
+
+def device_day(
+    day: dt.date,
+    positions: pd.DataFrame,
+    trips: pd.DataFrame,
+    runs: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> DeviceDay:
+    """Odometer events and the health of each device that reported on a day.
+
+    Args:
+        day: operational day D.
+        positions: `staging.positions` of D-2 … D+1; trips: `trips.trip_window` of D.
+        runs: `staging.declared_runs` of DATA D-2 … D+1: witnesses of a device's clock.
+        reference: frames of `ref` by table name.
+        parameters: those in force on D.
+    """
+    devices = reference["devices"]
+    zones = vehicle_zones(devices["plate"], reference["vehicles"], reference["units"], day)
+    tracks = build_tracks(positions, assignments(devices, zones), day)
+    believed, is_jump, _, _ = believe(tracks.take(tracks.is_located), parameters)
+    events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
+    health = _seen(tracks, positions, day)
+    health = health.join(_ratios(believed, parameters), on="track")
+    health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
+    health["issues"] = _issues(health, parameters)
+    owners = reference["vehicles"].sort_values("valid_from", na_position="first", kind="stable")
+    owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
+    return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
+
+
+def _seen(tracks: Tracks, positions: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+    """What each track with positions on the local day sent: one row a track."""
+    points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
+    track = tracks.track_of(points)
+    rows = pd.DataFrame(
+        {
+            "track": track,
+            "latitude": tracks.latitude[points],
+            "longitude": tracks.longitude[points],
+            "odometer_km": tracks.odometer_km[points],
+        }
+    )
+    groups = rows.groupby("track")
+    seen = groups.agg(
+        positions=("track", "size"),
+        located=("latitude", "count"),
+        readings=("odometer_km", "count"),
+        lowest_km=("odometer_km", "min"),
+        highest_km=("odometer_km", "max"),
+        latitudes=("latitude", "nunique"),
+        longitudes=("longitude", "nunique"),
+    ).reset_index()
+    owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
+    ignited = set(positions.loc[positions["ignition"].notna(), "device_id"])
+    return seen.assign(
+        plate=owners["plate"], device_id=owners["device_id"], has_ignition=owners["device_id"].isin(ignited)
+    )
+
+
+def _ratios(believed: Tracks, parameters: ParameterSet) -> pd.DataFrame:
+    """Median odometer / path of each track over the window, in pieces of 5 km; too short a path tells nothing."""
+    track, ratio = chunk_ratios(
+        believed.seconds,
+        believed.latitude,
+        believed.longitude,
+        believed.odometer_km,
+        believed.offsets,
+        _CHUNK_KM,
+        parameters.standing_kmh,
+        parameters.compare_step_s,
+    )
+    groups = pd.DataFrame({"track": track, "ratio": ratio}).groupby("track")["ratio"]
+    found = groups.agg(odometer_ratio="median", chunks="size")
+    return found[found["chunks"] >= _MIN_CHUNKS].assign(ratio_km=lambda rows: rows["chunks"] * _CHUNK_KM)
+
+
+def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, parameters: ParameterSet) -> pd.DataFrame:
+    """By how many whole hours a vehicle's own trips lie beside what others say of it: plate, clock_shift_h, clock_runs.
+
+    Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
+    its start and its end do within `clock_fit_s`. A shift is believed when `clock_min_runs` witnesses and most of the
+    plate's fit it while at most half as many fit without one: a carrier that invents a run does not invent all of them
+    by the same three hours. 0: most fit as they are; null: too little is known.
+
+    The day's own witnesses decide where they can, so that no clock is wrong a day too long; else those of the window.
+    """
+    is_measured = trips["source"] == "positions"
+    told = pd.concat(
+        [runs[["plate", "started_at", "ended_at"]], trips.loc[~is_measured, ["plate", "started_at", "ended_at"]]]
+    )
+    told = told.drop_duplicates().reset_index(drop=True)
+    is_of_day = told["started_at"].dt.tz_convert(DEFAULT_ZONE).dt.date == day
+    measured = intervals(trips[is_measured])
+    own, around = (_shifts(intervals(rows), measured, parameters) for rows in (told[is_of_day], told))
+    return pd.concat([own, around], ignore_index=True).drop_duplicates("plate").reset_index(drop=True)
+
+
+def _shifts(told: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    told = told.assign(witness=np.arange(len(told)))
+    pairs = told.merge(measured, on="plate", suffixes=("_told", ""))
+    shift = (pairs["start_us"] - pairs["start_us_told"]) / _HOUR_US
+    hours = shift.round()
+    fit_us = parameters.clock_fit_s * 1e6
+    end_us = pairs["end_us"] - pairs["end_us_told"] - hours * _HOUR_US
+    start_us = (shift - hours) * _HOUR_US
+    is_fit = (hours.abs() <= _MOST_HOURS) & (start_us.abs() <= fit_us) & (end_us.abs() <= fit_us)
+    counts = pairs.assign(hours=hours)[is_fit].groupby(["plate", "hours"])["witness"].nunique()
+    counts = counts.rename("runs").reset_index()
+    as_is = counts[counts["hours"] == 0].set_index("plate")["runs"].rename("as_is")
+    counts = counts.join(told.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")
+    counts = counts.fillna({"as_is": 0})
+    is_most = (counts["runs"] >= parameters.clock_min_runs) & (2 * counts["runs"] > counts["witnesses"])
+    is_shift = is_most & ((counts["hours"] == 0) | (2 * counts["as_is"] <= counts["runs"]))
+    best = counts[is_shift].sort_values(["plate", "runs", "hours"], ascending=[True, False, True])
+    best = best.drop_duplicates("plate")
+    return pd.DataFrame(
+        {
+            "plate": best["plate"].astype("str"),
+            "clock_shift_h": best["hours"].astype("Int64"),
+            "clock_runs": best["runs"].astype("Int64"),
+        }
+    )
+
+
+def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
+    """Codes of what is wrong with each device, in the order of `ISSUES`."""
+    ratio, tolerance = health["odometer_ratio"], parameters.unit_tolerance_pct / 100
+    counted = health["highest_km"] - health["lowest_km"]
+    told = {name: (ratio / factor - 1).abs() <= tolerance for name, factor in UNITS.items()}
+    is_unit = np.logical_or.reduce(list(told.values()))
+    told |= {
+        # An odometer that stands for most of the window is frozen (O03), not scaled.
+        "odometer_scale": (ratio > _FROZEN_RATIO)
+        & ~is_unit
+        & ((ratio - 1).abs() > parameters.scale_tolerance_pct / 100),
+        "clock_shift": (health["clock_shift_h"] != 0).fillna(False).astype(bool),
+        "constant_place": (health["located"] >= parameters.constant_place_points)
+        & (health["latitudes"] == 1)
+        & (health["longitudes"] == 1)
+        & (counted > parameters.parked_count_km),
+        "no_odometer": (health["readings"] == 0) | (health["highest_km"] == 0),
+        "no_coordinates": health["located"] == 0,
+        "no_ignition": ~health["has_ignition"],
+    }
+    flags = np.column_stack([told[name].to_numpy(dtype=bool) for name in ISSUES])
+    return pd.Series(
+        [[name for name, is_set in zip(ISSUES, row, strict=True) if is_set] for row in flags], dtype=object
+    )

@@ -1,0 +1,287 @@
+"""What an odometer does and its vehicle does not: it falls, jumps, stands while the path goes on, counts while parked.
+
+The events of one day as its window shows them, from the points themselves; what a carrier is told is in `rules`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from fleet_audit.logic.primitives.cycles import as_days, dates
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.kernels import distance_m
+from fleet_audit.logic.trips.segmentation import instants, local_days_of
+from fleet_audit.logic.trips.tracks import Tracks
+
+FALL, RESET, JUMP, FROZEN, PARKED = range(5)
+KINDS = ("fall", "reset", "jump", "frozen", "parked")
+
+
+def odometer_events(
+    tracks: Tracks, believed: Tracks, is_jump: np.ndarray, trips: pd.DataFrame, day: dt.date, parameters: ParameterSet
+) -> pd.DataFrame:
+    """Rows of `trips.odometer_events` of a day.
+
+    An event belongs to the trip that it lies in, with that trip's day; else to the local day on which it ends. What
+    lasts (frozen, parked) is cut at local midnight, so that no event depends on how far the window reaches.
+
+    Args:
+        tracks: all points of the window, for readings.
+        believed: those with coordinates that segmentation believes, for the path; `is_jump`: of each.
+        trips: `trips.trip_window` of the day.
+        day: operational day.
+        parameters: fall_km, frozen_km, parked_count_km, parked_radius_m and those of segmentation.
+    """
+    faults = _events(tracks, *_faults(tracks, parameters))
+    lasting = _events(believed, *_lasting(believed, is_jump, parameters))
+    events = pd.concat([faults, lasting], ignore_index=True)
+    events["operational_date"] = dates(_days(events, trips))
+    return events[events["operational_date"] == day].reset_index(drop=True)
+
+
+def _events(
+    tracks: Tracks, kind: np.ndarray, first: np.ndarray, last: np.ndarray, path_km: np.ndarray, is_lone: np.ndarray
+) -> pd.DataFrame:
+    owner = tracks.track_of(first)
+    return pd.DataFrame(
+        {
+            "kind": np.array(KINDS, dtype=object)[kind],
+            "plate": tracks.index["plate"].to_numpy(dtype=object)[owner],
+            "device_id": tracks.index["device_id"].to_numpy(dtype=object)[owner],
+            "started_at": instants(tracks.seconds[first]),
+            "ended_at": instants(tracks.seconds[last]),
+            "local_day": local_days_of(tracks, last) if len(last) else np.empty(0, dtype="datetime64[D]"),
+            "odometer_from_km": tracks.odometer_km[first],
+            "odometer_to_km": tracks.odometer_km[last],
+            "path_km": path_km,
+            "is_lone": is_lone,
+            **{
+                f"{name}_{side}": getattr(tracks, name)[points]
+                for side, points in (("from", first), ("to", last))
+                for name in ("latitude", "longitude")
+            },
+        }
+    )
+
+
+def _days(events: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
+    """Operational day of each event: of the trip that holds it, else the local day on which it ends."""
+    found = events["local_day"].to_numpy(dtype="datetime64[D]").copy()
+    pairs = overlaps(intervals(events), intervals(trips))
+    event, trip = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    start, end = (events[name].to_numpy() for name in ("started_at", "ended_at"))
+    is_inside = (trips["started_at"].to_numpy()[trip] <= start[event]) & (
+        end[event] <= trips["ended_at"].to_numpy()[trip]
+    )
+    found[event[is_inside]] = as_days(trips["operational_date"])[trip[is_inside]]
+    return found
+
+
+def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
+    kind, first, last, is_lone = find_faults(
+        tracks.seconds,
+        tracks.odometer_km,
+        tracks.offsets,
+        parameters.fall_km,
+        parameters.reset_below_km,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    ends = (tracks.latitude[first], tracks.longitude[first], tracks.latitude[last], tracks.longitude[last])
+    return (
+        kind,
+        first,
+        last,
+        np.array([distance_m(*end) / 1000 for end in zip(*ends, strict=True)], dtype=float),
+        is_lone,
+    )
+
+
+def _lasting(believed: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
+    day = local_days_of(believed, np.arange(len(believed.seconds))).astype(np.int64)
+    arguments = (
+        believed.seconds,
+        believed.latitude,
+        believed.longitude,
+        believed.odometer_km,
+        day,
+        is_jump,
+        believed.offsets,
+        kernels.resolutions(believed.odometer_km, believed.offsets),
+        parameters.parked_radius_m,
+    )
+    frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s)
+    parked = find_parked(
+        *arguments,
+        parameters.parked_count_km,
+        parameters.gap_note_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    kind = np.repeat([FROZEN, PARKED], [len(frozen[0]), len(parked[0])])
+    first, last, path = (np.concatenate(parts) for parts in zip(frozen, parked, strict=True))
+    return kind, first, last, path, np.zeros(len(kind), dtype=bool)
+
+
+@njit(cache=True)
+def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
+    """Falls, resets and jumps from one reading to the next: kind, the two points, whether the reading was a lone one.
+
+    A lone reading is wrong by itself: the one after it goes on where the one before it was. The way back is no event.
+    """
+    size = len(seconds)
+    kind = np.empty(size, dtype=np.int64)
+    first = np.empty(size, dtype=np.int64)
+    last = np.empty(size, dtype=np.int64)
+    lone = np.zeros(size, dtype=np.bool_)
+    count = 0
+    for track in range(len(offsets) - 1):
+        before = -1
+        for i in range(offsets[track], offsets[track + 1]):
+            if np.isnan(odometer[i]):
+                continue
+            if before >= 0:
+                change = odometer[i] - odometer[before]
+                most = impossible_kmh * (seconds[i] - seconds[before]) / 3600 + slack_km
+                if change < -fall_km or change > most:
+                    following = i + 1
+                    while following < offsets[track + 1] and np.isnan(odometer[following]):
+                        following += 1
+                    is_last = following == offsets[track + 1]
+                    is_lone = False
+                    if not is_last:
+                        back = odometer[following] - odometer[before]
+                        most = impossible_kmh * (seconds[following] - seconds[before]) / 3600 + slack_km
+                        is_lone = -fall_km <= back <= most
+                    kind[count] = JUMP if change > 0 else FALL
+                    counts_on = is_last or odometer[following] >= odometer[i]
+                    if change < 0 and odometer[i] < reset_below_km and counts_on and not is_lone:
+                        kind[count] = RESET
+                    first[count], last[count], lone[count] = before, i, is_lone
+                    count += 1
+                    if is_lone:
+                        continue
+            before = i
+    return kind[:count], first[:count], last[:count], lone[:count]
+
+
+@njit(cache=True)
+def find_frozen(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, day, is_jump, offsets, resolution, radius_m, frozen_km, compare_step_s
+):
+    """Equal readings of one local day over which the path is longer than `frozen_km` and the resolution: points, km.
+
+    The path is counted in pieces that leave `radius_m` within `compare_step_s`: what does not is standing. Eight hours
+    of a parked receiver's jitter (35 m, every minute) are 11 km step by step, and nothing in such pieces.
+    """
+    size = len(seconds)
+    first = np.empty(size, dtype=np.int64)
+    last = np.empty(size, dtype=np.int64)
+    path = np.empty(size)
+    count = 0
+    for track in range(len(offsets) - 1):
+        start, end, anchor = -1, -1, -1
+        piece = metres = committed = 0.0
+        for i in range(offsets[track], offsets[track + 1] + 1):
+            is_over = i == offsets[track + 1]
+            is_new = not is_over and start >= 0 and (day[i] != day[start] or is_jump[i])
+            is_other = not is_over and not np.isnan(odometer[i]) and start >= 0 and odometer[i] != odometer[start]
+            if is_over or is_new or is_other:
+                if start >= 0 and committed / 1000 > frozen_km + resolution[track]:
+                    first[count], last[count], path[count] = start, end, committed / 1000
+                    count += 1
+                start = -1
+            if is_over:
+                break
+            if start < 0:
+                if not np.isnan(odometer[i]):
+                    start, end, anchor, piece, metres, committed = i, i, i, 0.0, 0.0, 0.0
+                continue
+            piece += distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
+            is_soon = seconds[i] - seconds[anchor] <= compare_step_s
+            is_away = distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) > radius_m
+            if is_soon and is_away:
+                metres += piece
+            if is_away or not is_soon:
+                anchor, piece = i, 0.0
+            if not np.isnan(odometer[i]):
+                end, committed = i, metres
+    return first[:count], last[:count], path[:count]
+
+
+@njit(cache=True)
+def find_parked(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, day, is_jump, offsets, resolution, radius_m, parked_km, gap_note_s, impossible_kmh,
+    slack_km,
+):  # fmt: skip
+    """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
+
+    A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. Jumps and falls do not count. The
+    path of such a tracker is the way between its first and its last point.
+    """
+    size = len(seconds)
+    first = np.empty(size, dtype=np.int64)
+    last = np.empty(size, dtype=np.int64)
+    path = np.empty(size)
+    count = 0
+    for track in range(len(offsets) - 1):
+        anchor, reading, start, end = -1, -1, -1, -1
+        counted = 0.0
+        for i in range(offsets[track], offsets[track + 1] + 1):
+            is_over = i == offsets[track + 1]
+            is_new = is_over or anchor < 0
+            if not is_new:
+                is_new = day[i] != day[anchor] or is_jump[i] or seconds[i] - seconds[i - 1] > gap_note_s
+                is_new = is_new or distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) > radius_m
+            if is_new:
+                if anchor >= 0 and counted > parked_km + resolution[track]:
+                    first[count], last[count] = start, end
+                    path[count] = distance_m(lat[start], lon[start], lat[end], lon[end]) / 1000
+                    count += 1
+                if is_over:
+                    break
+                anchor, reading, start, end, counted = i, -1, -1, -1, 0.0
+            if np.isnan(odometer[i]):
+                continue
+            if reading >= 0:
+                change = odometer[i] - odometer[reading]
+                most = impossible_kmh * (seconds[i] - seconds[reading]) / 3600 + slack_km
+                if 0 < change <= most:
+                    counted += change
+                    start = reading if start < 0 else start
+                    end = i
+            reading = i
+    return first[:count], last[:count], path[:count]
+
+
+@njit(cache=True)
+def chunk_ratios(seconds, lat, lon, odometer, offsets, chunk_km, standing_kmh, compare_step_s):  # type: ignore[no-untyped-def]
+    """Odometer / path over each `chunk_km` of moving steps: track and ratio of each. Falls are left out, jumps are not:
+    an odometer in metres does nothing but jump.
+    """
+    size = len(seconds)
+    owner = np.empty(size, dtype=np.int64)
+    ratio = np.empty(size)
+    count = 0
+    for track in range(len(offsets) - 1):
+        path = counted = 0.0
+        for i in range(offsets[track] + 1, offsets[track + 1]):
+            elapsed, change = seconds[i] - seconds[i - 1], odometer[i] - odometer[i - 1]
+            if elapsed > compare_step_s or not change >= 0:
+                continue
+            step = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
+            if step * 3.6 < standing_kmh * elapsed:
+                continue
+            path += step / 1000
+            counted += change
+            if path >= chunk_km:
+                owner[count], ratio[count] = track, counted / path
+                count += 1
+                path = counted = 0.0
+    return owner[:count], ratio[:count]

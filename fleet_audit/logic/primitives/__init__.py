@@ -1,0 +1,1 @@
+"""What would exist without buses: cycles, clocks, intervals, identity, money, parameters."""

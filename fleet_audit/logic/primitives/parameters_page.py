@@ -1,0 +1,38 @@
+"""docs/parameters.md from `parameters.DEFAULTS`: every number of the rules, for people.
+
+    python -m fleet_audit.logic.primitives.parameters_page > docs/parameters.md
+
+Only the page's form belongs here; a test asserts that the page is up to date.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from fleet_audit.logic.primitives.parameters import DEFAULTS
+
+_HEAD = """# Parameters
+
+Every number of the rules, made from `fleet_audit/logic/parameters.py` by `make docs`: do not edit this page.
+
+A row of `reference/parameters.csv` (`name`, `value`, `valid_from`, `valid_to`; both days inclusive, empty is open)
+changes a default for the days on which it is valid. Each trip carries `parameters_version`, the hash of the
+whole set that it was made with; `ops.parameter_versions` says what a version holds. A default whose source is "own" was
+chosen here; the others follow the products named.
+
+| name | default | unit | meaning | source |
+|---|---:|---|---|---|
+"""
+
+
+def parameters_page() -> str:
+    """The page, in Markdown."""
+    rows = (
+        f"| `{number.name}` | {number.default:g} | {number.unit} | {number.description} | {number.source} |"
+        for number in DEFAULTS
+    )
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(parameters_page())

@@ -1,1 +1,0 @@
-"""The audit rules, one file a family."""

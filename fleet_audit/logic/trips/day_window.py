@@ -1,0 +1,179 @@
+"""One day's movement from its window: the function that the trips assets call, whole vehicles in, whole vehicles out.
+
+See docs/architecture.md, "One day is a pure function of its window".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import dates
+from fleet_audit.logic.primitives.money import round_km
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on_days
+from fleet_audit.logic.trips.classification import classify
+from fleet_audit.logic.trips.ledger import odometer_days
+from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
+from fleet_audit.logic.trips.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
+from fleet_audit.logic.trips.tracks import Rows, Tracks, assignments, tracks_of, within_window
+from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
+
+
+@dataclass(frozen=True)
+class DayWindow:
+    """What the window of a day shows; frames by the dictionary (schema.lake), trips of three days, the rest of one."""
+
+    trips: pd.DataFrame
+    legs: pd.DataFrame
+    spans: pd.DataFrame
+    rejected: pd.DataFrame
+    readings: pd.DataFrame
+
+
+def build_window(
+    day: dt.date,
+    positions: pd.DataFrame,
+    visit_legs: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> DayWindow:
+    """Trips, legs, observed spans, rejected points and odometer readings of a day: `sight`, then `window_of`.
+
+    Args:
+        day: operational day D.
+        positions: `staging.positions` of D-2 … D+1.
+        visit_legs: `staging.visit_legs` of D-2 … D+1.
+        reference: frames of `ref` by table name.
+        parameters: those in force on D.
+    """
+    return window_of(day, sight(day, [Rows.of_frame(positions)], reference), visit_legs, reference, parameters)
+
+
+def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Tracks:
+    """The part that needs the positions themselves, in parts as they were read: the days of the window."""
+    registered = reference["devices"]
+    return tracks_of(rows, assignments(registered, _zones(registered, reference, day)), day)
+
+
+def window_of(
+    day: dt.date,
+    tracks: Tracks,
+    visit_legs: pd.DataFrame,
+    reference: Mapping[str, pd.DataFrame],
+    parameters: ParameterSet,
+) -> DayWindow:
+    """What the tracks and the visit reports of a day's window come to."""
+    places = Places(reference["pois"])
+    segmentation, keyed = segment(tracks, places, parameters), follow_keys(tracks, parameters)
+    measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
+    counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
+    visit_legs = visit_legs.drop_duplicates()
+    visit_legs = within_window(visit_legs, _zones(visit_legs, reference, day), day)
+    reported, reported_legs = join_trips(
+        from_visit_legs(visit_legs, _zones(visit_legs, reference, day), places, parameters), places, parameters
+    )
+    # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
+    seen = observed_by_positions(segmentation, parameters)
+    by = supersede(counted, measured, seen, parameters)
+    alone = counted[by.isna().to_numpy()]
+    counted_legs["superseded_by_trip_id"] = counted_legs["trip_id"].map(dict(zip(counted["trip_id"], by, strict=True)))
+    by = supersede(reported, pd.concat([measured, alone], ignore_index=True), seen, parameters)
+    reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
+        dict(zip(reported["trip_id"], by, strict=True))
+    )
+    alone = with_places_of(alone, reported, by)
+    trips = pd.concat([measured, alone, reported[by.isna().to_numpy()]], ignore_index=True)
+    neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
+    trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
+    trips = _described(trips, neighbours, reference, places, parameters)
+    measured_legs["superseded_by_trip_id"] = None
+    sources = (measured_legs, counted_legs, reported_legs)
+    legs = pd.concat([identified(legs[legs["operational_date"] == day]) for legs in sources], ignore_index=True)
+    seen = pd.concat([seen, observed_by_positions(keyed, parameters)], ignore_index=True)
+    spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
+    rejected = segmentation.rejected.assign(
+        date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
+    )
+    return DayWindow(
+        trips.assign(date=day),
+        legs,
+        spans.assign(date=day),
+        rejected[rejected["date"] == day].reset_index(drop=True),
+        pd.concat(
+            [
+                odometer_days(segmentation, measured, day, parameters),
+                odometer_days(read_odometers(tracks, parameters), alone, day, parameters),
+            ],
+            ignore_index=True,
+        ),
+    )
+
+
+def _zones(rows: pd.DataFrame, reference: Mapping[str, pd.DataFrame], day: dt.date) -> pd.Series:
+    return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
+
+
+def _described(
+    trips: pd.DataFrame,
+    neighbours: list[dt.date],
+    reference: Mapping[str, pd.DataFrame],
+    places: Places,
+    parameters: ParameterSet,
+) -> pd.DataFrame:
+    """Trips with their vehicle's contract, purpose, area, shift and route: the columns of `trips.trip_window`."""
+    views = vehicles_on_days(reference["vehicles"], reference["contracts"], reference["units"], neighbours)
+    trips = trips.merge(views.drop(columns="timezone"), on=["plate", "operational_date"], how="left")
+    trips = classify(trips, places, reference["drivers"], reference["shifts"], reference["routes"], parameters)
+    return trips.assign(
+        km_measured=round_km(trips["km"]),
+        parameters_version=parameters.version,
+        coverage_pct=trips["coverage_pct"].round(2),
+        **{name: trips[name].round(3) for name in ("km_odometer", "km_gps", "km_uncertainty")},
+    )
+
+
+def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
+    """Spans (plate, started_at, ended_at) over which positions show where a vehicle was.
+
+    A step is seen when it is at most `gap_note_s` long and splits nothing: a parked device reports every 10 min, and
+    one that was silent for a day has seen nothing of it, wherever it wakes up.
+    """
+    tracks, steps = segmentation.tracks, segmentation.steps
+    if len(tracks.seconds) == 0:
+        return pd.DataFrame(
+            {"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)), "ended_at": instants(np.empty(0))}
+        )
+    elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
+    is_seen = ~steps.is_split & (elapsed <= parameters.gap_note_s)
+    first = np.flatnonzero(~is_seen)  # every run of seen steps begins at a point that is reached unseen
+    last = np.append(first[1:], len(is_seen)) - 1
+    is_span = last > first
+    first, last = first[is_span], last[is_span]
+    return pd.DataFrame(
+        {
+            "plate": tracks.index["plate"].to_numpy()[tracks.track_of(first)],
+            "started_at": instants(tracks.seconds[first]),
+            "ended_at": instants(tracks.seconds[last]),
+        }
+    )
+
+
+def _observed_by_reports(visit_legs: pd.DataFrame) -> pd.DataFrame:
+    stopped = pd.to_timedelta(visit_legs["stopped_s"].astype("float64").fillna(0), unit="s")
+    return pd.DataFrame(
+        {
+            "plate": visit_legs["plate"],
+            "started_at": visit_legs["started_at"],
+            "ended_at": visit_legs["next_departure_at"].fillna(
+                visit_legs["ended_at"] + stopped.astype("timedelta64[us]")
+            ),
+            "source": "visit_report",
+        }
+    )

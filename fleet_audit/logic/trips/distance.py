@@ -1,0 +1,76 @@
+"""Odometer against GPS: which measurement counts, how uncertain it is, and how well it is proved.
+
+The same choice serves legs and trips; RULES section 2, "Measured km".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+
+
+def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """What counts as the distance of each leg or trip.
+
+    Args:
+        rows: km_odometer, km_gps, km_bridged, km_chord, km_reported (km, NaN: not measured), is_odometer_valid,
+            covered_s, duration_s (s), odometer_resolution_km, source, and optionally legs (default 1).
+        parameters: agree_pct, agree_km, gps_min_coverage_pct, chord and report uncertainties.
+
+    Returns:
+        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
+    """
+    odometer, gps = rows["km_odometer"].to_numpy(float), rows["km_gps"].to_numpy(float)
+    bridged = np.nan_to_num(rows["km_bridged"].to_numpy(float))
+    duration = rows["duration_s"].to_numpy(float)
+    coverage = 100 * np.divide(
+        rows["covered_s"].to_numpy(float), duration, out=np.full(len(rows), np.nan), where=duration > 0
+    )
+    is_valid = rows["is_odometer_valid"].to_numpy(bool) & ~np.isnan(odometer)
+    has_both = is_valid & ~np.isnan(gps)
+    compared = np.maximum(odometer - bridged, 0)
+    tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km)
+    difference = np.abs(odometer - gps)
+    is_agreed = has_both & (difference <= tolerance + 1e-9)
+    by_odometer = is_valid & (is_agreed | np.isnan(gps) | (coverage < parameters.gps_min_coverage_pct))
+    is_report = (rows["source"] == "visit_report").to_numpy()
+    reported = rows["km_reported"].to_numpy(float)
+    km = np.where(is_report, reported, np.where(by_odometer, odometer, gps))
+    legs = rows["legs"].to_numpy(float) if "legs" in rows else np.ones(len(rows))
+    chord = np.where(by_odometer, 0.0, np.nan_to_num(rows["km_chord"].to_numpy(float)))
+    from_readings = np.where(by_odometer, legs * np.nan_to_num(rows["odometer_resolution_km"].to_numpy(float)), 0.0)
+    uncertainty = np.where(
+        is_report,
+        parameters.report_leg_uncertainty_km * legs + parameters.report_uncertainty_pct / 100 * reported,
+        from_readings + np.where(has_both, difference / 2, 0.0) + parameters.chord_uncertainty_pct / 100 * chord,
+    )
+    method = np.where(is_report, "report", np.where(by_odometer, "odometer", "gps")).astype(object)
+    method[np.isnan(km)] = None
+    return pd.DataFrame(
+        {
+            "km": km,
+            "km_method": method,
+            "coverage_pct": coverage,
+            "km_uncertainty": uncertainty,
+            "is_agreed": is_agreed,
+            "is_disputed": has_both & ~is_agreed,
+        },
+        index=rows.index,
+    )
+
+
+def evidence_grade(measured: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """A: odometer and GPS agree, well covered, both ends in a known place; B: one of these fails; else C.
+
+    A visit report, and an odometer without GPS, is C whatever else holds (RULES section 2).
+    """
+    failures = (
+        (~measured["is_agreed"]).astype(int)
+        + (~(measured["coverage_pct"] >= parameters.coverage_min_pct)).astype(int)
+        + (trips["origin_poi_id"].isna() | trips["destination_poi_id"].isna()).astype(int)
+    ).to_numpy()
+    grade = np.array(["A", "B", "C", "C"], dtype=object)[failures]
+    weak = (trips["source"] == "visit_report") | trips["km_gps"].isna()
+    return np.where(weak, "C", grade)

@@ -1,0 +1,211 @@
+"""The ledger of a vehicle-day: where the odometer's kilometres went, and what is left over.
+
+Readings come from the window's tracks, kilometres by purpose from its trips; a day without data is null, not zero.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.money import round_km
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.wall_clock import local_midnight
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.trips.coverage import clipped_to_day
+from fleet_audit.logic.trips.kernels import span_points
+from fleet_audit.logic.trips.segmentation import Segmentation, Steps, instants
+from fleet_audit.logic.trips.tracks import Tracks
+
+PURPOSE_COLUMNS = {
+    "service": "service_km",
+    "deadhead": "deadhead_km",
+    "maintenance": "maintenance_km",
+    "yard": "yard_km",
+    "unknown": "unknown_km",
+}
+BALANCE_KM = 0.01  # RULES section 2, "Ledger"
+
+
+def odometer_days(
+    segmentation: Segmentation, trips: pd.DataFrame, day: dt.date, parameters: ParameterSet
+) -> pd.DataFrame:
+    """Rows of `trips.odometer_days`: what each device's odometer counted on a vehicle's operational day.
+
+    A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
+    with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended.
+    """
+    tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
+    bounds = _day_bounds(tracks.index, trips, day)
+    low, high = span_points(tracks.seconds, tracks.offsets, bounds["from_s"].to_numpy(), bounds["to_s"].to_numpy())
+    is_seen = high >= low
+    kept = bounds[is_seen].reset_index(drop=True)
+    low, high = low[is_seen], high[is_seen]
+    # A leg is measured to the reading of its stop, a step after its arrival: a day that a trip ends goes as far.
+    from_stop, to_stop = _arrival_readings(stops, low), _arrival_readings(stops, high)
+    first = np.where(from_stop >= 0, from_stop, tracks.reading_from(low))
+    last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
+    has_readings = (first >= low) & (last > first)  # one reading counts nothing, not zero
+    row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
+
+    def over_day(points: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum of the values that lie between the day's readings, each track by itself."""
+        row = row_of[tracks.track_of(points)]
+        is_inside = (row >= 0) & (points > first[row]) & (points <= last[row]) if len(first) else row > 0
+        sums = np.bincount(row[is_inside], weights=values[is_inside], minlength=len(kept))
+        return np.where(has_readings, sums, np.nan)
+
+    resets, reset_km = _resets(tracks, steps, parameters)
+    delta = np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan)
+    return pd.DataFrame(
+        {
+            "operational_date": [day] * len(kept),
+            "plate": kept["plate"],
+            "device_id": kept["device_id"],
+            "first_reading_at": instants(np.where(has_readings, tracks.seconds[first], 0)).where(
+                pd.Series(has_readings)
+            ),
+            "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
+            "odometer_delta_km": delta - over_day(resets, reset_km),
+            "gap_km": over_day(*_gap_changes(tracks, steps)),
+            "dwell_km": over_day(*_dwell_changes(tracks.odometer_km, stops, parameters)),
+            "odometer_resolution_km": steps.resolution_km[is_seen],
+            "resets": np.nan_to_num(over_day(resets, np.ones(len(resets)))).astype(int),
+            "positions": high - low + 1,
+        }
+    )
+
+
+def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+    """First and last instant (s) of the operational day of each track."""
+    spans = {
+        zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
+        for zone in index["timezone"].unique()
+    }
+    bounds = index.assign(
+        from_at=index["timezone"].map(lambda zone: spans[zone][0]),
+        to_at=index["timezone"].map(lambda zone: spans[zone][1]),
+    )
+    for side in ("from_at", "to_at"):
+        over = trips.merge(bounds[["plate", "device_id", side]].drop_duplicates(), on=["plate", "device_id"])
+        over = over[(over["started_at"] < over[side]) & (over["ended_at"] > over[side])]
+        latest = over.groupby(["plate", "device_id"])["ended_at"].max()
+        moved = latest.reindex(pd.MultiIndex.from_frame(bounds[["plate", "device_id"]])).set_axis(bounds.index)
+        bounds[side] = moved.astype(bounds[side].dtype).fillna(bounds[side])
+    bounds["from_s"] = [value.timestamp() for value in bounds["from_at"]]
+    bounds["to_s"] = [value.timestamp() for value in bounds["to_at"]]
+    return bounds
+
+
+def _arrival_readings(stops: pd.DataFrame, points: np.ndarray) -> np.ndarray:
+    """Point that the leg before is measured to, of each point at which a stop begins; -1 of any other."""
+    return stops.set_index("first")["arrival_reading"].reindex(points, fill_value=-1).to_numpy()
+
+
+def _resets(tracks: Tracks, steps: Steps, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+    """Where the odometer falls below `reset_below_km` and counts on: the reading after, and the change."""
+    odometer, faulty = tracks.odometer_km, steps.faults
+    before, following = _readings_around(tracks, faulty)
+    fell = odometer[faulty] - odometer[before]
+    counts_on = (following < 0) | ~(odometer[following] < odometer[faulty])
+    is_reset = (before >= 0) & (fell < 0) & (odometer[faulty] < parameters.reset_below_km) & counts_on
+    return faulty[is_reset], fell[is_reset]
+
+
+def _readings_around(tracks: Tracks, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The reading before and the one after each point, in its own track; -1: none."""
+    owner = tracks.track_of(points)
+    before = np.where(points > tracks.offsets[owner], tracks.reading_until(np.maximum(points - 1, 0)), -1)
+    is_last = points + 1 >= tracks.offsets[owner + 1]
+    return before, np.where(is_last, -1, tracks.reading_from(np.where(is_last, points, points + 1)))
+
+
+def _gap_changes(tracks: Tracks, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """What the odometer counted over each step that splits, at the first reading after it."""
+    split = steps.splits[~np.isin(steps.splits, tracks.offsets)]  # a track's first point is reached from nowhere
+    before, after = tracks.reading_until(split - 1), tracks.reading_from(split)
+    is_known = (before >= 0) & (after >= 0)
+    before, after = before[is_known], after[is_known]
+    # Several splits without a reading between them are one change.
+    after, chosen = np.unique(after, return_index=True)
+    return after, np.maximum(tracks.odometer_km[after] - tracks.odometer_km[before[chosen]], 0.0)
+
+
+def _dwell_changes(
+    odometer: np.ndarray, stops: pd.DataFrame, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the odometer counted inside each stop, and from it to one that follows at once, at the later reading.
+
+    Between the readings that the legs around are measured by. More than a yard movement is not explained.
+    """
+    arrival, departure = (stops[name].to_numpy() for name in ("arrival_reading", "departure_reading"))
+    is_next = stops["first"].shift(-1).eq(stops["last"]).to_numpy()
+    following = stops["arrival_reading"].shift(-1, fill_value=-1).to_numpy()
+    points, changes = [], []
+    for first, last, is_asked in ((arrival, departure, True), (departure, following, is_next)):
+        is_known = (first >= 0) & (last > first) & is_asked
+        change = odometer[last[is_known]] - odometer[first[is_known]]
+        is_yard = (change >= 0) & (change < parameters.yard_max_km)
+        points.append(last[is_known][is_yard])
+        changes.append(change[is_yard])
+    return np.concatenate(points), np.concatenate(changes)
+
+
+def km_ledger(
+    day: dt.date, trips: pd.DataFrame, readings: pd.DataFrame, spans: pd.DataFrame, vehicles: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows of `fact.km_ledger` without the trace columns, one for each vehicle in service or seen.
+
+    Args:
+        day: operational day.
+        trips: the day's trips (plate, purpose, km_measured, km_uncertainty).
+        readings: `odometer_days(...)`.
+        spans: `trips.observed_spans` of its window; a vehicle that was not seen on the day, and neither moved nor was
+            read, has no data: all its km are null.
+        vehicles: plate, unit_code, carrier_code, timezone of the vehicles valid on the day.
+    """
+    by_purpose = trips.assign(km=trips["km_measured"].astype("float64")).pivot_table(
+        index="plate", columns="purpose", values="km", aggfunc="sum"
+    )
+    plates = sorted({*vehicles["plate"], *by_purpose.index, *readings["plate"]})
+    known = vehicles.drop_duplicates("plate").set_index("plate").reindex(plates)
+    day_of = readings.groupby("plate")[["odometer_delta_km", "gap_km", "dwell_km"]].sum(min_count=1).reindex(plates)
+    seen = clipped_to_day(spans, day, spans["plate"].map(known["timezone"]).fillna(DEFAULT_ZONE))
+    is_read = readings["odometer_delta_km"].notna()
+    is_seen = pd.Series(plates, index=plates).isin({*seen["plate"], *by_purpose.index, *readings.loc[is_read, "plate"]})
+    columns = {
+        name: by_purpose.get(purpose, pd.Series(dtype=float)).reindex(plates).fillna(0.0).where(is_seen)
+        for purpose, name in PURPOSE_COLUMNS.items()
+    }
+    columns["yard_km"] = columns["yard_km"] + day_of["dwell_km"].fillna(0.0)
+    explained = sum(columns.values(), day_of["gap_km"])
+    residual = day_of["odometer_delta_km"] - explained
+    stated = trips["km_uncertainty"].astype("float64").groupby(trips["plate"]).sum()
+    resolutions = readings.groupby("plate")["odometer_resolution_km"].sum()
+    uncertainty = stated.reindex(plates).fillna(0.0) + resolutions.reindex(plates).fillna(0.0)
+    rounded = {
+        name: round_km(values)
+        for name, values in {
+            "odometer_delta_km": day_of["odometer_delta_km"],
+            **columns,
+            "gap_km": day_of["gap_km"],
+            "uncertainty_km": uncertainty.where(is_seen),
+        }.items()
+    }
+    # What is printed adds up to the last digit; whether it balances is asked before rounding.
+    printed = sum((rounded[name] for name in columns), rounded["gap_km"])
+    rounded["residual_km"] = rounded["odometer_delta_km"] - printed
+    is_balanced = (residual.abs() <= BALANCE_KM + uncertainty + 1e-9).astype("boolean").where(residual.notna())
+    return pd.DataFrame(
+        {
+            "operational_date": [day] * len(plates),
+            "plate": plates,
+            "unit_code": known["unit_code"].to_numpy(),
+            "carrier_code": known["carrier_code"].to_numpy(),
+            **{name: values.array for name, values in rounded.items()},
+            "is_balanced": is_balanced.array,
+        }
+    )

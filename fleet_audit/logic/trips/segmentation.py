@@ -1,0 +1,368 @@
+"""Positions to stops, legs and observed spans: what one device saw of one vehicle, measured.
+
+Joining legs to trips, and the other source (visit reports), are in `trips`. See docs/segmentation.md for the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.threads import at_once
+from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Facts of the step that leads to each point.
+
+    `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends.
+    `splits`, `faults`: the points reached by a step that splits, and those whose own odometer reading is faulty.
+    `resolution_km`: of the odometer of each track.
+    """
+
+    is_split: np.ndarray
+    is_standing: np.ndarray
+    is_away: np.ndarray
+    metres: np.ndarray
+    splits: np.ndarray
+    faults: np.ndarray
+    resolution_km: np.ndarray
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What segmentation sees of the tracks.
+
+    stops: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
+    departure_reading (points whose odometer the legs before and after are measured by, -1: none).
+    legs: one row a movement, the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
+    rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
+    """
+
+    tracks: Tracks
+    steps: Steps
+    stops: pd.DataFrame
+    legs: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
+    """Stops and legs of all tracks; `places` tell whether a short stop lies in a known one."""
+    points, is_jump, metres, rejected = believe(tracks.take(tracks.is_located), parameters)
+    steps = _judge_steps(points, is_jump, metres, parameters)
+    stops = _stops(points, steps, places, parameters)
+    start, end, before, after = kernels.find_movements(
+        steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
+    )
+    legs = _legs(points, steps, stops, start, end, before, after, parameters)
+    return Segmentation(points, steps, stops, legs, rejected)
+
+
+def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+    """Movements of points without coordinates: what a telemetry file calls one trip is one leg by its odometer.
+
+    Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
+    are no places and no path. Points without a key (loose events) belong to no movement.
+    """
+    points = np.flatnonzero(~tracks.is_located & (tracks.trip_key >= 0))
+    owner = tracks.track_of(points)
+    order = np.lexsort((tracks.seconds[points], tracks.trip_key[points], owner))
+    points, owner = points[order], owner[order]
+    is_other = (np.diff(owner, prepend=-1) != 0) | (np.diff(tracks.trip_key[points], prepend=-1) != 0)
+    is_other |= np.diff(tracks.seconds[points], prepend=np.nan) > parameters.gap_split_s
+    first = np.flatnonzero(is_other)
+    keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
+    steps = _blind_steps(keyed, parameters)
+    stops = _stops(keyed, steps, None, parameters)
+    start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
+    start, end = start[end > start], end[end > start]
+    nothing = np.full(len(start), -1)
+    legs = _legs(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
+        km_gps=np.nan, km_bridged=np.nan, km_chord=np.nan, is_start_in_gap=False, is_end_in_gap=False,
+        trip_key=keyed.trip_keys[keyed.trip_key[start]])  # fmt: skip
+    return Segmentation(keyed, steps, stops, legs, _rejected(keyed, np.zeros(len(points), dtype=np.int8)))
+
+
+def read_odometers(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+    """The tracks that never say where they are, for their readings alone: no stops, no legs."""
+    located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
+    blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
+    nothing = np.zeros(len(blind.seconds), dtype=np.int8)
+    steps = _blind_steps(blind, parameters)
+    return Segmentation(blind, steps, _stops(blind, steps, None, parameters), pd.DataFrame(), _rejected(blind, nothing))
+
+
+def instants(seconds: np.ndarray) -> pd.Series:
+    """Seconds since 1970 as UTC instants."""
+    micros = np.round(np.asarray(seconds, dtype=float) * 1e6).astype("int64")
+    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
+    """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
+    return local_days(
+        instants(tracks.seconds[points]), tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True)
+    )
+
+
+def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
+    """The points with coordinates that are believed, of the step to each whether it is a jump and its metres, and the
+    points that are not."""
+    size = len(tracks.seconds)
+    reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
+
+    def judge(offsets: np.ndarray) -> None:
+        kernels.judge_points(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            tracks.odometer_km,
+            offsets,
+            parameters.impossible_kmh,
+            parameters.outlier_m,
+            int(parameters.release_points),
+            parameters.stop_radius_m,
+            parameters.standing_kmh,
+            reason,
+            is_jump,
+            metres,
+        )
+
+    middle = np.searchsorted(tracks.offsets, size // 2)
+    at_once(judge, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
+    keep = reason == kernels.ACCEPTED
+    return tracks.take(keep), is_jump[keep], metres[keep], _rejected(tracks, reason)
+
+
+def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
+    bad = np.flatnonzero(reason)
+    owner = tracks.index.iloc[tracks.track_of(bad)]
+    return pd.DataFrame(
+        {
+            "plate": owner["plate"].to_numpy(),
+            "device_id": owner["device_id"].to_numpy(),
+            "timezone": owner["timezone"].to_numpy(),
+            "recorded_at": instants(tracks.seconds[bad]),
+            "latitude": tracks.latitude[bad],
+            "longitude": tracks.longitude[bad],
+            "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
+        }
+    )
+
+
+def _judge_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parameters: ParameterSet) -> Steps:
+    resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    is_standing, is_split, is_away, is_faulty = kernels.judge_steps(
+        tracks.seconds,
+        metres,
+        tracks.odometer_km,
+        is_jump,
+        tracks.offsets,
+        resolution,
+        parameters.standing_kmh,
+        parameters.stop_radius_m,
+        parameters.gap_note_s,
+        parameters.gap_split_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+        parameters.leg_min_km,
+    )
+    splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
+    return Steps(is_split, is_standing, is_away, metres, splits, faults, resolution)
+
+
+def _blind_steps(tracks: Tracks, parameters: ParameterSet) -> Steps:
+    points = len(tracks.seconds)
+    return _judge_steps(tracks, np.zeros(points, dtype=np.bool_), np.full(points, np.nan), parameters)
+
+
+def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
+    """The `kernels.SUMS` over the steps from each start to its end."""
+    sums = kernels.sum_steps(
+        tracks.seconds,
+        steps.metres,
+        tracks.odometer_km,
+        start,
+        end,
+        parameters.stop_radius_m,
+        parameters.gap_note_s,
+        parameters.compare_step_s,
+        parameters.coverage_step_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    return dict(zip(kernels.SUMS, sums, strict=True))
+
+
+def has_any(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Whether any of the sorted points lies behind `after` and at or before `until`."""
+    return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
+
+
+def _coordinates(tracks: Tracks) -> tuple[np.ndarray, np.ndarray]:
+    return tracks.latitude, tracks.longitude
+
+
+def _stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
+    first, last, standing = _find_stops(tracks, steps, places, parameters)
+    arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
+    latitude, longitude = at_once(lambda values: kernels.medians(values, first, last), _coordinates(tracks))
+    return pd.DataFrame(
+        {
+            "track": tracks.track_of(first),
+            "first": first,
+            "last": last,
+            "standing_s": standing,
+            "latitude": latitude,
+            "longitude": longitude,
+            "arrival_reading": arrival,
+            "departure_reading": departure,
+        }
+    )
+
+
+def _find_stops(
+    tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet
+) -> tuple[np.ndarray, ...]:
+    """First and last point and standing seconds of stops.
+
+    A track is gone through again until each of its candidates that stood too briefly for nowhere lies in a known place.
+    Where no place is near, one refusal is that of all points of the candidate: what begins at one of them stays within
+    two radii of the first. Else a bus that crawls all day at 12 points a second is gone through 1,500 times.
+    """
+    is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    is_broken = steps.is_split | steps.is_away
+
+    def candidates(numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+        found: tuple[np.ndarray, ...] = kernels.find_stops(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            steps.is_standing,
+            is_broken,
+            tracks.offsets,
+            numbers,
+            parameters.stop_radius_m,
+            parameters.stop_min_s,
+            parameters.stop_min_place_s,
+            is_refused,
+        )
+        return found
+
+    found = []
+    again = np.arange(len(tracks.index))
+    while len(again):
+        first, last, standing = map(np.concatenate, zip(*at_once(candidates, np.array_split(again, 2)), strict=True))
+        brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
+        nowhere = brief[_is_nowhere(tracks, places, first[brief], last[brief])]
+        is_refused[first[nowhere]] = True
+        if places is not None:
+            at = first[nowhere]
+            remote = places.is_remote(tracks.latitude[at], tracks.longitude[at], 2 * parameters.stop_radius_m)
+            kernels.mark(is_refused, at[remote], last[nowhere][remote])
+        again = np.unique(tracks.track_of(first[nowhere]))
+        is_final = ~np.isin(tracks.track_of(first), again)
+        found.append((first[is_final], last[is_final], standing[is_final]))
+    first, last, standing = (
+        (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if found
+        else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    )
+    order = np.argsort(first)
+    return first[order], last[order], standing[order]
+
+
+def _is_nowhere(tracks: Tracks, places: Places | None, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    if places is None:
+        return np.ones(len(first), dtype=bool)
+    latitude, longitude = (kernels.medians(values, first, last) for values in _coordinates(tracks))
+    return pd.isna(places.locate(latitude, longitude, local_days_of(tracks, first)))
+
+
+def _stop_readings(
+    tracks: Tracks, steps: Steps, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points whose readings end the leg before each stop and begin the leg after it, -1 where it has none.
+
+    The nearest reading of the stop, looked for from within its first and its last standing step: these steps begin
+    while the vehicle still rolls and end when it has set off (at 30 s a step, 5 m at each end of a leg: -0.07 % of the
+    fleet's km, which the carrier would never be paid). A step in which the odometer counts more than the stop's radius
+    is not taken.
+    """
+    inner = np.minimum(first + 1, last), np.maximum(last - 1, np.minimum(first + 1, last))
+    rolled = parameters.stop_radius_m / 1000 + steps.resolution_km[tracks.track_of(first)]
+    points = []
+    for edge, within in zip((first, last), inner, strict=True):
+        counted = np.abs(tracks.odometer_km[within] - tracks.odometer_km[edge])
+        points.append(np.where(counted > rolled, edge, within))
+    arrival = tracks.reading_from(points[0])
+    arrival = np.where((arrival >= 0) & (arrival <= last), arrival, -1)
+    departure = tracks.reading_until(points[1])
+    departure = np.maximum(np.where(departure >= first, departure, -1), arrival)
+    return np.where(arrival >= 0, arrival, departure), departure
+
+
+def _legs(
+    tracks: Tracks, steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
+    after: np.ndarray, parameters: ParameterSet,
+) -> pd.DataFrame:  # fmt: skip
+    first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
+    has_readings = (first_reading >= 0) & (last_reading > first_reading)
+    sums = sum_steps(tracks, steps, start, end, parameters)
+    sums["gaps"] = sums["gaps"].astype("int64")
+    number, highest = kernels.extremes(tracks.passengers, start, end)
+    driver = kernels.commonest(tracks.driver, start, end)
+    track = tracks.track_of(start)
+    return pd.DataFrame(
+        {
+            "track": track,
+            "start": start,
+            "end": end,
+            "stop_before": before,
+            "stop_after": after,
+            **{name: tracks.index[name].array[track] for name in tracks.index},
+            "driver_id": np.where(driver >= 0, np.append(tracks.drivers, np.array([None]))[driver], None),
+            "started_at": instants(tracks.seconds[start]),
+            "ended_at": instants(tracks.seconds[end]),
+            "origin_latitude": _of_stop(stops["latitude"], before),
+            "origin_longitude": _of_stop(stops["longitude"], before),
+            "destination_latitude": _of_stop(stops["latitude"], after),
+            "destination_longitude": _of_stop(stops["longitude"], after),
+            **sums,
+            "km_odometer": np.where(
+                has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
+            )
+            if len(start)
+            else np.empty(0),
+            "is_odometer_valid": has_readings & ~has_any(steps.faults, first_reading, last_reading),
+            "odometer_resolution_km": steps.resolution_km[track],
+            "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
+            "passengers_readings": number,
+            "passengers_max": highest,
+            "is_start_in_gap": before < 0,
+            "is_end_in_gap": after < 0,
+        }
+    )
+
+
+def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
+    return np.where(stop >= 0, np.append(values.to_numpy(), np.nan)[stop], np.nan)
+
+
+def _readings(
+    tracks: Tracks, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the readings that a leg is measured between: those of its stops, else the first and last inside."""
+    first = np.append(stops["departure_reading"].to_numpy(), -1)[before]
+    last = np.append(stops["arrival_reading"].to_numpy(), -1)[after]
+    return (
+        np.where(first >= 0, first, tracks.reading_from(start)),
+        np.where(last >= 0, last, tracks.reading_until(end)),
+    )

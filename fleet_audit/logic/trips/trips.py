@@ -1,0 +1,206 @@
+"""Legs joined to trips: where a trip ends, and which of two sources' trips counts.
+
+Neither measures anything itself (see `segmentation`) nor says why a vehicle moved (see `classification`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import dates
+from fleet_audit.logic.primitives.identity import stable_ids
+from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.trips.distance import evidence_grade, measured_km
+from fleet_audit.logic.trips.legs import Chain
+
+_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_reported")
+_FOLDED = {
+    "is_odometer_valid": np.logical_and,
+    "is_maintenance_driver": np.logical_or,
+    "odometer_resolution_km": np.fmax,
+    "max_speed_kmh": np.fmax,
+    "passengers_max": np.fmax,
+}
+
+
+def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trips and their legs (with trip_id and operational_date), of one source.
+
+    A trip ends where its vehicle arrives at a place that ends trips, dwells `trip_end_dwell_s`, changes its driver, or
+    is lost in a gap. A movement below the shortest leg is part of the dwell around it and a trip row of its own.
+    """
+    dwells, dwell_of_stop = _dwells(chain, places)
+    legs = chain.legs
+    before, after = (np.append(dwell_of_stop, -1)[legs[name].to_numpy()] for name in ("stop_before", "stop_after"))
+    is_short = legs["is_short"].to_numpy(bool)
+    number = np.empty(len(legs), dtype=np.int64)
+    number[is_short] = -1 - np.arange(np.count_nonzero(is_short))
+    number[~is_short] = _trip_numbers(legs[~is_short], before[~is_short], after[~is_short], dwells, parameters)
+    trips = _trips(legs, number, before, after, dwells, places, parameters)
+    owner = np.searchsorted(trips["number"].to_numpy(), number)
+    return trips, legs.assign(
+        dwell_before=before,
+        dwell_after=after,
+        number=number,
+        **{name: trips[name].array.take(owner) for name in ("trip_id", "operational_date")},
+    )
+
+
+def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Stops that only short movements part are one dwell: its places, its length, whether it ends a trip."""
+    stops, legs = chain.stops, chain.legs
+    is_new = np.diff(stops["chain"].to_numpy(), prepend=-1) != 0
+    is_new |= stops["is_after_split"].to_numpy(bool)
+    reached = legs["stop_after"].to_numpy()[~legs["is_short"].to_numpy(bool)]
+    is_new[reached[reached >= 0]] = True
+    start = np.flatnonzero(is_new)
+    arrived, left = (stops[name].to_numpy(dtype=object, na_value=None) for name in ("poi_in", "poi_out"))
+    latest_first = len(stops) - np.append(start, len(stops))[:0:-1]
+    last_known = len(stops) - 1 - _first_known(pd.isna(left[::-1]), latest_first)[::-1]
+    seconds = (
+        _fold(np.maximum, stops["last_at"].to_numpy("datetime64[us]"), start)
+        - _fold(np.minimum, stops["first_at"].to_numpy("datetime64[us]"), start)
+    ) / np.timedelta64(1, "s")
+    return {
+        "poi_in": arrived[_first_known(pd.isna(arrived), start)],
+        "poi_out": left[last_known],
+        "ends": _fold(np.logical_or, places.ends_trip(arrived), start),
+        "seconds": seconds,
+    }, np.cumsum(is_new) - 1
+
+
+def _trip_numbers(
+    legs: pd.DataFrame, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray], parameters: ParameterSet
+) -> np.ndarray:
+    """A running number of the trip that each long leg belongs to."""
+    stays = np.append(dwells["ends"] | (dwells["seconds"] >= parameters.trip_end_dwell_s), True)
+    previous = np.append(-1, after[:-1])[: len(after)]
+    is_new = (np.diff(legs["chain"].to_numpy(), prepend=-1) != 0) | (before < 0) | (previous != before) | stays[before]
+    driver = pd.factorize(legs["driver_id"])[0]
+    # The last driver that the trip knew before each leg; the place of the leg that named him must lie in the trip.
+    named = np.append(-1, np.maximum.accumulate(np.where(driver >= 0, np.arange(len(driver)), -1))[:-1])[: len(driver)]
+    is_same_trip = named >= np.maximum.accumulate(np.where(is_new, np.arange(len(is_new)), -1))
+    is_new |= (driver >= 0) & (named >= 0) & is_same_trip & (driver != driver[named])
+    return np.cumsum(is_new)
+
+
+def _trips(
+    legs: pd.DataFrame, number: np.ndarray, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
+    places: Places, parameters: ParameterSet,
+) -> pd.DataFrame:  # fmt: skip
+    order = np.argsort(number, kind="stable")
+    numbers, start = np.unique(number[order], return_index=True)
+    end = np.append(start[1:], len(order))[: len(start)] - 1
+    first, last = order[start], order[end]
+    keys = [name for name in ("trip_key",) if name in legs]  # two keys may begin at one instant
+    # Of the places those of the very first and last leg, be they missing: another stop's would be wrong.
+    taken = {
+        **dict.fromkeys(("plate", "timezone", "started_at", "source", "is_short", "is_start_in_gap", *keys), first),
+        **dict.fromkeys(("origin_address",), first),
+        **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_address"), last),
+        **{
+            name: order[_first_known(legs[name].isna().to_numpy()[order], start)] for name in ("device_id", "driver_id")
+        },
+    }
+    trips = {name: legs[name].array.take(rows) for name, rows in taken.items()}
+    is_short = legs["is_short"].to_numpy(bool)[first]
+    for name, leg, dwell, side in (
+        ("origin_poi_id", first, before, "poi_out"),
+        ("destination_poi_id", last, after, "poi_in"),
+    ):
+        own, known = legs[name].to_numpy(dtype=object, na_value=None)[leg], np.append(dwells[side], np.array([None]))
+        # Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place.
+        trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
+    trips["legs"] = end - start + 1
+    for name, fold in _FOLDED.items():
+        trips[name] = _fold(fold, legs[name].to_numpy(dtype=None if legs[name].dtype == bool else float)[order], start)
+    for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
+        trips[name] = _sums(legs[name], order, start)
+    for name in ("gaps", "passengers_readings"):
+        trips[name] = _sums(legs[name], order, start).astype("int64")
+    is_inner = np.ones(len(order), dtype=bool)
+    is_inner[end] = False  # the dwells between the legs of a trip are those of all its legs but the last
+    dwelt = np.where(is_inner, np.nan_to_num(legs["dwell_covered_s"].to_numpy(float)[order]), 0.0)
+    trips["covered_s"] = _fold(np.add, np.nan_to_num(legs["covered_s"].to_numpy(float)[order]), start) + _fold(
+        np.add, dwelt, start
+    )
+    trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).total_seconds()
+    frame = pd.DataFrame({"number": numbers, **trips})
+    measured = measured_km(frame, parameters)
+    instants, zones = frame["started_at"], frame["timezone"]
+    return frame.assign(
+        **measured[["km", "km_method", "km_uncertainty", "is_disputed", "coverage_pct"]],
+        evidence_grade=evidence_grade(measured, frame, parameters),
+        operational_date=dates(local_days(instants, zones)),
+        **{
+            f"{side}_text": frame[f"{side}_address"].where(
+                frame[f"{side}_address"].notna(), places.names(trips[f"{side}_poi_id"])
+            )
+            for side in ("origin", "destination")
+        },
+        trip_id=stable_ids(frame, ["plate", "device_id", "started_at", "source", *keys], "trip"),
+    )
+
+
+def _fold(fold: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Each group's values in one."""
+    folded: np.ndarray = fold.reduceat(values, start) if len(start) else values[:0]
+    return folded
+
+
+def _sums(values: pd.Series, order: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return _fold(np.add, values.to_numpy(dtype=float, na_value=np.nan)[order], start)
+
+
+def _first_known(is_missing: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Row of the first value of each group that is not missing; where all are, of the first."""
+    rows = np.where(is_missing, len(is_missing), np.arange(len(is_missing)))
+    first = _fold(np.minimum, rows, start)
+    return np.where(first < np.append(start[1:], len(rows))[: len(start)], first, start)
+
+
+def supersede(claimed: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
+    """For each trip that a weaker source claims: the trip that measured it, "observed", or None where it stands alone.
+
+    Positions measure a trip when one of theirs overlaps it by `source_overlap_pct` of the shorter, or when they
+    watched that share of its time (`spans`: plate, started_at, ended_at): then they saw that it was no such movement.
+    A trip that begins as it ends is looked at for a second.
+    """
+    left, right = _lasting(claimed), _lasting(trips)
+    pairs = overlaps(left, right)
+    shorter = np.minimum(_length(left)[pairs["left"]], _length(right)[pairs["right"]])
+    owner = (
+        pairs[pairs["overlap_us"] * 100 >= parameters.source_overlap_pct * shorter]
+        .assign(trip_id=lambda rows: trips["trip_id"].to_numpy()[rows["right"]])
+        .sort_values(["left", "overlap_us", "trip_id"], ascending=[True, False, True])
+        .drop_duplicates("left")
+    )
+    result = pd.Series([None] * len(claimed), index=claimed.index, dtype=object)
+    watched = covered_us(left, intervals(spans))
+    result[watched * 100 >= parameters.source_overlap_pct * _length(left)] = "observed"
+    result.iloc[owner["left"].to_numpy()] = owner["trip_id"].to_numpy()
+    return result
+
+
+def with_places_of(trips: pd.DataFrame, reports: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """Trips without places (of telemetry without coordinates), named by the reports that they supersede (`by`)."""
+    known = reports.assign(owner=by).sort_values("started_at", kind="stable")
+    result = trips.copy()
+    for side, keep in (("origin", "first"), ("destination", "last")):
+        said = known.drop_duplicates("owner", keep=keep).set_index("owner")  # type: ignore[call-overload]
+        for column in (f"{side}_poi_id", f"{side}_text"):
+            result[column] = trips["trip_id"].map(said[column])
+    return result
+
+
+def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
+    spans = intervals(frame)
+    return spans.assign(end_us=np.maximum(spans["end_us"], spans["start_us"] + 1_000_000))
+
+
+def _length(spans: pd.DataFrame) -> np.ndarray:
+    return (spans["end_us"] - spans["start_us"]).to_numpy()

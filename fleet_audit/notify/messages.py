@@ -1,0 +1,92 @@
+"""The short messages that people receive of a day, a close and a failure: Portuguese, no names of people, no secrets.
+
+Numbers come from the marts and the close's record; who is told, and how, is not decided here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.locale import NO_DATA, day, money, number
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message."""
+
+    title: str
+    body: str
+
+
+def day_notice(date: dt.date, kpis: Mapping[str, Any] | None, report: str) -> Notice:
+    """The D-1 report is ready; `kpis` is the day's row of `mart.daily_kpis`, None when no vehicle was expected."""
+    if kpis is None:
+        return _notice(f"D-1 de {day(date)} pronto", ["Nenhum veículo no cadastro deste dia."], report)
+    lines = [
+        f"Gasto: {_brl(kpis['known_cost_brl'])} (variável {_brl(kpis['variable_cost_brl'])}, "
+        f"parcela fixa {_brl(kpis['fixed_cost_brl'])})",
+        f"Km medidos: {_km(kpis['measured_km'])}; viagens: {_count(kpis['trips'])}; "
+        f"veículos vistos: {_count(kpis['seen_vehicles'])} de {_count(kpis['vehicles'])}",
+        _divergences(kpis),
+        f"Achados críticos em aberto: {_count(kpis['critical_findings'])}",
+    ]
+    if kpis["unpriced_trips"]:
+        lines.append(f"Viagens sem preço: {_count(kpis['unpriced_trips'])}")
+    return _notice(f"D-1 de {day(date)} pronto", lines, report)
+
+
+def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any], report: str) -> Notice:
+    """A cycle is closed for good; `record` is its row of `ops.cycle_closes`, `kpis` sums of `mart.daily_kpis`."""
+    lines = [
+        f"Total a faturar: {_brl(_sum(record['total_variable_brl'], record['total_fixed_brl']))} "
+        f"(variável {_brl(record['total_variable_brl'])}, parcela fixa {_brl(record['total_fixed_brl'])})",
+        f"Km admitidos: {_km(record['total_km'])}",
+        _divergences(kpis),
+        f"Manifesto (SHA-256): {record['manifest_sha256']}",
+    ]
+    return _notice(f"Ciclo de {day(cycle.start)} a {day(cycle.end)} fechado", lines, report)
+
+
+def failure_notice(job: str, days: str, steps: Sequence[str], run_id: str) -> Notice:
+    """A run failed. What was raised is left to the run's log: it may quote what a source says of people."""
+    told = f"Etapas com erro: {', '.join(steps)}." if steps else "A execução terminou sem dizer em que etapa."
+    return Notice(
+        f"Execução falhou: {job}{days and f', {days}'}",
+        f"{told}\nO registro da execução {run_id} na interface do Dagster diz por quê; depois de corrigir, execute de "
+        "novo.",
+    )
+
+
+def _notice(title: str, lines: Sequence[str], report: str) -> Notice:
+    return Notice(title, "\n".join([*lines, f"Relatório: {report}"]))
+
+
+def _divergences(kpis: Mapping[str, Any]) -> str:
+    return (
+        f"Divergências acima da tolerância: {_count(kpis['exceeding_groups'])} de {_count(kpis['compared_groups'])}; "
+        f"em disputa: {_brl(kpis['stake_brl'])}"
+    )
+
+
+def _sum(*values: Any) -> Decimal | None:
+    known = [value for value in values if not pd.isna(value)]
+    return sum(known, Decimal(0)) if known else None
+
+
+def _brl(value: Any) -> str:
+    return NO_DATA if pd.isna(value) else money(value).replace("\u00a0", " ")
+
+
+def _km(value: Any) -> str:
+    return NO_DATA if pd.isna(value) else f"{number(value)} km"
+
+
+def _count(value: Any) -> str:
+    return NO_DATA if pd.isna(value) else number(int(value), 0)

@@ -1,0 +1,353 @@
+"""The monthly report of one measurement cycle, from frames to a document that every format draws.
+
+What is shown, and in which order, is decided here; closing a cycle and forecasting it are done before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.costs.forecast import Forecast
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting import locale
+from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section, grid_of
+from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, daily_chart, km_chart
+from fleet_audit.reporting.labels import NO_CARRIER, NO_ROUTE, NO_UNIT
+from fleet_audit.reporting.layout import Layout, load_layout
+from fleet_audit.reporting.sections.adjustments import adjustments_grid
+from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.disputes import vehicle_cycle_stakes, vehicle_day_stakes
+from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
+from fleet_audit.reporting.sections.headline import headline
+from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
+from fleet_audit.reporting.sections.listings import figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
+
+_COST = (
+    Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
+    Field("fixed_brl", "Fixo (R$)", Kind.BRL, 13),
+    Field("total_brl", "Total (R$)", Kind.BRL, 14),
+    Field("brl_per_km", "R$/km", Kind.BRL, 8),
+)
+_KM = (
+    Field("planned_km", "Km planejados", Kind.KM, 12),
+    Field("km", "Km medidos", Kind.KM, 12),
+    Field("service_km", "Km de serviço", Kind.KM, 12),
+    Field("declared_km", "Km declarados", Kind.KM, 12),
+)
+_AUDIT = (
+    Field("exceeding", "Diverg.", Kind.INTEGER, 8),
+    Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
+    Field("score", "Score", Kind.SCORE, 7),
+)
+GROUP_FIELDS = (Field("trips", "Viagens", Kind.INTEGER, 8), *_KM, *_COST, *_AUDIT)
+VEHICLE_FIELDS = (
+    Field("fleet_number", "Frota", width=9),
+    Field("unit", "Unidade", width=18),
+    Field("carrier", "Transportadora", width=20),
+    *GROUP_FIELDS,
+)
+ROUTE_FIELDS = (
+    Field("trips", "Viagens", Kind.INTEGER, 8),
+    Field("planned_km", "Km planejados", Kind.KM, 12),
+    Field("km", "Km medidos", Kind.KM, 12),
+    Field("declared_km", "Km declarados", Kind.KM, 12),
+    Field("billable_km", "Km admitidos", Kind.KM, 12),
+    Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
+    Field("score", "Score", Kind.SCORE, 7),
+)
+DAY_FIELDS = (
+    Field("seen", "Vistos", Kind.INTEGER, 8),
+    Field("silent", "Silenciosos", Kind.INTEGER, 9),
+    Field("trips", "Viagens", Kind.INTEGER, 8),
+    *_KM[1:],
+    *_COST,
+    *_AUDIT,
+)
+RANKING_FIELDS = (
+    Field("name", "Transportadora", width=24),
+    Field("position", "Posição", Kind.INTEGER, 8),
+    Field("score", "Score", Kind.SCORE, 7),
+    Field("trips", "Viagens", Kind.INTEGER, 8),
+    Field("km", "Km medidos", Kind.KM, 12),
+    Field("brl_per_km", "R$/km", Kind.BRL, 8),
+    Field("exceeding", "Diverg.", Kind.INTEGER, 8),
+    Field("exceeding_pct", "Diverg. (%)", Kind.PERCENT, 9),
+    Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
+    Field("stake_pct", "Em disputa / variável (%)", Kind.PERCENT, 12),
+    Field("held_brl", "Retido (R$)", Kind.BRL, 12),
+)
+FORECAST_FIELDS = (
+    Field("name", "Previsão", width=24),
+    Field("so_far", "Até agora", Kind.KM, 14),
+    Field("remaining", "Restante previsto", Kind.KM, 14),
+    Field("total", "Fim do ciclo", Kind.KM, 14),
+    Field("planned", "Planejado", Kind.KM, 14),
+)
+_SCORE_NAMES = (
+    "operational_date",
+    "unit",
+    "carrier",
+    "plate",
+    "started_local",
+    "origin",
+    "destination",
+    "km_measured",
+    "difference_km",
+    "variable_cost_brl",
+    "flags",
+    "evidence_grade",
+    "compliance_score",
+)
+_TOP = 50
+NOTES = (
+    f"“{locale.NO_DATA}” ou célula vazia quer dizer desconhecido, nunca zero.",
+    "R$ em disputa não conta o mesmo quilômetro duas vezes: de cada veículo vale no ciclo o maior entre a soma de seus "
+    "dias e as regras do ciclo inteiro; em cada dia, o maior entre a soma das viagens e as regras do dia. Por isso a "
+    "soma dos dias pode ser menor que a do ciclo.",
+    "Km declarados incluem as corridas retidas, que não são pagas nem recusadas. Diferença = declarado − medido.",
+    "Score é a média dos scores das viagens, ponderada pelos km. O ranking ordena por score e, no empate, por km.",
+    "Previsão: km médio dos dias com dado × dias restantes × fator sazonal; custo variável por suavização "
+    "exponencial do custo diário.",
+)
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """The monthly report of one cycle: its figures, and the document to draw."""
+
+    cycle: Cycle
+    figures: Figures
+    document: Document
+
+    @property
+    def headline(self) -> tuple[Card, ...]:
+        """The headline cards."""
+        return self.document.cards
+
+
+def build_cycle(
+    frames: Frames,
+    *,
+    cycle: Cycle,
+    generated_at: dt.datetime,
+    closing: Closing | None = None,
+    forecast: Forecast | None = None,
+    last_data_at: dt.datetime | None = None,
+    carrier_code: str | None = None,
+    layout: Layout | None = None,
+) -> CycleReport:
+    """The report of one cycle from the rows of its days, in the company's layout or the standard one.
+
+    Without a `closing` it is provisional; instants are UTC. With `carrier_code` it is that carrier's own
+    copy, without the ranking, which would show the others, and without the forecast, which is the whole fleet's.
+    """
+    closing, layout = closing or Closing(), layout or load_layout()
+    if carrier_code is not None:
+        frames, forecast, closing = frames.of_carrier(carrier_code), None, closing.of_carrier()
+    lines = trip_lines(frames)
+    stakes = vehicle_cycle_stakes(frames.findings, frames.matches)
+    sources = [*sources_of(frames, lines, stakes), plan_source(frames, cycle.start)]
+    days = sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches))
+    figures = figures_of(sources)
+    units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
+    by_carrier = figures_by(sources, "carrier_code")
+    unit_grid = figures_grid("Unidade", units, NO_UNIT, figures_by(sources, "unit_code"), figures, GROUP_FIELDS)
+    carrier_grid = figures_grid("Transportadora", carriers, NO_CARRIER, by_carrier, figures, GROUP_FIELDS)
+    day_grid = _day_grid(days)
+    ranking = Section("ranking", "Ranking de transportadoras", _ranking(by_carrier, carriers), empty="Sem dado.")
+    outlook = Section(
+        "forecast", "Previsão até o fim do ciclo", _forecast_grid(forecast, figures), empty="Sem previsão."
+    )
+    sections = (
+        Section("units", "Por unidade", unit_grid, empty="Sem dado."),
+        Section("carriers", "Por transportadora", carrier_grid, empty="Sem dado."),
+        *(() if carrier_code is not None else (ranking, outlook)),
+        *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
+    )
+    charts = charts_of(
+        cost_chart("Gasto por unidade (R$)", unit_grid),
+        daily_chart("Gasto por dia (R$)", day_grid),
+        km_chart("Km de serviço medidos e km declarados", carrier_grid),
+    )
+    document = Document(
+        layout.title("cycle"),
+        _subtitle(cycle, carriers, carrier_code),
+        generated_at,
+        _cards(figures, frames.findings, forecast),
+        charts,
+        sections,
+        (*NOTES, closing.sentence),
+        last_data_at,
+        closing.stamp,
+        layout.company,
+        layout.logo,
+    )
+    return CycleReport(cycle, figures, document)
+
+
+def _detail_sections(
+    frames: Frames, sources: list[pd.DataFrame], figures: Figures, lines: pd.DataFrame, day_grid: Grid, cycle: Cycle
+) -> tuple[Section, ...]:
+    findings = findings_grid(frames)
+    of_routes = [*(source for source in sources if "route_code" in source), _declared_of_routes(lines)]
+    routes = figures_grid(
+        "Rota",
+        names_of(frames.routes, "route_code"),
+        NO_ROUTE,
+        figures_by(of_routes, "route_code"),
+        figures_of(of_routes),
+        ROUTE_FIELDS,
+    )
+    vehicles = figures_grid(
+        "Placa", {}, "", figures_by(sources, "plate"), figures, VEHICLE_FIELDS, more=_vehicles(frames, cycle)
+    )
+    return (
+        Section("days", "Dia a dia", day_grid, sheet="Dia a dia", empty="Sem dado."),
+        Section(
+            "top",
+            "Principais divergências",
+            replace(findings, rows=findings.rows[:_TOP]),
+            sheet="Divergências",
+            note=f"As {_TOP} primeiras; todas estão na aba Achados da planilha.",
+            empty="Nenhum achado.",
+        ),
+        Section(
+            "routes",
+            "Por rota",
+            routes,
+            sheet="Por rota",
+            note="Km declarados: os das corridas ligadas a viagens da rota; uma corrida retida não tem rota.",
+            empty="Sem dado.",
+        ),
+        Section("vehicles", "Por veículo", vehicles, sheet="Por veículo", is_listing=True, empty="Sem dado."),
+        Section(
+            "adjustments",
+            "Ajustes de ciclos anteriores",
+            adjustments_grid(frames),
+            sheet="Ajustes",
+            note="Faturados neste ciclo, além dos valores acima. Diferença vazia aguarda decisão e não é somada.",
+            empty="Nenhum ajuste de ciclo anterior é faturado neste ciclo.",
+        ),
+        Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
+        Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),
+        Section("scores", "Score por viagem", _scores(lines), sheet="Score por viagem", is_workbook_only=True),
+    )
+
+
+def _declared_of_routes(lines: pd.DataFrame) -> pd.DataFrame:
+    """Each trip's share of what was declared for it, by route."""
+    return lines[["route_code", "declared_km"]]
+
+
+def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) -> tuple[Card, ...]:
+    days, silent = figures.vehicle_days or 0, figures.silent or 0
+    seen = f"em {locale.number(days, 0)} veículos-dia; {locale.number(silent, 0)} sem dado"
+    cards = [
+        replace(card, label="Veículos-dia vistos", note=seen) if card.label == "Veículos vistos" else card
+        for card in headline(figures, findings, spent="Gasto do ciclo")
+    ]
+    realised = _percent(figures.service_km, figures.planned_km)
+    cards += [
+        Card("Custo por km (R$)", figures.brl_per_km, Kind.BRL, "variável + fixo, por km medido"),
+        Card(
+            "Km planejados",
+            figures.planned_km,
+            Kind.KM,
+            "sem plano de km" if realised is None else f"{locale.number(realised, 1)} % em serviço até agora",
+        ),
+    ]
+    if forecast is not None:
+        left = locale.counted(forecast.remaining_days, "dia restante", "dias restantes")
+        cards += [
+            Card("Km previstos no ciclo", forecast.km_total, Kind.KM, left),
+            Card("Custo variável previsto", forecast.variable_cost_total_brl, Kind.BRL, left),
+        ]
+    return tuple(cards)
+
+
+def _forecast_grid(forecast: Forecast | None, figures: Figures) -> Grid:
+    if forecast is None:
+        return grid_of(FORECAST_FIELDS, [])
+    return grid_of(
+        FORECAST_FIELDS,
+        [
+            {
+                "name": "Km",
+                "so_far": forecast.km_so_far,
+                "remaining": forecast.km_remaining,
+                "total": forecast.km_total,
+                "planned": figures.planned_km,
+            },
+            {
+                "name": "Custo variável (R$)",
+                "so_far": forecast.variable_cost_so_far_brl,
+                "remaining": forecast.variable_cost_remaining_brl,
+                "total": forecast.variable_cost_total_brl,
+            },
+        ],
+    )
+
+
+def _ranking(by_carrier: Mapping[Any, Figures], names: Mapping[str, str]) -> Grid:
+    rows = [
+        {
+            **figures.record(),
+            "name": names.get(code, code) or NO_CARRIER,
+            "exceeding_pct": _percent(figures.exceeding, figures.compared),
+            "stake_pct": _percent(figures.stake_brl, figures.variable_brl),
+        }
+        for code, figures in by_carrier.items()
+    ]
+    rows.sort(key=lambda row: (-(row["score"] or Decimal(-1)), -(row["km"] or Decimal(-1)), row["name"]))
+    return grid_of(RANKING_FIELDS, [{**row, "position": place} for place, row in enumerate(rows, start=1)])
+
+
+def _day_grid(days: list[pd.DataFrame]) -> Grid:
+    grid = figures_grid(
+        "Dia", {}, "", figures_by(days, "operational_date"), figures_of(days), DAY_FIELDS, largest_first=False
+    )
+    rows = tuple((locale.day(row[0]), *row[1:]) for row in grid.rows)
+    return replace(grid, rows=rows)
+
+
+def _vehicles(frames: Frames, cycle: Cycle) -> dict[str, dict[str, Any]]:
+    """Fleet number, unit and carrier of each vehicle row valid at the end of the cycle, else its latest one."""
+    units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
+    latest = frames.vehicles.sort_values(["plate", "valid_from"], na_position="first", kind="stable")
+    latest = latest.drop_duplicates("plate", keep="last").reset_index(drop=True)
+    columns = ["fleet_number", "unit_code", "carrier_code"]
+    days = pd.Series([cycle.end] * len(latest), dtype=frames.vehicles["valid_from"].dtype)
+    valid = as_of(latest[["plate"]].assign(operational_date=days), frames.vehicles, "plate", "plate", columns)
+    rows = records(latest[["plate"]].join(valid[columns].combine_first(latest[columns])))
+    return {
+        row["plate"]: {
+            "fleet_number": row["fleet_number"],
+            "unit": units.get(row["unit_code"]),
+            "carrier": carriers.get(row["carrier_code"]),
+        }
+        for row in rows
+    }
+
+
+def _scores(lines: pd.DataFrame) -> Grid:
+    fields = [entry for entry in FIELDS if entry.name in _SCORE_NAMES]
+    ordered = lines.sort_values(["operational_date", "plate", "started_at"], kind="stable")
+    return grid_of(fields, records(ordered[[entry.name for entry in fields]]))
+
+
+def _percent(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal | None:
+    if part is None or not whole:
+        return None
+    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def _subtitle(cycle: Cycle, carriers: Mapping[str, str], carrier_code: str | None) -> str:
+    words = f"ciclo de {locale.day(cycle.start)} a {locale.day(cycle.end)}"
+    return words if carrier_code is None else f"{words} · cópia de {carriers.get(carrier_code, carrier_code)}"

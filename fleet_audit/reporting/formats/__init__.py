@@ -1,0 +1,1 @@
+"""A document or a grid as bytes: XLSX, HTML, PDF, CSV, Markdown."""

@@ -1,0 +1,280 @@
+"""Workbooks: one place for formats, tables, print set-up and texts that can never become formulas.
+
+What goes into a workbook belongs to the reports; nothing here knows what a trip is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_range
+from xlsxwriter.worksheet import Worksheet
+
+from fleet_audit.reporting import locale
+from fleet_audit.reporting.document_model import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind, Logo
+
+SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
+TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
+_LOGO_PX = (320, 64)  # as high as the heading's rows
+_SENTENCE = 30  # characters: a column as wide as that holds sentences
+_LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
+_CUT = " … [texto cortado]"
+_FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
+INK, MUTED, ALERT, _HEAD, _LINE = "#1F2933", "#5B6770", "#A33B00", "#E8EEF2", "#C9D1D8"
+_BRAZIL = "[$-416]"  # LibreOffice then writes a decimal comma on any machine; Excel takes the machine's own
+_NUMBER_FORMATS = {
+    Kind.INTEGER: f"{_BRAZIL}#,##0",
+    Kind.KM: f"{_BRAZIL}#,##0.00",
+    Kind.KM_DIFFERENCE: f"{_BRAZIL}+#,##0.00;{_BRAZIL}-#,##0.00;{_BRAZIL}0.00",
+    Kind.BRL: f"{_BRAZIL}#,##0.00",
+    Kind.RATE: f"{_BRAZIL}0.00##",
+    Kind.PERCENT: f"{_BRAZIL}0.00",
+    Kind.PERCENT_DIFFERENCE: f"{_BRAZIL}+0.00;{_BRAZIL}-0.00;{_BRAZIL}0.00",
+    Kind.SCORE: f"{_BRAZIL}0.0",
+    Kind.HOURS: f"{_BRAZIL}0.0",
+    Kind.DATE: "dd/mm/yyyy",
+    Kind.MOMENT: "dd/mm/yyyy hh:mm",
+}
+
+
+class Workbook:
+    """A workbook being written; the same calls with the same `created_at` give the same bytes."""
+
+    def __init__(self, title: str, created_at: dt.datetime) -> None:
+        self._buffer = io.BytesIO()
+        # in_memory would hold each sheet's XML as text: 0.5 GB more at 100,000 trips, and no faster
+        self._book = xlsxwriter.Workbook(
+            self._buffer,
+            {"in_memory": False, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False},
+        )
+        self._book.set_properties(
+            {"title": title, "author": "fleet_audit", "created": created_at.astimezone(dt.UTC).replace(tzinfo=None)}
+        )
+        self._formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+        self._tables = 0
+
+    def style(self, **properties: Any) -> Format:
+        """A cell format in the house font; equal properties share one format."""
+        key = tuple(sorted(properties.items()))
+        if key not in self._formats:
+            self._formats[key] = self._book.add_format({**_FONT, "font_color": INK, **properties})
+        return self._formats[key]
+
+    def kind_style(self, kind: Kind, **properties: Any) -> Format:
+        """The format of values of a kind: number or date format, numbers to the right."""
+        base: dict[str, Any] = {"num_format": _NUMBER_FORMATS[kind]} if kind in _NUMBER_FORMATS else {}
+        if kind in NUMERIC:
+            base["align"] = "right"
+        return self.style(**base, **properties)
+
+    def sheet(self, name: str, *, is_landscape: bool = True, repeat_row: int | None = None) -> Worksheet:
+        """A worksheet set up for A4: one page wide, page numbers, `repeat_row` printed on each page."""
+        sheet = self._book.add_worksheet(name)
+        sheet.hide_gridlines(2)
+        sheet.set_paper(9)
+        sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        sheet.fit_to_pages(1, 0)
+        sheet.set_footer("&L&8&A&R&8Página &P de &N")
+        if is_landscape:
+            sheet.set_landscape()
+        if repeat_row is not None:
+            sheet.repeat_rows(repeat_row)
+        return sheet
+
+    def cell(self, sheet: Worksheet, row: int, column: int, value: Any, kind: Kind, style: Format) -> None:
+        """One typed value: texts stay texts whatever they start with, the unknown stays an empty cell."""
+        if value is None:
+            sheet.write_blank(row, column, None, style)
+        elif kind is Kind.TEXT:
+            sheet.write_string(row, column, _fitting(str(value)), style)
+        elif kind in (Kind.DATE, Kind.MOMENT):
+            sheet.write_datetime(row, column, value, style)
+        else:
+            sheet.write_number(row, column, value, style)
+
+    def data_sheets(self, name: str, grid: Grid, most_rows: int = SHEET_ROWS) -> None:
+        """A listing on a sheet of its own; one longer than a sheet goes on in `name (2)`, `name (3)`."""
+        for part, start in enumerate(range(0, max(len(grid.rows), 1), most_rows), start=1):
+            rows = range(start, min(start + most_rows, len(grid.rows)))
+            self._data_sheet(name if part == 1 else f"{name} ({part})", grid, rows)
+
+    def _data_sheet(self, name: str, grid: Grid, rows: range) -> None:
+        """One Excel table from cell A1: filters, frozen header, typed cells, sums. Without rows, the header."""
+        sheet = self.sheet(name, repeat_row=0)
+        styles = [self.body_style(entry.kind, **_wrapped(entry)) for entry in grid.fields]
+        marked = [
+            self.body_style(entry.kind, font_color=ALERT) if entry.kind in SIGNED else style
+            for entry, style in zip(grid.fields, styles, strict=True)
+        ]
+        for column, entry in enumerate(grid.fields):
+            sheet.set_column(column, column, entry.width + 1)
+        self.header(sheet, 0, grid.fields)
+        wrapping = [column for column, entry in enumerate(grid.fields) if _wrapped(entry)]
+        for line, index in enumerate(rows, start=1):
+            row_styles = marked if index in grid.marked else styles
+            for column, value in enumerate(grid.rows[index]):
+                self.cell(sheet, line, column, value, grid.fields[column].kind, row_styles[column])
+            if wrapping:
+                fit_row(sheet, line, [(grid.fields[column].width, grid.rows[index][column]) for column in wrapping])
+        if rows:
+            self._table(sheet, grid, rows)
+        # ids and raw evidence stand last and are for looking up: on paper they would shrink the rest to nothing
+        last = max((column for column, entry in enumerate(grid.fields) if entry.in_print), default=0)
+        sheet.print_area(0, 0, len(rows) + 1, last)
+        sheet.freeze_panes(1, 0)
+
+    def _table(self, sheet: Worksheet, grid: Grid, rows: range) -> None:
+        self._tables += 1
+        has_sums = any(entry.is_summed for entry in grid.fields)
+        last, columns = len(rows) + has_sums, []
+
+        def sum_of(column: int) -> str:  # plain cells: LibreOffice reads no `[Km (x)]`
+            return f"=SUBTOTAL(109,{xl_range(1, column, len(rows), column)})"
+
+        for column, entry in enumerate(grid.fields):
+            columns.append({"header": entry.label, "header_format": self._header_style(entry)})
+            if entry.is_summed:
+                known = [value for index in rows if (value := grid.rows[index][column]) is not None]
+                columns[-1] |= {"total_function": sum_of(column), "total_value": float(sum(known)) if known else 0}
+            elif has_sums and column == 0:
+                columns[-1]["total_string"] = "Total"
+        name = f"tab_{self._tables}"
+        options = {"name": name, "style": None, "columns": columns, "total_row": has_sums}
+        sheet.add_table(0, 0, last, len(grid.fields) - 1, options)
+        if not has_sums:
+            return
+        for column, (entry, told) in enumerate(zip(grid.fields, columns, strict=True)):
+            style = self.body_style(entry.kind, bold=True, top=1, top_color=INK)
+            if entry.is_summed:  # what the table has written there, in bold
+                sheet.write_formula(last, column, sum_of(column), style, told["total_value"])
+            else:
+                sheet.write_string(last, column, told.get("total_string", ""), self.style(bold=True, top=1, indent=1))
+
+    def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
+        """A titled small table at `row`, its total row in bold; returns the first free row below it."""
+        sheet.write_string(row, 0, title, self.style(bold=True, font_size=12))
+        self.header(sheet, row + 1, grid.fields)
+        row += 2
+        for values, properties in [
+            *((values, {}) for values in grid.rows),
+            *([(grid.total, {"bold": True, "top": 1, "top_color": INK})] if grid.total else []),
+        ]:
+            for column, value in enumerate(values):
+                kind = grid.fields[column].kind
+                self.cell(sheet, row, column, value, kind, self.body_style(kind, **properties))
+            row += 1
+        return row
+
+    def body_style(self, kind: Kind, **properties: Any) -> Format:
+        """As `kind_style`; what is no number keeps a little distance from a number to its left."""
+        if kind not in NUMERIC:
+            properties |= {"align": "left", "indent": 1}
+        return self.kind_style(kind, **properties)
+
+    def header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
+        """The labels of a table's columns."""
+        sheet.set_row(row, 30)
+        for column, entry in enumerate(fields):
+            sheet.write_string(row, column, entry.label, self._header_style(entry))
+
+    def logo(self, sheet: Worksheet, column: int, logo: Logo | None, company: str) -> None:
+        """The logo beside the heading, never larger than it."""
+        if logo is None:
+            return
+        scale = min(1, _LOGO_PX[0] / logo.width_px, _LOGO_PX[1] / logo.height_px)
+        options = {"x_scale": scale, "y_scale": scale, "description": company or "Logotipo"}
+        sheet.insert_image(0, column, "logo", {"image_data": io.BytesIO(logo.content), **options})
+
+    def to_bytes(self) -> bytes:
+        """The finished file."""
+        self._book.close()
+        return self._buffer.getvalue()
+
+    def _header_style(self, entry: Field) -> Format:
+        side: dict[str, Any] = {"align": "right"} if entry.kind in NUMERIC else {"align": "left", "indent": 1}
+        return self.style(bold=True, text_wrap=True, bg_color=_HEAD, bottom=1, bottom_color=_LINE, **side)
+
+
+def document_workbook(document: Document) -> bytes:
+    """The report as a workbook: `Resumo` first, then the trips, then one sheet for each other listed section."""
+    book = Workbook(f"{document.title} {document.subtitle}", document.generated_at)
+    _summary(book, document)
+    listed = [section for section in document.sections if section.sheet and section.grid]
+    for section in sorted(listed, key=lambda section: section.key != "trips"):
+        assert section.sheet is not None
+        assert section.grid is not None
+        book.data_sheets(section.sheet, section.grid)
+    return book.to_bytes()
+
+
+def _summary(book: Workbook, document: Document) -> None:
+    sheet = book.sheet("Resumo")
+    sheet.set_column(0, 0, 32)
+    sheet.set_column(1, 20, 15.5)  # a date with its time
+    if document.company:
+        sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
+    book.logo(sheet, 10, document.logo, document.company)
+    sheet.write_string(0, 0, document.title, book.style(bold=True, font_size=18))
+    sheet.set_row(0, 28)
+    subtitle = " · ".join(text for text in (document.company, document.subtitle) if text)
+    sheet.write_string(1, 0, subtitle, book.style(font_size=12))
+    sheet.write_string(2, 0, document.origin, book.style(font_color=MUTED, font_size=9))
+    if document.stamp:
+        sheet.write_string(3, 0, document.stamp, book.style(bold=True, font_color=ALERT, font_size=12))
+    row = 5
+    for card in document.cards:
+        _card(book, sheet, row, card)
+        row += 1
+    for section in document.sections:
+        if section.grid is not None and section.sheet is None:
+            row = book.block(sheet, row + 1, section.title, section.grid)
+            if section.note:
+                sheet.write_string(row, 0, section.note, book.style(font_color=MUTED, font_size=9))
+                row += 1
+    row += 1
+    for note in document.notes:
+        sheet.merge_range(row, 0, row, 12, "", book.style())
+        sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=MUTED, font_size=9, valign="top"))
+        sheet.set_row(row, 13 * (1 + len(note) // 175))
+        row += 1
+
+
+def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
+    colour = ALERT if card.is_alert else INK
+    line = {"bottom": 1, "bottom_color": _LINE}
+    sheet.set_row(row, 18)
+    sheet.write_string(row, 0, card.label, book.style(**line))
+    properties = {"bold": True, "font_color": colour, **line}
+    if card.value is None:
+        sheet.write_string(row, 1, locale.NO_DATA, book.style(align="right", **properties))
+    else:
+        if card.kind is Kind.BRL:
+            properties["num_format"] = f'{_BRAZIL}"R$" #,##0.00'
+            sheet.write_number(row, 1, card.value, book.style(align="right", **properties))
+        else:
+            sheet.write_number(row, 1, card.value, book.kind_style(card.kind, **properties))
+    for column in range(2, 8):
+        sheet.write_blank(row, column, None, book.style(**line))
+    sheet.write_string(row, 2, card.note, book.style(font_color=MUTED, indent=1, **line))
+
+
+def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[int, Any]]) -> None:
+    """A row as high as the longest of its texts (width in characters, value): not every program does so itself."""
+    lines = (math.ceil(len(text) * 1.08 / width) for width, text in texts if isinstance(text, str))
+    if (most := min(max(lines, default=1), _MOST_LINES)) > 1:
+        sheet.set_row(row, _LINE_POINTS * most)
+
+
+def _wrapped(entry: Field) -> dict[str, bool]:
+    """A sentence goes on in the next line; raw evidence, which no paper shows, does not."""
+    return {"text_wrap": True} if entry.kind is Kind.TEXT and entry.in_print and entry.width >= _SENTENCE else {}
+
+
+def _fitting(text: str) -> str:
+    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - len(_CUT)] + _CUT

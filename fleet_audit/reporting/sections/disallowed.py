@@ -1,0 +1,106 @@
+"""GLOSAS: what was driven or declared and is not in the invoice, each row with its reason; never as a zero.
+
+Which trip has no price and which run is held arrives decided; here they become rows for print.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.labels import COST_STATUSES, HELD_REASONS
+from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
+
+UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
+EMPTY, OTHER_USE = "Vazio não pago", "Viagem não faturável"
+_ORDER = {UNPRICED: 0, ABOVE: 1, HELD: 2, EMPTY: 3, OTHER_USE: 4}
+_NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is no trip to anybody
+FIELDS = (
+    Field("kind", "Tipo de glosa", width=24),
+    Field("operational_date", "Data", Kind.DATE, 11),
+    Field("unit", "Unidade", width=18),
+    Field("carrier", "Empresa", width=22),
+    Field("plate", "Placa", width=10),
+    Field("fleet_number", "Frota", width=9),
+    Field("bulletin_number", "Nº da ata", width=12),
+    Field("reason", "Motivo", width=70),
+    Field("km", "Km não faturados", Kind.KM, 12),
+    Field("brl", "Valor (R$)", Kind.BRL, 13),
+    Field("trip_id", "Viagem", width=18),
+    Field("declared_run_id", "Corrida declarada", width=18),
+)
+
+
+def disallowed_grid(frames: Frames) -> Grid:
+    """Trips without a price, runs declared above what was measured (D01), held runs, unpaid trips; with their sums."""
+    runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
+    rows = pd.concat([_unpriced(frames), _above(frames), _held(frames), *_unpaid(frames)], ignore_index=True)
+    rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
+    rows["bulletin_number"] = rows["declared_run_id"].map(runs)
+    rows["unit"] = _named(rows["unit_code"], names_of(frames.units, "unit_code"))
+    rows["carrier"] = _named(rows["carrier_code"], names_of(frames.carriers, "carrier_code"))
+    rows["order"] = rows["kind"].map(_ORDER)
+    rows = rows.sort_values(
+        ["order", "operational_date", "unit", "carrier", "plate", "trip_id", "declared_run_id"], kind="stable"
+    )
+    lines = records(rows[[entry.name for entry in FIELDS]])
+    total: dict[str, Any] = {"kind": "Total"}
+    for name in ("km", "brl"):
+        known = [line[name] for line in lines if line[name] is not None]
+        total[name] = sum(known) if known else None
+    return grid_of(FIELDS, lines, total if lines else None)
+
+
+def unpriced_trips(frames: Frames) -> pd.DataFrame:
+    """Trips whose cost is unknown, with billable_km, cost_status and cost_reason."""
+    costs = frames.trip_costs[["trip_id", "billable_km", "variable_cost_brl", "cost_status", "cost_reason"]]
+    trips = frames.trips.merge(costs, on="trip_id")
+    return trips[trips["variable_cost_brl"].isna()]
+
+
+def _unpriced(frames: Frames) -> pd.DataFrame:
+    trips = unpriced_trips(frames)
+    return _rows(
+        trips,
+        UNPRICED,
+        reason=trips["cost_reason"].fillna(trips["cost_status"].map(COST_STATUSES)),
+        km=trips["billable_km"].fillna(trips["km_measured"]),
+    )
+
+
+def _above(frames: Frames) -> pd.DataFrame:
+    found = frames.findings
+    found = found[(found["rule_id"] == "D01") & (found["status"] == "open")]
+    return _rows(found, ABOVE, reason=found["explanation_pt"], km=found["km_at_stake"], brl=found["brl_at_stake"])
+
+
+def _held(frames: Frames) -> pd.DataFrame:
+    held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
+    return _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
+
+
+def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Empty km that the contract does not pay, or above its cap; and trips that are never billed."""
+    costs = frames.trip_costs[["trip_id", "billable_km", "variable_cost_brl", "cost_reason"]]
+    trips = frames.trips.merge(costs[costs["variable_cost_brl"].notna()], on="trip_id")
+    trips = trips.assign(unpaid=decimals(hundredths(trips["km_measured"]) - hundredths(trips["billable_km"])))
+    trips = trips[(trips["unpaid"] > 0).fillna(False)]
+    return tuple(
+        _rows(found, kind, reason=found["cost_reason"], km=found["unpaid"])
+        for kind, found in (
+            (EMPTY, trips[trips["purpose"] == "deadhead"]),
+            (OTHER_USE, trips[trips["purpose"].isin(_NEVER_BILLED)]),
+        )
+    )
+
+
+def _rows(frame: pd.DataFrame, kind: str, **values: pd.Series) -> pd.DataFrame:
+    names = ("operational_date", "unit_code", "carrier_code", "plate", "trip_id", "declared_run_id")
+    columns = {name: frame.get(name) for name in names}
+    return pd.DataFrame({**columns, "kind": kind, "km": None, "brl": None, **values}, index=frame.index)
+
+
+def _named(codes: pd.Series, names: dict[str, str]) -> pd.Series:
+    return codes.map(names).astype("str").fillna(codes)

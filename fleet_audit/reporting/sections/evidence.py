@@ -1,0 +1,99 @@
+"""The evidence of findings for print: the rows of the sources that it names.
+
+What is evidence is decided by the rules, what a carrier may see of it in `others`; here it is only listed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.locale import REPORT_ZONE, instant
+from fleet_audit.reporting.sections.inputs import records
+
+FIELDS = (
+    Field("finding_id", "Achado (id)", width=17),
+    Field("rule_id", "Regra", width=7),
+    Field("what", "O que é", width=16),
+    Field("number", "Ata ou viagem", width=18),
+    Field("from_to", "De / para", width=40),
+    Field("started", "Saída", width=16),
+    Field("ended", "Chegada", width=16),
+    Field("km", "Km", Kind.KM, 9),
+    Field("source", "Fonte", width=40),
+)
+
+
+def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str]) -> Grid:
+    """The runs, trips and movements that the findings' evidence names, one a row, in the findings' order.
+
+    Times are on the clock of the finding's unit, as its sentence tells them; `zones` name it by unit.
+    """
+    rows = []
+    for finding in records(findings[["finding_id", "rule_id", "unit_code", "evidence"]]):
+        zone = zones.get(finding["unit_code"], REPORT_ZONE)
+        for row in evidence_rows(json.loads(finding["evidence"]), zone):
+            rows.append({"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row})
+    return grid_of(FIELDS, rows)
+
+
+def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, Any]]:
+    """What, number, places, local times and km of each row that the evidence holds, and where the row came from."""
+    for run in evidence.get("declared_runs", ()):
+        yield {
+            **_when(run, zone),
+            "what": "corrida declarada",
+            "number": run.get("bulletin_number") or run.get("declared_run_id"),
+            "from_to": _places(run.get("origin_text"), run.get("destination_text")),
+            "km": _decimal(run.get("declared_km")),
+            "source": _source(run),
+        }
+    for trip in evidence.get("trips", ()):
+        yield {
+            **_when(trip, zone),
+            "what": "viagem medida",
+            "number": trip.get("trip_id"),
+            "from_to": _places(trip.get("origin_poi_id"), trip.get("destination_poi_id")),
+            "km": _decimal(trip.get("km_measured")),
+            "source": f"{_SOURCES.get(trip.get('source'), '')}, km por {_METHODS.get(trip.get('km_method'), '?')}",
+        }
+    for leg in evidence.get("legs", ()):
+        if leg.get("file_sha256"):
+            yield {
+                **_when(leg, zone),
+                "what": "trecho do relatório",
+                "number": leg.get("trip_id"),
+                "from_to": _places(leg.get("origin_address"), leg.get("destination_address")),
+                "km": _decimal(leg.get("km_reported")),
+                "source": _source(leg),
+            }
+
+
+_SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
+_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
+
+
+def _when(row: Mapping[str, Any], zone: str) -> dict[str, str | None]:
+    return {
+        name: instant(dt.datetime.fromisoformat(row[key]), zone) if row.get(key) else None
+        for name, key in (("started", "started_at"), ("ended", "ended_at"))
+    }
+
+
+def _places(start: str | None, end: str | None) -> str | None:
+    return f"{start or '?'} → {end or '?'}" if start or end else None
+
+
+def _source(row: Mapping[str, Any]) -> str | None:
+    name, number = row.get("file_name") or row.get("file_sha256", "")[:12], row.get("row_number")
+    return f"{name}, linha {number}" if name and number else name or None
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))

@@ -1,0 +1,249 @@
+"""The sums of a report: one set of figures for everything, and one for each unit, carrier, route or vehicle.
+
+Adding up printed lines belongs here; the lines themselves and their wording do not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.reference.shifts import parse_weekdays
+from fleet_audit.reporting.labels import UNPRICED
+from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, records, with_vehicle
+
+_COUNT = pd.ArrowDtype(pa.int64())
+_DIMENSIONS = ("unit_code", "carrier_code", "plate", "route_code", "operational_date")
+_CENT = Decimal("0.01")
+# Zero only where a vehicle was watched all day long; otherwise what is missing is unknown.
+_ZERO_IF_COMPLETE = (
+    "trips",
+    "service_trips",
+    "yard_trips",
+    "km",
+    "service_km",
+    "deadhead_km",
+    "billable_km",
+    "variable_brl",
+    "unpriced",
+)
+_ZERO_IF_KNOWN = (
+    "declared_km",
+    "runs",
+    "compared",
+    "exceeding",
+    "over_km",
+    "under_km",
+    "held",
+    "held_km",
+    "held_brl",
+    "over_brl",
+    "under_brl",
+    "stake_brl",
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Sums over some trips, runs and vehicle-days; None is unknown. Money in BRL, distances in km."""
+
+    vehicle_days: int | None = None
+    seen: int | None = None
+    silent: int | None = None
+    complete: int | None = None
+    trips: int | None = None  # yard movements are counted apart
+    service_trips: int | None = None
+    yard_trips: int | None = None
+    km: Decimal | None = None
+    service_km: Decimal | None = None
+    deadhead_km: Decimal | None = None
+    billable_km: Decimal | None = None
+    variable_brl: Decimal | None = None
+    unpriced: int | None = None
+    fixed_brl: Decimal | None = None
+    runs: int | None = None
+    declared_km: Decimal | None = None
+    compared: int | None = None
+    exceeding: int | None = None
+    over_km: Decimal | None = None  # declared above measured, of what exceeds the tolerance
+    under_km: Decimal | None = None
+    held: int | None = None
+    held_km: Decimal | None = None
+    held_brl: Decimal | None = None
+    over_brl: Decimal | None = None
+    under_brl: Decimal | None = None
+    stake_brl: Decimal | None = None
+    planned_km: Decimal | None = None
+    planned_trips: int | None = None
+    scored_km: Decimal | None = None
+    score_points: Decimal | None = None  # km x score
+
+    @property
+    def total_brl(self) -> Decimal | None:
+        """What is known of variable + fixed."""
+        known = [part for part in (self.variable_brl, self.fixed_brl) if part is not None]
+        return sum(known, Decimal(0)) if known else None
+
+    @property
+    def brl_per_km(self) -> Decimal | None:
+        """Total cost by measured km; unknown unless both parts of the cost are known."""
+        if self.variable_brl is None or self.fixed_brl is None or not self.km:
+            return None
+        return ((self.variable_brl + self.fixed_brl) / self.km).quantize(_CENT, ROUND_HALF_UP)
+
+    @property
+    def score(self) -> Decimal | None:
+        """Km-weighted mean of the trips' compliance scores."""
+        if not self.scored_km or self.score_points is None:
+            return None
+        return (self.score_points / self.scored_km).quantize(_CENT, ROUND_HALF_UP)
+
+    def record(self) -> dict[str, Any]:
+        """All figures by name, the derived ones included."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return values | {"total_brl": self.total_brl, "brl_per_km": self.brl_per_km, "score": self.score}
+
+
+def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> list[pd.DataFrame]:
+    """What is added up: frames of measures under the dimensions that each of them knows."""
+    own = ["unit_code", "carrier_code"]
+    fixed = with_vehicle(frames.fixed_cost_days, frames.vehicles, own)
+    held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
+    coverage, matches = frames.coverage, frames.matches
+    return [
+        _line_measures(lines),
+        _measures(fixed, fixed_brl=fixed["amount_brl"]),
+        _measures(frames.declared_runs, runs=1, declared_km=frames.declared_runs["declared_km"]),
+        _measures(
+            coverage,
+            vehicle_days=1,
+            seen=coverage["status"] != "silent",
+            silent=coverage["status"] == "silent",
+            complete=coverage["status"] == "complete",
+        ),
+        _match_measures(matches),
+        _measures(held, held=1, held_km=held["declared_km"], held_brl=held["brl_at_rate"]),
+        _measures(stakes, **{name: stakes[name] for name in ("over_brl", "under_brl", "stake_brl")}),
+    ]
+
+
+def plan_source(frames: Frames, cycle_start: dt.date) -> pd.DataFrame:
+    """The plan of the cycle that starts then, as a source for `figures_of` and `figures_by`.
+
+    A vehicle's unit and carrier are those of the row valid on the first day, else of its latest row.
+    """
+    plan = frames.km_plan[frames.km_plan["cycle_start"] == cycle_start].rename(
+        columns={"cycle_start": "operational_date"}
+    )
+    plan = with_vehicle(plan, frames.vehicles, ["unit_code", "carrier_code"])
+    latest = (
+        frames.vehicles.sort_values("valid_from", na_position="first", kind="stable")
+        .drop_duplicates("plate", keep="last")
+        .set_index("plate")
+    )
+    for name in ("unit_code", "carrier_code"):
+        plan[name] = plan[name].fillna(plan["plate"].map(latest[name]).astype("str"))
+    source = _measures(plan, planned_km=plan["planned_km"], planned_trips=plan["planned_trips"])
+    return source.drop(columns="operational_date")
+
+
+def day_plan_source(frames: Frames, day: dt.date) -> pd.DataFrame:
+    """What the plan of the day's cycle gives to the day, as a source.
+
+    A line's km are spread evenly over those days of the cycle on which it runs (no weekdays: every day).
+    """
+    plan = frames.km_plan[(frames.km_plan["cycle_start"] <= day).fillna(False)]
+    plan = plan[plan["cycle_start"] == plan["cycle_start"].max()].reset_index(drop=True)
+    if len(plan):
+        cycle = cycle_of(day, plan["cycle_start"].iloc[0].day)
+        plan = plan[plan["cycle_start"] == cycle.start].reset_index(drop=True)
+        runs = [parse_weekdays(text) for text in plan["weekdays"].astype(object).where(plan["weekdays"].notna(), None)]
+        weekdays = [each.isoweekday() for each in cycle_days(cycle)]
+        counts = pd.Series([sum(each in chosen for each in weekdays) for chosen in runs], dtype="Int64")
+        is_run = pd.Series([day.isoweekday() in chosen for chosen in runs], dtype="boolean")
+        shared = hundredths(plan["planned_km"])
+        plan["planned_km"] = decimals(((2 * shared + counts) // (2 * counts)).where(is_run, 0))
+    plan = with_vehicle(plan.assign(operational_date=day), frames.vehicles, ["unit_code", "carrier_code"])
+    return _measures(plan, planned_km=plan["planned_km"])
+
+
+def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:
+    """The figures of everything."""
+    return figures_by([source.assign(everything="all") for source in sources], "everything").get("all", Figures())
+
+
+def figures_by(sources: Sequence[pd.DataFrame], dimension: str) -> dict[Any, Figures]:
+    """Figures by value of a dimension, sorted; sources that do not know it stay out, its missing value is ""."""
+    values: dict[Any, dict[str, Any]] = {}
+    for source in sources:
+        if dimension not in source:
+            continue
+        key = source[dimension] if dimension == "operational_date" else source[dimension].fillna("")
+        measures = source.drop(columns=[name for name in (*_DIMENSIONS, "everything") if name in source])
+        sums = measures.groupby(key).sum(min_count=1)
+        for name, row in zip(sums.index, records(sums), strict=True):
+            values.setdefault(name, {}).update(row)
+    return {name: _figures(values[name]) for name in sorted(values)}
+
+
+def _figures(values: dict[str, Any]) -> Figures:
+    zeros = [name for name in _ZERO_IF_COMPLETE if values.get("complete")]
+    zeros += [name for name in _ZERO_IF_KNOWN if values.get("seen")]
+    kinds = {entry.name: str(entry.type) for entry in fields(Figures)}
+    for name in zeros:
+        if values.get(name) is None:
+            values[name] = 0 if kinds[name].startswith("int") else Decimal("0.00")
+    return Figures(**values)
+
+
+def _line_measures(lines: pd.DataFrame) -> pd.DataFrame:
+    purpose, km = lines["purpose"], lines["km_measured"]
+    is_scored = lines["compliance_score"].notna() & km.notna()
+    scored = km.where(is_scored)
+    return _measures(
+        lines,
+        trips=purpose != "yard",
+        service_trips=purpose == "service",
+        yard_trips=purpose == "yard",
+        km=km,
+        service_km=_only(km, purpose == "service"),
+        deadhead_km=_only(km, purpose == "deadhead"),
+        billable_km=lines["billable_km"],
+        variable_brl=lines["variable_cost_brl"],
+        unpriced=lines["cost_status"].isin(UNPRICED),
+        scored_km=scored,
+        score_points=scored * lines["compliance_score"],
+    )
+
+
+def _match_measures(matches: pd.DataFrame) -> pd.DataFrame:
+    exceeds, difference = matches["is_exceeding"].fillna(False), matches["difference_km"]
+    return _measures(
+        matches,
+        compared=difference.notna(),
+        exceeding=exceeds,
+        over_km=_only(difference, exceeds & (difference > 0).fillna(False)),
+        under_km=_only(-difference, exceeds & (difference < 0).fillna(False)),
+    )
+
+
+def _only(series: pd.Series, mask: pd.Series) -> pd.Series:
+    """The values where the mask holds, 0 elsewhere; what is missing stays missing."""
+    return series.where(mask | series.isna(), Decimal(0))
+
+
+def _measures(frame: pd.DataFrame, **measures: Any) -> pd.DataFrame:
+    """A source: the dimensions that the frame has, and the measures as counts or exact decimals."""
+    result = frame[[name for name in _DIMENSIONS if name in frame]].copy()
+    for name, values in measures.items():
+        column = values if isinstance(values, pd.Series) else pd.Series(values, index=frame.index)
+        is_count = column.dtype.kind in "biu" or str(column.dtype).startswith("bool")
+        result[name] = column.astype(_COUNT) if is_count else column
+    return result

@@ -1,0 +1,169 @@
+"""The lists beside the trips that every report may carry: findings, held runs, coverage; and the tables of figures.
+
+Order, columns and words of those lists belong here; who asks for which, and for what days, does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.labels import COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
+from fleet_audit.reporting.sections.figures import Figures
+from fleet_audit.reporting.sections.inputs import Frames, names_of, records, with_vehicle
+
+_DATE = Field("operational_date", "Data", Kind.DATE, 11)
+_PLATE = Field("plate", "Placa", width=10)
+_UNIT = Field("unit", "Unidade", width=18)
+_CARRIER = Field("carrier", "Transportadora", width=20)
+
+FINDING_FIELDS = (
+    Field("severity", "Severidade", width=12),
+    Field("rule_id", "Regra", width=7),
+    Field("title", "Achado", width=30),
+    _PLATE,
+    Field("explanation_pt", "Explicação", width=60),  # what a carrier answers: never beyond the edge of the screen
+    Field("km_at_stake", "Km em disputa", Kind.KM, 10),
+    Field("brl_at_stake", "R$ em disputa", Kind.BRL, 11),
+    Field("confidence_pct", "Confiança (%)", Kind.INTEGER, 10),
+    _DATE,
+    _UNIT,
+    _CARRIER,
+    Field("status", "Situação", width=11),
+    Field("rule_version", "Versão da regra", width=14, in_print=False),
+    Field("trip_id", "Viagem", width=18, in_print=False),
+    Field("declared_run_id", "Corrida declarada", width=18, in_print=False),
+    Field("finding_id", "Achado (id)", width=18, in_print=False),
+    Field("evidence", "Evidência", width=60, in_print=False),
+)
+HELD_FIELDS = (
+    _DATE,
+    _PLATE,
+    _UNIT,
+    _CARRIER,
+    Field("bulletin_number", "Nº da ata", width=12),
+    Field("origin_text", "Local de saída", width=24),
+    Field("destination_text", "Local de chegada", width=24),
+    Field("declared_km", "Km declarado", Kind.KM, 11, is_summed=True),
+    Field("brl_at_rate", "R$ à tarifa", Kind.BRL, 12, is_summed=True),
+    Field("reason", "Motivo", width=30),
+    Field("declared_run_id", "Corrida declarada", width=18, in_print=False),
+)
+COVERAGE_FIELDS = (
+    _DATE,
+    Field("status", "Cobertura", width=11),
+    _PLATE,
+    Field("fleet_number", "Frota", width=9),
+    _UNIT,
+    _CARRIER,
+    Field("observed_h", "Horas vistas", Kind.HOURS, 8),
+    Field("positions", "Posições", Kind.INTEGER, 9),
+    Field("visit_legs", "Trechos do relatório", Kind.INTEGER, 10),
+    Field("odometer_delta_km", "Hodômetro (km)", Kind.KM, 11, is_summed=True),
+    Field("service_km", "Serviço (km)", Kind.KM, 10, is_summed=True),
+    Field("deadhead_km", "Vazio (km)", Kind.KM, 9, is_summed=True),
+    Field("maintenance_km", "Manut. (km)", Kind.KM, 9, is_summed=True),
+    Field("yard_km", "Pátio (km)", Kind.KM, 9, is_summed=True),
+    Field("unknown_km", "Sem final. (km)", Kind.KM, 9, is_summed=True),
+    Field("gap_km", "Lacuna (km)", Kind.KM, 9, is_summed=True),
+    Field("residual_km", "Resíduo (km)", Kind.KM_DIFFERENCE, 9, is_summed=True),
+    Field("balanced", "Fecha?", width=8),
+)
+_SEVERITY_ORDER = {code: rank for rank, code in enumerate(SEVERITIES)}
+
+
+def findings_grid(frames: Frames) -> Grid:
+    """Findings ranked: open before excepted, by severity, then by what is at stake; each with its sentence."""
+    found = frames.findings
+    ranked = found.assign(
+        excepted=found["status"] == "excepted",
+        rank=found["severity"].map(_SEVERITY_ORDER),
+        brl=found["brl_at_stake"].fillna(Decimal(-1)),
+        km=found["km_at_stake"].fillna(Decimal(-1)),
+    ).sort_values(
+        ["excepted", "rank", "brl", "km", "finding_id"], ascending=[True, True, False, False, True], kind="stable"
+    )
+    rows = _with_names(records(ranked), frames)
+    for row in rows:
+        row["severity"], row["title"] = SEVERITIES[row["severity"]], rule_title(row["rule_id"])
+        row["status"] = FINDING_STATUSES[row["status"]]
+        row["confidence_pct"] = Decimal(str(round(row["confidence"] * 100, 6)))
+    return grid_of(FINDING_FIELDS, rows)
+
+
+def held_grid(frames: Frames) -> Grid:
+    """Declared runs that no trip is linked to, the most expensive first, with their sums."""
+    runs = frames.declared_runs.set_index("declared_run_id")[["bulletin_number", "origin_text", "destination_text"]]
+    held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"]).join(runs, on="declared_run_id")
+    held = held.assign(order=held["brl_at_rate"].fillna(Decimal(-1))).sort_values(
+        ["order", "plate", "declared_run_id"], ascending=[False, True, True], kind="stable"
+    )
+    rows = _with_names(records(held), frames)
+    for row in rows:
+        row["reason"] = HELD_REASONS[row["reason"]]
+    total = {"plate": "Total", "declared_km": _sum(rows, "declared_km"), "brl_at_rate": _sum(rows, "brl_at_rate")}
+    return grid_of(HELD_FIELDS, rows, total if rows else None)
+
+
+def coverage_grid(frames: Frames) -> Grid:
+    """Vehicle-days, the silent first: what was seen of each, and where its odometer went."""
+    key = ["operational_date", "plate"]
+    seen = frames.coverage.merge(frames.km_ledger.drop(columns=["unit_code", "carrier_code"]), on=key, how="left")
+    seen = with_vehicle(seen, frames.vehicles, ["fleet_number"])
+    seen = seen.assign(order=seen["status"].map({"silent": 0, "partial": 1, "complete": 2})).sort_values(
+        ["order", "operational_date", "plate"], kind="stable"
+    )
+    rows = _with_names(records(seen), frames)
+    for row in rows:
+        row["status"] = COVERAGE[row["status"]]
+        row["observed_h"] = None if row["observed_h"] is None else Decimal(str(row["observed_h"]))
+        row["balanced"] = {True: "sim", False: "não", None: None}[row["is_balanced"]]
+    return grid_of(COVERAGE_FIELDS, rows)
+
+
+def figures_grid(
+    label: str,
+    names: Mapping[str, str],
+    unnamed: str,
+    by: Mapping[Any, Figures],
+    total: Figures,
+    fields: tuple[Field, ...],
+    *,
+    more: Mapping[Any, Mapping[str, Any]] | None = None,
+    largest_first: bool = True,
+) -> Grid:
+    """A table of figures, one row a name, by total cost, with the figures of everything as its total row.
+
+    `more` gives further values of a key, for fields that are no figures. Keys without a name are called by themselves.
+    """
+    extra = more or {}
+    rows = [
+        {"name": names.get(key, key) or unnamed, **extra.get(key, {}), **figures.record()}
+        for key, figures in by.items()
+    ]
+    if largest_first:
+        rows.sort(key=lambda row: (-(row["total_brl"] or Decimal(-1)), row["name"]))
+    return grid_of((Field("name", label, width=24), *fields), rows, {"name": "Total", **total.record()})
+
+
+def _with_names(rows: list[dict[str, Any]], frames: Frames) -> list[dict[str, Any]]:
+    units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
+    for row in rows:
+        row["unit"] = units.get(row["unit_code"], row["unit_code"])
+        row["carrier"] = carriers.get(row["carrier_code"], row["carrier_code"])
+    return rows
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> Decimal | None:
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def severity_counts(findings: pd.DataFrame) -> dict[str, int]:
+    """Open findings by severity code, every code present."""
+    open_ones = findings.loc[findings["status"] == "open", "severity"]
+    return {code: int((open_ones == code).sum()) for code in SEVERITIES}

@@ -1,0 +1,139 @@
+"""What belongs to other carriers, and the rows and texts of one carrier without it.
+
+Whose rows a carrier gets is decided in `inputs`; here what those rows still say of others is taken out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.reporting.sections.inputs import Frames
+
+OTHER = "[outra transportadora]"
+_ID = re.compile(r"[\w-]{6,}")
+_LEAST_LETTERS = 4  # of a name that is found however it is written; a shorter one would be found in every sentence
+_DROPPED = object()
+# Free texts, by frame: people wrote them, so any may name another carrier ("Garagem Viação Oeste").
+_TEXTS = {
+    "units": ["name"],
+    "pois": ["name"],
+    "routes": ["name", "keywords"],
+    "vehicles": ["fleet_number"],
+    "trips": ["area_reason"],
+    "trip_costs": ["cost_reason"],
+    "declared_runs": ["bulletin_number", "origin_text", "destination_text", "file_name"],
+    "legs": ["origin_address", "destination_address"],
+    "adjustments": ["reason"],
+}
+_CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where there is no name
+
+
+@dataclass(frozen=True)
+class Others:
+    """What belongs to other carriers: their codes, names and plates, and the ids of their trips and runs.
+
+    `own` are the code and name of the carrier that reads.
+    """
+
+    own: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    plates: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+
+    def masked(self, text: str) -> str:
+        """The text with everything of others replaced; a carrier's own names stay, even where they hold another's.
+
+        Names are found in any case and with or without accents, codes as they are written.
+        """
+        composed = unicodedata.normalize("NFC", text)
+        without_ids = _ID.sub(lambda found: OTHER if found[0] in self.ids else found[0], composed)
+        return self._words.sub(lambda found: found[0] if fold(found[0]) in self._own_folded else OTHER, without_ids)
+
+    def without(self, value: Any) -> Any:
+        """A value of evidence without the rows of others and with its texts masked."""
+        kept = self._kept(value)
+        return None if kept is _DROPPED else kept
+
+    def _cut(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        parts = {name: self._kept(part) for name, part in evidence.items() if self.masked(name) == name}
+        return {name: part for name, part in parts.items() if part is not _DROPPED}
+
+    def _kept(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            is_theirs = value.get("plate") in self.plates or value.get("carrier_code") in self.codes
+            is_theirs = is_theirs or any(value.get(name) in self.ids for name in ("trip_id", "declared_run_id"))
+            return _DROPPED if is_theirs else self._cut(value)
+        if isinstance(value, list):
+            return [part for part in map(self._kept, value) if part is not _DROPPED]
+        if isinstance(value, str):
+            return _DROPPED if value in self.ids else self.masked(value)
+        return value
+
+    @cached_property
+    def _own_folded(self) -> frozenset[str]:
+        return frozenset(map(fold, self.own))
+
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        plates = ((plate, r"[-\s.]?".join((re.escape(plate[:3]), re.escape(plate[3:])))) for plate in self.plates)
+        names = ((name, _anyhow(name)) for name in self.own | self.names)
+        words = [*names, *((code, re.escape(code)) for code in self.codes), *plates]
+        longest_first = sorted((word for word in words if word[0].strip()), key=lambda word: (-len(word[0]), word[0]))
+        either = "|".join(form for _, form in longest_first)
+        return re.compile(rf"(?<!\w)(?:{either})(?!\w)" if either else r"(?!)")
+
+
+def without_others(findings: pd.DataFrame, others: Others) -> pd.DataFrame:
+    """The findings with sentence and evidence cut to what their carrier may see."""
+    evidence = [json.dumps(others.without(json.loads(text)), ensure_ascii=False, sort_keys=True)
+                for text in findings["evidence"]]  # fmt: skip
+    return findings.assign(
+        explanation_pt=masked_texts(findings["explanation_pt"], others),
+        evidence=pd.Series(evidence, index=findings.index, dtype="str"),
+    )
+
+
+def frames_without_others(frames: Frames, others: Others) -> Frames:
+    """The frames of one carrier with findings cut and every free text masked."""
+    masked = {}
+    for name, columns in _TEXTS.items():
+        frame: pd.DataFrame = getattr(frames, name)
+        if code := _CALLED_BY.get(name):
+            frame = frame.assign(name=frame["name"].fillna(frame[code]))
+        masked[name] = frame.assign(**{column: masked_texts(frame[column], others) for column in columns})
+    return replace(frames, findings=without_others(frames.findings, others), **masked)
+
+
+def masked_texts(texts: pd.Series, others: Others) -> pd.Series:
+    """The column with each of its texts masked."""
+    return texts.map({text: others.masked(text) for text in texts.dropna().unique()}).astype(texts.dtype)
+
+
+def _anyhow(name: str) -> str:
+    """A pattern of a name in any case, with or without accents; of a short one exactly."""
+    if sum(map(str.isalpha, name)) < _LEAST_LETTERS:
+        return re.escape(name)
+    letters = (r"\s+" if letter == " " else _ACCENTED.get(letter, re.escape(letter)) for letter in fold(name))
+    return f"(?i:{''.join(letters)})"
+
+
+def _accented() -> dict[str, str]:
+    """Each letter → the class of its forms with accents."""
+    forms: dict[str, str] = {}
+    for form in map(chr, range(0xC0, 0x250)):
+        if len(letter := fold(form)) == 1 and letter != form.casefold():
+            forms[letter] = forms.get(letter, letter) + form
+    return {letter: f"[{every}]" for letter, every in forms.items()}
+
+
+_ACCENTED = _accented()

@@ -1,0 +1,236 @@
+"""Rules over a whole cycle, from made-up results of its days: D03, D12, O05 over seven days, K03, V04, T05, T06."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle, untested
+from fleet_audit.logic.audit.rules.cycle import AuditCycle
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit_tests.logic.audit_sample import CONTRACTS, OTHER, PLATE, SHIFTS, VEHICLES, at, costs_frame, run, trip
+from fleet_audit_tests.logic.frames import rows
+
+CYCLE = cycle_of(dt.date(2025, 6, 10), 16)
+DAYS = cycle_days(CYCLE)
+WRITTEN = {"run_id": "r", "updated_at": at("00:00")}
+
+
+def fact_rows(table, records: list[dict], **usual: object) -> pd.DataFrame:
+    return rows(table, *({**WRITTEN, **usual, **record} for record in records))
+
+
+def worked(day: dt.date, *, km: str = "30.00", plate: str = PLATE, **more: object) -> dict:
+    """A service trip of a day."""
+    purpose = more.get("purpose", "service")
+    return trip(f"T-{plate}-{day}-{purpose}", "06:00", "07:00", km, day=day, plate=plate, km_uncertainty="0.10", **more)
+
+
+def declared(day: dt.date, measured: str, declared_km: str, **more: object) -> dict:
+    """A compared group of a day."""
+    difference = Decimal(declared_km) - Decimal(measured)
+    return {
+        "match_id": f"M{day}", "operational_date": day, "plate": PLATE, "trip_ids": [f"T-{PLATE}-{day}-service"],
+        "declared_run_ids": [f"R{day}"], "kind": "one_to_one", "declared_km": declared_km, "measured_km": measured,
+        "difference_km": str(difference), "is_exceeding": False, **more,
+    }  # fmt: skip
+
+
+def calibrated(day: dt.date, odometer: str, gps: str, **more: object) -> dict:
+    ratio = float(odometer) / float(gps)
+    return {"operational_date": day, "plate": PLATE, "device_id": "D1", "trips": 4, "km_odometer": Decimal(odometer),
+            "km_gps": Decimal(gps), "ratio": ratio, "spread_pct": 0.1, **more}  # fmt: skip
+
+
+def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[dict] | pd.DataFrame) -> AuditCycle:
+    """The results of a cycle run until a day; both vehicles were seen on each of its days."""
+    seen = [{"operational_date": day, "plate": plate, "status": "complete", "positions": 9, "visit_legs": 0}
+            for day in DAYS if day <= last for plate in (PLATE, OTHER)]  # fmt: skip
+    given = {"trips": [], "matches": [], "calibrations": [], "coverage": seen, "fixed_costs": [], "day_findings": [],
+             "plan": [], "calendar": []}  # fmt: skip
+    given |= parts
+    tables = {"trips": facts.TRIPS, "matches": facts.MATCHES, "calibrations": facts.CALIBRATIONS,
+              "coverage": facts.COVERAGE, "fixed_costs": facts.FIXED_COST_DAYS, "day_findings": facts.FINDINGS,
+              "plan": reference.KM_PLAN, "calendar": reference.CALENDAR}  # fmt: skip
+    frames = {name: fact_rows(table, given[name]) for name, table in tables.items()}
+    ids = frames["trips"]["trip_id"]
+    return AuditCycle(
+        cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS), shifts=SHIFTS,
+        vehicles=VEHICLES.assign(titular_plate=None), parameters=DEFAULT_PARAMETERS,
+        costs=costs_frame(*({"trip_id": key, "billable_km": "30.00"} for key in ids)),
+        runs=fact_rows(facts.DECLARED_RUNS, list(runs)), **frames,
+    )  # fmt: skip
+
+
+def found(context: AuditCycle, rule_id: str) -> list[dict]:
+    findings = conform(find_in_cycle(context).assign(**WRITTEN), facts.CYCLE_FINDINGS)
+    return [{**row, "evidence": json.loads(row["evidence"])} for row in findings.to_dict("records")
+            if row["rule_id"] == rule_id]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared_km", "severity"),
+    [("30", None), ("30.80", None), ("31", "M"), ("31.50", "M"), ("31.60", "C"), ("29", None)],
+)
+def test_d03_warns_above_3_pct_and_is_critical_above_5(declared_km: str, severity: str | None):
+    context = a_cycle(
+        trips=[worked(day) for day in DAYS], matches=[declared(day, "30.00", declared_km) for day in DAYS]
+    )
+    findings = found(context, "D03")
+    assert [row["severity"] for row in findings] == ([severity] if severity else [])
+    for row in findings:
+        excess = (Decimal(declared_km) - 30) * len(DAYS)
+        assert (row["km_at_stake"], row["brl_at_stake"]) == (
+            excess,
+            (excess * Decimal("4.90")).quantize(Decimal("0.01")),
+        )
+        assert (row["operational_date"], row["cycle_start"]) == (CYCLE.end, CYCLE.start)
+        assert row["evidence"]["group_count"] == len(row["evidence"]["groups"]) == len(DAYS)
+
+
+def test_d03_holds_the_contracts_own_tolerance():
+    own = CONTRACTS.assign(cycle_tolerance_pct=Decimal("2.00"))
+    context = a_cycle(trips=[worked(day) for day in DAYS], matches=[declared(day, "30.00", "30.75") for day in DAYS])
+    assert not found(context, "D03")
+    [row] = found(replace(context, contracts=conform(own, reference.CONTRACTS)), "D03")
+    assert row["severity"] == "C"
+
+
+def test_d03_a_few_short_runs_prove_nothing_nor_does_what_was_in_doubt_on_its_day():
+    few = a_cycle(trips=[worked(DAYS[0], km="4.00")], matches=[declared(DAYS[0], "4.00", "5")])
+    assert not found(few, "D03")
+    doubtful = [declared(day, "30.00", "40", is_exceeding=True) for day in DAYS]
+    trips = [worked(day) for day in DAYS]
+    assert not found(a_cycle(trips=trips, matches=doubtful), "D03")
+    accused = [{"finding_id": f"F{day}", "operational_date": day, "rule_id": "D01", "rule_version": "1",
+                "severity": "H", "confidence": 0.9, "evidence": "{}", "status": "open", "explanation_pt": "x",
+                "declared_run_id": f"R{day}"} for day in DAYS]  # fmt: skip
+    assert found(a_cycle(trips=trips, matches=doubtful, day_findings=accused), "D03")
+
+
+def test_a_finding_keeps_its_id_as_the_cycle_goes_on():
+    matches, trips = [declared(day, "30.00", "33") for day in DAYS], [worked(day) for day in DAYS]
+    ids = {found(a_cycle(last, trips=trips, matches=matches), "D03")[0]["finding_id"] for last in (DAYS[9], DAYS[20])}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("odometer", "is_found", "confidence"),
+    [("102", False, 0), ("104", True, 0.8), ("96", True, 0.8), ("107", True, 0.95)],
+)
+def test_o05_judges_seven_days_of_a_vehicle(odometer: str, is_found: bool, confidence: float):
+    days = [calibrated(day, "100" if number < 20 else odometer, "100") for number, day in enumerate(DAYS)]
+    findings = found(a_cycle(calibrations=days), "O05")
+    assert bool(findings) is is_found
+    for row in findings:
+        assert row["confidence"] == confidence
+        assert len(row["evidence"]["days"]) == 7
+        assert row["km_at_stake"] == abs(Decimal(odometer) - 100) * 7
+
+
+def test_o05_sees_the_days_before_the_cycle_and_not_beyond_the_last():
+    before = [calibrated(CYCLE.start - dt.timedelta(days=back), "100", "100") for back in range(1, 7)]
+    one_day = calibrated(CYCLE.start, "110", "100")
+    assert found(a_cycle(CYCLE.start, calibrations=[one_day]), "O05")
+    assert not found(a_cycle(CYCLE.start, calibrations=[*before, one_day]), "O05")
+    assert not found(a_cycle(DAYS[2], calibrations=[calibrated(DAYS[5], "110", "100")]), "O05")
+
+
+def test_o05_is_silent_on_few_km_and_on_an_odometer_in_miles():
+    assert not found(a_cycle(calibrations=[calibrated(DAYS[0], "44", "40")]), "O05")
+    assert not found(a_cycle(calibrations=[calibrated(day, "62.1", "100") for day in DAYS]), "O05")
+
+
+@pytest.mark.parametrize(("deadhead", "is_found"), [("3.00", False), ("3.10", True)])
+def test_k03_waits_for_the_end_and_asks_for_more_than_10_pct(deadhead: str, is_found: bool):
+    trips = [trip for day in DAYS for trip in (worked(day), worked(day, km=deadhead, purpose="deadhead"))]
+    assert bool(found(a_cycle(trips=trips), "K03")) is is_found
+    assert not found(a_cycle(DAYS[-2], trips=trips), "K03")
+
+
+def test_v04_counts_working_days_that_were_seen_and_had_no_service():
+    calendar = [{"date": day, "unit_code": "UCP", "day_type": "util" if day.isoweekday() <= 5 else "domingo"}
+                for day in DAYS]  # fmt: skip
+    fixed = [{"operational_date": day, "plate": PLATE, "contract_id": "CT1", "amount_brl": "300.00",
+              "parameters_version": "p"} for day in DAYS]  # fmt: skip
+    working = [day for day in DAYS if day.isoweekday() <= 5]
+    idle = set(working[:5])  # of 21: 23.8 %
+    trips = [worked(day) for day in DAYS if day not in idle]
+    parts = {"calendar": calendar, "fixed_costs": fixed}
+    [row] = found(a_cycle(trips=trips, **parts), "V04")
+    assert row["brl_at_stake"] == Decimal("1500.00")
+    assert pd.isna(row["km_at_stake"])
+    assert f"5 de {len(working)} dias úteis" in row["explanation_pt"]
+    assert not found(a_cycle(trips=[worked(day) for day in DAYS if day not in set(working[:4])], **parts), "V04")
+    silent = [{"operational_date": day, "plate": PLATE, "status": "silent" if day in idle else "complete",
+               "positions": 0, "visit_legs": 0} for day in DAYS]  # fmt: skip
+    assert not found(a_cycle(trips=trips, coverage=silent, **parts), "V04")
+    assert not found(a_cycle(DAYS[-2], trips=trips, **parts), "V04")
+
+
+@pytest.mark.parametrize(
+    ("planned", "rule_id"), [(31, None), (28, "T05"), (29, None), (38, None), (39, "T06"), (30, None)]
+)
+def test_t05_and_t06_compare_with_the_plan(planned: int, rule_id: str | None):
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": planned}]
+    context = a_cycle(trips=[worked(day) for day in DAYS], plan=plan)
+    assert [name for name in ("T05", "T06") if found(context, name)] == ([rule_id] if rule_id else [])
+
+
+def test_t06_days_without_data_may_have_held_the_trips():
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
+    trips = [worked(day) for day in DAYS[:20]]
+    assert found(a_cycle(trips=trips, plan=plan), "T06")
+    silent = [{"operational_date": day, "plate": PLATE, "status": "complete" if number < 20 else "silent",
+               "positions": 0, "visit_legs": 0} for number, day in enumerate(DAYS)]  # fmt: skip
+    assert not found(a_cycle(trips=trips, plan=plan, coverage=silent), "T06")
+
+
+def test_a_rule_that_lacks_its_data_says_so():
+    assert set(untested(a_cycle(DAYS[3]))) == {"D03", "D12", "O05", "T05", "T06", "V04", "K03"}
+    full = a_cycle(
+        matches=[declared(DAYS[0], "30.00", "30")], calibrations=[calibrated(DAYS[0], "100", "100")], **nights(1, 0)
+    )
+    assert set(untested(full)) == {"T05", "T06", "V04"}
+
+
+def test_segments_name_their_vehicle_and_their_cause():
+    days = [calibrated(day, "100" if number < 15 else "102", "100") for number, day in enumerate(DAYS)]
+    table = conform(calibration_segments(a_cycle(calibrations=days)).assign(**WRITTEN), facts.CALIBRATION_SEGMENTS)
+    assert table["is_change_point"].to_list() == [False, True]
+    assert table["segment_start"].to_list() == [DAYS[0], DAYS[15]]
+    assert table[["unit_code", "carrier_code", "reason"]].iloc[1].to_list() == ["UCP", "CONLOG", "ratio"]
+    assert calibration_segments(a_cycle()).empty
+
+
+def nights(count: int, early: int) -> dict[str, list[dict]]:
+    """A trip at 00:30 on each of some nights, and its run, which its bulletin dates some days early."""
+    days = DAYS[3 : 3 + count]
+    trips = [trip(f"N{day}", "00:30", "01:30", day=day) for day in days]
+    runs = [run(f"R{day}", "00:30", "01:30", day=day - dt.timedelta(days=early), shift_code="C",
+                operational_date=day - dt.timedelta(days=early), is_date_repaired=False) for day in days]  # fmt: skip
+    return {"trips": trips, "runs": runs}
+
+
+def test_d12_names_the_nights_of_a_shift_that_have_more_trips_a_day_later():
+    [finding] = found(a_cycle(**nights(5, early=1)), "D12")
+    assert (finding["plate"], finding["severity"], finding["km_at_stake"]) == (PLATE, "L", None)
+    assert finding["explanation_pt"].startswith("No ciclo, de 16/05/2025 a 15/06/2025, as atas do turno C do veículo")
+    assert "(5 ao todo)" in finding["explanation_pt"]
+    assert len(finding["evidence"]["declared_runs"]) == 5
+
+
+def test_d12_leaves_nights_alone_that_are_dated_rightly_or_were_repaired():
+    assert not found(a_cycle(**nights(5, early=0)), "D12")
+    repaired = nights(5, early=0)
+    repaired["runs"] = [{**one, "is_date_repaired": True} for one in repaired["runs"]]
+    assert not found(a_cycle(**repaired), "D12")

@@ -1,0 +1,225 @@
+"""O01 to O05, the odometer's and the devices' Q05, and Q02."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.findings import find
+from fleet_audit.logic.audit.findings import tested as rules_tested
+from fleet_audit.logic.audit.scoring import score
+from fleet_audit.schema import lake, reference
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    VEHICLES,
+    at,
+    audit,
+    devices_of,
+    found,
+    run,
+    span,
+    trip,
+)  # fmt: skip
+from fleet_audit_tests.logic.frames import rows
+
+DEVICE = "D1"
+
+
+def event(kind: str, start: str, end: str, to_km: float, **more: object) -> dict:
+    """An odometer event of a device whose reading was 1000 km before."""
+    return {
+        "kind": kind, "device_id": DEVICE, "started_at": at(start), "ended_at": at(end), "odometer_to_km": to_km,
+        "path_km": 0.0, "latitude_from": -22.1, "longitude_from": -51.1, **more,
+    }  # fmt: skip
+
+
+def leg(trip_id: str, odometer_km: float, gps_km: float, **more: object) -> dict:
+    """A measured leg; times are those of any trip."""
+    return {
+        "leg_id": f"L{trip_id}", "trip_id": trip_id, "operational_date": DAY, "plate": PLATE,
+        "is_maintenance_driver": False, "started_at": at("06:00"), "ended_at": at("07:00"), "km_odometer": odometer_km,
+        "km_gps": gps_km, "km_bridged": 0.0, "is_odometer_valid": True, "passengers_readings": 0, "gaps": 0,
+        "is_short": False, "is_start_in_gap": False, "is_end_in_gap": False, "source": "positions", **more,
+    }  # fmt: skip
+
+
+def with_legs(trips: list[dict], legs: list[dict], **changed: object):
+    return audit(trips, [], legs=rows(lake.LEGS, *legs), **changed)
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "kind", "to_km", "path_km", "stake", "severity"),
+    [
+        ("O01", "fall", 988.0, 0.5, "12.50", "C"),
+        ("O02", "jump", 1020.0, 0.0, "20.00", "H"),
+        ("O03", "frozen", 1000.0, 12.0, "12.00", "H"),
+        ("O04", "parked", 1008.0, 0.1, "7.90", "C"),
+    ],
+)
+def test_an_event_is_a_finding_on_the_trip_that_it_lies_in(rule_id, kind, to_km, path_km, stake, severity):
+    trips = [trip("T1", "06:00", "07:00", "30.00", device_id=DEVICE), trip("T2", "12:00", "13:00", device_id=DEVICE)]
+    devices = devices_of([event(kind, "06:20", "06:40", to_km, path_km=path_km)])
+    [finding] = found(audit(trips, [], devices=devices), rule_id)
+    assert (finding["severity"], finding["trip_id"], finding["km_at_stake"]) == (severity, "T1", Decimal(stake))
+    assert finding["brl_at_stake"] == (Decimal(stake) * Decimal("4.90")).quantize(Decimal("0.01"))
+    assert PLATE in finding["explanation_pt"]
+    [row] = finding["evidence"]["events"]
+    assert (row["odometer_from_km"], row["odometer_to_km"], row["device_id"]) == (1000.0, to_km, DEVICE)
+    assert row["started_at"] == "2025-06-10T09:20:00Z"
+    others = {"O01", "O02", "O03", "O04", "O05"} - {rule_id}
+    assert not any(found(audit(trips, [], devices=devices), other) for other in others)
+
+
+def test_a_finding_lowers_the_score_of_its_trip_alone():
+    trips = [trip("T1", "06:00", "07:00", device_id=DEVICE), trip("T2", "12:00", "13:00", device_id=DEVICE)]
+    context = audit(trips, [], devices=devices_of([event("parked", "06:20", "06:40", 1008.0)]))
+    scores = score(context.of_day(context.trips), find(context), context.parameters).set_index("trip_id")
+    assert scores.loc["T2", "compliance_score"] == Decimal("100.00")
+    assert scores.loc["T1", "compliance_score"] == Decimal("64.00")  # 40 × 0.9
+
+
+def test_many_events_of_a_day_are_one_finding_that_counts_them():
+    devices = devices_of([event("jump", f"{hour:02d}:00", f"{hour:02d}:05", 1040.0) for hour in range(8, 12)])
+    [finding] = found(audit([trip("T", "06:00", "13:00", "400.00")], [], devices=devices), "O02")
+    assert finding["km_at_stake"] == Decimal("160.00")
+    assert "e mais 3 vezes no dia" in finding["explanation_pt"]
+    assert len(finding["evidence"]["events"]) == 4
+
+
+def test_no_reading_disputes_more_than_the_vehicle_drove():
+    devices = devices_of([event("fall", "06:20", "06:40", 11.0, odometer_from_km=240_000.0)])
+    [finding] = found(audit([trip("T", "06:00", "07:00", "30.00")], [], devices=devices), "O01")
+    assert finding["km_at_stake"] == Decimal("30.00")
+
+
+@pytest.mark.parametrize(("kind", "to_km", "rule_id"), [("fall", 0.0, "O01"), ("jump", 5300.0, "O02")])
+def test_a_reading_that_the_next_takes_back_accuses_nobody(kind: str, to_km: float, rule_id: str):
+    devices = devices_of([event(kind, "06:20", "06:40", to_km, is_lone=True)])
+    assert not found(audit([trip("T", "06:00", "07:00")], [], devices=devices), rule_id)
+
+
+def test_a_reset_is_a_contradiction_and_no_fraud():
+    context = audit([trip("T", "06:00", "07:00")], [], devices=devices_of([event("reset", "06:20", "06:40", 0.0)]))
+    [finding] = found(context, "Q05")
+    assert "reiniciado" in finding["explanation_pt"]
+    assert not found(context, "O01")
+
+
+@pytest.mark.parametrize(
+    ("odometer_km", "gps_km", "is_found"),
+    [
+        (30.0, 29.0, False),
+        (30.0, 28.5, False),
+        (30.0, 28.4, True),
+        (5.0, 5.5, False),
+        (5.0, 5.6, True),
+        (30.0, 34.0, True),
+    ],
+)
+def test_o05_is_max_of_5_pct_of_the_odometer_and_half_a_km(odometer_km, gps_km, is_found):
+    trips = [trip("T", "06:00", "07:00", str(gps_km), km_method="gps")]
+    findings = found(with_legs(trips, [leg("T", odometer_km, gps_km)]), "O05")
+    assert bool(findings) is is_found
+    for finding in findings:
+        assert finding["km_at_stake"] == Decimal(str(abs(odometer_km - gps_km))).quantize(Decimal("0.01"))
+        assert "vale o GPS" in finding["explanation_pt"]
+
+
+def test_o05_compares_what_both_measured():
+    """Steps that the odometer bridged are in both sums: 40 km of them must not widen the tolerance."""
+    [finding] = found(with_legs([trip("T", "06:00", "07:00")], [leg("T", 50.0, 51.0, km_bridged=40.0)]), "O05")
+    assert finding["evidence"]["limit_km"] == 0.5
+
+
+@pytest.mark.parametrize("unsound", [{"is_odometer_valid": False}, {"km_gps": None}, {"km_odometer": None}])
+def test_o05_needs_two_measurements(unsound):
+    assert not found(with_legs([trip("T", "06:00", "07:00")], [leg("T", 50.0, 10.0) | unsound]), "O05")
+
+
+def test_a_device_in_miles_is_one_contradiction_and_accuses_nobody():
+    health = {"device_id": DEVICE, "issues": ["odometer_miles"], "odometer_ratio": 0.6214, "ratio_km": 80.0}
+    devices = devices_of([event("jump", "06:20", "06:40", 1040.0)], [health])
+    context = with_legs([trip("T", "06:00", "07:00", device_id=DEVICE)], [leg("T", 18.6, 30.0)], devices=devices)
+    assert not any(found(context, rule_id) for rule_id in ("O01", "O02", "O03", "O04", "O05"))
+    [finding] = found(context, "Q05")
+    assert "milhas" in finding["explanation_pt"]
+    assert "0,621" in finding["explanation_pt"]
+    assert finding["evidence"]["device"]["odometer_ratio"] == 0.6214
+
+
+def test_a_clock_off_by_hours_is_told_and_nothing_is_corrected():
+    health = {"device_id": DEVICE, "issues": ["clock_shift"], "clock_shift_h": 3, "clock_runs": 6}
+    [finding] = found(audit([trip("T", "06:00", "07:00")], [], devices=devices_of([], [health])), "Q05")
+    assert "3 h adiantado" in finding["explanation_pt"]
+    assert "nada foi corrigido" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize("issue", ["clock_shift", "constant_place"])
+def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
+    """Else a clock three hours off would make phantoms of honest runs, and undeclared trips of the same ones."""
+    trips = [trip("T1", "06:00", "07:00", "20.00"), trip("T2", "12:00", "13:00")]
+    runs = [
+        run("R1", "06:00", "07:00", "30", odometer_start_km="100", odometer_end_km="130"),
+        run("R3", "15:00", "16:00", odometer_start_km="190", odometer_end_km="220"),
+    ]
+    proofs = ("D01", "D02", "D05", "D07", "D10")
+    assert all(found(audit(trips, runs), rule_id) for rule_id in proofs)
+    health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
+    context = audit(trips, runs, devices=devices_of([], [health]))
+    assert not any(found(context, rule_id) for rule_id in proofs)
+    assert found(context, "D06")
+
+
+def test_a_receiver_that_may_be_stuck_makes_a_tracker_off_the_bus_half_as_sure():
+    events = [event("parked", "08:00", "09:00", 1030.0)]
+    trips = [trip("T", "06:00", "07:00")]
+    [sure] = found(audit(trips, [], devices=devices_of(events, [])), "O04")
+    context = audit(trips, [], devices=devices_of(events, [{"device_id": DEVICE, "issues": ["constant_place"]}]))
+    [unsure] = found(context, "O04")
+    assert unsure["confidence"] == sure["confidence"] / 2
+    assert "travado" in unsure["explanation_pt"]
+    assert "travado" not in sure["explanation_pt"]
+    [finding] = found(context, "Q05")
+    assert "mesma coordenada" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize("lacking", ["no_odometer", "no_ignition", "no_coordinates", "odometer_scale"])
+def test_what_a_device_lacks_contradicts_nothing(lacking):
+    assert not found(audit([], [], devices=devices_of([], [{"device_id": DEVICE, "issues": [lacking]}])), "Q05")
+
+
+def test_q02_names_the_silent_vehicles_of_a_fleet():
+    context = audit([trip("T", "06:00", "07:00")], [], [span("00:00", "24:00")])
+    [finding] = found(context, "Q02")
+    assert finding["explanation_pt"].startswith(
+        "Em 10/06/2025, 1 de 2 veículos da transportadora CONLOG na unidade UCP"
+    )
+    assert (finding["carrier_code"], finding["unit_code"], finding["severity"]) == ("CONLOG", "UCP", "H")
+    assert finding["evidence"]["silent_plates"] == [OTHER]
+
+
+def test_q02_asks_only_of_vehicles_that_ought_to_send():
+    watched = [span("00:00", "24:00")]
+    without_device = rows(reference.DEVICES, {"device_id": "D-1", "plate": PLATE})
+    reserve = VEHICLES.assign(status=["ativo", "reserva"])
+    reported = [*watched, span("05:00", "06:00", day=DAY - pd.Timedelta(days=1), plate=OTHER, source="visit_report")]
+    for changed in ({"registered": without_device}, {"vehicles": reserve}):
+        assert not found(audit([trip("T", "06:00", "07:00")], [], watched, **changed), "Q02")
+    assert not found(audit([trip("T", "06:00", "07:00")], [], reported), "Q02")
+    both = [*watched, span("05:00", "06:00", plate=OTHER)]
+    assert not found(audit([trip("T", "06:00", "07:00")], [], both), "Q02")
+
+
+def test_without_positions_nothing_of_devices_is_tested():
+    context = audit([trip("T", "06:00", "07:00", source="visit_report")], [run("R", "06:00", "07:00")],
+                    [span("06:00", "07:00", source="visit_report")])  # fmt: skip
+    told = rules_tested(context).set_index("rule_id")["is_tested"]
+    assert not told[["O01", "O02", "O03", "O04", "O05", "Q02"]].any()
+    assert not found(context, "Q02")
+    sound = rules_tested(replace(context, devices=devices_of([], [{"device_id": DEVICE}]))).set_index("rule_id")
+    assert sound.loc[["O01", "O02", "O03", "O04", "O05"], "is_tested"].all()

@@ -1,0 +1,143 @@
+"""D05, D06, D07 and held runs: runs without a trip and trips without a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.findings import held_runs
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, found, run, span, trip
+
+PHANTOM = run("7002", "08:00", "09:00", "30")
+YARD = {"purpose": "yard"}
+
+
+def reasons(trips: list[dict], runs: list[dict], spans: list[dict] | None = None) -> dict[str, str]:
+    held = held_runs(audit(trips, runs, spans))
+    return dict(zip(held["declared_run_id"], held["reason"], strict=True))
+
+
+def test_d05_a_vehicle_that_was_watched_and_stood() -> None:
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM])
+    [finding] = found(context, "D05")
+    assert (finding["severity"], finding["declared_run_id"]) == ("C", "7002")
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("30.00"), Decimal("150.00"))
+    assert "observado em 100 % desse período e percorreu 0,00 km" in finding["explanation_pt"]
+    assert not found(context, "D06")
+    held = held_runs(context).to_dict("records")
+    assert [(row["declared_run_id"], row["reason"], row["brl_at_rate"]) for row in held] == [
+        ("7002", "phantom", Decimal("150.00"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("until", "reason"), [("08:48", "phantom"), ("08:47", "no_trip"), ("08:00", "no_data")]
+)  # 80 %, less, nothing
+def test_d05_needs_eighty_per_cent_of_watching(until: str, reason: str) -> None:
+    spans = [span("07:00", "08:30"), span("08:20", until)] if until > "08:30" else [span("07:00", until)]
+    assert reasons([], [PHANTOM], spans) == {"7002": reason}
+
+
+@pytest.mark.parametrize(("km", "reason"), [("0.49", "phantom"), ("0.50", None)])
+def test_d05_a_shuffle_on_the_yard_is_no_movement(km: str, reason: str | None) -> None:
+    assert reasons([trip("Y", "08:10", "08:12", km, **YARD)], [PHANTOM]).get("7002") == reason
+
+
+def test_d05_counts_movement_by_the_share_of_its_time_inside() -> None:
+    """A trip of another run that begins in the last 2 of its 60 minutes: 1 km of 30 was driven inside."""
+    trips = [trip("T", "08:58", "09:58")]
+    runs = [PHANTOM, run("R", "08:58", "09:58")]
+    assert reasons(trips, runs) == {"7002": "no_trip"}
+    assert reasons([{**trips[0], "km_measured": "9.00"}], runs) == {"7002": "phantom"}
+
+
+def test_d05_unknown_km_are_not_zero() -> None:
+    trips = [trip("T", "08:58", "09:58", None)]
+    assert reasons(trips, [PHANTOM, run("R", "08:58", "09:58")]) == {"7002": "no_trip"}
+
+
+def test_d05_a_run_with_a_trip_is_no_phantom() -> None:
+    assert reasons([trip("T", "09:05", "10:00")], [PHANTOM]) == {}
+
+
+def test_d05_does_not_accuse_a_night_run_whose_day_is_uncertain() -> None:
+    """Nights dated by the shift: the first has no trip as written, and its own is claimed by the second."""
+    days = [DAY + dt.timedelta(days=number) for number in range(2)]
+    trips = [trip("T", "00:30", "01:30", day=days[1])]
+    runs = [run(f"R{day:%d}", "00:30", "01:30", day=day, shift_code="C") for day in days]
+    context = audit(trips, runs, [span("00:00", "24:00"), span("00:00", "24:00", day=days[1])])
+    assert not found(context, "D05")
+    assert [finding["declared_run_id"] for finding in found(context, "D06")] == ["R10"]
+
+
+def test_d06_a_run_that_nobody_could_verify_is_held() -> None:
+    context = audit([], [PHANTOM], [span("00:00", "08:30")])
+    [finding] = found(context, "D06")
+    assert (finding["severity"], finding["km_at_stake"]) == ("H", Decimal("30.00"))
+    assert "observado em 50 % do período" in finding["explanation_pt"]
+    assert finding["evidence"]["reason"] == "no_trip"
+
+
+def test_d06_a_silent_vehicle_of_a_tracked_fleet_is_named_with_less_confidence() -> None:
+    watched = audit([], [PHANTOM], [span("00:00", "08:30")])
+    silent = audit([], [PHANTOM], [span("00:00", "24:00", plate=OTHER)])
+    assert found(silent, "D06")[0]["confidence"] < found(watched, "D06")[0]["confidence"]
+    assert found(silent, "D06")[0]["evidence"]["reason"] == "no_data"
+
+
+def test_d06_is_not_tested_where_only_a_visit_report_looks() -> None:
+    by_report = audit([], [PHANTOM], [span("00:00", "07:00", source="visit_report")])
+    assert not found(by_report, "D06")
+    assert len(held_runs(by_report)) == 1
+    mixed = [span("00:00", "07:00", source="visit_report"), span("00:00", "24:00", plate=OTHER)]
+    assert not found(audit([], [PHANTOM], mixed), "D06")
+
+
+def test_d07_a_service_trip_that_nobody_declared() -> None:
+    trips = [trip("T", "06:00", "07:00"), trip("alone", "05:15", "07:00", "82.20", plate=OTHER, driver_id="drv-1")]
+    [finding] = found(audit(trips, [run("R", "06:00", "07:00")]), "D07")
+    assert (finding["severity"], finding["trip_id"], finding["plate"]) == ("M", "alone", OTHER)
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("82.20"), Decimal("402.78"))
+    assert (finding["driver_id"], finding["carrier_code"], finding["unit_code"]) == ("drv-1", "CONLOG", "UCP")
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_found"),
+    [
+        ({"km_measured": "2.00"}, True),
+        ({"km_measured": "1.99"}, False),
+        ({"km_measured": None}, False),
+        ({"purpose": "deadhead"}, False),
+        ({"purpose": "maintenance"}, False),
+        ({"carrier_code": "OUTRA"}, False),
+        ({"carrier_code": None}, True),
+    ],
+    ids=["2 km", "less", "unknown km", "deadhead", "maintenance", "carrier without bulletin", "unknown carrier"],
+)
+def test_d07_which_trips_ought_to_be_declared(facts: dict, is_found: bool) -> None:
+    trips = [trip("T", "06:00", "07:00"), trip("alone", "12:00", "13:00", **facts)]
+    assert bool(found(audit(trips, [run("R", "06:00", "07:00")]), "D07")) is is_found
+
+
+def test_d07_needs_a_bulletin() -> None:
+    assert not found(audit([trip("T", "06:00", "07:00")], []), "D07")
+
+
+def test_d07_leaves_out_a_night_trip_that_a_run_dated_the_day_before_would_fit() -> None:
+    before = DAY - dt.timedelta(days=1)
+    trips = [trip("T1", "00:30", "01:30", day=before), trip("T2", "00:30", "01:30")]
+    runs = [run("C", "00:30", "01:30", day=before, shift_code="C"), run("other", "06:00", "07:00")]
+    assert not found(audit(trips, runs), "D07")
+    trips[1] = trip("T2", "02:30", "03:30")
+    assert found(audit(trips, runs), "D07")
+
+
+def test_held_runs_are_those_without_a_trip_whatever_they_cost() -> None:
+    context = audit([], [PHANTOM, run("R2", "12:00", "13:00", plate=OTHER)])
+    unpriced = pd.DataFrame({"declared_run_id": ["7002"], "rate_brl_per_km": context.run_rates["rate_brl_per_km"][:1]})
+    held = held_runs(audit([], [PHANTOM, run("R2", "12:00", "13:00", plate=OTHER)], run_rates=unpriced))
+    assert held["brl_at_rate"].isna().tolist() == [False, True]
+    assert held["plate"].tolist() == [PLATE, OTHER]

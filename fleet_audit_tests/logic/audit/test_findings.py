@@ -1,0 +1,99 @@
+"""What every finding has in common: identity, exceptions, and saying what was not tested."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.findings import RULES, find, held_runs
+from fleet_audit.logic.audit.findings import tested as rules_tested
+from fleet_audit.logic.audit.rules.registry import REGISTRY
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.derive import to_arrow
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, audit, run, span, trip
+from fleet_audit_tests.logic.frames import rows
+
+TRIPS = [trip("T", "06:00", "07:00", "20.00", route_code="R01"), trip("U", "06:00", "07:00", plate=OTHER)]
+RUNS = [run("R", "06:00", "07:00", "30"), run("P", "08:00", "09:00", "30")]
+
+
+def test_every_rule_is_registered_and_runs() -> None:
+    assert list(RULES) == list(REGISTRY)
+
+
+def test_findings_fit_their_table_and_keep_their_ids() -> None:
+    findings = find(audit(TRIPS, RUNS))
+    trace = {"run_id": "r", "updated_at": pd.Timestamp("2025-06-11T08:00Z")}
+    assert to_arrow(findings.assign(**trace), facts.FINDINGS).num_rows == len(findings)
+    held = held_runs(audit(TRIPS, RUNS)).assign(**trace)
+    assert to_arrow(held, facts.HELD_RUNS).num_rows == 1
+    groups = audit(TRIPS, RUNS).groups
+    assert to_arrow(groups.assign(**trace), facts.MATCHES).num_rows == len(groups) == 3
+    again = find(audit(TRIPS[::-1], RUNS[::-1]))
+    pd.testing.assert_frame_equal(again, findings)
+    assert findings["finding_id"].is_unique
+    assert set(findings["rule_id"]) == {"D01", "D02", "D05", "D07"}
+
+
+def test_evidence_is_readable_and_names_the_parameters() -> None:
+    for finding in find(audit(TRIPS, RUNS)).itertuples():
+        evidence = json.loads(finding.evidence)
+        assert evidence["parameters_version"] == finding.rule_version.split("-")[1]
+        assert evidence["trips"] or evidence["declared_runs"]
+        assert 0 < finding.confidence <= 1
+
+
+def test_a_quiet_day_finds_nothing() -> None:
+    assert find(audit([], [], [])).empty
+    assert held_runs(audit([], [], [])).empty
+
+
+@pytest.mark.parametrize(
+    ("exception", "excepted"),
+    [
+        ({}, {"D01", "D02", "D05", "D07"}),
+        ({"rule_id": "D01"}, {"D01"}),
+        ({"plate": "bbb-2b22"}, {"D07"}),
+        ({"carrier_code": "CONLOG", "unit_code": "UCP", "rule_id": "D05"}, {"D05"}),
+        ({"carrier_code": "OUTRA"}, set()),
+        ({"route_code": "R01"}, {"D01"}),
+        ({"date_from": DAY, "date_to": DAY, "rule_id": "D01"}, {"D01"}),
+        ({"date_from": DAY + dt.timedelta(days=1)}, set()),
+        ({"date_to": DAY - dt.timedelta(days=1)}, set()),
+    ],
+)
+def test_exceptions_mark_what_they_cover_and_hide_nothing(exception: dict, excepted: set[str]) -> None:
+    usual = {"reason": "combinado", "approved_by": "gestor"}
+    exceptions = rows(reference.EXCEPTIONS, {"exception_id": "E2", **usual, **exception})
+    findings = find(audit(TRIPS, RUNS, exceptions=exceptions))
+    assert len(findings) == 4
+    assert set(findings.loc[findings["status"] == "excepted", "rule_id"]) == excepted
+    assert (findings["exception_id"].notna() == (findings["status"] == "excepted")).all()
+
+
+def test_of_several_exceptions_the_lowest_id_is_named() -> None:
+    usual = {"reason": "combinado", "approved_by": "gestor"}
+    exceptions = rows(reference.EXCEPTIONS, *({"exception_id": key, **usual} for key in ("E2", "E1", "E3")))
+    assert set(find(audit(TRIPS, RUNS, exceptions=exceptions))["exception_id"]) == {"E1"}
+
+
+def test_a_rule_that_lacks_its_data_says_so() -> None:
+    def untested(*arguments: list[dict]) -> set[str]:
+        table = rules_tested(audit(*arguments))
+        assert list(table["rule_id"]) == list(REGISTRY)
+        assert (table.loc[~table["is_tested"], "reason_pt"] != "testada").all()
+        return set(table.loc[~table["is_tested"], "rule_id"])
+
+    readings = {"odometer_start_km": "10", "odometer_end_km": "40", "route_km": "30"}
+    full = [run("R", "06:00", "07:00", **readings)]
+    assert untested(TRIPS, full) == {"G07"}
+    by_report = [span("00:00", "24:00", source="visit_report")]
+    of_positions = {"D06", "O01", "O02", "O03", "O04", "O05", "Q02"}
+    assert untested(TRIPS, full, by_report) == {"G07", *of_positions}
+    assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {"G07", "D10", "D11", "V06"}
+    declared = {rule_id for rule_id in REGISTRY if rule_id.startswith("D")}
+    assert untested(TRIPS, []) == {*declared, "V06", "G07"}
+    assert untested([], [], []) == set(REGISTRY) - {"Q04"}  # that a reference table changed is known without any data

@@ -1,0 +1,294 @@
+"""A night run is found on the day on which it took place, from whichever window it is seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.logic.audit.matching import match
+from fleet_audit.logic.audit.night_shifts import repair_dates, settle_cycle
+from fleet_audit.logic.audit.rules.presence import unlinked_runs
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit_tests.logic.audit_sample import (
+    CONTRACTS,
+    DAY,
+    PLATE,
+    SHIFTS,
+    VEHICLES,
+    at,
+    audit,
+    found,
+    repaired,
+    run,
+    runs_frame,
+    span,
+    trip,
+    trips_frame,
+)
+
+NEXT = DAY + dt.timedelta(days=1)
+NIGHT = {"shift_code": "C"}
+
+
+def decided(trips: list[dict], runs: list[dict]) -> pd.DataFrame:
+    return repaired(runs_frame(*runs), trips_frame(*trips)).set_index("declared_run_id")
+
+
+def test_a_run_dated_by_its_shift_moves_to_the_day_of_its_trip() -> None:
+    run_c = decided([trip("T", "00:30", "01:30", day=NEXT)], [run("R", "00:30", "01:30", **NIGHT)]).loc["R"]
+    assert run_c["is_date_repaired"]
+    assert run_c["operational_date"] == NEXT
+    assert (run_c["started_at"], run_c["ended_at"]) == (at("00:30", NEXT), at("01:30", NEXT))
+    assert run_c["declared_date"] == DAY
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shift", "moves"),
+    [
+        ("03:59", "05:00", "A", True),
+        ("04:00", "05:00", "A", False),
+        ("05:30", "06:30", "C", True),
+        ("05:30", "06:30", None, False),
+        ("23:50", "24:40", "C", True),
+    ],
+    ids=["before four", "at four", "shift over midnight", "no shift", "late departure of the shift"],
+)
+def test_which_runs_are_tried_on_the_next_day(start: str, end: str, shift: str | None, moves: bool) -> None:
+    table = decided([trip("T", start, end, day=NEXT)], [run("R", start, end, shift_code=shift)])
+    assert bool(table.loc["R", "is_date_repaired"]) is moves
+    assert table.loc["R", "operational_date"] == (NEXT if moves else DAY)
+
+
+def test_a_trip_on_both_days_leaves_the_date_as_written_and_says_that_it_is_uncertain() -> None:
+    trips = [trip("T1", "00:30", "01:30"), trip("T2", "00:30", "01:30", day=NEXT)]
+    table = decided(trips, [run("R", "00:30", "01:30", **NIGHT)])
+    assert not table.loc["R", "is_date_repaired"]
+    assert table.loc["R", "is_day_uncertain"]
+
+
+def test_a_trip_on_neither_day_leaves_the_date_as_written() -> None:
+    table = decided([], [run("R", "00:30", "01:30", **NIGHT)])
+    assert not table.loc["R", ["is_date_repaired", "is_day_uncertain"]].any()
+
+
+def test_a_trip_that_another_run_has_is_not_taken() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    runs = [run("R", "00:30", "01:30", **NIGHT), run("S", "00:30", "01:30", day=NEXT, **NIGHT)]
+    assert not decided(trips, runs)["is_date_repaired"].any()
+
+
+def test_less_than_half_of_a_trip_does_not_make_it_taken() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    beside = run("S", "01:01", "02:30", day=NEXT, shift_code="A")
+    assert decided(trips, [run("R", "00:30", "01:30", **NIGHT), beside]).loc["R", "is_date_repaired"]
+
+
+def test_the_same_row_twice_does_not_hinder_itself() -> None:
+    trips = [trip("T", "00:30", "01:30", day=NEXT)]
+    runs = [run("R", "00:30", "01:30", **NIGHT), run("copy", "00:30", "01:30", **NIGHT)]
+    assert decided(trips, runs)["is_date_repaired"].all()
+
+
+def test_the_next_day_is_a_calendar_day_where_clocks_change() -> None:
+    """In New York 2025-03-09 has 23 hours and skips 02:00 to 03:00."""
+    zone, day = "America/New_York", dt.date(2025, 3, 8)
+    vehicles = VEHICLES.assign(timezone=zone)
+    night = {"day": day, "shift_code": "C"}
+
+    def moved(start: str, end: str, trip_start: str, trip_end: str) -> pd.Series:
+        run_row = {**run("R", start, end, **night), "started_at": at(start, day, zone), "ended_at": at(end, day, zone)}
+        after = day + dt.timedelta(days=1)
+        trip_row = trip(
+            "T", "0:00", "1:00", day=after, started_at=at(trip_start, after, zone), ended_at=at(trip_end, after, zone)
+        )
+        return repair_dates(runs_frame(run_row), trips_frame(trip_row), SHIFTS, vehicles, DEFAULT_PARAMETERS).iloc[0]
+
+    across = moved("01:00", "04:00", "01:00", "04:00")
+    assert across["is_date_repaired"]
+    assert across["ended_at"] - across["started_at"] == pd.Timedelta(hours=2)
+    assert moved("03:30", "05:00", "03:30", "05:00")["started_at"] == pd.Timestamp("2025-03-09T07:30Z")
+
+
+def test_a_vehicle_that_nobody_knows_is_read_in_sao_paulo_time() -> None:
+    table = decided([], [run("R", "22:30", "23:30", plate="ZZZ9Z99")])
+    assert table.loc["R", "operational_date"] == DAY
+    assert pd.isna(table.loc["R", "unit_code"])
+
+
+_clock = st.sampled_from(["00:10", "00:40", "02:00", "05:00", "22:50", "23:45"])
+_offsets = st.integers(-2, 2)
+
+
+_readings = st.none() | st.integers(0, 5)
+_written = st.tuples(_clock, _offsets, st.sampled_from(["A", "C"]), _readings)
+
+
+def _end(clock: str) -> str:
+    return f"{int(clock[:2]) + 1}:{clock[3:]}"
+
+
+def _on(offset: int) -> dt.date:
+    return DAY + dt.timedelta(days=offset)
+
+
+def _drawn(trip_starts: list, written: list) -> tuple[list[dict], list[dict]]:
+    trips = [trip(f"T{n}", clock, _end(clock), day=_on(offset)) for n, (clock, offset) in enumerate(trip_starts)]
+    runs = [
+        run(f"R{n}", clock, _end(clock), day=_on(offset), shift_code=shift, **readings(at_km))
+        for n, (clock, offset, shift, at_km) in enumerate(written)
+    ]
+    return trips, runs
+
+
+def _seen_from(window: int, trips: list[dict], runs: list[dict]) -> tuple[list[dict], list[dict]]:
+    """The window of a day: trips of D-1 … D+1, runs of DATA D-2 … D+1."""
+    return (
+        [row for row in trips if abs((row["operational_date"] - _on(window)).days) <= 1],
+        [row for row in runs if -2 <= (row["declared_date"] - _on(window)).days <= 1],
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(_written, max_size=8))
+def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written: list) -> None:
+    trips, runs = _drawn(trip_starts, written)
+
+    def of_day(window: int) -> pd.DataFrame:
+        table = decided(*_seen_from(window, trips, runs))
+        table = table[table["declared_date"] == DAY].sort_index()
+        return table[["started_at", "ended_at", "is_date_repaired", "is_day_uncertain"]]
+
+    pd.testing.assert_frame_equal(of_day(0), of_day(1))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.tuples(_clock, _offsets), max_size=8), st.lists(_written, max_size=10))
+def test_each_run_has_one_day_and_one_group_whichever_windows_are_looked_through(starts: list, written: list) -> None:
+    trips, runs = _drawn(starts, written)
+    days, groups = [], []
+    for window in range(-2, 4):
+        seen_trips, seen_runs = _seen_from(window, trips, runs)
+        table = repaired(runs_frame(*seen_runs), trips_frame(*seen_trips))
+        matches = match(trips_frame(*seen_trips), table, CONTRACTS, DEFAULT_PARAMETERS).groups
+        days += table.loc[table["operational_date"] == _on(window), "declared_run_id"].to_list()
+        groups += (
+            matches.loc[matches["operational_date"] == _on(window), "declared_run_ids"].explode().dropna().to_list()
+        )
+    names = [row["declared_run_id"] for row in runs]
+    assert sorted(days) == sorted(names)
+    assert sorted(groups) == sorted(names)
+
+
+def readings(at_km: int | None) -> dict[str, str]:
+    """KM SAÍDA and KM CHEGADA of a run of 30 km, the so-manieth of a chain; none where it is not known."""
+    return {} if at_km is None else {"odometer_start_km": f"{at_km * 30}", "odometer_end_km": f"{at_km * 30 + 30}"}
+
+
+NIGHTS = 4
+
+
+def week(dated_by_shift: bool, *, unseen: int | None = None, unread: int | None = None) -> tuple[list, list]:
+    """Each day a ride at 00:30, one at 08:00 and one at 17:00, all declared (`C0`: the night of DAY).
+
+    The nights are dated by their shift, a day early, or by the day. The trip of one night ride is out of sight, another
+    is declared without readings, so that nothing but trips can tell its day.
+    """
+    trips, runs = [], []
+    for number in range(-1, NIGHTS):
+        day = DAY + dt.timedelta(days=number)
+        for place, (clock, shift) in enumerate((("00:30", "C"), ("08:00", "A"), ("17:00", "B"))):
+            is_night, name, end = shift == "C", f"{shift}{number}", f"{int(clock[:2]) + 1}:{clock[3:]}"
+            written = day - dt.timedelta(days=int(dated_by_shift and is_night))
+            chain = {} if is_night and number == unread else readings(3 * number + place + 10)
+            named = {"origin_text": f"ORIGEM {clock}", "shift_code": shift}
+            runs.append(run(name, clock, end, day=written, **named, **chain))
+            if not (is_night and number == unseen):
+                trips.append(trip(name, clock, end, day=day))
+    return trips, runs
+
+
+ACCUSATIONS = ("D01", "D02", "D04", "D05", "D08", "D10")
+
+
+def accused(trips: list[dict], runs: list[dict], spans: list[dict] | None = None) -> list[str]:
+    context = audit(trips, runs, spans)
+    return [rule_id for rule_id in ACCUSATIONS if found(context, rule_id)]
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["with readings", "without"])
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+@pytest.mark.parametrize("unseen", [0, 1])
+def test_a_night_whose_trip_is_out_of_sight_accuses_nobody(unseen: int, dated_by_shift: bool, is_read: bool) -> None:
+    """The trip of the night before, at the same hour, has its own run: it is no trip of the next night's."""
+    trips, runs = week(dated_by_shift, unseen=unseen, unread=None if is_read else unseen)
+    days = [DAY + dt.timedelta(days=number) for number in range(-1, NIGHTS)]
+    seen = [span("06:00" if number == unseen + 1 else "00:00", "24:00", day=day) for number, day in enumerate(days)]
+    assert accused(trips, runs, seen) == []
+
+
+def test_a_night_that_its_readings_place_is_moved_and_held_though_its_trip_was_not_seen() -> None:
+    context = audit(*week(dated_by_shift=True, unseen=0))
+    row = context.runs.set_index("declared_run_id").loc["C0"]
+    assert (row["operational_date"], row["is_date_repaired"]) == (DAY, True)
+    [finding] = [row for row in found(context, "D12") if row["declared_run_id"] == "C0"]
+    assert "leituras de hodômetro" in finding["explanation_pt"]
+    assert "C0" in set(unlinked_runs(context)["declared_run_id"])
+
+
+def test_a_night_that_nothing_places_is_in_doubt_and_has_no_trip_of_the_night_before() -> None:
+    context = audit(*week(dated_by_shift=True, unseen=1, unread=1))
+    assert context.runs.set_index("declared_run_id").loc["C1", "is_day_uncertain"]
+    links = context.matching.links.set_index("declared_run_id")["trip_id"]
+    assert links.loc["C0"] == "C0"
+    assert "C1" not in links.index
+    assert [row["declared_run_id"] for row in found(context, "D06")] == ["C1"]
+
+
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+def test_a_night_without_readings_goes_where_those_around_it_leave_room(dated_by_shift: bool) -> None:
+    links = audit(*week(dated_by_shift, unread=1)).matching.links.set_index("declared_run_id")["trip_id"]
+    assert links[["C0", "C1", "C2"]].to_list() == ["C0", "C1", "C2"]
+
+
+def test_a_night_run_is_no_phantom_while_the_bus_was_not_seen_on_the_day_after_too() -> None:
+    invented = [run("R", "00:30", "01:30", **NIGHT)]
+    seen = [span("00:00", "24:00")]
+    assert accused([], invented, seen) == []
+    assert accused([], invented, [*seen, span("00:00", "24:00", day=NEXT)]) == ["D05"]
+
+
+def series(nights: int, dated_early: bool) -> tuple[list[dict], list[dict]]:
+    """A trip at 00:30 on each of some nights, and its runs, dated rightly or a day early, by the shift."""
+    days = [DAY + dt.timedelta(days=number) for number in range(nights)]
+    early = dt.timedelta(days=1 if dated_early else 0)
+    trips = [trip(f"T{day:%d}", "00:30", "01:30", day=day) for day in days]
+    runs = [run(f"R{day:%d}", "00:30", "01:30", day=day - early, **NIGHT) for day in days]
+    return trips, runs
+
+
+@pytest.mark.parametrize("dated_early", [True, False])
+def test_a_series_of_nights_moves_together_only_when_that_links_more(dated_early: bool) -> None:
+    trips, runs = series(5, dated_early)
+    daily = repaired(runs_frame(*runs), trips_frame(*trips))
+    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    assert bool(settled["is_date_repaired"].all()) is dated_early
+    assert bool(settled["is_date_repaired"].any()) is dated_early
+    links = match(trips_frame(*trips), settled, CONTRACTS, DEFAULT_PARAMETERS).links
+    assert set(zip(links["declared_run_id"].str[1:], links["trip_id"].str[1:], strict=True)) == {
+        (f"{DAY + dt.timedelta(days=number):%d}",) * 2 for number in range(5)
+    }
+
+
+def test_the_day_shift_and_other_plates_do_not_move_with_a_series() -> None:
+    trips, runs = series(4, dated_early=True)
+    runs += [run("day", "08:00", "09:00"), run("other", "00:30", "01:30", plate="BBB2B22", **NIGHT)]
+    trips += [trip("day", "08:00", "09:00"), trip("other", "00:30", "01:30", plate="BBB2B22")]
+    daily = repaired(runs_frame(*runs), trips_frame(*trips))
+    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    stayed = settled.loc[~settled["is_date_repaired"], "declared_run_id"]
+    assert set(stayed) == {"day", "other"}
+    assert (settled.loc[settled["plate"] == PLATE, "is_date_repaired"].sum()) == 4

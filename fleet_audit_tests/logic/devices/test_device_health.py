@@ -1,0 +1,201 @@
+"""Odometer events and the health of devices, from the positions that a made-up vehicle reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.devices.device_health import DeviceDay, clock_shifts, device_day
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.schema import facts, lake
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit_tests.logic.audit_sample import run, runs_frame, trip, trips_frame
+from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, PLATE, Bus, registered, reported, world
+from fleet_audit_tests.logic.driving import window as window_of
+
+HALF_KM_H = 3600 / 0.5
+
+
+def working_day(**more: float) -> Bus:
+    """Garage, mill, front and back: 80 km and some parking."""
+    bus = Bus("05:00", GARAGE, **more).park(1800)  # type: ignore[arg-type]
+    for place in (MILL, FRONT, MILL, GARAGE):
+        bus.to(place).park(2400)
+    return bus
+
+
+def changed(bus: Bus, change: Callable[[dict], dict]) -> pd.DataFrame:
+    """What the bus reports, each record changed."""
+    bus.records = [{**record, **change(record)} for record in bus.records]
+    return bus.positions()
+
+
+def examined(positions: pd.DataFrame, runs: pd.DataFrame | None = None) -> DeviceDay:
+    """The device's day as the pipeline computes it."""
+    tables = world()
+    trips = conform(window_of(positions).trips, facts.TRIP_WINDOW)
+    runs = empty_frame(lake.STAGING_DECLARED_RUNS) if runs is None else runs
+    return device_day(DAY, positions, trips, runs, tables, DEFAULT_PARAMETERS)
+
+
+def issues(found: DeviceDay) -> list[str]:
+    [row] = found.health.to_dict("records")
+    return row["issues"]
+
+
+def test_a_sound_day_has_nothing_to_tell():
+    found = examined(changed(working_day(), lambda record: {"ignition": True}))
+    assert found.events.empty
+    assert issues(found) == []
+    [row] = found.health.to_dict("records")
+    assert row["odometer_ratio"] == pytest.approx(1, abs=0.03)
+    assert (row["plate"], row["readings"]) == (PLATE, row["positions"])
+
+
+@pytest.mark.parametrize(
+    ("factor", "issue"), [(1000.0, "odometer_metres"), (0.621371, "odometer_miles"), (1.4, "odometer_scale")]
+)
+def test_an_odometer_in_another_unit_is_named(factor: float, issue: str):
+    positions = changed(
+        working_day(resolution_km=0.01),
+        lambda record: {"odometer_km": record["odometer_km"] * factor, "ignition": True},
+    )
+    assert issues(examined(positions)) == [issue]
+
+
+@pytest.mark.parametrize("lacking", ["odometer", "coordinates", "ignition"])
+def test_what_a_device_never_sends_is_named(lacking: str):
+    gone = {"odometer": {"odometer_km": None}, "coordinates": {"latitude": None, "longitude": None}}
+    positions = changed(working_day(), lambda _: {"ignition": True, **gone.get(lacking, {"ignition": None})})
+    assert issues(examined(positions)) == [f"no_{lacking}"]
+
+
+def test_an_odometer_of_zeros_is_none():
+    assert issues(examined(changed(working_day(), lambda _: {"odometer_km": 0.0, "ignition": True}))) == ["no_odometer"]
+
+
+def test_a_receiver_that_repeats_one_place_is_stuck():
+    stuck = {"latitude": -22.123456, "longitude": -51.123456, "ignition": True}
+    found = examined(changed(working_day(), lambda _: stuck))
+    assert issues(found) == ["constant_place"]
+
+
+def test_a_day_at_rest_is_no_stuck_receiver():
+    assert issues(examined(changed(Bus("05:00").park(40_000), lambda _: {"ignition": True}))) == []
+
+
+def test_an_odometer_that_falls_and_one_that_was_reset_are_told_apart():
+    bus = working_day(odometer_km=5000)
+    at = bus.records[100]["recorded_at"]
+
+    def fallen(record: dict) -> dict:
+        return {"odometer_km": record["odometer_km"] - (300 if record["recorded_at"] > at else 0)}
+
+    [event] = examined(changed(bus, fallen)).events.to_dict("records")
+    assert (event["kind"], event["is_lone"]) == ("fall", False)
+    assert event["odometer_to_km"] - event["odometer_from_km"] == pytest.approx(-300, abs=1)
+
+    bus = working_day(odometer_km=5000)
+    counted = bus.records[100]["odometer_km"]
+
+    def reset(record: dict) -> dict:
+        return {"odometer_km": record["odometer_km"] - (counted if record["recorded_at"] > at else 0)}
+
+    assert examined(changed(bus, reset)).events["kind"].to_list() == ["reset"]
+
+
+@pytest.mark.parametrize(("wrong_km", "kind"), [(0.0, "fall"), (9_000.0, "jump")])
+def test_one_wrong_reading_is_one_event_and_not_two(wrong_km: float, kind: str):
+    bus = working_day(odometer_km=5000)
+    bus.records[150]["odometer_km"] = wrong_km
+    [event] = examined(bus.positions()).events.to_dict("records")
+    assert (event["kind"], event["is_lone"]) == (kind, True)
+
+
+def test_an_odometer_that_stands_while_the_bus_drives():
+    bus = Bus("05:00", GARAGE).park(1800).to(MILL).park(1200)
+    before = len(bus.records)
+    bus.to(FRONT).park(1200)
+    stood = bus.records[before - 1]["odometer_km"]
+    bus.records = [{**record, "odometer_km": min(record["odometer_km"], stood)} for record in bus.records]
+    [event] = examined(bus.positions()).events.to_dict("records")
+    assert event["kind"] == "frozen"
+    assert event["path_km"] == pytest.approx(20, abs=0.7)
+
+
+def test_the_jitter_of_a_parked_receiver_is_no_path_beside_an_odometer_that_rightly_stands():
+    jitter = np.random.default_rng(7).normal(0, 35 / 111_195, (480, 2))  # degrees of 35 m, as bad receivers have
+    jitter[0] = 180 / 111_195, 0.0  # the first fix of a cold receiver
+    bus = Bus("03:00", GARAGE).stand(480 * 60, every=60)
+    for record, (north, east) in zip(bus.records[:480], jitter, strict=True):
+        record.update(latitude=record["latitude"] + north, longitude=record["longitude"] + east)
+    assert examined(bus.positions()).events.empty
+
+
+def test_an_odometer_that_counts_while_the_tracker_stands():
+    bus = Bus("05:00", GARAGE).park(1800).to(MILL).stand(3600)
+    start = bus.records[-100]["recorded_at"]
+    bus.records = [
+        {**record, "odometer_km": record["odometer_km"] + max(0.0, record["recorded_at"] - start) / HALF_KM_H * 10}
+        for record in bus.records
+    ]
+    [event] = examined(bus.positions()).events.to_dict("records")
+    assert event["kind"] == "parked"
+    assert event["odometer_to_km"] - event["odometer_from_km"] == pytest.approx(99 * 30 / HALF_KM_H * 10, abs=0.2)
+
+
+def test_a_bus_that_leaves_unseen_and_comes_back_was_not_parked():
+    bus = Bus("05:00", GARAGE).park(1800).unseen(700, 5000).unseen(700, -5000).park(1800)
+    del bus.records[-5]  # where it turned round
+    assert "parked" not in set(examined(bus.positions()).events["kind"])
+
+
+@pytest.mark.parametrize("hours", [3, -3, 0])
+def test_a_clock_off_by_hours_shows_against_what_was_declared(hours: int):
+    starts = (5, 8, 12, 15)
+    trips = trips_frame(*(trip(f"T{hour}", f"{hour + hours:02d}:10", f"{hour + hours:02d}:55") for hour in starts))
+    runs = runs_frame(*(run(f"R{hour}", f"{hour:02d}:12", f"{hour:02d}:50") for hour in starts))
+    [row] = clock_shifts(trips, runs, DAY, DEFAULT_PARAMETERS).to_dict("records")
+    assert (row["clock_shift_h"], row["clock_runs"]) == (hours, 4)
+
+
+@pytest.mark.parametrize(("runs_a_day", "hours"), [(4, [0, 3, 0]), (2, [0, 3, 0])])
+def test_a_clock_that_is_wrong_for_one_day_is_wrong_on_that_day_alone(runs_a_day: int, hours: list[int]):
+    starts = (5, 8, 12, 15)[:runs_a_day]
+    told, driven = [], []
+    for number, off in enumerate(hours):
+        day = DAY + dt.timedelta(number - 1)
+        told += [run(f"R{number}{hour}", f"{hour:02d}:12", f"{hour:02d}:50", day=day) for hour in starts]
+        driven += [trip(f"T{number}{hour}", f"{hour + off:02d}:10", f"{hour + off:02d}:55", day=day) for hour in starts]
+    found = [
+        clock_shifts(trips_frame(*driven), runs_frame(*told), DAY + dt.timedelta(number - 1), DEFAULT_PARAMETERS)
+        for number in range(3)
+    ]
+    own = [rows["clock_shift_h"].to_list() for rows in found]
+    assert own == ([[0], [3], [0]] if runs_a_day == 4 else [[0]] * 3)  # two runs a day: the window decides
+
+
+def test_two_runs_or_a_timetable_prove_no_clock_wrong():
+    late = trips_frame(trip("T1", "09:10", "09:55"), trip("T2", "15:10", "15:55"))
+    two = runs_frame(run("R1", "06:12", "06:50"), run("R2", "12:12", "12:50"))
+    assert clock_shifts(late, two, DAY, DEFAULT_PARAMETERS).empty
+    hourly = trips_frame(*(trip(f"T{hour}", f"{hour:02d}:10", f"{hour:02d}:55") for hour in range(5, 20)))
+    runs = runs_frame(*(run(f"R{hour}", f"{hour:02d}:10", f"{hour:02d}:55") for hour in range(5, 20)))
+    [row] = clock_shifts(hourly, runs, DAY, DEFAULT_PARAMETERS).to_dict("records")
+    assert row["clock_shift_h"] == 0
+
+
+def test_honest_vehicles_have_no_events_in_whatever_order_they_report():
+    buses = [working_day(device=f"D{number}", resolution_km=(0.01, 0.1, 1.0)[number]) for number in range(3)]
+    tables = world(*registered(buses))
+    positions = reported(buses)
+    shuffled = positions.sample(frac=1, random_state=5)
+    trips = conform(window_of(positions, tables=tables).trips, facts.TRIP_WINDOW)
+    runs = empty_frame(lake.STAGING_DECLARED_RUNS)
+    found = [device_day(DAY, one, trips, runs, tables, DEFAULT_PARAMETERS) for one in (positions, shuffled)]
+    assert found[0].events.empty
+    pd.testing.assert_frame_equal(found[0].health, found[1].health)

@@ -1,0 +1,85 @@
+"""Odometer against GPS: which counts, by how much it may be off, and what it is worth as evidence."""
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.distance import evidence_grade, measured_km
+
+LEG = {
+    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_reported": None,
+    "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0, "odometer_resolution_km": 0.1,
+    "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
+}  # fmt: skip
+
+
+def measure(**changed: object) -> pd.Series:
+    row = pd.DataFrame([{**LEG, **changed}])
+    measured = measured_km(row, DEFAULT_PARAMETERS)
+    return measured.assign(grade=evidence_grade(measured, row, DEFAULT_PARAMETERS)).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("odometer", "gps", "method"),
+    [
+        (20.0, 20.99, "odometer"), (20.0, 21.01, "gps"),  # 5 % of the odometer's 20 km is 1 km
+        (20.0, 19.01, "odometer"), (20.0, 18.99, "gps"),
+        (4.0, 4.49, "odometer"), (4.0, 4.51, "gps"),  # below 10 km, 0.5 km
+    ],
+)  # fmt: skip
+def test_they_agree_within_5_percent_or_half_a_kilometre(odometer: float, gps: float, method: str) -> None:
+    row = measure(km_odometer=odometer, km_gps=gps)
+    assert (row["km_method"], row["is_disputed"]) == (method, method == "gps")
+    assert row["km"] == (odometer if method == "odometer" else gps)
+
+
+def test_only_steps_that_both_measured_are_compared() -> None:
+    """18 of 20 km bridged by the odometer: the 2 km seen by both differ by 0.6, though 5 % of 20 would be 1."""
+    assert measure(km_gps=19.4, km_bridged=18.0)["km_method"] == "gps"
+    assert measure(km_gps=19.4)["km_method"] == "odometer"
+
+
+@pytest.mark.parametrize(("covered_s", "method"), [(601.0, "gps"), (599.0, "odometer")])
+def test_a_disputed_odometer_counts_where_less_than_half_was_seen(covered_s: float, method: str) -> None:
+    row = measure(km_gps=15.0, covered_s=covered_s)
+    assert (row["km_method"], row["is_disputed"]) == (method, True)
+
+
+def test_an_invalid_odometer_never_counts_and_a_missing_path_leaves_it_alone() -> None:
+    assert measure(is_odometer_valid=False, covered_s=0.0)["km_method"] == "gps"
+    assert measure(km_gps=None)["km_method"] == "odometer"
+    nothing = measure(km_gps=None, km_odometer=None)
+    assert pd.isna(nothing["km"])
+    assert nothing["km_method"] is None
+
+
+def test_the_uncertainty_is_resolution_and_half_the_difference_and_a_fifth_of_the_chords() -> None:
+    assert measure(km_gps=20.4)["km_uncertainty"] == pytest.approx(0.1 + 0.2)
+    assert measure(km_odometer=None, km_chord=3.0)["km_uncertainty"] == pytest.approx(0.6)
+    assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(1.0 + 0.6)
+    assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.3)
+
+
+def test_a_report_counts_as_it_says_with_its_own_uncertainty() -> None:
+    row = measure(source="visit_report", km_reported=12.0, km_odometer=None, km_gps=None, legs=2, covered_s=None)
+    assert (row["km"], row["km_method"], row["grade"]) == (12.0, "report", "C")
+    assert row["km_uncertainty"] == pytest.approx(0.01 + 0.12)
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade"),
+    [
+        ({}, "A"),
+        ({"km_gps": 15.0}, "B"),
+        ({"covered_s": 0.8 * 1200}, "A"),
+        ({"covered_s": 0.79 * 1200}, "B"),
+        ({"origin_poi_id": None}, "B"),
+        ({"origin_poi_id": None, "destination_poi_id": None}, "B"),
+        ({"km_odometer": None}, "B"),
+        ({"km_odometer": None, "covered_s": 0.0}, "C"),
+        ({"km_gps": 15.0, "covered_s": 0.0, "origin_poi_id": None}, "C"),
+        ({"km_gps": None}, "C"),
+    ],
+)
+def test_grades(changed: dict, grade: str) -> None:
+    assert measure(**changed)["grade"] == grade

@@ -1,0 +1,153 @@
+"""The monthly report: plan beside measured and declared, ranking, stamp, forecast, files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import openpyxl
+import pytest
+
+from fleet_audit.logic.costs.forecast import Forecast
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
+from fleet_audit.reporting.formats.render import render_cycle
+from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.schema import facts
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
+
+CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
+FORECAST = Forecast(4, 27, Decimal("10.00"), Decimal("67.50"), Decimal("77.50"), Decimal("49.00"), None, None)
+
+
+def report(frames: Frames, **options: object) -> CycleReport:
+    return build_cycle(frames, cycle=CYCLE, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
+
+
+def grid(made: CycleReport, key: str):
+    return next(section.grid for section in made.document.sections if section.key == key)
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return fleet(12, days=4, first=CYCLE.start)
+
+
+@pytest.fixture(scope="module")
+def made(frames: Frames) -> CycleReport:
+    return report(frames, forecast=FORECAST)
+
+
+@pytest.mark.parametrize("key", ["units", "carriers", "vehicles"])
+@pytest.mark.parametrize("name", ["trips", "planned_km", "km", "declared_km", "variable_brl", "fixed_brl", "total_brl",
+                                  "exceeding", "stake_brl"])  # fmt: skip
+def test_totals_are_the_sums_of_the_printed_lines(made: CycleReport, key: str, name: str) -> None:
+    table = grid(made, key)
+    position = [entry.name for entry in table.fields].index(name)
+    assert table.total[position] == sum(value for value in table.column(name) if value is not None)
+
+
+def test_routes_and_days_add_up_to_the_cycle(made: CycleReport) -> None:
+    assert sum(value for value in grid(made, "routes").column("km") if value is not None) == made.figures.km
+    assert grid(made, "days").column("name") == ["16/05/2025", "17/05/2025", "18/05/2025", "19/05/2025"]
+    assert sum(grid(made, "days").column("total_brl")) == made.figures.total_brl
+
+
+def test_plan_of_another_cycle_does_not_count(frames: Frames) -> None:
+    other = frames.km_plan.assign(cycle_start=frames.km_plan["cycle_start"].map(lambda _: dt.date(2025, 4, 16)))
+    assert report(replace(frames, km_plan=other)).figures.planned_km is None
+
+
+def test_ranking_is_by_score(made: CycleReport) -> None:
+    scores = grid(made, "ranking").column("score")
+    assert scores == sorted(scores, reverse=True)
+    assert grid(made, "ranking").column("position") == [1, 2, 3, 4]
+
+
+def test_fleet_score_is_weighted_by_kilometres(frames: Frames, made: CycleReport) -> None:
+    both = frames.trips.merge(frames.trip_scores, on="trip_id")
+    points = sum(km * score for km, score in zip(both["km_measured"], both["compliance_score"], strict=True))
+    assert made.figures.score == pytest.approx(points / sum(both["km_measured"]), abs=Decimal("0.005"))
+
+
+def test_unknown_forecast_is_no_number(made: CycleReport) -> None:
+    texts = {card.label: card.text for card in made.headline}
+    assert texts["Km previstos no ciclo"] == "77,50"
+    assert texts["Custo variável previsto"] == "sem dado"
+
+
+def test_cycle_level_stake_replaces_the_days_only_when_larger(frames: Frames) -> None:
+    base = report(frames).figures.stake_brl
+    plate = str(frames.trips["plate"].iloc[0])
+
+    def with_cycle_finding(brl: str) -> Decimal:
+        row = build(facts.FINDINGS, [{
+            "finding_id": "z", "operational_date": CYCLE.end, "rule_id": "D03", "rule_version": "1", "severity": "C",
+            "plate": plate, "brl_at_stake": Decimal(brl), "confidence": 1.0, "evidence": "{}", "status": "open",
+            "explanation_pt": "x"}])  # fmt: skip
+        import pandas as pd
+
+        return report(replace(frames, findings=pd.concat([frames.findings, row]))).figures.stake_brl
+
+    assert with_cycle_finding("0.01") in (base, base + Decimal("0.01"))
+    own = with_cycle_finding("100000.00")
+    assert base < own <= base + Decimal("100000.00")
+
+
+def test_carrier_copy_shows_no_other_carrier(frames: Frames) -> None:
+    own = report(frames, carrier_code="RODA", forecast=FORECAST)
+    assert grid(own, "carriers").column("name") == ["Roda Viva"]
+    assert "ranking" not in {section.key for section in own.document.sections}
+    others = {"Concórdia", "Viação Oeste", "Transul"}
+    page = render_cycle(own)["relatorio_mensal.html"].decode()
+    assert not [name for name in others if name in page]
+
+
+def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, made: CycleReport) -> None:
+    files = render_cycle(made)
+    assert list(files) == ["relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf"]
+    assert files == render_cycle(report(frames, forecast=FORECAST))
+    book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
+    assert book.sheetnames == ["Resumo", "Dia a dia", "Divergências", "Por rota", "Por veículo", "Ajustes", "Retidas",
+                               "Achados", "Score por viagem"]  # fmt: skip
+    assert book["Resumo"]["A4"].value == "PROVISÓRIO"
+    assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
+    assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
+
+
+def test_cycle_without_rows_is_unknown() -> None:
+    empty = report(Frames())
+    assert {card.text for card in empty.headline} == {"sem dado"}
+    assert render_cycle(empty)["relatorio_mensal.pdf"].startswith(b"%PDF")
+
+
+def test_adjustments_of_earlier_cycles_are_a_section_of_their_own(frames: Frames, made: CycleReport) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "plate": "AAA1A11",
+            "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Tarifa corrigida."}  # fmt: skip
+    rows = [{**line, "adjustment_id": "a", "brl_closed": Decimal("10.00"), "difference_brl": Decimal("-2.50")},
+            {**line, "adjustment_id": "b", "difference_brl": None},
+            {**line, "adjustment_id": "c", "difference_brl": Decimal("4.00")}]  # fmt: skip
+    adjusted = report(replace(frames, adjustments=build(facts.ADJUSTMENTS, rows)))
+    table = grid(adjusted, "adjustments")
+    assert table.column("difference_brl") == [Decimal("-2.50"), None, Decimal("4.00")]
+    assert table.total[-1] == Decimal("1.50")
+    assert adjusted.figures == made.figures  # the cycle's own sums do not move
+    assert "Tarifa corrigida." in render_cycle(adjusted)["relatorio_mensal.html"].decode()
+
+
+def test_a_final_close_is_stamped_with_its_manifest(frames: Frames) -> None:
+    final = report(frames, closing=Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p"))
+    files = render_cycle(final)
+    page = files["relatorio_mensal.html"].decode()
+    assert f"FINAL · manifesto {'ab' * 8}" in page
+    assert "ab" * 32 in page
+
+
+def test_declared_kilometres_of_routes_are_those_of_the_trips_that_runs_are_linked_to(
+    frames: Frames, made: CycleReport
+) -> None:
+    linked = frames.matches.dropna(subset=["declared_km", "measured_km"])["declared_km"].sum()
+    assert sum(value for value in grid(made, "routes").column("declared_km") if value is not None) == linked

@@ -1,0 +1,241 @@
+"""The D-1 report as its readers see it: figures, sums, the unknown, the carrier's own copy."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.reporting.documents.day import DayReport, build_day
+from fleet_audit.reporting.sections.disputes import vehicle_day_stakes
+from fleet_audit.reporting.sections.figures import day_plan_source, figures_of
+from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
+from fleet_audit.schema import facts, reference
+from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
+
+SUMMED = (
+    "trips", "km", "service_km", "declared_km", "variable_brl", "fixed_brl", "total_brl", "exceeding", "stake_brl",
+    "seen", "silent",
+)  # fmt: skip
+
+
+def report(frames: Frames, **options: object) -> DayReport:
+    return build_day(frames, operational_date=DAY, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
+
+
+def grid(made: DayReport, key: str):
+    return next(section.grid for section in made.document.sections if section.key == key)
+
+
+def card(made: DayReport, label: str) -> str:
+    return next(card.text for card in made.headline if card.label == label)
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return fleet(40)
+
+
+@pytest.fixture(scope="module")
+def made(frames: Frames) -> DayReport:
+    return report(frames)
+
+
+@pytest.mark.parametrize("key", ["units", "carriers"])
+@pytest.mark.parametrize("name", SUMMED)
+def test_totals_are_the_sums_of_the_printed_lines(made: DayReport, key: str, name: str) -> None:
+    table = grid(made, key)
+    position = [entry.name for entry in table.fields].index(name)
+    assert table.total[position] == sum(table.column(name))
+
+
+def test_headline_agrees_with_the_trip_list(made: DayReport) -> None:
+    costs = [value for value in made.trips.column("variable_cost_brl") if value is not None]
+    assert made.figures.variable_brl == sum(costs)
+    assert made.figures.km == sum(made.trips.column("km_measured"))
+    assert made.figures.total_brl == made.figures.variable_brl + made.figures.fixed_brl
+
+
+def test_difference_is_declared_minus_measured_on_every_line(made: DayReport) -> None:
+    rows = zip(*(made.trips.column(name) for name in ("km_measured", "declared_km", "difference_km")), strict=True)
+    compared = [(measured, declared, difference) for measured, declared, difference in rows if declared is not None]
+    assert compared
+    assert all(declared - measured == difference for measured, declared, difference in compared)
+
+
+def test_local_times_follow_the_zone_of_the_unit(frames: Frames, made: DayReport) -> None:
+    trip = frames.trips[frames.trips["unit_code"] == "USL"].iloc[0]  # Campo Grande, UTC-4
+    row = next(row for row in made.trips.rows if row[3] == trip["plate"])
+    assert row[11] == (trip["started_at"] - dt.timedelta(hours=4)).tz_localize(None)
+
+
+def test_day_without_any_row_is_unknown_not_zero() -> None:
+    empty = report(Frames())
+    assert {card.text for card in empty.headline} == {"sem dado"}
+    assert empty.document.stamp == "SEM DADO NESTE DIA"
+
+
+def test_day_with_watched_vehicles_and_no_trips_is_zero_and_says_so(frames: Frames) -> None:
+    coverage = frames.coverage.assign(status="complete")
+    quiet = report(Frames(coverage=coverage, units=frames.units, vehicles=frames.vehicles))
+    assert quiet.document.stamp == "NENHUMA VIAGEM NESTE DIA"
+    assert card(quiet, "Km medidos") == "0,00"
+    assert card(quiet, "Viagens") == "0"
+
+
+def test_silent_fleet_has_unknown_kilometres(frames: Frames) -> None:
+    dark = report(Frames(coverage=frames.coverage.assign(status="silent"), units=frames.units))
+    assert card(dark, "Km medidos") == "sem dado"
+    assert card(dark, "Veículos vistos") == "0"
+    assert dark.figures.silent == 40
+    assert dark.figures.variable_brl is None
+
+
+def test_trip_without_price_is_named_in_the_headline_and_left_empty(frames: Frames, made: DayReport) -> None:
+    unpriced = int((frames.trip_costs["cost_status"] == "no_tariff").sum())
+    assert unpriced > 0
+    assert f"fora {unpriced} viage" in made.headline[0].note
+    flags = made.trips.column("flags")
+    costs = made.trips.column("variable_cost_brl")
+    assert all(cost is None for cost, flag in zip(costs, flags, strict=True) if "sem tarifa" in flag)
+
+
+def test_stake_counts_the_larger_of_trips_and_day(frames: Frames) -> None:
+    plate = str(frames.trips["plate"].iloc[0])
+    match = frames.matches[(frames.matches["plate"] == plate) & frames.matches["difference_km"].notna()].iloc[0]
+    trip, run = match["trip_ids"][0], match["declared_run_ids"][0]
+
+    def finding(rule: str, brl: str, trip_id: str | None, run_id: str | None, status: str = "open") -> dict:
+        return {
+            "finding_id": f"{rule}{trip_id}{status}", "operational_date": DAY, "rule_id": rule, "rule_version": "1",
+            "severity": "H", "plate": plate, "trip_id": trip_id, "declared_run_id": run_id, "status": status,
+            "km_at_stake": Decimal(1), "brl_at_stake": Decimal(brl), "confidence": 1.0, "evidence": "{}",
+            "explanation_pt": "x", "carrier_code": "CONLOG", "unit_code": "UCP",
+        }  # fmt: skip
+
+    def stake(*rows: dict) -> Decimal:
+        stakes = vehicle_day_stakes(build(facts.FINDINGS, list(rows)), frames.matches)
+        return sum(stakes["stake_brl"])
+
+    one = finding("D01", "50.00", trip, run)
+    assert stake(one) == Decimal("50.00")
+    assert stake(one, finding("D11", "30.00", None, run)) == Decimal("50.00")  # the same run, seen twice
+    assert stake(one, finding("D02", "45.00", None, None)) == Decimal("50.00")
+    assert stake(one, finding("D02", "80.00", None, None)) == Decimal("80.00")
+    assert stake(one, finding("D07", "7.00", "another", None)) == Decimal("57.00")
+    assert stake(one, finding("D03", "900.00", None, None)) == Decimal("50.00")  # of the cycle
+    assert stake(one, finding("D05", "90.00", None, "r9", "excepted")) == Decimal("50.00")
+
+
+def test_underpayment_is_shown_beside_overpayment(made: DayReport) -> None:
+    assert made.figures.under_brl > 0
+    assert made.figures.over_brl + made.figures.under_brl == made.figures.stake_brl
+    assert "a menos R$" in next(card.note for card in made.headline if card.label == "R$ em disputa")
+
+
+def test_group_shares_sum_to_what_was_declared() -> None:
+    frames = fleet(4)
+    trips = frames.trips[frames.trips["purpose"] == "service"].iloc[:3]
+    measured = sum(trips["km_measured"])
+    group = build(facts.MATCHES, [{
+        "match_id": "m", "operational_date": DAY, "plate": "P", "trip_ids": list(trips["trip_id"]),
+        "declared_run_ids": ["r1", "r2"], "kind": "many", "declared_km": Decimal(100), "measured_km": measured,
+        "difference_km": 100 - measured, "is_exceeding": True}])  # fmt: skip
+    made = report(replace(frames, trips=trips, matches=group))
+    assert sum(made.trips.column("declared_km")) == Decimal("100.00")
+    assert made.trips.marked == {0, 1, 2}
+
+
+def test_carrier_copy_holds_its_own_rows_alone(frames: Frames, made: DayReport) -> None:
+    own = report(frames, carrier_code="RODA")
+    assert set(own.trips.column("carrier")) == {"Roda Viva"}
+    assert {name for key in ("findings", "held", "coverage") for name in grid(own, key).column("carrier")} == {
+        "Roda Viva"
+    }
+    assert grid(own, "carriers").column("name") == ["Roda Viva"]
+    assert "cópia de Roda Viva" in own.document.subtitle
+    of_all = grid(made, "carriers")
+    total = dict(zip(of_all.column("name"), of_all.column("total_brl"), strict=True))
+    assert own.figures.total_brl == total["Roda Viva"]
+
+
+def test_findings_are_ranked_with_the_excepted_last(made: DayReport) -> None:
+    findings = grid(made, "findings")
+    statuses, severities = findings.column("status"), findings.column("severity")
+    assert statuses == sorted(statuses)  # Aberto before Com exceção
+    order = ["Crítica", "Alta", "Média", "Baixa"]
+    ranks = [order.index(word) for word, status in zip(severities, statuses, strict=True) if status == "Aberto"]
+    assert ranks == sorted(ranks)
+
+
+def test_rows_of_another_day_are_refused(frames: Frames) -> None:
+    with pytest.raises(ValueError, match="trips are not of 2025-06-11"):
+        build_day(frames, operational_date=DAY + dt.timedelta(days=1), generated_at=GENERATED_AT)
+
+
+def plan(*lines: tuple[str, str, str | None]) -> Frames:
+    rows = [{"cycle_start": dt.date(2025, 5, 16), "plate": plate, "route_code": f"r{number}", "planned_km": Decimal(km),
+             "weekdays": weekdays} for number, (plate, km, weekdays) in enumerate(lines)]  # fmt: skip
+    vehicles = [{"plate": plate, "unit_code": "UCP", "carrier_code": "RODA"} for plate in {line[0] for line in lines}]
+    return Frames(km_plan=build(reference.KM_PLAN, rows), vehicles=build(reference.VEHICLES, vehicles))
+
+
+def planned(frames: Frames, day: dt.date = DAY) -> Decimal | None:
+    return figures_of([day_plan_source(frames, day)]).planned_km
+
+
+def test_a_days_plan_is_the_cycles_share_on_the_days_that_run() -> None:
+    # 16/05 to 15/06: 31 days, four of them a Tuesday, as the reported day is, and five a Sunday.
+    assert planned(plan(("A", "310", None))) == Decimal("10.00")
+    assert planned(plan(("A", "310", None), ("A", "40", "2"))) == Decimal("20.00")
+    assert planned(plan(("A", "50", "7"))) == Decimal("0.00")
+    assert planned(plan(("A", "310", None)), dt.date(2025, 6, 16)) is None  # the next cycle has no plan
+    assert planned(Frames()) is None
+
+
+def test_divergences_are_summed_by_direction(frames: Frames, made: DayReport) -> None:
+    exceeding = frames.matches[frames.matches["is_exceeding"].fillna(False)]["difference_km"]
+    assert made.figures.over_km == sum(value for value in exceeding if value > 0)
+    assert made.figures.under_km == -sum(value for value in exceeding if value < 0)
+
+
+def test_what_is_missing_is_said(frames: Frames) -> None:
+    def told(**rows: int) -> str:
+        sources = pd.DataFrame(
+            [{"source": name, "rows": count, "is_low": name == "api"} for name, count in rows.items()],
+            columns=SOURCE_COLUMNS,
+        )
+        made = report(replace(frames, coverage=frames.coverage[frames.coverage["status"] != "silent"], sources=sources))
+        return next(section.note for section in made.document.sections if section.key == "sources")
+
+    assert "Nada recebido de: Boletins das transportadoras." in told(api=9, file=0, bulletin=0)
+    assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in told(api=0, file=0)
+    assert "Poucas linhas aceitas" in told(api=9)
+    assert told(file=9, bulletin=3) == "Nenhuma fonte e nenhum veículo faltou."
+
+
+def test_an_api_that_did_not_answer_is_no_source_without_news() -> None:
+    failed = pd.DataFrame([{"source": "api", "rows": 0, "failed_at": GENERATED_AT}, {"source": "file", "rows": 0}],
+                          columns=SOURCE_COLUMNS)  # fmt: skip
+    made = report(replace(Frames(), sources=failed))
+    section = next(section for section in made.document.sections if section.key == "sources")
+    assert section.note.startswith("A API não respondeu em 11/06/2025 05:41 (Brasília)")
+    assert section.grid.column("state") == ["não respondeu", "nada recebido"]
+
+
+def test_map_tells_divergence_in_words_too(frames: Frames, made: DayReport) -> None:
+    maps = next(section.pictures for section in made.document.sections if section.key == "map")
+    over = sum(int(count) for picture in maps for count in re.findall(r"(\d+) declarado a mais", picture))
+    assert over == sum(made.trips.rows[index][15] > 0 for index in made.trips.marked) > 0
+
+
+def test_a_carrier_without_findings_says_so(frames: Frames) -> None:
+    none = report(replace(frames, findings=frames.findings.iloc[:0]), carrier_code="RODA")
+    section = next(section for section in none.document.sections if section.key == "findings")
+    assert (section.grid.rows, section.empty) == ((), "Nenhum achado neste dia.")
+    assert none.headline[-1].note == "de 100; achados: nenhum"
+    assert none.document.sections[2].grid.rows == ()  # counts of sources are everybody's

@@ -1,0 +1,319 @@
+"""The measurement package: its columns, footers to the cent, nothing twice, nothing lost, the unknown said."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.package import Package, build_package
+from fleet_audit.reporting.formats.package_files import render_package
+from fleet_audit.reporting.locale import money
+from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.measurement import measurement_lines
+from fleet_audit.schema import facts
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
+from fleet_audit_tests.reporting.spreadsheet import Recalculated
+
+CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
+SHEETS = ["MEDIÇÃO - AGRÍCOLA", "MEDIÇÃO - ADM-INDÚSTRIA", "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS",
+          "PARÂMETROS", "AJUSTES"]  # fmt: skip
+AREAS = SHEETS[:2]
+CONTRACT = ["Unidade", "Empresa", "Operação", "Período", "Placa", "Frota", "Rota do Veículo", "Turnos Atendidos",
+            "Regime", "Contrato/Spot", "Tipo do Veículo", "Km Rodado", "Custo Variável", "Total Variável", "Custo Fixo",
+            "Parcela", "Total Mensal (A Faturar)"]  # fmt: skip
+FOOTERS = ["Total Km's", "Total Variável", "Total Fixo", "Total a Faturar"]
+
+
+def package(frames: Frames, **options: object) -> Package:
+    return build_package(frames, cycle=CYCLE, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return fleet(16, days=5, first=CYCLE.start)
+
+
+def test_a_cycle_in_which_nothing_was_seen_says_so_of_every_vehicle_and_bills_nothing() -> None:
+    whole = fleet(4, days=3, first=CYCLE.start)
+    dark = Frames(
+        coverage=whole.coverage.assign(status="silent"),
+        units=whole.units, carriers=whole.carriers, vehicles=whole.vehicles,
+    )  # fmt: skip
+    made = render_package(package(dark))
+    _, *days = table(made["pacote_medicao.xlsx"], "KM DIÁRIO COMPILADO")
+    assert len(days) == whole.coverage["plate"].nunique() + 1  # and the sums
+    assert {cell for row in days[:-1] for cell in row[4:7]} == {"s/d"}
+    assert table(made["pacote_medicao.xlsx"], "GLOSAS")[1:] == []
+
+
+@pytest.fixture(scope="module")
+def files(frames: Frames) -> dict[str, bytes]:
+    return render_package(package(frames))
+
+
+def table(data: bytes, name: str) -> list[list[object]]:
+    """Header and the rows under it, down to the first empty row."""
+    rows = list(openpyxl.load_workbook(io.BytesIO(data), data_only=True)[name].iter_rows(min_row=6, values_only=True))
+    end = next((index for index, row in enumerate(rows) if not any(value is not None for value in row)), len(rows))
+    return [list(row) for row in rows[:end]]
+
+
+def footers(book: Recalculated, data: bytes, name: str) -> dict[str, Decimal]:
+    """Label → computed value of the lines below a sheet's table."""
+    sheet = openpyxl.load_workbook(io.BytesIO(data))[name]
+    found = {}
+    for row in sheet.iter_rows(min_row=6):
+        label, value = row[-2], row[-1]
+        if label.value in FOOTERS and value.data_type == "f":
+            found[label.value] = book.value(name, value.coordinate)
+    return found
+
+
+def total(values: pd.Series) -> Decimal:
+    return sum((Decimal(str(value)) for value in values.dropna()), Decimal(0))
+
+
+def test_sheets_and_columns_are_those_of_the_contract(files: dict[str, bytes]) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))
+    assert book.sheetnames == SHEETS
+    for name in AREAS:
+        assert table(files["pacote_medicao.xlsx"], name)[0] == CONTRACT
+    assert len(files) == 1 + len(SHEETS)
+
+
+def test_computed_anew_both_areas_are_what_the_engine_says_to_the_cent(frames: Frames, files: dict[str, bytes]) -> None:
+    data = files["pacote_medicao.xlsx"]
+    book = Recalculated(data)
+    parts = [footers(book, data, name) for name in AREAS]
+    both = {label: sum(part[label] for part in parts) for label in FOOTERS}
+    costs = frames.trip_costs
+    billed = costs[costs["variable_cost_brl"].notna()]
+    assert both["Total Km's"] == total(billed["billable_km"])
+    assert both["Total Variável"] == total(costs["variable_cost_brl"])
+    assert both["Total Fixo"] == total(frames.fixed_cost_days["amount_brl"])
+    assert both["Total a Faturar"] == both["Total Variável"] + both["Total Fixo"]
+
+
+def test_every_formula_carries_the_value_that_it_computes_to(files: dict[str, bytes]) -> None:
+    data = files["pacote_medicao.xlsx"]
+    book = Recalculated(data)
+    cached = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    formulas = book.formulas()
+    assert {sheet for sheet, _ in formulas} >= set(SHEETS[:5])
+    for sheet, address in formulas:
+        assert Decimal(str(cached[sheet][address].value)) == book.value(sheet, address), (sheet, address)
+
+
+def test_csv_says_the_same_as_the_sheet(files: dict[str, bytes]) -> None:
+    rows = list(csv.reader(io.StringIO(files["pacote_medicao_agricola.csv"].decode("utf-8-sig"), newline="")))
+    assert rows[0] == CONTRACT
+    printed = table(files["pacote_medicao.xlsx"], AREAS[0])
+    assert len(rows) == len(printed) + len(FOOTERS)
+    assert [row[4] for row in rows[1:-4]] == [row[4] for row in printed[1:]]
+    amounts = [Decimal(row[-1].replace(",", ".")) for row in rows[1:]]
+    assert [row[-2] for row in rows[-4:]] == FOOTERS
+    assert sum(amounts[:-4]) == amounts[-1]
+
+
+def test_a_vehicle_of_both_areas_has_its_variable_in_each_and_its_fixed_once(frames: Frames) -> None:
+    lines = measurement_lines(frames)
+    plate = next(plate for plate, own in lines.groupby("plate") if set(own["area"]) == {"AGR", "IND"})
+    own = lines[lines["plate"] == plate]
+    placed = own[own["fixed_brl"].notna()]
+    assert list(placed["area"]) == ["IND"]  # its default area
+    assert placed["fixed_brl"].iloc[0] == total(
+        frames.fixed_cost_days[frames.fixed_cost_days["plate"] == plate]["amount_brl"]
+    )
+    trips = frames.trips[frames.trips["plate"] == plate].merge(frames.trip_costs, on="trip_id")
+    for area in ("AGR", "IND"):
+        expected = trips[(trips["area"] == area) & (trips["purpose"] == "service")]["variable_cost_brl"]
+        assert total(own[own["area"] == area]["variable_brl"]) == total(expected)
+
+
+def without_trips_of(frames: Frames, plate: str) -> Frames:
+    trips = frames.trips[frames.trips["plate"] != plate]
+    return replace(
+        frames, trips=trips, trip_costs=frames.trip_costs[frames.trip_costs["trip_id"].isin(trips["trip_id"])]
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "km", "words"),
+    [("complete", Decimal("0.00"), "(sem viagem faturada)"), ("silent", None, "(sem dado no ciclo)")],
+)
+def test_fixed_cost_without_a_trip_is_billed_and_says_why(
+    frames: Frames, status: str, km: Decimal | None, words: str
+) -> None:
+    plate = str(frames.vehicles["plate"].iloc[0])
+    coverage = frames.coverage.assign(status=frames.coverage["status"].mask(frames.coverage["plate"] == plate, status))
+    made = package(replace(without_trips_of(frames, plate), coverage=coverage))
+    grid = made.sheet("MEDIÇÃO - ADM-INDÚSTRIA").grid
+    row = dict(zip([entry.name for entry in grid.fields], next(r for r in grid.rows if plate in r), strict=True))
+    assert (row["km"], row["variable_brl"]) == (km, km)
+    assert row["routes"] == words
+    assert row["total_brl"] == row["fixed_brl"] > 0
+
+
+def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames: Frames) -> None:
+    costs = frames.trip_costs
+    is_one = costs["cost_status"] == "no_tariff"
+    made = package(
+        replace(frames, trip_costs=costs.assign(cost_reason=costs["cost_reason"].mask(is_one, "Sem tarifa.")))
+    )
+    grid = made.sheet("GLOSAS").grid
+    rows = [dict(zip([entry.name for entry in grid.fields], row, strict=True)) for row in grid.rows]
+    unpriced = {row["trip_id"]: row for row in rows if row["kind"] == "Viagem sem preço"}
+    assert set(unpriced) == set(costs.loc[costs["variable_cost_brl"].isna(), "trip_id"]) != set()
+    assert {(row["reason"], row["brl"]) for row in unpriced.values()} == {("Sem tarifa.", None)}
+    assert {row["declared_run_id"] for row in rows if row["kind"] == "Corrida retida"} == set(
+        frames.held_runs["declared_run_id"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "billable", "cost", "kind", "km"),
+    [
+        ("deadhead", "0.00", "0.00", "Vazio não pago", "9.00"),
+        ("deadhead", "2.50", "12.25", "Vazio não pago", "6.50"),  # above the cap
+        ("deadhead", "9.00", "44.10", None, None),
+        ("maintenance", "0.00", "0.00", "Viagem não faturável", "9.00"),
+        ("unknown", "0.00", "0.00", "Viagem não faturável", "9.00"),
+        ("yard", "0.00", "0.00", None, None),
+        ("deadhead", None, None, "Viagem sem preço", "9.00"),
+    ],
+)
+def test_what_no_contract_pays_is_in_glosas_with_its_reason(
+    frames: Frames, purpose: str, billable: str | None, cost: str | None, kind: str | None, km: str | None
+) -> None:
+    trips, costs = frames.trips.head(1), frames.trip_costs.head(1)
+
+    def same(column: pd.Series, value: str | None) -> pd.Series:
+        return pd.Series([value and Decimal(value)], index=column.index).astype(column.dtype)
+
+    made = package(
+        Frames(
+            trips=trips.assign(purpose=purpose, km_measured=same(trips["km_measured"], "9.00")),
+            trip_costs=costs.assign(
+                billable_km=same(costs["billable_km"], billable),
+                variable_cost_brl=same(costs["variable_cost_brl"], cost),
+                cost_reason="Por que.",
+            ),
+        )
+    )
+    grid = made.sheet("GLOSAS").grid
+    found = list(zip(*(grid.column(name) for name in ("kind", "km", "brl", "reason")), strict=True))
+    assert found == ([(kind, Decimal(km), None, "Por que.")] if kind else [])
+
+
+def test_daily_km_are_those_of_the_lines_and_words_say_what_is_not_known(frames: Frames) -> None:
+    made = package(frames)
+    grid = made.sheet("KM DIÁRIO COMPILADO").grid
+    lines = [line for name in AREAS for line in made.sheet(name).grid.column("km") if line is not None]
+    assert grid.total[-1] == sum(lines) == sum(grid.column("total"))
+    silent = frames.coverage[frames.coverage["status"] == "silent"]
+    days = [entry.name for entry in grid.fields[4:-1]]
+    plates = grid.column("plate")
+    words = {
+        (plate, day) for day in days for plate, value in zip(plates, grid.column(day), strict=True) if value == "s/d"
+    }
+    assert words == {(row.plate, row.operational_date.isoformat()) for row in silent.itertuples()} != set()
+    assert set(grid.column("2025-06-15")) == {None}
+
+
+def test_hostile_names_stay_texts_and_sums_hold() -> None:
+    frames = fleet(8, days=1, first=CYCLE.start)
+    names = ["=1+1", "<b>*</b>", ">0", "Ωμέγα 漢字 🚌"]
+    named = replace(frames, carriers=frames.carriers.assign(name=names), units=frames.units.assign(name=names[:3]))
+    data = render_package(package(named))["pacote_medicao.xlsx"]
+    book = Recalculated(data)
+    printed = table(data, "RESUMO DA OPERAÇÃO")
+    assert {row[2] for row in printed[1:-1]} == set(names)
+    sheet = openpyxl.load_workbook(io.BytesIO(data))["RESUMO DA OPERAÇÃO"]
+    assert all(sheet.cell(row=7, column=column).data_type == "s" for column in (1, 2, 3))
+    assert book.value("RESUMO DA OPERAÇÃO", f"H{6 + len(printed) - 1}") == total(
+        frames.trip_costs["variable_cost_brl"]
+    ) + total(frames.fixed_cost_days["amount_brl"])
+
+
+def test_cycle_without_rows_is_a_package_without_lines() -> None:
+    files = render_package(package(Frames()))
+    data = files["pacote_medicao.xlsx"]
+    assert openpyxl.load_workbook(io.BytesIO(data)).sheetnames == SHEETS
+    assert footers(Recalculated(data), data, AREAS[0]) == dict.fromkeys(FOOTERS, Decimal("0.00"))
+
+
+def test_equal_input_gives_equal_bytes(frames: Frames, files: dict[str, bytes]) -> None:
+    shuffled = replace(frames, trips=frames.trips.sample(frac=1, random_state=1),
+                       fixed_cost_days=frames.fixed_cost_days.sample(frac=1, random_state=2),
+                       coverage=frames.coverage.sample(frac=1, random_state=3))  # fmt: skip
+    assert render_package(package(shuffled)) == files
+
+
+def test_stamp_and_manifest_are_printed(frames: Frames) -> None:
+    variable, fixed = total(frames.trip_costs["variable_cost_brl"]), total(frames.fixed_cost_days["amount_brl"])
+    km = total(frames.trip_costs["billable_km"])
+    closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p", km, variable, fixed)
+    made = render_package(package(frames, closing=closing))
+    data = made["pacote_medicao.xlsx"]
+    book, cached = Recalculated(data), openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    assert cached[AREAS[0]]["A4"].value == f"FINAL · {money(variable + fixed)} · manifesto {'ab' * 8}…"
+    assert "ab" * 32 in made["pacote_medicao_parametros.csv"].decode("utf-8-sig")
+    rows = {row[-2].value: row[-1] for row in cached["RESUMO DA OPERAÇÃO"].iter_rows(min_row=6)}
+    assert Decimal(str(rows["Total a Faturar no fechamento final (R$)"].value)) == variable + fixed
+    assert Decimal(str(rows["Km admitidos no fechamento, com os de viagens sem preço"].value)) == km
+    assert book.value("RESUMO DA OPERAÇÃO", rows["Diferença entre pacote e fechamento final (R$)"].coordinate) == 0
+    assert sum(footers(book, data, name)["Total a Faturar"] for name in AREAS) == closing.total_brl
+
+
+def test_a_carriers_package_is_stamped_without_everybodys_total(frames: Frames) -> None:
+    closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p", *map(Decimal, ["1", "2", "3"]))
+    made = package(frames, closing=closing, carrier_code="RODA")
+    assert made.closing.stamp == f"FINAL · manifesto {'ab' * 8}…"
+    assert "fechamento" not in str([footer.label for sheet in made.sheets for footer in sheet.footers])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    areas=st.lists(st.sampled_from(["AGR", "IND", None]), min_size=16, max_size=16),
+    defaults=st.lists(st.sampled_from(["AGR", "IND", None]), min_size=4, max_size=4),
+    seed=st.integers(0, 5),
+)
+def test_whatever_areas_say_every_cent_is_in_exactly_one_sheet(
+    areas: list[str | None], defaults: list[str | None], seed: int
+) -> None:
+    frames = fleet(4, days=2, seed=seed, first=CYCLE.start)
+    count = len(frames.trips)
+    trips = frames.trips.assign(area=pd.array((areas * count)[:count], dtype="str"))
+    vehicles = frames.vehicles.assign(default_area=pd.array(defaults, dtype="str"))
+    lines = measurement_lines(replace(frames, trips=trips, vehicles=vehicles))
+    assert set(lines["area"]) <= {"AGR", "IND"}
+    assert total(lines["variable_brl"]) == total(frames.trip_costs["variable_cost_brl"])
+    assert total(lines["fixed_brl"]) == total(frames.fixed_cost_days["amount_brl"])
+
+
+def test_adjustments_are_billed_beside_the_cycle_and_computed_by_the_workbook(frames: Frames) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "plate": "AAA1A11",
+            "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Dado tardio."}  # fmt: skip
+    rows = [{**line, "adjustment_id": name, "difference_brl": value}
+            for name, value in (("a", Decimal("-2.50")), ("b", None), ("c", Decimal("100.01")))]  # fmt: skip
+    made = package(replace(frames, adjustments=build(facts.ADJUSTMENTS, rows)))
+    data = render_package(made)["pacote_medicao.xlsx"]
+    book, cached = Recalculated(data), openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    labels = {row[-2].value: row[-1].coordinate for row in cached["RESUMO DA OPERAÇÃO"].iter_rows(min_row=6)}
+    adjusted = book.value("RESUMO DA OPERAÇÃO", labels["Total a Faturar com ajustes (R$)"])
+    assert adjusted == total(frames.trip_costs["variable_cost_brl"]) + total(
+        frames.fixed_cost_days["amount_brl"]
+    ) + Decimal("97.51")
+    assert book.value("RESUMO DA OPERAÇÃO", labels["Diferença entre pacote e motor (R$)"]) == 0
+    assert "AJUSTES" in cached.sheetnames

@@ -1,0 +1,213 @@
+"""The files themselves: columns, types, safety of texts, equal bytes, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import openpyxl
+import pytest
+
+from fleet_audit.reporting.documents.day import DayReport, build_day
+from fleet_audit.reporting.formats.csv import csv_parts, grid_csv, texts_csv
+from fleet_audit.reporting.formats.html import document_page
+from fleet_audit.reporting.formats.render import render_day
+from fleet_audit.reporting.formats.xlsx import TEXT_LIMIT, Workbook, document_workbook
+from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
+
+CONTRACT = [
+    "Data", "Unidade", "Transportadora", "Placa", "Frota", "Tipo de Veículo", "Motorista", "Turno", "Área", "Origem",
+    "Destino", "Saída", "Chegada", "Km Telemetria", "Km Declarado", "Diferença (km)", "Diferença (%)",
+    "Tarifa (R$/km)", "Custo Variável (R$)", "Flags", "Grau de Evidência", "Score",
+]  # fmt: skip
+EVIL = ["=1+1", "+cmd|x", "-2+3", "@SUM(A1)", "\tTab", "\rReturn"]
+
+
+def report(frames: Frames) -> DayReport:
+    return build_day(frames, operational_date=DAY, generated_at=GENERATED_AT)
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return fleet(20)
+
+
+@pytest.fixture(scope="module")
+def files(frames: Frames) -> dict[str, bytes]:
+    return render_day(report(frames))
+
+
+def rows_of(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def sheet_of(data: bytes, name: str):
+    return openpyxl.load_workbook(io.BytesIO(data))[name]
+
+
+def test_four_files_with_the_names_of_the_contract(files: dict[str, bytes]) -> None:
+    assert list(files) == ["d1.csv", "d1.xlsx", "d1.html", "d1.pdf"]
+    assert files["d1.pdf"].startswith(b"%PDF")
+
+
+def test_csv_has_the_columns_in_order_and_brazilian_values(files: dict[str, bytes]) -> None:
+    assert files["d1.csv"].startswith(b"\xef\xbb\xbf")
+    header, *rows = rows_of(files["d1.csv"])
+    assert header == CONTRACT
+    for row in rows:
+        assert re.fullmatch(r"\d\d/\d\d/\d{4}", row[0])
+        assert re.fullmatch(r"\d\d/\d\d/\d{4} \d\d:\d\d", row[11])
+        assert re.fullmatch(r"\d+,\d\d", row[13])
+        assert re.fullmatch(r"|[+-]?\d+,\d\d", row[15])
+
+
+def test_xlsx_opens_on_the_summary_and_lists_trips_with_real_types(files: dict[str, bytes]) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]))
+    assert book.sheetnames == ["Resumo", "Viagens", "Achados", "Retidas", "Cobertura"]
+    trips = book["Viagens"]
+    header, *rows, total = trips.iter_rows(values_only=True)
+    assert list(header) == CONTRACT
+    assert total[0] == "Total"
+    assert len(rows) == len(rows_of(files["d1.csv"])) - 1
+    for row in rows:
+        assert isinstance(row[0], dt.datetime)
+        assert isinstance(row[11], dt.datetime)
+        assert all(value is None or isinstance(value, (int, float)) for value in row[13:19])
+        assert isinstance(row[4], str)  # a fleet number is a name
+    assert trips.freeze_panes == "A2"
+    assert next(iter(trips.tables.values())).autoFilter is not None
+
+
+def test_headline_of_the_workbook_is_numbers(frames: Frames, files: dict[str, bytes]) -> None:
+    figures = report(frames).figures
+    values = {row[0]: row[1] for row in sheet_of(files["d1.xlsx"], "Resumo").iter_rows(values_only=True) if row[0]}
+    assert values["Gasto do dia"] == pytest.approx(float(figures.total_brl))
+    assert values["Viagens"] == figures.trips
+
+
+def test_texts_never_become_formulas(frames: Frames) -> None:
+    named = replace(frames, carriers=frames.carriers.assign(name=EVIL[:4]), units=frames.units.assign(name=EVIL[3:]))
+    made = report(named)
+    cells = [cell for row in sheet_of(document_workbook(made.document), "Viagens").iter_rows(min_row=2)
+             for cell in row[1:3]]  # fmt: skip
+    assert {cell.data_type for cell in cells} == {"s"}
+    printed = {text for row in rows_of(grid_csv(made.trips))[1:] for text in row[1:3]}
+    assert printed == {"'" + text for text in EVIL}
+
+
+def test_negative_differences_stay_numbers_in_the_csv(files: dict[str, bytes]) -> None:
+    differences = [row[15] for row in rows_of(files["d1.csv"])[1:] if row[15].startswith("-")]
+    assert differences
+    assert all(float(value.replace(",", ".")) < 0 for value in differences)
+
+
+def test_markup_in_names_is_text(frames: Frames) -> None:
+    evil = '<img src=x onerror=alert(1)>"&#[*bold*] $x$ \\'
+    named = replace(frames, units=frames.units.assign(name=evil), carriers=frames.carriers.assign(name=evil),
+                    pois=frames.pois.assign(name=evil))  # fmt: skip
+    made = render_day(report(named))
+    page = made["d1.html"].decode()
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert made["d1.pdf"].startswith(b"%PDF")
+
+
+def test_page_loads_nothing_from_elsewhere(files: dict[str, bytes]) -> None:
+    page = files["d1.html"].decode()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)""", page)
+    assert not re.findall(r"@import|url\(|<link|<iframe", page)
+    assert set(re.findall(r"https?://[^\"' ]+", page)) == {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert "default-src 'none'" in page
+
+
+def test_page_reads_without_scripts_and_names_its_language(files: dict[str, bytes]) -> None:
+    page = files["d1.html"].decode()
+    body = page[: page.index("<script")]
+    assert '<html lang="pt-BR">' in page
+    assert "<caption>Viagens</caption>" in body
+    assert all(f">{label}</th>" in body for label in CONTRACT)
+
+
+def test_equal_input_gives_equal_bytes(frames: Frames, files: dict[str, bytes]) -> None:
+    shuffled = replace(frames, trips=frames.trips.sample(frac=1, random_state=1),
+                       findings=frames.findings.sample(frac=1, random_state=2),
+                       coverage=frames.coverage.sample(frac=1, random_state=3))  # fmt: skip
+    assert render_day(report(shuffled)) == files
+
+
+def test_empty_day_makes_all_four_files() -> None:
+    made = render_day(report(Frames()))
+    assert rows_of(made["d1.csv"]) == [CONTRACT]
+    trips = sheet_of(made["d1.xlsx"], "Viagens")
+    assert [list(row) for row in trips.iter_rows(values_only=True)] == [CONTRACT]
+    assert "Nenhuma viagem neste dia." in made["d1.html"].decode()
+    assert "SEM DADO NESTE DIA" in made["d1.html"].decode()
+    assert made["d1.pdf"].startswith(b"%PDF")
+
+
+def test_text_too_long_for_a_cell_is_cut_visibly(frames: Frames) -> None:
+    findings = frames.findings.assign(evidence="x" * (TEXT_LIMIT + 1))
+    made = document_workbook(report(replace(frames, findings=findings)).document)
+    row = next(sheet_of(made, "Achados").iter_rows(min_row=2, values_only=True))
+    assert len(row[-1]) == TEXT_LIMIT
+    assert row[-1].endswith("[texto cortado]")
+
+
+def test_lists_too_long_say_how_many_are_left_out_and_where_they_are(frames: Frames) -> None:
+    made = report(frames)
+    trips = next(section for section in made.document.sections if section.key == "trips")
+    long = replace(trips, page_rows=7, print_rows=7)
+    document = replace(made.document, sections=(long,))
+    left_out = len(made.trips.rows) - 7
+    rows, told = long.cut(7)
+    assert len(rows) == 7
+    assert told == f"Mostrando 7 de {len(made.trips.rows)} linhas; as outras {left_out} estão na planilha, aba Viagens."
+    page = document_page(document).decode()
+    assert told in page
+    assert page.count("<tr>") == 8  # the header's, and those shown
+    assert len(rows_of(grid_csv(made.trips))) == len(made.trips.rows) + 1
+
+
+def test_a_list_longer_than_a_sheet_goes_on_in_the_next(frames: Frames) -> None:
+    made = report(frames)
+    book = Workbook("Viagens", GENERATED_AT)
+    book.data_sheets("Viagens", made.trips, most_rows=40)
+    read = openpyxl.load_workbook(io.BytesIO(book.to_bytes()))
+    rows = len(made.trips.rows)
+    assert read.sheetnames == ["Viagens", *(f"Viagens ({part})" for part in range(2, -(-rows // 40) + 1))]
+    assert sum(sheet.max_row - 2 for sheet in read) == rows  # less header and sums
+    assert {sheet["A1"].value for sheet in read} == {"Data"}
+
+
+def test_csv_in_parts_is_the_csv_in_one() -> None:
+    rows = [[str(number), "ação"] for number in range(25)]
+    assert b"".join(csv_parts(rows, rows_a_part=10)) == texts_csv(rows)
+    assert len(list(csv_parts(rows, rows_a_part=10))) == 3
+
+
+def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) -> None:
+    column = CONTRACT.index("Km Telemetria")
+    formulas = list(sheet_of(files["d1.xlsx"], "Viagens").iter_rows(values_only=True))
+    values = list(openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]), data_only=True)["Viagens"].values)
+    assert formulas[-1][column] == f"=SUBTOTAL(109,N2:N{len(values) - 1})"
+    assert values[0][column] == CONTRACT[ord("N") - ord("A")]
+    assert values[-1][column] == pytest.approx(sum(row[column] for row in values[1:-1]))
+
+
+def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
+    name = "Транспорт Ωmega 運輸 😀"
+    made = render_day(report(replace(frames, carriers=frames.carriers.assign(name=name))))
+    assert name in made["d1.csv"].decode("utf-8-sig")
+    assert name in made["d1.html"].decode()
+    assert sheet_of(made["d1.xlsx"], "Viagens")["C2"].value == name
+    assert made["d1.pdf"].startswith(b"%PDF")
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", "-", "-"], input=made["d1.pdf"], capture_output=True, check=True).stdout
+        assert "Ωmega □□" in text.decode()
+        assert "□ está no lugar de um caractere que o papel não tem" in text.decode()
