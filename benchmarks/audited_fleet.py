@@ -30,11 +30,11 @@ from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of, dates
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.primitives.wall_clock import to_utc
-from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 
@@ -64,7 +64,7 @@ class Staged(Protocol):
     """What one day's logic reads."""
 
     @property
-    def reference(self) -> Mapping[str, pd.DataFrame]:
+    def reference(self) -> Reference:
         """Frames of `ref` by table name."""
 
     def positions(self, day: dt.date) -> pd.DataFrame:
@@ -124,7 +124,7 @@ class SimulatedInbox:
 
     def _staged(self, rows: pd.DataFrame, days: np.ndarray, day: dt.date, table: Table) -> pd.DataFrame:
         rows = rows.assign(date=dates(days))[pd.Series(days).isin(as_days(_window_days(day))).to_numpy()]
-        zones = vehicle_zones(rows["plate"], self.reference["vehicles"], self.reference["units"], day)
+        zones = self.reference.zones(rows["plate"], day)
         instants = {"started_at": "departed_local", "ended_at": "arrived_local"}
         if "next_departure_local" in rows:
             instants["next_departure_at"] = "next_departure_local"
@@ -152,24 +152,24 @@ class SimulatedInbox:
 def audit(day: dt.date, inbox: Staged) -> AuditedDay:
     """One day: window, costs, ledger, audit."""
     parameters = parameters_on(day)
-    reference_frames = inbox.reference
-    window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_frames, parameters)
+    reference_now = inbox.reference
+    window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters)
     trips = conform(window.trips, facts.TRIP_WINDOW)
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
     own = trips[trips["operational_date"] == day].reset_index(drop=True)
-    vehicles = vehicles_on(reference_frames["vehicles"], reference_frames["contracts"], reference_frames["units"], day)
-    found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_frames, parameters)
+    vehicles = reference_now.vehicles_on(day)
+    found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_now, parameters)
     devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
     result = audit_day(
-        day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day), reference_frames, parameters
+        day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day), reference_now, parameters
     )
     readings = conform(window.readings, lake.READINGS)
     return AuditedDay(
-        window, own, price_days(own, reference_frames, parameters), km_ledger(day, own, readings, spans, vehicles),
+        window, own, price_days(own, reference_now, parameters), km_ledger(day, own, readings, spans, vehicles),
         result.declared_runs, result.matches, result.findings,
         vehicle_day_coverage(day, spans, readings, legs, vehicles), day_calibrations(day, own, legs, parameters),
         fixed_cost_days(
-            day, reference_frames["fixed_costs"], reference_frames["contracts"], reference_frames["vehicles"],
+            day, reference_now.fixed_costs, reference_now.contracts, reference_now.vehicles,
             set(own.loc[own["purpose"] == "service", "plate"]), CLOSING_DAY, parameters,
         ))  # fmt: skip
 
@@ -189,23 +189,23 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
     return AuditCycle(
         cycle=cycle, day=last, trips=stacked("trips", own), costs=stacked("costs", own), runs=stacked("runs", own),
         matches=stacked("matches", own), day_findings=stacked("findings", own), coverage=stacked("coverage", own),
-        fixed_costs=stacked("fixed_costs", own), plan=tables["km_plan"], calendar=tables["calendar"],
+        fixed_costs=stacked("fixed_costs", own), plan=tables.km_plan, calendar=tables.calendar,
         calibrations=stacked("calibrations", [day for day in results if day <= last]),
-        contracts=tables["contracts"], exceptions=tables["exceptions"], shifts=tables["shifts"],
-        vehicles=vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], last),
+        contracts=tables.contracts, exceptions=tables.exceptions, shifts=tables.shifts,
+        vehicles=tables.vehicles_on(last),
         parameters=parameters_on(last),
     )  # fmt: skip
 
 
-def _reference(folder: Path) -> Mapping[str, pd.DataFrame]:
-    frames = {table.name: empty_frame(table) for table in reference.TABLES}
+def _reference(folder: Path) -> Reference:
+    frames: dict[str, pd.DataFrame] = {}
     for path in sorted(folder.glob("*.csv")):
         parsed = parse_file("reference", path.name, path.read_bytes(), received_at=_RECEIVED_AT, limits=Limits(),
                             driver_key=b"benchmark")  # fmt: skip
         if len(parsed.rejected):
             raise ValueError(f"{path}: {parsed.message}")
         frames[path.stem] = parsed.rows
-    return frames
+    return Reference.of(frames)
 
 
 def _window_days(day: dt.date) -> list[dt.date]:

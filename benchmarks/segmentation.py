@@ -33,7 +33,6 @@ from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.reference.validity import vehicle_zones
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
 from fleet_audit.logic.trips.track_sort import Arrangement, Spans
@@ -141,7 +140,7 @@ class Contest:
         self.size = len(rows)
         self._positions, self._places = folder / "positions.parquet", folder / "places.parquet"
         pq.write_table(shuffled, self._positions, compression="zstd")
-        pois = self._reference["pois"][["kind", "latitude", "longitude", "radius_m"]]
+        pois = self._reference.pois[["kind", "latitude", "longitude", "radius_m"]]
         pq.write_table(pa.Table.from_pandas(pois.dropna(), preserve_index=False), self._places)
 
     def floor(self) -> tuple[Passes, None]:
@@ -165,15 +164,13 @@ class Contest:
 
     def ours(self) -> tuple[Passes, pd.DataFrame]:
         """The product's own functions, from Parquet to trips with all their columns."""
-        devices, parameters, found = self._reference["devices"], parameters_on(DAY), []
+        devices, parameters, found = self._reference.devices, parameters_on(DAY), []
 
         def work() -> None:
             table = pq.read_table(self._positions, columns=POSITION_COLUMNS, read_dictionary=TEXT_COLUMNS)
-            spans = assignments(
-                devices, vehicle_zones(devices["plate"], self._reference["vehicles"], self._reference["units"], DAY)
-            )
+            spans = assignments(devices, self._reference.zones(devices["plate"], DAY))
             tracks = tracks_of([Rows.of(table)], spans, DAY)
-            places = Places(self._reference["pois"])
+            places = Places(self._reference.pois)
             chain = from_positions(segment(tracks, places, parameters), places, parameters)
             found.append(join_trips(chain, places, parameters)[0])
 
@@ -238,7 +235,7 @@ class Contest:
         """A peer's trips by plate: a device belongs to the vehicle that has it on the day of the start."""
         for name in ("started_at", "ended_at"):
             trips[name] = pd.to_datetime((trips[name].astype(float) * 1e6).astype("int64"), unit="us", utc=True)
-        devices = self._reference["devices"]
+        devices = self._reference.devices
         pairs = trips.reset_index(names="trip").merge(devices, on="device_id")
         start = pairs["started_at"].dt.tz_convert("America/Sao_Paulo").dt.date
         first, last = (pairs[name].astype(object).where(pairs[name].notna(), edge) for name, edge in

@@ -7,10 +7,10 @@ import datetime as dt
 from functools import cache
 
 import dagster as dg
-import pandas as pd
 
 from fleet_audit.formats.adapter import Adapter, load_adapter
 from fleet_audit.logic.primitives.parameters import ParameterSet, parameters_on
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
 from fleet_audit.schema.facts import PARAMETER_VERSIONS, REFERENCE_CHANGES
 from fleet_audit.settings import Settings, load_settings
@@ -79,10 +79,12 @@ class FleetResource(dg.ConfigurableResource):
         """What the API's vendor calls things."""
         return load_adapter(self.settings().api_adapter)
 
-    def reference(self) -> dict[str, pd.DataFrame]:
-        """All reference tables, by name, and `reference_changes`: what changed of them inside open cycles."""
+    def reference(self) -> Reference:
+        """The reference tables as they are now, and their changes inside open cycles."""
         warehouse = self.warehouse()
-        return {table.name: warehouse.read_table(table) for table in (*reference.TABLES, REFERENCE_CHANGES)}
+        return Reference.of(
+            {table.name: warehouse.read_table(table) for table in (*reference.TABLES, REFERENCE_CHANGES)}
+        )
 
     def parameters(self, day: dt.date) -> ParameterSet:
         """The parameters in force on a day; their version is recorded for whoever asks what a row was made with."""

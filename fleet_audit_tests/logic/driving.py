@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
 from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
 from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
@@ -127,32 +127,31 @@ POIS = (
 )  # fmt: skip
 
 
-def world(*devices: dict[str, object], pois: tuple[dict, ...] = POIS, zone: str = ZONE) -> Mapping[str, pd.DataFrame]:
+def world(*devices: dict[str, object], pois: tuple[dict, ...] = POIS, zone: str = ZONE) -> Reference:
     """Reference tables: one unit, two vehicles with a device each, five places; `devices` replace these."""
     devices = devices or ({"device_id": DEVICE, "plate": PLATE}, {"device_id": "D2", "plate": "BBB2B22"})
-    frames = {table.name: empty_frame(table) for table in reference.TABLES}
     vehicle = {"unit_code": "UCP", "carrier_code": "CAR", "contract_id": "CT1", "vehicle_class": "onibus",
                "default_area": "IND", "status": "ativo"}  # fmt: skip
     plates = sorted({str(device["plate"]) for device in devices})
-    frames |= {
+    frames = {
         "units": rows(reference.UNITS, {"unit_code": "UCP", "timezone": zone}),
         "vehicles": rows(reference.VEHICLES, *({**vehicle, "plate": plate} for plate in plates)),
         "devices": rows(reference.DEVICES, *devices),
         "pois": rows(reference.POIS, *pois),
     }
-    return frames
+    return Reference.of(frames)
 
 
 def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet = DEFAULT_PARAMETERS) -> Segmentation:
     """Stops and legs of what a bus reported."""
     tables = world(pois=pois)
-    spans = assignments(tables["devices"], pd.Series([ZONE] * len(tables["devices"])))
-    return segment(build_tracks(bus.positions(), spans, DAY), Places(tables["pois"]), parameters)
+    spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
+    return segment(build_tracks(bus.positions(), spans, DAY), Places(tables.pois), parameters)
 
 
 def window(
     positions: pd.DataFrame | Bus, visits: pd.DataFrame | None = None, *, day: dt.date = DAY,
-    tables: Mapping[str, pd.DataFrame] | None = None,
+    tables: Reference | None = None,
 ) -> DayWindow:  # fmt: skip
     """The window of a day."""
     return build_window(

@@ -24,7 +24,6 @@ from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_s
 from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
-from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
@@ -86,7 +85,7 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.dat
     told = warehouse.read_partition(ADJUSTMENTS, [day])
     billed = told[told["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()
-    vehicles = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
+    vehicles = reference.vehicles_on(day)
     return start, day_adjustments(day, start or day, closing_day, frozen, now, billed, vehicles)
 
 

@@ -41,9 +41,9 @@ def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_tri
         run_days(context),
         lambda day: fixed_cost_days(
             day,
-            reference["fixed_costs"],
-            reference["contracts"],
-            reference["vehicles"],
+            reference.fixed_costs,
+            reference.contracts,
+            reference.vehicles,
             set(day_trips.read([day]).query("purpose == 'service'")["plate"]),
             closing_day,
             fleet.parameters(day),

@@ -18,7 +18,6 @@ from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle, untested
 from fleet_audit.logic.audit.rules.cycle import AuditCycle, days_before
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
-from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.schema import facts, reference
 
 _DAYS = {
@@ -79,7 +78,7 @@ def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFram
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:
     cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
-    warehouse, tables = fleet.warehouse(), fleet.reference()
+    warehouse, known = fleet.warehouse(), fleet.reference()
     days = cycle_days(cycle)
     frames = {name: warehouse.read_partition(table, days) for name, table in _DAYS.items()}
     frames["day_findings"] = frames["day_findings"][frames["day_findings"]["cycle_start"].isna()]
@@ -91,12 +90,12 @@ def _audited(fleet: FleetResource, key: str) -> AuditCycle:
         cycle=cycle,
         day=day,
         calibrations=warehouse.read_partition(facts.CALIBRATIONS, reach),
-        plan=tables["km_plan"],
-        calendar=tables["calendar"],
-        contracts=tables["contracts"],
-        exceptions=tables["exceptions"],
-        shifts=tables["shifts"],
-        vehicles=vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], day),
+        plan=known.km_plan,
+        calendar=known.calendar,
+        contracts=known.contracts,
+        exceptions=known.exceptions,
+        shifts=known.shifts,
+        vehicles=known.vehicles_on(day),
         parameters=parameters,
         **frames,
     )

@@ -16,6 +16,7 @@ from fleet_audit.defs.reports.frames import known_until
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.source_rows import ReceivedRow, items_of_pages, rows_of_files
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.reporting.documents.dossier import Case, build_dossier
 from fleet_audit.reporting.drawing.track import Track
@@ -47,11 +48,17 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
     if found.empty:
         raise PermanentError(f"There is no finding {finding_id!r}; fact.findings.finding_id and the reports list them.")
     others = _others(found, reference)
-    reference |= {name: reference[name].assign(name=masked_texts(reference[name]["name"], others)) for name in _NAMED}
+    tables = reference.tables()
+    reference = reference.with_tables(
+        **{name: tables[name].assign(name=masked_texts(tables[name]["name"], others)) for name in _NAMED}
+    )
     (finding,) = records(without_others(found, others))
     finding |= {
-        name: names_of(reference[table], code).get(finding[code], finding[code])
-        for name, table, code in (("unit", "units", "unit_code"), ("carrier", "carriers", "carrier_code"))
+        name: names_of(table, code).get(finding[code], finding[code])
+        for name, table, code in (
+            ("unit", reference.units, "unit_code"),
+            ("carrier", reference.carriers, "carrier_code"),
+        )
     }
     evidence = json.loads(finding["evidence"])
     track, sources = _track(fleet, finding, evidence, reference)
@@ -70,12 +77,12 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
     )
 
 
-def _others(found: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> Others:
+def _others(found: pd.DataFrame, reference: Reference) -> Others:
     """What the finding's carrier must not see; nothing is hidden of a finding that names none."""
-    code, vehicles = found["carrier_code"].iloc[0], reference["vehicles"]
+    code, vehicles = found["carrier_code"].iloc[0], reference.vehicles
     if pd.isna(code):
         return Others()
-    names = names_of(reference["carriers"], "carrier_code")
+    names = names_of(reference.carriers, "carrier_code")
     own_name = names.get(code, code)
     own_plates = {*vehicles.loc[(vehicles["carrier_code"] == code).fillna(False), "plate"], found["plate"].iloc[0]}
     plates = frozenset(set(vehicles["plate"]) - own_plates)
@@ -96,11 +103,11 @@ def _others(found: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> Other
 
 
 def _track(
-    fleet: FleetResource, finding: Mapping[str, Any], evidence: Mapping[str, Any], reference: Mapping[str, pd.DataFrame]
+    fleet: FleetResource, finding: Mapping[str, Any], evidence: Mapping[str, Any], reference: Reference
 ) -> tuple[Track, pd.DataFrame]:
     """The vehicle's points around what the finding speaks of, and the same rows with where they came from."""
     day, plate = finding["operational_date"], finding["plate"]
-    zone = names_of(reference["units"].rename(columns={"name": "label", "timezone": "name"}), "unit_code")
+    zone = names_of(reference.units.rename(columns={"name": "label", "timezone": "name"}), "unit_code")
     spans = [
         *((f"ata {run.get('bulletin_number') or ''}".strip(), *_period(run), run.get("declared_km"))
           for run in evidence.get("declared_runs", ()) if run.get("started_at")),
@@ -109,7 +116,7 @@ def _track(
     midnight = pd.Timestamp(day, tz=zone.get(finding["unit_code"], Track.zone))
     start = min((span[1] for span in spans), default=midnight) - _AROUND
     end = max((span[2] for span in spans), default=midnight + _DAY) + _AROUND
-    devices = valid_on(reference["devices"], day)
+    devices = valid_on(reference.devices, day)
     own = {*devices.loc[devices["plate"] == plate, "device_id"]}
     own |= {trip["device_id"] for trip in evidence.get("trips", ()) if trip.get("device_id")}
     days = [stamp.date() for stamp in pd.date_range((start - _DAY).date(), (end + _DAY).date())]
@@ -117,7 +124,7 @@ def _track(
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)].sort_values("recorded_at")
     rejected = fleet.lake().read_days(lake.REJECTED_POINTS, days, filter=pc.field("plate") == (plate or ""))
     points["is_rejected"] = points["recorded_at"].isin(rejected["recorded_at"])
-    places = valid_on(reference["pois"], day).dropna(subset=["latitude", "longitude"])
+    places = valid_on(reference.pois, day).dropna(subset=["latitude", "longitude"])
     return Track(points, spans, zone.get(finding["unit_code"], Track.zone), records(places)), points
 
 
@@ -152,19 +159,19 @@ def _prices(fleet: FleetResource, evidence: Mapping[str, Any]) -> list[dict[str,
     )
 
 
-def _terms(finding: Mapping[str, Any], prices: list[dict[str, Any]], reference: Mapping[str, pd.DataFrame]) -> Frames:
+def _terms(finding: Mapping[str, Any], prices: list[dict[str, Any]], reference: Reference) -> Frames:
     """The contracts of the trips, else of the vehicle on the day; their tariffs that priced, else that may."""
-    vehicle = valid_on(reference["vehicles"], finding["operational_date"])
+    vehicle = valid_on(reference.vehicles, finding["operational_date"])
     vehicle = vehicle[vehicle["plate"] == finding["plate"]]
     ids = {price["contract_id"] for price in prices if price["contract_id"]} or {*vehicle["contract_id"].dropna()}
-    tariffs = reference["tariffs"]
+    tariffs = reference.tariffs
     tariffs = tariffs[tariffs["contract_id"].isin(ids)]
     used = {price["tariff_id"] for price in prices if price["tariff_id"]}
     may = tariffs["vehicle_class"].isna() | tariffs["vehicle_class"].isin(vehicle["vehicle_class"].dropna())
     return Frames(
-        units=reference["units"],
-        carriers=reference["carriers"],
-        contracts=reference["contracts"][reference["contracts"]["contract_id"].isin(ids)],
+        units=reference.units,
+        carriers=reference.carriers,
+        contracts=reference.contracts[reference.contracts["contract_id"].isin(ids)],
         tariffs=tariffs[tariffs["tariff_id"].isin(used) if used else may],
     )
 

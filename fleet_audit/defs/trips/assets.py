@@ -17,7 +17,6 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
-from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, sight, window_of
 from fleet_audit.logic.trips.ledger import km_ledger
@@ -107,7 +106,7 @@ def ledger(
                 day_trips.read([day]),
                 readings.read([day]),
                 spans.read([day]),
-                vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+                reference.vehicles_on(day),
             ),
         )
         for day in run_days(context)
@@ -139,7 +138,7 @@ def coverage(
                 spans.read([day]),
                 readings.read([day]),
                 legs.read([day]),
-                vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day),
+                reference.vehicles_on(day),
             ),
         )
         for day in run_days(context)

@@ -6,7 +6,6 @@ Each step is a module of its own; here is only their order.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,13 +15,11 @@ from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
 from fleet_audit.logic.audit.rules.context import AuditDay
 from fleet_audit.logic.audit.scoring import score
-from fleet_audit.logic.costs.pricing import price_days, vehicles_of
+from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.costs.tariffs import rates_for_runs
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on
-from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import REFERENCE_CHANGES
+from fleet_audit.logic.reference.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def audit_day(
     devices: DeviceDay,
     runs: pd.DataFrame,
     notes: pd.DataFrame,
-    reference: Mapping[str, pd.DataFrame],
+    reference: Reference,
     parameters: ParameterSet,
 ) -> AuditResult:
     """Match, find and score.
@@ -55,30 +52,30 @@ def audit_day(
         trips: `trips.trip_window` of D; legs: `trips.legs` of D; spans: `trips.observed_spans` of D's window.
         devices: `trips.odometer_events` and `fact.device_health` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1; notes: `staging.source_notes` of D.
-        reference: frames of `ref` by table name, and `reference_changes` where any are known.
+        reference: the reference tables and their changes inside open cycles.
         parameters: those in force on D.
     """
     vehicles = _vehicles(day, trips, runs, reference)
-    runs = repair_dates(runs, trips, reference["shifts"], vehicles, parameters)
+    runs = repair_dates(runs, trips, reference.shifts, vehicles, parameters)
     context = AuditDay(
         day=day,
         trips=trips,
         runs=runs,
-        matching=match(trips, runs, reference["contracts"], parameters),
+        matching=match(trips, runs, reference.contracts, parameters),
         legs=legs,
         spans=spans,
         devices=devices,
-        registered=reference["devices"],
+        registered=reference.devices,
         costs=price_days(trips, reference, parameters),
         notes=notes,
         vehicles=vehicles,
-        contracts=reference["contracts"],
-        exceptions=reference["exceptions"],
-        run_rates=rates_for_runs(runs, vehicles_of(runs, reference), reference["tariffs"]),
+        contracts=reference.contracts,
+        exceptions=reference.exceptions,
+        run_rates=rates_for_runs(
+            runs, reference.vehicles_on_days(runs["operational_date"].unique()), reference.tariffs
+        ),
         parameters=parameters,
-        reference_changes=reference["reference_changes"]
-        if "reference_changes" in reference
-        else empty_frame(REFERENCE_CHANGES),
+        reference_changes=reference.reference_changes,
     )
     findings = find(context)
     return AuditResult(
@@ -91,12 +88,10 @@ def audit_day(
     )
 
 
-def _vehicles(
-    day: dt.date, trips: pd.DataFrame, runs: pd.DataFrame, reference: Mapping[str, pd.DataFrame]
-) -> pd.DataFrame:
+def _vehicles(day: dt.date, trips: pd.DataFrame, runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Vehicles as of the day, and a row with a zone alone for each plate that only a source knows."""
-    known = vehicles_on(reference["vehicles"], reference["contracts"], reference["units"], day)
+    known = reference.vehicles_on(day)
     seen = pd.concat([trips["plate"], runs["plate"]]).drop_duplicates()
     unknown = seen[~seen.isin(known["plate"])].reset_index(drop=True)
-    zones = vehicle_zones(unknown, reference["vehicles"], reference["units"], day)
+    zones = reference.zones(unknown, day)
     return pd.concat([known, pd.DataFrame({"plate": unknown, "timezone": zones})], ignore_index=True)

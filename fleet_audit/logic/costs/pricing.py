@@ -5,22 +5,14 @@ How a tariff is chosen is in `tariffs`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from fleet_audit.logic.costs.tariffs import price_trips
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.validity import vehicles_on_days
+from fleet_audit.logic.reference.reference import Reference
 
 
-def vehicles_of(rows: pd.DataFrame, reference: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """`reference_view.vehicles_on_days` of the rows' operational dates."""
-    return vehicles_on_days(
-        reference["vehicles"], reference["contracts"], reference["units"], rows["operational_date"].unique()
-    )
-
-
-def price_days(trips: pd.DataFrame, reference: Mapping[str, pd.DataFrame], parameters: ParameterSet) -> pd.DataFrame:
-    """`tariffs.price_trips` of trips of one or several whole days; `reference`: frames of `ref` by table name."""
-    return price_trips(trips, vehicles_of(trips, reference), reference["tariffs"], reference["routes"], parameters)
+def price_days(trips: pd.DataFrame, reference: Reference, parameters: ParameterSet) -> pd.DataFrame:
+    """`tariffs.price_trips` of the trips of one or several whole days, as of each trip's day."""
+    vehicles = reference.vehicles_on_days(trips["operational_date"].unique())
+    return price_trips(trips, vehicles, reference.tariffs, reference.routes, parameters)

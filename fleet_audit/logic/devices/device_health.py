@@ -6,7 +6,6 @@ What is wrong is named and shown, never corrected: a corrected reading could not
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,8 @@ import pandas as pd
 from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.validity import DEFAULT_ZONE, vehicle_zones
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.segmentation import believe, local_days_of
 from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks
 
@@ -49,7 +49,7 @@ def device_day(
     positions: pd.DataFrame,
     trips: pd.DataFrame,
     runs: pd.DataFrame,
-    reference: Mapping[str, pd.DataFrame],
+    reference: Reference,
     parameters: ParameterSet,
 ) -> DeviceDay:
     """Odometer events and the health of each device that reported on a day.
@@ -58,11 +58,11 @@ def device_day(
         day: operational day D.
         positions: `staging.positions` of D-2 … D+1; trips: `trips.trip_window` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1: witnesses of a device's clock.
-        reference: frames of `ref` by table name.
+        reference: the reference tables.
         parameters: those in force on D.
     """
-    devices = reference["devices"]
-    zones = vehicle_zones(devices["plate"], reference["vehicles"], reference["units"], day)
+    devices = reference.devices
+    zones = reference.zones(devices["plate"], day)
     tracks = build_tracks(positions, assignments(devices, zones), day)
     believed, is_jump, _, _ = believe(tracks.take(tracks.is_located), parameters)
     events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
@@ -70,7 +70,7 @@ def device_day(
     health = health.join(_ratios(believed, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     health["issues"] = _issues(health, parameters)
-    owners = reference["vehicles"].sort_values("valid_from", na_position="first", kind="stable")
+    owners = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")
     owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
     return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
 

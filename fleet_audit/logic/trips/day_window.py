@@ -6,7 +6,7 @@ See docs/architecture.md, "One day is a pure function of its window".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from fleet_audit.logic.primitives.money import round_km
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on_days
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
@@ -41,7 +41,7 @@ def build_window(
     day: dt.date,
     positions: pd.DataFrame,
     visit_legs: pd.DataFrame,
-    reference: Mapping[str, pd.DataFrame],
+    reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
     """Trips, legs, observed spans, rejected points and odometer readings of a day: `sight`, then `window_of`.
@@ -50,34 +50,34 @@ def build_window(
         day: operational day D.
         positions: `staging.positions` of D-2 … D+1.
         visit_legs: `staging.visit_legs` of D-2 … D+1.
-        reference: frames of `ref` by table name.
+        reference: the reference tables.
         parameters: those in force on D.
     """
     return window_of(day, sight(day, [Rows.of_frame(positions)], reference), visit_legs, reference, parameters)
 
 
-def sight(day: dt.date, rows: Sequence[Rows], reference: Mapping[str, pd.DataFrame]) -> Tracks:
+def sight(day: dt.date, rows: Sequence[Rows], reference: Reference) -> Tracks:
     """The part that needs the positions themselves, in parts as they were read: the days of the window."""
-    registered = reference["devices"]
-    return tracks_of(rows, assignments(registered, _zones(registered, reference, day)), day)
+    registered = reference.devices
+    return tracks_of(rows, assignments(registered, reference.zones(registered["plate"], day)), day)
 
 
 def window_of(
     day: dt.date,
     tracks: Tracks,
     visit_legs: pd.DataFrame,
-    reference: Mapping[str, pd.DataFrame],
+    reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
     """What the tracks and the visit reports of a day's window come to."""
-    places = Places(reference["pois"])
+    places = Places(reference.pois)
     segmentation, keyed = segment(tracks, places, parameters), follow_keys(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
     visit_legs = visit_legs.drop_duplicates()
-    visit_legs = within_window(visit_legs, _zones(visit_legs, reference, day), day)
+    visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
     reported, reported_legs = join_trips(
-        from_visit_legs(visit_legs, _zones(visit_legs, reference, day), places, parameters), places, parameters
+        from_visit_legs(visit_legs, reference.zones(visit_legs["plate"], day), places, parameters), places, parameters
     )
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
@@ -116,21 +116,17 @@ def window_of(
     )
 
 
-def _zones(rows: pd.DataFrame, reference: Mapping[str, pd.DataFrame], day: dt.date) -> pd.Series:
-    return vehicle_zones(rows["plate"], reference["vehicles"], reference["units"], day)
-
-
 def _described(
     trips: pd.DataFrame,
     neighbours: list[dt.date],
-    reference: Mapping[str, pd.DataFrame],
+    reference: Reference,
     places: Places,
     parameters: ParameterSet,
 ) -> pd.DataFrame:
     """Trips with their vehicle's contract, purpose, area, shift and route: the columns of `trips.trip_window`."""
-    views = vehicles_on_days(reference["vehicles"], reference["contracts"], reference["units"], neighbours)
+    views = reference.vehicles_on_days(neighbours)
     trips = trips.merge(views.drop(columns="timezone"), on=["plate", "operational_date"], how="left")
-    trips = classify(trips, places, reference["drivers"], reference["shifts"], reference["routes"], parameters)
+    trips = classify(trips, places, reference.drivers, reference.shifts, reference.routes, parameters)
     return trips.assign(
         km_measured=round_km(trips["km"]),
         parameters_version=parameters.version,

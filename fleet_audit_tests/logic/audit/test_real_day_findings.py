@@ -15,6 +15,7 @@ from fleet_audit.logic.audit.day import AuditResult, audit_day
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.wall_clock import to_utc
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
@@ -46,12 +47,13 @@ def staged(kind: str, folder: str, table: Table) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def result() -> AuditResult:
-    ref = {
-        table.name: real_reference(table)
-        if (REAL_DAY / "inbox" / "reference" / f"{table.name}.csv").exists()
-        else empty_frame(table)
-        for table in reference.TABLES
-    }
+    ref = Reference.of(
+        {
+            table.name: real_reference(table)
+            for table in reference.TABLES
+            if (REAL_DAY / "inbox" / "reference" / f"{table.name}.csv").exists()
+        }
+    )
     legs = staged("visit_report", "visit_reports", lake.STAGING_VISIT_LEGS)
     runs = staged("bulletin", "bulletins", lake.STAGING_DECLARED_RUNS)
     window = build_window(DAY, empty_frame(lake.STAGING_POSITIONS), legs, ref, DEFAULT_PARAMETERS)

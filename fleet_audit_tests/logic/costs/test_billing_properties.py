@@ -19,6 +19,7 @@ from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, ROUTES, TARIFFS, UNITS, VEHICLES
 from fleet_audit_tests.logic.frames import decimals, rows, utc
 
@@ -172,12 +173,12 @@ def test_each_trip_is_billed_as_the_rules_read_to_it_alone(trips, tariffs, contr
         shuffled.shuffle(each)
     frame = pd.DataFrame([{name: value for name, value in trip.items() if name != "km_measured"} for trip in trips])
     frame["km_measured"] = decimals(*(trip["km_measured"] for trip in trips))
-    reference = {
+    reference = Reference.of({
         "vehicles": rows(VEHICLES, *vehicles), "contracts": rows(CONTRACTS, *contracts[:: shuffled.choice((1, -1))]),
         "units": rows(UNITS, {"unit_code": "U", "timezone": "America/Sao_Paulo"}), "tariffs": rows(TARIFFS, *tariffs),
         "routes": rows(ROUTES, *({"route_code": code, "unit_code": "U", "regime": regime}
                                  for code, regime in REGIMES.items())),
-    }  # fmt: skip
+    })  # fmt: skip
     costs = price_days(frame, reference, DEFAULT_PARAMETERS)
     columns = ["cost_status", "billable_km", "rate_brl_per_km", "variable_cost_brl"]
     found = costs.set_index("trip_id")[columns].astype(object)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.tracks import Window, assignments, build_tracks
@@ -51,7 +50,7 @@ def with_all(bus: Bus, **values: object) -> Bus:
 def ledger_row(bus: Bus, day: dt.date = DAY) -> pd.Series:
     seen, tables = window(bus, day=day), world()
     own = conform(seen.trips[seen.trips["operational_date"] == day], facts.TRIP_WINDOW)
-    vehicles = vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], day)
+    vehicles = tables.vehicles_on(day)
     readings, spans = conform(seen.readings, lake.READINGS), conform(seen.spans, lake.OBSERVED_SPANS)
     return km_ledger(day, own, readings, spans, vehicles).set_index("plate").loc[PLATE]
 
@@ -140,8 +139,8 @@ def many(points: int, metres: np.ndarray) -> Segmentation:
         }
     )
     tables = world()
-    spans = assignments(tables["devices"], pd.Series([ZONE] * len(tables["devices"])))
-    return segment(build_tracks(positions, spans, DAY), Places(tables["pois"]), DEFAULT_PARAMETERS)
+    spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
+    return segment(build_tracks(positions, spans, DAY), Places(tables.pois), DEFAULT_PARAMETERS)
 
 
 def test_a_million_positions_of_one_vehicle_take_time_in_proportion() -> None:

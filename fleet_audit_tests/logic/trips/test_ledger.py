@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from fleet_audit.logic.reference.validity import vehicles_on
 from fleet_audit.logic.trips.day_window import DayWindow
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema import facts, lake
@@ -36,7 +35,7 @@ KM = ["service_km", "deadhead_km", "maintenance_km", "yard_km", "unknown_km", "g
 def ledger_of(seen: DayWindow, day: dt.date = DAY, tables: Mapping | None = None) -> pd.DataFrame:
     tables = tables or world()
     own = conform(seen.trips[seen.trips["operational_date"] == day], facts.TRIP_WINDOW)
-    vehicles = vehicles_on(tables["vehicles"], tables["contracts"], tables["units"], day)
+    vehicles = tables.vehicles_on(day)
     spans = conform(seen.spans, lake.OBSERVED_SPANS)
     return km_ledger(day, own, conform(seen.readings, lake.READINGS), spans, vehicles).set_index("plate")
 

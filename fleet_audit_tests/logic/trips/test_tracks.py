@@ -13,7 +13,7 @@ OTHER_ZONE = "America/Campo_Grande"
 
 
 def tracks(positions: pd.DataFrame, *devices: dict[str, object], zone: str = ZONE) -> Tracks:
-    table = world(*devices)["devices"]
+    table = world(*devices).devices
     return build_tracks(positions, assignments(table, pd.Series([zone] * len(table))), DAY)
 
 

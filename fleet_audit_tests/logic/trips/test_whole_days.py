@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from benchmarks.audited_fleet import AuditedDay, audit
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.audit_sample import SHIFTS
@@ -53,7 +54,7 @@ TARIFFS = rows(
 class Said:
     """All that arrived; a day reads its window of it, as the pipeline does."""
 
-    reference: Mapping[str, pd.DataFrame]
+    reference: Reference
     all_positions: pd.DataFrame
     all_visits: pd.DataFrame
     all_runs: pd.DataFrame
@@ -80,7 +81,9 @@ class Said:
             both = pd.concat([frame, again])
             return both.iloc[noise.permutation(len(both))].reset_index(drop=True)
 
-        tables = {name: frame.iloc[noise.permutation(len(frame))] for name, frame in self.reference.items()}
+        tables = Reference.of(
+            {name: frame.iloc[noise.permutation(len(frame))] for name, frame in self.reference.tables().items()}
+        )
         return Said(tables, shuffled(self.all_positions, 30), shuffled(self.all_visits, 2), shuffled(self.all_runs, 0))
 
 
@@ -97,7 +100,7 @@ def _around(frame: pd.DataFrame, days: np.ndarray, day: dt.date) -> pd.DataFrame
 def weeks(draw: st.DrawFn) -> Said:
     """Buses that do the same on some days; carriers that declare some of it, padded, late, by the shift, or twice."""
     buses = draw(fleets(most=8))
-    tables = {**world(*registered(buses)), "shifts": SHIFTS, "contracts": CONTRACTS, "tariffs": TARIFFS}
+    tables = world(*registered(buses)).with_tables(shifts=SHIFTS, contracts=CONTRACTS, tariffs=TARIFFS)
     first, by_shift = reported(buses), draw(st.booleans())
     seen = pd.concat([window(first, day=day, tables=tables).trips for day in (DAY, NEXT)]).drop_duplicates("trip_id")
     seen = seen[seen["purpose"] != "yard"].sort_values(["plate", "started_at"])

@@ -1,0 +1,68 @@
+"""The reference tables as one object, with the questions that the pipeline asks of them.
+
+Which dated rows hold on a day is in `validity`; places have their own index in `places`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on, vehicles_on_days
+from fleet_audit.schema import reference
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import REFERENCE_CHANGES
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Each table of `schema.reference` as a frame of its columns, and the changes inside open cycles."""
+
+    units: pd.DataFrame
+    carriers: pd.DataFrame
+    contracts: pd.DataFrame
+    vehicles: pd.DataFrame
+    devices: pd.DataFrame
+    drivers: pd.DataFrame
+    pois: pd.DataFrame
+    shifts: pd.DataFrame
+    routes: pd.DataFrame
+    tariffs: pd.DataFrame
+    fixed_costs: pd.DataFrame
+    km_plan: pd.DataFrame
+    calendar: pd.DataFrame
+    invoices: pd.DataFrame
+    exceptions: pd.DataFrame
+    parameters: pd.DataFrame
+    reference_changes: pd.DataFrame
+
+    @classmethod
+    def of(cls, frames: Mapping[str, pd.DataFrame]) -> Reference:
+        """The object of frames by table name; a table that is absent is empty, an unknown name is a TypeError."""
+        empty = {table.name: table for table in (*reference.TABLES, REFERENCE_CHANGES) if table.name not in frames}
+        tables: dict[str, Any] = {**frames, **{name: empty_frame(table) for name, table in empty.items()}}
+        return cls(**tables)
+
+    def with_tables(self, **frames: pd.DataFrame) -> Reference:
+        """The same reference with other frames in place of the named tables."""
+        return replace(self, **frames)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The frames by table name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def vehicles_on(self, day: dt.date) -> pd.DataFrame:
+        """One row per plate with a valid row on the day, its contract and zone: `validity.vehicles_on`."""
+        return vehicles_on(self.vehicles, self.contracts, self.units, day)
+
+    def vehicles_on_days(self, days: Iterable[dt.date]) -> pd.DataFrame:
+        """`vehicles_on` of each day, with the day in `operational_date`."""
+        return vehicles_on_days(self.vehicles, self.contracts, self.units, days)
+
+    def zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
+        """IANA zone of each plate as of the day: `validity.vehicle_zones`."""
+        return vehicle_zones(plates, self.vehicles, self.units, day)
