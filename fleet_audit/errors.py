@@ -1,4 +1,4 @@
-"""The two kinds of error: try again, and never will. Messages say what was wrong, where, and what to do."""
+"""The two kinds of error: retryable and permanent. A message states what was wrong, where, and what to do."""
 
 
 class RetryableError(Exception):

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     late_hours: int = Field(24, ge=0, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
     notify_urls: SecretStr = Field(
-        SecretStr(""), description="Apprise URLs, comma separated: told of failures, D-1 reports, final closes"
+        SecretStr(""), description="Apprise URLs, comma separated: they receive failures, D-1 reports, final closes"
     )
     pseudonym_key: SecretStr = Field(
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"

@@ -1,6 +1,6 @@
 """Checks that follow from the column dictionary: nullability, domains, limits, unique keys, as pandera schemas.
 
-Only what the dictionary says is checked here; whether values make sense together is a rule's business.
+Only the dictionary's constraints are checked here; whether values agree with each other is checked by the audit rules.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _checks(column: Column) -> list[pa.Check]:
 
 
 def violations(frame: pd.DataFrame, table: Table) -> list[str]:
-    """What is wrong with the frame, a sentence with a count and an example each; empty when nothing is."""
+    """One sentence per violation, with a count and an example; empty when the frame is valid."""
     try:
         pandera_schema(table).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:

@@ -1,4 +1,4 @@
-"""What is made from the column dictionary: Arrow schemas, pandera schemas, SQLAlchemy metadata, conforming frames.
+"""Derived from the column dictionary: Arrow schemas, pandera schemas, SQLAlchemy metadata, conforming frames.
 
 Every form of a table comes from here, so that Parquet, PostgreSQL and the checks cannot disagree.
 """
@@ -91,7 +91,7 @@ def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
     dtype = pandas_dtype(column)
     if series.dtype == dtype:
         return series
-    if series.empty:  # an empty column has whatever dtype its maker fell back to
+    if series.empty:  # an empty column may have any dtype
         return pd.Series(dtype=dtype, index=series.index)
     try:
         if column.type in _PANDAS_NATIVE:

@@ -1,4 +1,4 @@
-"""Results in PostgreSQL: `fact` tables, one row a thing that happened or was found, and `ops` tables, what ran.
+"""Results in PostgreSQL: `fact` tables, one row per trip, cost, match or finding, and `ops` tables, what ran.
 
 Every `fact` row carries `operational_date`, `run_id` and `updated_at`; the warehouse IO manager fills the last two.
 """
@@ -154,7 +154,7 @@ TRIP_COSTS = _fact(
         _DAY,
         text("contract_id", "Contract", nullable=True),
         text("tariff_id", "Tariff that priced it", nullable=True),
-        km("billable_km", "Admitted km; null where no valid contract says", nullable=True, minimum=0),
+        km("billable_km", "Admitted km; null without a valid contract", nullable=True, minimum=0),
         rate("rate_brl_per_km", "Price", nullable=True),
         brl(
             "variable_cost_brl",
@@ -281,7 +281,7 @@ _FINDINGS = _fact(
 )
 _CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
 FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE), kept="cycle_start")
-# The same table, written a cycle at a time: what the rules over a whole cycle found.
+# The same table, written per cycle: the findings of the rules over a whole cycle.
 CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, asset="cycle_findings", frozen_by="cycle_start")
 
 
@@ -339,7 +339,7 @@ DEVICE_ISSUES = (
 
 DEVICE_HEALTH = _fact(
     "device_health",
-    "Whether a device can be believed: its odometer's unit, its clock, its receiver, what it never sends",
+    "Device health: its odometer's unit, its clock, its receiver, and fields that it never sends",
     (
         _DAY,
         text("plate", "Vehicle"),
@@ -358,7 +358,7 @@ DEVICE_HEALTH = _fact(
             unit="h",
             nullable=True,
         ),
-        integer("clock_runs", "Runs that say so", nullable=True),
+        integer("clock_runs", "Runs that support the shift", nullable=True),
         text_list("issues", f"What is wrong: {', '.join(DEVICE_ISSUES)}"),
     ),
     ("operational_date", "plate", "device_id"),
@@ -374,7 +374,7 @@ CALIBRATIONS = _fact(
         text("unit_code", "Unit", nullable=True),
         text("carrier_code", "Carrier", nullable=True),
         integer("trips", "Trips compared", minimum=1),
-        km3("km_odometer", "Their km by odometer, bridged steps left out", minimum=0),
+        km3("km_odometer", "Their km by odometer, without bridged steps", minimum=0),
         km3("km_gps", "The same by path", minimum=0),
         real("ratio", "Median of odometer / GPS a trip, weighted by km", minimum=0),
         real("spread_pct", "Spread of the trips' ratios: 1.4826 × median absolute deviation", unit="%", minimum=0),
@@ -387,7 +387,7 @@ CALIBRATION_SEGMENTS = Table(
     "calibration_segments",
     "Days in a row over which a vehicle's odometer / GPS ratio keeps its level, and why each begins",
     (
-        date("cycle_start", "Cycle whose report tells it (partition)"),
+        date("cycle_start", "Cycle whose report shows it (partition)"),
         date("operational_date", "Last day of the segment"),
         text("plate", "Vehicle"),
         date("segment_start", "First day of the segment"),
@@ -488,7 +488,7 @@ REFERENCE_HISTORY = Table(
         instant("recorded_to", "When a file without it was received; empty: it is known still", nullable=True),
         date("valid_from", "First local day on which the row holds", nullable=True),
         date("valid_to", "Last local day on which the row holds; empty = open-ended", nullable=True),
-        json("content", "The row; jsonb_populate_record types it. Names of drivers are left out"),
+        json("content", "The row; jsonb_populate_record types it. Drivers' names are excluded"),
         text("file_name", "File that brought it"),
         text("file_sha256", "Its content"),
     ),
@@ -499,7 +499,7 @@ REFERENCE_HISTORY = Table(
 REFERENCE_CHANGES = Table(
     "ops",
     "reference_changes",
-    "Reference data that changed inside an open cycle: one row a delivery and cycle that it touches (Q04)",
+    "Reference data that changed inside an open cycle: one row per delivery and affected cycle (Q04)",
     (
         text("change_id", "Hash of table, content before and content after"),
         date("cycle_start", "Open cycle that it touches"),
@@ -508,8 +508,8 @@ REFERENCE_CHANGES = Table(
         instant("recorded_at", "When the file was received"),
         date("first_date", "First computed day that it touches"),
         date("last_date", "Last computed day that it touches"),
-        integer("rows_added", "Rows that are new or said anew", minimum=0),
-        integer("rows_removed", "Rows that are gone or were said otherwise", minimum=0),
+        integer("rows_added", "Rows added or changed", minimum=0),
+        integer("rows_removed", "Rows removed or changed", minimum=0),
         text("file_name", "File that brought it"),
         text("file_sha256", "Its content"),
         text("previous_sha256", "Content that was in force before"),
@@ -562,7 +562,7 @@ INGESTED_FILES = Table(
         text("archive_path", "Where its bytes are, inside the lake", nullable=True),
         text("run_id", "Run that read it", nullable=True),
         text("reason_code", "Stable code of why it was refused whole (docs/reasons.md)", nullable=True),
-        text("report_path", "CSV of what was refused of it, for whoever sent it, inside the lake", nullable=True),
+        text("report_path", "CSV of its rejected rows for the sender, path inside the lake", nullable=True),
         text(
             "stamp",
             "Size and times under which it was last listed: a file that keeps them is not opened again",
@@ -591,14 +591,14 @@ FILE_DAYS = Table(
 DAY_ACCEPTANCE = Table(
     "ops",
     "day_acceptance",
-    "How much of a day's rows was good enough to be believed, of the newest version of each file and of the API",
+    "Share of a day's rows that was accepted, from the newest version of each file and from the API",
     (
         date("operational_date", "Local day (partition)"),
         text("source_kind", "What the rows came by", values=(*FILE_KINDS[1:], "api")),
         integer("rows_read", "Rows read"),
         integer("rows_accepted", "Accepted"),
         integer("rows_rejected", "Quarantined"),
-        integer("rows_duplicate", "Duplicates: they say nothing new, and lower no acceptance"),
+        integer("rows_duplicate", "Duplicates; they do not lower the acceptance"),
         percent("acceptance_pct", "Accepted of accepted and rejected; empty when there are neither", nullable=True),
         flag("is_low", "Below day_acceptance_pct: what the day shows is incomplete"),
         *_TRACE,
@@ -610,7 +610,7 @@ DAY_ACCEPTANCE = Table(
 PENDING_DEVICES = Table(
     "ops",
     "pending_devices",
-    "Positions that wait: their device is in no vehicle on that day until reference/devices says so",
+    "Positions that wait until reference/devices assigns their device to a vehicle on that day",
     (
         date("operational_date", "Day of America/Sao_Paulo (partition)"),
         text("device_id", "Device"),

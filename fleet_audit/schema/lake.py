@@ -1,4 +1,4 @@
-"""Lake tables: what files and pages said (`parsed`), the same typed and dated (`staging`), and movement (`trips`).
+"""Lake tables: rows parsed from files and pages (`parsed`), the same per day in UTC (`staging`), movement (`trips`).
 
 `parsed` rows hold the wall clock as written, because a file does not know its unit's zone; `staging` rows hold UTC.
 """
@@ -22,12 +22,12 @@ from fleet_audit.schema.model import (
 )
 
 _ORIGIN = (
-    text("file_sha256", "SHA-256 of the file or page that said so"),
+    text("file_sha256", "SHA-256 of the file or page that holds the row"),
     text("file_name", "Its name, inside its inbox folder"),
     integer("row_number", "Line of the file (1 = first line), or item of the page (1 = first item)", minimum=1),
 )
 
-# Pages of the API are cut and ordered by chance, so its positions name none: the same ones are the same bytes.
+# The API cuts and orders pages arbitrarily, so its positions name no page: the same positions give the same bytes.
 _FILE_ORIGIN = tuple(
     replace(column, nullable=True, description=f"{column.description}; null for the API's") for column in _ORIGIN
 )
@@ -38,7 +38,7 @@ _VISIT_FACTS: tuple[Column, ...] = (
     text("asset_description", "Descrição do ativo, as written", nullable=True),
     text("garage_name", "Nome da garagem", nullable=True),
     text("driver_id", "Pseudonymous driver; Unknown and empty are none", nullable=True),
-    flag("is_maintenance_driver", "The driver's text says manutenção"),
+    flag("is_maintenance_driver", "The driver's text contains manutenção"),
     text("origin_address", "Saída de", nullable=True),
     text("destination_address", "Chegou em", nullable=True),
     km("reported_km", "distância (km)", nullable=True, minimum=0),
@@ -65,7 +65,7 @@ PARSED_VISIT_LEGS = Table(
 STAGING_VISIT_LEGS = Table(
     "staging",
     "visit_legs",
-    "Movements of visit reports, one row a stop-to-stop movement",
+    "Movements of visit reports, one row per movement from stop to stop",
     (
         date("date", "Local day of the departure (partition)"),
         instant("started_at", "Departure"),
@@ -159,7 +159,7 @@ PARSED_POSITIONS = Table(
 STAGING_POSITIONS = Table(
     "staging",
     "positions",
-    "Positions, one row a device and instant",
+    "Positions, one row per device and instant",
     (
         date("date", "Day of the event in America/Sao_Paulo (partition, only an address)"),
         *_POSITION_FACTS,
@@ -190,8 +190,8 @@ PARSED_NOTES = Table(
         ),
         text("plate", "Vehicle", nullable=True),
         date("date", "Local day that it concerns (partition)", nullable=True),
-        text("expected", "What one part of the source says", nullable=True),
-        text("found", "What another part says", nullable=True),
+        text("expected", "Value in one part of the source", nullable=True),
+        text("found", "Value in the other part", nullable=True),
         km("difference_km", "Difference, where it is one of km", nullable=True),
         *_ORIGIN,
     ),
@@ -230,7 +230,7 @@ LEGS = Table(
         text("plate", "Vehicle"),
         text("device_id", "Device", nullable=True),
         text("driver_id", "Driver", nullable=True),
-        flag("is_maintenance_driver", "A maintenance driver, or the driver's text says so"),
+        flag("is_maintenance_driver", "A maintenance driver, or the driver's text contains manutenção"),
         instant("started_at", "Last standing point before the movement"),
         instant("ended_at", "First standing point after it"),
         real("origin_latitude", "Median of the stop before", unit="°", nullable=True),
@@ -294,7 +294,7 @@ OBSERVED_SPANS = Table(
 REJECTED_POINTS = Table(
     "trips",
     "rejected_points",
-    "Positions that segmentation did not believe, with the reason",
+    "Positions that segmentation rejected, with the reason",
     (
         date("date", "Local day of the position (partition)"),
         text("plate", "Vehicle"),

@@ -12,7 +12,7 @@ TRACE_COLUMNS = ("run_id", "updated_at")
 
 
 class Type(Enum):
-    """Logical types; `derive` says what each becomes in Arrow, pandas and PostgreSQL."""
+    """Logical types; `derive` maps each to Arrow, pandas and PostgreSQL."""
 
     TEXT = "text"
     TEXT_LIST = "text[]"
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def address(self) -> str:
-        """`schema.asset`: which writer of the table is meant; `full_name` where there is only one."""
+        """`schema.asset`: the asset that writes the table; `full_name` where there is only one."""
         return f"{self.schema}.{self.asset or self.name}"
 
     @property
@@ -81,7 +81,7 @@ class Table:
 
     @property
     def untraced(self) -> Table:
-        """The table as it is computed: without the columns that say who wrote a row and when."""
+        """The table as it is computed: without the columns that trace which run wrote a row and when."""
         return replace(self, columns=tuple(column for column in self.columns if column.name not in TRACE_COLUMNS))
 
     def column(self, name: str) -> Column:

@@ -1,4 +1,4 @@
-"""Reference tables (`ref` in PostgreSQL, `reference/<table>.csv` in the inbox): contracts and what they speak of.
+"""Reference tables (`ref` in PostgreSQL, `reference/<table>.csv` in the inbox): contracts and what they refer to.
 
 Only columns that a file brings; what the pipeline computes is in `facts`.
 """
@@ -90,7 +90,7 @@ VEHICLES = Table(
         text("unit_code", "Unit that it serves; gives the time zone of its day"),
         text("contract_id", "Contract", nullable=True),
         text("vehicle_class", "Class that the tariff depends on", values=_CLASSES, nullable=True),
-        text("default_area", "Area where no workplace tells it", values=_AREA, nullable=True),
+        text("default_area", "Area of trips that touch no workplace", values=_AREA, nullable=True),
         integer("seats", "Seats", nullable=True, minimum=0),
         text("status", "In regular use or in reserve", values=("ativo", "reserva"), nullable=True),
         text("titular_plate", "Vehicle that a reserve replaces", nullable=True),

@@ -1,4 +1,4 @@
-"""Which table of the column dictionary a name means.
+"""Tables of the column dictionary by name.
 
 Only the look-up belongs here; the tables themselves are in `reference`, `facts` and `lake`.
 """
@@ -12,7 +12,7 @@ TABLES: dict[str, Table] = {table.address: table for table in (*reference.TABLES
 
 
 def table(full_name: str) -> Table:
-    """The table called `schema.name`, e.g. `fact.trips`; KeyError says so when there is none."""
+    """The table called `schema.name`, e.g. `fact.trips`; KeyError when there is none."""
     try:
         return TABLES[full_name]
     except KeyError:

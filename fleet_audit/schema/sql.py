@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Column, Table, Type
 
-SCHEMAS = ("ref", "ops", "fact", "mart")  # mart holds the SQL models; its tables are not ours to create
+SCHEMAS = ("ref", "ops", "fact", "mart")  # mart holds the SQL models; `marts` creates its tables
 
 _TYPES: dict[Type, TypeEngine] = {
     Type.TEXT: sa.Text(),

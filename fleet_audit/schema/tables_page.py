@@ -20,11 +20,12 @@ The SQL models that BI tools read (schema `mart`) are in [marts.md](marts.md).
 
 Names end in their unit (`_km`, `_brl`, `_pct`, `_s`, `_m`); instants end in `_at` and are UTC, local calendar days in
 `_date`; booleans start with `is_` or `has_`. km are `numeric(12, 2)`, BRL `numeric(14, 2)`, rates `numeric(12, 4)`,
-percentages are written 10 for 10 %. A column is never empty unless it says so; a day without data is empty, not zero.
+percentages are written 10 for 10 %. A column is never empty unless marked nullable; a day without data
+is empty, not zero.
 """
 _SECTIONS: tuple[tuple[str, str, tuple[Table, ...]], ...] = (
     ("Reference (`ref`, PostgreSQL)", "Contracts and places, as `reference/<table>.csv` gives them.", reference.TABLES),
-    ("What arrived and what ran (`ops`, PostgreSQL)", "One row a file, a bad row, a stage.", facts.OPS),
+    ("What arrived and what ran (`ops`, PostgreSQL)", "One row per file, per rejected row, per stage.", facts.OPS),
     (
         "Results (`fact`, PostgreSQL)",
         "One partition is one `operational_date`, or one cycle by its `cycle_start`; a run replaces it.",

@@ -1,4 +1,4 @@
-"""Devices that cannot be believed at all, for the whole period: units, a stuck receiver, what they never send.
+"""Faulty devices, for the whole period: wrong units, a stuck receiver, fields that they never send.
 
 Here belongs what makes bad input; only fleets that ask for it by name have any.
 """

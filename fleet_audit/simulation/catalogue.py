@@ -123,7 +123,7 @@ KINDS = {kind.name: kind for kind in (*FRAUDS, *TRAPS, *BAD_DEVICES)}
 
 
 def planted(*, frauds: bool, also: Iterable[str] = (), without: Iterable[str] = ()) -> frozenset[str]:
-    """Names of what a fleet gets: all traps, with `frauds` all of them, devices that cannot be believed only by name.
+    """Names of what a fleet gets: all traps, with `frauds` all of them, faulty devices only by name.
 
     Raises ValueError when a name is unknown.
     """

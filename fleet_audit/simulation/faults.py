@@ -30,7 +30,7 @@ def parse_faults(text: str) -> dict[str, float]:
             shares |= PRESETS[name]
             continue
         if name not in FAULT_KINDS:
-            raise ValueError(f"There is no fault {name!r}: choose of {', '.join((*PRESETS, *FAULT_KINDS))}.")
+            raise ValueError(f"There is no fault {name!r}: choose from {', '.join((*PRESETS, *FAULT_KINDS))}.")
         try:
             shares[name] = float(share) if "=" in part else DEFAULT_SHARE
         except ValueError:
@@ -38,7 +38,7 @@ def parse_faults(text: str) -> dict[str, float]:
         if not 0 <= shares[name] <= 1:
             raise ValueError(f"The share of {name} is {share!r}: write a number from 0 to 1, such as {name}=0.2.")
     if not shares:
-        raise ValueError(f"No fault is named: choose of {', '.join((*PRESETS, *FAULT_KINDS))}.")
+        raise ValueError(f"No fault is named: choose from {', '.join((*PRESETS, *FAULT_KINDS))}.")
     return shares
 
 

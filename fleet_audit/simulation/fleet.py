@@ -61,7 +61,7 @@ def simulate(
         frauds: with all of `catalogue.FRAUDS`; the traps are always there.
         also: names of `catalogue.KINDS` to plant too.
         without: names not to plant.
-        progress: is told of each day.
+        progress: receives one line per day.
 
     Raises ValueError when there is no vehicle or no day, or a name is unknown.
     """

@@ -46,7 +46,7 @@ def lend_driver(trips: list[Trip], others: list[Trip], truth: Truth) -> None:
 
 
 def name_habits(roster: Roster, truth: Truth) -> None:
-    """A row a habit and cycle, on the last day of it on which the vehicle works; T04 has a row a Sunday instead."""
+    """One row per habit and cycle, on its last working day; T04 has one row per Sunday instead."""
     for index, habit in sorted(roster.habits.items()):
         if habit == "T04":
             continue

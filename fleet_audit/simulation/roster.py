@@ -71,7 +71,7 @@ class Device:
 
 @dataclass
 class Roster:
-    """Everything decided beforehand. `labels` holds at most one fraud or trap a vehicle-day, `habits` one a vehicle.
+    """The plan of the fleet. `labels` holds at most one fraud or trap per vehicle-day, `habits` one per vehicle.
 
     `late` holds those that upload late: no event changes by it, so that it goes with any label but silence. `partners`
     names the other vehicle of labels that need two.
@@ -164,7 +164,7 @@ def _vehicle(seed: int, index: int) -> Vehicle:
 
 
 def _break_devices(roster: Roster) -> None:
-    """A vehicle for each kind of device that cannot be believed, from the third on."""
+    """A vehicle per kind of faulty device, from the third vehicle on."""
     kinds = [kind.name for kind in BAD_DEVICES if kind.name in roster.planted]
     able = [vehicle for vehicle in roster.vehicles[2:] if vehicle.mode == "positions" and vehicle.titular is None]
     for kind, vehicle in zip(kinds, able, strict=False):

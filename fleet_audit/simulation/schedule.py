@@ -22,7 +22,10 @@ LIGHT_S = (20, 85)  # shorter than the 120 s that make a stop inside a place
 LIGHTS_APART_M = 400  # two red lights within the 150 m of a stop would be one
 PICK_UP_S = (60, 240)
 EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
-HALT_S = {"G07": (660, 1_080), "level_crossing": (115, 140)}  # under the 20 min that end a trip, the 3 that make a stop
+HALT_S = {
+    "G07": (660, 1_080),
+    "level_crossing": (115, 140),
+}  # below the 20 min that end a trip and the 3 min that make a stop
 DETOUR_BOW = 0.7  # how far a detour leaves the chord, of its length: about 1.8 times the way
 USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts

@@ -1,6 +1,6 @@
 """Reference tables of the simulated fleet, and the prices that its truth is costed with.
 
-Here belongs what `reference/*.csv` says. Who drives is in `roster`, where in `world`.
+Here belong the rows of `reference/*.csv`. Who drives is in `roster`, where in `world`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def since(days: list[dt.date]) -> dt.date:
 
 
 def tariffs(roster: Roster) -> list[Tariff]:
-    """One a contract, class and area; the first contract's rise in the middle of the period (an amendment)."""
+    """One per contract, class and area; the first contract's rise in the middle of the period (an amendment)."""
     made = []
     contracts = _contract_ids(roster)
     amended_on = roster.days[len(roster.days) // 2]

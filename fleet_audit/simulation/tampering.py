@@ -1,4 +1,4 @@
-"""What dishonest hands do to devices and odometers: positions of one vehicle-day changed as a fraud would.
+"""Frauds on devices and odometers: changes to the positions of one vehicle-day.
 
 Here belong frauds that positions show. Defects of honest devices are in `traps`, frauds on paper in `declarations`.
 """
@@ -25,7 +25,7 @@ TAMPERED = ("O01", "O02", "O03", "O04", "O05", "G01", "G02")
 
 
 class Tampering(NamedTuple):
-    """What came of it: rows that remain, when it held, by how much the odometer is off afterwards, trips it names."""
+    """Result of a tampering: remaining rows, its period, the odometer error afterwards, the trips that it names."""
 
     keep: np.ndarray
     held_s: tuple[int, int]
@@ -82,7 +82,7 @@ def tamper(
         chosen = fast[len(fast) // 2 :][:RACING_POINTS]
         track.speed_kmh[rows][chosen] = noise.integers(*RACING_KMH, len(chosen))
         return Tampering(keep, driven, 0, [longest])
-    raise ValueError(f"{rule_id} is no tampering")
+    raise ValueError(f"{rule_id} is not a tampering")
 
 
 def _off_during(trips: list[Trip], instant: np.ndarray) -> Tampering:

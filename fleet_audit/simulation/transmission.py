@@ -1,4 +1,4 @@
-"""What the devices of the fleet send in a day, with all that honest defects and dishonest hands make of it.
+"""What the devices of the fleet send in a day, with honest defects and frauds applied.
 
 Here belongs the order in which tracks are made, disturbed and written as the API's rows. How each disturbance works is
 in `traps`, `tampering` and `bad_devices`.
@@ -17,7 +17,7 @@ from fleet_audit.simulation.motion import PARKED_STEP_S, Track, VehicleState, da
 from fleet_audit.simulation.roster import Device, Roster, Vehicle
 from fleet_audit.simulation.schedule import Trip
 from fleet_audit.simulation.tampering import TAMPERED, tamper
-from fleet_audit.simulation.traps import Trap, hold_back, send_backwards, send_twice, spring
+from fleet_audit.simulation.traps import Trap, apply_trap, hold_back, send_backwards, send_twice
 from fleet_audit.simulation.truth import Truth, iso
 from fleet_audit.simulation.world import World
 
@@ -110,7 +110,7 @@ class Transmission:
             return done.keep
         if kind not in _LABELS_OF_DEVICES:
             return np.ones(rows.stop - rows.start, dtype=bool)
-        keep, held = spring(kind, track, rows, trips, day_s, noise)
+        keep, held = apply_trap(kind, track, rows, trips, day_s, noise)
         if held is None:
             return keep
         if kind == "odometer_reset":

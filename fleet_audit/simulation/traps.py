@@ -39,7 +39,7 @@ class Trap:
     reference: str = ""
 
 
-def spring(
+def apply_trap(
     kind: str, track: Track, rows: slice, trips: list[Trip], day_s: tuple[int, int], noise: np.random.Generator
 ) -> tuple[np.ndarray, tuple[int, int] | None]:
     """Changes or drops positions of one vehicle-day.

@@ -238,8 +238,8 @@ def _places(unit: Unit, number: int, seed: int, moves_on: dt.date | None) -> lis
 def _outwards(unit: Unit) -> float:
     """Bearing from the nearest other mill (radians, 0 = east).
 
-    A town on that side and its roads stay clear of the other's fronts: whoever halts in a place is in that place,
-    whichever unit registered it, and the truth knows of no such visits.
+    A town on that side and its roads stay clear of the other's fronts: a vehicle that halts in a place is in that
+    place, whichever unit registered it, and the truth knows of no such visits.
     """
     scale = math.cos(math.radians(unit.latitude))
     ways = [((unit.longitude - other.longitude) * scale, unit.latitude - other.latitude) for other in UNITS

@@ -24,7 +24,7 @@ def round_km(values: pd.Series) -> pd.Series:
     """Kilometres half-up to 0.01, as decimal(12,2); nulls stay null. Decimals are rounded exactly.
 
     Binary numbers are read to a billionth of a km first: sums of odometer steps miss a tie by up to 1e-10 km, and
-    0.285 (0.28499999999999998 in binary) is meant as 0.285. Raises ValueError for a value that is no distance.
+    0.285 (0.28499999999999998 in binary) is meant as 0.285. Raises ValueError for a value that cannot be a distance.
     """
     if isinstance(values.dtype, pd.ArrowDtype) and pa.types.is_decimal(values.dtype.pyarrow_dtype):
         rounded = pc.round(pa.array(values, type=values.dtype.pyarrow_dtype), 2, HALF_UP)
@@ -32,7 +32,7 @@ def round_km(values: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan)
     missing = np.isnan(numbers)
     if (np.abs(numbers[~missing]) > _LARGEST_KM).any():
-        raise ValueError(f"{np.nanmax(np.abs(numbers)):.0f} km is no distance: look for a wrong reading")
+        raise ValueError(f"{np.nanmax(np.abs(numbers)):.0f} km is not a distance: look for a wrong reading")
     nano = np.rint(np.where(missing, 0.0, np.abs(numbers)) * 1e9).astype(np.int64)
     hundredths = (nano + _NANO_PER_HUNDREDTH // 2) // _NANO_PER_HUNDREDTH
     return from_hundredths(np.where(numbers < 0, -hundredths, hundredths), KM, values.index, missing)
@@ -45,7 +45,7 @@ def multiply_brl(km: pd.Series, rate: pd.Series) -> pd.Series:
 
 
 def sum_decimal(values: pd.Series) -> Decimal | None:
-    """Exact sum of a decimal column, nulls left out; None when there is nothing to add, for no data is not zero."""
+    """Exact sum of a decimal column without its nulls; None when there are no values: no data is not zero."""
     return pc.sum(pa.array(values, from_pandas=True)).as_py()
 
 

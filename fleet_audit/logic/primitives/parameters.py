@@ -1,4 +1,4 @@
-"""The numbers of the rules, as data: name, default, unit, source; and the set of them that is in force on a day.
+"""The parameters of the rules as data: name, default, unit, source; and the set in force on a day.
 
 A dated row of `ref.parameters` changes a default; `version` identifies the whole set, and result rows carry it.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of the rules: `source` says where its default comes from."""
+    """One parameter of the rules: `source` names where its default comes from."""
 
     name: str
     default: float
@@ -31,7 +31,7 @@ DEFAULTS = (
     Parameter("stop_min_place_s", 120, "s", "The same inside a known place", "Samsara 2 min"),
     Parameter("gap_note_s", 660, "s", "A longer step with its ends apart is a gap", "IFTA 10 min"),
     Parameter("gap_split_s", 3600, "s", "A longer gap splits the leg", "Traccar 3600 s"),
-    Parameter("impossible_kmh", 150, "km/h", "A point beyond this implied speed is not believed", "Rio SMTR"),
+    Parameter("impossible_kmh", 150, "km/h", "A point beyond this implied speed is rejected", "Rio SMTR"),
     Parameter("outlier_m", 1000, "m", "And only when it is further away than this", "own"),
     Parameter(
         "release_points", 3, "points", "Rejected points that agree and become the new place", "Traccar issue 4640"
@@ -59,14 +59,14 @@ DEFAULTS = (
     Parameter("match_widen_short_s", 300, "s", "The same for a run shorter than match_widen_s"),
     Parameter("night_departure_h", 4, "h", "A run that departs before this hour may belong to the day after DATA"),
     Parameter("night_fit_s", 120, "s", "A night run fits one day better when start and end together do by more"),
-    Parameter("trip_tolerance_pct", 10, "%", "Tolerated divergence of a group, where the contract says nothing"),
+    Parameter("trip_tolerance_pct", 10, "%", "Tolerated divergence of a group, where the contract has none"),
     Parameter("trip_tolerance_km", 1, "km", "or this, whichever is more: whole-km readings break 10 % on short runs"),
     Parameter("day_tolerance_pct", 10, "%", "D02: tolerated divergence of a vehicle-day"),
-    Parameter("cycle_tolerance_pct", 5, "%", "D03: tolerated by a vehicle-cycle, where the contract says nothing"),
-    Parameter("cycle_warn_pct", 3, "%", "D03: a divergence beyond this is told before it is critical"),
+    Parameter("cycle_tolerance_pct", 5, "%", "D03: tolerated by a vehicle-cycle, where the contract has none"),
+    Parameter("cycle_warn_pct", 3, "%", "D03: divergence that raises a medium finding"),
     Parameter("cycle_min_km", 5, "km", "D03: and at least this"),
     Parameter("deadhead_pct", 10, "%", "K03: deadhead of a vehicle-cycle in per cent of its service km"),
-    Parameter("deadhead_sure_pct", 25, "%", "K03: beyond this there is no doubt"),
+    Parameter("deadhead_sure_pct", 25, "%", "K03: share above which the confidence is full"),
     Parameter("idle_pct", 20, "%", "V04: working days without service that a fixed cost may have"),
     Parameter("plan_over_pct", 110, "%", "T05: service trips of a vehicle-cycle, of those planned, or one more"),
     Parameter("plan_under_pct", 80, "%", "T06: and at least these"),
@@ -87,12 +87,14 @@ DEFAULTS = (
     Parameter("ratio_pct", 3, "%", "O05: tolerated deviation of that ratio from 1"),
     Parameter("ratio_sure_pct", 6, "%", "O05: a deviation beyond this leaves no doubt"),
     Parameter("ratio_min_km", 50, "km", "O05: and at least so many km were compared"),
-    Parameter("calibration_days", 28, "days", "Days of which a device's calibration and its changes are told"),
+    Parameter("calibration_days", 28, "days", "Days over which a device's calibration and its changes are computed"),
     Parameter("calibration_min_km", 2, "km", "Shortest trip that is compared for the calibration"),
-    Parameter("calibration_change_pct", 1, "%", "Smallest change of the ratio that is told: a new tyre is 1 to 3 %"),
+    Parameter(
+        "calibration_change_pct", 1, "%", "Smallest change of the ratio that is reported: a new tyre is 1 to 3 %"
+    ),
     Parameter("calibration_p", 0.01, "probability", "Significance of such a change", "Pettitt 1979"),
     Parameter("unit_tolerance_pct", 5, "%", "An odometer/GPS ratio within this of metres or miles is that unit"),
-    Parameter("scale_tolerance_pct", 20, "%", "A ratio further from 1 that no unit explains is told"),
+    Parameter("scale_tolerance_pct", 20, "%", "A ratio further from 1 that no unit explains is reported"),
     Parameter("clock_min_runs", 3, "runs", "Declared runs that must fit a clock shift of whole hours"),
     Parameter("clock_fit_s", 600, "s", "How closely start and end of a run fit a trip at that shift"),
     Parameter(

@@ -1,4 +1,4 @@
-"""docs/parameters.md from `parameters.DEFAULTS`: every number of the rules, for people.
+"""docs/parameters.md from `parameters.DEFAULTS`: every parameter of the rules.
 
     python -m fleet_audit.logic.primitives.parameters_page > docs/parameters.md
 
@@ -17,8 +17,8 @@ Every number of the rules, made from `fleet_audit/logic/parameters.py` by `make 
 
 A row of `reference/parameters.csv` (`name`, `value`, `valid_from`, `valid_to`; both days inclusive, empty is open)
 changes a default for the days on which it is valid. Each trip carries `parameters_version`, the hash of the
-whole set that it was made with; `ops.parameter_versions` says what a version holds. A default whose source is "own" was
-chosen here; the others follow the products named.
+whole set that it was made with; `ops.parameter_versions` lists what a version holds. A default whose source is
+"own" was chosen here; the others follow the products named.
 
 | name | default | unit | meaning | source |
 |---|---:|---|---|---|

@@ -1,4 +1,4 @@
-"""Two threads for what releases Python's lock: compiled passes, numpy, Arrow. No process, no shared state."""
+"""A map over two threads, for work that releases Python's lock: compiled passes, numpy, Arrow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_THREADS = 2  # more wait for memory: it is half of the work
+_THREADS = 2  # more threads wait for memory, which takes half of the time
 
 
-def at_once(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work` of each item, two at a time, in the order of the items."""
+def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Returns `work(item)` of each item in the order of the items; two run at the same time."""
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(work, items))

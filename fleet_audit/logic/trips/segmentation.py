@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import at_once
+from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips import kernels
@@ -136,7 +136,7 @@ def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarra
         )
 
     middle = np.searchsorted(tracks.offsets, size // 2)
-    at_once(judge, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
+    map_in_threads(judge, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
     keep = reason == kernels.ACCEPTED
     return tracks.take(keep), is_jump[keep], metres[keep], _rejected(tracks, reason)
 
@@ -213,7 +213,7 @@ def _coordinates(tracks: Tracks) -> tuple[np.ndarray, np.ndarray]:
 def _stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
     first, last, standing = _find_stops(tracks, steps, places, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
-    latitude, longitude = at_once(lambda values: kernels.medians(values, first, last), _coordinates(tracks))
+    latitude, longitude = map_in_threads(lambda values: kernels.medians(values, first, last), _coordinates(tracks))
     return pd.DataFrame(
         {
             "track": tracks.track_of(first),
@@ -259,7 +259,9 @@ def _find_stops(
     found = []
     again = np.arange(len(tracks.index))
     while len(again):
-        first, last, standing = map(np.concatenate, zip(*at_once(candidates, np.array_split(again, 2)), strict=True))
+        first, last, standing = map(
+            np.concatenate, zip(*map_in_threads(candidates, np.array_split(again, 2)), strict=True)
+        )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
         nowhere = brief[_is_nowhere(tracks, places, first[brief], last[brief])]
         is_refused[first[nowhere]] = True

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.threads import at_once
+from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.track_sort import Arrangement, Spans, reaches
@@ -75,8 +75,8 @@ class Rows:
     def of(cls, positions: pa.Table) -> Rows:
         """The rows of `staging.positions`, its texts best as dictionaries: they are looked at once each."""
         instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
-        texts = at_once(lambda column: _encoded(positions[column]), _TEXTS.values())
-        numbers = at_once(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), _NUMBERS)
+        texts = map_in_threads(lambda column: _encoded(positions[column]), _TEXTS.values())
+        numbers = map_in_threads(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), _NUMBERS)
         codes = dict(zip(_TEXTS, texts, strict=True))
         return cls(
             micros=_joined(instants.chunks).view(np.int64),
@@ -251,9 +251,9 @@ def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks
         return arrangement.place([getattr(part, name) for part in rows])
 
     columns = ("driver", "trip_key", *_NUMBERS)
-    waiting = dict(zip(columns, at_once(placed, columns), strict=True))
+    waiting = dict(zip(columns, map_in_threads(placed, columns), strict=True))
     is_kept = _without_repeats(arrangement, waiting)
-    in_order = at_once(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns)
+    in_order = map_in_threads(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns)
     settled = dict(zip(columns, in_order, strict=True))
     offsets, times = arrangement.offsets, arrangement.times
     if is_kept is not None:
