@@ -5,6 +5,8 @@ Only the running of migrations belongs here; what they do is in `migrations/vers
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.schema.sql import metadata
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _VERSION_TABLE_SCHEMA = "ops"
@@ -28,7 +31,9 @@ def config() -> Config:
 
 
 def upgrade(url: str) -> bool:
-    """Migrates the database to the newest revision; False when it was there already (one query, about 10 ms).
+    """Migrates the database to the newest revision and writes the dictionary's descriptions as comments.
+
+    Returns False when both were there already (two queries, about 10 ms).
 
     Safe when several processes start at once: an advisory lock lets one migrate, the others find it done. All of it is
     one transaction. Raises RetryableError when the database cannot be reached, PermanentError when it was migrated by a
@@ -38,23 +43,56 @@ def upgrade(url: str) -> bool:
     script = ScriptDirectory.from_config(settings)
     engine = engine_of(url)
     with sentences("Migrating the warehouse"), engine.begin() as connection:
-        if _current(connection) == script.get_current_head():
+        if _is_current(connection, script):
             return False
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        current = _current(connection)
-        if current == script.get_current_head():
+        if _is_current(connection, script):
             return False
+        current = _current(connection)
         if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
             raise PermanentError(f"The warehouse is at revision {current}, made by a newer fleet_audit: install that.")
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_VERSION_TABLE_SCHEMA}"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+        _write_comments(connection)
     return True
 
 
 def _current(connection: sa.Connection) -> str | None:
     options = {"version_table_schema": _VERSION_TABLE_SCHEMA}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _is_current(connection: sa.Connection, script: ScriptDirectory) -> bool:
+    return _current(connection) == script.get_current_head() and _written_comments(connection) == _comments_digest()
+
+
+@cache
+def _comments_digest() -> str:
+    """SHA-256 over the descriptions of all tables and columns of the dictionary."""
+    texts = [
+        f"{table.fullname}.{column.name}\0{table.comment}\0{column.comment}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+    ]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _written_comments(connection: sa.Connection) -> str | None:
+    """The digest of the comments that the database holds: the comment of schema `ops`, None without one."""
+    return connection.scalar(
+        sa.text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema"),
+        {"schema": _VERSION_TABLE_SCHEMA},
+    )
+
+
+def _write_comments(connection: sa.Connection) -> None:
+    """Descriptions follow the dictionary, so that a corrected sentence needs no migration."""
+    for table in metadata.sorted_tables:
+        connection.execute(sa.schema.SetTableComment(table))
+        for column in table.columns:
+            connection.execute(sa.schema.SetColumnComment(column))
+    connection.execute(sa.text(f"COMMENT ON SCHEMA {_VERSION_TABLE_SCHEMA} IS '{_comments_digest()}'"))
 
 
 def make_revision(url: str, message: str) -> None:

@@ -65,6 +65,20 @@ def test_migrated_and_created_catalogs_are_equal(postgres_url: str, empty_postgr
     assert migrated == created, _HINT
 
 
+def test_a_corrected_description_reaches_a_migrated_database_without_a_migration(postgres_url: str) -> None:
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text("COMMENT ON COLUMN fact.trips.plate IS 'an older sentence'"))
+        connection.execute(sa.text("COMMENT ON SCHEMA ops IS 'an older dictionary'"))
+    assert upgrade(postgres_url)
+    assert not upgrade(postgres_url)
+    with engine_of(postgres_url).connect() as connection:
+        comment = connection.scalar(
+            sa.text("SELECT col_description('fact.trips'::regclass, attnum) FROM pg_attribute"
+                    " WHERE attrelid = 'fact.trips'::regclass AND attname = 'plate'")
+        )  # fmt: skip
+    assert comment == metadata.tables["fact.trips"].c.plate.comment
+
+
 def test_types_are_the_promised_ones(postgres_url: str) -> None:
     promised = {
         Type.TEXT: "text",
