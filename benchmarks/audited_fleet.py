@@ -30,6 +30,7 @@ from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of, dates
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.primitives.wall_clock import to_utc
+from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
@@ -38,9 +39,8 @@ from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 
-ZONE = "America/Sao_Paulo"
+ZONE = PARTITION_ZONE
 CLOSING_DAY = 16
-WINDOW_OFFSETS = (-2, -1, 0, 1)
 _RECEIVED_AT = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
 
@@ -96,7 +96,7 @@ class SimulatedInbox:
 
     def positions(self, day: dt.date) -> pd.DataFrame:
         """`staging.positions` of D-2 … D+1."""
-        days = _window_days(day)
+        days = window_days(day)
         self._cached = {known: frame for known, frame in self._cached.items() if known in days}
         for known in days:
             if known not in self._cached:
@@ -123,7 +123,7 @@ class SimulatedInbox:
                           driver_key=b"benchmark")  # fmt: skip
 
     def _staged(self, rows: pd.DataFrame, days: np.ndarray, day: dt.date, table: Table) -> pd.DataFrame:
-        rows = rows.assign(date=dates(days))[pd.Series(days).isin(as_days(_window_days(day))).to_numpy()]
+        rows = rows.assign(date=dates(days))[pd.Series(days).isin(as_days(window_days(day))).to_numpy()]
         zones = self.reference.zones(rows["plate"], day)
         instants = {"started_at": "departed_local", "ended_at": "arrived_local"}
         if "next_departure_local" in rows:
@@ -206,10 +206,6 @@ def _reference(folder: Path) -> Reference:
             raise ValueError(f"{path}: {parsed.message}")
         frames[path.stem] = parsed.rows
     return Reference.of(frames)
-
-
-def _window_days(day: dt.date) -> list[dt.date]:
-    return [day + dt.timedelta(days=offset) for offset in WINDOW_OFFSETS]
 
 
 def _frame(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:

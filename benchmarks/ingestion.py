@@ -27,8 +27,9 @@ import click
 import numpy as np
 import requests
 
-from fleet_audit.ingest.pages import PageFetcher, day_bounds
+from fleet_audit.ingest.pages import PageFetcher
 from fleet_audit.ingest.staging import Stage
+from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.telemetry_api import TelemetryApi
@@ -94,7 +95,7 @@ def _peak_mb() -> int:
 
 def only_read(url: str) -> int:
     """The least that any client must do, page after page of the whole day."""
-    start, end = (bound.isoformat() for bound in day_bounds(DAY))
+    start, end = (bound.isoformat() for bound in partition_day_bounds(DAY))
     rows, query = 0, {"from": start, "to": end, "limit": str(PAGE_ROWS)}
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {TOKEN}"
@@ -131,7 +132,7 @@ def _serve(told: Connection, vehicles: int) -> None:
 
         def do_GET(self) -> None:
             asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-            start, _ = day_bounds(DAY)
+            start, _ = partition_day_bounds(DAY)
             seconds = [
                 (dt.datetime.fromisoformat(asked[name]) - start.to_pydatetime()).total_seconds()
                 for name in ("from", "to")
@@ -159,7 +160,7 @@ def _serve(told: Connection, vehicles: int) -> None:
 
 def _items(vehicles: int) -> Callable[[int, int], list[str]]:
     """The items of a range of all positions, in order of time: every number different, as real ones are."""
-    start = day_bounds(DAY)[0].to_pydatetime()
+    start = partition_day_bounds(DAY)[0].to_pydatetime()
     noise = np.random.default_rng(1).random(1 << 16)
 
     def made(first: int, end: int) -> list[str]:

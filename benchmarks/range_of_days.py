@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.cli.run import dagster_home
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings, load_settings
@@ -143,7 +144,7 @@ def positions(first: dt.date, offset: int, vehicles: int) -> pd.DataFrame:
     drift = chance.normal(0, 4, (2, vehicles, count)) / METRES_PER_DEGREE
     speed = np.append(np.zeros((vehicles, 1)), np.diff(way), axis=1) * 3600 / PERIOD_S
     day = first + dt.timedelta(days=offset)
-    midnight = pd.Timestamp(day, tz="America/Sao_Paulo").tz_convert("UTC")
+    midnight = pd.Timestamp(day, tz=PARTITION_ZONE).tz_convert("UTC")
     number = np.repeat(vehicle, count)
     return conform(
         pd.DataFrame(

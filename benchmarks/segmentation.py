@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
@@ -237,7 +238,7 @@ class Contest:
             trips[name] = pd.to_datetime((trips[name].astype(float) * 1e6).astype("int64"), unit="us", utc=True)
         devices = self._reference.devices
         pairs = trips.reset_index(names="trip").merge(devices, on="device_id")
-        start = pairs["started_at"].dt.tz_convert("America/Sao_Paulo").dt.date
+        start = pairs["started_at"].dt.tz_convert(PARTITION_ZONE).dt.date
         first, last = (pairs[name].astype(object).where(pairs[name].notna(), edge) for name, edge in
                        (("valid_from", dt.date.min), ("valid_to", dt.date.max)))  # fmt: skip
         return pairs[(first <= start) & (start <= last)].drop_duplicates("trip")
@@ -248,7 +249,7 @@ class Contest:
         truth = Truth.read(self._folder / "fleet" / "truth", days)
         by_report = truth.trips["source"] != "positions"
         silent = set(truth.trips.loc[by_report, "plate"])
-        start = trips["started_at"].dt.tz_convert("America/Sao_Paulo").dt.date
+        start = trips["started_at"].dt.tz_convert(PARTITION_ZONE).dt.date
         own = trips[start.isin(days) & ~trips["plate"].isin(silent)].assign(purpose="unknown")
         pairs = pair_trips(truth, own.reset_index(drop=True))
         real = pairs.truth[~pairs.truth["plate"].isin(silent) & pairs.truth["is_shown"]]

@@ -29,9 +29,9 @@ from fleet_audit.closing.replay import (
 )
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.settings import Settings, load_settings
 
-_ZONE = ZoneInfo("America/Sao_Paulo")
 # Of another installation: all it holds was put there, and its warehouse is an embedded one of its own.
 _ELSEWHERE = dict.fromkeys(("FLEET_INBOX_URL", "FLEET_API_URL", "FLEET_LAKE_URL", "FLEET_WAREHOUSE_URL"), "")
 
@@ -41,7 +41,7 @@ def parse_as_of(text: str) -> dt.datetime:
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             following = dt.date.fromisoformat(text) + dt.timedelta(days=1)
-            midnight = dt.datetime.combine(following, dt.time(), _ZONE)
+            midnight = dt.datetime.combine(following, dt.time(), ZoneInfo(PARTITION_ZONE))
             return midnight.astimezone(dt.UTC) - dt.timedelta(microseconds=1)
         instant = dt.datetime.fromisoformat(text)
         if instant.tzinfo is None:

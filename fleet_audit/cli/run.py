@@ -120,10 +120,10 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     from fleet_audit.closing.readiness import unready_days
     from fleet_audit.definitions import build_definitions
     from fleet_audit.defs.automation import CLOSE_STEP, known_days, range_tags
-    from fleet_audit.defs.partitions import PARTITION_ZONE
     from fleet_audit.defs.resources import FleetResource
     from fleet_audit.logic.closing.manifest import refusal
     from fleet_audit.logic.primitives.cycles import cycle_of
+    from fleet_audit.logic.primitives.window import PARTITION_ZONE
 
     fleet = FleetResource(home=str(settings.home))
     cycle = cycle_of(start, settings.closing_day)

@@ -16,19 +16,14 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.closing.readiness import (
-    FILES_AFTER,
-    FILES_BEFORE,
-    PAGES_AFTER,
-    PAGES_BEFORE,
-    unready_days,
-)
+from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.pages import archived_pages
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.window import file_span, staged_span
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
@@ -221,7 +216,7 @@ def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
         "select file_sha256, file_name, kind, received_at, archive_path from ops.ingested_files "
         "where status in ('accepted', 'partial') and (kind = 'reference' "
         "or first_date <= :last and last_date >= :first) order by received_at, file_name",
-        {"first": cycle.start - FILES_BEFORE, "last": cycle.end + FILES_AFTER},
+        dict(zip(("first", "last"), file_span(cycle.start, cycle.end), strict=True)),
     )
     is_reference = rows["kind"] == "reference"
     tables = rows["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
@@ -235,7 +230,7 @@ def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
 
 def _pages(lake: Lake, cycle: Cycle) -> dict[str, list[str]]:
     """Names of the API's pages (digests of their content) of each day that the cycle's days read."""
-    days = pd.date_range(cycle.start - PAGES_BEFORE, cycle.end + PAGES_AFTER)
+    days = pd.date_range(*staged_span(cycle.start, cycle.end))
     found = {day.date().isoformat(): archived_pages(lake, day.date()) for day in days}
     return {day: paths for day, paths in found.items() if paths}
 

@@ -12,14 +12,10 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.ingest.pages import page_folder
-from fleet_audit.logic.primitives.cycles import ONE_DAY
+from fleet_audit.logic.primitives.window import file_span, window_days
 from fleet_audit.schema import facts
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
-
-# A day reads staging of D-2 … D+1 (docs/architecture.md), and each of these a day more of files: their days are local.
-PAGES_BEFORE, PAGES_AFTER = 2 * ONE_DAY, ONE_DAY
-FILES_BEFORE, FILES_AFTER = 3 * ONE_DAY, 2 * ONE_DAY
 
 
 def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code_version: str) -> dict[dt.date, str]:
@@ -71,16 +67,15 @@ def _torn_days(warehouse: Warehouse, days: Sequence[dt.date]) -> set[dt.date]:
 
 def _newer_file(files: pd.DataFrame, computed_at: pd.Timestamp, day: dt.date) -> str | None:
     newer = files[(files["received_at"] > computed_at).to_numpy()]
-    touching = newer[
-        ((newer["first_date"] <= day + FILES_AFTER) & (newer["last_date"] >= day - FILES_BEFORE)).to_numpy(dtype=bool)
-    ]
+    first, last = file_span(day, day)
+    touching = newer[((newer["first_date"] <= last) & (newer["last_date"] >= first)).to_numpy(dtype=bool)]
     return None if touching.empty else str(touching["file_name"].iloc[0])
 
 
 def _newer_page(lake: Lake, computed_at: pd.Timestamp, day: dt.date) -> str | None:
-    for address in pd.date_range(day - PAGES_BEFORE, day + PAGES_AFTER):
-        if any(at > computed_at for at in lake.modified(page_folder(address.date())).values()):
-            return f"a page of the API ({address.date()})"
+    for address in window_days(day):
+        if any(at > computed_at for at in lake.modified(page_folder(address)).values()):
+            return f"a page of the API ({address})"
     return None
 
 

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.defs.partitions import PARTITION_ZONE, cycle_partitions, daily_partitions, parse_day
+from fleet_audit.defs.partitions import cycle_partitions, daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.settings import load_settings
 

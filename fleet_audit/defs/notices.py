@@ -11,10 +11,11 @@ import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.defs.automation import RANGE_TAGS, TRIGGER_TAG, close_job, day_job
-from fleet_audit.defs.partitions import PARTITION_ZONE, parse_day
+from fleet_audit.defs.partitions import parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.apprise import send, urls_of
 from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice
 from fleet_audit.reporting.locale import day as written

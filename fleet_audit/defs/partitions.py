@@ -5,14 +5,13 @@ No asset knows a time zone or a closing day; it asks here.
 
 import datetime as dt
 import warnings
-from collections.abc import Sequence
 
 import dagster as dg
 
 from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.window import DAYS_AFTER, DAYS_BEFORE, PARTITION_ZONE
 from fleet_audit.settings import load_settings
 
-PARTITION_ZONE = "America/Sao_Paulo"
 DAY_FORMAT = "%Y-%m-%d"
 
 _settings = load_settings()
@@ -27,12 +26,11 @@ cycle_partitions = dg.TimeWindowPartitionsDefinition(
     end_offset=1,
 )  # the open cycle exists: its report is provisional
 
-WINDOW_OFFSETS = (-2, -1, 0, 1)
 with warnings.catch_warnings():
     # Beta in 1.13, and the only way to let a window reach beyond the first and the last partition.
     warnings.simplefilter("ignore", dg.BetaWarning)
     window_mapping = dg.TimeWindowPartitionMapping(
-        start_offset=WINDOW_OFFSETS[0], end_offset=WINDOW_OFFSETS[-1], allow_nonexistent_upstream_partitions=True
+        start_offset=-DAYS_BEFORE, end_offset=DAYS_AFTER, allow_nonexistent_upstream_partitions=True
     )
     cycle_mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     cycle_and_before_mapping = dg.TimeWindowPartitionMapping(
@@ -49,13 +47,3 @@ def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
 def parse_day(key: str) -> dt.date:
     """The day that a partition key names."""
     return dt.date.fromisoformat(key)
-
-
-def window_days(day: dt.date) -> list[dt.date]:
-    """D-2 … D+1: the staging days that the window of D reads (docs/architecture.md)."""
-    return [day + dt.timedelta(days=offset) for offset in WINDOW_OFFSETS]
-
-
-def with_neighbours(days: Sequence[dt.date]) -> list[dt.date]:
-    """The days and all that their windows read, in order, each once."""
-    return sorted({neighbour for day in days for neighbour in window_days(day)})

@@ -15,13 +15,13 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.defs.automation import TRIGGER_TAG, day_job, known_days, range_tags
-from fleet_audit.defs.partitions import PARTITION_ZONE
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import Span, days_of_file, days_of_registration, file_limits, is_done
 from fleet_audit.ingest.late_positions import Computed, left_behind, touched_days
 from fleet_audit.ingest.reference import days_of_reference
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import INBOX_REQUESTS, POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.warehouse import Warehouse

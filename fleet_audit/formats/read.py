@@ -15,8 +15,7 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.reference_file import parse_reference
 from fleet_audit.formats.telemetry_file import parse_telemetry
 from fleet_audit.formats.visit_report import parse_visit_report
-
-_ARRIVAL_ZONE = ZoneInfo("America/Sao_Paulo")
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 
 
 def parse_file(
@@ -39,7 +38,7 @@ def parse_file(
         ValueError: `kind` is none of the four.
     """
     sha256 = hashlib.sha256(content).hexdigest()
-    today = received_at.astimezone(_ARRIVAL_ZONE).date()
+    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
     if kind == "visit_report":
         return parse_visit_report(sha256, file_name, content, today, limits, driver_key)
     if kind == "bulletin":

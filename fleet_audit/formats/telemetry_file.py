@@ -13,12 +13,12 @@ import pandas as pd
 from fleet_audit.formats import values
 from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
 from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
 
 REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel", "custoFixo", "viagemId")
 OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")
-_ADDRESS_ZONE = "America/Sao_Paulo"  # of the partition; the unit's own zone is not known yet
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
 _LARGEST_ODOMETER_KM = 10_000_000  # seven digits, more than any vehicle's dial shows
 _KEY = ["device_id", "recorded_at", "trip_key"]
@@ -41,14 +41,14 @@ def parse_telemetry(
     is_bad = table.quarantine.is_bad
     is_duplicate = positions[~is_bad].duplicated(_KEY).reindex(positions.index, fill_value=False).to_numpy()
     kept = positions[~is_bad & ~is_duplicate]
-    local_day = positions["recorded_at"].dt.tz_convert(_ADDRESS_ZONE).dt.date
+    local_day = positions["recorded_at"].dt.tz_convert(PARTITION_ZONE).dt.date
     return ParsedFile(
         "telemetry",
         conform(kept, PARSED_POSITIONS),
         len(positions),
         table.quarantine.frame(),
         covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day[kept.index]})),
-        days=counts_by_day(local_day, is_bad, is_duplicate, received_at.astimezone(ZoneInfo(_ADDRESS_ZONE)).date()),
+        days=counts_by_day(local_day, is_bad, is_duplicate, received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()),
         rows_duplicate=int(is_duplicate.sum()),
         warnings=table.warnings,
     )

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.ingest.pages import day_bounds
+from fleet_audit.logic.primitives.window import days_that_read, partition_window
 from fleet_audit.schema.facts import POSITION_HOURS
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -33,8 +33,6 @@ _FACTS = (
     "driver_id",
 )
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing
-# The window of D: from noon of D-2 to the end of D+1 (docs/architecture.md).
-_BEFORE, _AFTER = dt.timedelta(hours=36), dt.timedelta(days=1)
 
 
 class HourDigests:
@@ -113,10 +111,10 @@ def touched_days(hours: pd.DataFrame) -> list[dt.date]:
     """Days whose window holds one of the hours."""
     return sorted(
         {
-            day + dt.timedelta(days=offset)
+            reader
             for day in set(hours["partition_date"])
-            for offset in range(-1, 3)
-            if _in_window(hours[hours["partition_date"] == day], day + dt.timedelta(days=offset)).any()
+            for reader in days_that_read(day)
+            if _in_window(hours[hours["partition_date"] == day], reader).any()
         }
     )
 
@@ -143,5 +141,5 @@ def left_behind(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> li
 
 
 def _in_window(hours: pd.DataFrame, day: dt.date) -> pd.Series:
-    start, end = day_bounds(day)
-    return (hours["hour_at"] >= start - _BEFORE) & (hours["hour_at"] < end + _AFTER)
+    window = partition_window(day)
+    return (hours["hour_at"] >= window.start) & (hours["hour_at"] < window.end)

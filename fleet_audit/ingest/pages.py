@@ -13,20 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.identity import stable_id
-from fleet_audit.logic.primitives.wall_clock import local_midnight
+from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
-PARTITION_ZONE = "America/Sao_Paulo"
 PAGES_FOLDER = "raw/positions"
 # A window is read by one thread, and its pages change when a position comes late: with quarters of a day four threads
 # have work on one day, and three quarters of a late day are not archived again.
@@ -133,15 +131,9 @@ class PageFetcher:
         }
 
 
-def day_bounds(day: dt.date) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Begin and end of a day of the partition, in UTC."""
-    zone = ZoneInfo(PARTITION_ZONE)
-    return local_midnight(day, zone), local_midnight(day + dt.timedelta(days=1), zone)
-
-
 def _windows(day: dt.date, now: dt.datetime) -> list[tuple[dt.datetime, dt.datetime]]:
     """The quarters of a day that have begun, the last one up to now."""
-    start, end = (bound.to_pydatetime() for bound in day_bounds(day))
+    start, end = (bound.to_pydatetime() for bound in partition_day_bounds(day))
     end = min(end, now)
     bounds = [start]
     while bounds[-1] < end:

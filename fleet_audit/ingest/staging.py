@@ -15,12 +15,13 @@ import pyarrow as pa
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.ingest.files import PARSED_TABLES, parsed_path
 from fleet_audit.ingest.late_positions import HourDigests, record_hours
-from fleet_audit.ingest.pages import PARTITION_ZONE, archived_pages, asked_rows, day_bounds
+from fleet_audit.ingest.pages import archived_pages, asked_rows
 from fleet_audit.ingest.positions import PositionsOfDay
 from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
+from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
 from fleet_audit.logic.reference.validity import vehicle_zones
 from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
@@ -105,7 +106,7 @@ class Stage:
         files = self._files("telemetry", day)
         file_rows = self._in_force("telemetry", files, "device_id", _partition_dates, day)
         pages = archived_pages(self.lake, day)
-        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, day, day_bounds(day))
+        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, day, partition_day_bounds(day))
         hours = HourDigests()
         for part in merged:
             hours.add(part)

@@ -9,9 +9,11 @@ import datetime as dt
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
+
 NO_DATA = "sem dado"
 MINUS = "\u2212"  # as wide as the plus sign, so that differences line up
-REPORT_ZONE = "America/Sao_Paulo"
+REPORT_ZONE = PARTITION_ZONE
 
 _WEEKDAYS = ("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo")
 _SWAP = str.maketrans({",": ".", ".": ","})

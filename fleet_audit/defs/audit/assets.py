@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import each_day_together, key_of, output
 from fleet_audit.logic.audit.day import AuditResult, audit_day
 from fleet_audit.logic.devices.device_health import DeviceDay
+from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
     DEVICE_HEALTH,

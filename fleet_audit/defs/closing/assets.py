@@ -10,20 +10,19 @@ import pandas as pd
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import Stores, close_cycle, closed_starts
 from fleet_audit.defs.partitions import (
-    PARTITION_ZONE,
     cycle_mapping,
     cycle_partitions,
     daily_partitions,
     parse_day,
     run_days,
     single_run,
-    window_days,
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
 from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,

@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_days, window_mapping
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
+from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.trips.tracks import POSITION_COLUMNS
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS

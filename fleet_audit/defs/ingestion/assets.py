@@ -12,6 +12,7 @@ from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
 from fleet_audit.ingest.files import ingest_inbox, lost_rows
 from fleet_audit.ingest.pages import PageFetcher, archived_pages
+from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.io_managers import markdown
 from fleet_audit.storage.lake import Lake
@@ -150,6 +151,6 @@ def _days_to_ask(context: dg.AssetExecutionContext, fleet: FleetResource) -> lis
     """The run's days with the tail after, the late ones before, and what their windows need and was never asked."""
     days, lake = run_days(context), fleet.lake()
     late = -(-fleet.settings().late_hours // 24)
-    asked = {day + dt.timedelta(days=offset) for day in days for offset in range(-late, 2)}
-    context_days = {day - dt.timedelta(days=offset) for day in days for offset in (1, 2)} - asked
+    asked = {day + dt.timedelta(days=offset) for day in days for offset in range(-late, DAYS_AFTER + 1)}
+    context_days = {*days_with_context(days)} - asked
     return sorted(asked | {day for day in context_days if not archived_pages(lake, day)})

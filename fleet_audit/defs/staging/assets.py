@@ -8,11 +8,12 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, with_neighbours
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.staging import Stage
+from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.logic.reference.pending_devices import pending_devices
 from fleet_audit.schema.facts import DAY_ACCEPTANCE, INGESTED_FILES, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
@@ -37,7 +38,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
     )
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.adapter())
-        return each_day(with_neighbours(run_days(context)), lambda day: _BUILD[table](stage, day))
+        return each_day(days_with_context(run_days(context)), lambda day: _BUILD[table](stage, day))
 
     return staging
 

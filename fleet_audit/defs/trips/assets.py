@@ -6,17 +6,11 @@ from functools import lru_cache
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import (
-    WINDOW_OFFSETS,
-    daily_partitions,
-    run_days,
-    single_run,
-    window_days,
-    window_mapping,
-)
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
+from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, sight, window_of
 from fleet_audit.logic.trips.ledger import km_ledger

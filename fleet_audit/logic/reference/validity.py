@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import as_days, dates
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 
-DEFAULT_ZONE = "America/Sao_Paulo"
+DEFAULT_ZONE = PARTITION_ZONE  # of a vehicle whose unit is not known
 _CONTRACT_FIELDS = [
     "kind",
     "deadhead_rule",

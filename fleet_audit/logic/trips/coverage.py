@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.wall_clock import local_midnight
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 COMPLETE_SHARE = 0.8  # RULES section 6, D05: a vehicle watched over 80 % of a span counts as watched
 
@@ -48,7 +49,7 @@ def vehicle_day_coverage(
         vehicles: plate, unit_code, carrier_code, timezone of the vehicles valid on the day.
     """
     known = vehicles.drop_duplicates("plate").set_index("plate")
-    zones = spans["plate"].map(known["timezone"]).fillna("America/Sao_Paulo")
+    zones = spans["plate"].map(known["timezone"]).fillna(DEFAULT_ZONE)
     day_spans = clipped_to_day(spans, day, zones)
     seconds = covered_seconds(day_spans)
     plates = sorted({*known.index, *seconds.index})

@@ -19,38 +19,14 @@ import pyarrow as pa
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_midnight
-from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.track_sort import Arrangement, Spans, reaches
 
-WINDOW_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones
-WINDOW_DAYS_AFTER = 2  # to the end of the next day: the tail of a night trip, and the next day's runs
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 _MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
 _TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
 TEXT_COLUMNS = [*_TEXTS.values()]
 POSITION_COLUMNS = ["recorded_at", *TEXT_COLUMNS, *_NUMBERS]  # of staging.positions: what tracks are made of
-
-
-@dataclass(frozen=True)
-class Window:
-    """The fixed span from which a day is computed, in one zone: `day` is the operational day."""
-
-    day: dt.date
-    zone: ZoneInfo
-
-    def midnight(self, offset_days: int = 0) -> pd.Timestamp:
-        """Local midnight that begins day + offset, as a UTC instant."""
-        return local_midnight(self.day + dt.timedelta(days=offset_days), self.zone)
-
-    @property
-    def start(self) -> pd.Timestamp:
-        """First instant that is looked at."""
-        return self.midnight() - WINDOW_BEFORE
-
-    @property
-    def end(self) -> pd.Timestamp:
-        """First instant that is no longer looked at."""
-        return self.midnight(WINDOW_DAYS_AFTER)
 
 
 @dataclass(frozen=True)
@@ -293,9 +269,8 @@ def _recoded(part: Rows, name: str, names: pd.Index) -> np.ndarray:
 def _cuts(spans: pd.DataFrame, day: dt.date) -> tuple[np.ndarray, np.ndarray]:
     """First µs of each span inside the window of its zone, and the first one no longer in it."""
     windows = {zone: Window(day, ZoneInfo(zone)) for zone in spans["timezone"].unique()}
-    staged_end = Window(day, ZoneInfo(DEFAULT_ZONE)).end  # staged days are São Paulo's: a unit west of it ends earlier
     opens = spans["timezone"].map({zone: window.start for zone, window in windows.items()})
-    closes = spans["timezone"].map({zone: min(window.end, staged_end) for zone, window in windows.items()})
+    closes = spans["timezone"].map({zone: window.positions_end for zone, window in windows.items()})
     return (
         _all_micros(spans["start"].where(spans["start"] > opens, opens)),
         _all_micros(spans["end"].where(spans["end"] < closes, closes)),

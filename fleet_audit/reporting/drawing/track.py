@@ -18,6 +18,7 @@ import pandas as pd
 
 from fleet_audit.logic.reference.places import distance_m
 from fleet_audit.reporting.drawing.charts import BLUE, FONT, GREY, INK, MUTED, ORANGE
+from fleet_audit.reporting.locale import REPORT_ZONE
 
 _WIDTH, _HEIGHT, _PAD, _LEFT = 1040, 300, 34, 64
 _KM_PER_DEGREE = 111.195
@@ -35,7 +36,7 @@ class Track:
 
     points: pd.DataFrame
     spans: Sequence[tuple[str, dt.datetime, dt.datetime, float | None]] = ()
-    zone: str = "America/Sao_Paulo"
+    zone: str = REPORT_ZONE
     places: Sequence[Mapping[str, Any]] = field(default=())
 
 

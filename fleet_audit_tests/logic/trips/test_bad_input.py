@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
-from fleet_audit.logic.trips.tracks import Window, assignments, build_tracks
+from fleet_audit.logic.trips.tracks import assignments, build_tracks
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic.driving import (
