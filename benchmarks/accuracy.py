@@ -124,7 +124,7 @@ def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycl
 
 
 def _with_causes(findings: pd.DataFrame, truth: Truth) -> pd.DataFrame:
-    """Beside each finding all that was planted on its vehicle within a day of it, what every fleet has left out."""
+    """Each finding with the labels planted on its vehicle within a day of it, without those that every fleet has."""
     causes = truth.causes()
     causes = causes[~causes["cause"].isin(EVERYWHERE) & causes["plate"].notna()]
     pairs = findings[["finding_id", "plate", "operational_date"]].merge(causes, on="plate", suffixes=("", "_cause"))

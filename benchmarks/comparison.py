@@ -61,7 +61,7 @@ class Truth:
 
     @classmethod
     def read(cls, folder: Path, days: list[dt.date]) -> Truth:
-        """The truth of the days; trips beyond the last day are left out, as they are in what is measured."""
+        """The truth of the days; trips beyond the last day are excluded, as in the measured trips."""
         frames = {}
         for name in ("trips", "vehicle_days", "frauds", "traps"):
             frame = pd.read_csv(folder / f"{name}.csv", dtype={"reference": str, "shift_code": str, "rule_id": str})
@@ -86,7 +86,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class TripPairs:
-    """Trips of both sides, yard left out, and which of them are the same.
+    """Trips of both sides without yard movements, and which of them are the same.
 
     `truth` has `measured` (row of `measured`, -1: none), `measured` has `truth` likewise; `is_shown` of either is false
     while something planted hides the vehicle's trips or makes others of them (HIDING).

@@ -83,10 +83,10 @@ def _in_process(work: Callable[..., int], *arguments: str) -> tuple[float, int, 
     return result
 
 
-def _measured(told: Connection, work: Callable[..., int], arguments: tuple[str, ...]) -> None:
+def _measured(results: Connection, work: Callable[..., int], arguments: tuple[str, ...]) -> None:
     before, started = _peak_mb(), time.perf_counter()
     rows = work(*arguments)
-    told.send((time.perf_counter() - started, rows, _peak_mb() - before))
+    results.send((time.perf_counter() - started, rows, _peak_mb() - before))
 
 
 def _peak_mb() -> int:
@@ -122,7 +122,7 @@ def _served(vehicles: int) -> tuple[str, Callable[[], None]]:
     return mine.recv(), process.terminate
 
 
-def _serve(told: Connection, vehicles: int) -> None:
+def _serve(results: Connection, vehicles: int) -> None:
     items = _items(vehicles)
     ready: dict[tuple[int, int, bool], bytes] = {}
 
@@ -154,7 +154,7 @@ def _serve(told: Connection, vehicles: int) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.send(f"http://127.0.0.1:{server.server_address[1]}")
+    results.send(f"http://127.0.0.1:{server.server_address[1]}")
     server.serve_forever()
 
 

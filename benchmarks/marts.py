@@ -1,4 +1,4 @@
-"""Seconds to publish a day of every mart, beside the same day without replacing days: all of them made anew.
+"""Seconds to publish one day of every mart, beside publishing all days again.
 
     python -m benchmarks.marts --vehicles 125 --vehicles 250 --vehicles 500
 

@@ -68,7 +68,7 @@ def main(vehicles: int, ranges: tuple[int, ...]) -> None:
 def _in_process(work: Callable[..., dict | None], *arguments: object) -> dict:
     """In a process of its own; this one stays small, because a child's peak is at least what its parent held."""
     mine, theirs = _SPAWNED.Pipe()
-    process = _SPAWNED.Process(target=_told, args=(theirs, work, arguments))
+    process = _SPAWNED.Process(target=_send_result, args=(theirs, work, arguments))
     process.start()
     theirs.close()
     result: dict = mine.recv()
@@ -76,8 +76,8 @@ def _in_process(work: Callable[..., dict | None], *arguments: object) -> dict:
     return result
 
 
-def _told(told: Connection, work: Callable[..., dict | None], arguments: tuple[object, ...]) -> None:
-    told.send(work(*arguments))
+def _send_result(results: Connection, work: Callable[..., dict | None], arguments: tuple[object, ...]) -> None:
+    results.send(work(*arguments))
 
 
 def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]:

@@ -3,10 +3,10 @@
     python -m benchmarks.segmentation --positions 300000 --libraries-positions 20000
 
 Peers run as scripts of `peers/` in virtual environments of their own, which are made outside of the repository; one
-that cannot be installed is left out with the reason. How right each is, is measured against the simulator's truth.
+that cannot be installed is reported with the reason. How right each is, is measured against the simulator's truth.
 
 Beside the seconds stands the processor time of all threads: it hardly changes when the machine does other work too, the
-seconds do. The libraries get a small fleet; what they would take for a large one is reckoned from it, as if they were
+seconds do. The libraries get a small fleet; their time for a large one is extrapolated from it, as if they were
 linear, and is marked so.
 """
 
@@ -99,7 +99,7 @@ def main(
             found = contest.measure(
                 ways | {name: contest.peer(RULES[name], pythons[name]) for name in RULES if name in pythons}
             )
-            contest.print_reckoned([speed for speed in slow if speed.way in LIBRARIES], found)
+            contest.print_extrapolated([speed for speed in slow if speed.way in LIBRARIES], found)
             speeds += found
     if plot:
         draw(speeds, plot)
@@ -145,7 +145,7 @@ class Contest:
         pq.write_table(pa.Table.from_pandas(pois.dropna(), preserve_index=False), self._places)
 
     def floor(self) -> tuple[Passes, None]:
-        """Only what nobody can leave out: four columns read and sorted by vehicle and time."""
+        """The work that every way must do: four columns read and sorted by vehicle and time."""
 
         def work() -> None:
             table = pq.read_table(
@@ -207,7 +207,7 @@ class Contest:
             try:
                 passes, trips = way()
             except RuntimeError as error:
-                print(f"{name:<18} left out: {error}")
+                print(f"{name:<18} not measured: {error}")
                 continue
             seconds, worked = zip(*passes, strict=True)
             speed = Speed(name, self.size, min(seconds), min(worked))
@@ -220,12 +220,12 @@ class Contest:
             )
         return result
 
-    def print_reckoned(self, slow: list[Speed], found: list[Speed]) -> None:
+    def print_extrapolated(self, slow: list[Speed], found: list[Speed]) -> None:
         """What the libraries would take, if they stayed as fast as with few positions, and how much faster ours is."""
         if not slow:
             return
         for speed in slow:
-            print(f"{speed.way:<18} {self.size / speed.rate:8.0f} {'':17} {speed.rate:12,.0f} reckoned from "
+            print(f"{speed.way:<18} {self.size / speed.rate:8.0f} {'':17} {speed.rate:12,.0f} extrapolated from "
                   f"{speed.positions:,} positions")  # fmt: skip
         ours = next(speed for speed in found if speed.way == OURS)
         fastest = max(slow, key=lambda speed: speed.positions / speed.processor_s)
@@ -278,7 +278,7 @@ def _python(environments: Path, name: str) -> Path | None:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if installed.returncode:
-            print(f"{name}: left out, it cannot be installed: {installed.stderr.strip().splitlines()[-1]}")
+            print(f"{name}: not measured, it cannot be installed: {installed.stderr.strip().splitlines()[-1]}")
             return None
         (folder / "ready").touch()
     return python

@@ -68,7 +68,9 @@ def test_no_folder_holds_more_files_than_a_reader_can_scan() -> None:
 
 
 def _tracked(pattern: str) -> list[Path]:
-    done = subprocess.run(["git", "ls-files", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "ls-files", f":(glob){pattern}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     found = [ROOT / name for name in done.stdout.splitlines()]
     return found or sorted(ROOT.glob(pattern))  # an unpacked archive has no version control
 
