@@ -129,7 +129,8 @@ class Inbox:
 
     def _open(self, file: InboxFile) -> BinaryIO | pa.NativeFile:
         if self._s3 is not None:
-            return self._s3.open_input_stream(f"{self._root}/{file.name}")
+            # without compression=None Arrow unpacks a .csv.gz, and its size is not the one that was listed
+            return self._s3.open_input_stream(f"{self._root}/{file.name}", compression=None)
         path = (self._folder / file.name).resolve()
         if not path.is_relative_to(self._folder):
             raise PermanentError(f"{file.name} leaves the inbox {self._url}; it is not read.")

@@ -1,6 +1,6 @@
-"""The lake: Parquet partitions and files under one root, a local folder or an S3 prefix, each put in place whole.
+"""The lake: Parquet partitions and files under one root, a local folder or an S3 prefix; each file is replaced whole.
 
-Only transport belongs here: what a table's rows mean is the column dictionary's business.
+Only transport belongs here; what a table's rows mean is in the column dictionary (`schema`).
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Lake:
     """The files of one installation. Paths are relative to its root, with `/` between their parts."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens the lake that the settings name; nothing is read or written yet."""
+        """Opens the lake that the settings name; reads and writes nothing."""
         self.uri = settings.lake_root.rstrip("/")
         self._filesystem, self._root = _open(self.uri, settings)
 
     def partition_path(self, table: Table, day: dt.date) -> str:
-        """Where a day of a table is, e.g. `staging/positions/date=2025-06-10/part.parquet`."""
+        """Path of one day of a table, e.g. `staging/positions/date=2025-06-10/part.parquet`."""
         return f"{table.schema}/{table.name}/{_HIVE_KEY}={day.isoformat()}/part.parquet"
 
     def write_day(self, table: Table, day: dt.date, data: pd.DataFrame | pa.Table) -> int:
         """Replaces one day of a table; no rows make an empty typed file. Returns the number of rows.
 
-        A partition column called `date` is left out of the file, because readers take it from the folder's name.
-        Raises PermanentError when a row is of another day or does not fit the table.
+        The file excludes a partition column named `date`, because readers take it from the folder's name.
+        Raises PermanentError when a row belongs to another day or does not fit the table.
         """
         rows = _conforming(table, data)
         if table.partition is None:
@@ -67,7 +67,10 @@ class Lake:
         return rows.num_rows
 
     def write_day_parts(self, table: Table, day: dt.date, parts: Iterable[pa.Table]) -> int:
-        """`write_day` of rows in parts, in the table's schema and order: the same bytes, one part in memory."""
+        """Replaces one day of a table by rows in parts, each in the table's schema and order, one part in memory.
+
+        The file has the same bytes as `write_day` of all rows. Returns the number of rows.
+        """
         stored = arrow_schema(table)
         if table.partition == _HIVE_KEY:
             stored = stored.remove(stored.get_field_index(_HIVE_KEY))
@@ -97,7 +100,7 @@ class Lake:
         return from_arrow(self._read_days(table, days, arrow_schema(wanted), filter), wanted)
 
     def read_arrow(self, table: Table, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
-        """What `read_days` gives, as Arrow keeps it: without nulls turned into values, texts as dictionaries."""
+        """The rows of `read_days` as an Arrow table: nulls stay null, text columns are dictionary-encoded."""
         schema = arrow_schema(_narrowed(table, columns))
         for at, field in enumerate(schema):
             if pa.types.is_string(field.type):
@@ -107,12 +110,12 @@ class Lake:
     def iter_days(
         self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None = None
     ) -> Iterator[tuple[dt.date, pd.DataFrame]]:
-        """Day by day what `read_days` gives together, in the memory of one day."""
+        """Yields each day with its rows, as `read_days` returns them; one day is in memory at a time."""
         for day in days:
             yield day, self.read_days(table, [day], columns)
 
     def has_day(self, table: Table, day: dt.date) -> bool:
-        """Whether the day was ever written, be it without rows."""
+        """Whether the day was ever written, also when it has no rows."""
         return self.exists(self.partition_path(table, day))
 
     def write_table(self, path: str, data: pd.DataFrame | pa.Table, table: Table) -> int:
@@ -122,18 +125,18 @@ class Lake:
         return rows.num_rows
 
     def read_table(self, path: str, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows of a file that `write_table` wrote; PermanentError names it when it is not there."""
+        """The rows of a file that `write_table` wrote. Raises PermanentError that names a missing file."""
         wanted = _narrowed(table, columns)
-        with self._told("read", path):
+        with self._translating_errors("read", path):
             return from_arrow(self._read_parquet(path, wanted.column_names, None), wanted)
 
     def put_bytes(self, path: str, content: bytes | pa.Buffer) -> None:
-        """Puts a file in place, whole: no reader ever sees a part of it, and a killed writer leaves the old one."""
+        """Replaces a file as a whole: no reader sees a part of it, and a killed writer leaves the old one."""
         self.put_chunks(path, [content])
 
     def put_chunks(self, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
-        """The same for a content too large to hold, piece by piece."""
-        with self._told("write", path):
+        """Replaces a file by content that arrives in pieces, because it is too large for the memory."""
+        with self._translating_errors("write", path):
             if isinstance(self._filesystem, pafs.LocalFileSystem):
                 _replace_local(Path(self._full(path)), chunks)
             else:
@@ -142,10 +145,10 @@ class Lake:
                     thread.submit(_put_object, self._filesystem, self._full(path), chunks).result()
 
     def take_over(self, source: Lake, path: str) -> None:
-        """The same file as in another lake, under the same path.
+        """Links or copies a file of another lake to the same path.
 
-        Linked where both are folders of one disk, else copied: files are replaced, never written into, so neither lake
-        sees what happens to the other's.
+        It is linked where both lakes are folders of one disk. Files are replaced and never written into, so neither
+        lake sees later changes of the other.
         """
         if isinstance(self._filesystem, pafs.LocalFileSystem) and isinstance(source._filesystem, pafs.LocalFileSystem):
             target = Path(self._full(path))
@@ -156,23 +159,23 @@ class Lake:
             self.put_bytes(path, source.get_bytes(path))
 
     def get_bytes(self, path: str) -> bytes:
-        """The content of a file; PermanentError names it when it is not there."""
-        with self._told("read", path), self._filesystem.open_input_file(self._full(path)) as file:
+        """The content of a file. Raises PermanentError that names a missing file."""
+        with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
             return file.read()
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file of that name."""
-        with self._told("look for", path):
+        """Whether a file has this path."""
+        with self._translating_errors("look for", path):
             return self._filesystem.get_file_info(self._full(path)).type == pafs.FileType.File
 
     def list(self, prefix: str = "") -> list[str]:
-        """Paths of all files in a folder and below, sorted; hidden ones, as unfinished files are, left out."""
+        """Paths of all files in a folder and below, sorted, without hidden files such as unfinished ones."""
         return sorted(self.modified(prefix))
 
     def modified(self, prefix: str = "") -> dict[str, dt.datetime]:
-        """Paths of all files in a folder and below, and when each was written."""
+        """Paths of all files in a folder and below, each with the time at which it was written."""
         selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)
-        with self._told("list", prefix):
+        with self._translating_errors("list", prefix):
             found = self._filesystem.get_file_info(selector)
         start = len(self._root) + 1
         return {
@@ -183,13 +186,13 @@ class Lake:
         }
 
     def delete(self, path: str) -> None:
-        """Removes a file; one that is not there is no error."""
-        with self._told("remove", path):
+        """Removes a file; a missing one is not an error."""
+        with self._translating_errors("remove", path):
             if self.exists(path):
                 self._filesystem.delete_file(self._full(path))
 
     def url(self, path: str) -> str:
-        """The full name of a file, for people and other programs."""
+        """The full address of a file, for people and other programs."""
         return f"{self.uri}/{path}"
 
     def _full(self, path: str) -> str:
@@ -208,7 +211,7 @@ class Lake:
         encoded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         path = self.partition_path(table, day)
         try:
-            with self._told("read", path, missing=FileNotFoundError):
+            with self._translating_errors("read", path, missing=FileNotFoundError):
                 rows = self._read_parquet(path, stored, filter, encoded)
         except FileNotFoundError:
             return None
@@ -220,7 +223,10 @@ class Lake:
     def _read_parquet(
         self, path: str, columns: Sequence[str], filter: pc.Expression | None, encoded: Sequence[str] = ()
     ) -> pa.Table:
-        """Reads one version of the file: given the path, Arrow opens it twice, and it may be replaced in between."""
+        """Reads one version of a Parquet file, while other processes may replace it.
+
+        Given the path, Arrow opens the file twice, and it may be replaced in between.
+        """
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
                 with self._filesystem.open_input_file(self._full(path)) as file:
@@ -239,8 +245,8 @@ class Lake:
         raise AssertionError("unreachable")
 
     @contextmanager
-    def _told(self, doing: str, path: str, missing: type[Exception] = PermanentError) -> Iterator[None]:
-        """Tells the filesystem's errors in a sentence, as one of our two kinds."""
+    def _translating_errors(self, doing: str, path: str, missing: type[Exception] = PermanentError) -> Iterator[None]:
+        """Raises the file system's errors as one of our two kinds, in one sentence that names the file."""
         try:
             yield
         except FileNotFoundError as error:
@@ -308,7 +314,11 @@ def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _put_object(filesystem: pafs.FileSystem, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
-    stream = filesystem.open_output_stream(path)
+    """Writes one S3 object with exactly these bytes.
+
+    Without `compression=None` Arrow compresses again what a name ending in .zst or .gz holds already.
+    """
+    stream = filesystem.open_output_stream(path, compression=None)
     for chunk in chunks:
         stream.write(chunk)
     stream.close()

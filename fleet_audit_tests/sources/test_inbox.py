@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,15 @@ def test_an_s3_prefix_is_an_inbox_too(seaweed: S3Server, settings: Settings) -> 
     assert [inbox.read(file) for file in files] == [file.name.encode() for file in files]
     assert all(file.modified_at.tzinfo for file in files)
     assert [sentence.split(":")[0] for sentence in inbox.ignored] == ["other"]
+
+
+def test_a_compressed_file_of_an_s3_inbox_is_read_as_it_lies_there(seaweed: S3Server, settings: Settings) -> None:
+    """Arrow unpacked it by its name: its length was not the one that was listed, and it was never read."""
+    prefix, packed = f"{seaweed.bucket}/{uuid.uuid4().hex}", gzip.compress(b"deviceId,timestamp\n1,2\n")
+    with seaweed.filesystem().open_output_stream(f"{prefix}/telemetry/a.csv.gz", compression=None) as stream:
+        stream.write(packed)
+    inbox = Inbox(f"s3://{prefix}", settings.model_copy(update=_keys(seaweed)))
+    assert [inbox.read(file) for file in inbox.files()] == [packed]
 
 
 def test_an_s3_listing_has_more_than_one_page(seaweed: S3Server, settings: Settings) -> None:
