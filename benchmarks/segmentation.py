@@ -36,8 +36,8 @@ from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
-from fleet_audit.logic.trips.track_sort import Arrangement, Spans
-from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, TEXT_COLUMNS, Rows, assignments, tracks_of
+from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans
+from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, TEXT_COLUMNS, PositionArrays, assignments, build_tracks
 from fleet_audit.logic.trips.trips import join_trips
 from fleet_audit.simulation.fleet import simulate
 
@@ -156,10 +156,10 @@ class Contest:
             device = table["device_id"].combine_chunks()
             micros = table["recorded_at"].to_numpy().astype(np.int64)
             ever = np.full(len(device.dictionary), 2**62)
-            spans = Spans.of(np.arange(len(ever)), -ever, ever, len(ever))
-            arrangement = Arrangement.of([device.indices.to_numpy()], [micros], spans)
+            spans = TrackSpans.of(np.arange(len(ever)), -ever, ever, len(ever))
+            track_order = TrackOrder.of([device.indices.to_numpy()], [micros], spans)
             for name in ("latitude", "longitude"):
-                arrangement.settle(arrangement.place([table[name].to_numpy()]))
+                track_order.sorted_column(track_order.place([table[name].to_numpy()]))
 
         return [_timed(work) for _ in range(self._repeat + 1)][1:], None
 
@@ -170,7 +170,7 @@ class Contest:
         def work() -> None:
             table = pq.read_table(self._positions, columns=POSITION_COLUMNS, read_dictionary=TEXT_COLUMNS)
             spans = assignments(devices, self._reference.zones(devices["plate"], DAY))
-            tracks = tracks_of([Rows.of(table)], spans, DAY)
+            tracks = build_tracks([PositionArrays.of(table)], spans, DAY)
             places = Places(self._reference.pois)
             chain = from_positions(segment(tracks, places, parameters), places, parameters)
             found.append(join_trips(chain, places, parameters)[0])

@@ -12,9 +12,9 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
-from fleet_audit.logic.trips.day_window import DayWindow, sight, window_of
+from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, Rows
+from fleet_audit.logic.trips.tracks import POSITION_COLUMNS, PositionArrays
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,
@@ -54,13 +54,13 @@ def day_windows(
     reference, run = fleet.reference(), run_days(context)
 
     @lru_cache(maxsize=len(WINDOW_OFFSETS) if len(run) > 1 else 0)  # a staging day is in the windows of four days
-    def rows(day: dt.date) -> Rows:
-        return Rows.of(positions.read_arrow([day], POSITION_COLUMNS))
+    def rows(day: dt.date) -> PositionArrays:
+        return PositionArrays.of(positions.read_arrow([day], POSITION_COLUMNS))
 
     def window(day: dt.date) -> DayWindow:
         days = window_days(day)
-        seen = sight(day, [rows(known) for known in days], reference)
-        return window_of(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
+        seen = build_day_tracks(day, [rows(known) for known in days], reference)
+        return segment_day(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
 
     yield from each_day_together(run, window, _OUTPUTS)
 

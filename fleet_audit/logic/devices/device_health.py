@@ -16,8 +16,8 @@ from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
-from fleet_audit.logic.trips.segmentation import believe, local_days_of
-from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks
+from fleet_audit.logic.trips.segmentation import filter_points, local_days_of
+from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks_of_frame
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
 ISSUES = (
@@ -63,8 +63,8 @@ def device_day(
     """
     devices = reference.devices
     zones = reference.zones(devices["plate"], day)
-    tracks = build_tracks(positions, assignments(devices, zones), day)
-    believed, is_jump, _, _ = believe(tracks.take(tracks.is_located), parameters)
+    tracks = build_tracks_of_frame(positions, assignments(devices, zones), day)
+    believed, is_jump, _, _ = filter_points(tracks.take(tracks.is_located), parameters)
     events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
     health = _seen(tracks, positions, day)
     health = health.join(_ratios(believed, parameters), on="track")

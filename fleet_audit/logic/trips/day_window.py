@@ -21,8 +21,14 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
-from fleet_audit.logic.trips.segmentation import Segmentation, follow_keys, instants, read_odometers, segment
-from fleet_audit.logic.trips.tracks import Rows, Tracks, assignments, tracks_of, within_window
+from fleet_audit.logic.trips.segmentation import (
+    Segmentation,
+    instants,
+    segment,
+    segment_by_trip_key,
+    tracks_without_places,
+)
+from fleet_audit.logic.trips.tracks import PositionArrays, Tracks, assignments, build_tracks, within_window
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
 
 
@@ -44,7 +50,7 @@ def build_window(
     reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
-    """Trips, legs, observed spans, rejected points and odometer readings of a day: `sight`, then `window_of`.
+    """Trips, legs, observed spans, rejected points and odometer readings of a day, from all positions of its window.
 
     Args:
         day: operational day D.
@@ -53,25 +59,27 @@ def build_window(
         reference: the reference tables.
         parameters: those in force on D.
     """
-    return window_of(day, sight(day, [Rows.of_frame(positions)], reference), visit_legs, reference, parameters)
+    return segment_day(
+        day, build_day_tracks(day, [PositionArrays.of_frame(positions)], reference), visit_legs, reference, parameters
+    )
 
 
-def sight(day: dt.date, rows: Sequence[Rows], reference: Reference) -> Tracks:
-    """The part that needs the positions themselves, in parts as they were read: the days of the window."""
+def build_day_tracks(day: dt.date, rows: Sequence[PositionArrays], reference: Reference) -> Tracks:
+    """Tracks of the window of a day; `rows` are its positions, in parts as they were read from staging."""
     registered = reference.devices
-    return tracks_of(rows, assignments(registered, reference.zones(registered["plate"], day)), day)
+    return build_tracks(rows, assignments(registered, reference.zones(registered["plate"], day)), day)
 
 
-def window_of(
+def segment_day(
     day: dt.date,
     tracks: Tracks,
     visit_legs: pd.DataFrame,
     reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
-    """What the tracks and the visit reports of a day's window come to."""
+    """Trips, legs and spans computed from the window's tracks and visit reports."""
     places = Places(reference.pois)
-    segmentation, keyed = segment(tracks, places, parameters), follow_keys(tracks, parameters)
+    segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
     measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
     counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
     visit_legs = visit_legs.drop_duplicates()
@@ -109,7 +117,7 @@ def window_of(
         pd.concat(
             [
                 odometer_days(segmentation, measured, day, parameters),
-                odometer_days(read_odometers(tracks, parameters), alone, day, parameters),
+                odometer_days(tracks_without_places(tracks, parameters), alone, day, parameters),
             ],
             ignore_index=True,
         ),

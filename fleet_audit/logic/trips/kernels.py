@@ -75,7 +75,7 @@ def _is_possible(metres, seconds, impossible_kmh, outlier_m):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def judge_points(  # type: ignore[no-untyped-def]
+def filter_points(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh, reason,
     is_jump, metres,
 ):  # fmt: skip
@@ -142,7 +142,7 @@ def _is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type:
 
 
 @njit(cache=True, nogil=True)
-def judge_steps(  # type: ignore[no-untyped-def]
+def classify_steps(  # type: ignore[no-untyped-def]
     seconds, metres, odometer, is_jump, offsets, resolution, standing_kmh, radius_m, gap_note_s, gap_split_s,
     impossible_kmh, odometer_slack_km, leg_min_km,
 ):  # fmt: skip
@@ -362,7 +362,7 @@ def find_movements(is_split, offsets, first, last):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def commonest(codes, start, end):  # type: ignore[no-untyped-def]
+def most_frequent(codes, start, end):  # type: ignore[no-untyped-def]
     """Most frequent code >= 0 of codes[start[k] : end[k] + 1], the earliest of equals; -1 where there is none."""
     result = np.full(len(start), -1, dtype=np.int64)
     names = np.empty(64, dtype=np.int64)
@@ -389,7 +389,7 @@ def commonest(codes, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def extremes(values, start, end):  # type: ignore[no-untyped-def]
+def count_and_maximum(values, start, end):  # type: ignore[no-untyped-def]
     """Number and maximum (NaN: none) of the present values of values[start[k] : end[k] + 1]."""
     number = np.zeros(len(start), dtype=np.int64)
     highest = np.full(len(start), np.nan)

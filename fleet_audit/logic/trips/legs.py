@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
-from fleet_audit.logic.trips.segmentation import Segmentation, has_any, instants, local_days_of, sum_steps
+from fleet_audit.logic.trips.segmentation import Segmentation, any_point_between, instants, local_days_of, sum_steps
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
             "last_at": instants(tracks.seconds[last]),
             "poi_in": pd.Series(poi_in, dtype=object),
             "poi_out": pd.Series(poi_out, dtype=object),
-            "is_after_split": has_any(steps.splits, left, first),
+            "is_after_split": any_point_between(steps.splits, left, first),
         }
     )
     stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]

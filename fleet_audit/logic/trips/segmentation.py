@@ -55,8 +55,8 @@ class Segmentation:
 
 def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
     """Stops and legs of all tracks; `places` tell whether a short stop lies in a known one."""
-    points, is_jump, metres, rejected = believe(tracks.take(tracks.is_located), parameters)
-    steps = _judge_steps(points, is_jump, metres, parameters)
+    points, is_jump, metres, rejected = filter_points(tracks.take(tracks.is_located), parameters)
+    steps = _classify_steps(points, is_jump, metres, parameters)
     stops = _stops(points, steps, places, parameters)
     start, end, before, after = kernels.find_movements(
         steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
@@ -65,7 +65,7 @@ def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segment
     return Segmentation(points, steps, stops, legs, rejected)
 
 
-def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     """Movements of points without coordinates: what a telemetry file calls one trip is one leg by its odometer.
 
     Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
@@ -79,7 +79,7 @@ def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     is_other |= np.diff(tracks.seconds[points], prepend=np.nan) > parameters.gap_split_s
     first = np.flatnonzero(is_other)
     keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
-    steps = _blind_steps(keyed, parameters)
+    steps = _steps_without_places(keyed, parameters)
     stops = _stops(keyed, steps, None, parameters)
     start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
     start, end = start[end > start], end[end > start]
@@ -90,12 +90,12 @@ def follow_keys(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     return Segmentation(keyed, steps, stops, legs, _rejected(keyed, np.zeros(len(points), dtype=np.int8)))
 
 
-def read_odometers(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
+def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     """The tracks that never say where they are, for their readings alone: no stops, no legs."""
     located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
     nothing = np.zeros(len(blind.seconds), dtype=np.int8)
-    steps = _blind_steps(blind, parameters)
+    steps = _steps_without_places(blind, parameters)
     return Segmentation(blind, steps, _stops(blind, steps, None, parameters), pd.DataFrame(), _rejected(blind, nothing))
 
 
@@ -112,14 +112,14 @@ def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     )
 
 
-def believe(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
+def filter_points(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
     """The points with coordinates that are believed, of the step to each whether it is a jump and its metres, and the
     points that are not."""
     size = len(tracks.seconds)
     reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
 
     def judge(offsets: np.ndarray) -> None:
-        kernels.judge_points(
+        kernels.filter_points(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
@@ -157,9 +157,9 @@ def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _judge_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parameters: ParameterSet) -> Steps:
+def _classify_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parameters: ParameterSet) -> Steps:
     resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
-    is_standing, is_split, is_away, is_faulty = kernels.judge_steps(
+    is_standing, is_split, is_away, is_faulty = kernels.classify_steps(
         tracks.seconds,
         metres,
         tracks.odometer_km,
@@ -178,9 +178,9 @@ def _judge_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parame
     return Steps(is_split, is_standing, is_away, metres, splits, faults, resolution)
 
 
-def _blind_steps(tracks: Tracks, parameters: ParameterSet) -> Steps:
+def _steps_without_places(tracks: Tracks, parameters: ParameterSet) -> Steps:
     points = len(tracks.seconds)
-    return _judge_steps(tracks, np.zeros(points, dtype=np.bool_), np.full(points, np.nan), parameters)
+    return _classify_steps(tracks, np.zeros(points, dtype=np.bool_), np.full(points, np.nan), parameters)
 
 
 def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
@@ -201,7 +201,7 @@ def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, 
     return dict(zip(kernels.SUMS, sums, strict=True))
 
 
-def has_any(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
+def any_point_between(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
     """Whether any of the sorted points lies behind `after` and at or before `until`."""
     return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
 
@@ -319,8 +319,8 @@ def _legs(
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     sums = sum_steps(tracks, steps, start, end, parameters)
     sums["gaps"] = sums["gaps"].astype("int64")
-    number, highest = kernels.extremes(tracks.passengers, start, end)
-    driver = kernels.commonest(tracks.driver, start, end)
+    number, highest = kernels.count_and_maximum(tracks.passengers, start, end)
+    driver = kernels.most_frequent(tracks.driver, start, end)
     track = tracks.track_of(start)
     return pd.DataFrame(
         {
@@ -343,9 +343,9 @@ def _legs(
             )
             if len(start)
             else np.empty(0),
-            "is_odometer_valid": has_readings & ~has_any(steps.faults, first_reading, last_reading),
+            "is_odometer_valid": has_readings & ~any_point_between(steps.faults, first_reading, last_reading),
             "odometer_resolution_km": steps.resolution_km[track],
-            "max_speed_kmh": kernels.extremes(tracks.speed_kmh, start, end)[1],
+            "max_speed_kmh": kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
             "passengers_max": highest,
             "is_start_in_gap": before < 0,

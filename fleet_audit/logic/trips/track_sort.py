@@ -16,7 +16,7 @@ _SECOND = np.uint64(1_000_000)  # µs
 
 
 @dataclass(frozen=True)
-class Spans:
+class TrackSpans:
     """Whose rows belong to which track, and when.
 
     `cuts[first[d] : first[d + 1]]` are the tracks of device d: its first µs, the first µs no longer in it, its number.
@@ -26,7 +26,7 @@ class Spans:
     cuts: np.ndarray
 
     @classmethod
-    def of(cls, device: np.ndarray, low: np.ndarray, high: np.ndarray, devices: int) -> Spans:
+    def of(cls, device: np.ndarray, low: np.ndarray, high: np.ndarray, devices: int) -> TrackSpans:
         """Track k has the rows of `device[k]`, one of so many (-1: of none that reported), with low ≤ µs < high."""
         order = np.argsort(device, kind="stable")
         first = np.searchsorted(device[order], np.arange(devices + 1))
@@ -39,7 +39,7 @@ class Spans:
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class TrackOrder:
     """Where rows, in parts, go: to their track's stretch of `offsets` as they come, then by time within it.
 
     Rows are first written to some thousand tracks side by side and then put in order within each: both stay in the
@@ -54,7 +54,7 @@ class Arrangement:
     is_ordered: bool
 
     @classmethod
-    def of(cls, device: Sequence[np.ndarray], micros: Sequence[np.ndarray], spans: Spans) -> Arrangement:
+    def of(cls, device: Sequence[np.ndarray], micros: Sequence[np.ndarray], spans: TrackSpans) -> TrackOrder:
         """Of each part the device number (-1: unknown) and µs of its rows."""
         counts = np.zeros(len(spans.cuts), dtype=np.int64)
         found = [
@@ -70,19 +70,19 @@ class Arrangement:
         order, is_ordered = sort_times(times, offsets)
         return cls(offsets, times, [source for source, _ in found], targets, order, is_ordered)
 
-    def place(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+    def placed_column(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """A column, given in parts, with its values in the stretches of their tracks."""
         placed = np.empty(len(self.times), dtype=columns[0].dtype)
         for values, source, target in zip(columns, self.sources, self.targets, strict=True):
             scatter(values, source, target, placed)
         return placed
 
-    def places(self, at: np.ndarray) -> np.ndarray:
+    def placed_rows(self, at: np.ndarray) -> np.ndarray:
         """Where placed columns have the values that come at these places of the order."""
         low = self.offsets[np.searchsorted(self.offsets, at, side="right") - 1]
         return low + self.order[at]
 
-    def settle(self, placed: np.ndarray, is_kept: np.ndarray | None = None) -> np.ndarray:
+    def sorted_column(self, placed: np.ndarray, is_kept: np.ndarray | None = None) -> np.ndarray:
         """A placed column in order of time within each track, without the rows (in that order) that are not kept."""
         if is_kept is None:
             return placed if self.is_ordered else put_in_order(placed, self.order, self.offsets)
@@ -209,7 +209,7 @@ def _sort_track(times, order, keys, spare):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def reaches(values, most):  # type: ignore[no-untyped-def]
+def any_beyond(values, most):  # type: ignore[no-untyped-def]
     """Whether any value is as far from zero as `most`: without a temporary array, in a fifth of the time."""
     found = False
     for value in values:

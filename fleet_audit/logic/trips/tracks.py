@@ -20,7 +20,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.track_sort import Arrangement, Spans, reaches
+from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans, any_beyond
 
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 _MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
@@ -30,7 +30,7 @@ POSITION_COLUMNS = ["recorded_at", *TEXT_COLUMNS, *_NUMBERS]  # of staging.posit
 
 
 @dataclass(frozen=True)
-class Rows:
+class PositionArrays:
     """Positions as plain arrays, in any order: 60 bytes a row, where a frame with its texts takes 83.
 
     `micros` are since 1970; `device`, `driver` and `trip_key` hold codes (-1: none) into the texts of `names`.
@@ -48,7 +48,7 @@ class Rows:
     names: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, positions: pa.Table) -> Rows:
+    def of(cls, positions: pa.Table) -> PositionArrays:
         """The rows of `staging.positions`, its texts best as dictionaries: they are looked at once each."""
         instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
         texts = map_in_threads(lambda column: _encoded(positions[column]), _TEXTS.values())
@@ -62,7 +62,7 @@ class Rows:
         )
 
     @classmethod
-    def of_frame(cls, positions: pd.DataFrame) -> Rows:
+    def of_frame(cls, positions: pd.DataFrame) -> PositionArrays:
         """The rows of a frame of `staging.positions`."""
         return cls.of(pa.Table.from_pandas(positions[POSITION_COLUMNS], preserve_index=False))
 
@@ -86,7 +86,7 @@ def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
 def _measurable(column: pa.ChunkedArray, most: float) -> np.ndarray:
     """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
     numbers = _joined(column.cast(pa.float64(), safe=False).chunks)
-    return np.where(np.abs(numbers) >= most, np.nan, numbers) if reaches(numbers, most) else numbers
+    return np.where(np.abs(numbers) >= most, np.nan, numbers) if any_beyond(numbers, most) else numbers
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,12 @@ def _midnight(day: dt.date | None, zone: str, offset: int) -> Any:
     return pd.NaT if day is None else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
 
 
-def build_tracks(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
-    """`tracks_of` rows of a frame of `staging.positions`."""
-    return tracks_of([Rows.of_frame(positions)], spans, day)
+def build_tracks_of_frame(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
+    """`build_tracks` rows of a frame of `staging.positions`."""
+    return build_tracks([PositionArrays.of_frame(positions)], spans, day)
 
 
-def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks:
+def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.date) -> Tracks:
     """Tracks of the window of a day.
 
     Args:
@@ -213,37 +213,37 @@ def tracks_of(rows: Sequence[Rows], spans: pd.DataFrame, day: dt.date) -> Tracks
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
     names = {name: _all_names(rows, name) for name in _TEXTS}
-    arrangement = Arrangement.of(
+    track_order = TrackOrder.of(
         [_recoded(part, "device", names["device"]) for part in rows],
         [part.micros for part in rows],
-        Spans.of(names["device"].get_indexer(spans["device_id"]), *_cuts(spans, day), len(names["device"])),
+        TrackSpans.of(names["device"].get_indexer(spans["device_id"]), *_cuts(spans, day), len(names["device"])),
     )
 
     def placed(name: str) -> np.ndarray:
         if name in _TEXTS and not len(names[name]):
-            return np.full(len(arrangement.times), -1, dtype=np.int32)
+            return np.full(len(track_order.times), -1, dtype=np.int32)
         if name in _TEXTS:
-            return arrangement.place([_recoded(part, name, names[name]) for part in rows])
-        return arrangement.place([getattr(part, name) for part in rows])
+            return track_order.placed_column([_recoded(part, name, names[name]) for part in rows])
+        return track_order.placed_column([getattr(part, name) for part in rows])
 
     columns = ("driver", "trip_key", *_NUMBERS)
     waiting = dict(zip(columns, map_in_threads(placed, columns), strict=True))
-    is_kept = _without_repeats(arrangement, waiting)
-    in_order = map_in_threads(lambda name: arrangement.settle(waiting.pop(name), is_kept), columns)
-    settled = dict(zip(columns, in_order, strict=True))
-    offsets, times = arrangement.offsets, arrangement.times
+    is_kept = _without_repeats(track_order, waiting)
+    in_order = map_in_threads(lambda name: track_order.sorted_column(waiting.pop(name), is_kept), columns)
+    sorted_columns = dict(zip(columns, in_order, strict=True))
+    offsets, times = track_order.offsets, track_order.times
     if is_kept is not None:
         offsets, times = np.concatenate([[0], np.cumsum(is_kept)])[offsets], times[is_kept]
     is_seen = np.diff(offsets) > 0
     offsets = np.append(0, offsets[1:][is_seen])
-    settled["odometer_km"] = _without_idle(settled["odometer_km"], offsets)
+    sorted_columns["odometer_km"] = _without_idle(sorted_columns["odometer_km"], offsets)
     return Tracks(
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
         offsets=offsets,
         seconds=times / 1e6,
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
-        **settled,
+        **sorted_columns,
     )
 
 
@@ -255,12 +255,12 @@ def _without_idle(odometer_km: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return np.where(np.repeat(is_idle, np.diff(offsets)), np.nan, odometer_km) if is_idle.any() else odometer_km
 
 
-def _all_names(rows: Sequence[Rows], name: str) -> pd.Index:
+def _all_names(rows: Sequence[PositionArrays], name: str) -> pd.Index:
     """The sorted texts of all parts."""
     return pd.Index(np.unique(np.concatenate([part.names[name] for part in rows]).astype(object)), dtype=object)
 
 
-def _recoded(part: Rows, name: str, names: pd.Index) -> np.ndarray:
+def _recoded(part: PositionArrays, name: str, names: pd.Index) -> np.ndarray:
     """A part's codes as codes into the texts of all parts."""
     rank = np.append(names.get_indexer(part.names[name]), -1).astype(np.int32)
     return rank[getattr(part, name)]
@@ -281,16 +281,16 @@ def _all_micros(instants: pd.Series) -> np.ndarray:
     return instants.to_numpy("datetime64[us]").astype(np.int64)
 
 
-def _without_repeats(arrangement: Arrangement, placed: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Which rows in order repeat or contradict no better one of their track and instant; None: all."""
-    times = arrangement.times
+    times = track_order.times
     is_next = np.zeros(len(times) + 1, dtype=bool)
     is_next[1:-1] = times[1:] == times[:-1]
-    is_next[arrangement.offsets] = False
+    is_next[track_order.offsets] = False
     contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
     if len(contested) == 0:
         return None
-    said = arrangement.places(contested)
+    said = track_order.placed_rows(contested)
     facts = pd.DataFrame({name: placed[name][said] for name in (*_NUMBERS, "driver", "trip_key")})
     is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(

@@ -15,7 +15,7 @@ from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import run, runs_frame, trip, trips_frame
 from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, PLATE, Bus, registered, reported, world
-from fleet_audit_tests.logic.driving import window as window_of
+from fleet_audit_tests.logic.driving import window as segment_day
 
 HALF_KM_H = 3600 / 0.5
 
@@ -37,7 +37,7 @@ def changed(bus: Bus, change: Callable[[dict], dict]) -> pd.DataFrame:
 def examined(positions: pd.DataFrame, runs: pd.DataFrame | None = None) -> DeviceDay:
     """The device's day as the pipeline computes it."""
     tables = world()
-    trips = conform(window_of(positions).trips, facts.TRIP_WINDOW)
+    trips = conform(segment_day(positions).trips, facts.TRIP_WINDOW)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS) if runs is None else runs
     return device_day(DAY, positions, trips, runs, tables, DEFAULT_PARAMETERS)
 
@@ -194,7 +194,7 @@ def test_honest_vehicles_have_no_events_in_whatever_order_they_report():
     tables = world(*registered(buses))
     positions = reported(buses)
     shuffled = positions.sample(frac=1, random_state=5)
-    trips = conform(window_of(positions, tables=tables).trips, facts.TRIP_WINDOW)
+    trips = conform(segment_day(positions, tables=tables).trips, facts.TRIP_WINDOW)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS)
     found = [device_day(DAY, one, trips, runs, tables, DEFAULT_PARAMETERS) for one in (positions, shuffled)]
     assert found[0].events.empty

@@ -13,7 +13,7 @@ from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
-from fleet_audit.logic.trips.tracks import assignments, build_tracks
+from fleet_audit.logic.trips.tracks import assignments, build_tracks_of_frame
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic.driving import (
@@ -141,7 +141,7 @@ def many(points: int, metres: np.ndarray) -> Segmentation:
     )
     tables = world()
     spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
-    return segment(build_tracks(positions, spans, DAY), Places(tables.pois), DEFAULT_PARAMETERS)
+    return segment(build_tracks_of_frame(positions, spans, DAY), Places(tables.pois), DEFAULT_PARAMETERS)
 
 
 def test_a_million_positions_of_one_vehicle_take_time_in_proportion() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
-from fleet_audit.logic.trips.day_window import DayWindow, sight, window_of
-from fleet_audit.logic.trips.tracks import Rows
+from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
+from fleet_audit.logic.trips.tracks import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.driving import (
@@ -66,9 +66,9 @@ def test_order_duplicates_and_batches_do_not_matter(buses: list[Bus], chance: ob
 def test_positions_read_in_parts_are_the_same_positions(buses: list[Bus], parts: int) -> None:
     """The days of a window are put together from arrays whose codes of devices, drivers and keys differ."""
     positions, tables = reported(buses), world(*registered(buses))
-    cut = [Rows.of_frame(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
+    cut = [PositionArrays.of_frame(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
     nothing = empty_frame(lake.STAGING_VISIT_LEGS)
-    together = window_of(DAY, sight(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
+    together = segment_day(DAY, build_day_tracks(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
     same(window(positions, tables=tables), together)
 
 

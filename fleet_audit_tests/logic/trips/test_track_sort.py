@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.trips.track_sort import Arrangement, Spans
+from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans
 
 TIMES = st.integers(-(2**40), 2**40) | st.integers(0, 3) | st.integers(0, 400_000).map(lambda second: second * 10**6)
 ROWS = st.lists(st.tuples(st.integers(-1, 4), TIMES), max_size=200)
@@ -12,12 +12,12 @@ SPANS = st.lists(st.tuples(st.integers(-1, 4), TIMES, TIMES), max_size=8)
 EVER = [(device, -(2**50), 2**50) for device in range(5)]
 
 
-def arranged(parts: list[list[tuple[int, int]]], spans: list[tuple[int, int, int]]) -> Arrangement:
+def arranged(parts: list[list[tuple[int, int]]], spans: list[tuple[int, int, int]]) -> TrackOrder:
     device, low, high = (np.array([span[part] for span in spans], dtype=np.int64) for part in range(3))
-    return Arrangement.of(
+    return TrackOrder.of(
         [np.array([row[0] for row in rows], dtype=np.int32) for rows in parts],
         [np.array([row[1] for row in rows], dtype=np.int64) for rows in parts],
-        Spans.of(device, low, high, 5),
+        TrackSpans.of(device, low, high, 5),
     )
 
 
@@ -36,13 +36,13 @@ def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
 ) -> None:
     found = arranged([said[:cut], said[cut:]], spans)
     numbers = np.arange(len(said))
-    placed = found.place([numbers[:cut], numbers[cut:]])
+    placed = found.placed_column([numbers[:cut], numbers[cut:]])
     tracks = expected(said, spans)
     flat = [row for track in tracks for row in track]
-    assert found.settle(placed).tolist() == [row for _, row in flat]
+    assert found.sorted_column(placed).tolist() == [row for _, row in flat]
     assert found.times.tolist() == [time for time, _ in flat]
     assert np.diff(found.offsets).tolist() == [len(track) for track in tracks]
-    assert placed[found.places(np.arange(len(flat)))].tolist() == [row for _, row in flat]
+    assert placed[found.placed_rows(np.arange(len(flat)))].tolist() == [row for _, row in flat]
 
 
 @settings(deadline=None)  # compiled on first use
@@ -50,14 +50,14 @@ def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
 def test_only_the_rows_that_are_kept_are_settled(said: list[tuple[int, int]], chance: object) -> None:
     found = arranged([said], EVER)
     is_kept = np.array([chance.random() < 0.5 for _ in found.times], dtype=bool)  # type: ignore[attr-defined]
-    placed = found.place([np.arange(len(said))])
-    assert found.settle(placed, is_kept).tolist() == found.settle(placed)[is_kept].tolist()
+    placed = found.placed_column([np.arange(len(said))])
+    assert found.sorted_column(placed, is_kept).tolist() == found.sorted_column(placed)[is_kept].tolist()
 
 
 def test_times_too_far_apart_for_one_number_are_sorted_all_the_same() -> None:
     far = [(0, 2**61), (0, -(2**61)), (0, 5), (0, 5)]
     found = arranged([far], [(0, -(2**62), 2**62)])
-    assert found.settle(found.place([np.arange(4)])).tolist() == [1, 2, 3, 0]
+    assert found.sorted_column(found.placed_column([np.arange(4)])).tolist() == [1, 2, 3, 0]
 
 
 def test_no_rows_and_no_tracks() -> None:

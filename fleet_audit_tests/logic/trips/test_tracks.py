@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks, within_window
+from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks_of_frame, within_window
 from fleet_audit_tests.logic.driving import DAY, DEVICE, ZONE, Bus, at, staged, world
 
 OTHER_ZONE = "America/Campo_Grande"
@@ -15,7 +15,7 @@ OTHER_ZONE = "America/Campo_Grande"
 
 def tracks(positions: pd.DataFrame, *devices: dict[str, object], zone: str = ZONE) -> Tracks:
     table = world(*devices).devices
-    return build_tracks(positions, assignments(table, pd.Series([zone] * len(table))), DAY)
+    return build_tracks_of_frame(positions, assignments(table, pd.Series([zone] * len(table))), DAY)
 
 
 def test_a_device_that_moves_at_midnight_is_another_vehicle_from_then_on() -> None:
