@@ -6,14 +6,14 @@ A function of what is archived, not of who asks when: two runs that rebuild a da
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 
 import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
-from fleet_audit.ingest.files import PARSED_TABLES, parsed_path
+from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import HourDigests, record_hours
 from fleet_audit.ingest.pages import archived_pages, asked_rows
 from fleet_audit.ingest.positions import PositionsOfDay
@@ -23,11 +23,15 @@ from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
 from fleet_audit.logic.reference.validity import vehicle_zones
+from fleet_audit.logic.trips.visit_movements import counted_movements
 from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,
+    PARSED_DECLARED_RUNS,
     PARSED_NOTES,
+    PARSED_POSITIONS,
+    PARSED_VISIT_LEGS,
     STAGING_DECLARED_RUNS,
     STAGING_NOTES,
     STAGING_POSITIONS,
@@ -39,7 +43,7 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 MARGIN = dt.timedelta(days=1)  # a file's days are local to its units, an address in the lake is São Paulo's
-
+_NONE = dt.timedelta(0)
 
 KEPT_FILES = 512  # parsed files kept for the next day: a daily file is asked for on three days, 10-50 kB each
 
@@ -53,12 +57,19 @@ class Stage:
         self._parsed = lru_cache(maxsize=KEPT_FILES)(self._read_parsed)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
-        """`staging.visit_legs` of a local day; a movement that two reports tell is one."""
+        """`staging.visit_legs` of a local day; a movement that several reports contain is one row.
+
+        The days beside it are looked at too: one report may begin at midnight with what another reports whole.
+        """
         files = self._files("visit_report", day)
-        rows = self._in_force("visit_report", files, "plate", lambda rows: dates(as_days(rows["departed_local"])), day)
-        unique = first_of_each(rows, ["plate", "departed_local", "arrived_local", "reported_km"])
+        parsed = self._read(PARSED_VISIT_LEGS, files)
+        parsed["reported_until"] = parsed.groupby(["file_sha256", "plate"])["arrived_local"].transform("max")
+        days = [day + offset for offset in (-MARGIN, _NONE, MARGIN)]
+        rows = self._in_force(parsed, files, "plate", dates(as_days(parsed["departed_local"])), days)
+        is_of_day = (rows["date"] == day).to_numpy(bool)
+        unique = rows[counted_movements(rows) & is_of_day]
         zones = self._zones(unique["plate"], day)
-        self._count(day, "visit_legs", len(rows), len(unique))
+        self._count(day, "visit_legs", int(is_of_day.sum()), len(unique))
         return conform(
             unique.assign(
                 started_at=to_utc(unique["departed_local"], zones),
@@ -71,7 +82,8 @@ class Stage:
     def declared_runs(self, day: dt.date) -> pd.DataFrame:
         """`staging.declared_runs` of a DATA; the same row in two bulletins is one run. EMPRESA becomes its code."""
         files = self._files("bulletin", day)
-        rows = self._in_force("bulletin", files, "plate", lambda rows: rows["declared_date"], day)
+        parsed = self._read(PARSED_DECLARED_RUNS, files)
+        rows = self._in_force(parsed, files, "plate", parsed["declared_date"], [day])
         unique = first_of_each(rows, ["declared_run_id"])
         zones = self._zones(unique["plate"], day)
         self._count(day, "declared_runs", len(rows), len(unique))
@@ -104,7 +116,7 @@ class Stage:
         Counts, rejected rows and the state of each hour are recorded when the last part was taken.
         """
         files = self._files("telemetry", day)
-        file_rows = self._in_force("telemetry", files, "device_id", _partition_dates, day)
+        file_rows = self._positions_in_force(files, day)
         pages = archived_pages(self.lake, day)
         merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, day, partition_day_bounds(day))
         hours = HourDigests()
@@ -153,17 +165,20 @@ class Stage:
         return self._read(PARSED_COVERAGE, files)
 
     def _in_force(
-        self, kind: str, files: pd.DataFrame, owner: str, date_of: Callable[[pd.DataFrame], object], day: dt.date
+        self, rows: pd.DataFrame, files: pd.DataFrame, owner: str, date: object, days: Sequence[dt.date]
     ) -> pd.DataFrame:
-        rows = self._read(PARSED_TABLES[kind], files)
-        rows = rows.assign(date=date_of(rows))
+        """The rows of these days, of the versions in force, with their `date`."""
+        rows = rows.assign(date=date)
+        return rows_in_force(rows[rows["date"].isin(days)], self._coverage(files), owner, "date")
+
+    def _positions_in_force(self, files: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+        """The same of telemetry files, whose instants, not their local days, say which day of the lake they cover."""
+        rows = self._read(PARSED_POSITIONS, files)
+        rows = rows.assign(date=_partition_dates(rows))
         rows = rows[rows["date"] == day]
-        coverage = self._coverage(files)
-        if kind == "telemetry":  # its instants, not its local days, say which day of the lake it covers
-            coverage = rows.rename(columns={owner: "owner"})[
-                ["owner", "date", "file_sha256", "file_name", "received_at"]
-            ].drop_duplicates()
-        return rows_in_force(rows, coverage, owner, "date")
+        columns = ["owner", "date", "file_sha256", "file_name", "received_at"]
+        coverage = rows.rename(columns={"device_id": "owner"})[columns].drop_duplicates()
+        return rows_in_force(rows, coverage, "device_id", "date")
 
     def _zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
         return vehicle_zones(plates, self._reference(VEHICLES), self._reference(UNITS), day)

@@ -13,9 +13,12 @@ import pytest
 from fleet_audit.ingest.pages import page_folder
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
+    GARAGE,
+    MILL,
     PAID,
     SEEN_TWICE,
     WITHOUT_TARIFF,
+    Move,
     bulletin,
     drive,
     from_work,
@@ -56,6 +59,28 @@ def test_two_files_that_tell_the_same_movement_are_one_row_and_a_duplicate(arriv
     arrivals.read()
     assert _km(arrivals.stage().visit_legs(DAY)) == {PAID: ["11.20", "11.20"]}
     assert arrivals.counts("visit_legs") == {DAY: (3, 2, 0, 1)}
+
+
+def test_a_movement_under_way_in_one_export_and_complete_in_the_next_is_one_row(arrivals):
+    """It was two: their trips had one name, and the whole fleet's day was not written."""
+    arrivals.drop("visit_reports/0655.csv", visit_report({PAID: [Move("06:30", GARAGE, "8.00", "06:40", "Rodovia")]}))
+    arrivals.drop("visit_reports/1000.csv", visit_report({PAID: [to_work()], SEEN_TWICE: [to_work()]}))
+    arrivals.read()
+    assert _km(arrivals.stage().visit_legs(DAY)) == {PAID: ["11.20"], SEEN_TWICE: ["11.20"]}
+    assert arrivals.counts("visit_legs") == {DAY: (3, 2, 0, 1)}
+
+
+def test_a_movement_over_midnight_in_the_reports_of_both_days_is_one_row_of_the_first(arrivals):
+    """The report of the second day begins at midnight with the rest of it."""
+    whole = visit_report({PAID: [Move("23:40", GARAGE, "28.00", "24:30", MILL)]})
+    rest = visit_report({PAID: [Move("00:00", "Rodovia", "17.00", "00:30", MILL), to_work()]}, NEXT)
+    arrivals.drop("visit_reports/10.csv", whole.replace(b",24:30:00,", b",00:30:00,"))
+    arrivals.drop("visit_reports/11.csv", rest)
+    arrivals.read()
+    stage = arrivals.stage()
+    assert _km(stage.visit_legs(DAY)) == {PAID: ["28.00"]}
+    assert _km(stage.visit_legs(NEXT)) == {PAID: ["11.20"]}
+    assert arrivals.counts("visit_legs") == {DAY: (1, 1, 0, 0), NEXT: (2, 1, 0, 1)}
 
 
 def test_one_run_in_two_bulletins_is_one(arrivals):
