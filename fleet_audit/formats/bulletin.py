@@ -13,7 +13,7 @@ from fleet_audit.formats import values
 from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.formats.table.text_table import TextTable, read_table
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.lake import PARSED_DECLARED_RUNS

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from fleet_audit.formats.bulletin import parse_bulletin
 from fleet_audit.formats.parsed import Limits, ParsedFile
-from fleet_audit.formats.reference_file import parse_reference
+from fleet_audit.formats.reference.reference_file import parse_reference
 from fleet_audit.formats.telemetry_file import parse_telemetry
-from fleet_audit.formats.visit_report import parse_visit_report
+from fleet_audit.formats.visit_report.movements import parse_visit_report
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 
 

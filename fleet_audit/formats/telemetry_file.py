@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.formats import values
 from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
-from fleet_audit.formats.table import TextTable, read_table
+from fleet_audit.formats.table.text_table import TextTable, read_table
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS

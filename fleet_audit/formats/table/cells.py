@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 
 from fleet_audit.formats.parsed import Limits, RejectedFile, too_large
-from fleet_audit.formats.workbook import is_workbook, workbook_rows
+from fleet_audit.formats.workbook.sheets import is_workbook, workbook_rows
 from fleet_audit.logic.primitives.identity import fold
 
 _LONGEST_QUOTED_CELL = 20  # lines; the printed title of a visit report has 4

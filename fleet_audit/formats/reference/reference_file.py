@@ -16,8 +16,8 @@ from fleet_audit.formats import values
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.formats.table import TextTable, read_table
-from fleet_audit.formats.validity import refuse_conflicts
+from fleet_audit.formats.reference.validity import refuse_conflicts
+from fleet_audit.formats.table.text_table import TextTable, read_table
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.model import Column, Table, Type

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.formats.cells import Cells, read_cells
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.table.cells import Cells, read_cells
 from fleet_audit.logic.primitives.identity import fold
 
 _HEADER_WITHIN = 20  # rows; some exporters print a title above the table

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.formats import values
-from fleet_audit.formats.visit_layout import Layout
+from fleet_audit.formats.visit_report.layout import Layout
 from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 from fleet_audit.schema.derive import conform, empty_frame, pandas_dtype
 from fleet_audit.schema.lake import PARSED_NOTES, PARSED_VISIT_LEGS

@@ -1,6 +1,6 @@
 """The printed structure of a visit report: its title, a block a vehicle, and which line is what.
 
-What the movements say belongs in `visit_report`.
+What the movements say belongs in `movements`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fleet_audit.formats.cells import Cells
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.formats.table import stripped
+from fleet_audit.formats.table.cells import Cells
+from fleet_audit.formats.table.text_table import stripped
 from fleet_audit.logic.primitives.identity import fold
 
 LABELS = {

@@ -1,6 +1,6 @@
 """The telematics vendor's "Relatório de visita diário": one row is one movement, stop to stop, clock as written.
 
-The printed structure is read in `visit_layout`, contradictions are looked for in `visit_notes`.
+The printed structure is read in `layout`, contradictions are looked for in `contradictions`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from functools import partial
 
 import pandas as pd
 
-from fleet_audit.formats import drivers, values, visit_notes
-from fleet_audit.formats.cells import Cells, read_cells
+from fleet_audit.formats import drivers, values
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import is_plate, normalised, plates
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.formats.visit_layout import HEADERS, VOCABULARY, Layout, read_layout
+from fleet_audit.formats.table.cells import Cells, read_cells
+from fleet_audit.formats.visit_report import contradictions
+from fleet_audit.formats.visit_report.layout import HEADERS, VOCABULARY, Layout, read_layout
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
@@ -60,13 +61,13 @@ def parse_visit_report(
     good = legs[~quarantine.is_bad]
     is_duplicate = good.duplicated(_FACTS).reindex(legs.index, fill_value=False).to_numpy()
     kept = legs[~quarantine.is_bad & ~is_duplicate]
-    notes = visit_notes.find_notes(legs, layout, cells.numbers)
+    notes = contradictions.find_notes(legs, layout, cells.numbers)
     return ParsedFile(
         "visit_report",
         conform(kept, PARSED_VISIT_LEGS),
         len(legs),
         quarantine.frame(_without_names(texts, who, cells, layout)),
-        notes=visit_notes.conform_notes(notes, sha256, file_name),
+        notes=contradictions.conform_notes(notes, sha256, file_name),
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
         days=counts_by_day(

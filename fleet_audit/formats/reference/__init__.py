@@ -1,0 +1,1 @@
+"""Reference tables: typed rows and their validity."""

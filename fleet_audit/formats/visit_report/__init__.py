@@ -1,0 +1,1 @@
+"""The vendor's printed visit report: layout, movements, contradictions."""
