@@ -700,6 +700,23 @@ API_REQUESTS = Table(
     sort=("partition_date", "window_from", "page_number", "request_id"),
 )
 
+API_WINDOWS = Table(
+    "ops",
+    "api_windows",
+    "Quarters of a day that the telemetry API was asked for, and until when each was answered in full",
+    (
+        date("partition_date", "Day of America/Sao_Paulo that the window lies in"),
+        instant("window_from", "Start of the window"),
+        instant("window_to", "End of the window, exclusive, also when it is in the future"),
+        instant("answered_to", "Positions before this instant were received in full; null: none were", nullable=True),
+        instant("answered_at", "When the last complete answer was received", nullable=True),
+        instant("failed_at", "When the API was last asked without a complete answer; null after one", nullable=True),
+        text("message", "Why the last request has no complete answer, in one sentence", nullable=True),
+        text("run_id", "Run that asked last"),
+    ),
+    key=("partition_date", "window_from"),
+)
+
 POSITION_HOURS = Table(
     "ops",
     "position_hours",
@@ -753,6 +770,7 @@ OPS = (
     REJECTED_ROWS,
     STAGE_COUNTS,
     API_REQUESTS,
+    API_WINDOWS,
     POSITION_HOURS,
     PARAMETER_VERSIONS,
     COMPUTED_DAYS,
