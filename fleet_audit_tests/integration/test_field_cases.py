@@ -1,0 +1,32 @@
+"""Cases of the field, each a small inbox with its right result, through the real command line.
+
+They are other people's data: they stay beside the checkout, and where they are missing the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet_audit_tests.integration.installation import OURS
+
+CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
+NAMES = sorted(path.name for path in CASES.glob("*") if path.is_dir()) if CASES.is_dir() else []
+COMMAND = Path(sys.executable).with_name("fleet-audit")
+SECONDS = 600  # for one case; alone on an idle machine it takes about 30
+
+
+@pytest.mark.skipif(not NAMES, reason=f"no field cases beside the checkout ({CASES.parent.name}/{CASES.name})")
+@pytest.mark.parametrize("name", NAMES or ["none"])
+def test_a_field_case_ends_in_its_right_result(name: str, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    done = subprocess.run(
+        [sys.executable, str(CASES / "run"), name, str(tmp_path)],
+        env={**environment, "FA": str(COMMAND), "TMPDIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
