@@ -17,17 +17,23 @@ import pyarrow.parquet as pq
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
 from fleet_audit.simulation.catalogue import planted
-from fleet_audit.simulation.declarations import HEADER, Declarations, Fraud, Run
-from fleet_audit.simulation.labels import label
-from fleet_audit.simulation.naming import lend_driver, name_fleet_traps, name_habits, name_much_deadhead, name_trip
-from fleet_audit.simulation.roster import Roster, Vehicle, install_devices, make_roster
-from fleet_audit.simulation.schedule import DayPlanner, Movement, Trip
-from fleet_audit.simulation.tables import Prices, RouteBook, Rows, reference_rows, since, wrong_place
-from fleet_audit.simulation.transmission import POSITIONS, Transmission, midnight_s
-from fleet_audit.simulation.traps import Trap
+from fleet_audit.simulation.devices.transmission import POSITIONS, Transmission, midnight_s
+from fleet_audit.simulation.devices.traps import Trap
+from fleet_audit.simulation.paper.declarations import HEADER, Declarations, Fraud, Run
+from fleet_audit.simulation.paper.tables import Prices, RouteBook, Rows, reference_rows, since, wrong_place
+from fleet_audit.simulation.paper.visit_report import Block, visit_report
+from fleet_audit.simulation.planning.labels import label
+from fleet_audit.simulation.planning.naming import (
+    lend_driver,
+    name_fleet_traps,
+    name_habits,
+    name_much_deadhead,
+    name_trip,
+)
+from fleet_audit.simulation.planning.roster import Roster, Vehicle, install_devices, make_roster
+from fleet_audit.simulation.planning.schedule import DayPlanner, Movement, Trip
+from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World
 from fleet_audit.simulation.truth import Truth, iso
-from fleet_audit.simulation.visit_report import Block, visit_report
-from fleet_audit.simulation.world import CARRIERS, UNITS, World
 
 
 @dataclass(frozen=True)

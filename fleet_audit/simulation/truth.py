@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from fleet_audit.simulation.catalogue import KINDS
-from fleet_audit.simulation.motion import odometer_tenths
-from fleet_audit.simulation.roster import IDLE_LABELS, Vehicle, cycle_start
-from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.tables import CENT, DEADHEAD_RULES, Prices
-from fleet_audit.simulation.traps import Trap
+from fleet_audit.simulation.devices.motion import odometer_tenths
+from fleet_audit.simulation.devices.traps import Trap
+from fleet_audit.simulation.paper.tables import CENT, DEADHEAD_RULES, Prices
+from fleet_audit.simulation.planning.roster import IDLE_LABELS, Vehicle, cycle_start
+from fleet_audit.simulation.planning.schedule import Trip
 
 FILES = {
     "trips": (

@@ -17,9 +17,9 @@ from fleet_audit.schema import reference
 from fleet_audit.schema.derive import to_arrow
 from fleet_audit.simulation.catalogue import BAD_DEVICES, DAY_TRAPS, FRAUDS, TRAPS, Kind
 from fleet_audit.simulation.catalogue_page import table
-from fleet_audit.simulation.declarations import HEADER
 from fleet_audit.simulation.fleet import POSITIONS, SimulationSummary, simulate
-from fleet_audit.simulation.world import distance_m
+from fleet_audit.simulation.paper.declarations import HEADER
+from fleet_audit.simulation.planning.world import distance_m
 
 FIRST, LAST = dt.date(2025, 6, 9), dt.date(2025, 6, 19)  # across the close of 16 June
 ZONES = {"UCP": "America/Sao_Paulo", "UAL": "America/Sao_Paulo", "USL": "America/Campo_Grande",

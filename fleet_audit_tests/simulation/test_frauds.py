@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.simulation.fleet import simulate
-from fleet_audit.simulation.world import distance_m
+from fleet_audit.simulation.planning.world import distance_m
 
 FIRST, LAST = dt.date(2025, 6, 6), dt.date(2025, 6, 20)
 

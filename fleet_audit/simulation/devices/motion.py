@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fleet_audit.simulation.roster import Vehicle
-from fleet_audit.simulation.schedule import ACCELERATION, Trip
-from fleet_audit.simulation.world import EARTH_M, World
+from fleet_audit.simulation.planning.roster import Vehicle
+from fleet_audit.simulation.planning.schedule import ACCELERATION, Trip
+from fleet_audit.simulation.planning.world import EARTH_M, World
 
 MOVING_STEP_S = 30
 PARKED_STEP_S = 600

@@ -11,10 +11,10 @@ import io
 import random
 from typing import NamedTuple
 
-from fleet_audit.simulation.motion import odometer_tenths
-from fleet_audit.simulation.roster import Vehicle
-from fleet_audit.simulation.schedule import Movement, Trip
-from fleet_audit.simulation.world import Place
+from fleet_audit.simulation.devices.motion import odometer_tenths
+from fleet_audit.simulation.planning.roster import Vehicle
+from fleet_audit.simulation.planning.schedule import Movement, Trip
+from fleet_audit.simulation.planning.world import Place
 
 COLUMNS = 13
 HEADER = (

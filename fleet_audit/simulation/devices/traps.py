@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fleet_audit.simulation.motion import Track
-from fleet_audit.simulation.roster import IDLE_LABELS
-from fleet_audit.simulation.schedule import Trip
+from fleet_audit.simulation.devices.motion import Track
+from fleet_audit.simulation.planning.roster import IDLE_LABELS
+from fleet_audit.simulation.planning.schedule import Trip
 
 DEAD_ZONE_S = (720, 2_400)
 LONG_DEAD_ZONE_S = (3_900, 4_800)

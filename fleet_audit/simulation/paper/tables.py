@@ -11,9 +11,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
-from fleet_audit.simulation.roster import Roster, Vehicle, cycle_start
-from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.world import CARRIERS, UNITS, World, offset
+from fleet_audit.simulation.planning.roster import Roster, Vehicle, cycle_start
+from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World, offset
 
 BASE_RATES = {"onibus": "4.90", "micro": "3.80", "van": "2.73"}
 AGR_FACTOR = Decimal("1.09")

@@ -11,10 +11,10 @@ import math
 import random
 from dataclasses import dataclass, replace
 
-from fleet_audit.simulation.motion import odometer_tenths
-from fleet_audit.simulation.roster import Roster, Vehicle
-from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.world import Place, World
+from fleet_audit.simulation.devices.motion import odometer_tenths
+from fleet_audit.simulation.planning.roster import Roster, Vehicle
+from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.world import Place, World
 
 HEADER = (
     "NUMERO ATA", "PLACA", "EQUIPAMENTO", "DATA", "CÓDIGO", "LOCAL SAÍDA", "HORÁRIO SAÍDA", "TURNO", "KM SAÍDA",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fleet_audit.simulation.motion import Track
+from fleet_audit.simulation.devices.motion import Track
 
 _UNITS_A_KM = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import datetime as dt
 
 from fleet_audit.simulation.catalogue import DAY_FRAUDS
-from fleet_audit.simulation.roster import Roster, cycle_start
-from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.tables import amended_contract
-from fleet_audit.simulation.traps import Trap
+from fleet_audit.simulation.devices.traps import Trap
+from fleet_audit.simulation.paper.tables import amended_contract
+from fleet_audit.simulation.planning.roster import Roster, cycle_start
+from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.world import UNITS, World
 from fleet_audit.simulation.truth import Truth, iso
-from fleet_audit.simulation.world import UNITS, World
 
 TOGETHER_S = 300
 _DRIVEN_FRAUDS = tuple(kind.name for kind in DAY_FRAUDS if kind.where == "driving")

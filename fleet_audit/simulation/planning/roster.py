@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, field, replace
 
 from fleet_audit.simulation.catalogue import BAD_DEVICES
-from fleet_audit.simulation.world import CARRIERS, UNITS, Unit
+from fleet_audit.simulation.planning.world import CARRIERS, UNITS, Unit
 
 CLASSES = (("onibus", 46), ("micro", 28), ("onibus", 46), ("van", 15), ("onibus", 44))
 PATTERNS = (("A", "B", "C"), ("A", "B"), ("ADM",), ("A", "B"), ("A", "C"))

@@ -11,15 +11,15 @@ import datetime as dt
 import numpy as np
 import pyarrow as pa
 
-from fleet_audit.simulation.bad_devices import spoil
 from fleet_audit.simulation.catalogue import DAY_TRAPS
-from fleet_audit.simulation.motion import PARKED_STEP_S, Track, VehicleState, day_track
-from fleet_audit.simulation.roster import Device, Roster, Vehicle
-from fleet_audit.simulation.schedule import Trip
-from fleet_audit.simulation.tampering import TAMPERED, tamper
-from fleet_audit.simulation.traps import Trap, apply_trap, hold_back, send_backwards, send_twice
+from fleet_audit.simulation.devices.bad_devices import spoil
+from fleet_audit.simulation.devices.motion import PARKED_STEP_S, Track, VehicleState, day_track
+from fleet_audit.simulation.devices.tampering import TAMPERED, tamper
+from fleet_audit.simulation.devices.traps import Trap, apply_trap, hold_back, send_backwards, send_twice
+from fleet_audit.simulation.planning.roster import Device, Roster, Vehicle
+from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.world import World
 from fleet_audit.simulation.truth import Truth, iso
-from fleet_audit.simulation.world import World
 
 POSITIONS = pa.schema([
     ("device_id", pa.string()),

@@ -12,8 +12,8 @@ import random
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fleet_audit.simulation.roster import Vehicle
-from fleet_audit.simulation.world import Place, World
+from fleet_audit.simulation.planning.roster import Vehicle
+from fleet_audit.simulation.planning.world import Place, World
 
 ACCELERATION = 0.7  # m/s2
 TOP_KMH = (58.0, 79.0)

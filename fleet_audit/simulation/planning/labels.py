@@ -10,7 +10,7 @@ import itertools
 import random
 
 from fleet_audit.simulation.catalogue import DAY_FRAUDS, DAY_TRAPS, HABIT_FRAUDS, Kind
-from fleet_audit.simulation.roster import IDLE_LABELS, Roster, Vehicle, cycle_start
+from fleet_audit.simulation.planning.roster import IDLE_LABELS, Roster, Vehicle, cycle_start
 
 DEVICES_A_LATE_UPLOAD = 40  # one device in so many stores and forwards on any day, and at least one
 VEHICLE_DAYS_A_LABEL = 300  # one label of each kind for so many vehicle-days, and at least one

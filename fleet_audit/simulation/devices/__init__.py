@@ -1,0 +1,1 @@
+"""What the simulated telematics devices send: motion, honest defects, tampering, transmission."""

@@ -1,0 +1,1 @@
+"""What carriers and vendors write: bulletins, visit reports and reference tables."""
