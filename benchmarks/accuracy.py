@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audit_cycles
 from benchmarks.comparison import Truth, agreement, judged, pair_trips, rule_table, share_equal, stacked, unbalancing
-from fleet_audit.logic.audit.rules.registry import CYCLE_REGISTRY, REGISTRY
+from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.simulation.fleet import simulate
 
 EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")
@@ -106,7 +106,7 @@ def report_ledger(truth: Truth, results: Mapping[dt.date, AuditedDay], show: int
 
 def report_findings(truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycles: pd.DataFrame, show: int) -> None:
     labels, findings = judged(truth, results, of_cycles)
-    has_rule = labels["rule_id"].isin({*REGISTRY, *CYCLE_REGISTRY})
+    has_rule = labels["rule_id"].isin({rule.rule_id for rule in RULES})
     table = rule_table(labels[has_rule], findings)
     trips = len(stacked(results, "trips"))
     table["per_1000_trips"] = (1000 * table["unexplained"] / trips).round(2)

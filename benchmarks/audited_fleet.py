@@ -21,8 +21,8 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit.cycle import find_in_cycle
-from fleet_audit.logic.audit.day import audit_day
-from fleet_audit.logic.audit.rules.cycle import AuditCycle
+from fleet_audit.logic.audit.day import DayInputs, audit_day
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.devices.calibration import day_calibrations
@@ -160,9 +160,8 @@ def audit(day: dt.date, inbox: Staged) -> AuditedDay:
     vehicles = reference_now.vehicles_on(day)
     found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_now, parameters)
     devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
-    result = audit_day(
-        day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day), reference_now, parameters
-    )
+    inputs = DayInputs(day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day))
+    result = audit_day(inputs, reference_now, parameters)
     readings = conform(window.readings, lake.READINGS)
     return AuditedDay(
         window, own, price_days(own, reference_now, parameters), km_ledger(day, own, readings, spans, vehicles),

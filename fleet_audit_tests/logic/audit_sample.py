@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from fleet_audit.logic.audit.findings import RULES, complete
+from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, lake, reference
@@ -150,5 +151,5 @@ def costs_frame(*records: dict) -> pd.DataFrame:
 
 def found(context: AuditDay, rule_id: str) -> list[dict]:
     """Findings of a rule as records, evidence read."""
-    findings = complete(context, RULES[rule_id](context))
+    findings = complete(context, DAY_RULES[rule_id].find(context), DAY_RULES)
     return [{**record, "evidence": json.loads(record["evidence"])} for record in findings.to_dict("records")]

@@ -8,7 +8,7 @@ import dagster as dg
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import each_day_together, key_of, output
-from fleet_audit.logic.audit.day import AuditResult, audit_day
+from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.schema.facts import (
@@ -60,18 +60,17 @@ def audit(
     reference = fleet.reference()
 
     def one(day: dt.date) -> AuditResult:
-        result = audit_day(
-            day,
-            windows.read([day]),
-            legs.read([day]),
-            spans.read([day]),
-            DeviceDay(events.read([day]), health.read([day])),
-            runs.read(window_days(day)),
-            notes.read([day]),
-            reference,
-            fleet.parameters(day),
+        inputs = DayInputs(
+            day=day,
+            trips=windows.read([day]),
+            legs=legs.read([day]),
+            spans=spans.read([day]),
+            devices=DeviceDay(events.read([day]), health.read([day])),
+            runs=runs.read(window_days(day)),
+            notes=notes.read([day]),
         )
-        for rule in result.tested[~result.tested["is_tested"]].itertuples():
+        result = audit_day(inputs, reference, fleet.parameters(day))
+        for rule in result.not_tested.itertuples():
             context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")
         return result
 

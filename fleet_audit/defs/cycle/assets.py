@@ -15,8 +15,10 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
-from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle, untested
-from fleet_audit.logic.audit.rules.cycle import AuditCycle, days_before
+from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 
@@ -57,8 +59,8 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
     found = []
     for key in context.partition_keys:
         cycle = _audited(fleet, key)
-        for rule_id, reason in untested(cycle).items():
-            context.log.info(f"{key}: {rule_id} not tested: {reason}")
+        for rule in rules_not_tested(cycle, CYCLE_RULES).itertuples():
+            context.log.info(f"{key}: {rule.rule_id} not tested: {rule.reason_pt}")
         found.append((cycle.cycle.start, find_in_cycle(cycle)))
     return dg.Output(found)
 

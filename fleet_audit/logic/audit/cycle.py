@@ -1,54 +1,22 @@
 """The audit of a cycle from its days' results: findings of whole cycles, segments of each vehicle's calibration.
 
-Each rule is in `rules.cycle` or `rules.cycle_nights`; here is only their order, and which of them lack their data.
+Each rule is in its family's module of `rules.cycle`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from fleet_audit.logic.audit.findings import complete
-from fleet_audit.logic.audit.rules import cycle
-from fleet_audit.logic.audit.rules.cycle import AuditCycle
-from fleet_audit.logic.audit.rules.cycle_nights import nights_dated_early
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.devices.calibration import segments
-
-CYCLE_RULES: dict[str, Callable[[AuditCycle], list[Draft]]] = {
-    "D03": cycle.declared_above_measured,
-    "D12": nights_dated_early,
-    "O05": cycle.ratio_off,
-    "T05": cycle.more_trips_than_planned,
-    "T06": cycle.fewer_trips_than_planned,
-    "V04": cycle.idle_fixed_cost,
-    "K03": cycle.too_much_deadhead,
-}
 
 
 def find_in_cycle(context: AuditCycle) -> pd.DataFrame:
     """`fact.findings` of rules over a whole cycle, without the trace columns."""
-    drafts = [draft for rule in CYCLE_RULES.values() for draft in rule(context)]
-    return complete(context, drafts).assign(cycle_start=context.cycle.start)
-
-
-def untested(context: AuditCycle) -> dict[str, str]:
-    """Rules that lack their data, and why: such a rule is not passed, it is not tested."""
-    waits = "" if context.is_over else "espera o fim do ciclo"
-    has_plan = (context.plan["cycle_start"] == context.cycle.start).any()
-    plan = waits or ("" if has_plan else "nenhum plano para o ciclo")
-    fixed = "" if len(context.fixed_costs) else "nenhum custo fixo no ciclo"
-    reasons = {
-        "D03": "" if context.matches["difference_km"].notna().any() else "nenhuma ata comparada no ciclo",
-        "O05": "" if len(context.calibrations) else "nenhuma viagem com hodômetro e GPS",
-        "D12": "" if len(context.runs) else "nenhuma ata no ciclo",
-        "T05": plan,
-        "T06": plan,
-        "V04": waits or fixed or ("" if len(context.calendar) else "nenhum calendário"),
-        "K03": waits,
-    }
-    return {rule_id: reason for rule_id, reason in reasons.items() if reason}
+    drafts = [draft for rule in CYCLE_RULES.values() if rule.is_testable(context) for draft in rule.find(context)]
+    return complete(context, drafts, CYCLE_RULES).assign(cycle_start=context.cycle.start)
 
 
 def calibration_segments(context: AuditCycle) -> pd.DataFrame:

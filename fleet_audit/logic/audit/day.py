@@ -10,64 +10,83 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fleet_audit.logic.audit.findings import find, held_runs, tested
+from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.costs.tariffs import rates_for_runs
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema.frames import (
+    DeclaredRunsFrame,
+    FindingsFrame,
+    HeldRunsFrame,
+    LegsFrame,
+    MatchesFrame,
+    NotesFrame,
+    SpansFrame,
+    TripScoresFrame,
+    TripWindowFrame,
+    WrittenRunsFrame,
+)
+
+
+@dataclass(frozen=True)
+class DayInputs:
+    """What the audit of one operational day D reads.
+
+    Attributes:
+        day: operational day D.
+        trips: `trips.trip_window` of D.
+        legs: `trips.legs` of D.
+        spans: `trips.observed_spans` of D's window.
+        devices: `trips.odometer_events` and `fact.device_health` of D.
+        runs: `staging.declared_runs` of DATA D-2 … D+1.
+        notes: `staging.source_notes` of D.
+    """
+
+    day: dt.date
+    trips: TripWindowFrame
+    legs: LegsFrame
+    spans: SpansFrame
+    devices: DeviceDay
+    runs: WrittenRunsFrame
+    notes: NotesFrame
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Rows of `fact` tables of one day, without trace columns; `tested` says which rules could be tested."""
+    """Rows of `fact` tables of one day, without trace columns, and the rules that were not tested."""
 
-    declared_runs: pd.DataFrame
-    matches: pd.DataFrame
-    held_runs: pd.DataFrame
-    findings: pd.DataFrame
-    trip_scores: pd.DataFrame
-    tested: pd.DataFrame
+    declared_runs: DeclaredRunsFrame
+    matches: MatchesFrame
+    held_runs: HeldRunsFrame
+    findings: FindingsFrame
+    trip_scores: TripScoresFrame
+    not_tested: pd.DataFrame
 
 
-def audit_day(
-    day: dt.date,
-    trips: pd.DataFrame,
-    legs: pd.DataFrame,
-    spans: pd.DataFrame,
-    devices: DeviceDay,
-    runs: pd.DataFrame,
-    notes: pd.DataFrame,
-    reference: Reference,
-    parameters: ParameterSet,
-) -> AuditResult:
-    """Match, find and score.
-
-    Args:
-        day: operational day D.
-        trips: `trips.trip_window` of D; legs: `trips.legs` of D; spans: `trips.observed_spans` of D's window.
-        devices: `trips.odometer_events` and `fact.device_health` of D.
-        runs: `staging.declared_runs` of DATA D-2 … D+1; notes: `staging.source_notes` of D.
-        reference: the reference tables and their changes inside open cycles.
-        parameters: those in force on D.
-    """
-    vehicles = _vehicles(day, trips, runs, reference)
-    runs = repair_dates(runs, trips, reference.shifts, vehicles, parameters)
+def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditResult:
+    """Runs matched with trips, findings, held runs and scores of one day, by the parameters in force on it."""
+    day, trips = inputs.day, inputs.trips
+    vehicles = _vehicles(day, trips, inputs.runs, reference)
+    runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
     context = AuditDay(
         day=day,
         trips=trips,
         runs=runs,
         matching=match(trips, runs, reference.contracts, parameters),
-        legs=legs,
-        spans=spans,
-        devices=devices,
+        legs=inputs.legs,
+        spans=inputs.spans,
+        devices=inputs.devices,
         registered=reference.devices,
         costs=price_days(trips, reference, parameters),
-        notes=notes,
+        notes=inputs.notes,
         vehicles=vehicles,
         contracts=reference.contracts,
         exceptions=reference.exceptions,
@@ -84,7 +103,7 @@ def audit_day(
         held_runs(context),
         findings,
         score(context.of_day(trips), findings, parameters),
-        tested(context),
+        rules_not_tested(context, DAY_RULES),
     )
 
 

@@ -65,6 +65,7 @@ DEFAULTS = (
     Parameter("cycle_tolerance_pct", 5, "%", "D03: tolerated by a vehicle-cycle, where the contract has none"),
     Parameter("cycle_warn_pct", 3, "%", "D03: divergence that raises a medium finding"),
     Parameter("cycle_min_km", 5, "km", "D03: and at least this"),
+    Parameter("cycle_min_days", 20, "days", "D03, K03, V04: days of a cycle that must have been run, or all of them"),
     Parameter("deadhead_pct", 10, "%", "K03: deadhead of a vehicle-cycle in per cent of its service km"),
     Parameter("deadhead_sure_pct", 25, "%", "K03: share above which the confidence is full"),
     Parameter("idle_pct", 20, "%", "V04: working days without service that a fixed cost may have"),

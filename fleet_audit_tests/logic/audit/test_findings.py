@@ -8,9 +8,10 @@ import json
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.findings import RULES, find, held_runs
-from fleet_audit.logic.audit.findings import tested as rules_tested
-from fleet_audit.logic.audit.rules.registry import REGISTRY
+from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES, DAY_RULES, RULES
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import to_arrow
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, audit, run, span, trip
@@ -20,8 +21,21 @@ TRIPS = [trip("T", "06:00", "07:00", "20.00", route_code="R01"), trip("U", "06:0
 RUNS = [run("R", "06:00", "07:00", "30"), run("P", "08:00", "09:00", "30")]
 
 
-def test_every_rule_is_registered_and_runs() -> None:
-    assert list(RULES) == list(REGISTRY)
+def test_every_rule_is_one_object_whose_parameters_exist() -> None:
+    assert len(DAY_RULES) + len(CYCLE_RULES) == len(RULES)  # no number twice in one scope
+    for rule in RULES:
+        assert all(getattr(DEFAULT_PARAMETERS, name) is not None for name in rule.parameters)
+        assert rule.severity in "CHML"
+        assert rule.source_codes <= set("PVBKI")
+        assert rule.title_pt
+        assert rule.proves_pt.endswith(".")
+
+
+def test_rules_of_one_number_share_their_title() -> None:
+    shared = set(DAY_RULES) & set(CYCLE_RULES)
+    assert {number: DAY_RULES[number].title_pt for number in shared} == {
+        number: CYCLE_RULES[number].title_pt for number in shared
+    }
 
 
 def test_findings_fit_their_table_and_keep_their_ids() -> None:
@@ -82,10 +96,9 @@ def test_of_several_exceptions_the_lowest_id_is_named() -> None:
 
 def test_a_rule_that_lacks_its_data_says_so() -> None:
     def untested(*arguments: list[dict]) -> set[str]:
-        table = rules_tested(audit(*arguments))
-        assert list(table["rule_id"]) == list(REGISTRY)
-        assert (table.loc[~table["is_tested"], "reason_pt"] != "testada").all()
-        return set(table.loc[~table["is_tested"], "rule_id"])
+        table = rules_not_tested(audit(*arguments), DAY_RULES)
+        assert table["reason_pt"].str.startswith("nenhum").all()
+        return set(table["rule_id"])
 
     readings = {"odometer_start_km": "10", "odometer_end_km": "40", "route_km": "30"}
     full = [run("R", "06:00", "07:00", **readings)]
@@ -94,6 +107,6 @@ def test_a_rule_that_lacks_its_data_says_so() -> None:
     of_positions = {"D06", "O01", "O02", "O03", "O04", "O05", "Q02"}
     assert untested(TRIPS, full, by_report) == {"G07", *of_positions}
     assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {"G07", "D10", "D11", "V06"}
-    declared = {rule_id for rule_id in REGISTRY if rule_id.startswith("D")}
+    declared = {rule_id for rule_id in DAY_RULES if rule_id.startswith("D")}
     assert untested(TRIPS, []) == {*declared, "V06", "G07"}
-    assert untested([], [], []) == set(REGISTRY) - {"Q04"}  # that a reference table changed is known without any data
+    assert untested([], [], []) == set(DAY_RULES) - {"Q04"}  # that a reference table changed is known without any data

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, settle_cycle
-from fleet_audit.logic.audit.rules.presence import unlinked_runs
+from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import (
     CONTRACTS,

@@ -11,7 +11,7 @@ import pytest
 
 from fleet_audit.formats.parsed import Limits
 from fleet_audit.formats.read import parse_file
-from fleet_audit.logic.audit.day import AuditResult, audit_day
+from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.wall_clock import to_utc
@@ -59,7 +59,8 @@ def result() -> AuditResult:
     window = build_window(DAY, empty_frame(lake.STAGING_POSITIONS), legs, ref, DEFAULT_PARAMETERS)
     notes = empty_frame(lake.STAGING_NOTES)
     devices = device_day(DAY, empty_frame(lake.STAGING_POSITIONS), window.trips, runs, ref, DEFAULT_PARAMETERS)
-    return audit_day(DAY, window.trips, window.legs, window.spans, devices, runs, notes, ref, DEFAULT_PARAMETERS)
+    inputs = DayInputs(DAY, window.trips, window.legs, window.spans, devices, runs, notes)
+    return audit_day(inputs, ref, DEFAULT_PARAMETERS)
 
 
 def test_what_was_seeded_is_found_and_follows_only_on_those_plates(result: AuditResult) -> None:
@@ -84,7 +85,7 @@ def test_every_run_is_matched_but_the_phantom(result: AuditResult) -> None:
 
 
 def test_what_positions_would_prove_is_not_tested(result: AuditResult) -> None:
-    assert result.tested.loc[~result.tested["is_tested"], "rule_id"].tolist() == [
+    assert result.not_tested["rule_id"].tolist() == [
         "D06",
         "O01",
         "O02",

@@ -8,8 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 _WHY = {
     "no_tariff": "não tem tarifa aplicável",
@@ -39,3 +41,21 @@ def unpriced_trips(context: AuditDay) -> list[Draft]:
             )
         )
     return drafts
+
+
+RULES = (
+    Rule(
+        "K01",
+        "1",
+        "H",
+        "Sem tarifa ou tarifa ambígua",
+        "O contrato não tem tarifa para a viagem, ou tem mais de uma igualmente específica.",
+        "K",
+        unpriced_trips,
+        amount="in_favour_brl",
+        needs=(
+            TRIPS,
+            Need(lambda context: len(context.costs) > 0, "nenhum custo calculado"),
+        ),
+    ),
+)

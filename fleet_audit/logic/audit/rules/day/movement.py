@@ -8,8 +8,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 
 def long_unknown_stops(context: AuditDay) -> list[Draft]:
@@ -40,7 +41,6 @@ def _draft(context: AuditDay, leg: Record) -> Draft:
             name: leg[name]
             for name in ("leg_id", "dwell_s", "destination_address", "destination_latitude", "destination_longitude")
         },
-        thresholds={"long_stop_s": context.parameters.long_stop_s},
         extra=(leg["leg_id"],),
     )
 
@@ -51,3 +51,18 @@ def _where(leg: Record) -> str:
     if pd.isna(leg["destination_latitude"]):
         return "endereço desconhecido"
     return f"{sentences.number(leg['destination_latitude'], 5)}; {sentences.number(leg['destination_longitude'], 5)}"
+
+
+RULES = (
+    Rule(
+        "G07",
+        "1",
+        "L",
+        "Parada longa em local desconhecido",
+        "O veículo ficou parado por longo tempo fora de qualquer local cadastrado.",
+        "P/V",
+        long_unknown_stops,
+        parameters=("long_stop_s",),
+        needs=(Need(lambda context: len(context.of_day(context.legs)) > 0, "nenhum movimento medido no dia"),),
+    ),
+)

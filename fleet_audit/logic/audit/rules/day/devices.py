@@ -7,7 +7,7 @@ and stays a row of `fact.device_health`.
 from __future__ import annotations
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.draft import Draft
 
 _PARAMETERS = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.night_shifts import settle_cycle
-from fleet_audit.logic.audit.rules.cycle import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 _CONFIDENCE = 0.7  # own: below that of a run that its trip or its readings date by themselves
 _SHOWN = 40  # runs in the evidence
@@ -38,3 +39,18 @@ def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> D
         context_run_ids=tuple(written["declared_run_id"].head(_SHOWN)),
         extra=(shift,),
     )
+
+
+RULES = (
+    Rule(
+        "D12",
+        "1",
+        "L",
+        "Data declarada contradiz os horários",
+        "Postas um dia depois, mais atas noturnas do turno têm viagem; os km não são contestados.",
+        "B+P/V",
+        nights_dated_early,
+        "cycle",
+        needs=(Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo"),),
+    ),
+)

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
-from fleet_audit.logic.audit.rules.declared import duplicates
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.declared import duplicates
+from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
 from fleet_audit.logic.primitives.wall_clock import local_days
 
@@ -151,10 +153,33 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
             "uncertainty_km": round(pair["uncertainty_km"], 3),
             "observed_pct": round(pair["observed_pct"], 2),
         },
-        {
-            "chain_km": parameters.chain_km,
-            "phantom_observed_pct": parameters.phantom_observed_pct,
-            "gap_split_s": parameters.gap_split_s,
-        },
         context_trip_ids=pair["trip_ids"],
     )
+
+
+def _has_readings(context: AuditDay) -> bool:
+    columns = ["odometer_start_km", "odometer_end_km"]
+    return bool(context.of_day(context.runs)[columns].notna().all(axis=1).any())
+
+
+RULES = (
+    Rule(
+        "D10",
+        "1",
+        "H",
+        "Hodômetro declarado sem continuidade",
+        "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
+        "B+P/V",
+        broken_chain,
+        parameters=(
+            "chain_km",
+            "phantom_observed_pct",
+            "gap_split_s",
+        ),
+        needs=(
+            RUNS,
+            Need(_has_readings, "nenhuma ata traz KM SAÍDA e KM CHEGADA"),
+            OBSERVED,
+        ),
+    ),
+)

@@ -13,8 +13,10 @@ import pandas as pd
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence
+from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 
 # A run that nobody watched may well have taken place; one that was watched in part and left no trace, less so. Own.
@@ -62,7 +64,6 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
                 (),
                 trip["km_measured"],
                 context.rate_of([trip_id], []),
-                thresholds={"undeclared_min_km": context.parameters.undeclared_min_km},
             )
         )
     return drafts
@@ -116,7 +117,7 @@ def _fits_uncertain_run(context: AuditDay) -> pd.Series:
 
 def _phantom(context: AuditDay, run: Any) -> Draft:
     record = run._asdict()
-    plate, parameters = record["plate"], context.parameters
+    plate = record["plate"]
     by_positions = plate not in _without_positions(context)
     share = record["observed_pct"] / 100
     return Draft(
@@ -132,7 +133,6 @@ def _phantom(context: AuditDay, run: Any) -> Draft:
         record["declared_km"],
         context.rate_of([], [record["declared_run_id"]]),
         {"observed_pct": round(record["observed_pct"], 2), "moved_km": round(record["moved_km"], 3)},
-        {"phantom_observed_pct": parameters.phantom_observed_pct, "phantom_km": parameters.phantom_km},
     )
 
 
@@ -157,3 +157,54 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
             "is_day_uncertain": bool(record["is_day_uncertain"]),
         },
     )
+
+
+RULES = (
+    Rule(
+        "D05",
+        "1",
+        "C",
+        "Corrida fantasma",
+        "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
+        "P/V+B",
+        phantom_runs,
+        amount="disallowed_brl",
+        parameters=(
+            "phantom_observed_pct",
+            "phantom_km",
+        ),
+        needs=(
+            RUNS,
+            OBSERVED,
+        ),
+    ),
+    Rule(
+        "D06",
+        "1",
+        "H",
+        "Corrida sem viagem, não verificável",
+        "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
+        "P+B",
+        unverified_runs,
+        amount="held_brl",
+        needs=(
+            RUNS,
+            POSITIONS,
+        ),
+    ),
+    Rule(
+        "D07",
+        "1",
+        "M",
+        "Viagem medida e não declarada",
+        "O veículo fez uma viagem de serviço que nenhuma ata declara.",
+        "P/V+B",
+        undeclared_trips,
+        amount="in_favour_brl",
+        parameters=("undeclared_min_km",),
+        needs=(
+            RUNS,
+            TRIPS,
+        ),
+    ),
+)

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
-from fleet_audit.logic.audit.rules.doubt import doubtful_matches
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import allowed_hundredths
 
@@ -116,7 +118,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
             "measured_km": measured,
             "uncertainty_km": round(uncertainty, 3),
         },
-        thresholds={"day_tolerance_pct": pct, "day_min_km": context.parameters.day_min_km},
+        thresholds={"day_tolerance_pct": pct},
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
     )
@@ -124,3 +126,61 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
 
 def _first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+RULES = (
+    Rule(
+        "D01",
+        "1",
+        "H",
+        "Declarado acima do medido, viagem",
+        "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
+        "P/V+B",
+        declared_above_measured,
+        amount="disallowed_brl",
+        parameters=(
+            "trip_tolerance_pct",
+            "trip_tolerance_km",
+        ),
+        needs=(
+            RUNS,
+            TRIPS,
+        ),
+    ),
+    Rule(
+        "D02",
+        "1",
+        "C",
+        "Declarado acima do medido, dia do veículo",
+        "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
+        "P/V+B",
+        day_above_measured,
+        amount="disallowed_brl",
+        parameters=(
+            "day_tolerance_pct",
+            "day_min_km",
+        ),
+        needs=(
+            RUNS,
+            TRIPS,
+        ),
+    ),
+    Rule(
+        "D04",
+        "1",
+        "M",
+        "Declarado abaixo do medido",
+        "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
+        "P/V+B",
+        declared_below_measured,
+        amount="in_favour_brl",
+        parameters=(
+            "trip_tolerance_pct",
+            "trip_tolerance_km",
+        ),
+        needs=(
+            RUNS,
+            TRIPS,
+        ),
+    ),
+)

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.intervals import micros, overlaps
@@ -48,7 +50,6 @@ def declared_twice(context: AuditDay) -> list[Draft]:
                 later["declared_km"],
                 context.rate_of(context.trips_of_run.get(pair.later, ()), [pair.later]),
                 {"starts_apart_s": pair.apart_s},
-                {"same_run_s": context.parameters.same_run_s},
             )
         )
     return drafts
@@ -158,10 +159,6 @@ def date_contradicted(context: AuditDay) -> list[Draft]:
                 trips,
                 (run_id,),
                 facts={"declared_date": run["declared_date"], "operational_date": run["operational_date"]},
-                thresholds={
-                    "night_departure_h": context.parameters.night_departure_h,
-                    "match_overlap_pct": context.parameters.match_overlap_pct,
-                },
             )
         )
     return drafts
@@ -176,3 +173,55 @@ def _folded(texts: pd.Series) -> np.ndarray:
         ],
         dtype=object,
     )
+
+
+def _has_route_km(context: AuditDay) -> bool:
+    columns = ["odometer_start_km", "odometer_end_km", "route_km"]
+    return bool(context.of_day(context.runs)[columns].notna().all(axis=1).any())
+
+
+RULES = (
+    Rule(
+        "D08",
+        "1",
+        "C",
+        "Corrida declarada duas vezes",
+        "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
+        "B",
+        declared_twice,
+        amount="disallowed_brl",
+        parameters=("same_run_s",),
+        needs=(RUNS,),
+    ),
+    Rule(
+        "D11",
+        "1",
+        "H",
+        "KM ROTA diferente de chegada menos saída",
+        "O KM ROTA da ata não é KM CHEGADA menos KM SAÍDA da mesma linha.",
+        "B",
+        arithmetic,
+        amount="disallowed_brl",
+        needs=(
+            RUNS,
+            Need(_has_route_km, "nenhuma ata traz KM ROTA e os dois hodômetros"),
+        ),
+    ),
+    Rule(
+        "D12",
+        "1",
+        "L",
+        "Data declarada contradiz os horários",
+        "A ata traz o dia do turno, mas a corrida ocorreu no dia seguinte; os km não são contestados.",
+        "B+P/V",
+        date_contradicted,
+        parameters=(
+            "night_departure_h",
+            "match_overlap_pct",
+        ),
+        needs=(
+            RUNS,
+            TRIPS,
+        ),
+    ),
+)

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES, TRIPS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
@@ -27,18 +29,17 @@ _STUCK = ", ou o receptor pode estar travado, pois repetiu a mesma coordenada at
 
 def falls(context: AuditDay) -> list[Draft]:
     """O01: the odometer falls by more than fall_km and that is no reset. One finding a device and day."""
-    return _of_kind(context, "O01", "fall", {"fall_km": context.parameters.fall_km})
+    return _of_kind(context, "O01", "fall")
 
 
 def jumps(context: AuditDay) -> list[Draft]:
     """O02: it jumps beyond impossible_kmh × time + odometer_slack_km."""
-    names = ("impossible_kmh", "odometer_slack_km")
-    return _of_kind(context, "O02", "jump", {name: getattr(context.parameters, name) for name in names})
+    return _of_kind(context, "O02", "jump")
 
 
 def frozen(context: AuditDay) -> list[Draft]:
     """O03: the path goes on for more than frozen_km while the odometer stands."""
-    return _of_kind(context, "O03", "frozen", {"frozen_km": context.parameters.frozen_km})
+    return _of_kind(context, "O03", "frozen")
 
 
 def parked(context: AuditDay) -> list[Draft]:
@@ -46,8 +47,7 @@ def parked(context: AuditDay) -> list[Draft]:
 
     One that repeats a coordinate to the last digit may have a stuck receiver and be on its vehicle: half as sure.
     """
-    names = ("parked_count_km", "parked_radius_m", "gap_note_s")
-    drafts = _of_kind(context, "O04", "parked", {name: getattr(context.parameters, name) for name in names})
+    drafts = _of_kind(context, "O04", "parked")
     stuck = set(context.health_with("constant_place")["device_id"])
     return [
         replace(draft, confidence=draft.confidence / 2, explanation_pt=draft.explanation_pt.removesuffix(".") + _STUCK)
@@ -100,14 +100,12 @@ def _events(context: AuditDay, kind: str) -> pd.DataFrame:
     return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
 
 
-def _of_kind(context: AuditDay, rule_id: str, kind: str, thresholds: dict[str, float]) -> list[Draft]:
+def _of_kind(context: AuditDay, rule_id: str, kind: str) -> list[Draft]:
     events = _events(context, kind).sort_values(["plate", "device_id", "started_at"])
-    return [
-        _draft(context, rule_id, group, thresholds) for _, group in events.groupby(["plate", "device_id"], sort=True)
-    ]
+    return [_draft(context, rule_id, group) for _, group in events.groupby(["plate", "device_id"], sort=True)]
 
 
-def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: dict[str, float]) -> Draft:
+def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame) -> Draft:
     plate, device_id = events["plate"].iloc[0], events["device_id"].iloc[0]
     trips = context.of_day(context.trips)
     trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
@@ -124,7 +122,6 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame, thresholds: di
         _stake(context, plate, events, rule_id),
         context.rate_of(trip_ids, run_ids) or context.rate_of(trips.loc[trips["plate"] == plate, "trip_id"], ()),
         {"device_id": device_id, "events": rows[:_SHOWN], "event_count": len(rows)},
-        thresholds,
         context_run_ids=run_ids,
         extra=(device_id,),
     )
@@ -186,7 +183,6 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
         km_at_stake=difference,
         rate=context.rate_of([row["trip_id"]], ()),
         facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
-        thresholds={name: getattr(context.parameters, name) for name in ("agree_pct", "agree_km")},
     )
 
 
@@ -232,3 +228,80 @@ def _counted_alone(context: AuditDay, event: Record) -> str:
 
 
 _SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone}
+
+
+RULES = (
+    Rule(
+        "O01",
+        "1",
+        "C",
+        "Hodômetro recua",
+        "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
+        "P",
+        falls,
+        amount="paid_doubtful_brl",
+        parameters=("fall_km",),
+        needs=(ODOMETERS,),
+    ),
+    Rule(
+        "O02",
+        "1",
+        "H",
+        "Hodômetro salta",
+        "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
+        "P",
+        jumps,
+        amount="paid_doubtful_brl",
+        parameters=(
+            "impossible_kmh",
+            "odometer_slack_km",
+        ),
+        needs=(ODOMETERS,),
+    ),
+    Rule(
+        "O03",
+        "1",
+        "H",
+        "GPS anda, hodômetro parado",
+        "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
+        "P",
+        frozen,
+        amount="paid_doubtful_brl",
+        parameters=("frozen_km",),
+        needs=(ODOMETERS_AND_PLACES,),
+    ),
+    Rule(
+        "O04",
+        "1",
+        "C",
+        "Hodômetro anda, GPS parado",
+        "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",
+        "P",
+        parked,
+        amount="paid_doubtful_brl",
+        parameters=(
+            "parked_count_km",
+            "parked_radius_m",
+            "gap_note_s",
+        ),
+        needs=(ODOMETERS_AND_PLACES,),
+    ),
+    Rule(
+        "O05",
+        "1",
+        "M",
+        "Hodômetro e GPS discordam",
+        "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",
+        "P",
+        disagreement,
+        amount="paid_doubtful_brl",
+        parameters=(
+            "agree_pct",
+            "agree_km",
+        ),
+        needs=(
+            ODOMETERS_AND_PLACES,
+            TRIPS,
+        ),
+    ),
+)

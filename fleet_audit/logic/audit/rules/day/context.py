@@ -6,7 +6,7 @@ What a rule concludes from it belongs to the rule.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.matching import Matching
-from fleet_audit.logic.audit.rules.registry import REGISTRY, Rule
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
@@ -40,10 +39,6 @@ class Case(Protocol):
     @property
     def identity(self) -> dt.date:
         """What a finding's id is made from."""
-
-    @property
-    def registry(self) -> Mapping[str, Rule]:
-        """Its rules by id."""
 
     @property
     def legs(self) -> pd.DataFrame:
@@ -111,11 +106,6 @@ class AuditDay:
     def identity(self) -> dt.date:
         """What a finding's id is made from."""
         return self.day
-
-    @property
-    def registry(self) -> Mapping[str, Rule]:
-        """The rules of one day."""
-        return REGISTRY
 
     def of_day(self, frame: pd.DataFrame, column: str = "operational_date") -> pd.DataFrame:
         """Its rows of D."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS, has_positions
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.logic.trips.coverage import clipped_to_day
 
@@ -34,11 +36,6 @@ def silent_fleets(context: AuditDay) -> list[Draft]:
     return found
 
 
-def has_positions(context: AuditDay) -> bool:
-    """Whether any vehicle sent positions around D: without them nobody can be silent."""
-    return bool((context.spans["source"] == "positions").any())
-
-
 def _expected(context: AuditDay) -> pd.DataFrame:
     if not has_positions(context):
         return context.vehicles.iloc[:0].assign(timezone="")
@@ -60,8 +57,29 @@ def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicl
         f"{sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},
-        thresholds={"silent_fleet_pct": context.parameters.silent_fleet_pct},
         extra=(unit, carrier),
         unit_code=unit,
         carrier_code=carrier,
     )
+
+
+def _has_devices(context: AuditDay) -> bool:
+    return len(valid_on(context.registered, context.day)) > 0
+
+
+RULES = (
+    Rule(
+        "Q02",
+        "1",
+        "H",
+        "Veículos-dia sem dado",
+        "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",
+        "P",
+        silent_fleets,
+        parameters=("silent_fleet_pct",),
+        needs=(
+            POSITIONS,
+            Need(_has_devices, "nenhum equipamento cadastrado"),
+        ),
+    ),
+)

@@ -9,10 +9,12 @@ import json
 
 import pandas as pd
 
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
-from fleet_audit.logic.audit.rules.devices import device_contradictions
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.devices import device_contradictions
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.odometer import resets
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.odometer import resets
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 _SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
 _WHAT = {
@@ -66,3 +68,31 @@ def _draft(note: Record) -> Draft:
         facts=dict(note),
         extra=(note["note_code"], note["file_sha256"], note["file_name"], str(note["row_number"])),
     )
+
+
+def _has_anything(context: AuditDay) -> bool:
+    is_there = RUNS.is_met(context) or TRIPS.is_met(context)
+    return is_there or len(context.notes) > 0 or len(context.devices.health) > 0
+
+
+RULES = (
+    Rule(
+        "Q04",
+        "1",
+        "M",
+        "Cadastro alterado em ciclo aberto",
+        "Dados de referência mudaram dentro de um ciclo aberto: os dias que eles alcançam são calculados de novo.",
+        "K",
+        reference_changed,
+    ),
+    Rule(
+        "Q05",
+        "1",
+        "L",
+        "Fonte contradiz a si mesma",
+        "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",
+        "V/B/P",
+        source_contradictions,
+        needs=(Need(_has_anything, "nenhum arquivo cobre o dia"),),
+    ),
+)

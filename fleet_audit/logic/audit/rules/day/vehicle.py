@@ -10,8 +10,10 @@ from decimal import Decimal
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 
 def without_contract(context: AuditDay) -> list[Draft]:
@@ -72,3 +74,42 @@ def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: 
         context_run_ids=tuple(runs["declared_run_id"]),
         is_vehicle_day=True,
     )
+
+
+def _has_operation(context: AuditDay) -> bool:
+    return RUNS.is_met(context) or TRIPS.is_met(context)
+
+
+def _has_passengers(context: AuditDay) -> bool:
+    return bool(context.of_day(context.runs)["passengers"].notna().any())
+
+
+RULES = (
+    Rule(
+        "V01",
+        "1",
+        "C",
+        "Veículo sem contrato válido",
+        "O veículo operou em um dia em que nenhum contrato vigente o cobre.",
+        "P/V/B+K",
+        without_contract,
+        amount="in_favour_brl",
+        needs=(
+            Need(lambda context: len(context.vehicles) > 0, "nenhum veículo cadastrado"),
+            Need(_has_operation, "nenhuma operação no dia"),
+        ),
+    ),
+    Rule(
+        "V06",
+        "1",
+        "M",
+        "Corrida vazia declarada como serviço",
+        "A própria ata declara zero passageiros em uma corrida de serviço.",
+        "B",
+        empty_runs,
+        needs=(
+            RUNS,
+            Need(_has_passengers, "nenhuma ata traz QTDE PESSOAS"),
+        ),
+    ),
+)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
-from fleet_audit.logic.audit.rules.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 
 
 def doubtful_matches(context: AuditDay) -> set[str]:

@@ -1,0 +1,127 @@
+"""Results of a cycle's days, as the rules of a cycle look at them, and the look-ups that several rules share.
+
+What a rule concludes from them belongs to the rule's own module.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.context import Record, records_by
+from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
+from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.primitives.parameters import ParameterSet
+
+
+@dataclass(frozen=True)
+class AuditCycle:
+    """The results of a cycle's days, as far as they were run.
+
+    Attributes:
+        cycle: the cycle; day: its last day that was run, the date of what is found.
+        trips, costs, runs, matches, day_findings, coverage, fixed_costs: `fact.trips`, `trip_costs`, `declared_runs`,
+            `matches`, `findings` of its days, `vehicle_day_coverage`, `fixed_cost_days`.
+        calibrations: `fact.calibrations` of its days and of `calibration_days` before it.
+        plan, calendar, contracts, exceptions, shifts: `ref` tables.
+        vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
+            titular_plate.
+        parameters: those in force on the last day.
+    """
+
+    cycle: Cycle
+    day: dt.date
+    trips: pd.DataFrame
+    costs: pd.DataFrame
+    runs: pd.DataFrame
+    matches: pd.DataFrame
+    day_findings: pd.DataFrame
+    coverage: pd.DataFrame
+    fixed_costs: pd.DataFrame
+    calibrations: pd.DataFrame
+    plan: pd.DataFrame
+    calendar: pd.DataFrame
+    contracts: pd.DataFrame
+    exceptions: pd.DataFrame
+    shifts: pd.DataFrame
+    vehicles: pd.DataFrame
+    parameters: ParameterSet
+
+    @property
+    def identity(self) -> dt.date:
+        """What a finding's id is made from: the cycle, so that it stays the same from day to day."""
+        return self.cycle.start
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its last day was run."""
+        return self.day >= self.cycle.end
+
+    @cached_property
+    def run_days(self) -> int:
+        """Days of the cycle that were run."""
+        days = as_days(self.coverage["operational_date"])
+        return len(set(days) & set(as_days(pd.Series(cycle_days(self.cycle)))))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every day of the cycle was run."""
+        return self.run_days == len(cycle_days(self.cycle))
+
+    @property
+    def told_from(self) -> dt.date:
+        """The first day of which its calibration is told: up to `calibration_days` before it, where they were run."""
+        known = self.calibrations["operational_date"]
+        return min(known.min(), self.cycle.start) if len(known) else self.cycle.start
+
+    @property
+    def legs(self) -> pd.DataFrame:
+        """No legs: the evidence of a cycle are its groups and days."""
+        return pd.DataFrame({"trip_id": [], "started_at": [], "leg_id": []})
+
+    @cached_property
+    def owners(self) -> dict[str, Record]:
+        """unit_code and carrier_code of each plate's vehicle on the last day."""
+        return {row["plate"]: row for row in self.vehicles[["plate", "unit_code", "carrier_code"]].to_dict("records")}
+
+    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of trips by id."""
+        return records_by(self.trips, "trip_id", ids)
+
+    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of declared runs by id."""
+        return records_by(self.runs, "declared_run_id", ids)
+
+    @cached_property
+    def service(self) -> pd.DataFrame:
+        """Service trips with known km."""
+        return self.trips[(self.trips["purpose"] == "service") & self.trips["km_measured"].notna()]
+
+    @cached_property
+    def rates(self) -> dict[str, Decimal]:
+        """BRL per km of each plate over its priced km."""
+        rows = self.costs[self.costs["rate_brl_per_km"].notna() & self.costs["billable_km"].notna()]
+        rows = rows.merge(self.trips[["trip_id", "plate"]], on="trip_id")
+        km = to_hundredths(rows["billable_km"])  # whole numbers: sums of products of Arrow decimals outgrow 38 digits
+        rate = (rows["rate_brl_per_km"].astype("float64") * 10_000).round().astype("int64").to_numpy()
+        sums = pd.DataFrame({"plate": rows["plate"].to_numpy(), "km": km, "brl": km * rate}).groupby("plate").sum()
+        return {
+            str(plate): (Decimal(int(row["brl"])) / int(row["km"]) / 10_000).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+            for plate, row in sums[sums["km"] > 0].iterrows()
+        }
+
+    @property
+    def period(self) -> str:
+        """`de 16/05/2025 a 15/06/2025`, as far as it was run."""
+        return f"de {sentences.day(self.cycle.start)} a {sentences.day(self.day)}"
+
+
+def days_before(cycle: Cycle, days: int) -> list[dt.date]:
+    """So many days before a cycle, in order."""
+    return [cycle.start - back * ONE_DAY for back in range(days, 0, -1)]

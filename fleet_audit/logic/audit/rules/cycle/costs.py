@@ -1,0 +1,124 @@
+"""Costs that a vehicle's cycle does not justify: K03 too much deadhead, V04 a fixed cost without operation.
+
+How deadhead and fixed costs are paid belongs to `logic.costs`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.money import to_hundredths
+
+_CENT = Decimal("0.01")
+
+
+def too_much_deadhead(context: AuditCycle) -> list[Draft]:
+    """K03: deadhead km in per cent of the vehicle's service km above deadhead_pct; no doubt above deadhead_sure_pct.
+
+    Waits for the cycle's end. A vehicle without service is V04's.
+    """
+    parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
+    known = known.assign(km=to_hundredths(known["km_measured"]))
+    km = known.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
+    km = km.reindex(columns=["service", "deadhead"], fill_value=0)
+    drafts = []
+    for plate, row in km[km["service"] > 0].iterrows():
+        service, deadhead = (Decimal(int(row[name])) / 100 for name in ("service", "deadhead"))
+        pct = float(100 * deadhead / service)
+        if pct <= parameters.deadhead_pct:
+            continue
+        drafts.append(
+            Draft(
+                "K03",
+                str(plate),
+                f"No ciclo, {context.period}, o veículo {plate} percorreu {sentences.km(deadhead)} vazio para "
+                f"{sentences.km(service)} em serviço ({sentences.number(pct, 1)} %), acima de "
+                f"{sentences.number(parameters.deadhead_pct, 0)} %.",
+                GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
+                km_at_stake=(deadhead - service * Decimal(str(parameters.deadhead_pct)) / 100).quantize(_CENT),
+                rate=context.rates.get(str(plate)),
+                facts={"service_km": service, "deadhead_km": deadhead, "deadhead_pct": round(pct, 2)},
+            )
+        )
+    return drafts
+
+
+def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
+    """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) there is no service.
+
+    A day on which it was not seen proves nothing: it counts as a day of service. Waits for the cycle's end; a reserve
+    that replaces a titular is paid by the day and is not asked.
+    """
+    reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
+    paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]
+    paid = paid.merge(context.vehicles[["plate", "unit_code"]], on="plate")
+    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
+    days = paid.merge(util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"])
+    served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
+    seen = context.coverage.loc[context.coverage["status"] != "silent", ["plate", "operational_date"]]
+    days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
+    days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
+    days["is_idle"] = days["is_seen"].notna() & days["is_served"].isna()
+    return [
+        _idle(context, str(plate), rows)
+        for plate, rows in days.groupby("plate", sort=True)
+        if 100 * rows["is_idle"].sum() > context.parameters.idle_pct * rows["operational_date"].nunique()
+    ]
+
+
+def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
+    idle = days[days["is_idle"]]
+    amount = sum(idle["amount_brl"], Decimal("0.00"))
+    total = days["operational_date"].nunique()
+    return Draft(
+        "V04",
+        plate,
+        f"No ciclo, {context.period}, o veículo {plate} teve custo fixo e nenhuma viagem de serviço em "
+        f"{idle['operational_date'].nunique()} de {total} dias úteis, acima de "
+        f"{sentences.number(context.parameters.idle_pct, 0)} %: R$ {sentences.number(amount)} de parcela fixa neles.",
+        GRADE_CONFIDENCE["A"],
+        facts={"idle_dates": idle["operational_date"].to_list(), "working_days": total, "fixed_brl": amount},
+        brl_at_stake=amount,
+    )
+
+
+RULES = (
+    Rule(
+        "V04",
+        "2",
+        "H",
+        "Custo fixo sem operação",
+        "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
+        "P+K",
+        idle_fixed_cost,
+        "cycle",
+        "paid_doubtful_brl",
+        ("idle_pct",),
+        (
+            OVER,
+            ENOUGH_DAYS,
+            Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
+            Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
+        ),
+    ),
+    Rule(
+        "K03",
+        "2",
+        "M",
+        "Deslocamento vazio em excesso",
+        "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",
+        "P+K",
+        too_much_deadhead,
+        "cycle",
+        "paid_doubtful_brl",
+        ("deadhead_pct", "deadhead_sure_pct"),
+        (OVER, ENOUGH_DAYS),
+    ),
+)

@@ -1,0 +1,114 @@
+"""Declared against measured over a vehicle's cycle: D03.
+
+A single group and a vehicle's day are judged in `rules.day.divergence`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS
+from fleet_audit.logic.audit.rules.day.context import Record
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.reference.tolerances import tolerances
+
+_SHOWN = 40  # groups in the evidence
+
+
+def declared_above_measured(context: AuditCycle) -> list[Draft]:
+    """D03: a vehicle's compared groups together, above cycle_warn_pct (M), above cycle_tolerance_pct (C).
+
+    Groups as in D02; without those that exceed their own tolerance and were not named for it on their day, because what
+    proved nothing there proves nothing here. And at least cycle_min_km: whole-km readings of a few short runs are more
+    than 3 % by themselves.
+    """
+    parameters = context.parameters
+    groups = context.matches[context.matches["difference_km"].notna()]
+    named = context.day_findings.loc[context.day_findings["rule_id"].isin(["D01", "D04"]), "declared_run_id"]
+    first_run = pd.Series([ids[0] for ids in groups["declared_run_ids"]], index=groups.index, dtype=object)
+    is_doubtful = groups["is_exceeding"].fillna(False).astype(bool) & ~first_run.isin(named)
+    groups = groups[~is_doubtful]
+    hundredths = {name: to_hundredths(groups[f"{name}_km"]) for name in ("declared", "measured")}
+    sums = pd.DataFrame({"plate": groups["plate"].to_numpy(), **hundredths}).groupby("plate").sum()
+    sums["pct"] = 100 * (sums["declared"] - sums["measured"]) / sums["measured"].replace(0, np.nan)
+    limits = _cycle_limits(context, sums.index)
+    drafts = []
+    for (plate, row), limit in zip(sums.iterrows(), limits, strict=True):
+        warn = min(parameters.cycle_warn_pct, limit)
+        if row["pct"] > warn and row["declared"] - row["measured"] >= 100 * parameters.cycle_min_km:
+            drafts.append(_declared(context, str(plate), row, groups[groups["plate"] == plate], warn, limit))
+    return drafts
+
+
+def _cycle_limits(context: AuditCycle, plates: pd.Index) -> list[float]:
+    """cycle_tolerance_pct of each vehicle's contract, else of the parameters."""
+    contract_of = context.vehicles.set_index("plate")["contract_id"].astype(object)
+    asked = pd.Series(plates.map(contract_of), index=plates, dtype=object)
+    days = np.full(len(plates), as_days(context.day))
+    return tolerances(asked, days, context.contracts, context.parameters)["cycle_tolerance_pct"].to_list()
+
+
+def _declared(
+    context: AuditCycle, plate: str, row: Any, groups: pd.DataFrame, warn_pct: float, sure_pct: float
+) -> Draft:
+    declared, measured = (Decimal(int(row[name])) / 100 for name in ("declared", "measured"))
+    excess, is_sure = declared - measured, row["pct"] > sure_pct
+    limit = sure_pct if is_sure else warn_pct
+    run_ids, trip_ids = (groups[name].explode() for name in ("declared_run_ids", "trip_ids"))
+    trips = context.trips[context.trips["trip_id"].isin(trip_ids)]
+    uncertainty = float(trips["km_uncertainty"].astype("float64").sum())
+    tolerance = float(measured) * limit / 100
+    worst = groups.assign(size=groups["difference_km"].abs()).sort_values(["size", "match_id"], ascending=[False, True])
+    shown = ["match_id", "operational_date", "trip_ids", "declared_run_ids", "declared_km", "measured_km"]
+    return Draft(
+        "D03",
+        plate,
+        f"No ciclo, {context.period}, o veículo {plate} declarou {sentences.km(declared)} em "
+        f"{run_ids.nunique()} atas e percorreu {sentences.km(measured)} nas mesmas corridas: "
+        f"{sentences.km(excess)} a mais ({sentences.number(row['pct'])} %), acima de {sentences.number(limit, 1)} %.",
+        float(trips["evidence_grade"].map(GRADE_CONFIDENCE).astype("float64").mean())
+        * beyond_doubt(float(excess), tolerance, uncertainty / len(trips) ** 0.5),
+        km_at_stake=excess,
+        rate=context.rates.get(plate),
+        facts={
+            "declared_km": declared,
+            "measured_km": measured,
+            "groups": [_listed(group) for group in worst[[*shown, "difference_km"]].head(_SHOWN).to_dict("records")],
+            "group_count": len(groups),
+        },
+        thresholds={"cycle_warn_pct": warn_pct, "cycle_tolerance_pct": sure_pct},
+        severity="C" if is_sure else "M",
+    )
+
+
+def _listed(row: Record) -> Record:
+    return {name: list(value) if isinstance(value, np.ndarray) else value for name, value in row.items()}
+
+
+RULES = (
+    Rule(
+        "D03",
+        "2",
+        "C",
+        "Declarado acima do medido, ciclo do veículo",
+        "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
+        "P/V+B",
+        declared_above_measured,
+        "cycle",
+        "disallowed_brl",
+        ("cycle_warn_pct", "cycle_tolerance_pct", "cycle_min_km"),
+        (
+            ENOUGH_DAYS,
+            Need(lambda context: context.matches["difference_km"].notna().any(), "nenhuma ata comparada no ciclo"),
+        ),
+    ),
+)

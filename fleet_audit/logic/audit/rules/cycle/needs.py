@@ -1,0 +1,15 @@
+"""Data that rules of a cycle need: how much of the cycle was run.
+
+Needs of a single rule are in the rule's own module.
+"""
+
+from __future__ import annotations
+
+from fleet_audit.logic.audit.rules.rule import Need
+
+OVER = Need(lambda context: context.is_over, "espera o fim do ciclo")
+WHOLE = Need(lambda context: context.is_whole, "espera todos os dias do ciclo")
+ENOUGH_DAYS = Need(
+    lambda context: context.is_whole or context.run_days >= context.parameters.cycle_min_days,
+    "poucos dias do ciclo foram processados",
+)

@@ -1,0 +1,29 @@
+"""Data that rules of one day need: each is a reason for which a rule is not tested where the data are missing.
+
+Needs of a single rule, and those of a cycle, are in the rule's own module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet_audit.logic.audit.rules.rule import Need
+
+
+def has_positions(context: Any) -> bool:
+    """Whether any vehicle was observed by positions in the day's window."""
+    return bool((context.spans["source"] == "positions").any())
+
+
+RUNS = Need(lambda context: len(context.of_day(context.runs)) > 0, "nenhum boletim cobre o dia")
+TRIPS = Need(lambda context: len(context.of_day(context.trips)) > 0, "nenhuma viagem medida no dia")
+OBSERVED = Need(lambda context: len(context.spans) > 0, "nenhum veículo foi observado")
+POSITIONS = Need(has_positions, "nenhuma posição recebida")
+ODOMETERS = Need(
+    lambda context: bool((context.devices.health["readings"] > 0).any()),
+    "nenhum equipamento informou o hodômetro no dia",
+)
+ODOMETERS_AND_PLACES = Need(
+    lambda context: bool(((context.devices.health["readings"] > 0) & (context.devices.health["located"] > 0)).any()),
+    "nenhum equipamento informou hodômetro e posição no dia",
+)

@@ -1,0 +1,73 @@
+"""A rule of the audit as one object: number, severity, titles, sources, parameters, amount, function and needs.
+
+Each family's module ends with the tuple `RULES` of its own rules; `registry` collects them. What a rule looks at is in
+`context` and `cycle_context`, what it returns in `draft`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fleet_audit.logic.audit.rules.draft import Draft
+
+Amount = Literal["paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl"]
+Scope = Literal["day", "cycle"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Data without which a rule is not tested.
+
+    Attributes:
+        is_met: whether an `AuditDay` or `AuditCycle` has the data.
+        reason_pt: why the rule was not tested where it has not.
+    """
+
+    is_met: Callable[[Any], bool]
+    reason_pt: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        rule_id: number in RULES section 6; a day's rule and a cycle's rule may share it (D12, O05).
+        version: changes when the rule's meaning changes.
+        severity: C critical, H high, M medium, L low; a draft may state another one.
+        title_pt: short title in reports.
+        proves_pt: one sentence on what the finding proves, part of its evidence.
+        sources: P positions, V visit report, B bulletin, K contract data, I invoices; `/` either, `+` both.
+        find: returns the drafts of an `AuditDay` (scope day) or `AuditCycle` (scope cycle).
+        scope: whether the rule judges one operational day or the sums of a cycle.
+        amount: which of the four amounts of RULES section 4.1 the finding's BRL are; None where it has no amount.
+        parameters: names of the parameters that decide.
+        needs: data without which the rule is not tested.
+    """
+
+    rule_id: str
+    version: str
+    severity: str
+    title_pt: str
+    proves_pt: str
+    sources: str
+    find: Callable[[Any], list[Draft]]
+    scope: Scope = "day"
+    amount: Amount | None = None
+    parameters: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def source_codes(self) -> frozenset[str]:
+        """The letters of `sources`."""
+        return frozenset(letter for letter in self.sources if letter.isalpha())
+
+    def missing(self, context: Any) -> list[str]:
+        """Reasons for which the rule is not tested on a day or in a cycle; empty where it is tested."""
+        return [need.reason_pt for need in self.needs if not need.is_met(context)]
+
+    def is_testable(self, context: Any) -> bool:
+        """Whether nothing that the rule needs is missing."""
+        return not self.missing(context)

@@ -1,0 +1,35 @@
+"""Names for frames in signatures: each says which table's columns a `pandas.DataFrame` has.
+
+The columns themselves are in `facts`, `lake` and `reference`; `derive.conform` gives a frame exactly those.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+
+from fleet_audit.schema import facts, lake, reference
+
+TripsFrame = Annotated[pd.DataFrame, facts.TRIPS]
+TripWindowFrame = Annotated[pd.DataFrame, facts.TRIP_WINDOW]
+TripCostsFrame = Annotated[pd.DataFrame, facts.TRIP_COSTS]
+DeclaredRunsFrame = Annotated[pd.DataFrame, facts.DECLARED_RUNS]
+MatchesFrame = Annotated[pd.DataFrame, facts.MATCHES]
+HeldRunsFrame = Annotated[pd.DataFrame, facts.HELD_RUNS]
+FindingsFrame = Annotated[pd.DataFrame, facts.FINDINGS]
+TripScoresFrame = Annotated[pd.DataFrame, facts.TRIP_SCORES]
+CoverageFrame = Annotated[pd.DataFrame, facts.COVERAGE]
+FixedCostDaysFrame = Annotated[pd.DataFrame, facts.FIXED_COST_DAYS]
+CalibrationsFrame = Annotated[pd.DataFrame, facts.CALIBRATIONS]
+ReferenceChangesFrame = Annotated[pd.DataFrame, facts.REFERENCE_CHANGES]
+LegsFrame = Annotated[pd.DataFrame, lake.LEGS]
+SpansFrame = Annotated[pd.DataFrame, lake.OBSERVED_SPANS]
+WrittenRunsFrame = Annotated[pd.DataFrame, lake.STAGING_DECLARED_RUNS]
+NotesFrame = Annotated[pd.DataFrame, lake.STAGING_NOTES]
+ContractsFrame = Annotated[pd.DataFrame, reference.CONTRACTS]
+ShiftsFrame = Annotated[pd.DataFrame, reference.SHIFTS]
+DevicesFrame = Annotated[pd.DataFrame, reference.DEVICES]
+ExceptionsFrame = Annotated[pd.DataFrame, reference.EXCEPTIONS]
+PlanFrame = Annotated[pd.DataFrame, reference.KM_PLAN]
+CalendarFrame = Annotated[pd.DataFrame, reference.CALENDAR]
