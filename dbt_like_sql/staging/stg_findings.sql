@@ -12,12 +12,7 @@ select
     end as severity_name,
     -- dated on the last day of the cycle, but about all of its days: never part of a day's sum
     case
-        when
-            findings.cycle_start is not null
-            or findings.rule_id in (
-                'D03', 'D09', 'T05', 'T06', 'V02', 'V03', 'V04', 'V05', 'K03', 'K05', 'S01', 'S03', 'S05'
-            )
-            then 'cycle'
+        when findings.cycle_start is not null then 'cycle'
         when coalesce(findings.declared_run_id, findings.trip_id) is not null then 'trip'
         else 'day'
     end as scope,

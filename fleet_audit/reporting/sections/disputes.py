@@ -10,8 +10,6 @@ import pandas as pd
 from fleet_audit.reporting.labels import UNDERPAYMENT_RULES
 from fleet_audit.reporting.sections.inputs import decimals, hundredths, members
 
-# Dated on the last day of the cycle, but about all of its days: they stand in the cycle report, not in a day's sum.
-CYCLE_RULES = frozenset({"D03", "D09", "T05", "T06", "V02", "V03", "V04", "V05", "K03", "K05", "S01", "S03", "S05"})
 _VEHICLE_DAY = ["operational_date", "plate"]
 _COLUMNS = [*_VEHICLE_DAY, "unit_code", "carrier_code", "over_brl", "under_brl", "stake_brl"]
 
@@ -50,8 +48,8 @@ def vehicle_cycle_stakes(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.Da
 
 
 def _is_of_cycle(findings: pd.DataFrame) -> pd.Series:
-    """Whether a rule judged a whole cycle: O05 is of a trip or of a cycle, the other ones by their number."""
-    return findings["rule_id"].isin(CYCLE_RULES) | findings["cycle_start"].notna()
+    """Whether a finding is of a whole cycle: it is dated on the last day, but is not part of that day's sum."""
+    return findings["cycle_start"].notna()
 
 
 def _counted(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:

@@ -85,7 +85,8 @@ def test_cycle_level_stake_replaces_the_days_only_when_larger(frames: Frames) ->
 
     def with_cycle_finding(brl: str) -> Decimal:
         row = build(facts.FINDINGS, [{
-            "finding_id": "z", "operational_date": CYCLE.end, "rule_id": "D03", "rule_version": "1", "severity": "C",
+            "finding_id": "z", "operational_date": CYCLE.end, "cycle_start": CYCLE.start, "rule_id": "D03",
+            "rule_version": "1", "severity": "C",
             "plate": plate, "brl_at_stake": Decimal(brl), "confidence": 1.0, "evidence": "{}", "status": "open",
             "explanation_pt": "x"}])  # fmt: skip
         import pandas as pd

@@ -127,7 +127,8 @@ def test_stake_counts_the_larger_of_trips_and_day(frames: Frames) -> None:
     assert stake(one, finding("D02", "45.00", None, None)) == Decimal("50.00")
     assert stake(one, finding("D02", "80.00", None, None)) == Decimal("80.00")
     assert stake(one, finding("D07", "7.00", "another", None)) == Decimal("57.00")
-    assert stake(one, finding("D03", "900.00", None, None)) == Decimal("50.00")  # of the cycle
+    of_cycle = finding("D03", "900.00", None, None) | {"cycle_start": DAY.replace(day=16)}
+    assert stake(one, of_cycle) == Decimal("50.00")
     assert stake(one, finding("D05", "90.00", None, "r9", "excepted")) == Decimal("50.00")
 
 
