@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.package import build_package
 from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet
+from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet, settled
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 SIZES = (125, 250, 500, 650)  # vehicles; the last has 100,000 trips
@@ -33,6 +33,7 @@ def main() -> None:
 
 
 def _seconds(frames: Frames) -> float:
+    frames = settled(frames, CYCLE)
     start = time.process_time()
     render_package(build_package(frames, cycle=CYCLE, generated_at=GENERATED_AT))
     return time.process_time() - start

@@ -1,4 +1,4 @@
--- trips that have a price, with the area and regime that decide their line of the measurement package
+-- trips that have a price; the keys of their line of the measurement package come with their cost
 with billed as (
     select
         trips.operational_date,
@@ -6,18 +6,15 @@ with billed as (
         trips.unit_code,
         trips.carrier_code,
         costs.contract_id,
-        vehicle.vehicle_class,
-        vehicle.fleet_number,
-        -- what is not service counts in the vehicle's own area; where nothing tells one, in the general one
-        coalesce(case when trips.purpose = 'service' then trips.area else vehicle.default_area end, trips.area, 'IND')
-            as area,
-        case when trips.purpose = 'service' and trips.route_method = 'places' then routes.regime end as regime,
+        costs.billing_area as area,
+        costs.vehicle_class,
+        costs.regime,
         costs.rate_brl_per_km,
+        vehicle.fleet_number,
         costs.billable_km as km,
         costs.variable_cost_brl as variable_brl
     from {{ source('fact', 'trips') }} as trips
     inner join {{ source('fact', 'trip_costs') }} as costs on trips.trip_id = costs.trip_id
-    left join {{ source('ref', 'routes') }} as routes on trips.route_code = routes.route_code
     left join {{ ref('stg_vehicles') }} as vehicle
         on
             trips.plate = vehicle.plate

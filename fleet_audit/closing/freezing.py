@@ -36,6 +36,7 @@ _LISTED_DAYS = 10
 _OF_A_CYCLE = (
     ("fact.findings of the cycle", facts.CYCLE_FINDINGS, "cycle_start"),
     ("fact.calibration_segments", facts.CALIBRATION_SEGMENTS, "cycle_start"),
+    ("fact.billing_lines", facts.BILLING_LINES, "cycle_start"),
     ("fact.adjustments billed", facts.ADJUSTMENTS, "billed_cycle_start"),
 )
 

@@ -25,6 +25,7 @@ from fleet_audit.schema.model import (
     text,
     text_list,
 )
+from fleet_audit.schema.reference import CONTRACT_KINDS, REGIMES, VEHICLE_CLASSES
 
 PURPOSES = ("service", "deadhead", "maintenance", "yard", "unknown")
 COST_STATUSES = ("priced", "no_contract", "no_tariff", "ambiguous_tariff", "not_billable")
@@ -146,7 +147,7 @@ KM_LEDGER = _fact(
     ("operational_date", "plate"),
 )
 
-TRIP_COSTS = _fact(
+_TRIP_COSTS = _fact(
     "trip_costs",
     "Variable cost of each trip",
     (
@@ -168,6 +169,29 @@ TRIP_COSTS = _fact(
     ),
     ("trip_id",),
 )
+
+# Added later, so they stand behind the trace columns, as in the database.
+_BILLING_KEYS = (
+    text(
+        "vehicle_class",
+        "Class of the vehicle on the day, by which the tariff was chosen",
+        values=VEHICLE_CLASSES,
+        nullable=True,
+    ),
+    text(
+        "billing_area",
+        "Sheet of the measurement package: a service trip's own area, else the vehicle's; IND where none is known",
+        values=("AGR", "IND"),
+        nullable=True,
+    ),
+    text(
+        "regime",
+        "Regime of the route, of a service trip whose places name the route",
+        values=REGIMES,
+        nullable=True,
+    ),
+)
+TRIP_COSTS = replace(_TRIP_COSTS, columns=(*_TRIP_COSTS.columns, *_BILLING_KEYS))
 
 FIXED_COST_DAYS = _fact(
     "fixed_cost_days",
@@ -409,6 +433,47 @@ CALIBRATION_SEGMENTS = Table(
     key=("cycle_start", "plate", "segment_start", "device_id"),
     partition="cycle_start",
     sort=("cycle_start", "plate", "segment_start", "device_id"),
+    frozen_by="cycle_start",
+)
+
+LINE_STATUSES = ("billed", "nothing_billed", "unpriced", "no_data")
+BILLING_LINES = Table(
+    "fact",
+    "billing_lines",
+    "Lines of a cycle's measurement package: one row per vehicle, contract, area, class, regime and rate",
+    (
+        text("billing_line_id", "Hash of the cycle and what the line is about"),
+        date("cycle_start", "First day of the cycle (partition)"),
+        date("operational_date", "Last day of the cycle"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        text("contract_id", "Contract", nullable=True),
+        text("contract_kind", "Standing contract or spot", values=CONTRACT_KINDS, nullable=True),
+        text("plate", "Vehicle"),
+        text("fleet_number", "The carrier's own number of the vehicle, of the last day billed", nullable=True),
+        text("area", "Sheet of the measurement package", values=("AGR", "IND")),
+        text("vehicle_class", "Class of the vehicle", values=VEHICLE_CLASSES, nullable=True),
+        text("regime", "Regime of the route", values=REGIMES, nullable=True),
+        rate("rate_brl_per_km", "Price; null in a line that has a fixed share only", nullable=True),
+        text_list("route_codes", "Routes of the billed trips"),
+        text_list("shift_codes", "Shifts of the billed trips"),
+        text(
+            "line_status",
+            "billed, or why a line has a fixed share only: nothing_billed, unpriced trips, no_data",
+            values=LINE_STATUSES,
+        ),
+        integer("trips", "Billed trips; null in a line that has a fixed share only", nullable=True, minimum=1),
+        km("km", "Billed km; null = unknown, 0.00 = seen and nothing billed", nullable=True, minimum=0),
+        brl("variable_brl", "Sum of the trips' costs, each half-up to cents; null as km", nullable=True, minimum=0),
+        brl("monthly_brl", "Monthly fixed amount in force on the last day owed; in no sum", nullable=True, minimum=0),
+        integer("fixed_days", "Days of the cycle on which a share of it is owed", nullable=True, minimum=1),
+        brl("fixed_brl", "What the cycle owes of it, whole in one line of a vehicle and contract", nullable=True),
+        brl("total_brl", "variable_brl + fixed_brl, what is known of them"),
+        *_TRACE,
+    ),
+    key=("billing_line_id",),
+    partition="cycle_start",
+    sort=("cycle_start", "unit_code", "carrier_code", "plate", "area", "billing_line_id"),
     frozen_by="cycle_start",
 )
 
@@ -760,7 +825,7 @@ FACTS = (
     DEVICE_HEALTH,
     CALIBRATIONS,
 )
-CYCLE_FACTS = (CALIBRATION_SEGMENTS, ADJUSTMENTS)
+CYCLE_FACTS = (CALIBRATION_SEGMENTS, BILLING_LINES, ADJUSTMENTS)
 OPS = (
     INGESTED_FILES,
     FILE_DAYS,

@@ -25,7 +25,9 @@ _VALIDITY = (
     date("valid_to", "Last local day on which the row holds; empty = open-ended", nullable=True),
 )
 _AREA = ("AGR", "IND")
-_CLASSES = ("onibus", "micro", "van")
+VEHICLE_CLASSES = ("onibus", "micro", "van")
+REGIMES = ("municipal", "intermunicipal")
+CONTRACT_KINDS = ("contrato", "spot")
 POI_KINDS = ("usina", "frente", "garagem", "alojamento", "ponto", "oficina", "posto")
 
 UNITS = Table(
@@ -60,7 +62,7 @@ CONTRACTS = Table(
         text("contract_id", "Contract"),
         text("carrier_code", "Carrier"),
         text("unit_code", "Unit"),
-        text("kind", "Standing contract or spot", values=("contrato", "spot"), nullable=True),
+        text("kind", "Standing contract or spot", values=CONTRACT_KINDS, nullable=True),
         text(
             "deadhead_rule",
             "How empty runs are paid; empty is read as unpaid",
@@ -89,7 +91,7 @@ VEHICLES = Table(
         text("carrier_code", "Carrier", nullable=True),
         text("unit_code", "Unit that it serves; gives the time zone of its day"),
         text("contract_id", "Contract", nullable=True),
-        text("vehicle_class", "Class that the tariff depends on", values=_CLASSES, nullable=True),
+        text("vehicle_class", "Class that the tariff depends on", values=VEHICLE_CLASSES, nullable=True),
         text("default_area", "Area of trips that touch no workplace", values=_AREA, nullable=True),
         integer("seats", "Seats", nullable=True, minimum=0),
         text("status", "In regular use or in reserve", values=("ativo", "reserva"), nullable=True),
@@ -167,7 +169,7 @@ ROUTES = Table(
         text("unit_code", "Unit", nullable=True),
         text("name", "Name", nullable=True),
         text("area", "Agricultural or industrial", values=_AREA, nullable=True),
-        text("regime", "Within one municipality or not", values=("municipal", "intermunicipal"), nullable=True),
+        text("regime", "Within one municipality or not", values=REGIMES, nullable=True),
         text("origin_poi_id", "Place where it starts", nullable=True),
         text("destination_poi_id", "Place where it ends", nullable=True),
         km("expected_km", "Length", nullable=True, minimum=0),
@@ -184,9 +186,9 @@ TARIFFS = Table(
         text("tariff_id", "Tariff"),
         text("contract_id", "Contract"),
         text("route_code", "Route; empty = any", nullable=True),
-        text("vehicle_class", "Class; empty = any", values=_CLASSES, nullable=True),
+        text("vehicle_class", "Class; empty = any", values=VEHICLE_CLASSES, nullable=True),
         text("area", "Area; empty = any", values=_AREA, nullable=True),
-        text("regime", "Regime; empty = any", values=("municipal", "intermunicipal"), nullable=True),
+        text("regime", "Regime; empty = any", values=REGIMES, nullable=True),
         rate("rate_brl_per_km", "Price"),
         *_VALIDITY,
     ),
@@ -241,7 +243,7 @@ INVOICES = Table(
         text("contract_id", "Contract"),
         date("cycle_start", "First day of the cycle"),
         text("plate", "Vehicle"),
-        text("vehicle_class", "Class that was billed", values=_CLASSES, nullable=True),
+        text("vehicle_class", "Class that was billed", values=VEHICLE_CLASSES, nullable=True),
         km("billed_km", "Billed km", nullable=True, minimum=0),
         rate("rate_brl_per_km", "Billed price", nullable=True),
         brl("variable_brl", "Billed variable cost", nullable=True),

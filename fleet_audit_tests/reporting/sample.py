@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform
@@ -64,6 +68,14 @@ def fleet(vehicles: int = 40, days: int = 1, trips_a_day: int = 5, seed: int = 7
         for index, plate in enumerate(plates):
             maker.vehicle_day(plate, index, first + dt.timedelta(days=offset), trips_a_day)
     return maker.frames()
+
+
+def settled(frames: Frames, cycle: Cycle) -> Frames:
+    """The frames with the facts of the cycle that the pipeline computes from them."""
+    names = ("units", "carriers", "vehicles", "contracts", "routes", "fixed_costs")
+    known = Reference.of({name: getattr(frames, name) for name in names})
+    days = CycleDays(frames.trips, frames.trip_costs, frames.fixed_cost_days, frames.coverage)
+    return replace(frames, billing_lines=billing_lines(days, known, cycle))
 
 
 class _Maker:
@@ -274,6 +286,8 @@ class _Maker:
                 if is_billable
                 else Decimal(0),
                 "cost_status": "not_billable" if not is_billable else "priced" if is_priced else "no_tariff",
+                "vehicle_class": ("onibus", "onibus", "micro", "van")[index % 4],
+                "billing_area": area if is_billable else "IND",
             }
         )
         deduction = self._match(who, trip_id, run_id, km, start, end, rate) if is_billable else 0

@@ -26,6 +26,7 @@ from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
+    BILLING_LINES,
     CALIBRATION_SEGMENTS,
     COMPUTED_DAYS,
     CYCLE_CLOSES,
@@ -128,7 +129,7 @@ class CloseConfig(dg.Config):
             dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
             for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
         ),
-        *(key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS)),  # before they are frozen
+        *(key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, BILLING_LINES)),  # before they are frozen
     ],
     description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "
     "outputs are hashed in a manifest; `fleet-audit replay` proves it.",

@@ -85,8 +85,10 @@ def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
 
 def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
     """The rows of a cycle's days, the terms of contracts, and what the cycle bills of earlier, closed ones."""
-    adjustments = fleet.warehouse().read_table(facts.ADJUSTMENTS)
+    warehouse = fleet.warehouse()
+    adjustments = warehouse.read_table(facts.ADJUSTMENTS)
     return replace(
         frames_of(fleet, cycle_days(cycle), with_terms=True),
+        billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
         adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
     )

@@ -29,6 +29,8 @@ _NEVER_BILLED = {
     "unknown": "Finalidade desconhecida: não é faturada.",
 }
 
+_GENERAL_AREA = "IND"  # the industrial sheet is the general one
+
 KEYS = ["route_code", "vehicle_class", "area", "regime"]
 
 
@@ -131,7 +133,8 @@ def price_trips(
     admitted = _admitted(rows)
     has_contract, billable = rows["contract_id"].notna(), admitted["billable_km"]
     is_billed = has_contract & admitted["is_billed"]
-    priced = select_tariffs(_requests(rows[is_billed], routes), tariffs).reindex(rows.index)
+    keys = _tariff_keys(rows, routes)
+    priced = select_tariffs(keys[is_billed], tariffs).reindex(rows.index)
     status = priced["status"].where(is_billed, "not_billable").where(has_contract, "no_contract")
     nothing = from_hundredths(np.zeros(len(rows)), BRL, rows.index, billable.isna().to_numpy())
     cost = multiply_brl(billable, priced["rate_brl_per_km"]).where(is_billed, nothing)
@@ -146,6 +149,9 @@ def price_trips(
             "variable_cost_brl": cost,
             "cost_status": status.astype("str"),
             "cost_reason": _reasons(rows, admitted["reason"], status, priced["candidates"]),
+            "vehicle_class": rows["vehicle_class"].astype("str"),
+            "billing_area": keys["area"].fillna(rows["area"]).fillna(_GENERAL_AREA).astype("str"),
+            "regime": keys["regime"].astype("str"),
             "parameters_version": parameters.version,
         }
     )
@@ -232,9 +238,10 @@ def _is_open(
     return is_open
 
 
-def _requests(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
+def _tariff_keys(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
+    """contract_id, operational_date and `KEYS` of each trip; what is not service has the vehicle's area, no route."""
     is_service = rows["purpose"] == "service"
-    route = rows["route_code"].where(is_service & (rows["route_method"] == "places"))
+    route = rows["route_code"].where(is_service & (rows["route_method"] == "places").fillna(False))
     regime = routes.drop_duplicates("route_code").set_index("route_code")["regime"]
     return rows[["contract_id", "operational_date", "vehicle_class"]].assign(
         route_code=route, regime=route.map(regime), area=rows["area"].where(is_service, rows["default_area"])

@@ -19,8 +19,9 @@ from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Document, Section
 from fleet_audit.reporting.documents.cycle import build_cycle
-from fleet_audit.reporting.documents.package import Package, build_package
+from fleet_audit.reporting.documents.package import build_package
 from fleet_audit.reporting.layout import Layout
+from fleet_audit.reporting.package_model import Package
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.evidence import evidence_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of

@@ -1,6 +1,6 @@
 """The measurement package as files: one workbook with live formulas, and each of its sheets as CSV.
 
-What the sheets hold is decided in `package`; how a cell looks, in `workbook`.
+What the sheets hold is decided in `sections`; how a cell looks, in `xlsx`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from xlsxwriter.utility import xl_range_abs, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting.document_model import NUMERIC, Field, Kind
-from fleet_audit.reporting.documents.package import Footer, Package, Sheet
 from fleet_audit.reporting.formats.csv import cell_text, texts_csv
 from fleet_audit.reporting.formats.xlsx import ALERT, INK, MUTED, Workbook, fit_row
+from fleet_audit.reporting.package_model import Footer, Package, Sheet
 
 _HEAD_ROW = 5  # of each table; above it title, sheet, origin, stamp
 _FIRST_ROW = _HEAD_ROW + 1

@@ -1,6 +1,6 @@
 """KM DIÁRIO COMPILADO: billed kilometres of each vehicle on each day of the cycle, side by side.
 
-Which kilometres are billed is decided in `measurement`.
+Which kilometres are billed is decided in `logic.costs`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.billing_lines import billed_trips, unpriced_trips
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
-from fleet_audit.reporting.sections.disallowed import unpriced_trips
-from fleet_audit.reporting.sections.inputs import Frames, decimals, names_of, records, with_vehicle
+from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 
 SILENT, UNPRICED = "s/d", "s/p"
 _WHO = ["unit_code", "carrier_code", "plate"]
 _CELL = [*_WHO, "operational_date"]
 
 
-def daily_km_grid(billed: pd.DataFrame, frames: Frames, cycle: Cycle) -> Grid:
+def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
     """One row a vehicle of a unit and carrier, one column a day; a day without a number says why.
 
     `s/d`: nothing arrived; `s/p`: trips, but none with a price; None: no record of the vehicle on that day.
@@ -38,7 +38,7 @@ def daily_km_grid(billed: pd.DataFrame, frames: Frames, cycle: Cycle) -> Grid:
     )
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for cell in records(_cells(billed, frames)):
+    for cell in records(_cells(frames)):
         row = rows.setdefault(
             (cell["unit_code"], cell["carrier_code"], cell["plate"]),
             {
@@ -57,22 +57,28 @@ def daily_km_grid(billed: pd.DataFrame, frames: Frames, cycle: Cycle) -> Grid:
     return grid_of(fields, printed, {"unit": "Total", **total} if printed else None)
 
 
-def _cells(billed: pd.DataFrame, frames: Frames) -> pd.DataFrame:
+def _cells(frames: Frames) -> pd.DataFrame:
     """One row a vehicle and day, in order of days: `km`, or the `word` that stands for it; and the fleet number."""
+    billed = billed_trips(frames.trips, frames.trip_costs)
+    billed = billed.assign(km=hundredths(billed["billable_km"]), **_texts(billed))
     summed = billed.groupby(_CELL, as_index=False)["km"].sum()
     coverage = frames.coverage
     silent = coverage["status"] == "silent"
     zero = pd.Series(0, index=coverage.index, dtype="Int64")
     parts = [
         summed.assign(word=None),
-        unpriced_trips(frames)[_CELL].assign(word=UNPRICED),
+        unpriced_trips(frames.trips, frames.trip_costs)[_CELL].assign(word=UNPRICED),
         coverage.loc[silent, _CELL].assign(word=SILENT),
         coverage.loc[~silent, _CELL].assign(word=None, km=zero[~silent]),
     ]
     cells = pd.concat(parts, ignore_index=True)
-    cells = cells.assign(**{name: cells[name].astype("str").fillna("") for name in _WHO}, km=decimals(cells["km"]))
+    cells = cells.assign(**_texts(cells), km=decimals(cells["km"]))
     cells = with_vehicle(cells.drop_duplicates(_CELL), frames.vehicles, ["fleet_number"])
     return cells.sort_values(["operational_date", *_WHO], kind="stable")
+
+
+def _texts(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    return {name: rows[name].astype("str").fillna("") for name in _WHO}
 
 
 def _sum(values: Iterable[Any]) -> Decimal | None:

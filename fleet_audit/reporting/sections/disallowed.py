@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import COST_STATUSES, HELD_REASONS
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
@@ -53,15 +54,8 @@ def disallowed_grid(frames: Frames) -> Grid:
     return grid_of(FIELDS, lines, total if lines else None)
 
 
-def unpriced_trips(frames: Frames) -> pd.DataFrame:
-    """Trips whose cost is unknown, with billable_km, cost_status and cost_reason."""
-    costs = frames.trip_costs[["trip_id", "billable_km", "variable_cost_brl", "cost_status", "cost_reason"]]
-    trips = frames.trips.merge(costs, on="trip_id")
-    return trips[trips["variable_cost_brl"].isna()]
-
-
 def _unpriced(frames: Frames) -> pd.DataFrame:
-    trips = unpriced_trips(frames)
+    trips = unpriced_trips(frames.trips, frames.trip_costs)
     return _rows(
         trips,
         UNPRICED,

@@ -36,9 +36,9 @@ SOURCE_COLUMNS = (
 class Frames:
     """Rows of the reported days by the column dictionary (`run_id` and `updated_at` are not needed).
 
-    `legs` give the addresses of ends without a known place, and the map; `adjustments` are those that the reported
-    cycle bills; `recent_coverage` is the coverage of the days before the reported one, `sources` what each source said
-    of it; drivers' names never come here.
+    `legs` give the addresses of ends without a known place, and the map; `billing_lines` and `adjustments` are those
+    of the reported cycle; `recent_coverage` is the coverage of the days before the reported one, `sources` the state of
+    each source on it. Drivers' names are never here.
     """
 
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
@@ -62,6 +62,7 @@ class Frames:
     tariffs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.TARIFFS))
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
+    billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
@@ -102,6 +103,7 @@ class Frames:
             contracts=contracts,
             tariffs=of_contracts(self.tariffs),
             fixed_costs=of_contracts(self.fixed_costs),
+            billing_lines=own(self.billing_lines),
             adjustments=own(self.adjustments),
         )
 

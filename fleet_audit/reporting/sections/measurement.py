@@ -1,101 +1,93 @@
-"""What a cycle bills, line by line: each priced trip and each day's fixed share in exactly one line of one area.
+"""MEDIÇÃO sheets: the billing lines of a cycle with names for codes, one sheet per area, with live footers.
 
-Which kilometres count and what they cost arrives computed; sheets, formulas and wording for print are in `package`.
+Which line a trip or a fixed share is billed in is decided in `logic.costs.billing_lines`.
 """
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any
 
-from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.reference.validity import validity
-from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, with_vehicle
+from fleet_audit.reporting import locale
+from fleet_audit.reporting.document_model import Field, Kind, grid_of
+from fleet_audit.reporting.labels import AREAS as AREA_NAMES
+from fleet_audit.reporting.labels import CONTRACT_KINDS, NO_CARRIER, NO_UNIT, REGIMES, VEHICLE_CLASSES
+from fleet_audit.reporting.package_model import SHEETS, Footer, Sheet, column_sum
+from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
-_ELSEWHERE = "IND"  # where neither the trip nor its vehicle tells an area: the industrial sheet is the general one
-_OWNER = ["unit_code", "carrier_code", "contract_id", "plate"]
-_LINE = [*_OWNER, "area", "vehicle_class", "regime", "rate_brl_per_km"]
-_SUMS = ["km", "variable_brl", "fixed_brl", "monthly_brl"]
-COLUMNS = [*_LINE, "fleet_number", "kind", "routes", "shifts", *_SUMS]
+LINE_FIELDS = (
+    Field("unit", "Unidade", width=17),
+    Field("carrier", "Empresa", width=19),
+    Field("operation", "Operação", width=13),
+    Field("period", "Período", width=12),
+    Field("plate", "Placa", width=9),
+    Field("fleet_number", "Frota", width=8),
+    Field("routes", "Rota do Veículo", width=40),
+    Field("shifts", "Turnos Atendidos", width=10),
+    Field("regime", "Regime", width=13),
+    Field("kind", "Contrato/Spot", width=10),
+    Field("vehicle_class", "Tipo do Veículo", width=13),
+    Field("km", "Km Rodado", Kind.KM, 11),
+    Field("rate_brl_per_km", "Custo Variável", Kind.RATE, 10),
+    Field("variable_brl", "Total Variável", Kind.BRL, 13),
+    Field("monthly_brl", "Custo Fixo", Kind.BRL, 13),
+    Field("fixed_brl", "Parcela", Kind.BRL, 13),
+    Field("total_brl", "Total Mensal (A Faturar)", Kind.BRL, 15),
+)
+_LINE_FORMULAS = {"total_brl": "ROUND(SUM({variable_brl},{fixed_brl}),2)"}
+_FOOTERS = (
+    ("Total Km's", "km", Kind.KM),
+    ("Total Variável", "variable_brl", Kind.BRL),
+    ("Total Fixo", "fixed_brl", Kind.BRL),
+    ("Total a Faturar", "total_brl", Kind.BRL),
+)
 
 
-def measurement_lines(frames: Frames) -> pd.DataFrame:
-    """One row a vehicle, contract, area, class, regime and rate: the columns of `COLUMNS`, sorted; texts may be "".
+def measurement_lines(frames: Frames, period: str) -> list[dict[str, Any]]:
+    """One dictionary per billing line, in the order of print: the fact's columns and the texts of `LINE_FIELDS`."""
+    units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
+    routes, silent = names_of(frames.routes, "route_code"), _silent_days(frames)
+    lines = [
+        line
+        | {
+            "unit": units.get(line["unit_code"], line["unit_code"]) or NO_UNIT,
+            "carrier": carriers.get(line["carrier_code"], line["carrier_code"]) or NO_CARRIER,
+            "operation": AREA_NAMES[line["area"]],
+            "period": period,
+            "routes": _routes(line, routes, silent),
+            "shifts": "; ".join(line["shift_codes"]) or None,
+            "regime": REGIMES.get(line["regime"], line["regime"]),
+            "kind": CONTRACT_KINDS.get(line["contract_kind"], line["contract_kind"]),
+            "vehicle_class": VEHICLE_CLASSES.get(line["vehicle_class"], line["vehicle_class"]),
+        }
+        for line in records(frames.billing_lines)
+    ]
+    return sorted(lines, key=lambda line: (line["unit"], line["carrier"], line["plate"]))
 
-    `km` and `variable_brl` sum the trips that have a cost; a service trip counts in its own area, any other in the
-    vehicle's default area. `fixed_brl`, what the cycle owes of `monthly_brl`, stands whole in one line of the vehicle
-    and contract: of the default area, else of the area with most km, and there in the line with most km.
-    """
-    lines, fixed = _variable_lines(billed_trips(frames), frames), _fixed_shares(frames)
-    most = lines.sort_values(["km", *_LINE], ascending=[False] + [True] * len(_LINE), kind="stable")
-    main = most.drop_duplicates(_OWNER)[[*_OWNER, "area"]]
-    fixed = fixed.merge(main, on=_OWNER, how="left")
-    fixed["area"] = fixed["default_area"].mask(fixed["default_area"] == "", fixed["area"]).fillna(_ELSEWHERE)
-    target = most.drop_duplicates([*_OWNER, "area"]).reset_index(names="line")[[*_OWNER, "area", "line"]]
-    fixed = fixed.merge(target, on=[*_OWNER, "area"], how="left")
-    beside = fixed[fixed["line"].notna()].set_index("line")[["fixed_brl", "monthly_brl"]]
-    alone = fixed[fixed["line"].isna()].assign(regime="", routes="", shifts="")
-    result = pd.concat([lines.join(beside), alone.drop(columns=["line", "default_area"])], ignore_index=True)
-    kinds = frames.contracts.drop_duplicates("contract_id", keep="last").set_index("contract_id")["kind"]
-    result["kind"] = result["contract_id"].map(kinds).astype("str").fillna("")
-    result = result.sort_values(_LINE, na_position="last", kind="stable").reset_index(drop=True)
-    return result[COLUMNS].assign(**{name: decimals(result[name].astype("Int64")) for name in _SUMS})
+
+def measurement_sheets(lines: list[dict[str, Any]], fields: tuple[Field, ...]) -> tuple[Sheet, ...]:
+    """One sheet per area, with footers that a spreadsheet computes."""
+    return tuple(_sheet(SHEETS[area], fields, [line for line in lines if line["area"] == area]) for area in SHEETS)
 
 
-def billed_trips(frames: Frames) -> pd.DataFrame:
-    """Trips that have a cost, with the keys of their line, km and variable_brl in hundredths, route and shift."""
-    costs = frames.trip_costs[["trip_id", "contract_id", "billable_km", "rate_brl_per_km", "variable_cost_brl"]]
-    trips = frames.trips.drop(columns="contract_id").merge(costs, on="trip_id")
-    # what a contract does not pay costs 0.00 and has no rate
-    trips = trips[trips["variable_cost_brl"].notna() & trips["rate_brl_per_km"].notna()]
-    trips = with_vehicle(trips, frames.vehicles, ["fleet_number", "vehicle_class", "default_area"])
-    is_service = trips["purpose"] == "service"
-    regimes = frames.routes.drop_duplicates("route_code").set_index("route_code")["regime"]
-    priced_route = trips["route_code"].where(is_service & (trips["route_method"] == "places").fillna(False))
-    area = trips["area"].where(is_service, trips["default_area"]).fillna(trips["area"])
-    return trips.assign(
-        **_texts(trips, [*_OWNER, "fleet_number", "vehicle_class"]),
-        area=area.fillna(_ELSEWHERE).astype("str"),
-        regime=priced_route.map(regimes).astype("str").fillna(""),
-        km=hundredths(trips["billable_km"]),
-        variable_brl=hundredths(trips["variable_cost_brl"]),
+def _routes(line: dict[str, Any], names: dict[str, str], silent: dict[str, int]) -> str:
+    """The routes of a line; of a line without km the reason in brackets."""
+    if line["line_status"] == "billed":
+        return "; ".join(sorted(names.get(code, code) for code in line["route_codes"])) or "(sem rota)"
+    if line["line_status"] == "unpriced":
+        return "(viagens sem preço: ver GLOSAS)"
+    if line["line_status"] == "no_data":
+        return "(sem dado no ciclo)"
+    days = silent.get(line["plate"], 0)
+    return "(sem viagem faturada)" + (f"; {locale.counted(days, 'dia', 'dias')} sem dado" if days else "")
+
+
+def _silent_days(frames: Frames) -> dict[str, int]:
+    return frames.coverage.loc[frames.coverage["status"] == "silent", "plate"].value_counts().to_dict()
+
+
+def _sheet(name: str, fields: tuple[Field, ...], lines: list[dict[str, Any]]) -> Sheet:
+    footers = tuple(
+        Footer(label, column_sum(lines, column), kind, f"ROUND(SUM({{{name}!{column}}}),2)")
+        for label, column, kind in _FOOTERS
     )
-
-
-def _variable_lines(trips: pd.DataFrame, frames: Frames) -> pd.DataFrame:
-    names = frames.routes.drop_duplicates("route_code").set_index("route_code")["name"]
-    trips = trips.assign(route=trips["route_code"].map(names).astype("str").fillna(trips["route_code"]))
-    groups = trips.groupby(_LINE, dropna=False)
-    lines = groups[["km", "variable_brl"]].sum().join(groups[["fleet_number"]].last())
-    for name, column in (("routes", "route"), ("shifts", "shift_code")):
-        each = trips[[*_LINE, column]].dropna(subset=[column]).drop_duplicates().sort_values(column)
-        lines[name] = each.groupby(_LINE, dropna=False)[column].agg("; ".join)
-    lines = lines.reset_index()
-    return lines.assign(**_texts(lines, ["routes", "shifts"]))
-
-
-def _fixed_shares(frames: Frames) -> pd.DataFrame:
-    """What each vehicle and contract is owed of its monthly amount: `_OWNER`, class, area, hundredths of both."""
-    days = frames.fixed_cost_days[["operational_date", "plate", "contract_id", "amount_brl"]]
-    columns = ["unit_code", "carrier_code", "fleet_number", "vehicle_class", "default_area"]
-    days = with_vehicle(days, frames.vehicles, columns)
-    contracts = frames.contracts.drop_duplicates("contract_id", keep="last").set_index("contract_id")
-    for name in ("unit_code", "carrier_code"):
-        days[name] = days[name].fillna(days["contract_id"].map(contracts[name]).astype("str"))
-    days = days.assign(**_texts(days, [*_OWNER, *columns]), fixed_brl=hundredths(days["amount_brl"]))
-    days = days.sort_values([*_OWNER, "operational_date"], kind="stable")
-    groups = days.groupby(_OWNER)
-    shares = groups[["fixed_brl"]].sum().join(groups[[*columns[2:], "operational_date"]].last()).reset_index()
-    return shares.assign(monthly_brl=_monthly(shares, frames.fixed_costs)).drop(columns="operational_date")
-
-
-def _monthly(shares: pd.DataFrame, fixed_costs: pd.DataFrame) -> pd.Series:
-    """Hundredths in force on each share's last day; rows of one vehicle and contract add up."""
-    asked = shares[["plate", "contract_id", "operational_date"]].reset_index(names="share")
-    found = asked.merge(fixed_costs, on=["plate", "contract_id"])
-    (starts, ends), day = validity(found), as_days(found["operational_date"])
-    found = found[(starts <= day) & (day <= ends)]
-    return hundredths(found["amount_brl_per_month"]).groupby(found["share"]).sum().reindex(shares.index)
-
-
-def _texts(frame: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
-    return {name: frame[name].astype("str").fillna("") for name in columns}
+    return Sheet(name, grid_of(fields, lines), footers, (_LINE_FORMULAS,) * len(lines), frozen_columns=2)

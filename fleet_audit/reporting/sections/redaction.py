@@ -32,6 +32,7 @@ _TEXTS = {
     "trip_costs": ["cost_reason"],
     "declared_runs": ["bulletin_number", "origin_text", "destination_text", "file_name"],
     "legs": ["origin_address", "destination_address"],
+    "billing_lines": ["fleet_number"],
     "adjustments": ["reason"],
 }
 _CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where there is no name

@@ -29,16 +29,16 @@ from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.redaction import OTHER, Others
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Type
-from fleet_audit_tests.reporting.sample import CARRIERS, GENERATED_AT, build, fleet
+from fleet_audit_tests.reporting.sample import CARRIERS, GENERATED_AT, build, fleet, settled
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 OWN = "RODA"
 
 
 def copy_of(frames: Frames, code: str = OWN, closing: Closing | None = None) -> CarrierCopy:
-    return build_copy(
-        frames, code, cycle=CYCLE, generated_at=GENERATED_AT, closing=closing or Closing(), contest_days=5
-    )
+    frames = settled(frames, CYCLE)
+    options = {"cycle": CYCLE, "generated_at": GENERATED_AT, "contest_days": 5}
+    return build_copy(frames, code, closing=closing or Closing(), **options)
 
 
 def own_and_other(frames: Frames) -> tuple[pd.Series, pd.Series]:

@@ -1,0 +1,40 @@
+"""What a cycle bills, from its days' costs: the lines of the measurement package."""
+
+from typing import Any
+
+import dagster as dg
+
+from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
+from fleet_audit.schema import facts, reference
+
+_DAYS = {
+    "trips": facts.TRIPS,
+    "trip_costs": facts.TRIP_COSTS,
+    "fixed_cost_days": facts.FIXED_COST_DAYS,
+    "coverage": facts.COVERAGE,
+}
+_ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
+
+
+@dg.asset(
+    **asset_arguments(facts.BILLING_LINES, "cycle"),
+    **_ARGUMENTS,
+    deps=[
+        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
+        *(key_of(table) for table in (reference.VEHICLES, reference.CONTRACTS, reference.FIXED_COSTS)),
+    ],
+)
+def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Put each priced trip and each fixed share of a cycle in one line."""
+    known, closing_day = fleet.reference(), fleet.settings().closing_day
+    cycles = [cycle_of(parse_day(key), closing_day) for key in context.partition_keys]
+    return dg.Output([(cycle.start, billing_lines(_days(fleet, cycle), known, cycle)) for cycle in cycles])
+
+
+def _days(fleet: FleetResource, cycle: Cycle) -> CycleDays:
+    days = cycle_days(cycle)
+    return CycleDays(**{name: fleet.warehouse().read_partition(table, days) for name, table in _DAYS.items()})

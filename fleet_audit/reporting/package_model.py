@@ -1,0 +1,89 @@
+"""What the measurement package is made of: sheets with tables, footers and formulas, free of file formats.
+
+What a sheet shows is decided in `sections`, which sheets there are in `documents.package`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from fleet_audit.reporting import locale
+from fleet_audit.reporting.document_model import Grid, Kind, Logo
+from fleet_audit.reporting.sections.closing import Closing
+
+SHEETS = {"AGR": "MEDIÇÃO - AGRÍCOLA", "IND": "MEDIÇÃO - ADM-INDÚSTRIA"}
+SUMMARY, DAILY, DISALLOWED, TERMS = "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS", "PARÂMETROS"
+ADJUSTMENTS = "AJUSTES"
+_STEMS = {
+    SHEETS["AGR"]: "pacote_medicao_agricola",
+    SHEETS["IND"]: "pacote_medicao_adm_industria",
+    SUMMARY: "pacote_medicao_resumo",
+    DAILY: "pacote_medicao_km_diario",
+    DISALLOWED: "pacote_medicao_glosas",
+    ADJUSTMENTS: "pacote_medicao_ajustes",
+    TERMS: "pacote_medicao_parametros",
+}
+
+
+@dataclass(frozen=True)
+class Footer:
+    """A line below a sheet's table: its label, its value, and, where a spreadsheet can compute it, the formula.
+
+    In a formula `{name}` is the row's own cell of that field, `{sheet!name}` the whole column of a sheet.
+    """
+
+    label: str
+    value: Decimal | int | str | None
+    kind: Kind
+    formula: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet and CSV file of the package. `formulas` are by row and field, as those of `Footer`.
+
+    The grid's total row, where it has one, is drawn as sums of its columns.
+    """
+
+    name: str
+    grid: Grid
+    footers: tuple[Footer, ...] = ()
+    formulas: tuple[Mapping[str, str], ...] = ()
+    note: str = ""
+    frozen_columns: int = 0
+
+    @property
+    def stem(self) -> str:
+        """The name of its CSV file, without the ending."""
+        return _STEMS[self.name]
+
+
+@dataclass(frozen=True)
+class Package:
+    """The measurement package of a cycle, or of one carrier of it."""
+
+    title: str
+    subtitle: str
+    generated_at: dt.datetime
+    closing: Closing
+    company: str
+    logo: Logo | None
+    sheets: tuple[Sheet, ...]
+
+    @property
+    def origin(self) -> str:
+        """As of when its data are."""
+        return f"dados até {locale.instant(self.generated_at)} (Brasília)"
+
+    def sheet(self, name: str) -> Sheet:
+        """The sheet of that name."""
+        return next(sheet for sheet in self.sheets if sheet.name == name)
+
+
+def column_sum(lines: Iterable[Mapping[str, Any]], name: str) -> Decimal:
+    """The sum of a column of printed lines; unknown values are not added."""
+    return sum((line[name] for line in lines if line[name] is not None), Decimal("0.00"))
