@@ -21,12 +21,24 @@ from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _VERSION_TABLE_SCHEMA = "ops"
 _LOCK = advisory_key("migrations")
+# Ids that databases of versions up to 0.1 recorded, before the chain was numbered in its order.
+_FORMER_IDS = {
+    "0001": "0001_first_tables",
+    "0002_calib": "0002_device_health",
+    "0002_close": "0003_closing",
+    "0002_files": "0004_files_by_day",
+    "0002_close2": "0005_computed_days",
+    "0002_api": "0006_api_requests",
+    "0003_api_windows": "0007_api_windows",
+    "0004_billing_lines": "0008_billing_lines",
+}
 
 
 def config() -> Config:
     """Alembic's configuration; there is no ini file."""
     result = Config()
     result.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    result.set_main_option("file_template", "%%(rev)s")
     return result
 
 
@@ -48,9 +60,12 @@ def upgrade(url: str) -> bool:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         if _is_current(connection, script):
             return False
+        _rename_recorded_id(connection)
         current = _current(connection)
         if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-            raise PermanentError(f"The warehouse is at revision {current}, made by a newer fleet_audit: install that.")
+            raise PermanentError(
+                f"The warehouse is at revision {current}, which a newer fleet_audit wrote: install that version."
+            )
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_VERSION_TABLE_SCHEMA}"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
@@ -61,6 +76,16 @@ def upgrade(url: str) -> bool:
 def _current(connection: sa.Connection) -> str | None:
     options = {"version_table_schema": _VERSION_TABLE_SCHEMA}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _rename_recorded_id(connection: sa.Connection) -> None:
+    """Replace a former id in `ops.alembic_version` by the id that its migration has now."""
+    former = _current(connection)
+    if former in _FORMER_IDS:
+        connection.execute(
+            sa.text("UPDATE ops.alembic_version SET version_num = :new WHERE version_num = :former"),
+            {"new": _FORMER_IDS[former], "former": former},
+        )
 
 
 def _is_current(connection: sa.Connection, script: ScriptDirectory) -> bool:
@@ -95,14 +120,15 @@ def _write_comments(connection: sa.Connection) -> None:
     connection.execute(sa.text(f"COMMENT ON SCHEMA {_VERSION_TABLE_SCHEMA} IS '{_comments_digest()}'"))
 
 
-def make_revision(url: str, message: str) -> None:
-    """Writes the next file of `versions`: what the column dictionary has and the (migrated) database has not.
+def make_revision(url: str, slug: str, message: str) -> None:
+    """Write `versions/<next number>_<slug>.py`: what the column dictionary has and the (migrated) database lacks.
 
-    For developers; read and adapt the file before it is committed, after that it never changes.
+    `message` is the file's docstring, an imperative without a full stop. For developers: read and adapt the file before
+    it is committed; after that it never changes.
     """
     settings = config()
     number = len(list(ScriptDirectory.from_config(settings).walk_revisions())) + 1
     with engine_of(url).begin() as connection:
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_VERSION_TABLE_SCHEMA}"))
         settings.attributes["connection"] = connection
-        command.revision(settings, message, autogenerate=True, rev_id=f"{number:04}")
+        command.revision(settings, message, autogenerate=True, rev_id=f"{number:04}_{slug}")

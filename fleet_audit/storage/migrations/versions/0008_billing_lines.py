@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0004_billing_lines"
-down_revision = "0003_api_windows"
+revision = "0008_billing_lines"
+down_revision = "0007_api_windows"
 branch_labels = None
 depends_on = None
 

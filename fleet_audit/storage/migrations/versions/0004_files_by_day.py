@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_files"
-down_revision = "0002_close"
+revision = "0004_files_by_day"
+down_revision = "0003_closing"
 branch_labels = None
 depends_on = None
 

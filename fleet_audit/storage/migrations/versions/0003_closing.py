@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_close"
-down_revision = "0002_calib"
+revision = "0003_closing"
+down_revision = "0002_device_health"
 branch_labels = None
 depends_on = None
 

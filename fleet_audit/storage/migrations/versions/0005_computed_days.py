@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_close2"
-down_revision = "0002_files"
+revision = "0005_computed_days"
+down_revision = "0004_files_by_day"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0003_api_windows"
-down_revision = "0002_api"
+revision = "0007_api_windows"
+down_revision = "0006_api_requests"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_api"
-down_revision = "0002_close2"
+revision = "0006_api_requests"
+down_revision = "0005_computed_days"
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_calib"
-down_revision = "0001"
+revision = "0002_device_health"
+down_revision = "0001_first_tables"
 branch_labels = None
 depends_on = None
 
