@@ -109,6 +109,35 @@ def replay(start: dt.datetime, home: str | None) -> None:
     sys.exit(0 if verdict.is_identical else 1)
 
 
+@main.command(epilog="Example: fleet-audit rebuild --home .fleet")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--from", "first", type=_DAY, help="First day to compute; without it the first that had been computed.")
+@click.option("--to", "last", type=_DAY, help="Last day to compute, inclusive.")
+@click.option("--replace", "is_replaced", is_flag=True, help="Empty a warehouse that has data before.")
+def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | None, is_replaced: bool) -> None:
+    """Fill an empty warehouse from the lake's raw/ alone, and compute the days again.
+
+    Files arrive in their order with their recorded times, closed cycles are restored as they were frozen. Neither the
+    inbox nor the telemetry API is read.
+    """
+    from fleet_audit.cli.rebuild import rebuild as rebuild_warehouse
+    from fleet_audit.cli.run import export_settings
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    result = rebuild_warehouse(
+        settings,
+        first.date() if first else None,
+        last.date() if last else None,
+        lambda line: click.echo(f"  {line}", err=True),
+        is_replaced=is_replaced,
+    )
+    for sentence in result.errors:
+        click.echo(f"error: {sentence}", err=True)
+    click.echo(f"{result.files} files restored, {len(result.days)} days computed again")
+    sys.exit(1 if result.errors else 0)
+
+
 @main.command(epilog='Example: fleet-audit psql -c "select plate, sum(km_measured) from fact.trips group by 1" --csv')
 @click.option("-c", "--command", "sql", required=True, help="One SQL statement.")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")

@@ -142,7 +142,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     unready = unready_days(fleet.warehouse(), fleet.lake(), days, code_version()) if is_final else {}
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with _opened(home) as instance:
-        for first, last in _ranges(unready):
+        for first, last in ranges(unready):
             progress(f"running {first} to {last} again: {unready[first]}")
             if not _execute(definitions, "day", range_tags(first, last), instance, result):
                 return result
@@ -151,7 +151,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     return result
 
 
-def _ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
+def ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
     """Days in order as ranges without holes."""
     ranges: list[tuple[dt.date, dt.date]] = []
     for day in days:

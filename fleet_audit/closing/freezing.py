@@ -15,7 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.closing.archive import archive_close
 from fleet_audit.closing.code import code_version
+from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.pages import archived_pages
@@ -33,12 +35,6 @@ from fleet_audit.storage.warehouse import Warehouse
 Parameters = Callable[[dt.date], ParameterSet]
 _FORMAT = 1
 _LISTED_DAYS = 10
-_OF_A_CYCLE = (
-    ("fact.findings of the cycle", facts.CYCLE_FINDINGS, "cycle_start"),
-    ("fact.calibration_segments", facts.CALIBRATION_SEGMENTS, "cycle_start"),
-    ("fact.billing_lines", facts.BILLING_LINES, "cycle_start"),
-    ("fact.adjustments billed", facts.ADJUSTMENTS, "billed_cycle_start"),
-)
 
 
 @dataclass(frozen=True)
@@ -105,6 +101,7 @@ def close_cycle(
             **{name: None if value is None else Decimal(value) for name, value in manifest["totals"].items()},
             "run_id": run_id,
         }
+        archive_close(stores.lake, warehouse, record, content, days)
         warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
     found = existing_close(warehouse, cycle.start, status)
     assert found is not None
@@ -134,16 +131,10 @@ def outputs_of(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[str, Any]:
     return {table.full_name: _output(warehouse, table, days) for table in facts.FACTS}
 
 
-def day_rows(warehouse: Warehouse, table: Table, day: dt.date) -> pd.DataFrame:
-    """What a day's run wrote into a table."""
-    rows = warehouse.read_partition(table, [day])
-    return rows if table.kept is None else rows[rows[table.kept].isna().to_numpy()]
-
-
 def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict[str, Any]:
     digests, count = {}, 0
     for day in days:
-        rows = day_rows(warehouse, table, day)
+        rows = day_rows(warehouse, table, [day])
         digests[day.isoformat()] = digest(canonical_rows(rows, table))
         count += len(rows)
     return {"rows": count, "sha256": combined(digests), "days": digests}
@@ -152,9 +143,8 @@ def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict
 def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
     """Rows and digests of what a cycle has beside its days: findings of whole cycles, calibration, adjustments."""
     found = {}
-    for name, table, column in _OF_A_CYCLE:
-        rows = warehouse.read_table(table)
-        rows = rows[(rows[column] == start).fillna(False).to_numpy(dtype=bool)]
+    for name, table, column in ROWS_OF_A_CYCLE:
+        rows = rows_of_cycle(warehouse, table, column, start)
         found[name] = {"rows": len(rows), "sha256": digest(canonical_rows(rows, table))}
     return found
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.freezing import Stores, cycle_rows, day_rows, fingerprint, outputs_of
+from fleet_audit.closing.freezing import Stores, cycle_rows, fingerprint, outputs_of
+from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.closing.scratch import fill
 from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows
 from fleet_audit.schema import facts
@@ -121,7 +122,7 @@ def _told_rows(sentence: str, day: str | None, name: str, before: Warehouse, aft
     if day is None:
         return f"{sentence}."
     table = table_called(name)
-    old, new = (canonical_rows(day_rows(each, table, dt.date.fromisoformat(day)), table) for each in (before, after))
+    old, new = (canonical_rows(day_rows(each, table, [dt.date.fromisoformat(day)]), table) for each in (before, after))
     lines = differing_rows(old, new, table.key, _SHOWN_ROWS)
     return "\n    ".join([f"{sentence}; the first rows of {day}:", *lines])
 

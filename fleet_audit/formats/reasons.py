@@ -61,6 +61,9 @@ _ALL = (
     Reason("repeated_column", FILE, "A known column is in the header twice", "Coluna repetida no cabeçalho"),
     Reason("no_vehicle_block", FILE, "A visit report without a vehicle's block", "Relatório sem bloco de veículo"),
     Reason("unknown_table", FILE, "reference/ knows no table of that name", "Tabela de referência desconhecida"),
+    Reason(
+        "damaged_archive", FILE, "Its archived bytes are lost or damaged: send it again", "Cópia arquivada danificada"
+    ),
     Reason("unreadable", FILE, "Anything else; the message says what", "Arquivo ilegível"),
 )
 REASONS = {reason.code: reason for reason in _ALL}

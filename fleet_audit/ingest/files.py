@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, empty_r
 from fleet_audit.formats.read import parse_file
 from fleet_audit.formats.rejection_report import NAME as REPORT_NAME
 from fleet_audit.formats.rejection_report import refusal, rejection_report
+from fleet_audit.ingest.journal import record_arrival
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.logic.reference.pending_devices import days_let_go
 from fleet_audit.schema.facts import FILE_DAYS, INGESTED_FILES, PENDING_DEVICES, REJECTED_ROWS
@@ -33,7 +34,7 @@ from fleet_audit.schema.lake import (
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import DEVICES, DRIVERS
 from fleet_audit.settings import Settings
-from fleet_audit.sources.inbox import Inbox, InboxFile
+from fleet_audit.sources.inbox import SETTLED_AFTER, Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -56,6 +57,8 @@ where rows_read <> rows_accepted + rows_rejected + rows_duplicate
     or (day_rows, day_accepted, day_rejected) <> (rows_read, rows_accepted, rows_rejected)
 order by file.file_name
 """
+
+DAMAGED = "damaged_archive"  # reason code of a file whose archived bytes are lost; the same bytes sent again heal it
 
 Span: TypeAlias = tuple[dt.date, dt.date]
 
@@ -104,14 +107,20 @@ def ingest_inbox(
 
     Raises PermanentError or RetryableError when the inbox itself cannot be listed.
     """
-    seen = warehouse.read("select file_sha256, file_name, kind, status, stamp from ops.ingested_files", {})
+    seen = warehouse.read(
+        "select file_sha256, file_name, kind, status, stamp, received_at, reason_code from ops.ingested_files", {}
+    )
+    lost = seen[seen["reason_code"].eq(DAMAGED)]
+    arrived_at = dict(zip(zip(lost["file_sha256"], lost["file_name"], strict=True), lost["received_at"], strict=True))
+    seen = seen.drop(index=lost.index)
     stamped = seen.dropna(subset="stamp")
     stamps = set(zip(stamped["file_name"], stamped["stamp"], strict=True))
     names = set(zip(seen["file_sha256"], seen["file_name"], strict=True))
     used = seen[seen["status"].isin(("accepted", "partial"))]
     contents = set(zip(used["file_sha256"], used["kind"], strict=True))
     reader = _FileReader(inbox, lake, warehouse, settings, now, run_id)
-    records, reasons = [], [pd.DataFrame(columns=["file_name", "reason_code", "rows"])]
+    records: list[dict[str, object]] = []
+    reasons = [pd.DataFrame(columns=["file_name", "reason_code", "rows"])]
     for file in inbox.files():
         if (file.name, file.stamp) in stamps or not (is_attended or file.is_settled(now)):
             continue
@@ -122,7 +131,11 @@ def ingest_inbox(
         if (arrival.sha256, file.name) in names:
             reader.remember(arrival)
             continue
-        record, refused = reader.read(arrival, is_known=(arrival.sha256, file.kind) in contents)
+        is_known = (arrival.sha256, file.kind) in contents
+        reader.archive(arrival, len(records), is_known=is_known)
+        first_arrival = arrived_at.get((arrival.sha256, file.name))  # bytes that the archive lost keep their place
+        reading = reader if first_arrival is None else replace(reader, now=first_arrival.to_pydatetime())
+        record, refused = reading.read(arrival, is_known=is_known)
         if record["status"] in ("accepted", "partial"):
             contents.add((arrival.sha256, file.kind))  # a refused file may be right in another folder
         records.append(record)
@@ -165,13 +178,18 @@ class _FileReader:
             {"stamp": self._stamp(arrival.file), "sha256": arrival.sha256, "name": arrival.file.name},
         )
 
+    def archive(self, arrival: _Arrival, sequence: int, *, is_known: bool) -> None:
+        """Put the bytes into the archive, and their arrival into its journal, before PostgreSQL has a row of them."""
+        content, record = arrival.content, self._unread(arrival)
+        chunks = self.inbox.chunks(arrival.file) if content is None else [content]
+        self.lake.put_chunks(str(record["archive_path"]), chunks)
+        record_arrival(self.lake, record, sequence, is_duplicate=is_known)
+
     def read(self, arrival: _Arrival, *, is_known: bool) -> tuple[dict[str, object], pd.DataFrame]:
-        """Archive, parse and record one file; returns its row of `ops.ingested_files` and what was refused of it."""
+        """Parse and record one archived file; returns its row of `ops.ingested_files` and what was refused of it."""
         file, sha256, content = arrival.file, arrival.sha256, arrival.content
-        folder = f"raw/{file.kind}/{sha256}"
-        path = f"{folder}/{safe_name(file.name)}"
-        self.lake.put_chunks(path, self.inbox.chunks(file) if content is None else [content])
-        record, refused = self._unread(arrival, path), empty_rejected()
+        folder = _archive_folder(arrival)
+        record, refused = self._unread(arrival), empty_rejected()
         if is_known:
             record |= {
                 "status": "duplicate",
@@ -193,7 +211,7 @@ class _FileReader:
         self.warehouse.upsert(INGESTED_FILES, pd.DataFrame([record]))
         return record, refused
 
-    def _unread(self, arrival: _Arrival, path: str) -> dict[str, object]:
+    def _unread(self, arrival: _Arrival) -> dict[str, object]:
         """The row of a file of which nothing was read yet."""
         return {
             "file_sha256": arrival.sha256,
@@ -201,7 +219,7 @@ class _FileReader:
             "kind": arrival.file.kind,
             "size_bytes": arrival.file.size,
             "received_at": self.now,
-            "archive_path": path,
+            "archive_path": f"{_archive_folder(arrival)}/{safe_name(arrival.file.name)}",
             "run_id": self.run_id,
             "rows_read": 0,
             "rows_accepted": 0,
@@ -225,18 +243,8 @@ class _FileReader:
             self.warehouse.upsert(DRIVERS, new)
 
     def _store(self, file: InboxFile, parsed: ParsedFile, sha256: str) -> dict[str, object]:
-        if file.kind == "reference":
-            table = reference_table(file.name)
-            self.lake.write_table(parsed_path(table, sha256), parsed.rows, table)
-        else:
-            table = PARSED_TABLES[file.kind]
-            for each, frame in (
-                (table, parsed.rows),
-                (PARSED_NOTES, parsed.notes),
-                (PARSED_COVERAGE, _coverage(parsed)),
-            ):
-                self.lake.write_table(parsed_path(each, sha256), frame, each)
-            self._remember_drivers(parsed.drivers)
+        write_parsed(self.lake, file, parsed, sha256)
+        self._remember_drivers(parsed.drivers)
         where = {"file_sha256": sha256, "file_name": file.name}
         if len(parsed.rejected):
             self.warehouse.upsert(
@@ -271,8 +279,43 @@ def ingest_archived(
 ) -> None:
     """Archive, parse and record a file as when it was first received, in another installation."""
     arrival = _Arrival(InboxFile(kind, name, len(content), received_at), hashlib.sha256(content).hexdigest(), content)
-    inbox = Inbox(str(settings.home), settings)  # nothing is read from it: the bytes are here
-    _FileReader(inbox, lake, warehouse, settings, received_at, "archive").read(arrival, is_known=False)
+    reader = _archive_reader(lake, warehouse, settings, received_at)
+    reader.archive(arrival, 0, is_known=False)
+    reader.read(arrival, is_known=False)
+
+
+def ingest_again(lake: Lake, warehouse: Warehouse, settings: Settings, entry: Mapping[str, Any]) -> None:
+    """Parse and record an archived file as when it arrived.
+
+    Args:
+        lake: the archive that has its bytes; warehouse, settings: of the installation.
+        entry: its arrival, as `journal.arrivals` returns it.
+
+    Raises PermanentError when the archived bytes are missing or are not those that arrived.
+    """
+    received_at, stamp, size = entry["received_at"], entry["stamp"], entry["size_bytes"]
+    modified_at = received_at if stamp is None else received_at - SETTLED_AFTER
+    file = InboxFile(entry["kind"], entry["file_name"], size, modified_at, stamp or "")
+    is_read = size <= file_limits(settings).max_bytes
+    content = archived_bytes(lake, entry["archive_path"], entry["file_sha256"]) if is_read else None
+    arrival = _Arrival(file, entry["file_sha256"], content)
+    _archive_reader(lake, warehouse, settings, received_at).read(arrival, is_known=entry["is_duplicate"])
+
+
+def archived_bytes(lake: Lake, path: str, sha256: str) -> bytes:
+    """An archived file. Raises PermanentError when it is missing, or its bytes are not those that were received."""
+    content = lake.get_bytes(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise PermanentError(
+            f"{lake.url(path)} is damaged: its SHA-256 is not the {sha256} that was received. Send the file again, or "
+            "restore the archive from a backup."
+        )
+    return content
+
+
+def _archive_reader(lake: Lake, warehouse: Warehouse, settings: Settings, received_at: dt.datetime) -> _FileReader:
+    """A reader of archived files: it reads nothing from its inbox."""
+    return _FileReader(Inbox(str(settings.home), settings), lake, warehouse, settings, received_at, "archive")
 
 
 def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> ParsedFile:
@@ -337,10 +380,25 @@ def is_done(warehouse: Warehouse, sha256: str, name: str, span: Span) -> bool:
     found = warehouse.read(
         "select count(*) as days from (select operational_date from fact.vehicle_day_coverage "
         "where operational_date between :first and :last group by operational_date having min(updated_at) > "
-        "(select received_at from ops.ingested_files where file_sha256 = :sha256 and file_name = :name)) as computed",
-        {"first": span[0], "last": span[1], "sha256": sha256, "name": name},
+        "(select received_at from ops.ingested_files where file_sha256 = :sha256 and file_name = :name "
+        "and reason_code is distinct from :damaged)) as computed",
+        {"first": span[0], "last": span[1], "sha256": sha256, "name": name, "damaged": DAMAGED},
     )
     return bool(found["days"].iloc[0] == (span[1] - span[0]).days + 1)
+
+
+def write_parsed(lake: Lake, file: InboxFile, parsed: ParsedFile, sha256: str) -> None:
+    """Write the parsed rows of a file into the lake, with notes and covered days where its kind has these."""
+    if file.kind == "reference":
+        table = reference_table(file.name)
+        lake.write_table(parsed_path(table, sha256), parsed.rows, table)
+        return
+    for table, frame in (
+        (PARSED_TABLES[file.kind], parsed.rows),
+        (PARSED_NOTES, parsed.notes),
+        (PARSED_COVERAGE, _coverage(parsed)),
+    ):
+        lake.write_table(parsed_path(table, sha256), frame, table)
 
 
 def _coverage(parsed: ParsedFile) -> pd.DataFrame:
@@ -352,6 +410,10 @@ def reference_table(file_name: str) -> Table:
     from fleet_audit.schema.registry import table
 
     return table(f"ref.{PurePosixPath(file_name).stem}")
+
+
+def _archive_folder(arrival: _Arrival) -> str:
+    return f"raw/{arrival.file.kind}/{arrival.sha256}"
 
 
 def parsed_path(table: Table, sha256: str) -> str:

@@ -18,8 +18,10 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.ingest.journal import record_rows
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.logic.primitives.window import partition_day_bounds
+from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
 from fleet_audit.storage.lake import Lake
@@ -74,7 +76,9 @@ class PageFetcher:
                 requests += found
         if requests:
             unique = {request["request_id"]: request for request in requests}
-            self.warehouse.upsert(API_REQUESTS, pd.DataFrame(list(unique.values())))
+            rows = conform(pd.DataFrame(list(unique.values())), API_REQUESTS)
+            record_rows(self.lake, API_REQUESTS, rows)
+            self.warehouse.upsert(API_REQUESTS, rows)
         return [one for one in fetched.values() if one.error or one.day not in incomplete]
 
     def _window(self, day: dt.date, start: dt.datetime, end: dt.datetime) -> tuple[list[dict[str, Any]], str | None]:

@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import Span, parse_inbox_file, parsed_path, spans_of
+from fleet_audit.ingest.files import Span, parse_inbox_file, spans_of
+from fleet_audit.ingest.healing import ParsedFiles
+from fleet_audit.ingest.journal import record_refusal, record_rows
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.logic.reference.changes import days_touched, first_dangling, row_keys, told
@@ -65,12 +67,13 @@ class Published:
     touched: Mapping[str, list[dt.date]]
 
 
-def publish(warehouse: Warehouse, lake: Lake, closing_day: int, run_id: str) -> Published:
+def publish(parsed: ParsedFiles, run_id: str) -> Published:
     """Decide which version of each table is in force, and record what is known from now on and what it touches.
 
     A new version with overlapping rows or dangling keys is refused while there is an older one to stay in force; a
     first one is taken as it is, because nothing could be computed without.
     """
+    warehouse, lake, closing_day = parsed.warehouse, parsed.lake, parsed.settings.closing_day
     files = warehouse.read(
         "select file_sha256, file_name, received_at from ops.ingested_files where kind = 'reference' "
         "and status in ('accepted', 'partial') order by received_at, file_name",
@@ -81,24 +84,23 @@ def publish(warehouse: Warehouse, lake: Lake, closing_day: int, run_id: str) -> 
     versions: dict[str, list[Delivery]] = {}
     for name, table in _TABLES.items():
         rows = files[files["table_name"] == name].to_dict("records")[-2:]
-        versions[name] = [
-            Delivery(table, row, lake.read_table(parsed_path(table, row["file_sha256"]), table)) for row in rows
-        ]
+        versions[name] = [Delivery(table, row, parsed.read(table, row["file_sha256"])) for row in rows]
     known = {name: set(_open(history, name)["row_key"]) for name in _TABLES}
     is_new = {
         name: bool(found) and bool(known[name]) and set(row_keys(found[-1].table, found[-1].rows)) != known[name]
         for name, found in versions.items()
     }
     is_judged = {name: bool(known[name]) and len(found) > 1 for name, found in versions.items()}
-    refused = _refuse(warehouse, versions, is_judged, is_new)
+    refused = _refuse(warehouse, lake, versions, is_judged, is_new)
     in_force = {name: found[-1] for name, found in versions.items() if found}
+    records = _Records(warehouse, lake)
     touched = {}
     for name, delivery in in_force.items():
         if set(row_keys(delivery.table, delivery.rows)) != known[name]:
-            touched[name] = _record(warehouse, history, versions[name], closing_day, run_id)
+            touched[name] = _record(records, history, versions[name], closing_day, run_id)
     days = sorted({day for each in touched.values() for day in each})
     if days:
-        _remember_totals(warehouse, days, [name for name, each in touched.items() if each], run_id)
+        _remember_totals(records, days, [name for name, each in touched.items() if each], run_id)
     return Published(in_force, refused, touched)
 
 
@@ -142,6 +144,7 @@ def _open(history: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _refuse(
     warehouse: Warehouse,
+    lake: Lake,
     versions: dict[str, list[Delivery]],
     is_judged: Mapping[str, bool],
     is_new: Mapping[str, bool],
@@ -155,11 +158,9 @@ def _refuse(
     def refuse(name: str, reason: str) -> None:
         delivery = versions[name].pop()
         refused[str(delivery.file["file_name"])] = message = f"{reason}; the version before stays in force."
-        warehouse.execute(
-            "update ops.ingested_files set status = 'rejected', message = :message "
-            "where file_sha256 = :sha256 and file_name = :name",
-            {"message": message, "sha256": delivery.file["file_sha256"], "name": delivery.file["file_name"]},
-        )
+        sha256, file_name = str(delivery.file["file_sha256"]), str(delivery.file["file_name"])
+        record_refusal(lake, sha256, file_name, message)
+        mark_refused(warehouse, sha256, file_name, message)
 
     for name in sorted(name for name, judged in is_judged.items() if judged):
         conflict = warehouse.read(
@@ -182,10 +183,33 @@ def _refuse(
     return refused
 
 
+def mark_refused(warehouse: Warehouse, sha256: str, name: str, message: str) -> None:
+    """Record a version of a reference table as refused, after it was accepted by itself."""
+    warehouse.execute(
+        "update ops.ingested_files set status = 'rejected', message = :message "
+        "where file_sha256 = :sha256 and file_name = :name",
+        {"message": message, "sha256": sha256, "name": name},
+    )
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Where rows that cannot be computed again are recorded: in the archive's journal, then in PostgreSQL."""
+
+    warehouse: Warehouse
+    lake: Lake
+
+    def add(self, table: Table, rows: pd.DataFrame) -> None:
+        """Record rows of one table."""
+        record_rows(self.lake, table, rows)
+        self.warehouse.upsert(table, rows)
+
+
 def _record(
-    warehouse: Warehouse, history: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
+    records: _Records, history: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
 ) -> list[dt.date]:
-    """Put down what is known from the newest version on; returns the computed days of open cycles that it touches."""
+    """Record what is known from the newest version on; returns the computed days of open cycles that it touches."""
+    warehouse = records.warehouse
     delivery, earlier = versions[-1], versions[:-1]
     table, file, rows = delivery.table, delivery.file, delivery.rows
     before = _open(history, table.name)
@@ -197,7 +221,7 @@ def _record(
     touched = [] if is_first else _computed_days_touched(warehouse, table, old, rows)
     if touched:
         previous = str(earlier[-1].file["file_sha256"]) if earlier else ""
-        _record_changes(warehouse, delivery, gone, added, touched, previous, closing_day, run_id)
+        _record_changes(records, delivery, gone, added, touched, previous, closing_day, run_id)
     fresh = pd.DataFrame(
         {
             "table_name": table.name,
@@ -217,7 +241,7 @@ def _record(
             conform(fresh.drop_duplicates("row_key"), facts.REFERENCE_HISTORY),
         ]
     )
-    warehouse.upsert(facts.REFERENCE_HISTORY, changed)
+    records.add(facts.REFERENCE_HISTORY, changed)
     return touched
 
 
@@ -233,7 +257,7 @@ def _plain(value: Any) -> Any:
 
 
 def _record_changes(
-    warehouse: Warehouse, delivery: Delivery, gone: pd.DataFrame, added: pd.DataFrame, touched: list[dt.date],
+    records: _Records, delivery: Delivery, gone: pd.DataFrame, added: pd.DataFrame, touched: list[dt.date],
     previous: str, closing_day: int, run_id: str,
 ) -> None:  # fmt: skip
     """One row of `ops.reference_changes` for each cycle with days that the delivery touches."""
@@ -264,7 +288,7 @@ def _record_changes(
         }
         for start, days in cycles.items()
     ]
-    warehouse.upsert(facts.REFERENCE_CHANGES, pd.DataFrame(rows))
+    records.add(facts.REFERENCE_CHANGES, conform(pd.DataFrame(rows), facts.REFERENCE_CHANGES))
 
 
 def _computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
@@ -278,9 +302,9 @@ def _computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame
     return [day for day in days_touched(table, old, new, max(computed[0], earliest), computed[-1]) if day in wanted]
 
 
-def _remember_totals(warehouse: Warehouse, days: list[dt.date], tables: list[str], run_id: str) -> None:
+def _remember_totals(records: _Records, days: list[dt.date], tables: list[str], run_id: str) -> None:
     """What each touched day came to before the change; a day without any line has one without a carrier."""
-    rows = warehouse.read(_TOTALS, {"first": days[0], "last": days[-1]})
+    rows = records.warehouse.read(_TOTALS, {"first": days[0], "last": days[-1]})
     rows = rows[rows["operational_date"].isin(days)].rename(columns={"km": "km_before", "brl": "brl_before"})
     empty = pd.DataFrame({"operational_date": [day for day in days if day not in set(rows["operational_date"])]})
     rows = pd.concat([rows, empty], ignore_index=True)
@@ -290,4 +314,4 @@ def _remember_totals(warehouse: Warehouse, days: list[dt.date], tables: list[str
         is_rerun=False,
         updated_at=pd.Timestamp.now("UTC"),
     )
-    warehouse.upsert(facts.REFERENCE_DELTAS, conform(rows, facts.REFERENCE_DELTAS))
+    records.add(facts.REFERENCE_DELTAS, conform(rows, facts.REFERENCE_DELTAS))

@@ -51,10 +51,20 @@ KEPT_FILES = 512  # parsed files kept for the next day: a daily file is asked fo
 class Stage:
     """Where staging is built from; what several days ask for is read once."""
 
-    def __init__(self, lake: Lake, warehouse: Warehouse, run_id: str, adapter: Adapter = CONTRACT) -> None:
-        """`run_id` goes into the rows that the building of a day records; `adapter` reads the API's pages."""
+    def __init__(
+        self,
+        lake: Lake,
+        warehouse: Warehouse,
+        run_id: str,
+        adapter: Adapter = CONTRACT,
+        read_parsed: Callable[[Table, str], pd.DataFrame] | None = None,
+    ) -> None:
+        """`run_id` goes into the rows that the building of a day records; `adapter` reads the API's pages.
+
+        `read_parsed` returns the parsed rows of a file by its SHA-256; without it a lost file is an error.
+        """
         self.lake, self.warehouse, self.run_id, self.adapter = lake, warehouse, run_id, adapter
-        self._parsed = lru_cache(maxsize=KEPT_FILES)(self._read_parsed)
+        self._parsed = lru_cache(maxsize=KEPT_FILES)(read_parsed or self._read_parsed)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
         """`staging.visit_legs` of a local day; a movement that several reports contain is one row.

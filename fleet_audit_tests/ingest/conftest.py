@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.ingest.files import IngestSummary, ingest_inbox
+from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
@@ -31,6 +32,7 @@ class Arrivals:
     settings: Settings
     warehouse: Warehouse
     now: dt.datetime = field(default=FIRST_LOOK)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -65,7 +67,8 @@ class Arrivals:
 
     def stage(self) -> Stage:
         """The staging as of what was read."""
-        return Stage(self.lake, self.warehouse, RUN_ID)
+        files = ParsedFiles(self.lake, self.warehouse, self.settings, self.warnings.append)
+        return Stage(files.lake, files.warehouse, RUN_ID, read_parsed=files.read)
 
     def counts(self, source: str) -> dict[dt.date, tuple[int, int, int, int]]:
         """(read, accepted, rejected, duplicate) of each day."""

@@ -82,7 +82,7 @@ def test_a_page_that_was_lost_from_the_archive_is_missed(data, tmp_path, postgre
     lake = _lake(tmp_path)
     with ApiServer(data, token=TOKEN) as server:
         _fetch(lake, server.url, postgres_url)
-    fullest = max(lake.list("raw"), key=lambda path: len(lake.get_bytes(path)))
+    fullest = max(lake.list("raw/positions"), key=lambda path: len(lake.get_bytes(path)))
     lake.delete(fullest)
     _staged(lake, postgres_url)
     counts = Warehouse(postgres_url).read("select * from ops.stage_counts where source = 'positions'").iloc[0]

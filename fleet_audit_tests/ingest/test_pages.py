@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fleet_audit.ingest.freshness import day_sources
-from fleet_audit.ingest.pages import FetchedDay, PageFetcher, archived_pages, page_sha256, read_page
+from fleet_audit.ingest.pages import PAGES_FOLDER, FetchedDay, PageFetcher, archived_pages, page_sha256, read_page
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import POSITIONS
@@ -73,15 +73,15 @@ def test_a_day_is_the_local_day_of_the_partition(fetch, lake):
 
 def test_asking_again_keeps_what_is_there(fetch, lake):
     fetch()
-    before = {path: lake.get_bytes(path) for path in lake.list("raw")}
+    before = {path: lake.get_bytes(path) for path in lake.list(PAGES_FOLDER)}
     fetch()
-    assert {path: lake.get_bytes(path) for path in lake.list("raw")} == before
+    assert {path: lake.get_bytes(path) for path in lake.list(PAGES_FOLDER)} == before
     assert len(before) == 5  # of a day, pages without rows are the same whatever quarter they stand for
 
 
 def test_a_page_is_archived_as_received_and_named_by_its_bytes(fetch, lake):
     fetch()
-    for path in lake.list("raw"):
+    for path in lake.list(PAGES_FOLDER):
         assert hashlib.sha256(read_page(lake, path)).hexdigest() == page_sha256(path)
 
 
@@ -95,7 +95,7 @@ def test_a_failure_is_a_sentence_and_ends_the_asking(fetch, lake, postgres_url):
     fetched = fetch(token="expired-7")
     assert [one.day for one in fetched] == [DAY]
     assert "FLEET_API_TOKEN" in fetched[0].error
-    assert lake.list("raw") == []
+    assert lake.list(PAGES_FOLDER) == []
     told = Warehouse(postgres_url).read_table(API_REQUESTS)
     assert "FLEET_API_TOKEN" in told["message"].iloc[0]
     assert told["body_sha256"].isna().all()
@@ -126,7 +126,7 @@ def test_every_page_is_a_request_and_the_same_answer_the_same_one(fetch, lake, p
     again = warehouse.read_table(API_REQUESTS)
     assert list(first["request_id"]) == list(again["request_id"])
     assert (len(first), first["rows_read"].sum()) == (8, 3)
-    assert set(first["archive_path"]) == set(lake.list("raw"))
+    assert set(first["archive_path"]) == set(lake.list(PAGES_FOLDER))
     assert (first["latency_ms"] >= 0).all()
     assert (first["tries"] == 1).all()
     spans = first[first["partition_date"] == DAY].sort_values("window_from")

@@ -19,6 +19,7 @@ from fleet_audit.defs.partitions import (
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
+from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
@@ -101,6 +102,7 @@ def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> Da
 
 def _computed(fleet: FleetResource, day: dt.date) -> pd.DataFrame:
     """As of when staging read what had arrived: what arrives while a day is computed is not in it."""
+    record_computed_day(fleet.lake(), day)
     window = window_days(day)
     read = fleet.warehouse().read(
         "select min(updated_at) as at from ops.stage_counts where partition_date between :first and :last",

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.closing.archive import archive_missing_closes
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
 from fleet_audit.ingest.files import ingest_inbox, lost_rows
+from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.ingest.pages import PageFetcher, archived_pages
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
@@ -45,6 +47,9 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 )
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Read what is new in the inbox."""
+    archive_missing_closes(fleet.lake(), fleet.warehouse())
+    if backfill(fleet.lake(), fleet.warehouse()):
+        context.log.info(f"The archive's journal was written from PostgreSQL: {fleet.lake().url(FOLDER)}.")
     inbox = fleet.inbox()
     if inbox is None:
         yield dg.MaterializeResult(

@@ -9,6 +9,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
 from fleet_audit.ingest.files import with_pseudonyms
+from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference import fill_deltas, publish
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.schema import reference
@@ -27,7 +28,8 @@ from fleet_audit.schema.facts import (
 )
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
     """Publish the version of each table that is in force; refuse to go on without those that every kilometre needs."""
-    published = publish(fleet.warehouse(), fleet.lake(), fleet.settings().closing_day, context.run.run_id)
+    files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
+    published = publish(files, context.run.run_id)
     for file_name, reason in published.refused.items():
         context.log.warning(f"{file_name} was refused: {reason}")
     missing = [f"reference/{name}.csv" for name in reference.REQUIRED if name not in published.in_force]

@@ -12,6 +12,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
+from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.logic.reference.pending_devices import pending_devices
@@ -37,7 +38,8 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         deps=[key_of(INGESTED_FILES), *deps],
     )
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-        stage = Stage(fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.adapter())
+        files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
+        stage = Stage(files.lake, files.warehouse, context.run.run_id, fleet.adapter(), files.read)
         return each_day(days_with_context(run_days(context)), lambda day: _BUILD[table](stage, day))
 
     return staging

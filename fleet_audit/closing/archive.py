@@ -1,0 +1,88 @@
+"""Closes in the archive's journal: the record, the manifest and, of a final close, the frozen rows themselves.
+
+Frozen rows never change, whatever code computes later, so they are kept as they are and not computed again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
+from fleet_audit.ingest.journal import FOLDER
+from fleet_audit.schema import facts
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+_CLOSES = f"{FOLDER}/closes"
+_RECORD, _MANIFEST = "record.parquet", "manifest.json"
+
+
+def archive_close(
+    lake: Lake, warehouse: Warehouse, record: dict[str, Any], manifest: bytes, days: Sequence[dt.date]
+) -> None:
+    """Copy a close into the archive; the record is written last, so that a close with a record is complete.
+
+    Args:
+        lake: the archive; warehouse: has the rows to freeze.
+        record: the row of `ops.cycle_closes`; manifest: its bytes.
+        days: the days of the cycle that can be run.
+    """
+    folder = f"{_CLOSES}/start={record['cycle_start']}/{record['status']}"
+    lake.put_bytes(f"{folder}/{_MANIFEST}", manifest)
+    if record["status"] == "final":
+        for table, rows in _frozen(warehouse, record["cycle_start"], json.loads(manifest), days):
+            lake.write_table(_rows_path(folder, table), rows, table)
+    lake.write_table(f"{folder}/{_RECORD}", pd.DataFrame([record]), facts.CYCLE_CLOSES)
+
+
+def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> None:
+    """Copy the closes that PostgreSQL has and the archive does not: those from before there was a journal."""
+    for record in warehouse.read_table(facts.CYCLE_CLOSES).to_dict("records"):
+        if not lake.exists(f"{_CLOSES}/start={record['cycle_start']}/{record['status']}/{_RECORD}"):
+            manifest = lake.get_bytes(record["manifest_path"])
+            days = [
+                dt.date.fromisoformat(day) for day in json.loads(manifest)["outputs"][facts.TRIPS.full_name]["days"]
+            ]
+            archive_close(lake, warehouse, record, manifest, days)
+
+
+def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Write all archived closes into an empty warehouse, and their manifests into the lake; returns the manifests."""
+    manifests = []
+    for path in lake.list(_CLOSES):
+        if path.endswith(f"/{_RECORD}"):
+            folder = path.removesuffix(f"/{_RECORD}")
+            (record,) = lake.read_table(path, facts.CYCLE_CLOSES).to_dict("records")
+            content = lake.get_bytes(f"{folder}/{_MANIFEST}")
+            lake.put_bytes(record["manifest_path"], content)
+            for table in _frozen_tables() if record["status"] == "final" else ():
+                warehouse.upsert(table, lake.read_table(_rows_path(folder, table), table))
+            warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
+            manifests.append(json.loads(content))
+    return manifests
+
+
+def _frozen(
+    warehouse: Warehouse, start: dt.date, manifest: dict[str, Any], days: Sequence[dt.date]
+) -> list[tuple[Table, pd.DataFrame]]:
+    versions = {manifest["parameters"]["version"], *manifest["parameters"]["days"].values()}
+    parameters = warehouse.read_table(facts.PARAMETER_VERSIONS)
+    return [
+        *((table, day_rows(warehouse, table, days)) for table in facts.FACTS),
+        *((table, rows_of_cycle(warehouse, table, column, start)) for _, table, column in ROWS_OF_A_CYCLE),
+        (facts.PARAMETER_VERSIONS, parameters[parameters["parameters_version"].isin(versions)]),
+    ]
+
+
+def _frozen_tables() -> list[Table]:
+    return [*facts.FACTS, *(table for _, table, _ in ROWS_OF_A_CYCLE), facts.PARAMETER_VERSIONS]
+
+
+def _rows_path(folder: str, table: Table) -> str:
+    return f"{folder}/{table.address}.parquet"

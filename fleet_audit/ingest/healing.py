@@ -1,0 +1,91 @@
+"""Lost and damaged files of the lake: parsed rows are computed again, and a damaged archived file is set aside.
+
+Staging and the windows of days need no function here: every run writes those of its days before it reads them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.ingest.files import DAMAGED, archived_bytes, parse_inbox_file, parsed_path, write_parsed
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import INGESTED_FILES
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True)
+class ParsedFiles:
+    """The parsed rows of archived files; what is lost or unreadable is parsed again. `warn` takes a sentence on it."""
+
+    lake: Lake
+    warehouse: Warehouse
+    settings: Settings
+    warn: Callable[[str], None]
+
+    def read(self, table: Table, sha256: str) -> pd.DataFrame:
+        """The parsed rows of a file in a table; no rows when its archived bytes are damaged as well."""
+        path = parsed_path(table, sha256)
+        try:
+            return self.lake.read_table(path, table)
+        except PermanentError as error:
+            problem = str(error)
+        files = self.warehouse.read(
+            "select * from ops.ingested_files where file_sha256 = :sha256 and status in ('accepted', 'partial') "
+            "order by received_at, file_name",
+            {"sha256": sha256},
+        )
+        for entry in files.to_dict("records"):
+            try:
+                self._parse_again(entry)
+            except PermanentError as error:
+                set_aside(self.lake, self.warehouse, entry, str(error))
+                self.warn(str(error))
+                return empty_frame(table)
+            self.warn(f"{problem} It was computed again from {self.lake.url(entry['archive_path'])}.")
+        return self.lake.read_table(path, table)
+
+    def _parse_again(self, entry: Mapping[str, Any]) -> None:
+        content = archived_bytes(self.lake, entry["archive_path"], entry["file_sha256"])
+        file = InboxFile(entry["kind"], entry["file_name"], len(content), entry["received_at"])
+        try:
+            parsed = parse_inbox_file(file, content, self.settings, entry["received_at"].to_pydatetime())
+        except RejectedFile as error:
+            raise PermanentError(f"{entry['file_name']} was accepted once and is refused now: {error}") from error
+        write_parsed(self.lake, file, parsed, entry["file_sha256"])
+
+
+def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], problem: str) -> None:
+    """Move a damaged archived file to `quarantine/`, and record it as refused; no later run reads it.
+
+    Args:
+        lake, warehouse: of the installation.
+        entry: file_sha256, file_name, kind, size_bytes, received_at and archive_path of the file.
+        problem: one sentence that names the archived file and says what to do.
+    """
+    path = str(entry["archive_path"])
+    if lake.exists(path):
+        lake.put_bytes(f"{QUARANTINE}/{path}", lake.get_bytes(path))
+        lake.delete(path)
+    counts = dict.fromkeys(("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"), 0)
+    names = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "run_id")
+    row = {name: entry[name] for name in names} | counts
+    received_at: dt.datetime = entry["received_at"]
+    row |= {"received_at": received_at, "status": "rejected", "message": problem, "reason_code": DAMAGED}
+    warehouse.execute(
+        "delete from ops.file_days where file_sha256 = :sha256 and file_name = :name",
+        {"sha256": entry["file_sha256"], "name": entry["file_name"]},
+    )
+    warehouse.upsert(INGESTED_FILES, pd.DataFrame([row]))

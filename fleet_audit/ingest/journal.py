@@ -1,0 +1,129 @@
+"""The archive's journal in `raw/journal`: what PostgreSQL records of arrivals and no archived byte contains.
+
+Here belong its paths, and how its entries are written and read; `rebuild` applies them to an empty warehouse.
+Entries are only added: no entry is ever changed, except that a provisional close replaces the provisional close before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.logic.primitives.identity import stable_id
+from fleet_audit.schema import facts
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
+
+FOLDER = "raw/journal"
+# Tables whose rows depend on when something happened, so that they cannot be computed again.
+ROW_TABLES = (facts.REFERENCE_HISTORY, facts.REFERENCE_CHANGES, facts.REFERENCE_DELTAS, facts.API_REQUESTS)
+_BACKFILLED = f"{FOLDER}/backfilled.json"
+_ARRIVAL_FIELDS = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "stamp", "run_id")
+
+
+def record_arrival(lake: Lake, record: Mapping[str, Any], sequence: int, *, is_duplicate: bool) -> None:
+    """Add the arrival of a file, before PostgreSQL has it; the first arrival of a name and content stays.
+
+    Args:
+        lake: the archive.
+        record: a row of `ops.ingested_files`.
+        sequence: position of the file among those that the same look at the inbox found.
+        is_duplicate: the same bytes were accepted before under another name.
+    """
+    path = _arrival_path(record["file_sha256"], record["file_name"])
+    if not lake.exists(path):
+        entry = {name: record[name] for name in _ARRIVAL_FIELDS}
+        received_at = record["received_at"].isoformat()
+        _put_json(lake, path, entry | {"received_at": received_at, "sequence": sequence, "is_duplicate": is_duplicate})
+
+
+def record_refusal(lake: Lake, sha256: str, name: str, message: str) -> None:
+    """Add that a version of a reference table was refused when it was compared with the other tables."""
+    entry = {"file_sha256": sha256, "file_name": name, "message": message}
+    _put_json(lake, f"{FOLDER}/refusals/{stable_id(sha256, name)}.json", entry)
+
+
+def record_rows(lake: Lake, table: Table, rows: pd.DataFrame) -> None:
+    """Add rows that are about to be written into one of `ROW_TABLES`."""
+    if len(rows):
+        instant = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        lake.write_table(f"{FOLDER}/{table.name}/{instant}-{uuid.uuid4().hex[:8]}.parquet", rows, table)
+
+
+def record_computed_day(lake: Lake, day: dt.date) -> None:
+    """Add that a day was computed to the end: a rebuild runs these days."""
+    path = f"{FOLDER}/computed_days/{day.isoformat()}.json"
+    if not lake.exists(path):
+        _put_json(lake, path, {"operational_date": day.isoformat()})
+
+
+def arrivals(lake: Lake) -> list[dict[str, Any]]:
+    """Every arrival in its order: fields of `ops.ingested_files`, sequence, is_duplicate; received_at is an instant."""
+    entries = [_get_json(lake, path) for path in lake.list(f"{FOLDER}/arrivals")]
+    for entry in entries:
+        entry["received_at"] = dt.datetime.fromisoformat(entry["received_at"])
+    return sorted(entries, key=lambda entry: (entry["received_at"], entry["sequence"], entry["file_name"]))
+
+
+def refusals(lake: Lake) -> list[dict[str, Any]]:
+    """file_sha256, file_name and message of each refused version of a reference table."""
+    return [_get_json(lake, path) for path in lake.list(f"{FOLDER}/refusals")]
+
+
+def row_batches(lake: Lake, table: Table) -> list[pd.DataFrame]:
+    """The rows of one of `ROW_TABLES` in the batches and in the order in which they were written."""
+    return [lake.read_table(path, table) for path in lake.list(f"{FOLDER}/{table.name}")]
+
+
+def computed_days(lake: Lake) -> list[dt.date]:
+    """The days that were computed to the end, in order."""
+    paths = lake.list(f"{FOLDER}/computed_days")
+    return [dt.date.fromisoformat(path.rsplit("/", 1)[1].removesuffix(".json")) for path in paths]
+
+
+def backfill(lake: Lake, warehouse: Warehouse) -> bool:
+    """Add what PostgreSQL recorded before there was a journal; returns whether it did so now: once per archive."""
+    if lake.exists(_BACKFILLED):
+        return False
+    files = warehouse.read_table(facts.INGESTED_FILES).sort_values(["received_at", "file_name"])
+    for sequence, row in enumerate(files.astype(object).where(files.notna(), None).to_dict("records")):
+        record_arrival(lake, row, sequence, is_duplicate=row["status"] == "duplicate")
+    for row in files[_was_refused_later(files)].itertuples():
+        record_refusal(lake, row.file_sha256, row.file_name, row.message)
+    for table in ROW_TABLES:
+        record_rows(lake, table, warehouse.read_table(table))
+    for day in warehouse.read("select operational_date from ops.computed_days", {})["operational_date"]:
+        record_computed_day(lake, day)
+    _put_json(lake, _BACKFILLED, {"files": len(files)})
+    return bool(len(files))
+
+
+def unrecorded(lake: Lake, kinds: Sequence[str]) -> list[str]:
+    """Paths of archived files of these kinds whose arrival the journal does not have."""
+    recorded = {entry["archive_path"].rsplit("/", 1)[0] for entry in arrivals(lake)}
+    archived = [path for kind in kinds for path in lake.list(f"raw/{kind}")]
+    return [path for path in archived if path.rsplit("/", 1)[0] not in recorded]
+
+
+def _was_refused_later(files: pd.DataFrame) -> pd.Series:
+    """Which rows of `ops.ingested_files` were refused by `reference.publish`: it leaves no reason_code."""
+    return files["kind"].eq("reference") & files["status"].eq("rejected") & files["reason_code"].isna()
+
+
+def _arrival_path(sha256: str, name: str) -> str:
+    return f"{FOLDER}/arrivals/{stable_id(sha256, name)}.json"
+
+
+def _put_json(lake: Lake, path: str, entry: Mapping[str, Any]) -> None:
+    lake.put_bytes(path, json.dumps(entry, ensure_ascii=False, indent=1, sort_keys=True).encode())
+
+
+def _get_json(lake: Lake, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lake.get_bytes(path))
+    return found
