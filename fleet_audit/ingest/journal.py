@@ -22,7 +22,13 @@ from fleet_audit.storage.warehouse import Warehouse
 
 FOLDER = "raw/journal"
 # Tables whose rows depend on when something happened, so that they cannot be computed again.
-ROW_TABLES = (facts.REFERENCE_HISTORY, facts.REFERENCE_CHANGES, facts.REFERENCE_DELTAS, facts.API_REQUESTS)
+ROW_TABLES = (
+    facts.REFERENCE_HISTORY,
+    facts.REFERENCE_CHANGES,
+    facts.REFERENCE_DELTAS,
+    facts.API_REQUESTS,
+    facts.API_WINDOWS,
+)
 _BACKFILLED = f"{FOLDER}/backfilled.json"
 _ARRIVAL_FIELDS = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "stamp", "run_id")
 

@@ -6,7 +6,7 @@ A function of what is archived, not of who asks when: two runs that rebuild a da
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 
 import pandas as pd
