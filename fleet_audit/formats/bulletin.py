@@ -49,7 +49,7 @@ _TEXTS = {
 }
 _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 # A run is what its row says: everything parsed, but not where it was read.
-_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
+RUN_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
 
 
 def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, limits: Limits) -> ParsedFile:
@@ -66,7 +66,7 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
     runs["row_number"] = table.quarantine.row_number
     is_bad = table.quarantine.is_bad
     good = runs[~is_bad].copy()
-    good["declared_run_id"] = stable_ids(good, _IDENTITY)
+    good["declared_run_id"] = stable_ids(good, RUN_IDENTITY)
     is_duplicate = good.duplicated("declared_run_id")
     kept = good[~is_duplicate]
     return ParsedFile(

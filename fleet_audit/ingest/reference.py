@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -22,6 +22,7 @@ from fleet_audit.ingest.journal import record_refusal, record_rows
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.logic.reference.changes import days_touched, first_dangling, row_keys, told
+from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table
@@ -60,11 +61,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Published:
-    """The version of each table that is in force, sentences on refused ones, and the computed days that changed."""
+    """The versions in force, sentences on refused versions, computed days that changed, sentences on excluded rows."""
 
     in_force: Mapping[str, Delivery]
     refused: Mapping[str, str]
     touched: Mapping[str, list[dt.date]]
+    excluded: Sequence[str] = ()
 
 
 def publish(parsed: ParsedFiles, run_id: str) -> Published:
@@ -85,6 +87,7 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     for name, table in _TABLES.items():
         rows = files[files["table_name"] == name].to_dict("records")[-2:]
         versions[name] = [Delivery(table, row, parsed.read(table, row["file_sha256"])) for row in rows]
+    excluded = _name_registered_plates(versions)
     known = {name: set(_open(history, name)["row_key"]) for name in _TABLES}
     is_new = {
         name: bool(found) and bool(known[name]) and set(row_keys(found[-1].table, found[-1].rows)) != known[name]
@@ -101,7 +104,7 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     days = sorted({day for each in touched.values() for day in each})
     if days:
         _remember_totals(records, days, [name for name, each in touched.items() if each], run_id)
-    return Published(in_force, refused, touched)
+    return Published(in_force, refused, touched, excluded)
 
 
 def days_of_reference(
@@ -115,7 +118,9 @@ def days_of_reference(
         new = parse_inbox_file(file, content, settings, now).rows
     except RejectedFile:
         return []
-    return spans_of(_computed_days_touched(warehouse, table, warehouse.read_table(table), new))
+    forms = registered_forms(warehouse.read_table(reference.VEHICLES))
+    named = with_registered_plates(table, new, forms)[0]
+    return spans_of(_computed_days_touched(warehouse, table, warehouse.read_table(table), named))
 
 
 def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
@@ -136,6 +141,26 @@ def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
             )
         )
     return pd.concat([conform(frame, facts.REFERENCE_DELTAS) for frame in frames], ignore_index=True)
+
+
+def _name_registered_plates(versions: dict[str, list[Delivery]]) -> list[str]:
+    """Give every plate the form that the newest vehicles have; returns sentences on excluded rows.
+
+    A vehicle whose plate changed to the Mercosul form is one vehicle in all tables. What a table says then depends on
+    the vehicles too: where these name a plate otherwise, its rows are recorded as of their arrival.
+    """
+    vehicles = versions[reference.VEHICLES.name]
+    forms = registered_forms(vehicles[-1].rows) if vehicles else {}
+    excluded: list[str] = []
+    for name, found in versions.items() if forms else ():
+        for number, delivery in enumerate(found):
+            rows, sentences = with_registered_plates(delivery.table, delivery.rows, forms)
+            is_renamed = not rows.equals(delivery.rows)
+            received_at = max(delivery.file["received_at"], vehicles[-1].file["received_at"])
+            file = {**delivery.file, "received_at": received_at} if is_renamed else delivery.file
+            versions[name][number] = Delivery(delivery.table, file, rows)
+            excluded += sentences
+    return excluded
 
 
 def _open(history: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
+from fleet_audit.formats.bulletin import RUN_IDENTITY
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import HourDigests, record_hours
 from fleet_audit.ingest.pages import archived_pages, asked_rows
 from fleet_audit.ingest.positions import PositionsOfDay
 from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
-from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
+from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.validity import vehicle_zones
 from fleet_audit.logic.trips.visit_movements import counted_movements
 from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
@@ -112,7 +114,10 @@ class Stage:
         for kind in ("visit_report", "bulletin"):
             files = self._files(kind, day)
             notes = self._read(PARSED_NOTES, files)
-            frames.append(rows_in_force(notes[notes["date"] == day], self._coverage(files), "plate", "date"))
+            coverage = self._coverage(files)
+            if "written_plate" in coverage:
+                notes = pd.concat([notes, _other_forms(kind, coverage)], ignore_index=True)
+            frames.append(rows_in_force(notes[notes["date"] == day], coverage, "plate", "date"))
         return conform(pd.concat(frames, ignore_index=True), STAGING_NOTES)
 
     def positions(self, day: dt.date) -> pd.DataFrame:
@@ -156,7 +161,7 @@ class Stage:
 
     def _read(self, table: Table, files: pd.DataFrame) -> pd.DataFrame:
         frames = [
-            self._parsed(table, sha256).assign(file_sha256=sha256, file_name=name, received_at=received_at)
+            self._registered(table, sha256).assign(file_sha256=sha256, file_name=name, received_at=received_at)
             for sha256, name, received_at in zip(
                 files["file_sha256"], files["file_name"], files["received_at"], strict=True
             )
@@ -167,6 +172,22 @@ class Stage:
         return empty_frame(table).assign(
             file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at
         )
+
+    def _registered(self, table: Table, sha256: str) -> pd.DataFrame:
+        """The parsed rows of a file, with registered plates; the id of a declared run follows from its plate."""
+        rows = self._parsed(table, sha256)
+        column = next((name for name in ("plate", "owner") if name in rows), None)
+        if column is None or not rows[column].isin(self._forms).any():
+            return rows
+        renamed = rows.assign(**{column: to_registered(rows[column], self._forms), "written_plate": rows[column]})
+        if "declared_run_id" in rows:
+            is_renamed = rows[column].isin(self._forms)
+            renamed.loc[is_renamed, "declared_run_id"] = stable_ids(renamed[is_renamed], RUN_IDENTITY)
+        return renamed
+
+    @cached_property
+    def _forms(self) -> dict[str, str]:
+        return registered_forms(self._reference(VEHICLES))
 
     def _read_parsed(self, table: Table, sha256: str) -> pd.DataFrame:
         return self.lake.read_table(parsed_path(table, sha256), table)
@@ -229,6 +250,13 @@ class Stage:
                 ]
             ),
         )
+
+
+def _other_forms(kind: str, coverage: pd.DataFrame) -> pd.DataFrame:
+    """A note per file and vehicle-day whose plate is written in the form that is not registered."""
+    found = coverage[coverage["written_plate"].notna() & (coverage["written_plate"] != coverage["owner"])]
+    renamed = found.rename(columns={"owner": "plate", "written_plate": "found"})
+    return renamed.assign(source_kind=kind, note_code="plate_form", expected=renamed["plate"], row_number=1)
 
 
 def _partition_dates(rows: pd.DataFrame) -> object:

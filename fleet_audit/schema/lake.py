@@ -185,6 +185,7 @@ PARSED_NOTES = Table(
                 "total_stopped_mismatch",
                 "duration_mismatch",
                 "plate_spelling",
+                "plate_form",
                 "outside_window",
             ),
         ),

@@ -249,7 +249,7 @@ INVOICES = Table(
         brl("variable_brl", "Billed variable cost", nullable=True),
         brl("fixed_brl", "Billed fixed cost", nullable=True),
     ),
-    key=("contract_id", "cycle_start", "plate", "vehicle_class"),
+    key=("contract_id", "cycle_start", "plate", "vehicle_class", "rate_brl_per_km"),
 )
 
 EXCEPTIONS = Table(

@@ -32,6 +32,8 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
     published = publish(files, context.run.run_id)
     for file_name, reason in published.refused.items():
         context.log.warning(f"{file_name} was refused: {reason}")
+    for sentence in published.excluded:
+        context.log.warning(sentence)
     missing = [f"reference/{name}.csv" for name in reference.REQUIRED if name not in published.in_force]
     if missing:
         raise dg.Failure(

@@ -158,3 +158,12 @@ def test_real_reference_tables():
         "units": 1,
         "vehicles": 12,
     }
+
+
+def test_each_rate_of_a_vehicle_is_an_invoice_line_and_one_rate_is_one_line():
+    header = "contract_id,cycle_start,plate,vehicle_class,billed_km,rate_brl_per_km,variable_brl\n"
+    line = "CT,2025-05-16,KPU9A36,onibus,100,4.90,490\n"
+    dearer, otherwise = line.replace("4.90,490", "5.30,530"), line.replace("100,4.90,490", "90,4.90,441")
+    parsed = reference("invoices", header + line + dearer + otherwise + line)
+    assert parsed.rows["rate_brl_per_km"].tolist() == [Decimal("4.9000"), Decimal("5.3000")]
+    assert (reasons(parsed), parsed.rows_duplicate) == ([(4, "duplicate_key")], 1)

@@ -22,6 +22,7 @@ _WHAT = {
     "total_driving_mismatch": "tem uma linha de totais que difere da soma dos tempos de condução",
     "total_stopped_mismatch": "tem uma linha de totais que difere da soma dos tempos parados",
     "duration_mismatch": "tem um tempo de condução que difere da chegada menos a saída",
+    "plate_form": "escreve a placa na outra forma (antiga ou Mercosul) do mesmo veículo",
     "plate_spelling": "escreve a placa de mais de uma forma",
     "outside_window": "tem um movimento fora do período que o título informa",
 }
