@@ -27,7 +27,7 @@ import click
 import numpy as np
 import requests
 
-from fleet_audit.ingest.pages import PageFetcher
+from fleet_audit.ingest.page_fetcher import PageFetcher
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -112,7 +112,7 @@ def read_and_stage(url: str, folder: str, database: str) -> int:
     lake, warehouse = Lake(Settings(_env_file=None, lake_url=folder)), Warehouse(database)
     fetched = PageFetcher(TelemetryApi(url, TOKEN), lake, warehouse, "benchmark").fetch_days([DAY], LATER)
     assert [one.error for one in fetched] == [None]
-    return lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, warehouse, "benchmark").position_parts(DAY))
+    return lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, warehouse, "benchmark", b"key").position_parts(DAY))
 
 
 def _served(vehicles: int) -> tuple[str, Callable[[], None]]:

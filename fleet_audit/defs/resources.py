@@ -7,6 +7,7 @@ import datetime as dt
 from functools import cache
 
 import dagster as dg
+from pydantic import SecretStr
 
 from fleet_audit.formats.adapter import Adapter, load_adapter
 from fleet_audit.logic.primitives.parameters import ParameterSet, parameters_on
@@ -70,10 +71,18 @@ class FleetResource(dg.ConfigurableResource):
             return None
         return TelemetryApi(
             settings.api_url,
-            settings.api_token,
+            self._api_token,
             adapter=self.adapter(),
             requests_per_min=settings.api_requests_per_min,
         )
+
+    def _api_token(self) -> SecretStr:
+        """The token as the settings say now: it may be replaced in .env while a run goes on."""
+        return self.settings().api_token or SecretStr("")
+
+    def driver_key(self) -> bytes:
+        """The key of the drivers' pseudonyms."""
+        return self.settings().pseudonym_key.get_secret_value().encode()
 
     def adapter(self) -> Adapter:
         """What the API's vendor calls things."""

@@ -20,8 +20,8 @@ from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, empty_r
 from fleet_audit.formats.read import parse_file
 from fleet_audit.formats.rejection_report import NAME as REPORT_NAME
 from fleet_audit.formats.rejection_report import refusal, rejection_report
+from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.journal import record_arrival
-from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.logic.reference.pending_devices import days_let_go
 from fleet_audit.schema.facts import FILE_DAYS, INGESTED_FILES, PENDING_DEVICES, REJECTED_ROWS
 from fleet_audit.schema.lake import (
@@ -32,7 +32,7 @@ from fleet_audit.schema.lake import (
     PARSED_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.reference import DEVICES, DRIVERS
+from fleet_audit.schema.reference import DEVICES
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import SETTLED_AFTER, Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
@@ -235,16 +235,9 @@ class _FileReader:
     def _stamp(self, file: InboxFile) -> str | None:
         return file.stamp if file.is_settled(self.now) else None
 
-    def _remember_drivers(self, drivers: pd.DataFrame) -> None:
-        """Names that a source gives, in the only table that has names; what the reference file says of them stays."""
-        known = set(self.warehouse.read("select driver_id from ref.drivers", {})["driver_id"])
-        new = drivers[~drivers["driver_id"].isin(known)]
-        if len(new):
-            self.warehouse.upsert(DRIVERS, new)
-
     def _store(self, file: InboxFile, parsed: ParsedFile, sha256: str) -> dict[str, object]:
         write_parsed(self.lake, file, parsed, sha256)
-        self._remember_drivers(parsed.drivers)
+        remember_drivers(self.warehouse, parsed.drivers)
         where = {"file_sha256": sha256, "file_name": file.name}
         if len(parsed.rejected):
             self.warehouse.upsert(
@@ -425,13 +418,3 @@ def safe_name(name: str) -> str:
     """A file name from outside as one harmless path component; the true name is in `ops.ingested_files`."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(name).name).lstrip(".")[-110:] or "file"
     return f"received_{safe}" if safe == REPORT_NAME else safe  # the report of what was refused stands beside it
-
-
-def with_pseudonyms(drivers: pd.DataFrame, key: bytes) -> pd.DataFrame:
-    """`ref.drivers` rows of the reference file, and for each name the pseudonym that stands for it in other sources.
-
-    So that a driver registered as maintenance is one in a visit report too, which knows names and no ids.
-    """
-    named = drivers[drivers["name"].notna()]
-    aliases = named.assign(driver_id=[driver_pseudonym(name, key) for name in named["name"]])
-    return pd.concat([drivers, aliases], ignore_index=True).drop_duplicates("driver_id", keep="first")

@@ -29,19 +29,9 @@ _ACCEPTANCE = """
     where operational_date = :day
 """
 
-# Asking ends with the first failure: one of the days before leaves this day unasked.
 _FAILED = """
-    select 'api' as source, max(failed.answered_at) as failed_at
-    from ops.api_requests as failed
-    where failed.message is not null
-        and failed.partition_date between cast(:day as date) - 2 and cast(:day as date)
-        and not exists (
-            select from ops.api_requests as later
-            where later.message is null
-                and later.partition_date = cast(:day as date)
-                and later.answered_at > failed.answered_at
-                and (failed.partition_date < later.partition_date or failed.window_from = later.window_from)
-        )
+    select 'api' as source, max(failed_at) as failed_at from ops.api_windows
+    where partition_date = :day and message is not null
 """
 
 

@@ -1,4 +1,4 @@
-"""The positions of a day from all pages and files that speak of it, in the memory of some pages.
+"""The positions of a day, merged from all its pages and files in the memory of some pages.
 
 Which files are in force is decided in `staging`; where pages lie in `pages`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.adapter import Adapter
+from fleet_audit.formats.page_json import BrokenPageError
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.positions_page import parse_page
-from fleet_audit.ingest.pages import page_sha256, read_page
+from fleet_audit.ingest.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
 from fleet_audit.storage.lake import Lake
@@ -33,12 +33,20 @@ from fleet_audit.storage.lake import Lake
 # cost more of them, each with a look into every page.
 ROWS_AT_ONCE = 150_000
 PARSERS = 2  # Arrow reads JSON beside other threads; a third one waits for the disk and the interpreter
-_OUTSIDE = "The API answered a position that its window does not hold; it is left out."
+# contract: a timestamp may be so far ahead of its arrival
+FUTURE_SLACK = dt.timedelta(minutes=5)
+# the week number of GPS has 10 bits: an old receiver is off by this, once or twice
+GPS_WEEKS = dt.timedelta(weeks=1024)
+_REASONS = {
+    "future_timestamp": "The position is more than 5 minutes ahead of its arrival: check the device's clock.",
+    "gps_week_rollover": "The position is off by 1,024 weeks, the period of the GPS week number: update the device.",
+    "outside_window": "The API returned a position outside the requested window; it was excluded.",
+}
 
 
 @dataclass
 class DayCounts:
-    """Rows of a day: accepted, rejected (conflicts, and the `illegible` of pages, among them) or duplicate."""
+    """Rows of a day: accepted, rejected (including conflicts, and the `illegible` ones of pages) or duplicate."""
 
     accepted: int = 0
     rejected: int = 0
@@ -48,7 +56,7 @@ class DayCounts:
 
 @dataclass(frozen=True)
 class _Run:
-    """The rows of one page or file, sorted by device, in a file of their own that is mapped when it is read."""
+    """The rows of one page or file, sorted by device, in a temporary file that is memory-mapped for reading."""
 
     path: Path
     origin: dict[str, str] | None
@@ -56,7 +64,7 @@ class _Run:
     bounds: np.ndarray
 
     def rows(self, devices: np.ndarray) -> pa.Table | None:
-        """The rows of devices that are neighbours in the order, with their origin."""
+        """The rows of devices that are neighbours in the order, with their origin; None without any."""
         first, last = np.searchsorted(self.devices, [devices[0], devices[-1]], side="left")
         end = last + (last < len(self.devices) and self.devices[last] == devices[-1])
         if first >= end:
@@ -71,28 +79,40 @@ class _Run:
 
 
 class PositionsOfDay:
-    """Iterates over the staging rows of a day, sorted, part by part; afterwards `counts` and `rejected` are whole.
+    """Iterates over the staging rows of a day, sorted, part by part.
 
     Args:
         lake: where the pages are.
-        pages: their paths; each belongs to the window [start, end) of the day.
+        pages: their paths, each with the time of its arrival; all belong to the window [start, end) of the day.
         file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
-        adapter: what the pages' vendor calls things.
+        adapter: the vendor's names and units.
+        driver_key: key of the drivers' pseudonyms.
+
+    Attributes, complete after the last part:
+        counts: rows of the day.
+        rejected: rows of `ops.rejected_rows`.
+        drivers: rows of `ref.drivers` of the drivers that pages name.
+        damaged: path of each page that could not be read, with the reason.
+        rows_of_pages: path of each page that was read, with its number of items.
     """
 
     def __init__(
         self,
         lake: Lake,
-        pages: Sequence[str],
+        pages: Mapping[str, dt.datetime],
         file_rows: pd.DataFrame,
         adapter: Adapter,
+        driver_key: bytes,
         day: dt.date,
         window: tuple[pd.Timestamp, pd.Timestamp],
     ) -> None:
-        self._lake, self._pages, self._file_rows, self._adapter = lake, sorted(pages), file_rows, adapter
+        self._lake, self._pages, self._arrivals, self._file_rows = lake, sorted(pages), pages, file_rows
+        self._adapter, self._driver_key = adapter, driver_key
         self._day, self._window = day, window
         self.counts = DayCounts()
         self.rejected: list[pd.DataFrame] = []
+        self.drivers: list[pd.DataFrame] = []
+        self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
         self._parsing = threading.Lock()
 
@@ -110,35 +130,50 @@ class PositionsOfDay:
     def _runs(self, folder: Path) -> Iterator[_Run]:
         with ThreadPoolExecutor(PARSERS) as threads:
             for number in range(0, len(self._pages), PARSERS):  # so many pages in memory, not all that wait
-                yield from threads.map(
-                    lambda one: self._page_run(folder, *one),
-                    enumerate(self._pages[number : number + PARSERS], number),
-                )
+                some = enumerate(self._pages[number : number + PARSERS], number)
+                yield from filter(None, threads.map(lambda one: self._page_run(folder, *one), some))
         if len(self._file_rows):
             yield _written(folder / "files", to_arrow(self._file_rows, PARSED_POSITIONS), None)
 
-    def _page_run(self, folder: Path, number: int, path: str) -> _Run:
+    def _page_run(self, folder: Path, number: int, path: str) -> _Run | None:
+        """The rows of one page; None when its bytes are damaged, and `damaged` then names it."""
         try:
-            page = parse_page(read_page(self._lake, path), self._adapter)
+            page = parse_page(read_page(self._lake, path), self._adapter, self._driver_key)
+        except (DamagedPageError, BrokenPageError) as error:
+            self.damaged[path] = str(error)
+            return None
         except RejectedFile as error:
             raise PermanentError(
-                f"{self._lake.url(path)} is no page of the adapter {self._adapter.name}: {error} "
+                f"{self._lake.url(path)} is not a page of the adapter {self._adapter.name}: {error} "
                 "Set FLEET_API_ADAPTER to the one that it was fetched with."
             ) from error
-        instants = page.positions.column("recorded_at")
-        start, end = (pa.scalar(bound.to_pydatetime(), instants.type) for bound in self._window)
-        is_inside = pc.and_(pc.greater_equal(instants, start), pc.less(instants, end))
-        outside = page.positions.filter(pc.invert(is_inside))
-        named = {"source_kind": "positions", "file_sha256": page_sha256(path), "file_name": path}
-        strays = pd.DataFrame({"row_number": outside.column("row_number").to_numpy()})
+        reasons = self._excluded(page.positions.column("recorded_at"), self._arrivals[path])
+        origin = {"source_kind": "positions", "file_sha256": page_sha256(path), "file_name": path}
+        excluded = pd.DataFrame({"row_number": page.positions.column("row_number").to_numpy(), "reason_code": reasons})
+        excluded = excluded[reasons != ""]
         with self._parsing:
-            self._reject(page.rejected.assign(**named))
-            self._reject(strays.assign(reason_code="outside_window", raw="", reason=_OUTSIDE, **named))
+            self._reject(page.rejected.assign(**origin))
+            self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
+            self.drivers.append(page.drivers)
             self.rows_of_pages[path] = page.rows
             self.counts.illegible += page.rows - page.positions.num_rows
-        rows = page.positions.filter(is_inside) if outside.num_rows else page.positions
+        rows = page.positions.filter(pa.array(reasons == "")) if len(excluded) else page.positions
         rows = rows.append_column("trip_key", pa.nulls(rows.num_rows, pa.string()))
         return _written(folder / f"{number}", rows, {"source": "api", "file_sha256": f"{number:08}", "file_name": ""})
+
+    def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:
+        """The reason code of each position that cannot be one of this window and page; empty for the others."""
+        at = instants.to_numpy()
+        start, end = (bound.tz_convert(None).to_datetime64() for bound in self._window)
+        weeks, latest = np.timedelta64(GPS_WEEKS), np.datetime64((arrived_at + FUTURE_SLACK).replace(tzinfo=None))
+        is_rolled_over = np.zeros(len(at), dtype=bool)
+        for shift in (-2 * weeks, -weeks, weeks):
+            is_rolled_over |= (at + shift >= start) & (at + shift < end)
+        return np.select(
+            [is_rolled_over, at > latest, (at < start) | (at >= end)],
+            ["gps_week_rollover", "future_timestamp", "outside_window"],
+            "",
+        ).astype(object)
 
     def _named(self, conflicts: pd.DataFrame) -> pd.DataFrame:
         """With the pages' names for their numbers, which rows carry instead: 175 bytes less to move each."""

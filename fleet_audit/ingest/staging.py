@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.bulletin import RUN_IDENTITY
+from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import HourDigests, record_hours
-from fleet_audit.ingest.pages import archived_pages, asked_rows
+from fleet_audit.ingest.pages import asked_rows, page_arrivals, set_aside_page
 from fleet_audit.ingest.positions import PositionsOfDay
 from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
@@ -58,14 +59,21 @@ class Stage:
         lake: Lake,
         warehouse: Warehouse,
         run_id: str,
+        driver_key: bytes,
         adapter: Adapter = CONTRACT,
         read_parsed: Callable[[Table, str], pd.DataFrame] | None = None,
     ) -> None:
-        """`run_id` goes into the rows that the building of a day records; `adapter` reads the API's pages.
+        """Opens nothing yet.
 
-        `read_parsed` returns the parsed rows of a file by its SHA-256; without it a lost file is an error.
+        Args:
+            lake: archive and staging; warehouse: what was recorded of them.
+            run_id: goes into the rows that the building of a day records.
+            driver_key: key of the pseudonyms of the drivers that the API's pages name.
+            adapter: names and units of the API's pages.
+            read_parsed: returns the parsed rows of a file by its SHA-256; without it a lost file is an error.
         """
-        self.lake, self.warehouse, self.run_id, self.adapter = lake, warehouse, run_id, adapter
+        self.lake, self.warehouse, self.run_id = lake, warehouse, run_id
+        self.driver_key, self.adapter = driver_key, adapter
         self._parsed = lru_cache(maxsize=KEPT_FILES)(read_parsed or self._read_parsed)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
@@ -128,12 +136,13 @@ class Stage:
     def position_parts(self, day: dt.date) -> Iterator[pa.Table]:
         """`staging.positions` of a day of America/Sao_Paulo: API pages and telemetry files, one row an instant.
 
-        Counts, rejected rows and the state of each hour are recorded when the last part was taken.
+        Counts, rejected rows and the state of each hour are recorded when the last part was taken. A damaged page is
+        set aside: its window becomes a gap of the day, and the next run asks for it again.
         """
         files = self._files("telemetry", day)
         file_rows = self._positions_in_force(files, day)
-        pages = archived_pages(self.lake, day)
-        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, day, partition_day_bounds(day))
+        pages, window = page_arrivals(self.lake, day), partition_day_bounds(day)
+        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, self.driver_key, day, window)
         hours = HourDigests()
         for part in merged:
             hours.add(part)
@@ -141,6 +150,10 @@ class Stage:
         if merged.rejected:
             refused = pd.concat(merged.rejected, ignore_index=True)
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
+        for page, reason in merged.damaged.items():
+            set_aside_page(self.lake, self.warehouse, page, reason, self.run_id)
+        if merged.drivers:
+            remember_drivers(self.warehouse, pd.concat(merged.drivers, ignore_index=True))
         counts = merged.counts
         # what the requests counted, so that a page that was lost since, or is read otherwise now, is missed (Q03)
         expected = merged.rows_of_pages | asked_rows(self.warehouse, day)

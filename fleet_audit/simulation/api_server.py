@@ -1,4 +1,4 @@
-"""The telemetry API over real HTTP, on 127.0.0.1, from a simulated data set; with faults where they are asked for.
+"""Serves a simulated data set as the telemetry API, over real HTTP on 127.0.0.1, with faults on request.
 
 Here belongs the wire: requests, cursors, JSON. Which fault comes when is in `faults`.
 """
@@ -11,6 +11,7 @@ import hmac
 import json
 import random
 import socket
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -102,6 +103,8 @@ class ApiServer:
         items = self._positions.items(first, end)
         if noise is not None and "wrong_types" in faults:
             items += [_spoil(item, noise) for item in noise.sample(items, min(len(items), 5))]
+        if noise is not None and "no_fix" in faults:
+            items += [_without_fix(item, noise) for item in noise.sample(items, min(len(items), 5))]
         if noise is not None and "shuffled" in faults:
             noise.shuffle(items)
         return f'{{"data":[{",".join(items)}],"next_cursor":{json.dumps(cursor)}}}'.encode()
@@ -170,13 +173,17 @@ class _Handler(BaseHTTPRequestHandler):
         except BadRequestError as error:
             self._answer(400, json.dumps({"error": str(error)}).encode())
             return
-        self._answer(200, body, cut="cut" in faults)
+        if api.faults and "broken" in faults:
+            body = _broken(body, api.faults.random)
+        self._answer(200, body, cut_by=next((kind for kind in ("cut", "reset") if kind in faults), None))
 
     def _fails(self, faults: Faults, drawn: frozenset[str]) -> bool:
         if "rate_limited" in drawn:
             self._answer(429, b'{"error":"slow down"}', {"Retry-After": str(faults.retry_after_s)})
         elif "server_error" in drawn:
             self._answer(faults.random.choice((500, 502, 503)), b"<html>upstream</html>")
+        elif "refused" in drawn:
+            self._answer(faults.refusal_status, b'{"error":"gateway hiccup"}')
         elif "expired" in drawn:
             self._answer(410, b'{"error":"cursor expired"}')
         elif "timeout" in drawn:
@@ -186,17 +193,23 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None, *, cut: bool = False) -> None:
+    def _answer(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, *, cut_by: str | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-        if cut:
+        self.wfile.write(body[: len(body) // 2] if cut_by else body)
+        if cut_by:
             self.wfile.flush()
-            self.connection.shutdown(socket.SHUT_WR)
             self.close_connection = True
+        if cut_by == "cut":
+            self.connection.shutdown(socket.SHUT_WR)
+        elif cut_by == "reset":  # closed at once, without waiting for what was sent
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:
         """No log: requests carry nothing worth keeping here."""
@@ -236,6 +249,20 @@ def _decode(cursor: str) -> tuple[int, int, int]:
     if not 0 <= start <= offset <= stop:
         raise BadRequestError("cursor is not one of ours")
     return start, stop, offset
+
+
+def _without_fix(item: str, noise: random.Random) -> str:
+    """The item as a receiver without a fix sends it."""
+    latitude, longitude = noise.choice([(0, 0), (91, 0), (None, -52.1), (-22.5, 181)])
+    return json.dumps({**json.loads(item), "latitude": latitude, "longitude": longitude, "driver_id": None})
+
+
+def _broken(body: bytes, noise: random.Random) -> bytes:
+    """A body that looks like the page and is not one whole JSON document."""
+    wrong = noise.choice([b"\xff\xfe", b"NaN", b"9" * 6000, b""])
+    if not wrong:
+        return b"null"
+    return body[:-1] + b',"note":' + (b'"' + wrong + b'"' if wrong[0] == 0xFF else wrong) + b"}"
 
 
 def _spoil(item: str, noise: random.Random) -> str:

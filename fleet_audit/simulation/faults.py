@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a telemetry API, at chosen rates and reproducible by seed.
+"""Faults between a telemetry API and its client, at chosen rates and reproducible by seed.
 
 Here belongs which fault comes next. How it looks on the wire is in `api_server`.
 """
@@ -10,7 +10,20 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-FAULT_KINDS = ("rate_limited", "server_error", "cut", "repeated", "shuffled", "expired", "wrong_types", "timeout")
+FAULT_KINDS = (
+    "rate_limited",
+    "server_error",
+    "cut",
+    "reset",
+    "broken",
+    "refused",
+    "repeated",
+    "shuffled",
+    "expired",
+    "wrong_types",
+    "no_fix",
+    "timeout",
+)
 DEFAULT_SHARE = 0.1  # of the requests that meet a kind that is named without a share
 PRESETS: Mapping[str, Mapping[str, float]] = {
     "usual": {"rate_limited": 0.02, "server_error": 0.02, "repeated": 0.02, "shuffled": 1.0},
@@ -19,7 +32,7 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
 
 
 def parse_faults(text: str) -> dict[str, float]:
-    """`harsh`, or `cut,rate_limited=0.2`, as shares of requests by kind; of one named twice the later share counts.
+    """Shares of requests by kind, from a text such as `harsh` or `cut,rate_limited=0.2`; the last of a kind counts.
 
     Raises ValueError with one sentence for anything else.
     """
@@ -52,10 +65,14 @@ class Faults:
         rate_limited: 429 with `Retry-After`.
         server_error: 500, 502 or 503.
         cut: the connection ends in the middle of the body.
+        reset: the connection is reset in the middle of the body.
+        broken: the body has its full length and is not JSON: not UTF-8, NaN, a number of 6,000 digits, or only `null`.
+        refused: `refusal_status` for a valid token, at most `most_refusals` times in all.
         repeated: the page before comes again, once, before the right one.
         shuffled: the rows of the page are in another order.
         expired: 410 for a cursor, at most `most_expiries` times.
         wrong_types: beside the right rows of a page, poorer copies of some whose fields have the wrong type.
+        no_fix: beside the right rows of a page, copies of some at 0/0, out of range or without one coordinate.
         timeout: `timeout_s` of silence, then nothing.
         expires_after: so many requests, then the token is refused (401) until this is None.
     """
@@ -64,15 +81,21 @@ class Faults:
     rate_limited: float = 0.0
     server_error: float = 0.0
     cut: float = 0.0
+    reset: float = 0.0
+    broken: float = 0.0
+    refused: float = 0.0
     repeated: float = 0.0
     shuffled: float = 0.0
     expired: float = 0.0
     wrong_types: float = 0.0
+    no_fix: float = 0.0
     timeout: float = 0.0
     retry_after_s: int = 1
     timeout_s: float = 60.0
     most_in_a_row: int = 3
     most_expiries: int = 3
+    most_refusals: int = 2
+    refusal_status: int = 401
     expires_after: int | None = None
     served: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULT_KINDS, 0), init=False)
 
@@ -93,7 +116,7 @@ class Faults:
         """The faults of the next request: one that fails it, or any of those that change its page."""
         with self._lock:
             hard = self._draw_hard(has_cursor)
-            chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types") if self._hit(kind)}
+            chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types", "no_fix") if self._hit(kind)}
             if not hard and has_cursor and not self._was_repeated and self._hit("repeated"):
                 chosen.add("repeated")
             self._was_repeated = "repeated" in chosen
@@ -105,9 +128,11 @@ class Faults:
     def _draw_hard(self, has_cursor: bool) -> str | None:
         if self._in_a_row >= self.most_in_a_row:
             return None
-        for kind in ("rate_limited", "server_error", "cut", "timeout"):
+        for kind in ("rate_limited", "server_error", "cut", "reset", "broken", "timeout"):
             if self._hit(kind):
                 return kind
+        if self.served["refused"] < self.most_refusals and self._hit("refused"):
+            return "refused"
         if has_cursor and self.served["expired"] < self.most_expiries and self._hit("expired"):
             return "expired"
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from decimal import Decimal
 
@@ -104,7 +105,7 @@ def add_positions(installation: FleetResource) -> None:
         for n in range(41)
     ]
     page = json.dumps({"data": items, "next_cursor": None}).encode()
-    path = f"{page_folder(DAY)}/{'c' * 64}.json"
+    path = f"{page_folder(DAY)}/{hashlib.sha256(page).hexdigest()}.json"
     installation.lake().put_bytes(path, page)
     request = dict.fromkeys(facts.API_REQUESTS.column_names) | {
         "request_id": "q",

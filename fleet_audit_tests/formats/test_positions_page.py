@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.formats import positions_page
-from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.page_json import outline
 from fleet_audit.formats.positions_merge import merge_positions
-from fleet_audit.formats.positions_page import outline, parse_page
+from fleet_audit.formats.positions_page import items_of, parse_page
+from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.schema.derive import conform, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS
 
@@ -52,7 +53,6 @@ def test_items_become_positions():
         ("longitude", True),
         ("speed_kmh", [1]),
         ("odometer_km", -1),
-        ("odometer_km", float("nan")),
         ("odometer_km", 10**400),
         ("ignition", "true"),
         ("ignition", 1),
@@ -91,21 +91,30 @@ def test_an_item_without_device_or_instant_is_rejected(item: object, code: str):
 
 
 @pytest.mark.parametrize(
-    "payload",
-    [
-        b'{"data": [{"device_id": "2',
-        b"[]",
-        b"{}",
-        b'{"data": {}}',
-        b"\xff",
-        b"",
-        b"[" * 100_000,
-        b'{"data": [], "next_cursor": 5}',
-    ],
+    ("latitude", "longitude"),
+    [(0, 0), (0.0, -0.0), (91, -52.1), (-22.5, 181), (None, -52.1), (-22.5, None), ("-22.5", -52.1), (1e300, 0)],
 )
-def test_what_is_no_page_is_refused(payload: bytes):
-    with pytest.raises(RejectedFile):
-        outline(payload)
+def test_a_position_without_a_fix_keeps_its_row_and_loses_its_place(latitude: object, longitude: object):
+    rows, rejected, _ = page({**ITEM, "latitude": latitude, "longitude": longitude}, ITEM)
+    assert rows["latitude"].isna().tolist() == rows["longitude"].isna().tolist() == [True, False]
+    assert rows["odometer_km"].tolist() == [100.5, 100.5]
+    assert rejected.empty
+
+
+def test_a_vehicle_on_the_equator_keeps_its_place():
+    rows, _, _ = page({**ITEM, "latitude": 0, "longitude": -51.07})
+    assert rows[["latitude", "longitude"]].values.tolist() == [[0, -51.07]]
+
+
+def test_drivers_become_the_pseudonyms_of_other_sources_and_their_names_stay_apart():
+    items = [{**ITEM, "driver_id": text} for text in ("JOSÉ DA SILVA", "josé  da silva", "Unknown", "M 7")]
+    payload = json.dumps({"data": [*items, {**items[0], "timestamp": "ontem"}], "next_cursor": None}).encode()
+    parsed = parse_page(payload, driver_key=b"key")
+    jose, other = driver_pseudonym("José da Silva", b"key"), driver_pseudonym("M 7", b"key")
+    assert parsed.positions["driver_id"].to_pylist() == [jose, jose, None, other]
+    assert set(parsed.drivers["driver_id"]) == {jose, other}
+    assert json.loads(parsed.rejected["raw"].iloc[0])["driver_id"] == jose
+    assert "SILVA" not in json.dumps(items_of(payload))
 
 
 def test_a_page_served_twice_is_all_duplicates():
@@ -169,7 +178,7 @@ def test_reading_whole_pages_and_value_by_value_give_the_same(rows: list[dict[st
     """Arrow refuses a page for one odd value; what it takes must mean the same as what Python reads."""
     payload = json.dumps({"data": rows, "next_cursor": None}).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(positions_page, "_by_arrow", lambda *_: None)
+        patch.setattr(positions_page, "_read_with_arrow", lambda *_: None)
         slowly, count = parse_page(payload), outline(payload)
     quickly = parse_page(payload)
     assert outline(payload) == count

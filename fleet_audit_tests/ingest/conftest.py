@@ -68,7 +68,7 @@ class Arrivals:
     def stage(self) -> Stage:
         """The staging as of what was read."""
         files = ParsedFiles(self.lake, self.warehouse, self.settings, self.warnings.append)
-        return Stage(files.lake, files.warehouse, RUN_ID, read_parsed=files.read)
+        return Stage(files.lake, files.warehouse, RUN_ID, b"key", read_parsed=files.read)
 
     def counts(self, source: str) -> dict[dt.date, tuple[int, int, int, int]]:
         """(read, accepted, rejected, duplicate) of each day."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
-from fleet_audit.ingest.files import days_of_file, lost_rows, safe_name, with_pseudonyms
+from fleet_audit.ingest.driver_names import with_pseudonyms
+from fleet_audit.ingest.files import days_of_file, lost_rows, safe_name
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
@@ -269,4 +270,6 @@ def test_a_registered_driver_is_known_by_id_and_by_name():
     )
     known = with_pseudonyms(registered, b"key").set_index("driver_id")
     assert known.loc[driver_pseudonym("ANA", b"key"), "is_maintenance"]
-    assert set(known.index) == {"D1", "D2", driver_pseudonym("Ana", b"key")}
+    aliases = {driver_pseudonym(text, b"key") for text in ("Ana", "D1", "D2")}  # the API knows ids only
+    assert set(known.index) == {"D1", "D2", *aliases}
+    assert known.loc[driver_pseudonym("d1", b"key"), "is_maintenance"]

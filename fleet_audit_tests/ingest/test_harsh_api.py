@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_audit.ingest.pages import PageFetcher
+from fleet_audit.ingest.page_fetcher import PageFetcher
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings
@@ -38,7 +38,7 @@ def _fetch(lake: Lake, url: str, database: str) -> str | None:
 
 
 def _staged(lake: Lake, database: str) -> bytes:
-    lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, Warehouse(database), "a-run").position_parts(DAY))
+    lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, Warehouse(database), "a-run", b"key").position_parts(DAY))
     return lake.get_bytes(lake.partition_path(STAGING_POSITIONS, DAY))
 
 

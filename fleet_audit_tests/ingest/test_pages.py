@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fleet_audit.ingest.freshness import day_sources
-from fleet_audit.ingest.pages import PAGES_FOLDER, FetchedDay, PageFetcher, archived_pages, page_sha256, read_page
+from fleet_audit.ingest.page_fetcher import FetchedDay, PageFetcher, failure_sentence
+from fleet_audit.ingest.pages import PAGES_FOLDER, archived_pages, page_sha256, read_page
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import POSITIONS
@@ -93,7 +94,8 @@ def test_a_day_is_asked_for_up_to_now_and_not_before_it_began(fetch, lake):
 
 def test_a_failure_is_a_sentence_and_ends_the_asking(fetch, lake, postgres_url):
     fetched = fetch(token="expired-7")
-    assert [one.day for one in fetched] == [DAY]
+    assert [one.day for one in fetched] == DAYS
+    assert "2025-06-10, 2025-06-11" in failure_sentence(fetched)
     assert "FLEET_API_TOKEN" in fetched[0].error
     assert lake.list(PAGES_FOLDER) == []
     told = Warehouse(postgres_url).read_table(API_REQUESTS)

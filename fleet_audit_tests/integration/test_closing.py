@@ -297,7 +297,7 @@ def test_of_a_driver_who_left_the_reference_file_only_the_name_is_kept(corrected
     assert rows.loc["D1", "name"] == "Ana Mecânica"
     assert rows.loc["D2", "carrier_code"] == "UM"
     assert rows[rows["is_maintenance"].fillna(False).astype(bool)].empty  # her pseudonym neither
-    assert (rows["name"] == "Ana Mecânica").sum() == 2
+    assert (rows["name"] == "Ana Mecânica").sum() == 3  # her id, and the pseudonyms of her id and of her name
 
 
 def test_what_comes_more_than_two_months_late_is_told_and_adjusts_nothing(corrected_again, closed):

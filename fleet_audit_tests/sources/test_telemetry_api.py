@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import requests
+from pydantic import SecretStr
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.faults import FAULT_KINDS, Faults
 from fleet_audit.simulation.fleet import simulate
-from fleet_audit.sources import telemetry_api
+from fleet_audit.sources import api_transport
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
-from fleet_audit_tests.sources.small_server import answering
+from fleet_audit_tests.sources.small_server import answering, dripping
 
 TOKEN = "s3cret-token"
 FROM = dt.datetime(2025, 6, 10, 3, tzinfo=dt.UTC)
@@ -128,10 +129,8 @@ def test_retry_after_is_honoured(data: Path) -> None:
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_retry_after_may_be_a_date(days: int) -> None:
-    response = requests.Response()
     until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
-    response.headers["Retry-After"] = email.utils.format_datetime(until, usegmt=True)
-    waits = telemetry_api._retry_after_s(response)
+    waits = api_transport.retry_after_s({"Retry-After": email.utils.format_datetime(until, usegmt=True)})
     assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
 
 
@@ -147,7 +146,7 @@ def test_a_window_that_never_ends_is_found_out() -> None:
 
 
 def test_the_rate_is_kept_by_all_threads_together(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry_api, "RATE_WINDOW_S", 0.4)
+    monkeypatch.setattr(api_transport, "RATE_WINDOW_S", 0.4)
     asked: list[float] = []
     with ApiServer(data, token=TOKEN) as server:
         api = client(server.url, requests_per_min=2, page_size=10_000)
@@ -162,6 +161,63 @@ def test_a_refused_token_is_permanent_and_stays_secret(data: Path) -> None:
     with ApiServer(data, token="another") as server, pytest.raises(PermanentError, match="FLEET_API_TOKEN") as refusal:
         list(client(server.url).pages(FROM, TO))
     assert TOKEN not in str(refusal.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_one_refusal_in_the_middle_of_a_window_costs_nothing(data: Path, expected: Keys, status: int) -> None:
+    """A gateway's hiccup: the day was given up at the first one."""
+    faults = Faults(seed=5, refused=0.5, refusal_status=status, retry_after_s=0)
+    with ApiServer(data, token=TOKEN, faults=faults) as server:
+        pages = list(client(server.url).pages(FROM, TO))
+    assert faults.served["refused"] > 0
+    assert keys(pages) == expected
+
+
+def test_a_token_that_was_replaced_during_the_read_is_used(data: Path, expected: Keys) -> None:
+    tokens = iter(["expired", "expired", TOKEN])
+    with ApiServer(data, token=TOKEN) as server:
+        api = TelemetryApi(server.url, lambda: SecretStr(next(tokens)), page_size=120, backoff_s=0.001)
+        assert keys(list(api.pages(FROM, TO))) == expected
+
+
+def test_a_token_that_stays_wrong_is_tried_three_times_and_no_more(data: Path) -> None:
+    asked = itertools.count()
+    refusing = answering(lambda _: (401, {}, f"{next(asked)}".encode()))
+    with refusing as url, pytest.raises(PermanentError, match=r"refused the token 3 times \(401\)"):
+        list(client(url).pages(FROM, TO))
+    assert next(asked) == 3
+
+
+def test_an_empty_page_that_repeats_the_cursor_ends_the_window() -> None:
+    """Contract: vendors that have no more rows for now answer the cursor that was sent."""
+    bodies = iter([b'{"data":[{"device_id":"1"}],"next_cursor":"c"}', b'{"data":[],"next_cursor":"c"}'])
+    with answering(lambda _: (200, {}, next(bodies))) as url:
+        assert [page.rows for page in client(url).pages(FROM, TO)] == [1, 0]
+
+
+@pytest.mark.parametrize("rows", ['{"n":%d}', ""], ids=["rows", "empty"])
+def test_a_window_of_ever_new_cursors_and_pages_ends(rows: str) -> None:
+    numbers = itertools.count()
+
+    def answer(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        number = next(numbers)
+        row = rows % number if rows else ""
+        return 200, {}, f'{{"data":[{row}],"next_cursor":"c{number}","at":{number}}}'.encode()
+
+    started = time.monotonic()
+    with answering(answer) as url, pytest.raises(RetryableError, match=r"never ends|did not end a window within 1 s"):
+        list(client(url, window_timeout_s=1).pages(FROM, TO))
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], ids=["head", "body"])
+def test_an_answer_that_drips_ends_by_its_time_out(head: bytes) -> None:
+    """No time-out of a socket ends it: each byte arrives in time."""
+    with dripping(head) as url:
+        started = time.monotonic()
+        with pytest.raises(RetryableError, match="Timeout"):
+            list(client(url, timeout_s=0.2, max_attempts=2).pages(FROM, TO))
+    assert time.monotonic() - started < 5
 
 
 def test_an_unknown_path_is_permanent(data: Path) -> None:
@@ -185,15 +241,23 @@ def test_endless_server_errors_are_retryable_and_bounded(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>maintenance</html>", b"[]", b'{"data": {}}', b'{"data": [], "next_cursor": 7}']
+    "body",
+    [
+        b"<html>maintenance</html>",
+        b"[]",
+        b"null",
+        b'{"data": {}}',
+        b'{"data": [], "next_cursor": 7}',
+        b'{"data": [NaN]}',
+    ],
 )
 def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(body: bytes) -> None:
-    with answering(lambda _: (200, {}, body)) as url, pytest.raises(RetryableError, match="no complete page"):
+    with answering(lambda _: (200, {}, body)) as url, pytest.raises(RetryableError, match="not a complete page"):
         list(client(url, max_attempts=2).pages(FROM, TO))
 
 
 def test_the_client_keeps_to_its_rate(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry_api, "RATE_WINDOW_S", 0.4)
+    monkeypatch.setattr(api_transport, "RATE_WINDOW_S", 0.4)
     with ApiServer(data, token=TOKEN) as server:
         started = time.monotonic()
         pages = list(client(server.url, requests_per_min=2, page_size=500).pages(FROM, TO))

@@ -11,9 +11,11 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
+from fleet_audit.ingest.api_windows import api_gaps
 from fleet_audit.ingest.files import ingest_inbox, lost_rows
 from fleet_audit.ingest.journal import FOLDER, backfill
-from fleet_audit.ingest.pages import PageFetcher, archived_pages
+from fleet_audit.ingest.page_fetcher import PageFetcher, failure_sentence
+from fleet_audit.ingest.pages import archived_pages
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.io_managers import markdown
@@ -124,8 +126,8 @@ def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
     ],
 )
 def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
-    """Ask the API; when it fails the error is shown and the file sources still run."""
-    api, lake = fleet.api(), fleet.lake()
+    """Ask the API; when it fails, the check names the days, and what arrived by file is still processed."""
+    api = fleet.api()
     if api is None:
         yield dg.MaterializeResult(
             metadata={"note": "No telemetry API is set (FLEET_API_URL): positions come from files only."},
@@ -133,29 +135,36 @@ def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> It
         )
         return
     now = dt.datetime.now(dt.UTC)
-    fetcher = PageFetcher(api, lake, fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
+    fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
     fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
-    errors = [day.error for day in fetched if day.error]
-    for error in errors:
-        context.log.error(error)
+    for sentence in fetcher.set_aside:
+        context.log.warning(sentence)
+    failure = failure_sentence(fetched)
+    if failure:
+        context.log.error(failure)
+    first, last = min(run_days(context)), max(run_days(context)) + dt.timedelta(days=DAYS_AFTER)
+    gaps = api_gaps(fleet.warehouse(), first, last)
     yield dg.MaterializeResult(
         metadata={
             "pages": sum(day.pages for day in fetched),
             "dagster/row_count": sum(day.rows for day in fetched),
             "days": [day.day.isoformat() for day in fetched],
+            "unanswered": _shown(gaps, "nothing"),
+            "set_aside": list(fetcher.set_aside),
         },
         check_results=[
             dg.AssetCheckResult(
-                check_name="api_answered", passed=not errors, metadata={"error": errors[0]} if errors else {}
+                check_name="api_answered", passed=not failure, metadata={"error": failure} if failure else {}
             )
         ],
     )
 
 
 def _days_to_ask(context: dg.AssetExecutionContext, fleet: FleetResource) -> list[dt.date]:
-    """The run's days with the tail after, the late ones before, and what their windows need and was never asked."""
+    """The run's days with the tail after, the late ones before, and what their windows need and was not answered."""
     days, lake = run_days(context), fleet.lake()
     late = -(-fleet.settings().late_hours // 24)
     asked = {day + dt.timedelta(days=offset) for day in days for offset in range(-late, DAYS_AFTER + 1)}
     context_days = {*days_with_context(days)} - asked
-    return sorted(asked | {day for day in context_days if not archived_pages(lake, day)})
+    unanswered = set(api_gaps(fleet.warehouse(), min(asked | context_days), max(days))["operational_date"])
+    return sorted(asked | {day for day in context_days if day in unanswered or not archived_pages(lake, day)})

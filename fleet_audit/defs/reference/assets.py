@@ -8,7 +8,7 @@ import pandas as pd
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
-from fleet_audit.ingest.files import with_pseudonyms
+from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference import fill_deltas, publish
 from fleet_audit.logic.reference.changes import delta_statement

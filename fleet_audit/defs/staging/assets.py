@@ -39,7 +39,8 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
     )
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
-        stage = Stage(files.lake, files.warehouse, context.run.run_id, fleet.adapter(), files.read)
+        run_id, key = context.run.run_id, fleet.driver_key()
+        stage = Stage(files.lake, files.warehouse, run_id, key, fleet.adapter(), files.read)
         return each_day(days_with_context(run_days(context)), lambda day: _BUILD[table](stage, day))
 
     return staging
