@@ -1,6 +1,6 @@
 """The carriers' "Boletim / KM diário": one row is one declared run, clock and kilometres as the carrier wrote them.
 
-What a claim is worth, and on which day a night run really started, is for matching to say.
+Matching decides what a run is compared with, and on which day a night run started.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import datetime as dt
 
 import pandas as pd
 
-from fleet_audit.formats import values
+from fleet_audit.formats import numbers, values
 from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.formats.table.text_table import TextTable, read_table
+from fleet_audit.formats.table.file_period import refuse_outside_period
+from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.lake import PARSED_DECLARED_RUNS
@@ -47,6 +48,13 @@ _TEXTS = {
     "destination_code": "CÓDIGO2",
     "destination_text": "LOCAL CHEGADA",
 }
+_FORMAT = TableFormat(
+    COLUMNS,
+    COLUMNS,
+    keys=("PLACA", "DATA"),
+    merged=("NUMERO ATA", "PLACA", "EQUIPAMENTO", "DATA", "TURNO", "EMPRESA"),  # a merged quantity is one run's
+)
+_IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
 _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 # A run is what its row says: everything parsed, but not where it was read.
 RUN_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
@@ -60,7 +68,7 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
     Raises:
         RejectedFile: unreadable, too large, or one of the 17 columns is missing.
     """
-    table = read_table(content, limits, COLUMNS, COLUMNS)
+    table = read_table(content, limits, _FORMAT)
     runs = _runs(table, today)
     runs["file_sha256"], runs["file_name"] = sha256, file_name
     runs["row_number"] = table.quarantine.row_number
@@ -76,21 +84,28 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
         table.quarantine.frame(),
         covered=covered_days(kept[["plate", "declared_date"]].set_axis(["plate", "date"], axis=1)),
         days=counts_by_day(
-            runs["declared_date"], is_bad, is_duplicate.reindex(runs.index, fill_value=False).to_numpy(), today
+            runs["declared_date"].mask(table.quarantine.is_misdated()),
+            is_bad,
+            is_duplicate.reindex(runs.index, fill_value=False).to_numpy(),
+            today,
         ),
         rows_duplicate=int(is_duplicate.sum()),
+        rows_ignored=table.rows_ignored,
         warnings=table.warnings,
     )
 
 
 def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     quarantine = table.quarantine
-    runs = {name: values.nullable(values.identifiers(table.column(label))) for name, label in _TEXTS.items()}
+    for label in _IDS:
+        quarantine.refuse_spoilt_ids(label, table.column(label))
+    runs = {name: values.nullable(numbers.identifiers(table.column(label))) for name, label in _TEXTS.items()}
     runs["plate"] = plates(quarantine, "PLACA", table.column("PLACA"))
-    day = values.dates(table.column("DATA"), is_serial_accepted=table.is_workbook)
+    day = values.dates(table.column("DATA"), table.serials_from)
     quarantine.refuse_missing("DATA", table.column("DATA"))
     quarantine.refuse_illegible("bad_date", "DATA", table.column("DATA"), day, "a day written dd/mm/aaaa")
     quarantine.refuse_future("DATA", table.column("DATA"), day, today)
+    refuse_outside_period(quarantine, "DATA", table.column("DATA"), day.where(day <= pd.Timestamp(today)))
     departed, arrived = (_time(table, label) for label in ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA"))
     runs["declared_date"] = day.dt.date
     runs["departed_local"] = values.clock(day, departed)
@@ -101,28 +116,32 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     runs["declared_km"] = runs["route_km"].fillna(runs["odometer_end_km"] - runs["odometer_start_km"])
     _refuse_without_claim(quarantine, pd.DataFrame(runs), table)
     people = table.column("QTDE PESSOAS")
-    runs["passengers"] = values.wholes(people)
+    runs["passengers"] = numbers.wholes(people)
     quarantine.refuse_illegible("bad_number", "QTDE PESSOAS", people, runs["passengers"], "a whole number")
     quarantine.refuse_negative("QTDE PESSOAS", people, runs["passengers"])
     rate = table.column("TAXA LOTAÇÃO").str.removesuffix("%").str.strip()
-    runs["occupancy_pct"] = values.brazilian_decimals(rate, _dtype("occupancy_pct"))
-    quarantine.refuse_illegible("bad_number", "TAXA LOTAÇÃO", rate, runs["occupancy_pct"], "a percentage")
-    quarantine.refuse_negative("TAXA LOTAÇÃO", rate, runs["occupancy_pct"])
+    runs["occupancy_pct"] = _number(table, "TAXA LOTAÇÃO", rate, "occupancy_pct", "a percentage")
     return pd.DataFrame(runs)
 
 
 def _time(table: TextTable, label: str) -> pd.Series:
     text = table.column(label)
-    seconds = values.times(text, is_serial_accepted=table.is_workbook)
+    seconds = values.times(text, table.serials_from)
     table.quarantine.refuse_missing(label, text)
     table.quarantine.refuse_illegible("bad_time", label, text, seconds, "a time written HH:MM or HH:MM:SS")
     return seconds
 
 
 def _km(table: TextTable, label: str, name: str) -> pd.Series:
-    text = table.column(label)
-    parsed = values.brazilian_decimals(text, _dtype(name))
-    table.quarantine.refuse_illegible("bad_number", label, text, parsed, "a number of km")
+    return _number(table, label, table.column(label), name, "a number of km")
+
+
+def _number(table: TextTable, label: str, text: pd.Series, name: str, expected: str) -> pd.Series:
+    """A column's numbers, not negative; `name` is the column of the parsed table, for its type."""
+    found = numbers.plain_numbers(text, numbers.WHOLE_KM)
+    parsed = numbers.decimals(found.plain, _dtype(name))
+    table.quarantine.refuse_ambiguous(label, text, found.is_ambiguous)
+    table.quarantine.refuse_illegible("bad_number", label, text.mask(found.is_ambiguous, ""), parsed, expected)
     table.quarantine.refuse_negative(label, text, parsed)
     return parsed
 

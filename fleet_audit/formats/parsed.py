@@ -103,6 +103,7 @@ class ParsedFile:
         covered: the vehicle-days that the file speaks of: plate (device_id for telemetry) and date. For a visit
             report also window_start_local and window_end_local: the part of the day that the report claims to show.
         days: the file's counts by local day (see `counts_by_day`).
+        rows_ignored: repeated headers, totals, titles and page footers, which are not data rows; a warning names them.
         first_date, last_date: first and last local day covered.
     """
 
@@ -117,6 +118,7 @@ class ParsedFile:
     )
     days: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DAY_COUNTS)))
     rows_duplicate: int = 0
+    rows_ignored: int = 0
     warnings: tuple[str, ...] = ()
 
     @property

@@ -10,39 +10,86 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from fleet_audit.formats.numbers import is_spoilt_id, matches
 from fleet_audit.formats.parsed import REJECTED_COLUMNS, empty_rejected
 
 _LONGEST_VALUE = 80  # characters of a value shown in a reason
+_UNRESOLVED = r"^=.*[(]no stored result[)]$"  # as the workbook's reader shows it
+_MISDATED = ("outside_period", "gps_week_rollover")
 _LONGEST_RAW = 10_000  # characters of a row kept beside its reason; the file itself is archived whole
 
 
 class Quarantine:
-    """The rejections of one file, one entry a row and code."""
+    """The rejections of one file, one entry per row and code.
 
-    def __init__(self, numbers: list[int], raws: list[str]) -> None:
+    `places` are added to the sentences where a number alone does not show the place (see `Cells.place`).
+    """
+
+    def __init__(self, numbers: list[int], raws: list[str], places: list[str] | None = None) -> None:
+        self.places = places
         self.row_number = pd.Series(numbers, dtype="int64")
         self.raw = raws
         self.is_bad = np.zeros(len(numbers), dtype=bool)
         self._parts: list[pd.DataFrame] = []
 
     def refuse(self, mask: pd.Series | np.ndarray, code: str, reason: pd.Series | str) -> None:
-        """Rejects the rows of the mask with a code of `reasons` and a sentence (one for all, or one a row)."""
+        """Rejects the rows of the mask with a code of `reasons` and a sentence (one for all, or one per row)."""
         positions = np.flatnonzero(np.asarray(mask, dtype=bool))
         if not len(positions):
             return
         self.is_bad[positions] = True
         sentences = reason if isinstance(reason, str) else reason.to_numpy()[positions]
+        if self.places is not None:
+            each = [sentences] * len(positions) if isinstance(sentences, str) else sentences
+            sentences = [
+                f"{text.removesuffix('.')} ({self.places[at]})." for text, at in zip(each, positions, strict=True)
+            ]
         self._parts.append(pd.DataFrame({"position": positions, "reason_code": code, "reason": sentences}))
 
-    def refuse_value(self, mask: pd.Series | np.ndarray, code: str, label: str, text: pd.Series, problem: str) -> None:
+    def refuse_value(
+        self, mask: pd.Series | np.ndarray, code: str, label: str, text: pd.Series, problem: pd.Series | str
+    ) -> None:
         """Rejects the rows of the mask; the sentence names the column, the value and the problem."""
         chosen = np.asarray(mask, dtype=bool)
         if chosen.any():
-            self.refuse(chosen, code, f"{label} is '" + text.str.slice(0, _LONGEST_VALUE) + f"', {problem}.")
+            self.refuse(chosen, code, f"{label} is '" + text.str.slice(0, _LONGEST_VALUE) + "', " + problem + ".")
 
     def refuse_illegible(self, code: str, label: str, text: pd.Series, parsed: pd.Series, expected: str) -> None:
         """Rejects the rows with a text of which no value could be read."""
         self.refuse_value(text.ne("") & parsed.isna(), code, label, text, f"not {expected}")
+
+    def refuse_ambiguous(self, label: str, text: pd.Series, mask: pd.Series | np.ndarray) -> None:
+        """Rejects the rows whose number has two readings."""
+        self.refuse_value(
+            mask,
+            "ambiguous_number",
+            label,
+            text,
+            "ambiguous: the mark may group thousands or begin decimals; write the number without grouping and with two "
+            "decimals",
+        )
+
+    def refuse_spoilt_ids(self, label: str, text: pd.Series) -> None:
+        """Rejects the rows whose id a spreadsheet turned into a rounded number (`3,51E+14`)."""
+        self.refuse_value(
+            is_spoilt_id(text),
+            "spoilt_id",
+            label,
+            text,
+            "an id that a spreadsheet rounded; format the column as text and export the file again",
+        )
+
+    def refuse_formulas(self, texts: pd.DataFrame) -> None:
+        """Rejects the rows of a workbook with a formula in place of its result, which the workbook does not hold."""
+        for label in texts:
+            text = texts[label]
+            self.refuse_value(
+                matches(text, _UNRESOLVED),
+                "formula_without_value",
+                str(label),
+                text,
+                "a formula without its result; open the workbook in a spreadsheet program, save it and send it again",
+            )
 
     def refuse_missing(self, label: str, text: pd.Series) -> None:
         """Rejects the rows without a text."""
@@ -61,6 +108,14 @@ class Quarantine:
             text,
             f"after {today:%d/%m/%Y}, its arrival",
         )
+
+    def is_misdated(self) -> np.ndarray:
+        """Which rows were rejected for a day that cannot be theirs."""
+        mask = np.zeros(len(self.raw), dtype=bool)
+        for part in self._parts:
+            if part["reason_code"].iloc[0] in _MISDATED:
+                mask[part["position"]] = True
+        return mask
 
     def frame(self, raw: pd.Series | None = None) -> pd.DataFrame:
         """row_number, reason_code, reason, raw: reasons of one row and code joined; `raw` replaces the rows' text."""

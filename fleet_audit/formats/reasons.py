@@ -30,6 +30,30 @@ _ALL = (
     Reason("bad_timestamp", ROW, "No ISO 8601 instant with an offset", "Instante fora do formato ISO 8601 com fuso"),
     Reason("future_timestamp", ROW, "More than 5 minutes after the file arrived", "Instante no futuro"),
     Reason("future_date", ROW, "A day after the one on which the file arrived", "Data no futuro"),
+    Reason(
+        "outside_period", ROW, "More than a year from the other dates of the file", "Data a mais de um ano do arquivo"
+    ),
+    Reason(
+        "gps_week_rollover",
+        ROW,
+        "1,024 weeks off: the GPS week counter of the device started again",
+        "Data 1.024 semanas fora: contador de semanas do GPS do rastreador reiniciou",
+    ),
+    Reason(
+        "spoilt_id", ROW, "An id that a spreadsheet rounded (3,51E+14)", "Código arredondado pela planilha (3,51E+14)"
+    ),
+    Reason(
+        "ambiguous_number",
+        ROW,
+        "A number with two readings: 18.500 is 18500 or 18.5",
+        "Número com duas leituras: 18.500 pode ser 18500 ou 18,5",
+    ),
+    Reason(
+        "formula_without_value",
+        ROW,
+        "A formula whose result the workbook does not hold",
+        "Fórmula sem resultado gravado na planilha",
+    ),
     Reason("bad_number", ROW, "Not a number in the form that the file uses", "Número ilegível"),
     Reason("negative_value", ROW, "Below zero where only zero and more make sense", "Valor negativo"),
     Reason("out_of_range", ROW, "Outside of what the column can hold", "Valor fora dos limites"),

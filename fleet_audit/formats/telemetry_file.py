@@ -1,6 +1,6 @@
 """Telemetry by file, the fallback when the API is down: positions with the strict rules of that format.
 
-Which device sits in which vehicle is not known here: an unregistered device's rows are accepted like any other.
+Which device is in which vehicle is not known here: an unregistered device's rows are accepted like any other.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from fleet_audit.formats import values
+from fleet_audit.formats import numbers, values
 from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
-from fleet_audit.formats.table.text_table import TextTable, read_table
+from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.table.file_period import refuse_outside_period
+from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
 
 REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel", "custoFixo", "viagemId")
 OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")
+_FORMAT = TableFormat((*REQUIRED, *OPTIONAL), REQUIRED, keys=("deviceId", "timestamp"), merged=("deviceId",))
+_GPS_WEEKS = dt.timedelta(weeks=1024)  # the week number in the GPS signal has 10 bits: it starts again after 19.6 years
+_YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
 _LARGEST_ODOMETER_KM = 10_000_000  # seven digits, more than any vehicle's dial shows
 _KEY = ["device_id", "recorded_at", "trip_key"]
@@ -34,7 +39,7 @@ def parse_telemetry(
     Raises:
         RejectedFile: unreadable, too large, or a required column is missing.
     """
-    table = read_table(content, limits, (*REQUIRED, *OPTIONAL), REQUIRED)
+    table = read_table(content, limits, _FORMAT)
     positions = _positions(table, received_at)
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
@@ -48,8 +53,14 @@ def parse_telemetry(
         len(positions),
         table.quarantine.frame(),
         covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day[kept.index]})),
-        days=counts_by_day(local_day, is_bad, is_duplicate, received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()),
+        days=counts_by_day(
+            local_day.mask(table.quarantine.is_misdated()),
+            is_bad,
+            is_duplicate,
+            received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date(),
+        ),
         rows_duplicate=int(is_duplicate.sum()),
+        rows_ignored=table.rows_ignored,
         warnings=table.warnings,
     )
 
@@ -58,6 +69,7 @@ def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
     quarantine = table.quarantine
     device = table.column("deviceId")
     quarantine.refuse_missing("deviceId", device)
+    quarantine.refuse_spoilt_ids("deviceId", device)
     kind = table.column("tipoVeiculo")
     quarantine.refuse_missing("tipoVeiculo", kind)
     quarantine.refuse_value(
@@ -93,11 +105,29 @@ def _instants(table: TextTable, received_at: dt.datetime) -> pd.Series:
     table.quarantine.refuse_illegible(
         "bad_timestamp", "timestamp", text, parsed, "an ISO 8601 instant with an offset, of this century"
     )
-    latest = pd.Timestamp(received_at).tz_convert("UTC") + _FUTURE_SLACK
-    table.quarantine.refuse_value(
-        parsed > latest, "future_timestamp", "timestamp", text, "more than 5 minutes after the file arrived"
-    )
+    _refuse_impossible(table.quarantine, text, parsed, pd.Timestamp(received_at).tz_convert("UTC"))
     return parsed
+
+
+def _refuse_impossible(quarantine: Quarantine, text: pd.Series, parsed: pd.Series, received: pd.Timestamp) -> None:
+    """Rejects instants after the file's arrival, 1,024 weeks off, or more than a year from the other ones."""
+    is_ahead = (parsed > received + _FUTURE_SLACK).fillna(False)
+    # A position is never 19.6 years late. One as far ahead, whose day is in the year before the arrival, is the same
+    # counter after a correction too many.
+    is_behind = (parsed + _GPS_WEEKS <= received + _FUTURE_SLACK).fillna(False)
+    corrected = parsed - _GPS_WEEKS
+    is_rolled = is_behind | (is_ahead & corrected.between(received - _YEAR, received + _FUTURE_SLACK))
+    quarantine.refuse_value(
+        is_rolled,
+        "gps_week_rollover",
+        "timestamp",
+        text,
+        "1,024 weeks off: the GPS week counter of the device started again; update the device or correct its dates",
+    )
+    quarantine.refuse_value(
+        is_ahead & ~is_rolled, "future_timestamp", "timestamp", text, "more than 5 minutes after the file arrived"
+    )
+    refuse_outside_period(quarantine, "timestamp", text, parsed.where(~is_rolled & ~is_ahead).dt.tz_localize(None))
 
 
 def _number(
@@ -105,13 +135,17 @@ def _number(
 ) -> pd.Series:
     """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
     text, quarantine = table.column(name), table.quarantine
-    parsed = values.floats(values.decimal_points(text) if table.is_workbook else text)
+    style = numbers.BRAZILIAN if table.is_workbook else numbers.POINT_ONLY
+    found = numbers.plain_numbers(text, style, maximum)
+    parsed = numbers.floats(found.plain)
     if is_required:
         quarantine.refuse_missing(name, text)
-    quarantine.refuse_illegible("bad_number", name, text, parsed, "a number with a decimal point")
+    quarantine.refuse_ambiguous(name, text, found.is_ambiguous)
+    is_other = text.mask(found.is_ambiguous, "")
+    quarantine.refuse_illegible("bad_number", name, is_other, parsed, "a number with a decimal point")
     if minimum == 0:
         quarantine.refuse_negative(name, text, parsed)
-    is_outside = ~values.within(parsed, minimum if minimum else None, maximum)
+    is_outside = ~numbers.within(parsed, minimum if minimum else None, maximum)
     quarantine.refuse_value(is_outside, "out_of_range", name, text, f"outside of {minimum} to {maximum}")
     return parsed
 
@@ -125,7 +159,7 @@ def _ignition(table: TextTable) -> pd.Series:
 
 def _passengers(table: TextTable) -> pd.Series:
     text = table.column("passageiros")
-    parsed = values.wholes(text)
+    parsed = numbers.wholes(text)
     table.quarantine.refuse_illegible("bad_number", "passageiros", text, parsed, "a whole number")
     table.quarantine.refuse_negative("passageiros", text, parsed)
     return parsed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xlsxwriter
@@ -93,20 +94,57 @@ def reasons(parsed: ParsedFile) -> list[tuple[int, str]]:
     return list(zip(parsed.rejected["row_number"], parsed.rejected["reason_code"], strict=True))
 
 
-def workbook(rows: list[list[object]]) -> bytes:
-    """An XLSX with the rows; dates, times and durations are typed cells."""
+def workbook(rows: list[list[object]], **options: object) -> bytes:
+    """An XLSX of one sheet with the rows; dates, times and durations are typed cells."""
+    return workbook_of({"Plan1": rows}, **options)
+
+
+def workbook_of(
+    sheets: Mapping[str, list[list[object]]],
+    *,
+    hidden: Sequence[str] = (),
+    charts: Sequence[str] = (),
+    merged: Sequence[tuple[int, int, int, int]] = (),
+    **options: object,
+) -> bytes:
+    """An XLSX with several sheets.
+
+    Args:
+        sheets: rows by the sheet's name, in order.
+        hidden: sheets that are not shown.
+        charts: names of chart sheets, which stand last.
+        merged: first row, first column, last row, last column (from 0) in every sheet; the first cell keeps its value.
+        options: of the workbook, such as `date_1904`.
+    """
     buffer = io.BytesIO()
-    book = xlsxwriter.Workbook(buffer, {"in_memory": True})
-    sheet = book.add_worksheet("Plan1")
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True, **options})
     formats = {
         dt.datetime: book.add_format({"num_format": "dd/mm/yyyy hh:mm"}),
         dt.date: book.add_format({"num_format": "dd/mm/yyyy"}),
         dt.time: book.add_format({"num_format": "hh:mm:ss"}),
         dt.timedelta: book.add_format({"num_format": "[h]:mm:ss"}),
     }
-    for line, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            if cell is not None:
-                sheet.write(line, column, cell, formats.get(type(cell)))
+    for name, rows in sheets.items():
+        sheet = book.add_worksheet(name)
+        for span in merged:
+            sheet.merge_range(*span, "")
+        for line, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                if cell is not None:
+                    sheet.write(line, column, cell, formats.get(type(cell)))
+        if name in hidden:
+            sheet.hide()
+    for name in charts:
+        book.add_chartsheet(name).set_chart(_chart(book, next(iter(sheets))))
+    first_shown = next((name for name in sheets if name not in hidden), None)
+    if first_shown is not None:
+        book.get_worksheet_by_name(first_shown).activate()
+        book.get_worksheet_by_name(first_shown).set_first_sheet()
     book.close()
     return buffer.getvalue()
+
+
+def _chart(book: xlsxwriter.Workbook, sheet: str) -> object:
+    chart = book.add_chart({"type": "line"})
+    chart.add_series({"values": f"='{sheet}'!$A$1:$A$2"})
+    return chart

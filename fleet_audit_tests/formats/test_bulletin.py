@@ -47,7 +47,9 @@ def test_arrival_before_departure_is_past_midnight():
         ({"c3": "06/10/25"}, "bad_date"),
         ({"c3": "10/06/9999"}, "bad_date"),
         ({"c6": "25:00"}, "bad_time"),
-        ({"c6": "6h04"}, "bad_time"),
+        ({"c6": "6x04"}, "bad_time"),
+        ({"c6": "24:01"}, "bad_time"),
+        ({"c12": "46:00"}, "bad_time"),
         ({"c12": ""}, "missing_value"),
         ({"c8": "abc"}, "bad_number"),
         ({"c14": "trinta"}, "bad_number"),
@@ -91,7 +93,7 @@ def test_km_as_brazilians_write_them(written: str, km: str):
 
 
 def test_km_with_three_decimals_is_ambiguous():
-    assert reasons(read("bulletin", bulletin(changed(ROW, c14='"30,500"')))) == [(2, "bad_number")]
+    assert reasons(read("bulletin", bulletin(changed(ROW, c14='"30,500"')))) == [(2, "ambiguous_number")]
 
 
 def test_declared_km_falls_back_on_the_readings():

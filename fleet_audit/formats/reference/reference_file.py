@@ -6,18 +6,20 @@ What a table means, and its history, belong elsewhere.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import shapely
 
-from fleet_audit.formats import values
+from fleet_audit.formats import numbers, values
+from fleet_audit.formats.numbers import NumberStyle, Reading
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.reference.validity import refuse_conflicts
-from fleet_audit.formats.table.text_table import TextTable, read_table
+from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.model import Column, Table, Type
@@ -25,12 +27,14 @@ from fleet_audit.schema.reference import TABLES
 
 _BY_NAME = {table.name: table for table in TABLES}
 _PLATES = ("plate", "titular_plate")
+_ID_ENDINGS = ("_id", "_code", "_number", "plate")
 _WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
 # The parser calls itself for each nested collection: 300,000 of them end the process, so none is let near it.
 _POLYGON = r"^(?i:(multi)?polygon)[ (]"
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
 # Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
 _MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
+_CENTS_WITH_POINT = replace(numbers.POINT_ONLY, point_before_three=Reading.AMBIGUOUS)
 _EXACT = (Type.BRL, Type.RATE)  # money is never rounded on the way in
 
 
@@ -55,7 +59,7 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
         for column in table.columns
         if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
     ]
-    text = read_table(content, limits, table.column_names, required)
+    text = read_table(content, limits, TableFormat(table.column_names, required))
     frame = pd.DataFrame({column.name: _parsed(text, column) for column in table.columns})
     _refuse_empty_periods(frame, text.quarantine)
     good = frame[~text.quarantine.is_bad]
@@ -69,6 +73,7 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
         len(frame),
         text.quarantine.frame(_without_names(text, table)),
         rows_duplicate=int(repeated.sum()),
+        rows_ignored=text.rows_ignored,
         warnings=(*text.warnings, *_absences(text, table)),
     )
 
@@ -86,7 +91,7 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
     if column.type is Type.TEXT:
         return _text(quarantine, column, text)
     if column.type is Type.DATE:
-        days = values.dates(text, is_iso_accepted=True)
+        days = values.dates(text, table.serials_from)
         quarantine.refuse_illegible("bad_date", column.name, text, days, "a day written YYYY-MM-DD")
         return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
     if column.type is Type.BOOLEAN:
@@ -98,27 +103,32 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
 
 def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
     quarantine = table.quarantine
-    is_comma = table.separator != ","  # who separates by commas writes decimals with a point
     if column.type is Type.INTEGER:
-        number, expected = values.wholes(text), "a whole number"
-    elif column.type is Type.FLOAT:
-        plain = values.decimal_points(text) if is_comma else text
-        number, expected = values.floats(plain), "a number with a decimal point"
+        number = numbers.wholes(text)
+        quarantine.refuse_illegible("bad_number", column.name, text, number, "a whole number")
     else:
-        dtype = pandas_dtype(column)
-        number = values.point_decimals(text, dtype, is_comma_accepted=is_comma)  # type: ignore[arg-type]
-        expected = "a number with a decimal point"
+        found = numbers.plain_numbers(text, _style(table, column), column.maximum)
+        quarantine.refuse_ambiguous(column.name, text, found.is_ambiguous)
+        if column.type is Type.FLOAT:
+            number = numbers.floats(found.plain)
+        else:
+            number = numbers.decimals(found.plain, pandas_dtype(column))  # type: ignore[arg-type]
         if column.type in _EXACT:
-            scale = dtype.pyarrow_dtype.scale  # type: ignore[attr-defined]
+            scale = pandas_dtype(column).pyarrow_dtype.scale  # type: ignore[attr-defined]
             quarantine.refuse_value(
-                values.is_finer_than(text, scale), "bad_number", column.name, text, f"more than {scale} decimals"
+                numbers.is_finer_than(found.plain, scale),
+                "bad_number",
+                column.name,
+                text,
+                f"more than {scale} decimals",
             )
-    quarantine.refuse_illegible("bad_number", column.name, text, number, expected)
+        is_other = text.mask(found.is_ambiguous, "")
+        quarantine.refuse_illegible("bad_number", column.name, is_other, number, "a number with a decimal point")
     if column.minimum == 0 or column.type is Type.PERCENT:
         quarantine.refuse_negative(column.name, text, number)
     elif column.minimum is not None or column.maximum is not None:
         quarantine.refuse_value(
-            ~values.within(number, column.minimum, column.maximum),
+            ~numbers.within(number, column.minimum, column.maximum),
             "out_of_range",
             column.name,
             text,
@@ -127,9 +137,22 @@ def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
     return number
 
 
+def _style(table: TextTable, column: Column) -> NumberStyle:
+    """How the column writes numbers: whoever separates by commas writes decimals with a point.
+
+    Three digits after one mark are never cents: 18.500 is 18500 or 18.50, and the difference is paid every month.
+    """
+    if table.separator == ",":
+        return numbers.POINT_ONLY if column.type is not Type.BRL else _CENTS_WITH_POINT
+    return numbers.TWO_DECIMALS if column.type is Type.BRL else numbers.BRAZILIAN
+
+
 def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:
     """A text of the column's domain; codes keep their case, a value of a closed list takes the list's spelling."""
     name = column.name
+    if name.endswith(_ID_ENDINGS):
+        quarantine.refuse_spoilt_ids(name, text)
+        text = numbers.identifiers(text) if column.values is None else text
     if name in _PLATES:
         return values.nullable(plates(quarantine, name, text, is_required=False))
     if column.values:
@@ -146,7 +169,7 @@ def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:
     if name == "weekdays":
         compact = text.str.replace(" ", "", regex=False)
         quarantine.refuse_value(
-            text.ne("") & ~values.matches(compact, _WEEKDAYS),
+            text.ne("") & ~numbers.matches(compact, _WEEKDAYS),
             "bad_value",
             name,
             text,
@@ -172,7 +195,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _refuse_polygons(quarantine: Quarantine, text: pd.Series) -> None:
-    polygons = text.where(values.matches(text, _POLYGON), "")
+    polygons = text.where(numbers.matches(text, _POLYGON), "")
     with np.errstate(all="ignore"):  # a coordinate of 400 digits overflows, and is then no sound polygon
         array = np.asarray(shapely.from_wkt([value or None for value in polygons], on_invalid="ignore"), dtype=object)
     is_area = (shapely.get_type_id(array) == 3) | (shapely.get_type_id(array) == 6)

@@ -1,31 +1,36 @@
-"""Bytes to rows of text cells, each with its line number and its raw text: encodings, separators, stray quotes, limits.
+"""Files to rows of text cells, each with its number and its text as received: CSV and workbooks alike.
 
-What the cells mean belongs in `table` and in the module of each kind of file; workbooks are opened in `workbook`.
+Encodings are read in `encoding`, separators in `delimited`, workbooks in `formats.workbook`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import bisect
 from dataclasses import dataclass
 
 from fleet_audit.formats.parsed import Limits, RejectedFile, too_large
-from fleet_audit.formats.workbook.sheets import is_workbook, workbook_rows
-from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.formats.table.delimited import read_delimited
+from fleet_audit.formats.table.encoding import decode
+from fleet_audit.formats.table.spelling import is_blank
+from fleet_audit.formats.values import SERIALS_FROM_1900, SERIALS_FROM_1904
+from fleet_audit.formats.workbook.worksheets import Worksheet, is_workbook, read_worksheets
 
-_LONGEST_QUOTED_CELL = 20  # lines; the printed title of a visit report has 4
-_MOST_STRAY_QUOTES = 1000  # beyond this the file is not a CSV with a slip but something else, and slow to repair
-_LINES_A_ROW = 10  # a quoted cell may run over lines, a vehicle's block has 7 lines of its own; more is refused unread
-_BINARY = {
-    b"%PDF": "a PDF",
-    b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b"GIF8": "an image",
-    b"\x1f\x8b": "a gzip archive",
-}
-_SEPARATORS = ",;\t|"  # a tab is what spreadsheets put into their UTF-16 "Unicode text"
-_CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
+
+@dataclass(frozen=True)
+class Sheet:
+    """Where one sheet's rows stand in `Cells`; a text file is one sheet without a name.
+
+    Attributes:
+        start, stop: its rows are `rows[start:stop]`.
+        offset: a row's number in the sheet is its number in the file minus this.
+        merged: (first row, last row, column) of ranges merged over rows; rows as positions in `Cells`.
+    """
+
+    name: str
+    start: int
+    stop: int
+    offset: int = 0
+    merged: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,13 @@ class Cells:
 
     Attributes:
         rows: cells as text, not stripped; rows may differ in length.
-        numbers: line (or sheet row) on which each row starts, 1 = first.
+        numbers: line on which each row starts, 1 = first; the rows of a workbook are numbered through all of its
+            sheets, the ones that are not read included.
         raws: each row as received; a workbook's as cells joined by `;`.
         separator: `,`, `;`, tab or `|`; empty for a workbook.
+        sheets: the sheets that were read, in order.
+        has_several_sheets: the workbook has more than one filled sheet, so that a number alone does not show the place.
+        is_1904: unformatted day numbers count from 1904.
         is_last_cut: the last line has no line end: what wrote it may not have finished.
     """
 
@@ -44,17 +53,35 @@ class Cells:
     numbers: list[int]
     raws: list[str]
     separator: str
+    sheets: tuple[Sheet, ...]
     warnings: tuple[str, ...]
+    has_several_sheets: bool = False
+    is_1904: bool = False
     is_last_cut: bool = False
+
+    @property
+    def serials_from(self) -> str | None:
+        """Day 0 of unformatted day numbers; None for a text, in which a number is not a day."""
+        if self.separator:
+            return None
+        return SERIALS_FROM_1904 if self.is_1904 else SERIALS_FROM_1900
+
+    def place(self, position: int) -> str:
+        """`line 8`, or `sheet 'KPU9A36', row 8`, of a row's position."""
+        if not self.has_several_sheets:
+            return f"line {self.numbers[position]}"
+        sheet = next(sheet for sheet in self.sheets if sheet.start <= position < sheet.stop)
+        return f"sheet '{sheet.name}', row {self.numbers[position] - sheet.offset}"
 
 
 def read_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cells:
-    """The rows of a CSV file or of a workbook.
+    """The rows of a CSV file or of a workbook's sheets.
 
     Args:
         content: the bytes as received; XLSX bytes are a workbook, whatever the file is called.
-        limits: largest size; a file with more than ten lines a row allowed is refused unread.
-        vocabulary: folded names that the file is expected to hold; they tell the separator and the sheet.
+        limits: largest size; a file with more than ten lines per row allowed is refused unread.
+        vocabulary: names (as `header_name` gives them) that the file is expected to hold; they decide the separator
+            and the sheets. Without any, all sheets are read.
 
     Raises:
         RejectedFile: too large, empty, binary, or a broken workbook.
@@ -64,158 +91,49 @@ def read_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cells:
     if not content.strip():
         raise RejectedFile("The file is empty; send it again with its header and rows.", "empty_file")
     if is_workbook(content):
-        sheet, warnings = workbook_rows(content, limits, vocabulary)
-        kept = [(row, number) for number, row in enumerate(sheet, 1) if any(cell.strip() for cell in row)]
-        rows = [row for row, _ in kept]
-        return Cells(rows, [number for _, number in kept], [";".join(row) for row in rows], "", warnings)
-    text, warnings = decode(content)
-    return _csv_rows(text, warnings, limits, vocabulary)
+        return _workbook_cells(content, limits, vocabulary)
+    text, notes = decode(content)
+    delimited = read_delimited(text, limits, vocabulary)
+    kept = [record for record in delimited.records if not all(is_blank(cell) for cell in record[0])]
+    return Cells(
+        [row for row, _, _ in kept],
+        [number for _, number, _ in kept],
+        [raw.rstrip("\r\n") for _, _, raw in kept],
+        delimited.separator,
+        (Sheet("", 0, len(kept)),),
+        (*notes, *delimited.warnings),
+        is_last_cut=bool(kept) and not kept[-1][2].endswith(("\r", "\n")),
+    )
 
 
-def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Text of UTF-8 (with or without BOM), UTF-16 or Latin-1 bytes, and what there is to say about it.
-
-    Raises RejectedFile when the bytes are no text.
-    """
-    for magic, what in _BINARY.items():
-        if content.startswith(magic):
-            raise RejectedFile(
-                f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
-            )
-    encoding = _utf16(content)
-    if encoding:
-        text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
-        return _without_nul(text, (f"The file is {encoding.upper()[:6]}, read as such; UTF-8 is expected.",))
-    if len(content) - len(content.translate(None, _CONTROL)) > max(len(content) // 20, 8):
-        raise RejectedFile(
-            "The file is binary, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
-        )
-    try:
-        return _without_nul(content.decode("utf-8-sig"), ())
-    except UnicodeDecodeError:
-        pass
-    text = content.decode("utf-8-sig", errors="replace")
-    damaged = text.count("\ufffd")
-    if len(text) - len(text.encode("ascii", errors="ignore")) - damaged > damaged:
-        return _without_nul(text, (f"{damaged} characters are damaged (not UTF-8) and shown as \ufffd.",))
-    try:
-        text = content.decode("cp1252")  # what Brazilian Windows calls Latin-1
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return _without_nul(text, ("The file is Latin-1, read as such; UTF-8 is expected.",))
+def _workbook_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cells:
+    book = read_worksheets(content, limits, vocabulary)
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    sheets = []
+    for worksheet in book.worksheets:
+        kept = [at for at, row in enumerate(worksheet.rows) if not all(is_blank(cell) for cell in row)]
+        merged = _merged(worksheet, kept, len(rows))
+        sheets.append(Sheet(worksheet.name, len(rows), len(rows) + len(kept), worksheet.offset, merged))
+        rows += [worksheet.rows[at] for at in kept]
+        numbers += [worksheet.offset + at + 1 for at in kept]
+    return Cells(
+        rows,
+        numbers,
+        [";".join(row) for row in rows],
+        "",
+        tuple(sheets),
+        book.warnings,
+        has_several_sheets=book.has_several,
+        is_1904=book.is_1904,
+    )
 
 
-def _utf16(content: bytes) -> str | None:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16-le" if content.startswith(b"\xff\xfe") else "utf-16-be"
-    head = content[:2000]
-    even, odd = head[0::2].count(0) / max(len(head[0::2]), 1), head[1::2].count(0) / max(len(head[1::2]), 1)
-    if odd > 0.4 and even < 0.1:
-        return "utf-16-le"
-    return "utf-16-be" if even > 0.4 and odd < 0.1 else None
-
-
-def _without_nul(text: str, warnings: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    count = text.count("\x00")  # PostgreSQL holds no NUL in a text
-    if not count:
-        return text, warnings
-    return text.replace("\x00", ""), (*warnings, f"{count} NUL characters were taken out.")
-
-
-def _csv_rows(text: str, warnings: tuple[str, ...], limits: Limits, vocabulary: set[str]) -> Cells:
-    lines = list(io.StringIO(text, newline=""))
-    if len(lines) > _LINES_A_ROW * limits.max_rows + 100:
-        raise RejectedFile(
-            f"The file has {len(lines):,} lines and at most {limits.max_rows:,} data rows are read; "
-            "split it and send the parts.",
-            "too_many_rows",
-        )
-    separator = _separator(lines, vocabulary)
-    records = _simple_records(lines, separator)
-    if records is None:
-        records, strays = _careful_records(lines, separator)
-        if strays:
-            warnings = (*warnings, f"{strays} lines have a quotation mark that nothing closes; it was left out.")
-    kept = [index for index, (row, _, _) in enumerate(records) if any(cell and not cell.isspace() for cell in row)]
-    rows = [records[index][0] for index in kept]
-    numbers = [records[index][1] for index in kept]
-    raws = [records[index][2].rstrip("\r\n") for index in kept]
-    is_cut = bool(kept) and not records[kept[-1]][2].endswith(("\r", "\n"))
-    return Cells(rows, numbers, raws, separator, warnings, is_cut)
-
-
-def _separator(lines: list[str], vocabulary: set[str]) -> str:
-    """The separator under which the first lines hold most expected names; a comma when none does."""
-
-    def known(separator: str) -> int:
-        return sum(
-            fold(cell.strip('"\ufeff \r\n')) in vocabulary
-            for line in lines[:40]
-            for cell in line[:5000].split(separator)
-        )
-
-    return max(_SEPARATORS, key=known)  # of equals the first
-
-
-_Record = tuple[list[str], int, str]
-
-
-def _simple_records(lines: list[str], separator: str) -> list[_Record] | None:
-    """One record a line, in one pass; None when a quoted cell runs over lines or a quote is out of place."""
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    records: list[_Record] = []
-    try:
-        for number, (row, line) in enumerate(zip(reader, lines, strict=False), 1):
-            if reader.line_num != number:
-                return None
-            records.append((row, number, line))
-    except csv.Error:
-        return None
-    return records
-
-
-def _careful_records(lines: list[str], separator: str) -> tuple[list[_Record], int]:
-    """Records line by line: a quote that no later line closes is left out and swallows nothing. Second: how many."""
-    records: list[_Record] = []
-    strays, width, index = 0, 0, 0
-    while index < len(lines):
-        used, row = _record_at(lines, index, separator, width)
-        if used == 0:
-            strays, used = strays + 1, 1
-            if strays > _MOST_STRAY_QUOTES:
-                raise RejectedFile(
-                    f"More than {_MOST_STRAY_QUOTES} lines have a quotation mark that nothing closes; "
-                    "export the table again as CSV."
-                )
-        records.append((row, index + 1, "".join(lines[index : index + used])))
-        width = max(width, len(row))
-        index += used
-    return records, strays
-
-
-def _record_at(lines: list[str], index: int, separator: str, width: int) -> tuple[int, list[str]]:
-    """Number of lines and cells of the record that starts at a line; 0 lines when its quote is a stray one."""
-    line = lines[index]
-    row = _cells(line, separator)
-    if row is not None:
-        return 1, row
-    for end in range(index + 1, min(index + _LONGEST_QUOTED_CELL, len(lines))):
-        if '"' in lines[end]:
-            row = _cells("".join(lines[index : end + 1]), separator)
-            if row is not None:
-                if not width or len(row) <= width:
-                    return end + 1 - index, row
-                break
-        if width > 2 and lines[end].count(separator) >= width - 1:
-            break  # this line is a row of its own, so the quote was never meant to reach it
-    return 0, [cell.strip("\r\n").strip('"') for cell in line.split(separator)]
-
-
-def _cells(text: str, separator: str) -> list[str] | None:
-    """Cells of one record; None when a quoted cell is still open at the end or a quote is out of place."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        row = next(reader, [])
-        return None if next(reader, None) is not None else row
-    except csv.Error:
-        return None
+def _merged(worksheet: Worksheet, kept: list[int], start: int) -> tuple[tuple[int, int, int], ...]:
+    """Merged ranges by the positions of the rows that are kept; ranges that hold fewer than two of them are dropped."""
+    ranges = []
+    for first, last, column in worksheet.merged:
+        low, high = bisect.bisect_left(kept, first), bisect.bisect_right(kept, last) - 1
+        if low < high and kept[low] == first:  # the value stands in the first row
+            ranges.append((start + low, start + high, column))
+    return tuple(ranges)

@@ -1,24 +1,42 @@
-"""Rows of cells to a table with a header: a text column for each known name, extra and missing columns, misfit rows.
+"""Rows of cells to a table with a header: a text column per known name, extra and missing columns, misfit rows.
 
 What a column's text must look like belongs in the module of each kind of file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.formats.table.cells import Cells, read_cells
-from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.formats.table.cells import Cells, Sheet, read_cells
+from fleet_audit.formats.table.page_breaks import find_page_rows
+from fleet_audit.formats.table.spelling import header_name, is_blank, stripped
 
-_HEADER_WITHIN = 20  # rows; some exporters print a title above the table
+_HEADER_WITHIN = 40  # rows; some exporters print a title above the table
 _MOST_COLUMNS = 200  # rows are filled up to the header's width: one of a million commas would ask for all the memory
+_MOST_NAMED = 10  # columns or rows that one warning names
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """What a kind of table looks like.
+
+    Attributes:
+        known: names of its columns.
+        required: those that the header must hold.
+        keys: columns that every data row fills; rows without them can be totals or titles (see `page_breaks`).
+        merged: columns in which a cell merged over rows is the value of each row; in the others it is the first row's.
+    """
+
+    known: Sequence[str]
+    required: Sequence[str]
+    keys: Sequence[str] = ()
+    merged: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -26,14 +44,18 @@ class TextTable:
     """A table as text, and the quarantine that its rows may go to.
 
     Attributes:
-        text: one stripped text column a known name (empty text = empty cell); columns that the file lacks are absent.
+        text: one stripped text column per known name (empty text = empty cell); columns that the file lacks are absent.
         quarantine: already holds the rows that have more cells than the header, or are cut off.
         separator: what separates its cells; empty for a workbook.
+        serials_from: day 0 of unformatted day numbers; None for a text.
+        rows_ignored: repeated headers, totals, titles and footers below the header.
     """
 
     text: pd.DataFrame
     quarantine: Quarantine
     separator: str
+    serials_from: str | None
+    rows_ignored: int
     warnings: tuple[str, ...]
 
     @property
@@ -46,79 +68,154 @@ class TextTable:
         return self.text[name] if name in self.text else pd.Series("", index=self.text.index, dtype="str")
 
 
-def read_table(content: bytes, limits: Limits, known: Iterable[str], required: Iterable[str]) -> TextTable:
-    """The table of a file. Headers match without regard to case, accents and outer spaces.
+@dataclass(frozen=True)
+class _Part:
+    """The table of one sheet: positions of its data rows in the cells, their texts, and how wide its header is."""
+
+    positions: list[int]
+    ignored: list[int]
+    columns: dict[str, pd.Series]
+    width: int
+    warnings: tuple[str, ...]
+
+
+def read_table(content: bytes, limits: Limits, table: TableFormat) -> TextTable:
+    """The table of a file: of all sheets with the header, one after another.
+
+    Headers match without regard to case, accents, line breaks, outer and invisible spaces. Sheets that lack a required
+    column are named in the warnings when another sheet has them all.
 
     Raises:
         RejectedFile: unreadable, more data rows than the limit, a required column missing, or a known one twice.
     """
-    names = {fold(name): name for name in known}
+    names = {header_name(name): name for name in table.known}
     cells = read_cells(content, limits, set(names))
-    at = _header_index(cells, names)
-    header = [fold(cell.strip("\ufeff \t")) for cell in cells.rows[at]]
-    _check_header(header, names, required, cells.numbers[at])
-    rows, numbers, raws = cells.rows[at + 1 :], cells.numbers[at + 1 :], cells.raws[at + 1 :]
-    if len(rows) > limits.max_rows:
+    parts, warnings = _parts(cells, names, table)
+    positions = [position for part in parts for position in part.positions]
+    if len(positions) > limits.max_rows:
         raise RejectedFile(
-            f"The file has {len(rows):,} data rows and at most {limits.max_rows:,} are read; "
+            f"The file has {len(positions):,} data rows and at most {limits.max_rows:,} are read; "
             "split it and send the parts.",
             "too_many_rows",
         )
-    width = len(header)
-    columns = list(zip(*(_fitted(row, width) for row in rows), strict=True)) if rows else [()] * width
-    text = pd.DataFrame(
-        {names[name]: stripped(columns[position]) for position, name in enumerate(header) if name in names},
-        index=range(len(rows)),
+    frames = [pd.DataFrame(part.columns, index=range(len(part.positions))) for part in parts]
+    text = pd.concat(frames, ignore_index=True).fillna("").astype("str") if len(frames) > 1 else frames[0]
+    places = [cells.place(position) for position in positions] if cells.has_several_sheets else None
+    quarantine = Quarantine(
+        [cells.numbers[position] for position in positions], [cells.raws[position] for position in positions], places
     )
-    quarantine = Quarantine(numbers, raws)
-    _refuse_misfits(quarantine, rows, width, cells.is_last_cut)
-    warnings = [*cells.warnings]
-    if at:
-        warnings.append(f"{at} rows above the header were ignored.")
+    _refuse_misfits(quarantine, cells, parts)
+    if cells.serials_from is not None:
+        quarantine.refuse_formulas(text)
+    ignored = [position for part in parts for position in part.ignored]
+    return TextTable(
+        text,
+        quarantine,
+        cells.separator,
+        cells.serials_from,
+        len(ignored),
+        (*cells.warnings, *warnings, *ignored_warning(cells, ignored)),
+    )
+
+
+def ignored_warning(cells: Cells, positions: Sequence[int]) -> list[str]:
+    """A sentence that counts the rows beside the data and names the first of them; none without such rows."""
+    if not len(positions):
+        return []
+    named = ", ".join(cells.place(position) for position in positions[:_MOST_NAMED])
+    more = f" and {len(positions) - _MOST_NAMED} more" if len(positions) > _MOST_NAMED else ""
+    return [f"{len(positions)} repeated headers, totals, titles or page footers are not data rows: {named}{more}."]
+
+
+def merged_filled(text: pd.Series, sheet: Sheet, column: int, positions: Sequence[int]) -> pd.Series:
+    """A column's texts, the value of a cell merged over rows in each of those rows; other texts stay."""
+    ranges = [(first, last) for first, last, at in sheet.merged if at == column]
+    if not ranges:
+        return text
+    filled, place = text.tolist(), np.asarray(positions)
+    for first, last in ranges:
+        low, high = np.searchsorted(place, [first, last + 1])
+        for at in range(low + 1, high):
+            filled[at] = filled[at] or filled[low]
+    return pd.Series(filled, index=text.index, dtype="str")
+
+
+def _parts(cells: Cells, names: dict[str, str], table: TableFormat) -> tuple[list[_Part], list[str]]:
+    """The table of each sheet that has one, and what there is to say about the sheets."""
+    parts, problems, warnings = [], [], []
+    for sheet in cells.sheets:
+        try:
+            parts.append(_part(cells, sheet, names, table))
+        except RejectedFile as problem:
+            problems.append(problem)
+            warnings.append(f"Sheet {sheet.name!r} was not read: {problem}")
+    if not parts:
+        raise problems[0]
+    return parts, [*dict.fromkeys(warning for part in parts for warning in part.warnings), *warnings]
+
+
+def _part(cells: Cells, sheet: Sheet, names: dict[str, str], table: TableFormat) -> _Part:
+    at = _header_position(cells, sheet, names)
+    header = [header_name(cell) for cell in cells.rows[at]]
+    _check_header(header, names, table.required, cells.place(at))
+    rows = cells.rows[at + 1 : sheet.stop]
+    key_at = tuple(header.index(header_name(name)) for name in table.keys)
+    is_beside = find_page_rows(rows, header, key_at)
+    if cells.is_last_cut and len(rows):
+        is_beside[-1] &= len(rows[-1]) >= len(header)  # a torn line is refused as such
+    positions = [at + 1 + int(index) for index in np.flatnonzero(~is_beside)]
+    width = len(header)
+    fitted = [_fitted(cells.rows[position], width) for position in positions]
+    columns = list(zip(*fitted, strict=True)) if fitted else [()] * width
+    merged = {header_name(name) for name in table.merged}
+    texts = {
+        names[name]: merged_filled(stripped(columns[place]), sheet, place, positions)
+        if name in merged
+        else stripped(columns[place])
+        for place, name in enumerate(header)
+        if name in names
+    }
+    above = at - sheet.start
+    warnings = [f"{above} rows above the header were ignored."] if above else []
     extra = [
-        cells.rows[at][position].strip() or f"column {position + 1} without a name"
-        for position, name in enumerate(header)
-        if name not in names and (name or any(columns[position]))
+        cells.rows[at][place].strip() or f"column {place + 1} without a name"
+        for place, name in enumerate(header)
+        if name not in names and (name or any(columns[place]))
     ]
     if extra:
-        warnings.append(f"Extra columns were ignored: {', '.join(name[:40] for name in extra[:10])}.")
-    return TextTable(text, quarantine, cells.separator, tuple(warnings))
+        warnings.append(f"Extra columns were ignored: {', '.join(name[:40] for name in extra[:_MOST_NAMED])}.")
+    ignored = [at + 1 + int(index) for index in np.flatnonzero(is_beside)]
+    return _Part(positions, ignored, texts, width, tuple(warnings))
 
 
-def stripped(values: Iterable[str]) -> pd.Series:
-    """Texts without outer white space, as a `str` column."""
-    array = pc.utf8_trim_whitespace(pa.array(list(values), type=pa.large_string()))
-    return pd.Series(array.to_pandas(), dtype="str")
-
-
-def _header_index(cells: Cells, names: dict[str, str]) -> int:
+def _header_position(cells: Cells, sheet: Sheet, names: dict[str, str]) -> int:
     counts = [
-        len({fold(cell.strip("\ufeff \t")) for cell in row[:_MOST_COLUMNS]} & names.keys())
-        for row in cells.rows[:_HEADER_WITHIN]
+        len({header_name(cell) for cell in row[:_MOST_COLUMNS]} & names.keys())
+        for row in cells.rows[sheet.start : min(sheet.start + _HEADER_WITHIN, sheet.stop)]
     ]
     if not counts:
         raise RejectedFile("The file has no rows; send it again with its header.", "empty_file")
-    return counts.index(max(counts))
+    return sheet.start + counts.index(max(counts))
 
 
-def _check_header(header: list[str], names: dict[str, str], required: Iterable[str], line: int) -> None:
+def _check_header(header: list[str], names: dict[str, str], required: Sequence[str], place: str) -> None:
     if len(header) > _MOST_COLUMNS:
         raise RejectedFile(
-            f"The header (line {line}) has {len(header):,} columns and at most {_MOST_COLUMNS} are "
+            f"The header ({place}) has {len(header):,} columns and at most {_MOST_COLUMNS} are "
             "read; send the table without the others.",
             "too_many_columns",
         )
-    missing = [name for name in required if fold(name) not in header]
+    missing = [name for name in required if header_name(name) not in header]
     if missing:
         raise RejectedFile(
-            f"Column {', '.join(missing)} is missing in the header (line {line}); "
+            f"Column {', '.join(missing)} is missing in the header ({place}); "
             f"the header must name: {', '.join(required)}.",
             "missing_column",
         )
     twice = [names[name] for name in names if header.count(name) > 1]
     if twice:
         raise RejectedFile(
-            f"Column {', '.join(twice)} is in the header (line {line}) more than once; keep one.", "repeated_column"
+            f"Column {', '.join(twice)} is in the header ({place}) more than once; keep one.", "repeated_column"
         )
 
 
@@ -126,17 +223,23 @@ def _fitted(row: list[str], width: int) -> list[str]:
     return row if len(row) == width else (row + [""] * (width - len(row)))[:width]
 
 
-def _refuse_misfits(quarantine: Quarantine, rows: list[list[str]], width: int, is_last_cut: bool) -> None:
-    lengths = pd.Series([len(row) for row in rows], dtype="int64")
-    beyond = pd.Series(
-        [any(cell.strip() for cell in row[width:]) if len(row) > width else False for row in rows], dtype=bool
-    )
+def _refuse_misfits(quarantine: Quarantine, cells: Cells, parts: list[_Part]) -> None:
+    """Refuses rows with filled cells beyond the header, longer rows of a comma file, and a torn last line."""
+    rows = [(cells.rows[position], part.width) for part in parts for position in part.positions]
+    lengths = pd.Series([len(row) for row, _ in rows], dtype="int64")
+    widths = pd.Series([width for _, width in rows], dtype="int64")
+    beyond = np.array([len(row) > width and not all(map(is_blank, row[width:])) for row, width in rows], dtype=bool)
+    is_longer = (lengths > widths).to_numpy()
+    if cells.separator == "," and not is_longer.all():
+        beyond |= (
+            is_longer  # an unquoted 117,279 moves the cells after it; where the last one is empty nothing sticks out
+        )
     quarantine.refuse(
         beyond,
         "bad_width",
-        "The row has " + lengths.astype("str") + f" cells and the header {width}: "
+        "The row has " + lengths.astype("str") + " cells and the header " + widths.astype("str") + ": "
         "put values that contain the separator (a decimal comma, an address) in quotation marks.",
     )
-    if is_last_cut and len(rows):
-        cut = (lengths < width) & (lengths.index == len(rows) - 1)
-        quarantine.refuse(cut, "bad_width", "The last line is cut off: send the whole file.")
+    if cells.is_last_cut and len(rows):
+        is_cut = (lengths < widths) & (lengths.index == len(rows) - 1)
+        quarantine.refuse(is_cut, "bad_width", "The last line is cut off: send the whole file.")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fleet_audit.formats import values
+from fleet_audit.formats import numbers, values
 from fleet_audit.formats.visit_report.layout import Layout
 from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 from fleet_audit.schema.derive import conform, empty_frame, pandas_dtype
@@ -45,10 +45,10 @@ def conform_notes(notes: pd.DataFrame, sha256: str, file_name: str) -> pd.DataFr
 
 
 def _totals(legs: pd.DataFrame, layout: Layout, line_numbers: list[int]) -> list[pd.DataFrame]:
-    """`Totais` against the sum of its rows, block by block; blocks with an illegible cell are left out."""
+    """`Totais` against the sum of its rows, block by block; blocks with an illegible cell are not compared."""
     totals = layout.totals
     stated = {
-        "reported_km": values.brazilian_decimals(totals["km"], _km_dtype()),
+        "reported_km": numbers.decimals(numbers.plain_numbers(totals["km"], numbers.TWO_DECIMALS).plain, _km_dtype()),
         "driving_s": values.durations(totals["driving"]),
         "stopped_s": values.durations(totals["stopped"]),
     }
@@ -102,13 +102,12 @@ def _durations(legs: pd.DataFrame) -> pd.DataFrame:
 
 def _outside(legs: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Departures after the stated window; one before it is usual (a movement that was under way)."""
-    if layout.period is None:
-        return pd.DataFrame()
-    days = layout.period.days()
-    day = pd.to_datetime(days["date"]).astype("datetime64[us]")
-    ends = legs["departed_local"].dt.normalize().map(dict(zip(day, days["window_end_local"], strict=True)))
-    ends = pd.to_datetime(ends).fillna(layout.period.last)
-    rows = legs[legs["departed_local"] >= ends + pd.Timedelta(minutes=1)]
+    day = layout.windows.assign(date=pd.to_datetime(layout.windows["date"]).astype("datetime64[us]"))
+    by_day = day.drop_duplicates(["block", "date"]).set_index(["block", "date"])["window_end_local"]
+    keys = pd.MultiIndex.from_arrays([legs["block"], legs["departed_local"].dt.normalize()])
+    ends = pd.Series(pd.to_datetime(by_day.reindex(keys)).to_numpy(), index=legs.index)
+    ends = ends.fillna(legs["block"].map(layout.blocks["period_last"]))
+    rows = legs[(legs["departed_local"] >= ends + pd.Timedelta(minutes=1)).fillna(False)]
     return _row_notes(
         "outside_window",
         rows,

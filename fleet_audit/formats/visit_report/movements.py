@@ -1,6 +1,6 @@
 """The telematics vendor's "Relatório de visita diário": one row is one movement, stop to stop, clock as written.
 
-The printed structure is read in `layout`, contradictions are looked for in `contradictions`.
+The printed structure is read in `layout`, contradictions are found in `contradictions`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from functools import partial
 
 import pandas as pd
 
-from fleet_audit.formats import drivers, values
+from fleet_audit.formats import drivers, numbers, values
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, counts_by_day, covered_days
 from fleet_audit.formats.plates import is_plate, normalised, plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.cells import Cells, read_cells
+from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.visit_report import contradictions
-from fleet_audit.formats.visit_report.layout import HEADERS, VOCABULARY, Layout, read_layout
+from fleet_audit.formats.visit_report.headers import HEADERS, VOCABULARY
+from fleet_audit.formats.visit_report.layout import Layout, read_layout
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
@@ -45,16 +47,17 @@ def parse_visit_report(
             "export shorter periods.",
             "too_many_rows",
         )
-    numbers = [cells.numbers[line] for line in texts.index]
-    quarantine = Quarantine(numbers, [cells.raws[line] for line in texts.index])
+    rows = [cells.numbers[line] for line in texts.index]
+    places = [cells.place(line) for line in texts.index] if cells.has_several_sheets else None
+    quarantine = Quarantine(rows, [cells.raws[line] for line in texts.index], places)
     block = texts["block"]
     texts = texts.reset_index(drop=True)
     who = drivers.identify(texts["driver"], driver_key)
-    legs = _legs(texts, layout, quarantine, today, is_workbook=not cells.separator).assign(
+    legs = _legs(texts, layout, quarantine, today, cells.serials_from).assign(
         driver_id=who["driver_id"],
         is_maintenance_driver=who["is_maintenance"],
         block=block.to_numpy(),
-        row_number=numbers,
+        row_number=rows,
         file_sha256=sha256,
         file_name=file_name,
     )
@@ -71,25 +74,26 @@ def parse_visit_report(
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
         days=counts_by_day(
-            values.dates(texts["departed_date"], is_serial_accepted=not cells.separator),
+            values.dates(texts["departed_date"], cells.serials_from).mask(quarantine.is_misdated()),
             quarantine.is_bad,
             is_duplicate,
             today,
         ),
         rows_duplicate=int(is_duplicate.sum()),
-        warnings=(*cells.warnings, *layout.warnings),
+        rows_ignored=layout.rows_ignored,
+        warnings=(*cells.warnings, *layout.warnings, *_spoilt_devices(layout)),
     )
 
 
 def _legs(
-    texts: pd.DataFrame, layout: Layout, quarantine: Quarantine, today: dt.date, *, is_workbook: bool
+    texts: pd.DataFrame, layout: Layout, quarantine: Quarantine, today: dt.date, serials_from: str | None
 ) -> pd.DataFrame:
-    of_vehicle = layout.blocks.reindex(texts["block"]).fillna("").astype("str").reset_index(drop=True)
+    of_vehicle = layout.blocks.reindex(texts["block"]).reset_index(drop=True)
     _refuse_misfits(texts, quarantine)
-    day = values.dates(texts["departed_date"], is_serial_accepted=is_workbook)
-    departed, arrived = (
-        values.times(texts[name], is_serial_accepted=is_workbook) for name in ("departed_time", "arrived_time")
-    )
+    if serials_from is not None:
+        quarantine.refuse_formulas(texts[list(HEADERS)].rename(columns=HEADERS))
+    day = values.dates(texts["departed_date"], serials_from)
+    departed, arrived = (values.times(texts[name], serials_from) for name in ("departed_time", "arrived_time"))
     for name, code, parsed, expected in (
         ("departed_date", "bad_date", day, "a day written dd/mm/aaaa"),
         ("departed_time", "bad_time", departed, "a time written hh:mm:ss"),
@@ -99,7 +103,16 @@ def _legs(
         quarantine.refuse(texts[name].eq("") & has_header, "missing_value", f"{HEADERS[name]} is empty.")
         quarantine.refuse_illegible(code, HEADERS[name], texts[name], parsed, expected)
     quarantine.refuse_future(HEADERS["departed_date"], texts["departed_date"], day, today)
-    optional = partial(_optional, texts, quarantine, is_workbook)
+    refuse_outside_period(
+        quarantine,
+        HEADERS["departed_date"],
+        texts["departed_date"],
+        day.where(day <= pd.Timestamp(today)),
+        of_vehicle["period_first"],
+        of_vehicle["period_last"],
+    )
+    optional = partial(_optional, texts, quarantine, serials_from)
+    device = of_vehicle["device_id"]
     speed = optional("max_speed", "bad_number")
     return pd.DataFrame(
         {
@@ -107,7 +120,7 @@ def _legs(
             "arrived_local": values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400),
             "next_departure_local": optional("next_departure", "bad_date"),
             "plate": plates(quarantine, "Número de registro", of_vehicle["plate"]),
-            "device_id": values.nullable(values.identifiers(of_vehicle["device_id"])),
+            "device_id": values.nullable(numbers.identifiers(device.mask(numbers.is_spoilt_id(device), ""))),
             "asset_description": values.nullable(of_vehicle["asset_description"]),
             "garage_name": values.nullable(of_vehicle["garage_name"]),
             "origin_address": values.nullable(texts["origin_address"]),
@@ -130,21 +143,29 @@ def _refuse_misfits(texts: pd.DataFrame, quarantine: Quarantine) -> None:
     )
 
 
-def _optional(texts: pd.DataFrame, quarantine: Quarantine, is_workbook: bool, name: str, code: str) -> pd.Series:
+def _optional(texts: pd.DataFrame, quarantine: Quarantine, serials_from: str | None, name: str, code: str) -> pd.Series:
     """A column that may be empty, but not illegible or negative."""
     text = texts[name].mask(texts[name].isin(_NOT_THERE), "")
     if name == "next_departure":
-        parsed, expected = (
-            values.local_times(text, is_serial_accepted=is_workbook),
-            "an instant written dd/mm/aaaa hh:mm",
-        )
+        parsed, expected = values.local_times(text, serials_from), "an instant written dd/mm/aaaa hh:mm"
     elif name in ("driving", "stopped"):
-        parsed, expected = values.durations(text, is_serial_accepted=is_workbook), "a duration written hh:mm:ss"
+        is_typed = serials_from is not None
+        parsed, expected = values.durations(text, is_serial_accepted=is_typed), "a duration written hh:mm:ss"
     else:
-        parsed, expected = values.brazilian_decimals(text, _KM), "a number"  # type: ignore[arg-type]
+        found = numbers.plain_numbers(text, numbers.TWO_DECIMALS)
+        parsed, expected = numbers.decimals(found.plain, _KM), "a number"  # type: ignore[arg-type]
+        quarantine.refuse_ambiguous(HEADERS[name], text, found.is_ambiguous)
         quarantine.refuse_negative(HEADERS[name], text, parsed)
+        text = text.mask(found.is_ambiguous, "")
     quarantine.refuse_illegible(code, HEADERS[name], text, parsed, expected)
     return parsed
+
+
+def _spoilt_devices(layout: Layout) -> list[str]:
+    """The plate says whose the movements are, so an id that a spreadsheet rounded is unknown and they stand."""
+    spoilt = layout.blocks[numbers.is_spoilt_id(layout.blocks["device_id"])]
+    named = ", ".join(f"{row.device_id} of {row.plate}" for row in spoilt.head(10).itertuples())
+    return [f"ID do ativo was rounded by a spreadsheet and is unknown: {named}."] if len(spoilt) else []
 
 
 def _without_names(texts: pd.DataFrame, who: pd.DataFrame, cells: Cells, layout: Layout) -> pd.Series:
@@ -162,12 +183,11 @@ def _masked(raw: str, text: str, driver_id: str) -> str:
 
 
 def _covered(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """Each block's vehicle on each day of the period, with the window of the day; and days of movements beside it."""
+    """Each block's vehicle on each day of its period, with the window of the day; and days of movements beside it."""
     seen = pd.DataFrame({"plate": kept["plate"], "date": kept["departed_local"].dt.date})
     seen[["window_start_local", "window_end_local"]] = pd.NaT
-    if layout.period is not None:
-        vehicles = normalised(layout.blocks["plate"]).drop_duplicates()
-        stated = pd.merge(vehicles[is_plate(vehicles)].to_frame("plate"), layout.period.days(), how="cross")
-        seen = pd.concat([stated, seen], ignore_index=True)
+    plate = normalised(layout.blocks["plate"])
+    stated = layout.windows.assign(plate=layout.windows["block"].map(plate[is_plate(plate)]))
+    stated = stated.dropna(subset=["plate"])[list(seen.columns)]
     window = ["window_start_local", "window_end_local"]
-    return covered_days(seen.astype(dict.fromkeys(window, "datetime64[us]")))
+    return covered_days(pd.concat([stated, seen], ignore_index=True).astype(dict.fromkeys(window, "datetime64[us]")))

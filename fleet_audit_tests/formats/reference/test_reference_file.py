@@ -116,7 +116,7 @@ def test_polygons_must_be_sound(wkt: str, codes: list[tuple[int, str]]):
 
 def test_shifts_and_time_zones():
     header = "unit_code,shift_code,start_local,end_local,weekdays,tolerance_min\n"
-    rows = 'U,A,7:00,24:00,"1, 3,5",90\nU,B,7h,8:00,1-5,90\nU,C,07:00,08:00,seg,90\n'
+    rows = 'U,A,7:00,24:00,"1, 3,5",90\nU,B,7x,8:00,1-5,90\nU,C,07:00,08:00,seg,90\n'
     parsed = reference("shifts", header + rows)
     assert parsed.rows[["start_local", "end_local", "weekdays"]].values.tolist() == [["07:00", "00:00", "1,3,5"]]
     assert reasons(parsed) == [(3, "bad_time"), (4, "bad_value")]

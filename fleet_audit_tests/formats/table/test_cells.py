@@ -170,7 +170,7 @@ def test_the_sheet_with_the_table_is_chosen():
     book.close()
     parsed = read("bulletin", buffer.getvalue(), "b.xlsx")
     assert len(parsed.rows) == 1
-    assert parsed.warnings == ("Only sheet Dados was read, not Capa.",)
+    assert parsed.warnings == ("Sheets that were not read: 'Capa' (no header).",)
 
 
 def test_days_and_times_that_lost_their_format_are_read_as_the_spreadsheet_meant_them():

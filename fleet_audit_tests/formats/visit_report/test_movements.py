@@ -71,7 +71,7 @@ def test_a_rejected_row_does_not_carry_the_drivers_name():
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ("04:21:03,", "4h21,", "bad_time"),
+        ("04:21:03,", "4x21,", "bad_time"),
         (",05:21:03,", ",,", "missing_value"),
         ('"30,20",79', "30,20,79", "bad_width"),
         ('"30,20",79', "trinta,79", "bad_number"),
@@ -122,7 +122,7 @@ def test_a_table_is_no_visit_report():
 
 
 def test_missing_column_of_a_block_is_named():
-    with pytest.raises(RejectedFile, match=r"dist.ncia \(km\) is missing in the header in line 10"):
+    with pytest.raises(RejectedFile, match=r"dist.ncia \(km\) is missing in the header .line 10."):
         read("visit_report", visit(("distância (km)", "milhas")))
 
 

@@ -1,0 +1,68 @@
+"""Bytes to text: UTF-8, UTF-16 and Latin-1, and what is binary and therefore not a text.
+
+Rows and cells are read in `delimited`.
+"""
+
+from __future__ import annotations
+
+from fleet_audit.formats.parsed import RejectedFile
+
+_BINARY = {
+    b"%PDF": "a PDF",
+    b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"GIF8": "an image",
+    b"\x1f\x8b": "a gzip archive",
+}
+_CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
+
+
+def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
+    """Text of UTF-8 (with or without BOM), UTF-16 or Latin-1 bytes, and what there is to say about it.
+
+    Raises RejectedFile when the bytes are no text.
+    """
+    for magic, what in _BINARY.items():
+        if content.startswith(magic):
+            raise RejectedFile(
+                f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
+            )
+    encoding = _utf16(content)
+    if encoding:
+        text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+        return _without_nul(text, (f"The file is {encoding.upper()[:6]}, read as such; UTF-8 is expected.",))
+    if len(content) - len(content.translate(None, _CONTROL)) > max(len(content) // 20, 8):
+        raise RejectedFile(
+            "The file is binary, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
+        )
+    try:
+        return _without_nul(content.decode("utf-8-sig"), ())
+    except UnicodeDecodeError:
+        pass
+    text = content.decode("utf-8-sig", errors="replace")
+    damaged = text.count("\ufffd")
+    if len(text) - len(text.encode("ascii", errors="ignore")) - damaged > damaged:
+        return _without_nul(text, (f"{damaged} characters are damaged (not UTF-8) and shown as \ufffd.",))
+    try:
+        text = content.decode("cp1252")  # what Brazilian Windows calls Latin-1
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return _without_nul(text, ("The file is Latin-1, read as such; UTF-8 is expected.",))
+
+
+def _utf16(content: bytes) -> str | None:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16-le" if content.startswith(b"\xff\xfe") else "utf-16-be"
+    head = content[:2000]
+    even, odd = head[0::2].count(0) / max(len(head[0::2]), 1), head[1::2].count(0) / max(len(head[1::2]), 1)
+    if odd > 0.4 and even < 0.1:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.4 and odd < 0.1 else None
+
+
+def _without_nul(text: str, warnings: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    count = text.count("\x00")  # PostgreSQL holds no NUL in a text
+    if not count:
+        return text, warnings
+    return text.replace("\x00", ""), (*warnings, f"{count} NUL characters were taken out.")

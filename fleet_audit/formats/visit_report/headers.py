@@ -1,0 +1,76 @@
+"""The labels and column headers of a visit report, in the vendor's spelling and in the company's data dictionary.
+
+Where they stand in a report is found in `layout`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fleet_audit.formats.table.spelling import header_name
+
+LABELS = {
+    "descricao do ativo": "asset_description",
+    "numero de registro": "plate",
+    "id do ativo": "device_id",
+    "nome da garagem": "garage_name",
+}
+HEADERS = {
+    "departed_date": "Data de saída",
+    "driver": "Motorista",
+    "departed_time": "Horário de saída",
+    "origin_address": "Saída de",
+    "driving": "Tempo de Condução (hh:mm:ss)",
+    "km": "distância (km)",
+    "max_speed": "Vel max (Km/h)",
+    "arrived_time": "Hora de chegada",
+    "destination_address": "Chegou em",
+    "next_departure": "Próxima Partida",
+    "stopped": "Tempo parado na localidade. (hh:mm:ss)",
+}
+REQUIRED = ("departed_date", "departed_time", "km", "arrived_time")
+_SYNONYMS = {
+    "departed_time": ("Hora de saída",),
+    "max_speed": ("Velocidade máxima", "Vel. máx", "Velocidade max"),
+    "arrived_time": ("Horário de chegada",),
+    "driving": ("Tempo de direção",),
+    "km": ("Km",),
+    "stopped": ("Tempo parado",),
+}
+_UNIT = re.compile(r"\([^)]*\)|[.]")
+
+
+def _without_unit(header: str) -> str:
+    return header_name(_UNIT.sub(" ", header))
+
+
+_COLUMNS = {
+    _without_unit(spelling): name for name, header in HEADERS.items() for spelling in (header, *_SYNONYMS.get(name, ()))
+}
+DATE_HEADER = _without_unit(HEADERS["departed_date"])
+VOCABULARY = {*LABELS, *(header_name(header) for header in HEADERS.values())}
+
+
+def columns_of(header: list[str]) -> dict[str, int]:
+    """Position of each column of HEADERS in a header row; units in brackets and dots are ignored."""
+    found: dict[str, int] = {}
+    for position, cell in enumerate(header):
+        name = _COLUMNS.get(_without_unit(cell))
+        if name:
+            found.setdefault(name, position)
+    return found
+
+
+def spelling_warnings(header: list[str]) -> list[str]:
+    """One sentence on headers that are spelled otherwise than the vendor does, one on columns that are not there."""
+    found = columns_of(header)
+    other = [
+        f"{header[position].strip()[:40]!r} as {HEADERS[name]!r}"
+        for name, position in found.items()
+        if header_name(header[position]) != header_name(HEADERS[name])
+    ]
+    absent = [HEADERS[name] for name in HEADERS if name not in found]
+    return [
+        *([f"Headers in another spelling were read: {', '.join(other)}."] if other else []),
+        *([f"Columns that are not there were read as empty: {', '.join(absent)}."] if absent else []),
+    ]
