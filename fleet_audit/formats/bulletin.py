@@ -10,7 +10,7 @@ import datetime as dt
 import pandas as pd
 
 from fleet_audit.formats import numbers, values
-from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.file_period import refuse_outside_period
@@ -54,6 +54,9 @@ _FORMAT = TableFormat(
     keys=("PLACA", "DATA"),
     merged=("NUMERO ATA", "PLACA", "EQUIPAMENTO", "DATA", "TURNO", "EMPRESA"),  # a merged quantity is one run's
 )
+_LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
+_SEARCH_KMH = 60
+_TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
 _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 # A run is what its row says: everything parsed, but not where it was read.
@@ -82,6 +85,7 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
         conform(kept, PARSED_DECLARED_RUNS),
         len(runs),
         table.quarantine.frame(),
+        notes=conform_notes(_unreadable_arrivals(kept, table), "bulletin", sha256, file_name),
         covered=covered_days(kept[["plate", "declared_date"]].set_axis(["plate", "date"], axis=1)),
         days=counts_by_day(
             runs["declared_date"].mask(table.quarantine.is_misdated()),
@@ -106,14 +110,14 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     quarantine.refuse_illegible("bad_date", "DATA", table.column("DATA"), day, "a day written dd/mm/aaaa")
     quarantine.refuse_future("DATA", table.column("DATA"), day, today)
     refuse_outside_period(quarantine, "DATA", table.column("DATA"), day.where(day <= pd.Timestamp(today)))
-    departed, arrived = (_time(table, label) for label in ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA"))
+    departed, arrived = (_time(table, label) for label in _TIMES)
     runs["declared_date"] = day.dt.date
     runs["departed_local"] = values.clock(day, departed)
-    runs["arrived_local"] = values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400)
     runs["odometer_start_km"] = _km(table, "KM SAÍDA", "odometer_start_km")
     runs["odometer_end_km"] = _km(table, "KM CHEGADA", "odometer_end_km")
     runs["route_km"] = _km(table, "KM ROTA", "route_km")
     runs["declared_km"] = runs["route_km"].fillna(runs["odometer_end_km"] - runs["odometer_start_km"])
+    runs["arrived_local"] = values.clock(day, _arrivals(departed, arrived, runs["declared_km"]))
     _refuse_without_claim(quarantine, pd.DataFrame(runs), table)
     people = table.column("QTDE PESSOAS")
     runs["passengers"] = numbers.wholes(people)
@@ -122,6 +126,33 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     rate = table.column("TAXA LOTAÇÃO").str.removesuffix("%").str.strip()
     runs["occupancy_pct"] = _number(table, "TAXA LOTAÇÃO", rate, "occupancy_pct", "a percentage")
     return pd.DataFrame(runs)
+
+
+def _arrivals(departed: pd.Series, arrived: pd.Series, declared_km: pd.Series) -> pd.Series:
+    """Arrivals in seconds after DATA's midnight: past midnight when earlier than the departure.
+
+    Where the run would then last over 16 h the arrival is unreadable (CONTRACTS 1.3). The run is found by its departure
+    and km: it ends after its km at 60 km/h, faster than buses are, so that it reaches into no later run.
+    """
+    by_letter = arrived + (arrived < departed).astype("Int64") * 86_400
+    lasting = (declared_km.astype("float64") / _SEARCH_KMH * 3600).clip(60, _LONGEST_RUN_S).round().astype("Int64")
+    return by_letter.mask((by_letter - departed > _LONGEST_RUN_S).fillna(False), departed + lasting)
+
+
+def _unreadable_arrivals(runs: pd.DataFrame, table: TextTable) -> pd.DataFrame:
+    """A note for each accepted run whose arrival is not the written one."""
+    departed, arrived = (values.times(table.column(name)[runs.index], table.serials_from) for name in _TIMES)
+    rows = runs[(arrived < departed).fillna(False) & (arrived + 86_400 - departed > _LONGEST_RUN_S).fillna(False)]
+    return pd.DataFrame(
+        {
+            "note_code": "arrival_unreadable",
+            "plate": rows["plate"],
+            "date": rows["declared_date"],
+            "expected": "até 16 h após " + table.column("HORÁRIO SAÍDA")[rows.index],
+            "found": table.column("HORÁRIO CHEGADA")[rows.index],
+            "row_number": rows["row_number"],
+        }
+    )
 
 
 def _time(table: TextTable, label: str) -> pd.Series:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.lake import PARSED_NOTES
 from fleet_audit.schema.reference import DRIVERS
 
@@ -83,6 +83,14 @@ def counts_by_day(dates: pd.Series, is_bad: np.ndarray, is_duplicate: np.ndarray
     return outcome.groupby("date").sum().astype("int64").reset_index()[list(DAY_COUNTS)]
 
 
+def conform_notes(notes: pd.DataFrame, source_kind: str, sha256: str, file_name: str) -> pd.DataFrame:
+    """Notes as `parsed.source_notes`: note_code, plate, date, expected, found, row_number, and their file."""
+    if notes.empty:
+        return empty_frame(PARSED_NOTES)
+    origin = notes.astype(object).assign(source_kind=source_kind, file_sha256=sha256, file_name=file_name)
+    return conform(origin.reindex(columns=PARSED_NOTES.column_names), PARSED_NOTES)
+
+
 def covered_days(days: pd.DataFrame) -> pd.DataFrame:
     """The distinct vehicle-days of a frame of (plate or device_id, date, …), `date` as a typed local day."""
     name = days.columns[0]
@@ -97,7 +105,7 @@ class ParsedFile:
     Attributes:
         kind: `visit_report`, `bulletin`, `telemetry` or `reference`.
         rows: accepted rows, conforming to the parsed table of the kind, or to the reference table.
-        rejected: row_number, reason_code, reason, raw; one row a row and reason_code.
+        rejected: row_number, reason_code, reason, raw; one row per row and reason_code.
         notes: contradictions of the source with itself (`parsed.source_notes`).
         drivers: rows of `ref.drivers`; the only place where a name is.
         covered: the vehicle-days that the file speaks of: plate (device_id for telemetry) and date. For a visit

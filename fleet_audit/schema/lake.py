@@ -24,7 +24,11 @@ from fleet_audit.schema.model import (
 _ORIGIN = (
     text("file_sha256", "SHA-256 of the file or page that holds the row"),
     text("file_name", "Its name, inside its inbox folder"),
-    integer("row_number", "Line of the file (1 = first line), or item of the page (1 = first item)", minimum=1),
+    integer(
+        "row_number",
+        "Line of the file (1 = first, through all sheets of a workbook), or item of the page (1 = first item)",
+        minimum=1,
+    ),
 )
 
 # The API cuts and orders pages arbitrarily, so its positions name no page: the same positions give the same bytes.
@@ -105,7 +109,11 @@ PARSED_DECLARED_RUNS = Table(
     (
         text("declared_run_id", "Hash of the row's content: the same row in two files is one run"),
         local("departed_local", "DATA + HORÁRIO SAÍDA"),
-        local("arrived_local", "DATA + HORÁRIO CHEGADA; the day after when earlier than the departure"),
+        local(
+            "arrived_local",
+            "DATA + HORÁRIO CHEGADA; the day after when it is earlier than the departure; "
+            "over 16 h: departure + km at 60 km/h",
+        ),
         *_DECLARED_FACTS,
         *_ORIGIN,
     ),
@@ -187,6 +195,7 @@ PARSED_NOTES = Table(
                 "plate_spelling",
                 "plate_form",
                 "outside_window",
+                "arrival_unreadable",
             ),
         ),
         text("plate", "Vehicle", nullable=True),

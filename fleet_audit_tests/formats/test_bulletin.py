@@ -162,3 +162,77 @@ def test_a_day_after_the_arrival_is_refused():
     """The samples arrive at 00:00 of 11 June in São Paulo."""
     rows = [changed(ROW, c3=day) for day in ("11/06/2025", "12/06/2025", "10/06/2026")]
     assert reasons(read("bulletin", bulletin(*rows))) == [(3, "future_date"), (4, "future_date")]
+
+
+@pytest.mark.parametrize(
+    ("departure", "arrival", "ends", "is_noted"),
+    [
+        ("18:00", "10:00", dt.datetime(2025, 6, 11, 10, 0), False),  # 16 h
+        ("18:00", "10:01", dt.datetime(2025, 6, 10, 18, 30), True),
+        ("07:43", "07:39", dt.datetime(2025, 6, 10, 8, 13), True),  # 30 km at 60 km/h
+        ("23:50", "24:00", dt.datetime(2025, 6, 11, 0, 0), False),
+        ("24:00", "00:30", dt.datetime(2025, 6, 11, 0, 30), False),
+        ("6h04", "07h06min", dt.datetime(2025, 6, 10, 7, 6), False),
+        ("06:04:35.250", "07:06 h", dt.datetime(2025, 6, 10, 7, 6), False),
+    ],
+)
+def test_times_as_people_write_them(departure: str, arrival: str, ends: dt.datetime, is_noted: bool):
+    parsed = read("bulletin", bulletin(changed(ROW, c6=departure, c12=arrival)))
+    assert parsed.rows["arrived_local"].iloc[0] == ends
+    assert list(parsed.notes["note_code"]) == (["arrival_unreadable"] if is_noted else [])
+    assert parsed.rows_rejected == 0
+
+
+def test_an_arrival_that_would_make_a_run_of_a_day_is_a_note_with_what_was_written():
+    note = read("bulletin", bulletin(changed(ROW, c6="07:43", c12="07:39"))).notes.iloc[0]
+    assert (note["plate"], note["found"], note["row_number"]) == ("KPU9A36", "07:39", 2)
+    assert note["date"] == dt.date(2025, 6, 10)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_an_id_that_a_spreadsheet_rounded_is_refused_by_name(at: int):
+    cells = [f'"{cell}"' for cell in ROW.split(",")]
+    cells[at] = '"3,51E+14"'
+    parsed = read("bulletin", bulletin(",".join(cells), BULLETIN_ROWS[1]))
+    assert (2, "spoilt_id") in reasons(parsed)
+    assert len(parsed.rows) == 1
+
+
+def test_an_unquoted_thousands_comma_moves_cells_and_is_refused_though_nothing_sticks_out():
+    shifted = changed(ROW, c14="1,234", c16="")
+    assert len(shifted.split(",")) == 18
+    parsed = read("bulletin", bulletin(shifted, ROW))
+    assert reasons(parsed) == [(2, "bad_width")]
+
+
+def test_totals_repeated_headers_titles_and_footers_are_counted_and_named():
+    total = changed("," * 16, c0="TOTAL", c14="60")
+    page = ["Página 1 de 2" + "," * 16, "Boletim de junho" + "," * 16, BULLETIN_HEADER]
+    rows = [ROW, *page, changed(ROW, c0="7003"), total, "Assinatura do responsável" + "," * 16]
+    parsed = read("bulletin", bulletin(*rows))
+    assert (parsed.rows_read, len(parsed.rows), parsed.rows_ignored) == (2, 2, 5)
+    assert "5 repeated headers, totals, titles or page footers are not data rows: line 3, line 4" in parsed.message
+
+
+def test_a_row_that_could_be_data_is_never_taken_for_a_title():
+    rows = [ROW, "7009,KPU9A36" + "," * 15, BULLETIN_HEADER, changed(ROW, c0="Total"), "7010;KPU9A36;1;10/06/2025;x"]
+    parsed = read("bulletin", bulletin(*rows))
+    assert (parsed.rows_read, len(parsed.rows), parsed.rows_ignored) == (4, 2, 1)
+    assert {number for number, _ in reasons(parsed)} == {3, 6}
+
+
+def test_no_break_spaces_line_breaks_and_invisible_characters_change_nothing():
+    header = BULLETIN_HEADER.replace("LOCAL SAÍDA", '"LOCAL\nSAÍDA"').replace("KM ROTA", "KM\u00a0ROTA\u200b")
+    cells = {"c1": "KPU\u00a09A36\u200b", "c3": "\ufeff10/06/2025\u00a0", "c8": "117\u00a0279", "c16": "CONLOG\u200b"}
+    parsed = read("bulletin", f"{header}\n{changed(ROW, **cells)}\n".encode())
+    row = parsed.rows.iloc[0]
+    assert (row["plate"], row["odometer_start_km"], row["carrier_code"]) == ("KPU9A36", Decimal(117279), "CONLOG")
+    assert parsed.rows["declared_run_id"].iloc[0] == read("bulletin", bulletin(ROW)).rows["declared_run_id"].iloc[0]
+
+
+def test_a_day_more_than_a_year_from_the_file_is_refused_and_asks_for_no_other_year():
+    rows = [ROW, changed(ROW, c0="2"), changed(ROW, c3="10/06/2021"), changed(ROW, c0="4", c3="2025-06-09")]
+    parsed = read("bulletin", bulletin(*rows))
+    assert reasons(parsed) == [(4, "outside_period")]
+    assert "10/06/2021" in parsed.rejected["reason"].iloc[0]
+    assert set(parsed.days["date"]) == {dt.date(2025, 6, 9), dt.date(2025, 6, 10)}

@@ -28,8 +28,9 @@ def find_page_rows(rows: list[list[str]], header: list[str], key_at: tuple[int, 
         return is_header
     is_keyless = np.array([all(at >= len(row) or is_blank(row[at]) for at in key_at) for row in rows], dtype=bool)
     is_total = np.array([_is_total(row, header, key_at) for row in rows], dtype=bool)
-    is_sparse = is_keyless & np.array([_is_sparse(row) for row in rows], dtype=bool)
-    return is_header | is_total | _beside_breaks(is_sparse, is_header | is_total)
+    is_break = is_header | is_total
+    is_sparse = ~is_break & is_keyless & np.array([_is_sparse(row) for row in rows], dtype=bool)
+    return is_break | _beside_breaks(is_sparse, is_break)
 
 
 def _repeats(row: list[str], header: list[str]) -> bool:

@@ -16,8 +16,8 @@ import pandas as pd
 from fleet_audit.formats import numbers, values
 from fleet_audit.formats.visit_report.layout import Layout
 from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
-from fleet_audit.schema.derive import conform, empty_frame, pandas_dtype
-from fleet_audit.schema.lake import PARSED_NOTES, PARSED_VISIT_LEGS
+from fleet_audit.schema.derive import pandas_dtype
+from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
 _ROUNDING_KM = Decimal("0.005")  # a row: the report rounds each distance to 0.01 km
 _ROUNDING_S = 1  # a row: it cuts each duration to whole seconds
@@ -34,14 +34,6 @@ def find_notes(legs: pd.DataFrame, layout: Layout, line_numbers: list[int]) -> p
     """
     notes = [*_totals(legs, layout, line_numbers), _durations(legs), _outside(legs, layout), _spellings(legs, layout)]
     return pd.concat([note for note in notes if len(note)] or [pd.DataFrame(columns=["row_number"])], ignore_index=True)
-
-
-def conform_notes(notes: pd.DataFrame, sha256: str, file_name: str) -> pd.DataFrame:
-    """Notes as `parsed.source_notes`."""
-    if notes.empty:
-        return empty_frame(PARSED_NOTES)
-    origin = notes.astype(object).assign(source_kind="visit_report", file_sha256=sha256, file_name=file_name)
-    return conform(origin.reindex(columns=PARSED_NOTES.column_names), PARSED_NOTES)
 
 
 def _totals(legs: pd.DataFrame, layout: Layout, line_numbers: list[int]) -> list[pd.DataFrame]:
@@ -111,7 +103,7 @@ def _outside(legs: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return _row_notes(
         "outside_window",
         rows,
-        ends[rows.index].dt.strftime("until %d/%m/%Y %H:%M"),
+        ends[rows.index].dt.strftime("até %d/%m/%Y %H:%M"),
         rows["departed_local"].dt.strftime("%d/%m/%Y %H:%M:%S"),
     )
 

@@ -11,7 +11,7 @@ from functools import partial
 import pandas as pd
 
 from fleet_audit.formats import drivers, numbers, values
-from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, counts_by_day, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.plates import is_plate, normalised, plates
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.cells import Cells, read_cells
@@ -70,7 +70,7 @@ def parse_visit_report(
         conform(kept, PARSED_VISIT_LEGS),
         len(legs),
         quarantine.frame(_without_names(texts, who, cells, layout)),
-        notes=contradictions.conform_notes(notes, sha256, file_name),
+        notes=conform_notes(notes, "visit_report", sha256, file_name),
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
         days=counts_by_day(

@@ -24,6 +24,7 @@ _WHAT = {
     "duration_mismatch": "tem um tempo de condução que difere da chegada menos a saída",
     "plate_form": "escreve a placa na outra forma (antiga ou Mercosul) do mesmo veículo",
     "plate_spelling": "escreve a placa de mais de uma forma",
+    "arrival_unreadable": "tem um horário de chegada que daria uma corrida de mais de 16 horas e não foi usado",
     "outside_window": "tem um movimento fora do período que o título informa",
 }
 
