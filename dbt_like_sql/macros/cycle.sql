@@ -26,7 +26,6 @@ sum({{ days }}.exceeding_groups) as exceeding_groups,
 sum({{ days }}.compared_measured_km) as compared_measured_km,
 sum({{ days }}.difference_km) as difference_km,
 sum({{ days }}.held_km) as held_km,
-sum({{ days }}.held_brl) as held_brl,
 sum({{ days }}.billable_km) as billable_km,
 sum({{ days }}.variable_cost_brl) as variable_cost_brl,
 sum({{ days }}.unpriced_trips) as unpriced_trips,
@@ -38,13 +37,26 @@ sum(
 ) as known_cost_brl,
 sum({{ days }}.open_findings) as open_findings,
 sum({{ days }}.critical_findings) as critical_findings,
-sum({{ days }}.stake_brl) as day_stake_brl,
 sum({{ days }}.score_points) as score_points,
 sum({{ days }}.scored_km) as scored_km
 {%- endmacro %}
 
-{# The columns that people read, from these sums. #}
-{% macro cycle_figures(sums) -%}
+{# The four amounts of a cycle, for whatever they are grouped by; they are never added up. #}
+{% macro cycle_amounts(by) -%}
+select
+    facts.cycle_start,
+    {% for column in by %}facts.{{ column }},
+    {% endfor -%}
+    sum(facts.paid_doubtful_brl) as paid_doubtful_brl,
+    sum(facts.disallowed_brl) as disallowed_brl,
+    sum(facts.held_brl) as held_brl,
+    sum(facts.in_favour_brl) as in_favour_brl
+from {{ source('fact', 'vehicle_cycle_amounts') }} as facts
+group by facts.cycle_start{% for column in by %}, facts.{{ column }}{% endfor %}
+{%- endmacro %}
+
+{# The columns that people read, from these sums and the cycle's amounts; 0 where nothing is at stake. #}
+{% macro cycle_figures(sums, amounts) -%}
 {{ sums }}.days_with_rows,
 {{ sums }}.vehicles,
 {{ sums }}.vehicle_days,
@@ -61,7 +73,6 @@ sum({{ days }}.scored_km) as scored_km
 {{ sums }}.difference_km,
 round(100 * {{ sums }}.difference_km / nullif({{ sums }}.compared_measured_km, 0), 2) as difference_pct,
 {{ sums }}.held_km,
-{{ sums }}.held_brl,
 {{ sums }}.billable_km,
 {{ sums }}.variable_cost_brl,
 {{ sums }}.unpriced_trips,
@@ -70,6 +81,9 @@ round(100 * {{ sums }}.difference_km / nullif({{ sums }}.compared_measured_km, 0
 round({{ sums }}.known_cost_brl / nullif({{ sums }}.measured_km, 0), 4) as cost_brl_per_km,
 {{ sums }}.open_findings,
 {{ sums }}.critical_findings,
-{{ sums }}.day_stake_brl,
+case when {{ amounts }}.cycle_start is null then 0 else {{ amounts }}.paid_doubtful_brl end as paid_doubtful_brl,
+case when {{ amounts }}.cycle_start is null then 0 else {{ amounts }}.disallowed_brl end as disallowed_brl,
+case when {{ amounts }}.cycle_start is null then 0 else {{ amounts }}.held_brl end as held_brl,
+case when {{ amounts }}.cycle_start is null then 0 else {{ amounts }}.in_favour_brl end as in_favour_brl,
 round({{ sums }}.score_points / nullif({{ sums }}.scored_km, 0), 2) as compliance_score
 {%- endmacro %}

@@ -28,9 +28,10 @@ with carrier_days as (
         sum(days.fixed_cost_brl) as fixed_cost_brl,
         sum(days.open_findings) as open_findings,
         sum(days.critical_findings) as critical_findings,
-        sum(days.over_brl) as over_brl,
-        sum(days.under_brl) as under_brl,
-        sum(days.stake_brl) as stake_brl,
+        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
+        sum(days.disallowed_brl) as disallowed_brl,
+        sum(days.held_brl) as held_brl,
+        sum(days.in_favour_brl) as in_favour_brl,
         sum(days.score_points) as score_points,
         sum(days.scored_km) as scored_km
     from {{ ref('vehicle_days') }} as days
@@ -70,9 +71,10 @@ select
     carrier_days.fixed_cost_brl,
     carrier_days.open_findings,
     carrier_days.critical_findings,
-    carrier_days.over_brl,
-    carrier_days.under_brl,
-    carrier_days.stake_brl,
+    carrier_days.paid_doubtful_brl,
+    carrier_days.disallowed_brl,
+    carrier_days.held_brl,
+    carrier_days.in_favour_brl,
     round(carrier_days.score_points / nullif(carrier_days.scored_km, 0), 2) as compliance_score,
     carrier_days.scored_km,
     carrier_days.score_points

@@ -11,13 +11,18 @@ with cycles as (
     group by cycle_start, days.carrier_code
 ),
 
+amounts as (
+    {{ cycle_amounts(['carrier_code']) | indent(4) }}
+),
+
 figures as (
     select
         cycles.cycle_start,
         cycles.carrier_code,
         cycles.carrier_name,
-        {{ cycle_figures('cycles') | indent(8) }}
+        {{ cycle_figures('cycles', 'amounts') | indent(8) }}
     from cycles
+    left join amounts on cycles.cycle_start = amounts.cycle_start and cycles.carrier_code = amounts.carrier_code
 )
 
 -- by score, then by km, as the monthly report ranks them
@@ -39,10 +44,13 @@ select
     figures.exceeding_groups,
     round(100 * figures.exceeding_groups / nullif(figures.compared_groups, 0), 2) as exceeding_pct,
     figures.difference_pct,
-    figures.day_stake_brl,
-    round(100 * figures.day_stake_brl / nullif(figures.variable_cost_brl, 0), 2) as stake_pct,
-    figures.held_km,
+    figures.paid_doubtful_brl,
+    figures.disallowed_brl,
     figures.held_brl,
+    figures.in_favour_brl,
+    round(100 * figures.paid_doubtful_brl / nullif(figures.variable_cost_brl, 0), 2) as paid_doubtful_pct,
+    round(100 * figures.disallowed_brl / nullif(figures.variable_cost_brl, 0), 2) as disallowed_pct,
+    figures.held_km,
     figures.open_findings,
     figures.critical_findings,
     round(100 * cast(figures.silent_vehicle_days as numeric) / nullif(figures.vehicle_days, 0), 2) as silent_pct

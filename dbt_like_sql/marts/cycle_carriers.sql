@@ -10,6 +10,10 @@ with cycles as (
         {{ vehicle_day_sums('days') | indent(8) }}
     from {{ ref('vehicle_days') }} as days
     group by cycle_start, days.carrier_code, days.unit_code
+),
+
+amounts as (
+    {{ cycle_amounts(['carrier_code', 'unit_code']) | indent(4) }}
 )
 
 select
@@ -21,5 +25,10 @@ select
     cycles.carrier_name,
     cycles.unit_code,
     cycles.unit_name,
-    {{ cycle_figures('cycles') | indent(4) }}
+    {{ cycle_figures('cycles', 'amounts') | indent(4) }}
 from cycles
+left join amounts
+    on
+        cycles.cycle_start = amounts.cycle_start
+        and cycles.carrier_code is not distinct from amounts.carrier_code
+        and cycles.unit_code is not distinct from amounts.unit_code

@@ -9,6 +9,10 @@ with cycles as (
         {{ vehicle_day_sums('days') | indent(8) }}
     from {{ ref('vehicle_days') }} as days
     group by cycle_start, days.unit_code
+),
+
+amounts as (
+    {{ cycle_amounts(['unit_code']) | indent(4) }}
 )
 
 select
@@ -18,5 +22,9 @@ select
     cycles.unit_code,
     cycles.unit_name,
     cycles.carriers,
-    {{ cycle_figures('cycles') | indent(4) }}
+    {{ cycle_figures('cycles', 'amounts') | indent(4) }}
 from cycles
+left join amounts
+    on
+        cycles.cycle_start = amounts.cycle_start
+        and cycles.unit_code is not distinct from amounts.unit_code

@@ -14,6 +14,10 @@ with cycles as (
         count(*) filter (where days.is_ledger_balanced is false) as unbalanced_days
     from {{ ref('vehicle_days') }} as days
     group by cycle_start, days.plate, days.carrier_code, days.unit_code
+),
+
+amounts as (
+    {{ cycle_amounts(['plate', 'carrier_code', 'unit_code']) | indent(4) }}
 )
 
 select
@@ -28,6 +32,12 @@ select
     cycles.carrier_name,
     cycles.unit_code,
     cycles.unit_name,
-    {{ cycle_figures('cycles') | indent(4) }},
+    {{ cycle_figures('cycles', 'amounts') | indent(4) }},
     cycles.unbalanced_days
 from cycles
+left join amounts
+    on
+        cycles.cycle_start = amounts.cycle_start
+        and cycles.plate is not distinct from amounts.plate
+        and cycles.carrier_code is not distinct from amounts.carrier_code
+        and cycles.unit_code is not distinct from amounts.unit_code

@@ -27,6 +27,7 @@ found as (
         stg.rule_id,
         stg.status,
         stg.brl_at_stake,
+        stg.amount,
         stg.confidence,
         stg.explanation_pt
     from exceeding
@@ -60,6 +61,7 @@ select
     exceeding.difference_km,
     exceeding.difference_pct,
     found.brl_at_stake,
+    found.amount,
     found.finding_id,
     found.rule_id,
     found.status,

@@ -66,10 +66,12 @@ held as (
         held_runs.operational_date,
         held_runs.plate,
         count(*) as held_runs,
-        sum(held_runs.declared_km) as held_km,
-        sum(held_runs.brl_at_rate) as held_brl
+        sum(held_runs.declared_km) as held_km
     from {{ source('fact', 'held_runs') }} as held_runs
-    where {{ in_run('held_runs.operational_date') }}
+    -- a phantom run is disallowed, not held
+    where
+        held_runs.reason <> 'phantom'
+        and {{ in_run('held_runs.operational_date') }}
     group by held_runs.operational_date, held_runs.plate
 ),
 
@@ -106,8 +108,7 @@ findings as (
         stg.plate,
         count(*) filter (where stg.status = 'open') as open_findings,
         count(*) filter (where stg.status = 'open' and stg.severity = 'C') as critical_findings,
-        count(*) filter (where stg.status = 'excepted') as excepted_findings,
-        count(*) filter (where stg.status = 'open' and stg.scope <> 'cycle') as disputes
+        count(*) filter (where stg.status = 'excepted') as excepted_findings
     from {{ ref('stg_findings') }} as stg
     where
         stg.plate is not null
@@ -115,15 +116,16 @@ findings as (
     group by stg.operational_date, stg.plate
 ),
 
-stakes as (
+amounts as (
     select
-        stg.operational_date,
-        stg.plate,
-        stg.over_brl,
-        stg.under_brl,
-        stg.stake_brl
-    from {{ ref('stg_vehicle_day_stakes') }} as stg
-    where {{ in_run('stg.operational_date') }}
+        days.operational_date,
+        days.plate,
+        days.paid_doubtful_brl,
+        days.disallowed_brl,
+        days.held_brl,
+        days.in_favour_brl
+    from {{ source('fact', 'vehicle_day_amounts') }} as days
+    where {{ in_run('days.operational_date') }}
 ),
 
 vehicle_days as (
@@ -224,7 +226,6 @@ select
     round(100 * compared.difference_km / nullif(compared.compared_measured_km, 0), 2) as difference_pct,
     coalesce(held.held_runs, 0) as held_runs,
     held.held_km,
-    held.held_brl,
     coalesce(trips.billable_km, case when trips.plate is null then named.nothing end) as billable_km,
     coalesce(trips.variable_cost_brl, case when trips.plate is null then named.nothing end) as variable_cost_brl,
     coalesce(trips.unpriced_trips, named.nothing) as unpriced_trips,
@@ -232,9 +233,10 @@ select
     coalesce(findings.open_findings, 0) as open_findings,
     coalesce(findings.critical_findings, 0) as critical_findings,
     coalesce(findings.excepted_findings, 0) as excepted_findings,
-    coalesce(stakes.over_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as over_brl,
-    coalesce(stakes.under_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as under_brl,
-    coalesce(stakes.stake_brl, case when coalesce(findings.disputes, 0) = 0 then 0 end) as stake_brl,
+    case when amounts.plate is null then 0 else amounts.paid_doubtful_brl end as paid_doubtful_brl,
+    case when amounts.plate is null then 0 else amounts.disallowed_brl end as disallowed_brl,
+    case when amounts.plate is null then 0 else amounts.held_brl end as held_brl,
+    case when amounts.plate is null then 0 else amounts.in_favour_brl end as in_favour_brl,
     round(trips.score_points / nullif(trips.scored_km, 0), 2) as compliance_score,
     trips.scored_km,
     trips.score_points
@@ -248,4 +250,4 @@ left join held on named.operational_date = held.operational_date and named.plate
 left join compared on named.operational_date = compared.operational_date and named.plate = compared.plate
 left join fixed on named.operational_date = fixed.operational_date and named.plate = fixed.plate
 left join findings on named.operational_date = findings.operational_date and named.plate = findings.plate
-left join stakes on named.operational_date = stakes.operational_date and named.plate = stakes.plate
+left join amounts on named.operational_date = amounts.operational_date and named.plate = amounts.plate

@@ -16,7 +16,6 @@ select
         when coalesce(findings.declared_run_id, findings.trip_id) is not null then 'trip'
         else 'day'
     end as scope,
-    findings.rule_id in ('D04', 'D07') as is_underpayment,
     findings.plate,
     findings.driver_id,
     findings.carrier_code,
@@ -27,6 +26,11 @@ select
     findings.declared_run_id,
     findings.km_at_stake,
     findings.brl_at_stake,
+    findings.amount,
+    findings.paid_doubtful_brl,
+    findings.disallowed_brl,
+    findings.held_brl,
+    findings.in_favour_brl,
     findings.confidence,
     findings.status,
     findings.exception_id,

@@ -19,6 +19,7 @@ ROWS_OF_A_CYCLE = (
     ("fact.findings of the cycle", facts.CYCLE_FINDINGS, "cycle_start"),
     ("fact.calibration_segments", facts.CALIBRATION_SEGMENTS, "cycle_start"),
     ("fact.billing_lines", facts.BILLING_LINES, "cycle_start"),
+    ("fact.vehicle_cycle_amounts", facts.VEHICLE_CYCLE_AMOUNTS, "cycle_start"),
     ("fact.adjustments billed", facts.ADJUSTMENTS, "billed_cycle_start"),
 )
 

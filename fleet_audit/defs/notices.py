@@ -21,8 +21,19 @@ from fleet_audit.notify.messages import Notice, close_notice, day_notice, failur
 from fleet_audit.reporting.locale import day as written
 
 _SUMS = """
-select sum(exceeding_groups) as exceeding_groups, sum(compared_groups) as compared_groups, sum(stake_brl) as stake_brl
-from mart.daily_kpis where operational_date between :first and :last
+with days as (
+    select sum(exceeding_groups) as exceeding_groups, sum(compared_groups) as compared_groups
+    from mart.daily_kpis where operational_date between :first and :last
+),
+
+amounts as (
+    select
+        coalesce(sum(paid_doubtful_brl), 0) as paid_doubtful_brl, coalesce(sum(disallowed_brl), 0) as disallowed_brl,
+        coalesce(sum(held_brl), 0) as held_brl, coalesce(sum(in_favour_brl), 0) as in_favour_brl
+    from fact.vehicle_cycle_amounts where cycle_start = :first
+)
+
+select * from days cross join amounts
 """
 
 

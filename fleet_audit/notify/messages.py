@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.labels import AMOUNTS
 from fleet_audit.reporting.locale import NO_DATA, day, money, number
 
 
@@ -35,6 +36,7 @@ def day_notice(date: dt.date, kpis: Mapping[str, Any] | None, report: str) -> No
         f"Km medidos: {_km(kpis['measured_km'])}; viagens: {_count(kpis['trips'])}; "
         f"veículos vistos: {_count(kpis['seen_vehicles'])} de {_count(kpis['vehicles'])}",
         _divergences(kpis),
+        _amounts(kpis),
         f"Achados críticos em aberto: {_count(kpis['critical_findings'])}",
     ]
     if kpis["unpriced_trips"]:
@@ -49,6 +51,7 @@ def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any
         f"(variável {_brl(record['total_variable_brl'])}, parcela fixa {_brl(record['total_fixed_brl'])})",
         f"Km admitidos: {_km(record['total_km'])}",
         _divergences(kpis),
+        _amounts(kpis),
         f"Manifesto (SHA-256): {record['manifest_sha256']}",
     ]
     return _notice(f"Ciclo de {day(cycle.start)} a {day(cycle.end)} fechado", lines, report)
@@ -69,10 +72,13 @@ def _notice(title: str, lines: Sequence[str], report: str) -> Notice:
 
 
 def _divergences(kpis: Mapping[str, Any]) -> str:
-    return (
-        f"Divergências acima da tolerância: {_count(kpis['exceeding_groups'])} de {_count(kpis['compared_groups'])}; "
-        f"em disputa: {_brl(kpis['stake_brl'])}"
-    )
+    return f"Divergências acima da tolerância: {_count(kpis['exceeding_groups'])} de {_count(kpis['compared_groups'])}"
+
+
+def _amounts(kpis: Mapping[str, Any]) -> str:
+    """The four amounts side by side: they are never added up."""
+    first, *others = (f"{name}: {_brl(kpis[column])}" for column, name in AMOUNTS.items())
+    return "; ".join([first, *(text[0].lower() + text[1:] for text in others)])
 
 
 def _sum(*values: Any) -> Decimal | None:

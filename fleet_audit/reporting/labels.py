@@ -44,8 +44,19 @@ PARAMETER_UNITS = {  # km, %, s and the like are the same word
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 
-# Money that a rule shows as owed to the carrier; every other rule speaks of money that it may have been paid too much.
-UNDERPAYMENT_RULES = frozenset({"D04", "D07"})
+# Four words that are never added up: what each means is said in `AMOUNT_NOTES`.
+AMOUNTS = {
+    "paid_doubtful_brl": "Pago e em dúvida",
+    "disallowed_brl": "Glosa",
+    "held_brl": "Retido",
+    "in_favour_brl": "A favor da transportadora",
+}
+AMOUNT_NOTES = {
+    "paid_doubtful_brl": "a pagar pelos fatos, com evidência de que se deve menos",
+    "disallowed_brl": "declarado além do admitido: não é pago",
+    "held_brl": "declarado e não verificável: aguarda",
+    "in_favour_brl": "devido além do declarado ou medido a menos",
+}
 
 
 def rule_title(rule_id: str) -> str:

@@ -304,7 +304,15 @@ _FINDINGS = _fact(
     ("rule_id", "plate", "finding_id"),
 )
 _CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
-FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE), kept="cycle_start")
+AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
+_AMOUNTS = (
+    brl("paid_doubtful_brl", "Payable by the facts, and evidence says that less is owed", nullable=True, minimum=0),
+    brl("disallowed_brl", "Declared beyond what is admitted, at the rate that applies", nullable=True, minimum=0),
+    brl("held_brl", "Declared, and nobody could verify it", nullable=True, minimum=0),
+    brl("in_favour_brl", "Owed to the carrier beyond what was declared or measured", nullable=True, minimum=0),
+)
+_AMOUNT = text("amount", "Which of the four amounts brl_at_stake is; null: none of them", values=AMOUNTS, nullable=True)
+FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE, _AMOUNT, *_AMOUNTS), kept="cycle_start")
 # The same table, written per cycle: the findings of the rules over a whole cycle.
 CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, asset="cycle_findings", frozen_by="cycle_start")
 
@@ -404,6 +412,39 @@ CALIBRATIONS = _fact(
         real("spread_pct", "Spread of the trips' ratios: 1.4826 × median absolute deviation", unit="%", minimum=0),
     ),
     ("operational_date", "plate", "device_id"),
+)
+
+VEHICLE_DAY_AMOUNTS = _fact(
+    "vehicle_day_amounts",
+    "The four amounts of each vehicle-day with something at stake, no kilometre counted twice; never added up",
+    (
+        _DAY,
+        text("plate", "Vehicle"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        *_AMOUNTS,
+    ),
+    ("operational_date", "plate"),
+)
+
+VEHICLE_CYCLE_AMOUNTS = Table(
+    "fact",
+    "vehicle_cycle_amounts",
+    "The four amounts of each vehicle of a carrier and unit in a cycle, no kilometre counted twice; never added up",
+    (
+        text("vehicle_amounts_id", "Hash of cycle, vehicle, carrier and unit"),
+        date("cycle_start", "First day of the cycle (partition)"),
+        date("operational_date", "Last day of the cycle"),
+        text("plate", "Vehicle"),
+        text("unit_code", "Unit", nullable=True),
+        text("carrier_code", "Carrier", nullable=True),
+        *_AMOUNTS,
+        *_TRACE,
+    ),
+    key=("vehicle_amounts_id",),
+    partition="cycle_start",
+    sort=("cycle_start", "plate", "carrier_code", "unit_code"),
+    frozen_by="cycle_start",
 )
 
 CALIBRATION_SEGMENTS = Table(
@@ -824,8 +865,9 @@ FACTS = (
     COVERAGE,
     DEVICE_HEALTH,
     CALIBRATIONS,
+    VEHICLE_DAY_AMOUNTS,
 )
-CYCLE_FACTS = (CALIBRATION_SEGMENTS, BILLING_LINES, ADJUSTMENTS)
+CYCLE_FACTS = (CALIBRATION_SEGMENTS, BILLING_LINES, VEHICLE_CYCLE_AMOUNTS, ADJUSTMENTS)
 OPS = (
     INGESTED_FILES,
     FILE_DAYS,

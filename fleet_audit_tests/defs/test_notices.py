@@ -112,7 +112,8 @@ def _kpis(url: str, day: dt.date) -> None:
         "create schema if not exists mart; create table mart.daily_kpis as select cast(:day as date) as "
         "operational_date, 912.77 as measured_km, 4542.26 as known_cost_brl, 4442.26 as variable_cost_brl, "
         "null::numeric as fixed_cost_brl, 43 as trips, 20 as seen_vehicles, 22 as vehicles, 3 as exceeding_groups, "
-        "40 as compared_groups, 757.9 as stake_brl, 1 as unpriced_trips, 2 as critical_findings",
+        "40 as compared_groups, 757.9 as disallowed_brl, 0 as held_brl, 12.5 as in_favour_brl, "
+        "null::numeric as paid_doubtful_brl, 1 as unpriced_trips, 2 as critical_findings",
         {"day": day},
     )
 
@@ -131,15 +132,16 @@ def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url)
     (message,) = inboxes.received
     assert message["title"] == f"D-1 de {YESTERDAY:%d/%m/%Y} pronto"
     lines = message["message"].splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "Gasto: R$ 4.542,26 (variável R$ 4.442,26, parcela fixa sem dado)",
         "Km medidos: 912,77 km; viagens: 43; veículos vistos: 20 de 22",
-        "Divergências acima da tolerância: 3 de 40; em disputa: R$ 757,90",
+        "Divergências acima da tolerância: 3 de 40",
+        "Pago e em dúvida: sem dado; glosa: R$ 757,90; retido: R$ 0,00; a favor da transportadora: R$ 12,50",
         "Achados críticos em aberto: 2",
         "Viagens sem preço: 1",
     ]
-    assert lines[5].startswith("Relatório: ")
-    assert lines[5].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
+    assert lines[6].startswith("Relatório: ")
+    assert lines[6].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
 
 
 @pytest.mark.parametrize(

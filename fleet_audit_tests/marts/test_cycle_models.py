@@ -66,7 +66,23 @@ def fleet(fill) -> None:
                 "difference_pct": 10 * (declared - 10), "is_exceeding": True,
             },
         )  # fmt: skip
-    fill("fact.findings", {"finding_id": "f", "rule_id": "D01", "plate": "B", "trip_id": "b1", "brl_at_stake": 18})
+    fill(
+        "fact.findings",
+        {"finding_id": "f", "rule_id": "D01", "plate": "B", "trip_id": "b1", "brl_at_stake": 18,
+         "amount": "disallowed_brl", "disallowed_brl": 18},
+    )  # fmt: skip
+    amounts = {"plate": "B", "carrier_code": "C2", "unit_code": "U1", "held_brl": 0, "in_favour_brl": 0}
+    fill("fact.vehicle_day_amounts", {**amounts, "operational_date": DAY, "disallowed_brl": 18})
+    fill(
+        "fact.vehicle_cycle_amounts",
+        {
+            **amounts,
+            "vehicle_amounts_id": "1",
+            "cycle_start": CYCLE.start,
+            "disallowed_brl": 27,
+            "paid_doubtful_brl": 6,
+        },
+    )
 
 
 def test_a_cycle_adds_up_by_vehicle_unit_and_route(fleet, run, query):
@@ -91,7 +107,11 @@ def test_carriers_are_ranked_by_score_within_each_cycle(fleet, run, query):
     rows = query("select * from mart.carrier_ranking order by position")
     assert [(row["carrier_code"], row["compliance_score"]) for row in rows] == [("C1", 95), ("C2", 65)]
     assert (rows[1]["exceeding_groups"], rows[1]["exceeding_pct"]) == (2, 100)
-    assert (rows[1]["day_stake_brl"], rows[1]["stake_pct"], rows[1]["silent_pct"]) == (18, 30, D("33.33"))
+    assert (rows[1]["disallowed_brl"], rows[1]["disallowed_pct"], rows[1]["silent_pct"]) == (27, 45, D("33.33"))
+    assert (rows[1]["paid_doubtful_brl"], rows[1]["paid_doubtful_pct"]) == (6, 10)
+    assert {row["disallowed_brl"] for row in query("select disallowed_brl from mart.cycle_units")} == {27}
+    amounts = {row["plate"]: row["disallowed_brl"] for row in query("select * from mart.cycle_vehicles")}
+    assert amounts == {"A": 0, "B": 27, "C": 0}
 
 
 def test_divergences_are_ranked_by_money_then_by_km(fleet, run, query):
@@ -117,7 +137,7 @@ def test_the_day_has_its_figures(fleet, run, query):
     first, second = query("select * from mart.daily_kpis order by operational_date")
     assert (first["vehicles"], first["seen_pct"], first["service_km"]) == (3, D("66.67"), 20)
     assert (first["known_cost_brl"], first["cost_brl_per_km"]) == (210, D("10.5000"))
-    assert (first["exceeding_pct"], first["stake_brl"], first["grade_a_pct"]) == (100, 18, 100)
+    assert (first["exceeding_pct"], first["disallowed_brl"], first["grade_a_pct"]) == (100, 18, 100)
     assert (first["balanced_pct"], second["balanced_pct"], second["unpriced_trips"]) == (100, 50, 1)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.reference.reference import Reference
@@ -33,6 +34,13 @@ CARRIERS = (
     ("RODA", "Roda Viva"),
 )
 _CENT = Decimal("0.01")
+_AMOUNTS = {
+    "D01": "disallowed_brl",
+    "D02": "disallowed_brl",
+    "D04": "in_favour_brl",
+    "D05": "disallowed_brl",
+    "D07": "in_favour_brl",
+}
 _TRACE = {"run_id": "run", "updated_at": GENERATED_AT}
 _EXPLAIN = {
     "D01": "A ata {run} declara {a} km, mas o veículo percorreu {b} km no mesmo horário.",
@@ -75,7 +83,28 @@ def settled(frames: Frames, cycle: Cycle) -> Frames:
     names = ("units", "carriers", "vehicles", "contracts", "routes", "fixed_costs")
     known = Reference.of({name: getattr(frames, name) for name in names})
     days = CycleDays(frames.trips, frames.trip_costs, frames.fixed_cost_days, frames.coverage)
-    return replace(frames, billing_lines=billing_lines(days, known, cycle))
+    return replace(
+        frames,
+        billing_lines=_traced(billing_lines(days, known, cycle)),
+        vehicle_cycle_amounts=_traced(vehicle_cycle_amounts(cycle, frames.vehicle_day_amounts, frames.findings)),
+    )
+
+
+def with_day_amounts(frames: Frames) -> Frames:
+    """The frames with the four amounts of each of their vehicle-days."""
+
+    def of_day(frame: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+        return frame[frame["operational_date"] == day]
+
+    days = [
+        vehicle_day_amounts(day, *(of_day(frame, day) for frame in (frames.findings, frames.matches, frames.held_runs)))
+        for day in sorted(frames.coverage["operational_date"].unique())
+    ]
+    return replace(frames, vehicle_day_amounts=_traced(pd.concat(days, ignore_index=True)))
+
+
+def _traced(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**_TRACE)
 
 
 class _Maker:
@@ -422,7 +451,8 @@ class _Maker:
             b=f"{measured:.2f}".replace(".", ","),
             day=f"{who['operational_date']:%d/%m/%Y}",
         )
-        number = len(self.rows["findings"])
+        number, amount = len(self.rows["findings"]), _AMOUNTS.get(rule)
+        brl = None if km is None else (km * rate).quantize(_CENT, ROUND_HALF_UP)
         self.rows["findings"].append(
             {
                 **who,
@@ -433,7 +463,9 @@ class _Maker:
                 "trip_id": trip_id,
                 "declared_run_id": run_id,
                 "km_at_stake": km,
-                "brl_at_stake": (km * rate).quantize(_CENT, ROUND_HALF_UP) if km is not None else None,
+                "brl_at_stake": brl,
+                "amount": amount,
+                **({} if amount is None else {amount: brl}),
                 "confidence": 0.95,
                 "evidence": json.dumps({"trip": trip_id, "run": run_id}),
                 "status": "excepted" if number % 11 == 10 else "open",
@@ -445,4 +477,5 @@ class _Maker:
     def frames(self) -> Frames:
         tables = {table.name: table for table in (*facts.FACTS, *reference.TABLES, lake.LEGS)}
         tables["coverage"] = facts.COVERAGE
-        return Frames(**{name: build(tables[name], rows) for name, rows in self.rows.items()})
+        frames = Frames(**{name: build(tables[name], rows) for name, rows in self.rows.items()})
+        return with_day_amounts(frames)

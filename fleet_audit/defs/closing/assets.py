@@ -36,6 +36,7 @@ from fleet_audit.schema.facts import (
     FIXED_COST_DAYS,
     TRIP_COSTS,
     TRIPS,
+    VEHICLE_CYCLE_AMOUNTS,
 )
 from fleet_audit.schema.reference import VEHICLES
 from fleet_audit.storage.io_managers import Days
@@ -131,7 +132,9 @@ class CloseConfig(dg.Config):
             dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
             for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
         ),
-        *(key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, BILLING_LINES)),  # before they are frozen
+        *(
+            key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, BILLING_LINES, VEHICLE_CYCLE_AMOUNTS)
+        ),  # before they are frozen
     ],
     description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "
     "outputs are hashed in a manifest; `fleet-audit replay` proves it.",

@@ -1,12 +1,14 @@
-"""What a cycle bills, from its days' costs: the lines of the measurement package."""
+"""What a cycle bills and what its findings have at stake: the lines of the measurement package, the four amounts."""
 
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
@@ -33,6 +35,30 @@ def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource)
     known, closing_day = fleet.reference(), fleet.settings().closing_day
     cycles = [cycle_of(parse_day(key), closing_day) for key in context.partition_keys]
     return dg.Output([(cycle.start, billing_lines(_days(fleet, cycle), known, cycle)) for cycle in cycles])
+
+
+@dg.asset(
+    **asset_arguments(facts.VEHICLE_CYCLE_AMOUNTS, "cycle"),
+    **_ARGUMENTS,
+    deps=[
+        *(
+            dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
+            for table in (facts.VEHICLE_DAY_AMOUNTS, facts.FINDINGS)
+        ),
+        key_of(facts.CYCLE_FINDINGS),
+    ],
+)
+def cycle_amounts(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Sum the findings of each vehicle of a cycle per amount, no kilometre twice."""
+    closing_day = fleet.settings().closing_day
+    cycles = [cycle_of(parse_day(key), closing_day) for key in context.partition_keys]
+    return dg.Output([(cycle.start, _amounts(fleet, cycle)) for cycle in cycles])
+
+
+def _amounts(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
+    days, warehouse = cycle_days(cycle), fleet.warehouse()
+    day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
+    return vehicle_cycle_amounts(cycle, day_amounts, warehouse.read_partition(facts.FINDINGS, days))
 
 
 def _days(fleet: FleetResource, cycle: Cycle) -> CycleDays:

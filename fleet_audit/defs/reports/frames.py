@@ -27,6 +27,7 @@ FACTS = (
     facts.DECLARED_RUNS,
     facts.COVERAGE,
     facts.KM_LEDGER,
+    facts.VEHICLE_DAY_AMOUNTS,
 )
 REFERENCE = (
     reference.UNITS,
@@ -89,6 +90,7 @@ def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
     adjustments = warehouse.read_table(facts.ADJUSTMENTS)
     return replace(
         frames_of(fleet, cycle_days(cycle), with_terms=True),
+        vehicle_cycle_amounts=warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start]),
         billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
         adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
     )

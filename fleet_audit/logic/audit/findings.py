@@ -22,7 +22,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import normalise_plate, stable_id
 from fleet_audit.logic.primitives.money import multiply_brl
 from fleet_audit.schema.derive import conform
-from fleet_audit.schema.facts import FINDINGS, HELD_RUNS
+from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS
 
 _CENT = Decimal("0.01")
 
@@ -87,6 +87,8 @@ def _row(
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
     owner = context.owners.get(draft.plate or "", {})
     told = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
+    brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(draft.km_at_stake, draft.rate)
+    amount = "in_favour_brl" if draft.is_in_favour else rule.amount
     return {
         "finding_id": stable_id(
             rule.rule_id, context.identity, draft.plate, *sorted(draft.trip_ids), "|", *draft.run_ids, "|", *draft.extra
@@ -102,7 +104,9 @@ def _row(
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": draft.km_at_stake,
-        "brl_at_stake": draft.brl_at_stake if draft.brl_at_stake is not None else _cents(draft.km_at_stake, draft.rate),
+        "brl_at_stake": brl,
+        "amount": amount,
+        **{name: brl if name == amount else None for name in AMOUNTS},
         "confidence": round(min(max(draft.confidence, 0.0), 1.0), 2),
         "evidence": evidence_of(draft, rule, context.parameters, trips, runs, legs),
         "explanation_pt": draft.explanation_pt,

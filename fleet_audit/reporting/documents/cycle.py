@@ -22,11 +22,10 @@ from fleet_audit.reporting.labels import NO_CARRIER, NO_ROUTE, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
-from fleet_audit.reporting.sections.disputes import vehicle_cycle_stakes, vehicle_day_stakes
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
-from fleet_audit.reporting.sections.listings import figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
 
 _COST = (
@@ -43,7 +42,7 @@ _KM = (
 )
 _AUDIT = (
     Field("exceeding", "Diverg.", Kind.INTEGER, 8),
-    Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
+    *AMOUNT_FIELDS,
     Field("score", "Score", Kind.SCORE, 7),
 )
 GROUP_FIELDS = (Field("trips", "Viagens", Kind.INTEGER, 8), *_KM, *_COST, *_AUDIT)
@@ -79,9 +78,9 @@ RANKING_FIELDS = (
     Field("brl_per_km", "R$/km", Kind.BRL, 8),
     Field("exceeding", "Diverg.", Kind.INTEGER, 8),
     Field("exceeding_pct", "Diverg. (%)", Kind.PERCENT, 9),
-    Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
-    Field("stake_pct", "Em disputa / variável (%)", Kind.PERCENT, 12),
-    Field("held_brl", "Retido (R$)", Kind.BRL, 12),
+    *AMOUNT_FIELDS,
+    Field("paid_doubtful_pct", "Em dúvida / variável (%)", Kind.PERCENT, 12),
+    Field("disallowed_pct", "Glosa / variável (%)", Kind.PERCENT, 12),
 )
 FORECAST_FIELDS = (
     Field("name", "Previsão", width=24),
@@ -108,7 +107,8 @@ _SCORE_NAMES = (
 _TOP = 50
 NOTES = (
     f"“{locale.NO_DATA}” ou célula vazia quer dizer desconhecido, nunca zero.",
-    "R$ em disputa não conta o mesmo quilômetro duas vezes: de cada veículo vale no ciclo o maior entre a soma de seus "
+    "Pago e em dúvida, glosa, retido e a favor da transportadora são quatro valores diferentes e nunca se somam. "
+    "Nenhum deles conta o mesmo quilômetro duas vezes: de cada veículo vale no ciclo o maior entre a soma de seus "
     "dias e as regras do ciclo inteiro; em cada dia, o maior entre a soma das viagens e as regras do dia. Por isso a "
     "soma dos dias pode ser menor que a do ciclo.",
     "Km declarados incluem as corridas retidas, que não são pagas nem recusadas. Diferença = declarado − medido.",
@@ -152,9 +152,8 @@ def build_cycle(
     if carrier_code is not None:
         frames, forecast, closing = frames.of_carrier(carrier_code), None, closing.of_carrier()
     lines = trip_lines(frames)
-    stakes = vehicle_cycle_stakes(frames.findings, frames.matches)
-    sources = [*sources_of(frames, lines, stakes), plan_source(frames, cycle.start)]
-    days = sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches))
+    sources = [*sources_of(frames, lines, frames.vehicle_cycle_amounts), plan_source(frames, cycle.start)]
+    days = sources_of(frames, lines, frames.vehicle_day_amounts)
     figures = figures_of(sources)
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     by_carrier = figures_by(sources, "carrier_code")
@@ -301,7 +300,8 @@ def _ranking(by_carrier: Mapping[Any, Figures], names: Mapping[str, str]) -> Gri
             **figures.record(),
             "name": names.get(code, code) or NO_CARRIER,
             "exceeding_pct": _percent(figures.exceeding, figures.compared),
-            "stake_pct": _percent(figures.stake_brl, figures.variable_brl),
+            "paid_doubtful_pct": _percent(figures.paid_doubtful_brl, figures.variable_brl),
+            "disallowed_pct": _percent(figures.disallowed_brl, figures.variable_brl),
         }
         for code, figures in by_carrier.items()
     ]

@@ -18,12 +18,11 @@ from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, d
 from fleet_audit.reporting.drawing.maps import unit_maps
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
-from fleet_audit.reporting.sections.disputes import vehicle_day_stakes
 from fleet_audit.reporting.sections.figures import Figures, day_plan_source, figures_by, figures_of, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, names_of
-from fleet_audit.reporting.sections.listings import coverage_grid, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 
 MATRIX_DAYS = 14
@@ -43,14 +42,15 @@ FIGURE_FIELDS = (
     Field("exceeding", "Diverg.", Kind.INTEGER, 8),
     Field("over_km", "Km a mais", Kind.KM, 11, in_print=False),
     Field("under_km", "Km a menos", Kind.KM, 11, in_print=False),
-    Field("stake_brl", "Em disputa (R$)", Kind.BRL, 12),
+    *AMOUNT_FIELDS,
     Field("score", "Score", Kind.SCORE, 7),
 )
 NOTES = (
     f"“{locale.NO_DATA}” ou célula vazia quer dizer desconhecido, nunca zero. Um veículo silencioso pode ter rodado.",
-    "R$ em disputa não conta o mesmo quilômetro duas vezes: das regras que veem a mesma viagem ou corrida vale a de "
-    "maior soma, e de cada veículo-dia vale o maior entre a soma das viagens e as regras do dia inteiro. Achados com "
-    "exceção aprovada, sem valor conhecido ou do ciclo inteiro ficam fora da soma.",
+    "Pago e em dúvida, glosa, retido e a favor da transportadora são quatro valores diferentes e nunca se somam. "
+    "Nenhum deles conta o mesmo quilômetro duas vezes: das regras que veem a mesma viagem ou corrida vale a de maior "
+    "soma, e de cada veículo-dia vale o maior entre a soma das viagens e as regras do dia inteiro. Não incluem "
+    "achados com exceção aprovada, sem tarifa conhecida ou do ciclo inteiro.",
     "Km planejados do dia: o plano do ciclo, repartido por igual entre os dias em que cada rota roda. "
     "Km declarados por unidade e transportadora incluem as corridas retidas. Na lista de viagens, o declarado de um "
     "grupo de várias viagens é repartido pelos km medidos. Diferença = declarado − medido.",
@@ -98,7 +98,7 @@ def build_day(
     layout = layout or load_layout()
     lines = trip_lines(frames)
     sources = [
-        *sources_of(frames, lines, vehicle_day_stakes(frames.findings, frames.matches)),
+        *sources_of(frames, lines, frames.vehicle_day_amounts),
         day_plan_source(frames, operational_date),
     ]
     figures, trips = figures_of(sources), trips_grid(lines, layout.arranged("d1", "trips", FIELDS))

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.reference.shifts import parse_weekdays
-from fleet_audit.reporting.labels import UNPRICED
+from fleet_audit.reporting.labels import AMOUNTS, UNPRICED
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, records, with_vehicle
 
 _COUNT = pd.ArrowDtype(pa.int64())
@@ -43,10 +43,6 @@ _ZERO_IF_KNOWN = (
     "under_km",
     "held",
     "held_km",
-    "held_brl",
-    "over_brl",
-    "under_brl",
-    "stake_brl",
 )
 
 
@@ -76,10 +72,10 @@ class Figures:
     under_km: Decimal | None = None
     held: int | None = None
     held_km: Decimal | None = None
+    paid_doubtful_brl: Decimal | None = None  # the four amounts: never added up
+    disallowed_brl: Decimal | None = None
     held_brl: Decimal | None = None
-    over_brl: Decimal | None = None
-    under_brl: Decimal | None = None
-    stake_brl: Decimal | None = None
+    in_favour_brl: Decimal | None = None
     planned_km: Decimal | None = None
     planned_trips: int | None = None
     scored_km: Decimal | None = None
@@ -111,11 +107,15 @@ class Figures:
         return values | {"total_brl": self.total_brl, "brl_per_km": self.brl_per_km, "score": self.score}
 
 
-def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> list[pd.DataFrame]:
-    """What is added up: frames of measures under the dimensions that each of them knows."""
+def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> list[pd.DataFrame]:
+    """What is added up: frames of measures under the dimensions that each of them knows.
+
+    `amounts` are `vehicle_day_amounts` of a day's figures, `vehicle_cycle_amounts` of a cycle's.
+    """
     own = ["unit_code", "carrier_code"]
     fixed = with_vehicle(frames.fixed_cost_days, frames.vehicles, own)
-    held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
+    unverified = frames.held_runs[frames.held_runs["reason"] != "phantom"]  # a phantom run is disallowed, not held
+    held = with_vehicle(unverified, frames.vehicles, ["unit_code"])
     coverage, matches = frames.coverage, frames.matches
     return [
         _line_measures(lines),
@@ -129,8 +129,8 @@ def sources_of(frames: Frames, lines: pd.DataFrame, stakes: pd.DataFrame) -> lis
             complete=coverage["status"] == "complete",
         ),
         _match_measures(matches),
-        _measures(held, held=1, held_km=held["declared_km"], held_brl=held["brl_at_rate"]),
-        _measures(stakes, **{name: stakes[name] for name in ("over_brl", "under_brl", "stake_brl")}),
+        _measures(held, held=1, held_km=held["declared_km"]),
+        _measures(amounts, **{name: amounts[name] for name in AMOUNTS}),
     ]
 
 
@@ -200,6 +200,8 @@ def _figures(values: dict[str, Any]) -> Figures:
     for name in zeros:
         if values.get(name) is None:
             values[name] = 0 if kinds[name].startswith("int") else Decimal("0.00")
+    if values.get("seen"):  # an amount that findings touch and nothing prices is there, and unknown
+        values = dict.fromkeys(AMOUNTS, Decimal("0.00")) | values
     return Figures(**values)
 
 

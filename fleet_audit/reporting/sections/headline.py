@@ -10,6 +10,7 @@ from decimal import Decimal
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Card, Kind
+from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS
 from fleet_audit.reporting.locale import NO_DATA, counted, money, number
 from fleet_audit.reporting.sections.figures import Figures
 from fleet_audit.reporting.sections.listings import severity_counts
@@ -18,7 +19,7 @@ _SEVERITY_WORDS = {"C": "crítico", "H": "alto", "M": "médio", "L": "baixo"}
 
 
 def headline(figures: Figures, findings: pd.DataFrame, *, spent: str) -> tuple[Card, ...]:
-    """Eight cards; `spent` names the first one (what the period cost)."""
+    """The cards, first the one called `spent` (what the period cost); the four amounts stand apart, never added up."""
     return (
         Card(spent, figures.total_brl, Kind.BRL, _cost_note(figures), bool(figures.unpriced)),
         Card("Km medidos", figures.km, Kind.KM, _km_note(figures)),
@@ -31,8 +32,7 @@ def headline(figures: Figures, findings: pd.DataFrame, *, spent: str) -> tuple[C
             _compared_note(figures),
             bool(figures.exceeding),
         ),
-        Card("R$ em disputa", figures.stake_brl, Kind.BRL, _stake_note(figures), bool(figures.stake_brl)),
-        Card("Corridas retidas", figures.held, Kind.INTEGER, _held_note(figures), bool(figures.held)),
+        *(_amount_card(figures, name) for name in AMOUNTS),
         Card("Score de conformidade", figures.score, Kind.SCORE, _findings_note(findings)),
     )
 
@@ -48,7 +48,7 @@ def _km(value: Decimal | None) -> str:
 def _cost_note(figures: Figures) -> str:
     note = f"variável {_brl(figures.variable_brl)} + parcela fixa {_brl(figures.fixed_brl)}"
     if figures.unpriced:
-        note += f"; fora {counted(figures.unpriced, 'viagem sem preço', 'viagens sem preço')}"
+        note += f"; não inclui {counted(figures.unpriced, 'viagem sem preço', 'viagens sem preço')}"
     return note
 
 
@@ -84,16 +84,12 @@ def _compared_note(figures: Figures) -> str:
     return f"{note}; {_km(figures.over_km)} a mais, {_km(figures.under_km)} a menos"
 
 
-def _stake_note(figures: Figures) -> str:
-    if figures.stake_brl is None:
-        return "nenhum valor conhecido"
-    return f"cobrado a mais {_brl(figures.over_brl)} · a menos {_brl(figures.under_brl)}"
-
-
-def _held_note(figures: Figures) -> str:
-    if not figures.held:
-        return "declaradas sem viagem que as comprove"
-    return f"{_km(figures.held_km)} declarados, {_brl(figures.held_brl)} à tarifa"
+def _amount_card(figures: Figures, name: str) -> Card:
+    value = getattr(figures, name)
+    note = AMOUNT_NOTES[name]
+    if name == "held_brl" and figures.held:
+        note = f"{counted(figures.held, 'corrida', 'corridas')} sem viagem, {_km(figures.held_km)} declarados"
+    return Card(AMOUNTS[name], value, Kind.BRL, note, bool(value))
 
 
 def _findings_note(findings: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """The frames that a report is made from, and small joins on them that every report needs.
 
-What is computed for print (lines, sums, stakes) belongs to the modules that build a report; nothing here reads a store.
+What is computed for print (lines, sums) belongs to the modules that build a report; nothing here reads a store.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Frames:
     tariffs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.TARIFFS))
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
+    vehicle_day_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_DAY_AMOUNTS))
+    vehicle_cycle_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_CYCLE_AMOUNTS))
     billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
@@ -103,6 +105,8 @@ class Frames:
             contracts=contracts,
             tariffs=of_contracts(self.tariffs),
             fixed_costs=of_contracts(self.fixed_costs),
+            vehicle_day_amounts=own(self.vehicle_day_amounts),
+            vehicle_cycle_amounts=own(self.vehicle_cycle_amounts),
             billing_lines=own(self.billing_lines),
             adjustments=own(self.adjustments),
         )

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
+from fleet_audit.reporting.labels import AMOUNTS, COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
 from fleet_audit.reporting.sections.figures import Figures
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records, with_vehicle
 
@@ -21,14 +21,21 @@ _PLATE = Field("plate", "Placa", width=10)
 _UNIT = Field("unit", "Unidade", width=18)
 _CARRIER = Field("carrier", "Transportadora", width=20)
 
+AMOUNT_FIELDS = (
+    Field("paid_doubtful_brl", "Em dúvida (R$)", Kind.BRL, 11),
+    Field("disallowed_brl", "Glosa (R$)", Kind.BRL, 11),
+    Field("held_brl", "Retido (R$)", Kind.BRL, 11),
+    Field("in_favour_brl", "A favor (R$)", Kind.BRL, 11),
+)
 FINDING_FIELDS = (
     Field("severity", "Severidade", width=12),
     Field("rule_id", "Regra", width=7),
     Field("title", "Achado", width=30),
     _PLATE,
     Field("explanation_pt", "Explicação", width=60),  # what a carrier answers: never beyond the edge of the screen
-    Field("km_at_stake", "Km em disputa", Kind.KM, 10),
-    Field("brl_at_stake", "R$ em disputa", Kind.BRL, 11),
+    Field("km_at_stake", "Km", Kind.KM, 10),
+    Field("amount_name", "Tipo de valor", width=14),
+    Field("brl_at_stake", "Valor (R$)", Kind.BRL, 11),
     Field("confidence_pct", "Confiança (%)", Kind.INTEGER, 10),
     _DATE,
     _UNIT,
@@ -49,7 +56,7 @@ HELD_FIELDS = (
     Field("origin_text", "Local de saída", width=24),
     Field("destination_text", "Local de chegada", width=24),
     Field("declared_km", "Km declarado", Kind.KM, 11, is_summed=True),
-    Field("brl_at_rate", "R$ à tarifa", Kind.BRL, 12, is_summed=True),
+    Field("brl_at_rate", "R$ pela tarifa", Kind.BRL, 12, is_summed=True),
     Field("reason", "Motivo", width=30),
     Field("declared_run_id", "Corrida declarada", width=18, in_print=False),
 )
@@ -90,7 +97,7 @@ def findings_grid(frames: Frames) -> Grid:
     rows = _with_names(records(ranked), frames)
     for row in rows:
         row["severity"], row["title"] = SEVERITIES[row["severity"]], rule_title(row["rule_id"])
-        row["status"] = FINDING_STATUSES[row["status"]]
+        row["status"], row["amount_name"] = FINDING_STATUSES[row["status"]], AMOUNTS.get(row["amount"])
         row["confidence_pct"] = Decimal(str(round(row["confidence"] * 100, 6)))
     return grid_of(FINDING_FIELDS, rows)
 

@@ -17,14 +17,14 @@ from fleet_audit.reporting.formats.render import render_cycle
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import facts
-from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 FORECAST = Forecast(4, 27, Decimal("10.00"), Decimal("67.50"), Decimal("77.50"), Decimal("49.00"), None, None)
 
 
 def report(frames: Frames, **options: object) -> CycleReport:
-    return build_cycle(frames, cycle=CYCLE, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
+    return build_cycle(settled(frames, CYCLE), cycle=CYCLE, generated_at=GENERATED_AT, **options)  # type: ignore[arg-type]
 
 
 def grid(made: CycleReport, key: str):
@@ -43,7 +43,7 @@ def made(frames: Frames) -> CycleReport:
 
 @pytest.mark.parametrize("key", ["units", "carriers", "vehicles"])
 @pytest.mark.parametrize("name", ["trips", "planned_km", "km", "declared_km", "variable_brl", "fixed_brl", "total_brl",
-                                  "exceeding", "stake_brl"])  # fmt: skip
+                                  "exceeding", "disallowed_brl"])  # fmt: skip
 def test_totals_are_the_sums_of_the_printed_lines(made: CycleReport, key: str, name: str) -> None:
     table = grid(made, key)
     position = [entry.name for entry in table.fields].index(name)
@@ -77,25 +77,6 @@ def test_unknown_forecast_is_no_number(made: CycleReport) -> None:
     texts = {card.label: card.text for card in made.headline}
     assert texts["Km previstos no ciclo"] == "77,50"
     assert texts["Custo variável previsto"] == "sem dado"
-
-
-def test_cycle_level_stake_replaces_the_days_only_when_larger(frames: Frames) -> None:
-    base = report(frames).figures.stake_brl
-    plate = str(frames.trips["plate"].iloc[0])
-
-    def with_cycle_finding(brl: str) -> Decimal:
-        row = build(facts.FINDINGS, [{
-            "finding_id": "z", "operational_date": CYCLE.end, "cycle_start": CYCLE.start, "rule_id": "D03",
-            "rule_version": "1", "severity": "C",
-            "plate": plate, "brl_at_stake": Decimal(brl), "confidence": 1.0, "evidence": "{}", "status": "open",
-            "explanation_pt": "x"}])  # fmt: skip
-        import pandas as pd
-
-        return report(replace(frames, findings=pd.concat([frames.findings, row]))).figures.stake_brl
-
-    assert with_cycle_finding("0.01") in (base, base + Decimal("0.01"))
-    own = with_cycle_finding("100000.00")
-    assert base < own <= base + Decimal("100000.00")
 
 
 def test_carrier_copy_shows_no_other_carrier(frames: Frames) -> None:

@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 
 from fleet_audit.reporting.documents.day import DayReport, build_day
-from fleet_audit.reporting.sections.disputes import vehicle_day_stakes
+from fleet_audit.reporting.labels import AMOUNTS
+from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.figures import day_plan_source, figures_of
 from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
 
 SUMMED = (
-    "trips", "km", "service_km", "declared_km", "variable_brl", "fixed_brl", "total_brl", "exceeding", "stake_brl",
+    "trips", "km", "service_km", "declared_km", "variable_brl", "fixed_brl", "total_brl", "exceeding", "disallowed_brl",
     "seen", "silent",
 )  # fmt: skip
 
@@ -98,44 +99,26 @@ def test_silent_fleet_has_unknown_kilometres(frames: Frames) -> None:
 def test_trip_without_price_is_named_in_the_headline_and_left_empty(frames: Frames, made: DayReport) -> None:
     unpriced = int((frames.trip_costs["cost_status"] == "no_tariff").sum())
     assert unpriced > 0
-    assert f"fora {unpriced} viage" in made.headline[0].note
+    assert f"não inclui {unpriced} viage" in made.headline[0].note
     flags = made.trips.column("flags")
     costs = made.trips.column("variable_cost_brl")
     assert all(cost is None for cost, flag in zip(costs, flags, strict=True) if "sem tarifa" in flag)
 
 
-def test_stake_counts_the_larger_of_trips_and_day(frames: Frames) -> None:
-    plate = str(frames.trips["plate"].iloc[0])
-    match = frames.matches[(frames.matches["plate"] == plate) & frames.matches["difference_km"].notna()].iloc[0]
-    trip, run = match["trip_ids"][0], match["declared_run_ids"][0]
-
-    def finding(rule: str, brl: str, trip_id: str | None, run_id: str | None, status: str = "open") -> dict:
-        return {
-            "finding_id": f"{rule}{trip_id}{status}", "operational_date": DAY, "rule_id": rule, "rule_version": "1",
-            "severity": "H", "plate": plate, "trip_id": trip_id, "declared_run_id": run_id, "status": status,
-            "km_at_stake": Decimal(1), "brl_at_stake": Decimal(brl), "confidence": 1.0, "evidence": "{}",
-            "explanation_pt": "x", "carrier_code": "CONLOG", "unit_code": "UCP",
-        }  # fmt: skip
-
-    def stake(*rows: dict) -> Decimal:
-        stakes = vehicle_day_stakes(build(facts.FINDINGS, list(rows)), frames.matches)
-        return sum(stakes["stake_brl"])
-
-    one = finding("D01", "50.00", trip, run)
-    assert stake(one) == Decimal("50.00")
-    assert stake(one, finding("D11", "30.00", None, run)) == Decimal("50.00")  # the same run, seen twice
-    assert stake(one, finding("D02", "45.00", None, None)) == Decimal("50.00")
-    assert stake(one, finding("D02", "80.00", None, None)) == Decimal("80.00")
-    assert stake(one, finding("D07", "7.00", "another", None)) == Decimal("57.00")
-    of_cycle = finding("D03", "900.00", None, None) | {"cycle_start": DAY.replace(day=16)}
-    assert stake(one, of_cycle) == Decimal("50.00")
-    assert stake(one, finding("D05", "90.00", None, "r9", "excepted")) == Decimal("50.00")
+def test_the_four_amounts_stand_apart_and_are_those_of_the_facts(frames: Frames, made: DayReport) -> None:
+    labels = [card.label for card in made.headline]
+    for name, label in AMOUNTS.items():
+        assert getattr(made.figures, name) == sum(frames.vehicle_day_amounts[name].dropna())
+        assert card(made, label) == money(getattr(made.figures, name))
+    assert made.figures.disallowed_brl > 0 < made.figures.in_favour_brl
+    assert not [text for text in labels if "disputa" in text]
 
 
-def test_underpayment_is_shown_beside_overpayment(made: DayReport) -> None:
-    assert made.figures.under_brl > 0
-    assert made.figures.over_brl + made.figures.under_brl == made.figures.stake_brl
-    assert "a menos R$" in next(card.note for card in made.headline if card.label == "R$ em disputa")
+def test_an_amount_that_nothing_prices_is_unknown(frames: Frames) -> None:
+    amounts = frames.vehicle_day_amounts.assign(in_favour_brl=None).astype(frames.vehicle_day_amounts.dtypes)
+    assert card(report(replace(frames, vehicle_day_amounts=amounts)), "A favor da transportadora") == "sem dado"
+    nothing = report(replace(frames, vehicle_day_amounts=amounts.iloc[:0]))
+    assert card(nothing, "A favor da transportadora") == money(Decimal(0))
 
 
 def test_group_shares_sum_to_what_was_declared() -> None:

@@ -5,7 +5,7 @@ How deadhead and fixed costs are paid belongs to `logic.costs`.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
 
@@ -28,12 +28,14 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     known = known.assign(km=to_hundredths(known["km_measured"]))
     km = known.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
     km = km.reindex(columns=["service", "deadhead"], fill_value=0)
+    paid, share = _paid_deadhead(context), Decimal(str(parameters.deadhead_pct)) / 100
     drafts = []
     for plate, row in km[km["service"] > 0].iterrows():
         service, deadhead = (Decimal(int(row[name])) / 100 for name in ("service", "deadhead"))
         pct = float(100 * deadhead / service)
         if pct <= parameters.deadhead_pct:
             continue
+        excess = (deadhead - service * share).quantize(_CENT)
         drafts.append(
             Draft(
                 "K03",
@@ -42,12 +44,31 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 f"{sentences.km(service)} em serviço ({sentences.number(pct, 1)} %), acima de "
                 f"{sentences.number(parameters.deadhead_pct, 0)} %.",
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
-                km_at_stake=(deadhead - service * Decimal(str(parameters.deadhead_pct)) / 100).quantize(_CENT),
-                rate=context.rates.get(str(plate)),
+                km_at_stake=excess,
+                brl_at_stake=_paid_brl(paid.get(str(plate)), excess),
                 facts={"service_km": service, "deadhead_km": deadhead, "deadhead_pct": round(pct, 2)},
             )
         )
     return drafts
+
+
+def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
+    """Plate → km and BRL of the deadhead that the contract pays."""
+    trips = context.trips.loc[context.trips["purpose"] == "deadhead", ["trip_id", "plate"]]
+    rows = trips.merge(context.costs[["trip_id", "billable_km", "variable_cost_brl"]], on="trip_id")
+    rows = rows[(rows["variable_cost_brl"] > 0).fillna(False)]
+    return {
+        str(plate): (sum(own["billable_km"], Decimal()), sum(own["variable_cost_brl"], Decimal()))
+        for plate, own in rows.groupby("plate", sort=True)
+    }
+
+
+def _paid_brl(paid: tuple[Decimal, Decimal] | None, excess_km: Decimal) -> Decimal | None:
+    """BRL of the excess, as far as the contract pays it; None where it pays no deadhead: nothing is at stake."""
+    if paid is None or not paid[0]:
+        return None
+    km, brl = paid
+    return (min(excess_km, km) * brl / km).quantize(_CENT, ROUND_HALF_UP)
 
 
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:

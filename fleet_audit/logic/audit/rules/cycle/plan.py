@@ -61,7 +61,6 @@ def _against_plan(context: AuditCycle, rule_id: str, threshold: str, plate: str,
         f"{word} de {sentences.number(limit, 0)} % do plano.",
         GRADE_CONFIDENCE["B"],
         km_at_stake=None if mean is None else (mean * abs(done - planned)).quantize(_CENT, ROUND_HALF_UP),
-        rate=context.rates.get(plate),
         facts={"service_trips": done, "planned_trips": planned},
     )
 

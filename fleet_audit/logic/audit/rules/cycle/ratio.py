@@ -66,6 +66,7 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         "verificados.",
         GRADE_CONFIDENCE["A" if abs(off_pct) > context.parameters.ratio_sure_pct else "C"],
         km_at_stake=difference,
+        is_in_favour=off_pct < 0,
         rate=context.rates.get(plate),
         facts={
             "device_id": device_id,

@@ -154,6 +154,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
             "observed_pct": round(pair["observed_pct"], 2),
         },
         context_trip_ids=pair["trip_ids"],
+        is_in_favour=break_km < 0,
     )
 
 

@@ -182,6 +182,7 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
         (row["trip_id"],),
         km_at_stake=difference,
         rate=context.rate_of([row["trip_id"]], ()),
+        is_in_favour=row["odometer_km"] < row["gps_km"],
         facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
     )
 

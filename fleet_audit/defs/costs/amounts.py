@@ -1,0 +1,31 @@
+"""What each vehicle-day has at stake, from its findings: the four amounts."""
+
+import datetime as dt
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
+from fleet_audit.logic.costs.amounts import vehicle_day_amounts
+from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
+from fleet_audit.storage.io_managers import Days
+
+
+@dg.asset(
+    **asset_arguments(VEHICLE_DAY_AMOUNTS, "costs"),
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+    ins={
+        "findings": dg.AssetIn(key_of(FINDINGS)),
+        "matches": dg.AssetIn(key_of(MATCHES)),
+        "held_runs": dg.AssetIn(key_of(HELD_RUNS)),
+    },
+)
+def day_amounts(context: dg.AssetExecutionContext, findings: Days, matches: Days, held_runs: Days) -> DayFrames:
+    """Sum the findings of each vehicle-day per amount, no kilometre twice."""
+
+    def of_day(day: dt.date) -> pd.DataFrame:
+        return vehicle_day_amounts(day, findings.read([day]), matches.read([day]), held_runs.read([day]))
+
+    return each_day(run_days(context), of_day)

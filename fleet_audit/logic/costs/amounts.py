@@ -1,0 +1,153 @@
+"""The four amounts of findings per vehicle and day or cycle, without counting a kilometre twice.
+
+Which amount a rule touches is stated by the rule; a finding's own BRL come with it. The four are never added up.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.identity import stable_ids
+from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.facts import AMOUNTS, VEHICLE_CYCLE_AMOUNTS, VEHICLE_DAY_AMOUNTS
+
+_OWNER = ["plate", "carrier_code", "unit_code"]
+_CENTS = list(AMOUNTS)
+# Rules over a cycle whose money is not that of the declared or measured service km: it adds to theirs.
+_OWN_MONEY = {"V03": "fixed", "V04": "fixed", "K03": "deadhead"}
+
+
+def vehicle_day_amounts(
+    day: dt.date, findings: pd.DataFrame, matches: pd.DataFrame, held_runs: pd.DataFrame
+) -> pd.DataFrame:
+    """`fact.vehicle_day_amounts` of one day without the trace columns.
+
+    Of the rules that see one group of trips and runs the one with the largest sum counts, per amount; of a
+    vehicle-day's groups together and its day-level rules, the larger. `held_brl` are the runs that nobody could verify,
+    at the rate that applies. An amount is null where none of its findings has a rate, and 0.00 where it has no finding.
+
+    Args:
+        day: operational day of the rows.
+        findings: `fact.findings` of the day; cycle rules are ignored.
+        matches: `fact.matches` of the day.
+        held_runs: `fact.held_runs` of the day.
+    """
+    counted = _counted(findings[findings["cycle_start"].isna()], matches)
+    is_grouped, by = counted["concern"] != "", ["plate"]
+    groups = _largest_rule(counted[is_grouped], [*by, "concern"]).groupby(level=by)[_CENTS].sum(min_count=1)
+    days = _largest_rule(counted[~is_grouped], by)
+    unverified = held_runs[held_runs["reason"] != "phantom"]  # a phantom's vehicle was seen standing: that is D05
+    held = _cents(unverified["brl_at_rate"]).groupby(unverified["plate"].astype("str")).sum(min_count=1)
+    sums = _larger(groups, days)
+    sums = sums.reindex(sums.index.union(held.index))
+    sums["held_brl"] = held.reindex(sums.index)
+    touched = _touched(counted, by).reindex(sums.index, fill_value=False)
+    touched["held_brl"] = sums.index.isin(held.index)
+    rows = _decimals(sums.where(sums.notna() | touched, 0)).rename_axis("plate").reset_index()
+    owners = pd.concat([findings[_OWNER], matches[_OWNER]]).groupby("plate")[_OWNER[1:]].first()
+    rows = rows.assign(**{name: rows["plate"].map(owners[name]) for name in owners}, operational_date=day)
+    return conform(rows, VEHICLE_DAY_AMOUNTS.untraced)
+
+
+def vehicle_cycle_amounts(cycle: Cycle, day_amounts: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """`fact.vehicle_cycle_amounts` of one cycle without the trace columns.
+
+    Per amount the larger of the vehicle's days together and its rules over the cycle, plus what rules over fixed costs
+    and paid deadhead put in doubt: that is other money.
+
+    Args:
+        cycle: the cycle of the rows.
+        day_amounts: `fact.vehicle_day_amounts` of its days.
+        findings: `fact.findings` of the cycle; rules of one day are ignored.
+    """
+    cents = pd.DataFrame({**_texts(day_amounts), **{name: _cents(day_amounts[name]) for name in _CENTS}})
+    days = cents.groupby(_OWNER)[_CENTS].sum(min_count=1)
+    counted = _counted(findings[findings["cycle_start"].notna()], None)
+    counted["concern"] = counted["rule_id"].map(_OWN_MONEY).fillna("")
+    is_other = counted["concern"] != ""
+    sums = _larger(days, _largest_rule(counted[~is_other], _OWNER))
+    other = _largest_rule(counted[is_other], [*_OWNER, "concern"]).groupby(level=_OWNER)[_CENTS].sum(min_count=1)
+    index = sums.index.union(other.index)
+    sums, other = sums.reindex(index), other.reindex(index)
+    total = (sums.fillna(0) + other.fillna(0)).where(sums.notna() | other.notna())
+    touched = _touched(counted, _OWNER).reindex(index, fill_value=False)
+    touched.loc[index.isin(days.index)] = True  # its days state 0.00 themselves
+    rows = _named(_decimals(total.where(total.notna() | touched, 0)).reset_index())
+    rows = rows.assign(cycle_start=cycle.start, operational_date=cycle.end)
+    keys = ["cycle_start", *_OWNER]
+    return conform(rows.assign(vehicle_amounts_id=stable_ids(rows, keys)), VEHICLE_CYCLE_AMOUNTS.untraced)
+
+
+def _counted(findings: pd.DataFrame, matches: pd.DataFrame | None) -> pd.DataFrame:
+    """Open findings of a vehicle that touch an amount: owner, rule_id, amount, cents of each, and the concern.
+
+    The concern is the group of trips and runs that a finding is about, "" for one about a whole day or cycle.
+    """
+    chosen = findings[(findings["status"] == "open") & findings["amount"].notna() & findings["plate"].notna()]
+    entity = chosen["declared_run_id"].fillna(chosen["trip_id"]).astype("str")
+    group_of = {} if matches is None else _group_of(matches)
+    return pd.DataFrame(
+        {
+            **_texts(chosen),
+            "rule_id": chosen["rule_id"],
+            "amount": chosen["amount"],
+            "concern": entity.map(group_of).astype("str").fillna(entity).fillna(""),
+            **{name: _cents(chosen[name]) for name in _CENTS},
+        }
+    )
+
+
+def _group_of(matches: pd.DataFrame) -> dict[str, str]:
+    """Trip or run → the group that it is in."""
+    pairs = [
+        matches[["match_id", name]].explode(name).rename(columns={name: "member"}).dropna()
+        for name in ("trip_ids", "declared_run_ids")
+    ]
+    members = pd.concat(pairs)
+    return dict(zip(members["member"], members["match_id"], strict=True))
+
+
+def _largest_rule(counted: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Cents by key: per amount those of the rule whose findings add up to most."""
+    sums = counted.groupby([*by, "rule_id"])[_CENTS].sum(min_count=1)
+    return sums.groupby(level=by).max()
+
+
+def _larger(parts: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
+    """Per key and amount the larger of two; where only one is known, that one."""
+    index = parts.index.union(whole.index)
+    parts, whole = parts.reindex(index).astype("Int64"), whole.reindex(index).astype("Int64")
+    return parts.where((parts >= whole).fillna(parts.notna()), whole)
+
+
+def _touched(counted: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Whether a finding touches an amount, with or without known BRL, by key."""
+    flags = pd.DataFrame({name: counted["amount"] == name for name in _CENTS})
+    return flags.groupby([counted[name] for name in by]).any()
+
+
+def _texts(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    return {name: rows[name].astype("str").fillna("") for name in _OWNER}
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with null for an empty code."""
+    return rows.assign(**{name: rows[name].astype("str").replace("", None) for name in _OWNER[1:]})
+
+
+def _cents(values: pd.Series) -> pd.Series:
+    return pd.Series(to_hundredths(values), index=values.index, dtype="Int64").mask(values.isna())
+
+
+def _decimals(cents: pd.DataFrame) -> pd.DataFrame:
+    columns = {}
+    for name in _CENTS:
+        missing = cents[name].isna().to_numpy(dtype=bool)
+        whole = cents[name].fillna(0).to_numpy(dtype=np.int64)
+        columns[name] = from_hundredths(whole, BRL, cents.index, missing)
+    return pd.DataFrame(columns, index=cents.index)
