@@ -5,14 +5,17 @@ Every field is documented with the name of its variable; `AWS_*` names are the s
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import unreadable
+from fleet_audit.storage.database_url import database_url
 
 
 class Settings(BaseSettings):
@@ -30,7 +33,7 @@ class Settings(BaseSettings):
     api_concurrency: int = Field(4, ge=1, le=32, description="Windows of the telemetry API that are read at once")
     api_adapter: str = Field("contract", description="TOML file of names and units, or the name of a shipped one")
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
-    late_hours: int = Field(24, ge=0, description="How long after the event a position may still arrive")
+    late_hours: int = Field(24, ge=0, le=8_784, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
     notify_urls: SecretStr = Field(
         SecretStr(""), description="Apprise URLs, comma separated: they receive failures, D-1 reports, final closes"
@@ -39,7 +42,7 @@ class Settings(BaseSettings):
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
     )
     report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
-    max_file_mb: float = Field(10, gt=0, description="Largest file that is read")
+    max_file_mb: float = Field(10, gt=0, allow_inf_nan=False, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, alias="AWS_SECRET_ACCESS_KEY")
@@ -47,38 +50,68 @@ class Settings(BaseSettings):
     aws_region: str | None = Field(None, alias="AWS_DEFAULT_REGION")
     aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
 
-    @field_validator("inbox_url", "lake_url", "api_url", "warehouse_url", "api_token", "report_layout", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_absent(cls, value: object) -> object:
-        return None if value == "" else value
+    def _empty_is_absent(cls, value: object, info: ValidationInfo) -> object:
+        """The default in place of an empty text: an empty variable hides one of `.env`, and is not a value."""
+        if isinstance(value, str) and not value.strip():
+            return cls.model_fields[str(info.field_name)].get_default()
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _folder(cls, value: Path) -> Path:
+        try:
+            existing = next(path for path in (value.expanduser(), *value.expanduser().parents) if path.exists())
+            is_folder = existing.is_dir()
+        except (OSError, RuntimeError, ValueError, StopIteration) as error:
+            raise ValueError(f"is not a folder's path ({error})") from None
+        if not is_folder:
+            raise ValueError(f"{existing} is a file: name a folder")
+        return value
 
     @field_validator("lake_url", "inbox_url")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("", "file", "s3"):
-            raise ValueError("must be a folder or s3://bucket/prefix")
+            raise ValueError("must be a folder or s3://bucket/prefix; a relative folder with a colon starts with ./")
+        if value is not None and urlsplit(value).scheme == "s3" and not urlsplit(value).netloc:
+            raise ValueError("has no bucket: write s3://bucket/prefix")
         return value
 
-    @field_validator("api_url")
+    @field_validator("api_url", "aws_endpoint_url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in ("http", "https"):
-            raise ValueError("must start with http:// or https://")
+        if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("must start with http:// or https:// and name a host")
         return value
+
+    @field_validator("api_token")
+    @classmethod
+    def _header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("must be ASCII characters without spaces or line breaks: it is sent in a header")
+        return value
+
+    @field_validator("start_date")
+    @classmethod
+    def _day(cls, value: str) -> str:
+        try:
+            return dt.date.fromisoformat(value).isoformat()
+        except ValueError:
+            raise ValueError("is not a day: write YYYY-MM-DD") from None
 
     @field_validator("warehouse_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
-            raise ValueError("must start with postgresql://")
-        return value
+        return None if value is None else SecretStr(database_url(value.get_secret_value()))
 
     @field_validator("notify_urls")
     @classmethod
     def _readable(cls, value: SecretStr) -> SecretStr:
         wrong = unreadable(value.get_secret_value())
         if wrong:
-            raise ValueError(f"{wrong} is none that Apprise reads, such as json://host/path or mailto://user@host")
+            raise ValueError(f"{wrong} is not one that Apprise reads, such as json://host/path or mailto://user@host")
         return value
 
     @property
@@ -95,6 +128,8 @@ def load_settings(**overrides: object) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise PermanentError("The file .env is not UTF-8: save it as UTF-8.") from None
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else "settings"

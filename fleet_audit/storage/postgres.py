@@ -17,6 +17,7 @@ import adbc_driver_postgresql.dbapi
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.storage.database_url import database_url
 
 # classes and codes of SQLSTATE after which the same call may succeed: connection, resources, serialization and
 # deadlock, operator intervention, and a lock or a unique key held by a concurrent transaction
@@ -69,7 +70,7 @@ def _is_alive(connection: adbc.Connection) -> bool:
 
 def connect_adbc(url: str) -> adbc.Connection:
     """A new ADBC connection, inside a transaction."""
-    return adbc_driver_postgresql.dbapi.connect(sa.make_url(url).set(drivername="postgresql").render_as_string(False))
+    return adbc_driver_postgresql.dbapi.connect(database_url(url))  # SQLAlchemy renders spaces, which libpq refuses
 
 
 def advisory_key(*parts: object) -> int:

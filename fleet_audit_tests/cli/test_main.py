@@ -74,6 +74,14 @@ def test_help_and_version_of_the_program(invoke):
         ("FLEET_INBOX_URL", "http://example/inbox"),
         ("FLEET_WAREHOUSE_URL", "mysql://secret-user:secret-word@example/db"),
         ("FLEET_MAX_FILE_MB", "0"),
+        ("FLEET_MAX_FILE_MB", "inf"),
+        ("FLEET_LATE_HOURS", "1000000000"),
+        ("FLEET_START_DATE", "01/06/2025"),
+        ("FLEET_WAREHOUSE_URL", "postgresql://someone:secret@host:port/db"),
+        ("FLEET_LAKE_URL", "s3://"),
+        ("FLEET_API_TOKEN", "secret with spaces"),
+        ("AWS_ENDPOINT_URL", "localhost:9000"),
+        ("FLEET_HOME", "/dev/null/fleet"),
     ],
 )
 @pytest.mark.parametrize("command", [("run", *DAYS), ("psql", "-c", "select 1")], ids=["run", "psql"])
