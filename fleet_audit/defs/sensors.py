@@ -6,9 +6,8 @@ They only look and ask; reading, archiving and judging files is the run's work (
 import datetime as dt
 import hashlib
 import itertools
-import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -18,20 +17,27 @@ from fleet_audit.defs.automation import TRIGGER_TAG, day_job, known_days, range_
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.files import Span, days_of_file, days_of_registration, file_limits, is_done
+from fleet_audit.ingest.file_days import ComputedDays, Span, days_of_file, days_of_registration
+from fleet_audit.ingest.files import file_limits
+from fleet_audit.ingest.inbox_requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.late_positions import Computed, left_behind, touched_days
 from fleet_audit.ingest.reference import days_of_reference
+from fleet_audit.ingest.settling import settled_names
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
-from fleet_audit.schema.facts import INBOX_REQUESTS, POSITION_HOURS, TRIPS
+from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile
-from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit.sources.inbox_entry import UnsettledFileError
 
-# A tick has 60 s, and one that takes longer moves no cursor, so it would fail for ever: parsing takes 0.2 s for a small
-# file and 2 s for one of 10 MB here.
-MAX_FILES_A_TICK = 50
+# A tick has 60 s, and one that takes longer moves no cursor, so it would fail for ever: parsing takes 0.02 s for a
+# small file and 2 s for one of 10 MB here.
+MAX_FILES_A_TICK = 250
 MAX_BYTES_A_TICK = 100_000_000
+MAX_SECONDS_A_TICK = 20.0
+# Days are requested when the files of a drop are all looked at: 350 files of one week once requested 414 day-runs.
+MAX_COLLECTING = dt.timedelta(minutes=10)
+FILES_OF_A_DROP = 20  # so many files that are still arriving are a drop under way
 REFERENCE_DAYS = 1  # a reference file alone re-runs yesterday; older days are for a backfill to choose
-BRIDGED_DAYS = 3  # starting a run takes as long as about three days of one that is running
+MAX_BRIDGED_GAP_DAYS = 3  # starting a run takes as long as about three days of one that is running
 
 
 @dg.sensor(
@@ -42,110 +48,116 @@ BRIDGED_DAYS = 3  # starting a run takes as long as about three days of one that
     "in range runs; its bytes are the run key, so the same drop never runs twice. ops.inbox_requests is its memory.",
 )
 def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
-    """Look for files whose size or times are new.
+    """Look at files that are new and that an earlier look listed with the same stamp.
 
-    The cursor holds only what this tick asks for; the next tick moves it into `ops.inbox_requests`. A tick that dies
-    anywhere has therefore either asked and said so, or neither, and the cursor is as small for a million files.
+    The cursor holds what this tick found; the next tick writes it into `ops.inbox_requests`. A tick that dies anywhere
+    has therefore either requested runs and recorded that, or neither, and the cursor stays small for a million files.
     """
     try:
         inbox = fleet.inbox()
         if inbox is None:
             return dg.SkipReason("No inbox is set (FLEET_INBOX_URL).")
-        seen = _remembered(fleet.warehouse(), context.cursor)
         now = dt.datetime.now(dt.UTC)
-        new = [file for file in inbox.files() if seen.get(file.name) != file.stamp and file.is_settled(now)]
-        if not new:
-            return dg.SensorResult(skip_reason="Nothing new in the inbox.", cursor="[]")
-        limit = file_limits(fleet.settings()).max_bytes
-        chosen = _bounded(new, limit)
-        if len(chosen) < len(new):
-            context.log.info(f"{len(new) - len(chosen)} more files wait for the next ticks.")
-        asked = [found for file in chosen if (found := _asked(context, fleet, inbox, file, now)) is not None]
+        before = Collection.of_cursor(context.cursor)
+        seen = remembered_stamps(fleet.warehouse(), before)
+        new = [file for file in inbox.files() if seen.get(file.name) != file.stamp]
+        settled = settled_names(fleet.warehouse(), new, now)
+        ready = [file for file in new if file.name in settled]
+        requests, looked_at = _look_at(context, fleet, inbox, ready, now)
     except (PermanentError, RetryableError) as error:
         return dg.SkipReason(str(error))
-    digest = hashlib.sha256(" ".join(sorted(each.content for each in asked if each.spans)).encode()).hexdigest()[:24]
+    spans = merged([*before.spans, *(span for request in requests for span in request.spans)])
+    collection = before.with_files(requests, now, spans)
+    arriving, waiting = len(new) - len(ready), len(ready) - looked_at
+    is_under_way = bool(waiting) or arriving >= FILES_OF_A_DROP
+    is_overdue = collection.since is not None and now - collection.since >= MAX_COLLECTING
+    if not spans or (is_under_way and not is_overdue):
+        return dg.SensorResult(skip_reason=_skip_reason(looked_at, waiting, arriving), cursor=collection.cursor())
     return dg.SensorResult(
-        cursor=json.dumps([each.memory(now) for each in asked]),
+        cursor=collection.requested().cursor(),
         run_requests=[
             dg.RunRequest(
-                run_key=f"inbox-{digest}-{first}-{last}", tags={**range_tags(first, last), TRIGGER_TAG: "inbox"}
+                run_key=f"inbox-{collection.digest[:24]}-{first}-{last}",
+                tags={**range_tags(first, last), TRIGGER_TAG: "inbox"},
             )
-            for first, last in merged([span for each in asked for span in each.spans])
+            for first, last in spans
         ],
     )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What a file asks for: the hash of its content and spans of days; none when they were computed already."""
-
-    file: InboxFile
-    content: str
-    spans: Sequence[Span]
-
-    def memory(self, now: dt.datetime) -> dict[str, str | None]:
-        """The row of `ops.inbox_requests`, as the cursor holds it."""
-        return {
-            "file_name": self.file.name,
-            "stamp": self.file.stamp,
-            "first_date": min(span[0] for span in self.spans).isoformat() if self.spans else None,
-            "last_date": max(span[1] for span in self.spans).isoformat() if self.spans else None,
-            "requested_at": now.isoformat(),
-        }
+def _skip_reason(looked_at: int, waiting: int, arriving: int) -> str:
+    reasons = []
+    if looked_at:
+        reasons.append(f"{looked_at} files were looked at")
+    if waiting:
+        reasons.append(f"{waiting} wait for the next tick")
+    if arriving:
+        reasons.append(f"{arriving} are new or changed since the last tick: they are read once they stay the same")
+    return f"{'; '.join(reasons)}." if reasons else "Nothing new in the inbox."
 
 
-def _remembered(warehouse: Warehouse, cursor: str | None) -> dict[str, str]:
-    """Stamps by file name, those in the cursor included: what the last tick asked for is certain only now."""
-    rows = pd.DataFrame(_cursor_rows(cursor), columns=INBOX_REQUESTS.column_names)
-    if len(rows):
-        for name in ("first_date", "last_date"):
-            rows[name] = pd.to_datetime(rows[name]).dt.date
-        warehouse.upsert(INBOX_REQUESTS, rows.assign(requested_at=pd.to_datetime(rows["requested_at"])))
-    known = warehouse.read("select file_name, stamp from ops.inbox_requests", {})
-    return dict(zip(known["file_name"], known["stamp"], strict=True))
+def _look_at(
+    context: dg.SensorEvaluationContext,
+    fleet: FleetResource,
+    inbox: Inbox,
+    files: Sequence[InboxFile],
+    now: dt.datetime,
+) -> tuple[list[FileRequest], int]:
+    """What the first files request, as many as one tick can read, and how many they are."""
+    chosen = _bounded(files, file_limits(fleet.settings()).max_bytes)
+    computed = ComputedDays.read(fleet.warehouse()) if chosen else ComputedDays({}, {})
+    started = time.monotonic()
+    requests: list[FileRequest] = []
+    for at, file in enumerate(chosen):
+        if at and time.monotonic() - started > MAX_SECONDS_A_TICK:
+            return requests, at
+        request = _request(context, fleet, inbox, file, now, computed)
+        if request is not None:
+            requests.append(request)
+    return requests, len(chosen)
 
 
-def _cursor_rows(cursor: str | None) -> list[dict[str, str]]:
-    rows = json.loads(cursor) if cursor else []
-    return rows if isinstance(rows, list) else []  # an older version kept a mapping: those files are looked at again
-
-
-def _asked(
-    context: dg.SensorEvaluationContext, fleet: FleetResource, inbox: Inbox, file: InboxFile, now: dt.datetime
-) -> _Asked | None:
-    """None when the file cannot be read now: it is looked at again."""
+def _request(
+    context: dg.SensorEvaluationContext,
+    fleet: FleetResource,
+    inbox: Inbox,
+    file: InboxFile,
+    now: dt.datetime,
+    computed: ComputedDays,
+) -> FileRequest | None:
+    """What a file requests; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
-    if file.size > file_limits(settings).max_bytes:
-        return _Asked(file, file.stamp, [_recent()])  # the run refuses it unread, and says so
+    refused = FileRequest(file, file.stamp, [_recent()])  # a run refuses it, and says why
+    if file.problem or file.size > file_limits(settings).max_bytes:
+        return refused
     try:
         content = inbox.read(file)
-    except (PermanentError, RetryableError) as error:
+    except (UnsettledFileError, RetryableError) as error:
         context.log.warning(str(error))
         return None
+    except PermanentError:
+        return refused
     spans = days_of_file(file, content, settings, now) or [
         *days_of_registration(file, content, warehouse, settings),
         *days_of_reference(file, content, warehouse, settings, now),
         _recent(),
     ]
     sha256 = hashlib.sha256(content).hexdigest()
-    if all(is_done(warehouse, sha256, file.name, span) for span in spans):
-        return _Asked(file, sha256, [])  # a run by hand or by the schedule was faster
-    return _Asked(file, sha256, spans)
+    if computed.include(sha256, file.name, spans):
+        return FileRequest(file, sha256, [])  # a run by hand or by the schedule was faster
+    return FileRequest(file, sha256, spans)
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
     """Spans of finished days that have a partition, in order; those with few days between them as one."""
-    result: list[Span] = []
-    for span in sorted(spans):
-        days = known_days(span[0], min(span[1], _recent()[1]))
-        if not days:
-            continue
-        first, last = days[0], days[-1]
-        if result and first <= result[-1][1] + dt.timedelta(days=1 + BRIDGED_DAYS):
-            result[-1] = (result[-1][0], max(result[-1][1], last))
-        else:
-            result.append((first, last))
-    return result
+    if not spans:
+        return []
+    yesterday = _recent()[1]
+    days = known_days(min(first for first, _ in spans), min(max(last for _, last in spans), yesterday))
+    if not days:
+        return []
+    finished = [(max(first, days[0]), min(last, days[-1])) for first, last in spans]
+    return bridged([span for span in finished if span[0] <= span[1]], MAX_BRIDGED_GAP_DAYS)
 
 
 def _bounded(files: Sequence[InboxFile], largest: int) -> Sequence[InboxFile]:
@@ -160,7 +172,7 @@ def _recent() -> Span:
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
 
 
-_GOING = [
+_UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -185,7 +197,7 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]
     if state == context.cursor or hours.empty:
         return dg.SkipReason("No position came late.")
-    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=_GOING))}
+    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))}
     if going & set(hours["run_id"]):
         return dg.SkipReason("A run that changed positions is still going; its days are looked at when it has ended.")
     computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}

@@ -97,7 +97,8 @@ def backfill(lake: Lake, warehouse: Warehouse) -> bool:
     """Add what PostgreSQL recorded before there was a journal; returns whether it did so now: once per archive."""
     if lake.exists(_BACKFILLED):
         return False
-    files = warehouse.read_table(facts.INGESTED_FILES).sort_values(["received_at", "file_name"])
+    files = warehouse.read_table(facts.INGESTED_FILES).dropna(subset="archive_path")
+    files = files.sort_values(["received_at", "file_name"])
     for sequence, row in enumerate(files.astype(object).where(files.notna(), None).to_dict("records")):
         record_arrival(lake, row, sequence, is_duplicate=row["status"] == "duplicate")
     for row in files[_was_refused_later(files)].itertuples():

@@ -652,7 +652,7 @@ INGESTED_FILES = Table(
     "ingested_files",
     "Every file that arrived, once a name and content",
     (
-        text("file_sha256", "SHA-256 of the bytes"),
+        text("file_sha256", "SHA-256 of the bytes; empty where they could not be read"),
         text("file_name", "Path inside the inbox"),
         text("kind", "What it is", values=FILE_KINDS),
         integer("size_bytes", "Size", unit="bytes"),
@@ -741,6 +741,34 @@ INBOX_REQUESTS = Table(
         instant("requested_at", "When"),
     ),
     key=("file_name",),
+)
+
+INBOX_SIGHTINGS = Table(
+    "ops",
+    "inbox_sightings",
+    "The stamp under which each file of the inbox was last listed: a file that keeps it until the next look is whole",
+    (
+        text("file_name", "Path inside the inbox"),
+        text("stamp", "Size and times"),
+        instant("first_seen_at", "First look that listed the file with this stamp"),
+    ),
+    key=("file_name",),
+)
+
+INCOMPLETE_DAYS = Table(
+    "ops",
+    "incomplete_days",
+    "Days of which a source failed on our side: what would rest on it is not tested, and no finding on a carrier",
+    (
+        date("operational_date", "Local day (partition)"),
+        text("source", "Source that is missing or incomplete", values=(*FILE_KINDS[1:], "api")),
+        text("carrier_code", "Carrier that it concerns; empty: all"),
+        text("file_name", "File that was refused; empty: no file"),
+        text("reason_pt", "One sentence for the reports"),
+        *_TRACE,
+    ),
+    key=("operational_date", "source", "carrier_code", "file_name"),
+    partition="operational_date",
 )
 
 REJECTED_ROWS = Table(
@@ -874,6 +902,8 @@ OPS = (
     DAY_ACCEPTANCE,
     PENDING_DEVICES,
     INBOX_REQUESTS,
+    INBOX_SIGHTINGS,
+    INCOMPLETE_DAYS,
     REJECTED_ROWS,
     STAGE_COUNTS,
     API_REQUESTS,

@@ -63,6 +63,10 @@ class Watched:
         )
 
     def tick(self) -> list[dg.RunRequest]:
+        """What the sensor requests of files that stay the same for two of its ticks."""
+        return [*self.one_tick(), *self.one_tick()]
+
+    def one_tick(self) -> list[dg.RunRequest]:
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
@@ -76,7 +80,8 @@ class Watched:
 
     def seen(self) -> set[str]:
         known = self.fleet.warehouse().read("select file_name from ops.inbox_requests", {})
-        return {*known["file_name"], *(row["file_name"] for row in json.loads(self.cursor or "[]"))}
+        rows = json.loads(self.cursor)["rows"] if self.cursor else []
+        return {*known["file_name"], *(row["file_name"] for row in rows)}
 
 
 @pytest.fixture
@@ -141,14 +146,53 @@ def test_the_run_key_is_the_content(watched):
     assert _spans([changed]) == _spans([first])
 
 
-def test_a_file_that_is_being_written_waits_for_the_next_tick(watched):
+def test_a_file_that_is_being_written_waits_until_two_ticks_see_the_same(watched):
+    later = DAY + 30 * ONE_DAY
     watched.drop("visit_reports/whole.csv", _report(DAY))
-    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY)[:200], seconds_ago=-60)  # a slow first tick too
-    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+    watched.drop("visit_reports/half.csv", _report(later)[:200])
+    assert watched.one_tick() == []
+    assert "2 are new or changed" in watched.skipped
+    watched.drop("visit_reports/half.csv", _report(later)[:400])
+    assert _spans(watched.one_tick()) == [(DAY.isoformat(), DAY.isoformat())]
     assert watched.seen() == {"visit_reports/whole.csv"}
-    watched.drop("visit_reports/half.csv", _report(DAY + 30 * ONE_DAY), seconds_ago=6)
-    later = (DAY + 30 * ONE_DAY).isoformat()
-    assert _spans(watched.tick()) == [(later, later)]
+    watched.drop("visit_reports/half.csv", _report(later))
+    assert watched.one_tick() == []
+    assert _spans(watched.one_tick()) == [(later.isoformat(), later.isoformat())]
+
+
+@pytest.mark.parametrize("seconds_ago", [-2 * 86_400, 25 * 365 * 86_400, -300 * 365 * 86_400])
+def test_the_senders_clock_does_not_matter(watched, seconds_ago):
+    """Copied files keep the time of the year 2000; another clock is two days, or centuries, ahead."""
+    watched.drop("visit_reports/a.csv", _report(DAY), seconds_ago=seconds_ago)
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+
+
+def test_a_drop_of_many_files_requests_each_day_once(watched):
+    """350 files of one week, by sender and not by day, requested 414 day-runs."""
+    week = [DAY + number * ONE_DAY for number in range(7)]
+    names = set()
+    for sender in range(MAX_FILES_A_TICK // 7 + 10):
+        for day in week:
+            names.add(name := f"bulletins/{sender:03d}-{day}.csv")
+            row = run_row(sender, PAID, "06:30", "06:45", 11, day)
+            watched.drop(name, bulletin(row), seconds_ago=sender * 100)
+    requests = []
+    for _ in range(10):
+        requests += watched.one_tick()
+    assert watched.seen() == names
+    assert _spans(requests) == [(week[0].isoformat(), (week[-1] + ONE_DAY).isoformat())]
+
+
+def test_an_entry_that_cannot_be_read_stops_no_other_and_is_requested_once(watched, tmp_path):
+    folder = watched.inbox / "visit_reports"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.csv")
+    (folder / "circle.csv").symlink_to(folder / "circle.csv")
+    (folder / "out.csv").symlink_to(tmp_path / "secret.csv")
+    (folder / os.fsdecode(b"relat\xf3rio.csv")).write_bytes(_report(DAY))
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_yesterday(), _yesterday())]
+    assert len(watched.seen()) == 4
+    assert watched.tick() == []
 
 
 def test_a_temporary_name_is_never_looked_at(watched):
@@ -185,9 +229,10 @@ def test_a_tick_reads_a_bounded_number_of_files_and_forgets_none(watched):
     names = {f"reference/{number:03d}.csv" for number in range(MAX_FILES_A_TICK + 5)}
     for name in names:
         watched.drop(name, name.encode())
-    watched.tick()
+    assert watched.tick() == []
     assert len(watched.seen()) == MAX_FILES_A_TICK
-    assert len(watched.tick()) == 1
+    assert "5 wait for the next tick" in watched.skipped
+    assert len(watched.one_tick()) == 1
     assert watched.seen() == names
 
 
@@ -200,7 +245,7 @@ def test_a_tick_reads_a_bounded_number_of_bytes(watched):
         os.utime(watched.inbox / "reference" / f"{number:02d}.csv", (1e9, 1e9))
     watched.tick()
     assert len(watched.seen()) == fitting
-    watched.tick()
+    watched.one_tick()
     assert len(watched.seen()) == fitting + 1
 
 
@@ -226,10 +271,11 @@ def test_a_tick_that_dies_asks_again_for_the_same_and_only_that(watched):
     watched.tick()
     watched.drop("visit_reports/a.csv", _report(DAY))
     watched.drop("visit_reports/b.csv", _report(DAY + 60 * ONE_DAY))
+    watched.one_tick()
     cursor = watched.cursor
-    lost = watched.tick()
+    lost = watched.one_tick()
     watched.cursor = cursor
-    again = watched.tick()
+    again = watched.one_tick()
     assert len(again) == 2
     assert [request.run_key for request in again] == [request.run_key for request in lost]
     assert watched.tick() == []
@@ -239,14 +285,15 @@ def test_many_files_leave_a_cursor_of_one_tick(watched):
     names = {f"bulletins/{number:04d}.csv" for number in range(3 * MAX_FILES_A_TICK)}
     for name in names:
         watched.drop(name, b"%PDF")
-    sizes = []
+    sizes, requests = [], []
     while watched.seen() < names:
-        watched.tick()
+        requests += watched.one_tick()
         sizes.append(len(watched.cursor))
-    assert len(sizes) == 3
+    assert len(sizes) == 4
     assert max(sizes) < 250 * MAX_FILES_A_TICK
+    assert _spans(requests) == [(_yesterday(), _yesterday())]
     watched.tick()
-    assert watched.cursor == "[]"
+    assert len(watched.cursor) < 100
 
 
 def test_a_registered_device_re_runs_the_days_on_which_it_waited(watched):
@@ -302,7 +349,9 @@ def test_a_reference_table_re_runs_the_computed_days_of_open_cycles_that_it_touc
 def test_an_older_versions_cursor_is_no_error(watched):
     watched.drop("visit_reports/a.csv", _report(DAY))
     watched.cursor = json.dumps({"visit_reports/a.csv": "1@2025-06-10T00:00:00"})
-    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+    assert watched.one_tick() == []
+    watched.cursor = "[]"
+    assert _spans(watched.one_tick()) == [(DAY.isoformat(), DAY.isoformat())]
 
 
 def test_an_s3_prefix_is_watched_like_a_folder(watched, seaweed, monkeypatch):

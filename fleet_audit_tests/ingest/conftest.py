@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fleet_audit.ingest.files import IngestSummary, ingest_inbox
 from fleet_audit.ingest.healing import ParsedFiles
+from fleet_audit.ingest.inbox_ingestion import IngestSummary, ingest_inbox
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import os
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.driver_names import with_pseudonyms
-from fleet_audit.ingest.files import days_of_file, lost_rows, safe_name
+from fleet_audit.ingest.file_days import days_of_file
+from fleet_audit.ingest.files import lost_rows, safe_name
+from fleet_audit.ingest.inbox_ingestion import SECOND_LOOK_AFTER_S
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
+    SEEN_TWICE,
     bulletin,
     drive,
     run_row,
@@ -119,6 +123,7 @@ class Unreadable(Inbox):
 def test_a_file_that_kept_its_stamp_is_not_opened_again(arrivals):
     arrivals.drop("visit_reports/a.csv", REPORT)
     assert len(arrivals.read().files) == 1
+    assert arrivals.read().files.empty, "opened once more: the first look could not know that it was whole"
     assert arrivals.read(Unreadable(str(arrivals.inbox), arrivals.settings)).files.empty
 
 
@@ -130,26 +135,41 @@ def test_a_file_of_the_same_size_and_time_with_other_bytes_is_a_new_version(arri
     assert arrivals.stage().visit_legs(DAY)["reported_km"].astype(str).to_list() == ["13.40"]
 
 
-def test_what_changed_just_now_is_read_again_and_what_nobody_attends_waits(arrivals):
+def test_a_run_that_nobody_attends_reads_a_file_that_two_looks_see_the_same(arrivals):
+    """Its time may be of the year 2000 or days ahead: the sender's clock says nothing."""
+    for name, instant in (("old", 946_684_800), ("ahead", 4e9)):
+        arrivals.drop(f"visit_reports/{name}.csv", visit_report({PAID: [to_work(f"1{len(name)}.20")]}))
+        os.utime(arrivals.inbox / "visit_reports" / f"{name}.csv", (instant, instant))
+    started = time.monotonic()
+    assert len(arrivals.read(is_attended=False).files) == 2
+    assert time.monotonic() - started >= SECOND_LOOK_AFTER_S
+    assert arrivals.read(Unreadable(str(arrivals.inbox), arrivals.settings), is_attended=False).files.empty
+
+
+def test_a_file_that_changes_between_the_looks_waits_for_the_next_run(arrivals):
+    class Growing(Inbox):
+        def files(self) -> list[InboxFile]:
+            with (arrivals.inbox / "visit_reports" / "a.csv").open("ab") as file:
+                file.write(b"\n")
+            return super().files()
+
     arrivals.drop("visit_reports/a.csv", REPORT)
-    just_now = (arrivals.now + dt.timedelta(hours=1)).timestamp() - 2
-    os.utime(arrivals.inbox / "visit_reports" / "a.csv", (just_now, just_now))
-    assert arrivals.read(is_attended=False).files.empty
-    arrivals.now -= dt.timedelta(hours=1)
+    summary = arrivals.read(Growing(str(arrivals.inbox), arrivals.settings), is_attended=False)
+    assert summary.files.empty
+    assert summary.ignored == ["visit_reports/a.csv is not read yet: it changed a moment ago and may still be written."]
     assert len(arrivals.read().files) == 1
-    stamps = "select stamp from ops.ingested_files"
-    assert arrivals.warehouse.read(stamps, {})["stamp"].isna().all()
-    assert arrivals.read().files.empty, "opened, and known by its bytes"
-    assert arrivals.warehouse.read(stamps, {})["stamp"].notna().all()
 
 
 def test_a_file_that_grows_while_it_is_read_waits(arrivals):
     class Growing(Inbox):
         def files(self) -> list[InboxFile]:
-            return [replace(file, size=file.size - 1) for file in super().files()]
+            return [replace(file, size=file.size - file.name.endswith("a.csv")) for file in super().files()]
 
     arrivals.drop("visit_reports/a.csv", REPORT)
-    assert arrivals.read(Growing(str(arrivals.inbox), arrivals.settings)).files.empty
+    arrivals.drop("visit_reports/b.csv", visit_report({SEEN_TWICE: [to_work()]}))
+    summary = arrivals.read(Growing(str(arrivals.inbox), arrivals.settings))
+    assert summary.files["file_name"].to_list() == ["visit_reports/b.csv"]
+    assert ["a.csv changed while it was read" in sentence for sentence in summary.ignored] == [True]
     assert len(arrivals.read().files) == 1
 
 

@@ -12,7 +12,8 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
 from fleet_audit.ingest.api_windows import api_gaps
-from fleet_audit.ingest.files import ingest_inbox, lost_rows
+from fleet_audit.ingest.files import lost_rows
+from fleet_audit.ingest.inbox_ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.ingest.page_fetcher import PageFetcher, failure_sentence
 from fleet_audit.ingest.pages import archived_pages

@@ -1,0 +1,103 @@
+"""Which operational days a file can change, and whether they were computed since it arrived.
+
+Reading and recording files is in `files`; asking for runs of these days is the sensor's work.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+import pandas as pd
+
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.ingest.files import parse_inbox_file
+from fleet_audit.logic.reference.pending_devices import days_let_go
+from fleet_audit.schema.facts import PENDING_DEVICES
+from fleet_audit.schema.reference import DEVICES
+from fleet_audit.settings import Settings
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.warehouse import Warehouse
+
+Span: TypeAlias = tuple[dt.date, dt.date]
+
+_NONE, _DAY = dt.timedelta(0), dt.timedelta(days=1)
+_REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry": (_DAY, _NONE)}
+
+
+def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> list[Span]:
+    """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
+
+    A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
+    """
+    if file.kind == "reference":
+        return []
+    try:
+        parsed = parse_inbox_file(file, content, settings, now)
+    except RejectedFile:
+        return []
+    before, after = _REACH[file.kind]
+    days = {*parsed.covered["date"], *parsed.days["date"]}
+    return spans_of(day + offset for day in days for offset in {-before, _NONE, after})
+
+
+def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:
+    """Days on which positions wait for a device that this version of `reference/devices` registers."""
+    if PurePosixPath(file.name).stem != DEVICES.name:
+        return []
+    try:
+        registered = parse_inbox_file(file, content, settings, dt.datetime.now(dt.UTC)).rows
+    except RejectedFile:
+        return []
+    before, _ = _REACH["telemetry"]
+    days = days_let_go(warehouse.read_table(PENDING_DEVICES), registered)
+    return spans_of(day - offset for day in days for offset in (_NONE, before))
+
+
+def spans_of(days: Iterable[dt.date]) -> list[Span]:
+    """The days as first and last of each uninterrupted stretch, in order."""
+    spans: list[Span] = []
+    for day in sorted(set(days)):
+        if spans and day - spans[-1][1] == _DAY:
+            spans[-1] = (spans[-1][0], day)
+        else:
+            spans.append((day, day))
+    return spans
+
+
+@dataclass(frozen=True)
+class ComputedDays:
+    """When files were received, and when each day was computed, at the time of reading.
+
+    Attributes:
+        received: instant by (sha256, file name).
+        computed: instant by day: that of its vehicle that was computed first.
+    """
+
+    received: Mapping[tuple[str, str], pd.Timestamp]
+    computed: Mapping[dt.date, pd.Timestamp]
+
+    @classmethod
+    def read(cls, warehouse: Warehouse) -> ComputedDays:
+        """All files and days."""
+        files = warehouse.read("select file_sha256, file_name, received_at from ops.ingested_files", {})
+        days = warehouse.read(
+            "select operational_date, min(updated_at) as at from fact.vehicle_day_coverage group by operational_date",
+            {},
+        )
+        names = zip(files["file_sha256"], files["file_name"], strict=True)
+        return cls(
+            dict(zip(names, files["received_at"], strict=True)),
+            dict(zip(days["operational_date"], days["at"], strict=True)),
+        )
+
+    def include(self, sha256: str, name: str, spans: Iterable[Span]) -> bool:
+        """Whether the file was read, and every day of the spans was computed after that."""
+        received = self.received.get((sha256, name))
+        if received is None:
+            return False
+        days = (first + dt.timedelta(days=at) for first, last in spans for at in range((last - first).days + 1))
+        return all(day in self.computed and self.computed[day] > received for day in days)

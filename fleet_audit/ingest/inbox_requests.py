@@ -1,0 +1,112 @@
+"""What the inbox sensor remembers: the files whose days it knows, and the days that no run was requested for yet.
+
+Days are collected over as many ticks as a drop of files needs, so that each is requested once. Looking at files and
+requesting runs is the sensor's work.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fleet_audit.ingest.file_days import Span
+from fleet_audit.schema.facts import INBOX_REQUESTS
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """A file, the hash of its content, and the spans of days that it can change; none when they were computed since."""
+
+    file: InboxFile
+    content: str
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The cursor of the sensor.
+
+    Attributes:
+        rows: rows of `ops.inbox_requests` of the last tick, which the next tick writes: only then the daemon has
+            certainly kept this cursor.
+        spans: days that no run was requested for yet, few however many files name them.
+        digest: hash of the content of all files that named them.
+        since: when the first of them was looked at.
+    """
+
+    rows: Sequence[dict[str, str | None]] = ()
+    spans: Sequence[Span] = ()
+    digest: str = ""
+    since: dt.datetime | None = None
+
+    @classmethod
+    def of_cursor(cls, cursor: str | None) -> Collection:
+        """The collection that `cursor` wrote; an empty one for an older version's: its files are looked at again."""
+        found = json.loads(cursor) if cursor else {}
+        if not isinstance(found, dict) or "rows" not in found:
+            return cls()
+        spans = [(dt.date.fromisoformat(first), dt.date.fromisoformat(last)) for first, last in found["spans"]]
+        since = dt.datetime.fromisoformat(found["since"]) if found["since"] else None
+        return cls(found["rows"], spans, found["digest"], since)
+
+    def cursor(self) -> str:
+        """The collection as text."""
+        return json.dumps(
+            {
+                "rows": self.rows,
+                "spans": [[first.isoformat(), last.isoformat()] for first, last in self.spans],
+                "digest": self.digest,
+                "since": self.since and self.since.isoformat(),
+            }
+        )
+
+    def with_files(self, requests: Sequence[FileRequest], now: dt.datetime, spans: Sequence[Span]) -> Collection:
+        """The collection after a tick: `spans` are the days of these files and of the ticks before."""
+        contents = sorted(request.content for request in requests if request.spans)
+        digest = hashlib.sha256(" ".join([self.digest, *contents]).encode()).hexdigest() if contents else self.digest
+        since = (self.since or now) if spans else None
+        return Collection([_row(request, now) for request in requests], spans, digest, since)
+
+    def requested(self) -> Collection:
+        """The collection once runs of its days are requested."""
+        return Collection(self.rows)
+
+
+def remembered_stamps(warehouse: Warehouse, collection: Collection) -> dict[str, str]:
+    """Stamps by file name of all files whose days are known; the rows of the last tick are written first."""
+    rows = pd.DataFrame(list(collection.rows), columns=INBOX_REQUESTS.column_names)
+    if len(rows):
+        for name in ("first_date", "last_date"):
+            rows[name] = pd.to_datetime(rows[name]).dt.date
+        warehouse.upsert(INBOX_REQUESTS, rows.assign(requested_at=pd.to_datetime(rows["requested_at"])))
+    known = warehouse.read("select file_name, stamp from ops.inbox_requests", {})
+    return dict(zip(known["file_name"], known["stamp"], strict=True))
+
+
+def bridged(spans: Sequence[Span], gap_days: int) -> list[Span]:
+    """The spans in order; those with at most `gap_days` days between them as one."""
+    result: list[Span] = []
+    for first, last in sorted(spans):
+        if result and first <= result[-1][1] + dt.timedelta(days=1 + gap_days):
+            result[-1] = (result[-1][0], max(result[-1][1], last))
+        else:
+            result.append((first, last))
+    return result
+
+
+def _row(request: FileRequest, now: dt.datetime) -> dict[str, str | None]:
+    spans = request.spans
+    return {
+        "file_name": request.file.name,
+        "stamp": request.file.stamp,
+        "first_date": min(span[0] for span in spans).isoformat() if spans else None,
+        "last_date": max(span[1] for span in spans).isoformat() if spans else None,
+        "requested_at": now.isoformat(),
+    }

@@ -1,0 +1,33 @@
+"""Which files of the inbox are settled: an earlier look listed them with the same stamp.
+
+The clocks of senders say nothing: copied files keep times of years ago, other clocks are days ahead. Listing is in
+`sources.inbox`; what is done with a settled file is decided by the sensor and by `files`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fleet_audit.schema.facts import INBOX_SIGHTINGS
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.warehouse import Warehouse
+
+
+def settled_names(warehouse: Warehouse, files: Sequence[InboxFile], now: dt.datetime) -> set[str]:
+    """Names of the files that an earlier look listed with the stamp of now; this look is recorded for the others."""
+    seen = warehouse.read("select file_name, stamp from ops.inbox_sightings", {})
+    stamps = dict(zip(seen["file_name"], seen["stamp"], strict=True))
+    changed = [file for file in files if stamps.get(file.name) != file.stamp]
+    if changed:
+        sightings = pd.DataFrame(
+            {
+                "file_name": [file.name for file in changed],
+                "stamp": [file.stamp for file in changed],
+                "first_seen_at": now,
+            }
+        )
+        warehouse.upsert(INBOX_SIGHTINGS, sightings)
+    return {file.name for file in files} - {file.name for file in changed}
