@@ -121,14 +121,16 @@ def _write_comments(connection: sa.Connection) -> None:
 
 
 def make_revision(url: str, slug: str, message: str) -> None:
-    """Write `versions/<next number>_<slug>.py`: what the column dictionary has and the (migrated) database lacks.
+    """Write `versions/<next number>_<slug>.py`: what the column dictionary has and the last revision lacks.
 
-    `message` is the file's docstring, an imperative without a full stop. For developers: read and adapt the file before
-    it is committed; after that it never changes.
+    `url` is a database to compare with, which is migrated to that revision first; `message` is the file's docstring, an
+    imperative without a full stop. For developers: read and adapt the file before it is committed; after that it never
+    changes.
     """
     settings = config()
     number = len(list(ScriptDirectory.from_config(settings).walk_revisions())) + 1
     with engine_of(url).begin() as connection:
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_VERSION_TABLE_SCHEMA}"))
         settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
         command.revision(settings, message, autogenerate=True, rev_id=f"{number:04}_{slug}")
