@@ -25,7 +25,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from fleet_audit.cli.run import dagster_home
+from fleet_audit.cli.environment import dagster_home
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS

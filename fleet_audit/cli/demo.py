@@ -10,7 +10,8 @@ import os
 import secrets
 import shutil
 
-from fleet_audit.cli.run import Progress, export_settings, run_days
+from fleet_audit.cli.environment import export_settings
+from fleet_audit.cli.run import Progress, run_days
 from fleet_audit.cli.summary import print_summary
 from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer

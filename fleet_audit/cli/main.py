@@ -54,8 +54,9 @@ def run(
 
     Exits 0 only if every partition succeeded; a finding is no failure.
     """
+    from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import as_of_installation, parse_as_of
-    from fleet_audit.cli.run import export_settings, run_days
+    from fleet_audit.cli.run import run_days
     from fleet_audit.cli.summary import print_summary
 
     settings = load_settings(inbox_url=inbox, home=home, api_url=api)
@@ -78,7 +79,8 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
     A final close first runs the days that do not hold what is known now, then freezes the cycle's rows and writes the
     manifest that `fleet-audit replay` proves. What arrives later becomes adjustments in an open cycle.
     """
-    from fleet_audit.cli.run import close_cycle, export_settings
+    from fleet_audit.cli.environment import export_settings
+    from fleet_audit.cli.run import close_cycle
     from fleet_audit.cli.summary import print_close
 
     settings = load_settings(home=home)
@@ -96,8 +98,8 @@ def replay(start: dt.datetime, home: str | None) -> None:
 
     Exits 0 and says "identical", or 1 and shows the first differing rows of each table.
     """
+    from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import replay_cycle
-    from fleet_audit.cli.run import export_settings
 
     settings = load_settings(home=home)
     export_settings(settings)
@@ -120,8 +122,8 @@ def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | Non
     Files arrive in their order with their recorded times, closed cycles are restored as they were frozen. Neither the
     inbox nor the telemetry API is read.
     """
+    from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.rebuild import rebuild as rebuild_warehouse
-    from fleet_audit.cli.run import export_settings
 
     settings = load_settings(home=home)
     export_settings(settings)
@@ -144,8 +146,8 @@ def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | Non
 @click.option("--csv", "as_csv", is_flag=True, help="CSV with a header instead of an aligned table.")
 def psql(sql: str, home: str | None, as_csv: bool) -> None:
     """Query the warehouse."""
+    from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.psql import run_sql
-    from fleet_audit.cli.run import export_settings
 
     settings = load_settings(home=home)
     export_settings(settings)
@@ -157,7 +159,7 @@ def psql(sql: str, home: str | None, as_csv: bool) -> None:
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 def dossier(finding_id: str, home: str | None) -> None:
     """Make the dossier of one contested finding: one PDF with everything that proves it."""
-    from fleet_audit.cli.run import export_settings
+    from fleet_audit.cli.environment import export_settings
 
     settings = load_settings(home=home)
     export_settings(settings)
@@ -174,7 +176,7 @@ def env(home: str | None) -> None:
 
     Without an inbox of one's own the demo's is named, where there is one.
     """
-    from fleet_audit.cli.run import dagster_home
+    from fleet_audit.cli.environment import dagster_home
 
     settings = load_settings(home=home)
     instance = dagster_home(settings)

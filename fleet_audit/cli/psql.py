@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings
 
 _WIDTH, _UNBOUND = 200, 100_000  # characters
@@ -19,9 +20,7 @@ _WIDTH, _UNBOUND = 200, 100_000  # characters
 
 def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
     """The statement's rows. Raises PermanentError with PostgreSQL's own sentence when it refuses the statement."""
-    from fleet_audit.defs.resources import FleetResource
-
-    url = FleetResource(home=str(settings.home)).warehouse().url
+    url = Installation(settings).migrated_url()
     connection = psycopg2.connect(url)
     try:
         with connection, connection.cursor() as cursor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
+from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
 
 _NO_SOURCES = {"FLEET_INBOX_URL": "", "FLEET_API_URL": ""}  # only what is archived counts
@@ -42,10 +43,9 @@ def rebuild(
     """
     os.environ.update(_NO_SOURCES)
     from fleet_audit.cli.run import ranges, run_days
-    from fleet_audit.defs.resources import FleetResource
 
-    fleet = FleetResource(home=str(settings.home))
-    stores = Stores(fleet.lake(), fleet.warehouse(), fleet.settings())
+    installation = Installation(settings)
+    stores = Stores(installation.lake(), installation.warehouse(), settings)
     prepare_warehouse(stores.warehouse, is_replaced=is_replaced)
     restored = restore(stores, progress)
     days = [day for day in restored.days if (first or day) <= day <= (last or day)]

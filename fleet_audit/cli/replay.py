@@ -29,6 +29,7 @@ from fleet_audit.closing.replay import (
 )
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
+from fleet_audit.installation import Installation
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.settings import Settings, load_settings
 
@@ -109,10 +110,8 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
 
 
 def _stores(settings: Settings) -> Stores:
-    from fleet_audit.defs.resources import FleetResource
-
-    fleet = FleetResource(home=str(settings.home))
-    return Stores(fleet.lake(), fleet.warehouse(), fleet.settings())
+    installation = Installation(settings)
+    return Stores(installation.lake(), installation.warehouse(), settings)
 
 
 def _move_to(home: Path, others: dict[str, str]) -> Settings:

@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
 
+from fleet_audit.cli.environment import dagster_home
 from fleet_audit.errors import PermanentError
+from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings
 from fleet_audit.storage.embedded import locked
 
 Progress = Callable[[str], None]
 LOGGER = "progress"
 PUBLISHED = ("marts", "reports")  # groups that no row of `fact` needs; half of a run's time
-_DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-event_log_storage:
-  module: fleet_audit.storage.event_log
-  class: OpenEventLogStorage
-  config: {home: {env: DAGSTER_HOME}}
-retention:
-  schedule: {purge_after_days: 90}
-  sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
-"""
 
 
 @dataclass
@@ -51,25 +38,6 @@ class JobResult:
     def is_success(self) -> bool:
         """Whether every partition succeeded; findings are no failures."""
         return not self.errors
-
-
-def export_settings(settings: Settings, **options: str | None) -> None:
-    """Make command-line options the environment's, so that everything that loads settings sees the same ones."""
-    os.environ["FLEET_HOME"] = str(settings.home.expanduser().resolve())
-    for name, value in options.items():
-        if value is not None:
-            os.environ[f"FLEET_{name.upper()}"] = value
-
-
-def dagster_home(settings: Settings) -> Path:
-    """The folder of the Dagster instance, made on first use."""
-    home = settings.home.expanduser().resolve() / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    if not config.exists():
-        config.write_text(_DAGSTER_YAML)
-    os.environ["DAGSTER_HOME"] = str(home)
-    return home
 
 
 def _opened(home: Path) -> dg.DagsterInstance:
@@ -120,26 +88,26 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     from fleet_audit.closing.readiness import unready_days
     from fleet_audit.definitions import build_definitions
     from fleet_audit.defs.automation import CLOSE_STEP, known_days, range_tags
-    from fleet_audit.defs.resources import FleetResource
     from fleet_audit.logic.closing.manifest import refusal
     from fleet_audit.logic.primitives.cycles import cycle_of
     from fleet_audit.logic.primitives.window import PARTITION_ZONE
 
-    fleet = FleetResource(home=str(settings.home))
+    installation = Installation(settings)
+    warehouse = installation.warehouse()
     cycle = cycle_of(start, settings.closing_day)
     if cycle.start != start:
         raise PermanentError(f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}.")
     today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
-    reason = refusal(cycle, today, fleet.parameters(cycle.end), is_final=is_final)
+    reason = refusal(cycle, today, installation.parameters(cycle.end), is_final=is_final)
     if reason:
         raise PermanentError(reason)
     days = known_days(cycle.start, cycle.end)
     if not days:
         raise PermanentError(f"The cycle of {start} lies before the first day that can be run (FLEET_START_DATE).")
     result = JobResult(days, [start])
-    if existing_close(fleet.warehouse(), start, "final"):
+    if existing_close(warehouse, start, "final"):
         return result
-    unready = unready_days(fleet.warehouse(), fleet.lake(), days, code_version()) if is_final else {}
+    unready = unready_days(warehouse, installation.lake(), days, code_version()) if is_final else {}
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with _opened(home) as instance:
         for first, last in ranges(unready):
@@ -187,7 +155,7 @@ def _execute(
         run_config={"loggers": {LOGGER: {}}, **(config or {})},
     )
     failures = [event for event in outcome.all_events if event.is_step_failure]
-    result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
+    result.errors += [f"{event.step_key}: {_sentence(event)}" for event in failures]
     for evaluation in outcome.get_asset_check_evaluations():
         if not evaluation.passed:
             told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
@@ -197,11 +165,12 @@ def _execute(
     return not failures
 
 
-def _sentence(error: SerializableErrorInfo | None) -> str:
+def _sentence(failure: dg.DagsterEvent) -> str:
     """The message of what was raised in the step, without its class and stack; those are in the run's log."""
+    error = failure.step_failure_data.error
     if error is None:
-        return "failed; the run's log says why."
-    raised = error.cause or error
+        return "failed; the run's log has the reason."
+    raised = error.cause or error  # Dagster's own wrapper tells the step, its cause what happened there
     text = raised.message.strip()
     return text.split(": ", 1)[1] if raised.cls_name and text.split(": ", 1)[0].endswith(raised.cls_name) else text
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleet_audit.cli.run import JobResult
+from fleet_audit.installation import Installation
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.reporting.locale import number
 from fleet_audit.schema.facts import REFERENCE_DELTAS
@@ -23,18 +24,16 @@ SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
 
 def print_summary(settings: Settings, result: JobResult) -> None:
     """Print the table; errors and refused files come last, where they are seen."""
-    from fleet_audit.defs.resources import FleetResource
-
-    fleet = FleetResource(home=str(settings.home))
+    installation = Installation(settings)
     console = Console(highlight=False)
-    warehouse = fleet.warehouse()
+    warehouse = installation.warehouse()
     span: dict[str, object] = {"first": result.days[0], "last": result.days[-1]}
     table = Table("", "", title=f"{result.days[0]} to {result.days[-1]}", show_header=False, title_justify="left")
     table.columns[1].justify = "right"
     for label, value in (*_figures(warehouse, span), *_findings(warehouse, span)):
         table.add_row(label, value)
     console.print(table)
-    lake = fleet.lake()
+    lake = installation.lake()
     reports = [("D-1 report", f"reports/d1/date={result.days[-1]}/d1.html")]
     for start in result.cycles:
         reports.append(("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx"))
@@ -53,11 +52,9 @@ def print_summary(settings: Settings, result: JobResult) -> None:
 
 def print_close(settings: Settings, result: JobResult) -> None:
     """Print how far a cycle is closed, and what its close froze."""
-    from fleet_audit.defs.resources import FleetResource
-
-    fleet = FleetResource(home=str(settings.home))
+    installation = Installation(settings)
     console = Console(highlight=False)
-    closes = fleet.warehouse().read(
+    closes = installation.warehouse().read(
         "select * from ops.cycle_closes where cycle_start = :start order by status limit 1", {"start": result.cycles[0]}
     )
     for row in closes.itertuples():  # a final close comes before a provisional one
@@ -72,7 +69,7 @@ def print_close(settings: Settings, result: JobResult) -> None:
         ):
             table.add_row(label, value)
         console.print(table)
-        console.print(f"manifest       {fleet.lake().url(row.manifest_path)}", soft_wrap=True)
+        console.print(f"manifest       {installation.lake().url(row.manifest_path)}", soft_wrap=True)
         console.print(f"its SHA-256    {row.manifest_sha256}", soft_wrap=True)
     for sentence in result.errors:
         console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")

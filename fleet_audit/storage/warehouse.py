@@ -26,7 +26,8 @@ from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.schema.model import Table, Type
 from fleet_audit.schema.sql import metadata
-from fleet_audit.storage.postgres import adbc_connection, advisory_key, engine_of, sentences
+from fleet_audit.storage.adbc import adbc_connection
+from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 from fleet_audit.storage.results import typed_frame, without_extensions
 
 _ATTEMPTS = 4  # a deadlock or a key that a concurrent transaction holds is over within one of its transactions

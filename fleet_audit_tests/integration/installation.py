@@ -18,8 +18,8 @@ import dagster as dg
 import pandas as pd
 from click.testing import CliRunner, Result
 
+from fleet_audit.cli.environment import dagster_home
 from fleet_audit.cli.main import main
-from fleet_audit.cli.run import dagster_home
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings

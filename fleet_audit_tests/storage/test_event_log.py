@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from fleet_audit.cli.run import dagster_home
+from fleet_audit.cli.environment import dagster_home
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.event_log import OpenEventLogStorage
 

@@ -1,0 +1,44 @@
+"""The environment of a command: FLEET_* as its options say, and the Dagster instance under the home.
+
+Only variables and the instance's folder belong here, without importing Dagster; jobs are executed by `cli.run`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fleet_audit.settings import Settings
+
+_DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: fleet_audit.storage.event_log
+  class: OpenEventLogStorage
+  config: {home: {env: DAGSTER_HOME}}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
+"""
+
+
+def export_settings(settings: Settings, **options: str | None) -> None:
+    """Make command-line options the environment's, so that everything that loads settings sees the same ones."""
+    os.environ["FLEET_HOME"] = str(settings.home.expanduser().resolve())
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"FLEET_{name.upper()}"] = value
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance, made on first use."""
+    home = settings.home.expanduser().resolve() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_DAGSTER_YAML)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home

@@ -1,0 +1,129 @@
+"""An installation: opens the lake, the warehouse, the inbox and the telemetry API that its settings name.
+
+Only opening belongs here, without Dagster: `defs.resources` wraps it, the command line uses it as it is. What imports
+pandas or Arrow is imported when it is asked for, so that `fleet-audit psql` starts without them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from fleet_audit.settings import Settings
+
+if TYPE_CHECKING:
+    from fleet_audit.formats.adapter import Adapter
+    from fleet_audit.logic.primitives.parameters import ParameterSet
+    from fleet_audit.logic.reference.reference import Reference
+    from fleet_audit.sources.inbox import Inbox
+    from fleet_audit.sources.telemetry_api import TelemetryApi
+    from fleet_audit.storage.lake import Lake
+    from fleet_audit.storage.warehouse import Warehouse
+
+
+class Installation:
+    """The stores and sources of one installation, each opened when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self._settings = settings
+
+    def settings(self) -> Settings:
+        """The settings."""
+        return self._settings
+
+    def migrated_url(self) -> str:
+        """URL of the migrated warehouse; the embedded PostgreSQL is started when the settings name no other."""
+        settings = self.settings()
+        url = settings.warehouse_url.get_secret_value() if settings.warehouse_url else None
+        return _migrated_url(url, settings.home.expanduser().resolve())
+
+    def warehouse(self) -> Warehouse:
+        """The warehouse, migrated."""
+        from fleet_audit.storage.warehouse import Warehouse
+
+        return Warehouse(self.migrated_url())
+
+    def lake(self) -> Lake:
+        """The lake."""
+        from fleet_audit.storage.lake import Lake
+
+        return Lake(self.settings())
+
+    def inbox(self) -> Inbox | None:
+        """The inbox, or None when the settings name none."""
+        from fleet_audit.sources.inbox import Inbox
+
+        settings = self.settings()
+        return Inbox(settings.inbox_url, settings) if settings.inbox_url else None
+
+    def api(self) -> TelemetryApi | None:
+        """The telemetry API, or None when the settings name none."""
+        from fleet_audit.sources.telemetry_api import TelemetryApi
+
+        settings = self.settings()
+        if not settings.api_url or not settings.api_token:  # load_settings refuses a URL without its token
+            return None
+        return TelemetryApi(
+            settings.api_url,
+            self._api_token,
+            adapter=self.adapter(),
+            requests_per_min=settings.api_requests_per_min,
+        )
+
+    def _api_token(self) -> SecretStr:
+        """The token in the settings as they are now: under Dagster, .env may replace it while a run goes on."""
+        return self.settings().api_token or SecretStr("")
+
+    def driver_key(self) -> bytes:
+        """The key of the drivers' pseudonyms."""
+        return self.settings().pseudonym_key.get_secret_value().encode()
+
+    def adapter(self) -> Adapter:
+        """Names and units of the API's vendor."""
+        from fleet_audit.formats.adapter import load_adapter
+
+        return load_adapter(self.settings().api_adapter)
+
+    def reference(self) -> Reference:
+        """The reference tables as they are now, and their changes inside open cycles."""
+        from fleet_audit.logic.reference.reference import Reference
+        from fleet_audit.schema import reference
+        from fleet_audit.schema.facts import REFERENCE_CHANGES
+
+        warehouse = self.warehouse()
+        return Reference.of(
+            {table.name: warehouse.read_table(table) for table in (*reference.TABLES, REFERENCE_CHANGES)}
+        )
+
+    def parameters(self, day: dt.date) -> ParameterSet:
+        """The parameters in force on a day; their version is recorded in `ops.parameter_versions`."""
+        from fleet_audit.logic.primitives.parameters import parameters_on
+        from fleet_audit.schema import reference
+
+        warehouse = self.warehouse()
+        found = parameters_on(day, warehouse.read_table(reference.PARAMETERS))
+        _record_version(warehouse.url, found)
+        return found
+
+
+@cache
+def _migrated_url(url: str | None, home: Path) -> str:
+    from fleet_audit.storage.embedded import ensure_running
+    from fleet_audit.storage.migrate import upgrade
+
+    url = url or ensure_running(home)
+    upgrade(url)
+    return url
+
+
+@cache
+def _record_version(url: str, parameters: ParameterSet) -> None:
+    from fleet_audit.schema.facts import PARAMETER_VERSIONS
+    from fleet_audit.storage.warehouse import Warehouse
+
+    Warehouse(url).upsert(PARAMETER_VERSIONS, parameters.as_frame())

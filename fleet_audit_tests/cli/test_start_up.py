@@ -1,0 +1,33 @@
+"""Commands that need neither Dagster nor pandas start without them: importing the two takes longer than the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = "sorted({'dagster', 'pandas', 'pyarrow'} & sys.modules.keys())"
+_HELP = f"""
+import sys
+from fleet_audit.cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    print({_HEAVY})
+"""
+_PSQL = f"""
+import sys
+from fleet_audit.cli.main import main
+main(["psql", "-c", "select count(*) from fact.trips", "--csv", "--home", sys.argv[1]], standalone_mode=False)
+print({_HEAVY})
+"""
+
+
+@pytest.mark.parametrize("program", [_HELP, _PSQL], ids=["help", "psql"])
+def test_neither_dagster_nor_pandas_is_imported(program, postgres_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLEET_WAREHOUSE_URL", postgres_url)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Usage:" in done.stdout or done.stdout.startswith("count\n0\n")
