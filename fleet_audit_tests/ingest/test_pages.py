@@ -1,4 +1,4 @@
-"""Pages of the API in the lake: asked for by local day, kept as received, never replaced, and what fails is told."""
+"""Pages of the API are archived as received, and what the API did not answer is a gap of its day."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
+from fleet_audit.ingest.api_windows import api_gaps
 from fleet_audit.ingest.freshness import day_sources
 from fleet_audit.ingest.page_fetcher import FetchedDay, PageFetcher, failure_sentence
-from fleet_audit.ingest.pages import PAGES_FOLDER, archived_pages, page_sha256, read_page
+from fleet_audit.ingest.pages import PAGES_FOLDER, archive_page, archived_pages, compressed, page_sha256, read_page
+from fleet_audit.ingest.staging import Stage
+from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import POSITIONS
 from fleet_audit.sources.telemetry_api import TelemetryApi
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.sources.small_server import answering
 
 DAY = dt.date(2025, 6, 10)
 DAYS = [DAY, DAY + dt.timedelta(days=1)]
@@ -133,3 +141,121 @@ def test_every_page_is_a_request_and_the_same_answer_the_same_one(fetch, lake, p
     assert (first["tries"] == 1).all()
     spans = first[first["partition_date"] == DAY].sort_values("window_from")
     assert list(spans["window_to"][:-1]) == list(spans["window_from"][1:])
+
+
+def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, postgres_url):
+    """One quarter of the day always fails: its hours are unknown, and every other position is there."""
+
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        query = parse_qs(urlsplit(request.path).query)
+        if query["from"][0].endswith("T09:00:00Z"):
+            return 503, {}, b""
+        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+        return reply.status_code, {}, reply.content
+
+    warehouse = Warehouse(postgres_url)
+    with answering(answer) as url:
+        api = TelemetryApi(url, TOKEN, backoff_s=0.001, max_attempts=2)
+        fetched = PageFetcher(api, lake, warehouse, "a-run").fetch_days([DAY], LATER)
+    assert "2025-06-10, which stay incomplete" in str(failure_sentence(fetched))
+    gaps = api_gaps(warehouse, DAY, DAY)
+    assert gaps[["operational_date", "source", "started_at", "ended_at"]].values.tolist() == [
+        [DAY, "api", pd.Timestamp("2025-06-10T09:00Z"), pd.Timestamp("2025-06-10T15:00Z")]
+    ]
+    assert "status 503" in gaps["message"].iloc[0]
+    assert _instants(lake, DAY) == INSTANTS[1:3]
+
+
+def test_a_run_that_is_killed_leaves_gaps_until_the_day_is_answered(fetch, lake, postgres_url, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TelemetryApi, "pages", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fetch()
+    warehouse = Warehouse(postgres_url)
+    assert len(api_gaps(warehouse, *DAYS)) == 8
+    assert api_gaps(warehouse, *DAYS)["message"].str.contains("interrupted").all()
+    monkeypatch.undo()
+    fetch()
+    assert api_gaps(warehouse, *DAYS).empty
+
+
+def test_what_was_answered_once_stays_answered_when_it_is_asked_for_in_vain(fetch, postgres_url):
+    fetch()
+    fetch(token="expired-7")
+    assert api_gaps(Warehouse(postgres_url), *DAYS).empty
+
+
+def test_a_day_that_was_answered_in_part_is_a_gap_from_there(fetch, postgres_url):
+    """Asked at noon, and in vain after its end."""
+    fetch(now=dt.datetime(2025, 6, 10, 12, 0, tzinfo=dt.UTC))
+    assert api_gaps(Warehouse(postgres_url), DAY, DAY).empty
+    fetch(token="expired-7")
+    gaps = api_gaps(Warehouse(postgres_url), DAY, DAY)
+    assert gaps["started_at"].min() == pd.Timestamp("2025-06-10T12:00Z")
+    assert gaps["ended_at"].max() == pd.Timestamp("2025-06-11T03:00Z")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "another"])
+def test_a_damaged_page_is_set_aside_and_fetched_again(server, lake, postgres_url, damage):
+    fetcher = PageFetcher(TelemetryApi(server.url, TOKEN), lake, Warehouse(postgres_url), "a-run")
+    fetcher.fetch_days([DAY], LATER)
+    before = {path: lake.get_bytes(path) for path in archived_pages(lake, DAY)}
+    path, content = max(before.items(), key=lambda item: len(item[1]))
+    wrong = {"truncated": content[:-9], "empty": b"", "another": bytes(compressed(b'{"data":[],"next_cursor":"x"}'))}
+    lake.put_bytes(path, wrong[damage])
+    fetcher.fetch_days([DAY], LATER)
+    assert [path in sentence for sentence in fetcher.set_aside] == [True]
+    assert {path: lake.get_bytes(path) for path in archived_pages(lake, DAY)} == before
+    assert [lake.get_bytes(one) for one in lake.list("quarantine")] == [wrong[damage]]
+    assert api_gaps(Warehouse(postgres_url), DAY, DAY).empty
+
+
+def test_a_damaged_page_that_staging_meets_makes_its_hours_a_gap(server, lake, postgres_url):
+    """Without an API that could give it again the other pages are still staged, and no row is missed as lost (Q03)."""
+    warehouse = Warehouse(postgres_url)
+    PageFetcher(TelemetryApi(server.url, TOKEN), lake, warehouse, "a-run").fetch_days([DAY], LATER)
+    path = next(path for path in archived_pages(lake, DAY) if b"T03:00:00" in read_page(lake, path))
+    lake.put_bytes(path, lake.get_bytes(path)[:-9])
+    staged = Stage(lake, warehouse, "a-run", b"key").positions(DAY)
+    assert list(staged["recorded_at"]) == [pd.Timestamp(INSTANTS[2])]
+    gaps = api_gaps(warehouse, DAY, DAY)
+    assert gaps["started_at"].tolist() == [pd.Timestamp("2025-06-10T03:00Z")]
+    assert path in gaps["message"].iloc[0]
+    counts = warehouse.read("select * from ops.stage_counts where source = 'positions'").iloc[0]
+    assert (counts["rows_read"], counts["rows_accepted"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("shift", "code"),
+    [
+        (dt.timedelta(weeks=-1024), "gps_week_rollover"),
+        (dt.timedelta(weeks=1024), "gps_week_rollover"),
+        (dt.timedelta(days=40), "outside_window"),
+    ],
+)
+def test_positions_of_another_time_are_refused_with_their_own_reason(lake, postgres_url, shift, code):
+    at = dt.datetime(2025, 6, 10, 12, tzinfo=dt.UTC)
+    items = [{"device_id": "1", "timestamp": one.isoformat()} for one in (at, at + shift)]
+    body = json.dumps({"data": items, "next_cursor": None}).encode()
+    archive_page(lake, DAY, body, hashlib.sha256(body).hexdigest())
+    warehouse = Warehouse(postgres_url)
+    assert list(Stage(lake, warehouse, "a-run", b"key").positions(DAY)["recorded_at"]) == [pd.Timestamp(at)]
+    refused = warehouse.read("select row_number, reason_code, reason from ops.rejected_rows")
+    assert refused[["row_number", "reason_code"]].values.tolist() == [[2, code]]
+
+
+def test_a_position_ahead_of_its_arrival_is_refused(lake, postgres_url):
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    today = now.astimezone(ZoneInfo("America/Sao_Paulo")).date()
+    _, end = partition_day_bounds(today)
+    ahead = min(now + dt.timedelta(hours=1), end.to_pydatetime() - dt.timedelta(seconds=1))
+    if ahead <= now + dt.timedelta(minutes=6):
+        pytest.skip("too close to midnight")
+    items = [{"device_id": "1", "timestamp": one.isoformat()} for one in (now, now + dt.timedelta(minutes=4), ahead)]
+    body = json.dumps({"data": items, "next_cursor": None}).encode()
+    archive_page(lake, today, body, hashlib.sha256(body).hexdigest())
+    warehouse = Warehouse(postgres_url)
+    assert len(Stage(lake, warehouse, "a-run", b"key").positions(today)) == 2
+    assert list(warehouse.read("select reason_code from ops.rejected_rows")["reason_code"]) == ["future_timestamp"]
