@@ -13,10 +13,11 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
+from fleet_audit.ingest.incomplete_days import incomplete_days
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.logic.reference.pending_devices import pending_devices
-from fleet_audit.schema.facts import DAY_ACCEPTANCE, INGESTED_FILES, PENDING_DEVICES
+from fleet_audit.schema.facts import DAY_ACCEPTANCE, INCOMPLETE_DAYS, INGESTED_FILES, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
@@ -79,4 +80,20 @@ def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, sta
     return each_day(
         run_days(context),
         lambda day: pending_devices(staged.read([day], columns=["device_id", "recorded_at"]), devices, day),
+    )
+
+
+@dg.asset(
+    **asset_arguments(INCOMPLETE_DAYS, "staging"),
+    deps=[key_of(INGESTED_FILES), key_of(VEHICLES), key_of(CARRIERS)],
+    ins={"declared": dg.AssetIn(key_of(STAGING_DECLARED_RUNS))},
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
+)
+def days_with_missing_sources(context: dg.AssetExecutionContext, fleet: FleetResource, declared: Days) -> DayFrames:
+    """Days of which a file was refused, or a carrier sent no bulletin."""
+    reference, warehouse = fleet.reference(), fleet.warehouse()
+    return each_day(
+        run_days(context),
+        lambda day: incomplete_days(warehouse, declared.read([day], columns=["plate", "carrier_code"]), reference, day),
     )

@@ -7,13 +7,13 @@ import dagster as dg
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import check_result, check_spec, table_checks
-from fleet_audit.schema.facts import DAY_ACCEPTANCE, PENDING_DEVICES
+from fleet_audit.schema.facts import DAY_ACCEPTANCE, INCOMPLETE_DAYS, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 
 _COUNTED = (STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS)
 staging_checks = table_checks("staging", (*_COUNTED, STAGING_NOTES), reconciled=_COUNTED)
 # A step of its own: what waits and what was refused are counted in staging that was checked.
-shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES))
+shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES, INCOMPLETE_DAYS))
 
 
 @dg.multi_asset_check(
