@@ -68,6 +68,8 @@ class Settings(BaseSettings):
             raise ValueError(f"is not a folder's path ({error})") from None
         if not is_folder:
             raise ValueError(f"{existing} is a file: name a folder")
+        if "?" in str(value.expanduser().absolute()):
+            raise ValueError("has a question mark in its path: Dagster's SQLite files cannot be opened there")
         return value
 
     @field_validator("lake_url", "inbox_url")

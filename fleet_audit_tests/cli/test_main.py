@@ -82,6 +82,7 @@ def test_help_and_version_of_the_program(invoke):
         ("FLEET_API_TOKEN", "secret with spaces"),
         ("AWS_ENDPOINT_URL", "localhost:9000"),
         ("FLEET_HOME", "/dev/null/fleet"),
+        ("FLEET_HOME", "what?"),
     ],
 )
 @pytest.mark.parametrize("command", [("run", *DAYS), ("psql", "-c", "select 1")], ids=["run", "psql"])

@@ -100,7 +100,8 @@ def vehicle_zones(plates: pd.Series, vehicles: pd.DataFrame, units: pd.DataFrame
     chosen = pd.concat([latest, valid_on(latest, day)]).drop_duplicates("plate", keep="last")
     unit_of = chosen.set_index("plate")["unit_code"]
     zone_of = units.drop_duplicates("unit_code").set_index("unit_code")["timezone"]
-    return plates.map(unit_of).map(zone_of).fillna(DEFAULT_ZONE).astype("str").rename("timezone")
+    zones = plates.map(unit_of).astype("str").map(zone_of).astype("str")  # typed: of no vehicle it would be a number
+    return zones.fillna(DEFAULT_ZONE).rename("timezone")
 
 
 def _latest_last(frame: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -89,3 +89,8 @@ def test_the_zone_is_the_unit_s_of_the_day_then_of_the_latest_row_then_sao_paulo
     assert zones.tolist() == [campo_grande, campo_grande, sao_paulo, sao_paulo, campo_grande]
     assert zones.index.tolist() == plates.index.tolist()
     assert vehicle_zones(plates, vehicles, UNIT, DAY).iloc[0] == sao_paulo
+
+
+def test_before_any_vehicle_is_registered_every_plate_is_in_the_zone_of_the_partition() -> None:
+    zones = vehicle_zones(pd.Series(["AAA1A11"], dtype="str"), rows(VEHICLES), rows(UNITS), DAY)
+    assert zones.tolist() == ["America/Sao_Paulo"]
