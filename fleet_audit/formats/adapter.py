@@ -1,6 +1,6 @@
-"""What a vendor's API calls things: the adapter file (TOML) that maps its request, names and units to ours.
+"""The adapter of a vendor's API: a TOML file that maps its request, field names and units to ours.
 
-Reading pages with it is in `positions_page`, asking for them in `sources`.
+Pages are read in `positions_page` and requested in `sources`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _FIELD_KEYS = {
 
 @dataclass(frozen=True)
 class Field:
-    """Where a field stands in an item, and how it is written there.
+    """The path of a field in an item, and how its value is written.
 
     `unit` of an instant is `iso`, `s` or `ms`; of a number its unit; `is_integer` is an id written as a number; `on`
-    and `off` are the words of a flag that is no boolean.
+    and `off` are the words of a flag that is not a boolean.
     """
 
     path: tuple[str, ...]
@@ -80,10 +80,10 @@ def load_adapter(name: str) -> Adapter:
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(one.stem for one in _SHIPPED.glob("*.toml")))
         raise PermanentError(
-            f"FLEET_API_ADAPTER names {name!r}, which is no readable file and none of the shipped adapters ({known})."
+            f"FLEET_API_ADAPTER names {name!r}, which is neither a readable file nor a shipped adapter ({known})."
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise PermanentError(f"The adapter {path} is no TOML: {error}.") from error
+        raise PermanentError(f"The adapter {path} is not TOML: {error}.") from error
     return _Checked(path).adapter(content)
 
 
@@ -98,7 +98,7 @@ class _Checked:
             self._table(content, section)
         request, answer, fields = (content[section] for section in _KEYS)
         for key in _REQUEST_TEXTS:
-            self._require(isinstance(request.get(key), str) and request[key], f"request.{key}", "must be a text")
+            self._require(isinstance(request.get(key), str) and request[key], f"request.{key}", "must be a string")
         self._require(request["path"].startswith("/"), "request.path", "must start with /")
         self._require("{token}" in request["header_value"], "request.header_value", "must contain {token}")
         self._require(request["instants"] in _INSTANT_UNITS, "request.instants", f"must be one of {_INSTANT_UNITS}")

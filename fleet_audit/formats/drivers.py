@@ -16,9 +16,9 @@ _MAINTENANCE = re.compile(r"[\s\-–(/|,]*manuten[cç][aã]o[\s.)]*", re.IGNOREC
 
 
 def identify(text: pd.Series, key: bytes) -> pd.DataFrame:
-    """driver_id, name and is_maintenance of each text, computed once a spelling.
+    """driver_id, name and is_maintenance of each text, computed once per spelling.
 
-    A note "… manutenção." sets the flag and is no part of the name; `Unknown` and empty are no driver.
+    A note "… manutenção." sets the flag and is not part of the name; `Unknown` and empty are not a driver.
     """
     known = {spelling: _identify(spelling, key) for spelling in text.unique()}
     rows = [known[spelling] for spelling in text]
@@ -37,7 +37,7 @@ def _identify(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
 
 
 def as_reference(identified: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `ref.drivers`, one a driver: the name alone.
+    """Rows of `ref.drivers`, one per driver: the name alone.
 
     What a row notes of its driver is true of that row. Kept here it would make every later trip of the driver one of
     maintenance, and which trips would hang on the file that arrived first.

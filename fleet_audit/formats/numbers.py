@@ -47,6 +47,7 @@ class NumberStyle:
 # before three digits is 30.5 km from one carrier and 30500 km from another one's English export.
 WHOLE_KM = NumberStyle(Reading.THOUSANDS, Reading.AMBIGUOUS)
 BRAZILIAN = NumberStyle(Reading.AMBIGUOUS, Reading.DECIMALS)
+BRAZILIAN_GROUPED = NumberStyle(Reading.THOUSANDS, Reading.DECIMALS)
 TWO_DECIMALS = NumberStyle(Reading.AMBIGUOUS, Reading.AMBIGUOUS)
 POINT_ONLY = NumberStyle(Reading.DECIMALS, Reading.AMBIGUOUS, is_decimal_comma=False)
 
@@ -97,16 +98,23 @@ def plain_numbers(text: pd.Series, style: NumberStyle, largest: float | None = N
         (_COMMA_BEFORE_THREE, style.comma_before_three, without_commas),
     ):
         is_short = matches(plain, pattern)
+        if largest is not None:
+            is_short &= pd.to_numeric(grouped.where(is_short), errors="coerce").abs().le(largest)
         if reading is Reading.THOUSANDS:
             plain = plain.mask(is_short, grouped)
         elif reading is Reading.AMBIGUOUS:
-            if largest is not None:
-                is_short &= pd.to_numeric(grouped.where(is_short), errors="coerce").abs().le(largest)
             is_ambiguous |= is_short
     plain = plain.mask(by_points, without_points).mask(by_commas, without_commas)
     if style.is_decimal_comma:
         plain = plain.mask(matches(plain, _DECIMAL_COMMA), plain.str.replace(",", ".", regex=False))
     return Numbers(plain.mask(is_ambiguous, "").astype("str"), is_ambiguous.to_numpy(dtype=bool))
+
+
+def writes_decimal_commas(texts: pd.DataFrame) -> bool:
+    """Whether a table has numbers with a decimal comma that can be nothing else, and none with a decimal point."""
+    columns = [texts[name] for name in texts]
+    has_comma = any(matches(text, r"^-?[0-9]+,([0-9]{1,2}|[0-9]{4,10})$").any() for text in columns)
+    return has_comma and not any(matches(text, r"^-?[0-9]+[.]([0-9]{1,2}|[0-9]{4,10})$").any() for text in columns)
 
 
 def floats(plain: pd.Series) -> pd.Series:

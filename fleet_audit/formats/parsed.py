@@ -1,6 +1,6 @@
-"""What reading a file gives: typed rows, rejected rows, notes and counts that reconcile; and the limits of a file.
+"""The result of reading a file: typed rows, rejected rows, notes and counts that reconcile; and the limits of a file.
 
-How each kind of file is read belongs in its own module.
+Each kind of file is read in its own module.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Limits:
 
 
 def too_large(size: int, limits: Limits) -> RejectedFile:
-    """Why a file of so many bytes is refused, unread."""
+    """The refusal of a file with so many bytes, unread."""
     return RejectedFile(
         f"The file has {size:,} bytes and at most {limits.max_bytes:,} are read; split it and send the parts.",
         "too_large",
@@ -100,7 +100,7 @@ def covered_days(days: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """One file, read. Always `rows_read == len(rows) + rejected rows + rows_duplicate`, a row counted once.
+    """One file, read. Always `rows_read == len(rows) + rejected rows + rows_duplicate`, each row counted once.
 
     Attributes:
         kind: `visit_report`, `bulletin`, `telemetry` or `reference`.
@@ -108,7 +108,7 @@ class ParsedFile:
         rejected: row_number, reason_code, reason, raw; one row per row and reason_code.
         notes: contradictions of the source with itself (`parsed.source_notes`).
         drivers: rows of `ref.drivers`; the only place where a name is.
-        covered: the vehicle-days that the file speaks of: plate (device_id for telemetry) and date. For a visit
+        covered: the vehicle-days that the file is about: plate (device_id for telemetry) and date. For a visit
             report also window_start_local and window_end_local: the part of the day that the report claims to show.
         days: the file's counts by local day (see `counts_by_day`).
         rows_ignored: repeated headers, totals, titles and page footers, which are not data rows; a warning names them.
@@ -151,7 +151,7 @@ class ParsedFile:
 
     @property
     def message(self) -> str:
-        """One sentence on how it ended, and what to do about rejected rows; then the warnings."""
+        """One sentence with the counts and what to do about rejected rows; then the warnings."""
         counts = f"{len(self.rows)} of {self.rows_read} rows accepted"
         if self.rows_duplicate:
             counts += f", {self.rows_duplicate} duplicate"

@@ -1,6 +1,6 @@
-"""Collects why rows are rejected: a stable code and a sentence for each, with the row as received.
+"""The rejections of a file: a stable code and a sentence for each, with the row as received.
 
-Which rows are wrong is decided in the module of each kind of file.
+The module of each kind of file decides which rows are rejected.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Quarantine:
         self.refuse_value(parsed.lt(0).fillna(False).to_numpy(dtype=bool), "negative_value", label, text, "below zero")
 
     def refuse_future(self, label: str, text: pd.Series, day: pd.Series, today: dt.date) -> None:
-        """Rejects the rows of a day that had not begun when the file arrived: nothing would ever ask for them."""
+        """Rejects the rows of a day that had not begun when the file arrived: no run would request that day."""
         self.refuse_value(
             day.gt(pd.Timestamp(today)).fillna(False),
             "future_date",

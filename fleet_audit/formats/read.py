@@ -1,6 +1,6 @@
 """The one way in: a file of the inbox, by the folder that it lies in, to a `ParsedFile`.
 
-Listing the inbox and remembering what was read belong elsewhere; the format of each kind is in its own module.
+The inbox is listed in `sources`, what was read is recorded in `ingest`; each kind's format is in its own module.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def parse_file(
         kind: `visit_report`, `bulletin`, `telemetry` or `reference` (the table is the stem of the file's name).
         file_name: name inside its inbox folder; it goes into the rows.
         content: the bytes as received.
-        received_at: when it arrived, with a time zone; telemetry may not be more than 5 minutes ahead of it, and no
-            day of another file after it.
+        received_at: when it arrived, with a time zone; telemetry may be at most 5 minutes after it, and the
+            days of other files not after its day.
         limits: largest size and most data rows.
         driver_key: key of the drivers' pseudonyms.
 
     Raises:
         RejectedFile: the whole file is refused; the message says why and what to do. Nothing else is raised,
             whatever the bytes are.
-        ValueError: `kind` is none of the four.
+        ValueError: `kind` is not one of the four.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
@@ -47,4 +47,4 @@ def parse_file(
         return parse_telemetry(sha256, file_name, content, received_at, limits)
     if kind == "reference":
         return parse_reference(PurePosixPath(file_name).stem, file_name, content, limits)
-    raise ValueError(f"There is no kind of file called {kind}.")
+    raise ValueError(f"{kind!r} is not a kind of file.")

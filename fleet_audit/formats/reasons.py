@@ -2,7 +2,7 @@
 
     python -m fleet_audit.formats.reasons > docs/reasons.md
 
-Which row gets which code is decided in the module of each kind of file.
+The module of each kind of file decides which row gets which code.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ class Reason:
 
 _ALL = (
     Reason("missing_value", ROW, "A value that must be there is empty", "Falta um valor obrigatório"),
-    Reason("bad_date", ROW, "No day of the calendar, or not dd/mm/aaaa", "Data inexistente ou fora do formato"),
-    Reason("bad_time", ROW, "No time of day or duration, or not HH:MM[:SS]", "Horário inexistente ou fora do formato"),
-    Reason("bad_timestamp", ROW, "No ISO 8601 instant with an offset", "Instante fora do formato ISO 8601 com fuso"),
+    Reason("bad_date", ROW, "Not a day of the calendar, or not dd/mm/aaaa", "Data inexistente ou fora do formato"),
+    Reason(
+        "bad_time", ROW, "Not a time of day or duration, or not HH:MM[:SS]", "Horário inexistente ou fora do formato"
+    ),
+    Reason(
+        "bad_timestamp", ROW, "Not an ISO 8601 instant with an offset", "Instante fora do formato ISO 8601 com fuso"
+    ),
     Reason("future_timestamp", ROW, "More than 5 minutes after the file arrived", "Instante no futuro"),
     Reason("future_date", ROW, "A day after the one on which the file arrived", "Data no futuro"),
     Reason(
@@ -62,29 +66,40 @@ _ALL = (
     Reason("bad_vehicle_type", ROW, "tipoVeiculo is not urbano or agricola", "tipoVeiculo não é urbano nem agricola"),
     Reason("bad_plate", ROW, "Not a Brazilian plate (ABC1234, ABC1D23)", "Placa inválida"),
     Reason("bad_polygon", ROW, "Not a sound POLYGON in WKT", "Polígono inválido"),
-    Reason("bad_period", ROW, "It ends before it begins", "Período que termina antes de começar"),
+    Reason("bad_period", ROW, "The period ends before it begins", "Período que termina antes de começar"),
     Reason(
         "bad_width", ROW, "More cells than the header, or the line is cut off", "Linha com células a mais ou cortada"
     ),
     Reason(
-        "no_header", ROW, "A movement that stands under no vehicle's header", "Movimento fora do bloco de um veículo"
+        "no_header", ROW, "A movement that is not under a vehicle's header", "Movimento fora do bloco de um veículo"
     ),
-    Reason("duplicate_key", ROW, "The key of an earlier row, with something else", "Chave repetida com outro conteúdo"),
+    Reason("duplicate_key", ROW, "The key of an earlier row with other values", "Chave repetida com outro conteúdo"),
     Reason("overlapping_validity", ROW, "Valid while an earlier row of the same thing is", "Vigência sobreposta"),
-    Reason("bad_item", ROW, "An item of the API that is no object", "Item da API que não é um objeto"),
-    Reason("conflict", ROW, "Another row of this device and instant was taken", "Outra linha do mesmo instante valeu"),
-    Reason("outside_window", ROW, "The API answered what was not asked for", "Posição fora da janela pedida"),
+    Reason("bad_item", ROW, "An item of the API that is not an object", "Item da API que não é um objeto"),
+    Reason(
+        "conflict", ROW, "Another row of this device and instant was used", "Outra linha do mesmo instante foi usada"
+    ),
+    Reason(
+        "outside_window",
+        ROW,
+        "The API returned a position outside the requested window",
+        "Posição fora da janela pedida",
+    ),
     Reason("too_large", FILE, "More bytes than FLEET_MAX_FILE_MB", "Arquivo maior que o limite"),
     Reason("too_many_rows", FILE, "More rows than FLEET_MAX_FILE_ROWS", "Arquivo com mais linhas que o limite"),
-    Reason("too_many_columns", FILE, "A header far wider than any of ours", "Cabeçalho com colunas demais"),
+    Reason(
+        "too_many_columns", FILE, "A header with far more columns than any known table", "Cabeçalho com colunas demais"
+    ),
     Reason("empty_file", FILE, "No bytes, or no filled row", "Arquivo vazio"),
     Reason("not_a_table", FILE, "A PDF, an image, an old or foreign archive, binary", "O arquivo não é CSV nem XLSX"),
     Reason("broken_workbook", FILE, "A workbook that cannot be opened", "Planilha que não abre"),
-    Reason("unsafe_workbook", FILE, "It would unpack to, or span, far too much", "Planilha que se expande demais"),
+    Reason(
+        "unsafe_workbook", FILE, "A workbook that unpacks to, or spans, far too much", "Planilha que se expande demais"
+    ),
     Reason("missing_column", FILE, "The header lacks a column that is needed", "Falta uma coluna no cabeçalho"),
     Reason("repeated_column", FILE, "A known column is in the header twice", "Coluna repetida no cabeçalho"),
     Reason("no_vehicle_block", FILE, "A visit report without a vehicle's block", "Relatório sem bloco de veículo"),
-    Reason("unknown_table", FILE, "reference/ knows no table of that name", "Tabela de referência desconhecida"),
+    Reason("unknown_table", FILE, "reference/ has no table of that name", "Tabela de referência desconhecida"),
     Reason(
         "damaged_archive", FILE, "Its archived bytes are lost or damaged: send it again", "Cópia arquivada danificada"
     ),

@@ -1,6 +1,6 @@
-"""What was refused of a file, as a CSV for whoever sent it: in Portuguese, and harmless in a spreadsheet.
+"""The rejected rows of a file as a CSV for whoever sent it: in Portuguese, and harmless in a spreadsheet.
 
-Which rows are refused, and why, is decided elsewhere.
+The module of each kind of file decides which rows are rejected, and why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FORMULA = r"^(?=\s*[=+\-@\t\r])"  # spreadsheets run a cell that begins so
 
 
 def rejection_report(file_name: str, rejected: pd.DataFrame) -> bytes:
-    """The report: UTF-8 with BOM, one line a row and reason.
+    """The report: UTF-8 with BOM, one line per row and reason.
 
     Args:
         file_name: path inside the inbox.
@@ -38,5 +38,5 @@ def rejection_report(file_name: str, rejected: pd.DataFrame) -> bytes:
 
 
 def refusal(code: str, message: str) -> pd.DataFrame:
-    """The one line of a file that was refused whole."""
+    """The single line of a file that was refused whole."""
     return pd.DataFrame({"row_number": [None], "reason_code": [code], "reason": [message], "raw": [""]})

@@ -109,3 +109,27 @@ def test_rows_are_counted_on_their_day_and_illegible_ones_on_the_day_before_them
     ]
     parsed = read("telemetry", telemetry(*rows))
     assert parsed.days.to_numpy().tolist() == [[dt.date(2025, 6, 9), 1, 0, 1, 0], [dt.date(2025, 6, 10), 6, 2, 3, 1]]
+
+
+@pytest.mark.parametrize("written", ["2005-10-25T06:04:35-03:00", "2045-01-24T06:04:35-03:00"])
+def test_a_gps_week_roll_over_is_refused_with_its_own_reason_and_asks_for_no_old_day(written: str):
+    """1,024 weeks are 19.6 years: 10/06/2025 becomes 25/10/2005, or 2045 where a device corrects too often."""
+    parsed = read("telemetry", telemetry(changed(ROW, c1=written), TELEMETRY_ROWS[1]))
+    assert reasons(parsed) == [(2, "gps_week_rollover")]
+    assert "1,024 weeks off" in parsed.message
+    assert set(parsed.days["date"]) == {dt.date(2025, 6, 10)}
+    alone = read("telemetry", telemetry(changed(ROW, c1=written)))
+    assert (reasons(alone), len(alone.covered), len(alone.days)) == ([(2, "gps_week_rollover")], 0, 0)
+
+
+def test_a_clock_that_is_years_off_is_refused_beside_sound_devices():
+    parsed = read("telemetry", telemetry(*TELEMETRY_ROWS, changed(ROW, c0="24", c1="2016-01-01T00:00:00Z")))
+    assert reasons(parsed) == [(4, "outside_period")]
+    assert parsed.first_date == dt.date(2025, 6, 10)
+
+
+def test_a_rounded_device_id_is_refused_and_never_a_duplicate():
+    spoilt = changed(ROW, c0='"3|51E+14"').replace("|", ",")
+    parsed = read("telemetry", telemetry(spoilt, spoilt, ROW))
+    assert reasons(parsed) == [(2, "spoilt_id"), (3, "spoilt_id")]
+    assert (len(parsed.rows), parsed.rows_duplicate) == (1, 0)

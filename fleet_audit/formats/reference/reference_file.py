@@ -1,6 +1,6 @@
-"""Reference tables (`reference/<table>.csv`, `.xlsx`): types and domains as `schema/reference.py` says, no overlaps.
+"""Reference tables (`reference/<table>.csv`, `.xlsx`): types and domains as in `schema/reference.py`, no overlaps.
 
-What a table means, and its history, belong elsewhere.
+The history of a table is kept in `ingest.reference`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BY_NAME = {table.name: table for table in TABLES}
 _PLATES = ("plate", "titular_plate")
 _ID_ENDINGS = ("_id", "_code", "_number", "plate")
 _WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
-# The parser calls itself for each nested collection: 300,000 of them end the process, so none is let near it.
+# The parser calls itself for each nested collection, and 300,000 of them end the process: none is passed to it.
 _POLYGON = r"^(?i:(multi)?polygon)[ (]"
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
 # Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
@@ -141,10 +141,14 @@ def _style(table: TextTable, column: Column) -> NumberStyle:
     """How the column writes numbers: whoever separates by commas writes decimals with a point.
 
     Three digits after one mark are never cents: 18.500 is 18500 or 18.50, and the difference is paid every month.
+    A radius of 1.200 m is 1200 m where all decimals of the file have commas; km, rates and percentages stay ambiguous.
     """
     if table.separator == ",":
         return numbers.POINT_ONLY if column.type is not Type.BRL else _CENTS_WITH_POINT
-    return numbers.TWO_DECIMALS if column.type is Type.BRL else numbers.BRAZILIAN
+    if column.type is Type.BRL:
+        return numbers.TWO_DECIMALS
+    is_grouped = column.type is Type.FLOAT and bool(table.separator) and numbers.writes_decimal_commas(table.text)
+    return numbers.BRAZILIAN_GROUPED if is_grouped else numbers.BRAZILIAN
 
 
 def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:

@@ -1,6 +1,6 @@
 """Rows of a reference table that contradict one another: the same key twice, or two of a key valid on one day.
 
-Of two such rows the later in the file is refused, and its reason names both.
+The later of two such rows is rejected, and its reason names both.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def _labels(cells: Cells, lines: _Lines) -> pd.DataFrame:
         }
     ).drop_duplicates(["block", "label"])
     blocks = found.pivot_table(index="block", columns="label", values="value", aggfunc="first")
-    return blocks.reindex(lines.block.unique()).reindex(columns=list(LABELS.values())).fillna("").astype("str")
+    return blocks.reindex(lines.block.unique()).reindex(columns=list(LABELS.values())).astype("str").fillna("")
 
 
 def _value(row: list[str]) -> str:

@@ -178,7 +178,7 @@ def _without_names(texts: pd.DataFrame, who: pd.DataFrame, cells: Cells, layout:
 
 def _masked(raw: str, text: str, driver_id: str) -> str:
     if not driver_id:
-        return raw  # "Unknown" is no name
+        return raw  # "Unknown" is not a name
     return raw.replace(text, driver_id) if text in raw else f"{driver_id}: see the archived file"
 
 

@@ -167,3 +167,67 @@ def test_each_rate_of_a_vehicle_is_an_invoice_line_and_one_rate_is_one_line():
     parsed = reference("invoices", header + line + dearer + otherwise + line)
     assert parsed.rows["rate_brl_per_km"].tolist() == [Decimal("4.9000"), Decimal("5.3000")]
     assert (reasons(parsed), parsed.rows_duplicate) == ([(4, "duplicate_key")], 1)
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("18.500", "ambiguous_number"),
+        ("18,500", "ambiguous_number"),
+        ("18.500,00", Decimal("18500.00")),
+        ("18,500.00", Decimal("18500.00")),
+        ("R$ 18.500,00", Decimal("18500.00")),
+        ("18500", Decimal("18500.00")),
+        ("1.018.500", Decimal("1018500.00")),
+        ("18500,5", Decimal("18500.50")),
+    ],
+)
+@pytest.mark.parametrize("separator", [";", "workbook"])
+def test_money_with_two_readings_is_refused_by_row_and_column(amount: str, expected: object, separator: str):
+    rows = [
+        ["contract_id", "plate", "amount_brl_per_month", "valid_from", "valid_to"],
+        ["CT", "KPU9A36", amount, "", ""],
+    ]
+    if separator == ";":
+        parsed = read("reference", "\n".join(";".join(row) for row in [*rows, []]).encode(), "fixed_costs.csv")
+    else:
+        parsed = read("reference", workbook([[*row] for row in rows]), "fixed_costs.xlsx")
+    if isinstance(expected, str):
+        assert reasons(parsed) == [(2, expected)]
+        assert parsed.rejected["reason"].iloc[0].startswith(f"amount_brl_per_month is '{amount}', ambiguous")
+    else:
+        assert parsed.rows["amount_brl_per_month"].to_list() == [expected]
+
+
+def test_three_decimals_of_money_are_ambiguous_in_a_comma_file_too_and_those_of_a_rate_are_not():
+    costs = "contract_id,plate,amount_brl_per_month,valid_from,valid_to\nCT,LRC4A69,18.500,,\nCT,KPU9A36,18500.00,,\n"
+    assert reasons(reference("fixed_costs", costs)) == [(2, "ambiguous_number")]
+    rates = reference("tariffs", TARIFFS + "T1,CT,,,,,4.905,,\n")
+    assert rates.rows["rate_brl_per_km"].iloc[0] == Decimal("4.9050")
+
+
+def test_a_radius_of_thousands_has_one_reading_where_all_decimals_have_commas():
+    """POIs as a Brazilian spreadsheet saves them: a refused mill would take the price off its trips."""
+    text = POIS.format(radius="1.200", wkt="").replace(",", ";").replace("-22.5", "-22,53").replace("-52.1", "-52,105")
+    row = reference("pois", text).rows.iloc[0]
+    assert (row["latitude"], row["longitude"], row["radius_m"]) == (-22.53, -52.105, 1200)
+    mixed = text.replace("-22,53", "-22.53")
+    assert reasons(reference("pois", mixed)) == [(2, "ambiguous_number")]
+    row = reference("pois", mixed.replace("1.200", "1200").replace("-22.53", "-22.531")).rows.iloc[0]
+    assert row["latitude"] == -22.531, "22531 degrees are not a second reading"
+
+
+def test_rounded_ids_and_repeated_headers():
+    devices = 'device_id,plate,valid_from,valid_to\n"3,51E+14",KPU9A36,,\ndevice_id,plate,valid_from,valid_to\n23,,,\n'
+    parsed = reference("devices", devices)
+    assert (2, "spoilt_id") in reasons(parsed)
+    assert (parsed.rows_read, parsed.rows_ignored) == (2, 1)
+
+
+def test_days_of_a_workbook_that_lost_their_format():
+    header, row, _ = VEHICLES.splitlines()
+    cells: list[object] = [*row.split(",")]
+    cells[9] = 44196  # 31/12/2020, or 01/01/2025 where days count from 1904
+    for is_1904, expected in ((False, dt.date(2020, 12, 31)), (True, dt.date(2025, 1, 1))):
+        parsed = read("reference", workbook([header.split(","), cells], date_1904=is_1904), "vehicles.xlsx")
+        assert parsed.rows["valid_from"].to_list() == [expected]
