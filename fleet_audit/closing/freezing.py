@@ -171,6 +171,7 @@ def _manifest(
             "files": _files(stores.warehouse, cycle),
             "pages": _pages(stores.lake, cycle),
             "reference_changes": _changes(stores.warehouse, cycle),
+            "api_windows": _windows(stores.warehouse, cycle),
         },
         "days_not_ready": {day.isoformat(): reason for day, reason in unready.items()},
         "outputs": outputs_of(stores.warehouse, days),
@@ -230,6 +231,14 @@ def _changes(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     """What was recorded of reference data that changed while the cycle was open: findings tell it."""
     rows = warehouse.read_table(facts.REFERENCE_CHANGES)
     rows = rows[(rows["cycle_start"] == cycle.start).to_numpy(dtype=bool)]
+    return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
+
+
+def _windows(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
+    """Until when the API had answered on each day that the cycle's days read: rules waited for the rest."""
+    rows = warehouse.read_table(facts.API_WINDOWS)
+    first, last = staged_span(cycle.start, cycle.end)
+    rows = rows[rows["partition_date"].between(first, last).to_numpy(dtype=bool)]
     return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
 
 

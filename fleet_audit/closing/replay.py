@@ -48,7 +48,8 @@ def fill_from(manifest: dict[str, Any], scratch: Stores, source: Stores) -> None
     inputs = manifest["inputs"]
     pages = [path for paths in inputs["pages"].values() for path in paths]
     changes = pd.DataFrame(inputs["reference_changes"])
-    fill(scratch, source, inputs["files"], pages, _typed_changes(changes))
+    windows = _typed_windows(pd.DataFrame(inputs.get("api_windows", [])))  # absent before the API's gaps were kept
+    fill(scratch, source, inputs["files"], pages, _typed_changes(changes), windows)
 
 
 def _typed_changes(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,6 +59,16 @@ def _typed_changes(rows: pd.DataFrame) -> pd.DataFrame:
     dates = ("cycle_start", "finding_date", "first_date", "last_date")
     parsed = {name: [dt.date.fromisoformat(value[:10]) for value in rows[name]] for name in dates}
     return conform(rows.assign(**parsed, recorded_at=pd.to_datetime(rows["recorded_at"], utc=True)), table)
+
+
+def _typed_windows(rows: pd.DataFrame) -> pd.DataFrame:
+    table = facts.API_WINDOWS
+    if rows.empty:
+        return empty_frame(table)
+    days = [dt.date.fromisoformat(value[:10]) for value in rows["partition_date"]]
+    instants = ("window_from", "window_to", "answered_to", "answered_at", "failed_at")
+    parsed = {name: pd.to_datetime(rows[name], utc=True) for name in instants}
+    return conform(rows.assign(partition_date=days, **parsed), table)
 
 
 def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse | None) -> list[str]:

@@ -14,13 +14,19 @@ import pandas as pd
 
 from fleet_audit.closing.freezing import Stores
 from fleet_audit.errors import PermanentError
+from fleet_audit.ingest.api_windows import windows_as_of
 from fleet_audit.ingest.file_reader import ingest_archived
 from fleet_audit.ingest.pages import PAGES_FOLDER, read_page
 from fleet_audit.schema import facts
 
 
 def fill(
-    scratch: Stores, source: Stores, files: Iterable[Mapping[str, Any]], pages: Iterable[str], changes: pd.DataFrame
+    scratch: Stores,
+    source: Stores,
+    files: Iterable[Mapping[str, Any]],
+    pages: Iterable[str],
+    changes: pd.DataFrame,
+    windows: pd.DataFrame | None = None,
 ) -> None:
     """Put inputs into an empty installation, from the archive as received; what is there already stays.
 
@@ -29,6 +35,7 @@ def fill(
         files: sha256, name, kind, received_at (ISO) and archive_path of each file, in order of arrival.
         pages: paths of pages of the API.
         changes: rows of `ops.reference_changes`.
+        windows: rows of `ops.api_windows`: what was not tested for want of an answer is not tested again.
 
     Raises PermanentError when an archived file or page is not what it was.
     """
@@ -48,6 +55,8 @@ def fill(
         scratch.lake.take_over(source.lake, path)
     if len(changes):
         scratch.warehouse.upsert(facts.REFERENCE_CHANGES, changes)
+    if windows is not None and len(windows):
+        scratch.warehouse.upsert(facts.API_WINDOWS, windows)
 
 
 def _require(source: Stores, path: str, content: bytes, sha256: str) -> None:
@@ -58,7 +67,9 @@ def _require(source: Stores, path: str, content: bytes, sha256: str) -> None:
         )
 
 
-def inputs_as_of(source: Stores, instant: dt.datetime) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame]:
+def inputs_as_of(
+    source: Stores, instant: dt.datetime
+) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame, pd.DataFrame]:
     """What `fill` asks for: everything that had arrived by an instant.
 
     Raises PermanentError when nothing had.
@@ -75,4 +86,5 @@ def inputs_as_of(source: Stores, instant: dt.datetime) -> tuple[list[dict[str, A
     files = [{**row, "received_at": row["received_at"].isoformat()} for row in rows.to_dict("records")]
     pages = [path for path, at in source.lake.modified(PAGES_FOLDER).items() if at <= instant]
     changes = source.warehouse.read_table(facts.REFERENCE_CHANGES)
-    return files, sorted(pages), changes[(changes["recorded_at"] <= instant).to_numpy(dtype=bool)]
+    changes = changes[(changes["recorded_at"] <= instant).to_numpy(dtype=bool)]
+    return files, sorted(pages), changes, windows_as_of(source.lake, instant)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fleet_audit.ingest.journal import record_rows
+from fleet_audit.ingest.journal import record_rows, row_batches
 from fleet_audit.logic.primitives.window import partition_day_bounds
-from fleet_audit.schema.derive import conform
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import API_WINDOWS
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
@@ -88,6 +88,13 @@ def record_damage(
     for window in day_windows(day, partition_day_bounds(day)[1]):
         if not starts or window.start in starts:
             warehouse.execute(_DAMAGED, _params(window, run_id) | {"message": message})
+
+
+def windows_as_of(lake: Lake, instant: dt.datetime) -> pd.DataFrame:
+    """Rows of `ops.api_windows` as they were at an instant, from the archive's journal."""
+    batches = row_batches(lake, API_WINDOWS, instant)
+    rows = pd.concat([empty_frame(API_WINDOWS), *batches], ignore_index=True)
+    return rows.drop_duplicates([*API_WINDOWS.key], keep="last").reset_index(drop=True)
 
 
 def journal_windows(lake: Lake, warehouse: Warehouse, days: Collection[dt.date]) -> None:

@@ -29,6 +29,7 @@ ROW_TABLES = (
     facts.API_REQUESTS,
     facts.API_WINDOWS,
 )
+_INSTANT_NAME = "%Y%m%dT%H%M%S.%fZ"
 _BACKFILLED = f"{FOLDER}/backfilled.json"
 _ARRIVAL_FIELDS = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "stamp", "run_id")
 
@@ -58,7 +59,7 @@ def record_refusal(lake: Lake, sha256: str, name: str, message: str) -> None:
 def record_rows(lake: Lake, table: Table, rows: pd.DataFrame) -> None:
     """Add rows that are about to be written into one of `ROW_TABLES`."""
     if len(rows):
-        instant = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        instant = dt.datetime.now(dt.UTC).strftime(_INSTANT_NAME)
         lake.write_table(f"{FOLDER}/{table.name}/{instant}-{uuid.uuid4().hex[:8]}.parquet", rows, table)
 
 
@@ -82,9 +83,11 @@ def refusals(lake: Lake) -> list[dict[str, Any]]:
     return [_get_json(lake, path) for path in lake.list(f"{FOLDER}/refusals")]
 
 
-def row_batches(lake: Lake, table: Table) -> list[pd.DataFrame]:
-    """The rows of one of `ROW_TABLES` in the batches and in the order in which they were written."""
-    return [lake.read_table(path, table) for path in lake.list(f"{FOLDER}/{table.name}")]
+def row_batches(lake: Lake, table: Table, until: dt.datetime | None = None) -> list[pd.DataFrame]:
+    """The rows of one of `ROW_TABLES` in the batches and in the order in which they were written, up to an instant."""
+    last = until.astimezone(dt.UTC).strftime(_INSTANT_NAME) if until else "~"
+    paths = lake.list(f"{FOLDER}/{table.name}")
+    return [lake.read_table(path, table) for path in paths if path.rsplit("/", 1)[1].split("-")[0] <= last]
 
 
 def computed_days(lake: Lake) -> list[dt.date]:

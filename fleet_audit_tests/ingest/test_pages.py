@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from fleet_audit.ingest.api_windows import api_gaps
+from fleet_audit.ingest.api_windows import api_gaps, windows_as_of
 from fleet_audit.ingest.freshness import day_sources
 from fleet_audit.ingest.page_fetcher import FetchedDay, PageFetcher, failure_sentence
 from fleet_audit.ingest.pages import PAGES_FOLDER, archive_page, archived_pages, compressed, page_sha256, read_page
@@ -259,3 +259,12 @@ def test_a_position_ahead_of_its_arrival_is_refused(lake, postgres_url):
     warehouse = Warehouse(postgres_url)
     assert len(Stage(lake, warehouse, "a-run", b"key").positions(today)) == 2
     assert list(warehouse.read("select reason_code from ops.rejected_rows")["reason_code"]) == ["future_timestamp"]
+
+
+def test_the_gaps_of_an_instant_are_known_later(fetch, lake):
+    """A replay does not test what could not be tested then, whatever the API has answered since."""
+    fetch(token="expired-7")
+    then = dt.datetime.now(dt.UTC)
+    fetch()
+    assert windows_as_of(lake, then)["answered_to"].isna().all()
+    assert windows_as_of(lake, dt.datetime.now(dt.UTC))["answered_to"].notna().all()
