@@ -33,6 +33,10 @@ HELD_REASONS = {
     "phantom": "Veículo observado e parado",
     "no_trip": "Observado em parte, sem viagem",
     "no_data": "Veículo sem dado",
+    "not_observed": "Veículo não observado (rastreador parado)",
+    "clock": "Relógio do rastreador fora de hora",
+    "date_uncertain": "Data incerta",
+    "source_missing": "Fonte de dados incompleta",
 }
 PARAMETER_UNITS = {  # km, %, s and the like are the same word
     "days": "dias",

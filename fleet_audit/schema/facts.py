@@ -32,7 +32,7 @@ COST_STATUSES = ("priced", "no_contract", "no_tariff", "ambiguous_tariff", "not_
 MATCH_KINDS = ("one_to_one", "merged", "split", "many", "declared_only", "measured_only")
 FILE_STATUSES = ("accepted", "partial", "rejected", "duplicate")
 FILE_KINDS = ("reference", "visit_report", "bulletin", "telemetry")
-HELD_REASONS = ("phantom", "no_trip", "no_data")
+HELD_REASONS = ("phantom", "no_trip", "no_data", "not_observed", "clock", "date_uncertain", "source_missing")
 CLOSE_STATUSES = ("provisional", "final")
 ADJUSTMENT_KINDS = ("trip", "fixed")
 
@@ -248,7 +248,9 @@ HELD_RUNS = _fact(
         brl("brl_at_rate", "Its km at the rate that would apply; null when none does", nullable=True),
         text(
             "reason",
-            "phantom: the vehicle was watched and stood; no_trip: partly watched, no trip; no_data: not watched",
+            "phantom: observed and standing; no_trip: partly observed, no trip; no_data: not observed; not_observed: "
+            "the tracker may be off the vehicle; clock: the device's clock is off; date_uncertain: the day after is "
+            "not seen or fits as well; source_missing: positions or visit reports are incomplete by our own fault",
             values=HELD_REASONS,
         ),
     ),
@@ -770,6 +772,28 @@ INCOMPLETE_DAYS = Table(
     key=("operational_date", "source", "carrier_code", "file_name"),
     partition="operational_date",
 )
+_RULES_NOT_TESTED = Table(
+    "ops",
+    "rules_not_tested",
+    "Rules that were not tested on a day or in a cycle because data are missing: they have not passed",
+    (
+        _DAY,
+        text("rule_id", "Rule"),
+        text("scope", "Whether the rule judges a day or a whole cycle", values=("day", "cycle")),
+        text("source", "P positions, V visit report, B bulletin, K contract data; / either, + both"),
+        text("reason_pt", "What is missing, one sentence for the reports"),
+        *_TRACE,
+    ),
+    key=("operational_date", "rule_id", "scope"),
+    partition="operational_date",
+    frozen_by="operational_date",
+)
+RULES_NOT_TESTED = replace(
+    _RULES_NOT_TESTED, columns=(*_RULES_NOT_TESTED.columns, _CYCLE), kept="cycle_start", sort=("rule_id", "scope")
+)
+CYCLE_RULES_NOT_TESTED = replace(
+    RULES_NOT_TESTED, partition="cycle_start", kept=None, asset="cycle_rules_not_tested", frozen_by="cycle_start"
+)
 
 REJECTED_ROWS = Table(
     "ops",
@@ -904,6 +928,7 @@ OPS = (
     INBOX_REQUESTS,
     INBOX_SIGHTINGS,
     INCOMPLETE_DAYS,
+    RULES_NOT_TESTED,
     REJECTED_ROWS,
     STAGE_COUNTS,
     API_REQUESTS,
@@ -916,4 +941,4 @@ OPS = (
     REFERENCE_CHANGES,
     REFERENCE_DELTAS,
 )
-TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, *OPS, TRIP_WINDOW)
+TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, *OPS, CYCLE_RULES_NOT_TESTED, TRIP_WINDOW)

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pandas as pd
 
+from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_matching
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import DeviceDay
@@ -101,14 +103,20 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
     whole = [span("00:00", "24:00", plate=plate) for plate in sorted(plates)]
     watched = whole if spans is None else spans
     seen = sorted({row["plate"] for row in watched if row["source"] == "positions"})
+    offsets = minute_offsets(matched, trip_table, DEFAULT_PARAMETERS)
+    devices = changed.get("devices") or devices_of([], [{"device_id": f"D-{plate}", "plate": plate} for plate in seen])
     context = AuditDay(
         day=DAY,
         trips=trip_table,
         runs=matched,
-        matching=match(trip_table, matched, CONTRACTS, DEFAULT_PARAMETERS),
+        matching=match(
+            trip_table, shifted_for_matching(matched, offsets, devices.health), CONTRACTS, DEFAULT_PARAMETERS,
+            set(duplicates(matched, DEFAULT_PARAMETERS)["later"]),
+        ),
+        clock_offsets=offsets,
         legs=empty_frame(lake.LEGS),
         spans=rows(lake.OBSERVED_SPANS, *watched),
-        devices=devices_of([], [{"device_id": f"D-{plate}", "plate": plate} for plate in seen]),
+        devices=devices,
         registered=rows(
             reference.DEVICES, *({"device_id": f"D-{plate}", "plate": plate} for plate in VEHICLES["plate"])
         ),

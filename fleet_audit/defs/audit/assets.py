@@ -8,15 +8,19 @@ import dagster as dg
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import each_day_together, key_of, output
+from fleet_audit.ingest.api_windows import api_gaps
 from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
+from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.devices.device_health import DeviceDay
-from fleet_audit.logic.primitives.window import window_days
+from fleet_audit.logic.primitives.window import days_with_context, window_days
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
     DEVICE_HEALTH,
     FINDINGS,
     HELD_RUNS,
+    INCOMPLETE_DAYS,
     MATCHES,
+    RULES_NOT_TESTED,
     TRIP_COSTS,
     TRIP_SCORES,
     TRIP_WINDOW,
@@ -25,7 +29,7 @@ from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGI
 from fleet_audit.schema.reference import CONTRACTS, DEVICES, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
 from fleet_audit.storage.io_managers import Days
 
-_OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES)}
+_OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES, RULES_NOT_TESTED)}
 
 
 @dg.multi_asset(
@@ -58,6 +62,10 @@ def audit(
 ) -> Iterator[dg.Output]:
     """Match each day's runs with its trips, apply the rules, score the trips."""
     reference = fleet.reference()
+    days = run_days(context)
+    warehouse, read = fleet.warehouse(), days_with_context(days)
+    files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
+    incomplete = incomplete_sources(files, gaps)
 
     def one(day: dt.date) -> AuditResult:
         inputs = DayInputs(
@@ -68,10 +76,11 @@ def audit(
             devices=DeviceDay(events.read([day]), health.read([day])),
             runs=runs.read(window_days(day)),
             notes=notes.read([day]),
+            incomplete=incomplete,
         )
         result = audit_day(inputs, reference, fleet.parameters(day))
-        for rule in result.not_tested.itertuples():
+        for rule in result.rules_not_tested.itertuples():
             context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")
         return result
 
-    yield from each_day_together(run_days(context), one, _OUTPUTS)
+    yield from each_day_together(days, one, _OUTPUTS)

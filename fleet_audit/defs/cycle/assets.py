@@ -59,10 +59,28 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
     found = []
     for key in context.partition_keys:
         cycle = _audited(fleet, key)
-        for rule in rules_not_tested(cycle, CYCLE_RULES).itertuples():
-            context.log.info(f"{key}: {rule.rule_id} not tested: {rule.reason_pt}")
         found.append((cycle.cycle.start, find_in_cycle(cycle)))
     return dg.Output(found)
+
+
+@dg.asset(
+    **asset_arguments(facts.CYCLE_RULES_NOT_TESTED, "cycle"),
+    **_ARGUMENTS,
+    deps=[
+        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
+        _CALIBRATIONS,
+        *(key_of(table) for table in _REFERENCE),
+    ],
+)
+def cycle_rules_not_tested(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """The rules of a cycle that lack their data, and why."""
+    cycles = [_audited(fleet, key) for key in context.partition_keys]
+    return dg.Output(
+        [
+            (cycle.cycle.start, rules_not_tested(cycle, CYCLE_RULES).assign(cycle_start=cycle.cycle.start))
+            for cycle in cycles
+        ]
+    )
 
 
 @dg.asset(

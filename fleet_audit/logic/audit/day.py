@@ -6,14 +6,17 @@ Each step is a module of its own; here is only their order.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
+from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_matching
 from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
 from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
@@ -29,6 +32,7 @@ from fleet_audit.schema.frames import (
     LegsFrame,
     MatchesFrame,
     NotesFrame,
+    RulesNotTestedFrame,
     SpansFrame,
     TripScoresFrame,
     TripWindowFrame,
@@ -48,6 +52,8 @@ class DayInputs:
         devices: `trips.odometer_events` and `fact.device_health` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1.
         notes: `staging.source_notes` of D.
+        incomplete: days of the window on which a source is incomplete by our own fault
+            (`incomplete.incomplete_sources`).
     """
 
     day: dt.date
@@ -57,6 +63,7 @@ class DayInputs:
     devices: DeviceDay
     runs: WrittenRunsFrame
     notes: NotesFrame
+    incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class AuditResult:
     held_runs: HeldRunsFrame
     findings: FindingsFrame
     trip_scores: TripScoresFrame
-    not_tested: pd.DataFrame
+    rules_not_tested: RulesNotTestedFrame
 
 
 def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditResult:
@@ -76,11 +83,16 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
     day, trips = inputs.day, inputs.trips
     vehicles = _vehicles(day, trips, inputs.runs, reference)
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
+    offsets = minute_offsets(runs, trips, parameters)
+    at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
+    repeats = set(duplicates(runs, parameters)["later"])
     context = AuditDay(
         day=day,
         trips=trips,
         runs=runs,
-        matching=match(trips, runs, reference.contracts, parameters),
+        matching=match(trips, at_device_time, reference.contracts, parameters, repeats),
+        clock_offsets=offsets,
+        incomplete=inputs.incomplete,
         legs=inputs.legs,
         spans=inputs.spans,
         devices=inputs.devices,

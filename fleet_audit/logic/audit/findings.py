@@ -30,7 +30,17 @@ _CENT = Decimal("0.01")
 def find(context: AuditDay) -> pd.DataFrame:
     """`fact.findings` of the day without the trace columns, sorted by its key."""
     testable = [rule for rule in DAY_RULES.values() if rule.is_testable(context)]
-    return complete(context, [draft for rule in testable for draft in rule.find(context)], DAY_RULES)
+    drafts = [draft for rule in testable for draft in rule.find(context) if not _rests_on_gap(context, rule, draft)]
+    return complete(context, drafts, DAY_RULES)
+
+
+def _rests_on_gap(context: AuditDay, rule: Rule, draft: Draft) -> bool:
+    """Whether a trip or run of the draft reaches into a day of which a source that the rule rests on is incomplete."""
+    if context.incomplete.empty or not rule.rests_on:
+        return False
+    trips = context.trips[context.trips["trip_id"].isin([*draft.trip_ids, *draft.context_trip_ids])]
+    runs = context.runs[context.runs["declared_run_id"].isin([*draft.run_ids, *draft.context_run_ids])]
+    return any(bool(context.touches_incomplete(rows, rule.rests_on).any()) for rows in (trips, runs))
 
 
 def held_runs(context: AuditDay) -> pd.DataFrame:
@@ -85,9 +95,10 @@ def _row(
     legs: dict[str, list[Record]],
 ) -> Record:
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
+    km_at_stake = _capped(draft, trips, runs)
     owner = context.owners.get(draft.plate or "", {})
     told = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
-    brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(draft.km_at_stake, draft.rate)
+    brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(km_at_stake, draft.rate)
     amount = "in_favour_brl" if draft.is_in_favour else rule.amount
     return {
         "finding_id": stable_id(
@@ -103,7 +114,7 @@ def _row(
         "unit_code": known(told.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
-        "km_at_stake": draft.km_at_stake,
+        "km_at_stake": km_at_stake,
         "brl_at_stake": brl,
         "amount": amount,
         **{name: brl if name == amount else None for name in AMOUNTS},
@@ -112,6 +123,19 @@ def _row(
         "explanation_pt": draft.explanation_pt,
         "route_code": first_trip.get("route_code"),
     }
+
+
+def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> Decimal | None:
+    """km at stake, at most what the draft's runs claim or its trips measure, whichever is more.
+
+    A reading with a digit too many once put R$ 5 million at stake.
+    """
+    if draft.km_at_stake is None:
+        return None
+    claimed = [runs[key]["declared_km"] for key in (*draft.run_ids, *draft.context_run_ids) if key in runs]
+    measured = [trips[key]["km_measured"] for key in (*draft.trip_ids, *draft.context_trip_ids) if key in trips]
+    known = [sum((km for km in part if not pd.isna(km)), Decimal("0.00")) for part in (claimed, measured) if part]
+    return min([draft.km_at_stake, max(known)]) if known else draft.km_at_stake
 
 
 def _columns() -> list[str]:

@@ -5,6 +5,7 @@ On which day a run really took place is decided before, in `night_shifts`; what 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.tolerances import allowed_hundredths, tolerances
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import MATCHES
+from fleet_audit.schema.frames import ContractsFrame, DeclaredRunsFrame, TripWindowFrame
 
 LOCAL_PURPOSES = ("yard", "deadhead")
 _LARGEST_PCT = 9_999_999.99  # what percent columns hold; a run of 1,000 km against 0.01 km measured goes beyond
@@ -36,7 +38,13 @@ class Matching:
     groups: pd.DataFrame
 
 
-def match(trips: pd.DataFrame, runs: pd.DataFrame, contracts: pd.DataFrame, parameters: ParameterSet) -> Matching:
+def match(
+    trips: TripWindowFrame,
+    runs: DeclaredRunsFrame,
+    contracts: ContractsFrame,
+    parameters: ParameterSet,
+    repeats: Collection[str] = (),
+) -> Matching:
     """Links trips and runs of each plate and compares every connected group.
 
     A run and a trip are linked when they overlap by `match_overlap_pct` of the shorter. A run without a link is widened
@@ -52,6 +60,8 @@ def match(trips: pd.DataFrame, runs: pd.DataFrame, contracts: pd.DataFrame, para
         runs: declared runs with repaired times and operational_date (`night_shifts.repair_dates`).
         contracts: `ref.contracts`, for the tolerances.
         parameters: those in force on the day.
+        repeats: declared_run_id of runs that repeat an earlier one (D08): they are linked, but their km are in no
+            group's declared km, so that the same claim is not a divergence as well.
     """
     trips = trips.sort_values(["plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
     runs = runs.sort_values(["plate", "started_at", "declared_run_id"], kind="stable").reset_index(drop=True)
@@ -65,7 +75,8 @@ def match(trips: pd.DataFrame, runs: pd.DataFrame, contracts: pd.DataFrame, para
             "is_widened": pairs["is_widened"].to_numpy(dtype=bool),
         }
     )
-    return Matching(links, _groups(trips, runs, pairs, contracts, parameters))
+    counted = runs.assign(declared_km=runs["declared_km"].where(~runs["declared_run_id"].isin(list(repeats)), 0))
+    return Matching(links, _groups(trips, counted, pairs, contracts, parameters))
 
 
 def half_overlaps(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:

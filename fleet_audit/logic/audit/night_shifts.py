@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
+from fleet_audit.logic.audit.written_times import shortest_reading
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import micros
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -44,7 +45,7 @@ def repair_dates(
         vehicles_zone: plate, unit_code, timezone; a plate that is missing has no unit and America/Sao_Paulo.
         parameters: those in force on the day.
     """
-    runs = _placed(runs, vehicles_zone).assign(is_date_repaired=False)
+    runs = shortest_reading(_placed(runs, vehicles_zone)).assign(is_date_repaired=False)
     runs["is_night"] = _is_night(runs, shifts, parameters)
     trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
     next_day = on_next_day(runs)
@@ -101,12 +102,12 @@ def settle_cycle(
 def on_next_day(runs: pd.DataFrame) -> pd.DataFrame:
     """The same runs (with `timezone`) one local day later: 23, 24 or 25 hours.
 
-    A wall time that the clock skips becomes the instant at which it resumes; of a doubled one the first is meant.
+    A wall time that the clock skips becomes the instant at which it resumes; a doubled one is read as in
+    `written_times`.
     """
     zones = runs["timezone"]
-    return runs.assign(
-        **{name: to_utc(to_local(runs[name], zones) + _ONE_DAY, zones) for name in ("started_at", "ended_at")}
-    )
+    moved = {name: to_utc(to_local(runs[name], zones) + _ONE_DAY, zones) for name in ("started_at", "ended_at")}
+    return shortest_reading(runs.assign(**moved))
 
 
 def _placed(runs: pd.DataFrame, vehicles_zone: pd.DataFrame) -> pd.DataFrame:

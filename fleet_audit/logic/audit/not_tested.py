@@ -11,18 +11,23 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.schema.frames import RulesNotTestedFrame
+
+_COLUMNS = ["operational_date", "rule_id", "scope", "source", "reason_pt"]
 
 
-def rules_not_tested(context: Any, rules: Mapping[str, Rule]) -> pd.DataFrame:
-    """rule_id, source, reason_pt of each rule whose needs the day or cycle does not meet, in order of rule_id.
+def rules_not_tested(context: Any, rules: Mapping[str, Rule]) -> RulesNotTestedFrame:
+    """One row per rule whose needs the day or cycle does not meet, in order of rule_id; without the trace columns.
+
+    A rule that lacks a source of one carrier only is listed, too; it is tested for the other carriers.
 
     Args:
         context: `AuditDay` or `AuditCycle`.
         rules: the rules of its scope, by number.
     """
-    rows = [
-        {"rule_id": rule.rule_id, "source": rule.sources, "reason_pt": "; ".join(reasons)}
-        for rule in rules.values()
-        if (reasons := rule.missing(context))
-    ]
-    return pd.DataFrame(rows, columns=["rule_id", "source", "reason_pt"])
+    rows = []
+    for rule in rules.values():
+        reasons = [*rule.missing(context), *context.partly_missing_sources(rule.rests_on)]
+        if reasons:
+            rows.append((context.day, rule.rule_id, rule.scope, rule.sources, "; ".join(reasons)))
+    return pd.DataFrame(rows, columns=_COLUMNS)

@@ -97,6 +97,10 @@ DEFAULTS = (
     Parameter("unit_tolerance_pct", 5, "%", "An odometer/GPS ratio within this of metres or miles is that unit"),
     Parameter("scale_tolerance_pct", 20, "%", "A ratio further from 1 that no unit explains is reported"),
     Parameter("clock_min_runs", 3, "runs", "Declared runs that must fit a clock shift of whole hours"),
+    Parameter("clock_min_s", 120, "s", "Smallest common offset of a day's runs to their trips that is a clock's"),
+    Parameter("clock_max_s", 900, "s", "Largest such offset"),
+    Parameter("clock_spread_s", 120, "s", "Median absolute deviation that such offsets may have"),
+    Parameter("clock_max_h", 12, "h", "Largest whole-hour shift that a clock is suspected of"),
     Parameter("clock_fit_s", 600, "s", "How closely start and end of a run fit a trip at that shift"),
     Parameter(
         "constant_place_points", 20, "points", "Equal coordinates of a day that are a stuck receiver, not a rest"

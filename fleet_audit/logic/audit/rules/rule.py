@@ -45,6 +45,8 @@ class Rule:
         amount: which of the four amounts of RULES section 4.1 the finding's BRL are; None where it has no amount.
         parameters: names of the parameters that decide.
         needs: data without which the rule is not tested.
+        rests_on: letters of sources whose absence would be taken for a fact about the carrier: the rule is not tested
+            on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
     """
 
     rule_id: str
@@ -58,6 +60,7 @@ class Rule:
     amount: Amount | None = None
     parameters: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    rests_on: str = ""
 
     @property
     def source_codes(self) -> frozenset[str]:
@@ -66,7 +69,8 @@ class Rule:
 
     def missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested on a day or in a cycle; empty where it is tested."""
-        return [need.reason_pt for need in self.needs if not need.is_met(context)]
+        unmet = [need.reason_pt for need in self.needs if not need.is_met(context)]
+        return [*unmet, *context.missing_sources(self.rests_on)]
 
     def is_testable(self, context: Any) -> bool:
         """Whether nothing that the rule needs is missing."""

@@ -25,6 +25,7 @@ def test_a_break_of_14_km_while_the_vehicle_stood() -> None:
     [finding] = chain("117325")
     assert (finding["severity"], finding["declared_run_id"], finding["trip_id"]) == ("H", "7018", "T2")
     assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("14.00"), Decimal("68.60"))
+    assert pd.isna(finding["amount"])
     assert "termina no km 117.311 e a ata 7018 começa no km 117.325" in finding["explanation_pt"]
     assert finding["evidence"]["declared_run_ids"] == ["7018", "7017"]
 
@@ -49,6 +50,13 @@ def test_the_uncertainty_of_what_was_driven_between_is_tolerated() -> None:
     drive = trip("D", "07:10", "07:30", "12.50", purpose="deadhead")
     assert chain("117325", [drive])
     assert not chain("117325", [{**drive, "km_uncertainty": Decimal("0.600")}])
+
+
+def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier_and_at_most_what_was_driven() -> None:
+    [finding] = chain("117300")
+    assert (finding["amount"], finding["brl_at_stake"]) == ("in_favour_brl", Decimal("53.90"))
+    [ten_times_off] = chain("11730")
+    assert ten_times_off["km_at_stake"] < 1000
 
 
 def test_unknown_km_between_prove_nothing() -> None:

@@ -135,9 +135,10 @@ def test_a_finding_keeps_its_id_as_the_cycle_goes_on():
 )
 def test_o05_judges_seven_days_of_a_vehicle(odometer: str, is_found: bool, confidence: float):
     days = [calibrated(day, "100" if number < 20 else odometer, "100") for number, day in enumerate(DAYS)]
-    findings = found(a_cycle(calibrations=days), "O05")
+    findings = found(a_cycle(calibrations=days, trips=[worked(day, km="100.00") for day in DAYS]), "O05")
     assert bool(findings) is is_found
     for row in findings:
+        assert row["amount"] == ("paid_doubtful_brl" if Decimal(odometer) > 100 else "in_favour_brl")
         assert row["confidence"] == confidence
         assert len(row["evidence"]["days"]) == 7
         assert row["km_at_stake"] == abs(Decimal(odometer) - 100) * 7
@@ -146,9 +147,22 @@ def test_o05_judges_seven_days_of_a_vehicle(odometer: str, is_found: bool, confi
 def test_o05_sees_the_days_before_the_cycle_and_not_beyond_the_last():
     before = [calibrated(CYCLE.start - dt.timedelta(days=back), "100", "100") for back in range(1, 7)]
     one_day = calibrated(CYCLE.start, "110", "100")
-    assert found(a_cycle(CYCLE.start, calibrations=[one_day]), "O05")
+    much = calibrated(CYCLE.start, "130", "100")
+    assert found(a_cycle(CYCLE.start, calibrations=[*before, much]), "O05")
     assert not found(a_cycle(CYCLE.start, calibrations=[*before, one_day]), "O05")
+    assert not found(a_cycle(CYCLE.start, calibrations=[much]), "O05")  # one day with trips is not seven
     assert not found(a_cycle(DAYS[2], calibrations=[calibrated(DAYS[5], "110", "100")]), "O05")
+
+
+def test_o05_of_a_vehicle_leaves_out_days_on_which_its_odometer_was_caught():
+    days = [calibrated(day, "110" if number % 2 else "100", "100") for number, day in enumerate(DAYS)]
+    assert found(a_cycle(calibrations=days), "O05")
+    caught = [
+        {"finding_id": f"F{day}", "operational_date": day, "rule_id": "O02", "rule_version": "1", "severity": "H",
+         "plate": PLATE, "confidence": 0.9, "evidence": "{}", "status": "open", "explanation_pt": "x"}
+        for day in DAYS[1::2]
+    ]  # fmt: skip
+    assert not found(a_cycle(calibrations=days, day_findings=caught), "O05")
 
 
 def test_o05_is_silent_on_few_km_and_on_an_odometer_in_miles():

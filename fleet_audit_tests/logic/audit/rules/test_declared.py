@@ -106,3 +106,21 @@ def test_d12_belongs_to_the_day_of_the_trip_and_disputes_no_km() -> None:
 
 def test_d12_a_date_that_fits_is_fine() -> None:
     assert not found(audit([trip("T", "00:30", "01:30")], [run("R", "00:30", "01:30", shift_code="C")]), "D12")
+
+
+def test_d08_the_second_of_a_pair_takes_part_in_no_divergence() -> None:
+    same = {"origin_text": "GARAGEM", "destination_text": "USINA", "bulletin_number": "501"}
+    runs = [run("R1", "06:00", "07:00", "24", **same), run("R2", "06:00", "07:00", "34", **same)]
+    context = audit([trip("T", "06:00", "07:00", "24.00")], runs)
+    [finding] = found(context, "D08")
+    assert (finding["declared_run_id"], finding["km_at_stake"]) == ("R2", Decimal("34.00"))
+    assert not any(found(context, rule) for rule in ("D01", "D02", "D04", "D05", "D06", "D07"))
+
+
+def test_q05_one_number_that_says_two_things() -> None:
+    runs = [run("R1", "06:00", "07:00", bulletin_number="501"), run("R2", "10:00", "11:00", bulletin_number="501")]
+    [finding] = found(audit([], runs), "Q05")
+    assert "ata 501 aparece 2 vezes com conteúdos diferentes" in finding["explanation_pt"]
+    assert finding["evidence"]["declared_run_ids"] == ["R2", "R1"]
+    other_carrier = [runs[0], {**runs[1], "carrier_code": "OUTRA"}]
+    assert not found(audit([], other_carrier), "Q05")

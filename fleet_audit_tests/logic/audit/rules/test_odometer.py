@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.findings import find
+from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
@@ -20,6 +20,7 @@ from fleet_audit_tests.logic.audit_sample import (
     VEHICLES,
     at,
     audit,
+    costs_frame,
     devices_of,
     found,
     run,
@@ -54,20 +55,22 @@ def with_legs(trips: list[dict], legs: list[dict], **changed: object):
 
 
 @pytest.mark.parametrize(
-    ("rule_id", "kind", "to_km", "path_km", "stake", "severity"),
+    ("rule_id", "kind", "to_km", "path_km", "severity"),
     [
-        ("O01", "fall", 988.0, 0.5, "12.50", "C"),
-        ("O02", "jump", 1020.0, 0.0, "20.00", "H"),
-        ("O03", "frozen", 1000.0, 12.0, "12.00", "H"),
-        ("O04", "parked", 1008.0, 0.1, "7.90", "C"),
+        ("O01", "fall", 988.0, 0.5, "C"),
+        ("O02", "jump", 1020.0, 0.0, "H"),
+        ("O03", "frozen", 1000.0, 12.0, "H"),
+        ("O04", "parked", 1008.0, 0.1, "C"),
     ],
 )
-def test_an_event_is_a_finding_on_the_trip_that_it_lies_in(rule_id, kind, to_km, path_km, stake, severity):
-    trips = [trip("T1", "06:00", "07:00", "30.00", device_id=DEVICE), trip("T2", "12:00", "13:00", device_id=DEVICE)]
+def test_an_event_is_a_finding_on_the_trip_that_it_lies_in(rule_id, kind, to_km, path_km, severity):
+    own = {"device_id": DEVICE, "evidence_grade": "C"}
+    trips = [trip("T1", "06:00", "07:00", "30.00", **own), trip("T2", "12:00", "13:00", **own)]
     devices = devices_of([event(kind, "06:20", "06:40", to_km, path_km=path_km)])
-    [finding] = found(audit(trips, [], devices=devices), rule_id)
-    assert (finding["severity"], finding["trip_id"], finding["km_at_stake"]) == (severity, "T1", Decimal(stake))
-    assert finding["brl_at_stake"] == (Decimal(stake) * Decimal("4.90")).quantize(Decimal("0.01"))
+    costs = costs_frame({"trip_id": "T1", "billable_km": "30"}, {"trip_id": "T2", "billable_km": "30"})
+    [finding] = found(audit(trips, [], devices=devices, costs=costs), rule_id)
+    assert (finding["severity"], finding["trip_id"], finding["amount"]) == (severity, "T1", "paid_doubtful_brl")
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("30.00"), Decimal("147.00"))
     assert PLATE in finding["explanation_pt"]
     [row] = finding["evidence"]["events"]
     assert (row["odometer_from_km"], row["odometer_to_km"], row["device_id"]) == (1000.0, to_km, DEVICE)
@@ -87,15 +90,26 @@ def test_a_finding_lowers_the_score_of_its_trip_alone():
 def test_many_events_of_a_day_are_one_finding_that_counts_them():
     devices = devices_of([event("jump", f"{hour:02d}:00", f"{hour:02d}:05", 1040.0) for hour in range(8, 12)])
     [finding] = found(audit([trip("T", "06:00", "13:00", "400.00")], [], devices=devices), "O02")
-    assert finding["km_at_stake"] == Decimal("160.00")
     assert "e mais 3 vezes no dia" in finding["explanation_pt"]
     assert len(finding["evidence"]["events"]) == 4
 
 
-def test_no_reading_disputes_more_than_the_vehicle_drove():
+@pytest.mark.parametrize(
+    ("grade", "method", "cost", "stake"),
+    [
+        ("C", "odometer", {}, Decimal("30.00")),
+        ("A", "odometer", {}, None),
+        ("C", "gps", {}, None),
+        ("C", "odometer", {"cost_status": "not_billable"}, None),
+    ],
+    ids=["paid by the odometer", "odometer and path agree", "paid by GPS", "not paid"],
+)
+def test_a_reading_puts_at_stake_only_what_was_paid_by_it(grade, method, cost, stake):
     devices = devices_of([event("fall", "06:20", "06:40", 11.0, odometer_from_km=240_000.0)])
-    [finding] = found(audit([trip("T", "06:00", "07:00", "30.00")], [], devices=devices), "O01")
-    assert finding["km_at_stake"] == Decimal("30.00")
+    trips = [trip("T", "06:00", "07:00", "30.00", evidence_grade=grade, km_method=method)]
+    costs = costs_frame({"trip_id": "T", "billable_km": "30", **cost})
+    [finding] = found(audit(trips, [], devices=devices, costs=costs), "O01")
+    assert (None if pd.isna(finding["km_at_stake"]) else finding["km_at_stake"]) == stake
 
 
 @pytest.mark.parametrize(("kind", "to_km", "rule_id"), [("fall", 0.0, "O01"), ("jump", 5300.0, "O02")])
@@ -173,20 +187,28 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
     context = audit(trips, runs, devices=devices_of([], [health]))
     assert not any(found(context, rule_id) for rule_id in proofs)
-    assert found(context, "D06")
+    assert bool(found(context, "D06")) is (issue == "constant_place")
+    assert set(held_runs(context)["reason"]) == {"clock" if issue == "clock_shift" else "no_trip"}
 
 
-def test_a_receiver_that_may_be_stuck_makes_a_tracker_off_the_bus_half_as_sure():
+def test_a_stuck_receiver_is_no_tracker_off_the_bus():
     events = [event("parked", "08:00", "09:00", 1030.0)]
     trips = [trip("T", "06:00", "07:00")]
-    [sure] = found(audit(trips, [], devices=devices_of(events, [])), "O04")
+    assert found(audit(trips, [], devices=devices_of(events, [])), "O04")
     context = audit(trips, [], devices=devices_of(events, [{"device_id": DEVICE, "issues": ["constant_place"]}]))
-    [unsure] = found(context, "O04")
-    assert unsure["confidence"] == sure["confidence"] / 2
-    assert "travado" in unsure["explanation_pt"]
-    assert "travado" not in sure["explanation_pt"]
+    assert not found(context, "O04")
     [finding] = found(context, "Q05")
     assert "mesma coordenada" in finding["explanation_pt"]
+
+
+def test_a_run_on_a_day_with_the_tracker_off_the_bus_is_held_as_not_observed():
+    devices = devices_of([event("parked", "12:00", "13:00", 1030.0)], [{"device_id": DEVICE}])
+    context = audit([], [run("R", "08:00", "09:00")], devices=devices)
+    assert not found(context, "D05")
+    [finding] = found(context, "D06")
+    assert "não observado" in finding["explanation_pt"]
+    assert (finding["amount"], finding["confidence"]) == ("held_brl", 0.3)
+    assert list(held_runs(context)["reason"]) == ["not_observed"]
 
 
 @pytest.mark.parametrize("lacking", ["no_odometer", "no_ignition", "no_coordinates", "odometer_scale"])

@@ -8,11 +8,18 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.findings import held_runs
+from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, found, run, span, trip
 
 PHANTOM = run("7002", "08:00", "09:00", "30")
 YARD = {"purpose": "yard"}
+
+
+def incomplete(day: dt.date, source: str, reason_pt: str) -> pd.DataFrame:
+    """A day on which a source is incomplete for every carrier."""
+    return pd.DataFrame([{"operational_date": day, "source": source, "carrier_code": "", "reason_pt": reason_pt}])
 
 
 def reasons(trips: list[dict], runs: list[dict], spans: list[dict] | None = None) -> dict[str, str]:
@@ -70,7 +77,64 @@ def test_d05_does_not_accuse_a_night_run_whose_day_is_uncertain() -> None:
     runs = [run(f"R{day:%d}", "00:30", "01:30", day=day, shift_code="C") for day in days]
     context = audit(trips, runs, [span("00:00", "24:00"), span("00:00", "24:00", day=days[1])])
     assert not found(context, "D05")
-    assert [finding["declared_run_id"] for finding in found(context, "D06")] == ["R10"]
+    assert not found(context, "D06")
+    held = held_runs(context)
+    assert dict(zip(held["declared_run_id"], held["reason"], strict=True)) == {"R10": "date_uncertain"}
+
+
+def test_a_night_run_whose_day_after_is_not_seen_is_held_and_then_verified() -> None:
+    night = run("R", "00:30", "01:30", shift_code="C")
+    before = audit([], [night], [span("00:00", "24:00")])
+    assert not found(before, "D05")
+    assert not found(before, "D06")
+    assert list(held_runs(before)["reason"]) == ["date_uncertain"]
+    after = audit([], [night], [span("00:00", "48:00")])
+    assert found(after, "D05")
+
+
+def test_a_run_whose_positions_did_not_arrive_by_our_own_fault_is_held_without_a_finding() -> None:
+    silent = [span("00:00", "24:00", plate=OTHER)]
+    trips = [trip("T", "12:00", "13:00", plate=OTHER)]
+    assert found(audit(trips, [PHANTOM], silent), "D06")
+    gap = incomplete(DAY, "P", "a API não respondeu")
+    context = audit(trips, [PHANTOM], silent, incomplete=gap)
+    assert not {"D05", "D06", "D07", "Q02"} & set(find(context)["rule_id"])
+    assert list(held_runs(context)["reason"]) == ["source_missing"]
+    reasons_pt = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    for_the_gap = set(reasons_pt.index[reasons_pt.str.contains("a API não respondeu")])
+    assert for_the_gap == {"D01", "D02", "D04", "D05", "D06", "D07", "D10", "G07", "Q02"}
+
+
+def test_a_run_that_reaches_into_an_incomplete_day_is_not_judged() -> None:
+    silent = [span("00:00", "24:00", plate=OTHER)]
+    late = run("R", "22:30", "24:30")
+    gap = pd.DataFrame(
+        [
+            {
+                "operational_date": DAY + dt.timedelta(days=1),
+                "source": "P",
+                "carrier_code": "",
+                "reason_pt": "a API não respondeu",
+            }
+        ]
+    )
+    assert found(audit([], [late], silent), "D06")
+    context = audit([], [late], silent, incomplete=gap)
+    assert "D06" not in set(find(context)["rule_id"])
+    assert list(held_runs(context)["reason"]) == ["source_missing"]
+
+
+def test_a_missing_bulletin_makes_no_trip_undeclared() -> None:
+    trips, runs = [trip("T", "12:30", "13:45")], [run("R", "06:00", "07:00")]
+    assert found(audit(trips, runs), "D07")
+    gap = incomplete(DAY, "B", "um boletim foi recusado")
+    names = set(find(audit(trips, runs, incomplete=gap))["rule_id"])
+    assert "D07" not in names
+    assert "D05" in names
+    assert "D07" not in set(find(audit(trips, runs, incomplete=gap.assign(carrier_code="CONLOG")))["rule_id"])
+    other = audit(trips, runs, incomplete=gap.assign(carrier_code="OUTRA"))
+    assert "D07" in set(find(other)["rule_id"])
+    assert "transportadora OUTRA" in rules_not_tested(other, DAY_RULES).set_index("rule_id")["reason_pt"]["D07"]
 
 
 def test_d06_a_run_that_nobody_could_verify_is_held() -> None:

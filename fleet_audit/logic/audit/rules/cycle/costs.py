@@ -22,7 +22,7 @@ _CENT = Decimal("0.01")
 def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     """K03: deadhead km in per cent of the vehicle's service km above deadhead_pct; no doubt above deadhead_sure_pct.
 
-    Waits for the cycle's end. A vehicle without service is V04's.
+    At stake are the km beyond deadhead_pct that the contract pays, if it pays any. A vehicle without service is V04's.
     """
     parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
     known = known.assign(km=to_hundredths(known["km_measured"]))

@@ -5,6 +5,7 @@ The ratio of each day is computed in `logic.devices.calibration`; one trip is ju
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -19,40 +20,49 @@ from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.cycles import as_days
 
 _CENT = Decimal("0.01")
+_EVENT_RULES = ("O01", "O02", "O03", "O04")
 
 
 def ratio_off(context: AuditCycle) -> list[Draft]:
-    """O05 of a vehicle: over ratio_days its odometer counts more than ratio_pct beside its path; the worst such days.
+    """O05 of a vehicle: over ratio_days days with trips its odometer counts more than ratio_pct beside its path.
 
-    Of one device at a time. One that counts in another unit is told as such (Q05).
+    The worst such days of one device at a time, of which the last lies in the cycle and the first at most
+    calibration_days before it. Days of the vehicle with O01–O04 prove nothing about its calibration and are excluded;
+    a device that counts in another unit is Q05.
     """
     parameters = context.parameters
     days = context.calibrations[as_days(context.calibrations["operational_date"]) <= as_days(context.day)]
+    is_tampered = _keys(days).isin(_keys(context.day_findings[context.day_findings["rule_id"].isin(_EVENT_RULES)]))
+    size = int(parameters.ratio_days)
     drafts = []
-    for (plate, device_id), rows in days.groupby(["plate", "device_id"], sort=True):
-        dates = as_days(rows["operational_date"])
+    for (plate, device_id), rows in days[~is_tampered].groupby(["plate", "device_id"], sort=True):
+        rows = rows.sort_values("operational_date", kind="stable").reset_index(drop=True)
         sums = pd.DataFrame(
             {"odometer": rows["km_odometer"].astype("float64"), "gps": rows["km_gps"].astype("float64")}
-        ).set_axis(pd.DatetimeIndex(dates))
-        rolled = sums.sort_index().rolling(f"{int(parameters.ratio_days)}D").sum()
-        rolled = rolled[
-            (rolled.index >= pd.Timestamp(context.cycle.start)) & (rolled["gps"] >= parameters.ratio_min_km)
-        ]
+        )
+        rolled = sums.rolling(size).sum()
+        is_in_cycle = as_days(rows["operational_date"]) >= as_days(context.cycle.start)
+        rolled = rolled[is_in_cycle & (rolled["gps"] >= parameters.ratio_min_km).to_numpy()]
         off = 100 * (rolled["odometer"] / rolled["gps"] - 1)
         is_unit = np.logical_or.reduce(
             [abs((off / 100 + 1) / factor - 1) <= parameters.unit_tolerance_pct / 100 for factor in UNITS.values()]
         )
         off = off[(off.abs() > parameters.ratio_pct) & ~is_unit]
         if len(off):
-            last = off.abs().idxmax()
-            first = last - pd.Timedelta(days=parameters.ratio_days - 1)
-            inside = rows[(dates >= np.datetime64(first, "D")) & (dates <= np.datetime64(last, "D"))]
+            last = int(off.abs().idxmax())
+            inside = rows.iloc[last - size + 1 : last + 1]
             drafts.append(_ratio(context, str(plate), str(device_id), rolled.loc[last], float(off.loc[last]), inside))
     return drafts
 
 
+def _keys(rows: pd.DataFrame) -> pd.Series:
+    """Plate and operational day of each row as one text."""
+    return rows["plate"].astype(object).astype(str) + rows["operational_date"].astype(object).map(str)
+
+
 def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: float, days: pd.DataFrame) -> Draft:
     difference = Decimal(str(abs(sums["odometer"] - sums["gps"]))).quantize(_CENT, ROUND_HALF_UP)
+    paid = _paid_km(context, plate, set(days["operational_date"]))
     dates = days["operational_date"].to_list()
     side = "a mais" if off_pct > 0 else "a menos"
     return Draft(
@@ -65,7 +75,7 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         f"{sentences.number(context.parameters.ratio_pct, 0)} %: pneu, calibração ou hodômetro precisam ser "
         "verificados.",
         GRADE_CONFIDENCE["A" if abs(off_pct) > context.parameters.ratio_sure_pct else "C"],
-        km_at_stake=difference,
+        km_at_stake=min(difference, paid),
         is_in_favour=off_pct < 0,
         rate=context.rates.get(plate),
         facts={
@@ -74,6 +84,13 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         },
         extra=(device_id,),
     )
+
+
+def _paid_km(context: AuditCycle, plate: str, dates: set[dt.date]) -> Decimal:
+    """km of the vehicle that were paid on these days, as far as they lie in the cycle."""
+    trips = context.trips[(context.trips["plate"] == plate) & context.trips["operational_date"].isin(dates)]
+    costs = context.costs[context.costs["trip_id"].isin(trips["trip_id"]) & context.costs["billable_km"].notna()]
+    return sum(costs["billable_km"], Decimal("0.00"))
 
 
 RULES = (

@@ -11,9 +11,9 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
-from fleet_audit.logic.audit.rules.day.declared import duplicates
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -48,10 +48,10 @@ def broken_chain(context: AuditDay) -> list[Draft]:
 
 def chained_runs(context: AuditDay) -> pd.DataFrame:
     """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
-    runs = context.runs[~context.runs["declared_run_id"].isin(duplicates(context)["later"])]
+    runs = context.runs[~context.runs["declared_run_id"].isin(duplicates(context.runs, context.parameters)["later"])]
     is_unlinked_night = runs["is_night"].astype(bool) & ~runs["declared_run_id"].isin(context.trips_of_run)
     runs = runs[~runs["is_day_uncertain"].astype(bool) & ~is_unlinked_night]
-    runs = runs[~runs["plate"].isin(context.not_witnessed)]
+    runs = runs[~runs["plate"].isin(context.plates_with_untrusted_device)]
     return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
 
 
@@ -182,5 +182,6 @@ RULES = (
             Need(_has_readings, "nenhuma ata traz KM SAÍDA e KM CHEGADA"),
             OBSERVED,
         ),
+        rests_on="PVB",
     ),
 )

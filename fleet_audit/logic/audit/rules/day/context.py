@@ -15,15 +15,30 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.clock_offsets import no_clock_offsets
+from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.tolerances import tolerances
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import REFERENCE_CHANGES
+from fleet_audit.schema.frames import (
+    ContractsFrame,
+    DeclaredRunsFrame,
+    DevicesFrame,
+    ExceptionsFrame,
+    LegsFrame,
+    NotesFrame,
+    ReferenceChangesFrame,
+    SpansFrame,
+    TripCostsFrame,
+    TripWindowFrame,
+)
 
 _SECOND_US = 1_000_000
 Record = dict[str, Any]
@@ -83,24 +98,28 @@ class AuditDay:
         run_rates: declared_run_id, rate_brl_per_km: what a run would be paid at by class and default area.
         parameters: those in force on D.
         reference_changes: `ops.reference_changes`.
+        incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
+        clock_offsets: vehicle-days whose clock is off by minutes (see `clock_offsets.minute_offsets`).
     """
 
     day: dt.date
-    trips: pd.DataFrame
-    runs: pd.DataFrame
+    trips: TripWindowFrame
+    runs: DeclaredRunsFrame
     matching: Matching
-    legs: pd.DataFrame
-    spans: pd.DataFrame
+    legs: LegsFrame
+    spans: SpansFrame
     devices: DeviceDay
-    registered: pd.DataFrame
-    costs: pd.DataFrame
-    notes: pd.DataFrame
+    registered: DevicesFrame
+    costs: TripCostsFrame
+    notes: NotesFrame
     vehicles: pd.DataFrame
-    contracts: pd.DataFrame
-    exceptions: pd.DataFrame
+    contracts: ContractsFrame
+    exceptions: ExceptionsFrame
     run_rates: pd.DataFrame
     parameters: ParameterSet
-    reference_changes: pd.DataFrame = field(default_factory=partial(empty_frame, REFERENCE_CHANGES))
+    reference_changes: ReferenceChangesFrame = field(default_factory=partial(empty_frame, REFERENCE_CHANGES))
+    incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
+    clock_offsets: pd.DataFrame = field(default_factory=no_clock_offsets)
 
     @property
     def identity(self) -> dt.date:
@@ -142,9 +161,67 @@ class AuditDay:
         return {row["plate"]: row for row in self.vehicles[columns].to_dict("records")}
 
     @cached_property
-    def not_witnessed(self) -> set[str]:
-        """Plates whose device cannot say when (a wrong clock) or where (a stuck receiver) they moved on D."""
-        return set(self.health_with("clock_shift", "constant_place")["plate"])
+    def plates_with_clock_off(self) -> set[str]:
+        """Plates whose device's clock is off by whole hours on D."""
+        return set(self.health_with("clock_shift")["plate"])
+
+    @cached_property
+    def plates_with_stuck_receiver(self) -> set[str]:
+        """Plates whose device repeats one coordinate while its odometer counts on D."""
+        return set(self.health_with("constant_place")["plate"])
+
+    @cached_property
+    def plates_with_tracker_off(self) -> set[str]:
+        """Plates whose odometer counts while the tracker stands on D (O04): what they did was not observed."""
+        parked = self.devices.events.loc[self.devices.events["kind"] == "parked", "plate"]
+        return set(parked) - self.plates_with_stuck_receiver
+
+    @cached_property
+    def plates_with_untrusted_device(self) -> set[str]:
+        """Plates whose device cannot prove when (a wrong clock) or where (a stuck receiver) they moved on D."""
+        return self.plates_with_clock_off | self.plates_with_stuck_receiver
+
+    @cached_property
+    def plates_with_positions(self) -> set[str]:
+        """Plates that positions observed in the window."""
+        return set(self.spans.loc[self.spans["source"] == "positions", "plate"])
+
+    def missing_sources(self, sources: Iterable[str]) -> list[str]:
+        """Reasons for which one of these sources (P, V, B) is incomplete on D for every carrier.
+
+        A missing visit report concerns vehicles without positions only: `touches_incomplete` tells which.
+        """
+        gaps = self._gaps_of_day(sources)
+        return sorted(set(gaps.loc[gaps["carrier_code"] == "", "reason_pt"]))
+
+    def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
+        """Reasons for which one of these sources is incomplete on D for one carrier, which they name."""
+        gaps = self._gaps_of_day(sources)
+        of_carrier = gaps[gaps["carrier_code"] != ""]
+        reasons = zip(of_carrier["carrier_code"], of_carrier["reason_pt"], strict=True)
+        return sorted({f"transportadora {carrier}: {reason}" for carrier, reason in reasons})
+
+    def touches_incomplete(self, rows: pd.DataFrame, sources: Iterable[str]) -> pd.Series:
+        """Whether each trip or run starts or ends, by its vehicle's clock, on an incomplete day of these sources."""
+        flags = pd.Series(False, index=rows.index)
+        if self.incomplete.empty:
+            return flags
+        zones = rows["plate"].map(self.zone).astype("str")
+        starts, ends = (local_days(rows[name], zones) for name in ("started_at", "ended_at"))
+        for gap in self.incomplete[self.incomplete["source"].isin(list(sources))].itertuples():
+            day = np.datetime64(gap.operational_date, "D")
+            is_touched = (starts == day) | (ends == day)
+            if gap.carrier_code:
+                is_touched &= (rows["carrier_code"].astype(object) == gap.carrier_code).to_numpy(dtype=bool)
+            if gap.source == "V":
+                is_touched &= ~rows["plate"].isin(self.plates_with_positions).to_numpy(dtype=bool)
+            flags |= is_touched
+        return flags
+
+    def _gaps_of_day(self, sources: Iterable[str]) -> pd.DataFrame:
+        asked = set(sources) - ({"V"} if self.plates_with_positions else set())
+        of_day = self.of_day(self.incomplete)
+        return of_day[of_day["source"].isin(asked)]
 
     def health_with(self, *issues: str) -> pd.DataFrame:
         """Rows of the devices' health that have any of these issues."""

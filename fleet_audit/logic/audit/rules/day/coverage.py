@@ -81,5 +81,6 @@ RULES = (
             POSITIONS,
             Need(_has_devices, "nenhum equipamento cadastrado"),
         ),
+        rests_on="P",
     ),
 )

@@ -5,28 +5,18 @@ Its odometer readings from run to run are in `chain`, its comparison with what w
 
 from __future__ import annotations
 
-import re
-
-import numpy as np
-import pandas as pd
-
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.identity import fold
-from fleet_audit.logic.primitives.intervals import micros, overlaps
 from fleet_audit.logic.primitives.money import to_hundredths
-
-_PLACES = ("origin_code", "destination_code", "origin_text", "destination_text")
-_STRAY = re.compile(r"[.,;\-_/]+")
 
 
 def declared_twice(context: AuditDay) -> list[Draft]:
     """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused."""
-    pairs = duplicates(context)
+    pairs = duplicates(context.runs, context.parameters)
     pairs = pairs[pairs["later"].isin(context.of_day(context.runs)["declared_run_id"])]
     runs = context.run_records([*pairs["later"], *pairs["earlier"]])
     drafts = []
@@ -53,59 +43,6 @@ def declared_twice(context: AuditDay) -> list[Draft]:
             )
         )
     return drafts
-
-
-def duplicates(context: AuditDay) -> pd.DataFrame:
-    """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
-
-    Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
-    that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
-    of two DATA are one only when their readings are the same too: nights dated by their shift are alike.
-    """
-    bulletins = context.runs["bulletin_number"].astype(object).fillna("")
-    runs = context.runs.assign(bulletin=bulletins).sort_values(["started_at", "bulletin", "declared_run_id"])
-    runs = runs.reset_index(drop=True)
-    start, end = micros(runs["started_at"]), micros(runs["ended_at"])
-    near = pd.DataFrame({"plate": runs["plate"].astype(object), "start_us": start})
-    near["end_us"] = start + int(context.parameters.same_run_s * 1e6) + 1
-    pairs = overlaps(near, near)
-    pairs = pairs[pairs["left"] < pairs["right"]]
-    first, second = pairs["left"].to_numpy(), pairs["right"].to_numpy()
-    places = {name: _folded(runs[name]) for name in _PLACES}
-    codes, texts = _PLACES[:2], _PLACES[2:]
-    is_same, is_nowhere = np.ones(len(pairs), dtype=bool), np.ones(len(pairs), dtype=bool)
-    for code, text in zip(codes, texts, strict=True):
-        is_named = [places[name] != "" for name in (code, text)]
-        is_empty = ~(is_named[0] | is_named[1])
-        equal = [
-            (places[name][first] == places[name][second]) & named[first]
-            for name, named in zip((code, text), is_named, strict=True)
-        ]
-        is_same &= equal[0] | equal[1] | (is_empty[first] & is_empty[second])
-        is_nowhere &= is_empty[first]
-    out_km, in_km = (
-        runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
-    )
-    is_next = (start[second] >= end[first]) & (out_km[second] >= in_km[first])
-    written = as_days(runs["declared_date"])
-    is_same_reading = (out_km[first] == out_km[second]) & (in_km[first] == in_km[second])
-    is_other_night = (written[first] != written[second]) & ~is_same_reading
-    found = pd.DataFrame(
-        {
-            "later": runs["declared_run_id"].to_numpy()[second],
-            "earlier": runs["declared_run_id"].to_numpy()[first],
-            "apart_s": (start[second] - start[first]) / 1e6,
-            "is_nowhere": is_nowhere,
-            "first": first,
-            "second": second,
-        }
-    )
-    found = (
-        found[is_same & ~is_next & ~is_other_night]
-        .sort_values(["second", "first"])
-        .drop_duplicates("second", keep="last")
-    )
-    return found[["later", "earlier", "apart_s", "is_nowhere"]].reset_index(drop=True)
 
 
 def arithmetic(context: AuditDay) -> list[Draft]:
@@ -162,17 +99,6 @@ def date_contradicted(context: AuditDay) -> list[Draft]:
             )
         )
     return drafts
-
-
-def _folded(texts: pd.Series) -> np.ndarray:
-    """Texts as they are compared: folded, without stray dots; a missing one is empty."""
-    return np.array(
-        [
-            "" if is_missing else fold(_STRAY.sub(" ", text))
-            for text, is_missing in zip(texts, texts.isna(), strict=True)
-        ],
-        dtype=object,
-    )
 
 
 def _has_route_km(context: AuditDay) -> bool:

@@ -6,10 +6,14 @@ and stays a row of `fact.device_health`.
 
 from __future__ import annotations
 
+import numpy as np
+
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.primitives.cycles import as_days
 
+_MINUTES = ("clock_min_runs", "clock_min_s", "clock_max_s", "clock_spread_s")
 _PARAMETERS = {
     "odometer_metres": ("unit_tolerance_pct",),
     "odometer_miles": ("unit_tolerance_pct",),
@@ -54,3 +58,25 @@ def _what(device: Record, issue: str) -> str:
     unit = {"odometer_metres": "metros", "odometer_miles": "milhas"}[issue]
     ratio = sentences.number(device["odometer_ratio"], 3)
     return f"informa o hodômetro em {unit} (razão hodômetro/GPS de {ratio}), e não em quilômetros"
+
+
+def clocks_off_by_minutes(context: AuditDay) -> list[Draft]:
+    """Q05: each vehicle whose runs of D differ from its trips by one offset; they were matched shifted by it."""
+    offsets = context.clock_offsets[as_days(context.clock_offsets["day"]) == np.datetime64(context.day)]
+    return [_minutes(context, row) for row in offsets.to_dict("records")]
+
+
+def _minutes(context: AuditDay, offset: Record) -> Draft:
+    minutes = offset["offset_s"] / 60
+    side = "depois" if minutes > 0 else "antes"
+    return Draft(
+        "Q05",
+        offset["plate"],
+        f"Em {sentences.day(context.day)}, {offset['runs']} viagens medidas do veículo {offset['plate']} ocorreram "
+        f"{sentences.number(abs(minutes), 0)} min {side} dos horários das atas: o relógio do rastreador ou o da "
+        "garagem está fora de hora, e as atas foram comparadas com esse deslocamento.",
+        0.9,
+        facts={"issue": "clock_minutes", "offset_s": offset["offset_s"], "runs": offset["runs"]},
+        thresholds={name: getattr(context.parameters, name) for name in _MINUTES},
+        extra=("clock_minutes",),
+    )

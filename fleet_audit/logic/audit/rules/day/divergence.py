@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
@@ -24,7 +24,10 @@ def declared_above_measured(context: AuditDay) -> list[Draft]:
 
 
 def declared_below_measured(context: AuditDay) -> list[Draft]:
-    """D04: a group declares less than was measured, by the same tolerance; nobody is accused."""
+    """D04: a group declares less than was measured, by the same tolerance; nobody is accused.
+
+    Not where it declares what its own odometer counted: the odometer is then the matter (O03, O05), not the run.
+    """
     return _groups(context, "D04")
 
 
@@ -67,6 +70,8 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
         own_runs = [runs[key] for key in group.declared_run_ids]
         difference = abs(group.difference_km)
         tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
+        if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
+            continue
         uncertainty = uncertainty_km(own_trips)
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
         drafts.append(
@@ -94,6 +99,13 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
             )
         )
     return drafts
+
+
+def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
+    counted = [trip["km_odometer"] for trip in trips]
+    if any(pd.isna(km) for km in counted):
+        return False
+    return abs(declared_km - float(sum(counted))) <= tolerance_km
 
 
 def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Draft:
@@ -146,6 +158,7 @@ RULES = (
             RUNS,
             TRIPS,
         ),
+        rests_on="PV",
     ),
     Rule(
         "D02",
@@ -164,6 +177,7 @@ RULES = (
             RUNS,
             TRIPS,
         ),
+        rests_on="PV",
     ),
     Rule(
         "D04",
@@ -182,5 +196,6 @@ RULES = (
             RUNS,
             TRIPS,
         ),
+        rests_on="PV",
     ),
 )

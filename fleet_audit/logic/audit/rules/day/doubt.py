@@ -27,7 +27,7 @@ def doubtful_matches(context: AuditDay) -> set[str]:
     trips = context.trip_records(exceeding["trip_ids"].explode())
     runs = context.run_records(exceeding["declared_run_ids"].explode())
     elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
-    doubtful = set(exceeding.loc[exceeding["plate"].isin(context.not_witnessed), "match_id"])
+    doubtful = set(exceeding.loc[exceeding["plate"].isin(context.plates_with_untrusted_device), "match_id"])
     for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
         own = [runs[key] for key in group.declared_run_ids]
         is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)

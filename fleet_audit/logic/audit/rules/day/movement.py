@@ -64,5 +64,6 @@ RULES = (
         long_unknown_stops,
         parameters=("long_stop_s",),
         needs=(Need(lambda context: len(context.of_day(context.legs)) > 0, "nenhum movimento medido no dia"),),
+        rests_on="PV",
     ),
 )

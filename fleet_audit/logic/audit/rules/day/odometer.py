@@ -6,7 +6,6 @@ with the cycle, because it is no matter of one day's trips.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -24,7 +23,6 @@ _CENT = Decimal("0.01")
 _CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
 _RESOLUTION_KM = 0.1
-_STUCK = ", ou o receptor pode estar travado, pois repetiu a mesma coordenada até o último dígito."
 
 
 def falls(context: AuditDay) -> list[Draft]:
@@ -45,16 +43,11 @@ def frozen(context: AuditDay) -> list[Draft]:
 def parked(context: AuditDay) -> list[Draft]:
     """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
 
-    One that repeats a coordinate to the last digit may have a stuck receiver and be on its vehicle: half as sure.
+    Its fixes vary as a parked receiver's do. One that repeats a coordinate to the last digit has no fix and is on its
+    bus: what its odometer counts was driven, and Q05 tells of the receiver.
     """
-    drafts = _of_kind(context, "O04", "parked")
     stuck = set(context.health_with("constant_place")["device_id"])
-    return [
-        replace(draft, confidence=draft.confidence / 2, explanation_pt=draft.explanation_pt.removesuffix(".") + _STUCK)
-        if draft.facts["device_id"] in stuck
-        else draft
-        for draft in drafts
-    ]
+    return [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
 
 
 def disagreement(context: AuditDay) -> list[Draft]:
@@ -110,6 +103,8 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame) -> Draft:
     trips = context.of_day(context.trips)
     trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
     run_ids = _overlapping(events, context.of_day(context.runs), "declared_run_id")
+    doubtful = _paid_by_own_readings(context, trips[trips["trip_id"].isin(trip_ids)])
+    stake = sum(doubtful["billable_km"], Decimal("0.00")) if len(doubtful) else None
     rows = events.to_dict("records")
     others = f" (e mais {len(rows) - 1} vezes no dia)" if len(rows) > 1 else ""
     return Draft(
@@ -119,23 +114,22 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame) -> Draft:
         _CONFIDENCE,
         trip_ids,
         (),
-        _stake(context, plate, events, rule_id),
-        context.rate_of(trip_ids, run_ids) or context.rate_of(trips.loc[trips["plate"] == plate, "trip_id"], ()),
+        stake,
+        context.rate_of(doubtful["trip_id"], ()),
         {"device_id": device_id, "events": rows[:_SHOWN], "event_count": len(rows)},
         context_run_ids=run_ids,
         extra=(device_id,),
     )
 
 
-def _stake(context: AuditDay, plate: str, events: pd.DataFrame, rule_id: str) -> Decimal:
-    """km that odometer and path differ by; a fall or jump disputes at most what the vehicle was measured to drive."""
-    counted = events["odometer_to_km"] - events["odometer_from_km"]
-    difference = Decimal(str((counted - events["path_km"].fillna(0)).abs().sum())).quantize(_CENT, ROUND_HALF_UP)
-    if rule_id in ("O03", "O04"):
-        return difference
-    trips = context.of_day(context.trips)
-    km = trips.loc[(trips["plate"] == plate) & trips["km_measured"].notna(), "km_measured"]
-    return min(difference, sum(km, Decimal("0.00")))
+def _paid_by_own_readings(context: AuditDay, trips: pd.DataFrame) -> pd.DataFrame:
+    """Of the trips those that are paid by readings of the odometer in question: trip_id, billable_km.
+
+    Not those that GPS measured, nor those of grade A, whose odometer and path agree.
+    """
+    own = trips[(trips["km_method"] != "gps") & (trips["evidence_grade"] != "A")]
+    costs = context.costs[(context.costs["cost_status"] == "priced") & (context.costs["billable_km"] > 0)]
+    return costs.loc[costs["trip_id"].isin(own["trip_id"]), ["trip_id", "billable_km"]]
 
 
 def _overlapping(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[str, ...]:

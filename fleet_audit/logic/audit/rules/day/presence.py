@@ -1,4 +1,4 @@
-"""Runs without a trip and trips without a run: D05, D06, D07.
+"""Runs without a trip and trips without a run: D05, D06, D07, and why a run is held.
 
 Groups that have both sides are compared in `divergence`.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.clock_offsets import hours_suspected
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
@@ -21,21 +22,21 @@ from fleet_audit.logic.primitives.money import to_hundredths
 
 # A run that nobody watched may well have taken place; one that was watched in part and left no trace, less so. Own.
 _UNVERIFIED_CONFIDENCE = (0.3, 0.8)
+UNVERIFIED = ("no_trip", "no_data", "not_observed")  # reasons for which a run without a trip is D06
 
 
 def phantom_runs(context: AuditDay) -> list[Draft]:
-    """D05: no trip linked, watched over phantom_observed_pct of the run, moved less than phantom_km.
-
-    A night run that stays as written is one only when the vehicle was watched standing on the day after, too, and its
-    day is not uncertain. Nor is a run of a vehicle whose device has a wrong clock or a stuck receiver.
-    """
+    """D05: runs that are held as `phantom` (see `unlinked_runs`)."""
     return [_phantom(context, row) for row in unlinked_runs(context).itertuples() if row.reason == "phantom"]
 
 
 def unverified_runs(context: AuditDay) -> list[Draft]:
-    """D06: no trip linked and no phantom. Vehicles that only a visit report sees are not tested: it is no proof."""
+    """D06: no trip linked, and neither a phantom nor held for a clock, an uncertain date or a gap of our own.
+
+    Vehicles that only a visit report sees are not tested: it is no proof.
+    """
     unlinked = unlinked_runs(context)
-    chosen = unlinked[(unlinked["reason"] != "phantom") & ~unlinked["plate"].isin(_without_positions(context))]
+    chosen = unlinked[unlinked["reason"].isin(UNVERIFIED) & ~unlinked["plate"].isin(_without_positions(context))]
     return [_unverified(context, row) for row in chosen.itertuples()]
 
 
@@ -50,7 +51,7 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
     declaring = declaring_carriers(context)
     is_declared_for = trips["carrier_code"].isin(declaring) | (trips["carrier_code"].isna() & bool(declaring))
     trips = trips[is_declared_for & ~trips["trip_id"].isin(_fits_uncertain_run(context))]
-    trips = trips[~trips["plate"].isin(context.not_witnessed)]
+    trips = trips[~trips["plate"].isin(context.plates_with_untrusted_device)]
     drafts = []
     for trip_id, trip in context.trip_records(trips["trip_id"]).items():
         drafts.append(
@@ -77,20 +78,45 @@ def declaring_carriers(context: AuditDay) -> set[str]:
 
 
 def unlinked_runs(context: AuditDay) -> pd.DataFrame:
-    """Runs of D that no trip is linked to, with observed_pct, moved_km and the reason for which they are held."""
+    """Runs of D that no trip is linked to, with observed_pct, moved_km and `reason`, the first that holds.
+
+    - `source_missing`: positions or visit reports of the run's days are incomplete by our own fault.
+    - `clock`: the device's clock is off.
+    - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
+    - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
+    - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
+      A night run that stays as written is one only when the vehicle stood on the day after, too.
+    - `no_data`: not observed at all; `no_trip`: the rest.
+    """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
     runs = context.runs[context.runs["declared_run_id"].isin(alone)]
     runs = runs.join(context.watched, on="declared_run_id").reset_index(drop=True)
     may_be_later = runs["is_night"].astype(bool) & ~runs["is_date_repaired"].astype(bool)
     later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
-    is_phantom = (
-        _stood(runs, context)
-        & (~may_be_later | runs["declared_run_id"].isin(later.index[_stood(later, context)]))
-        & ~runs["is_day_uncertain"].astype(bool)
-        & ~runs["plate"].isin(context.not_witnessed)
-    )
-    reason = np.select([is_phantom, runs["observed_pct"] == 0], ["phantom", "no_data"], "no_trip")
+    is_unseen_later = runs["declared_run_id"].isin(later.index[later["observed_pct"] == 0])
+    stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
+    has_receiver = ~runs["plate"].isin(context.plates_with_stuck_receiver)
+    conditions = {
+        "source_missing": context.touches_incomplete(runs, "PV"),
+        "clock": _is_clock_off(context, runs),
+        "not_observed": runs["plate"].isin(context.plates_with_tracker_off),
+        "date_uncertain": runs["is_day_uncertain"].astype(bool) | is_unseen_later,
+        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & has_receiver,
+        "no_data": runs["observed_pct"] == 0,
+    }
+    reason = np.select([flags.to_numpy(dtype=bool) for flags in conditions.values()], list(conditions), "no_trip")
     return runs.assign(reason=reason)
+
+
+def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
+    """Whether the clock of the device is off by a proven shift, or by whole hours that too few runs could prove."""
+    day_runs = context.of_day(context.runs)
+    linked = day_runs[~day_runs["declared_run_id"].isin(runs["declared_run_id"])]
+    unproven = runs[~runs["plate"].isin(linked["plate"])]
+    lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()
+    trips = context.trips[context.trips["trip_id"].isin(lone)]
+    suspected = hours_suspected(unproven, trips, context.parameters)
+    return runs["plate"].isin(context.plates_with_clock_off) | runs["declared_run_id"].isin(suspected)
 
 
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
@@ -138,15 +164,20 @@ def _phantom(context: AuditDay, run: Any) -> Draft:
 
 def _unverified(context: AuditDay, run: Any) -> Draft:
     record = run._asdict()
+    is_observed = record["reason"] != "not_observed"
     low, high = _UNVERIFIED_CONFIDENCE
+    observed = (
+        f"veículo observado em {sentences.number(record['observed_pct'], 0)} % do período"
+        if is_observed
+        else "veículo não observado: nesse dia o hodômetro contou com o rastreador parado"
+    )
     return Draft(
         "D06",
         record["plate"],
         f"A {sentences.run(record)} declara {sentences.km(record['declared_km'])} em "
         f"{sentences.period(record, context.zone(record['plate']))}, mas nenhuma viagem medida corresponde a ela "
-        f"(veículo observado em {sentences.number(record['observed_pct'], 0)} % do período): os km ficam retidos até "
-        "comprovação.",
-        low + (high - low) * record["observed_pct"] / 100,
+        f"({observed}): os km ficam retidos até comprovação.",
+        low + (high - low) * record["observed_pct"] / 100 if is_observed else low,
         (),
         (record["declared_run_id"],),
         record["declared_km"],
@@ -177,6 +208,7 @@ RULES = (
             RUNS,
             OBSERVED,
         ),
+        rests_on="PV",
     ),
     Rule(
         "D06",
@@ -191,6 +223,7 @@ RULES = (
             RUNS,
             POSITIONS,
         ),
+        rests_on="PV",
     ),
     Rule(
         "D07",
@@ -206,5 +239,6 @@ RULES = (
             RUNS,
             TRIPS,
         ),
+        rests_on="PVB",
     ),
 )

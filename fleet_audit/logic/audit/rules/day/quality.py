@@ -9,8 +9,9 @@ import json
 
 import pandas as pd
 
+from fleet_audit.logic.audit.rules.day.bulletin import numbers_with_two_meanings
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
-from fleet_audit.logic.audit.rules.day.devices import device_contradictions
+from fleet_audit.logic.audit.rules.day.devices import clocks_off_by_minutes, device_contradictions
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import resets
 from fleet_audit.logic.audit.rules.draft import Draft
@@ -30,9 +31,15 @@ _WHAT = {
 
 
 def source_contradictions(context: AuditDay) -> list[Draft]:
-    """Q05: each note of D, each odometer reset, each device that contradicts itself."""
+    """Q05: notes of D, odometer resets, devices and bulletins that contradict themselves, clocks off by minutes."""
     notes = context.of_day(context.notes, "date").to_dict("records")
-    return [*(_draft(note) for note in notes), *resets(context), *device_contradictions(context)]
+    return [
+        *(_draft(note) for note in notes),
+        *resets(context),
+        *device_contradictions(context),
+        *clocks_off_by_minutes(context),
+        *numbers_with_two_meanings(context),
+    ]
 
 
 def reference_changed(context: AuditDay) -> list[Draft]:

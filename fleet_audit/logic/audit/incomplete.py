@@ -1,0 +1,33 @@
+"""Days on which a source is missing or incomplete by our own fault: an API that did not answer, a refused file.
+
+What would rest on such a source is not tested for that day; it is never a finding against a carrier.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+# The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
+LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
+_COLUMNS = ["operational_date", "source", "carrier_code", "reason_pt"]
+_API_PT = "a API de telemetria não respondeu por todo o dia"
+
+
+def no_incomplete_days() -> pd.DataFrame:
+    """`incomplete_sources` of days on which every source arrived: no rows."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in _COLUMNS})
+
+
+def incomplete_sources(files: pd.DataFrame, api_gaps: pd.DataFrame) -> pd.DataFrame:
+    """operational_date, source (P, V or B), carrier_code (empty: all), reason_pt of incomplete days.
+
+    Args:
+        files: operational_date, source, carrier_code, reason_pt of `ops.incomplete_days`.
+        api_gaps: operational_date of each stretch that the telemetry API has not answered.
+    """
+    of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
+    of_files["source"] = of_files["source"].map(LETTERS)
+    days = sorted(set(api_gaps["operational_date"]))
+    of_api = [{"operational_date": day, "source": "P", "carrier_code": "", "reason_pt": _API_PT} for day in days]
+    frames = [no_incomplete_days(), of_files, pd.DataFrame(of_api, columns=_COLUMNS).astype(object)]
+    return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)

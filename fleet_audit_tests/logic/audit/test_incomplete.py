@@ -1,0 +1,35 @@
+"""Days of files and of the API that are incomplete become one frame with a rule's source letters."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from fleet_audit.logic.audit.incomplete import incomplete_sources
+from fleet_audit.schema import facts
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit_tests.logic.audit_sample import at
+from fleet_audit_tests.logic.frames import rows
+
+DAY = dt.date(2025, 6, 10)
+NO_GAPS = pd.DataFrame({"operational_date": [], "message": []})
+
+
+def test_refused_files_and_unanswered_windows_are_incomplete_sources() -> None:
+    files = rows(
+        facts.INCOMPLETE_DAYS,
+        {"operational_date": DAY, "source": "bulletin", "carrier_code": "CONLOG", "file_name": "boletim.csv",
+         "reason_pt": "o boletim foi recusado", "run_id": "r", "updated_at": at("00:00")},
+    )  # fmt: skip
+    gaps = pd.DataFrame({"operational_date": [DAY, DAY], "message": ["x", "y"]})
+    found = incomplete_sources(files, gaps)
+    assert found[["operational_date", "source", "carrier_code"]].to_numpy().tolist() == [
+        [DAY, "B", "CONLOG"],
+        [DAY, "P", ""],
+    ]
+    assert found["reason_pt"].str.len().gt(0).all()
+
+
+def test_without_either_nothing_is_incomplete() -> None:
+    assert incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS).empty
