@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -38,9 +37,13 @@ class Installation:
 
     def migrated_url(self) -> str:
         """URL of the migrated warehouse; the embedded PostgreSQL is started when the settings name no other."""
+        from fleet_audit.storage.embedded import ensure_running
+
         settings = self.settings()
-        url = settings.warehouse_url.get_secret_value() if settings.warehouse_url else None
-        return _migrated_url(url, settings.home.expanduser().resolve())
+        # asked each time (2 ms): a step that is tried again starts an embedded server that died
+        url = settings.warehouse_url.get_secret_value() if settings.warehouse_url else ensure_running(settings.home)
+        _migrate(url)
+        return url
 
     def warehouse(self) -> Warehouse:
         """The warehouse, migrated."""
@@ -112,13 +115,10 @@ class Installation:
 
 
 @cache
-def _migrated_url(url: str | None, home: Path) -> str:
-    from fleet_audit.storage.embedded import ensure_running
+def _migrate(url: str) -> None:
     from fleet_audit.storage.migrate import upgrade
 
-    url = url or ensure_running(home)
     upgrade(url)
-    return url
 
 
 @cache

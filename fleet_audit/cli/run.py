@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -155,7 +156,7 @@ def _execute(
         run_config={"loggers": {LOGGER: {}}, **(config or {})},
     )
     failures = [event for event in outcome.all_events if event.is_step_failure]
-    result.errors += [f"{event.step_key}: {_sentence(event)}" for event in failures]
+    result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for evaluation in outcome.get_asset_check_evaluations():
         if not evaluation.passed:
             told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
@@ -165,18 +166,20 @@ def _execute(
     return not failures
 
 
-def _sentence(failure: dg.DagsterEvent) -> str:
-    """The message of what was raised in the step, without its class and stack; those are in the run's log."""
-    error = failure.step_failure_data.error
+def _sentence(error: Any) -> str:
+    """The message of what was raised in the step, without its class and stack; those are in the run's log.
+
+    `error` is the error of a failure or retry event, or None.
+    """
     if error is None:
         return "failed; the run's log has the reason."
-    raised = error.cause or error  # Dagster's own wrapper tells the step, its cause what happened there
+    raised = error.cause or error  # Dagster's own wrapper names the step, its cause what happened there
     text = raised.message.strip()
     return text.split(": ", 1)[1] if raised.cls_name and text.split(": ", 1)[0].endswith(raised.cls_name) else text
 
 
-class _Told(logging.Handler):
-    """Tells each step's end and every warning of ours, in a line, instead of Dagster's console output."""
+class _ProgressHandler(logging.Handler):
+    """Writes a line on each step's end or retry and on every warning of ours, instead of Dagster's console output."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.DEBUG)
@@ -187,15 +190,19 @@ class _Told(logging.Handler):
         event = meta.get("dagster_event")
         if event is not None and event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE"):
             self._progress(f"{event.step_key}: {'FAILED' if event.is_step_failure else 'done'}")
+        elif event is not None and event.event_type_value == "STEP_UP_FOR_RETRY":
+            retry = event.step_retry_data
+            reason = _sentence(retry.error)
+            self._progress(f"{event.step_key}: tried again in {retry.seconds_to_wait or 0:.0f} s: {reason}")
         elif event is None and record.levelno >= logging.WARNING and meta.get("op_name"):  # ours, not the executor's
             self._progress(str(meta.get("orig_message", record.getMessage())))
 
 
 def _logger(progress: Progress) -> dg.LoggerDefinition:
     @dg.logger
-    def told(_: dg.InitLoggerContext) -> logging.Logger:
+    def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("fleet-audit", logging.DEBUG)  # steps end at DEBUG
-        logger.addHandler(_Told(progress))
+        logger.addHandler(_ProgressHandler(progress))
         return logger
 
-    return told
+    return progress_logger

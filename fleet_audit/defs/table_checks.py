@@ -15,6 +15,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, key_of
 from fleet_audit.schema.checks import violations
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.step_errors import acts_on_errors
 
 CONFORMS, RECONCILES = "conforms", "reconciles"
 
@@ -38,6 +39,7 @@ def table_checks(
     ]
 
     @dg.multi_asset_check(name=f"{name}_tables", specs=specs)
+    @acts_on_errors
     def checks(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
         days = run_days(context)
         for table in tables:

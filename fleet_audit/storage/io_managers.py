@@ -22,6 +22,7 @@ from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
 
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table]]]
@@ -101,6 +102,7 @@ class _TableIOManager(dg.IOManager):
         """`stores` opens the lake and the warehouse on first use."""
         self.stores = stores
 
+    @acts_on_errors
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Writes what the asset gave, and says what was written."""
         table = _table(context)
@@ -121,15 +123,36 @@ class _TableIOManager(dg.IOManager):
             }
         )
 
+    @acts_on_errors
     def load_input(self, context: dg.InputContext) -> Days | pd.DataFrame:
-        """A daily table as `Days`, any other one as a frame."""
+        """A daily table as `Days`, any other one as a frame.
+
+        Raises PermanentError when a day of the run itself was never written. Neighbours of a window may be absent: the
+        day after has not come yet, the day before is older than what was ever run.
+        """
         if context.upstream_output is None:
             raise PermanentError("An input without an upstream asset cannot be loaded.")
         table = _table(context.upstream_output)
         if table.partition is None:
             return self._read_whole(table)
-        days = _partition_days(context.asset_partition_keys) if context.has_asset_partitions else []
+        if not context.has_asset_partitions:
+            return self._days(table, [])
+        days = _partition_days(context.asset_partition_keys)
+        self._require_written(context, table, days)
         return self._days(table, days)
+
+    def _require_written(self, context: dg.InputContext, table: Table, days: Sequence[dt.date]) -> None:
+        step = dg.AssetExecutionContext.get()
+        if step.assets_def.partitions_def != context.asset_partitions_def:
+            return  # a cycle reads those of its days that were run
+        own = {key for key in step.partition_keys if dt.date.fromisoformat(key) in days}
+        unknown = own - step.instance.get_materialized_partitions(context.asset_key)
+        missing = sorted(key for key in unknown if not self._has_day(table, dt.date.fromisoformat(key)))
+        if missing:
+            raise PermanentError(
+                f"{context.asset_key.to_user_string()} was never written for {', '.join(missing)}: materialize it for "
+                "these days first, or the whole job `day`. An empty day would have been written as one."
+            )
 
     def _write_days(
         self, context: dg.OutputContext, table: Table, obj: Frames
@@ -168,6 +191,9 @@ class _TableIOManager(dg.IOManager):
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int: ...
 
     @abstractmethod
+    def _has_day(self, table: Table, day: dt.date) -> bool: ...
+
+    @abstractmethod
     def _days(self, table: Table, days: Sequence[dt.date]) -> Days: ...
 
     @abstractmethod
@@ -193,6 +219,9 @@ class LakeIOManager(_TableIOManager):
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.lake().write_table(_whole_path(table), frame, table)
+
+    def _has_day(self, table: Table, day: dt.date) -> bool:
+        return self.stores.lake().has_day(table, day)
 
     def _days(self, table: Table, days: Sequence[dt.date]) -> Days:
         return LakeDays(self.stores.lake(), table, days)
@@ -225,6 +254,9 @@ class WarehouseIOManager(_TableIOManager):
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.warehouse().replace_table(table, frame).rows
+
+    def _has_day(self, table: Table, day: dt.date) -> bool:
+        return len(self.read_now(table, [day])) > 0  # an empty day leaves no trace here, only in Dagster's event log
 
     def _days(self, table: Table, days: Sequence[dt.date]) -> Days:
         return Days(days, lambda wanted, columns: self._read_days(table, wanted, columns))

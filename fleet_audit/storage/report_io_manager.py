@@ -12,6 +12,7 @@ import dagster as dg
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.storage.io_managers import Stores
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 class ReportIOManager(dg.IOManager):
@@ -27,6 +28,7 @@ class ReportIOManager(dg.IOManager):
         """`stores` opens the lake on first use."""
         self._stores = stores
 
+    @acts_on_errors
     def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[Any, ...]]) -> None:
         """Write each partition's files; the metadata list where they are."""
         lake = self._stores.lake()
@@ -51,6 +53,7 @@ class ReportIOManager(dg.IOManager):
             }
         )
 
+    @acts_on_errors
     def load_input(self, context: dg.InputContext) -> object:
         """Reports are read by people."""
         raise PermanentError(f"{context.asset_key.to_user_string()} is a report: nothing is computed from it.")

@@ -40,6 +40,7 @@ from fleet_audit.schema.facts import (
 )
 from fleet_audit.schema.reference import VEHICLES
 from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 
@@ -54,6 +55,7 @@ _DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy":
     },
     deps=[key_of(VEHICLES)],
 )
+@acts_on_errors
 def adjustments(
     context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, costs: Days, fixed: Days
 ) -> DayFrames:
@@ -96,6 +98,7 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.dat
     **_DAILY,
     deps=[key_of(table) for table in (*FACTS, ADJUSTMENTS)],
 )
+@acts_on_errors
 def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Put down that all rows of each day are there, and as of when."""
     return each_day(run_days(context), lambda day: _computed(fleet, day))
@@ -140,6 +143,7 @@ class CloseConfig(dg.Config):
     "outputs are hashed in a manifest; `fleet-audit replay` proves it.",
     metadata={"table": CYCLE_CLOSES.full_name, "dagster/column_schema": column_schema(CYCLE_CLOSES)},
 )
+@acts_on_errors
 def cycle_close(context: dg.AssetExecutionContext, fleet: FleetResource, config: CloseConfig) -> dg.MaterializeResult:
     """Close the cycles of the run."""
     metadata: dict[str, Any] = {}

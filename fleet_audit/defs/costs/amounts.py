@@ -10,6 +10,7 @@ from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
 from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 @dg.asset(
@@ -22,6 +23,7 @@ from fleet_audit.storage.io_managers import Days
         "held_runs": dg.AssetIn(key_of(HELD_RUNS)),
     },
 )
+@acts_on_errors
 def day_amounts(context: dg.AssetExecutionContext, findings: Days, matches: Days, held_runs: Days) -> DayFrames:
     """Sum the findings of each vehicle-day per amount, no kilometre twice."""
 

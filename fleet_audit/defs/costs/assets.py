@@ -12,6 +12,7 @@ from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
 from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROUTES, TARIFFS, VEHICLES
 from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 
@@ -22,6 +23,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_poli
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
     deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, PARAMETERS)],
 )
+@acts_on_errors
 def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
     """Price the admitted km of each trip by the contract's tariff."""
     reference = fleet.reference()
@@ -34,6 +36,7 @@ def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trip
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
     deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)],
 )
+@acts_on_errors
 def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
     """Spread the monthly amounts over the cycle's days, to the cent."""
     reference, closing_day = fleet.reference(), fleet.settings().closing_day

@@ -21,6 +21,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _DAYS = {
     "trips": facts.TRIPS,
@@ -54,6 +55,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_poli
         *(key_of(table) for table in _REFERENCE),
     ],
 )
+@acts_on_errors
 def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """What only a cycle shows, as far as its days were run."""
     found = []
@@ -88,6 +90,7 @@ def cycle_rules_not_tested(context: dg.AssetExecutionContext, fleet: FleetResour
     **_ARGUMENTS,
     deps=[_CALIBRATIONS, *(key_of(table) for table in (reference.VEHICLES, reference.UNITS, reference.PARAMETERS))],
 )
+@acts_on_errors
 def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Where the level of each vehicle's odometer / GPS ratio holds, and where it changes."""
     cycles = [_audited(fleet, key) for key in context.partition_keys]

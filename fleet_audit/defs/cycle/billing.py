@@ -12,6 +12,7 @@ from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _DAYS = {
     "trips": facts.TRIPS,
@@ -30,6 +31,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_poli
         *(key_of(table) for table in (reference.VEHICLES, reference.CONTRACTS, reference.FIXED_COSTS)),
     ],
 )
+@acts_on_errors
 def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Put each priced trip and each fixed share of a cycle in one line."""
     known, closing_day = fleet.reference(), fleet.settings().closing_day
@@ -48,6 +50,7 @@ def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource)
         key_of(facts.CYCLE_FINDINGS),
     ],
 )
+@acts_on_errors
 def cycle_amounts(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Sum the findings of each vehicle of a cycle per amount, no kilometre twice."""
     closing_day = fleet.settings().closing_day

@@ -17,6 +17,7 @@ from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, T
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
 from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
 _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
@@ -32,6 +33,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_poli
     deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
     **_ARGUMENTS,
 )
+@acts_on_errors
 def device_days(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, runs: Days, windows: Days
 ) -> Iterator[dg.Output]:
@@ -58,6 +60,7 @@ def device_days(
     ins={"day_trips": dg.AssetIn(key_of(TRIPS)), "legs": dg.AssetIn(key_of(LEGS))},
     deps=[key_of(PARAMETERS)],
 )
+@acts_on_errors
 def calibrations(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, legs: Days) -> DayFrames:
     """Odometer against GPS of each device on each day."""
     return each_day(

@@ -21,6 +21,7 @@ from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.io_managers import markdown
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]
 _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}  # tags of runs that no person waits for
@@ -48,6 +49,7 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
         ),
     ],
 )
+@acts_on_errors
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Read what is new in the inbox."""
     archive_missing_closes(fleet.lake(), fleet.warehouse())
@@ -126,6 +128,7 @@ def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
         )
     ],
 )
+@acts_on_errors
 def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Ask the API; when it fails, the check names the days, and what arrived by file is still processed."""
     api = fleet.api()

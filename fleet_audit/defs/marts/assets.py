@@ -14,6 +14,7 @@ from fleet_audit.defs.tables import OWNERS
 from fleet_audit.marts.model import Days, Model, Relation
 from fleet_audit.marts.project import Project, load_project
 from fleet_audit.marts.publishing import Published, publish
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 def key_of(relation: Relation) -> dg.AssetKey:
@@ -84,6 +85,7 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
             "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
         },
     )
+    @acts_on_errors
     def mart(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
         published = publish(
             fleet.warehouse().url,

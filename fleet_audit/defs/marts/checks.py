@@ -15,6 +15,7 @@ from fleet_audit.marts.model import Model, SchemaTest
 from fleet_audit.marts.project import Project, load_project
 from fleet_audit.marts.testing import claim, failures
 from fleet_audit.storage.postgres import engine_of, sentences
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 def _spec(project: Project, model: Model, test: SchemaTest) -> dg.AssetCheckSpec:
@@ -36,6 +37,7 @@ def _checks(project: Project, model: Model) -> dg.AssetChecksDefinition:
     specs = [_spec(project, model, test) for test in model.tests]
 
     @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=specs, can_subset=True)
+    @acts_on_errors
     def tests(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
         url, days = fleet.warehouse().url, days_of(context, model)

@@ -21,11 +21,13 @@ from fleet_audit.schema.facts import (
     REFERENCE_DELTAS,
     TRIP_COSTS,
 )
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 @dg.multi_asset(
     outs={table.name: output(table, "reference") for table in reference.TABLES}, deps=[key_of(INGESTED_FILES)]
 )
+@acts_on_errors
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
     """Publish the version of each table that is in force; refuse to go on without those that every kilometre needs."""
     files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
@@ -69,6 +71,7 @@ def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
     backfill_policy=single_run,
     deps=[key_of(table) for table in (TRIP_COSTS, FIXED_COST_DAYS, reference.CONTRACTS)],
 )
+@acts_on_errors
 def reference_deltas(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """What a change of reference data did to the days that are run again, carrier by carrier."""
     days = run_days(context)

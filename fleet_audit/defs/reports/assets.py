@@ -18,6 +18,7 @@ from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
+from fleet_audit.storage.step_errors import acts_on_errors
 
 
 @dg.asset(
@@ -30,6 +31,7 @@ from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
 )
+@acts_on_errors
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
     as_of, layout = known_until(fleet), load_layout(fleet.settings().report_layout)

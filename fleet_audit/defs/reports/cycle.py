@@ -27,6 +27,7 @@ from fleet_audit.reporting.formats.render import render_copies, render_cycle
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package_model import Package
 from fleet_audit.schema.facts import ADJUSTMENTS, BILLING_LINES, CYCLE_CLOSES, CYCLE_FINDINGS, VEHICLE_CYCLE_AMOUNTS
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _DEPS = [
     *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in FACTS),
@@ -50,6 +51,7 @@ _DEPS_WITH_TERMS = [*_DEPS, *(key_of(table) for table in TERMS)]
     description="The report of a measurement cycle: fixed and variable, planned, measured and declared, by unit, "
     "carrier, route and vehicle. Provisional until the cycle is closed.",
 )
+@acts_on_errors
 def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's report from the days known so far."""
     return dg.Output((key, render_cycle(_report(fleet, parse_day(key)))) for key in context.partition_keys)
@@ -65,6 +67,7 @@ def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.
     description="The measurement package of a cycle: what is billed by vehicle in each area, with live footers; "
     "summary, km by day, what is not billed and why, and the terms. XLSX, and each sheet as CSV.",
 )
+@acts_on_errors
 def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's package from the days known so far."""
     return dg.Output((key, render_package(_package(fleet, parse_day(key)))) for key in context.partition_keys)
@@ -80,6 +83,7 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
     description="Each carrier's own copy of a cycle: its rows, the reasons, the evidence, until when it may contest "
     "them, and nothing of any other carrier.",
 )
+@acts_on_errors
 def carrier_reports(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's copies."""
     return dg.Output((key, render_copies(_copies(fleet, parse_day(key)))) for key in context.partition_keys)

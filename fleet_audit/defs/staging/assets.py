@@ -22,6 +22,7 @@ from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGIN
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
 from fleet_audit.storage.io_managers import Days
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame | Iterator[pa.Table]]] = {
     STAGING_POSITIONS: Stage.position_parts,
@@ -38,6 +39,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         backfill_policy=single_run,
         deps=[key_of(INGESTED_FILES), *deps],
     )
+    @acts_on_errors
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
         run_id, key = context.run.run_id, fleet.driver_key()
@@ -59,6 +61,7 @@ source_notes = _staging_asset(STAGING_NOTES)
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """How much of each day's rows was believed."""
     return each_day(
@@ -74,6 +77,7 @@ def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFr
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, staged: Days) -> DayFrames:
     """What waits on each day until its device is registered."""
     devices = fleet.warehouse().read_table(DEVICES)

@@ -9,6 +9,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import check_result, check_spec, table_checks
 from fleet_audit.schema.facts import DAY_ACCEPTANCE, INCOMPLETE_DAYS, PENDING_DEVICES
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = (STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS)
 staging_checks = table_checks("staging", (*_COUNTED, STAGING_NOTES), reconciled=_COUNTED)
@@ -28,6 +29,7 @@ shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES, I
         check_spec(PENDING_DEVICES, "no_device_waits", "Every device that reports is in a vehicle.", blocking=False),
     ],
 )
+@acts_on_errors
 def shortfalls(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
     """Warn of days of which much was refused, and of devices that nobody registered."""
     days = run_days(context)

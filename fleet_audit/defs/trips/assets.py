@@ -26,6 +26,7 @@ from fleet_audit.schema.lake import (
 )
 from fleet_audit.schema.reference import CALENDAR, CONTRACTS, DEVICES, DRIVERS, POIS, ROUTES, SHIFTS, UNITS, VEHICLES
 from fleet_audit.storage.io_managers import Days, LakeDays
+from fleet_audit.storage.step_errors import acts_on_errors
 
 _OUTPUTS = {
     "trips": TRIP_WINDOW,
@@ -47,6 +48,7 @@ _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRA
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def day_windows(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: Days
 ) -> Iterator[dg.Output]:
@@ -71,6 +73,7 @@ def day_windows(
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
     """The trips that start on each day."""
     return each_day(run_days(context), lambda day: windows.read([day]).query("operational_date == @day"))
@@ -87,6 +90,7 @@ def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def ledger(
     context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, readings: Days, spans: Days
 ) -> DayFrames:
@@ -119,6 +123,7 @@ def ledger(
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def coverage(
     context: dg.AssetExecutionContext, fleet: FleetResource, legs: Days, readings: Days, spans: Days
 ) -> DayFrames:
