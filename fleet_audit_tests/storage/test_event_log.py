@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,12 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+import fleet_audit
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.event_log import OpenEventLogStorage
+
+_USED = {"_connect", "_initdb", "path_for_shard", "conn_string_for_shard", "store_event", "wipe", "dispose"}
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
@@ -60,3 +65,20 @@ def test_who_watches_a_run_sees_it_while_it_goes_on(instance):
     assert told_half.wait(10)
     ui.end_watch(run.run_id, told)
     ui.dispose()
+
+
+def test_dagster_still_has_what_the_storage_builds_on():
+    """Private to Dagster. When this fails read the new SqliteEventLogStorage before pyproject.toml's pin moves."""
+    missing = sorted(_USED - set(dir(SqliteEventLogStorage)))
+    assert missing == [], f"Dagster {dg.__version__} has no SqliteEventLogStorage.{missing}"
+    assert list(inspect.signature(SqliteEventLogStorage.__init__).parameters) == ["self", "base_dir", "inst_data"]
+    assert list(inspect.signature(SqliteEventLogStorage._connect).parameters) == ["self", "shard"]
+    made = inspect.getsource(SqliteEventLogStorage.__init__)
+    assert "self._initialized_dbs" in made
+    assert "self._db_lock" in made
+
+
+def test_nothing_else_imports_a_private_module_of_dagster():
+    package = Path(fleet_audit.__path__[0])
+    found = [path.name for path in package.rglob("*.py") if re.search(r"(import|from) dagster\._", path.read_text())]
+    assert found == ["event_log.py"]
