@@ -23,9 +23,9 @@ _CYCLE_REPORTS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "pac
 CYCLE_ASSETS = _CYCLE_REPORTS | dg.AssetSelection.groups("cycle")
 CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
-CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle that is closed for good after it
-TRIGGER_TAG = "fleet/trigger"  # on a run that a sensor asked for: a file, or positions that came late
-CLOSE_DAYS = 7  # a final close that could not be made is tried again on so many mornings
+CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle to close for good after it
+TRIGGER_TAG = "fleet/trigger"  # on a run that a sensor requested, for a file or for late positions
+CLOSE_DAYS = 7  # mornings on which a final close that failed is tried again
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)
 DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS
@@ -41,13 +41,13 @@ cycle_job = dg.define_asset_job(
     "cycle",
     selection=CYCLE_ASSETS,
     executor_def=dg.in_process_executor,
-    description="Of a measurement cycle, from its days' results: findings of whole cycles, calibration, the report.",
+    description="Everything of a measurement cycle, from its days' results: cycle findings, calibration, the report.",
 )
 close_job = dg.define_asset_job(
     "close",
     selection=CLOSE_ASSETS | CYCLE_ASSETS,
     executor_def=dg.in_process_executor,
-    description="Closes a cycle: provisionally, or for good with is_final; then what people receive of it.",
+    description="Closes a cycle, provisionally or with is_final for good; then writes its report and packages.",
 )
 
 
@@ -56,9 +56,9 @@ close_job = dg.define_asset_job(
     cron_schedule="30 5 * * *",
     execution_timezone=PARTITION_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="05:30: yesterday, so that the D-1 report is ready well before 08:00.",
+    description="05:30: runs the day before, so that its D-1 report is ready well before 08:00.",
 )
-def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def daily_run(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Run the day before the tick's local day."""
     day = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
     if not known_days(day, day):
@@ -71,10 +71,10 @@ def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipR
     cron_schedule="0 6 * * *",
     execution_timezone=PARTITION_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="06:00: the cycle of yesterday, provisional, until it is final on the third day after its end.",
+    description="06:00: runs the cycle of the day before, provisional until the third day after its end.",
 )
 def open_cycle(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """Run the cycle of yesterday, and for three days after a closing the cycle that ended too."""
+    """Run the cycle of the day before, and for three days after a closing also the cycle that ended."""
     today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
     closing_day = load_settings().closing_day
     starts = sorted({cycle_of(today - dt.timedelta(days=back), closing_day).start for back in (1, 2, 3)})
@@ -89,10 +89,10 @@ def open_cycle(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]
     cron_schedule="10 6 * * *",
     execution_timezone=PARTITION_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="06:10: closes the cycle that ended provisionally, from the day after its end until it is final.",
+    description="06:10: closes the cycle that ended, provisionally, from the day after its end until D+3.",
 )
 def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
-    """Close the last cycle provisionally while it is too early for good."""
+    """Close the cycle that ended provisionally while it is too early for the final close."""
     today, cycle = _last_cycle(context)
     is_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
     if is_early is None or not known_days(cycle.start, cycle.end):
@@ -105,9 +105,9 @@ def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResourc
     cron_schedule="20 6 * * *",
     execution_timezone=PARTITION_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="06:20 on D+3 of a cycle's end: its days once more, with all that arrived; then it is closed for good.",
+    description="06:20 on D+3: runs the days of the cycle that ended again, with all that arrived; then it is closed.",
 )
-def last_look(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
+def final_recompute(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
     """Run the days of the last cycle before its final close, until that is made."""
     today, cycle = _last_cycle(context)
     too_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
@@ -116,11 +116,13 @@ def last_look(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg
     days = known_days(cycle.start, cycle.end)
     final_after = int(fleet.parameters(cycle.end).final_after_days)
     if not days or (today - cycle.end).days >= final_after + CLOSE_DAYS:
-        return dg.SkipReason(f"The cycle that started on {cycle.start} is left to a person.")
+        return dg.SkipReason(
+            f"The cycle that started on {cycle.start} has to be closed by a person: fleet-audit close --final."
+        )
     if existing_close(fleet.warehouse(), cycle.start, "final"):
         return dg.SkipReason(f"The cycle that started on {cycle.start} is closed for good.")
     return dg.RunRequest(
-        run_key=f"last-look-{cycle.start}-{today}",
+        run_key=f"final-recompute-{cycle.start}-{today}",
         tags={**range_tags(days[0], days[-1]), CLOSE_TAG: cycle.start.isoformat()},
     )
 
@@ -133,7 +135,7 @@ def last_look(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg
     description="Closes a cycle for good when the last run of its days has succeeded.",
 )
 def final_close(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for the final close that the run was made for."""
+    """Request the final close that the run prepared."""
     start = context.dagster_run.tags.get(CLOSE_TAG)
     if start is None:
         return dg.SkipReason("The run closes no cycle.")

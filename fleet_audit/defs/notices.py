@@ -1,6 +1,6 @@
-"""Who is told what, when: a failed run, the D-1 report, a final close, sent to FLEET_NOTIFY_URLS.
+"""Notices to FLEET_NOTIFY_URLS: of a failed run, of the D-1 report, of a final close.
 
-The words are in `reporting.notice`. Sensors tell, beside the runs: when that fails it is logged, and no run fails.
+The texts are in `notify.messages`. Sensors send them: a failure to send is logged, and no run fails.
 """
 
 import datetime as dt
@@ -39,45 +39,45 @@ select * from days cross join amounts
 
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells FLEET_NOTIFY_URLS of a run that failed: job, days, steps. Why is in the run's log.",
+    description="Notifies FLEET_NOTIFY_URLS of a failed run: job, days, steps. The reason is in the run's log.",
 )
-def tell_failure(context: dg.RunFailureSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
-    """Tell of the failed run."""
+def notify_failure(context: dg.RunFailureSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
+    """Notify of the failed run."""
     run = context.dagster_run
     steps = sorted({event.step_key for event in context.get_step_failure_events() if event.step_key})
     days = " a ".join(dict.fromkeys(map(written, _span(run) or ())))
-    return _tell(context, fleet, lambda: failure_notice(run.job_name, days, steps, run.run_id))
+    return _notify(context, fleet, lambda: failure_notice(run.job_name, days, steps, run.run_id))
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[day_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells FLEET_NOTIFY_URLS that yesterday's D-1 report is ready; not again for each correction.",
+    description="Notifies FLEET_NOTIFY_URLS that the D-1 report of the day before is ready, once per day.",
 )
-def tell_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
-    """Tell of yesterday's report."""
+def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
+    """Notify of the report of the day before."""
     span = _span(context.dagster_run)
     yesterday = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
     if span is None or span[1] != yesterday or TRIGGER_TAG in context.dagster_run.tags:
-        return dg.SkipReason("The run is no first report of yesterday.")
+        return dg.SkipReason("The run is not the first report of the day before.")
 
     def notice() -> Notice:
         kpis = fleet.warehouse().read("select * from mart.daily_kpis where operational_date = :day", {"day": yesterday})
         report = fleet.lake().url(f"reports/d1/date={yesterday}/d1.html")
         return day_notice(yesterday, None if kpis.empty else kpis.to_dict("records")[0], report)
 
-    return _tell(context, fleet, notice)
+    return _notify(context, fleet, notice)
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[close_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells FLEET_NOTIFY_URLS that a cycle is closed for good, once.",
+    description="Notifies FLEET_NOTIFY_URLS that a cycle is closed for good, once per cycle.",
 )
-def tell_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
-    """Tell of the final close that the run made."""
+def notify_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
+    """Notify of the final close that the run made."""
     run, span = context.dagster_run, _span(context.dagster_run)
     if span is None:
         return dg.SkipReason("The run closed no cycle.")
@@ -91,25 +91,25 @@ def tell_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.S
         report = fleet.lake().url(f"reports/cycle/start={cycle.start}/relatorio_mensal.html")
         return close_notice(cycle, record, sums.to_dict("records")[0], report)
 
-    return _tell(context, fleet, notice)
+    return _notify(context, fleet, notice)
 
 
-def _tell(
+def _notify(
     context: dg.RunStatusSensorContext, fleet: FleetResource, notice: Callable[[], Notice | None]
 ) -> dg.SkipReason | None:
-    """Send it, if anybody is to be told and there is anything to tell."""
+    """Send the notice, if there is one and FLEET_NOTIFY_URLS names a recipient."""
     try:
         urls = urls_of(fleet.settings().notify_urls.get_secret_value())
         found = notice() if urls else None
     except (PermanentError, RetryableError) as error:
-        context.log.warning(f"Nobody was told: {error}")
+        context.log.warning(f"No notice was sent: {error}")
         return dg.SkipReason(str(error))
     if found is None:
-        return dg.SkipReason("There is nothing to tell." if urls else "FLEET_NOTIFY_URLS names nobody to tell.")
+        return dg.SkipReason("There is nothing to notify of." if urls else "FLEET_NOTIFY_URLS names no recipient.")
     unreached = send(urls, found.title, found.body)
     if unreached:
         context.log.warning(
-            f"{found.title}: not told to {len(unreached)} of {len(urls)} (number {', '.join(map(str, unreached))} of "
+            f"{found.title}: not sent to {len(unreached)} of {len(urls)} (number {', '.join(map(str, unreached))} of "
             "FLEET_NOTIFY_URLS). Is the address right, and its service up?"
         )
     return None

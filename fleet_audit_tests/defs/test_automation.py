@@ -44,7 +44,7 @@ def _schedule(definitions: dg.Definitions, name: str) -> dg.ScheduleDefinition:
 
 
 def test_the_day_is_asked_for_at_half_past_five_local_time(definitions):
-    schedule = _schedule(definitions, "yesterday")
+    schedule = _schedule(definitions, "daily_run")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 5 * * *", "America/Sao_Paulo")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.job_name == "day"
@@ -62,11 +62,11 @@ def test_the_day_is_asked_for_at_half_past_five_local_time(definitions):
     ],
 )
 def test_yesterday_is_the_day_before_the_local_day(asked, at, day):
-    assert asked("yesterday", at) == [day]
+    assert asked("daily_run", at) == [day]
 
 
 def test_before_the_first_day_nothing_is_asked_for(asked):
-    assert asked("yesterday", dt.datetime(2024, 1, 1, 5, 30, tzinfo=ZONE)) == []
+    assert asked("daily_run", dt.datetime(2024, 1, 1, 5, 30, tzinfo=ZONE)) == []
 
 
 def test_one_day_is_asked_for_once(definitions, repository, instance):
@@ -74,7 +74,7 @@ def test_one_day_is_asked_for_once(definitions, repository, instance):
         instance=instance, scheduled_execution_time=dt.datetime(2025, 6, 11, 5, 30, tzinfo=ZONE),
         repository_def=repository,
     )  # fmt: skip
-    (request,) = _schedule(definitions, "yesterday").evaluate_tick(context).run_requests
+    (request,) = _schedule(definitions, "daily_run").evaluate_tick(context).run_requests
     assert request.run_key == "day-2025-06-10"
 
 
@@ -150,17 +150,17 @@ def test_the_ended_cycle_is_closed_provisionally_on_two_mornings(closing, today,
     ],
 )
 def test_on_the_third_day_the_cycle_s_days_run_once_more_to_be_closed(closing, today, span):
-    requests, why = closing("last_look", *today)
+    requests, why = closing("final_recompute", *today)
     if span is None:
         assert requests == []
-        assert "can be closed for good from 2025-06-18" in why or "is left to a person" in why
+        assert "can be closed for good from 2025-06-18" in why or "has to be closed by a person" in why
         return
     (request,) = requests
     first, last = map(dt.date.fromisoformat, span)
     assert dict(request.tags).items() >= range_tags(first, last).items()
     start = "2023-12-16" if first == dt.date(2024, 1, 1) else first.isoformat()
     assert request.tags[CLOSE_TAG] == start
-    assert request.run_key == f"last-look-{start}-{dt.date(*today)}"
+    assert request.run_key == f"final-recompute-{start}-{dt.date(*today)}"
 
 
 def test_a_cycle_that_is_closed_for_good_is_not_looked_at_again(closing, postgres_url):
@@ -169,12 +169,12 @@ def test_a_cycle_that_is_closed_for_good_is_not_looked_at_again(closing, postgre
         "code_version, parameters_version, run_id) values "
         "('2025-05-16', '2025-06-15', 'final', now(), '', '', '', '', '')"
     )
-    requests, why = closing("last_look", 2025, 6, 19)
+    requests, why = closing("final_recompute", 2025, 6, 19)
     assert requests == []
     assert "closed for good" in why
 
 
-def test_the_last_look_asks_for_the_final_close_and_other_runs_for_none(repository, instance):
+def test_the_final_recompute_asks_for_the_final_close_and_other_runs_for_none(repository, instance):
     sensor = repository.get_sensor_def("final_close")
 
     @dg.op
@@ -220,9 +220,9 @@ def test_where_cycles_are_calendar_months_they_are_closed_as_such(postgres_url, 
         "provisional_close@2025-01-01T06:10": ["2024-12-01"],
         "provisional_close@2024-03-02T06:10": ["2024-02-01"],
         "provisional_close@2024-03-03T06:10": [],
-        "last_look@2024-03-03T06:20": [["2024-02-01", "2024-02-01", "2024-02-29"]],
-        "last_look@2025-03-03T06:20": [["2025-02-01", "2025-02-01", "2025-02-28"]],
-        "last_look@2025-01-03T06:20": [["2024-12-01", "2024-12-01", "2024-12-31"]],
+        "final_recompute@2024-03-03T06:20": [["2024-02-01", "2024-02-01", "2024-02-29"]],
+        "final_recompute@2025-03-03T06:20": [["2025-02-01", "2025-02-01", "2025-02-28"]],
+        "final_recompute@2025-01-03T06:20": [["2024-12-01", "2024-12-01", "2024-12-31"]],
         "open_cycle@2025-01-01T06:00": ["2024-12-01"],
         "open_cycle@2025-01-02T06:00": ["2024-12-01", "2025-01-01"],
     }

@@ -119,7 +119,7 @@ def _kpis(url: str, day: dt.date) -> None:
 
 
 def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
-    told("tell_failure", "day", range_tags(START, END), fails=True)
+    told("notify_failure", "day", range_tags(START, END), fails=True)
     (message,) = inboxes.received
     assert message["title"] == "Execução falhou: day, 16/05/2025 a 15/06/2025"
     assert "step" in message["message"]
@@ -128,7 +128,7 @@ def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
 
 def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url):
     _kpis(postgres_url, YESTERDAY)
-    told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
+    told("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
     (message,) = inboxes.received
     assert message["title"] == f"D-1 de {YESTERDAY:%d/%m/%Y} pronto"
     lines = message["message"].splitlines()
@@ -154,19 +154,21 @@ def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url)
     ],
 )
 def test_older_days_and_corrections_are_not_told(told, inboxes, tags):
-    assert "no first report of yesterday" in told("tell_day", "day", tags)
+    assert "not the first report of the day before" in told("notify_day", "day", tags)
     assert inboxes.received == []
 
 
 def test_a_final_close_is_told_once(told, inboxes, postgres_url):
     _kpis(postgres_url, END)
-    told("tell_close", "close", {"dagster/partition": "2025-05-16"})
+    told("notify_close", "close", {"dagster/partition": "2025-05-16"})
     (message,) = inboxes.received
     assert message["title"] == "Ciclo de 16/05/2025 a 15/06/2025 fechado"
     assert "Total a faturar: R$ 5.168,00 (variável R$ 5.168,00, parcela fixa sem dado)" in message["message"]
     assert "Km admitidos: 1.033,60 km" in message["message"]
     assert "abc123" in message["message"]
-    assert "nothing to tell" in told("tell_close", "close", {"dagster/partition": "2025-05-16"})  # it was closed before
+    assert "nothing to notify of" in told(
+        "notify_close", "close", {"dagster/partition": "2025-05-16"}
+    )  # it was closed before
     assert len(inboxes.received) == 1
 
 
@@ -176,7 +178,7 @@ def test_who_cannot_be_reached_is_told_of_by_number_and_fails_nothing(told, inbo
         nobody = f"json://user:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/{SECRET}"
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{nobody}, {inboxes.address}/{SECRET} {inboxes.address}/down/{SECRET}")
     with caplog.at_level(logging.DEBUG):
-        told("tell_failure", "day", {}, fails=True)
+        told("notify_failure", "day", {}, fails=True)
     output = capfd.readouterr()
     everything = caplog.text + output.out + output.err
     assert "2 of 3 (number 1, 3 of FLEET_NOTIFY_URLS)" in everything
@@ -188,7 +190,7 @@ def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db"
-        skipped = told("tell_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
+        skipped = told("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
     assert skipped
     assert SECRET not in skipped
     assert inboxes.received == []
@@ -196,7 +198,7 @@ def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes):
 
 def test_without_urls_nobody_is_told(told, inboxes, monkeypatch):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", "")
-    assert "FLEET_NOTIFY_URLS" in told("tell_failure", "day", {}, fails=True)
+    assert "FLEET_NOTIFY_URLS" in told("notify_failure", "day", {}, fails=True)
     assert inboxes.received == []
 
 
