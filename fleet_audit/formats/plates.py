@@ -1,4 +1,7 @@
-"""Plates of a column: normalised, and rejected where they are none."""
+"""Plates of a column: normalised, and rejected where a text is not a Brazilian plate.
+
+The two forms of one plate, before and after the Mercosul change, are in `logic.reference.plate_forms`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 
 
 def normalised(text: pd.Series) -> pd.Series:
-    """Upper case, without spaces, dots or hyphens; computed once a spelling."""
+    """Upper case, without spaces, dots or hyphens; computed once per spelling."""
     return text.map({spelling: normalise_plate(spelling) for spelling in text.unique()}).astype("str")
 
 
@@ -20,7 +23,7 @@ def is_plate(plates: pd.Series) -> pd.Series:
 
 
 def plates(quarantine: Quarantine, label: str, text: pd.Series, *, is_required: bool = True) -> pd.Series:
-    """Normalised plates; rows without one, where it is required, or with another text are rejected."""
+    """Normalised plates; rejects rows with another text, and rows without a plate where it is required."""
     result = normalised(text)
     if is_required:
         quarantine.refuse_missing(label, text)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import parse_inbox_file
-from fleet_audit.logic.reference.pending_devices import days_let_go
+from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES
 from fleet_audit.schema.reference import DEVICES
 from fleet_audit.settings import Settings
@@ -53,7 +53,7 @@ def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, 
     except RejectedFile:
         return []
     before, _ = _REACH["telemetry"]
-    days = days_let_go(warehouse.read_table(PENDING_DEVICES), registered)
+    days = days_unblocked_by(warehouse.read_table(PENDING_DEVICES), registered)
     return spans_of(day - offset for day in days for offset in (_NONE, before))
 
 

@@ -1,6 +1,6 @@
-"""Deliveries of reference tables: which version of each is in force, what was known when, and what a change touches.
+"""Deliveries of reference tables: the version of each in force, its history, and the days that a change touches.
 
-How two versions differ is computed in `logic.reference_changes`; the tables in `ref` are written by the asset.
+Differences of two versions are computed in `logic.reference.changes`; the asset writes the tables in `ref`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.journal import record_refusal, record_rows
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.identity import stable_id
-from fleet_audit.logic.reference.changes import days_touched, first_dangling, row_keys, told
+from fleet_audit.logic.reference.changes import days_touched, first_dangling, public_columns, row_keys
 from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform
@@ -32,10 +32,10 @@ from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
-MONTHS_BACK = 2  # what lies further behind the newest computed day than this is not run again
+MONTHS_BACK = 2  # a change does not ask for days that are older than this, before the newest computed day
 _TABLES = {table.name: table for table in reference.TABLES}
 _KEYS = {table.name: table.key for table in reference.TABLES}
-_TOLD_ROWS = 20
+_LISTED_ROWS = 20
 _CONFLICTS = ("overlapping_validity", "duplicate_key")
 # Billable km and cost of each computed day by carrier, as the contract names it.
 _TOTALS = """
@@ -104,7 +104,7 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
             touched[name] = _record(records, history, versions[name], closing_day, run_id)
     days = sorted({day for each in touched.values() for day in each})
     if days:
-        _remember_totals(records, days, [name for name, each in touched.items() if each], run_id)
+        _record_totals_before(records, days, [name for name, each in touched.items() if each], run_id)
     return Published(in_force, refused, touched, excluded)
 
 
@@ -125,7 +125,7 @@ def days_of_reference(
 
 
 def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
-    """`ops.reference_deltas` of a day that was run again: what a change before it did, carrier by carrier."""
+    """`ops.reference_deltas` of a day that was run again: km and BRL per carrier, before and after each change."""
     rows = warehouse.read_partition(facts.REFERENCE_DELTAS, [day])
     totals = warehouse.read(_TOTALS, {"first": day, "last": day}).drop(columns="operational_date")
     frames = [rows[rows["is_rerun"].to_numpy(dtype=bool)]]
@@ -175,9 +175,9 @@ def _refuse(
     is_judged: Mapping[str, bool],
     is_new: Mapping[str, bool],
 ) -> dict[str, str]:
-    """Take refused newest versions away, and say why; what is refused is recorded as rejected.
+    """Remove newest versions that are refused and record them as rejected; returns a sentence per file name.
 
-    A version that repeats what is in force and adds a row that overlaps says nothing new, and is refused all the same.
+    A version whose accepted rows are those in force is refused as well when another of its rows overlaps.
     """
     refused: dict[str, str] = {}
 
@@ -273,7 +273,9 @@ def _record(
 
 def _lines(table: Table, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON values that `jsonb_populate_record` reads back: days and decimals as texts."""
-    return [{name: _plain(value) for name, value in row.items()} for row in told(table, rows).to_dict("records")]
+    return [
+        {name: _plain(value) for name, value in row.items()} for row in public_columns(table, rows).to_dict("records")
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -289,8 +291,8 @@ def _record_changes(
     """One row of `ops.reference_changes` for each cycle with days that the delivery touches."""
     table, file = delivery.table, delivery.file
     changes = {
-        "removed": [json.loads(text) for text in gone["content"].head(_TOLD_ROWS)],
-        "added": _lines(table, added.head(_TOLD_ROWS)),
+        "removed": [json.loads(text) for text in gone["content"].head(_LISTED_ROWS)],
+        "added": _lines(table, added.head(_LISTED_ROWS)),
     }
     cycles: dict[dt.date, list[dt.date]] = {}
     for day in touched:
@@ -318,7 +320,7 @@ def _record_changes(
 
 
 def _computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
-    """Computed days of open cycles, at most `MONTHS_BACK` behind the newest, on which the table says something else."""
+    """Computed days of open cycles, at most `MONTHS_BACK` before the newest, on which the table differs."""
     computed = sorted(warehouse.read("select operational_date from ops.computed_days", {})["operational_date"])
     if not computed:
         return []
@@ -328,8 +330,8 @@ def _computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame
     return [day for day in days_touched(table, old, new, max(computed[0], earliest), computed[-1]) if day in wanted]
 
 
-def _remember_totals(records: _Records, days: list[dt.date], tables: list[str], run_id: str) -> None:
-    """What each touched day came to before the change; a day without any line has one without a carrier."""
+def _record_totals_before(records: _Records, days: list[dt.date], tables: list[str], run_id: str) -> None:
+    """Record the km and BRL of each touched day before the change; a day without lines has one without a carrier."""
     rows = records.warehouse.read(_TOTALS, {"first": days[0], "last": days[-1]})
     rows = rows[rows["operational_date"].isin(days)].rename(columns={"km": "km_before", "brl": "brl_before"})
     empty = pd.DataFrame({"operational_date": [day for day in days if day not in set(rows["operational_date"])]})

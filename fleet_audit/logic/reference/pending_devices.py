@@ -1,6 +1,6 @@
-"""Devices that report and are in no vehicle: what waits on a day, and which days a registration lets go on.
+"""Devices that report and belong to no vehicle: their positions per day, and the days that a registration unblocks.
 
-Which vehicle a position belongs to is said in `tracks`; here is only what belongs to none.
+Assigning positions to vehicles belongs to `logic.trips.tracks`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def pending_devices(positions: pd.DataFrame, devices: pd.DataFrame, day: dt.date
     return found.reset_index().assign(operational_date=day)
 
 
-def days_let_go(pending: pd.DataFrame, devices: pd.DataFrame) -> list[dt.date]:
-    """The days on which something waits for one of these devices: a run of them lets it go on."""
+def days_unblocked_by(pending: pd.DataFrame, devices: pd.DataFrame) -> list[dt.date]:
+    """The days on which positions wait for one of these devices: they must be run again."""
     starts, ends = validity(devices)
     registered = pd.DataFrame({"device_id": devices["device_id"].to_numpy(), "starts": starts, "ends": ends})
     waiting = pending.merge(registered, on="device_id")

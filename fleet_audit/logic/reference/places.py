@@ -184,7 +184,7 @@ def _read_polygons(pois: pd.DataFrame) -> np.ndarray:
             outline = shapely.from_wkt(text)
         except shapely.errors.GEOSException as error:
             raise ValueError(
-                f"reference/pois.csv: polygon_wkt of {pois['poi_id'].iloc[row]} is no WKT: {error}"
+                f"reference/pois.csv: polygon_wkt of {pois['poi_id'].iloc[row]} is not WKT: {error}"
             ) from None
         polygons[row] = shapely.make_valid(outline)
     shapely.prepare(polygons)

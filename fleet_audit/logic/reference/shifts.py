@@ -69,11 +69,11 @@ def parse_weekdays(text: str | None) -> frozenset[int]:
 def parse_clock(text: str) -> int:
     """Minutes after midnight of `HH:MM` (seconds are ignored); hours past 24 are the day after.
 
-    Raises ValueError when the text is no time.
+    Raises ValueError when the text is not a time.
     """
     found = re.match(r"^(\d{1,2}):([0-5]\d)(?::[0-5]\d)?$", str(text).strip())
     if found is None:
-        raise ValueError(f"{text!r} is no time of day such as 07:30")
+        raise ValueError(f"{text!r} is not a time of day such as 07:30")
     return int(found[1]) * 60 + int(found[2])
 
 

@@ -54,7 +54,7 @@ def valid_on(frame: pd.DataFrame, day: dt.date) -> pd.DataFrame:
 
 
 def vehicles_on(vehicles: pd.DataFrame, contracts: pd.DataFrame, units: pd.DataFrame, day: dt.date) -> pd.DataFrame:
-    """One row a plate that has a valid row on the day, sorted by plate.
+    """One row per plate with a valid row on the day, sorted by plate.
 
     Columns: those of `ref.vehicles` without validity, `timezone` of the unit (America/Sao_Paulo without one), and
     kind, deadhead_rule (unpaid when empty), deadhead_cap_pct and the tolerances of the contract. `contract_id` is null

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pandas as pd
 
-from fleet_audit.logic.reference.pending_devices import days_let_go, pending_devices
+from fleet_audit.logic.reference.pending_devices import days_unblocked_by, pending_devices
 from fleet_audit.schema import reference
 from fleet_audit_tests.logic.driving import DAY, Bus
 from fleet_audit_tests.logic.frames import rows
@@ -28,4 +28,4 @@ def test_a_device_waits_on_each_day_on_which_no_vehicle_has_it() -> None:
 def test_a_registration_lets_go_on_the_days_that_it_covers() -> None:
     waiting = pd.concat([pending_devices(POSITIONS, DEVICES, day) for day in (DAY - dt.timedelta(days=1), DAY)])
     registered = rows(reference.DEVICES, {"device_id": "new", "plate": "CCC3C33", "valid_from": DAY})
-    assert days_let_go(waiting, registered) == [DAY]
+    assert days_unblocked_by(waiting, registered) == [DAY]
