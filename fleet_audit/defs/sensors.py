@@ -20,7 +20,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.file_days import ComputedDays, Span, days_of_file, days_of_registration
 from fleet_audit.ingest.files import file_limits
 from fleet_audit.ingest.inbox_requests import Collection, FileRequest, bridged, remembered_stamps
-from fleet_audit.ingest.late_positions import Computed, left_behind, touched_days
+from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
 from fleet_audit.ingest.reference import days_of_reference
 from fleet_audit.ingest.settling import settled_names
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
@@ -201,7 +201,7 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     if going & set(hours["run_id"]):
         return dg.SkipReason("A run that changed positions is still going; its days are looked at when it has ended.")
     computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}
-    behind = [(day, day) for day in left_behind(hours, computed)]
+    behind = [(day, day) for day in outdated_days(hours, computed)]
     return dg.SensorResult(
         cursor=state,
         run_requests=[

@@ -1,4 +1,4 @@
-"""Positions of many pages and files to one a device and instant, whatever the order in which they come.
+"""Merges the positions of many pages and files into one per device and instant, whatever their order.
 
 Reading pages is in `positions_page`, files in `telemetry_file`.
 """
@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 KEY = ["device_id", "recorded_at", "trip_key"]
-# What two rows are compared by; the first three decide which of two equally full rows wins.
+# Two rows are compared by these columns; the first three decide which of two equally full rows wins.
 _FACTS = ["latitude", "longitude", "odometer_km", "speed_kmh", "passengers", "ignition", "driver_id"]
 _ORIGIN = ["source", "file_sha256", "file_name", "row_number"]
 CONFLICT_COLUMNS = ("file_sha256", "row_number", "reason_code", "reason", "raw", "source_kind", "file_name")
 
 
 def merge_positions(frames: pd.DataFrame | Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int, pd.DataFrame]:
-    """One position a (device_id, recorded_at, trip_key), whatever the order in which rows come.
+    """One position per (device_id, recorded_at, trip_key), whatever the order of the rows.
 
     Equal facts are duplicates. Of unequal rows the fuller wins, then the greater (latitude, longitude, odometer_km);
     each other version is a conflict, once.
@@ -50,7 +50,7 @@ def _sorted(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _codes(column: pd.Series) -> np.ndarray:
-    """Whole numbers that sort and compare as the values do, null first."""
+    """Whole numbers that sort and compare like the values, null first."""
     if column.dtype == "str" or column.dtype == object:
         return pd.factorize(column, sort=True)[0]
     if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -66,7 +66,7 @@ def _same_as_before(columns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _versions(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first by origin of rows that say the same.
+    """The first row by origin of each set of equal rows.
 
     A day that was asked for three times is nearly all copies: comparing codes takes a tenth of ranking them.
     """
@@ -76,7 +76,7 @@ def _versions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the winner of each key first; the facts beyond the rule and the origin only settle ties."""
+    """Rows with the winner of each key first; facts beyond the rule, and the origin, only break ties."""
     fullness = rows[_FACTS].notna().sum(axis=1)
     by = [*KEY, "fullness", *_FACTS, *_ORIGIN]
     is_ascending = [*[True] * len(KEY), *[False] * (1 + len(_FACTS)), *[True] * len(_ORIGIN)]
@@ -84,14 +84,14 @@ def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conflicts(losers: pd.DataFrame) -> pd.DataFrame:
-    said = losers[[*KEY, *_FACTS]]
-    lines = said.to_json(orient="records", lines=True, date_format="iso", date_unit="us") if len(said) else ""
+    facts = losers[[*KEY, *_FACTS]]
+    lines = facts.to_json(orient="records", lines=True, date_format="iso", date_unit="us") if len(facts) else ""
     return pd.DataFrame(
         {
             "file_sha256": losers["file_sha256"],
             "row_number": losers["row_number"],
             "reason_code": "conflict",
-            "reason": "Another row of this device and instant was taken, being fuller or greater: check the device.",
+            "reason": "Another row of this device and instant was used, being fuller or greater: check the device.",
             "raw": pd.Series(lines.splitlines(), index=losers.index, dtype="str"),
             "source_kind": losers["source"].map({"api": "api", "file": "telemetry"}),
             "file_name": losers["file_name"],

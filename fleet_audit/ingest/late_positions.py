@@ -1,7 +1,6 @@
-"""What staging holds of each hour, and which computed days it left behind: those with an hour in their window that
-changed after they were computed.
+"""Digests of each staged hour, and the computed days that are outdated because an hour of their window changed since.
 
-Which runs that asks for is decided in `defs`.
+Which runs follow is decided in `defs`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing
 
 
 class HourDigests:
-    """Sums of the rows' hashes by hour: the same for any order and origin of the same rows."""
+    """Sums of the rows' hashes per hour, equal for equal rows in any order and of any origin."""
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
@@ -72,7 +71,7 @@ class HourDigests:
 
 
 def _hashed(column: pa.ChunkedArray) -> np.ndarray:
-    """One number a value, equal for equal values; null is one too."""
+    """One number per value, equal for equal values; null is a value too."""
     if pa.types.is_string(column.type):
         encoded = column.combine_chunks().dictionary_encode()
         encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
@@ -85,7 +84,7 @@ def _hashed(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def record_hours(warehouse: Warehouse, day: dt.date, found: HourDigests, run_id: str) -> None:
-    """Keeps when each hour of the day last became what it is; an hour that lost all rows became empty."""
+    """Records when the rows of each hour of a day last changed; an hour that lost all rows is empty since then."""
     known = warehouse.read(
         "select hour_at, digest as known_digest from ops.position_hours where partition_date = :day", {"day": day}
     )
@@ -119,14 +118,14 @@ def touched_days(hours: pd.DataFrame) -> list[dt.date]:
     )
 
 
-def left_behind(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> list[dt.date]:
-    """Computed days with an hour in their window that was over when they were computed, and changed since.
+def outdated_days(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> list[dt.date]:
+    """Computed days with an hour in their window that had passed when they were computed, and changed since.
 
-    An hour that was still to come is no late one: each day's own run reads it.
+    An hour that was still in the future is not late: each day's own run reads it.
 
     Args:
         hours: rows of `ops.position_hours`.
-        computed: the days that were computed; others have nothing to be left behind.
+        computed: the days that were computed; other days cannot be outdated.
     """
     return [
         day

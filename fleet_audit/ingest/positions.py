@@ -176,7 +176,7 @@ class PositionsOfDay:
         ).astype(object)
 
     def _named(self, conflicts: pd.DataFrame) -> pd.DataFrame:
-        """With the pages' names for their numbers, which rows carry instead: 175 bytes less to move each."""
+        """The conflicts with names of pages for their numbers, which rows carry to move 175 bytes less each."""
         is_page = conflicts["source_kind"] == "api"
         paths = [self._pages[int(number)] for number in conflicts.loc[is_page, "file_sha256"]]
         conflicts.loc[is_page, "file_name"] = paths
@@ -189,7 +189,7 @@ class PositionsOfDay:
             self.rejected.append(rows)
 
     def _staged(self, unique: pd.DataFrame) -> pa.Table:
-        """In the table's schema; the API's rows name no page."""
+        """The rows in the table's schema; rows of the API name no page."""
         is_file = (unique["source"] == "file").to_numpy()
         stored = unique.assign(
             **{name: unique[name].where(is_file) for name in ("file_sha256", "file_name", "row_number")}
@@ -207,7 +207,7 @@ class PositionsOfDay:
 
 
 def _written(path: Path, rows: pa.Table, origin: dict[str, str] | None) -> _Run:
-    """A run of the rows, by device; within a device in the order in which they came."""
+    """Writes the rows sorted by device, within a device in their own order, and returns them as a run."""
     codes = rows.column("device_id").combine_chunks().dictionary_encode()
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
     names = np.array(codes.dictionary.to_pylist(), dtype=object)

@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:
-        """No log: requests carry nothing worth keeping here."""
+        """Logs nothing: requests carry nothing worth keeping here."""
 
 
 def _find(data: Path) -> Path:
