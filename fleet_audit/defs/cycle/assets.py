@@ -74,6 +74,7 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
         *(key_of(table) for table in _REFERENCE),
     ],
 )
+@acts_on_errors
 def cycle_rules_not_tested(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """The rules of a cycle that lack their data, and why."""
     cycles = [_audited(fleet, key) for key in context.partition_keys]

@@ -94,6 +94,7 @@ def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, sta
     partitions_def=daily_partitions,
     backfill_policy=single_run,
 )
+@acts_on_errors
 def days_with_missing_sources(context: dg.AssetExecutionContext, fleet: FleetResource, declared: Days) -> DayFrames:
     """Days of which a file was refused, or a carrier sent no bulletin."""
     reference, warehouse = fleet.reference(), fleet.warehouse()
