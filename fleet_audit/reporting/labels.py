@@ -15,6 +15,7 @@ PURPOSES = {
     "yard": "pátio",
     "unknown": "sem finalidade",
 }
+KM_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
 VEHICLE_CLASSES = {"onibus": "Ônibus", "micro": "Micro-ônibus", "van": "Van"}
 AREAS = {"AGR": "Agrícola", "IND": "Adm-Indústria"}
 REGIMES = {"municipal": "Municipal", "intermunicipal": "Intermunicipal"}

@@ -17,7 +17,7 @@ from fleet_audit.reporting.sections.closing import Closing
 
 SHEETS = {"AGR": "MEDIÇÃO - AGRÍCOLA", "IND": "MEDIÇÃO - ADM-INDÚSTRIA"}
 SUMMARY, DAILY, DISALLOWED, TERMS = "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS", "PARÂMETROS"
-ADJUSTMENTS = "AJUSTES"
+ADJUSTMENTS, CALCULATION, WATERFALL = "AJUSTES", "MEMÓRIA DE CÁLCULO", "CASCATA"
 _STEMS = {
     SHEETS["AGR"]: "pacote_medicao_agricola",
     SHEETS["IND"]: "pacote_medicao_adm_industria",
@@ -25,6 +25,8 @@ _STEMS = {
     DAILY: "pacote_medicao_km_diario",
     DISALLOWED: "pacote_medicao_glosas",
     ADJUSTMENTS: "pacote_medicao_ajustes",
+    CALCULATION: "pacote_medicao_memoria_de_calculo",
+    WATERFALL: "pacote_medicao_cascata",
     TERMS: "pacote_medicao_parametros",
 }
 

@@ -13,9 +13,11 @@ import pandas as pd
 
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
+from fleet_audit.logic.costs.waterfall import waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.waterfall_table import cycle_facts
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table
@@ -86,7 +88,11 @@ def settled(frames: Frames, cycle: Cycle) -> Frames:
     return replace(
         frames,
         billing_lines=_traced(billing_lines(days, known, cycle)),
-        vehicle_cycle_amounts=_traced(vehicle_cycle_amounts(cycle, frames.vehicle_day_amounts, frames.findings)),
+        vehicle_cycle_amounts=_traced(
+            vehicle_cycle_amounts(
+                cycle, frames.vehicle_day_amounts, frames.findings, waterfall_rows(cycle_facts(frames))
+            )
+        ),
     )
 
 

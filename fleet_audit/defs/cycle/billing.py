@@ -10,6 +10,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
+from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -19,6 +20,13 @@ _DAYS = {
     "trip_costs": facts.TRIP_COSTS,
     "fixed_cost_days": facts.FIXED_COST_DAYS,
     "coverage": facts.COVERAGE,
+}
+_WATERFALL = {
+    "trips": facts.TRIPS,
+    "trip_costs": facts.TRIP_COSTS,
+    "matches": facts.MATCHES,
+    "held_runs": facts.HELD_RUNS,
+    "findings": facts.FINDINGS,
 }
 _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
 
@@ -45,7 +53,7 @@ def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource)
     deps=[
         *(
             dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-            for table in (facts.VEHICLE_DAY_AMOUNTS, facts.FINDINGS)
+            for table in (facts.VEHICLE_DAY_AMOUNTS, *_WATERFALL.values())
         ),
         key_of(facts.CYCLE_FINDINGS),
     ],
@@ -61,7 +69,8 @@ def cycle_amounts(context: dg.AssetExecutionContext, fleet: FleetResource) -> Da
 def _amounts(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
     days, warehouse = cycle_days(cycle), fleet.warehouse()
     day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
-    return vehicle_cycle_amounts(cycle, day_amounts, warehouse.read_partition(facts.FINDINGS, days))
+    found = CycleFacts(**{name: warehouse.read_partition(table, days) for name, table in _WATERFALL.items()})
+    return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
 
 
 def _days(fleet: FleetResource, cycle: Cycle) -> CycleDays:

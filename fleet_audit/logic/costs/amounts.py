@@ -54,33 +54,55 @@ def vehicle_day_amounts(
     return conform(rows, VEHICLE_DAY_AMOUNTS.untraced)
 
 
-def vehicle_cycle_amounts(cycle: Cycle, day_amounts: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+def vehicle_cycle_amounts(
+    cycle: Cycle, day_amounts: pd.DataFrame, findings: pd.DataFrame, rows: pd.DataFrame
+) -> pd.DataFrame:
     """`fact.vehicle_cycle_amounts` of one cycle without the trace columns.
 
-    Per amount the larger of the vehicle's days together and its rules over the cycle, plus what rules over fixed costs
-    and paid deadhead put in doubt: that is other money.
+    What is disallowed, held and in the carrier's favour is what the waterfall's lines of that name hold: the sums of a
+    carrier are those of its waterfall, to the cent. In doubt is the larger of the vehicle's days together and its rules
+    over the cycle, plus what rules over fixed costs and paid deadhead put in doubt: that is other money.
 
     Args:
         cycle: the cycle of the rows.
         day_amounts: `fact.vehicle_day_amounts` of its days.
-        findings: `fact.findings` of the cycle; rules of one day are ignored.
+        findings: `fact.findings` of the cycle.
+        rows: `waterfall.waterfall_rows` of the cycle.
     """
-    cents = pd.DataFrame({**_texts(day_amounts), **{name: _cents(day_amounts[name]) for name in _CENTS}})
+    sums = pd.concat([_doubtful_cents(day_amounts, findings), _line_cents(rows)], axis=1)
+    unknown = _touched(_counted(findings, None), _OWNER)
+    sums = sums.reindex(sums.index.union(unknown.index)).reindex(columns=_CENTS)
+    is_unknown = sums.isna() & unknown.reindex(sums.index, fill_value=False)
+    named = _named(_decimals(sums.fillna(0).mask(is_unknown)).reset_index())
+    named = named.assign(cycle_start=cycle.start, operational_date=cycle.end)
+    keys = ["cycle_start", *_OWNER]
+    return conform(named.assign(vehicle_amounts_id=stable_ids(named, keys)), VEHICLE_CYCLE_AMOUNTS.untraced)
+
+
+def _doubtful_cents(day_amounts: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
+    """Cents paid and in doubt by owner."""
+    name = "paid_doubtful_brl"
+    cents = pd.DataFrame({**_texts(day_amounts), **{each: _cents(day_amounts[each]) for each in _CENTS}})
     days = cents.groupby(_OWNER)[_CENTS].sum(min_count=1)
     counted = _counted(findings[findings["cycle_start"].notna()], None)
     counted["concern"] = counted["rule_id"].map(_OWN_MONEY).fillna("")
     is_other = counted["concern"] != ""
-    sums = _larger(days, _largest_rule(counted[~is_other], _OWNER))
-    other = _largest_rule(counted[is_other], [*_OWNER, "concern"]).groupby(level=_OWNER)[_CENTS].sum(min_count=1)
+    sums = _larger(days, _largest_rule(counted[~is_other], _OWNER))[name]
+    other = _largest_rule(counted[is_other], [*_OWNER, "concern"]).groupby(level=_OWNER)[name].sum(min_count=1)
     index = sums.index.union(other.index)
     sums, other = sums.reindex(index), other.reindex(index)
-    total = (sums.fillna(0) + other.fillna(0)).where(sums.notna() | other.notna())
-    touched = _touched(counted, _OWNER).reindex(index, fill_value=False)
-    touched.loc[index.isin(days.index)] = True  # its days state 0.00 themselves
-    rows = _named(_decimals(total.where(total.notna() | touched, 0)).reset_index())
-    rows = rows.assign(cycle_start=cycle.start, operational_date=cycle.end)
-    keys = ["cycle_start", *_OWNER]
-    return conform(rows.assign(vehicle_amounts_id=stable_ids(rows, keys)), VEHICLE_CYCLE_AMOUNTS.untraced)
+    return (sums.fillna(0) + other.fillna(0)).where(sums.notna() | other.notna()).rename(name)
+
+
+def _line_cents(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cents by owner and amount that stand in the waterfall's lines of that name."""
+    difference = pd.Series(rows["declared_cents"] - rows["admitted_cents"], dtype="Int64")
+    signs = {"disallowed": 1, "held": 1, "in_favour": -1}
+    cents = pd.DataFrame(
+        {f"{line}_brl": sign * difference.where(rows["line"] == line, 0) for line, sign in signs.items()}
+    )
+    sums = cents.groupby(list(_texts(rows).values())).sum()
+    return sums[(sums != 0).any(axis=1)].clip(lower=0).astype("Int64")
 
 
 def _counted(findings: pd.DataFrame, matches: pd.DataFrame | None) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
+from fleet_audit.reporting.sections.waterfall_table import NOTE, waterfall_grid
 
 _COST = (
     Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
@@ -167,6 +168,14 @@ def build_cycle(
     sections = (
         Section("units", "Por unidade", unit_grid, empty="Sem dado."),
         Section("carriers", "Por transportadora", carrier_grid, empty="Sem dado."),
+        Section(
+            "waterfall",
+            "Do declarado ao faturado",
+            waterfall_grid(frames),
+            sheet="Cascata",
+            note=NOTE,
+            empty="Sem dado.",
+        ),
         *(() if carrier_code is not None else (ranking, outlook)),
         *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
     )

@@ -12,7 +12,17 @@ import pandas as pd
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.layout import Layout, load_layout
-from fleet_audit.reporting.package_model import ADJUSTMENTS, DAILY, DISALLOWED, TERMS, Package, Sheet
+from fleet_audit.reporting.package_model import (
+    ADJUSTMENTS,
+    CALCULATION,
+    DAILY,
+    DISALLOWED,
+    TERMS,
+    WATERFALL,
+    Package,
+    Sheet,
+)
+from fleet_audit.reporting.sections import calculation_sheet, waterfall_table
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.daily_km import daily_km_grid
@@ -44,7 +54,8 @@ def build_package(
     fields = layout.arranged("package", "lines", LINE_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
     lines = measurement_lines(frames, period)
-    glosas = disallowed_grid(frames)
+    glosas, cascade = disallowed_grid(frames), waterfall_table.waterfall_grid(frames)
+    paid = calculation_sheet.calculation_grid(frames)
     sheets = (
         *measurement_sheets(lines, fields),
         summary_sheet(lines, frames, glosas, closing),
@@ -60,6 +71,13 @@ def build_package(
             glosas,
             note="O que não entrou no faturamento, e por quê. Valor vazio: sem tarifa conhecida que valha; nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
+        ),
+        Sheet(WATERFALL, cascade, formulas=(waterfall_table.FORMULAS,) * len(cascade.rows), note=waterfall_table.NOTE),
+        Sheet(
+            CALCULATION,
+            paid,
+            note="Uma linha por viagem paga; a soma é a das abas de medição, ao centavo.",
+            frozen_columns=1,
         ),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
         Sheet(

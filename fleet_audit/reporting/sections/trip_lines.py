@@ -81,10 +81,7 @@ def trip_lines(frames: Frames) -> pd.DataFrame:
     lines["vehicle_class"] = _named(vehicle["vehicle_class"], VEHICLE_CLASSES)
     lines["origin"] = _place(frames, trips, "origin", "first")
     lines["destination"] = _place(frames, trips, "destination", "last")
-    zones = dict(zip(frames.units["unit_code"], frames.units["timezone"], strict=True))
-    zone = trips["unit_code"].map(zones).fillna(REPORT_ZONE).astype("str")
-    lines["started_local"] = _wall_clock(trips["started_at"], zone)
-    lines["ended_local"] = _wall_clock(trips["ended_at"], zone)
+    lines = lines.join(local_times(trips, frames.units))
     lines = lines.join(declared_shares(trips, frames.matches))
     costs = frames.trip_costs.set_index("trip_id")[
         ["billable_km", "rate_brl_per_km", "variable_cost_brl", "cost_status"]
@@ -158,6 +155,13 @@ def _half_up(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
 
 def _named(codes: pd.Series, names: dict[str, str]) -> pd.Series:
     return codes.map(names).astype("str").fillna(codes)
+
+
+def local_times(trips: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """started_local and ended_local: wall clock of each trip's unit, on the trips' index."""
+    zones = dict(zip(units["unit_code"], units["timezone"], strict=True))
+    zone = trips["unit_code"].map(zones).astype("str").fillna(REPORT_ZONE)
+    return pd.DataFrame({f"{end}_local": _wall_clock(trips[f"{end}_at"], zone) for end in ("started", "ended")})
 
 
 def _wall_clock(instants: pd.Series, zone: pd.Series) -> pd.Series:

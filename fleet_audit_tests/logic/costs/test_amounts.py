@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
+from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIPS, VEHICLE_DAY_AMOUNTS
 
 D = Decimal
 DAY = dt.date(2025, 6, 10)
@@ -92,23 +93,30 @@ def test_what_nobody_could_verify_is_held_and_a_phantom_is_not() -> None:
     assert (row["held_brl"], row[GLOSA]) == (D("24.50"), D("49.00"))
 
 
-def test_a_cycle_takes_the_larger_of_its_days_and_its_rules_and_adds_other_money() -> None:
+NO_ROWS = waterfall_rows(
+    CycleFacts(*(empty_frame(table) for table in (TRIPS, TRIP_COSTS, MATCHES, HELD_RUNS, FINDINGS)))
+)
+
+
+def test_a_cycle_doubts_the_larger_of_its_days_and_its_rules_and_other_money_too() -> None:
     day = {"operational_date": DAY, "plate": "A", "carrier_code": "C1", "unit_code": "U1",
-           GLOSA: D("50.00"), DOUBT: D("7.00"), FAVOUR: D("0.00"), "held_brl": D("0.00")}  # fmt: skip
+           GLOSA: D("0.00"), DOUBT: D("7.00"), FAVOUR: D("0.00"), "held_brl": D("0.00")}  # fmt: skip
     days = conform(pd.DataFrame([day, {**day, "operational_date": DAY + dt.timedelta(days=1)}]),
                    VEHICLE_DAY_AMOUNTS.untraced)  # fmt: skip
     of_cycle = findings(
-        finding("D03", GLOSA, "90.00", cycle_start=CYCLE.start),
+        finding("O05", DOUBT, "90.00", cycle_start=CYCLE.start),
         finding("V04", DOUBT, "1000.00", cycle_start=CYCLE.start),
         finding("K03", DOUBT, None, cycle_start=CYCLE.start),
-        finding("D03", GLOSA, "11.00", cycle_start=CYCLE.start, carrier_code="C2"),  # the vehicle was handed on
-        finding("D01", GLOSA, "99.00", trip_id="t1"),  # a day's rule is in its day already
+        finding("O05", DOUBT, "11.00", cycle_start=CYCLE.start, carrier_code="C2"),  # the vehicle was handed on
+        finding("O03", DOUBT, "99.00", trip_id="t1"),  # a day's rule is in its day already
+        finding("K01", FAVOUR, None, trip_id="t1"),
     )
-    rows = vehicle_cycle_amounts(CYCLE, days, of_cycle).set_index("carrier_code")
-    assert (rows.loc["C1", GLOSA], rows.loc["C1", DOUBT]) == (D("100.00"), D("1014.00"))
-    assert (rows.loc["C2", GLOSA], rows.loc["C2", DOUBT]) == (D("11.00"), D("0.00"))
+    rows = vehicle_cycle_amounts(CYCLE, days, of_cycle, NO_ROWS).set_index("carrier_code")
+    assert (rows.loc["C1", DOUBT], rows.loc["C2", DOUBT]) == (D("1090.00"), D("11.00"))
+    assert pd.isna(rows.loc["C1", FAVOUR])  # km without a price: unknown, not zero
+    assert rows.loc["C2", FAVOUR] == rows.loc["C1", GLOSA] == D("0.00")
 
 
 def test_a_cycle_without_findings_has_no_row() -> None:
-    assert vehicle_cycle_amounts(CYCLE, empty_frame(VEHICLE_DAY_AMOUNTS), empty_frame(FINDINGS)).empty
+    assert vehicle_cycle_amounts(CYCLE, empty_frame(VEHICLE_DAY_AMOUNTS), empty_frame(FINDINGS), NO_ROWS).empty
     assert vehicle_day_amounts(DAY, empty_frame(FINDINGS), empty_frame(MATCHES), NONE_HELD).empty

@@ -26,7 +26,7 @@ from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 SHEETS = ["MEDIÇÃO - AGRÍCOLA", "MEDIÇÃO - ADM-INDÚSTRIA", "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS",
-          "PARÂMETROS", "AJUSTES"]  # fmt: skip
+          "CASCATA", "MEMÓRIA DE CÁLCULO", "PARÂMETROS", "AJUSTES"]  # fmt: skip
 AREAS = SHEETS[:2]
 CONTRACT = ["Unidade", "Empresa", "Operação", "Período", "Placa", "Frota", "Rota do Veículo", "Turnos Atendidos",
             "Regime", "Contrato/Spot", "Tipo do Veículo", "Km Rodado", "Custo Variável", "Total Variável", "Custo Fixo",
@@ -316,3 +316,33 @@ def test_adjustments_are_billed_beside_the_cycle_and_computed_by_the_workbook(fr
     ) + Decimal("97.51")
     assert book.value("RESUMO DA OPERAÇÃO", labels["Diferença entre pacote e motor (R$)"]) == 0
     assert "AJUSTES" in cached.sheetnames
+
+
+def test_the_calculation_sheet_sums_to_the_measurement_to_the_cent(frames: Frames) -> None:
+    made = package(frames)
+    grid = made.sheet("MEMÓRIA DE CÁLCULO").grid
+    lines = [made.sheet(name).grid for name in AREAS]
+    for name in ("km", "variable_brl"):
+        billed = [value for line in lines for value in line.column(name) if value is not None]
+        assert sum(grid.column(name)) == sum(billed)
+    data = render_package(made)["pacote_medicao.xlsx"]
+    book, cached = Recalculated(data), openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    (total,) = (row for row in cached["MEMÓRIA DE CÁLCULO"].iter_rows(min_row=6) if row[0].value == "Total")
+    assert book.value("MEMÓRIA DE CÁLCULO", total[-1].coordinate) == sum(grid.column("variable_brl"))
+    assert len(grid.rows) == len(set(grid.column("trip_id")))
+
+
+def test_the_waterfall_ends_at_what_is_billed_and_holds_the_four_amounts(frames: Frames) -> None:
+    line = {"billed_cycle_start": CYCLE.start, "origin_cycle_start": dt.date(2025, 4, 16), "plate": "AAA1A11",
+            "carrier_code": "RODA", "operational_date": dt.date(2025, 5, 2), "kind": "trip", "reason": "Dado tardio.",
+            "adjustment_id": "a", "difference_brl": Decimal("-2.50")}  # fmt: skip
+    whole = settled(replace(frames, adjustments=build(facts.ADJUSTMENTS, [line])), CYCLE)
+    made = package(whole)
+    grid = made.sheet("CASCATA").grid
+    total = dict(zip([entry.name for entry in grid.fields], grid.total, strict=True))
+    billed = [value for name in AREAS for value in made.sheet(name).grid.column("total_brl")]
+    assert total["total_brl"] == sum(billed) - Decimal("2.50")
+    amounts = {name: sum(whole.vehicle_cycle_amounts[name].dropna()) for name in facts.AMOUNTS}
+    assert (-total["disallowed_brl"], -total["held_brl"]) == (amounts["disallowed_brl"], amounts["held_brl"])
+    assert total["in_favour_brl"] == amounts["in_favour_brl"] > 0 < amounts["disallowed_brl"]
+    assert total["paid_doubtful_brl"] == amounts["paid_doubtful_brl"]

@@ -1,0 +1,174 @@
+"""The waterfall of a carrier's cycle: from what was declared to what is admitted, exact to the cent.
+
+Each group of trips and runs, and each priced trip outside of one, stands in exactly one line. Amounts of single
+findings are in `amounts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.costs.billing_lines import billed_trips
+from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
+
+# How each line leads from the declared to the admitted value: differences are declared - admitted.
+LINES = ("disallowed", "held", "in_favour", "undeclared", "tolerance", "deadhead")
+COLUMNS = ("declared_brl", *(f"{line}_brl" for line in LINES), "admitted_brl")
+_GROUP = ["match_id", "operational_date", "plate", "carrier_code", "unit_code"]
+
+
+@dataclass(frozen=True)
+class CycleFacts:
+    """Rows of a cycle's run days: `fact.trips`, `trip_costs`, `matches`, `held_runs` and `findings`."""
+
+    trips: pd.DataFrame
+    trip_costs: pd.DataFrame
+    matches: pd.DataFrame
+    held_runs: pd.DataFrame
+    findings: pd.DataFrame
+
+
+def waterfall(facts: CycleFacts) -> pd.DataFrame:
+    """One row per carrier (carrier_code, "" without one) with `COLUMNS`; `admitted_brl` is the sum of the others.
+
+    Glosas and held runs are negative, what is in the carrier's favour positive.
+    """
+    rows = waterfall_rows(facts)
+    cents = pd.DataFrame(dict.fromkeys(COLUMNS, 0), index=rows.index)
+    cents["declared_brl"] = rows["declared_cents"]
+    for line in LINES:
+        cents[f"{line}_brl"] = (rows["admitted_cents"] - rows["declared_cents"]).where(rows["line"] == line, 0)
+    cents["admitted_brl"] = rows["admitted_cents"]
+    sums = cents.groupby(rows["carrier_code"].astype("str")).sum()
+    decimals = {name: from_hundredths(sums[name].to_numpy(dtype=np.int64), BRL, sums.index) for name in COLUMNS}
+    return pd.DataFrame(decimals, index=sums.index).rename_axis("carrier_code").reset_index()
+
+
+def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
+    """One row per group with a run and per priced trip outside of one, in integer cents.
+
+    Columns: carrier_code, unit_code, plate, operational_date, match_id, trip_id, line, declared_cents, admitted_cents,
+    declared_km, is_priced. A group's declared value is what its trips cost plus its difference of km at their mean
+    rate; that of runs without a trip their km at the rate that applies. A group that nothing prices, or of which a
+    trip has no price, has no difference: `is_priced` is false, and its km stand outside of the waterfall.
+    """
+    priced = billed_trips(facts.trips, facts.trip_costs)
+    priced = priced.assign(cents=to_hundredths(priced["variable_cost_brl"]), hm=to_hundredths(priced["billable_km"]))
+    priced = priced.assign(carrier_code=priced["carrier_code"].fillna(""))
+    groups = facts.matches[facts.matches["declared_km"].notna()].reset_index(drop=True)
+    groups = groups.assign(carrier_code=groups["carrier_code"].fillna(""))
+    members = _members(groups, "trip_ids").merge(groups[["match_id", "carrier_code"]], on="match_id")
+    paid = members.merge(priced[["trip_id", "carrier_code", "cents", "hm"]].rename(columns={"trip_id": "member"}),
+                         on=["member", "carrier_code"])  # fmt: skip
+    alone = priced[~priced["trip_id"].isin(paid["member"])]
+    rows = [_group_rows(groups, members, paid, facts), _trip_rows(alone, facts.findings)]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
+    sums = paid.groupby("match_id")[["cents", "hm"]].sum().reindex(groups["match_id"]).reset_index(drop=True)
+    has_price = (sums["hm"].fillna(0) > 0).to_numpy()
+    costs = facts.trip_costs
+    unpriced = members[members["member"].isin(costs.loc[costs["variable_cost_brl"].isna(), "trip_id"])]
+    is_open = groups["match_id"].isin(unpriced["match_id"]).to_numpy()
+    admitted = sums["cents"].fillna(0).to_numpy(dtype=np.int64)
+    hm = sums["hm"].fillna(0).to_numpy(dtype=np.int64)
+    difference = to_hundredths(groups["declared_km"]) - hm
+    at_rate = _divide_half_up(difference * admitted, np.where(has_price, hm, 1))
+    has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
+    held, is_held_priced = _held_cents(groups, facts.held_runs)
+    is_priced = np.where(has_trips, has_price & ~is_open, is_held_priced)
+    declared = np.where(has_trips, admitted + np.where(is_priced, at_rate, 0), held)
+    return pd.DataFrame(
+        {
+            **{name: groups[name] for name in _GROUP},
+            "trip_id": None,
+            "line": _group_lines(groups, has_trips, declared - admitted, facts.findings),
+            "declared_cents": declared,
+            "admitted_cents": admitted,
+            "declared_km": groups["declared_km"],
+            "is_priced": is_priced,
+        }
+    )
+
+
+def _group_lines(
+    groups: pd.DataFrame, has_trips: np.ndarray, difference: np.ndarray, findings: pd.DataFrame
+) -> np.ndarray:
+    """The line of each group's difference: what its findings say, else the tolerance; of runs without a trip, held."""
+    found = findings[findings["status"] == "open"]
+    disallowed = found[found["amount"] == "disallowed_brl"]
+    own = _touched(groups, disallowed)
+    of_day = disallowed[disallowed["rule_id"] == "D02"]
+    of_cycle = disallowed[disallowed["rule_id"] == "D03"]
+    days = set(zip(of_day["plate"], of_day["operational_date"], strict=True))
+    in_day = np.array(
+        [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
+    )
+    covered = in_day | groups["plate"].isin(of_cycle["plate"]).to_numpy()
+    favoured = _touched(groups, found[found["amount"] == "in_favour_brl"])
+    return np.select(
+        [
+            ~has_trips & own,
+            ~has_trips,
+            (difference > 0) & (own | covered),
+            (difference < 0) & favoured,
+            (difference < 0) & covered,
+        ],
+        ["disallowed", "held", "disallowed", "in_favour", "disallowed"],
+        default="tolerance",
+    )
+
+
+def _trip_rows(trips: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """Priced trips that no run of their carrier is linked to."""
+    found = findings[(findings["status"] == "open") & (findings["amount"] == "in_favour_brl")]
+    is_service = (trips["purpose"] == "service").to_numpy()
+    lines = np.select([~is_service, trips["trip_id"].isin(found["trip_id"])], ["deadhead", "in_favour"], "undeclared")
+    return pd.DataFrame(
+        {
+            **{name: trips[name] for name in _GROUP[1:]},
+            "match_id": None,
+            "trip_id": trips["trip_id"],
+            "line": lines,
+            "declared_cents": 0,
+            "admitted_cents": trips["cents"],
+            "declared_km": None,
+            "is_priced": True,
+        }
+    )
+
+
+def _members(groups: pd.DataFrame, column: str) -> pd.DataFrame:
+    """match_id and member; something that two groups name belongs to the later one."""
+    rows = groups[["match_id", "operational_date", column]].explode(column).rename(columns={column: "member"})
+    rows = rows.dropna(subset=["member"]).sort_values(["operational_date", "match_id"], kind="stable")
+    rows = rows.drop_duplicates("member", keep="last")
+    return rows[["match_id", "member"]].astype({"member": "str"}).reset_index(drop=True)
+
+
+def _held_cents(groups: pd.DataFrame, held_runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Cents of each group's held runs at the rate that applies, and whether a rate is known."""
+    runs = _members(groups, "declared_run_ids").merge(
+        held_runs[["declared_run_id", "brl_at_rate"]].rename(columns={"declared_run_id": "member"}), on="member"
+    )
+    runs = runs[runs["brl_at_rate"].notna()]
+    cents = pd.Series(to_hundredths(runs["brl_at_rate"]), index=runs["match_id"].to_numpy()).groupby(level=0).sum()
+    known = cents.reindex(groups["match_id"])
+    return known.fillna(0).to_numpy(dtype=np.int64), known.notna().to_numpy()
+
+
+def _touched(groups: pd.DataFrame, findings: pd.DataFrame) -> np.ndarray:
+    """Whether a finding names a run or a trip of the group."""
+    named = {*findings["declared_run_id"].dropna(), *findings["trip_id"].dropna()}
+    members = pd.concat([_members(groups, name) for name in ("declared_run_ids", "trip_ids")])
+    return groups["match_id"].isin(members.loc[members["member"].isin(named), "match_id"]).to_numpy()
+
+
+def _divide_half_up(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """Whole quotients, ties away from zero."""
+    magnitude = (2 * np.abs(numerators) + denominators) // (2 * denominators)
+    return np.where(numerators < 0, -magnitude, magnitude)

@@ -1,0 +1,139 @@
+"""The waterfall closes to the cent for any fleet, and puts each difference in one line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIPS
+from fleet_audit_tests.reporting.sample import build
+
+D = Decimal
+DAY = dt.date(2025, 6, 10)
+
+
+def trip(number: int, carrier: str, purpose: str, hundredths: int) -> dict[str, Any]:
+    start = dt.datetime(2025, 6, 10, 9, tzinfo=dt.UTC)
+    return {
+        "trip_id": f"t{number}", "operational_date": DAY, "plate": f"P{carrier}", "carrier_code": carrier,
+        "started_at": start, "ended_at": start, "purpose": purpose, "km_measured": D(hundredths) / 100,
+        "evidence_grade": "A", "source": "positions", "is_end_in_gap": False, "legs": 1, "parameters_version": "p",
+    }  # fmt: skip
+
+
+def cost(number: int, hundredths: int, rate: int | None) -> dict[str, Any]:
+    km = D(hundredths) / 100
+    brl = None if rate is None else (km * D(rate) / 10_000).quantize(D("0.01"))
+    return {
+        "trip_id": f"t{number}", "operational_date": DAY, "billable_km": km, "variable_cost_brl": brl,
+        "rate_brl_per_km": None if rate is None else D(rate) / 10_000, "billing_area": "IND",
+        "cost_status": "no_tariff" if rate is None else "priced", "parameters_version": "p",
+    }  # fmt: skip
+
+
+def match(number: int, carrier: str, trips: list[str], runs: list[str], declared: int | None) -> dict[str, Any]:
+    km = None if declared is None else D(declared)
+    return {
+        "match_id": f"m{number}", "operational_date": DAY, "plate": f"P{carrier}", "carrier_code": carrier,
+        "trip_ids": trips, "declared_run_ids": runs, "kind": "many", "declared_km": km,
+    }  # fmt: skip
+
+
+def finding(
+    rule: str, amount: str, plate: str, trip_id: str | None = None, run_id: str | None = None
+) -> dict[str, Any]:
+    return {
+        "finding_id": f"{rule}{plate}{trip_id}{run_id}", "operational_date": DAY, "rule_id": rule, "rule_version": "1",
+        "severity": "H", "plate": plate, "trip_id": trip_id, "declared_run_id": run_id, "amount": amount,
+        "confidence": 1.0, "evidence": "{}", "status": "open", "explanation_pt": "x",
+    }  # fmt: skip
+
+
+def facts_of(trips: list, costs: list, matches: list, held: list, findings: list) -> CycleFacts:
+    tables = ((TRIPS, trips), (TRIP_COSTS, costs), (MATCHES, matches), (HELD_RUNS, held), (FINDINGS, findings))
+    return CycleFacts(*(build(table, rows) if rows else empty_frame(table) for table, rows in tables))
+
+
+_TRIP = st.tuples(
+    st.sampled_from(["C1", "C2"]), st.sampled_from(["service", "service", "deadhead"]), st.integers(0, 9000),
+    st.sampled_from([49_000, 51_234, None]), st.integers(0, 6),
+)  # fmt: skip
+_RUNS = st.lists(st.tuples(st.sampled_from(["C1", "C2"]), st.integers(0, 99), st.booleans()), max_size=6)
+_FLAGS = st.lists(st.sampled_from(["D01", "D02", "D03", "D04", "D05", "D07"]), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_TRIP, max_size=10), _RUNS, _FLAGS, st.data())
+def test_it_closes_to_the_cent_for_any_fleet(trips: list, runs: list, flags: list[str], data: st.DataObject) -> None:
+    """Whatever is linked with what, priced or not, and whatever was found."""
+    made = [trip(n, carrier, purpose, km) for n, (carrier, purpose, km, _, _) in enumerate(trips)]
+    costs = [cost(n, km, rate) for n, (_, _, km, rate, _) in enumerate(trips)]
+    matches, held = [], []
+    for number, (carrier, declared, is_rated) in enumerate(runs):
+        own = [f"t{n}" for n, row in enumerate(trips) if row[4] == number]  # of either carrier
+        matches.append(match(number, carrier, own, [f"r{number}"], declared))
+        if not own:
+            held.append({"declared_run_id": f"r{number}", "operational_date": DAY, "plate": f"P{carrier}",
+                         "declared_km": D(declared), "reason": "no_data",
+                         "brl_at_rate": D(declared) * D("4.90") if is_rated else None})  # fmt: skip
+    found = []
+    for rule in flags:
+        amount = "in_favour_brl" if rule in ("D04", "D07") else "disallowed_brl"
+        run = data.draw(st.sampled_from([None, *(f"r{n}" for n in range(len(runs)))]))
+        named = data.draw(st.sampled_from([None, *(f"t{n}" for n in range(len(trips)))]))
+        found.append(finding(rule, amount, data.draw(st.sampled_from(["PC1", "PC2"])), named, run))
+    rows = waterfall(facts_of(made, costs, matches, held, found)).set_index("carrier_code")
+    for carrier in ("C1", "C2"):
+        paid = [row["variable_cost_brl"] for row, own in zip(costs, made, strict=True)
+                if own["carrier_code"] == carrier and row["variable_cost_brl"] is not None]  # fmt: skip
+        line = rows.loc[carrier] if carrier in rows.index else dict.fromkeys(COLUMNS, D(0))
+        assert line["admitted_brl"] == sum(paid, D(0))
+        assert sum((line[name] for name in COLUMNS[:-1]), D(0)) == line["admitted_brl"]
+
+
+def test_each_difference_stands_in_its_line() -> None:
+    trips = [trip(n, "C1", "service", 1000) for n in range(5)] + [trip(5, "C1", "deadhead", 200)]
+    costs = [cost(n, 1000, 50_000) for n in range(5)] + [cost(5, 200, 50_000)]
+    matches = [
+        match(0, "C1", ["t0"], ["r0"], 13),  # D01: 3 km
+        match(1, "C1", ["t1"], ["r1"], 8),  # D04: 2 km
+        match(2, "C1", ["t2"], ["r2"], 10),
+        match(3, "C1", [], ["r3"], 20),  # nobody saw it
+        match(4, "C1", [], ["r4"], 7),  # phantom
+    ]
+    held = [{"declared_run_id": run, "operational_date": DAY, "plate": "PC1", "declared_km": D(km),
+             "brl_at_rate": D(5 * km), "reason": reason}
+            for run, km, reason in (("r3", 20, "no_data"), ("r4", 7, "phantom"))]  # fmt: skip
+    found = [
+        finding("D01", "disallowed_brl", "PC1", "t0", "r0"), finding("D04", "in_favour_brl", "PC1", "t1", "r1"),
+        finding("D05", "disallowed_brl", "PC1", None, "r4"), finding("D07", "in_favour_brl", "PC1", "t3"),
+    ]  # fmt: skip
+    (row,) = waterfall(facts_of(trips, costs, matches, held, found)).to_dict("records")
+    assert {name: row[name] for name in COLUMNS} == {
+        "declared_brl": D("290.00"),  # 58 km
+        "disallowed_brl": D("-50.00"),  # 3 km above what was driven, and the phantom's 7
+        "held_brl": D("-100.00"),
+        "in_favour_brl": D("60.00"),  # 2 km, and the trip of D07
+        "undeclared_brl": D("50.00"),
+        "tolerance_brl": D("0.00"),
+        "deadhead_brl": D("10.00"),
+        "admitted_brl": D("260.00"),
+    }
+
+
+def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> None:
+    trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
+    matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 9)]
+    found = [finding("D02", "disallowed_brl", "PC1")]
+    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-30.00"), D("0.00"))  # 6 km, as the finding says
+
+
+def test_no_rows_are_no_carriers() -> None:
+    assert waterfall(facts_of([], [], [], [], [])).empty
