@@ -1,6 +1,6 @@
-"""How much of a day's rows was believed, by what they came by: what the carriers are told and an engineer looks at.
+"""Share of a day's rows that was accepted, per source: for the carriers' reports and for whoever operates the system.
 
-Counting is done where rows are read (`files`, `staging`); here it is only put together.
+Rows are counted where they are read (`file_reader`, `staging`); here the counts are only joined.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
 from fleet_audit.storage.warehouse import Warehouse
 
-# A corrected file counts instead of its older version; pages of the API are all there is of a day.
+# A corrected file counts instead of its older version; of the API all pages of a day count.
 _SQL = """
 select
     kind as source_kind,
@@ -39,7 +39,7 @@ order by source_kind
 
 
 def day_acceptance(warehouse: Warehouse, day: dt.date, minimum_pct: float) -> pd.DataFrame:
-    """`ops.day_acceptance` of a day; a source that said nothing has no row."""
+    """`ops.day_acceptance` of a day; a source without rows has no row."""
     counts = warehouse.read(_SQL, {"day": day})
     judged = counts["rows_accepted"] + counts["rows_rejected"]
     shares = [

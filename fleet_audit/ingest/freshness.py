@@ -1,6 +1,6 @@
-"""What each source had said of a day, and until when, at the time of asking.
+"""How much each source has reported of a day, and until when, at the time of reading.
 
-Only counts and instants of what arrived belong here; how a report words them does not.
+Only counts and instants of what arrived belong here; how a report shows them does not.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _FAILED = """
 
 
 def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
-    """One row a source (`api`, `file`, `visit_report`, `bulletin`, `reference`) in this order, silent ones included.
+    """One row per source (`api`, `file`, `visit_report`, `bulletin`, `reference`), also where it reported nothing.
 
     Columns: source, rows accepted (no value for reference data), first_at and last_at of their events, received_at of
-    the newest file that speaks of the day (the API's pages have none), failed_at when the API was last asked in vain.
+    the newest file that covers the day (the API's pages have none), failed_at of the last request without an answer.
     """
     positions = lake.read_days(STAGING_POSITIONS, [day], ["source", "recorded_at"])
     counted = positions.rename(columns={"recorded_at": "at"}).groupby("source").agg(**_COUNTS)
@@ -54,8 +54,8 @@ def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     received = warehouse.read(_RECEIVED, {"day": day}).set_index("source")
     accepted = warehouse.read(_ACCEPTANCE, {"day": day}).set_index("source")
     failed = warehouse.read(_FAILED, {"day": day}).set_index("source")
-    told = [received, accepted, failed]
-    return rows.reindex([*rows.index, "reference"]).join(told).rename_axis("source").reset_index()
+    details = [received, accepted, failed]
+    return rows.reindex([*rows.index, "reference"]).join(details).rename_axis("source").reset_index()
 
 
 def _events(lake: Lake, table: Table, day: dt.date, source: str) -> pd.DataFrame:

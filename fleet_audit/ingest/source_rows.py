@@ -1,6 +1,6 @@
-"""Rows of the sources exactly as received, read back from the archive: what a finding can be held against.
+"""Rows of the sources exactly as received, read from the archive: the evidence of a finding.
 
-Which rows are asked for, and where they are shown, is decided elsewhere.
+Which rows are needed, and where they are shown, is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The staging of a day, put together from everything archived that speaks of it: files in force, and API pages.
+"""The staging tables of a day, built from everything archived that covers it: files in force, and API pages.
 
-A function of what is archived, not of who asks when: two runs that rebuild a day write the same bytes.
+They depend on what is archived and on nothing else: two runs that rebuild a day write the same bytes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from fleet_audit.storage.warehouse import Warehouse
 MARGIN = dt.timedelta(days=1)  # a file's days are local to its units, an address in the lake is São Paulo's
 _NONE = dt.timedelta(0)
 
-KEPT_FILES = 512  # parsed files kept for the next day: a daily file is asked for on three days, 10-50 kB each
+KEPT_FILES = 512  # parsed files kept for the next day: a daily file is read for three days, 10-50 kB each
 
 
 class Stage:
@@ -129,12 +129,12 @@ class Stage:
         return conform(pd.concat(frames, ignore_index=True), STAGING_NOTES)
 
     def positions(self, day: dt.date) -> pd.DataFrame:
-        """`staging.positions` of a day whole; `position_parts` gives the same in the memory of a part."""
+        """`staging.positions` of a day in one frame; `position_parts` needs the memory of one part only."""
         parts = [*self.position_parts(day), arrow_schema(STAGING_POSITIONS).empty_table()]
         return from_arrow(pa.concat_tables(parts), STAGING_POSITIONS)
 
     def position_parts(self, day: dt.date) -> Iterator[pa.Table]:
-        """`staging.positions` of a day of America/Sao_Paulo: API pages and telemetry files, one row an instant.
+        """`staging.positions` of a day of America/Sao_Paulo: pages and files, one row per device and instant.
 
         Counts, rejected rows and the state of each hour are recorded when the last part was taken. A damaged page is
         set aside: its window becomes a gap of the day, and the next run asks for it again.
@@ -216,7 +216,7 @@ class Stage:
         return rows_in_force(rows[rows["date"].isin(days)], self._coverage(files), owner, "date")
 
     def _positions_in_force(self, files: pd.DataFrame, day: dt.date) -> pd.DataFrame:
-        """The same of telemetry files, whose instants, not their local days, say which day of the lake they cover."""
+        """The same for telemetry files: a row covers the day of its instant in America/Sao_Paulo, not its local day."""
         rows = self._read(PARSED_POSITIONS, files)
         rows = rows.assign(date=_partition_dates(rows))
         rows = rows[rows["date"] == day]

@@ -1,6 +1,6 @@
-"""Which rows count when files speak twice: corrected re-deliveries, and the same thing said in two files.
+"""Which rows count when several files report one thing: corrected versions of a file, and equal rows of two files.
 
-Pure functions over parsed rows; which files there are is told by the caller.
+Pure functions over parsed rows; the caller passes the files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def rows_in_force(rows: pd.DataFrame, coverage: pd.DataFrame, owner: str, date: 
         rows: parsed rows with file_sha256, file_name and the columns that `owner` and `date` name.
         coverage: owner, date, file_sha256, file_name, received_at of every version.
 
-    A version that no longer mentions a vehicle-day leaves what its predecessor said of it.
+    For a vehicle-day that a version does not cover, the rows of the version before stay in force.
     """
     newest = coverage.sort_values(["received_at", "file_sha256"], kind="stable").drop_duplicates(
         ["file_name", "owner", "date"], keep="last"
@@ -25,6 +25,6 @@ def rows_in_force(rows: pd.DataFrame, coverage: pd.DataFrame, owner: str, date: 
 
 
 def first_of_each(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """One row a key, the one of the file that arrived first (then by file name and row): the same said twice is one."""
+    """One row per key: that of the file that arrived first, then by file name and row number."""
     ordered = rows.sort_values(["received_at", "file_name", "row_number"], kind="stable")
     return ordered.drop_duplicates(key, keep="first")

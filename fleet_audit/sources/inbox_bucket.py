@@ -59,7 +59,7 @@ class InboxBucket:
 
         Raises:
             UnsettledFileError: the object is no longer there.
-            PermanentError: the object is refused, or its name cannot be asked for.
+            PermanentError: the object is refused, or its name cannot be requested.
             RetryableError: the server does not answer.
         """
         try:
@@ -74,7 +74,7 @@ class InboxBucket:
                 raise PermanentError("cannot be read (access denied); correct its permissions.") from error
             raise self._error(error) from error
         except ValueError as error:  # Arrow's: a path with an empty part
-            raise PermanentError(f"cannot be asked for by its name ({error}); rename it.") from error
+            raise PermanentError(f"has a name that cannot be requested ({error}); rename it.") from error
 
     def _error(self, error: OSError) -> PermanentError | RetryableError:
         if any(code in str(error) for code in _REFUSED):

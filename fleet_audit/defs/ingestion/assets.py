@@ -102,8 +102,8 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
 
 def _reports(files: pd.DataFrame, lake: Lake) -> pd.DataFrame:
     """Where the CSV of what was refused is, of each file of which something was."""
-    told = files.dropna(subset="report_path")
-    return told[["file_name"]].assign(report=[lake.url(path) for path in told["report_path"]])
+    reported = files.dropna(subset="report_path")
+    return reported[["file_name"]].assign(report=[lake.url(path) for path in reported["report_path"]])
 
 
 def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:

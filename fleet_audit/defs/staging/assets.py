@@ -63,7 +63,7 @@ source_notes = _staging_asset(STAGING_NOTES)
 )
 @acts_on_errors
 def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """How much of each day's rows was believed."""
+    """Share of each day's rows that was accepted."""
     return each_day(
         run_days(context),
         lambda day: day_acceptance(fleet.warehouse(), day, fleet.parameters(day).day_acceptance_pct),

@@ -1,4 +1,4 @@
-"""Checks of the staging tables: schema, that no row was lost on the way (Q03), that enough of a day was believed."""
+"""Checks of the staging tables: schema, that no row was lost on the way (Q03), that enough of a day was accepted."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES, I
         check_spec(
             DAY_ACCEPTANCE,
             "enough_was_accepted",
-            "Of each source at least day_acceptance_pct of a day's rows was good enough to be believed.",
+            "Of each source at least day_acceptance_pct of a day's rows was accepted.",
             blocking=False,
         ),
         check_spec(PENDING_DEVICES, "no_device_waits", "Every device that reports is in a vehicle.", blocking=False),
