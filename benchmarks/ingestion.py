@@ -27,7 +27,7 @@ import click
 import numpy as np
 import requests
 
-from fleet_audit.ingest.page_fetcher import PageFetcher
+from fleet_audit.ingest.api.page_fetcher import PageFetcher
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.lake import STAGING_POSITIONS

@@ -20,7 +20,7 @@ from fleet_audit.closing.code import code_version
 from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.pages import archived_pages
+from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal

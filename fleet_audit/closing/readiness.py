@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.ingest.pages import page_folder
+from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit.logic.primitives.window import file_span, window_days
 from fleet_audit.schema import facts
 from fleet_audit.storage.lake import Lake

@@ -18,7 +18,7 @@ from fleet_audit.formats.adapter import Adapter
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.positions_page import items_of, parse_page
 from fleet_audit.formats.table.cells import read_cells
-from fleet_audit.ingest.pages import page_sha256, read_page
+from fleet_audit.ingest.api.pages import page_sha256, read_page
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 

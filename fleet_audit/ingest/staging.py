@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.bulletin import RUN_IDENTITY
+from fleet_audit.ingest.api.pages import asked_rows, page_arrivals, set_aside_page
+from fleet_audit.ingest.api.positions import PositionsOfDay
 from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import HourDigests, record_hours
-from fleet_audit.ingest.pages import asked_rows, page_arrivals, set_aside_page
-from fleet_audit.ingest.positions import PositionsOfDay
 from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import fold, stable_ids

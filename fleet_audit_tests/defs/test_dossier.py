@@ -16,7 +16,7 @@ from fleet_audit.defs.reports.dossier import case_of, dossier_job, write_dossier
 from fleet_audit.defs.reports.frames import TERMS
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.pages import page_folder
+from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit.reporting.document_model import Document
 from fleet_audit.reporting.documents.dossier import build_dossier
 from fleet_audit.reporting.layout import load_layout

@@ -12,7 +12,7 @@ import pytest
 
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.ingest.pages import page_folder
+from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse

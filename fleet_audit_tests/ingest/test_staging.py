@@ -10,7 +10,7 @@ import random
 import pandas as pd
 import pytest
 
-from fleet_audit.ingest.pages import page_folder
+from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     GARAGE,

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from fleet_audit.ingest.page_fetcher import PageFetcher, failure_sentence
-from fleet_audit.ingest.pages import archived_pages, page_sha256
+from fleet_audit.ingest.api.page_fetcher import PageFetcher, failure_sentence
+from fleet_audit.ingest.api.pages import archived_pages, page_sha256
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.sources.inbox import Inbox
 from fleet_audit.sources.telemetry_api import TelemetryApi

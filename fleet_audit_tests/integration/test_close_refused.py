@@ -16,7 +16,7 @@ from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import Stores, close_cycle
 from fleet_audit.closing.scratch import fill
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.pages import compressed, page_folder
+from fleet_audit.ingest.api.pages import compressed, page_folder
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.settings import load_settings

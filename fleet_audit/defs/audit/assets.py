@@ -8,7 +8,7 @@ import dagster as dg
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import each_day_together, key_of, output
-from fleet_audit.ingest.api_windows import api_gaps
+from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.devices.device_health import DeviceDay

@@ -11,12 +11,12 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
-from fleet_audit.ingest.api_windows import api_gaps
+from fleet_audit.ingest.api.page_fetcher import PageFetcher, failure_sentence
+from fleet_audit.ingest.api.pages import archived_pages
+from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.files import lost_rows
 from fleet_audit.ingest.inbox_ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
-from fleet_audit.ingest.page_fetcher import PageFetcher, failure_sentence
-from fleet_audit.ingest.pages import archived_pages
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.io_managers import markdown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_audit.ingest.page_fetcher import PageFetcher
+from fleet_audit.ingest.api.page_fetcher import PageFetcher
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings

@@ -12,7 +12,7 @@ import hashlib
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.ingest.api_windows import journal_windows, record_damage
+from fleet_audit.ingest.api.windows import journal_windows, record_damage
 from fleet_audit.ingest.journal import record_rows
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS

@@ -24,7 +24,7 @@ from fleet_audit.formats.page_json import BrokenPageError
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.positions_page import parse_page
-from fleet_audit.ingest.pages import DamagedPageError, page_sha256, read_page
+from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
 from fleet_audit.storage.lake import Lake

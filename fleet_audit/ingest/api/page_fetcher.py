@@ -1,6 +1,6 @@
 """Asks the telemetry API for days, archives every complete page, and records what was and was not answered.
 
-How one window is read is in `sources`; where pages lie is in `pages`, which windows are answered in `api_windows`.
+How one window is read is in `sources`; where pages lie is in `pages`, which windows are answered in `windows`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.api_windows import ApiWindow, day_windows, journal_windows, record_answered, record_unanswered
+from fleet_audit.ingest.api.pages import DamagedPageError, archive_page, archived_pages, read_page, set_aside_page
+from fleet_audit.ingest.api.windows import ApiWindow, day_windows, journal_windows, record_answered, record_unanswered
 from fleet_audit.ingest.journal import record_rows
-from fleet_audit.ingest.pages import DamagedPageError, archive_page, archived_pages, read_page, set_aside_page
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS

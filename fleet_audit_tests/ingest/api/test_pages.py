@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from fleet_audit.ingest.api_windows import api_gaps, windows_as_of
+from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
+from fleet_audit.ingest.api.pages import PAGES_FOLDER, archive_page, archived_pages, compressed, page_sha256, read_page
+from fleet_audit.ingest.api.windows import api_gaps, windows_as_of
 from fleet_audit.ingest.freshness import day_sources
-from fleet_audit.ingest.page_fetcher import FetchedDay, PageFetcher, failure_sentence
-from fleet_audit.ingest.pages import PAGES_FOLDER, archive_page, archived_pages, compressed, page_sha256, read_page
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.facts import API_REQUESTS
