@@ -45,7 +45,11 @@ _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, F
         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
     },
     deps=[
-        key_of(table) for table in (TRIP_COSTS, VEHICLES, CONTRACTS, DEVICES, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)
+        dg.AssetDep(key_of(INCOMPLETE_DAYS), partition_mapping=window_mapping),
+        *(
+            key_of(table)
+            for table in (TRIP_COSTS, VEHICLES, CONTRACTS, DEVICES, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)
+        ),
     ],
     partitions_def=daily_partitions,
     backfill_policy=single_run,

@@ -145,6 +145,12 @@ def test_o05_is_max_of_5_pct_of_the_odometer_and_half_a_km(odometer_km, gps_km, 
         assert "vale o GPS" in finding["explanation_pt"]
 
 
+def test_o05_tolerates_the_resolution_of_an_odometer_of_whole_km():
+    trips = [trip("T", "06:00", "07:00")]
+    assert found(with_legs(trips, [leg("T", 10.0, 11.2)]), "O05")
+    assert not found(with_legs(trips, [leg("T", 10.0, 11.2, odometer_resolution_km=1.0)]), "O05")
+
+
 def test_o05_compares_what_both_measured():
     """Steps that the odometer bridged are in both sums: 40 km of them must not widen the tolerance."""
     [finding] = found(with_legs([trip("T", "06:00", "07:00")], [leg("T", 50.0, 51.0, km_bridged=40.0)]), "O05")

@@ -143,7 +143,7 @@ def _first_upper(text: str) -> str:
 RULES = (
     Rule(
         "D01",
-        "1",
+        "2",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -162,7 +162,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "1",
+        "2",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -181,7 +181,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "1",
+        "2",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",

@@ -51,7 +51,9 @@ def parked(context: AuditDay) -> list[Draft]:
 
 
 def disagreement(context: AuditDay) -> list[Draft]:
-    """O05: both measured a trip and differ by more than max(agree_pct, agree_km), and no event of the device says why.
+    """O05: both measured a trip and differ by more than max(agree_pct, agree_km) and the odometer's resolution.
+
+    Not where an event of the device already says why.
 
     At stake is the difference, either way: whichever counts, the carrier may ask for the other.
     """
@@ -59,9 +61,8 @@ def disagreement(context: AuditDay) -> list[Draft]:
     trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
     trips = trips[~trips["trip_id"].isin(_explained(context, trips))]
     rows = trips.merge(_compared(context), on="trip_id")
-    limit = np.maximum(
-        context.parameters.agree_pct / 100 * rows["compared_km"], context.parameters.agree_km
-    )  # of what both measured
+    share = context.parameters.agree_pct / 100 * rows["compared_km"]  # of what both measured
+    limit = np.maximum(share, context.parameters.agree_km) + rows["resolution_km"]
     rows = rows.assign(limit_km=limit, difference=(rows["odometer_km"] - rows["gps_km"]).abs())
     return [_disagreement(context, row) for row in rows[rows["difference"] > limit + 1e-9].to_dict("records")]
 
@@ -146,19 +147,21 @@ def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
 
 
 def _compared(context: AuditDay) -> pd.DataFrame:
-    """Trips whose legs all have a sound odometer and a path: both sums, and what both really measured."""
+    """Trips whose legs all have a sound odometer and a path: both sums, what both measured, the resolution."""
     legs = context.of_day(context.legs)
     is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
         axis=1
     )
     sums = legs.assign(is_unsound=~is_sound, bridged=legs["km_bridged"].fillna(0.0)).groupby("trip_id")
     by_trip = sums[["km_odometer", "km_gps", "bridged", "is_unsound"]].sum()
+    by_trip["resolution"] = sums["odometer_resolution_km"].max().fillna(0.0)
     by_trip = by_trip[by_trip["is_unsound"] == 0]
     return pd.DataFrame(
         {
             "odometer_km": by_trip["km_odometer"],
             "gps_km": by_trip["km_gps"],
             "compared_km": (by_trip["km_odometer"] - by_trip["bridged"]).clip(lower=0),
+            "resolution_km": by_trip["resolution"],
         }
     ).reset_index()
 
@@ -228,7 +231,7 @@ _SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone
 RULES = (
     Rule(
         "O01",
-        "1",
+        "2",
         "C",
         "Hodômetro recua",
         "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
@@ -240,7 +243,7 @@ RULES = (
     ),
     Rule(
         "O02",
-        "1",
+        "2",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
@@ -255,7 +258,7 @@ RULES = (
     ),
     Rule(
         "O03",
-        "1",
+        "2",
         "H",
         "GPS anda, hodômetro parado",
         "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
@@ -267,7 +270,7 @@ RULES = (
     ),
     Rule(
         "O04",
-        "1",
+        "2",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",
@@ -283,7 +286,7 @@ RULES = (
     ),
     Rule(
         "O05",
-        "1",
+        "2",
         "M",
         "Hodômetro e GPS discordam",
         "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",

@@ -193,7 +193,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "1",
+        "2",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -212,7 +212,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "1",
+        "2",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -227,7 +227,7 @@ RULES = (
     ),
     Rule(
         "D07",
-        "1",
+        "2",
         "M",
         "Viagem medida e não declarada",
         "O veículo fez uma viagem de serviço que nenhuma ata declara.",

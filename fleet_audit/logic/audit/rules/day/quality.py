@@ -96,7 +96,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "1",
+        "2",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",
