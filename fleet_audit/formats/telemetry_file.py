@@ -135,7 +135,7 @@ def _number(
 ) -> pd.Series:
     """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
     text, quarantine = table.column(name), table.quarantine
-    style = numbers.BRAZILIAN if table.is_workbook else numbers.POINT_ONLY
+    style = numbers.TWO_DECIMALS if table.is_workbook else numbers.POINT_ONLY
     found = numbers.plain_numbers(text, style, maximum)
     parsed = numbers.floats(found.plain)
     if is_required:

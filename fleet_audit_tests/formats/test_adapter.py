@@ -112,7 +112,7 @@ def test_a_wrong_type_of_another_vendor_counts_as_absent_too() -> None:
         ),
         ('{ path = "latitude" }', '{ path = "gps..lat" }', "fields.latitude.path must be a path"),
         ("[fields]", "[fields]\nheading = { path = 'heading' }", "[fields] has the unknown keys ['heading']"),
-        ("[request]", "[request", "is no TOML"),
+        ("[request]", "[request", "is not TOML"),
     ],
 )
 def test_a_wrong_file_is_one_sentence_that_names_it_and_the_key(tmp_path: Path, old: str, new: str, told: str) -> None:
