@@ -5,6 +5,8 @@ Such rows are counted and named, never dropped in silence; a row that could be d
 
 from __future__ import annotations
 
+from operator import eq
+
 import numpy as np
 
 from fleet_audit.formats.table.spelling import header_name, is_blank
@@ -19,24 +21,27 @@ def find_page_rows(rows: list[list[str]], header: list[str], key_at: tuple[int, 
 
     Args:
         rows: the rows below a header.
-        header: its names, as `header_name` gives them.
+        header: its cells.
         key_at: positions of the columns that every data row fills (plate and day); none: only repeated headers are
             found.
     """
-    is_header = np.array([_repeats(row, header) for row in rows], dtype=bool)
-    if not key_at:
-        return is_header
-    is_keyless = np.array([all(at >= len(row) or is_blank(row[at]) for at in key_at) for row in rows], dtype=bool)
-    is_total = np.array([_is_total(row, header, key_at) for row in rows], dtype=bool)
-    is_break = is_header | is_total
-    is_sparse = ~is_break & is_keyless & np.array([_is_sparse(row) for row in rows], dtype=bool)
+    is_break = np.array([_repeats(row, header) for row in rows], dtype=bool)
+    is_sparse = np.zeros(len(rows), dtype=bool)
+    for at, row in enumerate(rows if key_at else []):
+        is_missing = [key >= len(row) or is_blank(row[key]) for key in key_at]
+        if any(is_missing) and not is_break[at]:
+            is_break[at] = _is_total(row, key_at)
+            is_sparse[at] = all(is_missing) and not is_break[at] and _is_sparse(row)
     return is_break | _beside_breaks(is_sparse, is_break)
 
 
 def _repeats(row: list[str], header: list[str]) -> bool:
-    filled = [(name, header_name(cell)) for name, cell in zip(header, row, strict=False) if not is_blank(cell)]
-    same = sum(bool(name) and name == cell for name, cell in filled)
-    return same >= 2 and 2 * same >= len(filled)
+    """Whether at least half of the filled cells, and two, are the header's own."""
+    same = sum(map(eq, row, header))
+    if same < 2:
+        return False
+    same -= sum(1 for name, cell in zip(header, row, strict=False) if is_blank(name) and name == cell)
+    return same >= 2 and 2 * same >= sum(not is_blank(cell) for cell in row)
 
 
 def _is_sparse(row: list[str]) -> bool:
@@ -46,7 +51,7 @@ def _is_sparse(row: list[str]) -> bool:
     return len(filled) <= _MOST_CELLS and not is_other_row
 
 
-def _is_total(row: list[str], header: list[str], key_at: tuple[int, ...]) -> bool:
+def _is_total(row: list[str], key_at: tuple[int, ...]) -> bool:
     """The first filled cell says total, and at most that one of the key columns is filled."""
     at = next((position for position, cell in enumerate(row) if not is_blank(cell)), 0)
     if header_name(row[at][:40]) not in _TOTALS:

@@ -6,6 +6,7 @@ What a text means is decided by the format of each kind of file.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import pandas as pd
 import pyarrow as pa
@@ -28,6 +29,7 @@ def is_blank(cell: str) -> bool:
     return not clean(cell)
 
 
+@lru_cache(maxsize=4096)  # a long report repeats its header thousands of times
 def header_name(cell: str) -> str:
     """A header as it is compared: without case, accents, line breaks, outer and invisible characters."""
     return fold(cell.translate(_CHARACTERS)).strip(" :.*")

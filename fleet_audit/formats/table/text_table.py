@@ -160,7 +160,7 @@ def _part(cells: Cells, sheet: Sheet, names: dict[str, str], table: TableFormat)
     _check_header(header, names, table.required, cells.place(at))
     rows = cells.rows[at + 1 : sheet.stop]
     key_at = tuple(header.index(header_name(name)) for name in table.keys)
-    is_beside = find_page_rows(rows, header, key_at)
+    is_beside = find_page_rows(rows, cells.rows[at], key_at)
     if cells.is_last_cut and len(rows):
         is_beside[-1] &= len(rows[-1]) >= len(header)  # a torn line is refused as such
     positions = [at + 1 + int(index) for index in np.flatnonzero(~is_beside)]

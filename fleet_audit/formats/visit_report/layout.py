@@ -105,7 +105,7 @@ def read_layout(cells: Cells) -> Layout:
 def _classified(cells: Cells) -> _Lines:
     first = stripped(next((cell for cell in row if not is_blank(cell)), "") for row in cells.rows)
     name = first.map({text: header_name(text) for text in first.unique()}).astype("str")
-    filled = pd.Series([sum(not is_blank(cell) for cell in row[:_WIDEST]) for row in cells.rows])
+    filled = pd.Series([sum(1 for cell in row[:_WIDEST] if cell and not cell.isspace()) for row in cells.rows])
     sheet = pd.Series(np.repeat(range(len(cells.sheets)), [one.stop - one.start for one in cells.sheets]))
     starts_sheet = sheet.ne(sheet.shift())
     is_label, is_header = name.isin(list(LABELS)), name.eq(DATE_HEADER)
