@@ -84,3 +84,22 @@ def test_help_shows_an_example(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0
     assert "Example:" in result.output
+
+
+def test_the_walk_through_the_rooms_names_what_exists() -> None:
+    walk = (ROOT / "docs" / "architecture.md").read_text().split("## A walk", 1)[1].split("\n## ", 1)[0]
+    rooms = "|".join(path.name for path in (ROOT / "fleet_audit").iterdir() if path.is_dir())
+    names = sorted(set(re.findall(rf"`((?:{rooms})\.[\w.]+)`", walk)))
+    assert len(names) > 20
+    assert [name for name in names if not _exists(name)] == []
+
+
+def _exists(name: str) -> bool:
+    """Whether `room.module` or `room.module.name` is in the package (read, not imported: Dagster warns then)."""
+    package = ROOT / "fleet_audit"
+    module = package / f"{name.replace('.', '/')}.py"
+    holder, _, last = name.rpartition(".")
+    inside = package / f"{holder.replace('.', '/')}.py"
+    return module.exists() or (
+        inside.exists() and re.search(rf"^(def|class) {last}\b", inside.read_text(), re.MULTILINE) is not None
+    )
