@@ -33,12 +33,12 @@ def local_days(instants: pd.Series, zones: pd.Series) -> np.ndarray:
     return to_local(instants, zones).to_numpy().astype("datetime64[D]")
 
 
-def to_utc(wall: pd.Series, zones: pd.Series) -> pd.Series:
-    """Wall-clock times as UTC instants; of a time that happens twice the first, for one that is skipped the next."""
+def to_utc(wall: pd.Series, zones: pd.Series, *, is_second: bool = False) -> pd.Series:
+    """Wall-clock times as UTC instants; of a time that happens twice the first or second, of a skipped one the next."""
     instants = np.full(len(wall), np.datetime64("NaT"), dtype="datetime64[us]")
     for zone, rows in _by_zone(zones):
-        first = np.ones(len(rows), dtype=bool)
-        local = wall.iloc[rows].dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+        is_first = np.full(len(rows), not is_second)
+        local = wall.iloc[rows].dt.tz_localize(zone, ambiguous=is_first, nonexistent="shift_forward")
         instants[rows] = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
     return pd.Series(instants, index=wall.index).dt.tz_localize("UTC")
 

@@ -99,6 +99,13 @@ def _occurrences(days: pd.DataFrame, shifts: pd.DataFrame, default_tolerance_min
     laid = days.merge(table, on="unit_code").merge(pd.DataFrame({"offset": list(_START_OFFSETS)}), how="cross")
     start_day = laid["day"] + pd.to_timedelta(laid["offset"], unit="D")
     laid = laid.assign(start_day=start_day)[runs_on[laid["row"], start_day.dt.day_of_week + 1]]
-    for name, minutes in (("starts_at", "start_min"), ("ends_at", "end_min")):
-        laid[name] = to_utc(laid["start_day"] + pd.to_timedelta(laid[minutes], unit="min"), laid["timezone"])
-    return laid.drop(columns=["start_min", "end_min", "row", "offset", "start_day"])
+    both = []
+    for is_second in (False, True):  # a border in the hour that a clock change repeats is met twice
+        at = {
+            name: to_utc(
+                laid["start_day"] + pd.to_timedelta(laid[minutes], unit="min"), laid["timezone"], is_second=is_second
+            )
+            for name, minutes in (("starts_at", "start_min"), ("ends_at", "end_min"))
+        }
+        both.append(laid.assign(**at).drop(columns=["start_min", "end_min", "row", "offset", "start_day"]))
+    return pd.concat(both).drop_duplicates()

@@ -103,3 +103,29 @@ def test_what_is_no_weekday_or_time_is_named() -> None:
     with pytest.raises(ValueError, match="7h30"):
         parse_clock("7h30")
     assert parse_clock("07:30") == 450
+
+
+def test_a_shift_border_in_a_repeated_hour_is_met_twice() -> None:
+    """Santiago, 5 April 2025: 23:40 is 02:40Z and, after the clock went back, 03:40Z."""
+    found = nearest_shifts(
+        pd.DataFrame(
+            {
+                "unit_code": ["U"] * 2,
+                "timezone": ["America/Santiago"] * 2,
+                "at": pd.to_datetime(["2025-04-06T02:18Z", "2025-04-06T04:18Z"], utc=True),
+                "is_arrival": [True, True],
+            }
+        ),
+        pd.DataFrame(
+            {
+                "unit_code": ["U"],
+                "shift_code": ["C"],
+                "start_local": ["23:40"],
+                "end_local": ["07:40"],
+                "weekdays": [None],
+                "tolerance_min": [45],
+            }
+        ),
+        60,
+    )
+    assert found.to_list() == ["C", "C"]
