@@ -18,6 +18,7 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
 from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M
+from fleet_audit.logic.trips.points import clean_tracks
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.tracks import assignments, build_tracks_of_frame
 from fleet_audit.schema import lake, reference
@@ -146,7 +147,8 @@ def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet 
     """Stops and legs of what a bus reported."""
     tables = world(pois=pois)
     spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
-    return segment(build_tracks_of_frame(bus.positions(), spans, DAY), Places(tables.pois), parameters)
+    tracks = clean_tracks(build_tracks_of_frame(bus.positions(), spans, DAY), parameters)
+    return segment(tracks, Places(tables.pois), parameters)
 
 
 def window(

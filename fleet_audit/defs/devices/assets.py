@@ -44,7 +44,7 @@ def device_days(
         window = window_days(day)
         return device_day(
             day,
-            positions.read(window, columns=[*POSITION_COLUMNS, "ignition"]),
+            positions.read(window, columns=POSITION_COLUMNS),
             windows.read([day]),
             runs.read(window),
             reference,

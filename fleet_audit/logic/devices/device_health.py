@@ -16,8 +16,10 @@ from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
-from fleet_audit.logic.trips.segmentation import filter_points, local_days_of
+from fleet_audit.logic.trips.points import clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.tracks import Tracks, assignments, build_tracks_of_frame
+from fleet_audit.logic.trips.vehicle_days import VehicleDays
+from fleet_audit.logic.trips.vehicle_tracks import merge_devices
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
 ISSUES = (
@@ -64,10 +66,12 @@ def device_day(
     devices = reference.devices
     zones = reference.zones(devices["plate"], day)
     tracks = build_tracks_of_frame(positions, assignments(devices, zones), day)
-    believed, is_jump, _, _ = filter_points(tracks.take(tracks.is_located), parameters)
-    events = odometer_events(tracks, believed, is_jump, trips, day, parameters)
+    clean = clean_tracks(tracks, parameters)
+    points, vehicles = filter_points(clean, parameters), merge_devices(clean, parameters)
+    seen = points if vehicles is clean else filter_points(vehicles, parameters)
+    events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), day, parameters)
     health = _seen(tracks, positions, day)
-    health = health.join(_ratios(believed, parameters), on="track")
+    health = health.join(_ratios(points.tracks, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     health["issues"] = _issues(health, parameters)
     owners = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")

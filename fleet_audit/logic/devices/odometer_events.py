@@ -16,15 +16,16 @@ from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips import kernels
 from fleet_audit.logic.trips.kernels import distance_m
-from fleet_audit.logic.trips.segmentation import instants, local_days_of
+from fleet_audit.logic.trips.points import Points, carried_steps, instants, local_days_of
 from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)
 KINDS = ("fall", "reset", "jump", "frozen", "parked")
 
 
 def odometer_events(
-    tracks: Tracks, believed: Tracks, is_jump: np.ndarray, trips: pd.DataFrame, day: dt.date, parameters: ParameterSet
+    tracks: Tracks, points: Points, trips: pd.DataFrame, days: VehicleDays, day: dt.date, parameters: ParameterSet
 ) -> pd.DataFrame:
     """Rows of `trips.odometer_events` of a day.
 
@@ -33,14 +34,16 @@ def odometer_events(
 
     Args:
         tracks: all points of the window, for readings.
-        believed: those with coordinates that segmentation believes, for the path; `is_jump`: of each.
+        points: those that segmentation uses, for the path.
+        days: operational days of vehicles that change their zone.
         trips: `trips.trip_window` of the day.
         day: operational day.
         parameters: fall_km, frozen_km, parked_count_km, parked_radius_m and those of segmentation.
     """
     faults = _events(tracks, *_faults(tracks, parameters))
-    lasting = _events(believed, *_lasting(believed, is_jump, parameters))
+    lasting = _events(points.tracks, *_lasting(points, parameters))
     events = pd.concat([faults, lasting], ignore_index=True)
+    events["local_day"] = days.of(events["plate"], events["ended_at"], events["timezone"])
     events["operational_date"] = dates(_days(events, trips))
     return events[events["operational_date"] == day].reset_index(drop=True)
 
@@ -56,7 +59,7 @@ def _events(
             "device_id": tracks.index["device_id"].to_numpy(dtype=object)[owner],
             "started_at": instants(tracks.seconds[first]),
             "ended_at": instants(tracks.seconds[last]),
-            "local_day": local_days_of(tracks, last) if len(last) else np.empty(0, dtype="datetime64[D]"),
+            "timezone": tracks.index["timezone"].to_numpy(dtype=object)[owner],
             "odometer_from_km": tracks.odometer_km[first],
             "odometer_to_km": tracks.odometer_km[last],
             "path_km": path_km,
@@ -103,17 +106,20 @@ def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
     )
 
 
-def _lasting(believed: Tracks, is_jump: np.ndarray, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
-    day = local_days_of(believed, np.arange(len(believed.seconds))).astype(np.int64)
+def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
+    """Frozen and parked: what is measured by the odometer alone, or over which the vehicle was carried, is neither."""
+    tracks = points.tracks
+    day = local_days_of(tracks, np.arange(len(tracks.seconds))).astype(np.int64)
+    is_cut = points.is_jump | points.is_bridged | carried_steps(points, parameters)
     arguments = (
-        believed.seconds,
-        believed.latitude,
-        believed.longitude,
-        believed.odometer_km,
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        tracks.odometer_km,
         day,
-        is_jump,
-        believed.offsets,
-        kernels.resolutions(believed.odometer_km, believed.offsets),
+        is_cut,
+        tracks.offsets,
+        kernels.resolutions(tracks.odometer_km, tracks.offsets),
         parameters.parked_radius_m,
     )
     frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s)
@@ -173,7 +179,7 @@ def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_
 
 @njit(cache=True)
 def find_frozen(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, day, is_jump, offsets, resolution, radius_m, frozen_km, compare_step_s
+    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, frozen_km, compare_step_s
 ):
     """Equal readings of one local day over which the path is longer than `frozen_km` and the resolution: points, km.
 
@@ -190,7 +196,7 @@ def find_frozen(  # type: ignore[no-untyped-def]
         piece = metres = committed = 0.0
         for i in range(offsets[track], offsets[track + 1] + 1):
             is_over = i == offsets[track + 1]
-            is_new = not is_over and start >= 0 and (day[i] != day[start] or is_jump[i])
+            is_new = not is_over and start >= 0 and (day[i] != day[start] or is_cut[i])
             is_other = not is_over and not np.isnan(odometer[i]) and start >= 0 and odometer[i] != odometer[start]
             if is_over or is_new or is_other:
                 if start >= 0 and committed / 1000 > frozen_km + resolution[track]:
@@ -217,7 +223,7 @@ def find_frozen(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def find_parked(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, day, is_jump, offsets, resolution, radius_m, parked_km, gap_note_s, impossible_kmh,
+    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, parked_km, gap_note_s, impossible_kmh,
     slack_km,
 ):  # fmt: skip
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
@@ -237,7 +243,7 @@ def find_parked(  # type: ignore[no-untyped-def]
             is_over = i == offsets[track + 1]
             is_new = is_over or anchor < 0
             if not is_new:
-                is_new = day[i] != day[anchor] or is_jump[i] or seconds[i] - seconds[i - 1] > gap_note_s
+                is_new = day[i] != day[anchor] or is_cut[i] or seconds[i] - seconds[i - 1] > gap_note_s
                 is_new = is_new or distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) > radius_m
             if is_new:
                 if anchor >= 0 and counted > parked_km + resolution[track]:

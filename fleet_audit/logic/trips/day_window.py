@@ -21,15 +21,17 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
+from fleet_audit.logic.trips.points import clean_tracks, instants
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
-    instants,
     segment,
     segment_by_trip_key,
     tracks_without_places,
 )
 from fleet_audit.logic.trips.tracks import PositionArrays, Tracks, assignments, build_tracks, within_window
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
+from fleet_audit.logic.trips.vehicle_days import VehicleDays
+from fleet_audit.logic.trips.vehicle_tracks import merge_devices
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,17 @@ def segment_day(
     parameters: ParameterSet,
 ) -> DayWindow:
     """Trips, legs and spans computed from the window's tracks and visit reports."""
-    places = Places(reference.pois)
+    places, tracks = Places(reference.pois), merge_devices(clean_tracks(tracks, parameters), parameters)
+    days = VehicleDays.around(reference, day)
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
-    measured, measured_legs = join_trips(from_positions(segmentation, places, parameters), places, parameters)
-    counted, counted_legs = join_trips(from_positions(keyed, places, parameters), places, parameters)
+    measured, measured_legs = days.redated(
+        *join_trips(from_positions(segmentation, places, parameters), places, parameters)
+    )
+    counted, counted_legs = days.redated(*join_trips(from_positions(keyed, places, parameters), places, parameters))
     visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
-    reported, reported_legs = join_trips(
-        from_visit_legs(visit_legs, reference.zones(visit_legs["plate"], day), places, parameters), places, parameters
-    )
+    chain = from_visit_legs(visit_legs, reference.zones(visit_legs["plate"], day), places, parameters)
+    reported, reported_legs = days.redated(*join_trips(chain, places, parameters))
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
     by = supersede(counted, measured, seen, parameters)
@@ -116,8 +120,8 @@ def segment_day(
         rejected[rejected["date"] == day].reset_index(drop=True),
         pd.concat(
             [
-                odometer_days(segmentation, measured, day, parameters),
-                odometer_days(tracks_without_places(tracks, parameters), alone, day, parameters),
+                odometer_days(segmentation, measured, days, day, parameters),
+                odometer_days(tracks_without_places(tracks, parameters), alone, days, day, parameters),
             ],
             ignore_index=True,
         ),

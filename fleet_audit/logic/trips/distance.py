@@ -15,9 +15,9 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """What counts as the distance of each leg or trip.
 
     Args:
-        rows: km_odometer, km_gps, km_bridged, km_chord, km_reported (km, NaN: not measured), is_odometer_valid,
-            covered_s, duration_s (s), odometer_resolution_km, source, and optionally legs (default 1).
-        parameters: agree_pct, agree_km, gps_min_coverage_pct, chord and report uncertainties.
+        rows: km_odometer, km_gps, km_bridged, km_chord, km_fine, km_reported (km, NaN: not measured),
+            is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km, source, optionally legs (default 1).
+        parameters: agree_pct, agree_km, gps_min_coverage_pct, chord, GPS and report uncertainties.
 
     Returns:
         km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
@@ -31,20 +31,25 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     is_valid = rows["is_odometer_valid"].to_numpy(bool) & ~np.isnan(odometer)
     has_both = is_valid & ~np.isnan(gps)
     compared = np.maximum(odometer - bridged, 0)
-    tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km)
+    resolution = np.nan_to_num(rows["odometer_resolution_km"].to_numpy(float))
+    tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km) + resolution
     difference = np.abs(odometer - gps)
-    is_agreed = has_both & (difference <= tolerance + 1e-9)
+    is_comparable = 2 * np.nan_to_num(rows["km_fine"].to_numpy(float)) >= gps
+    is_agreed = has_both & (~is_comparable | (difference <= tolerance + 1e-9))
     by_odometer = is_valid & (is_agreed | np.isnan(gps) | (coverage < parameters.gps_min_coverage_pct))
     is_report = (rows["source"] == "visit_report").to_numpy()
     reported = rows["km_reported"].to_numpy(float)
     km = np.where(is_report, reported, np.where(by_odometer, odometer, gps))
     legs = rows["legs"].to_numpy(float) if "legs" in rows else np.ones(len(rows))
-    chord = np.where(by_odometer, 0.0, np.nan_to_num(rows["km_chord"].to_numpy(float)))
-    from_readings = np.where(by_odometer, legs * np.nan_to_num(rows["odometer_resolution_km"].to_numpy(float)), 0.0)
+    chord_km = np.nan_to_num(rows["km_chord"].to_numpy(float))
+    apart = np.where(has_both, difference, 0.0)
+    by_gps = np.maximum(
+        apart + parameters.chord_uncertainty_pct / 100 * chord_km, parameters.gps_uncertainty_pct / 100 * km
+    )
     uncertainty = np.where(
         is_report,
         parameters.report_leg_uncertainty_km * legs + parameters.report_uncertainty_pct / 100 * reported,
-        from_readings + np.where(has_both, difference / 2, 0.0) + parameters.chord_uncertainty_pct / 100 * chord,
+        np.where(by_odometer, legs * resolution + apart, by_gps),
     )
     method = np.where(is_report, "report", np.where(by_odometer, "odometer", "gps")).astype(object)
     method[np.isnan(km)] = None
@@ -62,15 +67,34 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
 
 
 def evidence_grade(measured: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
-    """A: odometer and GPS agree, well covered, both ends in a known place; B: one of these fails; else C.
+    """A: odometer and GPS agree, device calibrated, well covered, both ends in a known place; B: one fails; else C.
 
     A visit report, and an odometer without GPS, is C whatever else holds (RULES section 2).
     """
     failures = (
         (~measured["is_agreed"]).astype(int)
+        + (trips["calibration_ratio"] - 1).abs().gt(parameters.calibrated_pct / 100).astype(int)
         + (~(measured["coverage_pct"] >= parameters.coverage_min_pct)).astype(int)
         + (trips["origin_poi_id"].isna() | trips["destination_poi_id"].isna()).astype(int)
     ).to_numpy()
-    grade = np.array(["A", "B", "C", "C"], dtype=object)[failures]
+    failures = np.maximum(failures, trips["calibration_ratio"].isna().to_numpy(int))  # unknown: no A, but no failure
+    grade = np.array(["A", "B", "C", "C", "C"], dtype=object)[failures]
     weak = (trips["source"] == "visit_report") | trips["km_gps"].isna()
     return np.where(weak, "C", grade)
+
+
+def calibration_ratios(trips: pd.DataFrame) -> np.ndarray:
+    """Odometer km / GPS km of each trip's device over all trips of the window, NaN where nothing can be compared.
+
+    Of trips with a sound odometer, at least half of whose km lie in fine steps. The window shows about three days of a
+    device, where RULES section 2 names seven: a day is computed from its window alone (docs/segmentation.md).
+
+    Args:
+        trips: plate, device_id, km_odometer, km_gps, km_bridged, km_fine, is_odometer_valid.
+    """
+    compared = trips[["km_odometer", "km_gps"]].sub(trips["km_bridged"], axis=0)
+    is_sound = trips["is_odometer_valid"].astype(bool) & compared.notna().all(axis=1)
+    is_sound &= 2 * trips["km_fine"].fillna(0.0) >= trips["km_gps"]
+    device = trips["plate"].astype(object) + "|" + trips["device_id"].astype(object)
+    sums = compared.where(is_sound, 0.0).groupby(device.to_numpy()).transform("sum")
+    return (sums["km_odometer"] / sums["km_gps"].where(sums["km_gps"] > 0)).to_numpy(float)

@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
-ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT = 0, 1, 2, 3
-REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift")
-SUMS = ("km_gps", "km_bridged", "km_chord", "covered_s", "gaps")
+ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT, NO_FIX = 0, 1, 2, 3, 4
+REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift", "no_fix")
+SUMS = ("km_gps", "km_bridged", "km_chord", "km_fine", "km_carried", "covered_s", "gaps")
 _SMALL = 0.005  # radians: below it the series' first term left out is less than a double's last bit
 _PLANE_LIMIT = 0.01  # radians of longitude up to which `is_within` trusts the plane
 
@@ -37,14 +37,15 @@ def arc_m(lat_a, lon_a, cos_a, lat_b, lon_b, cos_b):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _cos(degrees):  # type: ignore[no-untyped-def]
+def cos_degrees(degrees):  # type: ignore[no-untyped-def]
+    """Cosine of an angle in degrees."""
     return math.cos(math.radians(degrees))
 
 
 @njit(cache=True, nogil=True)
 def distance_m(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
     """`arc_m` of two points whose cosines nobody keeps."""
-    return arc_m(lat_a, lon_a, _cos(lat_a), lat_b, lon_b, _cos(lat_b))
+    return arc_m(lat_a, lon_a, cos_degrees(lat_a), lat_b, lon_b, cos_degrees(lat_b))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -66,12 +67,31 @@ def is_within(lat_a, lon_a, cos_a, lat_b, lon_b, metres):  # type: ignore[no-unt
             return True
         if squared - slack > border:
             return False
-    return arc_m(lat_a, lon_a, cos_a, lat_b, lon_b, _cos(lat_b)) <= metres
+    return arc_m(lat_a, lon_a, cos_a, lat_b, lon_b, cos_degrees(lat_b)) <= metres
 
 
 @njit(cache=True, nogil=True)
-def _is_possible(metres, seconds, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
+def is_possible(metres, seconds, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether a vehicle can be so far away after so long."""
     return metres <= outlier_m or metres * 3.6 <= impossible_kmh * seconds
+
+
+@njit(cache=True, nogil=True)
+def _fixes_elsewhere(seconds, lat, lon, last, first, end, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether the fix `first`, and fewer than follow it to `end`, are elsewhere: the first ones after a sleep.
+
+    The fix after them cannot be reached from them, but can from `last`, and the one that follows it agrees with it.
+    """
+    for k in range(first + 1, end):
+        step_m = distance_m(lat[k - 1], lon[k - 1], lat[k], lon[k])
+        if is_possible(step_m, seconds[k] - seconds[k - 1], impossible_kmh, outlier_m):
+            continue
+        back_m = distance_m(lat[last], lon[last], lat[k], lon[k])
+        further_m = distance_m(lat[k], lon[k], lat[k + 1], lon[k + 1])
+        return is_possible(back_m, seconds[k] - seconds[last], impossible_kmh, outlier_m) and is_possible(
+            further_m, seconds[k + 1] - seconds[k], impossible_kmh, outlier_m
+        )
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -93,21 +113,21 @@ def filter_points(  # type: ignore[no-untyped-def]
         low, high = offsets[track], offsets[track + 1]
         if low == high:
             continue
-        last, cos_last = low, _cos(lat[low])
+        last, cos_last = low, cos_degrees(lat[low])
         read = read_last = odometer[low]  # readings are carried forward to points without one
         is_parked = False
         pending = 0
         cos_before = cos_last
         for i in range(low + 1, high):
-            cos_i = _cos(lat[i])
+            cos_i = cos_degrees(lat[i])
             if not math.isnan(odometer[i]):
                 read = odometer[i]
             metres[i] = arc_m(lat[last], lon[last], cos_last, lat[i], lon[i], cos_i)
             elapsed = seconds[i] - seconds[last]
-            if not _is_possible(metres[i], elapsed, impossible_kmh, outlier_m):
+            if not is_possible(metres[i], elapsed, impossible_kmh, outlier_m):
                 reason[i] = IMPOSSIBLE_SPEED
                 from_before = arc_m(lat[i - 1], lon[i - 1], cos_before, lat[i], lon[i], cos_i)
-                agrees = _is_possible(from_before, seconds[i] - seconds[i - 1], impossible_kmh, outlier_m)
+                agrees = is_possible(from_before, seconds[i] - seconds[i - 1], impossible_kmh, outlier_m)
                 pending = pending + 1 if pending and agrees else 1
                 if pending > 1:
                     metres[i] = from_before
@@ -120,6 +140,13 @@ def filter_points(  # type: ignore[no-untyped-def]
                 continue
             pending = 0
             cos_before = cos_i
+            if metres[i] > outlier_m:
+                elsewhere = _fixes_elsewhere(
+                    seconds, lat, lon, last, i, min(i + release_points, high - 1), impossible_kmh, outlier_m
+                )
+                if elsewhere:
+                    reason[i] = LONE_OUTLIER
+                    continue
             if metres[i] > radius_m and i + 1 < high:
                 counted = (read if math.isnan(odometer[i + 1]) else odometer[i + 1]) - read_last
                 # nor does a missing odometer prove a trip
@@ -137,7 +164,8 @@ def filter_points(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: ignore[no-untyped-def]
+def is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: ignore[no-untyped-def]
+    """Whether an odometer can count so many km in so many seconds; False where either is missing."""
     return 0 <= counted <= impossible_kmh * elapsed / 3600 + odometer_slack_km
 
 
@@ -169,7 +197,7 @@ def classify_steps(  # type: ignore[no-untyped-def]
                 if elapsed > gap_note_s:
                     counted = odometer[i] - odometer[i - 1]
                     is_away[i] = (
-                        _is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
+                        is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
                         and counted - resolution[track] >= leg_min_km
                     )
                 is_apart = not metres[i] <= radius_m
@@ -185,34 +213,94 @@ def classify_steps(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def sum_steps(  # type: ignore[no-untyped-def]
-    seconds, metres, odometer, start, end, radius_m, gap_note_s, compare_step_s, coverage_step_s, impossible_kmh,
-    odometer_slack_km,
+    seconds, metres, odometer, is_bridged, is_carried, start, end, radius_m, gap_note_s, compare_step_s, fine_step_s,
+    coverage_step_s, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
-    """What the steps from start[k] to end[k], none of which splits, come to: one row for each of `SUMS`.
+    """Sums over the steps from start[k] to end[k], none of which splits: one row for each of `SUMS`.
 
-    A step beyond `compare_step_s` adds the odometer's difference to the path, or without one its chord.
+    A step beyond `compare_step_s`, or one that leads to or from a point without a fix (`is_bridged`), adds the
+    odometer's difference to the path, or without one its chord. A chord longer than `fine_step_s` without a reading is
+    in `km_chord`: it cuts corners. A step over which the vehicle was carried adds nothing.
     """
-    sums = np.zeros((5, len(start)))
+    sums = np.zeros((7, len(start)))
     for k in range(len(start)):
-        gps = bridged = chord = covered = gaps = 0.0
+        gps = bridged = chord = fine = carried = covered = gaps = 0.0
         for i in range(start[k] + 1, end[k] + 1):
             elapsed = seconds[i] - seconds[i - 1]
             is_apart = not metres[i] <= radius_m
-            if elapsed <= compare_step_s:
-                gps += metres[i] / 1000
-            else:
-                counted = odometer[i] - odometer[i - 1]
-                is_read = _is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
-                step_km = counted if is_read else metres[i] / 1000
-                gps += step_km
+            counted = odometer[i] - odometer[i - 1]
+            is_read = is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
+            step_km = 0.0 if is_carried[i] else metres[i] / 1000
+            carried += metres[i] / 1000 - step_km
+            if elapsed > compare_step_s or is_bridged[i]:
+                step_km = counted if is_read else step_km
                 bridged += step_km
-                chord += 0.0 if is_read else step_km
-            if elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart):
+            elif elapsed <= fine_step_s:
+                fine += step_km
+            gps += step_km
+            if elapsed > fine_step_s and not is_read:
+                chord += step_km
+            if not is_bridged[i] and (elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart)):
                 covered += elapsed
-            if elapsed > gap_note_s and is_apart:
+            if elapsed > gap_note_s and is_apart and not is_bridged[i]:
                 gaps += 1
-        sums[0, k], sums[1, k], sums[2, k], sums[3, k], sums[4, k] = gps, bridged, chord, covered, gaps
+        for row, value in enumerate((gps, bridged, chord, fine, carried, covered, gaps)):
+            sums[row, k] = value
     return sums
+
+
+@njit(cache=True, nogil=True)
+def find_carried(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, metres, odometer, ignition, is_split, offsets, resolution, radius_m, carried_min_m,
+    carried_max_kmh, standing_kmh, is_carried,
+):  # fmt: skip
+    """Sets is_carried of the steps over which a ferry or a tow moved the vehicle.
+
+    Over a run of points the odometer reads the same and the ignition is off; between the last point near its first and
+    the first one near its last the vehicle moves `carried_min_m` or more (twice the odometer's resolution where that is
+    more), at no more than `carried_max_kmh`.
+    """
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        first = low
+        while first < high:
+            last = first
+            if ignition[first] == 0 and not math.isnan(odometer[first]):
+                while (
+                    last + 1 < high
+                    and ignition[last + 1] == 0
+                    and odometer[last + 1] == odometer[first]
+                    and not is_split[last + 1]
+                ):
+                    last += 1
+            if last > first:
+                leave, arrive = first, last
+                cos_first, cos_last = cos_degrees(lat[first]), cos_degrees(lat[last])
+                for i in range(first, last + 1):
+                    if is_within(lat[first], lon[first], cos_first, lat[i], lon[i], radius_m):
+                        leave = i
+                for i in range(last, leave, -1):
+                    if is_within(lat[last], lon[last], cos_last, lat[i], lon[i], radius_m):
+                        arrive = i
+                while leave > first and metres[leave] * 3.6 >= standing_kmh * (seconds[leave] - seconds[leave - 1]):
+                    leave -= 1
+                while arrive < last and metres[arrive + 1] * 3.6 >= standing_kmh * (
+                    seconds[arrive + 1] - seconds[arrive]
+                ):
+                    arrive += 1
+                moved_m = moved_s = 0.0
+                for i in range(leave + 1, arrive + 1):
+                    elapsed = seconds[i] - seconds[i - 1]
+                    if metres[i] * 3.6 >= standing_kmh * elapsed:
+                        moved_m += metres[i]
+                        moved_s += elapsed
+                apart_m = distance_m(lat[leave], lon[leave], lat[arrive], lon[arrive])
+                if (
+                    apart_m >= max(carried_min_m, 2000 * resolution[track])
+                    and moved_m * 3.6 <= carried_max_kmh * moved_s
+                ):
+                    is_carried[leave + 1 : arrive + 1] = True
+            first = last + 1
 
 
 @njit(cache=True, nogil=True)
@@ -255,7 +343,7 @@ def find_stops(  # type: ignore[no-untyped-def]
             if not is_standing[i + 1]:
                 i += 1
                 continue
-            cos_i = _cos(lat[i])
+            cos_i = cos_degrees(lat[i])
             # The point up to which it must have stayed: mostly this alone tells that it did not.
             asked = (stop_min_s if is_refused[i] else stop_min_place_s) - 0.001
             reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + asked)

@@ -17,8 +17,10 @@ from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.coverage import clipped_to_day
 from fleet_audit.logic.trips.kernels import span_points
-from fleet_audit.logic.trips.segmentation import Segmentation, Steps, instants
+from fleet_audit.logic.trips.points import instants
+from fleet_audit.logic.trips.segmentation import Segmentation, Steps
 from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 PURPOSE_COLUMNS = {
     "service": "service_km",
@@ -31,7 +33,7 @@ BALANCE_KM = 0.01  # RULES section 2, "Ledger"
 
 
 def odometer_days(
-    segmentation: Segmentation, trips: pd.DataFrame, day: dt.date, parameters: ParameterSet
+    segmentation: Segmentation, trips: pd.DataFrame, days: VehicleDays, day: dt.date, parameters: ParameterSet
 ) -> pd.DataFrame:
     """Rows of `trips.odometer_days`: what each device's odometer counted on a vehicle's operational day.
 
@@ -39,7 +41,7 @@ def odometer_days(
     with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended.
     """
     tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
-    bounds = _day_bounds(tracks.index, trips, day)
+    bounds = _day_bounds(tracks.index, trips, days, day)
     low, high = span_points(tracks.seconds, tracks.offsets, bounds["from_s"].to_numpy(), bounds["to_s"].to_numpy())
     is_seen = high >= low
     kept = bounds[is_seen].reset_index(drop=True)
@@ -79,7 +81,7 @@ def odometer_days(
     )
 
 
-def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, days: VehicleDays, day: dt.date) -> pd.DataFrame:
     """First and last instant (s) of the operational day of each track."""
     spans = {
         zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
@@ -89,6 +91,8 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, day: dt.date) -> pd.Da
         from_at=index["timezone"].map(lambda zone: spans[zone][0]),
         to_at=index["timezone"].map(lambda zone: spans[zone][1]),
     )
+    for row in np.flatnonzero(index["plate"].isin(list(days.begins))):
+        bounds.loc[row, ["from_at", "to_at"]] = days.bounds(str(index["plate"].iloc[row]), day)
     for side in ("from_at", "to_at"):
         over = trips.merge(bounds[["plate", "device_id", side]].drop_duplicates(), on=["plate", "device_id"])
         over = over[(over["started_at"] < over[side]) & (over["ended_at"] > over[side])]

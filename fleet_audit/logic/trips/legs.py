@@ -15,7 +15,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
-from fleet_audit.logic.trips.segmentation import Segmentation, any_point_between, instants, local_days_of, sum_steps
+from fleet_audit.logic.trips.points import instants, local_days_of
+from fleet_audit.logic.trips.segmentation import Segmentation, any_point_between, sum_steps
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "km_gps",
                 "km_bridged",
                 "km_chord",
+                "km_fine",
+                "km_carried",
                 "odometer_resolution_km",
                 "covered_s",
                 "dwell_covered_s",
@@ -167,6 +170,7 @@ def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet)
     is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
     kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
     is_same_place = (legs["origin_poi_id"] == legs["destination_poi_id"]).to_numpy(bool, na_value=False)
+    kilometres = kilometres + np.nan_to_num(legs["km_carried"].to_numpy(float))  # a ferry is a leg, if of no km
     is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
     is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
     return Chain(legs.assign(is_short=is_short), stops)

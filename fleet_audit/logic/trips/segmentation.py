@@ -12,9 +12,9 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
-from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.points import Points, carried_steps, filter_points, instants, local_days_of
 from fleet_audit.logic.trips.tracks import Tracks
 
 
@@ -22,7 +22,8 @@ from fleet_audit.logic.trips.tracks import Tracks
 class Steps:
     """Facts of the step that leads to each point.
 
-    `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends.
+    `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends. `is_bridged`,
+    `has_fix`: as in `Points`. `is_carried`: a ferry or a tow moved the vehicle.
     `splits`, `faults`: the points reached by a step that splits, and those whose own odometer reading is faulty.
     `resolution_km`: of the odometer of each track.
     """
@@ -30,6 +31,9 @@ class Steps:
     is_split: np.ndarray
     is_standing: np.ndarray
     is_away: np.ndarray
+    is_bridged: np.ndarray
+    is_carried: np.ndarray
+    has_fix: np.ndarray
     metres: np.ndarray
     splits: np.ndarray
     faults: np.ndarray
@@ -55,14 +59,14 @@ class Segmentation:
 
 def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
     """Stops and legs of all tracks; `places` tell whether a short stop lies in a known one."""
-    points, is_jump, metres, rejected = filter_points(tracks.take(tracks.is_located), parameters)
-    steps = _classify_steps(points, is_jump, metres, parameters)
+    found = filter_points(tracks, parameters)
+    points, steps = found.tracks, _classify_steps(found, parameters)
     stops = _stops(points, steps, places, parameters)
     start, end, before, after = kernels.find_movements(
         steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
     )
     legs = _legs(points, steps, stops, start, end, before, after, parameters)
-    return Segmentation(points, steps, stops, legs, rejected)
+    return Segmentation(points, steps, stops, legs, found.rejected)
 
 
 def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
@@ -71,7 +75,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
     are no places and no path. Points without a key (loose events) belong to no movement.
     """
-    points = np.flatnonzero(~tracks.is_located & (tracks.trip_key >= 0))
+    points = np.flatnonzero(~tracks.is_located & ~tracks.is_lost & (tracks.trip_key >= 0))
     owner = tracks.track_of(points)
     order = np.lexsort((tracks.seconds[points], tracks.trip_key[points], owner))
     points, owner = points[order], owner[order]
@@ -79,91 +83,38 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     is_other |= np.diff(tracks.seconds[points], prepend=np.nan) > parameters.gap_split_s
     first = np.flatnonzero(is_other)
     keyed = tracks.pick(points, owner[first], np.append(first, len(points)))
-    steps = _steps_without_places(keyed, parameters)
+    seen = Points.without_places(keyed)
+    steps = _classify_steps(seen, parameters)
     stops = _stops(keyed, steps, None, parameters)
     start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
     legs = _legs(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
-        km_gps=np.nan, km_bridged=np.nan, km_chord=np.nan, is_start_in_gap=False, is_end_in_gap=False,
-        trip_key=keyed.trip_keys[keyed.trip_key[start]])  # fmt: skip
-    return Segmentation(keyed, steps, stops, legs, _rejected(keyed, np.zeros(len(points), dtype=np.int8)))
+        **dict.fromkeys(("km_gps", "km_bridged", "km_chord", "km_fine"), np.nan),
+        is_start_in_gap=False,
+        is_end_in_gap=False,
+        trip_key=keyed.trip_keys[keyed.trip_key[start]],
+    )
+    return Segmentation(keyed, steps, stops, legs, seen.rejected)
 
 
 def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     """The tracks that never say where they are, for their readings alone: no stops, no legs."""
     located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
-    nothing = np.zeros(len(blind.seconds), dtype=np.int8)
-    steps = _steps_without_places(blind, parameters)
-    return Segmentation(blind, steps, _stops(blind, steps, None, parameters), pd.DataFrame(), _rejected(blind, nothing))
+    seen = Points.without_places(blind)
+    steps = _classify_steps(seen, parameters)
+    return Segmentation(blind, steps, _stops(blind, steps, None, parameters), pd.DataFrame(), seen.rejected)
 
 
-def instants(seconds: np.ndarray) -> pd.Series:
-    """Seconds since 1970 as UTC instants."""
-    micros = np.round(np.asarray(seconds, dtype=float) * 1e6).astype("int64")
-    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
-
-
-def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
-    """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
-    return local_days(
-        instants(tracks.seconds[points]), tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True)
-    )
-
-
-def filter_points(tracks: Tracks, parameters: ParameterSet) -> tuple[Tracks, np.ndarray, np.ndarray, pd.DataFrame]:
-    """The points with coordinates that are believed, of the step to each whether it is a jump and its metres, and the
-    points that are not."""
-    size = len(tracks.seconds)
-    reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
-
-    def judge(offsets: np.ndarray) -> None:
-        kernels.filter_points(
-            tracks.seconds,
-            tracks.latitude,
-            tracks.longitude,
-            tracks.odometer_km,
-            offsets,
-            parameters.impossible_kmh,
-            parameters.outlier_m,
-            int(parameters.release_points),
-            parameters.stop_radius_m,
-            parameters.standing_kmh,
-            reason,
-            is_jump,
-            metres,
-        )
-
-    middle = np.searchsorted(tracks.offsets, size // 2)
-    map_in_threads(judge, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
-    keep = reason == kernels.ACCEPTED
-    return tracks.take(keep), is_jump[keep], metres[keep], _rejected(tracks, reason)
-
-
-def _rejected(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
-    bad = np.flatnonzero(reason)
-    owner = tracks.index.iloc[tracks.track_of(bad)]
-    return pd.DataFrame(
-        {
-            "plate": owner["plate"].to_numpy(),
-            "device_id": owner["device_id"].to_numpy(),
-            "timezone": owner["timezone"].to_numpy(),
-            "recorded_at": instants(tracks.seconds[bad]),
-            "latitude": tracks.latitude[bad],
-            "longitude": tracks.longitude[bad],
-            "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
-        }
-    )
-
-
-def _classify_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, parameters: ParameterSet) -> Steps:
+def _classify_steps(points: Points, parameters: ParameterSet) -> Steps:
+    tracks, metres = points.tracks, points.metres
     resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
     is_standing, is_split, is_away, is_faulty = kernels.classify_steps(
         tracks.seconds,
         metres,
         tracks.odometer_km,
-        is_jump,
+        points.is_jump,
         tracks.offsets,
         resolution,
         parameters.standing_kmh,
@@ -175,12 +126,18 @@ def _classify_steps(tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, par
         parameters.leg_min_km,
     )
     splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
-    return Steps(is_split, is_standing, is_away, metres, splits, faults, resolution)
-
-
-def _steps_without_places(tracks: Tracks, parameters: ParameterSet) -> Steps:
-    points = len(tracks.seconds)
-    return _classify_steps(tracks, np.zeros(points, dtype=np.bool_), np.full(points, np.nan), parameters)
+    return Steps(
+        is_split=is_split,
+        is_standing=is_standing,
+        is_away=is_away,
+        is_bridged=points.is_bridged,
+        is_carried=carried_steps(points, parameters),
+        has_fix=points.has_fix,
+        metres=metres,
+        splits=splits,
+        faults=faults,
+        resolution_km=resolution,
+    )
 
 
 def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
@@ -189,11 +146,14 @@ def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, 
         tracks.seconds,
         steps.metres,
         tracks.odometer_km,
+        steps.is_bridged,
+        steps.is_carried,
         start,
         end,
         parameters.stop_radius_m,
         parameters.gap_note_s,
         parameters.compare_step_s,
+        parameters.fine_step_s,
         parameters.coverage_step_s,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
@@ -206,14 +166,23 @@ def any_point_between(points: np.ndarray, after: np.ndarray, until: np.ndarray) 
     return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
 
 
-def _coordinates(tracks: Tracks) -> tuple[np.ndarray, np.ndarray]:
-    return tracks.latitude, tracks.longitude
+def _median_places(tracks: Tracks, steps: Steps, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median latitude and longitude of the fixes of each stretch first … last; NaN where it has none."""
+    coordinates = (tracks.latitude, tracks.longitude)
+    latitude, longitude = map_in_threads(lambda values: kernels.medians(values, first, last), coordinates)
+    if not steps.has_fix.all():
+        fixes = np.append(0, np.cumsum(steps.has_fix))
+        lost = np.flatnonzero(fixes[last + 1] - fixes[first] < last + 1 - first)
+        for k in lost:  # few: stops of which some points have no fix
+            at = first[k] + np.flatnonzero(steps.has_fix[first[k] : last[k] + 1])
+            latitude[k], longitude[k] = (np.median(values[at]) if len(at) else np.nan for values in coordinates)
+    return latitude, longitude
 
 
 def _stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
     first, last, standing = _find_stops(tracks, steps, places, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
-    latitude, longitude = map_in_threads(lambda values: kernels.medians(values, first, last), _coordinates(tracks))
+    latitude, longitude = _median_places(tracks, steps, first, last)
     return pd.DataFrame(
         {
             "track": tracks.track_of(first),
@@ -263,7 +232,7 @@ def _find_stops(
             np.concatenate, zip(*map_in_threads(candidates, np.array_split(again, 2)), strict=True)
         )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
-        nowhere = brief[_is_nowhere(tracks, places, first[brief], last[brief])]
+        nowhere = brief[_is_nowhere(tracks, steps, places, first[brief], last[brief])]
         is_refused[first[nowhere]] = True
         if places is not None:
             at = first[nowhere]
@@ -281,10 +250,10 @@ def _find_stops(
     return first[order], last[order], standing[order]
 
 
-def _is_nowhere(tracks: Tracks, places: Places | None, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _is_nowhere(tracks: Tracks, steps: Steps, places: Places | None, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     if places is None:
         return np.ones(len(first), dtype=bool)
-    latitude, longitude = (kernels.medians(values, first, last) for values in _coordinates(tracks))
+    latitude, longitude = _median_places(tracks, steps, first, last)
     return pd.isna(places.locate(latitude, longitude, local_days_of(tracks, first)))
 
 
@@ -343,7 +312,9 @@ def _legs(
             )
             if len(start)
             else np.empty(0),
-            "is_odometer_valid": has_readings & ~any_point_between(steps.faults, first_reading, last_reading),
+            "is_odometer_valid": has_readings
+            & ~any_point_between(steps.faults, first_reading, last_reading)
+            & ~_is_read_in_part(steps, start, end, first_reading, last_reading, parameters),
             "odometer_resolution_km": steps.resolution_km[track],
             "max_speed_kmh": kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
@@ -352,6 +323,17 @@ def _legs(
             "is_end_in_gap": after < 0,
         }
     )
+
+
+def _is_read_in_part(
+    steps: Steps, start: np.ndarray, end: np.ndarray, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """Whether the path goes on beyond a stop's radius before the first or after the last reading of a leg."""
+    path_m = np.cumsum(np.nan_to_num(steps.metres))
+    if len(path_m) == 0:
+        return np.zeros(len(start), dtype=bool)
+    before, after = path_m[first] - path_m[start], path_m[end] - path_m[last]
+    return np.maximum(before, after) > parameters.stop_radius_m
 
 
 def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.threads import map_in_threads
@@ -26,14 +27,20 @@ _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 _MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
 _TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
 TEXT_COLUMNS = [*_TEXTS.values()]
-POSITION_COLUMNS = ["recorded_at", *TEXT_COLUMNS, *_NUMBERS]  # of staging.positions: what tracks are made of
+POSITION_COLUMNS = [
+    "recorded_at",
+    *TEXT_COLUMNS,
+    *_NUMBERS,
+    "ignition",
+]  # of staging.positions: what tracks are made of
 
 
 @dataclass(frozen=True)
 class PositionArrays:
     """Positions as plain arrays, in any order: 60 bytes a row, where a frame with its texts takes 83.
 
-    `micros` are since 1970; `device`, `driver` and `trip_key` hold codes (-1: none) into the texts of `names`.
+    `micros` are since 1970; `ignition` is 1 on, 0 off, -1 unknown; `device`, `driver` and `trip_key` hold codes (-1:
+    none) into the texts of `names`.
     """
 
     micros: np.ndarray
@@ -45,6 +52,7 @@ class PositionArrays:
     odometer_km: np.ndarray
     speed_kmh: np.ndarray
     passengers: np.ndarray
+    ignition: np.ndarray
     names: Mapping[str, np.ndarray]
 
     @classmethod
@@ -56,6 +64,7 @@ class PositionArrays:
         codes = dict(zip(_TEXTS, texts, strict=True))
         return cls(
             micros=_joined(instants.chunks).view(np.int64),
+            ignition=_joined(_flags(positions["ignition"]).chunks).astype(np.int8, copy=False),
             names={name: distinct for name, (_, distinct) in codes.items()},
             **{name: numbered for name, (numbered, _) in codes.items()},
             **dict(zip(_NUMBERS, numbers, strict=True)),
@@ -77,6 +86,11 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return codes.astype(np.int32, copy=False), chunks[0].dictionary.to_numpy(zero_copy_only=False).astype(object)
 
 
+def _flags(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of booleans as 1, 0 and -1 (null)."""
+    return pc.fill_null(column.cast(pa.bool_()).cast(pa.int8()), -1)
+
+
 def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
     """Chunks as one array; missing numbers are NaN."""
     parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
@@ -93,11 +107,13 @@ def _measurable(column: pa.ChunkedArray, most: float) -> np.ndarray:
 class Tracks:
     """Points of all tracks in one set of arrays; `offsets[k]:offsets[k + 1]` is track k.
 
-    `index` has one row a track: plate, device_id, timezone. Times are seconds since 1970 (float64), missing numbers
-    NaN, `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
+    `index` has one row per track: plate, device_id, timezone; `since` is the first µs of its assignment. Times are
+    seconds since 1970 (float64), missing numbers NaN, `ignition` is 1 on, 0 off, -1 unknown. `is_lost`: the coordinates
+    are no fix (see `fixes`). `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
     """
 
     index: pd.DataFrame
+    since: np.ndarray
     offsets: np.ndarray
     seconds: np.ndarray
     latitude: np.ndarray
@@ -105,30 +121,34 @@ class Tracks:
     odometer_km: np.ndarray
     speed_kmh: np.ndarray
     passengers: np.ndarray
+    ignition: np.ndarray
     driver: np.ndarray
     trip_key: np.ndarray
+    is_lost: np.ndarray
     drivers: np.ndarray
     trip_keys: np.ndarray
 
     @cached_property
     def is_located(self) -> np.ndarray:
-        """Which points have coordinates."""
-        return ~(np.isnan(self.latitude) | np.isnan(self.longitude))
+        """Which points have coordinates that are a fix."""
+        return ~(np.isnan(self.latitude) | np.isnan(self.longitude) | self.is_lost)
 
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
         if keep.all():
             return self
-        return self._with(keep, self.index, np.concatenate([[0], np.cumsum(keep)])[self.offsets])
+        return self._with(keep, self.index, self.since, np.concatenate([[0], np.cumsum(keep)])[self.offsets])
 
     def pick(self, points: np.ndarray, owners: np.ndarray, offsets: np.ndarray) -> Tracks:
         """Other tracks made of these points, track k from `offsets[k]`, of the vehicle of track `owners[k]`."""
-        return self._with(points, self.index.iloc[owners].reset_index(drop=True), offsets)
+        return self._with(points, self.index.iloc[owners].reset_index(drop=True), self.since[owners], offsets)
 
-    def _with(self, points: np.ndarray, index: pd.DataFrame, offsets: np.ndarray) -> Tracks:
-        columns = (*_NUMBERS, "seconds", "driver", "trip_key")
+    def _with(self, points: np.ndarray, index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray) -> Tracks:
+        columns = (*_NUMBERS, "seconds", "ignition", "driver", "trip_key", "is_lost")
         chosen = {name: getattr(self, name)[points] for name in columns}
-        return Tracks(index=index, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen)
+        return Tracks(
+            index=index, since=since, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen
+        )
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
@@ -168,7 +188,7 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     `zones`: the time zone of each row's plate. A device changes vehicle at local midnight of the vehicle's unit.
     """
     known = devices.assign(timezone=zones.to_numpy())
-    return pd.DataFrame(
+    spans = pd.DataFrame(
         {
             "device_id": known["device_id"].to_numpy(),
             "plate": known["plate"].to_numpy(),
@@ -177,6 +197,12 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
             "end": _midnights(known["valid_to"], known["timezone"], 1),
         }
     )
+    # Of a device that moves to a unit in another zone the later assignment begins at its own midnight.
+    order = spans.assign(first=as_days(devices["valid_from"]), last=as_days(devices["valid_to"]))
+    order = order.sort_values(["device_id", "first"], kind="stable", na_position="first")
+    following = order.groupby("device_id")[["first", "start"]].shift(-1)
+    is_next = (following["first"] - order["last"]).eq(pd.Timedelta(days=1))
+    return spans.assign(end=spans["end"].where(~is_next.reindex(spans.index), following["start"].reindex(spans.index)))
 
 
 def _midnights(days: pd.Series, zones: pd.Series, offset: int) -> pd.Series:
@@ -226,7 +252,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
             return track_order.placed_column([_recoded(part, name, names[name]) for part in rows])
         return track_order.placed_column([getattr(part, name) for part in rows])
 
-    columns = ("driver", "trip_key", *_NUMBERS)
+    columns = ("driver", "trip_key", "ignition", *_NUMBERS)
     waiting = dict(zip(columns, map_in_threads(placed, columns), strict=True))
     is_kept = _without_repeats(track_order, waiting)
     in_order = map_in_threads(lambda name: track_order.sorted_column(waiting.pop(name), is_kept), columns)
@@ -239,8 +265,10 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     sorted_columns["odometer_km"] = _without_idle(sorted_columns["odometer_km"], offsets)
     return Tracks(
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
+        since=_all_micros(spans["start"])[is_seen],
         offsets=offsets,
         seconds=times / 1e6,
+        is_lost=np.zeros(len(times), dtype=np.bool_),
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
         **sorted_columns,
@@ -291,7 +319,7 @@ def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) 
     if len(contested) == 0:
         return None
     said = track_order.placed_rows(contested)
-    facts = pd.DataFrame({name: placed[name][said] for name in (*_NUMBERS, "driver", "trip_key")})
+    facts = pd.DataFrame({name: placed[name][said] for name in (*_NUMBERS, "driver", "trip_key", "ignition")})
     is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(
         place=contested,
@@ -300,7 +328,8 @@ def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) 
         kept_for=facts["trip_key"].mask(is_located, -1),
         is_located=is_located,
     )
-    best_first = facts.sort_values(["fullness", *_NUMBERS, "driver", "trip_key"], ascending=False, na_position="last")
+    order = ["fullness", *_NUMBERS, "driver", "trip_key", "ignition"]
+    best_first = facts.sort_values(order, ascending=False, na_position="last")
     is_kept = np.ones(len(times), dtype=bool)
     is_kept[contested] = False
     is_kept[best_first.drop_duplicates(["instant", "is_located", "kept_for"])["place"]] = True

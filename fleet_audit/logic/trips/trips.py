@@ -14,10 +14,10 @@ from fleet_audit.logic.primitives.intervals import covered_us, intervals, overla
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.trips.distance import evidence_grade, measured_km
+from fleet_audit.logic.trips.distance import calibration_ratios, evidence_grade, measured_km
 from fleet_audit.logic.trips.legs import Chain
 
-_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_reported")
+_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_fine", "km_reported")
 _FOLDED = {
     "is_odometer_valid": np.logical_and,
     "is_maintenance_driver": np.logical_or,
@@ -130,6 +130,7 @@ def _trips(
     )
     trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).total_seconds()
     frame = pd.DataFrame({"number": numbers, **trips})
+    frame["calibration_ratio"] = calibration_ratios(frame)
     measured = measured_km(frame, parameters)
     instants, zones = frame["started_at"], frame["timezone"]
     return frame.assign(

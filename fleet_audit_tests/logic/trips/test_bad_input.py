@@ -79,12 +79,13 @@ def test_ignition_decides_nothing_so_that_its_chatter_cannot(buses: list[Bus], c
     same(window(positions, tables=tables), window(flickering, tables=tables))
 
 
-def test_constant_coordinates_are_one_stop_and_what_the_odometer_counts_is_left_open() -> None:
+def test_coordinates_that_never_change_are_no_fix_and_what_the_odometer_counts_was_driven() -> None:
     bus = with_all(Bus().park(1800).to(MILL).park(1800), latitude=LATITUDE, longitude=LONGITUDE)
-    assert trips_of(bus).empty
-    row = ledger_row(bus)
-    assert float(row["residual_km"]) == pytest.approx(20.0, abs=1.0)
-    assert not row["is_balanced"]
+    trip = trips_of(bus).iloc[0]
+    assert (trip["km_method"], trip["km"], trip["origin_poi_id"]) == ("odometer", 20.0, "GAR")
+    assert pd.isna(trip["destination_poi_id"])
+    assert trip["evidence_grade"] == "C"
+    assert ledger_row(bus)["is_balanced"]
 
 
 def test_one_position_a_day_is_no_trip_and_no_zero() -> None:
@@ -135,6 +136,7 @@ def many(points: int, metres: np.ndarray) -> Segmentation:
             "odometer_km": np.round(np.cumsum(np.abs(np.diff(metres, prepend=metres[0]))) / 1000, 1),
             "speed_kmh": np.nan,
             "passengers": np.nan,
+            "ignition": nothing,
             "driver_id": nothing,
             "trip_key": nothing,
         }

@@ -7,14 +7,15 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.distance import evidence_grade, measured_km
 
 LEG = {
-    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_reported": None,
+    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_fine": 20.0, "km_reported": None,
     "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0, "odometer_resolution_km": 0.1,
     "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
+    "calibration_ratio": 1.0,
 }  # fmt: skip
 
 
 def measure(**changed: object) -> pd.Series:
-    row = pd.DataFrame([{**LEG, **changed}])
+    row = pd.DataFrame([{**LEG, **changed}]).astype({"calibration_ratio": float})
     measured = measured_km(row, DEFAULT_PARAMETERS)
     return measured.assign(grade=evidence_grade(measured, row, DEFAULT_PARAMETERS)).iloc[0]
 
@@ -22,21 +23,31 @@ def measure(**changed: object) -> pd.Series:
 @pytest.mark.parametrize(
     ("odometer", "gps", "method"),
     [
-        (20.0, 20.99, "odometer"), (20.0, 21.01, "gps"),  # 5 % of the odometer's 20 km is 1 km
-        (20.0, 19.01, "odometer"), (20.0, 18.99, "gps"),
-        (4.0, 4.49, "odometer"), (4.0, 4.51, "gps"),  # below 10 km, 0.5 km
+        (20.0, 21.09, "odometer"), (20.0, 21.11, "gps"),  # 5 % of the odometer's 20 km is 1 km, its resolution 0.1
+        (20.0, 18.91, "odometer"), (20.0, 18.89, "gps"),
+        (4.0, 4.59, "odometer"), (4.0, 4.61, "gps"),  # below 10 km, 0.5 km
     ],
 )  # fmt: skip
-def test_they_agree_within_5_percent_or_half_a_kilometre(odometer: float, gps: float, method: str) -> None:
+def test_they_agree_within_5_percent_or_half_a_kilometre_and_the_resolution(
+    odometer: float, gps: float, method: str
+) -> None:
     row = measure(km_odometer=odometer, km_gps=gps)
     assert (row["km_method"], row["is_disputed"]) == (method, method == "gps")
     assert row["km"] == (odometer if method == "odometer" else gps)
 
 
 def test_only_steps_that_both_measured_are_compared() -> None:
-    """18 of 20 km bridged by the odometer: the 2 km seen by both differ by 0.6, though 5 % of 20 would be 1."""
-    assert measure(km_gps=19.4, km_bridged=18.0)["km_method"] == "gps"
-    assert measure(km_gps=19.4)["km_method"] == "odometer"
+    """8 of 20 km bridged by the odometer: the 12 km seen by both differ by 0.8, though 5 % of 20 would be 1."""
+    assert measure(km_gps=19.2, km_bridged=8.0, km_fine=11.2)["km_method"] == "gps"
+    assert measure(km_gps=19.2)["km_method"] == "odometer"
+
+
+@pytest.mark.parametrize(("fine_km", "method"), [(7.6, "gps"), (7.4, "odometer")])
+def test_they_are_compared_only_where_fine_steps_hold_half_of_the_way(fine_km: float, method: str) -> None:
+    """A fix every two minutes cuts the corners of a winding road: 15 km of 20 prove nothing against the odometer."""
+    row = measure(km_gps=15.0, km_fine=fine_km)
+    assert (row["km_method"], row["is_disputed"]) == (method, method == "gps")
+    assert row["km_uncertainty"] >= 5.0
 
 
 @pytest.mark.parametrize(("covered_s", "method"), [(601.0, "gps"), (599.0, "odometer")])
@@ -53,11 +64,15 @@ def test_an_invalid_odometer_never_counts_and_a_missing_path_leaves_it_alone() -
     assert nothing["km_method"] is None
 
 
-def test_the_uncertainty_is_resolution_and_half_the_difference_and_a_fifth_of_the_chords() -> None:
-    assert measure(km_gps=20.4)["km_uncertainty"] == pytest.approx(0.1 + 0.2)
-    assert measure(km_odometer=None, km_chord=3.0)["km_uncertainty"] == pytest.approx(0.6)
-    assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(1.0 + 0.6)
+def test_the_uncertainty_is_resolution_and_the_whole_difference_and_a_tenth_of_the_chords() -> None:
+    assert measure(km_gps=20.4)["km_uncertainty"] == pytest.approx(0.1 + 0.4)
+    assert measure(km_odometer=None, km_chord=9.0)["km_uncertainty"] == pytest.approx(0.9)
+    assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(2.0 + 0.3)
     assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.3)
+
+
+def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:
+    assert measure(km_odometer=None)["km_uncertainty"] == pytest.approx(0.3)
 
 
 def test_a_report_counts_as_it_says_with_its_own_uncertainty() -> None:
@@ -71,13 +86,17 @@ def test_a_report_counts_as_it_says_with_its_own_uncertainty() -> None:
     [
         ({}, "A"),
         ({"km_gps": 15.0}, "B"),
+        ({"calibration_ratio": 1.021}, "B"),
+        ({"calibration_ratio": None}, "B"),  # nothing to calibrate by: no A, and no failure beside another
+        ({"calibration_ratio": None, "covered_s": 0.0}, "B"),
+        ({"calibration_ratio": 0.97, "covered_s": 0.0}, "C"),
         ({"covered_s": 0.8 * 1200}, "A"),
         ({"covered_s": 0.79 * 1200}, "B"),
         ({"origin_poi_id": None}, "B"),
         ({"origin_poi_id": None, "destination_poi_id": None}, "B"),
         ({"km_odometer": None}, "B"),
         ({"km_odometer": None, "covered_s": 0.0}, "C"),
-        ({"km_gps": 15.0, "covered_s": 0.0, "origin_poi_id": None}, "C"),
+        ({"km_gps": 15.0, "km_fine": 15.0, "covered_s": 0.0, "origin_poi_id": None}, "C"),
         ({"km_gps": None}, "C"),
     ],
 )

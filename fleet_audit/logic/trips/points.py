@@ -1,0 +1,180 @@
+"""The points of tracks that segmentation uses: outliers rejected, lost fixes placed by the odometer.
+
+Which fixes and readings are none is in `fixes` and `readings`; where a vehicle stops is in `segmentation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.fixes import lost_fixes, place_by_odometer
+from fleet_audit.logic.trips.readings import without_sentinels
+from fleet_audit.logic.trips.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of tracks with their places, and of the step that leads to each one:
+
+    `is_jump`: to a new place, nothing is known between; `metres`; `is_bridged`: measured by the odometer alone, for
+    one end has no fix. `has_fix`: the place is one that the device saw. `rejected`: plate, device_id, timezone,
+    recorded_at, latitude, longitude, reason_code.
+    """
+
+    tracks: Tracks
+    is_jump: np.ndarray
+    metres: np.ndarray
+    is_bridged: np.ndarray
+    has_fix: np.ndarray
+    rejected: pd.DataFrame
+
+    @classmethod
+    def without_places(cls, tracks: Tracks) -> Points:
+        """The points of tracks of which no place is known."""
+        size = len(tracks.seconds)
+        no = np.zeros(size, dtype=np.bool_)
+        return cls(tracks, no, np.full(size, np.nan), no, no, rejected_points(tracks, np.zeros(size, dtype=np.int8)))
+
+
+def clean_tracks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
+    """The tracks without readings that are none, and with `is_lost` set where coordinates are no fix."""
+    tracks = without_sentinels(tracks, parameters)
+    resolution_km = kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, parameters))
+
+
+def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
+    """The accepted points of clean tracks, those without a fix that the odometer places, and the rejected points."""
+    is_fix, is_lost = tracks.is_located, tracks.is_lost
+    located = tracks.take(is_fix)
+    reason, is_jump, metres = _filter_located(located, parameters)
+    is_accepted = reason == kernels.ACCEPTED
+    rejected = rejected_points(located, reason)
+    is_candidate = (is_lost | (~is_fix & (tracks.trip_key < 0))) & ~np.isnan(tracks.odometer_km)
+    if is_lost.any():
+        lost = rejected_points(tracks, np.where(is_lost, kernels.NO_FIX, kernels.ACCEPTED).astype(np.int8))
+        rejected = pd.concat([rejected, lost], ignore_index=True)
+    if not is_candidate.any():
+        kept = located.take(is_accepted)
+        no = np.zeros(len(kept.seconds), dtype=np.bool_)
+        return Points(kept, is_jump[is_accepted], metres[is_accepted], no, ~no, rejected)
+    is_kept_fix = is_fix.copy()
+    is_kept_fix[is_fix] = is_accepted
+    return _placed(tracks, is_kept_fix, is_candidate, is_jump[is_accepted], metres[is_accepted], rejected, parameters)
+
+
+def _placed(
+    tracks: Tracks, is_fix: np.ndarray, is_candidate: np.ndarray, jump: np.ndarray, path: np.ndarray,
+    rejected: pd.DataFrame, parameters: ParameterSet,
+) -> Points:  # fmt: skip
+    size = len(tracks.seconds)
+    latitude, longitude = tracks.latitude.copy(), tracks.longitude.copy()
+    metres, is_jump = np.zeros(size), np.zeros(size, dtype=np.bool_)
+    metres[is_fix], is_jump[is_fix] = path, jump
+    is_placed, is_bridged = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    place_by_odometer(
+        tracks.seconds,
+        latitude,
+        longitude,
+        tracks.odometer_km,
+        tracks.offsets,
+        kernels.resolutions(tracks.odometer_km, tracks.offsets),
+        is_fix,
+        is_candidate,
+        parameters.stop_radius_m,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+        metres,
+        is_placed,
+        is_bridged,
+    )
+    kept = is_fix | is_placed
+    points = replace(tracks, latitude=latitude, longitude=longitude).take(kept)
+    return Points(points, is_jump[kept], metres[kept], is_bridged[kept], is_fix[kept], rejected)
+
+
+def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reason code of each point, and of the step to it whether it is a jump and its metres."""
+    size = len(tracks.seconds)
+    reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
+
+    def filter_part(offsets: np.ndarray) -> None:
+        kernels.filter_points(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            tracks.odometer_km,
+            offsets,
+            parameters.impossible_kmh,
+            parameters.outlier_m,
+            int(parameters.release_points),
+            parameters.stop_radius_m,
+            parameters.standing_kmh,
+            reason,
+            is_jump,
+            metres,
+        )
+
+    middle = np.searchsorted(tracks.offsets, size // 2)
+    map_in_threads(filter_part, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
+    return reason, is_jump, metres
+
+
+def carried_steps(points: Points, parameters: ParameterSet) -> np.ndarray:
+    """Whether a ferry or a tow moved the vehicle over the step to each point."""
+    tracks = points.tracks
+    is_carried = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    kernels.find_carried(
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        points.metres,
+        tracks.odometer_km,
+        tracks.ignition,
+        points.is_jump,
+        tracks.offsets,
+        kernels.resolutions(tracks.odometer_km, tracks.offsets),
+        parameters.stop_radius_m,
+        parameters.carried_min_km * 1000,
+        parameters.carried_max_kmh,
+        parameters.standing_kmh,
+        is_carried,
+    )
+    return is_carried
+
+
+def rejected_points(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
+    """The points whose reason code is not 0, as rows of `trips.rejected_points` with their timezone."""
+    bad = np.flatnonzero(reason)
+    owner = tracks.index.iloc[tracks.track_of(bad)]
+    return pd.DataFrame(
+        {
+            "plate": owner["plate"].to_numpy(),
+            "device_id": owner["device_id"].to_numpy(),
+            "timezone": owner["timezone"].to_numpy(),
+            "recorded_at": instants(tracks.seconds[bad]),
+            "latitude": tracks.latitude[bad],
+            "longitude": tracks.longitude[bad],
+            "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
+        }
+    )
+
+
+def instants(seconds: np.ndarray) -> pd.Series:
+    """Seconds since 1970 as UTC instants."""
+    micros = np.round(np.asarray(seconds, dtype=float) * 1e6).astype("int64")
+    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
+    """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
+    return local_days(
+        instants(tracks.seconds[points]), tracks.index["timezone"].iloc[tracks.track_of(points)].reset_index(drop=True)
+    )

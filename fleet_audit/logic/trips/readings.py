@@ -1,0 +1,103 @@
+"""Odometer readings that are none: zero at waking, and sentinels that a device repeats while its bus sleeps.
+
+Readings that contradict others but are no sentinel stay: `devices.odometer_events` names them, and no km rests on them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numba import njit
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels import is_plausible
+from fleet_audit.logic.trips.tracks import Tracks
+
+
+def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
+    """The tracks without the readings that are none; their points keep time, place and ignition."""
+    is_sentinel = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    find_sentinels(
+        tracks.seconds,
+        tracks.odometer_km,
+        tracks.offsets,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+        parameters.odometer_most_km,
+        is_sentinel,
+    )
+    if not is_sentinel.any():
+        return tracks
+    return replace(tracks, odometer_km=np.where(is_sentinel, np.nan, tracks.odometer_km))
+
+
+@njit(cache=True, nogil=True)
+def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km, is_sentinel):  # type: ignore[no-untyped-def]
+    """Sets is_sentinel of readings that are none.
+
+    A run of one repeated value that contradicts the reading before it is none where the readings go on after it as
+    before it, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is 2^32 - 1 m. A run that begins or
+    ends a track is none when it is 0 or beyond `most_km` and the readings beside it contradict it.
+    """
+    excursions = np.empty(len(seconds), dtype=np.int64)
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        before, count = -1, 0
+        i = low
+        while i < high:
+            value = odometer[i]
+            if math.isnan(value):
+                i += 1
+                continue
+            is_absurd = value == 0 or value >= most_km
+            if before < 0:
+                is_suspect = is_absurd
+            else:
+                is_suspect = not is_plausible(
+                    value - odometer[before], seconds[i] - seconds[before], impossible_kmh, slack_km
+                )
+            if not is_suspect:
+                before = i
+                i += 1
+                continue
+            following, repeats, last = i, 0, i
+            while following < high:
+                is_reading = not math.isnan(odometer[following])
+                is_zero = is_absurd and odometer[following] == 0
+                if is_reading and odometer[following] != value and not is_zero:
+                    break
+                if is_reading:
+                    repeats += 1
+                    last = following
+                following += 1
+            if following == high:
+                goes_on = before >= 0 and is_absurd and odometer[before] < most_km
+            elif before < 0:
+                change = odometer[following] - value
+                goes_on = odometer[following] < most_km and not is_plausible(
+                    change, seconds[following] - seconds[last], impossible_kmh, slack_km
+                )
+            else:
+                goes_on = is_plausible(
+                    odometer[following] - odometer[before],
+                    seconds[following] - seconds[before],
+                    impossible_kmh,
+                    slack_km,
+                )
+            if goes_on and (is_absurd or repeats > 1):
+                for k in range(i, following):
+                    is_sentinel[k] = not math.isnan(odometer[k])
+            elif goes_on:
+                excursions[count] = i
+                count += 1
+            else:
+                before = last
+            i = following
+        for k in range(count):  # lone readings that recur: the device repeats them, one at a time
+            for other in range(count):
+                if other != k and odometer[excursions[other]] == odometer[excursions[k]]:
+                    is_sentinel[excursions[k]] = True
+                    break
+    return is_sentinel

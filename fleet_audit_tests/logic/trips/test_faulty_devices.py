@@ -1,0 +1,212 @@
+"""Devices as they fail, and ferries: what was driven is one trip, and nobody is accused."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.devices.device_health import device_day
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.schema import lake
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit_tests.logic.driving import (
+    DAY,
+    DEGREE_M,
+    GARAGE,
+    LATITUDE,
+    LONGITUDE,
+    MILL,
+    NOWHERE,
+    Bus,
+    staged,
+    trips_of,
+    window,
+    world,
+)
+
+SENTINEL_KM = 2**32 / 1000 - 0.001
+
+
+def to_the_mill(**more: object) -> Bus:
+    return Bus("05:00", **more).park(1800).to(MILL).park(1800)  # type: ignore[arg-type]
+
+
+def driving(bus: Bus) -> list[int]:
+    """Records between garage and mill, ends excluded."""
+    moving = [number for number, record in enumerate(bus.records) if record["speed_kmh"]]
+    return moving[:-1]
+
+
+def events(bus: Bus | pd.DataFrame) -> list[str]:
+    positions = bus.positions() if isinstance(bus, Bus) else bus
+    seen = window(positions)
+    found = device_day(
+        DAY, positions, seen.trips, empty_frame(lake.STAGING_DECLARED_RUNS), world(), DEFAULT_PARAMETERS
+    ).events
+    return found.loc[~found["is_lone"].astype(bool), "kind"].to_list()
+
+
+def assert_one_trip(bus: Bus, km: float = 20.0, method: str = "odometer") -> pd.Series:
+    trips = trips_of(bus)
+    assert len(trips) == 1
+    trip = trips.iloc[0]
+    assert (trip["origin_poi_id"], trip["destination_poi_id"], trip["km_method"]) == ("GAR", "USI", method)
+    assert trip["km"] == pytest.approx(km, abs=0.11 if method == "odometer" else 0.3)
+    assert abs(trip["km"] - km) <= trip["km_uncertainty"] + 0.005
+    assert events(bus) == []
+    return trip
+
+
+def with_fix(bus: Bus, numbers: list[int], latitude: float | None, longitude: float | None) -> Bus:
+    for number in numbers:
+        bus.records[number].update(latitude=latitude, longitude=longitude)
+    return bus
+
+
+@pytest.mark.parametrize("resolution_km", [0.1, 1.0])
+@pytest.mark.parametrize(("first", "count"), [(5, 16), (0, 20), (20, 19), (12, 1), (12, 3)])
+@pytest.mark.parametrize("fix", [(0.0, 0.0), (91.0, 181.0), (None, None), "repeated"])
+def test_points_without_a_fix_are_driven_by_the_odometer(
+    fix: object, first: int, count: int, resolution_km: float
+) -> None:
+    bus = to_the_mill(resolution_km=resolution_km)
+    numbers = driving(bus)[first : first + count]
+    if fix == "repeated":
+        before = bus.records[numbers[0] - 1]
+        fix = (before["latitude"], before["longitude"])
+    trips = trips_of(with_fix(bus, numbers, *fix))  # type: ignore[misc]
+    assert trips["km"].sum() == pytest.approx(20.0, abs=resolution_km + 0.01)
+    assert trips["destination_poi_id"].iloc[-1] == "USI"
+    assert trips["origin_poi_id"].iloc[0] == "GAR"
+    assert set(trips["km_method"]) == {"odometer"}
+    assert events(bus) == []
+    if resolution_km < 1:
+        assert len(trips) == 1
+
+
+def test_a_cluster_at_null_island_splits_no_trip_without_an_odometer_either() -> None:
+    bus = to_the_mill()
+    bus.records = [{**record, "odometer_km": None} for record in bus.records]
+    with_fix(bus, driving(bus)[10:16], 0.0, 0.0)
+    trip = assert_one_trip(bus, method="gps")
+    assert trip["evidence_grade"] == "B"
+
+
+def test_a_fix_that_freezes_without_an_odometer_is_bridged_when_it_returns() -> None:
+    bus = to_the_mill()
+    bus.records = [{**record, "odometer_km": None} for record in bus.records]
+    numbers = driving(bus)[10:26]
+    before = bus.records[numbers[0] - 1]
+    with_fix(bus, numbers, before["latitude"], before["longitude"])
+    assert_one_trip(bus, method="gps")
+
+
+def test_single_stale_fixes_are_outliers_each() -> None:
+    bus = to_the_mill()
+    for number in driving(bus)[6:30:4]:
+        stale = bus.records[number - 2]
+        with_fix(bus, [number], stale["latitude"], stale["longitude"])
+    assert_one_trip(bus)
+
+
+@pytest.mark.parametrize("odometer", [True, False])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_first_fixes_after_a_sleep_may_be_elsewhere(count: int, odometer: bool) -> None:
+    bus = Bus("01:00").park(600).unseen(4 * 3600).to(MILL).park(1800)
+    if not odometer:
+        bus.records = [{**record, "odometer_km": None} for record in bus.records]
+    awake = next(number for number, record in enumerate(bus.records) if record["speed_kmh"])
+    with_fix(bus, list(range(awake, awake + count)), LATITUDE - 3, LONGITUDE + 1)
+    trips = trips_of(bus)
+    assert trips["km"].sum() == pytest.approx(20.0, abs=1.2)
+    assert trips["destination_poi_id"].iloc[-1] == "USI"
+
+
+def test_a_night_at_null_island_is_a_night_at_the_place_before_it() -> None:
+    bus = to_the_mill()
+    with_fix(bus, list(range(len(bus.records) - 2, len(bus.records))), 0.0, 0.0)
+    bus.to(GARAGE).park(1800)
+    trips = trips_of(bus)
+    assert trips["origin_poi_id"].to_list() == ["GAR", "USI"]
+    assert trips["km"].to_list() == [20.0, 20.0]
+
+
+def test_a_stop_without_a_fix_ends_a_trip_and_has_no_place() -> None:
+    bus = Bus("05:00").park(1800).to(NOWHERE).stand(1800).to(MILL).park(1800)
+    away = [number for number, record in enumerate(bus.records) if abs(_metres(record) - NOWHERE) < 2000]
+    trips = trips_of(with_fix(bus, away, 0.0, 0.0))
+    assert trips["km"].to_list() == [10.0, 10.0]
+    assert trips["destination_poi_id"].isna().to_list() == [True, False]
+
+
+def _metres(record: dict) -> float:
+    return (record["latitude"] - LATITUDE) * DEGREE_M
+
+
+@pytest.mark.parametrize("sentinel", [0.0, SENTINEL_KM, 16_777_215.0])
+def test_sentinels_while_parked_or_driving_are_no_readings(sentinel: float) -> None:
+    bus = to_the_mill().to(GARAGE).park(1800)
+    for number in [0, 1, 2, *range(20, 60, 7), *range(len(bus.records) - 3, len(bus.records))]:
+        bus.records[number]["odometer_km"] = sentinel
+    trips = trips_of(bus)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+    assert set(trips["km_method"]) == {"odometer"}
+    assert events(bus) == []
+
+
+def test_an_odometer_that_was_reset_to_zero_is_read_on() -> None:
+    bus = to_the_mill(odometer_km=5000.0)
+    bus.start_km -= 5020.0
+    bus.stand(120).to(GARAGE).park(1800)
+    assert trips_of(bus)["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+    assert events(bus) == ["reset"]
+
+
+def ferried(*, ignition: bool, kmh: float = 12.0) -> pd.DataFrame:
+    """10 km, 3.2 km over a river, 10 km."""
+    bus = Bus("05:00").park(1800).to(8_400).stand(120)
+    ashore = len(bus.records)
+    bus.go(3_200, kmh).stand(120)
+    afloat = range(ashore, len(bus.records))
+    bus.to(MILL + 3_200 - 3_200).park(1800)
+    stood = float(bus.records[ashore - 1]["odometer_km"])
+    for number, record in enumerate(bus.records):
+        if number in afloat:
+            record["odometer_km"] = stood
+        elif number > ashore:
+            record["odometer_km"] = round(float(record["odometer_km"]) - 3.2, 1)  # type: ignore[arg-type]
+        record["ignition"] = number not in afloat or ignition
+    bus.records[ashore - 1]["ignition"] = ignition
+    return staged(bus.records)
+
+
+def test_a_ferry_is_in_no_trips_km_and_no_accusation() -> None:
+    positions = ferried(ignition=False)
+    trip = trips_of(positions).iloc[0]
+    assert (len(trips_of(positions)), trip["km_method"]) == (1, "odometer")
+    assert trip["km"] == pytest.approx(16.8, abs=0.11)
+    assert trip["km_gps"] == pytest.approx(16.8, abs=0.11)
+    assert events(positions) == []
+
+
+def test_an_odometer_that_stands_with_the_ignition_on_has_failed() -> None:
+    positions = ferried(ignition=True)
+    trip = trips_of(positions).iloc[0]
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.11))
+    assert events(positions) == ["frozen"]
+
+
+def test_an_odometer_that_stands_faster_than_a_ferry_goes_has_failed() -> None:
+    assert events(ferried(ignition=False, kmh=40.0)) == ["frozen"]
+
+
+@pytest.mark.parametrize("east_m", [0.0, 40.0])
+def test_a_tracker_off_the_bus_is_told_by_fixes_that_vary(east_m: float) -> None:
+    bus = Bus("05:00").park(1800)
+    for minute in range(30):
+        bus.driven_m += 500
+        bus.seconds += 60
+        bus.report(east_m=east_m * math.sin(minute))
+    assert events(bus.park(1800)) == (["parked"] if east_m else [])
