@@ -16,7 +16,14 @@ import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.api.pages import DamagedPageError, archive_page, archived_pages, read_page, set_aside_page
-from fleet_audit.ingest.api.windows import ApiWindow, day_windows, journal_windows, record_answered, record_unanswered
+from fleet_audit.ingest.api.windows import (
+    ApiWindow,
+    api_gaps,
+    day_windows,
+    journal_windows,
+    record_answered,
+    record_unanswered,
+)
 from fleet_audit.ingest.journal import record_rows
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform
@@ -30,12 +37,18 @@ MAX_FAILED_WINDOWS = 3  # in a row: the API is down, and every further window wo
 
 @dataclass
 class FetchedDay:
-    """The outcome of asking for one day; `error` is one sentence, None when the day was answered in full up to now."""
+    """The outcome of asking for one day.
+
+    Attributes:
+        error: one sentence, None when the day was answered in full up to now.
+        has_gap: whether hours of the day were never answered; one that was answered before an `error` has none.
+    """
 
     day: dt.date
     pages: int = 0
     rows: int = 0
     error: str | None = None
+    has_gap: bool = False
 
 
 def failure_sentence(fetched: Sequence[FetchedDay]) -> str | None:
@@ -44,10 +57,9 @@ def failure_sentence(fetched: Sequence[FetchedDay]) -> str | None:
     if not failed:
         return None
     days = ", ".join(one.day.isoformat() for one in failed)
-    return (
-        f"The telemetry API did not answer in full for {days}, which stay incomplete until they are run again: "
-        f"{failed[0].error}"
-    )
+    gaps = ", ".join(one.day.isoformat() for one in failed if one.has_gap)
+    meaning = f"; {gaps} stay incomplete until they are run again" if gaps else "; only late positions can be missing"
+    return f"The telemetry API did not answer in full for {days}{meaning}: {failed[0].error}"
 
 
 @dataclass
@@ -99,6 +111,9 @@ class PageFetcher:
             record_rows(self.lake, API_REQUESTS, rows)
             self.warehouse.upsert(API_REQUESTS, rows)
         journal_windows(self.lake, self.warehouse, list(fetched))
+        for day in set(api_gaps(self.warehouse, min(fetched), max(fetched))["operational_date"]) if fetched else ():
+            if day in fetched:
+                fetched[day].has_gap = True
         return list(fetched.values())
 
     def _checked(self, path: str) -> str | None:

@@ -157,7 +157,7 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
     with answering(answer) as url:
         api = TelemetryApi(url, TOKEN, backoff_s=0.001, max_attempts=2)
         fetched = PageFetcher(api, lake, warehouse, "a-run").fetch_days([DAY], LATER)
-    assert "2025-06-10, which stay incomplete" in str(failure_sentence(fetched))
+    assert "for 2025-06-10; 2025-06-10 stay incomplete" in str(failure_sentence(fetched))
     gaps = api_gaps(warehouse, DAY, DAY)
     assert gaps[["operational_date", "source", "started_at", "ended_at"]].values.tolist() == [
         [DAY, "api", pd.Timestamp("2025-06-10T09:00Z"), pd.Timestamp("2025-06-10T15:00Z")]
@@ -183,8 +183,9 @@ def test_a_run_that_is_killed_leaves_gaps_until_the_day_is_answered(fetch, lake,
 
 def test_what_was_answered_once_stays_answered_when_it_is_asked_for_in_vain(fetch, postgres_url):
     fetch()
-    fetch(token="expired-7")
+    fetched = fetch(token="expired-7")
     assert api_gaps(Warehouse(postgres_url), *DAYS).empty
+    assert "for 2025-06-10, 2025-06-11; only late positions can be missing" in failure_sentence(fetched)
 
 
 def test_a_day_that_was_answered_in_part_is_a_gap_from_there(fetch, postgres_url):
