@@ -64,7 +64,7 @@ ROUTE_FIELDS = (
 )
 DAY_FIELDS = (
     Field("seen", "Vistos", Kind.INTEGER, 8),
-    Field("silent", "Silenciosos", Kind.INTEGER, 9),
+    Field("silent", "Sem dado", Kind.INTEGER, 9),
     Field("trips", "Viagens", Kind.INTEGER, 8),
     *_KM[1:],
     *_COST,

@@ -29,7 +29,7 @@ MATRIX_DAYS = 14
 _MATRIX_VEHICLES = 25  # the least seen first; more would not fit a page
 FIGURE_FIELDS = (
     Field("seen", "Vistos", Kind.INTEGER, 8),
-    Field("silent", "Silenciosos", Kind.INTEGER, 11),
+    Field("silent", "Sem dado", Kind.INTEGER, 9),
     Field("trips", "Viagens", Kind.INTEGER, 8),
     Field("planned_km", "Km planejados", Kind.KM, 11),
     Field("km", "Km medidos", Kind.KM, 11),

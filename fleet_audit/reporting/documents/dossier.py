@@ -107,7 +107,7 @@ def _cards(case: Case) -> tuple[Card, ...]:
     known = {name: _decimal(evidence.get(name)) for name in ("declared_km", "measured_km", "moved_km")}
     return (
         Card("Km em disputa", finding["km_at_stake"], Kind.KM, rule_title(finding["rule_id"])),
-        Card("R$ em disputa", finding["brl_at_stake"], Kind.BRL, "à tarifa que se aplica"),
+        Card("Valor (R$)", finding["brl_at_stake"], Kind.BRL, "pela tarifa que se aplica"),
         Card("Km declarados", _first(known["declared_km"], _total(evidence, "declared_runs", "declared_km")), Kind.KM),
         Card(
             "Km medidos",

@@ -11,15 +11,22 @@ import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import COST_STATUSES, HELD_REASONS
+from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 
 UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
-EMPTY, OTHER_USE = "Vazio não pago", "Viagem não faturável"
-_ORDER = {UNPRICED: 0, ABOVE: 1, HELD: 2, EMPTY: 3, OTHER_USE: 4}
+EMPTY, OTHER_USE, PHANTOM = "Vazio não pago", "Viagem não faturável", "Corrida fantasma"
+_ORDER = {UNPRICED: 0, ABOVE: 1, PHANTOM: 2, HELD: 3, EMPTY: 4, OTHER_USE: 5}
+_AMOUNTS = {
+    UNPRICED: AMOUNTS["in_favour_brl"],
+    ABOVE: AMOUNTS["disallowed_brl"],
+    PHANTOM: AMOUNTS["disallowed_brl"],
+    HELD: AMOUNTS["held_brl"],
+}
 _NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is no trip to anybody
 FIELDS = (
-    Field("kind", "Tipo de glosa", width=24),
+    Field("kind", "O que não é faturado", width=24),
+    Field("amount_name", "Tipo de valor", width=16),
     Field("operational_date", "Data", Kind.DATE, 11),
     Field("unit", "Unidade", width=18),
     Field("carrier", "Empresa", width=22),
@@ -35,7 +42,7 @@ FIELDS = (
 
 
 def disallowed_grid(frames: Frames) -> Grid:
-    """Trips without a price, runs declared above what was measured (D01), held runs, unpaid trips; with their sums."""
+    """Unpriced trips, runs declared above the measured km (D01), held runs, unpaid trips; with the sum of their km."""
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
     rows = pd.concat([_unpriced(frames), _above(frames), _held(frames), *_unpaid(frames)], ignore_index=True)
     rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
@@ -43,14 +50,13 @@ def disallowed_grid(frames: Frames) -> Grid:
     rows["unit"] = _named(rows["unit_code"], names_of(frames.units, "unit_code"))
     rows["carrier"] = _named(rows["carrier_code"], names_of(frames.carriers, "carrier_code"))
     rows["order"] = rows["kind"].map(_ORDER)
+    rows["amount_name"] = rows["kind"].map(_AMOUNTS).astype("str")
     rows = rows.sort_values(
         ["order", "operational_date", "unit", "carrier", "plate", "trip_id", "declared_run_id"], kind="stable"
     )
     lines = records(rows[[entry.name for entry in FIELDS]])
-    total: dict[str, Any] = {"kind": "Total"}
-    for name in ("km", "brl"):
-        known = [line[name] for line in lines if line[name] is not None]
-        total[name] = sum(known) if known else None
+    km = [line["km"] for line in lines if line["km"] is not None]
+    total: dict[str, Any] = {"kind": "Total", "km": sum(km) if km else None}  # R$ of different amounts do not add up
     return grid_of(FIELDS, lines, total if lines else None)
 
 
@@ -72,7 +78,8 @@ def _above(frames: Frames) -> pd.DataFrame:
 
 def _held(frames: Frames) -> pd.DataFrame:
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
-    return _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
+    rows = _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
+    return rows.assign(kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM))
 
 
 def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:

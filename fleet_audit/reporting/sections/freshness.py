@@ -66,7 +66,7 @@ def missing_note(frames: Frames) -> str:
         more = f" e mais {len(silent) - _MOST_PLATES}" if len(silent) > _MOST_PLATES else ""
         sentences.append(f"{counted(len(silent), 'veículo silencioso', 'veículos silenciosos')}: {plates}{more}.")
     if len(frames.coverage) and not sentences:
-        sentences.append("Nenhuma fonte e nenhum veículo faltou.")
+        sentences.append("Todas as fontes e veículos enviaram dados.")
     return " ".join(sentences)
 
 

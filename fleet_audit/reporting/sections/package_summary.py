@@ -71,7 +71,7 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
     engine = variable + fixed
     without_price = unpriced_trips(frames.trips, frames.trip_costs)
     silent = int((frames.coverage["status"] == "silent").sum())
-    held = frames.held_runs
+    held = frames.held_runs[frames.held_runs["reason"] != "phantom"]  # a phantom run is disallowed
     billed, adjusted = column_sum(lines, "total_brl"), adjustments_brl(frames)
     of_cycle = f"{{{SUMMARY}!total_brl}}"
     of_others = f"{{{ADJUSTMENTS}!difference_brl}}"
@@ -80,18 +80,18 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
         Footer(
             "Total a Faturar com ajustes (R$)", billed + adjusted, Kind.BRL, f"ROUND(SUM({of_cycle},{of_others}),2)"
         ),
-        Footer("Custo variável calculado pelo motor (R$)", variable, Kind.BRL),
-        Footer("Custo fixo calculado pelo motor (R$)", fixed, Kind.BRL),
+        Footer("Custo variável calculado pelo sistema (R$)", variable, Kind.BRL),
+        Footer("Custo fixo calculado pelo sistema (R$)", fixed, Kind.BRL),
         Footer(
-            "Diferença entre pacote e motor (R$)",
+            "Diferença entre pacote e sistema (R$)",
             billed - engine,
             Kind.BRL,
             f"ROUND(SUM({of_cycle})-{engine},2)",
         ),
         Footer("Veículos no ciclo", len({line["plate"] for line in lines}), Kind.INTEGER),
-        Footer("Viagens sem preço, fora do total (ver GLOSAS)", len(without_price), Kind.INTEGER),
-        Footer("Corridas retidas, fora do total (ver GLOSAS)", len(held), Kind.INTEGER),
-        Footer("Corridas retidas, R$ à tarifa, onde há uma", sum_decimal(held["brl_at_rate"]), Kind.BRL),
+        Footer("Viagens sem preço, não incluídas no total (ver GLOSAS)", len(without_price), Kind.INTEGER),
+        Footer("Corridas retidas, não incluídas no total (ver GLOSAS)", len(held), Kind.INTEGER),
+        Footer("Corridas retidas, R$ pela tarifa, onde há uma", sum_decimal(held["brl_at_rate"]), Kind.BRL),
         Footer("Veículos-dia sem dado (quilometragem desconhecida)", silent, Kind.INTEGER),
         Footer("Linhas em GLOSAS", len(glosas.rows), Kind.INTEGER),
     )

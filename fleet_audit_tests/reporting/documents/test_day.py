@@ -199,7 +199,7 @@ def test_what_is_missing_is_said(frames: Frames) -> None:
     assert "Nada recebido de: Boletins das transportadoras." in told(api=9, file=0, bulletin=0)
     assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in told(api=0, file=0)
     assert "Poucas linhas aceitas" in told(api=9)
-    assert told(file=9, bulletin=3) == "Nenhuma fonte e nenhum veículo faltou."
+    assert told(file=9, bulletin=3) == "Todas as fontes e veículos enviaram dados."
 
 
 def test_an_api_that_did_not_answer_is_no_source_without_news() -> None:

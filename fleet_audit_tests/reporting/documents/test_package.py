@@ -314,7 +314,7 @@ def test_adjustments_are_billed_beside_the_cycle_and_computed_by_the_workbook(fr
     assert adjusted == total(frames.trip_costs["variable_cost_brl"]) + total(
         frames.fixed_cost_days["amount_brl"]
     ) + Decimal("97.51")
-    assert book.value("RESUMO DA OPERAÇÃO", labels["Diferença entre pacote e motor (R$)"]) == 0
+    assert book.value("RESUMO DA OPERAÇÃO", labels["Diferença entre pacote e sistema (R$)"]) == 0
     assert "AJUSTES" in cached.sheetnames
 
 
