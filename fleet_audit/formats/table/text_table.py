@@ -130,7 +130,8 @@ def ignored_warning(cells: Cells, positions: Sequence[int]) -> list[str]:
 def merged_filled(text: pd.Series, sheet: Sheet, column: int, positions: Sequence[int]) -> pd.Series:
     """A column's texts, the value of a cell merged over rows in each of those rows; other texts stay."""
     ranges = [(first, last) for first, last, at in sheet.merged if at == column]
-    if not ranges:
+    is_overlapping = sum(last - first + 1 for first, last in ranges) > sheet.stop - sheet.start
+    if not ranges or is_overlapping:  # no spreadsheet program writes overlapping ranges, and thousands would cost hours
         return text
     filled, place = text.tolist(), np.asarray(positions)
     for first, last in ranges:

@@ -226,3 +226,14 @@ def test_a_csv_row_and_a_sheet_row_are_the_same_run():
     csv = f"{BULLETIN_HEADER}\n{changed(BULLETIN_ROWS[0], c6='06:04:00')}\n".encode()
     one, other = read("bulletin", csv), read("bulletin", workbook([HEADER, ROW]), "b.xlsx")
     assert one.rows["declared_run_id"].to_list() == other.rows["declared_run_id"].to_list()
+
+
+def test_thousands_of_overlapping_merged_ranges_cost_nothing():
+    spans = b"".join(b'<mergeCell ref="B2:B%d"/>' % last for last in range(3, 3000))
+    content = workbook_of({"Plan1": [HEADER, *(run(number) for number in range(3000))]}, merged=[(1, 4, 2, 4)])
+
+    def change(name: str, data: bytes) -> bytes:
+        return re.sub(rb'<mergeCell ref="[^"]+"/>', spans, data)
+
+    parsed = read("bulletin", repacked(content, change), "b.xlsx")
+    assert (parsed.rows_read, parsed.rows_rejected) == (3000, 0)
