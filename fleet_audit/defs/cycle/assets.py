@@ -15,7 +15,9 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
+from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -28,7 +30,6 @@ _DAYS = {
     "costs": facts.TRIP_COSTS,
     "runs": facts.DECLARED_RUNS,
     "matches": facts.MATCHES,
-    "day_findings": facts.FINDINGS,
     "coverage": facts.COVERAGE,
     "fixed_costs": facts.FIXED_COST_DAYS,
 }
@@ -43,6 +44,7 @@ _REFERENCE = (
     reference.PARAMETERS,
 )
 _CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)
+_FINDINGS = dg.AssetDep(key_of(facts.FINDINGS), partition_mapping=cycle_and_before_mapping)
 _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
 
 
@@ -52,6 +54,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_poli
     deps=[
         *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
         _CALIBRATIONS,
+        _FINDINGS,
         *(key_of(table) for table in _REFERENCE),
     ],
 )
@@ -71,6 +74,7 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
     deps=[
         *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
         _CALIBRATIONS,
+        _FINDINGS,
         *(key_of(table) for table in _REFERENCE),
     ],
 )
@@ -105,11 +109,12 @@ def _audited(fleet: FleetResource, key: str) -> AuditCycle:
     warehouse, known = fleet.warehouse(), fleet.reference()
     days = cycle_days(cycle)
     frames = {name: warehouse.read_partition(table, days) for name, table in _DAYS.items()}
-    frames["day_findings"] = frames["day_findings"][frames["day_findings"]["cycle_start"].isna()]
     run_until = frames["coverage"]["operational_date"].max()
     day = cycle.start if pd.isna(run_until) else run_until
     parameters = fleet.parameters(day)
     reach = [*days_before(cycle, int(parameters.calibration_days)), *days]
+    findings = warehouse.read_partition(facts.FINDINGS, reach)
+    files = warehouse.read_partition(facts.INCOMPLETE_DAYS, days)
     return AuditCycle(
         cycle=cycle,
         day=day,
@@ -121,5 +126,7 @@ def _audited(fleet: FleetResource, key: str) -> AuditCycle:
         shifts=known.shifts,
         vehicles=known.vehicles_on(day),
         parameters=parameters,
+        day_findings=findings[findings["cycle_start"].isna()],
+        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),
         **frames,
     )

@@ -215,6 +215,21 @@ def test_t06_days_without_data_may_have_held_the_trips():
     assert not found(a_cycle(trips=trips, plan=plan, coverage=silent), "T06")
 
 
+def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idleness():
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
+    calendar = [{"date": day, "unit_code": "UCP", "day_type": "util"} for day in DAYS]
+    fixed = [{"operational_date": day, "plate": PLATE, "contract_id": "CT1", "amount_brl": "300.00",
+              "parameters_version": "p"} for day in DAYS]  # fmt: skip
+    context = a_cycle(trips=[worked(day) for day in DAYS[:20]], plan=plan, calendar=calendar, fixed_costs=fixed)
+    assert found(context, "T06")
+    assert found(context, "V04")
+    gaps = pd.DataFrame(
+        [{"operational_date": day, "source": "P", "carrier_code": "", "reason_pt": "x"} for day in DAYS[20:]]
+    )
+    assert not found(replace(context, incomplete=gaps), "T06")
+    assert not found(replace(context, incomplete=gaps), "V04")
+
+
 def test_a_rule_that_lacks_its_data_says_so():
     assert untested(a_cycle(DAYS[3])) == {"D03", "D12", "O05", "T05", "T06", "V04", "K03"}
     full = a_cycle(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
 import pandas as pd
 
+from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import Record, records_by
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
@@ -33,6 +34,7 @@ class AuditCycle:
         vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
             titular_plate.
         parameters: those in force on the last day.
+        incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
     """
 
     cycle: Cycle
@@ -52,6 +54,7 @@ class AuditCycle:
     shifts: pd.DataFrame
     vehicles: pd.DataFrame
     parameters: ParameterSet
+    incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
 
     @property
     def identity(self) -> dt.date:
@@ -69,6 +72,11 @@ class AuditCycle:
         return []
 
     partly_missing_sources = missing_sources
+
+    @cached_property
+    def unobserved_dates(self) -> set[dt.date]:
+        """Days on which positions are incomplete by our own fault: a vehicle that was not seen then may have driven."""
+        return set(self.incomplete.loc[self.incomplete["source"] == "P", "operational_date"])
 
     @cached_property
     def run_days(self) -> int:

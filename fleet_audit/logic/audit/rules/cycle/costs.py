@@ -74,8 +74,8 @@ def _paid_brl(paid: tuple[Decimal, Decimal] | None, excess_km: Decimal) -> Decim
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) there is no service.
 
-    A day on which it was not seen proves nothing: it counts as a day of service. Waits for the cycle's end; a reserve
-    that replaces a titular is paid by the day and is not asked.
+    A day on which it was not seen, or whose positions are incomplete, proves nothing: it counts as a day of service.
+    Waits for the cycle's end; a reserve that replaces a titular is paid by the day and is not asked.
     """
     reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
     paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]
@@ -83,7 +83,10 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
     days = paid.merge(util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"])
     served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
-    seen = context.coverage.loc[context.coverage["status"] != "silent", ["plate", "operational_date"]]
+    is_seen = (context.coverage["status"] != "silent") & ~context.coverage["operational_date"].isin(
+        context.unobserved_dates
+    )
+    seen = context.coverage.loc[is_seen, ["plate", "operational_date"]]
     days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
     days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
     days["is_idle"] = days["is_seen"].notna() & days["is_served"].isna()

@@ -38,13 +38,16 @@ def fewer_trips_than_planned(context: AuditCycle) -> list[Draft]:
 
 
 def _planned(context: AuditCycle) -> list[tuple[str, int, int, float]]:
-    """Of each planned vehicle: service trips, planned trips, share of its days without data; none before the end."""
+    """Of each planned vehicle: service trips, planned trips, share of its days without data or with incomplete data."""
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
     planned = plan.groupby("plate")["planned_trips"].sum()
     done = context.trips[context.trips["purpose"] == "service"].groupby("plate").size()
-    is_silent = (context.coverage["status"] == "silent").groupby(context.coverage["plate"]).mean()
+    is_unseen = (context.coverage["status"] == "silent") | context.coverage["operational_date"].isin(
+        context.unobserved_dates
+    )
+    unseen = is_unseen.groupby(context.coverage["plate"]).mean()
     return [
-        (str(plate), int(done.get(plate, 0)), int(trips), float(is_silent.get(plate, 1.0)))
+        (str(plate), int(done.get(plate, 0)), int(trips), float(unseen.get(plate, 1.0)))
         for plate, trips in planned.items()
     ]
 
