@@ -21,7 +21,7 @@ import dagster as dg
 
 from fleet_audit.definitions import build_definitions
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.ingest.inbox_ingestion import ingest_inbox
+from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox
 from fleet_audit.storage.lake import Lake

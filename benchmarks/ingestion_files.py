@@ -21,7 +21,7 @@ import click
 
 from fleet_audit.formats.parsed import Limits
 from fleet_audit.formats.read import parse_file
-from fleet_audit.ingest.inbox_ingestion import ingest_inbox
+from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox
 from fleet_audit.storage.embedded import ensure_running

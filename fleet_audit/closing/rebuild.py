@@ -14,8 +14,8 @@ from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.replay import verify_frozen
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest import journal
-from fleet_audit.ingest.file_reader import ingest_again
 from fleet_audit.ingest.healing import set_aside
+from fleet_audit.ingest.inbox.file_reader import ingest_again
 from fleet_audit.ingest.reference import mark_refused
 from fleet_audit.schema import facts, reference
 from fleet_audit.sources.inbox import FOLDERS

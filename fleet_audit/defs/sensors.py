@@ -17,12 +17,12 @@ from fleet_audit.defs.automation import TRIGGER_TAG, day_job, known_days, range_
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.file_days import ComputedDays, Span, days_of_file, days_of_registration
 from fleet_audit.ingest.files import file_limits
-from fleet_audit.ingest.inbox_requests import Collection, FileRequest, bridged, remembered_stamps
+from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file, days_of_registration
+from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
+from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
 from fleet_audit.ingest.reference import days_of_reference
-from fleet_audit.ingest.settling import settled_names
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile

@@ -1,6 +1,6 @@
 """Share of a day's rows that was accepted, per source: for the carriers' reports and for whoever operates the system.
 
-Rows are counted where they are read (`file_reader`, `staging`); here the counts are only joined.
+Rows are counted where they are read (`inbox.file_reader`, `staging`); here the counts are only joined.
 """
 
 from __future__ import annotations

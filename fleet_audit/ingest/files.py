@@ -1,6 +1,6 @@
 """Files of the inbox: how they are parsed under the settings, where their bytes and rows are, whether rows were lost.
 
-Archiving and recording a file that arrives is in `file_reader`, which rows count in `staging`.
+Archiving and recording a file that arrives is in `inbox.file_reader`, which rows count in `staging`.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def dates_in_name(name: str) -> list[dt.date]:
             try:
                 found.append(dt.date(int(match["year"]), int(match["month"]), int(match["day"])))
             except ValueError:
-                continue  # 31 February is no date
+                continue  # 31 February
     return sorted(set(found))
 
 

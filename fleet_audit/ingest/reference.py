@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.file_days import Span, spans_of
 from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.ingest.healing import ParsedFiles
+from fleet_audit.ingest.inbox.file_days import Span, spans_of
 from fleet_audit.ingest.journal import record_refusal, record_rows
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.identity import stable_id

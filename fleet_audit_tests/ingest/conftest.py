@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.ingest.healing import ParsedFiles
-from fleet_audit.ingest.inbox_ingestion import IngestSummary, ingest_inbox
+from fleet_audit.ingest.inbox.ingestion import IngestSummary, ingest_inbox
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform

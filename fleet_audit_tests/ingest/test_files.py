@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.driver_names import with_pseudonyms
-from fleet_audit.ingest.file_days import days_of_file
 from fleet_audit.ingest.files import lost_rows, safe_name
-from fleet_audit.ingest.inbox_ingestion import SECOND_LOOK_AFTER_S
+from fleet_audit.ingest.inbox.file_days import days_of_file
+from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID

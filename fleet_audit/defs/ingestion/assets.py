@@ -15,7 +15,7 @@ from fleet_audit.ingest.api.page_fetcher import PageFetcher, failure_sentence
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.files import lost_rows
-from fleet_audit.ingest.inbox_ingestion import ingest_inbox
+from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES

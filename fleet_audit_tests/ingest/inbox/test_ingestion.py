@@ -10,8 +10,8 @@ import pytest
 
 from fleet_audit.errors import RetryableError
 from fleet_audit.formats.reference import reference_file
-from fleet_audit.ingest.file_reader import UNREADABLE_SHA256
-from fleet_audit.ingest.inbox_ingestion import UNANSWERED_IN_A_ROW
+from fleet_audit.ingest.inbox.file_reader import UNREADABLE_SHA256
+from fleet_audit.ingest.inbox.ingestion import UNANSWERED_IN_A_ROW
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, SEEN_TWICE, bulletin, run_row, to_work, visit_report
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fleet_audit.ingest.file_days import Span
+from fleet_audit.ingest.inbox.file_days import Span
 from fleet_audit.schema.facts import INBOX_REQUESTS
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.warehouse import Warehouse

@@ -1,6 +1,6 @@
 """Which operational days a file can change, and whether they were computed since it arrived.
 
-Reading and recording files is in `files`; asking for runs of these days is the sensor's work.
+Reading and recording files is in `file_reader`; asking for runs of these days is the sensor's work.
 """
 
 from __future__ import annotations

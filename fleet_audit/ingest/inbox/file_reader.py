@@ -1,6 +1,6 @@
 """One file that arrived: archived as received, parsed or refused, and recorded in `ops.ingested_files`.
 
-Which files are new is in `inbox_ingestion`, which days they touch in `file_days`, what healing needs in `files`.
+Which files are new is in `ingestion`, which days they touch in `file_days`, paths and parsing in `ingest.files`.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.file_reader import UNREADABLE_SHA256, FileReader, Outcome
 from fleet_audit.ingest.files import DAMAGED
-from fleet_audit.ingest.settling import settled_names
+from fleet_audit.ingest.inbox.file_reader import UNREADABLE_SHA256, FileReader, Outcome
+from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
