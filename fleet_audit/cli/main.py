@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Do the whole main job over a range of days, without a UI.
 
-    Exits 0 only if every partition succeeded; a finding is no failure.
+    Exits 0 only if every partition succeeded; a finding is not a failure.
     """
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import as_of_installation, parse_as_of
@@ -199,7 +199,7 @@ def env(home: str | None) -> None:
 @click.option("--frauds/--honest", default=True, help="With labelled frauds, or none.")
 @click.option("--with", "also", multiple=True, metavar="NAME", help="A kind of bad device or fraud to plant too.")
 @click.option(
-    "--without", multiple=True, metavar="NAME", help="A fraud or trap to leave out; docs/simulation.md names all."
+    "--without", multiple=True, metavar="NAME", help="A fraud or trap to exclude; docs/simulation.md names all."
 )
 def simulate(
     out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool,

@@ -24,8 +24,8 @@ from fleet_audit.closing.replay import (
     fill_from,
     has_key_of,
     settings_of,
-    told_versions,
     verify_frozen,
+    version_sentence,
 )
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
@@ -57,10 +57,10 @@ def parse_as_of(text: str) -> dt.datetime:
 def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
     """An installation under the home that holds what had arrived by an instant, made the environment's own.
 
-    Raises PermanentError when the instant lies ahead, or nothing had arrived by then.
+    Raises PermanentError when the instant is in the future, or nothing had arrived by then.
     """
     if instant > dt.datetime.now(dt.UTC):
-        raise PermanentError(f"--as-of {instant.isoformat()} lies ahead: nobody knows what will have arrived by then.")
+        raise PermanentError(f"--as-of {instant.isoformat()} is in the future.")
     source = _stores(settings)
     inputs = inputs_as_of(source, instant)
     scratch = _move_to(settings.home / "as-of" / instant.strftime("%Y%m%dT%H%M%S.%fZ"), {})
@@ -103,7 +103,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
         return Verdict(sentences=failed + verify_frozen(manifest, source.warehouse, None))
     verdict = compare(manifest, stores.warehouse, source.warehouse)
     verdict.sentences = verify_frozen(manifest, source.warehouse, stores.warehouse) + verdict.sentences
-    version = told_versions(manifest, code_version())
+    version = version_sentence(manifest, code_version())
     if version and not verdict.is_identical:
         verdict.sentences.append(version)
     return verdict

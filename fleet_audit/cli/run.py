@@ -81,7 +81,7 @@ def run_days(
 def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_final: bool) -> JobResult:
     """Run the days of a cycle that do not hold what is known now (final close only), close it, render its report.
 
-    Raises PermanentError with one sentence when there is no such cycle, or it cannot be closed yet.
+    Raises PermanentError with one sentence when no cycle starts on that day, or it cannot be closed yet.
     """
     home = dagster_home(settings)
     from fleet_audit.closing.code import code_version
@@ -159,8 +159,8 @@ def _execute(
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for evaluation in outcome.get_asset_check_evaluations():
         if not evaluation.passed:
-            told = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
-            sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {told}"
+            found = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
+            sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {found}"
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
             (result.errors if is_error else result.warnings).append(sentence)
     return not failures

@@ -1,4 +1,4 @@
-"""What a run comes to, on one screen: km, money, findings by severity, what was refused, where the reports are.
+"""The result of a run on one screen: km, money, findings by severity, what was refused, where the reports are.
 
 Numbers come from the warehouse, so they are what the reports say too.
 """

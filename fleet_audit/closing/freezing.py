@@ -68,7 +68,7 @@ def close_cycle(
         cycle: the cycle; days: those of its days that can be run.
         parameters: the set in force on a day.
         run_id: who closes.
-        is_final: freeze it; a provisional close only says what it would come to.
+        is_final: freeze it; a provisional close freezes nothing.
 
     Raises PermanentError, naming them, when a final close meets days that do not hold what is known now.
     """
@@ -81,7 +81,7 @@ def close_cycle(
         unready = unready_days(warehouse, stores.lake, days, code_version())
         if unready and is_final:
             raise PermanentError(
-                f"The cycle {cycle.start} to {cycle.end} cannot be closed for good: {told_days(unready)}. "
+                f"The cycle {cycle.start} to {cycle.end} cannot be closed for good: {reasons_sentence(unready)}. "
                 "Run these days again and close after that."
             )
         manifest = _manifest(stores, cycle, days, parameters, status, unready)
@@ -108,11 +108,11 @@ def close_cycle(
     return found
 
 
-def told_days(reasons: dict[dt.date, str]) -> str:
-    """Days and why, as part of a sentence."""
-    told = [f"{day} ({reason})" for day, reason in list(reasons.items())[:_LISTED_DAYS]]
-    more = len(reasons) - len(told)
-    return ", ".join(told) + (f" and {more} more" if more else "")
+def reasons_sentence(reasons: dict[dt.date, str]) -> str:
+    """Days with their reasons, as part of a sentence."""
+    listed = [f"{day} ({reason})" for day, reason in list(reasons.items())[:_LISTED_DAYS]]
+    more = len(reasons) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")
 
 
 def read_manifest(lake: Lake, record: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Tells one key of pseudonyms from another, and nothing about it."""
+    """A digest that distinguishes keys of pseudonyms and reveals nothing about them."""
     key = settings.pseudonym_key.get_secret_value().encode()
     return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 

@@ -36,7 +36,7 @@ def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code
         elif row.code_version != code_version:
             reasons[day] = f"it was computed by another version of the code ({row.code_version})"
         elif day in torn:
-            reasons[day] = "a later run of it did not come to its end"
+            reasons[day] = "a later run of it did not finish"
         else:
             newer = _newer_file(files, row.computed_at, day) or _newer_page(lake, row.computed_at, day)
             newer = newer or _newer_reference(changes, row.computed_at, day)

@@ -74,15 +74,15 @@ def _typed_windows(rows: pd.DataFrame) -> pd.DataFrame:
 def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse | None) -> list[str]:
     """Sentences on closed rows that are not those of the manifest any more; a provisional close froze none.
 
-    Of a day that a replay (`scratch`) made as it was closed, the rows of both are told apart.
+    Of a day that a replay (`scratch`) made as it was closed, the differing rows of both are listed.
     """
     if manifest["cycle"]["status"] != "final":
         return []
     days, outputs = days_of(manifest), manifest["outputs"]
     replayed = {} if scratch is None else outputs_of(scratch, days)
     not_remade = {one.table_name: set(one.days) for one in differences(outputs, replayed)}
-    told = [
-        _told_rows(
+    sentences = [
+        _with_differing_rows(
             f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}",
             next((day for day in one.days if day not in not_remade.get(one.table_name, ())), None),
             one.table_name,
@@ -91,12 +91,12 @@ def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Wareh
         )
         for one in differences(outputs, outputs_of(warehouse, days))
     ]
-    return told + _changed_beside_days(manifest, warehouse)
+    return sentences + _changed_beside_days(manifest, warehouse)
 
 
 def _changed_beside_days(manifest: dict[str, Any], warehouse: Warehouse) -> list[str]:
     now = cycle_rows(warehouse, dt.date.fromisoformat(manifest["cycle"]["start"]))
-    told = [
+    sentences = [
         f"{name}: rows were changed after the close."
         for name, entry in manifest["cycle_rows"].items()
         if now.get(name) != entry
@@ -114,8 +114,8 @@ def _changed_beside_days(manifest: dict[str, Any], warehouse: Warehouse) -> list
     ]
     if changed:
         version = parameters["version"]
-        told.append(f"ops.parameter_versions {version}: changed after the close: {'; '.join(changed)}.")
-    return told
+        sentences.append(f"ops.parameter_versions {version}: changed after the close: {'; '.join(changed)}.")
+    return sentences
 
 
 def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> Verdict:
@@ -124,11 +124,11 @@ def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> 
     verdict = Verdict(sum(entry["rows"] for entry in outputs.values()), len(outputs))
     for one in differences(manifest["outputs"], outputs):
         sentence = f"{one.table_name} differs on {', '.join(one.days)}"
-        verdict.sentences.append(_told_rows(sentence, one.days[0], one.table_name, closed, scratch))
+        verdict.sentences.append(_with_differing_rows(sentence, one.days[0], one.table_name, closed, scratch))
     return verdict
 
 
-def _told_rows(sentence: str, day: str | None, name: str, before: Warehouse, after: Warehouse) -> str:
+def _with_differing_rows(sentence: str, day: str | None, name: str, before: Warehouse, after: Warehouse) -> str:
     """The sentence, and the first rows of that day that differ between two warehouses, a line each."""
     if day is None:
         return f"{sentence}."
@@ -138,7 +138,7 @@ def _told_rows(sentence: str, day: str | None, name: str, before: Warehouse, aft
     return "\n    ".join([f"{sentence}; the first rows of {day}:", *lines])
 
 
-def told_versions(manifest: dict[str, Any], code_version: str) -> str | None:
+def version_sentence(manifest: dict[str, Any], code_version: str) -> str | None:
     """A sentence when another code replays than the one that closed."""
     theirs = manifest["code_version"]
     return None if theirs == code_version else f"The cycle was closed by code {theirs}; this is {code_version}."

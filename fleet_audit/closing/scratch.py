@@ -1,6 +1,6 @@
 """An installation of its own that holds what another one had received: where a past run or a closed cycle is repeated.
 
-Which inputs these are is told by the caller; the run on them is the usual one.
+The caller names the inputs; the run on them is the usual one.
 """
 
 from __future__ import annotations

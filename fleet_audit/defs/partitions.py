@@ -35,7 +35,7 @@ with warnings.catch_warnings():
     cycle_mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     cycle_and_before_mapping = dg.TimeWindowPartitionMapping(
         start_offset=-1, allow_nonexistent_upstream_partitions=True
-    )  # and the cycle before: what is told of a device reaches back beyond the first day
+    )  # and the cycle before: the calibration of a device needs the days before the first
 single_run = dg.BackfillPolicy.single_run()
 
 

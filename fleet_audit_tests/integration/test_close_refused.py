@@ -97,7 +97,7 @@ def test_a_final_close_names_each_day_that_is_not_ready(installation):
     with pytest.raises(PermanentError) as raised:
         close_cycle(stores, MAY, days, parameters_on, "run", is_final=True)
     assert f"{missing} (it was never computed to the end)" in str(raised.value)
-    assert f"{torn} (a later run of it did not come to its end)" in str(raised.value)
+    assert f"{torn} (a later run of it did not finish)" in str(raised.value)
     assert str(MAY.end) not in str(raised.value).split(":", 1)[1]
     assert len(installation.query("select * from ops.cycle_closes")) == 0
     record = close_cycle(stores, MAY, days, parameters_on, "run", is_final=False)

@@ -233,7 +233,7 @@ def test_a_past_run_is_repeated_with_what_had_arrived_by_then(corrected):
     sql = "select sum(variable_cost_brl) as brl from fact.trip_costs where operational_date = :day"
     assert Installation(then.home).query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("168.00")
     assert corrected.query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("201.60")
-    for as_of, told in (("2999-01-01", "lies ahead"), ("2001-01-01", "Nothing had arrived"), ("soon", "neither")):
+    for as_of, told in (("2999-01-01", "is in the future"), ("2001-01-01", "Nothing had arrived"), ("soon", "neither")):
         result = invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
         assert (result.exit_code, told in result.output) == (2, True), result.output
 

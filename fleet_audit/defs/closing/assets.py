@@ -86,8 +86,8 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.dat
     months = int(fleet.parameters(day).adjustment_months)
     start = billing_cycle(day, closed, closing_day, months)
     frozen = Money(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
-    told = warehouse.read_partition(ADJUSTMENTS, [day])
-    billed = told[told["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
+    adjusted = warehouse.read_partition(ADJUSTMENTS, [day])
+    billed = adjusted[adjusted["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()
     vehicles = reference.vehicles_on(day)
     return start, day_adjustments(day, start or day, closing_day, frozen, now, billed, vehicles)
@@ -100,7 +100,7 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.dat
 )
 @acts_on_errors
 def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """Put down that all rows of each day are there, and as of when."""
+    """Record that a day is fully computed, and its input cut-off."""
     return each_day(run_days(context), lambda day: _computed(fleet, day))
 
 
