@@ -47,9 +47,10 @@ format: $(INSTALLED) ## Put code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameters.md, reasons.md, marts.md
+docs: $(INSTALLED) ## Write the generated pages again: docs/tables.md, parameters.md, rules.md, reasons.md, marts.md
 	$(BIN)/python -m fleet_audit.schema.tables_page > docs/tables.md
 	$(BIN)/python -m fleet_audit.logic.primitives.parameters_page > docs/parameters.md
+	$(BIN)/python -m fleet_audit.logic.audit.rules.rules_page > docs/rules.md
 	$(BIN)/python -m fleet_audit.formats.reasons > docs/reasons.md
 	$(BIN)/python -m fleet_audit.marts.marts_page > docs/marts.md
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from fleet_audit.cli.main import main
 from fleet_audit.formats.reasons import reasons_page
+from fleet_audit.logic.audit.rules.rules_page import rules_page
 from fleet_audit.logic.primitives.parameters_page import parameters_page
 from fleet_audit.marts.marts_page import marts_page
 from fleet_audit.schema.registry import TABLES
@@ -29,6 +30,7 @@ VARIABLES = {
     [
         ("tables", tables_page()),
         ("parameters", parameters_page()),
+        ("rules", rules_page()),
         ("reasons", reasons_page()),
         ("marts", marts_page()),
     ],

@@ -1,0 +1,49 @@
+"""docs/rules.md from the registry: every rule with its severity, sources, amount, parameters and what it proves.
+
+    python -m fleet_audit.logic.audit.rules.rules_page > docs/rules.md
+
+Only the page's form belongs here; a test asserts that the page is up to date.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from fleet_audit.logic.audit.rules.registry import RULES
+from fleet_audit.logic.audit.rules.rule import Rule
+
+_HEAD = """# Rules
+
+Every rule of the audit, generated from the modules of `fleet_audit/logic/audit/rules` by `make docs`: do not edit this
+page. Sources: P positions, V visit report, B bulletin, K contract data; `/` either, `+` both. A rule is not tested on a
+day on which a source that it rests on is incomplete by our own fault; `ops.rules_not_tested` lists it.
+
+| rule | scope | version | severity | sources | rests on | amount | parameters | title | what it proves |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def rules_page() -> str:
+    """The page, in Markdown, in order of rule and scope."""
+    ordered = sorted(RULES, key=lambda rule: (rule.rule_id, rule.scope != "day"))
+    return _HEAD + "".join(f"| {' | '.join(_cells(rule))} |\n" for rule in ordered)
+
+
+def _cells(rule: Rule) -> list[str]:
+    parameters = ", ".join(f"`{name}`" for name in rule.parameters)
+    return [
+        rule.rule_id,
+        rule.scope,
+        rule.version,
+        rule.severity,
+        rule.sources,
+        rule.rests_on,
+        f"`{rule.amount}`" if rule.amount else "",
+        parameters,
+        rule.title_pt,
+        rule.proves_pt,
+    ]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(rules_page())
