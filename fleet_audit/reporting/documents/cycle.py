@@ -22,6 +22,7 @@ from fleet_audit.reporting.labels import NO_CARRIER, NO_ROUTE, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
@@ -186,7 +187,7 @@ def build_cycle(
     )
     document = Document(
         layout.title("cycle"),
-        _subtitle(cycle, carriers, carrier_code),
+        _subtitle(cycle_words(cycle, frames), carriers, carrier_code),
         generated_at,
         _cards(figures, frames.findings, forecast),
         charts,
@@ -357,6 +358,5 @@ def _percent(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal
     return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-def _subtitle(cycle: Cycle, carriers: Mapping[str, str], carrier_code: str | None) -> str:
-    words = f"ciclo de {locale.day(cycle.start)} a {locale.day(cycle.end)}"
+def _subtitle(words: str, carriers: Mapping[str, str], carrier_code: str | None) -> str:
     return words if carrier_code is None else f"{words} · cópia de {carriers.get(carrier_code, carrier_code)}"

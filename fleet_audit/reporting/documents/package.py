@@ -25,6 +25,7 @@ from fleet_audit.reporting.package_model import (
 from fleet_audit.reporting.sections import calculation_sheet, waterfall_table
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.daily_km import daily_km_grid
 from fleet_audit.reporting.sections.disallowed import disallowed_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
@@ -86,7 +87,7 @@ def build_package(
             note="Diferenças de ciclos já fechados, faturadas neste. Diferença vazia aguarda decisão e não é somada.",
         ),
     )
-    subtitle = f"ciclo de {period}"
+    subtitle = cycle_words(cycle, frames)
     if carrier_code is not None:
         subtitle += f" · cópia de {names_of(frames.carriers, 'carrier_code').get(carrier_code, carrier_code)}"
     return Package(layout.title("package"), subtitle, generated_at, closing, layout.company, layout.logo, sheets)

@@ -133,3 +133,9 @@ def test_declared_kilometres_of_routes_are_those_of_the_trips_that_runs_are_link
 ) -> None:
     linked = frames.matches.dropna(subset=["declared_km", "measured_km"])["declared_km"].sum()
     assert sum(value for value in grid(made, "routes").column("declared_km") if value is not None) == linked
+
+
+def test_a_partial_cycle_says_how_many_of_its_days_were_run(frames: Frames, made: CycleReport) -> None:
+    assert made.document.subtitle == "ciclo de 16/05/2025 a 15/06/2025 · 4 de 31 dias processados"
+    whole = replace(frames, coverage=fleet(1, days=31, first=CYCLE.start).coverage)
+    assert report(whole).document.subtitle == "ciclo de 16/05/2025 a 15/06/2025"
