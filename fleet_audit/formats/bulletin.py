@@ -178,7 +178,7 @@ def _number(table: TextTable, label: str, text: pd.Series, name: str, expected: 
 
 
 def _refuse_without_claim(quarantine: Quarantine, runs: pd.DataFrame, table: TextTable) -> None:
-    """A row claims KM ROTA, or else the difference of its readings; without either there is nothing to compare."""
+    """A row claims KM ROTA, or else the difference of its readings; without either the run cannot be compared."""
     empty = table.column("KM ROTA").eq("")
     no_reading = table.column("KM SAÍDA").eq("") | table.column("KM CHEGADA").eq("")
     quarantine.refuse(

@@ -111,7 +111,7 @@ def plain_numbers(text: pd.Series, style: NumberStyle, largest: float | None = N
 
 
 def writes_decimal_commas(texts: pd.DataFrame) -> bool:
-    """Whether a table has numbers with a decimal comma that can be nothing else, and none with a decimal point."""
+    """Whether a table has numbers whose comma can only begin decimals, and none with a decimal point."""
     columns = [texts[name] for name in texts]
     has_comma = any(matches(text, r"^-?[0-9]+,([0-9]{1,2}|[0-9]{4,10})$").any() for text in columns)
     return has_comma and not any(matches(text, r"^-?[0-9]+[.]([0-9]{1,2}|[0-9]{4,10})$").any() for text in columns)

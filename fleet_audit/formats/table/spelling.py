@@ -1,4 +1,4 @@
-"""Characters that look like nothing: no-break spaces, zero-width characters, line breaks inside a header.
+"""Characters that are not visible: no-break spaces, zero-width characters, line breaks inside a header.
 
 What a text means is decided by the format of each kind of file.
 """
@@ -25,7 +25,7 @@ def clean(cell: str) -> str:
 
 
 def is_blank(cell: str) -> bool:
-    """Whether a cell shows nothing."""
+    """Whether a cell has no visible character."""
     return not clean(cell)
 
 

@@ -232,9 +232,8 @@ def _refuse_misfits(quarantine: Quarantine, cells: Cells, parts: list[_Part]) ->
     beyond = np.array([len(row) > width and not all(map(is_blank, row[width:])) for row, width in rows], dtype=bool)
     is_longer = (lengths > widths).to_numpy()
     if cells.separator == "," and not is_longer.all():
-        beyond |= (
-            is_longer  # an unquoted 117,279 moves the cells after it; where the last one is empty nothing sticks out
-        )
+        # An unquoted 117,279 moves the cells after it; an empty last cell then hides that the row is longer.
+        beyond |= is_longer
     quarantine.refuse(
         beyond,
         "bad_width",
