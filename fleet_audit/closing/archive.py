@@ -20,6 +20,11 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 _CLOSES = f"{FOLDER}/closes"
+_OF_DAYS = (*facts.FACTS, facts.RULES_NOT_TESTED)
+_OF_CYCLES = (
+    *((table, column) for _, table, column in ROWS_OF_A_CYCLE),
+    (facts.CYCLE_RULES_NOT_TESTED, "cycle_start"),
+)
 _RECORD, _MANIFEST = "record.parquet", "manifest.json"
 
 
@@ -61,8 +66,9 @@ def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
             (record,) = lake.read_table(path, facts.CYCLE_CLOSES).to_dict("records")
             content = lake.get_bytes(f"{folder}/{_MANIFEST}")
             lake.put_bytes(record["manifest_path"], content)
-            for table in _frozen_tables() if record["status"] == "final" else ():
-                warehouse.upsert(table, lake.read_table(_rows_path(folder, table), table))
+            for table in frozen_tables() if record["status"] == "final" else ():
+                if lake.exists(_rows_path(folder, table)):  # closed before the table existed
+                    warehouse.upsert(table, lake.read_table(_rows_path(folder, table), table))
             warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
             manifests.append(json.loads(content))
     return manifests
@@ -74,14 +80,15 @@ def _frozen(
     versions = {manifest["parameters"]["version"], *manifest["parameters"]["days"].values()}
     parameters = warehouse.read_table(facts.PARAMETER_VERSIONS)
     return [
-        *((table, day_rows(warehouse, table, days)) for table in facts.FACTS),
-        *((table, rows_of_cycle(warehouse, table, column, start)) for _, table, column in ROWS_OF_A_CYCLE),
+        *((table, day_rows(warehouse, table, days)) for table in _OF_DAYS),
+        *((table, rows_of_cycle(warehouse, table, column, start)) for table, column in _OF_CYCLES),
         (facts.PARAMETER_VERSIONS, parameters[parameters["parameters_version"].isin(versions)]),
     ]
 
 
-def _frozen_tables() -> list[Table]:
-    return [*facts.FACTS, *(table for _, table, _ in ROWS_OF_A_CYCLE), facts.PARAMETER_VERSIONS]
+def frozen_tables() -> list[Table]:
+    """The tables whose rows a final close copies into the archive."""
+    return [*_OF_DAYS, *(table for table, _ in _OF_CYCLES), facts.PARAMETER_VERSIONS]
 
 
 def _rows_path(folder: str, table: Table) -> str:

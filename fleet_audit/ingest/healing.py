@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -28,12 +28,16 @@ QUARANTINE = "quarantine"
 
 @dataclass(frozen=True)
 class ParsedFiles:
-    """The parsed rows of archived files; what is lost or unreadable is parsed again. `warn` takes a sentence on it."""
+    """The parsed rows of archived files; what is lost or unreadable is parsed again. `warn` takes a sentence on it.
+
+    `damaged` has a sentence per SHA-256 whose archived bytes are damaged as well.
+    """
 
     lake: Lake
     warehouse: Warehouse
     settings: Settings
     warn: Callable[[str], None]
+    damaged: dict[str, str] = field(default_factory=dict)
 
     def read(self, table: Table, sha256: str) -> pd.DataFrame:
         """The parsed rows of a file in a table; no rows when its archived bytes are damaged as well."""
@@ -53,6 +57,7 @@ class ParsedFiles:
             except PermanentError as error:
                 set_aside(self.lake, self.warehouse, entry, str(error))
                 self.warn(str(error))
+                self.damaged[sha256] = str(error)
                 return empty_frame(table)
             self.warn(f"{problem} It was computed again from {self.lake.url(entry['archive_path'])}.")
         return self.lake.read_table(path, table)

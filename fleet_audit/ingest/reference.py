@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.errors import PermanentError
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import parse_inbox_file
+from fleet_audit.ingest.files import DAMAGED, parse_inbox_file
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.inbox.file_days import Span, spans_of
 from fleet_audit.ingest.journal import record_refusal, record_rows
@@ -75,19 +76,27 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
 
     A new version with overlapping rows or dangling keys is refused while there is an older one to stay in force; a
     first one is taken as it is, because nothing could be computed without.
+
+    Raises PermanentError when the archived bytes of a newest version are damaged: no money is computed by older terms.
     """
     warehouse, lake, closing_day = parsed.warehouse, parsed.lake, parsed.settings.closing_day
     files = warehouse.read(
-        "select file_sha256, file_name, received_at from ops.ingested_files where kind = 'reference' "
-        "and status in ('accepted', 'partial') order by received_at, file_name",
-        {},
+        "select file_sha256, file_name, received_at, reason_code, message from ops.ingested_files "
+        "where kind = 'reference' and (status in ('accepted', 'partial') or reason_code = :damaged) "
+        "order by received_at, file_name",
+        {"damaged": DAMAGED},
     )
     files["table_name"] = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
     history = warehouse.read_table(facts.REFERENCE_HISTORY)
     versions: dict[str, list[Delivery]] = {}
     for name, table in _TABLES.items():
         rows = files[files["table_name"] == name].to_dict("records")[-2:]
+        if rows and rows[-1]["reason_code"] == DAMAGED:
+            raise PermanentError(str(rows[-1]["message"]))
+        rows = [row for row in rows if row["reason_code"] != DAMAGED]
         versions[name] = [Delivery(table, row, parsed.read(table, row["file_sha256"])) for row in rows]
+        if rows and rows[-1]["file_sha256"] in parsed.damaged:
+            raise PermanentError(parsed.damaged[rows[-1]["file_sha256"]])
     excluded = _name_registered_plates(versions)
     known = {name: set(_open(history, name)["row_key"]) for name in _TABLES}
     is_new = {

@@ -6,6 +6,7 @@ import pytest
 
 from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
+from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference import publish
@@ -105,6 +106,25 @@ def test_a_lost_reference_table_is_read_again_before_it_is_published(arrivals):
     assert again.in_force["tariffs"].rows.equals(first.in_force["tariffs"].rows)
     assert again.touched == {}
     assert len(arrivals.warnings) == 1
+
+
+def test_a_damaged_reference_table_stops_the_run_until_it_is_sent_again(arrivals):
+    """Computing by an older tariff, or by none, would change what is paid."""
+    for name, text in REFERENCE.items():
+        arrivals.drop(f"reference/{name}.csv", text.encode())
+    arrivals.read()
+    path = _raw_path(arrivals, "reference/tariffs.csv")
+    arrivals.lake.put_bytes(path, b"damaged")
+    arrivals.lake.delete(parsed_path(reference.TARIFFS, _sha256(arrivals, "reference/tariffs.csv")))
+    for _ in range(2):  # also when it was set aside before
+        with pytest.raises(PermanentError, match="is damaged"):
+            publish(_files(arrivals), "a-run")
+    arrivals.read()
+    assert len(publish(_files(arrivals), "a-run").in_force["tariffs"].rows) == 2
+
+
+def _files(arrivals) -> ParsedFiles:
+    return ParsedFiles(arrivals.lake, arrivals.warehouse, arrivals.settings, arrivals.warnings.append)
 
 
 def test_arrivals_and_reference_history_are_restored_from_an_archive_on_s3(arrivals, settings, seaweed):

@@ -8,6 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from fleet_audit.closing.archive import frozen_tables
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Table
 from fleet_audit_tests.integration.installation import Installation, failures, invoked, said
@@ -38,7 +39,7 @@ _TABLES = (
     *facts.FACTS,
     *facts.CYCLE_FACTS,
     *reference.TABLES,
-    *(each for each in facts.OPS if each.name != "inbox_requests"),
+    *(each for each in facts.OPS if each not in (facts.INBOX_REQUESTS, facts.INBOX_SIGHTINGS)),
 )
 
 
@@ -109,6 +110,11 @@ def test_the_rows_compared_hold_a_close_an_adjustment_a_refusal_and_a_change(ins
         )
     }
     assert all(counts.values()), counts
+
+
+def test_a_close_archives_every_table_that_it_freezes():
+    frozen = {table.address for table in facts.TABLES if table.frozen_by is not None}
+    assert frozen <= {table.address for table in frozen_tables()}
 
 
 def test_a_rebuilt_close_can_be_replayed(rebuilt):
