@@ -21,6 +21,7 @@ from fleet_audit.schema.facts import (
     REFERENCE_DELTAS,
     TRIP_COSTS,
 )
+from fleet_audit.storage.io_managers import markdown
 from fleet_audit.storage.step_errors import acts_on_errors
 
 
@@ -77,7 +78,7 @@ def reference_deltas(context: dg.AssetExecutionContext, fleet: FleetResource) ->
     days = run_days(context)
     found = [(day, fill_deltas(fleet.warehouse(), day)) for day in days]
     told = delta_statement(pd.concat([frame for _, frame in found], ignore_index=True))
-    table = told.to_markdown(index=False) if len(told) else "no reference data changed on these days"
+    table = markdown(told) if len(told) else "no reference data changed on these days"
     return dg.Output(found, metadata={"statement": dg.MetadataValue.md(table)})
 
 
