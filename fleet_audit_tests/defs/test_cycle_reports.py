@@ -15,7 +15,7 @@ from fleet_audit.schema import facts
 from fleet_audit.storage.report_io_manager import ReportIOManager
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.reporting.documents.test_package import AREAS, CYCLE, Recalculated, footers
-from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet
+from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 
 FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "size_bytes": 1, "status": "accepted",
         "received_at": GENERATED_AT,
@@ -25,7 +25,9 @@ FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "siz
 @pytest.fixture
 def installation(postgres_url, tmp_path) -> FleetResource:
     """A warehouse that holds three days of a small fleet, and an empty lake."""
-    frames, warehouse = fleet(9, days=3, first=CYCLE.start), Warehouse(postgres_url)
+    frames, warehouse = settled(fleet(9, days=3, first=CYCLE.start), CYCLE), Warehouse(postgres_url)
+    for table in (facts.BILLING_LINES, facts.VEHICLE_CYCLE_AMOUNTS):
+        warehouse.replace_partition(table, [CYCLE.start], getattr(frames, table.name), "run")
     for table in FACTS:
         rows = getattr(frames, "coverage" if table is facts.COVERAGE else table.name)
         warehouse.replace_partition(table, sorted(set(rows["operational_date"])), rows, "run")
