@@ -102,7 +102,8 @@ def _vehicles() -> Iterator[Vehicle]:
     track = day()
     yield Vehicle("maximum of the bus while driving", (changed(track, drive_of(track)[5:12], odometer_km=999999.9),))
     track = day()
-    yield Vehicle("a digit too many once", (changed(track, drive_of(track)[20:21], odometer_km=10_100.0),))
+    yield Vehicle("a digit too many once", (changed(track, drive_of(track)[20:21], odometer_km=10_100.0),),
+                  methods="gps|odometer")  # fmt: skip
     reset = odometer(day(), lambda r: r.odometer_km - 1024 if r.at_s > 10 * HOUR else r.odometer_km)
     yield Vehicle("odometer starts again while parked", (reset,), findings="(Q05)")
     meter = odometer(day(first_km=0), lambda r: r.odometer_km - 24 if r.at_s > 14 * HOUR else r.odometer_km)
@@ -143,7 +144,8 @@ def _vehicles() -> Iterator[Vehicle]:
     yield Vehicle("two devices", (track, other))
     yield Vehicle("two devices, one dies", (day(), [report for report in other if report.at_s < 6.2 * HOUR]))
     blind = odometer(day(), lambda r: 0)
-    yield Vehicle("a second device fills a gap", (silent, blind), findings="(Q05)")
+    yield Vehicle("a second device fills a gap", (silent, blind), methods="gps|odometer", findings="(Q05)",
+                  is_balanced=None)  # fmt: skip
 
     # Carried, not driven.
     yield Vehicle("ferry", (carried(day(), 12, False, 3.2),), km=44.8, runs=(Run(6.0, 6.75, 21), Run(15.5, 15.983)),

@@ -38,8 +38,9 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
     """Sets is_sentinel of readings that are none.
 
     A run of one repeated value that contradicts the reading before it is none where the readings go on after it as
-    before it, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is 2^32 - 1 m. A run that begins or
-    ends a track is none when it is 0 or beyond `most_km` and the readings beside it contradict it.
+    before it and not from that value on, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is
+    2^32 - 1 m. (An odometer turned on by 60 km repeats its new value while parked and counts on from it: a jump.) A run
+    that begins or ends a track is none when it is 0 or beyond `most_km` and the readings beside it contradict it.
     """
     excursions = np.empty(len(seconds), dtype=np.int64)
     for track in range(len(offsets) - 1):
@@ -85,6 +86,11 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
                     seconds[following] - seconds[before],
                     impossible_kmh,
                     slack_km,
+                ) and (
+                    value >= most_km
+                    or not is_plausible(
+                        odometer[following] - value, seconds[following] - seconds[last], impossible_kmh, slack_km
+                    )
                 )
             if goes_on and (is_absurd or repeats > 1):
                 for k in range(i, following):

@@ -164,6 +164,17 @@ def test_an_odometer_that_was_reset_to_zero_is_read_on() -> None:
     assert events(bus) == ["reset"]
 
 
+def test_an_odometer_turned_on_while_parked_jumps_and_measures_the_next_trip() -> None:
+    """The new value is repeated for hours, and counts on: no sentinel."""
+    bus = to_the_mill().park(7200)
+    bus.start_km += 60.0
+    bus.park(7200).to(GARAGE).park(1800)
+    trips = trips_of(bus)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+    assert set(trips["km_method"]) == {"odometer"}
+    assert events(bus) == ["jump"]
+
+
 def ferried(*, ignition: bool, kmh: float = 12.0) -> pd.DataFrame:
     """10 km, 3.2 km over a river, 10 km."""
     bus = Bus("05:00").park(1800).to(8_400).stand(120)

@@ -16,7 +16,8 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 def long_unknown_stops(context: AuditDay) -> list[Draft]:
     """G07: dwell above long_stop_s after a movement of D that ends at no known place.
 
-    An end inside a gap has no place to be known, and a leg that positions measured better is evidence only.
+    An end inside a gap, or one of points without a fix, has no place to be known; a leg that positions measured better
+    is evidence only.
     """
     legs = context.of_day(context.legs)
     legs = legs[
@@ -24,6 +25,7 @@ def long_unknown_stops(context: AuditDay) -> list[Draft]:
         & legs["destination_poi_id"].isna()
         & ~legs["is_end_in_gap"].astype(bool)
         & legs["superseded_by_trip_id"].isna()
+        & (legs["destination_latitude"].notna() | legs["destination_address"].notna())
     ]
     return [_draft(context, leg) for leg in legs.to_dict("records")]
 
