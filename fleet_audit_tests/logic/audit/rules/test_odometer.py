@@ -45,7 +45,8 @@ def leg(trip_id: str, odometer_km: float, gps_km: float, **more: object) -> dict
     return {
         "leg_id": f"L{trip_id}", "trip_id": trip_id, "operational_date": DAY, "plate": PLATE,
         "is_maintenance_driver": False, "started_at": at("06:00"), "ended_at": at("07:00"), "km_odometer": odometer_km,
-        "km_gps": gps_km, "km_bridged": 0.0, "is_odometer_valid": True, "passengers_readings": 0, "gaps": 0,
+        "km_gps": gps_km, "km_bridged": 0.0, "km_fine": gps_km, "is_odometer_valid": True, "passengers_readings": 0,
+        "gaps": 0,
         "is_short": False, "is_start_in_gap": False, "is_end_in_gap": False, "source": "positions", **more,
     }  # fmt: skip
 
@@ -157,7 +158,9 @@ def test_o05_compares_what_both_measured():
     assert finding["evidence"]["limit_km"] == 0.5
 
 
-@pytest.mark.parametrize("unsound", [{"is_odometer_valid": False}, {"km_gps": None}, {"km_odometer": None}])
+@pytest.mark.parametrize(
+    "unsound", [{"is_odometer_valid": False}, {"km_gps": None}, {"km_odometer": None}, {"km_fine": 2.0}]
+)
 def test_o05_needs_two_measurements(unsound):
     assert not found(with_legs([trip("T", "06:00", "07:00")], [leg("T", 50.0, 10.0) | unsound]), "O05")
 

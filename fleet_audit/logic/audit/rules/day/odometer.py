@@ -147,15 +147,19 @@ def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
 
 
 def _compared(context: AuditDay) -> pd.DataFrame:
-    """Trips whose legs all have a sound odometer and a path: both sums, what both measured, the resolution."""
+    """Trips that can be compared: both sums, the km that both measured, the odometer's resolution.
+
+    All their legs have a sound odometer and a path, and steps of at most 60 s hold half of the path: over longer steps
+    the chords are shorter than the road.
+    """
     legs = context.of_day(context.legs)
     is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
         axis=1
     )
     sums = legs.assign(is_unsound=~is_sound, bridged=legs["km_bridged"].fillna(0.0)).groupby("trip_id")
-    by_trip = sums[["km_odometer", "km_gps", "bridged", "is_unsound"]].sum()
+    by_trip = sums[["km_odometer", "km_gps", "km_fine", "bridged", "is_unsound"]].sum()
     by_trip["resolution"] = sums["odometer_resolution_km"].max().fillna(0.0)
-    by_trip = by_trip[by_trip["is_unsound"] == 0]
+    by_trip = by_trip[(by_trip["is_unsound"] == 0) & (2 * by_trip["km_fine"] >= by_trip["km_gps"])]
     return pd.DataFrame(
         {
             "odometer_km": by_trip["km_odometer"],
