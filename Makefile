@@ -61,6 +61,7 @@ bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and lo
 	$(BIN)/python -m benchmarks.segmentation $(SEGMENTATION_ARGS)
 	$(BIN)/python -m benchmarks.package
 	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.doubt
 	$(BIN)/python -m benchmarks.marts
 	$(BIN)/python -m benchmarks.start_up
 

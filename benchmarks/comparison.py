@@ -96,8 +96,8 @@ class TripPairs:
     measured: pd.DataFrame
 
 
-def pair_trips(truth: Truth, measured: pd.DataFrame) -> TripPairs:
-    """The same trip: same vehicle, both ends within SAME_TRIP_S."""
+def pair_trips(truth: Truth, measured: pd.DataFrame, within_s: float = SAME_TRIP_S) -> TripPairs:
+    """The same trip: same vehicle, both ends within `within_s`."""
     real = truth.trips[truth.trips["purpose"] != "yard"].reset_index(drop=True)
     found = measured[measured["purpose"] != "yard"].reset_index(drop=True)
     pairs = (
@@ -106,7 +106,7 @@ def pair_trips(truth: Truth, measured: pd.DataFrame) -> TripPairs:
     )  # fmt: skip
     off = pd.concat([(pairs[f"{side}_x"] - pairs[f"{side}_y"]).abs().dt.total_seconds()
                      for side in ("started_at", "ended_at")], axis=1).max(axis=1)  # fmt: skip
-    same = pairs.assign(off=off)[off <= SAME_TRIP_S].sort_values("off")
+    same = pairs.assign(off=off)[off <= within_s].sort_values("off")
     same = same.drop_duplicates("truth").drop_duplicates("measured")
     real["measured"] = same.set_index("truth")["measured"].reindex(real.index).fillna(-1).astype(int)
     found["truth"] = same.set_index("measured")["truth"].reindex(found.index).fillna(-1).astype(int)

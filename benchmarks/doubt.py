@@ -1,0 +1,156 @@
+"""How sure the kilometres are: whether km_measured ± km_uncertainty holds the true road, on fleets of spoilt devices.
+
+    python -m benchmarks.doubt --vehicles 36 --days 3
+
+One honest fleet is simulated; what its devices sent is spoilt in one way at a time and goes through `build_window`. The
+road is the simulator's own, which neither the odometer (each up to 1 % off) nor the receiver shows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+
+from benchmarks.audited_fleet import SimulatedInbox
+from benchmarks.comparison import SAME_TRIP_S, Truth, agreement, pair_trips
+from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.trips.day_window import build_window
+from fleet_audit.schema import facts
+from fleet_audit.schema.derive import conform
+from fleet_audit.simulation.fleet import simulate
+
+TARGET_PCT = 95.0
+FEWEST = 20  # below so many trips a share tells nothing: one trip is more than the 5 % that may be missed
+_NOISE_M = 30.0  # standard deviation on each axis
+_M_OF_DEGREE = 111_195.0
+
+
+def every(step_s: int) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Keeps the first position of each device in every `step_s` seconds."""
+
+    def thinned(positions: pd.DataFrame) -> pd.DataFrame:
+        since = pd.Timestamp(0, tz="UTC")
+        slot = (positions["recorded_at"] - since) // pd.Timedelta(seconds=step_s)
+        ordered = positions.assign(slot=slot).sort_values(["device_id", "recorded_at"], kind="stable")
+        return ordered.drop_duplicates(["device_id", "slot"]).drop(columns="slot").reset_index(drop=True)
+
+    return thinned
+
+
+def noisy(positions: pd.DataFrame) -> pd.DataFrame:
+    """Moves each position by its own error, drawn from its instant: the same position errs alike in every window."""
+    seconds = positions["recorded_at"].astype("int64").to_numpy()
+    keys = pd.util.hash_array(positions["device_id"].to_numpy(dtype=object)) ^ pd.util.hash_array(seconds)
+    first, second = (((pd.util.hash_array(keys + np.uint64(n)) >> np.uint64(11)) + 0.5) / 2.0**53 for n in (1, 2))
+    radius = _NOISE_M * np.sqrt(-2 * np.log(first))
+    latitude = positions["latitude"] + radius * np.cos(2 * np.pi * second) / _M_OF_DEGREE
+    narrowing = np.cos(np.radians(positions["latitude"]))
+    longitude = positions["longitude"] + radius * np.sin(2 * np.pi * second) / (_M_OF_DEGREE * narrowing)
+    return positions.assign(latitude=latitude, longitude=longitude)
+
+
+def _odometer(change: Callable[[pd.Series], pd.Series]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return lambda positions: positions.assign(odometer_km=change(positions["odometer_km"]))
+
+
+# What is done to a day's positions, and how far it may move the ends of a trip (s).
+SPOILT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], int]] = {
+    "clean": (lambda positions: positions, 0),
+    "whole km": (_odometer(np.floor), 0),
+    "no odometer": (_odometer(lambda km: km * np.nan), 0),
+    "every 120 s": (every(120), 120),
+    "every 300 s": (every(300), 300),
+    "30 m noise": (noisy, 0),
+    "odometer × 1.04": (_odometer(lambda km: km * 1.04), 0),
+}
+
+
+@click.command()
+@click.option("--vehicles", default=36, show_default=True, help="Vehicles of the fleet.")
+@click.option("--days", default=3, show_default=True, help="Days of the fleet.")
+@click.option("--first-day", default="2025-06-09", show_default=True, help="First day.")
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulation.")
+def main(vehicles: int, days: int, first_day: str, seed: int) -> None:
+    """Measure how often the stated doubt holds the road."""
+    first = dt.date.fromisoformat(first_day)
+    calendar = [first + dt.timedelta(days=number) for number in range(days)]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        simulate(folder, seed=seed, vehicles=vehicles, date_from=first, date_to=calendar[-1], frauds=False)
+        inbox, truth = SimulatedInbox(folder), Truth.read(folder / "truth", calendar)
+        found = {name: measured(inbox, truth, calendar, *how) for name, how in SPOILT.items()}
+    table = coverage_table(found)
+    print(table.to_string(index=False))
+    for line in shortfalls(table):
+        print(line)
+
+
+def measured(
+    inbox: SimulatedInbox,
+    truth: Truth,
+    calendar: list[dt.date],
+    spoil: Callable[[pd.DataFrame], pd.DataFrame],
+    slack_s: int,
+) -> pd.DataFrame:
+    """Trips that are the truth's own, ends within SAME_TRIP_S + slack_s: km_true, km, half_width, km_method, grade."""
+    trips = []
+    for day in calendar:
+        positions, parameters = spoil(inbox.positions(day)), parameters_on(day)
+        window = build_window(day, positions, inbox.visit_legs(day), inbox.reference, parameters)
+        own = conform(window.trips, facts.TRIP_WINDOW)
+        trips.append(own[own["operational_date"] == day])
+    pairs = pair_trips(truth, pd.concat(trips, ignore_index=True), within_s=SAME_TRIP_S + slack_s)
+    both = agreement(pairs)
+    both = both[both["km_measured"].notna()]
+    return pd.DataFrame(
+        {
+            "km_true": both["km"],
+            "km": both["km_measured"].astype(float),
+            "half_width": both["km_uncertainty"].astype(float),
+            "method": both["km_method"],
+            "grade": both["evidence_grade"],
+        }
+    )
+
+
+def coverage_table(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per spoiling, method and grade, and one of all of a spoiling's trips.
+
+    Columns: devices, method, grade, trips, held_pct, half_width_km and error_km (medians; error = measured − road).
+    """
+    rows = []
+    for name, trips in found.items():
+        rows.append(_row(name, "all", "all", trips))
+        rows.extend(_row(name, *key, group) for key, group in trips.groupby(["method", "grade"]))
+    return pd.DataFrame(rows)
+
+
+def _row(name: str, method: str, grade: str, trips: pd.DataFrame) -> dict[str, object]:
+    error = trips["km"] - trips["km_true"]
+    # Both sides are rounded: the road to a metre, the measured km to 0.01.
+    is_held = error.abs() <= trips["half_width"] + 0.0055
+    return {"devices": name, "method": method, "grade": grade, "trips": len(trips),
+            "held_pct": round(100 * float(is_held.mean()), 1),
+            "half_width_km": round(float(trips["half_width"].median()), 2),
+            "error_km": round(float(error.median()), 2)}  # fmt: skip
+
+
+def shortfalls(table: pd.DataFrame) -> list[str]:
+    """A sentence for each row below the target, and one where there is none."""
+    below = table[table["held_pct"] < TARGET_PCT]
+    lines = [
+        f"BELOW {TARGET_PCT:.0f} %: {row.devices}, method {row.method}, grade {row.grade}: {row.held_pct} % of "
+        f"{row.trips} trips" + ("" if row.trips >= FEWEST else " (too few to judge)")
+        for row in below.itertuples()
+    ]
+    return lines or [f"Every group reaches {TARGET_PCT:.0f} %."]
+
+
+if __name__ == "__main__":
+    main()
