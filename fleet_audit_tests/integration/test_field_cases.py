@@ -18,7 +18,7 @@ CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 NAMES = sorted(path.name for path in CASES.glob("*") if path.is_dir()) if CASES.is_dir() else []
 COMMAND = Path(sys.executable).with_name("fleet-audit")
 AGAINST_THE_RULES = {
-    "ferry": "its checks pay the ferry's 3.2 km by GPS with an O03; by the rules carried km are in no trip and no finding"
+    "ferry": "its checks pay the 3.2 km of the ferry with an O03; by the rules carried km are in no trip and no finding"
 }
 SECONDS = 600  # for one case; alone on an idle machine it takes about 30
 
