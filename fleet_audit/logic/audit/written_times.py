@@ -43,6 +43,15 @@ def shortest_reading(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(started_at=_instants(best_start, runs), ended_at=_instants(best_end, runs))
 
 
+def departs_in_repeated_hour(runs: pd.DataFrame, zones: pd.Series) -> np.ndarray:
+    """Whether each run departs in an hour that the clock of its zone shows twice, at either of the two times."""
+    hour = pd.Timedelta(hours=1)
+    wall = to_local(runs["started_at"], zones)
+    return np.logical_or.reduce(
+        [(to_local(runs["started_at"] + offset, zones) == wall).to_numpy(dtype=bool) for offset in (hour, -hour)]
+    )
+
+
 def _second_reading_us(wall: pd.Series, first: pd.Series, zones: pd.Series) -> np.ndarray:
     """Microseconds of the second time at which the clock shows `wall`; of the first where it shows it once."""
     hour_later = first + pd.Timedelta(hours=1)

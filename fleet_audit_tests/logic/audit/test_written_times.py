@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.written_times import shortest_reading
+from fleet_audit.logic.audit.written_times import departs_in_repeated_hour, shortest_reading
 from fleet_audit.logic.primitives.wall_clock import to_utc
 
 SANTIAGO = "America/Santiago"  # 24:00 of 2025-04-05 is 23:00 again; 2025-09-07 begins at 01:00
@@ -53,3 +53,10 @@ def test_a_doubled_hour_is_read_as_the_shorter_run(start: str, end: str, day: dt
 def test_on_other_days_an_earlier_arrival_stays_past_midnight() -> None:
     read = shortest_reading(written("22:30", "01:15", dt.date(2025, 6, 10))).iloc[0]
     assert read["ended_at"] - read["started_at"] == pd.Timedelta(hours=2, minutes=45)
+
+
+@pytest.mark.parametrize(("start", "is_repeated"), [("23:30", True), ("22:30", False), ("21:00", False)])
+def test_a_departure_in_the_repeated_hour_is_known(start: str, is_repeated: bool) -> None:
+    runs = written(start, "23:59", dt.date(2025, 4, 5))
+    assert departs_in_repeated_hour(runs, runs["timezone"]).tolist() == [is_repeated]
+    assert not departs_in_repeated_hour(written(start, "23:59", dt.date(2025, 6, 10)), runs["timezone"]).any()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.day.bulletin import numbers_with_two_meanings
@@ -16,6 +17,7 @@ from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import resets
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.written_times import departs_in_repeated_hour
 
 _SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
 _WHAT = {
@@ -32,7 +34,7 @@ _WHAT = {
 
 def source_contradictions(context: AuditDay) -> list[Draft]:
     """Q05: notes of D, odometer resets, devices and bulletins that contradict themselves, clocks off by minutes."""
-    notes = context.of_day(context.notes, "date").to_dict("records")
+    notes = _without_repeated_hours(context, context.of_day(context.notes, "date")).to_dict("records")
     return [
         *(_draft(note) for note in notes),
         *resets(context),
@@ -40,6 +42,16 @@ def source_contradictions(context: AuditDay) -> list[Draft]:
         *clocks_off_by_minutes(context),
         *numbers_with_two_meanings(context),
     ]
+
+
+def _without_repeated_hours(context: AuditDay, notes: pd.DataFrame) -> pd.DataFrame:
+    """The notes without early arrivals in the hour that a clock change repeats: these contradict nothing."""
+    runs = context.runs.reset_index(drop=True)
+    zones = runs["plate"].map(context.zone)
+    repeated = runs[departs_in_repeated_hour(runs, zones)]
+    rows = set(zip(repeated["file_sha256"], repeated["row_number"], strict=True))
+    is_repeated = [row in rows for row in zip(notes["file_sha256"], notes["row_number"], strict=True)]
+    return notes[~((notes["note_code"] == "arrival_unreadable").to_numpy() & np.array(is_repeated, dtype=bool))]
 
 
 def reference_changed(context: AuditDay) -> list[Draft]:
