@@ -19,7 +19,7 @@ ENDINGS = {
     Type.TIMESTAMP: re.compile(r"\w+_(at|from|to)"),
     Type.LOCAL_TIMESTAMP: re.compile(r"\w+_local"),
     Type.DATE: re.compile(r"date|\w+_date|(\w+_)?(cycle|segment)_(start|end)|\w+_(from|to)"),
-    Type.KM: re.compile(r"km_\w+|\w+_km"),
+    Type.KM: re.compile(r"km(_\w+)?|\w+_km"),
     Type.KM3: re.compile(r"km_\w+|\w+_km"),
     Type.BRL: re.compile(r"brl_\w+|\w+_brl|\w+_brl_per_month"),
     Type.RATE: re.compile(r"\w+_brl_per_km"),

@@ -8,7 +8,7 @@ cast(date_trunc('month', cast({{ column }} - ({{ var('closing_day') }} - 1) as t
 cast({{ column }} + interval '1 month' as date) - 1
 {%- endmacro %}
 
-{# What the vehicle-days of a cycle come to, for whatever they are grouped by. A null in a sum was unknown: it takes no part. #}
+{# Sums over the vehicle-days of a cycle, per group of the caller. A null is unknown and takes no part in a sum. #}
 {% macro vehicle_day_sums(days) -%}
 count(distinct {{ days }}.operational_date) as days_with_rows,
 count(distinct {{ days }}.plate) as vehicles,

@@ -56,7 +56,7 @@ def decode_page(payload: bytes) -> Any:
 
 
 def items_of_page(page: Any, adapter: Adapter = CONTRACT) -> list[Any]:
-    """The list of items of a decoded page. Raises RejectedFile: there is no such list."""
+    """The list of items of a decoded page. Raises RejectedFile: the page lacks the list."""
     items = value_at(page, adapter.items)
     if not isinstance(items, list):
         raise RejectedFile(f"The page has no list '{'.'.join(adapter.items)}'; check FLEET_API_URL and the adapter.")

@@ -112,7 +112,9 @@ class _Loader:
         for folder in self.file.model_folders:
             for path in sorted((self.folder / folder).glob("**/*.sql")):
                 if not _IDENTIFIER.fullmatch(path.stem):
-                    raise PermanentError(f"{path}: {path.stem} is no name for a table; use lower case, digits and _.")
+                    raise PermanentError(
+                        f"{path}: {path.stem} is not a name for a table; use lower case, digits and _."
+                    )
                 if path.stem in found:
                     raise PermanentError(f"{path} and {found[path.stem]} have the same name; rename one of them.")
                 found[path.stem] = path
@@ -130,7 +132,7 @@ class _Loader:
                 if name in documents:
                     raise PermanentError(f"{path} and {documents[name].path} both describe model {name}.")
                 if name not in self.paths:
-                    raise PermanentError(f"{path} describes model {name}, but there is no file {name}.sql.")
+                    raise PermanentError(f"{path} describes model {name}, but the file {name}.sql is missing.")
                 documents[name] = document
         for name, path in self.paths.items():
             if name not in documents:

@@ -79,7 +79,7 @@ def _one_select(sql: str, path: Path) -> exp.Query:
     try:
         statements = sqlglot.parse(sql, dialect=DIALECT)
     except SqlglotError as error:
-        raise PermanentError(f"{path} is no valid PostgreSQL: {' '.join(str(error).split())}.") from error
+        raise PermanentError(f"{path} is not valid PostgreSQL: {' '.join(str(error).split())}.") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise PermanentError(f"{path} is not one SELECT: a file holds exactly one, and nothing else.")
     return statements[0]

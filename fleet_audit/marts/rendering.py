@@ -102,6 +102,6 @@ def _compiled(text: str) -> CodeType:
 
 def _value(name: str, given: Mapping[str, Variable], path: Path) -> str:
     if name not in given:
-        raise PermanentError(f"{path}: there is no variable {name}; add its default to vars in dbt_project.yml.")
+        raise PermanentError(f"{path}: variable {name} is not declared; add its default to vars in dbt_project.yml.")
     value = given[name]
     return value.isoformat() if isinstance(value, dt.date) else str(int(value))

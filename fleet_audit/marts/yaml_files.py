@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise PermanentError(f"{path} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise PermanentError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
+        raise PermanentError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise PermanentError(f"{path} holds no mapping; it should begin with `version: 2` or `name:`.")
     return content

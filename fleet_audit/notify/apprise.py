@@ -1,6 +1,6 @@
 """Short messages to people over Apprise. Its URLs hold passwords and tokens: none is ever logged or part of an error.
 
-What is told is in `reporting.notice`, when in `defs.notices`.
+Texts are in `notify.messages`, occasions in `defs.notices`.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ def unreadable(text: str) -> str | None:
 
 
 def send(urls: Sequence[str], title: str, body: str) -> list[int]:
-    """Tell everybody at once; the numbers (from 1) of the URLs that could not be reached or refused.
+    """Sends the message to all URLs in parallel; returns the numbers (from 1) of those that failed or refused.
 
-    Never raises: whoever tells of something has done it already.
+    Never raises: the work that a message reports is already done.
     """
     if not urls:
         return []
     with _silence(), ThreadPoolExecutor(len(urls)) as threads:
-        told = list(threads.map(lambda url: _is_told(url, title, body), urls))
-    return [number for number, is_told in enumerate(told, 1) if not is_told]
+        sent = list(threads.map(lambda url: _is_sent(url, title, body), urls))
+    return [number for number, is_sent in enumerate(sent, 1) if not is_sent]
 
 
 def _is_readable(url: str) -> bool:
-    import apprise  # half a second, and only where somebody is to be told
+    import apprise  # half a second, and only where a message is to be sent
 
     return apprise.Apprise.instantiate(url) is not None
 
 
-def _is_told(url: str, title: str, body: str) -> bool:
+def _is_sent(url: str, title: str, body: str) -> bool:
     import apprise
 
     try:

@@ -1,6 +1,6 @@
 """The short messages that people receive of a day, a close and a failure: Portuguese, no names of people, no secrets.
 
-Numbers come from the marts and the close's record; who is told, and how, is not decided here.
+Numbers come from the marts and the close's record; who receives them, and how, is not decided here.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any
 
 def failure_notice(job: str, days: str, steps: Sequence[str], run_id: str) -> Notice:
     """A run failed. What was raised is left to the run's log: it may quote what a source says of people."""
-    told = f"Etapas com erro: {', '.join(steps)}." if steps else "A execução terminou sem dizer em que etapa."
+    steps_line = f"Etapas com erro: {', '.join(steps)}." if steps else "A execução terminou sem dizer em que etapa."
     return Notice(
         f"Execução falhou: {job}{days and f', {days}'}",
-        f"{told}\nO registro da execução {run_id} na interface do Dagster diz por quê; depois de corrigir, execute de "
-        "novo.",
+        f"{steps_line}\nO registro da execução {run_id} na interface do Dagster diz por quê; depois de "
+        "corrigir, execute de novo.",
     )
 
 

@@ -132,7 +132,7 @@ class Section:
     stacked: tuple[tuple[str, ...], ...] = ()
 
     def cut(self, rows: int) -> tuple[tuple[tuple[Any, ...], ...], str]:
-        """The first rows of the grid, and a sentence about those left out: how many, and where they are."""
+        """The first rows of the grid, and a sentence about the rest: how many, and where they are."""
         assert self.grid is not None
         every = len(self.grid.rows)
         if every <= rows:

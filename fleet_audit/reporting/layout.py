@@ -71,14 +71,14 @@ def _read(path: Path) -> dict[str, Any]:
             f"The report layout {path} (FLEET_REPORT_LAYOUT) cannot be read: {error.strerror}."
         ) from None
     except ValueError as error:
-        raise PermanentError(f"The report layout {path} (FLEET_REPORT_LAYOUT) is no TOML in UTF-8: {error}.") from None
+        raise PermanentError(f"The report layout {path} (FLEET_REPORT_LAYOUT) is not TOML in UTF-8: {error}.") from None
 
 
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], path: Path, where: str = "") -> None:
     """Puts changes in place; only names that the shipped file has, with values of the same form."""
     for name, value in changes.items():
         if name not in values:
-            raise PermanentError(f"{path}: {where}{name} is no part of a layout; known here: {', '.join(values)}.")
+            raise PermanentError(f"{path}: {where}{name} is not part of a layout; known here: {', '.join(values)}.")
         known = values[name]
         if isinstance(known, dict) and isinstance(value, dict):
             _overlay(known, value, path, f"[{name}] ")

@@ -16,4 +16,4 @@ def table(full_name: str) -> Table:
     try:
         return TABLES[full_name]
     except KeyError:
-        raise KeyError(f"there is no table {full_name} in the column dictionary") from None
+        raise KeyError(f"{full_name} is not a table of the column dictionary") from None

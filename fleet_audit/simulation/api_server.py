@@ -219,7 +219,7 @@ def _find(data: Path) -> Path:
     for path in (data, data / "api" / "positions.parquet", data / "positions.parquet"):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"There is no api/positions.parquet in {data}; make one with fleet-audit simulate.")
+    raise FileNotFoundError(f"api/positions.parquet is missing in {data}; create it with fleet-audit simulate.")
 
 
 def _limit(query: dict[str, list[str]]) -> int:

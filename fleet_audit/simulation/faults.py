@@ -43,7 +43,7 @@ def parse_faults(text: str) -> dict[str, float]:
             shares |= PRESETS[name]
             continue
         if name not in FAULT_KINDS:
-            raise ValueError(f"There is no fault {name!r}: choose from {', '.join((*PRESETS, *FAULT_KINDS))}.")
+            raise ValueError(f"{name!r} is not a fault: choose from {', '.join((*PRESETS, *FAULT_KINDS))}.")
         try:
             shares[name] = float(share) if "=" in part else DEFAULT_SHARE
         except ValueError:

@@ -69,7 +69,7 @@ def simulate(
         without: names not to plant.
         progress: receives one line per day.
 
-    Raises ValueError when there is no vehicle or no day, or a name is unknown.
+    Raises ValueError without a vehicle, without a day, or when a name is unknown.
     """
     if vehicles < 1 or date_to < date_from:
         raise ValueError("A simulation needs at least one vehicle, and a last day not before the first")

@@ -37,12 +37,12 @@ class InboxBucket:
         """Every object below the prefix.
 
         Raises:
-            PermanentError: there is no such bucket, or the credentials are refused.
+            PermanentError: the bucket does not exist, or the credentials are refused.
             RetryableError: the server does not answer.
         """
         try:
             if self._filesystem.get_file_info(self._bucket).type == pafs.FileType.NotFound:
-                raise PermanentError(f"There is no bucket {self._bucket}; create it or correct FLEET_INBOX_URL.")
+                raise PermanentError(f"Bucket {self._bucket} does not exist; create it or correct FLEET_INBOX_URL.")
             infos = self._filesystem.get_file_info(pafs.FileSelector(self._root, recursive=True, allow_not_found=True))
         except OSError as error:
             if _DENIED in str(error):

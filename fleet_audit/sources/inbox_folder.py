@@ -37,10 +37,10 @@ class InboxFolder:
     def entries(self) -> Iterator[Entry]:
         """Every file below the sub-folders, and each entry that cannot be read, with its problem.
 
-        Raises PermanentError when there is no such folder, or it cannot be listed.
+        Raises PermanentError when the folder does not exist or cannot be listed.
         """
         if not self._folder.is_dir():
-            raise PermanentError(f"There is no inbox folder {self._folder}; create it or correct FLEET_INBOX_URL.")
+            raise PermanentError(f"Inbox folder {self._folder} does not exist; create it or correct FLEET_INBOX_URL.")
         waiting = [str(self._folder)]
         while waiting:
             folder = waiting.pop()
@@ -71,7 +71,7 @@ class InboxFolder:
 
         Raises:
             UnsettledFileError: the file is no longer there.
-            PermanentError: it is no regular file any more, its path leaves the folder, or it cannot be read.
+            PermanentError: it is not a regular file any more, its path leaves the folder, or it cannot be read.
         """
         try:
             with self._open(path) as file:

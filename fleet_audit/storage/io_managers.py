@@ -168,7 +168,7 @@ class _TableIOManager(dg.IOManager):
         for day, given in obj:
             frame = given if isinstance(given, pd.DataFrame) else Parts(given)
             if day in written or (day not in days and not may_write_others):
-                what = "twice" if day in written else "which is no partition of the run"
+                what = "twice" if day in written else "which is not a partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
             written[day] = self._write_day(table, day, frame, context.run_id)
             preview = preview if len(preview) else frame.head(_PREVIEW_ROWS)
@@ -204,7 +204,7 @@ class _TableIOManager(dg.IOManager):
 
 
 class LakeIOManager(_TableIOManager):
-    """Parquet in the lake, one file a day.
+    """Parquet in the lake, one file per day.
 
     An asset with metadata `writes_neighbours=True` may also give days that are not the run's.
     """
@@ -245,7 +245,7 @@ class WarehouseIOManager(_TableIOManager):
 
     def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
         if isinstance(frame, Parts):
-            raise PermanentError(f"{table.full_name} is no table of the lake: give whole frames.")
+            raise PermanentError(f"{table.full_name} is not a table of the lake: give whole frames.")
         warehouse = self.stores.warehouse()
         if table.frozen_by == table.partition and table.partition is not None and warehouse.closed_days([day]):
             trace = {"run_id": run_id, "updated_at": pd.Timestamp.now("UTC")}

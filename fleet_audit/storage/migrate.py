@@ -35,7 +35,7 @@ _FORMER_IDS = {
 
 
 def config() -> Config:
-    """Alembic's configuration; there is no ini file."""
+    """Alembic's configuration, without an ini file."""
     result = Config()
     result.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     result.set_main_option("file_template", "%%(rev)s")

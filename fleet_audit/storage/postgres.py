@@ -1,6 +1,6 @@
-"""How PostgreSQL is reached: engines, ADBC connections, lock keys, and its errors told as one of our two kinds.
+"""Connections to PostgreSQL: engines, ADBC, lock keys, and its errors as RetryableError or PermanentError.
 
-What is read and written through them is in `warehouse` and `migrate`.
+Reads and writes are in `warehouse` and `migrate`.
 """
 
 from __future__ import annotations

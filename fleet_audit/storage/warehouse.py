@@ -136,7 +136,7 @@ class Warehouse:
     def upsert(
         self, table: Table, data: pd.DataFrame | pa.Table, run_id: str | None = None, *, keep_existing: bool = False
     ) -> int:
-        """Inserts the rows; those whose key is there overwrite it, or are left out with `keep_existing`.
+        """Inserts the rows; those whose key is there overwrite it, or are skipped with `keep_existing`.
 
         Returns how many rows were given. `updated_at`, where the table has it, becomes now; `run_id`, when given,
         replaces the frame's.

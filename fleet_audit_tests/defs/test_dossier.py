@@ -183,7 +183,7 @@ def test_an_archive_without_the_file_leaves_the_row_unknown(installation):
 
 @pytest.mark.parametrize("finding_id", ["", "nope", "../../etc/passwd", "'; drop table fact.findings; --"])
 def test_an_unknown_id_is_one_sentence(installation, finding_id):
-    with pytest.raises(PermanentError, match="There is no finding"):
+    with pytest.raises(PermanentError, match="does not exist"):
         write_dossier(installation, finding_id)
 
 

@@ -310,6 +310,6 @@ def test_what_comes_more_than_two_months_late_is_told_and_adjusts_nothing(correc
     with patch.dict(os.environ, corrected_again.environment, clear=True), dg.DagsterInstance.get() as instance:
         told = [entry.user_message for entry in instance.all_logs(result.run_id)]
     (sentence,) = (text for text in told if "nothing is adjusted" in text)
-    assert f"{LAST}: 1 lines would be other now (+2.00 km, R$ +12.00)" in sentence
+    assert f"{LAST}: 1 lines differ now (+2.00 km, R$ +12.00)" in sentence
     pd.testing.assert_frame_equal(corrected_again.query(_ADJUSTMENTS, day=LAST), before)
     assert_same_facts(corrected_again.facts([LAST]), closed)

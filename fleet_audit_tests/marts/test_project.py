@@ -108,7 +108,7 @@ def _no_select(folder: Path) -> str:
 
 def _no_sql(folder: Path) -> str:
     (folder / "staging/stg_findings.sql").write_text("select from where (", encoding="utf-8")
-    return r"stg_findings\.sql is no valid PostgreSQL"
+    return r"stg_findings\.sql is not valid PostgreSQL"
 
 
 def _not_described(folder: Path) -> str:
@@ -118,7 +118,7 @@ def _not_described(folder: Path) -> str:
 
 def _no_file(folder: Path) -> str:
     (folder / "marts/carrier_days.sql").unlink()
-    return r"marts/schema\.yml describes model carrier_days, but there is no file carrier_days\.sql"
+    return r"marts/schema\.yml describes model carrier_days, but the file carrier_days\.sql is missing"
 
 
 def _undescribed_column(folder: Path) -> str:
@@ -163,7 +163,7 @@ def _no_partition(folder: Path) -> str:
 
 def _bad_yaml(folder: Path) -> str:
     (folder / "marts/schema.yml").write_text("models: [", encoding="utf-8")
-    return r"marts/schema\.yml is no valid YAML"
+    return r"marts/schema\.yml is not valid YAML"
 
 
 @pytest.mark.parametrize(

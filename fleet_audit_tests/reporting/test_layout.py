@@ -65,8 +65,8 @@ def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("titel = 'x'", "titel is no part of a layout"),
-        ("[d1]\ncolour = 'x'", r"\[d1\] colour is no part of a layout; known here: title, trips"),
+        ("titel = 'x'", "titel is not part of a layout"),
+        ("[d1]\ncolour = 'x'", r"\[d1\] colour is not part of a layout; known here: title, trips"),
         ("company = 3", "company must be a text"),
         ("d1 = 'x'", "d1 must be a section"),
         ("[d1]\ntrips = ['Data', 'Data']", "missing: Unidade.*repeated: Data"),

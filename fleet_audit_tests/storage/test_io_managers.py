@@ -158,11 +158,11 @@ def test_neighbours_are_for_lake_assets_that_declare_them(stores: Opened) -> Non
     assert _run(stores, declared, first=D1).success
     assert len(stores.a_lake.read_days(POSITIONS, [D1 - ONE_DAY, D1])) == 2
     undeclared = _run(stores, _daily(POSITIONS, body), first=D1)
-    assert "staging.positions: the asset gave 2025-06-09 which is no partition of the run" in _messages(undeclared)
+    assert "staging.positions: the asset gave 2025-06-09 which is not a partition of the run" in _messages(undeclared)
     trips = _daily(
         facts.TRIPS, lambda context: [(D2, sample(facts.TRIPS, D2, 1))], metadata={"writes_neighbours": True}
     )
-    assert "gave 2025-06-11 which is no partition of the run" in _messages(_run(stores, trips, first=D1))
+    assert "gave 2025-06-11 which is not a partition of the run" in _messages(_run(stores, trips, first=D1))
     assert stores.a_warehouse.read("SELECT count(*) AS n FROM fact.trips")["n"][0] == 0
 
 

@@ -20,7 +20,7 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
 from fleet_audit.ingest.journal import record_computed_day
-from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
+from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
@@ -69,23 +69,23 @@ def adjustments(
     def of_day(day: dt.date) -> pd.DataFrame:
         if day not in closed:
             return empty_frame(ADJUSTMENTS)
-        start, found = _adjustments(fleet, day, Money(*(each.read([day]) for each in inputs)))
+        start, found = _adjustments(fleet, day, BilledRows(*(each.read([day]) for each in inputs)))
         if start is not None:
             return found
         if len(found):
-            context.log.warning(out_of_reach(day, found))
+            context.log.warning(too_late_message(day, found))
         return empty_frame(ADJUSTMENTS)
 
     return each_day(days, of_day)
 
 
-def _adjustments(fleet: FleetResource, day: dt.date, now: Money) -> tuple[dt.date | None, pd.DataFrame]:
+def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[dt.date | None, pd.DataFrame]:
     """The cycle that bills the day's differences, None where no open one reaches back so far; and the differences."""
     warehouse, closing_day = fleet.warehouse(), fleet.settings().closing_day
     closed = closed_starts(warehouse)
     months = int(fleet.parameters(day).adjustment_months)
     start = billing_cycle(day, closed, closing_day, months)
-    frozen = Money(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
+    frozen = BilledRows(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
     adjusted = warehouse.read_partition(ADJUSTMENTS, [day])
     billed = adjusted[adjusted["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()

@@ -101,7 +101,9 @@ def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFram
     cycles = [_audited(fleet, key) for key in context.partition_keys]
     found = [(cycle.cycle.start, calibration_segments(cycle)) for cycle in cycles]
     last = cycles[-1]
-    return dg.Output(found, metadata=calibration_shown(last.calibrations, found[-1][1], last.told_from, last.day))
+    return dg.Output(
+        found, metadata=calibration_shown(last.calibrations, found[-1][1], last.calibrations_from, last.day)
+    )
 
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:

@@ -37,7 +37,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_poli
 def device_days(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, runs: Days, windows: Days
 ) -> Iterator[dg.Output]:
-    """What each day's odometers did, and which devices cannot be believed."""
+    """Odometer events of each day, and the health of each device."""
     reference = fleet.reference()
 
     def one(day: dt.date) -> DeviceDay:

@@ -56,7 +56,7 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
 
 
 def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
-    """Registered drivers, and the names of all others who were ever told of: they are nowhere else.
+    """Registered drivers, and the names of all drivers that were known before: only this table holds them.
 
     Of a driver who left the reference file only the name is kept: what the file said no longer holds.
     """
@@ -74,11 +74,11 @@ def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
 )
 @acts_on_errors
 def reference_deltas(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
-    """What a change of reference data did to the days that are run again, carrier by carrier."""
+    """Effect of a change of reference data on the days that are run again, per carrier."""
     days = run_days(context)
     found = [(day, fill_deltas(fleet.warehouse(), day)) for day in days]
-    told = delta_statement(pd.concat([frame for _, frame in found], ignore_index=True))
-    table = markdown(told) if len(told) else "no reference data changed on these days"
+    statement = delta_statement(pd.concat([frame for _, frame in found], ignore_index=True))
+    table = markdown(statement) if len(statement) else "no reference data changed on these days"
     return dg.Output(found, metadata={"statement": dg.MetadataValue.md(table)})
 
 

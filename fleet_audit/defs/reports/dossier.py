@@ -33,7 +33,7 @@ _DAY = dt.timedelta(days=1)
 
 
 def write_dossier(fleet: FleetResource, finding_id: str) -> str:
-    """Makes the dossier of a finding and returns where it is; PermanentError when there is no such finding."""
+    """Writes the dossier of a finding and returns its address. Raises PermanentError: the finding does not exist."""
     layout = load_layout(fleet.settings().report_layout)
     pdf = document_pdf(build_dossier(case_of(fleet, finding_id), generated_at=known_until(fleet), layout=layout))
     path = f"{FOLDER}/{finding_id}.pdf"
@@ -46,7 +46,9 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
     warehouse, reference = fleet.warehouse(), fleet.reference()
     found = warehouse.read("select * from fact.findings where finding_id = :finding_id", {"finding_id": finding_id})
     if found.empty:
-        raise PermanentError(f"There is no finding {finding_id!r}; fact.findings.finding_id and the reports list them.")
+        raise PermanentError(
+            f"Finding {finding_id!r} does not exist; fact.findings.finding_id and the reports list all findings."
+        )
     others = _others(found, reference)
     tables = reference.tables()
     reference = reference.with_tables(

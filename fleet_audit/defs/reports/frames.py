@@ -61,7 +61,7 @@ def frames_of(
     fields |= {table.name: warehouse.read_table(table) for table in (*REFERENCE, *(TERMS if with_terms else ()))}
     if with_legs:
         fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
-        # What the cycle found by its last day is no part of that day: its report must not change with the cycle's runs.
+        # A cycle's findings are dated on its last day; that day's report excludes them: no cycle run may change it.
         fields["findings"] = fields["findings"][fields["findings"]["cycle_start"].isna()]
     return Frames(**fields)
 

@@ -44,7 +44,7 @@ def _rests_on_gap(context: AuditDay, rule: Rule, draft: Draft) -> bool:
 
 
 def held_runs(context: AuditDay) -> pd.DataFrame:
-    """`fact.held_runs` of the day without the trace columns: one row a run that no trip is linked to.
+    """`fact.held_runs` of the day without the trace columns: one row per run without a linked trip.
 
     brl_at_rate is null where no single rate would apply.
     """
@@ -97,7 +97,7 @@ def _row(
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
     km_at_stake = _capped(draft, trips, runs)
     owner = context.owners.get(draft.plate or "", {})
-    told = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
+    source = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
     brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(km_at_stake, draft.rate)
     amount = "in_favour_brl" if draft.is_in_favour else rule.amount
     return {
@@ -110,8 +110,8 @@ def _row(
         "severity": draft.severity or rule.severity,
         "plate": draft.plate,
         "driver_id": first_trip.get("driver_id"),
-        "carrier_code": known(told.get("carrier_code")) or known(owner.get("carrier_code")) or draft.carrier_code,
-        "unit_code": known(told.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
+        "carrier_code": known(source.get("carrier_code")) or known(owner.get("carrier_code")) or draft.carrier_code,
+        "unit_code": known(source.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": km_at_stake,

@@ -211,7 +211,7 @@ def _groups(
 
 
 def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """One row a trip or run that belongs to a group, trips first, each kind in order of start."""
+    """One row per trip or run of a group, trips first, each kind in order of start."""
     label = _components(len(trips) + len(runs), pairs["trip"].to_numpy(), pairs["run"].to_numpy() + len(trips))
     is_member = np.isin(np.arange(len(trips)), pairs["trip"]) | (trips["purpose"] == "service").to_numpy(dtype=bool)
     both = [

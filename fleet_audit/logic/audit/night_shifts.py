@@ -141,7 +141,7 @@ def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.Dat
 def _is_met(pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame) -> np.ndarray:
     """Per pair: has its trip another run too, by the pairs `others`, whose DATA is so many days away?
 
-    A second copy of the same row (same plate and times) is no other run.
+    A second copy of the same row (same plate and times) does not count as another run.
     """
     start, end, day = micros(runs["started_at"]), micros(runs["ended_at"]), as_days(runs["declared_date"])
     asked = pd.DataFrame({"trip": pairs["trip"].to_numpy(), "pair": np.arange(len(pairs)), "run": pairs["run"]})

@@ -1,4 +1,4 @@
-"""What a closed day would be now minus what was billed of it, line by line: trips and fixed shares.
+"""Adjustments of a closed day: its lines computed again minus what was billed, per trip and fixed share.
 
 The closed rows themselves never change; which cycle bills a difference is decided here, when it is closed elsewhere.
 """
@@ -32,7 +32,7 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True)
-class Money:
+class BilledRows:
     """The rows that bill a day: `fact.trips`, `fact.trip_costs` and `fact.fixed_cost_days` of it."""
 
     trips: pd.DataFrame
@@ -53,27 +53,27 @@ def billing_cycle(day: dt.date, closed_starts: Collection[dt.date], closing_day:
     return cycle.start if day >= earliest else None
 
 
-def out_of_reach(day: dt.date, differences: pd.DataFrame) -> str:
-    """A sentence on differences of a day that no open cycle bills: too late for an adjustment, but not unsaid."""
+def too_late_message(day: dt.date, differences: pd.DataFrame) -> str:
+    """Sentence on the differences of a day that no open cycle bills: they are too late for an adjustment."""
     km, brl = (sum_decimal(differences[f"difference_{name}"]) for name in ("km", "brl"))
     return (
-        f"{day}: {len(differences)} lines would be other now ({_told(km)} km, R$ {_told(brl)}), but the open cycle "
-        "reaches no further back than adjustment_months: nothing is adjusted."
+        f"{day}: {len(differences)} lines differ now ({_amount_text(km)} km, R$ {_amount_text(brl)}), but an open "
+        "cycle adjusts no day older than adjustment_months: nothing is adjusted."
     )
 
 
-def _told(value: Decimal | None) -> str:
+def _amount_text(value: Decimal | None) -> str:
     return "unknown" if value is None else f"{value:+}"
 
 
 def day_adjustments(
-    day: dt.date, billed_start: dt.date, closing_day: int, closed: Money, now: Money, billed: pd.DataFrame,
+    day: dt.date, billed_start: dt.date, closing_day: int, closed: BilledRows, now: BilledRows, billed: pd.DataFrame,
     vehicles: pd.DataFrame,
 ) -> pd.DataFrame:  # fmt: skip
     """`fact.adjustments` of a closed day, without trace columns: its lines whose km or BRL are not what was billed.
 
-    Billed is the closed line plus the differences of adjustments that a closed cycle has billed already. A line that is
-    gone is taken back whole. Where km or price of a line are unknown now, its difference is null: unknown is not zero.
+    Billed is the closed line plus the differences of adjustments that a closed cycle has billed already. A line that no
+    longer exists is reversed in full. Where km or price of a line are unknown now, its difference is null, not zero.
 
     Args:
         day: the closed day; billed_start: first day of the cycle that bills the differences.
@@ -121,7 +121,7 @@ def day_adjustments(
     ]
 
 
-def _lines(money: Money, vehicles: pd.DataFrame) -> pd.DataFrame:
+def _lines(money: BilledRows, vehicles: pd.DataFrame) -> pd.DataFrame:
     """kind, owner, trip_id, km and brl of each line, by its name."""
     trips = money.trips[["trip_id", "plate", "carrier_code", "unit_code"]].merge(
         money.costs[["trip_id", "contract_id", "billable_km", "variable_cost_brl"]], on="trip_id"

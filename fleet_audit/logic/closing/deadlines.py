@@ -14,7 +14,7 @@ _SATURDAY = 5
 
 
 def business_deadline(published: dt.date, days: int, holidays: AbstractSet[dt.date]) -> dt.date:
-    """The last of so many business days after the day of publication: Monday to Friday, holidays left out."""
+    """The last of so many business days after the day of publication: Monday to Friday, without holidays."""
     day, left = published, days
     while left > 0:
         day += ONE_DAY

@@ -97,8 +97,8 @@ def differing_rows(expected: pa.Table, found: pa.Table, key: Sequence[str], limi
             lines.append(f"{'+' if before is None else '-'} {', '.join(map(str, identity))}")
         else:
             changed = [name for name in before if before[name] != after[name]]
-            told = "; ".join(f"{name}: {before[name]} -> {after[name]}" for name in changed)
-            lines.append(f"~ {', '.join(map(str, identity))}: {told}")
+            differences = "; ".join(f"{name}: {before[name]} -> {after[name]}" for name in changed)
+            lines.append(f"~ {', '.join(map(str, identity))}: {differences}")
         if len(lines) == limit:
             break
     return lines

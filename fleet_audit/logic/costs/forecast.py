@@ -1,6 +1,6 @@
-"""What a cycle will come to: km and variable cost of its remaining days, from the days that have data.
+"""Forecast of a cycle: km and variable cost of its remaining days, from the days that have data.
 
-What was measured and billed so far is an input, one row a day.
+What was measured and billed so far is an input, one row per day.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Forecast:
 
 
 def forecast_cycle(daily: pd.DataFrame, cycle: Cycle, as_of: dt.date, parameters: ParameterSet) -> Forecast:
-    """The cycle's km and variable cost to its end.
+    """Forecast of the cycle's km and variable cost at its end.
 
     Remaining km = mean km of the days with data × remaining days × forecast_seasonal_factor. Remaining cost = the level
     of the daily cost, smoothed exponentially with forecast_alpha from the first day with data on, × remaining days.
     Both half-up to 0.01. A day without data takes no part, wherever it lies.
 
     Args:
-        daily: operational_date, km and variable_cost_brl (decimals, null = no data), one row a day; only those of
+        daily: operational_date, km and variable_cost_brl (decimals, null = no data), one row per day; only those of
             the cycle up to as_of count.
         cycle: the cycle.
         as_of: the last day that is over; remaining are the days after it.

@@ -1,7 +1,7 @@
 """A vehicle's odometer against its GPS path: the ratio of each day, its level over time, and where it changes.
 
-A day's ratio is a function of that day's trips alone. What is told over several days is computed from these rows by who
-shows or judges it, so that a day run again, alone or in a range, gives the same rows.
+A day's ratio is a function of that day's trips alone. Levels over several days are computed from these rows where
+they are shown or judged, so that a day run again, alone or in a range, gives the same rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def day_calibrations(day: dt.date, trips: pd.DataFrame, legs: pd.DataFrame, para
     """Rows of `fact.calibrations` without the trace columns.
 
     Of trips of positions of at least `calibration_min_km` and covered over `coverage_min_pct`, all of whose legs have a
-    sound odometer and a path. Steps that the odometer bridged prove nothing about either and are left out.
+    sound odometer and a path. Steps that the odometer bridged prove nothing about either and are excluded.
 
     Args:
         day: operational day; trips: its `fact.trips`; legs: its `trips.legs`.
@@ -90,7 +90,7 @@ class Segment:
 def segments(days: pd.DataFrame, parameters: ParameterSet) -> dict[str, list[Segment]]:
     """The segments of each plate, in order of time.
 
-    A new device begins one by itself. Within a device a change is told where Pettitt's rank test (1979) names a day
+    A new device begins a segment. Within a device a change is found where Pettitt's rank test (1979) names a day
     with p below `calibration_p`, at least three days lie on each side and the medians differ by
     `calibration_change_pct`; then both sides are looked at again. Ranks, because one bad day must not move a level; the
     least difference, because a long series makes the smallest one significant.

@@ -1,4 +1,4 @@
-"""Whether a device can be believed at all: the unit of its odometer, its clock, its receiver, what it never sends.
+"""Health of a device: the unit of its odometer, its clock, its receiver, the fields that it never sends.
 
 What is wrong is named and shown, never corrected: a corrected reading could not be held against a carrier.
 """
@@ -108,14 +108,14 @@ def _seen(tracks: Tracks, positions: pd.DataFrame, day: dt.date) -> pd.DataFrame
     )
 
 
-def _ratios(believed: Tracks, parameters: ParameterSet) -> pd.DataFrame:
-    """Median odometer / path of each track over the window, in pieces of 5 km; too short a path tells nothing."""
+def _ratios(accepted: Tracks, parameters: ParameterSet) -> pd.DataFrame:
+    """Median odometer / path of each track over the window, in pieces of 5 km; no row for a shorter path."""
     track, ratio = chunk_ratios(
-        believed.seconds,
-        believed.latitude,
-        believed.longitude,
-        believed.odometer_km,
-        believed.offsets,
+        accepted.seconds,
+        accepted.latitude,
+        accepted.longitude,
+        accepted.odometer_km,
+        accepted.offsets,
         _CHUNK_KM,
         parameters.standing_kmh,
         parameters.compare_step_s,
@@ -126,39 +126,39 @@ def _ratios(believed: Tracks, parameters: ParameterSet) -> pd.DataFrame:
 
 
 def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, parameters: ParameterSet) -> pd.DataFrame:
-    """By how many whole hours a vehicle's own trips lie beside what others say of it: plate, clock_shift_h, clock_runs.
+    """Whole hours by which a vehicle's clock is wrong: plate, clock_shift_h, clock_runs (witnesses that fit).
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
-    its start and its end do within `clock_fit_s`. A shift is believed when `clock_min_runs` witnesses and most of the
+    its start and its end do within `clock_fit_s`. A shift holds when `clock_min_runs` witnesses and most of the
     plate's fit it while at most half as many fit without one: a carrier that invents a run does not invent all of them
     by the same three hours. 0: most fit as they are; null: too little is known.
 
     The day's own witnesses decide where they can, so that no clock is wrong a day too long; else those of the window.
     """
     is_measured = trips["source"] == "positions"
-    told = pd.concat(
+    witnesses = pd.concat(
         [runs[["plate", "started_at", "ended_at"]], trips.loc[~is_measured, ["plate", "started_at", "ended_at"]]]
     )
-    told = told.drop_duplicates().reset_index(drop=True)
-    is_of_day = told["started_at"].dt.tz_convert(DEFAULT_ZONE).dt.date == day
+    witnesses = witnesses.drop_duplicates().reset_index(drop=True)
+    is_of_day = witnesses["started_at"].dt.tz_convert(DEFAULT_ZONE).dt.date == day
     measured = intervals(trips[is_measured])
-    own, around = (_shifts(intervals(rows), measured, parameters) for rows in (told[is_of_day], told))
+    own, around = (_shifts(intervals(rows), measured, parameters) for rows in (witnesses[is_of_day], witnesses))
     return pd.concat([own, around], ignore_index=True).drop_duplicates("plate").reset_index(drop=True)
 
 
-def _shifts(told: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    told = told.assign(witness=np.arange(len(told)))
-    pairs = told.merge(measured, on="plate", suffixes=("_told", ""))
-    shift = (pairs["start_us"] - pairs["start_us_told"]) / _HOUR_US
+def _shifts(witnesses: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    witnesses = witnesses.assign(witness=np.arange(len(witnesses)))
+    pairs = witnesses.merge(measured, on="plate", suffixes=("_witness", ""))
+    shift = (pairs["start_us"] - pairs["start_us_witness"]) / _HOUR_US
     hours = shift.round()
     fit_us = parameters.clock_fit_s * 1e6
-    end_us = pairs["end_us"] - pairs["end_us_told"] - hours * _HOUR_US
+    end_us = pairs["end_us"] - pairs["end_us_witness"] - hours * _HOUR_US
     start_us = (shift - hours) * _HOUR_US
     is_fit = (hours.abs() <= _MOST_HOURS) & (start_us.abs() <= fit_us) & (end_us.abs() <= fit_us)
     counts = pairs.assign(hours=hours)[is_fit].groupby(["plate", "hours"])["witness"].nunique()
     counts = counts.rename("runs").reset_index()
     as_is = counts[counts["hours"] == 0].set_index("plate")["runs"].rename("as_is")
-    counts = counts.join(told.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")
+    counts = counts.join(witnesses.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")
     counts = counts.fillna({"as_is": 0})
     is_most = (counts["runs"] >= parameters.clock_min_runs) & (2 * counts["runs"] > counts["witnesses"])
     is_shift = is_most & ((counts["hours"] == 0) | (2 * counts["as_is"] <= counts["runs"]))
@@ -177,9 +177,9 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
     """Codes of what is wrong with each device, in the order of `ISSUES`."""
     ratio, tolerance = health["odometer_ratio"], parameters.unit_tolerance_pct / 100
     counted = health["highest_km"] - health["lowest_km"]
-    told = {name: (ratio / factor - 1).abs() <= tolerance for name, factor in UNITS.items()}
-    is_unit = np.logical_or.reduce(list(told.values()))
-    told |= {
+    flags_by_issue = {name: (ratio / factor - 1).abs() <= tolerance for name, factor in UNITS.items()}
+    is_unit = np.logical_or.reduce(list(flags_by_issue.values()))
+    flags_by_issue |= {
         # An odometer that stands for most of the window is frozen (O03), not scaled.
         "odometer_scale": (ratio > _FROZEN_RATIO)
         & ~is_unit
@@ -193,7 +193,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         "no_coordinates": health["located"] == 0,
         "no_ignition": ~health["has_ignition"],
     }
-    flags = np.column_stack([told[name].to_numpy(dtype=bool) for name in ISSUES])
+    flags = np.column_stack([flags_by_issue[name].to_numpy(dtype=bool) for name in ISSUES])
     return pd.Series(
         [[name for name, is_set in zip(ISSUES, row, strict=True) if is_set] for row in flags], dtype=object
     )

@@ -1,6 +1,6 @@
-"""What an odometer does and its vehicle does not: it falls, jumps, stands while the path goes on, counts while parked.
+"""Odometer events of a day: falls, resets, jumps, frozen over a path, counting while parked.
 
-The events of one day as its window shows them, from the points themselves; what a carrier is told is in `rules`.
+They are computed from the points of the day's window; the findings about them are in `rules`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
 def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
     """Falls, resets and jumps from one reading to the next: kind, the two points, whether the reading was a lone one.
 
-    A lone reading is wrong by itself: the one after it goes on where the one before it was. The way back is no event.
+    A lone reading is wrong: the next one continues from the one before it. The way back is not an event.
     """
     size = len(seconds)
     kind = np.empty(size, dtype=np.int64)
@@ -268,7 +268,7 @@ def find_parked(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def chunk_ratios(seconds, lat, lon, odometer, offsets, chunk_km, standing_kmh, compare_step_s):  # type: ignore[no-untyped-def]
-    """Odometer / path over each `chunk_km` of moving steps: track and ratio of each. Falls are left out, jumps are not:
+    """Odometer / path over each `chunk_km` of moving steps: track and ratio of each. Falls are excluded, jumps are not:
     an odometer in metres does nothing but jump.
     """
     size = len(seconds)

@@ -139,7 +139,7 @@ class ParameterSet:
         for key, value in object.__getattribute__(self, "values"):
             if key == name:
                 return value
-        raise AttributeError(f"there is no parameter {name}")
+        raise AttributeError(f"{name} is not a parameter")
 
     @cached_property
     def version(self) -> str:
@@ -173,7 +173,9 @@ def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> Parame
     changed: set[str] = set()
     for row in [] if overrides is None else overrides.to_dict("records"):
         if row["name"] not in values:
-            raise ValueError(f"reference/parameters.csv: there is no parameter {row['name']}; see docs/parameters.md")
+            raise ValueError(
+                f"reference/parameters.csv: {row['name']} is not a parameter; docs/parameters.md lists them"
+            )
         starts, ends = row["valid_from"], row["valid_to"]
         if (not pd.isna(starts) and starts > day) or (not pd.isna(ends) and ends < day):
             continue

@@ -18,7 +18,7 @@ COMPLETE_SHARE = 0.8  # RULES section 6, D05: a vehicle watched over 80 % of a s
 
 
 def clipped_to_day(spans: pd.DataFrame, day: dt.date, zones: pd.Series) -> pd.DataFrame:
-    """Spans (plate, started_at, ended_at) cut to a local day; `zones`: of each row. Empty ones are left out."""
+    """Spans (plate, started_at, ended_at) cut to a local day; `zones`: of each row. Empty ones are excluded."""
     bounds = {
         zone: (local_midnight(day, ZoneInfo(zone)), local_midnight(day + dt.timedelta(days=1), ZoneInfo(zone)))
         for zone in zones.unique()

@@ -1,4 +1,4 @@
-"""The compiled passes over positions: which points to believe, where a vehicle stops, what each movement measures.
+"""The compiled passes over positions: which points are accepted, where a vehicle stops, what each movement measures.
 
 Here belongs what is a state machine along one vehicle's points; frames, places and trips are in `segmentation` and
 `trips`. All passes take points of many tracks in one array, `offsets[k]:offsets[k + 1]` being track k in time order.
@@ -15,7 +15,7 @@ EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT, NO_FIX = 0, 1, 2, 3, 4
 REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift", "no_fix")
 SUMS = ("km_gps", "km_bridged", "km_chord", "km_fine", "km_carried", "covered_s", "gaps")
-_SMALL = 0.005  # radians: below it the series' first term left out is less than a double's last bit
+_SMALL = 0.005  # radians: below it the series' first neglected term is less than a double's last bit
 _PLANE_LIMIT = 0.01  # radians of longitude up to which `is_within` trusts the plane
 
 
@@ -50,9 +50,9 @@ def distance_m(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def is_within(lat_a, lon_a, cos_a, lat_b, lon_b, metres):  # type: ignore[no-untyped-def]
-    """Whether `arc_m` is at most `metres`: told by the plane through point a, unless that is too near the border.
+    """Whether `arc_m` is at most `metres`: decided in the plane through point a, unless that is too near the border.
 
-    The cosine changes by at most the difference of latitudes on the way to b, and all else that the plane leaves out
+    The cosine changes by at most the difference of latitudes on the way to b, and all else that the plane neglects
     is below a ten-thousandth of the distance's square.
     """
     north = math.radians(lat_b - lat_a)
@@ -99,15 +99,15 @@ def filter_points(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh, reason,
     is_jump, metres,
 ):  # fmt: skip
-    """Reason code of each point (0 = believed), whether the step to it is a jump to a new place, and its metres.
+    """Reason code of each point (0 = accepted), whether the step to it is a jump to a new place, and its metres.
 
     Written into the last three arguments, which hold zeros, for the tracks of `offsets` alone.
 
-    A point is not believed when it implies an impossible speed from the last good one, when it lies alone far off
+    A point is rejected when it implies an impossible speed from the last good one, when it lies alone far off
     while the points around it agree and the odometer stood, or when it lies off a parked place and its neighbours
-    agree. `release_points` disbelieved points in a row that agree with each other are believed after all: the filter
-    cannot lock (Traccar issue 4640), and the step to them is a jump, not a distance. The metres of a believed point
-    lead from the believed point before it.
+    agree. `release_points` rejected points in a row that agree with each other are accepted after all: the filter
+    cannot lock (Traccar issue 4640), and the step to them is a jump, not a distance. The metres of an accepted
+    point lead from the accepted point before it.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -178,7 +178,7 @@ def classify_steps(  # type: ignore[no-untyped-def]
 
     A step splits when nothing is known of it: a jump, the start of a track, or more than `gap_split_s` without a
     report and the ends apart, or the vehicle away in between. It was away in a step beyond `gap_note_s` in which its
-    odometer counted a leg. A parked device that stays silent and is found where it was left is no gap.
+    odometer counted a leg. A parked device that stays silent and is found where it was left has no gap.
 
     A reading is faulty when it falls below, or jumps beyond, the one before it in the track.
     """
@@ -344,7 +344,7 @@ def find_stops(  # type: ignore[no-untyped-def]
                 i += 1
                 continue
             cos_i = cos_degrees(lat[i])
-            # The point up to which it must have stayed: mostly this alone tells that it did not.
+            # The point up to which it must have stayed: mostly this alone shows that it did not.
             asked = (stop_min_s if is_refused[i] else stop_min_place_s) - 0.001
             reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + asked)
             if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):

@@ -148,7 +148,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
 
 
 def _at(values: np.ndarray, stop: pd.Series) -> pd.Series:
-    """The value of each stop, None where there is no stop; objects, for one made of a text each costs as much again."""
+    """The value of each stop, None without a stop, as objects: a column of texts would cost twice as much."""
     return pd.Series(np.append(values, np.array([None]))[stop.to_numpy()], index=stop.index, dtype=object)
 
 

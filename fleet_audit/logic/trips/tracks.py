@@ -24,7 +24,7 @@ from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans, any_beyond
 
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
-_MOST = {"odometer_km": 1e9}  # a greater number is no reading, whatever its unit, and fits no column of km
+_MOST = {"odometer_km": 1e9}  # a greater number cannot be a reading, whatever its unit, and fits no column of km
 _TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
 TEXT_COLUMNS = [*_TEXTS.values()]
 POSITION_COLUMNS = [
@@ -233,9 +233,9 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         spans: `assignments(...)`.
         day: operational day; the window is cut per vehicle in its own zone.
 
-    One position a device and instant counts, of those with coordinates: the fuller, then the greater in latitude,
+    One position per device and instant counts, of those with coordinates: the fuller, then the greater in latitude,
     longitude, odometer. A point without coordinates counts once a trip_key. Positions of devices that no span covers
-    are left out: they wait in staging until the device is registered.
+    are excluded: they wait in staging until the device is registered.
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
     names = {name: _all_names(rows, name) for name in _TEXTS}

@@ -113,7 +113,7 @@ def _trips(
         ("destination_poi_id", last, after, "poi_in"),
     ):
         own, known = legs[name].to_numpy(dtype=object, na_value=None)[leg], np.append(dwells[side], np.array([None]))
-        # Where the very stop has no place, that of its dwell counts: a short movement into the gate is no other place.
+        # A stop without a place has that of its dwell: a short movement into the gate does not change the place.
         trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():

@@ -24,9 +24,9 @@ _REASONS = {"device": "equipamento trocado", "ratio": "nível mudou"}
 def calibration_chart(
     days: pd.DataFrame, segments: pd.DataFrame, first: dt.date, last: dt.date, title: str, *, most_vehicles: int = 20
 ) -> str:
-    """One row a vehicle: a dot a day, a line a level, a dashed line where a level begins anew; no vehicles: "".
+    """One row per vehicle: a dot per day, a line per level, a dashed line where a level begins; no vehicles: "".
 
-    Vehicles with a change come first, then those furthest from 1; beyond `most_vehicles` their number is told.
+    Vehicles with a change come first, then those furthest from 1; beyond `most_vehicles` their number is shown.
 
     Args:
         days: rows of `fact.calibrations` of one fleet; segments: its rows of `fact.calibration_segments`.
@@ -78,13 +78,13 @@ def _ordered(segments: pd.DataFrame) -> list[str]:
 
 def _summary(title: str, segments: pd.DataFrame, first: dt.date, last: dt.date) -> str:
     changes = segments[segments["is_change_point"].astype(bool)]
-    told = [
+    shown = [
         f"{row.plate} em {day(row.segment_start)} ({_REASONS[row.reason]}, {_percent(row.ratio)})"
         for row in changes.sort_values(["segment_start", "plate"]).head(8).itertuples()
     ]
     vehicles = counted(segments["plate"].nunique(), "veículo", "veículos")
     words = f"Razão hodômetro/GPS de {title}, {day(first)} a {day(last)}: {vehicles}"
-    return f"{words}; mudanças: {', '.join(told) if told else 'nenhuma'}."
+    return f"{words}; mudanças: {', '.join(shown) if shown else 'nenhuma'}."
 
 
 def _legend(title: str, first: dt.date, last: dt.date) -> str:

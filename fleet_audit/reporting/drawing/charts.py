@@ -1,6 +1,6 @@
 """Bar charts as small hand-written SVG, the same for the screen and for paper.
 
-Geometry belongs here; which numbers are drawn does not. Colours are Okabe and Ito's, told apart without red and green.
+Geometry belongs here; which numbers are drawn does not. Colours are Okabe and Ito's, distinct without red and green.
 """
 
 from __future__ import annotations

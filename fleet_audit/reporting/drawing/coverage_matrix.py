@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.reporting.drawing.charts import BLUE, FONT, GREY, INK, MUTED, ORANGE
 from fleet_audit.reporting.locale import counted, day, number
 
-# Told apart by shape as well as by colour, so that paper and colour-blind readers lose nothing: a full square, one
+# Distinguished by shape as well as by colour, so that paper and colour-blind readers lose nothing: a full square, one
 # filled to its half, an empty one with a cross, a dot.
 STATUSES = ("complete", "partial", "silent", "unknown")
 _WORDS = {
@@ -31,8 +31,8 @@ _LEGEND_WIDTH = 420
 def coverage_matrix(coverage: pd.DataFrame, days: Sequence[dt.date], *, most_vehicles: int = 60) -> str:
     """The matrix of the days given, in order, as an SVG with an alternative text; no vehicles: an empty text.
 
-    The vehicles seen least come first; beyond `most_vehicles` their number is told. A vehicle-day without a row was not
-    processed, or the vehicle was not in service.
+    The vehicles seen least come first; beyond `most_vehicles` their number is shown. A vehicle-day without a row
+    was not processed, or the vehicle was not in service.
 
     Args:
         coverage: rows of `fact.vehicle_day_coverage` (operational_date, plate, status).
@@ -69,16 +69,16 @@ def _cells(coverage: pd.DataFrame, days: Sequence[dt.date]) -> pd.DataFrame:
 
 
 def _summary(cells: pd.DataFrame, days: Sequence[dt.date]) -> str:
-    told = _told(cells)
+    counts = _status_counts(cells)
     period = day(days[0]) if len(days) == 1 else f"{day(days[0])} a {day(days[-1])}"
     silent = (cells == "silent").sum(axis=1)
     worst = [f"{plate} {counted(int(count), 'dia', 'dias')}" for plate, count in silent.head(5).items() if count]
-    return f"Cobertura de {counted(len(cells), 'veículo', 'veículos')} de {period}, em veículos-dia: {told}." + (
+    return f"Cobertura de {counted(len(cells), 'veículo', 'veículos')} de {period}, em veículos-dia: {counts}." + (
         f" Mais silenciosos: {', '.join(worst)}." if worst else ""
     )
 
 
-def _told(cells: pd.DataFrame) -> str:
+def _status_counts(cells: pd.DataFrame) -> str:
     """`12 completos, 1 silencioso`."""
     values, counts = np.unique(cells.to_numpy(dtype=str), return_counts=True)
     found = dict(zip(values.tolist(), counts.tolist(), strict=True))
@@ -86,7 +86,7 @@ def _told(cells: pd.DataFrame) -> str:
 
 
 def _hidden(cells: pd.DataFrame) -> str:
-    return f"e mais {counted(len(cells), 'veículo', 'veículos')}: {_told(cells)}" if len(cells) else ""
+    return f"e mais {counted(len(cells), 'veículo', 'veículos')}: {_status_counts(cells)}" if len(cells) else ""
 
 
 def _legend() -> str:
@@ -117,11 +117,11 @@ def _labels(cells: pd.DataFrame) -> str:
         base = _TOP + row * _STEP + _CELL - 3
         parts.append(_text(_LABEL - 8, base, str(plate), INK, "end"))
         silent, partial = ((statuses == status).sum() for status in ("silent", "partial"))
-        told = [
+        counts = [
             f"{number(int(count), 0)} {letter}" for count, letter in ((silent, "sil."), (partial, "parc.")) if count
         ]
-        if told:
-            parts.append(_text(right, base, " · ".join(told), MUTED))
+        if counts:
+            parts.append(_text(right, base, " · ".join(counts), MUTED))
     return "".join(parts)
 
 

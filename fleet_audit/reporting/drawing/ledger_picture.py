@@ -34,9 +34,9 @@ _WIDTH, _LABEL, _VALUE, _TOP, _STEP, _THICK = 720, 80, 236, 46, 18, 12
 
 
 def ledger_picture(ledger: pd.DataFrame, date: dt.date, *, most_vehicles: int = 30) -> str:
-    """Stacked bars of a day, one a vehicle with data, and a tick where its odometer stands; nothing to show: "".
+    """Stacked bars of a day, one per vehicle with data, and a tick where its odometer stands; nothing to show: "".
 
-    The distance from a bar's end to the tick is the residual. Beyond `most_vehicles` the number is told.
+    The distance from a bar's end to the tick is the residual. Beyond `most_vehicles` their number is shown.
 
     Args:
         ledger: rows of `fact.km_ledger` of the day.
@@ -53,8 +53,8 @@ def ledger_picture(ledger: pd.DataFrame, date: dt.date, *, most_vehicles: int = 
     drawn = [_row(row, _TOP + number_ * _STEP, scale) for number_, row in enumerate(shown.to_dict("records"))]
     if len(rows) > len(shown):
         rest = rows.iloc[most_vehicles:]
-        told = f"e mais {counted(len(rest), 'veículo', 'veículos')}, {_balance(rest)}"
-        drawn.append(_text(_LABEL, height - 6, told, MUTED))
+        rest_line = f"e mais {counted(len(rest), 'veículo', 'veículos')}, {_balance(rest)}"
+        drawn.append(_text(_LABEL, height - 6, rest_line, MUTED))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(_summary(rows, ledger, date))}" font-family="{FONT}" font-size="10">'
@@ -80,8 +80,8 @@ def _summary(rows: pd.DataFrame, ledger: pd.DataFrame, date: dt.date) -> str:
     text = f"Balanço do hodômetro de {day(date)}: {counted(len(rows), 'veículo', 'veículos')}, {_balance(rows)}"
     worst = rows[rows["state"] == 0].head(5)
     if len(worst):
-        told = [f"{row.plate} {_km(row.residual_km, signed=True)} km" for row in worst.itertuples()]
-        text += f"; resíduos: {', '.join(told)}"
+        residuals = [f"{row.plate} {_km(row.residual_km, signed=True)} km" for row in worst.itertuples()]
+        text += f"; resíduos: {', '.join(residuals)}"
     return f"{text}; sem dado: {silent}."
 
 
@@ -123,18 +123,18 @@ def _row(row: dict, top: float, scale: float) -> str:
         parts.append(_tick(at, top - 2, _THICK + 4))
         reach = max(reach, at)
     is_off = row["state"] == 0
-    parts.append(_text(reach + 6, top + 10, _told(row), INK if is_off else MUTED, weight="bold" if is_off else ""))
+    parts.append(_text(reach + 6, top + 10, _bar_text(row), INK if is_off else MUTED, weight="bold" if is_off else ""))
     return "".join(parts)
 
 
-def _told(row: dict) -> str:
+def _bar_text(row: dict) -> str:
     """`182,40 km; resíduo +0,32, além de 0,12` where it does not balance."""
     if row["odometer_delta_km"] != row["odometer_delta_km"]:
         return f"{_km(row['parts'])} km, hodômetro desconhecido"
-    told = f"{_km(row['odometer_delta_km'])} km"
+    total = f"{_km(row['odometer_delta_km'])} km"
     if row["state"] != 0:
-        return told
-    return f"{told}; resíduo {_km(row['residual_km'], signed=True)}, além de {_limit(row)}"
+        return total
+    return f"{total}; resíduo {_km(row['residual_km'], signed=True)}, além de {_limit(row)}"
 
 
 def _limit(row: dict) -> str:

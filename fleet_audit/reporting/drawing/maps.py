@@ -27,7 +27,7 @@ _ENDS = ["origin_longitude", "origin_latitude", "destination_longitude", "destin
 
 @dataclass(frozen=True)
 class _Tone:
-    """How trips of one class are drawn: told apart by width and dashes as well as by colour."""
+    """How trips of one class are drawn: distinguished by width and dashes as well as by colour."""
 
     words: str
     colour: str
@@ -99,12 +99,12 @@ def _tones(lines: pd.DataFrame) -> pd.Series:
 
 def _map(name: str, legs: pd.DataFrame, places: Sequence[dict[str, Any]]) -> str:
     counts = legs["tone"].value_counts()
-    told = [f"{counts[tone]} {_TONES[tone].words}" for tone in reversed(_TONES) if tone in counts]
+    counted_tones = [f"{counts[tone]} {_TONES[tone].words}" for tone in reversed(_TONES) if tone in counts]
     drawn = legs.assign(rank=legs["tone"].map(_RANKS)).sort_values(["rank", "leg_id"], kind="stable").tail(_MOST_LEGS)
     shown = records(drawn[[*_ENDS, "tone"]])
     view = _view(shown)
     title = name if len(legs) <= len(shown) else f"{name} ({len(shown)} de {number(len(legs), 0)} trechos)"
-    words = f"Mapa de {name}: {counted(len(legs), 'trecho', 'trechos')}, {', '.join(told)}"
+    words = f"Mapa de {name}: {counted(len(legs), 'trecho', 'trechos')}, {', '.join(counted_tones)}"
     parts = [
         f'<rect width="{_PANEL_W}" height="{_PANEL_H}" fill="#F6F7F8"/>',
         f'<text x="10" y="16" fill="{INK}" font-weight="600">{escape(title)}</text>',

@@ -41,7 +41,7 @@ class Track:
 
 
 def track_map(track: Track) -> str | None:
-    """Accepted points as a line, thick inside the marked periods; points not believed as crosses. None without any."""
+    """Accepted points as a line, thick inside the marked periods; rejected points as crosses. None without any."""
     points = track.points.dropna(subset=["latitude", "longitude"])
     seen = points[~points["is_rejected"]]
     if seen.empty:

@@ -14,7 +14,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
 
 def cards_text(document: Document) -> str:
-    """The headline as a table: what, how much, and what it leaves out."""
+    """The headline as a table: name, value, and what the value excludes."""
     rows = [[_escaped(card.label), f"**{_escaped(card.text)}**", _escaped(card.note)] for card in document.cards]
     stamp = f"**{_escaped(document.stamp)}**\n\n" if document.stamp else ""
     title = f"**{_escaped(document.title)}**, {_escaped(document.subtitle)}. {_escaped(document.origin)}\n\n"

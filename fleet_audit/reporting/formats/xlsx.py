@@ -149,12 +149,14 @@ class Workbook:
         sheet.add_table(0, 0, last, len(grid.fields) - 1, options)
         if not has_sums:
             return
-        for column, (entry, told) in enumerate(zip(grid.fields, columns, strict=True)):
+        for column, (entry, written) in enumerate(zip(grid.fields, columns, strict=True)):
             style = self.body_style(entry.kind, bold=True, top=1, top_color=INK)
             if entry.is_summed:  # what the table has written there, in bold
-                sheet.write_formula(last, column, sum_of(column), style, told["total_value"])
+                sheet.write_formula(last, column, sum_of(column), style, written["total_value"])
             else:
-                sheet.write_string(last, column, told.get("total_string", ""), self.style(bold=True, top=1, indent=1))
+                sheet.write_string(
+                    last, column, written.get("total_string", ""), self.style(bold=True, top=1, indent=1)
+                )
 
     def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
         """A titled small table at `row`, its total row in bold; returns the first free row below it."""
@@ -172,7 +174,7 @@ class Workbook:
         return row
 
     def body_style(self, kind: Kind, **properties: Any) -> Format:
-        """As `kind_style`; what is no number keeps a little distance from a number to its left."""
+        """As `kind_style`; a text keeps a little distance from a number to its left."""
         if kind not in NUMERIC:
             properties |= {"align": "left", "indent": 1}
         return self.kind_style(kind, **properties)

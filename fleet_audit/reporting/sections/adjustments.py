@@ -45,5 +45,5 @@ def adjustments_grid(frames: Frames) -> Grid:
 
 
 def adjustments_brl(frames: Frames) -> Decimal:
-    """What the adjustments come to; those that wait for a decision are not in it."""
+    """Sum of the adjustments, without those that wait for a decision."""
     return sum_decimal(frames.adjustments["difference_brl"]) or Decimal("0.00")

@@ -23,7 +23,7 @@ _CELL = [*_WHO, "operational_date"]
 
 
 def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
-    """One row a vehicle of a unit and carrier, one column a day; a day without a number says why.
+    """One row per vehicle of a unit and carrier, one column per day; a day without a number says why.
 
     `s/d`: nothing arrived; `s/p`: trips, but none with a price; None: no record of the vehicle on that day.
     """
@@ -58,7 +58,7 @@ def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
 
 
 def _cells(frames: Frames) -> pd.DataFrame:
-    """One row a vehicle and day, in order of days: `km`, or the `word` that stands for it; and the fleet number."""
+    """One row per vehicle and day, in order of days: `km`, or the `word` that stands for it; and the fleet number."""
     billed = billed_trips(frames.trips, frames.trip_costs)
     billed = billed.assign(km=hundredths(billed["billable_km"]), **_texts(billed))
     summed = billed.groupby(_CELL, as_index=False)["km"].sum()

@@ -23,7 +23,7 @@ _AMOUNTS = {
     PHANTOM: AMOUNTS["disallowed_brl"],
     HELD: AMOUNTS["held_brl"],
 }
-_NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is no trip to anybody
+_NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is never billed
 FIELDS = (
     Field("kind", "O que não é faturado", width=24),
     Field("amount_name", "Tipo de valor", width=16),

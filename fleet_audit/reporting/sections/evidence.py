@@ -31,9 +31,9 @@ FIELDS = (
 
 
 def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str]) -> Grid:
-    """The runs, trips and movements that the findings' evidence names, one a row, in the findings' order.
+    """The runs, trips and movements that the findings' evidence names, one per row, in the findings' order.
 
-    Times are on the clock of the finding's unit, as its sentence tells them; `zones` name it by unit.
+    Times are on the clock of the finding's unit, as in its sentence; `zones` name it by unit.
     """
     rows = []
     for finding in records(findings[["finding_id", "rule_id", "unit_code", "evidence"]]):

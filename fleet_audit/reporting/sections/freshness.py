@@ -1,4 +1,4 @@
-"""How fresh a day's data are: what each source had until when, and what is missing, as the report tells it.
+"""How fresh a day's data are: until when each source has data, and what is missing, as the report states it.
 
 Words and order belong here; the counts come from what arrived.
 """

@@ -1,4 +1,4 @@
-"""The headline cards: what a manager asks first, each number with one short sentence that says what it leaves out.
+"""The headline cards: what a manager asks first, each number with one short sentence that says what it excludes.
 
 Wording belongs here; the figures come from `figures`.
 """
@@ -94,5 +94,7 @@ def _amount_card(figures: Figures, name: str) -> Card:
 
 def _findings_note(findings: pd.DataFrame) -> str:
     counts = severity_counts(findings)
-    told = ", ".join(counted(counts[code], one, f"{one}s") for code, one in _SEVERITY_WORDS.items() if counts[code])
-    return f"de 100; achados: {told or 'nenhum'}"
+    by_severity = ", ".join(
+        counted(counts[code], one, f"{one}s") for code, one in _SEVERITY_WORDS.items() if counts[code]
+    )
+    return f"de 100; achados: {by_severity or 'nenhum'}"

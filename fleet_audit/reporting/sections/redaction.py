@@ -1,6 +1,6 @@
 """What belongs to other carriers, and the rows and texts of one carrier without it.
 
-Whose rows a carrier gets is decided in `inputs`; here what those rows still say of others is taken out.
+Rows are chosen per carrier in `inputs`; here the texts of those rows lose what names other carriers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TEXTS = {
     "billing_lines": ["fleet_number"],
     "adjustments": ["reason"],
 }
-_CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where there is no name
+_CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where the name is unknown
 
 
 @dataclass(frozen=True)

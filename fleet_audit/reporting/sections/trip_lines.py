@@ -1,4 +1,4 @@
-"""The trip list: one line a trip, with everything that a reader compares side by side.
+"""The trip list: one line per trip, with everything that a reader compares side by side.
 
 Joins and shares for print belong here; kilometres, costs and scores arrive computed.
 """
@@ -55,7 +55,7 @@ STACKED = (
 
 
 def trip_lines(frames: Frames) -> pd.DataFrame:
-    """One row a trip by unit, plate and start: the columns of `FIELDS`, purpose, cost_status, billable_km and codes."""
+    """One row per trip by unit, plate and start: columns of `FIELDS`, purpose, cost_status, billable_km and codes."""
     trips = frames.trips.reset_index(drop=True)
     lines = trips[
         [

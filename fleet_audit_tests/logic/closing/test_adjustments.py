@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.closing.adjustments import Money, billing_cycle, day_adjustments, out_of_reach
+from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.primitives.money import BRL, KM
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import ADJUSTMENTS
@@ -25,10 +25,10 @@ NOTHING = empty_frame(ADJUSTMENTS)
 Known = dict[str, tuple[str | None, str | None]]
 
 
-def money(trips: Known, fixed: dict[str, str] | None = None) -> Money:
+def money(trips: Known, fixed: dict[str, str] | None = None) -> BilledRows:
     """Trips by id with km and cost; fixed shares by contract."""
     owner = {"plate": PLATE, "carrier_code": "UM", "unit_code": "U"}
-    return Money(
+    return BilledRows(
         pd.DataFrame([{"trip_id": each, **owner} for each in trips], columns=["trip_id", *owner]),
         pd.DataFrame(
             {
@@ -52,7 +52,9 @@ def decimals(values: list[str | None], dtype: pd.ArrowDtype) -> pd.Series:
     return pd.Series([None if value is None else Decimal(value) for value in values], dtype=dtype)
 
 
-def adjusted(closed: Money, now: Money, billed: pd.DataFrame = NOTHING, start: dt.date = JUNE) -> pd.DataFrame:
+def adjusted(
+    closed: BilledRows, now: BilledRows, billed: pd.DataFrame = NOTHING, start: dt.date = JUNE
+) -> pd.DataFrame:
     return day_adjustments(DAY, start, 16, closed, now, billed, FLEET)
 
 
@@ -176,8 +178,8 @@ def test_after_any_history_what_was_billed_is_what_is_known(states) -> None:
 
 def test_what_comes_too_late_is_told_with_its_sum() -> None:
     late = adjusted(money({"t": ("10.00", "49.00")}), money({"t": ("12.00", "58.80"), "new": ("1.00", "4.90")}))
-    sentence = out_of_reach(DAY, late)
+    sentence = too_late_message(DAY, late)
     assert "2025-06-10: 2 lines" in sentence
     assert "+3.00 km, R$ +14.70" in sentence
     unknown = adjusted(money({"t": ("1.00", "4.90")}), money({"t": (None, None)}))
-    assert "unknown km, R$ unknown" in out_of_reach(DAY, unknown)
+    assert "unknown km, R$ unknown" in too_late_message(DAY, unknown)

@@ -34,12 +34,12 @@ class Draft:
         thresholds: parameters that decided, by name.
         context_trip_ids: trips that are shown as evidence but not blamed.
         context_run_ids: likewise runs.
-        extra: what tells two findings of one rule about the same things apart.
+        extra: what distinguishes two findings of one rule about the same trips and runs.
         is_vehicle_day: the row names the vehicle only, its evidence all trips.
         severity: where the rule has several, the one that holds; else the registry's.
         brl_at_stake: where money is at stake that no km explain.
         is_in_favour: what was declared or measured is too low, so the BRL count for the carrier.
-        unit_code, carrier_code: whom it concerns where no vehicle tells.
+        unit_code, carrier_code: whom it concerns where no vehicle names them.
     """
 
     rule_id: str

@@ -860,7 +860,7 @@ def upgrade() -> None:
         ),
         sa.Column("contract_id", sa.Text(), nullable=True, comment="Contract"),
         sa.Column("vehicle_class", sa.Text(), nullable=True, comment="Class that the tariff depends on"),
-        sa.Column("default_area", sa.Text(), nullable=True, comment="Area where no workplace tells it"),
+        sa.Column("default_area", sa.Text(), nullable=True, comment="Area where no workplace names it"),
         sa.Column("seats", sa.BigInteger(), nullable=True, comment="Seats"),
         sa.Column("status", sa.Text(), nullable=True, comment="In regular use or in reserve"),
         sa.Column("titular_plate", sa.Text(), nullable=True, comment="Vehicle that a reserve replaces"),

@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "calibration_segments",
-        sa.Column("cycle_start", sa.Date(), nullable=False, comment="Cycle whose report tells it (partition)"),
+        sa.Column("cycle_start", sa.Date(), nullable=False, comment="Cycle whose report shows it (partition)"),
         sa.Column("operational_date", sa.Date(), nullable=False, comment="Last day of the segment"),
         sa.Column("plate", sa.Text(), nullable=False, comment="Vehicle"),
         sa.Column("segment_start", sa.Date(), nullable=False, comment="First day of the segment"),
@@ -76,7 +76,7 @@ def upgrade() -> None:
             "km_odometer",
             sa.Numeric(precision=12, scale=3),
             nullable=False,
-            comment="Their km by odometer, bridged steps left out [km]",
+            comment="Their km by odometer, without bridged steps [km]",
         ),
         sa.Column("km_gps", sa.Numeric(precision=12, scale=3), nullable=False, comment="The same by path [km]"),
         sa.Column(

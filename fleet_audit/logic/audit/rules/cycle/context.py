@@ -90,8 +90,8 @@ class AuditCycle:
         return self.run_days == len(cycle_days(self.cycle))
 
     @property
-    def told_from(self) -> dt.date:
-        """The first day of which its calibration is told: up to `calibration_days` before it, where they were run."""
+    def calibrations_from(self) -> dt.date:
+        """First day whose calibration the cycle shows: up to `calibration_days` before it, where they were run."""
         known = self.calibrations["operational_date"]
         return min(known.min(), self.cycle.start) if len(known) else self.cycle.start
 

@@ -189,7 +189,7 @@ class AuditDay:
     def missing_sources(self, sources: Iterable[str]) -> list[str]:
         """Reasons for which one of these sources (P, V, B) is incomplete on D for every carrier.
 
-        A missing visit report concerns vehicles without positions only: `touches_incomplete` tells which.
+        A missing visit report concerns vehicles without positions only: `touches_incomplete` decides which.
         """
         gaps = self._gaps_of_day(sources)
         return sorted(set(gaps.loc[gaps["carrier_code"] == "", "reason_pt"]))
@@ -261,7 +261,7 @@ class AuditDay:
         return tolerances(first.map(contract_of), days, self.contracts, self.parameters)
 
     def zone(self, plate: str) -> str:
-        """IANA zone of a plate; America/Sao_Paulo where no vehicle row tells."""
+        """IANA zone of a plate; America/Sao_Paulo where no vehicle row names one."""
         return self.zones.get(plate, DEFAULT_ZONE)
 
     def run_records(self, ids: Iterable[str]) -> dict[str, Record]:

@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 def doubtful_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed their tolerance without proof.
 
-    More declared than measured is no proof where a gap that splits cuts a trip of the group: the rest of the way was
+    More declared than measured proves nothing where a gap that splits cuts a trip of the group: the rest of the way was
     driven unseen; nor is anything where the device's clock is wrong or its receiver stuck. And a group with a night run
     whose day is uncertain proves something only when the same is found with that run on the day after: by the runs that
     remain, or by that run against the trips that it then overlaps.

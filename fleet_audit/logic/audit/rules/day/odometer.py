@@ -1,7 +1,7 @@
 """What the odometer shows against the path: O01 falls, O02 jumps, O03 stands, O04 counts alone, O05 disagrees.
 
-Events are found in `odometer_events`, devices that cannot be believed in `device_sanity`; a ratio over days is judged
-with the cycle, because it is no matter of one day's trips.
+Events are found in `odometer_events`, faulty devices in `device_health`; a ratio over days is judged
+with the cycle, because one day's trips do not decide it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RESOLUTION_KM = 0.1
 
 
 def falls(context: AuditDay) -> list[Draft]:
-    """O01: the odometer falls by more than fall_km and that is no reset. One finding a device and day."""
+    """O01: the odometer falls by more than fall_km without a reset. One finding per device and day."""
     return _of_kind(context, "O01", "fall")
 
 
@@ -44,7 +44,7 @@ def parked(context: AuditDay) -> list[Draft]:
     """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
 
     Its fixes vary as a parked receiver's do. One that repeats a coordinate to the last digit has no fix and is on its
-    bus: what its odometer counts was driven, and Q05 tells of the receiver.
+    bus: what its odometer counts was driven, and Q05 reports the receiver.
     """
     stuck = set(context.health_with("constant_place")["device_id"])
     return [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]

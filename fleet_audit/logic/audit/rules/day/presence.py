@@ -33,7 +33,7 @@ def phantom_runs(context: AuditDay) -> list[Draft]:
 def unverified_runs(context: AuditDay) -> list[Draft]:
     """D06: no trip linked, and neither a phantom nor held for a clock, an uncertain date or a gap of our own.
 
-    Vehicles that only a visit report sees are not tested: it is no proof.
+    Vehicles that only a visit report sees are not tested: a visit report proves no trip.
     """
     unlinked = unlinked_runs(context)
     chosen = unlinked[unlinked["reason"].isin(UNVERIFIED) & ~unlinked["plate"].isin(_without_positions(context))]

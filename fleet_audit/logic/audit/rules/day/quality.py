@@ -61,7 +61,7 @@ def reference_changed(context: AuditDay) -> list[Draft]:
 
 def _changed(change: Record) -> Draft:
     first, last = (f"{change[name]:%d/%m/%Y}" for name in ("first_date", "last_date"))
-    told = ("change_id", "table_name", "recorded_at", "file_name", "file_sha256", "previous_sha256", "first_date",
+    shown = ("change_id", "table_name", "recorded_at", "file_name", "file_sha256", "previous_sha256", "first_date",
             "last_date", "rows_added", "rows_removed", "cycle_start")  # fmt: skip
     return Draft(
         "Q04",
@@ -70,7 +70,7 @@ def _changed(change: Record) -> Draft:
         f"{change['file_name']}): {change['rows_added']} linhas novas ou alteradas e {change['rows_removed']} "
         f"retiradas ou substituídas, com efeito em dias de {first} a {last}.",
         1.0,
-        facts={name: change[name] for name in told} | {"changes": json.loads(change["changes"])},
+        facts={name: change[name] for name in shown} | {"changes": json.loads(change["changes"])},
         extra=(change["change_id"],),
     )
 

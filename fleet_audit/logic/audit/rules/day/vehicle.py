@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 def without_contract(context: AuditDay) -> list[Draft]:
     """V01: a vehicle-day with trips whose cost status is no_contract, or with runs while no contract is in force.
 
-    At stake are the measured service km, or what was declared where nothing was measured; there is no rate for them.
+    At stake are the measured service km, or what was declared where nothing was measured; they have no rate.
     """
     status = context.costs.set_index("trip_id")["cost_status"]
     trips = context.of_day(context.trips)
@@ -34,7 +34,7 @@ def without_contract(context: AuditDay) -> list[Draft]:
 
 
 def empty_runs(context: AuditDay) -> list[Draft]:
-    """V06: QTDE PESSOAS is 0; an empty cell tells nothing. The whole run is at stake."""
+    """V06: QTDE PESSOAS is 0; an empty cell is unknown. The whole run is at stake."""
     runs = context.of_day(context.runs)
     drafts = []
     for run_id, run in context.run_records(
