@@ -26,7 +26,7 @@ from fleet_audit.schema.derive import conform
 from fleet_audit.simulation.fleet import simulate
 
 TARGET_PCT = 95.0
-FEWEST = 20  # below so many trips a share tells nothing: one trip is more than the 5 % that may be missed
+FEWEST = 20  # below so many trips a share means little: one trip is more than the 5 % that may be missed
 _NOISE_M = 30.0  # standard deviation on each axis
 _M_OF_DEGREE = 111_195.0
 

@@ -1,4 +1,4 @@
-{# First day of the measurement cycle of a day: moved back so that a cycle begins on the first of a month, and forth. #}
+{# First day of the measurement cycle of a day: moved back so that a cycle begins on the first of a month, then forward again. #}
 {% macro cycle_start(column) -%}
 cast(date_trunc('month', cast({{ column }} - ({{ var('closing_day') }} - 1) as timestamp)) as date)
 + ({{ var('closing_day') }} - 1)
@@ -41,7 +41,7 @@ sum({{ days }}.score_points) as score_points,
 sum({{ days }}.scored_km) as scored_km
 {%- endmacro %}
 
-{# The four amounts of a cycle, for whatever they are grouped by; they are never added up. #}
+{# The four amounts of a cycle, per group of the caller; they are never added up. #}
 {% macro cycle_amounts(by) -%}
 select
     facts.cycle_start,

@@ -1,4 +1,4 @@
-{# The schema that a model asks for, as it is: dbt's default would publish to mart_mart. #}
+{# The schema of a model, unchanged: dbt's default would publish to mart_mart. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

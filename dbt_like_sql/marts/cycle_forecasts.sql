@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- days on which a vehicle was seen: the others take no part, wherever they lie
+-- days on which a vehicle was seen; other days take no part
 with seen as (
     select
         days.operational_date,
@@ -23,7 +23,7 @@ totals as (
     group by trips.operational_date
 ),
 
--- no trips came to nothing; trips of which none has km, or a price, to something unknown
+-- without trips the sum is zero; trips without any km or price make it unknown
 known as (
     select
         seen.cycle_start,
@@ -51,7 +51,7 @@ days as (
     from known
 ),
 
--- the numbers that the cycle's last trips were made with
+-- parameters of the cycle's last trips
 versions as (
     select distinct on (days.cycle_start)
         days.cycle_start,

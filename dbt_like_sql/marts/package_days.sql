@@ -20,7 +20,7 @@ with billed as (
             trips.plate = vehicle.plate
             and trips.operational_date between vehicle.valid_from and vehicle.valid_to
     where
-        -- what a contract does not pay costs 0.00 and has no rate
+        -- km that a contract does not pay cost 0.00 and has no rate
         costs.variable_cost_brl is not null
         and costs.rate_brl_per_km is not null
         and {{ in_run('trips.operational_date') }}

@@ -19,7 +19,7 @@ with exceeding as (
     where matches.is_exceeding
 ),
 
--- what D01 and D04 say of the group: one finding a group
+-- D01 and D04 of the group: one finding per group
 found as (
     select distinct on (exceeding.match_id)
         exceeding.match_id,

@@ -75,7 +75,7 @@ held as (
     group by held_runs.operational_date, held_runs.plate
 ),
 
--- groups with a trip and a run: only there declared and measured speak of the same
+-- groups with a trip and a run: only there declared and measured km concern the same movement
 compared as (
     select
         matches.operational_date,
@@ -180,7 +180,7 @@ named as (
         coalesce(coverage.carrier_code, vehicle.carrier_code) as carrier_code,
         coverage.status as coverage_status,
         coverage.observed_h,
-        -- watched all day: what is not there did not happen; otherwise it is unknown
+        -- observed all day: a missing movement did not happen; otherwise it is unknown
         case when coverage.status = 'complete' then 0 end as nothing
     from vehicle_days
     left join coverage

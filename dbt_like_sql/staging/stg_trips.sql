@@ -45,7 +45,7 @@ left join {{ source('fact', 'trip_scores') }} as scores on trips.trip_id = score
 left join {{ source('ref', 'units') }} as units on trips.unit_code = units.unit_code
 left join {{ source('ref', 'carriers') }} as carriers on trips.carrier_code = carriers.carrier_code
 left join {{ source('ref', 'routes') }} as routes on trips.route_code = routes.route_code
--- dated rows, at most one a day; the place of arrival is the one that was valid on the local day of the arrival
+-- dated rows, at most one per day; the place of arrival is the one that was valid on the local day of the arrival
 left join {{ ref('stg_vehicles') }} as vehicle
     on
         trips.plate = vehicle.plate
