@@ -1,6 +1,6 @@
 """Closes in the archive's journal: the record, the manifest and, of a final close, the frozen rows themselves.
 
-Frozen rows never change, whatever code computes later, so they are kept as they are and not computed again.
+Frozen rows never change, so they are copied here and never computed again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which code computed something: the package's version and a hash over its sources and SQL models.
+"""Version of the code that computed a row: the package's version and a hash over its sources and SQL models.
 
-Independent of how it was installed: no version control is asked.
+It does not depend on version control or on how the package was installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A close: inputs, parameters, code and outputs of a cycle in a manifest, and the record that freezes its rows.
+"""Close of a cycle: the manifest of its inputs, parameters, code and outputs, and the record that freezes its rows.
 
 What is digested and when a cycle may be closed is in `logic.closing`; repeating a close is in `replay`.
 """
@@ -39,7 +39,7 @@ _LISTED_DAYS = 10
 
 @dataclass(frozen=True)
 class Stores:
-    """Where inputs and rows are."""
+    """Lake, warehouse and settings: the places of inputs and rows."""
 
     lake: Lake
     warehouse: Warehouse
@@ -61,13 +61,13 @@ def closed_starts(warehouse: Warehouse) -> set[dt.date]:
 def close_cycle(
     stores: Stores, cycle: Cycle, days: Sequence[dt.date], parameters: Parameters, run_id: str, *, is_final: bool
 ) -> dict[str, Any]:
-    """Close a cycle and return its record; what is closed for good already stays as it is.
+    """Closes a cycle and returns its record; a final close that exists already stays as it is.
 
     Args:
         stores: lake, warehouse and settings.
         cycle: the cycle; days: those of its days that can be run.
         parameters: the set in force on a day.
-        run_id: who closes.
+        run_id: the run that closes.
         is_final: freeze it; a provisional close freezes nothing.
 
     Raises PermanentError, naming them, when a final close meets days that do not hold what is known now.
@@ -127,7 +127,7 @@ def read_manifest(lake: Lake, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def outputs_of(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[str, Any]:
-    """Rows and digests of each daily table of `fact`, by day; rows of cycle rules are no part of a day."""
+    """Rows and digests of each daily table of `fact`, by day; without rows of cycle rules."""
     return {table.full_name: _output(warehouse, table, days) for table in facts.FACTS}
 
 
@@ -141,7 +141,7 @@ def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict
 
 
 def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
-    """Rows and digests of what a cycle has beside its days: findings of whole cycles, calibration, adjustments."""
+    """Rows and digests of what belongs to the whole cycle: findings of whole cycles, calibration, adjustments."""
     found = {}
     for name, table, column in ROWS_OF_A_CYCLE:
         rows = rows_of_cycle(warehouse, table, column, start)
@@ -185,7 +185,7 @@ def _manifest(
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
-    """Settings that rows depend on; of the secret one only a fingerprint, to tell another key."""
+    """Settings that rows depend on; of the secret one only a fingerprint, to recognise another key."""
     return {
         "closing_day": settings.closing_day,
         "start_date": settings.start_date,
@@ -228,7 +228,7 @@ def _pages(lake: Lake, cycle: Cycle) -> dict[str, list[str]]:
 
 
 def _changes(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
-    """What was recorded of reference data that changed while the cycle was open: findings tell it."""
+    """What was recorded of reference data that changed while the cycle was open: findings report it."""
     rows = warehouse.read_table(facts.REFERENCE_CHANGES)
     rows = rows[(rows["cycle_start"] == cycle.start).to_numpy(dtype=bool)]
     return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))

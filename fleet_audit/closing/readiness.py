@@ -1,6 +1,6 @@
-"""Which days of a cycle do not hold what is known now, and why: a final close freezes no such day.
+"""Days of a cycle that are out of date, and why: a final close refuses them.
 
-Running them again is for whoever asks; the digests of what they hold are in `freezing`.
+The caller runs them again; the digests of their rows are in `freezing`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 
 def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code_version: str) -> dict[dt.date, str]:
-    """Day → why it has to be run again, in order; empty when every day holds what is known now."""
+    """Day → why it has to be run again, in order; empty when every day is up to date."""
     computed = _computed(warehouse, days)
     files = warehouse.read(
         "select received_at, file_name, first_date, last_date from ops.ingested_files where kind <> 'reference' "

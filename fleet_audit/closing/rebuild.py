@@ -27,7 +27,7 @@ _TABLES = (*reference.TABLES, *facts.OPS, *facts.FACTS, *facts.CYCLE_FACTS)
 
 @dataclass
 class Restored:
-    """What the archive contained: number of files, the days that had been computed, sentences on what is damaged."""
+    """What the archive contained: number of files, the days that had been computed, sentences on damage."""
 
     files: int = 0
     days: list[dt.date] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Restored:
 
 
 def prepare_warehouse(warehouse: Warehouse, *, is_replaced: bool) -> None:
-    """Require an empty warehouse, or empty it when that is asked for; users, rights and disputes stay.
+    """Require an empty warehouse, or empty it when `is_replaced`; users, rights and disputes stay.
 
     Raises PermanentError when it has data and `is_replaced` is false.
     """

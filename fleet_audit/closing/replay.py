@@ -1,6 +1,6 @@
 """A closed cycle computed again from its frozen inputs, in an installation of its own, and compared with its manifest.
 
-The run itself is the main job's; here is what it is given and what is made of its rows.
+The main job does the run; its inputs and the comparison of its rows belong here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOWN_ROWS = 20
 
 @dataclass
 class Verdict:
-    """What a replay found: `sentences` on every difference, none when all is identical; how much was compared."""
+    """Result of a replay: `sentences` on every difference, none when all is identical; how much was compared."""
 
     rows: int = 0
     tables: int = 0
@@ -72,7 +72,7 @@ def _typed_windows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Warehouse | None) -> list[str]:
-    """Sentences on closed rows that are not those of the manifest any more; a provisional close froze none.
+    """Sentences on closed rows that differ from the manifest; a provisional close froze none.
 
     Of a day that a replay (`scratch`) made as it was closed, the differing rows of both are listed.
     """
@@ -129,7 +129,7 @@ def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> 
 
 
 def _with_differing_rows(sentence: str, day: str | None, name: str, before: Warehouse, after: Warehouse) -> str:
-    """The sentence, and the first rows of that day that differ between two warehouses, a line each."""
+    """The sentence, and the first rows of that day that differ between two warehouses, one line each."""
     if day is None:
         return f"{sentence}."
     table = table_called(name)
@@ -139,7 +139,7 @@ def _with_differing_rows(sentence: str, day: str | None, name: str, before: Ware
 
 
 def version_sentence(manifest: dict[str, Any], code_version: str) -> str | None:
-    """A sentence when another code replays than the one that closed."""
+    """Sentence when the code that replays differs from the code that closed."""
     theirs = manifest["code_version"]
     return None if theirs == code_version else f"The cycle was closed by code {theirs}; this is {code_version}."
 

@@ -1,4 +1,4 @@
-"""An installation of its own that holds what another one had received: where a past run or a closed cycle is repeated.
+"""Inputs for an installation of its own, in which a past run or a closed cycle is repeated.
 
 The caller names the inputs; the run on them is the usual one.
 """
@@ -28,16 +28,16 @@ def fill(
     changes: pd.DataFrame,
     windows: pd.DataFrame | None = None,
 ) -> None:
-    """Put inputs into an empty installation, from the archive as received; what is there already stays.
+    """Put inputs into an empty installation, from the archive as received; existing inputs stay.
 
     Args:
         scratch: the installation to fill; source: the one whose archive has the bytes.
         files: sha256, name, kind, received_at (ISO) and archive_path of each file, in order of arrival.
         pages: paths of pages of the API.
         changes: rows of `ops.reference_changes`.
-        windows: rows of `ops.api_windows`: what was not tested for want of an answer is not tested again.
+        windows: rows of `ops.api_windows`: what was not tested because an answer was missing is again not tested.
 
-    Raises PermanentError when an archived file or page is not what it was.
+    Raises PermanentError when an archived file or page has changed.
     """
     known = scratch.warehouse.read("select file_sha256, file_name from ops.ingested_files", {})
     there = set(zip(known["file_sha256"], known["file_name"], strict=True))
@@ -70,9 +70,9 @@ def _require(source: Stores, path: str, content: bytes, sha256: str) -> None:
 def inputs_as_of(
     source: Stores, instant: dt.datetime
 ) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame, pd.DataFrame]:
-    """What `fill` asks for: everything that had arrived by an instant.
+    """Arguments of `fill`: everything that had arrived by an instant.
 
-    Raises PermanentError when nothing had.
+    Raises PermanentError when nothing had arrived.
     """
     rows = source.warehouse.read(
         "select file_sha256 as sha256, file_name as name, kind, received_at, archive_path from ops.ingested_files "

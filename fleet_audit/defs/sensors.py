@@ -63,7 +63,7 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
         new = [file for file in inbox.files() if seen.get(file.name) != file.stamp]
         settled = settled_names(fleet.warehouse(), new, now)
         ready = [file for file in new if file.name in settled]
-        requests, looked_at = _look_at(context, fleet, inbox, ready, now)
+        requests, looked_at = _requests_of_files(context, fleet, inbox, ready, now)
     except (PermanentError, RetryableError) as error:
         return dg.SkipReason(str(error))
     spans = merged([*before.spans, *(span for request in requests for span in request.spans)])
@@ -96,7 +96,7 @@ def _skip_reason(looked_at: int, waiting: int, arriving: int) -> str:
     return f"{'; '.join(reasons)}." if reasons else "Nothing new in the inbox."
 
 
-def _look_at(
+def _requests_of_files(
     context: dg.SensorEvaluationContext,
     fleet: FleetResource,
     inbox: Inbox,

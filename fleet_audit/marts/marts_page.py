@@ -2,7 +2,7 @@
 
     python -m fleet_audit.marts.marts_page > docs/marts.md
 
-Only the page's form belongs here; a test asserts that the page is up to date.
+The layout of the page belongs here; a test asserts that the page is up to date.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a model of `dbt_like_sql` is: its SELECT, its documentation, its tests and what it reads.
+"""A model of `dbt_like_sql`: its SELECT, its documentation, its tests and the relations that it reads.
 
-Only descriptions belong here; they are read in `project` and acted upon in `publishing` and `testing`.
+Only descriptions belong here; `project` reads them, `publishing` and `testing` use them.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Model:
 
     @property
     def is_daily(self) -> bool:
-        """It has a row's operational day: a run publishes days of it, not the whole."""
+        """Whether rows have an operational day, so that a run publishes its days and not the whole."""
         return any(column.name == PARTITION_COLUMN for column in self.columns)
 
     @property

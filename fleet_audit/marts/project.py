@@ -1,6 +1,6 @@
-"""Reads the folder `dbt_like_sql` whole: every model with its documentation, in an order in which they can be made.
+"""Reads the folder `dbt_like_sql` whole: every model with its documentation, in the order of their dependencies.
 
-Everything that can be known wrong without a database is refused here, in a sentence that names the file.
+Every error that needs no database is raised here, in a sentence that names the file.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Project:
         return self._queries[model.name].lineage()
 
     def views_on(self, model: Model) -> list[Model]:
-        """Views that would break if the model's relation were dropped, views on views included, in making order."""
+        """Views that break when the model's relation were dropped, views on views included, in making order."""
         broken = {model.name}
         for other in self.models:
             if other.is_view and broken & set(other.refs):
@@ -59,7 +59,7 @@ class Project:
         return [other for other in self.models if other.name in broken and other.name != model.name]
 
     def related(self, model: Model, to: str) -> Relation:
-        """The relation that a relationships test names, e.g. `ref('stg_trips')`; it must be one that is known."""
+        """The relation that a relationships test names, e.g. `ref('stg_trips')`; it must be a known one."""
         return self._renderer.render("{{ " + to + " }}", model.path).reads[0]
 
     def ref_of(self, relation: Relation) -> Model | None:

@@ -1,6 +1,6 @@
 """Publishes a model to PostgreSQL: a view is created or replaced, of a table the days of a run are replaced.
 
-One transaction a model, so that a reader sees the old rows or the new ones; what the rows mean is the SQL's business.
+One transaction per model, so that a reader sees the old rows or the new ones; the rows' meaning is in the SQL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Form:
 
 @dataclass(frozen=True)
 class Published:
-    """What was done: rows by day of the run (days without rows are 0), rows in all, whether it was built anew.
+    """Result: rows by day of the run (days without rows are 0), rows in all, whether the table was rebuilt.
 
     `types` are PostgreSQL's, by column.
     """
@@ -48,8 +48,8 @@ def publish(
 ) -> Published:
     """Publishes the days of a run (None for a model without days), in one transaction or not at all.
 
-    A table that does not exist yet, or whose columns changed, is built anew with every day that there is, together with
-    the views of ours that read it. Somebody else's view on it is never dropped: PostgreSQL then names it and nothing is
+    A table that does not exist yet, or whose columns changed, is rebuilt with all days, together with
+    the views of ours that read it. A foreign view on it is never dropped: PostgreSQL then names it and nothing is
     changed. Concurrent runs of a model wait for each other. Raises RetryableError on lock and connection trouble.
     """
     with sentences(f"Publishing {model.relation}"), engine_of(url).begin() as connection:
@@ -61,7 +61,7 @@ def publish(
         is_rebuilt = found.columns != wanted.columns
         if is_rebuilt:
             _rebuild(connection, project, model, variables or {})
-        elif model.is_view and found.definition != wanted.definition:  # replacing would wait for whoever reads it
+        elif model.is_view and found.definition != wanted.definition:  # replacing would wait for readers
             _create_view(connection, project, model, variables or {})
         elif not model.is_view and days is not None:
             _replace_days(connection, project, model, days, variables or {})
@@ -100,7 +100,7 @@ def _rebuild(connection: sa.Connection, project: Project, model: Model, variable
 
 
 def _drop(connection: sa.Connection, relation: Relation) -> None:
-    """A model may have changed from a view to a table or back, so the kind is asked for."""
+    """A model may have changed from a view to a table or back, so the kind is looked up."""
     kind = connection.scalar(
         sa.text("select relkind from pg_class where oid = to_regclass(:relation)"), {"relation": str(relation)}
     )
@@ -148,5 +148,5 @@ def _count(connection: sa.Connection, model: Model, days: Days | None) -> tuple[
 
 
 def _run(connection: sa.Connection, sql: str) -> None:
-    """Rendered SQL as it is: nothing in it, neither `%` nor `:`, is taken for a parameter."""
+    """Executes rendered SQL unchanged: neither `%` nor `:` is read as a parameter."""
     connection.exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -1,6 +1,6 @@
-"""What a SELECT says about itself: whether it is one, which tables and columns it reads, where its columns come from.
+"""Analysis of a SELECT: the tables and columns that it reads, and the origin of its columns.
 
-Works on rendered SQL with sqlglot; runs nothing.
+It parses rendered SQL with sqlglot; nothing is executed.
 """
 
 from __future__ import annotations

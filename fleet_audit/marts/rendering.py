@@ -1,6 +1,6 @@
-"""From a model's file to SQL: the part of dbt's Jinja that the models use, with the folder's own macros.
+"""Rendering of a model's file to SQL: the part of dbt's Jinja that the models use, with the folder's macros.
 
-What the SQL means is not looked at here; see `queries`.
+The SQL itself is analysed in `queries`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Variable = dt.date | int
 
 @dataclass
 class Rendered:
-    """SQL, and what the template said while it was rendered."""
+    """SQL, and what the template declared while it was rendered."""
 
     sql: str = ""
     reads: list[Relation] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Renderer:
         resolve_ref: Callable[[str], Relation],
         resolve_source: Callable[[str, str], Relation],
     ) -> None:
-        """The two functions say which relation a name means; what they raise reaches the caller of `render`."""
+        """The two functions resolve a name to its relation; their errors reach the caller of `render`."""
         self._macros = dict(macros)
         self._variables = dict(variables)
         self._resolve_ref = resolve_ref

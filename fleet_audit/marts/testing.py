@@ -1,6 +1,6 @@
 """The tests of schema.yml as queries: the rows that break them.
 
-dbt's own generic tests mean the same; this module knows no other.
+They mean the same as dbt's generic tests; others are not supported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Failures:
     sample: tuple[Mapping[str, Any], ...]
 
     def sentence(self, model: Model) -> str:
-        """One sentence; says how many rows and shows some."""
+        """One sentence with the number of rows and some of them."""
         where = f"{model.relation}.{self.test.column}"
         if not self.count:
             return f"{where}: {claim(self.test)}."
@@ -82,7 +82,7 @@ def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | 
 
 
 def claim(test: SchemaTest) -> str:
-    """What the test holds to be true of its column."""
+    """The condition that the test requires of its column."""
     match test.kind:
         case "not_null":
             return "it is never empty"

@@ -1,6 +1,6 @@
 """The YAML of the folder: dbt_project.yml, schema.yml and sources.yml, read and checked for shape.
 
-What the SQL files hold is compared with it in `project`.
+`project` compares it with the SQL files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TEST_KINDS = ("not_null", "unique", "accepted_values", "relationships")
 
 @dataclass(frozen=True)
 class ModelDocument:
-    """What schema.yml says of a model."""
+    """Entry of a model in schema.yml."""
 
     path: Path
     description: str
@@ -31,7 +31,7 @@ class ModelDocument:
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """What dbt_project.yml says: folders of models and of macros, defaults of variables, options by folder."""
+    """Content of dbt_project.yml: folders of models and of macros, defaults of variables, options by folder."""
 
     model_folders: tuple[str, ...]
     macro_folders: tuple[str, ...]
@@ -40,7 +40,7 @@ class ProjectFile:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; PermanentError names the file when there is none."""
+    """The mapping in a YAML file. Raises PermanentError that names the file when it holds none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

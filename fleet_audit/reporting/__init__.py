@@ -1,1 +1,1 @@
-"""Frames to the documents that people receive."""
+"""Documents that people receive, built from frames."""

@@ -1,4 +1,4 @@
-"""What a report consists of, free of file formats: cards, grids and charts with plain Python values.
+"""Parts of a report, independent of file formats: cards, grids and charts with plain Python values.
 
 Building them from frames belongs to `day` and `cycle`; drawing them belongs to the modules of each format.
 """
@@ -17,7 +17,7 @@ from fleet_audit.reporting import locale
 
 
 class Kind(Enum):
-    """What a value is, and so how every format aligns and writes it."""
+    """Kind of a value: it decides alignment and number format in every file format."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -91,7 +91,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Card:
-    """One headline number with a sentence under it; `is_alert` marks what wants a look."""
+    """One headline number with a sentence under it; `is_alert` marks a number that needs attention."""
 
     label: str
     value: Decimal | int | None
@@ -127,7 +127,7 @@ class Section:
     sheet: str | None = None
     is_listing: bool = False
     is_workbook_only: bool = False
-    print_rows: int = 2_500  # a fleet of 500 on 60 pages; beyond that nobody leafs
+    print_rows: int = 2_500  # a fleet of 500 on 60 pages; nobody reads more on paper
     page_rows: int = 5_000  # 3.5 MB of HTML; a phone shows and filters it without a wait
     stacked: tuple[tuple[str, ...], ...] = ()
 

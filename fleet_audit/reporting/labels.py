@@ -1,6 +1,6 @@
 """The Portuguese words for the codes that frames carry: severities, purposes, classes, statuses, rules.
 
-Only words belong here; what a code means for money or score is decided elsewhere.
+Only words belong here; the effect of a code on money or score is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PARAMETER_UNITS = {  # km, %, s and the like are the same word
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 
-# Four words that are never added up: what each means is said in `AMOUNT_NOTES`.
+# Labels of the four amounts, which are never added up; `AMOUNT_NOTES` explains each.
 AMOUNTS = {
     "paid_doubtful_brl": "Pago e em dúvida",
     "disallowed_brl": "Glosa",
@@ -65,5 +65,5 @@ AMOUNT_NOTES = {
 
 
 def rule_title(rule_id: str) -> str:
-    """Short Portuguese title of a rule; a rule that has none yet is called by its id."""
+    """Short Portuguese title of a rule; else its id."""
     return TITLES.get(rule_id, rule_id)

@@ -24,7 +24,7 @@ _MOST_LOGO_PX = 4_000  # 500 kB of one colour can be a picture that takes gigaby
 
 @dataclass(frozen=True)
 class Layout:
-    """A read layout file; `path` is named in every complaint about it."""
+    """A read layout file; every error about it names `path`."""
 
     path: Path
     company: str
@@ -51,9 +51,9 @@ class Layout:
 
 @lru_cache
 def load_layout(path: Path | None = None) -> Layout:
-    """The layout shipped with the package, with what the file at `path` says in its place.
+    """The layout shipped with the package, with the entries of the file at `path` in place of its own.
 
-    Raises PermanentError with one sentence when the file cannot be read or says what no layout can say.
+    Raises PermanentError with one sentence when the file cannot be read or has an invalid entry.
     """
     values = _read(_STANDARD)
     if path is not None:
@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _overlay(values: dict[str, Any], changes: Mapping[str, Any], path: Path, where: str = "") -> None:
-    """Puts changes in place; only names that the shipped file has, with values of the same form."""
+    """Applies changes in place; only names that the shipped file has, with values of the same form."""
     for name, value in changes.items():
         if name not in values:
             raise PermanentError(f"{path}: {where}{name} is not part of a layout; known here: {', '.join(values)}.")

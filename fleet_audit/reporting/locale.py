@@ -1,6 +1,6 @@
-"""How numbers, dates and days are written for a Brazilian reader: decimal comma, dd/mm/aaaa, words in Portuguese.
+"""Formats of numbers, dates and days for a Brazilian reader: decimal comma, dd/mm/aaaa, words in Portuguese.
 
-Only formatting of single values belongs here; what is printed, and in which column, does not.
+Only formatting of single values belongs here; documents and columns do not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the measurement package is made of: sheets with tables, footers and formulas, free of file formats.
+"""Parts of the measurement package, independent of file formats: sheets with tables, footers and formulas.
 
-What a sheet shows is decided in `sections`, which sheets there are in `documents.package`.
+The content of a sheet is decided in `sections`, the list of sheets in `documents.package`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Package:
 
     @property
     def origin(self) -> str:
-        """As of when its data are."""
+        """Cut-off of its data."""
         return f"dados até {locale.instant(self.generated_at)} (Brasília)"
 
     def sheet(self, name: str) -> Sheet:
@@ -87,5 +87,5 @@ class Package:
 
 
 def column_sum(lines: Iterable[Mapping[str, Any]], name: str) -> Decimal:
-    """The sum of a column of printed lines; unknown values are not added."""
+    """The sum of a column of printed lines; without unknown values."""
     return sum((line[name] for line in lines if line[name] is not None), Decimal("0.00"))

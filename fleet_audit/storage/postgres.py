@@ -22,7 +22,7 @@ _RETRYABLE = ("08", "53", "40", "57", "55P03", "23505")
 
 @lru_cache
 def engine_of(url: str) -> sa.Engine:
-    """One SQLAlchemy engine a URL and process. The driver is named: it is not the default one any more (2.1)."""
+    """One SQLAlchemy engine per URL and process. The driver is named: it is not the default one any more (2.1)."""
     return sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg2"),
         pool_pre_ping=True,
@@ -38,7 +38,7 @@ def advisory_key(*parts: object) -> int:
 
 @contextmanager
 def sentences(doing: str) -> Iterator[None]:
-    """Turns errors of both drivers into RetryableError or PermanentError; the message starts with what was done."""
+    """Turns errors of both drivers into RetryableError or PermanentError; the message starts with the failed action."""
     try:
         yield
     except (adbc.Error, sa.exc.DBAPIError) as error:

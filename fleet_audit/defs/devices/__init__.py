@@ -1,1 +1,1 @@
-"""Devices: what their odometers did, whether they can be believed, how they are calibrated."""
+"""Devices: odometer events, health and calibration."""

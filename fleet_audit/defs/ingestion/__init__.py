@@ -1,1 +1,1 @@
-"""What arrives: the inbox and the telemetry API, archived as received."""
+"""Arrivals: the inbox and the telemetry API, archived as received."""

@@ -1,4 +1,4 @@
-"""What arrives: the inbox's files and the API's pages, archived as received and recorded."""
+"""Arrivals: the inbox's files and the API's pages, archived as received and recorded."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]
-_BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}  # tags of runs that no person waits for
+_BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}  # tags of runs that no person started
 RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 
 
@@ -51,7 +51,7 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 )
 @acts_on_errors
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
-    """Read what is new in the inbox."""
+    """Read the new files of the inbox."""
     archive_missing_closes(fleet.lake(), fleet.warehouse())
     if backfill(fleet.lake(), fleet.warehouse()):
         context.log.info(f"The archive's journal was written from PostgreSQL: {fleet.lake().url(FOLDER)}.")
@@ -101,7 +101,7 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
 
 
 def _reports(files: pd.DataFrame, lake: Lake) -> pd.DataFrame:
-    """Where the CSV of what was refused is, of each file of which something was."""
+    """Address of the CSV of refused rows, per file that has any."""
     reported = files.dropna(subset="report_path")
     return reported[["file_name"]].assign(report=[lake.url(path) for path in reported["report_path"]])
 
@@ -130,7 +130,7 @@ def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
 )
 @acts_on_errors
 def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
-    """Ask the API; when it fails, the check names the days, and what arrived by file is still processed."""
+    """Request positions from the API; when it fails, the check names the days, and files are still processed."""
     api = fleet.api()
     if api is None:
         yield dg.MaterializeResult(

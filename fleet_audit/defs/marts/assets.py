@@ -1,4 +1,4 @@
-"""One asset a file of `dbt_like_sql`, key `mart/<file>`; what it computes is in the file.
+"""One asset per file of `dbt_like_sql`, key `mart/<file>`; the file holds the computation.
 
 Reading, checking and publishing the models is in `fleet_audit.marts`.
 """
@@ -31,7 +31,7 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, m
 
 
 def _column_schema(model: Model, types: Mapping[str, str]) -> dg.TableSchema:
-    """The columns; their types are PostgreSQL's to say, once it has them."""
+    """The columns, with PostgreSQL's types once the relation exists."""
     kinds = {column.name: {test.kind for test in column.tests} for column in model.columns}
     return dg.TableSchema(
         [

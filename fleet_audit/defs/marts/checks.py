@@ -1,6 +1,6 @@
-"""One asset check a test of schema.yml; those of a model run in one step, over the days of the run.
+"""One asset check per test of schema.yml; those of a model run in one step, over the days of the run.
 
-A failed test stops what reads the model, as in `dbt build`, unless its severity is `warn`.
+A failed test stops the readers of the model, as in `dbt build`, unless its severity is `warn`.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from fleet_audit.storage.step_errors import acts_on_errors
 def _spec(project: Project, model: Model, test: SchemaTest) -> dg.AssetCheckSpec:
     related = [project.related(model, test.arguments["to"])] if test.kind == "relationships" else []
     with warnings.catch_warnings():
-        # Preview in 1.13; without partitions a day's failure would be taken for every day's.
+        # Preview in 1.13; without partitions one day's failure would count for every day.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
             test.name,

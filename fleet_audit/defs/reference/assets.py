@@ -1,4 +1,4 @@
-"""Reference tables: the version of each that is in force, in PostgreSQL, and what a change of them did."""
+"""Reference tables: the version of each that is in force, in PostgreSQL, and the effect of a change."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ from fleet_audit.storage.step_errors import acts_on_errors
 )
 @acts_on_errors
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
-    """Publish the version of each table that is in force; refuse to go on without those that every kilometre needs."""
+    """Publish the version of each table that is in force; fail without the tables that every kilometre needs."""
     files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
     published = publish(files, context.run.run_id)
     for file_name, reason in published.refused.items():
@@ -58,7 +58,7 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
 def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
     """Registered drivers, and the names of all drivers that were known before: only this table holds them.
 
-    Of a driver who left the reference file only the name is kept: what the file said no longer holds.
+    Of a driver who is no longer in the reference file only the name is kept: the other fields no longer hold.
     """
     key = fleet.settings().pseudonym_key.get_secret_value().encode()
     registered, known = with_pseudonyms(drivers, key), fleet.warehouse().read_table(reference.DRIVERS)

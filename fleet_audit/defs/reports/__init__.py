@@ -1,1 +1,1 @@
-"""What people receive."""
+"""Documents that people receive."""

@@ -1,4 +1,4 @@
-"""What people receive of a day: the D-1 report. The documents of a cycle are in `cycle`."""
+"""Documents of a day: the D-1 report. The documents of a cycle are in `cycle`."""
 
 import datetime as dt
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people receive of a measurement cycle: the monthly report, the measurement package, the carriers' copies."""
+"""Documents of a measurement cycle: the monthly report, the measurement package, the carriers' copies."""
 
 import datetime as dt
 from collections.abc import Iterator

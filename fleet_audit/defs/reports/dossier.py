@@ -1,6 +1,6 @@
-"""The dossier of one contested finding: what the stores hold about it, put together as one PDF; and the job for it.
+"""The dossier of one contested finding: its rows from the stores as one PDF, and the job that writes it.
 
-What the dossier shows is in `reporting.dossier`.
+Its layout is in `reporting.documents.dossier`.
 """
 
 import datetime as dt
@@ -27,8 +27,8 @@ from fleet_audit.reporting.sections.redaction import Others, masked_texts, witho
 from fleet_audit.schema import lake
 
 FOLDER = "reports/dossiers"
-_NAMED = ("units", "pois")  # what a dossier calls by a name that somebody wrote
-_AROUND = dt.timedelta(minutes=30)  # shown before and after what the finding speaks of
+_NAMED = ("units", "pois")  # reference tables with names written by people
+_AROUND = dt.timedelta(minutes=30)  # shown before and after the period of the finding
 _DAY = dt.timedelta(days=1)
 
 
@@ -42,7 +42,7 @@ def write_dossier(fleet: FleetResource, finding_id: str) -> str:
 
 
 def case_of(fleet: FleetResource, finding_id: str) -> Case:
-    """Everything that the stores hold about a finding; of other carriers' rows nothing, where it names a carrier."""
+    """All rows about a finding, without other carriers' rows where it names a carrier."""
     warehouse, reference = fleet.warehouse(), fleet.reference()
     found = warehouse.read("select * from fact.findings where finding_id = :finding_id", {"finding_id": finding_id})
     if found.empty:
@@ -80,7 +80,7 @@ def case_of(fleet: FleetResource, finding_id: str) -> Case:
 
 
 def _others(found: pd.DataFrame, reference: Reference) -> Others:
-    """What the finding's carrier must not see; nothing is hidden of a finding that names none."""
+    """What the finding's carrier must not see; nothing is hidden for a finding without a carrier."""
     code, vehicles = found["carrier_code"].iloc[0], reference.vehicles
     if pd.isna(code):
         return Others()
@@ -107,7 +107,7 @@ def _others(found: pd.DataFrame, reference: Reference) -> Others:
 def _track(
     fleet: FleetResource, finding: Mapping[str, Any], evidence: Mapping[str, Any], reference: Reference
 ) -> tuple[Track, pd.DataFrame]:
-    """The vehicle's points around what the finding speaks of, and the same rows with where they came from."""
+    """The vehicle's points around the period of the finding, and the same rows with their origin."""
     day, plate = finding["operational_date"], finding["plate"]
     zone = names_of(reference.units.rename(columns={"name": "label", "timezone": "name"}), "unit_code")
     spans = [
@@ -186,7 +186,7 @@ class DossierConfig(dg.Config):
 
 @dg.op(description="One PDF about one finding: map, odometer, rows as received, tariff clause, parameters.")
 def dossier_of_finding(context: dg.OpExecutionContext, config: DossierConfig, fleet: FleetResource) -> None:
-    """Write it and say where it is."""
+    """Write the dossier and report its address."""
     path = write_dossier(fleet, config.finding_id)
     context.log.info(path)
     context.log_event(

@@ -1,6 +1,6 @@
-"""What reports are made from, read from the stores: the frames of some days, how far a cycle is closed, as of when.
+"""Inputs of reports, read from the stores: the frames of some days, the state of the close, the cut-off.
 
-What a report shows is in `reporting`.
+The content of reports is in `reporting`.
 """
 
 import datetime as dt
@@ -71,13 +71,13 @@ def _field(table: Table) -> str:
 
 
 def known_until(fleet: FleetResource) -> dt.datetime:
-    """When the newest file arrived: what a report is as of. Not the clock: the same data make the same report."""
+    """Arrival of the newest file: the cut-off of a report. It is not the clock, so equal data give equal reports."""
     newest = fleet.warehouse().read("select max(received_at) as at from ops.ingested_files", {})["at"].iloc[0]
     return newest.to_pydatetime()
 
 
 def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
-    """How far the cycle that starts then is closed: finally, else provisionally, else not at all."""
+    """Close of the cycle that starts on a day: the final one, else the provisional one, else none."""
     closes = fleet.warehouse().read_table(facts.CYCLE_CLOSES)
     rows = {row["status"]: row for row in records(closes[closes["cycle_start"] == start])}
     found = rows.get("final") or rows.get("provisional")

@@ -79,7 +79,7 @@ def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFr
 )
 @acts_on_errors
 def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, staged: Days) -> DayFrames:
-    """What waits on each day until its device is registered."""
+    """Positions of each day that wait until their device is registered."""
     devices = fleet.warehouse().read_table(DEVICES)
     return each_day(
         run_days(context),
@@ -96,7 +96,7 @@ def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, sta
 )
 @acts_on_errors
 def days_with_missing_sources(context: dg.AssetExecutionContext, fleet: FleetResource, declared: Days) -> DayFrames:
-    """Days of which a file was refused, or a carrier sent no bulletin."""
+    """Days with a refused file or without the bulletin of a carrier."""
     reference, warehouse = fleet.reference(), fleet.warehouse()
     return each_day(
         run_days(context),

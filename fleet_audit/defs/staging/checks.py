@@ -31,7 +31,7 @@ shortfall_checks = table_checks("shortfall", (DAY_ACCEPTANCE, PENDING_DEVICES, I
 )
 @acts_on_errors
 def shortfalls(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
-    """Warn of days of which much was refused, and of devices that nobody registered."""
+    """Warn of days with many refused rows, and of devices that are not registered."""
     days = run_days(context)
     acceptance = fleet.warehouse().read_partition(DAY_ACCEPTANCE, days)
     yield check_result(

@@ -1,6 +1,6 @@
-"""Declared runs and measured trips: which belong together, in groups that are compared as sums.
+"""Matching of declared runs and measured trips, in groups that are compared as sums.
 
-On which day a run really took place is decided before, in `night_shifts`; what a divergence proves, after, in `rules`.
+The day of a run is decided before, in `night_shifts`; what a divergence proves, after, in `rules`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from fleet_audit.schema.facts import MATCHES
 from fleet_audit.schema.frames import ContractsFrame, DeclaredRunsFrame, TripWindowFrame
 
 LOCAL_PURPOSES = ("yard", "deadhead")
-_LARGEST_PCT = 9_999_999.99  # what percent columns hold; a run of 1,000 km against 0.01 km measured goes beyond
+_LARGEST_PCT = 9_999_999.99  # greatest value of a percent column; a run of 1,000 km against 0.01 km measured exceeds it
 
 
 @dataclass(frozen=True)
 class Matching:
-    """What belongs together.
+    """Links between runs and trips, and the compared groups.
 
     Attributes:
         links: trip_id, declared_run_id, plate, overlap_s (with the run as linked), is_widened; sorted by run and trip.
@@ -80,7 +80,7 @@ def match(
 
 
 def half_overlaps(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """Pairs that overlap by `match_overlap_pct` of the shorter: trip, run (row numbers), overlap_us.
+    """Pairs that overlap by at least `match_overlap_pct` of the shorter: trip, run (row numbers), overlap_us.
 
     Deadhead and yard rows only when that share of themselves lies inside the run.
     """
@@ -129,7 +129,7 @@ def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -
 
 
 def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs but those of an uncertain night run whose trip a run of an earlier DATA, certain of its day, has."""
+    """The pairs without those of an uncertain night run whose trip has a run of an earlier DATA, certain of its day."""
     is_uncertain = runs["is_day_uncertain"].to_numpy(dtype=bool)[pairs["run"]]
     written = pd.Series(as_days(runs["declared_date"])[pairs["run"]], index=pairs.index)
     earliest = written[~is_uncertain].groupby(pairs["trip"][~is_uncertain]).min()
@@ -138,7 +138,7 @@ def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _moves_enough(local: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
-    """Runs (row numbers) that their deadhead and yard rows alone can carry; unknown km are believed to."""
+    """Runs (row numbers) that their deadhead and yard rows alone can explain; unknown km count as enough."""
     km = trips["km_measured"].to_numpy(dtype="float64", na_value=np.nan)[local["trip"]]
     sums = pd.Series(km).groupby(local["run"].to_numpy()).agg(lambda values: values.sum(skipna=False))
     claimed = runs["declared_km"].to_numpy(dtype="float64", na_value=np.nan)[sums.index]
@@ -149,7 +149,7 @@ def _moves_enough(local: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame, 
 def _widened(
     trips: pd.DataFrame, runs: pd.DataFrame, is_unlinked: np.ndarray, taken: set[int], parameters: ParameterSet
 ) -> pd.DataFrame:
-    """What unlinked runs touch when widened; each free trip goes to the first of them by start, then id.
+    """Trips that unlinked runs touch when widened; each free trip goes to the first of them by start, then id.
 
     `runs` are in that order within a plate, so the first row number wins.
     """

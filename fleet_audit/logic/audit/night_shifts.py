@@ -1,6 +1,6 @@
-"""On which day a declared run took place: bulletins date night runs by their shift, not by the trip.
+"""Day of each declared run: bulletins date night runs by their shift, not by the trip.
 
-What a run is then linked to is decided in `matching`; the finding that says so is D12.
+Runs are linked to trips in `matching`; the finding about a repaired date is D12.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def repair_dates(
     now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
     is_night = runs["is_night"].to_numpy()
     is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
-    placed = half_overlaps(trips, _settled(runs, read_later), parameters)
+    placed = half_overlaps(trips, _moved(runs, read_later), parameters)
     is_lost = _has(now, runs) & ~_has(now[~_is_met(now, placed, (-1,), runs)], runs)
     by_day = written[~is_night[written["run"]]]
     is_open = _has(later[~_is_met(later, by_day, (1,), runs)], runs)
@@ -66,10 +66,10 @@ def repair_dates(
     by_trips = np.where(has_now == has_later, fits_better | (is_lost & is_open), has_later)
     moves = is_night & np.where(is_read, read_later, by_trips)
     runs["is_day_uncertain"] = is_night & ~moves & ~is_read & (is_lost | np.isfinite(fits_later))
-    return _settled(runs, moves)
+    return _moved(runs, moves)
 
 
-def settle_cycle(
+def repair_dates_of_cycle(
     runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
     """The cycle's runs with all night runs of one plate and TURNO moved together where that links more of them.
@@ -91,12 +91,12 @@ def settle_cycle(
     may_move = runs["is_night"].to_numpy() & ~runs["is_date_repaired"].to_numpy()
     together = runs.groupby(["plate", runs["shift_code"].astype(object).fillna("")], sort=False).ngroup().to_numpy()
     together = np.where(runs["is_night"], together, -1 - np.arange(len(runs)))
-    moved = _settled(runs, may_move)
+    moved = _moved(runs, may_move)
     now = half_overlaps(trips, runs, parameters)
     later = half_overlaps(trips, moved, parameters)
     gain = _linked_runs(later, now, together) - _linked_runs(now, now, together)
     gains = pd.Series(gain.astype(int)).groupby(together).transform("sum").to_numpy()
-    return _settled(runs.assign(is_day_uncertain=False), may_move & (gains > 0))
+    return _moved(runs.assign(is_day_uncertain=False), may_move & (gains > 0))
 
 
 def on_next_day(runs: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.Dat
 
 
 def _is_met(pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame) -> np.ndarray:
-    """Per pair: has its trip another run too, by the pairs `others`, whose DATA is so many days away?
+    """Per pair: whether its trip has another run, by the pairs `others`, whose DATA is one of `offsets` days away.
 
     A second copy of the same row (same plate and times) does not count as another run.
     """
@@ -157,7 +157,7 @@ def _has(pairs: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
 
 
 def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
-    """Per run: do its readings contradict one of DATA and DATA + 1 only, and then, do they say DATA + 1?"""
+    """Per run: whether its readings contradict only one of DATA and DATA + 1, and whether that one is DATA."""
     (sides_now, broken_now), (sides_later, broken_later) = (
         _readings_around(placed, runs, slack_km) for placed in (runs, next_day)
     )
@@ -167,9 +167,9 @@ def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float
 
 
 def _readings_around(placed: pd.DataFrame, runs: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
-    """Per placed run: on how many sides a reading is known (0-2), and whether its own contradict one of them.
+    """Per placed run: number of sides with a known reading (0-2), and whether its own readings contradict one.
 
-    Neighbours are runs of DATA and DATA + 1 that are no night runs, so that their day is what is written.
+    Neighbours are day runs of DATA and DATA + 1: their day is the one written.
     """
     day_runs = runs[~runs["is_night"].astype(bool)]
     day_runs = day_runs.dropna(subset=["odometer_start_km", "odometer_end_km"]).reset_index(drop=True)
@@ -201,7 +201,7 @@ def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> n
 
 
 def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -> np.ndarray:
-    """Per run: is it linked, by `pairs`, to a trip that no run outside of its set overlaps now?"""
+    """Per run: whether `pairs` link it to a trip that no run outside its set overlaps now."""
     sets = pd.Series(together[now["run"]]).groupby(now["trip"].to_numpy()).agg(["min", "max"])
     claimed = sets.reindex(pairs["trip"].to_numpy())
     own = together[pairs["run"]]
@@ -209,7 +209,7 @@ def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -
     return np.isin(np.arange(len(together)), pairs["run"].to_numpy()[is_own]).astype(int)
 
 
-def _settled(runs: pd.DataFrame, moves: np.ndarray) -> pd.DataFrame:
+def _moved(runs: pd.DataFrame, moves: np.ndarray) -> pd.DataFrame:
     """Runs with the chosen ones on the next day, and operational_date: the local day of the start."""
     later = on_next_day(runs)
     settled = runs.assign(

@@ -1,4 +1,4 @@
-"""Compliance score of a trip: 100 less what its findings weigh, with each deduction shown.
+"""Compliance score of a trip: 100 minus the weights of its findings, with each deduction shown.
 
 Scores of fleets, carriers and units are km-weighted means of these and belong to the reports.
 """

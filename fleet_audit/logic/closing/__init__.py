@@ -1,1 +1,1 @@
-"""What a close freezes, how adjustments follow it, and until when it can be contested."""
+"""Closes of cycles: digests of frozen rows, adjustments, and deadlines for disputes."""

@@ -121,14 +121,14 @@ def day_adjustments(
     ]
 
 
-def _lines(money: BilledRows, vehicles: pd.DataFrame) -> pd.DataFrame:
+def _lines(rows: BilledRows, vehicles: pd.DataFrame) -> pd.DataFrame:
     """kind, owner, trip_id, km and brl of each line, by its name."""
-    trips = money.trips[["trip_id", "plate", "carrier_code", "unit_code"]].merge(
-        money.costs[["trip_id", "contract_id", "billable_km", "variable_cost_brl"]], on="trip_id"
+    trips = rows.trips[["trip_id", "plate", "carrier_code", "unit_code"]].merge(
+        rows.costs[["trip_id", "contract_id", "billable_km", "variable_cost_brl"]], on="trip_id"
     )
     trips = trips.rename(columns={"billable_km": "km", "variable_cost_brl": "brl"})
     trips = trips.assign(kind="trip", line="trip " + trips["trip_id"])
-    fixed = money.fixed[["plate", "contract_id", "amount_brl"]].rename(columns={"amount_brl": "brl"})
+    fixed = rows.fixed[["plate", "contract_id", "amount_brl"]].rename(columns={"amount_brl": "brl"})
     owners = vehicles[["plate", "carrier_code", "unit_code"]]
     fixed = fixed.merge(owners, on="plate", how="left").assign(kind="fixed", trip_id=None, km=None)
     fixed = fixed.assign(line="fixed " + fixed["plate"] + " " + fixed["contract_id"])

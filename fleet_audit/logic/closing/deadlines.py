@@ -1,6 +1,6 @@
-"""Until when something may be answered: business days of the local calendar.
+"""Deadlines for answers, in business days of the local calendar.
 
-What is published, and when, is decided elsewhere.
+Publication and its date are decided elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SATURDAY = 5
 
 
 def business_deadline(published: dt.date, days: int, holidays: AbstractSet[dt.date]) -> dt.date:
-    """The last of so many business days after the day of publication: Monday to Friday, without holidays."""
+    """Date that is the given number of business days after publication: Monday to Friday, without holidays."""
     day, left = published, days
     while left > 0:
         day += ONE_DAY

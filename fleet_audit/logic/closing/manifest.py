@@ -1,6 +1,6 @@
-"""What a manifest holds: digests of the rows that a cycle is billed by, and how two sets of digests differ.
+"""Content of a manifest: digests of the rows that bill a cycle, and the differences of two sets of digests.
 
-Where rows, inputs and manifests are kept is the business of the room `closing`.
+Reading and storing rows, inputs and manifests belongs to the room `closing`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[D
 
 
 def differing_rows(expected: pa.Table, found: pa.Table, key: Sequence[str], limit: int) -> list[str]:
-    """The first rows that are in one of two canonical tables only, or differ: a line each, `-` frozen and `+` now."""
+    """The first rows that are in one of two canonical tables only, or differ: one line each, `-` frozen and `+` now."""
     left = {tuple(row[name] for name in key): row for row in expected.to_pylist()}
     right = {tuple(row[name] for name in key): row for row in found.to_pylist()}
     lines = []

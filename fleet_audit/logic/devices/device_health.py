@@ -1,6 +1,6 @@
 """Health of a device: the unit of its odometer, its clock, its receiver, the fields that it never sends.
 
-What is wrong is named and shown, never corrected: a corrected reading could not be held against a carrier.
+Faults are named and shown, never corrected: a corrected reading would be no evidence against a carrier.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_HOURS = 12
 
 @dataclass(frozen=True)
 class DeviceDay:
-    """What one day shows of the devices: `trips.odometer_events`, and `fact.device_health` without trace columns."""
+    """Results of one day: `trips.odometer_events`, and `fact.device_health` without trace columns."""
 
     events: pd.DataFrame
     health: pd.DataFrame
@@ -80,7 +80,7 @@ def device_day(
 
 
 def _seen(tracks: Tracks, positions: pd.DataFrame, day: dt.date) -> pd.DataFrame:
-    """What each track with positions on the local day sent: one row a track."""
+    """Contents of each track with positions on the local day: one row per track."""
     points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
     track = tracks.track_of(points)
     rows = pd.DataFrame(
@@ -130,10 +130,11 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
     its start and its end do within `clock_fit_s`. A shift holds when `clock_min_runs` witnesses and most of the
-    plate's fit it while at most half as many fit without one: a carrier that invents a run does not invent all of them
-    by the same three hours. 0: most fit as they are; null: too little is known.
+    plate's fit it while at most half as many fit without one: a carrier that invents a run does not shift all
+    of them by the same three hours. 0: most fit as they are; null: too little is known.
 
-    The day's own witnesses decide where they can, so that no clock is wrong a day too long; else those of the window.
+    The day's own witnesses decide where they can, so that a repaired clock counts from its first day; else those of
+    the window.
     """
     is_measured = trips["source"] == "positions"
     witnesses = pd.concat(

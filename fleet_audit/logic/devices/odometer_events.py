@@ -107,7 +107,7 @@ def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
 
 
 def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
-    """Frozen and parked: what is measured by the odometer alone, or over which the vehicle was carried, is neither."""
+    """Frozen and parked: what is measured by the odometer alone, or over which the vehicle was carried, is excluded."""
     tracks = points.tracks
     day = local_days_of(tracks, np.arange(len(tracks.seconds))).astype(np.int64)
     is_cut = points.is_jump | points.is_bridged | carried_steps(points, parameters)
@@ -183,7 +183,7 @@ def find_frozen(  # type: ignore[no-untyped-def]
 ):
     """Equal readings of one local day over which the path is longer than `frozen_km` and the resolution: points, km.
 
-    The path is counted in pieces that leave `radius_m` within `compare_step_s`: what does not is standing. Eight hours
+    The path is counted in pieces that leave `radius_m` within `compare_step_s`: shorter ones are standing. Eight hours
     of a parked receiver's jitter (35 m, every minute) are 11 km step by step, and nothing in such pieces.
     """
     size = len(seconds)
@@ -269,7 +269,7 @@ def find_parked(  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def chunk_ratios(seconds, lat, lon, odometer, offsets, chunk_km, standing_kmh, compare_step_s):  # type: ignore[no-untyped-def]
     """Odometer / path over each `chunk_km` of moving steps: track and ratio of each. Falls are excluded, jumps are not:
-    an odometer in metres does nothing but jump.
+    an odometer in metres jumps at every step.
     """
     size = len(seconds)
     owner = np.empty(size, dtype=np.int64)

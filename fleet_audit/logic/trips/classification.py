@@ -1,6 +1,6 @@
-"""Why a vehicle moved, in which area, on which shift and route: what the money rules need to know of a trip.
+"""Purpose, area, shift and route of a trip: the inputs of the money rules.
 
-Where it moved is in `segmentation` and `places`; what it costs is in `tariffs`.
+Movements are found in `segmentation`, places in `places`; costs are computed in `tariffs`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was seen of each vehicle on each day: complete, partial or silent.
+"""Coverage of each vehicle-day: complete, partial or silent.
 
 A silent vehicle-day is unknown, never zero km.
 """

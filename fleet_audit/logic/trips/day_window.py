@@ -1,4 +1,4 @@
-"""One day's movement from its window: the function that the trips assets call, whole vehicles in, whole vehicles out.
+"""Trips, legs and spans of one day from its window: the functions that the trips assets call.
 
 See docs/architecture.md, "One day is a pure function of its window".
 """
@@ -36,7 +36,7 @@ from fleet_audit.logic.trips.vehicle_tracks import merge_devices
 
 @dataclass(frozen=True)
 class DayWindow:
-    """What the window of a day shows; frames by the dictionary (schema.lake), trips of three days, the rest of one."""
+    """Results of the window of a day; frames by the dictionary (schema.lake), trips of three days, the rest of one."""
 
     trips: pd.DataFrame
     legs: pd.DataFrame
@@ -150,8 +150,8 @@ def _described(
 def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
     """Spans (plate, started_at, ended_at) over which positions show where a vehicle was.
 
-    A step is seen when it is at most `gap_note_s` long and splits nothing: a parked device reports every 10 min, and
-    one that was silent for a day has seen nothing of it, wherever it wakes up.
+    A step is seen when it is at most `gap_note_s` long and does not split: a parked device reports every 10 min, and
+    one that was silent for a day did not observe that day, wherever it reports next.
     """
     tracks, steps = segmentation.tracks, segmentation.steps
     if len(tracks.seconds) == 0:

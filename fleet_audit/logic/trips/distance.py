@@ -1,6 +1,6 @@
-"""Odometer against GPS: which measurement counts, how uncertain it is, and how well it is proved.
+"""Measured distance: odometer or GPS, its uncertainty, and its evidence grade.
 
-The same choice serves legs and trips; RULES section 2, "Measured km".
+Legs and trips share the same choice; RULES section 2, "Measured km".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 
 
 def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """What counts as the distance of each leg or trip.
+    """Measured distance of each leg or trip.
 
     Args:
         rows: km_odometer, km_gps, km_bridged, km_chord, km_fine, km_reported (km, NaN: not measured),

@@ -1,4 +1,4 @@
-"""Fixes that are none: no place was known, and the device sent (0, 0) or its last known place again.
+"""False fixes: the device knew no place and sent (0, 0) or its last known place again.
 
 Points without a fix are placed by what their odometer counted; outliers among true fixes are in `points`.
 """
@@ -15,12 +15,12 @@ from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M, distance_m, is_plaus
 from fleet_audit.logic.trips.tracks import Tracks
 
 _NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near
-_STALE_POINTS = 30  # so far back a device's last known place is looked for
+_STALE_POINTS = 30  # search range for a device's last known place
 _KM_DEGREES = 1000 / (EARTH_RADIUS_M * math.pi / 180)
 
 
 def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """Whether each point was sent with coordinates that are no fix."""
+    """Whether the coordinates of each point are a false fix."""
     with np.errstate(invalid="ignore"):
         is_lost = (np.abs(tracks.latitude) < _NULL_ISLAND_DEGREES) & (np.abs(tracks.longitude) < _NULL_ISLAND_DEGREES)
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
@@ -79,7 +79,7 @@ def find_repeated_fixes(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _is_stale(lat, lon, before, point, following, oldest, radius_m):  # type: ignore[no-untyped-def]
-    """Whether a fix says to the last digit what an earlier one said, off the way between its neighbours."""
+    """Whether a fix repeats an earlier one to the last digit, off the way between its neighbours."""
     detour_m = distance_m(lat[before], lon[before], lat[point], lon[point])
     if detour_m <= radius_m:
         return False

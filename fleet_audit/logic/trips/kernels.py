@@ -44,7 +44,7 @@ def cos_degrees(degrees):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def distance_m(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
-    """`arc_m` of two points whose cosines nobody keeps."""
+    """`arc_m` of two points without precomputed cosines."""
     return arc_m(lat_a, lon_a, cos_degrees(lat_a), lat_b, lon_b, cos_degrees(lat_b))
 
 
@@ -72,7 +72,7 @@ def is_within(lat_a, lon_a, cos_a, lat_b, lon_b, metres):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True)
 def is_possible(metres, seconds, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether a vehicle can be so far away after so long."""
+    """Whether a vehicle can cover this distance in this time."""
     return metres <= outlier_m or metres * 3.6 <= impossible_kmh * seconds
 
 
@@ -165,7 +165,7 @@ def filter_points(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: ignore[no-untyped-def]
-    """Whether an odometer can count so many km in so many seconds; False where either is missing."""
+    """Whether an odometer can count `km` in `seconds`; False where either is missing."""
     return 0 <= counted <= impossible_kmh * elapsed / 3600 + odometer_slack_km
 
 

@@ -1,4 +1,4 @@
-"""The ledger of a vehicle-day: where the odometer's kilometres went, and what is left over.
+"""The ledger of a vehicle-day: the odometer's kilometres by purpose, and the residual.
 
 Readings come from the window's tracks, kilometres by purpose from its trips; a day without data is null, not zero.
 """
@@ -110,7 +110,7 @@ def _arrival_readings(stops: pd.DataFrame, points: np.ndarray) -> np.ndarray:
 
 
 def _resets(tracks: Tracks, steps: Steps, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
-    """Where the odometer falls below `reset_below_km` and counts on: the reading after, and the change."""
+    """Resets of the odometer below `reset_below_km`: the reading after, and the change."""
     odometer, faulty = tracks.odometer_km, steps.faults
     before, following = _readings_around(tracks, faulty)
     fell = odometer[faulty] - odometer[before]
@@ -128,7 +128,7 @@ def _readings_around(tracks: Tracks, points: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _gap_changes(tracks: Tracks, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """What the odometer counted over each step that splits, at the first reading after it."""
+    """Km that the odometer counted over each step that splits, at the first reading after it."""
     split = steps.splits[~np.isin(steps.splits, tracks.offsets)]  # a track's first point is reached from nowhere
     before, after = tracks.reading_until(split - 1), tracks.reading_from(split)
     is_known = (before >= 0) & (after >= 0)
@@ -141,7 +141,7 @@ def _gap_changes(tracks: Tracks, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
 def _dwell_changes(
     odometer: np.ndarray, stops: pd.DataFrame, parameters: ParameterSet
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the odometer counted inside each stop, and from it to one that follows at once, at the later reading.
+    """Km that the odometer counted inside each stop, and up to a stop right after it, at the later reading.
 
     Between the readings that the legs around are measured by. More than a yard movement is not explained.
     """
@@ -199,7 +199,7 @@ def km_ledger(
             "uncertainty_km": uncertainty.where(is_seen),
         }.items()
     }
-    # What is printed adds up to the last digit; whether it balances is asked before rounding.
+    # Printed values sum to the last digit; the balance is tested before rounding.
     printed = sum((rounded[name] for name in columns), rounded["gap_km"])
     rounded["residual_km"] = rounded["odometer_delta_km"] - printed
     is_balanced = (residual.abs() <= BALANCE_KM + uncertainty + 1e-9).astype("boolean").where(residual.notna())

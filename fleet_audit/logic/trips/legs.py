@@ -158,7 +158,7 @@ def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
 
 
 def identified(legs: pd.DataFrame) -> pd.DataFrame:
-    """Legs of one source with their leg_id. Only a day's own need one: hashing is half of the work on a window's."""
+    """Legs of one source with their leg_id. Only the day's own legs need one: hashing takes half of a window's time."""
     keys = ["plate", "device_id", "started_at", "source", *(name for name in ("trip_key",) if name in legs)]
     return legs.assign(leg_id=stable_ids(legs, keys, "leg"))
 
@@ -166,11 +166,11 @@ def identified(legs: pd.DataFrame) -> pd.DataFrame:
 def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
     duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
     kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"].to_numpy()
-    # An odometer that shows whole kilometres cannot tell 0.9 km from standing; the path can.
+    # An odometer that shows whole kilometres cannot distinguish 0.9 km from standing; the path can.
     is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
     kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
     is_same_place = (legs["origin_poi_id"] == legs["destination_poi_id"]).to_numpy(bool, na_value=False)
-    kilometres = kilometres + np.nan_to_num(legs["km_carried"].to_numpy(float))  # a ferry is a leg, if of no km
+    kilometres = kilometres + np.nan_to_num(legs["km_carried"].to_numpy(float))  # a ferry is a leg of 0 km
     is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
     is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
     return Chain(legs.assign(is_short=is_short), stops)

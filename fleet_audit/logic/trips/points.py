@@ -1,6 +1,6 @@
 """The points of tracks that segmentation uses: outliers rejected, lost fixes placed by the odometer.
 
-Which fixes and readings are none is in `fixes` and `readings`; where a vehicle stops is in `segmentation`.
+False fixes and readings are found in `fixes` and `readings`; where a vehicle stops is in `segmentation`.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Points:
 
     @classmethod
     def without_places(cls, tracks: Tracks) -> Points:
-        """The points of tracks of which no place is known."""
+        """The points of tracks without any known place."""
         size = len(tracks.seconds)
         no = np.zeros(size, dtype=np.bool_)
         return cls(tracks, no, np.full(size, np.nan), no, no, rejected_points(tracks, np.zeros(size, dtype=np.int8)))
 
 
 def clean_tracks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
-    """The tracks without readings that are none, and with `is_lost` set where coordinates are no fix."""
+    """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
     tracks = without_sentinels(tracks, parameters)
     resolution_km = kernels.resolutions(tracks.odometer_km, tracks.offsets)
     return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, parameters))

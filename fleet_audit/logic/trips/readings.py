@@ -1,6 +1,6 @@
-"""Odometer readings that are none: zero at waking, and sentinels that a device repeats while its bus sleeps.
+"""False odometer readings: zero at waking, and sentinels that a device repeats while its bus sleeps.
 
-Readings that contradict others but are no sentinel stay: `devices.odometer_events` names them, and no km rests on them.
+Other contradictory readings stay: `devices.odometer_events` names them, and no km rests on them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fleet_audit.logic.trips.tracks import Tracks
 
 
 def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
-    """The tracks without the readings that are none; their points keep time, place and ignition."""
+    """The tracks without false readings; their points keep time, place and ignition."""
     is_sentinel = np.zeros(len(tracks.seconds), dtype=np.bool_)
     find_sentinels(
         tracks.seconds,
@@ -35,7 +35,7 @@ def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
 
 @njit(cache=True, nogil=True)
 def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km, is_sentinel):  # type: ignore[no-untyped-def]
-    """Sets is_sentinel of readings that are none.
+    """Sets is_sentinel of false readings.
 
     A run of one repeated value that contradicts the reading before it is none where the readings go on after it as
     before it and not from that value on, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is

@@ -1,4 +1,4 @@
-"""Positions to stops, legs and observed spans: what one device saw of one vehicle, measured.
+"""Stops, legs and observed spans of one device in one vehicle, from its positions.
 
 Joining legs to trips, and the other source (visit reports), are in `trips`. See docs/segmentation.md for the rules.
 """
@@ -42,11 +42,11 @@ class Steps:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What segmentation sees of the tracks.
+    """Stops, legs and rejected points of the tracks.
 
     stops: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
     departure_reading (points whose odometer the legs before and after are measured by, -1: none).
-    legs: one row a movement, the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
+    legs: one row per movement, the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
     rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
     """
 
@@ -58,7 +58,7 @@ class Segmentation:
 
 
 def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
-    """Stops and legs of all tracks; `places` tell whether a short stop lies in a known one."""
+    """Stops and legs of all tracks; `places` decide whether a short stop lies in a known one."""
     found = filter_points(tracks, parameters)
     points, steps = found.tracks, _classify_steps(found, parameters)
     stops = _stops(points, steps, places, parameters)
@@ -70,7 +70,7 @@ def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segment
 
 
 def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
-    """Movements of points without coordinates: what a telemetry file calls one trip is one leg by its odometer.
+    """Movements of points without coordinates: one trip key of a telemetry file is one leg by its odometer.
 
     Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
     are no places and no path. Points without a key (loose events) belong to no movement.
@@ -99,7 +99,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
 
 
 def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
-    """The tracks that never say where they are, for their readings alone: no stops, no legs."""
+    """The tracks without any place, for their readings alone: no stops, no legs."""
     located = np.concatenate([[0], np.cumsum(tracks.is_located)])[tracks.offsets]
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
     seen = Points.without_places(blind)

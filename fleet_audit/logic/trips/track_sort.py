@@ -17,7 +17,7 @@ _SECOND = np.uint64(1_000_000)  # µs
 
 @dataclass(frozen=True)
 class TrackSpans:
-    """Whose rows belong to which track, and when.
+    """Assignment of device rows to tracks, with times.
 
     `cuts[first[d] : first[d + 1]]` are the tracks of device d: its first µs, the first µs no longer in it, its number.
     """
@@ -33,7 +33,7 @@ class TrackSpans:
         return cls(first, np.column_stack([low[order], high[order], order]))
 
     def most_rows(self, device: np.ndarray) -> int:
-        """At most so many rows belong to tracks, counted once a track: two vehicles may have a device at once."""
+        """At most so many rows belong to tracks, counted once per track: two vehicles may have a device at once."""
         tracks = np.diff(self.first)
         return len(device) if (tracks <= 1).all() else int(tracks[device[device >= 0]].sum())
 

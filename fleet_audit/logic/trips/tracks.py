@@ -37,7 +37,7 @@ POSITION_COLUMNS = [
 
 @dataclass(frozen=True)
 class PositionArrays:
-    """Positions as plain arrays, in any order: 60 bytes a row, where a frame with its texts takes 83.
+    """Positions as plain arrays, in any order: 60 bytes per row, where a frame with its texts takes 83.
 
     `micros` are since 1970; `ignition` is 1 on, 0 off, -1 unknown; `device`, `driver` and `trip_key` hold codes (-1:
     none) into the texts of `names`.
@@ -57,7 +57,7 @@ class PositionArrays:
 
     @classmethod
     def of(cls, positions: pa.Table) -> PositionArrays:
-        """The rows of `staging.positions`, its texts best as dictionaries: they are looked at once each."""
+        """The rows of `staging.positions`, its texts best as dictionaries: each is decoded once."""
         instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
         texts = map_in_threads(lambda column: _encoded(positions[column]), _TEXTS.values())
         numbers = map_in_threads(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), _NUMBERS)
@@ -206,7 +206,7 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
 
 
 def _midnights(days: pd.Series, zones: pd.Series, offset: int) -> pd.Series:
-    """The local midnights that begin the days + offset; every day is looked up once a zone."""
+    """The local midnights that begin the days + offset; every day is looked up once per zone."""
     distinct, at = np.unique(as_days(days), return_inverse=True)
     midnights = pd.Series(pd.NaT, index=days.index, dtype="datetime64[us, UTC]")
     for zone in zones.unique():
@@ -234,7 +234,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         day: operational day; the window is cut per vehicle in its own zone.
 
     One position per device and instant counts, of those with coordinates: the fuller, then the greater in latitude,
-    longitude, odometer. A point without coordinates counts once a trip_key. Positions of devices that no span covers
+    longitude, odometer. A point without coordinates counts once per trip_key. Positions of devices that no span covers
     are excluded: they wait in staging until the device is registered.
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
@@ -276,7 +276,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
 
 
 def _without_idle(odometer_km: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The readings without those of a track that never shows anything but zero: it has no odometer."""
+    """The readings without those of a track that has only zeros: it has no odometer."""
     if len(odometer_km) == 0:
         return odometer_km
     is_idle = np.fmax.reduceat(odometer_km, offsets[:-1]) == 0

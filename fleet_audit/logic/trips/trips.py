@@ -1,6 +1,6 @@
 """Legs joined to trips: where a trip ends, and which of two sources' trips counts.
 
-Neither measures anything itself (see `segmentation`) nor says why a vehicle moved (see `classification`).
+Distances are measured in `segmentation`; purposes are decided in `classification`.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _trips(
     end = np.append(start[1:], len(order))[: len(start)] - 1
     first, last = order[start], order[end]
     keys = [name for name in ("trip_key",) if name in legs]  # two keys may begin at one instant
-    # Of the places those of the very first and last leg, be they missing: another stop's would be wrong.
+    # Places are those of the first and last leg, even when missing: another stop's would be wrong.
     taken = {
         **dict.fromkeys(("plate", "timezone", "started_at", "source", "is_short", "is_start_in_gap", *keys), first),
         **dict.fromkeys(("origin_address",), first),
@@ -148,7 +148,7 @@ def _trips(
 
 
 def _fold(fold: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Each group's values in one."""
+    """One value per group."""
     folded: np.ndarray = fold.reduceat(values, start) if len(start) else values[:0]
     return folded
 
@@ -168,8 +168,8 @@ def supersede(claimed: pd.DataFrame, trips: pd.DataFrame, spans: pd.DataFrame, p
     """For each trip that a weaker source claims: the trip that measured it, "observed", or None where it stands alone.
 
     Positions measure a trip when one of theirs overlaps it by `source_overlap_pct` of the shorter, or when they
-    watched that share of its time (`spans`: plate, started_at, ended_at): then they saw that it was no such movement.
-    A trip that begins as it ends is looked at for a second.
+    watched that share of its time (`spans`: plate, started_at, ended_at): then the movement did not happen.
+    A trip of zero length counts as one second.
     """
     left, right = _lasting(claimed), _lasting(trips)
     pairs = overlaps(left, right)

@@ -1,6 +1,6 @@
-"""Operational days of vehicles that move between units of two time zones: no instant in two days, none in no day.
+"""Operational days of vehicles that move between units of two time zones: each instant is in exactly one day.
 
-Days of vehicles that stay in one zone are local days (`wall_clock`); only where two zones meet is there more to say.
+Days of vehicles that stay in one zone are local days (`wall_clock`); this module covers vehicles whose zone changes.
 """
 
 from __future__ import annotations

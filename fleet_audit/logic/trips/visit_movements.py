@@ -1,4 +1,4 @@
-"""Which movements of overlapping visit reports count: what several exports report of one movement is one movement.
+"""Movements of overlapping visit reports that count: several exports of one movement are one movement.
 
 Choosing between rows belongs here; which files are in force is in `ingest.versions`, joining movements in `trips`.
 """
@@ -13,7 +13,7 @@ from numba import njit
 SAME_MOVEMENT_PCT = 50
 # Exports round clocks to the minute, and typed cells lose a second: a shorter difference says nothing.
 CLOCK_TOLERANCE_S = 60
-KM_ROUNDING = 0.01  # km a movement: reports print two decimals
+KM_ROUNDING = 0.01  # km per movement: reports print two decimals
 
 
 def counted_movements(rows: pd.DataFrame) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""What people open: the D-1 report, the cycle report, the package, copies and dossiers."""
+"""Documents: the D-1 report, the cycle report, the package, copies and dossiers."""

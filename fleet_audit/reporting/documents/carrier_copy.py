@@ -1,6 +1,6 @@
-"""A carrier's own copy of a cycle: its rows, reasons and evidence, until when it may contest them, and nobody else's.
+"""A carrier's own copy of a cycle: its rows alone, with reasons, evidence and the deadline for disputes.
 
-The documents are those of the cycle, cut to one carrier; what they show is decided there.
+The documents are those of the cycle, cut to one carrier; their content is decided there.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ def carrier_codes(frames: Frames) -> list[str]:
 
 
 def own_frames(frames: Frames, carrier_code: str) -> Frames:
-    """The frames of one carrier, without what their texts and evidence say of others."""
+    """The frames of one carrier, with texts and evidence redacted of other carriers."""
     own = frames.of_carrier(carrier_code)
     return frames_without_others(own, others_of(frames, own, carrier_code))
 
 
 def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
-    """What the frames hold of other carriers; a vehicle that changed hands belongs to both."""
+    """Codes, names, plates and ids of other carriers in the frames; a vehicle that changed hands belongs to both."""
     names = names_of(frames.carriers, "carrier_code")
     codes = {*names, *carrier_codes(frames)} - {carrier_code}
     own_name = names.get(carrier_code, carrier_code)

@@ -1,6 +1,6 @@
 """The monthly report of one measurement cycle, from frames to a document that every format draws.
 
-What is shown, and in which order, is decided here; closing a cycle and forecasting it are done before.
+Content and order are decided here; the close and the forecast are computed before.
 """
 
 from __future__ import annotations

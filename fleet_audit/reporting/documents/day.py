@@ -1,6 +1,6 @@
 """The D-1 report of one operational day, from frames to a document that every format draws.
 
-What is shown, and in which order, is decided here; bytes are made by the modules of the formats.
+Content and order are decided here; the modules of `formats` write the bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 
 MATRIX_DAYS = 14
-_MATRIX_VEHICLES = 25  # the least seen first; more would not fit a page
+_MATRIX_VEHICLES = 25  # those with least coverage first; more would not fit a page
 FIGURE_FIELDS = (
     Field("seen", "Vistos", Kind.INTEGER, 8),
     Field("silent", "Sem dado", Kind.INTEGER, 9),

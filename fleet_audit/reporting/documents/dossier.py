@@ -1,6 +1,6 @@
 """The dossier of one finding: the sentence, what proves it, the movement, the rows as received, the tariff clause.
 
-Everything that it shows is handed in; reading the stores, and cutting what is of other carriers, is done before.
+All its inputs are arguments; the caller reads the stores and redacts other carriers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NO_POSITIONS = "Nenhuma posição do veículo neste período: não há o que de
 
 @dataclass(frozen=True)
 class Case:
-    """A finding and what was read about it.
+    """A finding and the rows about it.
 
     `finding` is its row with unit and carrier as names, `evidence` its parsed evidence; `received` are rows as the
     sources sent them (file_name, row_number, text); `prices` are the costs of its trips (trip_id, tariff_id,
@@ -97,7 +97,7 @@ def build_dossier(case: Case, *, generated_at: dt.datetime, layout: Layout) -> D
 
 
 def _picture(key: str, title: str, picture: str | None) -> Section:
-    """The picture, or the sentence that says why there is none."""
+    """The picture, or a sentence on why it is missing."""
     nothing = None if picture else grid_of(_FACT_FIELDS, [])
     return Section(key, title, nothing, pictures=(picture,) if picture else (), empty=_NO_POSITIONS)
 

@@ -1,6 +1,6 @@
 """The measurement package of a cycle: which sheets it has, in which order, and the note of each.
 
-What a sheet shows is decided in `sections`; drawing is in `formats.package_files`.
+The content of a sheet is decided in `sections`; drawing is in `formats.package_files`.
 """
 
 from __future__ import annotations

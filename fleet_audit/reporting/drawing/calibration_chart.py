@@ -1,6 +1,6 @@
 """A fleet's calibration as one SVG: each vehicle's odometer / GPS ratio day by day, its levels, and where they change.
 
-Only the drawing belongs here; levels and changes are found in `logic.calibration`.
+Only the drawing belongs here; levels and changes are found in `logic.devices.calibration`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Axis:
         self.first, self.length = first, max((last - first).days, 1)
 
     def x(self, date: dt.date) -> float:
-        """Where a day lies."""
+        """Horizontal position of a day."""
         share = (date - self.first).days / self.length
         return _LABEL + 4 + min(max(share, 0.0), 1.0) * (_WIDTH - _LABEL - _VALUE - 8)
 

@@ -1,6 +1,6 @@
 """Bar charts as small hand-written SVG, the same for the screen and for paper.
 
-Geometry belongs here; which numbers are drawn does not. Colours are Okabe and Ito's, distinct without red and green.
+Geometry belongs here; the choice of numbers does not. Colours are Okabe and Ito's, distinct without red and green.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _LABEL_LETTERS, _MOST_ROWS, _COLUMNS_HEIGHT = 20, 12, 190
 
 @dataclass(frozen=True)
 class Bar:
-    """One row of a chart: its label, one length a series (None: unknown), and what is written at its end.
+    """One row of a chart: its label, one length per series (None: unknown), and the text at its end.
 
-    `marks`, one a series, stand at the end of each bar of its own instead.
+    `marks`, one per series, stand at the end of each bar of its own instead.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Bar:
 def bars(title: str, series: Sequence[tuple[str, str]], rows: Sequence[Bar], *, stacked: bool) -> str:
     """Horizontal bars, stacked or side by side; `series` are (name, colour). No rows: an empty text.
 
-    Draws the first twelve rows and says how many more there are.
+    Draws the first twelve rows and shows the number of the others.
     """
     shown = list(rows[:_MOST_ROWS])
     if not shown:

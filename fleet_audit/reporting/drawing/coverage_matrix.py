@@ -1,6 +1,6 @@
 """The coverage matrix: vehicle × day, complete, partial or silent, as one SVG for the UI and for reports.
 
-Only the drawing belongs here; what counts as complete is decided in `logic.coverage`.
+Only the drawing belongs here; statuses are decided in `logic.trips.coverage`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _squares(cells: pd.DataFrame) -> str:
 
 
 def _mark(status: str, corners: Sequence[tuple[float, float]]) -> str:
-    """One shape at each upper left corner, all in one path a colour: 500 vehicles stay below 1 MB."""
+    """One shape at each upper left corner, all in one path per colour: 500 vehicles stay below 1 MB."""
     if not corners:
         return ""
     half = _CELL / 2

@@ -16,7 +16,7 @@ _DECLARED = ("declarados", ORANGE, "declared_km")
 
 
 def cost_chart(title: str, grid: Grid) -> Chart:
-    """Variable and fixed cost, stacked, one bar a row of a table of figures."""
+    """Variable and fixed cost, stacked, one bar per row of a table of figures."""
     rows = [
         Bar(name, (variable, fixed), locale.NO_DATA if total is None else locale.money(total))
         for name, variable, fixed, total in zip(
@@ -27,12 +27,12 @@ def cost_chart(title: str, grid: Grid) -> Chart:
 
 
 def plan_chart(title: str, grid: Grid) -> Chart:
-    """Service km planned, measured and declared, one bar each a row of a table of figures."""
+    """Service km planned, measured and declared, one bar each per row of a table of figures."""
     return _side_by_side(title, grid, (("planejados", GREY, "planned_km"), ("medidos", BLUE, "service_km"), _DECLARED))
 
 
 def divergence_chart(title: str, grid: Grid) -> Chart:
-    """Km declared above and below the measured ones, of what exceeds the tolerance; rows without any stay out."""
+    """Km declared above and below the measured ones, of what exceeds the tolerance; rows without any are excluded."""
     series = (("a mais", ORANGE, "over_km"), ("a menos", BLUE, "under_km"))
     return _side_by_side(title, grid, series, is_empty_shown=False)
 
@@ -51,7 +51,7 @@ def _side_by_side(
 
 
 def km_chart(title: str, grid: Grid) -> Chart:
-    """Service km measured beside km declared, one pair of bars a row of a table of figures."""
+    """Service km measured beside km declared, one pair of bars per row of a table of figures."""
     return _side_by_side(title, grid, (("medidos", BLUE, "service_km"), _DECLARED))
 
 
@@ -60,7 +60,7 @@ def _km(value: Decimal | None) -> str:
 
 
 def daily_chart(title: str, grid: Grid) -> Chart:
-    """Variable and fixed cost of each day, stacked, one column a row of a table by day (dd/mm/aaaa)."""
+    """Variable and fixed cost of each day, stacked, one column per row of a table by day (dd/mm/aaaa)."""
     rows = [
         Bar(name[:5], (variable, fixed), locale.NO_DATA if total is None else locale.money(total))
         for name, variable, fixed, total in zip(
@@ -71,5 +71,5 @@ def daily_chart(title: str, grid: Grid) -> Chart:
 
 
 def charts_of(*charts: Chart) -> tuple[Chart, ...]:
-    """Those charts that have something to show."""
+    """The charts that have data."""
     return tuple(chart for chart in charts if chart.picture)

@@ -1,6 +1,6 @@
-"""The ledger of a day as one SVG: where each vehicle's odometer went, those that do not balance first.
+"""The ledger of a day as one SVG: the kilometres of each vehicle by purpose, unbalanced vehicles first.
 
-Only the drawing belongs here; what balances is decided in `logic.ledger`.
+Only the drawing belongs here; the balance is decided in `logic.trips.ledger`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.reporting.drawing.charts import BLUE, FONT, GREY, INK, MUTED, ORANGE, SKY
 from fleet_audit.reporting.locale import counted, day, number
 
-# Light beside dark, so that neighbours part in greyscale too; what is not explained is hatched.
+# Light beside dark, so that neighbours part in greyscale too; the residual is hatched.
 _PARTS = (
     ("service_km", "serviço", BLUE),
     ("deadhead_km", "vazio", SKY),
@@ -34,7 +34,7 @@ _WIDTH, _LABEL, _VALUE, _TOP, _STEP, _THICK = 720, 80, 236, 46, 18, 12
 
 
 def ledger_picture(ledger: pd.DataFrame, date: dt.date, *, most_vehicles: int = 30) -> str:
-    """Stacked bars of a day, one per vehicle with data, and a tick where its odometer stands; nothing to show: "".
+    """Stacked bars of a day, one per vehicle with data, and a tick at its odometer; nothing to show: "".
 
     The distance from a bar's end to the tick is the residual. Beyond `most_vehicles` their number is shown.
 

@@ -1,6 +1,6 @@
-"""A quiet map of the day, one SVG a unit: trips as lines between stops, coloured by divergence, and the places.
+"""A map of the day, one SVG per unit: trips as lines between stops, coloured by divergence, and the places.
 
-Projection and drawing belong here; which place a stop is, and what diverges, is decided before.
+Projection and drawing belong here; places of stops and divergences are inputs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Tone:
         return f'stroke="{self.colour}" stroke-width="{self.width}"{dashes}'
 
 
-# In order of drawing: what wants a look lies on top.
+# In order of drawing: diverging trips lie on top.
 _TONES = {
     "other": _Tone("vazio e outras", GREY, 1),
     "within": _Tone("dentro da tolerância", SKY, 1.4),
@@ -57,7 +57,7 @@ class _View:
 
     longitude: float
     latitude: float
-    scale: float  # pixels a kilometre
+    scale: float  # pixels per kilometre
 
     def point(self, longitude: float, latitude: float) -> tuple[float, float]:
         east = (longitude - self.longitude) * _KM_PER_DEGREE * math.cos(math.radians(self.latitude))
@@ -66,7 +66,7 @@ class _View:
 
 
 def unit_maps(frames: Frames, lines: pd.DataFrame) -> tuple[str, ...]:
-    """One map a unit whose legs have coordinates, by the units' names.
+    """One map per unit whose legs have coordinates, by the units' names.
 
     Of more than 400 legs those that diverge are kept first.
     """

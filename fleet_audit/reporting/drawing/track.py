@@ -1,6 +1,6 @@
-"""Pictures of one vehicle's movement: its points on a quiet map, and what odometer and GPS counted over time.
+"""Pictures of one vehicle's movement: its points on a map, and what odometer and GPS counted over time.
 
-Which points are drawn is decided by the caller; where a trip begins and ends was decided long before.
+The caller chooses the points and the marked periods.
 """
 
 from __future__ import annotations

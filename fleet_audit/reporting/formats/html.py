@@ -1,6 +1,6 @@
 """The report as one HTML file: no external resource, readable without scripts, sortable and filterable with them.
 
-Layout is in the templates beside; here only the document's values are turned into texts.
+The layout is in the templates; here only the document's values are turned into texts.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _table(section: Section, grid: Grid) -> dict[str, object]:
 def _label_rules(key: str, fields: Sequence[Field]) -> str:
     """CSS that writes each column's name before its cells, for phones: a table row is a card there.
 
-    Once a column, not once a cell: 2,500 trips would be 1.4 MB heavier.
+    Once per column, not once per cell: 2,500 trips would be 1.4 MB heavier.
     """
     return "".join(
         f"#{key} td:nth-child({column})::before{{content:{json.dumps(entry.label, ensure_ascii=False)}}}"

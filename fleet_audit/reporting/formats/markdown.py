@@ -1,6 +1,6 @@
-"""Parts of a report as Markdown, for whoever looks at them beside the files: in a console or a notice.
+"""Parts of a report as Markdown, for the console and for notices.
 
-Which parts are shown is decided elsewhere; a value's own markup stays text.
+The caller chooses the parts; a value's own markup stays text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def cards_text(document: Document) -> str:
 
 
 def grid_text(grid: Grid, names: Sequence[str], most_rows: int) -> str:
-    """The first rows of a grid with the fields named; a grid without rows says so."""
+    """The first rows of a grid with the fields named; a sentence for a grid without rows."""
     if not grid.rows:
         return "Nada a mostrar."
     places = [next(index for index, entry in enumerate(grid.fields) if entry.name == name) for name in names]

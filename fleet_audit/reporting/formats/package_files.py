@@ -1,6 +1,6 @@
 """The measurement package as files: one workbook with live formulas, and each of its sheets as CSV.
 
-What the sheets hold is decided in `sections`; how a cell looks, in `xlsx`.
+The content of sheets is decided in `sections`, the look of cells in `xlsx`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAME = re.compile(r"\{(?:([^!}]+)!)?([^}]+)\}")
 
 
 def render_package(package: Package) -> dict[str, bytes]:
-    """`pacote_medicao.xlsx` and one CSV a sheet; equal packages give equal bytes."""
+    """`pacote_medicao.xlsx` and one CSV per sheet; equal packages give equal bytes."""
     files = {"pacote_medicao.xlsx": package_workbook(package)}
     return files | {f"{sheet.stem}.csv": sheet_csv(sheet) for sheet in package.sheets}
 

@@ -1,6 +1,6 @@
-"""The report on A4 as PDF, set by Typst from the template beside; values go in as data, never as markup.
+"""The report on A4 as PDF, set by Typst from its template; values go in as data, never as markup.
 
-Layout is in the template; here only the document's values are turned into texts.
+The layout is in the template; here only the document's values are turned into texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reports to files: which formats each report is delivered in, and under which names.
+"""Files of each report: its formats and file names.
 
 Only the choice of formats belongs here.
 """

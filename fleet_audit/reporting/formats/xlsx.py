@@ -1,6 +1,6 @@
 """Workbooks: one place for formats, tables, print set-up and texts that can never become formulas.
 
-What goes into a workbook belongs to the reports; nothing here knows what a trip is.
+The content of a workbook belongs to the reports.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Workbook:
             return
         for column, (entry, written) in enumerate(zip(grid.fields, columns, strict=True)):
             style = self.body_style(entry.kind, bold=True, top=1, top_color=INK)
-            if entry.is_summed:  # what the table has written there, in bold
+            if entry.is_summed:  # the total that the table wrote, in bold
                 sheet.write_formula(last, column, sum_of(column), style, written["total_value"])
             else:
                 sheet.write_string(

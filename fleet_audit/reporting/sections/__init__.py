@@ -1,1 +1,1 @@
-"""Parts that several documents share."""
+"""Sections that several documents share."""

@@ -1,6 +1,6 @@
-"""What a cycle bills of earlier, closed cycles: one row a difference, as a table that every document of a cycle shows.
+"""Adjustments of earlier, closed cycles that a cycle bills: one row per difference, in every document of the cycle.
 
-Differences arrive computed; they stand beside the cycle's own sums, never in them.
+Differences arrive computed; they are not part of the cycle's own sums.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KINDS = {"trip": "variável", "fixed": "fixo"}
 
 
 def adjustments_grid(frames: Frames) -> Grid:
-    """One row an adjustment, by day and vehicle; an empty difference waits for a person's decision."""
+    """One row per adjustment, by day and vehicle; an empty difference waits for a person's decision."""
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     ordered = frames.adjustments.sort_values(["operational_date", "plate", "adjustment_id"], kind="stable")
     rows = records(ordered)

@@ -1,6 +1,6 @@
-"""How far a cycle is closed, as every document about it states it: the stamp, the manifest, the versions.
+"""State of the close of a cycle, as its documents show it: the stamp, the manifest, the versions.
 
-Closing a cycle, and what its manifest holds, belongs elsewhere; here only what is printed about it.
+Only the printed texts belong here; the close and its manifest do not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Closing:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Closing:
-        """From a record of the table, whatever else it holds."""
+        """From a record of the table; other columns are ignored."""
         return cls(**{entry.name: row[entry.name] for entry in fields(cls)})
 
     @property
@@ -47,7 +47,7 @@ class Closing:
         return sum(known, Decimal(0)) if known else None
 
     def of_carrier(self) -> Closing:
-        """The same for one carrier's eyes: the totals are everybody's."""
+        """The same for one carrier, without the totals of all carriers."""
         return replace(self, total_km=None, total_variable_brl=None, total_fixed_brl=None)
 
     @property

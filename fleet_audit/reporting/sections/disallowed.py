@@ -1,6 +1,6 @@
-"""GLOSAS: what was driven or declared and is not in the invoice, each row with its reason; never as a zero.
+"""GLOSAS: trips and runs that are not in the invoice, each row with its reason and never as a zero.
 
-Which trip has no price and which run is held arrives decided; here they become rows for print.
+Prices and held runs are inputs; here they become rows for print.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The evidence of findings for print: the rows of the sources that it names.
 
-What is evidence is decided by the rules, what a carrier may see of it in `others`; here it is only listed.
+The rules choose the evidence, `redaction` cuts it for a carrier; here it is only listed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str]) -> Grid:
 
 
 def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, Any]]:
-    """What, number, places, local times and km of each row that the evidence holds, and where the row came from."""
+    """What, number, places, local times and km of each row that the evidence holds, and the origin of the row."""
     for run in evidence.get("declared_runs", ()):
         yield {
             **_when(run, zone),

@@ -1,6 +1,6 @@
 """The sums of a report: one set of figures for everything, and one for each unit, carrier, route or vehicle.
 
-Adding up printed lines belongs here; the lines themselves and their wording do not.
+Sums of printed lines belong here; the lines themselves and their wording do not.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Figures:
 
 
 def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> list[pd.DataFrame]:
-    """What is added up: frames of measures under the dimensions that each of them knows.
+    """Sources of the sums: frames of measures under the dimensions that each of them knows.
 
     `amounts` are `vehicle_day_amounts` of a day's figures, `vehicle_cycle_amounts` of a cycle's.
     """
@@ -180,7 +180,7 @@ def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:
 
 
 def figures_by(sources: Sequence[pd.DataFrame], dimension: str) -> dict[Any, Figures]:
-    """Figures by value of a dimension, sorted; sources that do not know it stay out, its missing value is ""."""
+    """Figures by value of a dimension, sorted; sources without it are excluded, its missing value is ""."""
     values: dict[Any, dict[str, Any]] = {}
     for source in sources:
         if dimension not in source:

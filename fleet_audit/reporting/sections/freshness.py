@@ -36,7 +36,7 @@ _MOST_PLATES = 30
 
 
 def sources_grid(sources: pd.DataFrame) -> Grid:
-    """One row a source, in the order given; instants on the clock of Brasília."""
+    """One row per source, in the order given; instants on the clock of Brasília."""
     rows = records(sources)
     missing = _missing(rows)
     for row in rows:
@@ -71,7 +71,7 @@ def missing_note(frames: Frames) -> str:
 
 
 def _missing(rows: list[dict[str, Any]]) -> list[str]:
-    """Sources that said nothing; of the two ways of positions, one is enough."""
+    """Sources without data; of the two sources of positions one is enough."""
     silent = [row["source"] for row in rows if row["rows"] == 0]
     return silent if set(silent) >= _POSITIONS else [source for source in silent if source not in _POSITIONS]
 

@@ -1,6 +1,6 @@
 """The frames that a report is made from, and small joins on them that every report needs.
 
-What is computed for print (lines, sums) belongs to the modules that build a report; nothing here reads a store.
+Lines and sums for print belong to the modules that build a report; nothing here reads a store.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Frames:
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
-        """The same frames with the rows of one carrier alone: its own copy, and nobody else's rows."""
+        """The same frames with the rows of one carrier alone: the input of its own copy."""
 
         def own(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[(frame["carrier_code"] == carrier_code).fillna(False)]

@@ -1,6 +1,6 @@
-"""The lists beside the trips that every report may carry: findings, held runs, coverage; and the tables of figures.
+"""Lists that every report may have beside the trips: findings, held runs, coverage; and the tables of figures.
 
-Order, columns and words of those lists belong here; who asks for which, and for what days, does not.
+Order, columns and words of those lists belong here; the choice of lists and days does not.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def held_grid(frames: Frames) -> Grid:
 
 
 def coverage_grid(frames: Frames) -> Grid:
-    """Vehicle-days, the silent first: what was seen of each, and where its odometer went."""
+    """Vehicle-days, the silent first: coverage of each, and its odometer km by purpose."""
     key = ["operational_date", "plate"]
     seen = frames.coverage.merge(frames.km_ledger.drop(columns=["unit_code", "carrier_code"]), on=key, how="left")
     seen = with_vehicle(seen, frames.vehicles, ["fleet_number"])
@@ -143,7 +143,7 @@ def figures_grid(
     more: Mapping[Any, Mapping[str, Any]] | None = None,
     largest_first: bool = True,
 ) -> Grid:
-    """A table of figures, one row a name, by total cost, with the figures of everything as its total row.
+    """A table of figures, one row per name, by total cost, with the figures of everything as its total row.
 
     `more` gives further values of a key, for fields that are no figures. Keys without a name are called by themselves.
     """

@@ -1,4 +1,4 @@
-"""RESUMO DA OPERAÇÃO: the billed sums by area, unit and carrier, and what they are reconciled with.
+"""RESUMO DA OPERAÇÃO: the billed sums by area, unit and carrier, and their reconciliation.
 
 The lines that are summed are in `measurement`; what is not billed is in `disallowed`.
 """
@@ -32,7 +32,7 @@ _SUMS = ("km", "variable_brl", "fixed_brl", "total_brl")
 
 
 def summary_sheet(lines: list[dict[str, Any]], frames: Frames, glosas: Grid, closing: Closing) -> Sheet:
-    """One row an area, unit and carrier, summed by formulas from the two area sheets; then what closes the account."""
+    """One row per area, unit and carrier, summed by formulas from the two area sheets; then the reconciliation."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for line in sorted(lines, key=lambda line: (line["area"], line["unit"], line["carrier"])):
         groups.setdefault((line["area"], line["unit"], line["carrier"]), []).append(line)
@@ -65,7 +65,7 @@ def _sum_of(sheet: str, name: str) -> str:
 
 
 def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -> tuple[Footer, ...]:
-    """What the engine computed beside what is billed, and what is known to be outside of it."""
+    """Computed beside billed sums, and the known amounts outside of the bill."""
     variable = sum_decimal(frames.trip_costs["variable_cost_brl"]) or Decimal("0.00")
     fixed = sum_decimal(frames.fixed_cost_days["amount_brl"]) or Decimal("0.00")
     engine = variable + fixed
@@ -98,7 +98,7 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
 
 
 def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Footer, ...]:
-    """What was closed beside what is printed: of a final close the difference is nothing."""
+    """Closed beside printed sums: of a final close the difference is zero."""
     if closing.total_brl is None:
         return ()
     word, of_cycle = "final" if closing.is_final else "provisório", f"{{{SUMMARY}!total_brl}}"

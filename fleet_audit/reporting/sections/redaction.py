@@ -61,7 +61,7 @@ class Others:
         return self._words.sub(lambda found: found[0] if fold(found[0]) in self._own_folded else OTHER, without_ids)
 
     def without(self, value: Any) -> Any:
-        """A value of evidence without the rows of others and with its texts masked."""
+        """A value of evidence without the rows of other carriers and with its texts masked."""
         kept = self._kept(value)
         return None if kept is _DROPPED else kept
 
@@ -87,7 +87,7 @@ class Others:
     @cached_property
     def _words(self) -> re.Pattern[str]:
         plates = ((plate, r"[-\s.]?".join((re.escape(plate[:3]), re.escape(plate[3:])))) for plate in self.plates)
-        names = ((name, _anyhow(name)) for name in self.own | self.names)
+        names = ((name, _loose_pattern(name)) for name in self.own | self.names)
         words = [*names, *((code, re.escape(code)) for code in self.codes), *plates]
         longest_first = sorted((word for word in words if word[0].strip()), key=lambda word: (-len(word[0]), word[0]))
         either = "|".join(form for _, form in longest_first)
@@ -120,7 +120,7 @@ def masked_texts(texts: pd.Series, others: Others) -> pd.Series:
     return texts.map({text: others.masked(text) for text in texts.dropna().unique()}).astype(texts.dtype)
 
 
-def _anyhow(name: str) -> str:
+def _loose_pattern(name: str) -> str:
     """A pattern of a name in any case, with or without accents; of a short one exactly."""
     if sum(map(str.isalpha, name)) < _LEAST_LETTERS:
         return re.escape(name)

@@ -1,6 +1,6 @@
-"""PARÂMETROS: what a package was made with: closing, versions, contracts, tariffs, fixed amounts, parameters.
+"""PARÂMETROS: inputs of a package: closing, versions, contracts, tariffs, fixed amounts, parameters.
 
-One list of groups, names, values and words, so that it reads the same as a sheet and as CSV.
+One list of groups, names, values and words, equal as a sheet and as CSV.
 """
 
 from __future__ import annotations

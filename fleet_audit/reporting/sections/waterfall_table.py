@@ -1,6 +1,6 @@
 """CASCATA: from the declared value of each carrier's cycle to what is billed, line by line, exact to the cent.
 
-Which line a difference stands in is decided in `logic.costs.waterfall`; here fixed cost and adjustments are added.
+The line of a difference is decided in `logic.costs.waterfall`; here fixed cost and adjustments are added.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ZERO = Decimal("0.00")
 
 
 def cycle_facts(frames: Frames) -> CycleFacts:
-    """The rows that the waterfall is computed from."""
+    """The input rows of the waterfall."""
     return CycleFacts(frames.trips, frames.trip_costs, frames.matches, frames.held_runs, frames.findings)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.audit.findings import held_runs
 from fleet_audit.logic.audit.matching import match
-from fleet_audit.logic.audit.night_shifts import repair_dates, settle_cycle
+from fleet_audit.logic.audit.night_shifts import repair_dates, repair_dates_of_cycle
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import (
@@ -277,7 +277,7 @@ def series(nights: int, dated_early: bool) -> tuple[list[dict], list[dict]]:
 def test_a_series_of_nights_moves_together_only_when_that_links_more(dated_early: bool) -> None:
     trips, runs = series(5, dated_early)
     daily = repaired(runs_frame(*runs), trips_frame(*trips))
-    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
     assert bool(settled["is_date_repaired"].all()) is dated_early
     assert bool(settled["is_date_repaired"].any()) is dated_early
     links = match(trips_frame(*trips), settled, CONTRACTS, DEFAULT_PARAMETERS).links
@@ -291,7 +291,7 @@ def test_the_day_shift_and_other_plates_do_not_move_with_a_series() -> None:
     runs += [run("day", "08:00", "09:00"), run("other", "00:30", "01:30", plate="BBB2B22", **NIGHT)]
     trips += [trip("day", "08:00", "09:00"), trip("other", "00:30", "01:30", plate="BBB2B22")]
     daily = repaired(runs_frame(*runs), trips_frame(*trips))
-    settled = settle_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
     stayed = settled.loc[~settled["is_date_repaired"], "declared_run_id"]
     assert set(stayed) == {"day", "other"}
     assert (settled.loc[settled["plate"] == PLATE, "is_date_repaired"].sum()) == 4

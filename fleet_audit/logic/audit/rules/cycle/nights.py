@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fleet_audit.logic.audit.night_shifts import settle_cycle
+from fleet_audit.logic.audit.night_shifts import repair_dates_of_cycle
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -20,7 +20,7 @@ def nights_dated_early(context: AuditCycle) -> list[Draft]:
     """D12 of a vehicle and TURNO: more of its night runs have a trip when all are a day later. No km are disputed."""
     if context.runs.empty:
         return []
-    settled = settle_cycle(context.runs, context.trips, context.shifts, context.vehicles, context.parameters)
+    settled = repair_dates_of_cycle(context.runs, context.trips, context.shifts, context.vehicles, context.parameters)
     moved = settled[settled["is_date_repaired"] & ~context.runs["is_date_repaired"].to_numpy(dtype=bool)]
     moved = moved.assign(shift=moved["shift_code"].astype(object).fillna(""))
     return [_draft(context, str(plate), str(shift), runs) for (plate, shift), runs in moved.groupby(["plate", "shift"])]
