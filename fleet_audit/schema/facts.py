@@ -366,6 +366,7 @@ DEVICE_ISSUES = (
     "odometer_scale",
     "clock_shift",
     "constant_place",
+    "devices_disagree",
     "no_odometer",
     "no_coordinates",
     "no_ignition",
@@ -393,6 +394,11 @@ DEVICE_HEALTH = _fact(
             nullable=True,
         ),
         integer("clock_runs", "Runs that support the shift", nullable=True),
+        text(
+            "primary_device_id", "Device that measures the vehicle that day, where this one is another", nullable=True
+        ),
+        real("km_counted", "Counted by this one while both report: odometer, or path", unit="km", nullable=True),
+        real("km_primary", "The same by the one that measures", unit="km", nullable=True),
         text_list("issues", f"What is wrong: {', '.join(DEVICE_ISSUES)}"),
     ),
     ("operational_date", "plate", "device_id"),

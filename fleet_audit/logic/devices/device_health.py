@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.devices.device_agreement import compare_devices
 from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -27,6 +28,7 @@ ISSUES = (
     "odometer_scale",
     "clock_shift",
     "constant_place",
+    "devices_disagree",
     "no_odometer",
     "no_coordinates",
     "no_ignition",
@@ -73,6 +75,8 @@ def device_day(
     health = _seen(tracks, positions, day)
     health = health.join(_ratios(points.tracks, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
+    compared = compare_devices(clean, points, np.datetime64(day), parameters)
+    health = health.merge(compared, on=["plate", "device_id"], how="left")
     health["issues"] = _issues(health, parameters)
     owners = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")
     owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
@@ -190,6 +194,8 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         & (health["latitudes"] == 1)
         & (health["longitudes"] == 1)
         & (counted > parameters.parked_count_km),
+        # Odometers of two units disagree; the unit is the reason, and it is named.
+        "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),
         "no_odometer": (health["readings"] == 0) | (health["highest_km"] == 0),
         "no_coordinates": health["located"] == 0,
         "no_ignition": ~health["has_ignition"],

@@ -6,6 +6,7 @@ Which points belong to which device is in `tracks`; odometers are never compared
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +35,7 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     then the lower id. It hands over at the first midnight, or when it next stands. A filling point has no odometer:
     readings of two devices are never compared. A device that was elsewhere while both reported fills nothing.
     """
-    plates = tracks.index["plate"].to_numpy(dtype=object)
-    changes = np.flatnonzero(np.append(True, plates[1:] != plates[:-1])) if len(plates) else np.empty(0, dtype=int)
-    groups = [range(low, high) for low, high in itertools.pairwise([*changes.tolist(), len(plates)])]
+    groups = _groups(tracks)
     if all(_are_apart(tracks, group) for group in groups):
         return tracks
     pieces = [piece for group in groups for piece in _pieces(tracks, group, parameters)]
@@ -45,6 +44,24 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     offsets = np.cumsum([0, *(len(piece.points) for piece in pieces)])
     merged = tracks.pick(points, np.array([piece.owner for piece in pieces]), offsets)
     return replace(merged, odometer_km=np.where(is_filler, np.nan, merged.odometer_km))
+
+
+def primary_pairs(tracks: Tracks, parameters: ParameterSet) -> list[tuple[int, int]]:
+    """Of tracks of one local day: the primary of each vehicle with each other track of it that has points."""
+    pairs = []
+    for group in _groups(tracks):
+        seen = [track for track in group if tracks.offsets[track + 1] > tracks.offsets[track]]
+        if len(seen) > 1:
+            primary = _primaries(tracks, seen, parameters)[0][0]
+            pairs += [(primary, track) for track in seen if track != primary]
+    return pairs
+
+
+def _groups(tracks: Tracks) -> list[range]:
+    """The tracks of each vehicle."""
+    plates = tracks.index["plate"].to_numpy(dtype=object)
+    changes = np.flatnonzero(np.append(True, plates[1:] != plates[:-1])) if len(plates) else np.empty(0, dtype=int)
+    return [range(low, high) for low, high in itertools.pairwise([*changes.tolist(), len(plates)])]
 
 
 def _are_apart(tracks: Tracks, group: range) -> bool:
@@ -80,7 +97,7 @@ def _between(tracks: Tracks, points: np.ndarray, start: float, end: float) -> np
     return points[(seconds >= start) & (seconds < end)]
 
 
-def _primaries(tracks: Tracks, group: range, parameters: ParameterSet) -> list[tuple[int, float]]:
+def _primaries(tracks: Tracks, group: Sequence[int], parameters: ParameterSet) -> list[tuple[int, float]]:
     """Primary track of each local day with its first instant (s), in order."""
     candidates: dict[np.datetime64, list[tuple]] = {}
     begins: dict[np.datetime64, float] = {}

@@ -14,7 +14,19 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import run, runs_frame, trip, trips_frame
-from fleet_audit_tests.logic.driving import DAY, DEGREE_M, FRONT, GARAGE, MILL, PLATE, Bus, registered, reported, world
+from fleet_audit_tests.logic.driving import (
+    DAY,
+    DEGREE_M,
+    FRONT,
+    GARAGE,
+    MILL,
+    PLATE,
+    Bus,
+    registered,
+    reported,
+    staged,
+    world,
+)
 from fleet_audit_tests.logic.driving import window as segment_day
 
 HALF_KM_H = 3600 / 0.5
@@ -203,3 +215,41 @@ def test_honest_vehicles_have_no_events_in_whatever_order_they_report():
     found = [device_day(DAY, one, trips, runs, tables, DEFAULT_PARAMETERS) for one in (positions, shuffled)]
     assert found[0].events.empty
     pd.testing.assert_frame_equal(found[0].health, found[1].health)
+
+
+def beside(*, factor: float = 1.0, has_odometer: bool = True, is_cut: bool = False) -> tuple[dict, dict]:
+    """Health of the primary D2 and of D1 on the same bus, whose odometer counts `factor` of the road."""
+
+    def shown(device: str) -> list[dict]:
+        bus = working_day(device=device, odometer_km=1000.0, resolution_km=0.01)  # type: ignore[arg-type]
+        return [{**record, "ignition": True} for record in bus.records]
+
+    own, other = shown("D2"), shown("D1")
+    for record in other:
+        record["recorded_at"] += 7.0
+        record["odometer_km"] = 500 + factor * (record["odometer_km"] - 1000.0) if has_odometer else None
+    tables = world({"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"})
+    positions = staged([*own, *(other[: len(other) // 2] if is_cut else other)])
+    trips = conform(segment_day(positions, tables=tables).trips, facts.TRIP_WINDOW)
+    found = device_day(DAY, positions, trips, empty_frame(lake.STAGING_DECLARED_RUNS), tables, DEFAULT_PARAMETERS)
+    health = {row["device_id"]: row for row in found.health.to_dict("records")}
+    return health["D2"], health["D1"]
+
+
+def test_two_devices_of_one_vehicle_that_count_differently_disagree():
+    primary, other = beside(factor=1.1)
+    assert (primary["issues"], other["issues"]) == ([], ["devices_disagree"])
+    assert other["primary_device_id"] == "D2"
+    assert other["km_counted"] / other["km_primary"] == pytest.approx(1.1, abs=0.01)
+
+
+@pytest.mark.parametrize("more", [{}, {"factor": 1.04}, {"has_odometer": False}, {"is_cut": True}])
+def test_devices_that_count_alike_over_their_common_time_do_not_disagree(more: dict):
+    _, other = beside(**more)
+    assert "devices_disagree" not in other["issues"]
+    assert other["km_counted"] == pytest.approx(other["km_primary"], rel=0.045)
+
+
+def test_a_device_in_miles_disagrees_by_its_unit_alone():
+    _, other = beside(factor=0.621371)
+    assert other["issues"] == ["odometer_miles"]

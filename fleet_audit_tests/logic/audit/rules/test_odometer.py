@@ -183,6 +183,15 @@ def test_a_clock_off_by_hours_is_told_and_nothing_is_corrected():
     assert "nada foi corrigido" in finding["explanation_pt"]
 
 
+def test_two_devices_of_one_vehicle_that_disagree_are_a_contradiction_with_nothing_at_stake():
+    health = {"device_id": "D2", "issues": ["devices_disagree"], "primary_device_id": DEVICE, "km_counted": 88.0,
+              "km_primary": 80.0}  # fmt: skip
+    [finding] = found(audit([trip("T", "06:00", "07:00")], [], devices=devices_of([], [health])), "Q05")
+    assert f"contou 88,0 km enquanto o equipamento {DEVICE}" in finding["explanation_pt"]
+    assert finding["evidence"]["device"]["km_primary"] == 80.0
+    assert pd.isna(finding["brl_at_stake"])
+
+
 @pytest.mark.parametrize("issue", ["clock_shift", "constant_place"])
 def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     """Else a clock three hours off would make phantoms of honest runs, and undeclared trips of the same ones."""

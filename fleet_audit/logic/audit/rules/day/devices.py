@@ -19,6 +19,7 @@ _PARAMETERS = {
     "odometer_miles": ("unit_tolerance_pct",),
     "clock_shift": ("clock_min_runs", "clock_fit_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
+    "devices_disagree": ("agree_pct", "agree_km"),
 }
 
 
@@ -55,6 +56,12 @@ def _what(device: Record, issue: str) -> str:
         )
     if issue == "constant_place":
         return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
+    if issue == "devices_disagree":
+        return (
+            f"contou {sentences.number(device['km_counted'], 1)} km enquanto o equipamento "
+            f"{device['primary_device_id']}, que mede as viagens do veículo nesse dia, contou "
+            f"{sentences.number(device['km_primary'], 1)} km no mesmo período"
+        )
     unit = {"odometer_metres": "metros", "odometer_miles": "milhas"}[issue]
     ratio = sentences.number(device["odometer_ratio"], 3)
     return f"informa o hodômetro em {unit} (razão hodômetro/GPS de {ratio}), e não em quilômetros"
