@@ -70,7 +70,7 @@ def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
         ("company = 3", "company must be a text"),
         ("d1 = 'x'", "d1 must be a section"),
         ("[d1]\ntrips = ['Data', 'Data']", "missing: Unidade.*repeated: Data"),
-        ("company = ", "is no TOML"),
+        ("company = ", "is not TOML"),
         ("logo = 'nowhere.png'", "nowhere.png cannot be read"),
         ("logo = 'layout.toml'", "must be a whole PNG or JPEG"),
         ("logo = 'script.svg'", "must be a whole PNG or JPEG"),
