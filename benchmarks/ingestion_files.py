@@ -54,10 +54,10 @@ def main(rows: int, files: int, repeat: int) -> None:
     for name, each in (("telemetry file", content), ("the same, one bad row in ten", one_bad_in_ten)):
         _line(f"{name}, {len(each):,} bytes: parse and check", _parsing(each), repeat)
         take_in.drop("telemetry/full.csv", each)
-        _line(f"{name}: archive, parse, record", take_in.anew, repeat)
+        _line(f"{name}: archive, parse, record", take_in.ingest_again, repeat)
     for number in range(files):
         take_in.drop(f"telemetry/{number // 100:03d}/{number:05d}.csv", f"{HEADER}\n".encode())
-    take_in.anew()
+    take_in.ingest_again()
     _line(f"an inbox of {files:,} files that were read before", take_in.again, repeat)
 
 
@@ -75,7 +75,7 @@ class Installation:
         path.write_bytes(content)
         os.utime(path, (1e9, 1e9))
 
-    def anew(self) -> int:
+    def ingest_again(self) -> int:
         """Reads the inbox as if nothing had been read; returns the rows of its files."""
         for table in ("ingested_files", "rejected_rows", "file_days"):
             self._warehouse.execute(f"delete from ops.{table}")

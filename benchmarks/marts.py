@@ -111,7 +111,7 @@ def main(vehicles: tuple[int, ...], repeat: int) -> None:
         one = min(_published(url, project, Days(day, day), is_anew=False) for _ in range(repeat))
         trips = size * TRIPS_A_DAY
         print(f"{size:>5} vehicles, {trips:>6,} trips a day: {len(project.models)} models of one day in {one:5.2f} s, "
-              f"{1000 * one / size:5.2f} ms a vehicle; all {DAYS} days anew in {whole:6.2f} s")  # fmt: skip
+              f"{1000 * one / size:5.2f} ms a vehicle; all {DAYS} days again in {whole:6.2f} s")  # fmt: skip
 
 
 def _database(server: str, name: str) -> str:

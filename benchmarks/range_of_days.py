@@ -111,7 +111,7 @@ def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]
         "wall_s": time.perf_counter() - wall_s,
         "peak_mb": _peak_mb(),
         "before_mb": before,
-        "trips": rows[0] if rows else 0,  # every partition of a range says the sum
+        "trips": rows[0] if rows else 0,  # every partition of a range holds the sum
     }
 
 

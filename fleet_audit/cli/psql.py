@@ -40,7 +40,7 @@ def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
 
 
 def _aligned(names: list[str], rows: list[tuple[object, ...]]) -> str:
-    """A table, or, where that is wider than `_WIDTH`, one column a line, as psql's expanded display."""
+    """A table, or, where that is wider than `_WIDTH`, one column per line, as psql's expanded display."""
     texts = [["" if value is None else str(value) for value in row] for row in rows]
     table = Table(*names)
     for row in texts:

@@ -81,7 +81,7 @@ def inputs_as_of(
     )
     if rows.empty:
         raise PermanentError(
-            f"Nothing had arrived by {instant.isoformat()}: ops.ingested_files says when the first file did."
+            f"Nothing had arrived by {instant.isoformat()}: ops.ingested_files has the time of the first file."
         )
     files = [{**row, "received_at": row["received_at"].isoformat()} for row in rows.to_dict("records")]
     pages = [path for path, at in source.lake.modified(PAGES_FOLDER).items() if at <= instant]

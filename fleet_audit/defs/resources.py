@@ -10,7 +10,7 @@ from fleet_audit.settings import Settings, load_settings
 
 
 class FleetResource(dg.ConfigurableResource, Installation):
-    """The installation of a code location. An empty field means: as the environment says."""
+    """The installation of a code location. An empty field takes the value of the environment."""
 
     inbox_url: str = ""
     lake_url: str = ""

@@ -127,7 +127,7 @@ def _request(
 ) -> FileRequest | None:
     """What a file requests; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
-    refused = FileRequest(file, file.stamp, [_recent()])  # a run refuses it, and says why
+    refused = FileRequest(file, file.stamp, [_recent()])  # a run refuses it with a message
     if file.problem or file.size > file_limits(settings).max_bytes:
         return refused
     try:

@@ -1,4 +1,4 @@
-"""The checks that every table gets: it is what the column dictionary says, and its rows reconcile with what came in.
+"""Checks of every table: it conforms to the column dictionary, and its rows reconcile with the inputs.
 
 Blocking and partitioned: what reads a table waits for them. Rules about meaning are findings, not checks.
 """
@@ -29,7 +29,7 @@ def table_checks(
     """One step that checks a subject's tables over the run's days; `reconciled` have rows in `ops.stage_counts`."""
     specs = [
         check_spec(
-            table, CONFORMS, "Nulls, domains, limits and keys are as the column dictionary says.", partitions=partitions
+            table, CONFORMS, "Nulls, domains, limits and keys conform to the column dictionary.", partitions=partitions
         )
         for table in tables
     ]

@@ -1,4 +1,4 @@
-"""Share of a day's rows that was accepted, per source: for the carriers' reports and for whoever operates the system.
+"""Share of a day's rows that was accepted, per source: for the carriers' reports and for operators.
 
 Rows are counted where they are read (`inbox.file_reader`, `staging`); here the counts are only joined.
 """

@@ -13,7 +13,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 
 def remember_drivers(warehouse: Warehouse, drivers: pd.DataFrame) -> None:
-    """Adds the drivers that `ref.drivers` lacks; what the reference file says of the others stays."""
+    """Adds the drivers that `ref.drivers` lacks; rows of the reference file stay."""
     known = set(warehouse.read("select driver_id from ref.drivers", {})["driver_id"])
     new = drivers[~drivers["driver_id"].isin(known)].drop_duplicates("driver_id")
     if len(new):

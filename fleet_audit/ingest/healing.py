@@ -78,7 +78,7 @@ def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], proble
     Args:
         lake, warehouse: of the installation.
         entry: file_sha256, file_name, kind, size_bytes, received_at and archive_path of the file.
-        problem: one sentence that names the archived file and says what to do.
+        problem: one sentence that names the archived file and what to do.
     """
     path = str(entry["archive_path"])
     if lake.exists(path):

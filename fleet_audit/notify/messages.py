@@ -58,7 +58,7 @@ def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any
 
 
 def failure_notice(job: str, days: str, steps: Sequence[str], run_id: str) -> Notice:
-    """A run failed. What was raised is left to the run's log: it may quote what a source says of people."""
+    """A run failed. The exception stays in the run's log: it may quote a source's text about people."""
     steps_line = f"Etapas com erro: {', '.join(steps)}." if steps else "A execução terminou sem dizer em que etapa."
     return Notice(
         f"Execução falhou: {job}{days and f', {days}'}",

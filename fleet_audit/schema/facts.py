@@ -89,7 +89,7 @@ _TRIP_COLUMNS: tuple[Column, ...] = (
     text("purpose", "Why the vehicle moved", values=PURPOSES),
     km3("km_odometer", "By odometer", nullable=True),
     km3("km_gps", "By path over accepted points", nullable=True),
-    km("km_measured", "What counts, half-up to 0.01 once a trip", nullable=True, minimum=0),
+    km("km_measured", "Measured km, half-up to 0.01 once per trip", nullable=True, minimum=0),
     text("km_method", "Which measurement counts", values=("odometer", "gps", "report"), nullable=True),
     km3("km_uncertainty", "Half-width of the measurement", nullable=True, minimum=0),
     percent("coverage_pct", "Share of the trip's seconds that were observed", nullable=True),
@@ -308,9 +308,9 @@ _FINDINGS = _fact(
 _CYCLE = date("cycle_start", "Cycle that a rule over a whole cycle judged; empty for a rule of one day", nullable=True)
 AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
 _AMOUNTS = (
-    brl("paid_doubtful_brl", "Payable by the facts, and evidence says that less is owed", nullable=True, minimum=0),
+    brl("paid_doubtful_brl", "Payable by the facts, but evidence shows that less is owed", nullable=True, minimum=0),
     brl("disallowed_brl", "Declared beyond what is admitted, at the rate that applies", nullable=True, minimum=0),
-    brl("held_brl", "Declared, and nobody could verify it", nullable=True, minimum=0),
+    brl("held_brl", "Declared and not verifiable", nullable=True, minimum=0),
     brl("in_favour_brl", "Owed to the carrier beyond what was declared or measured", nullable=True, minimum=0),
 )
 _AMOUNT = text("amount", "Which of the four amounts brl_at_stake is; null: none of them", values=AMOUNTS, nullable=True)
@@ -658,7 +658,7 @@ REFERENCE_DELTAS = Table(
 INGESTED_FILES = Table(
     "ops",
     "ingested_files",
-    "Every file that arrived, once a name and content",
+    "Every file that arrived, one row per name and content",
     (
         text("file_sha256", "SHA-256 of the bytes; empty where they could not be read"),
         text("file_name", "Path inside the inbox"),

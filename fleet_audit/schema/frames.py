@@ -1,4 +1,4 @@
-"""Names for frames in signatures: each says which table's columns a `pandas.DataFrame` has.
+"""Names for frames in signatures: each names the table whose columns a `pandas.DataFrame` has.
 
 The columns themselves are in `facts`, `lake` and `reference`; `derive.conform` gives a frame exactly those.
 """

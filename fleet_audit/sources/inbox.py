@@ -1,6 +1,6 @@
 """The inbox: which files lie in its four sub-folders, and their bytes, whether it is a local folder or an S3 prefix.
 
-Listing and reading belong here. What a file says is in `formats`; whether it was read before is in `ingest`.
+Listing and reading belong here. Content of files is parsed in `formats`; earlier reads are known in `ingest`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class InboxFile:
         kind: `reference`, `visit_report`, `bulletin` or `telemetry`.
         name: path inside the inbox; bytes of it that are not UTF-8 are written as `\xe7`.
         size: bytes.
-        modified_at: the sender's time; it says nothing about when the file was put here.
+        modified_at: the sender's time; the time of arrival may differ.
         stamp: what the listing knows of the content: other bytes have another stamp. A folder's includes when the file
             was put into place, which no program that copies times along can set back.
         path: the name as the storage spells it; the name itself where it is empty.
@@ -106,7 +106,7 @@ class Inbox:
 
         Raises:
             UnsettledFileError: it is gone, or its size is not the listed one.
-            PermanentError: it cannot be read; the sentence says why.
+            PermanentError: it cannot be read; the sentence has the reason.
             RetryableError: the storage does not answer.
         """
         content = b"".join(self.chunks(file))

@@ -76,7 +76,7 @@ def ensure_running(home: Path) -> str:
 
 
 def _release(server: _Server, owner: int) -> None:
-    """Drops this process's share and stops the server when nobody else holds one."""
+    """Drops this process's share and stops the server when no other process holds one."""
     if os.getpid() != owner or server.base not in _held:  # a forked child is not a user that registered
         return
     with locked(server.base / "start.lock"):

@@ -57,7 +57,7 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         super().wipe()
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store it, and tell who watches the run: the UI looks for changes of the file that a journal keeps back."""
+        """Store it and wake the watchers of the run: the UI looks for changes of the file, which a journal delays."""
         super().store_event(event)
         os.utime(self.path_for_shard(event.run_id))
 

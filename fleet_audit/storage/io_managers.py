@@ -104,7 +104,7 @@ class _TableIOManager(dg.IOManager):
 
     @acts_on_errors
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
-        """Writes what the asset gave, and says what was written."""
+        """Writes the output of the asset and records its metadata."""
         table = _table(context)
         days: dict[dt.date, int] = {}
         if not context.has_asset_partitions:
@@ -316,7 +316,7 @@ def _days_metadata(written: dict[dt.date, int]) -> dict[str, Any]:
     if not days:
         return {}
     found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
-    if len(days) > 1:  # Dagster copies one value to every partition of a range: this says which day has how many
+    if len(days) > 1:  # Dagster copies one value to every partition of a range: these are the rows of each day
         counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
         found["rows_per_day"] = dg.MetadataValue.md(markdown(counts))
     return found

@@ -1,6 +1,6 @@
 """The IO manager of reports: files by name, in the lake under the partition that they report on.
 
-What a report says is in `reporting`; tables have their own IO managers.
+The content of reports is in `reporting`; tables have their own IO managers.
 """
 
 from __future__ import annotations

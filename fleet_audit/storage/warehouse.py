@@ -62,7 +62,7 @@ class Warehouse:
     ) -> Written:
         """Replaces the rows of these days by `data` (no rows: empties them), all in one transaction or not at all.
 
-        Fills `run_id` and `updated_at`. A row whose key stands in another partition moves (a run that is dated anew):
+        Fills `run_id` and `updated_at`. A row whose key stands in another partition moves (a run whose date changed):
         it is never in two. Rows of a cycle that is closed for good are neither replaced nor moved. Concurrent writers
         of a day wait for each other. Raises PermanentError when a row lies outside of the days or in a closed cycle, or
         two rows share a key; RetryableError on lock and connection trouble.

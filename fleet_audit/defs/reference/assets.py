@@ -41,7 +41,7 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
     if missing:
         raise dg.Failure(
             f"No reference data: {', '.join(missing)} is missing or was refused. Put it into the inbox "
-            f"({fleet.settings().inbox_url or 'set FLEET_INBOX_URL'}); ops.ingested_files says why a file was refused.",
+            f"({fleet.settings().inbox_url or 'set FLEET_INBOX_URL'}); ops.ingested_files has the reasons.",
             allow_retries=False,
         )
     for table in reference.TABLES:

@@ -39,7 +39,7 @@ def shortfalls(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> 
         "enough_was_accepted",
         [
             f"{row.operational_date}, {row.source_kind}: {row.rows_accepted} of {row.rows_read} rows were accepted "
-            f"({row.acceptance_pct} %), {row.rows_rejected} refused; ops.rejected_rows says why."
+            f"({row.acceptance_pct} %), {row.rows_rejected} refused; ops.rejected_rows has the reasons."
             for row in acceptance[acceptance["is_low"]].itertuples()
         ],
         dg.AssetCheckSeverity.WARN,

@@ -56,7 +56,7 @@ def ingest_inbox(
 ) -> IngestSummary:
     """Read every file of the inbox that was not read before (by name and SHA-256).
 
-    A file that was settled when it was read, and keeps its stamp, is not opened again. A run that nobody attends reads
+    A file that was settled when it was read, and keeps its stamp, is not opened again. A run without an operator reads
     settled files only. Files that are not, and files that changed while they were read, are looked at once more after
     `SECOND_LOOK_AFTER_S`. A file that cannot be read is refused and stops no other.
 

@@ -53,7 +53,7 @@ def match(
     a run only when they add up to `phantom_km` or the run claims no more than `trip_tolerance_km` beyond them: a bus
     shuffled on the yard has not made a declared run of 30 km. A run whose day is uncertain is linked to no trip that a
     run of an earlier DATA, certain of its day, has. Every run is in exactly one group, every service trip too; other
-    trips that nobody declared are in none.
+    undeclared trips are in none.
 
     Args:
         trips: `trips.trip_window` or `fact.trips`; a null km_measured makes its group's comparison null.

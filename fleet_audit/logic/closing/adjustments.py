@@ -175,6 +175,6 @@ def _difference(lines: pd.DataFrame, name: str, is_now: np.ndarray) -> _Differen
 
 
 def _first(lines: pd.DataFrame, name: str) -> pd.Series:
-    """What is known of a line now, else what its closed row or an earlier adjustment says."""
+    """Current value of a line, else that of its closed row or of an earlier adjustment."""
     now, closed, earlier = (lines[f"{side}_{name}"].astype(object) for side in ("now", "closed", "earlier"))
     return now.where(now.notna(), closed.where(closed.notna(), earlier))

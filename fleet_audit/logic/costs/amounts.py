@@ -28,7 +28,7 @@ def vehicle_day_amounts(
     """`fact.vehicle_day_amounts` of one day without the trace columns.
 
     Of the rules that see one group of trips and runs the one with the largest sum counts, per amount; of a
-    vehicle-day's groups together and its day-level rules, the larger. `held_brl` are the runs that nobody could verify,
+    vehicle-day's groups together and its day-level rules, the larger. `held_brl` are the runs that cannot be verified,
     at the rate that applies. An amount is null where none of its findings has a rate, and 0.00 where it has no finding.
 
     Args:

@@ -1,4 +1,4 @@
-"""Trips of any days priced with what the reference says of those days: the one call that costs and audit share.
+"""Prices of trips of any days by the reference of those days: one call that costs and audit share.
 
 How a tariff is chosen is in `tariffs`.
 """

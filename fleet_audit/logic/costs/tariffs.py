@@ -57,7 +57,7 @@ def select_tariffs(requests: pd.DataFrame, tariffs: pd.DataFrame) -> pd.DataFram
 def rates_for_runs(runs: pd.DataFrame, vehicles: pd.DataFrame, tariffs: pd.DataFrame) -> pd.DataFrame:
     """declared_run_id and rate_brl_per_km: the rate that would apply to a run, null where none or several do.
 
-    A run is asked for with its vehicle's class and default area and without a route: nobody measured where it went.
+    A run is asked for with its vehicle's class and default area and without a route: its way is not measured.
 
     Args:
         runs: declared_run_id, plate, operational_date.
@@ -120,7 +120,7 @@ def price_trips(
     Without a valid contract nothing is admitted nor refused: billable_km and cost are null. Service is billed as
     measured, deadhead as the contract says, at the vehicle's default area and without a route; all else is 0.00. A
     route found by text sets no tariff. A trip to be billed that was not measured is `not_billable` with nulls, and so
-    is a deadhead whose part of the cap hangs on one.
+    is a deadhead whose part of the cap depends on one.
 
     Args:
         trips: trip_id, operational_date, plate, started_at, purpose, area, route_code, route_method, km_measured
@@ -223,7 +223,7 @@ def _is_open(
     rows: pd.DataFrame, is_unmeasured: np.ndarray, is_service: np.ndarray, is_capped: np.ndarray, within: np.ndarray,
     km: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """Whether what the cap holds of a deadhead hangs on a trip of that vehicle-day whose km nobody knows.
+    """Whether the paid part of a capped deadhead depends on a trip of that vehicle-day with unknown km.
 
     Unmeasured service could only raise the cap, an unmeasured earlier deadhead only use more of it: what is paid whole
     in spite of the one, or not at all in spite of the other, is certain.

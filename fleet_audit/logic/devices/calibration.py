@@ -75,7 +75,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Segment:
-    """Days in a row over which a device's ratio keeps its level; `reason` says why it begins: first, device, ratio."""
+    """Days in a row over which a device's ratio keeps its level; `reason` of its begin: first, device, ratio."""
 
     device_id: str
     start: dt.date

@@ -1,6 +1,6 @@
 """Places (points of interest): which one holds a point or an address on a day, and what happens there.
 
-Whether arriving at one ends a trip is said here; what the trip was for is in `classification`.
+Whether an arrival ends a trip is decided here, the purpose of the trip in `classification`.
 """
 
 from __future__ import annotations

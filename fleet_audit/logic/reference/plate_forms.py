@@ -1,4 +1,4 @@
-"""The two forms of one Brazilian plate: a vehicle that is registered anew changes `ABC1234` into `ABC1C34` (Mercosul).
+"""The two forms of one Brazilian plate: a vehicle that is registered again changes `ABC1234` into `ABC1C34` (Mercosul).
 
 Here belongs which of both forms stands for a vehicle: the one that `ref.vehicles` has. How plates are written is in
 `formats.plates`.
@@ -31,7 +31,7 @@ def other_form(plate: str) -> str | None:
 def registered_forms(vehicles: pd.DataFrame) -> dict[str, str]:
     """Form that is not registered → registered form, of each plate of `ref.vehicles`.
 
-    Where both forms are registered, the register says that they are two vehicles, or dates the change itself: neither
+    Where both forms are registered, the register has two vehicles, or dates the change itself: neither
     stands for the other.
     """
     plates = set(vehicles["plate"])

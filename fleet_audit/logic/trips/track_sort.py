@@ -169,7 +169,7 @@ def sort_times(times, offsets):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _sort_track(times, order, keys, spare):  # type: ignore[no-untyped-def]
-    """Sorts times, stably, and says where each was: by time and place in one number, digit by digit from the lowest."""
+    """Sorts times stably and returns the former place of each: radix sort of time and place in one number."""
     size, lowest = len(times), times.min()
     is_whole = True
     for at in range(size):

@@ -11,7 +11,7 @@ from numba import njit
 
 # Two rows are one movement when they share half of the shorter: RULES section 5 links trips and runs alike.
 SAME_MOVEMENT_PCT = 50
-# Exports round clocks to the minute, and typed cells lose a second: a shorter difference says nothing.
+# Exports round clocks to the minute, and typed cells lose a second: a shorter difference is not significant.
 CLOCK_TOLERANCE_S = 60
 KM_ROUNDING = 0.01  # km per movement: reports print two decimals
 

@@ -23,7 +23,7 @@ _CELL = [*_WHO, "operational_date"]
 
 
 def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
-    """One row per vehicle of a unit and carrier, one column per day; a day without a number says why.
+    """One row per vehicle of a unit and carrier, one column per day; a day without a number has its reason.
 
     `s/d`: nothing arrived; `s/p`: trips, but none with a price; None: no record of the vehicle on that day.
     """

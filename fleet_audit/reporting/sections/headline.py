@@ -1,4 +1,4 @@
-"""The headline cards: what a manager asks first, each number with one short sentence that says what it excludes.
+"""The headline cards: what a manager asks first, each number with one short sentence on what it excludes.
 
 Wording belongs here; the figures come from `figures`.
 """

@@ -11,7 +11,7 @@ from fleet_audit.schema.sql import SCHEMAS, metadata
 
 
 def include_name(name: str | None, type_: str, parent_names: object) -> bool:
-    """Compare our own schemas only: `mart` belongs to the SQL models, everything else to somebody else."""
+    """Compare our own schemas only: `mart` belongs to the SQL models, everything else to other programs."""
     return type_ != "schema" or name in set(SCHEMAS) - {"mart"}
 
 

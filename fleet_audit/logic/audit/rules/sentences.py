@@ -1,6 +1,6 @@
 """How findings write numbers, days and runs for a Brazilian reader: decimal comma, dd/mm/aaaa, local HH:MM.
 
-Only wording belongs here; what is said is decided by each rule.
+Only wording belongs here; each rule decides the content.
 """
 
 from __future__ import annotations

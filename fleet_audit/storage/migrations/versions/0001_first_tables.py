@@ -307,7 +307,7 @@ def upgrade() -> None:
             "billable_km",
             sa.Numeric(precision=12, scale=2),
             nullable=True,
-            comment="Admitted km; null where no valid contract says [km]",
+            comment="Admitted km; null without a valid contract [km]",
         ),
         sa.Column("rate_brl_per_km", sa.Numeric(precision=12, scale=4), nullable=True, comment="Price [BRL/km]"),
         sa.Column(
@@ -408,7 +408,7 @@ def upgrade() -> None:
             "km_measured",
             sa.Numeric(precision=12, scale=2),
             nullable=True,
-            comment="What counts, half-up to 0.01 once a trip [km]",
+            comment="Measured km, half-up to 0.01 once per trip [km]",
         ),
         sa.Column("km_method", sa.Text(), nullable=True, comment="Which measurement counts"),
         sa.Column(
@@ -524,7 +524,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("file_sha256", "file_name", name=op.f("pk_ingested_files")),
         schema="ops",
-        comment="Every file that arrived, once a name and content",
+        comment="Every file that arrived, one row per name and content",
     )
     op.create_table(
         "parameter_versions",

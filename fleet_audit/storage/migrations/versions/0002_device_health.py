@@ -153,7 +153,7 @@ def upgrade() -> None:
         sa.CheckConstraint("readings >= 0", name=op.f("ck_device_health_readings")),
         sa.PrimaryKeyConstraint("operational_date", "plate", "device_id", name=op.f("pk_device_health")),
         schema="fact",
-        comment="Whether a device can be believed: its odometer's unit, its clock, its receiver, what it never sends",
+        comment="Health of a device: its odometer's unit, its clock, its receiver, the fields that it never sends",
     )
     op.create_index(
         "ix_device_health_plate_operational_date",

@@ -1,5 +1,4 @@
 """Create the tables of files by day, acceptance, devices that wait, and the inbox sensor's memory."""
-# ruff: noqa: E501 (descriptions are not wrapped)
 
 from __future__ import annotations
 
@@ -46,7 +45,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("operational_date", "source_kind", name=op.f("pk_day_acceptance")),
         schema="ops",
-        comment="How much of a day's rows was good enough to be believed, of the newest version of each file and of the API",
+        comment="Share of a day's rows that was accepted, of the newest version of each file and of the API",
     )
     op.create_table(
         "file_days",
@@ -106,7 +105,7 @@ def upgrade() -> None:
             "report_path",
             sa.Text(),
             nullable=True,
-            comment="CSV of what was refused of it, for whoever sent it, inside the lake",
+            comment="CSV of what was refused of it, for its sender, inside the lake",
         ),
         schema="ops",
     )

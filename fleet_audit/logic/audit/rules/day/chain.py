@@ -27,11 +27,11 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     """D10: KM SAÍDA - KM CHEGADA before - km measured between them, beyond chain_km either way.
 
     Runs of a plate in order of repaired start, without those that repeat another (D08) and without night runs whose day
-    is not certain: a series of nights dated by the shift would break the chain twice a day. The km between are those
+    is not certain: a series of nights dated by the shift would break the chain twice per day. The km between are those
     of all trips, yard too, whose middle lies between the runs and that are linked to neither. The tolerance grows by
     their uncertainty.
 
-    Kilometres that nobody measured are no proof: a reading that is too high counts only when the vehicle was watched
+    Unmeasured kilometres prove nothing: a reading that is too high counts only when the vehicle was watched
     for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
     its km are measured), no gap cuts a trip between the runs, and the first of them ends where the window's trips
     already begin (D-1). A reading that is too low contradicts itself, watched or not.

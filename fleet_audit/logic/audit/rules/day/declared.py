@@ -1,4 +1,4 @@
-"""What a bulletin says against itself: D08 one run twice, D11 its arithmetic, D12 its date.
+"""Contradictions inside a bulletin: D08 one run twice, D11 its arithmetic, D12 its date.
 
 Its odometer readings from run to run are in `chain`, its comparison with what was measured in `divergence`.
 """

@@ -1,4 +1,4 @@
-"""What a device says of itself that cannot be: another unit, a clock off by hours, a receiver that is stuck (Q05).
+"""Faulty devices (Q05): another unit, a clock off by hours, a stuck receiver.
 
 How it is found is in `device_sanity`; a device that only lacks something (no odometer, no ignition) contradicts nothing
 and stays a row of `fact.device_health`.

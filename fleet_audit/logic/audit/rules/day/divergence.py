@@ -24,7 +24,7 @@ def declared_above_measured(context: AuditDay) -> list[Draft]:
 
 
 def declared_below_measured(context: AuditDay) -> list[Draft]:
-    """D04: a group declares less than was measured, by the same tolerance; nobody is accused.
+    """D04: a group declares less than was measured, by the same tolerance; it accuses no carrier.
 
     Not where it declares what its own odometer counted: the odometer is then the matter (O03, O05), not the run.
     """
@@ -34,7 +34,7 @@ def declared_below_measured(context: AuditDay) -> list[Draft]:
 def day_above_measured(context: AuditDay) -> list[Draft]:
     """D02: the groups of a vehicle's day together, above day_tolerance_pct of measured and at least day_min_km.
 
-    Only groups with runs and trips whose km are all known take part: a run that nobody could verify would fake a
+    Only groups with runs and trips whose km are all known take part: an unverifiable run would fake a
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt.
     """
     groups = context.groups[context.groups["difference_km"].notna()]

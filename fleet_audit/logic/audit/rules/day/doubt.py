@@ -1,6 +1,6 @@
 """Divergences that prove nothing: part of the trip was out of sight, or the run may belong to another day.
 
-The rules on divergence ask here; what exceeds a tolerance is said by `matching`.
+The rules on divergence use it; tolerances are applied in `matching`.
 """
 
 from __future__ import annotations

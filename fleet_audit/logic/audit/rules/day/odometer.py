@@ -53,9 +53,9 @@ def parked(context: AuditDay) -> list[Draft]:
 def disagreement(context: AuditDay) -> list[Draft]:
     """O05: both measured a trip and differ by more than max(agree_pct, agree_km) and the odometer's resolution.
 
-    Not where an event of the device already says why.
+    Not where an event of the device explains it.
 
-    At stake is the difference, either way: whichever counts, the carrier may ask for the other.
+    At stake is the difference, in either direction: the carrier may claim the other value.
     """
     trips = context.of_day(context.trips)
     trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
@@ -141,7 +141,7 @@ def _overlapping(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[st
 
 
 def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
-    """Trips of devices in another unit, and those in which an event already says what is wrong with the odometer."""
+    """Trips of devices in another unit, and those in which an event already explains the odometer."""
     of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
     return {*trips.loc[of_unit, "trip_id"], *_overlapping(context.devices.events, trips, "trip_id")}
 

@@ -20,7 +20,7 @@ from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_c
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 
-# A run that nobody watched may well have taken place; one that was watched in part and left no trace, less so. Own.
+# An unobserved run may have taken place; one observed in part without a trace is less likely. Own values.
 _UNVERIFIED_CONFIDENCE = (0.3, 0.8)
 UNVERIFIED = ("no_trip", "no_data", "not_observed")  # reasons for which a run without a trip is D06
 
