@@ -1,6 +1,6 @@
 """Jobs and the schedules that start them: the day at 05:30, the cycle's report at 06:00, America/Sao_Paulo.
 
-What each asset does is beside it; which partitions exist is in `partitions`.
+Assets are in the folders of their subjects, partitions in `partitions`.
 """
 
 import datetime as dt

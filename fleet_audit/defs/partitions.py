@@ -1,6 +1,6 @@
-"""All of time: the daily and the cycle partitions, their mappings, and the days of a run.
+"""Partitions: the daily and the cycle partitions, their mappings, and the days of a run.
 
-No asset knows a time zone or a closing day; it asks here.
+Time zones and closing days of partitions are known here only.
 """
 
 import datetime as dt

@@ -1,6 +1,6 @@
 """Pictures in the UI: drawings of `reporting` as metadata of the asset that they show, on its own page.
 
-How a picture is drawn is decided in `reporting`; here is only how Dagster carries it.
+Pictures are drawn in `reporting`; here they become metadata.
 """
 
 import base64
@@ -74,7 +74,7 @@ def preview(report: DayReport) -> dict[str, dg.MetadataValue]:
 def calibration_shown(
     days: pd.DataFrame, segments: pd.DataFrame, first: dt.date, last: dt.date
 ) -> dict[str, dg.MetadataValue]:
-    """A chart a fleet: each vehicle's ratio, its levels and its changes; and the changes as numbers."""
+    """A chart per fleet: each vehicle's ratio, its levels and its changes; and the changes as numbers."""
     charts = []
     for unit, carrier in fleets(segments):
         own = segments[(segments["unit_code"] == unit) & (segments["carrier_code"] == carrier)]

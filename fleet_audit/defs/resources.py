@@ -1,6 +1,6 @@
-"""The resource that assets ask for: an installation whose settings can be replaced in Dagster's configuration.
+"""The resource of assets: an installation whose settings can be replaced in Dagster's configuration.
 
-Bound explicitly in `fleet_audit.definitions`; what it opens, and how, is in `fleet_audit.installation`.
+Bound explicitly in `fleet_audit.definitions`; stores are opened in `fleet_audit.installation`.
 """
 
 import dagster as dg

@@ -1,6 +1,6 @@
-"""The sensors: a file that arrives re-runs the days that it touches, however old; so does a position that comes late.
+"""The sensors: a file that arrives re-runs the days that it touches, however old; so does a late position.
 
-They only look and ask; reading, archiving and judging files is the run's work (`ingestion`).
+They only request runs; the run reads, archives and checks files (`ingestion`).
 """
 
 import datetime as dt
@@ -103,7 +103,7 @@ def _requests_of_files(
     files: Sequence[InboxFile],
     now: dt.datetime,
 ) -> tuple[list[FileRequest], int]:
-    """What the first files request, as many as one tick can read, and how many they are."""
+    """Requests of the first files, as many as one tick can read, and their number."""
     chosen = _bounded(files, file_limits(fleet.settings()).max_bytes)
     computed = ComputedDays.read(fleet.warehouse()) if chosen else ComputedDays({}, {})
     started = time.monotonic()
@@ -125,7 +125,7 @@ def _request(
     now: dt.datetime,
     computed: ComputedDays,
 ) -> FileRequest | None:
-    """What a file requests; None when it cannot be read now: the next tick looks at it again."""
+    """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
     refused = FileRequest(file, file.stamp, [_recent()])  # a run refuses it with a message
     if file.problem or file.size > file_limits(settings).max_bytes:

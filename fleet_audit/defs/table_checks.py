@@ -1,6 +1,6 @@
 """Checks of every table: it conforms to the column dictionary, and its rows reconcile with the inputs.
 
-Blocking and partitioned: what reads a table waits for them. Rules about meaning are findings, not checks.
+Blocking and partitioned: readers of a table wait for them. Rules about meaning are findings, not checks.
 """
 
 import datetime as dt
@@ -74,7 +74,7 @@ def check_result(
     sentences: Sequence[str],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
-    """Passed when there is nothing to say; else the first sentences."""
+    """Passed without sentences; else failed with the first ones."""
     return dg.AssetCheckResult(
         passed=not sentences,
         asset_key=key_of(table),

@@ -1,6 +1,6 @@
-"""From the column dictionary to Dagster: an asset's key, column schema, kinds and output, the same way for all.
+"""Dagster's view of the column dictionary: an asset's key, column schema, kinds and output, the same way for all.
 
-Nothing here knows what an asset computes.
+The computation of assets does not belong here.
 """
 
 import datetime as dt

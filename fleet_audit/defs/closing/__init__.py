@@ -1,1 +1,1 @@
-"""Closing: which days are computed to the end, what a closed day would be now, and the close of a cycle."""
+"""Closing: fully computed days, adjustments of closed days, and the close of a cycle."""

@@ -59,7 +59,7 @@ _DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy":
 def adjustments(
     context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, costs: Days, fixed: Days
 ) -> DayFrames:
-    """What closed days would be now minus what was billed of them."""
+    """Compute closed days again and record the differences from the billed lines."""
     days = run_days(context)
     closed = fleet.warehouse().closed_days(days)
     for day in sorted(closed):
@@ -105,7 +105,7 @@ def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> Da
 
 
 def _computed(fleet: FleetResource, day: dt.date) -> pd.DataFrame:
-    """As of when staging read what had arrived: what arrives while a day is computed is not in it."""
+    """Input cut-off of a day: the instant at which staging read; later arrivals are not in it."""
     record_computed_day(fleet.lake(), day)
     window = window_days(day)
     read = fleet.warehouse().read(

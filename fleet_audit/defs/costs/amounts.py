@@ -1,4 +1,4 @@
-"""What each vehicle-day has at stake, from its findings: the four amounts."""
+"""The four amounts of each vehicle-day, from its findings."""
 
 import datetime as dt
 

@@ -1,1 +1,1 @@
-"""A measurement cycle: what only all of its days together show."""
+"""A measurement cycle: results that need all of its days."""

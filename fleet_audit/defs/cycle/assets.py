@@ -1,4 +1,4 @@
-"""A cycle from its days' results: findings of whole cycles, and how each vehicle's calibration went."""
+"""A cycle from its days' results: findings of whole cycles, and the calibration of each vehicle."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_poli
 )
 @acts_on_errors
 def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """What only a cycle shows, as far as its days were run."""
+    """Findings of rules over a whole cycle, as far as its days were run."""
     found = []
     for key in context.partition_keys:
         cycle = _audited(fleet, key)

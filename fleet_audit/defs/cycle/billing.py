@@ -1,4 +1,4 @@
-"""What a cycle bills and what its findings have at stake: the lines of the measurement package, the four amounts."""
+"""Billing of a cycle: the lines of the measurement package, and the four amounts of its findings."""
 
 from typing import Any
 

@@ -94,7 +94,7 @@ def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
 def ledger(
     context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days, readings: Days, spans: Days
 ) -> DayFrames:
-    """Where each vehicle-day's odometer went."""
+    """Odometer km of each vehicle-day by purpose, with the residual."""
     reference = fleet.reference()
     frames = [
         (
@@ -127,7 +127,7 @@ def ledger(
 def coverage(
     context: dg.AssetExecutionContext, fleet: FleetResource, legs: Days, readings: Days, spans: Days
 ) -> DayFrames:
-    """Which vehicle-days were seen whole, in part, or not at all."""
+    """Coverage of each vehicle-day: complete, partial or silent."""
     reference = fleet.reference()
     frames = [
         (

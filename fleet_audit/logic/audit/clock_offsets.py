@@ -1,4 +1,4 @@
-"""Clocks that differ: by how much a vehicle's device runs beside the times that its bulletins write.
+"""Offsets between the clock of a vehicle's device and the times in its bulletins.
 
 A clock that is off by whole hours is found in `logic.devices.device_health`. Here it is off by minutes, and the runs
 are shifted for matching; what is written in `fact.declared_runs` stays as the carrier wrote it.

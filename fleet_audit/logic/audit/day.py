@@ -1,6 +1,6 @@
 """The audit of one day from its window: runs repaired and matched, findings, held runs, scores, in one call.
 
-Each step is a module of its own; here is only their order.
+Each step has its own module; their order belongs here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from fleet_audit.schema.frames import (
 
 @dataclass(frozen=True)
 class DayInputs:
-    """What the audit of one operational day D reads.
+    """Inputs of the audit of one operational day D.
 
     Attributes:
         day: operational day D.

@@ -1,6 +1,6 @@
 """All findings of a day or a cycle as rows of `fact.findings`: identity, money, evidence, exceptions; and held runs.
 
-What a rule looks for is in `rules`, which rules lack their data in `not_tested`.
+Rules are in `rules`; rules that lack their data are listed in `not_tested`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _row(
 def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> Decimal | None:
     """km at stake, at most what the draft's runs claim or its trips measure, whichever is more.
 
-    A reading with a digit too many once put R$ 5 million at stake.
+    A reading with one digit too many once put R$ 5 million at stake.
     """
     if draft.km_at_stake is None:
         return None

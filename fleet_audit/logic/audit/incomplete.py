@@ -1,6 +1,6 @@
 """Days on which a source is missing or incomplete by our own fault: an API that did not answer, a refused file.
 
-What would rest on such a source is not tested for that day; it is never a finding against a carrier.
+Rules that need such a source are not tested for that day; it is never a finding against a carrier.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def repair_dates(
     `night_departure_h`. It is tried on DATA and on DATA + 1. Its own readings decide where those of the day runs around
     it contradict one of the two days only, whether its trip was seen or not. Else a day has it when the run there
     overlaps a trip by half of the shorter that no other run overlaps so: runs of DATA - 1 that their readings have
-    moved are asked where they are now, others as written. It moves when DATA + 1 alone has it. Where both days have it
+    moved count on their new day, others as written. It moves when DATA + 1 alone has it. Where both days have it
     or neither has, it moves when its times agree with a trip of DATA + 1 better, by more than `night_fit_s`, than with
     any of DATA (an honest run is written to the minute, and buses do not leave at the same minute every night), or when
     its trip on DATA is of a run of DATA - 1 and no day run has that of DATA + 1. Only trips that start on DATA or DATA
@@ -54,11 +54,11 @@ def repair_dates(
     is_night = runs["is_night"].to_numpy()
     is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
     placed = half_overlaps(trips, _moved(runs, read_later), parameters)
-    is_lost = _has(now, runs) & ~_has(now[~_is_met(now, placed, (-1,), runs)], runs)
+    is_lost = _has(now, runs) & ~_has(now[~_has_other_run(now, placed, (-1,), runs)], runs)
     by_day = written[~is_night[written["run"]]]
-    is_open = _has(later[~_is_met(later, by_day, (1,), runs)], runs)
+    is_open = _has(later[~_has_other_run(later, by_day, (1,), runs)], runs)
     has_now, has_later = (
-        _has(pairs[~_is_met(pairs, written, (1,), runs) & ~_is_met(pairs, placed, (-1, 0), runs)], runs)
+        _has(pairs[~_has_other_run(pairs, written, (1,), runs) & ~_has_other_run(pairs, placed, (-1, 0), runs)], runs)
         for pairs in (now, later)
     )
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
@@ -138,7 +138,9 @@ def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.Dat
     return pairs[np.isin(away.astype(int), (0, 1))]
 
 
-def _is_met(pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame) -> np.ndarray:
+def _has_other_run(
+    pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame
+) -> np.ndarray:
     """Per pair: whether its trip has another run, by the pairs `others`, whose DATA is one of `offsets` days away.
 
     A second copy of the same row (same plate and times) does not count as another run.

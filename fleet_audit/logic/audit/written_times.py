@@ -1,6 +1,6 @@
 """Departures and arrivals of a bulletin in the hour that a clock change repeats.
 
-On which day a night run took place is decided in `night_shifts`; an arrival that cannot be is read in `formats`.
+The day of a night run is decided in `night_shifts`; impossible arrivals are parsed in `formats`.
 """
 
 from __future__ import annotations

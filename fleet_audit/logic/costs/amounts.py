@@ -1,6 +1,6 @@
 """The four amounts of findings per vehicle and day or cycle, without counting a kilometre twice.
 
-Which amount a rule touches is stated by the rule; a finding's own BRL come with it. The four are never added up.
+Each rule states the amount that it touches; a finding has its own BRL. The four are never added up.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _group_of(matches: pd.DataFrame) -> dict[str, str]:
 
 
 def _largest_rule(counted: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Cents by key: per amount those of the rule whose findings add up to most."""
+    """Cents by key: per amount those of the rule with the largest sum."""
     sums = counted.groupby([*by, "rule_id"])[_CENTS].sum(min_count=1)
     return sums.groupby(level=by).max()
 

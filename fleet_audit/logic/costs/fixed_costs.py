@@ -1,6 +1,6 @@
 """Each day's share of the monthly fixed amounts, computed for one day without looking at any other.
 
-What a kilometre costs is in `tariffs`.
+Prices per km are in `tariffs`.
 """
 
 from __future__ import annotations

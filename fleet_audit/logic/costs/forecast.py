@@ -36,7 +36,7 @@ def forecast_cycle(daily: pd.DataFrame, cycle: Cycle, as_of: dt.date, parameters
 
     Remaining km = mean km of the days with data × remaining days × forecast_seasonal_factor. Remaining cost = the level
     of the daily cost, smoothed exponentially with forecast_alpha from the first day with data on, × remaining days.
-    Both half-up to 0.01. A day without data takes no part, wherever it lies.
+    Both half-up to 0.01. A day without data takes no part.
 
     Args:
         daily: operational_date, km and variable_cost_brl (decimals, null = no data), one row per day; only those of
@@ -78,9 +78,9 @@ def _half_up(value: Decimal) -> Decimal:
 
 
 def daily_totals(trips: pd.DataFrame, costs: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-    """What `forecast_cycle` asks for: measured service km and variable cost of each day on which a vehicle was seen.
+    """Input of `forecast_cycle`: measured service km and variable cost of each day on which a vehicle was seen.
 
-    A day without trips came to nothing. A day none of whose trips has km, or a price, is unknown; of one that has some,
+    A day without trips counts as zero. A day none of whose trips has km, or a price, is unknown; of one that has some,
     their sum is what is known.
 
     Args:

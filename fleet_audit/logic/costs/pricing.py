@@ -1,6 +1,6 @@
 """Prices of trips of any days by the reference of those days: one call that costs and audit share.
 
-How a tariff is chosen is in `tariffs`.
+The choice of a tariff is in `tariffs`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a trip costs: which kilometres a contract admits, and which of its tariffs prices them.
+"""Cost of a trip: the kilometres that a contract admits, and the tariff that prices them.
 
-Why a vehicle moved is in `classification`; the monthly amounts are in `fixed_costs`.
+The purpose of a trip is in `classification`; the monthly amounts are in `fixed_costs`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def select_tariffs(requests: pd.DataFrame, tariffs: pd.DataFrame) -> pd.DataFram
 def rates_for_runs(runs: pd.DataFrame, vehicles: pd.DataFrame, tariffs: pd.DataFrame) -> pd.DataFrame:
     """declared_run_id and rate_brl_per_km: the rate that would apply to a run, null where none or several do.
 
-    A run is asked for with its vehicle's class and default area and without a route: its way is not measured.
+    A run is priced with its vehicle's class and default area and without a route: its way is not measured.
 
     Args:
         runs: declared_run_id, plate, operational_date.
@@ -118,7 +118,7 @@ def price_trips(
     """The variable cost of each trip: the columns of `fact.trip_costs` without run_id and updated_at.
 
     Without a valid contract nothing is admitted nor refused: billable_km and cost are null. Service is billed as
-    measured, deadhead as the contract says, at the vehicle's default area and without a route; all else is 0.00. A
+    measured, deadhead by the contract, at the vehicle's default area and without a route; all else is 0.00. A
     route found by text sets no tariff. A trip to be billed that was not measured is `not_billable` with nulls, and so
     is a deadhead whose part of the cap depends on one.
 
@@ -210,7 +210,7 @@ def _caps(rows: pd.DataFrame, km: np.ndarray, is_service: np.ndarray) -> np.ndar
 
 
 def _within_caps(rows: pd.DataFrame, km: np.ndarray, is_capped: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    """What of each capped deadhead the cap still holds, in order of start (ties by trip_id); the last one in part."""
+    """Part of each capped deadhead within the cap, in order of start (ties by trip_id); the last one in part."""
     order = rows.reset_index(drop=True).sort_values(["started_at", "trip_id"]).index.to_numpy()
     counted = pd.Series(np.where(is_capped, km, 0)[order])
     vehicle_day = [rows["plate"].to_numpy(dtype=object)[order], as_days(rows["operational_date"])[order]]

@@ -98,7 +98,7 @@ def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame,
 def _group_lines(
     groups: pd.DataFrame, has_trips: np.ndarray, difference: np.ndarray, findings: pd.DataFrame
 ) -> np.ndarray:
-    """The line of each group's difference: what its findings say, else the tolerance; of runs without a trip, held."""
+    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held."""
     found = findings[findings["status"] == "open"]
     disallowed = found[found["amount"] == "disallowed_brl"]
     own = _touched(groups, disallowed)

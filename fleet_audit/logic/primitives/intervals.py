@@ -1,6 +1,6 @@
 """Intervals of time per vehicle as arrays: which of two sets overlap, and how much of one the other covers.
 
-What an overlap means (a link, an observation) is decided by the caller.
+The caller decides the meaning of an overlap (a link, an observation).
 """
 
 from __future__ import annotations

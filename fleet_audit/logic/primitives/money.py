@@ -1,6 +1,6 @@
 """Decimal arithmetic of kilometres and reais: half-up rounding and exact products over whole columns.
 
-Which kilometres and which rate is decided in `tariffs` and `fixed_costs`.
+The kilometres and the rate are decided in `tariffs` and `fixed_costs`.
 """
 
 from __future__ import annotations

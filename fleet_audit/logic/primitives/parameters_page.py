@@ -2,7 +2,7 @@
 
     python -m fleet_audit.logic.primitives.parameters_page > docs/parameters.md
 
-Only the page's form belongs here; a test asserts that the page is up to date.
+Only the layout of the page belongs here; a test asserts that the page is up to date.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Wall clocks of units' time zones against UTC instants, whole columns at once.
 
-Cycles and partitions are elsewhere; here is only what a zone does to a time.
+Only conversions by a zone belong here; cycles and partitions do not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 
-@lru_cache(maxsize=4096)  # every device and every trip of a day asks for the same few
+@lru_cache(maxsize=4096)  # every device and trip of a day needs the same few
 def local_midnight(day: dt.date, zone: ZoneInfo) -> pd.Timestamp:
     """The UTC instant at which a local day begins; on a day that skips midnight, the first instant after."""
     return pd.Timestamp(dt.datetime.combine(day, dt.time(), zone)).tz_convert("UTC")

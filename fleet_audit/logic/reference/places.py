@@ -1,4 +1,4 @@
-"""Places (points of interest): which one holds a point or an address on a day, and what happens there.
+"""Places (points of interest): the place of a point or an address on a day, and its kind.
 
 Whether an arrival ends a trip is decided here, the purpose of the trip in `classification`.
 """

@@ -1,4 +1,4 @@
-"""A finding as a rule states it, before ids, money and exceptions; and how sure a rule may be of it.
+"""A finding as a rule states it, before ids, money and exceptions; and its confidence.
 
 Turning drafts into rows of `fact.findings` belongs to `findings`.
 """
@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-# How far each evidence grade can be trusted: A is odometer and GPS agreeing over 80 % of the time between two known
+# Confidence of each evidence grade: A is odometer and GPS agreeing over 80 % of the time between two known
 # places, B lacks one of these, C is a visit report, an odometer alone, or lacks more. Own choice.
 GRADE_CONFIDENCE = {"A": 0.95, "B": 0.9, "C": 0.8}
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a rule found.
+    """A finding of a rule.
 
     Attributes:
         rule_id: rule of the registry.

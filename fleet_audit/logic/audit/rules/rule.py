@@ -1,7 +1,7 @@
 """A rule of the audit as one object: number, severity, titles, sources, parameters, amount, function and needs.
 
-Each family's module ends with the tuple `RULES` of its own rules; `registry` collects them. What a rule looks at is in
-`context` and `cycle_context`, what it returns in `draft`.
+Each family's module ends with the tuple `RULES` of its own rules; `registry` collects them. Inputs of a rule are
+in `day.context` and `cycle.context`, its results in `draft`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How findings write numbers, days and runs for a Brazilian reader: decimal comma, dd/mm/aaaa, local HH:MM.
+"""Formats of numbers, days and runs in findings, for a Brazilian reader: decimal comma, dd/mm/aaaa, local HH:MM.
 
 Only wording belongs here; each rule decides the content.
 """

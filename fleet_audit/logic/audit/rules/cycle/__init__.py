@@ -1,1 +1,1 @@
-"""Rules of a whole cycle, one module per family, and what they look at."""
+"""Rules of a whole cycle, one module per family, and their inputs."""

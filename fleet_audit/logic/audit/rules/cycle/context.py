@@ -1,6 +1,6 @@
-"""Results of a cycle's days, as the rules of a cycle look at them, and the look-ups that several rules share.
+"""Results of a cycle's days as inputs of its rules, and the look-ups that several rules share.
 
-What a rule concludes from them belongs to the rule's own module.
+Conclusions belong to the module of each rule.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AuditCycle:
 
     @property
     def identity(self) -> dt.date:
-        """What a finding's id is made from: the cycle, so that it stays the same from day to day."""
+        """Identity in a finding's id: the cycle, so that it stays the same from day to day."""
         return self.cycle.start
 
     @property

@@ -75,7 +75,7 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) service is missing.
 
     A day on which it was not seen, or whose positions are incomplete, proves nothing: it counts as a day of service.
-    Waits for the cycle's end; a reserve that replaces a titular is paid by the day and is not asked.
+    Waits for the cycle's end; a reserve that replaces a titular is paid by the day and excluded.
     """
     reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
     paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]

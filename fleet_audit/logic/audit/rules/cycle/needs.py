@@ -1,4 +1,4 @@
-"""Data that rules of a cycle need: how much of the cycle was run.
+"""Data that rules of a cycle need: the share of the cycle that was run.
 
 Needs of a single rule are in the rule's own module.
 """

@@ -1,6 +1,6 @@
 """D12 of a whole cycle: night runs of one vehicle and TURNO that have more trips when all are a day later.
 
-How they are moved is in `night_shifts`; the days' own results, which date each run by itself, stay as they are.
+They are moved in `night_shifts`; the results of single days stay unchanged.
 """
 
 from __future__ import annotations

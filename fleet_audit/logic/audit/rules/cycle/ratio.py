@@ -24,7 +24,7 @@ _EVENT_RULES = ("O01", "O02", "O03", "O04")
 
 
 def ratio_off(context: AuditCycle) -> list[Draft]:
-    """O05 of a vehicle: over ratio_days days with trips its odometer counts more than ratio_pct beside its path.
+    """O05 of a vehicle: over ratio_days days with trips its odometer differs from its path by more than ratio_pct.
 
     The worst such days of one device at a time, of which the last lies in the cycle and the first at most
     calibration_days before it. Days of the vehicle with O01–O04 prove nothing about its calibration and are excluded;

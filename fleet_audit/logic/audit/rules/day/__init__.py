@@ -1,1 +1,1 @@
-"""Rules of one operational day, one module per family, and what they look at."""
+"""Rules of one operational day, one module per family, and their inputs."""

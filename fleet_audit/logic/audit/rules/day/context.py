@@ -1,6 +1,6 @@
-"""All that the rules of one operational day may look at, and the look-ups that several of them share.
+"""Inputs of the rules of one operational day, and the look-ups that several of them share.
 
-What a rule concludes from it belongs to the rule.
+Conclusions belong to the module of each rule.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Record = dict[str, Any]
 
 
 class Case(Protocol):
-    """What turning drafts into findings asks of a day or a cycle."""
+    """Inputs of a day or a cycle for turning drafts into findings."""
 
     @property
     def day(self) -> dt.date:
@@ -53,7 +53,7 @@ class Case(Protocol):
 
     @property
     def identity(self) -> dt.date:
-        """What a finding's id is made from."""
+        """Identity in a finding's id: the day or the cycle."""
 
     @property
     def legs(self) -> pd.DataFrame:
@@ -123,7 +123,7 @@ class AuditDay:
 
     @property
     def identity(self) -> dt.date:
-        """What a finding's id is made from."""
+        """Identity in a finding's id: the day or the cycle."""
         return self.day
 
     def of_day(self, frame: pd.DataFrame, column: str = "operational_date") -> pd.DataFrame:
@@ -241,9 +241,9 @@ class AuditDay:
         return self.watch(self.runs)
 
     def watch(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """How well each run was watched: declared_run_id (index), observed_pct, moved_km (NaN: not known).
+        """Observation of each run: declared_run_id (index), observed_pct, moved_km (NaN: not known).
 
-        A run that ends when it starts is looked at for a second. A trip's km count by the share of its time inside.
+        A run of zero length counts as one second. A trip's km count by the share of its time inside.
         """
         during = _lasting(intervals(runs))
         lasting = (during["end_us"] - during["start_us"]).to_numpy()

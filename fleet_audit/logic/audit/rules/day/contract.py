@@ -1,6 +1,6 @@
-"""What the contract does not settle: K01, a trip without exactly one tariff.
+"""Gaps of contracts: K01, a trip without exactly one tariff.
 
-Choosing a tariff belongs to `logic.tariffs`; invoices are compared with the sums of a cycle, not here.
+Choosing a tariff belongs to `logic.costs.tariffs`; invoices are compared with the sums of a cycle, not here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What was not seen: Q02, a fleet with too many vehicles that sent nothing.
+"""Missing coverage: Q02, a fleet with too many silent vehicles.
 
-The status of each vehicle-day is in `logic.coverage`; here is only when a fleet's silence is too much.
+The status of each vehicle-day is in `logic.trips.coverage`; here the limit of a fleet is applied.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def silent_fleets(context: AuditDay) -> list[Draft]:
     """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
 
     One position alone shows no time in which a vehicle was seen.
-    Asked of vehicles with a device; not of those that visit reports alone see, nor of a reserve that was not seen at
-    all in the window: it may stand in a garage without current.
+    Vehicles with a device count, without those seen only by visit reports and without a reserve that was not seen at
+    all in the window: it may be parked without power.
     """
     expected = _expected(context)
     zones = expected.set_index("plate")["timezone"]

@@ -1,7 +1,7 @@
-"""Faulty devices (Q05): another unit, a clock off by hours, a stuck receiver.
+"""Faulty devices (Q05): another unit, a wrong clock, a stuck receiver, two devices that disagree.
 
-How it is found is in `device_sanity`; a device that only lacks something (no odometer, no ignition) contradicts nothing
-and stays a row of `fact.device_health`.
+Faults are found in `device_health`; a device that only lacks a field (odometer, ignition) contradicts nothing and
+stays a row of `fact.device_health`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def declared_above_measured(context: AuditDay) -> list[Draft]:
 def declared_below_measured(context: AuditDay) -> list[Draft]:
     """D04: a group declares less than was measured, by the same tolerance; it accuses no carrier.
 
-    Not where it declares what its own odometer counted: the odometer is then the matter (O03, O05), not the run.
+    Not where it declares what its own odometer counted: the finding then concerns the odometer (O03, O05), not the run.
     """
     return _groups(context, "D04")
 

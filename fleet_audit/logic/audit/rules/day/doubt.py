@@ -19,7 +19,7 @@ def doubtful_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed their tolerance without proof.
 
     More declared than measured proves nothing where a gap that splits cuts a trip of the group: the rest of the way was
-    driven unseen; nor is anything where the device's clock is wrong or its receiver stuck. And a group with a night run
+    driven unseen. A wrong clock or a stuck receiver proves nothing either. A group with a night run
     whose day is uncertain proves something only when the same is found with that run on the day after: by the runs that
     remain, or by that run against the trips that it then overlaps.
     """

@@ -1,4 +1,4 @@
-"""What the movement itself shows: G07, a long stop where no place is known.
+"""Findings on movement: G07, a long stop where no place is known.
 
 Findings on raw positions (speeds, gaps, repeated tracks) need more than a day's trips and are not here.
 """

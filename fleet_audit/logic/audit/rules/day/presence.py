@@ -1,4 +1,4 @@
-"""Runs without a trip and trips without a run: D05, D06, D07, and why a run is held.
+"""Runs without a trip and trips without a run: D05, D06, D07, and the reasons of held runs.
 
 Groups that have both sides are compared in `divergence`.
 """

@@ -1,6 +1,6 @@
 """Sources that contradict themselves (Q05: notes of files, resets, doubtful devices) or change inside a cycle (Q04).
 
-What is a contradiction is decided where the file is read (`formats`), and of devices in `device_sanity`.
+Contradictions of files are found in `formats`, those of devices in `device_health`.
 """
 
 from __future__ import annotations

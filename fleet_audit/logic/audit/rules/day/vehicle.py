@@ -1,4 +1,4 @@
-"""What a vehicle was and carried: V01 no valid contract, V06 an empty run.
+"""Contract and passengers of a vehicle: V01 no valid contract, V06 an empty run.
 
 Classes, seats and fixed costs (V02 to V05) are compared over a cycle, not here.
 """
