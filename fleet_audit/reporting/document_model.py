@@ -138,9 +138,9 @@ class Section:
         if every <= rows:
             return self.grid.rows, ""
         where = f"na planilha, aba {self.sheet}" if self.sheet else "na planilha"
+        rest = "a outra está" if every - rows == 1 else f"as outras {locale.number(every - rows, 0)} estão"
         return self.grid.rows[:rows], (
-            f"Mostrando {locale.number(rows, 0)} de {locale.number(every, 0)} linhas; "
-            f"as outras {locale.number(every - rows, 0)} estão {where}."
+            f"Mostrando {locale.number(rows, 0)} de {locale.number(every, 0)} linhas; {rest} {where}."
         )
 
 

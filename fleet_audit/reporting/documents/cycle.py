@@ -257,7 +257,7 @@ def _declared_of_routes(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) -> tuple[Card, ...]:
     days, silent = figures.vehicle_days or 0, figures.silent or 0
-    seen = f"em {locale.number(days, 0)} veículos-dia; {locale.number(silent, 0)} sem dado"
+    seen = f"em {locale.counted(days, 'veículo-dia', 'veículos-dia')}; {locale.number(silent, 0)} sem dado"
     cards = [
         replace(card, label="Veículos-dia vistos", note=seen) if card.label == "Veículos vistos" else card
         for card in headline(figures, findings, spent="Gasto do ciclo")

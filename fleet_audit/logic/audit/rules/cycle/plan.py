@@ -57,10 +57,11 @@ def _against_plan(context: AuditCycle, rule_id: str, threshold: str, plate: str,
     word = "acima" if rule_id == "T05" else "abaixo"
     service = context.service.loc[context.service["plate"] == plate, "km_measured"]
     mean = sum(service, Decimal("0.00")) / len(service) if len(service) else None
+    trips = "viagem" if done == 1 else "viagens"
     return Draft(
         rule_id,
         plate,
-        f"No ciclo, {context.period}, o veículo {plate} fez {done} viagens de serviço para {planned} planejadas, "
+        f"No ciclo, {context.period}, o veículo {plate} fez {done} {trips} de serviço para {planned} no plano, "
         f"{word} de {sentences.number(limit, 0)} % do plano.",
         GRADE_CONFIDENCE["B"],
         km_at_stake=None if mean is None else (mean * abs(done - planned)).quantize(_CENT, ROUND_HALF_UP),

@@ -49,11 +49,12 @@ def _expected(context: AuditDay) -> pd.DataFrame:
 def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicles: int) -> Draft:
     share = 100 * len(silent) / vehicles
     named = ", ".join(silent[:5]) + (f" e mais {len(silent) - 5}" if len(silent) > 5 else "")
+    seen = "não foi visto" if len(silent) == 1 else "não foram vistos"
     return Draft(
         "Q02",
         None,
         f"Em {sentences.day(context.day)}, {len(silent)} de {vehicles} veículos da transportadora {carrier} na unidade "
-        f"{unit} não foram vistos em nenhum momento ({sentences.number(share, 1)} %, acima de "
+        f"{unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, acima de "
         f"{sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},

@@ -67,8 +67,8 @@ def _changed(change: Record) -> Draft:
         "Q04",
         None,
         f"O cadastro {change['table_name']} mudou dentro do ciclo aberto de {change['cycle_start']:%d/%m/%Y} (arquivo "
-        f"{change['file_name']}): {change['rows_added']} linhas novas ou alteradas e {change['rows_removed']} "
-        f"retiradas ou substituídas, com efeito em dias de {first} a {last}.",
+        f"{change['file_name']}): linhas novas ou alteradas: {change['rows_added']}; retiradas ou substituídas: "
+        f"{change['rows_removed']}; com efeito em dias de {first} a {last}.",
         1.0,
         facts={name: change[name] for name in shown} | {"changes": json.loads(change["changes"])},
         extra=(change["change_id"],),
