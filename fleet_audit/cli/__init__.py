@@ -1,1 +1,1 @@
-"""The command line `fleet-audit` and what its commands do."""
+"""The command line `fleet-audit` and its commands."""

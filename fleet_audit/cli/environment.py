@@ -1,4 +1,4 @@
-"""The environment of a command: FLEET_* as its options say, and the Dagster instance under the home.
+"""The environment of a command: FLEET_* from its options, and the Dagster instance under the home.
 
 Only variables and the instance's folder belong here, without importing Dagster; jobs are executed by `cli.run`.
 """

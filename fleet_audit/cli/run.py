@@ -28,7 +28,7 @@ PUBLISHED = ("marts", "reports")  # groups that no row of `fact` needs; half of 
 
 @dataclass
 class JobResult:
-    """How the job ended: `errors` are sentences, one a failed step or check; none: every partition is done."""
+    """How the job ended: `errors` are sentences, one per failed step or check; none: every partition is done."""
 
     days: Sequence[dt.date]
     cycles: Sequence[dt.date]
@@ -37,7 +37,7 @@ class JobResult:
 
     @property
     def is_success(self) -> bool:
-        """Whether every partition succeeded; findings are no failures."""
+        """Whether every partition succeeded; findings are not failures."""
         return not self.errors
 
 

@@ -76,7 +76,7 @@ def print_close(settings: Settings, result: JobResult) -> None:
 
 
 def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, object]) -> None:
-    """What changes of reference data did to the days of the run, by carrier; days that wait to be run again."""
+    """Effect of changes of reference data on the days of the run, by carrier; days that wait to be run again."""
     deltas = warehouse.read_table(REFERENCE_DELTAS)
     in_span = deltas["operational_date"].between(span["first"], span["last"]).to_numpy(dtype=bool)
     for row in delta_statement(deltas[in_span]).itertuples():

@@ -1,1 +1,1 @@
-"""What arrives: archived as received, parsed, recorded, and put together into the staging of a day."""
+"""Arrivals: archived as received, parsed, recorded, and merged into the staging of a day."""

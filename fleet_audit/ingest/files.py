@@ -1,4 +1,4 @@
-"""Files of the inbox: how they are parsed under the settings, where their bytes and rows are, whether rows were lost.
+"""Files of the inbox: parsing by the settings, paths of their bytes and rows, the check for lost rows.
 
 Archiving and recording a file that arrives is in `inbox.file_reader`, which rows count in `staging`.
 """
@@ -98,7 +98,7 @@ def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: d
 
 
 def file_limits(settings: Settings) -> Limits:
-    """How much of a file is read, as the settings say."""
+    """Limits of reading a file, from the settings."""
     return Limits(int(settings.max_file_mb * 1024 * 1024), settings.max_file_rows)
 
 

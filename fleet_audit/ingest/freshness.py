@@ -1,4 +1,4 @@
-"""How much each source has reported of a day, and until when, at the time of reading.
+"""Freshness of each source on a day: accepted rows and the last instant, at the time of reading.
 
 Only counts and instants of what arrived belong here; how a report shows them does not.
 """

@@ -52,7 +52,7 @@ KEPT_FILES = 512  # parsed files kept for the next day: a daily file is read for
 
 
 class Stage:
-    """Where staging is built from; what several days ask for is read once."""
+    """Sources of staging; inputs of several days are read once."""
 
     def __init__(
         self,

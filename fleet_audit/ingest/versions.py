@@ -1,4 +1,4 @@
-"""Which rows count when several files report one thing: corrected versions of a file, and equal rows of two files.
+"""Rows that count when several files report the same: corrected versions of a file, and equal rows of two files.
 
 Pure functions over parsed rows; the caller passes the files.
 """

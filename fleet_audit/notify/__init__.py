@@ -1,1 +1,1 @@
-"""Short messages to people, and how they are sent."""
+"""Short messages to people, and their delivery."""

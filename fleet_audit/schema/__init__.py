@@ -1,1 +1,1 @@
-"""The column dictionary of every table, and what is derived from it."""
+"""The column dictionary of every table, and its derivations."""

@@ -1,1 +1,1 @@
-"""Where data comes from: the telemetry API and the inbox."""
+"""Sources of data: the telemetry API and the inbox."""

@@ -1,4 +1,4 @@
-"""The inbox: which files lie in its four sub-folders, and their bytes, whether it is a local folder or an S3 prefix.
+"""The inbox: the files of its four sub-folders and their bytes, in a local folder or an S3 prefix.
 
 Listing and reading belong here. Content of files is parsed in `formats`; earlier reads are known in `ingest`.
 """

@@ -1,4 +1,4 @@
-"""What a folder and a bucket have in common as inboxes: an entry of the listing, and which names are temporary.
+"""Common parts of folder and bucket inboxes: an entry of the listing, and temporary names.
 
 How entries are listed is in `inbox_folder` and `inbox_bucket`.
 """

@@ -1,6 +1,6 @@
 """Database addresses as people write them: passwords with reserved characters, encoded or not, become one sound URL.
 
-What is connected through them belongs to `postgres`.
+Connections belong to `postgres`.
 """
 
 from __future__ import annotations

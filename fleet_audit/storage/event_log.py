@@ -1,6 +1,6 @@
 """Dagster's event log in SQLite, its databases kept open: what `dagster.yaml` of an embedded installation names.
 
-Only how the databases are connected to belongs here; what is stored, and where, is Dagster's own.
+Only the connections belong here; content and tables are Dagster's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dagster's IO managers: where an asset's frames go, day by day, and how the next asset asks for them.
+"""Dagster's IO managers: storage of an asset's frames by day, and reading them for the next asset.
 
 Only the partition contract belongs here; reading and writing is done by `lake` and `warehouse`. An asset names its
 table of the column dictionary with `metadata={"table": "<schema>.<name>"}`.
@@ -31,7 +31,7 @@ _PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, al
 
 
 class Stores(Protocol):
-    """What opens the lake and the warehouse, on first use."""
+    """The lake and the warehouse, opened on first use."""
 
     def lake(self) -> Lake:
         """The lake."""

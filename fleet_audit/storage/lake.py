@@ -1,6 +1,6 @@
 """The lake: Parquet partitions and files under one root, a local folder or an S3 prefix; each file is replaced whole.
 
-Only transport belongs here; what a table's rows mean is in the column dictionary (`schema`).
+Only transport belongs here; the meaning of rows is in the column dictionary (`schema`).
 """
 
 from __future__ import annotations

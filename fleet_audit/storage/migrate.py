@@ -1,6 +1,6 @@
 """Brings a database to the newest form of the tables.
 
-Only the running of migrations belongs here; what they do is in `migrations/versions`.
+Only running migrations belongs here; the migrations are in `migrations/versions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our two kinds of errors as Dagster acts on them: one is tried again later, the other ends the step at once.
+"""Our two kinds of errors as Dagster acts on them: a retryable one retries the step, a permanent one fails it.
 
 Every body of an asset or check has `@acts_on_errors`, as has what every IO manager does; nothing else translates.
 """

@@ -1,6 +1,6 @@
 """The warehouse: typed frames into and out of PostgreSQL, whole partitions in one transaction.
 
-Only transport belongs here: what the rows mean and which tables exist is the column dictionary's business.
+Only transport belongs here: tables and the meaning of rows are in the column dictionary.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DIALECT = pg.dialect(paramstyle="numeric_dollar")
 
 @dataclass(frozen=True)
 class Written:
-    """What a write did.
+    """Result of a write.
 
     `rows` written, rows `replaced` (there before, in the same partition), and rows `moved`: another partition held them
     under the same key, now they live in this one. Rows `left_out` have the key of a frozen row, which stays as it is.

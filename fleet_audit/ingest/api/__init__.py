@@ -1,1 +1,1 @@
-"""The telemetry API: what is asked for, archived and answered, and the positions of a day from its pages and files."""
+"""The telemetry API: requests, archived pages and answered windows; the positions of a day from pages and files."""

@@ -1,4 +1,4 @@
-"""Asks the telemetry API for days, archives every complete page, and records what was and was not answered.
+"""Requests days from the telemetry API, archives every complete page, and records the answered windows.
 
 How one window is read is in `sources`; where pages lie is in `pages`, which windows are answered in `windows`.
 """

@@ -1,1 +1,1 @@
-"""From a listing of the inbox to files on record: which are new and settled, what each gives, which days it touches."""
+"""Reading of the inbox: new and settled files, their rows, and the days that they touch."""

@@ -1,4 +1,4 @@
-"""Which operational days a file can change, and whether they were computed since it arrived.
+"""Operational days that a file can change, and whether they were computed since it arrived.
 
 Reading and recording files is in `file_reader`; asking for runs of these days is the sensor's work.
 """

@@ -1,4 +1,4 @@
-"""The inbox read once: which of its files are new, and that none of them stops the others.
+"""One reading of the inbox: its new files, none of which stops the others.
 
 What one file gives is in `file_reader`; which files are settled is in `settling`.
 """
@@ -31,7 +31,7 @@ UNANSWERED_IN_A_ROW = 3  # a storage that does not answer for so many files one 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What one reading of the inbox did.
+    """Result of one reading of the inbox.
 
     Attributes:
         files: rows of `ops.ingested_files` of the new files.

@@ -1,4 +1,4 @@
-"""What the inbox sensor remembers: the files whose days it knows, and the days that no run was requested for yet.
+"""Memory of the inbox sensor: the files with known days, and the days without a requested run.
 
 Days are collected over as many ticks as a drop of files needs, so that each is requested once. Looking at files and
 requesting runs is the sensor's work.

@@ -1,4 +1,4 @@
-"""Which files of the inbox are settled: an earlier look listed them with the same stamp.
+"""Settled files of the inbox: an earlier listing had them with the same stamp.
 
 A sender's clock is not used: copied files keep times of years ago, other clocks are days ahead. Listing is in
 `sources.inbox`; what is done with a settled file is decided by the sensor and by `ingestion`.
