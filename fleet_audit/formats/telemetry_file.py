@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from fleet_audit.formats import numbers, values
-from fleet_audit.formats.parsed import Limits, ParsedFile, counts_by_day, covered_days
+from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
@@ -41,6 +41,7 @@ def parse_telemetry(
     """
     table = read_table(content, limits, _FORMAT)
     positions = _positions(table, received_at)
+    notes = _roll_overs(table, positions["recorded_at"], pd.Timestamp(received_at).tz_convert("UTC"))
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
     is_bad = table.quarantine.is_bad
@@ -52,6 +53,7 @@ def parse_telemetry(
         conform(kept, PARSED_POSITIONS),
         len(positions),
         table.quarantine.frame(),
+        notes=conform_notes(notes, "telemetry", sha256, file_name),
         covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day[kept.index]})),
         days=counts_by_day(
             local_day.mask(table.quarantine.is_misdated()),
@@ -112,11 +114,7 @@ def _instants(table: TextTable, received_at: dt.datetime) -> pd.Series:
 def _refuse_impossible(quarantine: Quarantine, text: pd.Series, parsed: pd.Series, received: pd.Timestamp) -> None:
     """Rejects instants after the file's arrival, 1,024 weeks off, or more than a year from the other ones."""
     is_ahead = (parsed > received + _FUTURE_SLACK).fillna(False)
-    # A position is never 19.6 years late. One as far ahead, whose day is in the year before the arrival, is the same
-    # counter after a correction too many.
-    is_behind = (parsed + _GPS_WEEKS <= received + _FUTURE_SLACK).fillna(False)
-    corrected = parsed - _GPS_WEEKS
-    is_rolled = is_behind | (is_ahead & corrected.between(received - _YEAR, received + _FUTURE_SLACK))
+    is_rolled = _corrected(parsed, received).notna()
     quarantine.refuse_value(
         is_rolled,
         "gps_week_rollover",
@@ -128,6 +126,35 @@ def _refuse_impossible(quarantine: Quarantine, text: pd.Series, parsed: pd.Serie
         is_ahead & ~is_rolled, "future_timestamp", "timestamp", text, "more than 5 minutes after the file arrived"
     )
     refuse_outside_period(quarantine, "timestamp", text, parsed.where(~is_rolled & ~is_ahead).dt.tz_localize(None))
+
+
+def _corrected(parsed: pd.Series, received: pd.Timestamp) -> pd.Series:
+    """The instants that the GPS week counter moved, moved back; missing for all others."""
+    latest = received + _FUTURE_SLACK
+    # A position is never 19.6 years late. One as far ahead, whose day is in the year before the arrival, is the same
+    # counter after a correction too many.
+    later, earlier = parsed + _GPS_WEEKS, parsed - _GPS_WEEKS
+    twice = later + _GPS_WEEKS
+    corrected = twice.where(twice <= latest, later.where(later <= latest))
+    is_ahead = (parsed > latest) & earlier.between(received - _YEAR, latest)
+    return corrected.mask(is_ahead.fillna(False), earlier)
+
+
+def _roll_overs(table: TextTable, parsed: pd.Series, received: pd.Timestamp) -> pd.DataFrame:
+    """A note per device and day of the positions that the GPS week counter moved; `plate` holds the device."""
+    corrected = _corrected(parsed, received)
+    is_moved = corrected.notna()
+    device, written = table.column("deviceId")[is_moved], table.column("timestamp")[is_moved]
+    notes = pd.DataFrame(
+        {
+            "note_code": "gps_week_rollover",
+            "plate": device,
+            "date": corrected[is_moved].dt.tz_convert(PARTITION_ZONE).dt.date,
+            "found": written + " (equipamento " + device + ")",
+            "row_number": table.quarantine.row_number[is_moved],
+        }
+    )
+    return notes.assign(expected=notes["date"].astype("str")).drop_duplicates(["plate", "date"])
 
 
 def _number(

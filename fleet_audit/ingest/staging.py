@@ -25,7 +25,7 @@ from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
-from fleet_audit.logic.reference.validity import vehicle_zones
+from fleet_audit.logic.reference.validity import valid_on, vehicle_zones
 from fleet_audit.logic.trips.visit_movements import counted_movements
 from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
@@ -41,7 +41,7 @@ from fleet_audit.schema.lake import (
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.reference import CARRIERS, UNITS, VEHICLES
+from fleet_audit.schema.reference import CARRIERS, DEVICES, UNITS, VEHICLES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -126,7 +126,19 @@ class Stage:
             if "written_plate" in coverage:
                 notes = pd.concat([notes, _other_forms(kind, coverage)], ignore_index=True)
             frames.append(rows_in_force(notes[notes["date"] == day], coverage, "plate", "date"))
+        frames.append(self._position_notes(day))
         return conform(pd.concat(frames, ignore_index=True), STAGING_NOTES)
+
+    def _position_notes(self, day: dt.date) -> pd.DataFrame:
+        """Notes of the newest version of each telemetry file and of the day's pages, without a plate where a device has
+        none.
+        """
+        notes = self._read(PARSED_NOTES, self._files("telemetry", day).drop_duplicates("file_name", keep="last"))
+        if self.lake.exists(_page_notes(day)):
+            notes = pd.concat([notes, self.lake.read_table(_page_notes(day), PARSED_NOTES)], ignore_index=True)
+        notes = notes[notes["date"] == day].drop_duplicates(["source_kind", "plate"])
+        devices = valid_on(self._reference(DEVICES), day).drop_duplicates("device_id", keep="last")
+        return notes.assign(plate=notes["plate"].map(devices.set_index("device_id")["plate"]))
 
     def positions(self, day: dt.date) -> pd.DataFrame:
         """`staging.positions` of a day in one frame; `position_parts` needs the memory of one part only."""
@@ -150,6 +162,7 @@ class Stage:
         if merged.rejected:
             refused = pd.concat(merged.rejected, ignore_index=True)
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
+        self._keep_page_notes(day, merged.notes)
         for page, reason in merged.damaged.items():
             set_aside_page(self.lake, self.warehouse, page, reason, self.run_id)
         if merged.drivers:
@@ -163,6 +176,13 @@ class Stage:
         read = len(file_rows) + pages_read
         self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
         record_hours(self.warehouse, day, hours, self.run_id)
+
+    def _keep_page_notes(self, day: dt.date, notes: list[pd.DataFrame]) -> None:
+        """Put the notes on a day's pages where `source_notes` finds them; of a day without any nothing stays."""
+        if any(len(some) for some in notes):
+            self.lake.write_table(_page_notes(day), pd.concat(notes, ignore_index=True), PARSED_NOTES)
+        elif self.lake.exists(_page_notes(day)):
+            self.lake.delete(_page_notes(day))
 
     def _files(self, kind: str, day: dt.date) -> pd.DataFrame:
         return self.warehouse.read(
@@ -263,6 +283,10 @@ class Stage:
                 ]
             ),
         )
+
+
+def _page_notes(day: dt.date) -> str:
+    return parsed_path(PARSED_NOTES, f"positions-{day}")
 
 
 def _other_forms(kind: str, coverage: pd.DataFrame) -> pd.DataFrame:

@@ -183,7 +183,7 @@ PARSED_NOTES = Table(
     "source_notes",
     "Where a source contradicts itself, found while reading it (Q05)",
     (
-        text("source_kind", "Kind of the source", values=("visit_report", "bulletin", "telemetry")),
+        text("source_kind", "Kind of the source", values=("visit_report", "bulletin", "telemetry", "positions")),
         text(
             "note_code",
             "What contradicts",
@@ -196,9 +196,10 @@ PARSED_NOTES = Table(
                 "plate_form",
                 "outside_window",
                 "arrival_unreadable",
+                "gps_week_rollover",
             ),
         ),
-        text("plate", "Vehicle", nullable=True),
+        text("plate", "Vehicle; as parsed from a telemetry file its device", nullable=True),
         date("date", "Local day that it concerns (partition)", nullable=True),
         text("expected", "Value in one part of the source", nullable=True),
         text("found", "Value in the other part", nullable=True),

@@ -133,3 +133,11 @@ def test_a_rounded_device_id_is_refused_and_never_a_duplicate():
     parsed = read("telemetry", telemetry(spoilt, spoilt, ROW))
     assert reasons(parsed) == [(2, "spoilt_id"), (3, "spoilt_id")]
     assert (len(parsed.rows), parsed.rows_duplicate) == (1, 0)
+
+
+@pytest.mark.parametrize("written", ["2005-10-25T06:04:35-03:00", "2045-01-24T06:04:35-03:00"])
+def test_a_gps_week_roll_over_is_noted_once_a_device_on_the_day_that_was_meant(written: str):
+    [note] = read("telemetry", telemetry(*[changed(ROW, c1=written)] * 2)).notes.to_dict("records")
+    assert (note["note_code"], note["date"], note["row_number"]) == ("gps_week_rollover", dt.date(2025, 6, 10), 2)
+    assert written in note["found"]
+    assert ROW.split(",")[0] in note["found"]

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from fleet_audit.ingest.api.pages import page_folder
+from fleet_audit.schema import reference
+from fleet_audit.schema.derive import conform
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
+    DEVICES,
     GARAGE,
     MILL,
     PAID,
@@ -200,3 +203,22 @@ def test_the_instant_decides_the_day_of_a_position(arrivals):
     assert len(tomorrow) > 20
     assert (today["recorded_at"] < midnight).all()
     assert (tomorrow["recorded_at"] >= midnight).all()
+
+
+def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_api(arrivals):
+    """Nobody else would be told: the rows are refused, and the vehicle is silent on the day that they meant."""
+    device = {"device_id": DEVICES[SEEN_TWICE], "plate": SEEN_TWICE, "valid_from": DAY, "valid_to": None}
+    arrivals.warehouse.replace_table(reference.DEVICES, conform(pd.DataFrame([device]), reference.DEVICES))
+    rows = drive(PAID, "06:00")
+    moved = [row.replace("2025-06-10", "2005-10-25") for row in drive(SEEN_TWICE, "06:00")]
+    arrivals.drop("telemetry/a.csv", telemetry([*rows, *moved]))
+    arrivals.read()
+    unknown = {**_items(1)[0], "device_id": "not registered", "timestamp": "2005-10-25T09:00:00Z"}
+    _page(arrivals, DAY, [unknown, {**unknown, "timestamp": "2005-10-25T09:01:00Z"}])
+    arrivals.stage().positions(DAY)
+    notes = arrivals.stage().source_notes(DAY).sort_values("source_kind")
+    assert set(notes["note_code"]) == {"gps_week_rollover"}
+    assert notes["source_kind"].tolist() == ["positions", "telemetry"]
+    assert [None if pd.isna(plate) else plate for plate in notes["plate"]] == [None, SEEN_TWICE]
+    assert "not registered" in notes["found"].iloc[0]
+    assert arrivals.stage().source_notes(NEXT).empty

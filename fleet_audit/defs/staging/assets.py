@@ -52,7 +52,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
 positions = _staging_asset(STAGING_POSITIONS, RAW_POSITIONS)
 visit_legs = _staging_asset(STAGING_VISIT_LEGS, key_of(VEHICLES), key_of(UNITS))
 declared_runs = _staging_asset(STAGING_DECLARED_RUNS, key_of(VEHICLES), key_of(UNITS), key_of(CARRIERS))
-source_notes = _staging_asset(STAGING_NOTES)
+source_notes = _staging_asset(STAGING_NOTES, key_of(STAGING_POSITIONS), key_of(DEVICES))
 
 
 @dg.asset(

@@ -21,7 +21,7 @@ import pyarrow as pa
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.adapter import Adapter
 from fleet_audit.formats.page_json import BrokenPageError
-from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.parsed import RejectedFile, conform_notes
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
@@ -91,6 +91,8 @@ class PositionsOfDay:
     Attributes, complete after the last part:
         counts: rows of the day.
         rejected: rows of `ops.rejected_rows`.
+        notes: a row of `parsed.source_notes` per page and device whose dates the GPS week counter moved; `plate`
+            holds the device.
         drivers: rows of `ref.drivers` of the drivers that pages name.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
@@ -111,6 +113,7 @@ class PositionsOfDay:
         self._day, self._window = day, window
         self.counts = DayCounts()
         self.rejected: list[pd.DataFrame] = []
+        self.notes: list[pd.DataFrame] = []
         self.drivers: list[pd.DataFrame] = []
         self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
@@ -154,6 +157,7 @@ class PositionsOfDay:
         with self._parsing:
             self._reject(page.rejected.assign(**origin))
             self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
+            self.notes.append(self._roll_overs(page.positions, reasons == "gps_week_rollover", origin))
             self.drivers.append(page.drivers)
             self.rows_of_pages[path] = page.rows
             self.counts.illegible += page.rows - page.positions.num_rows
@@ -174,6 +178,16 @@ class PositionsOfDay:
             ["gps_week_rollover", "future_timestamp", "outside_window"],
             "",
         ).astype(object)
+
+    def _roll_overs(self, positions: pa.Table, is_moved: np.ndarray, origin: dict[str, str]) -> pd.DataFrame:
+        """A note per device of a page that has positions of the day under dates that are 1,024 weeks off."""
+        rows = positions.select(["device_id", "recorded_at", "row_number"]).filter(pa.array(is_moved)).to_pandas()
+        rows = rows.drop_duplicates("device_id")
+        found = rows["recorded_at"].astype("str") + " (equipamento " + rows["device_id"].astype("str") + ")"
+        notes = rows.rename(columns={"device_id": "plate"}).assign(
+            note_code="gps_week_rollover", date=self._day, expected=self._day.isoformat(), found=found
+        )
+        return conform_notes(notes, origin["source_kind"], origin["file_sha256"], origin["file_name"])
 
     def _named(self, conflicts: pd.DataFrame) -> pd.DataFrame:
         """The conflicts with names of pages for their numbers, which rows carry to move 175 bytes less each."""

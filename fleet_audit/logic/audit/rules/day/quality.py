@@ -19,7 +19,12 @@ from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.written_times import departs_in_repeated_hour
 
-_SOURCE = {"visit_report": "O relatório de visita", "bulletin": "O boletim", "telemetry": "O arquivo de telemetria"}
+_SOURCE = {
+    "visit_report": "O relatório de visita",
+    "bulletin": "O boletim",
+    "telemetry": "O arquivo de telemetria",
+    "positions": "A página da API",
+}
 _WHAT = {
     "total_km_mismatch": "tem uma linha de totais que difere da soma dos km",
     "total_driving_mismatch": "tem uma linha de totais que difere da soma dos tempos de condução",
@@ -28,6 +33,8 @@ _WHAT = {
     "plate_form": "escreve a placa na outra forma (antiga ou Mercosul) do mesmo veículo",
     "plate_spelling": "escreve a placa de mais de uma forma",
     "arrival_unreadable": "tem um horário de chegada que daria uma corrida de mais de 16 horas e não foi usado",
+    "gps_week_rollover": "tem posições com a data 1.024 semanas fora, pois a contagem de semanas do GPS do equipamento "
+    "recomeçou; elas foram recusadas, nada disso é atribuído à transportadora, e o equipamento precisa ser atualizado",
     "outside_window": "tem um movimento fora do período que o título informa",
 }
 
