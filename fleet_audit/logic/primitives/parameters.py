@@ -44,6 +44,13 @@ DEFAULTS = (
     Parameter(
         "fine_step_s", 60, "s", "Odometer and GPS can disagree where steps up to this hold half of the km", "own"
     ),
+    Parameter(
+        "chord_step_s",
+        15,
+        "s",
+        "A longer step without a reading is a chord: of 30 s each, 4.9 % of a winding road",
+        "own",
+    ),
     Parameter("odometer_most_km", 3_000_000, "km", "No bus reads more: such a reading between others is none", "own"),
     Parameter("carried_min_km", 1, "km", "Way of a ferry or tow: odometer still, ignition off", "own"),
     Parameter("carried_max_kmh", 25, "km/h", "and no faster than this", "own"),

@@ -214,13 +214,13 @@ def classify_steps(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def sum_steps(  # type: ignore[no-untyped-def]
     seconds, metres, odometer, is_bridged, is_carried, start, end, radius_m, gap_note_s, compare_step_s, fine_step_s,
-    coverage_step_s, impossible_kmh, odometer_slack_km,
+    chord_step_s, coverage_step_s, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
     """Sums over the steps from start[k] to end[k], none of which splits: one row for each of `SUMS`.
 
     A step beyond `compare_step_s`, or one that leads to or from a point without a fix (`is_bridged`), adds the
-    odometer's difference to the path, or without one its chord. A chord longer than `fine_step_s` without a reading is
-    in `km_chord`: it cuts corners. A step over which the vehicle was carried adds nothing.
+    odometer's difference to the path, or without one its chord. A chord longer than `chord_step_s` without a reading
+    is in `km_chord`: it cuts corners. A step over which the vehicle was carried adds nothing.
     """
     sums = np.zeros((7, len(start)))
     for k in range(len(start)):
@@ -238,7 +238,7 @@ def sum_steps(  # type: ignore[no-untyped-def]
             elif elapsed <= fine_step_s:
                 fine += step_km
             gps += step_km
-            if elapsed > fine_step_s and not is_read:
+            if elapsed > chord_step_s and not is_read:
                 chord += step_km
             if not is_bridged[i] and (elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart)):
                 covered += elapsed
