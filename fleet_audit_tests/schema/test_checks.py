@@ -83,5 +83,5 @@ def test_two_open_ended_rows_of_one_vehicle_share_a_key_although_it_is_partly_em
 def test_names_lead_to_tables_and_a_wrong_one_is_named() -> None:
     assert table("fact.trips") is facts.TRIPS
     assert table("staging.positions") is lake.STAGING_POSITIONS
-    with pytest.raises(KeyError, match=r"no table fact\.nothing"):
+    with pytest.raises(KeyError, match=r"fact\.nothing is not a table"):
         table("fact.nothing")

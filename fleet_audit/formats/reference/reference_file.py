@@ -50,8 +50,8 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
     table = _BY_NAME.get(table_name)
     if table is None:
         raise RejectedFile(
-            f"{table_name[:60]!r} is not a reference table ({file_name[:100]}); the file must be "
-            f"named after one of: {', '.join(sorted(_BY_NAME))}.",
+            f"The name {table_name[:60]!r} is not a reference table ({file_name[:100]}); name the file after one of: "
+            f"{', '.join(sorted(_BY_NAME))}.",
             "unknown_table",
         )
     required = [

@@ -96,8 +96,8 @@ def _fixes_elsewhere(seconds, lat, lon, last, first, end, impossible_kmh, outlie
 
 @njit(cache=True, nogil=True)
 def filter_points(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh, reason,
-    is_jump, metres,
+    seconds, lat, lon, odometer, offsets, impossible_kmh, outlier_m, release_points, radius_m, standing_kmh, sleep_s,
+    reason, is_jump, metres,
 ):  # fmt: skip
     """Reason code of each point (0 = accepted), whether the step to it is a jump to a new place, and its metres.
 
@@ -140,7 +140,7 @@ def filter_points(  # type: ignore[no-untyped-def]
                 continue
             pending = 0
             cos_before = cos_i
-            if metres[i] > outlier_m:
+            if metres[i] > outlier_m and elapsed > sleep_s:
                 elsewhere = _fixes_elsewhere(
                     seconds, lat, lon, last, i, min(i + release_points, high - 1), impossible_kmh, outlier_m
                 )

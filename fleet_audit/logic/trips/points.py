@@ -117,6 +117,7 @@ def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarra
             int(parameters.release_points),
             parameters.stop_radius_m,
             parameters.standing_kmh,
+            parameters.coverage_step_s,
             reason,
             is_jump,
             metres,

@@ -131,7 +131,7 @@ def test_a_rejected_driver_is_quarantined_without_the_name():
 
 
 def test_unknown_table_is_refused():
-    with pytest.raises(RejectedFile, match="no reference table 'prices'"):
+    with pytest.raises(RejectedFile, match="'prices' is not a reference table"):
         reference("prices", "a,b\n")
 
 
