@@ -44,13 +44,19 @@ _DAY = date("operational_date", "Local day, in the unit's zone, on which it star
 
 
 def _fact(
-    name: str, description: str, columns: tuple[Column, ...], key: tuple[str, ...], sort: tuple[str, ...] = ()
+    name: str,
+    description: str,
+    columns: tuple[Column, ...],
+    key: tuple[str, ...],
+    sort: tuple[str, ...] = (),
+    added: tuple[Column, ...] = (),
 ) -> Table:
+    """A fact table; `added` columns came with a later migration, which PostgreSQL appends after the trace columns."""
     return Table(
         "fact",
         name,
         description,
-        (*columns, *_TRACE),
+        (*columns, *_TRACE, *added),
         key=key,
         partition="operational_date",
         sort=sort or key,
@@ -394,14 +400,16 @@ DEVICE_HEALTH = _fact(
             nullable=True,
         ),
         integer("clock_runs", "Runs that support the shift", nullable=True),
+        text_list("issues", f"What is wrong: {', '.join(DEVICE_ISSUES)}"),
+    ),
+    ("operational_date", "plate", "device_id"),
+    added=(
         text(
             "primary_device_id", "Device that measures the vehicle that day, where this one is another", nullable=True
         ),
         real("km_counted", "Counted by this one while both report: odometer, or path", unit="km", nullable=True),
         real("km_primary", "The same by the one that measures", unit="km", nullable=True),
-        text_list("issues", f"What is wrong: {', '.join(DEVICE_ISSUES)}"),
     ),
-    ("operational_date", "plate", "device_id"),
 )
 
 CALIBRATIONS = _fact(

@@ -63,7 +63,11 @@ def test_no_row_of_a_csv_vanishes(kind: str, data: st.DataObject) -> None:
     encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]))
     buffer = io.StringIO(newline="")
     csv.writer(buffer, delimiter=separator, lineterminator=data.draw(st.sampled_from(["\n", "\r\n"]))).writerows(rows)
-    parsed = read(kind, buffer.getvalue().encode(encoding), "vehicles.csv")
+    try:
+        content = buffer.getvalue().encode(encoding)
+    except UnicodeEncodeError:  # Latin-1 has no zero-width space
+        content = buffer.getvalue().encode()
+    parsed = read(kind, content, "vehicles.csv")
     assert parsed.rows_read + parsed.rows_ignored == len(rows) - 1
     check(parsed, kind)
 
