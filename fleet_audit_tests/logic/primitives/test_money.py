@@ -83,7 +83,7 @@ def test_nothing_to_add_is_no_zero() -> None:
 
 
 def test_a_value_that_is_no_distance_is_named() -> None:
-    with pytest.raises(ValueError, match="is no distance"):
+    with pytest.raises(ValueError, match="is not a distance"):
         round_km(pd.Series([1.0, float("inf")]))
 
 
