@@ -17,7 +17,7 @@ from fleet_audit.logic.costs.waterfall import waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.reporting.sections.waterfall_table import cycle_facts
+from fleet_audit.reporting.sections.sheets.waterfall import cycle_facts
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table

@@ -1,6 +1,6 @@
 """Whether two devices that report from one vehicle on one day count the same kilometres.
 
-The primary measures the vehicle's trips (`trips.vehicle_tracks`); what the others count is evidence only.
+The primary measures the vehicle's trips (`trips.track.device_merge`); what the others count is evidence only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels import resolutions
-from fleet_audit.logic.trips.points import Points, local_days_of
-from fleet_audit.logic.trips.tracks import Tracks
-from fleet_audit.logic.trips.vehicle_tracks import primary_pairs
+from fleet_audit.logic.trips.track.device_merge import primary_pairs
+from fleet_audit.logic.trips.track.points import Points, local_days_of
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 
 class _Counter(NamedTuple):

@@ -16,8 +16,8 @@ from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips import kernels
 from fleet_audit.logic.trips.kernels import distance_m
-from fleet_audit.logic.trips.points import Points, carried_steps, instants, local_days_of
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.points import Points, carried_steps, instants, local_days_of
+from fleet_audit.logic.trips.track.tracks import Tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)

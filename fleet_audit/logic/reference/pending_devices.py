@@ -1,6 +1,6 @@
 """Devices that report and belong to no vehicle: their positions per day, and the days that a registration unblocks.
 
-Assigning positions to vehicles belongs to `logic.trips.tracks`.
+Assigning positions to vehicles belongs to `logic.trips.track.tracks`.
 """
 
 from __future__ import annotations

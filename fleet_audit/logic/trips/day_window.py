@@ -21,17 +21,17 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
-from fleet_audit.logic.trips.points import clean_tracks, instants
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
     segment,
     segment_by_trip_key,
     tracks_without_places,
 )
-from fleet_audit.logic.trips.tracks import PositionArrays, Tracks, assignments, build_tracks, within_window
+from fleet_audit.logic.trips.track.device_merge import merge_devices
+from fleet_audit.logic.trips.track.points import clean_tracks, instants
+from fleet_audit.logic.trips.track.tracks import PositionArrays, Tracks, assignments, build_tracks, within_window
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
-from fleet_audit.logic.trips.vehicle_tracks import merge_devices
 
 
 @dataclass(frozen=True)

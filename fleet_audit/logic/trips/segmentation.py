@@ -14,8 +14,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips import kernels
-from fleet_audit.logic.trips.points import Points, carried_steps, filter_points, instants, local_days_of
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.points import Points, carried_steps, filter_points, instants, local_days_of
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 
 @dataclass(frozen=True)

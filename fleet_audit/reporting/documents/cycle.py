@@ -27,8 +27,8 @@ from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
-from fleet_audit.reporting.sections.waterfall_table import NOTE, waterfall_grid
 
 _COST = (
     Field("variable_brl", "Variável (R$)", Kind.BRL, 13),

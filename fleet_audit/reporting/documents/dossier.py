@@ -22,8 +22,8 @@ from fleet_audit.reporting.layout import Layout
 from fleet_audit.reporting.sections.evidence import FIELDS as EVIDENCE_FIELDS
 from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.reporting.sections.terms_sheet import FIELDS as TERMS_FIELDS
-from fleet_audit.reporting.sections.terms_sheet import contract_rows, parameter_rows, tariff_rows
+from fleet_audit.reporting.sections.sheets.terms import FIELDS as TERMS_FIELDS
+from fleet_audit.reporting.sections.sheets.terms import contract_rows, parameter_rows, tariff_rows
 
 _FACT_FIELDS = (Field("name", "Item", width=22), Field("value", "Conteúdo", width=120))
 _RECEIVED_FIELDS = (

@@ -22,16 +22,16 @@ from fleet_audit.reporting.package_model import (
     Package,
     Sheet,
 )
-from fleet_audit.reporting.sections import calculation_sheet, waterfall_table
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
-from fleet_audit.reporting.sections.daily_km import daily_km_grid
-from fleet_audit.reporting.sections.disallowed import disallowed_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
-from fleet_audit.reporting.sections.measurement import LINE_FIELDS, measurement_lines, measurement_sheets
-from fleet_audit.reporting.sections.package_summary import summary_sheet
-from fleet_audit.reporting.sections.terms_sheet import terms_grid
+from fleet_audit.reporting.sections.sheets import calculation, waterfall
+from fleet_audit.reporting.sections.sheets.daily_km import daily_km_grid
+from fleet_audit.reporting.sections.sheets.disallowed import disallowed_grid
+from fleet_audit.reporting.sections.sheets.measurement import LINE_FIELDS, measurement_lines, measurement_sheets
+from fleet_audit.reporting.sections.sheets.summary import summary_sheet
+from fleet_audit.reporting.sections.sheets.terms import terms_grid
 
 
 def build_package(
@@ -55,8 +55,8 @@ def build_package(
     fields = layout.arranged("package", "lines", LINE_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
     lines = measurement_lines(frames, period)
-    glosas, cascade = disallowed_grid(frames), waterfall_table.waterfall_grid(frames)
-    paid = calculation_sheet.calculation_grid(frames)
+    glosas, cascade = disallowed_grid(frames), waterfall.waterfall_grid(frames)
+    paid = calculation.calculation_grid(frames)
     sheets = (
         *measurement_sheets(lines, fields),
         summary_sheet(lines, frames, glosas, closing),
@@ -73,7 +73,7 @@ def build_package(
             note="O que não entrou no faturamento, e por quê. Valor vazio: sem tarifa conhecida que valha; nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
         ),
-        Sheet(WATERFALL, cascade, formulas=(waterfall_table.FORMULAS,) * len(cascade.rows), note=waterfall_table.NOTE),
+        Sheet(WATERFALL, cascade, formulas=(waterfall.FORMULAS,) * len(cascade.rows), note=waterfall.NOTE),
         Sheet(
             CALCULATION,
             paid,

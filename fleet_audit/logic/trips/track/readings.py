@@ -13,7 +13,7 @@ from numba import njit
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels import is_plausible
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 
 def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:

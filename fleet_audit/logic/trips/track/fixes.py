@@ -12,7 +12,7 @@ from numba import njit
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M, distance_m, is_plausible, is_possible
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 _NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near
 _STALE_POINTS = 30  # search range for a device's last known place

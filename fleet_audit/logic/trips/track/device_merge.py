@@ -13,8 +13,8 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.places import distance_m
-from fleet_audit.logic.trips.points import local_days_of
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.points import local_days_of
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 _SAME_TIME_S = 60  # two devices are compared where they report so close to each other
 

@@ -14,9 +14,9 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.trips import kernels
-from fleet_audit.logic.trips.fixes import lost_fixes, place_by_odometer
-from fleet_audit.logic.trips.readings import without_sentinels
-from fleet_audit.logic.trips.tracks import Tracks
+from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
+from fleet_audit.logic.trips.track.readings import without_sentinels
+from fleet_audit.logic.trips.track.tracks import Tracks
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans, any_beyond
+from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans, any_beyond
 
 _NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 _MOST = {"odometer_km": 1e9}  # a greater number cannot be a reading, whatever its unit, and fits no column of km

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.trips.track_sort import TrackOrder, TrackSpans
+from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
 TIMES = st.integers(-(2**40), 2**40) | st.integers(0, 3) | st.integers(0, 400_000).map(lambda second: second * 10**6)
 ROWS = st.lists(st.tuples(st.integers(-1, 4), TIMES), max_size=200)

@@ -1,0 +1,1 @@
+"""Sheets of the package of a cycle, one module each."""
