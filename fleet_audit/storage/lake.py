@@ -215,6 +215,9 @@ class Lake:
                 rows = self._read_parquet(path, stored, filter, encoded)
         except FileNotFoundError:
             return None
+        for field in schema:
+            if field.name not in rows.column_names and field.name in stored and field.nullable:
+                rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
         if len(stored) < len(schema):
             column = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
             rows = rows.append_column(_HIVE_KEY, column)
@@ -225,7 +228,8 @@ class Lake:
     ) -> pa.Table:
         """Reads one version of a Parquet file, while other processes may replace it.
 
-        Given the path, Arrow opens the file twice, and it may be replaced in between.
+        A column that the file lacks is missing in the result. Given the path, Arrow opens the file twice, and it may be
+        replaced in between.
         """
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
@@ -234,8 +238,13 @@ class Lake:
                     source = (
                         file if isinstance(self._filesystem, pafs.LocalFileSystem) else pa.BufferReader(file.read())
                     )
+                    held = set(pq.read_schema(source).names)  # an older file lacks columns that a later version added
                     return pq.read_table(
-                        source, columns=[*columns], filters=filter, partitioning=None, read_dictionary=[*encoded]
+                        source,
+                        columns=[name for name in columns if name in held],
+                        filters=filter,
+                        partitioning=None,
+                        read_dictionary=[*encoded],
                     )
             except FileNotFoundError:
                 raise

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_every_table_comes_back_as_it_went_in(settings: Settings, table: lake.Ta
         assert store.write_day(table, day, frame) == 20
     pd.testing.assert_frame_equal(store.read_days(table, [D1, D2, D3]), pd.concat(frames.values(), ignore_index=True))
     assert store.partition_path(table, D1) == f"{table.schema}/{table.name}/date=2025-06-10/part.parquet"
+
+
+def test_a_column_that_an_older_file_lacks_is_unknown_in_it(settings: Settings) -> None:
+    store, table = Lake(settings), lake.ODOMETER_EVENTS
+    older = replace(table, columns=tuple(column for column in table.columns if column.name != "continued_plate"))
+    store.write_day(older, D1, sample(older, D1, 3))
+    assert store.read_days(table, [D1])["continued_plate"].isna().all()
+    assert store.read_arrow(table, [D1], ["plate", "continued_plate"]).column("continued_plate").null_count == 3
 
 
 def test_days_columns_and_filters_read_what_they_say(any_lake: Lake) -> None:

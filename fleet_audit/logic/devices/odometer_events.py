@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from fleet_audit.logic.devices.exchanges import continued_readings
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -38,11 +39,13 @@ def odometer_events(
         days: operational days of vehicles that change their zone.
         trips: `trips.trip_window` of the day.
         day: operational day.
-        parameters: fall_km, frozen_km, parked_count_km, parked_radius_m and those of segmentation.
+        parameters: fall_km, frozen_km, parked_count_km, parked_radius_m, those of `continued_readings` and of
+            segmentation.
     """
     faults = _events(tracks, *_faults(tracks, parameters))
     lasting = _events(points.tracks, *_lasting(points, parameters))
     events = pd.concat([faults, lasting], ignore_index=True)
+    events = events.join(continued_readings(events, tracks, parameters))
     events["local_day"] = days.of(events["plate"], events["ended_at"], events["timezone"])
     events["operational_date"] = dates(_days(events, trips))
     return events[events["operational_date"] == day].reset_index(drop=True)

@@ -98,6 +98,8 @@ DEFAULTS = (
         "parked_count_km", 2, "km", "O04: km that an odometer may count while the tracker stands, and its resolution"
     ),
     Parameter("parked_radius_m", 200, "m", "O03, O04: a tracker within this of where it was stands"),
+    Parameter("exchange_km", 2, "km", "O08: a reading this close to another vehicle's last one continues it", "own"),
+    Parameter("exchange_days", 1, "days", "O08: a registered move so many days from it explains it", "own"),
     Parameter("ratio_days", 7, "days", "O05: days over which a vehicle's odometer/GPS ratio is judged"),
     Parameter("ratio_pct", 3, "%", "O05: tolerated deviation of that ratio from 1"),
     Parameter("ratio_sure_pct", 6, "%", "O05: a deviation beyond this leaves no doubt"),

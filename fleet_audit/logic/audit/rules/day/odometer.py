@@ -6,6 +6,7 @@ with the cycle, because one day's trips do not decide it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -80,26 +81,39 @@ def resets(context: AuditDay) -> list[Draft]:
             thresholds={"reset_below_km": context.parameters.reset_below_km},
             extra=("odometer_reset", event["device_id"], str(event["started_at"])),
         )
-        for event in _events(context, "reset").to_dict("records")
+        for event in events_of_kind(context, "reset").to_dict("records")
     ]
 
 
-def _events(context: AuditDay, kind: str) -> pd.DataFrame:
-    """Events of D of devices whose odometer is in kilometres.
+def events_of_kind(context: AuditDay, *kinds: str) -> pd.DataFrame:
+    """Events of D of these kinds, of devices whose odometer is in kilometres.
 
     Without lone readings: one that the next takes back is a device that stumbles, and changes no kilometre.
     """
     bad = context.health_with(*UNITS)["device_id"]
     events = context.devices.events
-    return events[(events["kind"] == kind) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
+    return events[events["kind"].isin(kinds) & ~events["is_lone"].astype(bool) & ~events["device_id"].isin(bad)]
 
 
 def _of_kind(context: AuditDay, rule_id: str, kind: str) -> list[Draft]:
-    events = _events(context, kind).sort_values(["plate", "device_id", "started_at"])
-    return [_draft(context, rule_id, group) for _, group in events.groupby(["plate", "device_id"], sort=True)]
+    events = events_of_kind(context, kind).sort_values(["plate", "device_id", "started_at"])
+    return [
+        event_draft(context, rule_id, group, _SENTENCES[rule_id], _CONFIDENCE)
+        for _, group in events.groupby(["plate", "device_id"], sort=True)
+    ]
 
 
-def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame) -> Draft:
+def event_draft(
+    context: AuditDay,
+    rule_id: str,
+    events: pd.DataFrame,
+    sentence: Callable[[AuditDay, Record], str],
+    confidence: float,
+) -> Draft:
+    """A finding about the events of one device on one day; `sentence` words the first of them, without the full stop.
+
+    At stake are the trips that an event overlaps and that are paid by the device's own readings.
+    """
     plate, device_id = events["plate"].iloc[0], events["device_id"].iloc[0]
     trips = context.of_day(context.trips)
     trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
@@ -111,8 +125,8 @@ def _draft(context: AuditDay, rule_id: str, events: pd.DataFrame) -> Draft:
     return Draft(
         rule_id,
         plate,
-        _SENTENCES[rule_id](context, rows[0]) + others + ".",
-        _CONFIDENCE,
+        sentence(context, rows[0]) + others + ".",
+        confidence,
         trip_ids,
         (),
         stake,
