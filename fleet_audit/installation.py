@@ -64,8 +64,8 @@ class Installation:
         settings = self.settings()
         return Inbox(settings.inbox_url, settings) if settings.inbox_url else None
 
-    def api(self) -> TelemetryApi | None:
-        """The telemetry API, or None when the settings name none."""
+    def api(self, **limits: float) -> TelemetryApi | None:
+        """The telemetry API, or None when the settings name none; `limits` are arguments of TelemetryApi."""
         from fleet_audit.sources.telemetry_api import TelemetryApi
 
         settings = self.settings()
@@ -76,6 +76,7 @@ class Installation:
             self._api_token,
             adapter=self.adapter(),
             requests_per_min=settings.api_requests_per_min,
+            **limits,  # type: ignore[arg-type]
         )
 
     def _api_token(self) -> SecretStr:

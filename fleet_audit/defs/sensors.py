@@ -172,7 +172,7 @@ def _recent() -> Span:
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
 
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -197,7 +197,7 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]
     if state == context.cursor or hours.empty:
         return dg.SkipReason("No position came late.")
-    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))}
+    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))}
     if going & set(hours["run_id"]):
         return dg.SkipReason("A run that changed positions is still going; its days are looked at when it has ended.")
     computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}

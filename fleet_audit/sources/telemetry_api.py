@@ -136,6 +136,14 @@ class TelemetryApi:
             "or raise FLEET_API_REQUESTS_PER_MIN so that a window is read faster."
         )
 
+    def failure_now(self, window_from: dt.datetime, window_to: dt.datetime) -> str | None:
+        """Why the API does not answer the first page of a window now, in one sentence; None when it answers."""
+        try:
+            next(self.pages(window_from, window_to))
+        except (PermanentError, RetryableError) as error:
+            return str(error)
+        return None
+
     def _attempt(
         self, window_from: dt.datetime, window_to: dt.datetime, attempt: int, deadline: float
     ) -> Iterator[Page]:

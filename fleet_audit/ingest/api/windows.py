@@ -42,7 +42,7 @@ _DAMAGED = """
 """
 _GAPS = """
     select partition_date as operational_date, 'api' as source, coalesce(answered_to, window_from) as started_at,
-        window_to as ended_at, message
+        window_to as ended_at, message, failed_at, run_id
     from ops.api_windows
     where partition_date between :first and :last and message is not null
         and coalesce(answered_to, window_from) < window_to
@@ -113,8 +113,8 @@ def _params(window: ApiWindow, run_id: str) -> dict[str, object]:
 def api_gaps(warehouse: Warehouse, first: dt.date, last: dt.date) -> pd.DataFrame:
     """Stretches of these days of America/Sao_Paulo that the telemetry API has not answered.
 
-    Columns: operational_date, source (`api`), started_at, ended_at, message (why, one sentence); one row per window, in
-    order. A day without an API, or that was never asked for, has no row. A vehicle without positions inside a stretch
-    is unknown, not silent: rules that rest on positions are not tested there.
+    Columns: operational_date, source (`api`), started_at, ended_at, message (why, one sentence), failed_at and run_id
+    (of the last request); one row per window, in order. A day without an API, or that was never asked for, has no row.
+    A vehicle without positions in a stretch is unknown, not silent: rules on positions are not tested there.
     """
     return warehouse.read(_GAPS, {"first": first, "last": last})
