@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pandas as pd
@@ -21,33 +20,32 @@ from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, d
 from fleet_audit.reporting.labels import NO_CARRIER, NO_ROUTE, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.adjustments import adjustments_grid
+from fleet_audit.reporting.sections.carrier_ranking import ranking_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
-from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
+from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
+from fleet_audit.reporting.sections.forecast_table import forecast_grid
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
 
+_TRIPS = Field("trips", "Viagens", Kind.INTEGER, 8)
+_PLANNED_KM = Field("planned_km", "Km planejados", Kind.KM, 12)
+_KM = Field("km", "Km medidos", Kind.KM, 12)
+_SERVICE_KM = Field("service_km", "Km de serviço", Kind.KM, 12)
+_DECLARED_KM = Field("declared_km", "Km declarados", Kind.KM, 12)
+_VARIABLE_BRL = Field("variable_brl", "Variável (R$)", Kind.BRL, 13)
 _COST = (
-    Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
+    _VARIABLE_BRL,
     Field("fixed_brl", "Fixo (R$)", Kind.BRL, 13),
     Field("total_brl", "Total (R$)", Kind.BRL, 14),
     Field("brl_per_km", "R$/km", Kind.BRL, 8),
 )
-_KM = (
-    Field("planned_km", "Km planejados", Kind.KM, 12),
-    Field("km", "Km medidos", Kind.KM, 12),
-    Field("service_km", "Km de serviço", Kind.KM, 12),
-    Field("declared_km", "Km declarados", Kind.KM, 12),
-)
-_AUDIT = (
-    Field("exceeding", "Diverg.", Kind.INTEGER, 8),
-    *AMOUNT_FIELDS,
-    Field("score", "Score", Kind.SCORE, 7),
-)
-GROUP_FIELDS = (Field("trips", "Viagens", Kind.INTEGER, 8), *_KM, *_COST, *_AUDIT)
+_SCORE = Field("score", "Score", Kind.SCORE, 7)
+_AUDIT = (Field("exceeding", "Diverg.", Kind.INTEGER, 8), *AMOUNT_FIELDS, _SCORE)
+GROUP_FIELDS = (_TRIPS, _PLANNED_KM, _KM, _SERVICE_KM, _DECLARED_KM, *_COST, *_AUDIT)
 VEHICLE_FIELDS = (
     Field("fleet_number", "Frota", width=9),
     Field("unit", "Unidade", width=18),
@@ -55,41 +53,23 @@ VEHICLE_FIELDS = (
     *GROUP_FIELDS,
 )
 ROUTE_FIELDS = (
-    Field("trips", "Viagens", Kind.INTEGER, 8),
-    Field("planned_km", "Km planejados", Kind.KM, 12),
-    Field("km", "Km medidos", Kind.KM, 12),
-    Field("declared_km", "Km declarados", Kind.KM, 12),
+    _TRIPS,
+    _PLANNED_KM,
+    _KM,
+    _DECLARED_KM,
     Field("billable_km", "Km admitidos", Kind.KM, 12),
-    Field("variable_brl", "Variável (R$)", Kind.BRL, 13),
-    Field("score", "Score", Kind.SCORE, 7),
+    _VARIABLE_BRL,
+    _SCORE,
 )
 DAY_FIELDS = (
     Field("seen", "Vistos", Kind.INTEGER, 8),
     Field("silent", "Sem dado", Kind.INTEGER, 9),
-    Field("trips", "Viagens", Kind.INTEGER, 8),
-    *_KM[1:],
+    _TRIPS,
+    _KM,
+    _SERVICE_KM,
+    _DECLARED_KM,
     *_COST,
     *_AUDIT,
-)
-RANKING_FIELDS = (
-    Field("name", "Transportadora", width=24),
-    Field("position", "Posição", Kind.INTEGER, 8),
-    Field("score", "Score", Kind.SCORE, 7),
-    Field("trips", "Viagens", Kind.INTEGER, 8),
-    Field("km", "Km medidos", Kind.KM, 12),
-    Field("brl_per_km", "R$/km", Kind.BRL, 8),
-    Field("exceeding", "Diverg.", Kind.INTEGER, 8),
-    Field("exceeding_pct", "Diverg. (%)", Kind.PERCENT, 9),
-    *AMOUNT_FIELDS,
-    Field("paid_doubtful_pct", "Em dúvida / variável (%)", Kind.PERCENT, 12),
-    Field("disallowed_pct", "Glosa / variável (%)", Kind.PERCENT, 12),
-)
-FORECAST_FIELDS = (
-    Field("name", "Previsão", width=24),
-    Field("so_far", "Até agora", Kind.KM, 14),
-    Field("remaining", "Restante previsto", Kind.KM, 14),
-    Field("total", "Fim do ciclo", Kind.KM, 14),
-    Field("planned", "Planejado", Kind.KM, 14),
 )
 _SCORE_NAMES = (
     "operational_date",
@@ -162,9 +142,9 @@ def build_cycle(
     unit_grid = figures_grid("Unidade", units, NO_UNIT, figures_by(sources, "unit_code"), figures, GROUP_FIELDS)
     carrier_grid = figures_grid("Transportadora", carriers, NO_CARRIER, by_carrier, figures, GROUP_FIELDS)
     day_grid = _day_grid(days)
-    ranking = Section("ranking", "Ranking de transportadoras", _ranking(by_carrier, carriers), empty="Sem dado.")
+    ranking = Section("ranking", "Ranking de transportadoras", ranking_grid(by_carrier, carriers), empty="Sem dado.")
     outlook = Section(
-        "forecast", "Previsão até o fim do ciclo", _forecast_grid(forecast, figures), empty="Sem previsão."
+        "forecast", "Previsão até o fim do ciclo", forecast_grid(forecast, figures), empty="Sem previsão."
     )
     sections = (
         Section("units", "Por unidade", unit_grid, empty="Sem dado."),
@@ -262,7 +242,7 @@ def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) 
         replace(card, label="Veículos-dia vistos", note=seen) if card.label == "Veículos vistos" else card
         for card in headline(figures, findings, spent="Gasto do ciclo")
     ]
-    realised = _percent(figures.service_km, figures.planned_km)
+    realised = percent_of(figures.service_km, figures.planned_km)
     cards += [
         Card("Custo por km (R$)", figures.brl_per_km, Kind.BRL, "variável + fixo, por km medido"),
         Card(
@@ -279,44 +259,6 @@ def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) 
             Card("Custo variável previsto", forecast.variable_cost_total_brl, Kind.BRL, left),
         ]
     return tuple(cards)
-
-
-def _forecast_grid(forecast: Forecast | None, figures: Figures) -> Grid:
-    if forecast is None:
-        return grid_of(FORECAST_FIELDS, [])
-    return grid_of(
-        FORECAST_FIELDS,
-        [
-            {
-                "name": "Km",
-                "so_far": forecast.km_so_far,
-                "remaining": forecast.km_remaining,
-                "total": forecast.km_total,
-                "planned": figures.planned_km,
-            },
-            {
-                "name": "Custo variável (R$)",
-                "so_far": forecast.variable_cost_so_far_brl,
-                "remaining": forecast.variable_cost_remaining_brl,
-                "total": forecast.variable_cost_total_brl,
-            },
-        ],
-    )
-
-
-def _ranking(by_carrier: Mapping[Any, Figures], names: Mapping[str, str]) -> Grid:
-    rows = [
-        {
-            **figures.record(),
-            "name": names.get(code, code) or NO_CARRIER,
-            "exceeding_pct": _percent(figures.exceeding, figures.compared),
-            "paid_doubtful_pct": _percent(figures.paid_doubtful_brl, figures.variable_brl),
-            "disallowed_pct": _percent(figures.disallowed_brl, figures.variable_brl),
-        }
-        for code, figures in by_carrier.items()
-    ]
-    rows.sort(key=lambda row: (-(row["score"] or Decimal(-1)), -(row["km"] or Decimal(-1)), row["name"]))
-    return grid_of(RANKING_FIELDS, [{**row, "position": place} for place, row in enumerate(rows, start=1)])
 
 
 def _day_grid(days: list[pd.DataFrame]) -> Grid:
@@ -350,12 +292,6 @@ def _scores(lines: pd.DataFrame) -> Grid:
     fields = [entry for entry in FIELDS if entry.name in _SCORE_NAMES]
     ordered = lines.sort_values(["operational_date", "plate", "started_at"], kind="stable")
     return grid_of(fields, records(ordered[[entry.name for entry in fields]]))
-
-
-def _percent(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal | None:
-    if part is None or not whole:
-        return None
-    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def _subtitle(words: str, carriers: Mapping[str, str], carrier_code: str | None) -> str:

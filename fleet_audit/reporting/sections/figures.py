@@ -249,3 +249,10 @@ def _measures(frame: pd.DataFrame, **measures: Any) -> pd.DataFrame:
         is_count = column.dtype.kind in "biu" or str(column.dtype).startswith("bool")
         result[name] = column.astype(_COUNT) if is_count else column
     return result
+
+
+def percent_of(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal | None:
+    """`part` as a percentage of `whole`, half-up to 0.01; None where either is unknown or the whole is zero."""
+    if part is None or not whole:
+        return None
+    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_UP)
