@@ -46,15 +46,28 @@ def archive_close(
     lake.write_table(f"{folder}/{_RECORD}", pd.DataFrame([record]), facts.CYCLE_CLOSES)
 
 
-def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> None:
-    """Copy the closes that PostgreSQL has and the archive does not: those from before there was a journal."""
+def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> list[str]:
+    """Copy the closes that PostgreSQL has and the archive does not: those from before there was a journal.
+
+    Returns:
+        A sentence for each close that cannot be copied, because its manifest is lost: no day waits for it.
+    """
+    lost = []
     for record in warehouse.read_table(facts.CYCLE_CLOSES).to_dict("records"):
-        if not lake.exists(f"{_CLOSES}/start={record['cycle_start']}/{record['status']}/{_RECORD}"):
+        if lake.exists(f"{_CLOSES}/start={record['cycle_start']}/{record['status']}/{_RECORD}"):
+            continue
+        if not lake.exists(record["manifest_path"]):
+            lost.append(
+                f"The close of the cycle of {record['cycle_start']} is not in the archive, and cannot be copied into "
+                f"it: {lake.url(record['manifest_path'])} does not exist. Restore that file from a backup."
+            )
+        else:
             manifest = lake.get_bytes(record["manifest_path"])
             days = [
                 dt.date.fromisoformat(day) for day in json.loads(manifest)["outputs"][facts.TRIPS.full_name]["days"]
             ]
             archive_close(lake, warehouse, record, manifest, days)
+    return lost
 
 
 def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:

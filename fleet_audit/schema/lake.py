@@ -261,7 +261,8 @@ LEGS = Table(
             unit="km",
             nullable=True,
         ),
-        real("km_chord", "Part bridged by chords, without a reading", unit="km", nullable=True),
+        real("km_chord", "Part bridged by chords, without a reading (steps over 15 s)", unit="km", nullable=True),
+        real("km_long_chord", "Part of km_chord in steps over 180 s", unit="km", nullable=True),
         real(
             "km_fine",
             "Part of km_gps in steps of at most 60 s, where odometer and GPS can be compared",

@@ -254,11 +254,12 @@ def test_a_day_that_something_arrived_for_is_not_ready(corrected):
 
 
 def _close_by_hand(installation: Installation, *starts: dt.date) -> None:
-    """Later cycles, closed for good: what happens to their own rows is not asked here."""
+    """Later cycles, closed for good, whose manifests are lost: what happens to their own rows is not asked here."""
     for start in starts:
         installation.warehouse.execute(
             "insert into ops.cycle_closes (cycle_start, cycle_end, status, closed_at, manifest_sha256, manifest_path, "
-            "code_version, parameters_version, run_id) values (:start, :end, 'final', now(), '', '', '', '', '')",
+            "code_version, parameters_version, run_id) "
+            "values (:start, :end, 'final', now(), '', 'closes/lost.json', '', '', '')",
             {"start": start, "end": cycle_of(start, 16).end},
         )
 

@@ -99,11 +99,17 @@ def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api,
     assert_counts_reconcile(installation)
 
 
+def _computed_files(installation: Installation) -> dict[str, str]:
+    """Files of the lake but for the record of which requests were made, and when: that one grows with every run."""
+    files = installation.files("raw", "staging", "trips")
+    return {path: digest for path, digest in files.items() if not path.startswith("raw/journal/api_")}
+
+
 def test_a_day_in_the_middle_again_changes_nothing(in_one_range):
-    facts, files = in_one_range.facts(), in_one_range.files("raw", "staging", "trips")
+    facts, files = in_one_range.facts(), _computed_files(in_one_range)
     assert failures(in_one_range.materialize(DAYS[1])) == []
     assert_same_facts(in_one_range.facts(), facts)
-    assert in_one_range.files("raw", "staging", "trips") == files
+    assert _computed_files(in_one_range) == files
 
 
 def test_a_cycle_is_judged_from_its_days_and_neither_writer_takes_the_others_findings(in_one_range):

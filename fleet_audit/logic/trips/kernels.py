@@ -14,7 +14,7 @@ from numba import njit
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT, NO_FIX = 0, 1, 2, 3, 4
 REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift", "no_fix")
-SUMS = ("km_gps", "km_bridged", "km_chord", "km_fine", "km_carried", "covered_s", "gaps")
+SUMS = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "km_carried", "covered_s", "gaps")
 _SMALL = 0.005  # radians: below it the series' first neglected term is less than a double's last bit
 _PLANE_LIMIT = 0.01  # radians of longitude up to which `is_within` trusts the plane
 
@@ -220,11 +220,12 @@ def sum_steps(  # type: ignore[no-untyped-def]
 
     A step beyond `compare_step_s`, or one that leads to or from a point without a fix (`is_bridged`), adds the
     odometer's difference to the path, or without one its chord. A chord longer than `chord_step_s` without a reading
-    is in `km_chord`: it cuts corners. A step over which the vehicle was carried adds nothing.
+    is in `km_chord`: it cuts corners; beyond `compare_step_s` also in `km_long_chord`: it cuts more. A step over which
+    the vehicle was carried adds nothing.
     """
-    sums = np.zeros((7, len(start)))
+    sums = np.zeros((8, len(start)))
     for k in range(len(start)):
-        gps = bridged = chord = fine = carried = covered = gaps = 0.0
+        gps = bridged = chord = long_chord = fine = carried = covered = gaps = 0.0
         for i in range(start[k] + 1, end[k] + 1):
             elapsed = seconds[i] - seconds[i - 1]
             is_apart = not metres[i] <= radius_m
@@ -240,11 +241,13 @@ def sum_steps(  # type: ignore[no-untyped-def]
             gps += step_km
             if elapsed > chord_step_s and not is_read:
                 chord += step_km
+                if elapsed > compare_step_s:
+                    long_chord += step_km
             if not is_bridged[i] and (elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart)):
                 covered += elapsed
             if elapsed > gap_note_s and is_apart and not is_bridged[i]:
                 gaps += 1
-        for row, value in enumerate((gps, bridged, chord, fine, carried, covered, gaps)):
+        for row, value in enumerate((gps, bridged, chord, long_chord, fine, carried, covered, gaps)):
             sums[row, k] = value
     return sums
 

@@ -127,6 +127,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "km_gps",
                 "km_bridged",
                 "km_chord",
+                "km_long_chord",
                 "km_fine",
                 "km_carried",
                 "odometer_resolution_km",

@@ -90,7 +90,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
     legs = _legs(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
-        **dict.fromkeys(("km_gps", "km_bridged", "km_chord", "km_fine"), np.nan),
+        **dict.fromkeys(("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine"), np.nan),
         is_start_in_gap=False,
         is_end_in_gap=False,
         trip_key=keyed.trip_keys[keyed.trip_key[start]],

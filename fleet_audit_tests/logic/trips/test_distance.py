@@ -7,9 +7,9 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.distance import evidence_grade, measured_km
 
 LEG = {
-    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_fine": 20.0, "km_reported": None,
-    "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0, "odometer_resolution_km": 0.1,
-    "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
+    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_long_chord": 0.0, "km_fine": 20.0,
+    "km_reported": None, "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0,
+    "odometer_resolution_km": 0.1, "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
     "calibration_ratio": 1.0,
 }  # fmt: skip
 
@@ -67,8 +67,15 @@ def test_an_invalid_odometer_never_counts_and_a_missing_path_leaves_it_alone() -
 def test_the_uncertainty_is_resolution_and_the_whole_difference_and_a_tenth_of_the_chords() -> None:
     assert measure(km_gps=20.4)["km_uncertainty"] == pytest.approx(0.1 + 0.4)
     assert measure(km_odometer=None, km_chord=9.0)["km_uncertainty"] == pytest.approx(0.9)
+    assert measure(km_odometer=None, km_chord=9.0, km_long_chord=4.0)["km_uncertainty"] == pytest.approx(0.5 + 0.8)
     assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(2.0 + 0.3)
     assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.3)
+
+
+def test_odometer_km_that_no_path_confirms_are_less_sure() -> None:
+    assert measure(km_bridged=8.0)["km_uncertainty"] == pytest.approx(0.1 + 0.015 * 8)
+    assert measure(km_gps=None)["km_uncertainty"] == pytest.approx(0.1 + 0.015 * 20)
+    assert measure(km_gps=19.5)["km_uncertainty"] == pytest.approx(0.1 + 0.5 + 0.015 * 20)
 
 
 def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:
@@ -76,9 +83,12 @@ def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:
 
 
 def test_a_report_counts_as_it_says_with_its_own_uncertainty() -> None:
-    row = measure(source="visit_report", km_reported=12.0, km_odometer=None, km_gps=None, legs=2, covered_s=None)
-    assert (row["km"], row["km_method"], row["grade"]) == (12.0, "report", "C")
-    assert row["km_uncertainty"] == pytest.approx(0.01 + 0.12)
+    report = {"source": "visit_report", "km_odometer": None, "km_gps": None, "legs": 2, "covered_s": None}
+    row = measure(**report, km_reported=12.01)
+    assert (row["km"], row["km_method"], row["grade"]) == (12.01, "report", "C")
+    assert row["km_uncertainty"] == pytest.approx(0.01 + 0.1201)
+    in_tenths = measure(**report, km_reported=12.1)
+    assert in_tenths["km_uncertainty"] == pytest.approx(0.1 + 0.121)
 
 
 @pytest.mark.parametrize(
