@@ -1,21 +1,13 @@
-"""The lake: Parquet partitions and files under one root, a local folder or an S3 prefix; each file is replaced whole.
+"""The lake: rows of tables as Parquet files, one per day, and other files beside them.
 
-Only transport belongs here; the meaning of rows is in the column dictionary (`schema`).
+How a file is put, listed and removed is in `lake_files`; the meaning of rows is in the column dictionary (`schema`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
-import re
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -23,29 +15,19 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.errors import PermanentError
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.model import Table
-from fleet_audit.settings import Settings
+from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.results import typed_frame
 
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
 _READ_ATTEMPTS = 3
-_ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
-_LASTING_S3_ERRORS = re.compile(
-    r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|"
-    r"INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION_TOKEN)"
-)
 
 
-class Lake:
-    """The files of one installation. Paths are relative to its root, with `/` between their parts."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Opens the lake that the settings name; reads and writes nothing."""
-        self.uri = settings.lake_root.rstrip("/")
-        self._filesystem, self._root = _open(self.uri, settings)
+class Lake(LakeFiles):
+    """The files of one installation, with the tables that Parquet files hold."""
 
     def partition_path(self, table: Table, day: dt.date) -> str:
         """Path of one day of a table, e.g. `staging/positions/date=2025-06-10/part.parquet`."""
@@ -130,76 +112,6 @@ class Lake:
         with self._translating_errors("read", path):
             return from_arrow(self._read_parquet(path, wanted.column_names, None), wanted)
 
-    def put_bytes(self, path: str, content: bytes | pa.Buffer) -> None:
-        """Replaces a file as a whole: no reader sees a part of it, and a killed writer leaves the old one."""
-        self.put_chunks(path, [content])
-
-    def put_chunks(self, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
-        """Replaces a file by content that arrives in pieces, because it is too large for the memory."""
-        with self._translating_errors("write", path):
-            if isinstance(self._filesystem, pafs.LocalFileSystem):
-                _replace_local(Path(self._full(path)), chunks)
-            else:
-                # in a thread: an interrupt between opening and writing would close, and so put, an empty file
-                with ThreadPoolExecutor(1) as thread:
-                    thread.submit(_put_object, self._filesystem, self._full(path), chunks).result()
-
-    def take_over(self, source: Lake, path: str) -> None:
-        """Links or copies a file of another lake to the same path.
-
-        It is linked where both lakes are folders of one disk. Files are replaced and never written into, so neither
-        lake sees later changes of the other.
-        """
-        if isinstance(self._filesystem, pafs.LocalFileSystem) and isinstance(source._filesystem, pafs.LocalFileSystem):
-            target = Path(self._full(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(OSError):
-                os.link(source._full(path), target)
-        if not self.exists(path):
-            self.put_bytes(path, source.get_bytes(path))
-
-    def get_bytes(self, path: str) -> bytes:
-        """The content of a file. Raises PermanentError that names a missing file."""
-        with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
-            return file.read()
-
-    def exists(self, path: str) -> bool:
-        """Whether a file has this path."""
-        with self._translating_errors("look for", path):
-            return self._filesystem.get_file_info(self._full(path)).type == pafs.FileType.File
-
-    def list(self, prefix: str = "") -> list[str]:
-        """Paths of all files in a folder and below, sorted, without hidden files such as unfinished ones."""
-        return sorted(self.modified(prefix))
-
-    def modified(self, prefix: str = "") -> dict[str, dt.datetime]:
-        """Paths of all files in a folder and below, each with the time at which it was written."""
-        selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)
-        with self._translating_errors("list", prefix):
-            found = self._filesystem.get_file_info(selector)
-        start = len(self._root) + 1
-        return {
-            info.path[start:]: info.mtime.astimezone(dt.UTC)
-            for info in found
-            if info.type == pafs.FileType.File
-            and not any(part.startswith(".") for part in info.path[start:].split("/"))
-        }
-
-    def delete(self, path: str) -> None:
-        """Removes a file; a missing one is not an error."""
-        with self._translating_errors("remove", path):
-            if self.exists(path):
-                self._filesystem.delete_file(self._full(path))
-
-    def url(self, path: str) -> str:
-        """The full address of a file, for people and other programs."""
-        return f"{self.uri}/{path}"
-
-    def _full(self, path: str) -> str:
-        if ".." in path.split("/") or path.startswith("/"):
-            raise PermanentError(f"{path!r} is not a path inside the lake.")
-        return f"{self._root}/{path}".rstrip("/")
-
     def _read_days(
         self, table: Table, days: Sequence[dt.date], schema: pa.Schema, filter: pc.Expression | None = None
     ) -> pa.Table:
@@ -253,41 +165,6 @@ class Lake:
                     raise
         raise AssertionError("unreachable")
 
-    @contextmanager
-    def _translating_errors(self, doing: str, path: str, missing: type[Exception] = PermanentError) -> Iterator[None]:
-        """Raises the file system's errors as one of our two kinds, in one sentence that names the file."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise missing(f"{self.url(path)} does not exist.") from error
-        except pa.ArrowInvalid as error:
-            raise PermanentError(f"{self.url(path)} cannot be read as Parquet of this table: {error}") from error
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            if isinstance(error, PermissionError) or _LASTING_S3_ERRORS.search(reason):
-                raise PermanentError(
-                    f"Cannot {doing} {self.url(path)}: {reason}. Check FLEET_LAKE_URL, the AWS_* "
-                    "settings and the permissions."
-                ) from error
-            raise RetryableError(f"Cannot {doing} {self.url(path)}: {reason}") from error
-
-
-def _open(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:
-    parts = urlsplit(uri)
-    if parts.scheme != "s3":
-        folder = Path(parts.path if parts.scheme == "file" else uri).expanduser().resolve()
-        return pafs.LocalFileSystem(), str(folder)
-    key, secret, token = settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token
-    options = {
-        "access_key": key.get_secret_value() if key else None,
-        "secret_key": secret.get_secret_value() if secret else None,
-        "session_token": token.get_secret_value() if token else None,
-        "region": settings.aws_region or ("us-east-1" if settings.aws_endpoint_url else None),
-        "endpoint_override": settings.aws_endpoint_url,
-    }
-    given = {name: value for name, value in options.items() if value}
-    return pafs.S3FileSystem(**given), f"{parts.netloc}{parts.path}".rstrip("/")
-
 
 def _narrowed(table: Table, columns: Sequence[str] | None) -> Table:
     if columns is None:
@@ -320,31 +197,3 @@ def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
             waiting = [rows.slice(_ROW_GROUP)]
     if sum(one.num_rows for one in waiting):
         yield pa.concat_tables(waiting).combine_chunks()
-
-
-def _put_object(filesystem: pafs.FileSystem, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
-    """Writes one S3 object with exactly these bytes.
-
-    Without `compression=None` Arrow compresses again what a name ending in .zst or .gz holds already.
-    """
-    stream = filesystem.open_output_stream(path, compression=None)
-    for chunk in chunks:
-        stream.write(chunk)
-    stream.close()
-
-
-def _replace_local(path: Path, chunks: Iterable[bytes | pa.Buffer]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    with temporary.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        if leftover.exists() and time.time() - leftover.stat().st_mtime > _ABANDONED_S:
-            leftover.unlink(missing_ok=True)
