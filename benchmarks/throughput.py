@@ -25,9 +25,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from benchmarks.audited_fleet import SimulatedInbox
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import Limits
 from fleet_audit.formats.positions_merge import merge_positions
-from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.trips.day_window import build_window

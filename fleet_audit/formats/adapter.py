@@ -1,6 +1,6 @@
 """The adapter of a vendor's API: a TOML file that maps its request, field names and units to ours.
 
-Pages are read in `positions_page` and requested in `sources`.
+Pages are read in `api_page.positions` and requested in `sources`.
 """
 
 from __future__ import annotations

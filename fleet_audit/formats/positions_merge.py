@@ -1,6 +1,6 @@
 """Merges the positions of many pages and files into one per device and instant, whatever their order.
 
-Reading pages is in `positions_page`, files in `telemetry_file`.
+Reading pages is in `api_page.positions`, files in `telemetry_file`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.adapter import Adapter
+from fleet_audit.formats.api_page.positions import items_of, parse_page
 from fleet_audit.formats.parsed import Limits, RejectedFile
-from fleet_audit.formats.positions_page import items_of, parse_page
 from fleet_audit.formats.table.cells import read_cells
 from fleet_audit.ingest.api.pages import page_sha256, read_page
 from fleet_audit.storage.lake import Lake

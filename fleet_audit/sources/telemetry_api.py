@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.formats.adapter import CONTRACT, Adapter
-from fleet_audit.formats.page_json import outline
+from fleet_audit.formats.api_page.decoding import outline
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.sources.api_transport import MAX_BODY_BYTES, BodyTooLargeError, Reply, Transport, retry_after_s
 

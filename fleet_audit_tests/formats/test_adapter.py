@@ -14,7 +14,7 @@ import pytest
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats import adapter as adapters
 from fleet_audit.formats.adapter import load_adapter
-from fleet_audit.formats.positions_page import parse_page
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.sources.telemetry_api import TelemetryApi
 from fleet_audit_tests.sources.small_server import answering
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import ParsedFile, RejectedFile
-from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.schema.derive import to_arrow
 from fleet_audit.schema.lake import PARSED_DECLARED_RUNS, PARSED_NOTES, PARSED_POSITIONS, PARSED_VISIT_LEGS

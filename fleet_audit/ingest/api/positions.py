@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.adapter import Adapter
-from fleet_audit.formats.page_json import BrokenPageError
+from fleet_audit.formats.api_page.decoding import BrokenPageError
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile, conform_notes
 from fleet_audit.formats.positions_merge import merge_positions
-from fleet_audit.formats.positions_page import parse_page
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS

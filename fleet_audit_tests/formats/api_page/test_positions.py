@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.formats import positions_page
-from fleet_audit.formats.page_json import outline
+from fleet_audit.formats.api_page import columns
+from fleet_audit.formats.api_page.decoding import outline
+from fleet_audit.formats.api_page.positions import items_of, parse_page
 from fleet_audit.formats.positions_merge import merge_positions
-from fleet_audit.formats.positions_page import items_of, parse_page
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.schema.derive import conform, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS
@@ -178,7 +178,7 @@ def test_reading_whole_pages_and_value_by_value_give_the_same(rows: list[dict[st
     """Arrow refuses a page for one odd value; what it takes must mean the same as what Python reads."""
     payload = json.dumps({"data": rows, "next_cursor": None}).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(positions_page, "_read_with_arrow", lambda *_: None)
+        patch.setattr(columns, "_read_with_arrow", lambda *_: None)
         slowly, count = parse_page(payload), outline(payload)
     quickly = parse_page(payload)
     assert outline(payload) == count

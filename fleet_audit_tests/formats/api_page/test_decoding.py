@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from fleet_audit.formats.page_json import BrokenPageError, decode_page, outline
+from fleet_audit.formats.api_page.decoding import BrokenPageError, decode_page, outline
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.formats.positions_page import parse_page
 
 ITEM = b'{"device_id":"23","timestamp":"2025-06-10T09:04:35Z","odometer_km":100.5}'
 

@@ -1,27 +1,25 @@
 """Reads positions from the pages of a telemetry API, by the names and units of the vendor's adapter.
 
-Requests belong in `sources`, the JSON of a page in `page_json`, rows of one device and instant in `positions_merge`.
+Requests belong in `sources`, the JSON of a page in `decoding`, rows of one device and instant in `positions_merge`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
 from fleet_audit.formats import values
-from fleet_audit.formats.adapter import CONTRACT, NUMBERS, UNITS, Adapter, Field
+from fleet_audit.formats.adapter import CONTRACT, UNITS, Adapter
+from fleet_audit.formats.api_page.columns import columns_of_page
+from fleet_audit.formats.api_page.decoding import decode_page, items_of_page, value_at
 from fleet_audit.formats.drivers import as_reference, identify
-from fleet_audit.formats.page_json import decode_page, items_of_page, value_at
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.reference import DRIVERS
@@ -33,12 +31,10 @@ _BOUNDS = {
     "odometer_km": (0.0, math.inf),
     "passengers": (0.0, 10.0**6),
 }
-_UTC_SECOND = len(
-    "2025-06-10T09:04:35Z"
-)  # Arrow casts this form in 1 ms per page; other forms are read as the texts of files are
+# Arrow casts this form in 1 ms per page; other forms are read as the texts of files are
+_UTC_SECOND = len("2025-06-10T09:04:35Z")
 _YEARS = (pa.scalar(946_684_800_000_000), pa.scalar(4_102_444_799_999_999))  # 2000-2099 in µs, as `values.instants`
 _PER_SECOND = {"s": 1e6, "ms": 1e3}
-_WRONG_BOOLEAN = pa.scalar(None, pa.bool_())
 _NO_DRIVER = pa.array(["", "unknown"])
 _NO_NAMES = empty_frame(DRIVERS)
 
@@ -67,13 +63,13 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
     device or a legible instant is rejected.
 
     Args:
-        payload: bytes that `page_json.outline` accepts.
+        payload: bytes that `decoding.outline` accepts.
         adapter: the vendor's names and units.
         driver_key: key of the drivers' pseudonyms; None keeps the texts as written, for readers that store nothing.
 
     Raises RejectedFile: the payload is not a page of this adapter.
     """
-    columns, is_object = _columns(payload, adapter)
+    columns, is_object = columns_of_page(payload, adapter)
     device, written = columns["device_id"], columns["recorded_at"]
     instants = _instants(written, adapter.fields["recorded_at"].unit)
     numbers = {name: _bounded(columns[name], name, adapter) for name in _BOUNDS}
@@ -138,47 +134,6 @@ def _rejected(
     return quarantine.frame()
 
 
-def _columns(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Array], np.ndarray]:
-    """Each field's column, of its own type or null, texts stripped and never null; and which items are objects.
-
-    Arrow reads a page in half of the time of `json.loads`, beside other threads, but refuses all of it for one value
-    of another type: then each value is read on its own.
-    """
-    table = _read_with_arrow(payload, adapter, _schema(adapter))
-    if table is not None:
-        lists = _column_at(table, adapter.items)
-        if lists.null_count == 0 and lists.values.null_count == 0:
-            columns = {name: _item_column(lists.values, adapter.fields.get(name), name) for name in _TYPES}
-            return columns, np.ones(len(lists.values), dtype=bool)
-    items = items_of_page(decode_page(payload), adapter)
-    columns = {
-        name: _READ_BY_VALUE[name]([value_at(item, one.path) for item in items], one)
-        if (one := adapter.fields.get(name))
-        else _finished(pa.nulls(len(items), _TYPES[name]), None)
-        for name in _TYPES
-    }
-    return columns, np.array([isinstance(item, dict) for item in items], dtype=bool)
-
-
-def _item_column(items: pa.StructArray, mapped: Field | None, name: str) -> pa.Array:
-    if mapped is None:
-        return _finished(pa.nulls(len(items), _TYPES[name]), None)
-    return _finished(pc.struct_field(items, list(mapped.path)), mapped)
-
-
-def _finished(column: pa.Array, mapped: Field | None) -> pa.Array:
-    """Ids as texts, words of a flag as booleans, texts stripped and empty where null."""
-    if mapped is not None and (mapped.on or mapped.off):
-        is_on = pc.is_in(column, pa.array(mapped.on, pa.string()))
-        is_known = pc.or_(is_on, pc.is_in(column, pa.array(mapped.off, pa.string())))
-        return pc.if_else(is_known, is_on, _WRONG_BOOLEAN)
-    if mapped is not None and mapped.is_integer:
-        column = column.cast(pa.string())
-    if not pa.types.is_string(column.type):
-        return column
-    return pc.utf8_trim_whitespace(pc.replace_substring(pc.fill_null(column, ""), "\x00", ""))
-
-
 def _instants(written: pa.Array, unit: str) -> pa.Array:
     """Instants in UTC, µs; null where the text or number is not one, or lies outside 2000-2099."""
     to_type = pa.timestamp("us", tz="UTC")
@@ -232,106 +187,3 @@ def _driver(text: pa.Array, key: bytes | None) -> tuple[pa.Array, pd.DataFrame]:
     identified = identify(pd.Series(encoded.dictionary.to_pylist(), dtype="str"), key)
     known = pa.array(identified["driver_id"], pa.string(), from_pandas=True)
     return known.take(encoded.indices), as_reference(identified)
-
-
-def _read_with_arrow(payload: bytes, adapter: Adapter, schema: pa.Schema) -> pa.Table | None:
-    """The page as one row of the schema; None when it does not have exactly this form, or is not whole."""
-    if payload.lstrip()[:1] != b"{":  # Arrow 26 ends the process with SIGSEGV on a page that is `null`
-        return None
-    if b"\n" in payload or b"\r" in payload:  # Arrow ends a document there; inside a JSON text they are escaped
-        payload = payload.replace(b"\n", b" ").replace(b"\r", b" ")
-    try:
-        table = pj.read_json(
-            pa.BufferReader(payload),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(payload) + 1),
-            parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-        )
-        table.validate(full=True)
-    except (pa.ArrowException, ValueError, IndexError):
-        return None
-    return table if table.num_rows == 1 else None
-
-
-def _column_at(table: pa.Table, path: Sequence[str]) -> pa.Array:
-    column = table.column(path[0]).combine_chunks()
-    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    return pc.struct_field(column, list(path[1:])) if len(path) > 1 else column
-
-
-@cache
-def _schema(adapter: Adapter) -> pa.Schema:
-    item: dict[tuple[str, ...], pa.DataType] = {}
-    for name, one in adapter.fields.items():
-        is_number = name == "recorded_at" and one.unit != "iso"
-        has_words = bool(one.on or one.off)
-        item[one.path] = (
-            pa.int64() if one.is_integer else pa.float64() if is_number else pa.string() if has_words else _TYPES[name]
-        )
-    return _answer_schema(adapter, _nested(item))
-
-
-def _answer_schema(adapter: Adapter, item: pa.DataType) -> pa.Schema:
-    paths: dict[tuple[str, ...], pa.DataType] = {adapter.items: pa.list_(item), adapter.next_cursor: pa.string()}
-    if adapter.has_more:
-        paths[adapter.has_more] = pa.bool_()
-    return pa.schema(list(_nested(paths)))
-
-
-def _nested(paths: Mapping[tuple[str, ...], pa.DataType]) -> pa.StructType:
-    """The struct type with a leaf at each path."""
-    fields = []
-    for name in dict.fromkeys(path[0] for path in paths):
-        below = {path[1:]: kind for path, kind in paths.items() if path[0] == name}
-        fields.append(pa.field(name, below[()] if () in below else _nested(below)))
-    return pa.struct(fields)
-
-
-def _texts(column: Sequence[Any], mapped: Field) -> pa.Array:
-    """Texts, or integer ids as texts; empty where the value is neither, or holds half a surrogate pair."""
-    if mapped.is_integer:
-        column = [str(value) if isinstance(value, int) and not isinstance(value, bool) else None for value in column]
-    kept = [value if isinstance(value, str) and _is_encodable(value) else None for value in column]
-    return pc.utf8_trim_whitespace(pc.replace_substring(pc.fill_null(pa.array(kept, pa.string()), ""), "\x00", ""))
-
-
-def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _stamps(column: Sequence[Any], mapped: Field) -> pa.Array:
-    return _texts(column, mapped) if mapped.unit == "iso" else _numbers(column, mapped)
-
-
-def _numbers(column: Sequence[Any], mapped: Field) -> pa.Array:
-    return pa.array([_as_float(value) for value in column], pa.float64())
-
-
-def _as_float(value: Any) -> float | None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
-
-
-def _flags(column: Sequence[Any], mapped: Field) -> pa.Array:
-    if mapped.on or mapped.off:
-        return _finished(_texts(column, Field(mapped.path)), mapped)
-    return pa.array([value if isinstance(value, bool) else None for value in column], pa.bool_())
-
-
-_READ_BY_VALUE: dict[str, Callable[[Sequence[Any], Field], pa.Array]] = {
-    "device_id": _texts,
-    "recorded_at": _stamps,
-    **dict.fromkeys(NUMBERS, _numbers),
-    "ignition": _flags,
-    "driver_id": _texts,
-}
-_TYPES = {
-    "device_id": pa.string(),
-    "recorded_at": pa.string(),
-    **dict.fromkeys(NUMBERS, pa.float64()),
-    "ignition": pa.bool_(),
-    "driver_id": pa.string(),
-}

@@ -1,6 +1,6 @@
 """The JSON of an API page: whether its bytes are one whole document, how many items it has, and its next cursor.
 
-What the items mean is read in `positions_page`.
+What the items mean is read in `positions`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Pages of the telemetry API: outline, columns and positions."""
