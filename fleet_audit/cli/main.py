@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from fleet_audit import __version__
+from fleet_audit.cli.case_commands import dossier, explain
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
 
@@ -34,6 +35,10 @@ class _Commands(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Kilometres, money and audit findings from a contracted bus fleet's telemetry."""
+
+
+main.add_command(dossier)
+main.add_command(explain)
 
 
 @main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")
@@ -152,21 +157,6 @@ def psql(sql: str, home: str | None, as_csv: bool) -> None:
     settings = load_settings(home=home)
     export_settings(settings)
     click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
-
-
-@main.command(epilog="Example: fleet-audit dossier --finding 1a9ab56695c8a0bc")
-@click.option("--finding", "finding_id", required=True, help="finding_id, as reports and fact.findings give it.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
-def dossier(finding_id: str, home: str | None) -> None:
-    """Make the dossier of one contested finding: one PDF with everything that proves it."""
-    from fleet_audit.cli.environment import export_settings
-
-    settings = load_settings(home=home)
-    export_settings(settings)
-    from fleet_audit.defs.reports.dossier import write_dossier  # partitions read the settings: only now are they set
-    from fleet_audit.defs.resources import FleetResource
-
-    click.echo(write_dossier(FleetResource(home=str(settings.home)), finding_id))
 
 
 @main.command(epilog='Example: eval "$(fleet-audit env)" && dg dev')

@@ -35,6 +35,12 @@ _FAILED = """
 """
 
 
+def newest_arrival(warehouse: Warehouse) -> dt.datetime:
+    """Arrival of the newest file: the cut-off of a report. It is not the clock, so equal data give equal reports."""
+    newest: dt.datetime = warehouse.read("select max(received_at) as at from ops.ingested_files")["at"].iloc[0]
+    return newest.to_pydatetime()  # type: ignore[attr-defined]
+
+
 def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     """One row per source (`api`, `file`, `visit_report`, `bulletin`, `reference`), also where it reported nothing.
 

@@ -27,6 +27,12 @@ COST_STATUSES = {
     "ambiguous_tariff": "tarifa ambígua",
     "not_billable": "não faturável",
 }
+LINE_STATUSES = {
+    "billed": "faturada",
+    "nothing_billed": "veículo visto e nada faturado",
+    "unpriced": "só viagens sem preço",
+    "no_data": "veículo sem dado",
+}
 UNPRICED = ("no_contract", "no_tariff", "ambiguous_tariff")
 COVERAGE = {"complete": "Completa", "partial": "Parcial", "silent": "Silencioso"}
 FINDING_STATUSES = {"open": "Aberto", "excepted": "Com exceção"}
@@ -38,14 +44,6 @@ HELD_REASONS = {
     "clock": "Relógio do rastreador fora de hora",
     "date_uncertain": "Data incerta",
     "source_missing": "Fonte de dados incompleta",
-}
-PARAMETER_UNITS = {  # km, %, s and the like are the same word
-    "days": "dias",
-    "months": "meses",
-    "points": "pontos",
-    "runs": "corridas",
-    "factor": "(fator)",
-    "probability": "(probabilidade)",
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 

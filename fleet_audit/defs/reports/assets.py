@@ -8,10 +8,10 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
-from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of, known_until
+from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
-from fleet_audit.ingest.freshness import day_sources
+from fleet_audit.ingest.freshness import day_sources, newest_arrival
 from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
@@ -34,7 +34,7 @@ from fleet_audit.storage.step_errors import acts_on_errors
 @acts_on_errors
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
-    as_of, layout = known_until(fleet), load_layout(fleet.settings().report_layout)
+    as_of, layout = newest_arrival(fleet.warehouse()), load_layout(fleet.settings().report_layout)
     reports = (
         build_day(_day_frames(fleet, day), operational_date=day, generated_at=as_of, last_data_at=as_of, layout=layout)
         for day in run_days(context)

@@ -13,10 +13,10 @@ from fleet_audit.defs.reports.frames import (
     TERMS,
     closing_of,
     cycle_frames,
-    known_until,
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
+from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes
@@ -98,7 +98,7 @@ def _copies(fleet: FleetResource, start: dt.date) -> Iterator[CarrierCopy]:
             frames,
             code,
             cycle=cycle,
-            generated_at=known_until(fleet),
+            generated_at=newest_arrival(fleet.warehouse()),
             closing=closing,
             contest_days=contest_days,
             layout=layout,
@@ -111,7 +111,7 @@ def _layout(fleet: FleetResource) -> Layout:
 
 def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     cycle = cycle_of(start, fleet.settings().closing_day)
-    frames, as_of = cycle_frames(fleet, cycle), known_until(fleet)
+    frames, as_of = cycle_frames(fleet, cycle), newest_arrival(fleet.warehouse())
     daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
     forecast = (
         forecast_cycle(daily, cycle, daily["operational_date"].max(), fleet.parameters(cycle.end))
@@ -134,7 +134,7 @@ def _package(fleet: FleetResource, start: dt.date) -> Package:
     return build_package(
         cycle_frames(fleet, cycle),
         cycle=cycle,
-        generated_at=known_until(fleet),
+        generated_at=newest_arrival(fleet.warehouse()),
         closing=closing_of(fleet, start),
         parameters=fleet.parameters(cycle.end).as_frame(),
         layout=_layout(fleet),

@@ -70,12 +70,6 @@ def _field(table: Table) -> str:
     return "coverage" if table is facts.COVERAGE else table.name
 
 
-def known_until(fleet: FleetResource) -> dt.datetime:
-    """Arrival of the newest file: the cut-off of a report. It is not the clock, so equal data give equal reports."""
-    newest = fleet.warehouse().read("select max(received_at) as at from ops.ingested_files", {})["at"].iloc[0]
-    return newest.to_pydatetime()
-
-
 def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
     """Close of the cycle that starts on a day: the final one, else the provisional one, else none."""
     closes = fleet.warehouse().read_table(facts.CYCLE_CLOSES)

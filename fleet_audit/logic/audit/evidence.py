@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
-_TRIP_FACTS = (
+TRIP_FACTS = (
     "trip_id",
     "plate",
     "device_id",
@@ -38,7 +38,7 @@ _TRIP_FACTS = (
     "evidence_grade",
     "source",
 )
-_RUN_FACTS = (
+RUN_FACTS = (
     "declared_run_id",
     "bulletin_number",
     "plate",
@@ -93,8 +93,8 @@ def evidence_of(
         "trip_ids": list(draft.trip_ids),
         "declared_run_ids": list(draft.run_ids),
         **draft.facts,
-        "trips": [_chosen(trips[key], _TRIP_FACTS) for key in trip_ids if key in trips],
-        "declared_runs": [_chosen(runs[key], _RUN_FACTS) for key in run_ids if key in runs],
+        "trips": [_chosen(trips[key], TRIP_FACTS) for key in trip_ids if key in trips],
+        "declared_runs": [_chosen(runs[key], RUN_FACTS) for key in run_ids if key in runs],
         "legs": [_chosen(leg, _LEG_FACTS) for key in trip_ids for leg in legs.get(key, ())],
         "thresholds": {name: getattr(parameters, name) for name in rule.parameters} | dict(draft.thresholds),
         "parameters_version": parameters.version,
@@ -102,6 +102,11 @@ def evidence_of(
     }
     document = {name: _plain(value) for name, value in document.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def plain_facts(record: Record, names: Iterable[str]) -> Record:
+    """Those facts of a row that are known, as JSON has them: the shape in which evidence lists trips and runs."""
+    return {name: _plain(value) for name, value in _chosen(record, names).items()}
 
 
 def legs_of(legs: pd.DataFrame, trip_ids: set[str]) -> dict[str, list[Record]]:

@@ -49,6 +49,15 @@ def billed_trips(trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"billing_area": "area"})
 
 
+def trips_of_line(line: pd.Series, trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
+    """The billed trips that a row of `fact.billing_lines` sums, in order of start; empty for a fixed share only."""
+    rows = billed_trips(trips, trip_costs)
+    is_own = pd.Series(not pd.isna(line["rate_brl_per_km"]), index=rows.index)
+    for name in _LINE:
+        is_own &= rows[name].isna() if pd.isna(line[name]) else (rows[name] == line[name]).fillna(False).astype(bool)
+    return rows[is_own].sort_values(["started_at", "trip_id"])
+
+
 def unpriced_trips(trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
     """Trips whose cost is unknown, with billable_km, cost_status and cost_reason."""
     costs = trip_costs.loc[

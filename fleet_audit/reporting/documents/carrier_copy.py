@@ -119,7 +119,7 @@ def _copy(document: Document, own: Frames, until: dt.date, published: dt.date, c
         if section.key not in ("top", "scores")
     )
     zones = own.units.dropna(subset=["timezone"]).set_index("unit_code")["timezone"].to_dict()
-    rows = evidence_grid(own.findings, zones)
+    rows = evidence_grid(own.findings, zones, names_of(own.pois.drop_duplicates("poi_id", keep="last"), "poi_id"))
     evidence = Section("evidence", "Evidências", rows, sheet="Evidências", empty=nothing)
     trips = Section("trips", "Viagens", trips_grid(trip_lines(own)), sheet="Viagens", is_workbook_only=True)
     deadline = (

@@ -1,4 +1,4 @@
-"""The dossier of one finding: the sentence, what proves it, the movement, the rows as received, the tariff clause.
+"""The dossier of one finding or trip: the sentence, what proves it, the movement, the rows as received, the clause.
 
 All its inputs are arguments; the caller reads the stores and redacts other carriers.
 """
@@ -7,23 +7,35 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-
-import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section, grid_of
-from fleet_audit.reporting.drawing.track import Track, odometer_chart, track_map
-from fleet_audit.reporting.labels import COST_STATUSES, FINDING_STATUSES, SEVERITIES, rule_title
+from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
+from fleet_audit.reporting.drawing.track import Track
+from fleet_audit.reporting.drawing.track_map import track_map
+from fleet_audit.reporting.labels import (
+    AMOUNTS,
+    COST_STATUSES,
+    FINDING_STATUSES,
+    KM_METHODS,
+    PURPOSES,
+    SEVERITIES,
+    rule_title,
+)
 from fleet_audit.reporting.layout import Layout
+from fleet_audit.reporting.parameter_labels import parameter_label, parameter_unit
 from fleet_audit.reporting.sections.evidence import FIELDS as EVIDENCE_FIELDS
 from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.proof.legs import legs_grid
+from fleet_audit.reporting.sections.proof.odometer_readings import readings_grid
+from fleet_audit.reporting.sections.proof.positions import LONGEST_S, positions_grid
 from fleet_audit.reporting.sections.sheets.terms import FIELDS as TERMS_FIELDS
-from fleet_audit.reporting.sections.sheets.terms import contract_rows, parameter_rows, tariff_rows
+from fleet_audit.reporting.sections.sheets.terms import contract_rows, tariff_rows
 
 _FACT_FIELDS = (Field("name", "Item", width=22), Field("value", "Conteúdo", width=120))
 _RECEIVED_FIELDS = (
@@ -33,117 +45,251 @@ _RECEIVED_FIELDS = (
 )
 _PRICE_FIELDS = (
     Field("trip_id", "Viagem", width=18),
-    Field("tariff_id", "Tarifa", width=26),
+    Field("contract_id", "Contrato", width=18),
+    Field("tariff_id", "Tarifa", width=22),
     Field("billable_km", "Km admitidos", Kind.KM, 11),
     Field("rate_brl_per_km", "R$/km", Kind.RATE, 9),
     Field("variable_cost_brl", "Custo (R$)", Kind.BRL, 11),
     Field("status", "Situação", width=16),
-    Field("cost_reason", "Motivo", width=60),
+    Field("cost_reason", "Motivo", width=50),
+)
+_PARAMETER_FIELDS = (Field("label", "Parâmetro", width=80), Field("value", "Valor", width=20))
+_FINDING_FIELDS = (
+    Field("finding_id", "Achado (id)", width=18),
+    Field("rule", "Regra", width=34),
+    Field("explanation_pt", "Explicação", width=90),
 )
 _NO_POSITIONS = "Nenhuma posição do veículo neste período: não há o que desenhar."
+_TOO_LONG = "O período é de vários dias; o dossiê de cada viagem (fleet-audit dossier --trip) mostra as suas posições."
 
 
 @dataclass(frozen=True)
 class Case:
-    """A finding and the rows about it.
+    """A finding or a trip, and the rows about it.
 
-    `finding` is its row with unit and carrier as names, `evidence` its parsed evidence; `received` are rows as the
-    sources sent them (file_name, row_number, text); `prices` are the costs of its trips (trip_id, tariff_id,
-    billable_km, rate_brl_per_km, variable_cost_brl, cost_status, cost_reason); `terms` hold the contracts and tariffs
-    that apply; `parameters` are rows of `ops.parameter_versions`.
+    `finding` is its row with unit and carrier as names, None in the case of a trip; `findings` are those about the
+    trip. `evidence` holds trips, declared_runs and, of a finding, thresholds and what else proves it; `places` are
+    names by poi_id. `track` has the points around the period in question, its spans are that period. `legs` are rows
+    of `trips.legs` with origin and destination as names. `received` are rows as the sources sent them (file_name,
+    row_number, text); `prices` are the costs of the trips (columns of `fact.trip_costs`); `terms` hold the contracts
+    and tariffs that apply; `parameters` are (name, value, unit) of those that decided.
     """
 
-    finding: Mapping[str, Any]
+    day: dt.date
+    plate: str | None
     evidence: Mapping[str, Any]
     track: Track
-    received: Sequence[Mapping[str, Any]]
-    prices: Sequence[Mapping[str, Any]]
-    terms: Frames
-    parameters: pd.DataFrame
+    finding: Mapping[str, Any] | None = None
+    findings: Sequence[Mapping[str, Any]] = ()
+    legs: Sequence[Mapping[str, Any]] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    received: Sequence[Mapping[str, Any]] = ()
+    prices: Sequence[Mapping[str, Any]] = ()
+    terms: Frames = field(default_factory=Frames)
+    parameters: Sequence[tuple[str, float, str]] = ()
+    unit: str | None = None
+    carrier: str | None = None
+
+    @property
+    def trip(self) -> Mapping[str, Any]:
+        """The case's first trip; empty where it has none."""
+        return next(iter(self.evidence.get("trips", ())), {})
 
 
 def build_dossier(case: Case, *, generated_at: dt.datetime, layout: Layout) -> Document:
-    """The document of one finding, for print."""
-    finding = case.finding
-    # the finding's id and rule stand above
-    evidence = grid_of(EVIDENCE_FIELDS[2:], evidence_rows(case.evidence, case.track.zone))
-    day = finding["operational_date"]
-    clause = [*contract_rows(case.terms, Cycle(day, day)), *tariff_rows(case.terms, Cycle(day, day))]
-    sections = (
-        Section("finding", "O achado", grid_of(_FACT_FIELDS, _facts(case))),
-        _picture("map", "Mapa", track_map(case.track)),
-        _picture("odometer", "Hodômetro e GPS", odometer_chart(case.track)),
-        Section("evidence", "Corridas, viagens e trechos", evidence, empty="O achado não cita corrida nem viagem."),
-        Section("received", "Linhas como recebidas", grid_of(_RECEIVED_FIELDS, [dict(row) for row in case.received]),
-                note="Do arquivo guardado; nomes de motoristas são trocados pelo pseudônimo.",
-                empty="A evidência não cita linha de arquivo."),
-        Section("prices", "Preço das viagens", grid_of(_PRICE_FIELDS, _prices(case)), empty="Nenhuma viagem."),
-        Section("clause", "Contrato e tarifa", _terms(clause), empty="Nenhum contrato vigente cobre o veículo no dia."),
-        Section("parameters", "Parâmetros", _terms(list(parameter_rows(case.parameters))),
-                note="Todos os números com que o achado foi calculado.", empty="Versão sem registro."),
-    )  # fmt: skip
+    """The document of one finding or trip, for print."""
+    title, subtitle, stamp = _headings(case)
     return Document(
-        f"Dossiê do achado {finding['finding_id']}",
-        f"{finding['rule_id']} · {finding['plate'] or 'sem placa'} · {locale.day(day)}",
+        title,
+        subtitle,
         generated_at,
         _cards(case),
         (),
-        sections,
-        stamp=FINDING_STATUSES[finding["status"]].upper(),
+        _sections(case),
+        stamp=stamp,
         company=layout.company,
         logo=layout.logo,
         last_data_at=generated_at,
     )
 
 
-def _picture(key: str, title: str, picture: str | None) -> Section:
-    """The picture, or a sentence on why it is missing."""
-    nothing = None if picture else grid_of(_FACT_FIELDS, [])
-    return Section(key, title, nothing, pictures=(picture,) if picture else (), empty=_NO_POSITIONS)
+def clause_rows(case: Case) -> list[tuple[str, str, str, str]]:
+    """The contracts and tariffs that apply: group, id, value, words."""
+    cycle = Cycle(case.day, case.day)
+    return [*contract_rows(case.terms, cycle), *tariff_rows(case.terms, cycle)]
+
+
+def parameter_value(value: float, unit: str) -> str:
+    """`0,5 km`, `10 %`."""
+    return f"{locale.plain(Decimal(str(value)))} {parameter_unit(unit)}".strip()
+
+
+def _sections(case: Case) -> tuple[Section, ...]:
+    track = case.track
+    # the finding's id and rule stand above
+    evidence = grid_of(EVIDENCE_FIELDS[2:], evidence_rows(case.evidence, track.zone, case.places))
+    spans = tuple(track.spans)
+    is_long = sum((span.ended_at - span.started_at).total_seconds() for span in spans) > LONGEST_S
+    positions, note = positions_grid(track.points, () if is_long else spans, track.zone)
+    parameters = [{"label": parameter_label(name), "value": parameter_value(value, unit)}
+                  for name, value, unit in case.parameters]  # fmt: skip
+    subject = (
+        Section("finding", "O achado", grid_of(_FACT_FIELDS, _finding_facts(case, case.finding)))
+        if case.finding
+        else Section("trip", "A viagem", grid_of(_FACT_FIELDS, _trip_facts(case)))
+    )
+    findings = Section(
+        "findings", "Achados da viagem", grid_of(_FINDING_FIELDS, [_finding_line(row) for row in case.findings]),
+        empty="Nenhum achado cita esta viagem.",
+    )  # fmt: skip
+    return (
+        subject,
+        Section("readings", "Leituras do hodômetro" + (" que provam" if case.finding else ""),
+                readings_grid(case.evidence, track.points, track.zone),
+                empty="Nenhuma leitura de hodômetro no período em questão."),
+        _movement(track),
+        *(() if case.finding else (findings,)),
+        Section("evidence", "Corridas, viagens e trechos", evidence, empty="O achado não cita corrida nem viagem."),
+        Section("legs", "Trechos medidos", legs_grid(case.legs, track.points, track.zone),
+                empty="Nenhum trecho medido."),
+        Section("positions", "Posições do período em questão", positions, note="" if is_long else note,
+                empty=_TOO_LONG if is_long else "Nenhuma posição do veículo no período em questão."),
+        Section("received", "Linhas como recebidas", grid_of(_RECEIVED_FIELDS, [dict(row) for row in case.received]),
+                note="Do arquivo guardado; nomes de motoristas são trocados pelo pseudônimo.",
+                empty="A evidência não cita linha de arquivo."),
+        Section("prices", "Preço das viagens", grid_of(_PRICE_FIELDS, _prices(case)), empty="Nenhuma viagem."),
+        Section("clause", "Contrato e tarifa", _terms(clause_rows(case)),
+                empty="Nenhum contrato vigente cobre o veículo no dia."),
+        Section("parameters", "Parâmetros usados", grid_of(_PARAMETER_FIELDS, parameters),
+                empty="A regra não usa parâmetros."),
+    )  # fmt: skip
+
+
+def _headings(case: Case) -> tuple[str, str, str | None]:
+    day, plate = locale.day(case.day), case.plate or "sem placa"
+    if case.finding:
+        finding = case.finding
+        return (
+            f"Dossiê do achado {finding['finding_id']}",
+            f"{finding['rule_id']} · {plate} · {day}",
+            FINDING_STATUSES[finding["status"]].upper(),
+        )
+    return f"Dossiê da viagem {case.trip['trip_id']}", f"{plate} · {day}", None
+
+
+def _movement(track: Track) -> Section:
+    """Map and chart side by side, or a sentence on why they are missing."""
+    pictures = tuple(picture for picture in (track_map(track), odometer_chart(track)) if picture is not None)
+    nothing = None if pictures else grid_of(_FACT_FIELDS, [])
+    return Section("movement", "Movimento do veículo", nothing, pictures=pictures, empty=_NO_POSITIONS)
 
 
 def _cards(case: Case) -> tuple[Card, ...]:
-    finding, evidence = case.finding, case.evidence
+    evidence = case.evidence
     known = {name: _decimal(evidence.get(name)) for name in ("declared_km", "measured_km", "moved_km")}
-    return (
-        Card("Km em disputa", finding["km_at_stake"], Kind.KM, rule_title(finding["rule_id"])),
-        Card("Valor (R$)", finding["brl_at_stake"], Kind.BRL, "pela tarifa que se aplica"),
-        Card("Km declarados", _first(known["declared_km"], _total(evidence, "declared_runs", "declared_km")), Kind.KM),
-        Card(
-            "Km medidos",
-            _first(known["measured_km"], known["moved_km"], _total(evidence, "trips", "km_measured")),
-            Kind.KM,
-        ),
+    declared = Card(
+        "Km declarados", _first(known["declared_km"], _total(evidence, "declared_runs", "declared_km")), Kind.KM
     )
+    measured = Card(
+        "Km medidos",
+        _first(known["measured_km"], known["moved_km"], _total(evidence, "trips", "km_measured")),
+        Kind.KM,
+    )
+    if case.finding is None:
+        priced = [row for row in case.prices if row["variable_cost_brl"] is not None]
+        cost = sum((row["variable_cost_brl"] for row in priced), Decimal(0)) if priced else None
+        admitted = sum((row["billable_km"] for row in priced), Decimal(0)) if priced else None
+        return (
+            measured,
+            declared,
+            Card("Km admitidos", admitted, Kind.KM),
+            Card("Custo variável (R$)", cost, Kind.BRL, "pela tarifa que se aplica"),
+        )
+    stake, brl = (case.finding[name] for name in ("km_at_stake", "brl_at_stake"))
+    at_stake = (
+        Card("Km em disputa", stake, Kind.KM, rule_title(case.finding["rule_id"])),
+        Card("Valor (R$)", brl, Kind.BRL, _amount_note(case.finding)),
+    )
+    return (
+        *(() if stake is None and brl is None else at_stake),
+        *((declared, measured) if declared.value is not None or measured.value is not None else ()),
+    )
+
+
+def _amount_note(finding: Mapping[str, Any]) -> str:
+    amount = AMOUNTS.get(finding.get("amount") or "")
+    return f"{amount.lower()}, pela tarifa que se aplica" if amount else "a regra não tem valor em R$"
 
 
 def _first(*values: Decimal | None) -> Decimal | None:
     return next((value for value in values if value is not None), None)
 
 
-def _facts(case: Case) -> list[dict[str, str | None]]:
-    finding, evidence = case.finding, case.evidence
-    thresholds = "; ".join(
-        f"{name} = {locale.plain(Decimal(str(value)))}" for name, value in evidence.get("thresholds", {}).items()
-    )
+def _finding_facts(case: Case, finding: Mapping[str, Any]) -> list[dict[str, str | None]]:
     facts = {
         "Afirmação": finding["explanation_pt"],
-        "O que a regra prova": evidence.get("proves"),
+        "O que a regra prova": case.evidence.get("proves"),
         "Regra": f"{finding['rule_id']} {rule_title(finding['rule_id'])}, versão {finding['rule_version']}, "
         f"severidade {SEVERITIES[finding['severity']].lower()}",
         "Confiança": f"{locale.number(Decimal(str(finding['confidence'])) * 100, 0)} %",
         "Veículo": finding["plate"],
-        "Transportadora": finding["carrier"],
-        "Unidade": finding["unit"],
+        "Transportadora": case.carrier,
+        "Unidade": case.unit,
         "Dia": locale.day(finding["operational_date"]),
         "Viagem": finding["trip_id"],
         "Corrida declarada": finding["declared_run_id"],
         "Exceção": finding["exception_id"],
-        "Limites usados": thresholds,
-        "Versão dos parâmetros": evidence.get("parameters_version"),
+        "Versão dos parâmetros": case.evidence.get("parameters_version"),
         "Execução": finding["run_id"],
     }
     return [{"name": name, "value": value} for name, value in facts.items() if value]
+
+
+def _trip_facts(case: Case) -> list[dict[str, str | None]]:
+    trip, zone = case.trip, case.track.zone
+    start, end = (dt.datetime.fromisoformat(trip[name]) for name in ("started_at", "ended_at"))
+    facts = {
+        "Veículo": case.plate,
+        "Transportadora": case.carrier,
+        "Unidade": case.unit,
+        "Saída e chegada": f"{locale.instant(start, zone)} a {locale.instant(end, zone)}",
+        "De / para": f"{_place(case, 'origin_poi_id')} → {_place(case, 'destination_poi_id')}",
+        "Finalidade": PURPOSES.get(trip["purpose"], trip["purpose"]),
+        "Km medidos": measured_words(trip),
+        "Grau de evidência": trip.get("evidence_grade"),
+        "Cobertura": _percent(trip.get("coverage_pct")),
+        "Equipamento": trip.get("device_id"),
+        "Motorista": trip.get("driver_id"),
+        "Rota": trip.get("route_code"),
+    }
+    return [{"name": name, "value": value} for name, value in facts.items() if value]
+
+
+def measured_words(trip: Mapping[str, Any]) -> str:
+    """`12,30 km por hodômetro (hodômetro 12,30 km; GPS 12,18 km), incerteza ± 0,20 km` of a trip."""
+    method = KM_METHODS.get(trip.get("km_method") or "", "método desconhecido")
+    both = [f"{word} {_km(trip[name])}" for name, word in (("km_odometer", "hodômetro"), ("km_gps", "GPS"))
+            if trip.get(name) is not None]  # fmt: skip
+    words = f"{_km(trip['km_measured'])} por {method}" if trip.get("km_measured") is not None else "desconhecidos"
+    doubt = trip.get("km_uncertainty")
+    return words + (f" ({'; '.join(both)})" if both else "") + (f", incerteza ± {_km(doubt)}" if doubt else "")
+
+
+def _finding_line(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "rule": f"{row['rule_id']} {rule_title(row['rule_id'])}"}
+
+
+def _place(case: Case, name: str) -> str:
+    code = case.trip.get(name)
+    return case.places.get(code, code) if code else "local não cadastrado"
+
+
+def _percent(value: Any) -> str | None:
+    return None if value is None else f"{locale.number(Decimal(str(value)), 0)} %"
+
+
+def _km(value: Any) -> str:
+    return f"{locale.number(Decimal(str(value)))} km"
 
 
 def _prices(case: Case) -> list[dict[str, Any]]:

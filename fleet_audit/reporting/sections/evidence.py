@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.labels import KM_METHODS
 from fleet_audit.reporting.locale import REPORT_ZONE, instant
 from fleet_audit.reporting.sections.inputs import records
 
@@ -30,20 +31,21 @@ FIELDS = (
 )
 
 
-def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str]) -> Grid:
+def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str], places: Mapping[str, str]) -> Grid:
     """The runs, trips and movements that the findings' evidence names, one per row, in the findings' order.
 
-    Times are on the clock of the finding's unit, as in its sentence; `zones` name it by unit.
+    Times are on the clock of the finding's unit, as in its sentence; `zones` name it by unit, `places` are names by
+    poi_id.
     """
     rows = []
     for finding in records(findings[["finding_id", "rule_id", "unit_code", "evidence"]]):
         zone = zones.get(finding["unit_code"], REPORT_ZONE)
-        for row in evidence_rows(json.loads(finding["evidence"]), zone):
+        for row in evidence_rows(json.loads(finding["evidence"]), zone, places):
             rows.append({"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row})
     return grid_of(FIELDS, rows)
 
 
-def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, Any]]:
+def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     """What, number, places, local times and km of each row that the evidence holds, and the origin of the row."""
     for run in evidence.get("declared_runs", ()):
         yield {
@@ -59,9 +61,9 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, 
             **_when(trip, zone),
             "what": "viagem medida",
             "number": trip.get("trip_id"),
-            "from_to": _places(trip.get("origin_poi_id"), trip.get("destination_poi_id")),
+            "from_to": _places(*(places.get(trip.get(name), trip.get(name)) for name in _TRIP_ENDS)),
             "km": _decimal(trip.get("km_measured")),
-            "source": f"{_SOURCES.get(trip.get('source'), '')}, km por {_METHODS.get(trip.get('km_method'), '?')}",
+            "source": f"{_SOURCES.get(trip.get('source'), '')}, km por {KM_METHODS.get(trip.get('km_method'), '?')}",
         }
     for leg in evidence.get("legs", ()):
         if leg.get("file_sha256"):
@@ -75,8 +77,8 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str) -> Iterable[dict[str, 
             }
 
 
+_TRIP_ENDS = ("origin_poi_id", "destination_poi_id")
 _SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
-_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
 
 
 def _when(row: Mapping[str, Any], zone: str) -> dict[str, str | None]:

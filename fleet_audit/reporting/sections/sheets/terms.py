@@ -16,7 +16,8 @@ from fleet_audit.logic.primitives.cycles import Cycle, as_days
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Field, Grid, grid_of
-from fleet_audit.reporting.labels import AREAS, CONTRACT_KINDS, PARAMETER_UNITS, REGIMES, VEHICLE_CLASSES
+from fleet_audit.reporting.labels import AREAS, CONTRACT_KINDS, REGIMES, VEHICLE_CLASSES
+from fleet_audit.reporting.parameter_labels import parameter_label, parameter_unit
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
@@ -78,9 +79,9 @@ def contract_rows(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str,
     carriers, units = names_of(frames.carriers, "carrier_code"), names_of(frames.units, "unit_code")
     for row in _in_force(frames.contracts, cycle):
         cap = row["deadhead_cap_pct"]
-        rule = _DEADHEAD[row["deadhead_rule"] or "unpaid"] + ("" if cap is None else f" de {locale.number(cap)} %")
+        rule = _DEADHEAD[row["deadhead_rule"] or "unpaid"] + ("" if cap is None else f" de {locale.plain(cap)} %")
         tolerances = [
-            f"{words} {locale.number(row[name])} {unit}"
+            f"{words} {locale.plain(row[name])} {unit}"
             for name, words, unit in (
                 ("trip_tolerance_pct", "viagem", "%"),
                 ("trip_tolerance_km", "viagem", "km"),
@@ -141,8 +142,8 @@ def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, st
         yield (
             "Parâmetro",
             row["name"],
-            f"{value} {PARAMETER_UNITS.get(row['unit'], row['unit']) or ''}".strip(),
-            f"versão {row['parameters_version']}; {origin}",
+            f"{value} {parameter_unit(row['unit'])}".strip(),
+            f"{parameter_label(row['name'])}; {origin}; versão {row['parameters_version']}",
         )
 
 
