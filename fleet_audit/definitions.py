@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ def build_definitions(
         "warehouse_io": WarehouseIOManager(stores=fleet),
         "report_io": ReportIOManager(stores=fleet),
     }
-    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    with warnings.catch_warnings():  # of arguments that are still in beta
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        # not load_from_defs_folder: that also imports every library that offers component types (all of dagster_aws)
+        loaded = dg.ComponentTree.for_project(Path(__file__).parent).build_defs(Path())
     bound = dg.Definitions(
         resources=resources | overrides,
         loggers=dict(loggers or {}),
