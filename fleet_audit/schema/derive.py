@@ -64,6 +64,11 @@ def pandas_dtype(column: Column) -> object:
 
 def empty_frame(table: Table) -> pd.DataFrame:
     """A frame of the table's columns and dtypes, without rows."""
+    return _empty_frame(table).copy()
+
+
+@lru_cache
+def _empty_frame(table: Table) -> pd.DataFrame:
     return pd.DataFrame({column.name: pd.Series(dtype=pandas_dtype(column)) for column in table.columns})
 
 
@@ -73,6 +78,8 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     Columns that are nullable and missing are added as nulls. Raises ValueError naming table and column when a
     column is missing or a value does not fit its type.
     """
+    if frame.empty and list(frame.columns) == table.column_names:  # most tables of a day of few vehicles have no rows
+        return empty_frame(table)
     columns = {}
     for column in table.columns:
         if column.name in frame:
@@ -82,7 +89,7 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
         else:
             raise ValueError(f"{table.full_name}: column {column.name} is missing")
     result = pd.DataFrame(columns, index=frame.index)
-    if table.sort:
+    if table.sort and len(result) > 1:
         result = result.sort_values(list(table.sort), kind="stable", na_position="first")
     return result.reset_index(drop=True)
 
@@ -135,11 +142,17 @@ def from_arrow(data: pa.Table, table: Table) -> pd.DataFrame:
     if data.num_rows == 0:  # its columns may have no chunks, and pandas 3 cannot join two of those
         return empty_frame(table)
     data = data.select(table.column_names).cast(arrow_schema(table))
-    return pd.DataFrame(
-        {
-            column.name: pd.Series(data.column(column.name).to_pandas()).astype(pandas_dtype(column))  # type: ignore[call-overload]
-            if column.type in _PANDAS_NATIVE
-            else pd.Series(pd.array(data.column(column.name), dtype=pandas_dtype(column)))
-            for column in table.columns
-        }
-    )
+    return data.replace_schema_metadata().to_pandas(types_mapper=extension_dtype)
+
+
+def extension_dtype(arrow: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
+    """The pandas dtype of an Arrow type where pandas would choose another one than `pandas_dtype`."""
+    if pa.types.is_string(arrow):
+        return pd.StringDtype(na_value=np.nan)
+    if pa.types.is_integer(arrow):
+        return pd.Int64Dtype()
+    if pa.types.is_boolean(arrow):
+        return pd.BooleanDtype()
+    if pa.types.is_decimal(arrow) or pa.types.is_date(arrow) or pa.types.is_list(arrow):
+        return pd.ArrowDtype(arrow)
+    return None

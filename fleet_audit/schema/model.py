@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 TRACE_COLUMNS = ("run_id", "updated_at")
 
@@ -64,6 +65,10 @@ class Table:
     frozen_by: str | None = None
     asset: str | None = None
 
+    def __hash__(self) -> int:
+        """Of its name alone: a table is looked up in caches some thousand times a day, with up to 60 columns each."""
+        return hash((self.schema, self.name, len(self.columns)))
+
     @property
     def full_name(self) -> str:
         """`schema.name`."""
@@ -79,7 +84,7 @@ class Table:
         """Column names in order."""
         return [column.name for column in self.columns]
 
-    @property
+    @cached_property
     def untraced(self) -> Table:
         """The table as it is computed: without the columns that trace which run wrote a row and when."""
         return replace(self, columns=tuple(column for column in self.columns if column.name not in TRACE_COLUMNS))

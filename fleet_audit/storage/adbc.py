@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ import adbc_driver_manager.dbapi as adbc
 import adbc_driver_postgresql.dbapi
 
 from fleet_audit.storage.database_url import database_url
+
+_TRUSTED_S = 1.0  # a connection that was used within is not asked whether it lives; one that died is a RetryableError
 
 
 @contextmanager
@@ -23,10 +26,11 @@ def adbc_connection(url: str) -> Iterator[adbc.Connection]:
     Kept for the next use: opening one loads PostgreSQL's types, 20-90 ms, and a day of the main job asks 70 times. One
     whose use failed is closed, and one that the server has closed meanwhile is replaced.
     """
-    idle: dict[tuple[int, str], adbc.Connection] = _local.__dict__.setdefault("idle", {})
+    idle: dict[tuple[int, str], tuple[adbc.Connection, float]] = _local.__dict__.setdefault("idle", {})
     key = (os.getpid(), url)
-    connection = idle.pop(key, None)
-    if connection is None or not _is_alive(connection):
+    connection, used_at = idle.pop(key, (None, 0.0))
+    is_trusted = time.monotonic() - used_at < _TRUSTED_S
+    if connection is None or not (is_trusted or _is_alive(connection)):
         connection = connect_adbc(url)
     try:
         yield connection
@@ -34,7 +38,7 @@ def adbc_connection(url: str) -> Iterator[adbc.Connection]:
     except BaseException:
         connection.close()
         raise
-    idle[key] = connection
+    idle[key] = (connection, time.monotonic())
 
 
 _local = threading.local()

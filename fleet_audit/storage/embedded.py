@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import hashlib
+import math
 import os
 import pwd
 import re
@@ -39,6 +40,7 @@ with warnings.catch_warnings():
 
 _START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
 _START_ATTEMPTS = 3
+_TRUSTED_S = 1.0
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_MAX_BYTES = 103  # sun_path: 108 on Linux, 104 on macOS, with the terminating zero
 _SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
@@ -52,6 +54,7 @@ _START = ("pg_ctl", "start", "-w", "-t", str(_START_TIMEOUT_S), "-D", "data", "-
 # code-point order and Unicode case rules on every machine, whatever its locale
 _INITDB = ("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin")
 _held: dict[Path, int] = {}  # base folder -> descriptor with this process's shared lock
+_answered: dict[Path, float] = {}  # base folder -> when its server was last seen to accept a connection
 _threads = threading.RLock()
 
 
@@ -64,7 +67,7 @@ def ensure_running(home: Path) -> str:
     """
     server = _Server(home.expanduser().resolve() / "postgres")
     with _threads:
-        if server.base in _held and server.answers():
+        if server.base in _held and _answers(server):
             return server.url
         server.base.mkdir(parents=True, exist_ok=True)
         with locked(server.base / "start.lock"):
@@ -73,6 +76,19 @@ def ensure_running(home: Path) -> str:
                 atexit.register(_release, server, os.getpid())
             server.start()
     return server.url
+
+
+def _answers(server: _Server) -> bool:
+    """Whether the server accepts connections; within a second of the last one its living process is proof enough.
+
+    A day of the main job asks 300 times, and a connection is a new process of the server.
+    """
+    if time.monotonic() - _answered.get(server.base, -math.inf) < _TRUSTED_S and server.is_alive():
+        return True
+    if not server.answers():
+        return False
+    _answered[server.base] = time.monotonic()
+    return True
 
 
 def _release(server: _Server, owner: int) -> None:
@@ -175,7 +191,7 @@ class _Server:
                     f"The embedded PostgreSQL in {self.data} did not start within "
                     f"{_START_TIMEOUT_S} s.{self._last_log_lines()}"
                 )
-            if self._is_alive():  # started by a process that was killed meanwhile, or still recovering
+            if self.is_alive():  # started by a process that was killed meanwhile, or still recovering
                 time.sleep(0.1)
                 continue
             self._mark_lock_files_stale()
@@ -190,7 +206,7 @@ class _Server:
 
     def stop(self) -> None:
         """Stops the server; open transactions are rolled back."""
-        if self._is_alive():
+        if self.is_alive():
             self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", "data")
         if self.socket_folder != self.data:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
@@ -239,7 +255,7 @@ class _Server:
         except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
             return None
 
-    def _is_alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the process of the pid file is really this folder's server: ids are reused, and zombies linger."""
         process = self._postmaster()
         try:

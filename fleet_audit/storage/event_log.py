@@ -42,7 +42,7 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         self._transactions: dict[str, sa.Connection] | None = None
         self._present: set[str] = set()
         super().__init__(str(Path(home) / "history" / "runs"), inst_data)
-        self._db_lock = threading.RLock()  # one thread stores an event in several steps
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # one thread stores an event in several steps
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:

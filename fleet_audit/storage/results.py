@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleet_audit.schema.derive import extension_dtype
+
 _MAX_DIGITS = 38  # of decimal128
 _NUMERIC_METADATA = b"POSTGRESQL:type"
 
@@ -29,22 +31,10 @@ def typed_frame(data: pa.Table) -> pd.DataFrame:
     for index, field in enumerate(data.schema):
         if (field.metadata or {}).get(_NUMERIC_METADATA) == b"numeric" and pa.types.is_string(field.type):
             data = data.set_column(index, field.name, _decimals(data.column(index)))
-    return data.to_pandas(types_mapper=_dtype, timestamp_as_object=False)
+    return data.to_pandas(types_mapper=extension_dtype, timestamp_as_object=False)
 
 
 def _decimals(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     point = pc.find_substring(texts, ".")
     scale = pc.max(pc.if_else(pc.less(point, 0), 0, pc.subtract(pc.subtract(pc.utf8_length(texts), point), 1))).as_py()
     return pc.cast(texts, pa.decimal128(_MAX_DIGITS, scale or 0))
-
-
-def _dtype(arrow: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
-    if pa.types.is_string(arrow):
-        return pd.StringDtype(na_value=float("nan"))
-    if pa.types.is_integer(arrow):
-        return pd.Int64Dtype()
-    if pa.types.is_boolean(arrow):
-        return pd.BooleanDtype()
-    if pa.types.is_decimal(arrow) or pa.types.is_date(arrow) or pa.types.is_list(arrow):
-        return pd.ArrowDtype(arrow)
-    return None

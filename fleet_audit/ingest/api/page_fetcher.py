@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -28,9 +28,11 @@ from fleet_audit.ingest.journal import record_rows
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
-from fleet_audit.sources.telemetry_api import Page, TelemetryApi
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from fleet_audit.sources.telemetry_api import Page, TelemetryApi
 
 MAX_FAILED_WINDOWS = 3  # in a row: the API is down, and every further window would only wait for its time-outs
 
