@@ -17,7 +17,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, Paramete
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
-from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M
+from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.track.points import clean_tracks
 from fleet_audit.logic.trips.track.tracks import assignments, build_tracks_of_frame

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels import resolutions
+from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.track.device_merge import primary_pairs
 from fleet_audit.logic.trips.track.points import Points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks

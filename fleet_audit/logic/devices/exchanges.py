@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels import distance_m
+from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 COLUMNS = ["continued_plate", "continued_device_id", "continued_at", "continued_km", "is_mutual"]

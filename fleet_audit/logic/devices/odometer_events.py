@@ -15,8 +15,8 @@ from fleet_audit.logic.devices.exchanges import continued_readings
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips import kernels
-from fleet_audit.logic.trips.kernels import distance_m
+from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.points import Points, carried_steps, instants, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
@@ -122,7 +122,7 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
         day,
         is_cut,
         tracks.offsets,
-        kernels.resolutions(tracks.odometer_km, tracks.offsets),
+        resolutions(tracks.odometer_km, tracks.offsets),
         parameters.parked_radius_m,
     )
     frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s)

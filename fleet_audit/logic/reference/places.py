@@ -13,9 +13,9 @@ import shapely
 
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.primitives.sphere import EARTH_RADIUS_M, distance_m
 from fleet_audit.logic.reference.validity import validity
 
-EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 WORKPLACES = ("usina", "frente")
 TRIP_ENDS = ("usina", "frente", "garagem", "oficina")
 _METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180
@@ -160,18 +160,6 @@ class Places:
         folded = [(row, fold(str(pattern))) for row, pattern in patterns.dropna().items()]
         worst_first = sorted(folded, key=lambda item: (-len(item[1]), self._poi_id[item[0]]), reverse=True)
         return [(int(row), pattern) for row, pattern in worst_first if pattern]
-
-
-def distance_m(
-    latitude: np.ndarray, longitude: np.ndarray, other_latitude: np.ndarray, other_longitude: np.ndarray
-) -> np.ndarray:
-    """Great-circle distance (m) between points in degrees, by haversine on the mean sphere."""
-    south, north = np.radians(latitude), np.radians(other_latitude)
-    half_chord = (
-        np.sin((north - south) / 2) ** 2
-        + np.cos(south) * np.cos(north) * np.sin(np.radians(other_longitude - longitude) / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(half_chord, 1)))
 
 
 def _read_polygons(pois: pd.DataFrame) -> np.ndarray:

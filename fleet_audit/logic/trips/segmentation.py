@@ -13,7 +13,10 @@ import pandas as pd
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.kernels import movements as movement_kernels
+from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
+from fleet_audit.logic.trips.kernels import steps as step_kernels
+from fleet_audit.logic.trips.kernels import stops as stop_kernels
 from fleet_audit.logic.trips.track.points import Points, carried_steps, filter_points, instants, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -62,7 +65,7 @@ def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segment
     found = filter_points(tracks, parameters)
     points, steps = found.tracks, _classify_steps(found, parameters)
     stops = _stops(points, steps, places, parameters)
-    start, end, before, after = kernels.find_movements(
+    start, end, before, after = movement_kernels.find_movements(
         steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
     )
     legs = _legs(points, steps, stops, start, end, before, after, parameters)
@@ -109,8 +112,8 @@ def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentat
 
 def _classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     tracks, metres = points.tracks, points.metres
-    resolution = kernels.resolutions(tracks.odometer_km, tracks.offsets)
-    is_standing, is_split, is_away, is_faulty = kernels.classify_steps(
+    resolution = odometer_kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    is_standing, is_split, is_away, is_faulty = step_kernels.classify_steps(
         tracks.seconds,
         metres,
         tracks.odometer_km,
@@ -141,8 +144,8 @@ def _classify_steps(points: Points, parameters: ParameterSet) -> Steps:
 
 
 def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
-    """The `kernels.SUMS` over the steps from each start to its end."""
-    sums = kernels.sum_steps(
+    """The `step_kernels.SUMS` over the steps from each start to its end."""
+    sums = step_kernels.sum_steps(
         tracks.seconds,
         steps.metres,
         tracks.odometer_km,
@@ -159,7 +162,7 @@ def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, 
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
     )
-    return dict(zip(kernels.SUMS, sums, strict=True))
+    return dict(zip(step_kernels.SUMS, sums, strict=True))
 
 
 def any_point_between(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
@@ -170,7 +173,7 @@ def any_point_between(points: np.ndarray, after: np.ndarray, until: np.ndarray) 
 def _median_places(tracks: Tracks, steps: Steps, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median latitude and longitude of the fixes of each stretch first … last; NaN where it has none."""
     coordinates = (tracks.latitude, tracks.longitude)
-    latitude, longitude = map_in_threads(lambda values: kernels.medians(values, first, last), coordinates)
+    latitude, longitude = map_in_threads(lambda values: stop_kernels.medians(values, first, last), coordinates)
     if not steps.has_fix.all():
         fixes = np.append(0, np.cumsum(steps.has_fix))
         lost = np.flatnonzero(fixes[last + 1] - fixes[first] < last + 1 - first)
@@ -211,7 +214,7 @@ def _find_stops(
     is_broken = steps.is_split | steps.is_away
 
     def candidates(numbers: np.ndarray) -> tuple[np.ndarray, ...]:
-        found: tuple[np.ndarray, ...] = kernels.find_stops(
+        found: tuple[np.ndarray, ...] = stop_kernels.find_stops(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
@@ -238,7 +241,7 @@ def _find_stops(
         if places is not None:
             at = first[nowhere]
             remote = places.is_remote(tracks.latitude[at], tracks.longitude[at], 2 * parameters.stop_radius_m)
-            kernels.mark(is_refused, at[remote], last[nowhere][remote])
+            stop_kernels.mark(is_refused, at[remote], last[nowhere][remote])
         again = np.unique(tracks.track_of(first[nowhere]))
         is_final = ~np.isin(tracks.track_of(first), again)
         found.append((first[is_final], last[is_final], standing[is_final]))
@@ -289,8 +292,8 @@ def _legs(
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     sums = sum_steps(tracks, steps, start, end, parameters)
     sums["gaps"] = sums["gaps"].astype("int64")
-    number, highest = kernels.count_and_maximum(tracks.passengers, start, end)
-    driver = kernels.most_frequent(tracks.driver, start, end)
+    number, highest = movement_kernels.count_and_maximum(tracks.passengers, start, end)
+    driver = movement_kernels.most_frequent(tracks.driver, start, end)
     track = tracks.track_of(start)
     return pd.DataFrame(
         {
@@ -317,7 +320,7 @@ def _legs(
             & ~any_point_between(steps.faults, first_reading, last_reading)
             & ~_is_read_in_part(steps, start, end, first_reading, last_reading, parameters),
             "odometer_resolution_km": steps.resolution_km[track],
-            "max_speed_kmh": kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
+            "max_speed_kmh": movement_kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
             "passengers_max": highest,
             "is_start_in_gap": before < 0,

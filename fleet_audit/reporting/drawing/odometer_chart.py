@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.reference.places import distance_m
+from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.drawing.charts import BLUE, GREY, INK, MUTED, ORANGE, SKY
 from fleet_audit.reporting.drawing.label_boxes import LabelBoxes

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.reference.places import EARTH_RADIUS_M, Places, distance_m
+from fleet_audit.logic.primitives.sphere import EARTH_RADIUS_M, distance_m
+from fleet_audit.logic.reference.places import Places
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.reference import POIS
 from fleet_audit_tests.logic.frames import needs_real_day, real_reference, rows

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.places import distance_m
+from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 

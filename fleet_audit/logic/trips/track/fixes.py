@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M, distance_m, is_plausible, is_possible
+from fleet_audit.logic.trips.kernels.odometer import is_plausible
+from fleet_audit.logic.trips.kernels.point_filter import is_possible
+from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 _NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near

@@ -13,7 +13,7 @@ import pandas as pd
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days
-from fleet_audit.logic.trips import kernels
+from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -46,7 +46,7 @@ class Points:
 def clean_tracks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
     tracks = without_sentinels(tracks, parameters)
-    resolution_km = kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    resolution_km = odometer.resolutions(tracks.odometer_km, tracks.offsets)
     return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, parameters))
 
 
@@ -55,11 +55,11 @@ def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
     is_fix, is_lost = tracks.is_located, tracks.is_lost
     located = tracks.take(is_fix)
     reason, is_jump, metres = _filter_located(located, parameters)
-    is_accepted = reason == kernels.ACCEPTED
+    is_accepted = reason == point_filter.ACCEPTED
     rejected = rejected_points(located, reason)
     is_candidate = (is_lost | (~is_fix & (tracks.trip_key < 0))) & ~np.isnan(tracks.odometer_km)
     if is_lost.any():
-        lost = rejected_points(tracks, np.where(is_lost, kernels.NO_FIX, kernels.ACCEPTED).astype(np.int8))
+        lost = rejected_points(tracks, np.where(is_lost, point_filter.NO_FIX, point_filter.ACCEPTED).astype(np.int8))
         rejected = pd.concat([rejected, lost], ignore_index=True)
     if not is_candidate.any():
         kept = located.take(is_accepted)
@@ -85,7 +85,7 @@ def _placed(
         longitude,
         tracks.odometer_km,
         tracks.offsets,
-        kernels.resolutions(tracks.odometer_km, tracks.offsets),
+        odometer.resolutions(tracks.odometer_km, tracks.offsets),
         is_fix,
         is_candidate,
         parameters.stop_radius_m,
@@ -106,7 +106,7 @@ def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarra
     reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
 
     def filter_part(offsets: np.ndarray) -> None:
-        kernels.filter_points(
+        point_filter.filter_points(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
@@ -132,7 +132,7 @@ def carried_steps(points: Points, parameters: ParameterSet) -> np.ndarray:
     """Whether a ferry or a tow moved the vehicle over the step to each point."""
     tracks = points.tracks
     is_carried = np.zeros(len(tracks.seconds), dtype=np.bool_)
-    kernels.find_carried(
+    odometer.find_carried(
         tracks.seconds,
         tracks.latitude,
         tracks.longitude,
@@ -141,7 +141,7 @@ def carried_steps(points: Points, parameters: ParameterSet) -> np.ndarray:
         tracks.ignition,
         points.is_jump,
         tracks.offsets,
-        kernels.resolutions(tracks.odometer_km, tracks.offsets),
+        odometer.resolutions(tracks.odometer_km, tracks.offsets),
         parameters.stop_radius_m,
         parameters.carried_min_km * 1000,
         parameters.carried_max_kmh,
@@ -163,7 +163,7 @@ def rejected_points(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
             "recorded_at": instants(tracks.seconds[bad]),
             "latitude": tracks.latitude[bad],
             "longitude": tracks.longitude[bad],
-            "reason_code": np.array(kernels.REASONS, dtype=object)[reason[bad]],
+            "reason_code": np.array(point_filter.REASONS, dtype=object)[reason[bad]],
         }
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels import is_plausible
+from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.trips.kernels import EARTH_RADIUS_M, arc_m, distance_m, is_within, medians
+from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, arc_m, distance_m, is_within
 
 PLACES = st.tuples(st.floats(-89, 89), st.floats(-180, 180))
 NEAR = st.floats(-0.01, 0.01) | st.floats(-1, 1) | st.floats(-80, 80)
@@ -49,12 +49,3 @@ def test_within_is_decided_as_by_the_distance(
 def test_within_holds_across_the_date_line_and_never_for_an_unknown_point() -> None:
     assert is_within(-17.0, 179.9999, cosine(-17.0), -17.0, -179.9999, 150.0)
     assert not is_within(-17.0, 179.9999, cosine(-17.0), np.nan, np.nan, 150.0)
-
-
-@settings(deadline=None)  # compiled on first use
-@given(st.lists(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 3.0]) | st.floats(-90, 90), min_size=1, max_size=60)))
-def test_medians_of_stretches_are_those_of_numpy(stretches: list[list[float]]) -> None:
-    values = np.array([value for stretch in stretches for value in stretch])
-    size = np.array([len(stretch) for stretch in stretches], dtype=np.int64)
-    last = np.cumsum(size) - 1
-    assert medians(values, last - size + 1, last).tolist() == [float(np.median(stretch)) for stretch in stretches]

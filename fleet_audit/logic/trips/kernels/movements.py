@@ -1,0 +1,98 @@
+"""Movements between stops, and what the points of a stretch have in common.
+
+Distances are in `steps`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def find_movements(is_split, offsets, first, last):  # type: ignore[no-untyped-def]
+    """Movements between stops, cut where the track splits: start and end point, stop before and after (-1: none).
+
+    A movement without a stop at one end starts or ends where nothing is known: in a split, or at the track's edge.
+    """
+    size = len(first) + len(offsets) + int(is_split.sum())
+    start = np.empty(size, dtype=np.int64)
+    end = np.empty(size, dtype=np.int64)
+    before = np.empty(size, dtype=np.int64)
+    after = np.empty(size, dtype=np.int64)
+    count = stop = 0
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        a, stop_before = low, -1
+        while a < high:
+            has_next = stop < len(first) and first[stop] < high
+            b = first[stop] if has_next else high - 1
+            i = a + 1
+            while i <= b:
+                if is_split[i]:
+                    if i - 1 > a:
+                        start[count], end[count], before[count], after[count] = a, i - 1, stop_before, -1
+                        count += 1
+                    a, stop_before = i, -1
+                i += 1
+            if b > a:
+                start[count], end[count], before[count], after[count] = a, b, stop_before, stop if has_next else -1
+                count += 1
+            if not has_next:
+                break
+            a, stop_before = last[stop], stop
+            stop += 1
+    return start[:count], end[:count], before[:count], after[:count]
+
+
+@njit(cache=True, nogil=True)
+def most_frequent(codes, start, end):  # type: ignore[no-untyped-def]
+    """Most frequent code >= 0 of codes[start[k] : end[k] + 1], the earliest of equals; -1 where there is none."""
+    result = np.full(len(start), -1, dtype=np.int64)
+    names = np.empty(64, dtype=np.int64)
+    counts = np.empty(64, dtype=np.int64)
+    for k in range(len(start)):
+        known = 0
+        for i in range(start[k], end[k] + 1):
+            if codes[i] < 0:
+                continue
+            at = 0
+            while at < known and names[at] != codes[i]:
+                at += 1
+            if at == known:
+                if known == 64:
+                    continue
+                names[at], counts[at] = codes[i], 0
+                known += 1
+            counts[at] += 1
+        best = 0
+        for at in range(known):
+            if counts[at] > best:
+                best, result[k] = counts[at], names[at]
+    return result
+
+
+@njit(cache=True, nogil=True)
+def count_and_maximum(values, start, end):  # type: ignore[no-untyped-def]
+    """Number and maximum (NaN: none) of the present values of values[start[k] : end[k] + 1]."""
+    number = np.zeros(len(start), dtype=np.int64)
+    highest = np.full(len(start), np.nan)
+    for k in range(len(start)):
+        for i in range(start[k], end[k] + 1):
+            if not np.isnan(values[i]):
+                number[k] += 1
+                if not highest[k] >= values[i]:
+                    highest[k] = values[i]
+    return number, highest
+
+
+@njit(cache=True, nogil=True)
+def span_points(seconds, offsets, from_s, to_s):  # type: ignore[no-untyped-def]
+    """First point at or after from_s[k] and last one at or before to_s[k] of each track k; first > last: none."""
+    first = np.empty(len(offsets) - 1, dtype=np.int64)
+    last = np.empty(len(offsets) - 1, dtype=np.int64)
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        first[track] = low + np.searchsorted(seconds[low:high], from_s[track])
+        last[track] = low + np.searchsorted(seconds[low:high], to_s[track], side="right") - 1
+    return first, last

@@ -1,0 +1,86 @@
+"""What odometer readings show: whether a difference is plausible, their resolution, and steps by ferry or tow.
+
+Contradictory readings are named in `devices.odometer_events`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from fleet_audit.logic.trips.kernels.sphere import cos_degrees, distance_m, is_within
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: ignore[no-untyped-def]
+    """Whether an odometer can count `km` in `seconds`; False where either is missing."""
+    return 0 <= counted <= impossible_kmh * elapsed / 3600 + odometer_slack_km
+
+
+@njit(cache=True, nogil=True)
+def find_carried(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, metres, odometer, ignition, is_split, offsets, resolution, radius_m, carried_min_m,
+    carried_max_kmh, standing_kmh, is_carried,
+):  # fmt: skip
+    """Sets is_carried of the steps over which a ferry or a tow moved the vehicle.
+
+    Over a run of points the odometer reads the same and the ignition is off; between the last point near its first and
+    the first one near its last the vehicle moves `carried_min_m` or more (twice the odometer's resolution where that is
+    more), at no more than `carried_max_kmh`.
+    """
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        first = low
+        while first < high:
+            last = first
+            if ignition[first] == 0 and not math.isnan(odometer[first]):
+                while (
+                    last + 1 < high
+                    and ignition[last + 1] == 0
+                    and odometer[last + 1] == odometer[first]
+                    and not is_split[last + 1]
+                ):
+                    last += 1
+            if last > first:
+                leave, arrive = first, last
+                cos_first, cos_last = cos_degrees(lat[first]), cos_degrees(lat[last])
+                for i in range(first, last + 1):
+                    if is_within(lat[first], lon[first], cos_first, lat[i], lon[i], radius_m):
+                        leave = i
+                for i in range(last, leave, -1):
+                    if is_within(lat[last], lon[last], cos_last, lat[i], lon[i], radius_m):
+                        arrive = i
+                while leave > first and metres[leave] * 3.6 >= standing_kmh * (seconds[leave] - seconds[leave - 1]):
+                    leave -= 1
+                while arrive < last and metres[arrive + 1] * 3.6 >= standing_kmh * (
+                    seconds[arrive + 1] - seconds[arrive]
+                ):
+                    arrive += 1
+                moved_m = moved_s = 0.0
+                for i in range(leave + 1, arrive + 1):
+                    elapsed = seconds[i] - seconds[i - 1]
+                    if metres[i] * 3.6 >= standing_kmh * elapsed:
+                        moved_m += metres[i]
+                        moved_s += elapsed
+                apart_m = distance_m(lat[leave], lon[leave], lat[arrive], lon[arrive])
+                if (
+                    apart_m >= max(carried_min_m, 2000 * resolution[track])
+                    and moved_m * 3.6 <= carried_max_kmh * moved_s
+                ):
+                    is_carried[leave + 1 : arrive + 1] = True
+            first = last + 1
+
+
+@njit(cache=True, nogil=True)
+def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
+    """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
+    result = np.empty(len(offsets) - 1)
+    for track in range(len(offsets) - 1):
+        scale = 1.0
+        for i in range(offsets[track], offsets[track + 1]):
+            while scale < 1000 and abs(odometer[i] * scale - np.round(odometer[i] * scale)) > 1e-3:
+                scale *= 10
+        result[track] = 1 / scale
+    return result

@@ -1,0 +1,108 @@
+"""Where a vehicle stops: candidates of stops, and the middle of the points of each.
+
+Whether a brief stop lies in a known place is decided in `segmentation`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fleet_audit.logic.trips.kernels.sphere import cos_degrees, is_within
+
+
+@njit(cache=True, nogil=True)
+def find_stops(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, is_standing, is_broken, offsets, tracks, radius_m, stop_min_s, stop_min_place_s, is_refused
+):
+    """First point, last standing point and standing seconds of each stop candidate of `tracks`.
+
+    A candidate stays within `radius_m` of its first standing point, through no step that `is_broken`, and stands
+    `stop_min_place_s` there; a first point that `is_refused` (its candidate turned out to lie in no known place) needs
+    `stop_min_s`.
+    """
+    size = len(seconds)
+    first = np.empty(size, dtype=np.int64)
+    last = np.empty(size, dtype=np.int64)
+    standing = np.empty(size)
+    stood_until = np.empty(size)
+    count = 0
+    for track in tracks:
+        low, end = offsets[track], offsets[track + 1]
+        stood = 0.0
+        for j in range(low, end):
+            stood += seconds[j] - seconds[j - 1] if j > low and is_standing[j] else 0.0
+            stood_until[j] = stood
+        i = low
+        while i + 1 < end:
+            if not is_standing[i + 1]:
+                i += 1
+                continue
+            cos_i = cos_degrees(lat[i])
+            # The point up to which it must have stayed: mostly this alone shows that it did not.
+            asked = (stop_min_s if is_refused[i] else stop_min_place_s) - 0.001
+            reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + asked)
+            if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):
+                i += 1
+                continue
+            stood, last_standing, j = 0.0, i, i + 1
+            while j < end and not is_broken[j] and is_within(lat[i], lon[i], cos_i, lat[j], lon[j], radius_m):
+                if is_standing[j]:
+                    stood += seconds[j] - seconds[j - 1]
+                    last_standing = j
+                j += 1
+            if stood >= (stop_min_s if is_refused[i] else stop_min_place_s):
+                first[count], last[count], standing[count] = i, last_standing, stood
+                count += 1
+                i = last_standing
+            elif stood < stop_min_place_s and (j == end or is_broken[j]):
+                i = j  # no later point of this stretch stands longer
+            else:
+                i += 1
+    return first[:count].copy(), last[:count].copy(), standing[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def mark(flags, first, last):  # type: ignore[no-untyped-def]
+    """Sets flags[first[k] : last[k] + 1] for each k."""
+    for k in range(len(first)):
+        flags[first[k] : last[k] + 1] = True
+
+
+@njit(cache=True, nogil=True)
+def medians(values, first, last):  # type: ignore[no-untyped-def]
+    """Median of values[first[k] : last[k] + 1] for each k, none of them missing."""
+    result = np.empty(len(first))
+    spare = np.empty((last - first).max() + 1 if len(first) else 0)
+    for k in range(len(first)):
+        size = last[k] - first[k] + 1
+        spare[:size] = values[first[k] : last[k] + 1]
+        middle = size // 2
+        _select(spare, size, middle)
+        result[k] = spare[middle] if size % 2 else (spare[:middle].max() + spare[middle]) / 2
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _select(values, size, at):  # type: ignore[no-untyped-def]
+    """Brings to `at` the value that would be there in order, the smaller ones before it (Hoare)."""
+    low, high = 0, size - 1
+    while low < high:
+        middle = (low + high) // 2
+        pivot = max(min(values[low], values[middle]), min(max(values[low], values[middle]), values[high]))
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if at <= j:
+            high = j
+        elif at >= i:
+            low = i
+        else:
+            return
