@@ -175,7 +175,8 @@ def _sentence(error: Any) -> str:
         return "failed; the run's log has the reason."
     raised = error.cause or error  # Dagster's own wrapper names the step, its cause what happened there
     text = raised.message.strip()
-    return text.split(": ", 1)[1] if raised.cls_name and text.split(": ", 1)[0].endswith(raised.cls_name) else text
+    name, _, message = text.partition(": ")  # an error without a message, e.g. MemoryError, is named by its class
+    return message if message and raised.cls_name and name.endswith(raised.cls_name) else text
 
 
 class _ProgressHandler(logging.Handler):
