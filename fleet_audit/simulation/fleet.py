@@ -88,7 +88,9 @@ class _Simulation:
         self._world = World(seed, self._middle if moves else None)
         self._planner = DayPlanner(self._world, seed)
         self._declarations = Declarations(self._world, seed, roster)
-        self._routes = RouteBook({roster.vehicles[index].plate: habit for index, habit in roster.habits.items()})
+        self._routes = RouteBook(
+            {roster.vehicles[index].plate: habit for index, habit in roster.habits.items()}, roster.days
+        )
         self._devices = Transmission(roster, self._world, seed)
         self._numbers = dict.fromkeys((code for code, _ in CARRIERS), 0)
         self._repeated: list[tuple[Run, int]] = []  # runs of the day before that are declared again, with their number

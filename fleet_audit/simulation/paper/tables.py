@@ -6,12 +6,13 @@ Here belong the rows of `reference/*.csv`. Who drives is in `roster`, where in `
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
-from fleet_audit.simulation.planning.roster import Roster, Vehicle, cycle_start
+from fleet_audit.simulation.planning.roster import Roster, Vehicle, cycle_days, cycle_start
 from fleet_audit.simulation.planning.schedule import Trip
 from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World, offset
 
@@ -98,10 +99,11 @@ class RouteBook:
 
     Args:
         habits: by plate; those of `PLANNED_SHARE` and T04 depart from their plan.
+        days: the simulated days; a plan is that of its whole cycle, also where they cover a part of it.
     """
 
-    def __init__(self, habits: dict[str, str]) -> None:
-        self._habits = habits
+    def __init__(self, habits: dict[str, str], days: Sequence[dt.date]) -> None:
+        self._habits, self._days = habits, days
         self._longest_m: dict[tuple[str, str], float] = {}
         self._planned: dict[tuple[dt.date, str, str], tuple[int, float, str]] = {}
 
@@ -131,17 +133,25 @@ class RouteBook:
         return rows
 
     def km_plan(self) -> Rows:
-        """`km_plan`: what is planned is what is driven, to whole 10 km, but for who departs from it."""
+        """`km_plan`: what is planned is what is driven, to whole 10 km, but for who departs from it.
+
+        Of a cycle that was simulated in part, what its working days have at the simulated days' mean.
+        """
         rows: Rows = []
         for (start, plate, code), (count, metres, weekdays) in sorted(self._planned.items()):
             habit = self._habits.get(plate, "")
-            share = PLANNED_SHARE.get(habit, 1.0)
+            share = PLANNED_SHARE.get(habit, 1.0) * self._cycle_share(start, weekdays)
             rows.append({
                 "cycle_start": start, "plate": plate, "route_code": code,
                 "planned_km": round(share * metres / 10_000) * 10, "planned_trips": round(share * count),
                 "weekdays": "1-6" if habit == "T04" else weekdays,
             })  # fmt: skip
         return rows
+
+    def _cycle_share(self, start: dt.date, weekdays: str) -> float:
+        """Working days of the cycle ÷ those of them that are simulated."""
+        works = [day for day in cycle_days(start) if day.isoweekday() <= int(weekdays[-1])]
+        return len(works) / max(len([day for day in works if day in self._days]), 1)
 
 
 def amended_contract(roster: Roster) -> str:

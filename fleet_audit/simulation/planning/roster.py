@@ -123,6 +123,12 @@ def cycle_start(day: dt.date) -> dt.date:
     return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=CLOSING_DAY)
 
 
+def cycle_days(start: dt.date) -> list[dt.date]:
+    """The days of the cycle that starts on a day."""
+    following = cycle_start(start + dt.timedelta(days=31))
+    return [start + dt.timedelta(days=number) for number in range((following - start).days)]
+
+
 def _vehicle(seed: int, index: int) -> Vehicle:
     is_reserve = index >= RESERVE_EVERY - 4 and index % RESERVE_EVERY == RESERVE_EVERY - 1
     # A reserve works as its titular does; 12 vehicles before stands one of the same unit and carrier.
