@@ -35,6 +35,69 @@ known as (
     left join totals on seen.operational_date = totals.operational_date
 ),
 
+-- class of a day: what most units' calendars name it, else its weekday
+classes as (
+    select
+        calendar.date,
+        mode() within group (order by calendar.day_type) as day_type
+    from {{ source('ref', 'calendar') }} as calendar
+    where calendar.day_type is not null
+    group by calendar.date
+),
+
+run as (
+    select distinct
+        {{ cycle_start('coverage.operational_date') }} as cycle_start,
+        coverage.operational_date
+    from {{ source('fact', 'vehicle_day_coverage') }} as coverage
+),
+
+cycles as (
+    select
+        run.cycle_start,
+        max(run.operational_date) as last_date
+    from run
+    group by run.cycle_start
+),
+
+calendar_days as (
+    select
+        cycles.cycle_start,
+        cast(days.day as date) as operational_date
+    from cycles
+    cross join lateral generate_series(
+        cast(cycles.cycle_start as timestamp),
+        cast({{ cycle_end('cycles.cycle_start') }} as timestamp),
+        interval '1 day'
+    ) as days (day)
+),
+
+cycle_days as (
+    select
+        calendar_days.cycle_start,
+        calendar_days.operational_date,
+        run.operational_date is null as is_left,
+        coalesce(
+            classes.day_type,
+            case extract(isodow from calendar_days.operational_date)
+                when 6 then 'sabado' when 7 then 'domingo' else 'util'
+            end
+        ) as day_type
+    from calendar_days
+    left join run on calendar_days.operational_date = run.operational_date
+    left join classes on calendar_days.operational_date = classes.date
+),
+
+remaining as (
+    select
+        cycle_days.cycle_start,
+        cycle_days.day_type,
+        count(*) as days
+    from cycle_days
+    where cycle_days.is_left
+    group by cycle_days.cycle_start, cycle_days.day_type
+),
+
 days as (
     select
         known.cycle_start,
@@ -42,13 +105,9 @@ days as (
         known.parameters_version,
         known.km,
         known.variable_cost_brl,
-        row_number() over (
-            partition by known.cycle_start, known.variable_cost_brl is null order by known.operational_date asc
-        ) as number,
-        row_number() over (
-            partition by known.cycle_start, known.variable_cost_brl is null order by known.operational_date desc
-        ) as age
+        cycle_days.day_type
     from known
+    inner join cycle_days on known.operational_date = cycle_days.operational_date
 ),
 
 -- parameters of the cycle's last trips
@@ -72,53 +131,97 @@ parameters as (
     group by versions.cycle_start
 ),
 
--- exponential smoothing written out: the first day's level has weight (1 - alpha) ^ (days - 1)
-cycles as (
+-- each day counts in its class, and in all days (no class), which stand in for a class without data
+grouped as (
     select
         days.cycle_start,
-        max(days.operational_date) as last_date,
-        max(parameters.season) as season,
-        count(days.km) as days_with_data,
-        sum(days.km) as km_so_far,
-        sum(days.variable_cost_brl) as variable_cost_so_far_brl,
-        sum(
-            days.variable_cost_brl
-            * power(1 - parameters.alpha, days.age - 1)
-            * case when days.number = 1 then 1 else parameters.alpha end
-        ) as smoothed_cost_brl
+        days.operational_date,
+        days.km,
+        days.variable_cost_brl,
+        days.day_type
     from days
-    inner join parameters on days.cycle_start = parameters.cycle_start
-    group by days.cycle_start
+    union all
+    select
+        days.cycle_start,
+        days.operational_date,
+        days.km,
+        days.variable_cost_brl,
+        null as day_type
+    from days
 ),
 
-remaining as (
+ranked as (
     select
-        cycles.cycle_start,
-        {{ cycle_end('cycles.cycle_start') }} as cycle_end,
-        cycles.last_date,
-        cycles.days_with_data,
-        {{ cycle_end('cycles.cycle_start') }} - cycles.last_date as remaining_days,
-        cycles.km_so_far,
+        grouped.*,
+        row_number() over (
+            partition by grouped.cycle_start, grouped.day_type, grouped.variable_cost_brl is null
+            order by grouped.operational_date asc
+        ) as number,
+        row_number() over (
+            partition by grouped.cycle_start, grouped.day_type, grouped.variable_cost_brl is null
+            order by grouped.operational_date desc
+        ) as age
+    from grouped
+),
+
+-- exponential smoothing written out: the first day's level has weight (1 - alpha) ^ (days - 1)
+levels as (
+    select
+        ranked.cycle_start,
+        ranked.day_type,
+        max(parameters.season) as season,
+        count(ranked.km) as days_with_data,
+        sum(ranked.km) as km,
+        sum(ranked.variable_cost_brl) as variable_cost_brl,
+        sum(
+            ranked.variable_cost_brl
+            * power(1 - parameters.alpha, ranked.age - 1)
+            * case when ranked.number = 1 then 1 else parameters.alpha end
+        ) as smoothed_cost_brl
+    from ranked
+    inner join parameters on ranked.cycle_start = parameters.cycle_start
+    group by ranked.cycle_start, ranked.day_type
+),
+
+outlook as (
+    select
+        every.cycle_start,
+        sum(remaining.days) as remaining_days,
         round(
-            cycles.km_so_far * ({{ cycle_end('cycles.cycle_start') }} - cycles.last_date)
-            * cycles.season / nullif(cycles.days_with_data, 0), 2
+            sum(
+                remaining.days * every.season
+                * coalesce(
+                    own.km / nullif(own.days_with_data, 0), every.km / nullif(every.days_with_data, 0)
+                )
+            ), 2
         ) as km_remaining,
-        cycles.variable_cost_so_far_brl,
-        round(cycles.smoothed_cost_brl * ({{ cycle_end('cycles.cycle_start') }} - cycles.last_date), 2)
+        round(sum(remaining.days * coalesce(own.smoothed_cost_brl, every.smoothed_cost_brl)), 2)
             as variable_cost_remaining_brl
-    from cycles
+    from levels as every
+    left join remaining on every.cycle_start = remaining.cycle_start
+    left join levels as own
+        on remaining.cycle_start = own.cycle_start and remaining.day_type = own.day_type
+    where every.day_type is null
+    group by every.cycle_start
 )
 
 select
-    remaining.cycle_start,
-    remaining.cycle_end,
-    remaining.last_date,
-    remaining.days_with_data,
-    remaining.remaining_days,
-    remaining.km_so_far,
-    remaining.km_remaining,
-    remaining.km_so_far + remaining.km_remaining as km_total,
-    remaining.variable_cost_so_far_brl,
-    remaining.variable_cost_remaining_brl,
-    remaining.variable_cost_so_far_brl + remaining.variable_cost_remaining_brl as variable_cost_total_brl
-from remaining
+    every.cycle_start,
+    {{ cycle_end('every.cycle_start') }} as cycle_end,
+    cycles.last_date,
+    every.days_with_data,
+    coalesce(outlook.remaining_days, 0) as remaining_days,
+    every.km as km_so_far,
+    case when outlook.remaining_days is null then 0 * every.km else outlook.km_remaining end as km_remaining,
+    every.km + coalesce(outlook.km_remaining, case when outlook.remaining_days is null then 0 end) as km_total,
+    every.variable_cost_brl as variable_cost_so_far_brl,
+    case
+        when outlook.remaining_days is null then 0 * every.variable_cost_brl else outlook.variable_cost_remaining_brl
+    end as variable_cost_remaining_brl,
+    every.variable_cost_brl
+    + coalesce(outlook.variable_cost_remaining_brl, case when outlook.remaining_days is null then 0 end)
+        as variable_cost_total_brl
+from levels as every
+inner join cycles on every.cycle_start = cycles.cycle_start
+inner join outlook on every.cycle_start = outlook.cycle_start
+where every.day_type is null

@@ -12,6 +12,7 @@ from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts
+from fleet_audit.schema.reference import CALENDAR
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.marts.conftest import DAY, NEXT
 
@@ -163,10 +164,12 @@ def test_bi_forecasts_what_the_monthly_report_forecasts(postgres_url, fill, run,
         "ops.parameter_versions",
         *({"parameters_version": "now", "name": name, "value": value} for name, value in DEFAULT_PARAMETERS.values),
     )
+    fill("ref.calendar", {"date": dt.date(2025, 6, 3), "unit_code": "U", "day_type": "feriado"})
     run(CYCLE.start, CYCLE.end)
     warehouse = Warehouse(postgres_url)
     daily = daily_totals(*(warehouse.read_table(table) for table in (facts.TRIPS, facts.TRIP_COSTS, facts.COVERAGE)))
-    expected = forecast_cycle(daily, CYCLE, daily["operational_date"].max(), DEFAULT_PARAMETERS)
+    run_days = {row["operational_date"] for row in coverage}
+    expected = forecast_cycle(daily, CYCLE, run_days, warehouse.read_table(CALENDAR), DEFAULT_PARAMETERS)
     (row,) = query("select * from mart.cycle_forecasts")
     assert {name: row[name] for name in vars(expected)} == vars(expected)
-    assert (expected.days_with_data, expected.remaining_days) == (17, 13)
+    assert (expected.days_with_data, expected.remaining_days) == (17, 12)

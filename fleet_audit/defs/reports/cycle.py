@@ -17,6 +17,7 @@ from fleet_audit.defs.reports.frames import (
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.freshness import newest_arrival
+from fleet_audit.logic.costs.budget import cycle_budget
 from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes
@@ -27,6 +28,7 @@ from fleet_audit.reporting.formats.render import render_copies, render_cycle
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package_model import Package
 from fleet_audit.schema.facts import ADJUSTMENTS, BILLING_LINES, CYCLE_CLOSES, CYCLE_FINDINGS, VEHICLE_CYCLE_AMOUNTS
+from fleet_audit.schema.reference import DRIVERS
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _DEPS = [
@@ -46,7 +48,7 @@ _DEPS_WITH_TERMS = [*_DEPS, *(key_of(table) for table in TERMS)]
     **ARGUMENTS,
     kinds={"excel", "html"},
     partitions_def=cycle_partitions,
-    deps=_DEPS,
+    deps=_DEPS_WITH_TERMS,
     metadata={"path": "reports/cycle", "label": "start"},
     description="The report of a measurement cycle: fixed and variable, planned, measured and declared, by unit, "
     "carrier, route and vehicle. Provisional until the cycle is closed.",
@@ -76,9 +78,9 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
 @dg.asset(
     key=["reports", "carriers"],
     **ARGUMENTS,
-    kinds={"excel"},
+    kinds={"excel", "html"},
     partitions_def=cycle_partitions,
-    deps=_DEPS_WITH_TERMS,
+    deps=[*_DEPS_WITH_TERMS, key_of(DRIVERS)],
     metadata={"path": "reports/cycle", "label": "start", "folder": "carriers"},
     description="Each carrier's own copy of a cycle: its rows, the reasons, the evidence, until when it may contest "
     "them, and nothing of any other carrier.",
@@ -93,6 +95,7 @@ def _copies(fleet: FleetResource, start: dt.date) -> Iterator[CarrierCopy]:
     cycle = cycle_of(start, fleet.settings().closing_day)
     frames, closing, layout = cycle_frames(fleet, cycle), closing_of(fleet, start), _layout(fleet)
     contest_days = int(fleet.parameters(cycle.end).contest_business_days)
+    drivers = fleet.warehouse().read_table(DRIVERS)["name"].dropna()
     for code in carrier_codes(frames):
         yield build_copy(
             frames,
@@ -101,6 +104,7 @@ def _copies(fleet: FleetResource, start: dt.date) -> Iterator[CarrierCopy]:
             generated_at=newest_arrival(fleet.warehouse()),
             closing=closing,
             contest_days=contest_days,
+            drivers=drivers,
             layout=layout,
         )
 
@@ -112,18 +116,18 @@ def _layout(fleet: FleetResource) -> Layout:
 def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     cycle = cycle_of(start, fleet.settings().closing_day)
     frames, as_of = cycle_frames(fleet, cycle), newest_arrival(fleet.warehouse())
+    parameters, run_days = fleet.parameters(cycle.end), set(frames.coverage["operational_date"])
     daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
-    forecast = (
-        forecast_cycle(daily, cycle, daily["operational_date"].max(), fleet.parameters(cycle.end))
-        if len(daily)
-        else None
-    )
+    forecast = forecast_cycle(daily, cycle, run_days, frames.calendar, parameters) if len(daily) else None
+    closing_day = fleet.settings().closing_day
+    budget = cycle_budget(cycle, fleet.reference(), frames.fixed_cost_days, run_days, closing_day, parameters)
     return build_cycle(
         frames,
         cycle=cycle,
         generated_at=as_of,
         last_data_at=as_of,
         forecast=forecast,
+        budget=budget,
         closing=closing_of(fleet, start),
         layout=_layout(fleet),
     )

@@ -6,12 +6,14 @@ What was measured and billed so far is an input, one row per day.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
 
-from fleet_audit.logic.primitives.cycles import Cycle, as_days
+from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
 _HUNDREDTH = Decimal("0.01")
@@ -31,39 +33,70 @@ class Forecast:
     variable_cost_total_brl: Decimal | None
 
 
-def forecast_cycle(daily: pd.DataFrame, cycle: Cycle, as_of: dt.date, parameters: ParameterSet) -> Forecast:
-    """Forecast of the cycle's km and variable cost at its end.
+def forecast_cycle(
+    daily: pd.DataFrame, cycle: Cycle, run_days: Iterable[dt.date], calendar: pd.DataFrame, parameters: ParameterSet
+) -> Forecast:
+    """Forecast of the cycle's km and variable cost at its end: a Saturday that is left is forecast by Saturdays.
 
-    Remaining km = mean km of the days with data × remaining days × forecast_seasonal_factor. Remaining cost = the level
-    of the daily cost, smoothed exponentially with forecast_alpha from the first day with data on, × remaining days.
-    Both half-up to 0.01. A day without data takes no part.
+    Remaining km = for each day of the cycle that was not run the mean km of the days with data of its class (of all
+    days where its class has none) × forecast_seasonal_factor. Remaining cost likewise by the level of the class's daily
+    cost, smoothed exponentially with forecast_alpha from the first day with data on. Both half-up to 0.01. A day
+    without data takes no part.
 
     Args:
         daily: operational_date, km and variable_cost_brl (decimals, null = no data), one row per day; only those of
-            the cycle up to as_of count.
+            the cycle that were run count.
         cycle: the cycle.
-        as_of: the last day that is over; remaining are the days after it.
+        run_days: days that were run; remaining are all other days of the cycle.
+        calendar: `ref.calendar`, for the days' classes.
         parameters: forecast_seasonal_factor, forecast_alpha.
     """
-    days = as_days(daily["operational_date"])
-    known = daily[(days >= as_days(cycle.start)) & (days <= as_days(min(as_of, cycle.end)))]
+    days, is_run = cycle_days(cycle), set(run_days)
+    classes = day_classes(days, calendar)
+    left = Counter(classes[day] for day in days if day not in is_run)
+    known = daily[daily["operational_date"].isin(is_run.intersection(days))]
     known = known.iloc[as_days(known["operational_date"]).argsort(kind="stable")]
-    km = [Decimal(value) for value in known["km"].dropna()]
-    cost = [Decimal(value) for value in known["variable_cost_brl"].dropna()]
-    remaining = min(max((cycle.end - as_of).days, 0), cycle.length)
     season, alpha = Decimal(str(parameters.forecast_seasonal_factor)), Decimal(str(parameters.forecast_alpha))
-    km_remaining = _half_up(sum(km) * remaining * season / len(km)) if km else None
-    cost_remaining = _half_up(_smoothed(cost, alpha) * remaining) if cost else None
+    km, cost = (_by_class(known, name, classes) for name in ("km", "variable_cost_brl"))
+    km_so_far, cost_so_far = (sum(values[None], Decimal("0.00")) if values[None] else None for values in (km, cost))
+    km_left = _remaining(km, left, lambda values: sum(values, Decimal(0)) * season / len(values))
+    cost_left = _remaining(cost, left, lambda values: _smoothed(values, alpha))
     return Forecast(
-        days_with_data=len(km),
-        remaining_days=remaining,
-        km_so_far=sum(km, Decimal("0.00")) if km else None,
-        km_remaining=km_remaining,
-        km_total=None if km_remaining is None else sum(km) + km_remaining,
-        variable_cost_so_far_brl=sum(cost, Decimal("0.00")) if cost else None,
-        variable_cost_remaining_brl=cost_remaining,
-        variable_cost_total_brl=None if cost_remaining is None else sum(cost) + cost_remaining,
+        days_with_data=len(km[None]),
+        remaining_days=left.total(),
+        km_so_far=km_so_far,
+        km_remaining=km_left,
+        km_total=None if km_so_far is None or km_left is None else km_so_far + km_left,
+        variable_cost_so_far_brl=cost_so_far,
+        variable_cost_remaining_brl=cost_left,
+        variable_cost_total_brl=None if cost_so_far is None or cost_left is None else cost_so_far + cost_left,
     )
+
+
+def day_classes(days: Iterable[dt.date], calendar: pd.DataFrame) -> dict[dt.date, str]:
+    """Class of each day: what most units' calendars name it (of equally many the first by name), else its weekday."""
+    named = calendar.dropna(subset=["day_type"]).groupby("date")["day_type"].agg(lambda types: types.mode().iloc[0])
+    of_weekday = ("util", "util", "util", "util", "util", "sabado", "domingo")
+    return {day: named.get(day, of_weekday[day.weekday()]) for day in days}
+
+
+def _by_class(known: pd.DataFrame, name: str, classes: dict[dt.date, str]) -> dict[str | None, list[Decimal]]:
+    """Values of the days with data in order, by class; those of all days under None."""
+    rows = known.dropna(subset=[name])
+    found: dict[str | None, list[Decimal]] = {None: []}
+    for day, value in zip(rows["operational_date"], rows[name], strict=True):
+        found[None].append(Decimal(value))
+        found.setdefault(classes[day], []).append(Decimal(value))
+    return found
+
+
+def _remaining(
+    values: dict[str | None, list[Decimal]], left: Counter[str], level: Callable[[list[Decimal]], Decimal]
+) -> Decimal | None:
+    """Sum over the remaining days of their class's level; None where no day has data."""
+    if not values[None]:
+        return None
+    return _half_up(sum((count * level(values.get(name) or values[None]) for name, count in left.items()), Decimal(0)))
 
 
 def _smoothed(values: list[Decimal], alpha: Decimal) -> Decimal:

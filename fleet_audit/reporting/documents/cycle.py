@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
@@ -24,7 +25,7 @@ from fleet_audit.reporting.sections.carrier_ranking import ranking_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
-from fleet_audit.reporting.sections.forecast_table import forecast_grid
+from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, budget_note, forecast_grid
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
@@ -94,9 +95,11 @@ NOTES = (
     "dias e as regras do ciclo inteiro; em cada dia, o maior entre a soma das viagens e as regras do dia. Por isso a "
     "soma dos dias pode ser menor que a do ciclo.",
     "Km declarados incluem as corridas retidas, que não são pagas nem recusadas. Diferença = declarado − medido.",
-    "Score é a média dos scores das viagens, ponderada pelos km. O ranking ordena por score e, no empate, por km.",
-    "Previsão: km médio dos dias com dado × dias restantes × fator sazonal; custo variável por suavização "
-    "exponencial do custo diário.",
+    "Score é a média dos scores das viagens, ponderada pelos km.",
+)
+_FLEET_NOTES = (  # of the whole fleet's report alone: a carrier's copy has neither ranking nor forecast
+    "O ranking ordena por score e, no empate, por km.",
+    FORECAST_NOTE,
 )
 
 
@@ -121,6 +124,7 @@ def build_cycle(
     generated_at: dt.datetime,
     closing: Closing | None = None,
     forecast: Forecast | None = None,
+    budget: Budget | None = None,
     last_data_at: dt.datetime | None = None,
     carrier_code: str | None = None,
     layout: Layout | None = None,
@@ -144,7 +148,11 @@ def build_cycle(
     day_grid = _day_grid(days)
     ranking = Section("ranking", "Ranking de transportadoras", ranking_grid(by_carrier, carriers), empty="Sem dado.")
     outlook = Section(
-        "forecast", "Previsão até o fim do ciclo", forecast_grid(forecast, figures), empty="Sem previsão."
+        "forecast",
+        "Previsão até o fim do ciclo",
+        forecast_grid(forecast, figures, budget),
+        note=budget_note(budget),
+        empty="Sem previsão.",
     )
     sections = (
         Section("units", "Por unidade", unit_grid, empty="Sem dado."),
@@ -172,7 +180,7 @@ def build_cycle(
         _cards(figures, frames.findings, forecast),
         charts,
         sections,
-        (*NOTES, closing.sentence),
+        (*NOTES, *(() if carrier_code is not None else _FLEET_NOTES), closing.sentence),
         last_data_at,
         closing.stamp,
         layout.company,

@@ -20,7 +20,7 @@ from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, ROUTES, TARIFFS, UNITS, VEHICLES
+from fleet_audit.schema.reference import CALENDAR, CONTRACTS, FIXED_COSTS, ROUTES, TARIFFS, UNITS, VEHICLES
 from fleet_audit_tests.logic.frames import decimals, rows, utc
 
 CENT = Decimal("0.01")
@@ -266,9 +266,11 @@ def _daily(hundredths: list[int | None]) -> pd.DataFrame:
 @settings(max_examples=40, deadline=None)
 @given(hundredths=AMOUNTS, over=st.integers(1, 30), seed=st.integers(0, 9))
 def test_a_cycle_goes_on_as_its_days_with_data_did(hundredths, over, seed) -> None:
-    as_of = JUNE.start + dt.timedelta(days=over - 1)
+    run_days = [JUNE.start + dt.timedelta(days=number) for number in range(over)]
+    working = [{"date": JUNE.start + dt.timedelta(days=n), "unit_code": "U", "day_type": "util"} for n in range(30)]
+    calendar = rows(CALENDAR, *working)
     daily = _daily(hundredths).sample(frac=1, random_state=seed)
-    found = forecast_cycle(daily, JUNE, as_of, DEFAULT_PARAMETERS)
+    found = forecast_cycle(daily, JUNE, run_days, calendar, DEFAULT_PARAMETERS)
     known = [Fraction(value, 100) for value in hundredths[:over] if value is not None]
     left = 30 - over
     if not known:
@@ -282,7 +284,7 @@ def test_a_cycle_goes_on_as_its_days_with_data_did(hundredths, over, seed) -> No
     assert Fraction(found.km_total) == sum(known) + Fraction(found.km_remaining)
     silent = _daily([None] * 3)
     silent["operational_date"] = [JUNE.start + dt.timedelta(days=n) for n in (25, 26, 27)]
-    assert forecast_cycle(pd.concat([daily, silent]), JUNE, as_of, DEFAULT_PARAMETERS) == found
+    assert forecast_cycle(pd.concat([daily, silent]), JUNE, run_days, calendar, DEFAULT_PARAMETERS) == found
 
 
 def test_a_day_whose_trips_have_no_price_is_unknown_and_one_without_trips_is_nothing() -> None:

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pandas as pd
 
-from fleet_audit.logic.costs.forecast import Forecast, forecast_cycle
+from fleet_audit.logic.costs.forecast import Forecast, day_classes, forecast_cycle
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import BRL, KM
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, parameters_on
-from fleet_audit.schema.reference import PARAMETERS
+from fleet_audit.schema.reference import CALENDAR, PARAMETERS
 from fleet_audit_tests.logic.frames import rows
 
 CYCLE = Cycle(dt.date(2025, 6, 1), dt.date(2025, 6, 30))
@@ -25,8 +25,42 @@ def daily(*days: tuple[int, str | None, str | None]) -> pd.DataFrame:
     return pd.DataFrame({"operational_date": dates, "km": column(1, KM), "variable_cost_brl": column(2, BRL)})
 
 
-def forecast(*days: tuple[int, str | None, str | None], as_of: int = 10) -> Forecast:
-    return forecast_cycle(daily(*days), CYCLE, dt.date(2025, 6, as_of), DEFAULT_PARAMETERS)
+def until(day: int) -> list[dt.date]:
+    return [dt.date(2025, 6, number) for number in range(1, day + 1)]
+
+
+def calendar(**classes: str) -> pd.DataFrame:
+    """`ref.calendar`: day of June (d1=…) → class; a working day otherwise."""
+    named = {dt.date(2025, 6, number): "util" for number in range(1, 31)}
+    named |= {dt.date(2025, 6, int(key[1:])): day_type for key, day_type in classes.items()}
+    return rows(CALENDAR, *({"date": day, "unit_code": "U", "day_type": kind} for day, kind in named.items()))
+
+
+def forecast(*days: tuple[int, str | None, str | None], as_of: int = 10, **classes: str) -> Forecast:
+    return forecast_cycle(daily(*days), CYCLE, until(as_of), calendar(**classes), DEFAULT_PARAMETERS)
+
+
+def test_a_saturday_is_forecast_by_saturdays() -> None:
+    kinds = {"d7": "sabado", "d14": "sabado", "d21": "sabado", "d28": "sabado"}
+    found = forecast((6, "100.00", "490.00"), (7, "10.00", "49.00"), as_of=10, **kinds)
+    assert found.km_remaining == 17 * 100 + 3 * 10
+    assert found.variable_cost_remaining_brl == 17 * 490 + 3 * 49
+
+
+def test_a_class_without_data_goes_on_as_all_days_did() -> None:
+    found = forecast((6, "100.00", "490.00"), (7, "50.00", "490.00"), d19="feriado")
+    assert found.km_remaining == 20 * 75
+
+
+def test_days_in_between_that_were_not_run_remain() -> None:
+    run = [day for day in until(10) if day.day != 5]
+    found = forecast_cycle(daily((1, "100.00", "490.00")), CYCLE, run, calendar(), DEFAULT_PARAMETERS)
+    assert found.remaining_days == 21
+
+
+def test_without_a_calendar_the_weekday_is_the_class() -> None:
+    classes = day_classes([dt.date(2025, 6, day) for day in (6, 7, 8)], calendar().iloc[:0])
+    assert list(classes.values()) == ["util", "sabado", "domingo"]
 
 
 def test_km_go_on_at_the_mean_of_the_days_with_data() -> None:
@@ -62,7 +96,7 @@ def test_only_the_cycle_s_days_that_are_over_count() -> None:
 
 
 def test_a_cycle_that_is_over_has_nothing_left() -> None:
-    found = forecast_cycle(daily((1, "100.00", "490.00")), CYCLE, dt.date(2025, 7, 5), DEFAULT_PARAMETERS)
+    found = forecast_cycle(daily((1, "100.00", "490.00")), CYCLE, until(30), calendar(), DEFAULT_PARAMETERS)
     assert found.remaining_days == 0
     assert found.km_total == Decimal("100.00")
     assert found.variable_cost_total_brl == Decimal("490.00")
@@ -72,6 +106,6 @@ def test_the_season_scales_km() -> None:
     harvest = parameters_on(
         dt.date(2025, 6, 10), rows(PARAMETERS, {"name": "forecast_seasonal_factor", "value": "1.5"})
     )
-    found = forecast_cycle(daily((1, "100.00", "490.00")), CYCLE, dt.date(2025, 6, 10), harvest)
+    found = forecast_cycle(daily((1, "100.00", "490.00")), CYCLE, until(10), calendar(), harvest)
     assert found.km_remaining == Decimal("3000.00")
     assert found.variable_cost_remaining_brl == Decimal("9800.00")

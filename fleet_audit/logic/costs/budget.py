@@ -1,0 +1,88 @@
+"""Budget of a cycle: the planned km at their tariffs, and the fixed cost of all of its days.
+
+What is forecast from the days that were run is in `forecast`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.tariffs import select_tariffs, with_vehicles
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
+from fleet_audit.logic.primitives.money import multiply_brl
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.reference import Reference
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Amounts of a whole cycle in BRL. None: no plan, or no fixed cost; `unpriced_lines` of the plan have no tariff."""
+
+    variable_brl: Decimal | None
+    fixed_so_far_brl: Decimal | None
+    fixed_remaining_brl: Decimal | None
+    unpriced_lines: int = 0
+
+    @property
+    def fixed_brl(self) -> Decimal | None:
+        """The fixed cost of the cycle: what its run days owe, and what the other days will."""
+        known = [part for part in (self.fixed_so_far_brl, self.fixed_remaining_brl) if part is not None]
+        return sum(known, Decimal(0)) if known else None
+
+
+def cycle_budget(
+    cycle: Cycle,
+    reference: Reference,
+    fixed_so_far: pd.DataFrame,
+    run_days: Iterable[dt.date],
+    closing_day: int,
+    parameters: ParameterSet,
+) -> Budget:
+    """The budget of a cycle.
+
+    A line of the plan is priced as service of its vehicle on the cycle's first day: with its class, its route, and the
+    route's area and regime (without a route its default area). Of the days that are not run a reserve has no fixed
+    share: its titular is expected to serve.
+
+    Args:
+        fixed_so_far: `fact.fixed_cost_days` of the cycle; run_days: its days that were run.
+    """
+    plan = reference.km_plan[(reference.km_plan["cycle_start"] == cycle.start).fillna(False)].reset_index(drop=True)
+    rates = _rates(plan, reference, cycle)
+    costs = multiply_brl(plan["planned_km"], rates)
+    left = sorted(set(cycle_days(cycle)) - set(run_days))
+    titulars = set(reference.vehicles["titular_plate"].dropna())
+    shares = [
+        fixed_cost_days(
+            day, reference.fixed_costs, reference.contracts, reference.vehicles, titulars, closing_day, parameters
+        )["amount_brl"]
+        for day in left
+    ]
+    known = fixed_so_far["amount_brl"].dropna()
+    return Budget(
+        variable_brl=_sum(costs.dropna()) if costs.notna().any() else None,
+        fixed_so_far_brl=_sum(known) if len(known) else None,
+        fixed_remaining_brl=_sum(pd.concat(shares)) if shares else Decimal("0.00"),
+        unpriced_lines=int((plan["planned_km"].notna() & costs.isna()).sum()),
+    )
+
+
+def _rates(plan: pd.DataFrame, reference: Reference, cycle: Cycle) -> pd.Series:
+    """Tariff of each line of the plan; null where none or several apply."""
+    asked = plan[["plate", "route_code"]].assign(operational_date=cycle.start)
+    vehicles = reference.vehicles_on_days([cycle.start])
+    asked = with_vehicles(asked, vehicles, ["contract_id", "vehicle_class", "default_area"])
+    routes = reference.routes.drop_duplicates("route_code").set_index("route_code")
+    asked["regime"] = asked["route_code"].map(routes["regime"])
+    asked["area"] = asked["route_code"].map(routes["area"]).astype("str").fillna(asked["default_area"])
+    return select_tariffs(asked, reference.tariffs)["rate_brl_per_km"]
+
+
+def _sum(amounts: pd.Series) -> Decimal:
+    return sum((Decimal(amount) for amount in amounts), Decimal("0.00"))
