@@ -127,10 +127,11 @@ def _redacted(reference: Reference, others: Others) -> Reference:
 
 
 def _others(found: pd.DataFrame, reference: Reference) -> Others:
-    """What the carrier of a finding or trip must not see; nothing is hidden where it names no carrier."""
+    """What the carrier of a finding or trip must not see; where it names no carrier only drivers' names are hidden."""
     code, vehicles = found["carrier_code"].iloc[0], reference.vehicles
+    people = frozenset(reference.drivers["name"].dropna())
     if pd.isna(code):
-        return Others()
+        return Others(people=people)
     names = names_of(reference.carriers, "carrier_code")
     own_name = names.get(code, code)
     own_plates = {*vehicles.loc[(vehicles["carrier_code"] == code).fillna(False), "plate"], found["plate"].iloc[0]}
@@ -148,4 +149,5 @@ def _others(found: pd.DataFrame, reference: Reference) -> Others:
         names=frozenset(set(names.values()) - {own_name}),
         plates=plates,
         ids=frozenset(ids),
+        people=people,
     )

@@ -17,8 +17,9 @@ from fleet_audit.installation import Installation
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.reporting.drawing.track import Span, Track
+from fleet_audit.reporting.labels import ODOMETER_EVENTS
 from fleet_audit.reporting.sections.inputs import records
-from fleet_audit.reporting.sections.proof.odometer_readings import EVENTS, MOST_EVENTS
+from fleet_audit.reporting.sections.proof.odometer_readings import MOST_EVENTS
 from fleet_audit.schema import lake as tables
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
@@ -119,7 +120,7 @@ def _spans(evidence: Mapping[str, Any]) -> tuple[Span, ...]:
     events = evidence.get("events", ())[:MOST_EVENTS]
     if events:
         return tuple(
-            Span(EVENTS[row["kind"]], *_period(row), None, (row["odometer_from_km"], row["odometer_to_km"]))
+            Span(ODOMETER_EVENTS[row["kind"]], *_period(row), None, (row["odometer_from_km"], row["odometer_to_km"]))
             for row in events
         )
     runs = [row for row in evidence.get("declared_runs", ()) if row.get("started_at") and row.get("ended_at")]

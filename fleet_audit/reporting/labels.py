@@ -16,6 +16,13 @@ PURPOSES = {
     "unknown": "sem finalidade",
 }
 KM_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
+ODOMETER_EVENTS = {
+    "fall": "recuo",
+    "reset": "reinício",
+    "jump": "salto",
+    "frozen": "hodômetro parado",
+    "parked": "contagem com rastreador parado",
+}
 VEHICLE_CLASSES = {"onibus": "Ônibus", "micro": "Micro-ônibus", "van": "Van"}
 AREAS = {"AGR": "Agrícola", "IND": "Adm-Indústria"}
 REGIMES = {"municipal": "Municipal", "intermunicipal": "Intermunicipal"}

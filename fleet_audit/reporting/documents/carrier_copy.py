@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from fleet_audit.reporting.package_model import Package
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.evidence import evidence_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
+from fleet_audit.reporting.sections.listings import ANSWER, answer_grid
 from fleet_audit.reporting.sections.redaction import Others, frames_without_others
 from fleet_audit.reporting.sections.trip_lines import trip_lines, trips_grid
 
@@ -54,13 +56,14 @@ def build_copy(
     generated_at: dt.datetime,
     closing: Closing,
     contest_days: int,
+    drivers: Iterable[str] = (),
     layout: Layout | None = None,
 ) -> CarrierCopy:
-    """The copy of one carrier from the rows of the whole cycle.
+    """The copy of one carrier from the rows of the whole cycle, without the names of `drivers` in any text.
 
     It may contest for `contest_days` business days after publication: the close, or, before any, `generated_at`.
     """
-    own = own_frames(frames, carrier_code)
+    own = own_frames(frames, carrier_code, drivers)
     published = (closing.closed_at or generated_at).astimezone(ZoneInfo(locale.REPORT_ZONE)).date()
     until = business_deadline(published, contest_days, _holidays(own))
     options: dict[str, Any] = {"cycle": cycle, "generated_at": generated_at, "closing": closing, "layout": layout}
@@ -77,10 +80,10 @@ def carrier_codes(frames: Frames) -> list[str]:
     return sorted({code for name in _WITH_CARRIER for code in getattr(frames, name)["carrier_code"].dropna()})
 
 
-def own_frames(frames: Frames, carrier_code: str) -> Frames:
-    """The frames of one carrier, with texts and evidence redacted of other carriers."""
+def own_frames(frames: Frames, carrier_code: str, drivers: Iterable[str] = ()) -> Frames:
+    """The frames of one carrier, with texts and evidence redacted of other carriers and of drivers' names."""
     own = frames.of_carrier(carrier_code)
-    return frames_without_others(own, others_of(frames, own, carrier_code))
+    return frames_without_others(own, replace(others_of(frames, own, carrier_code), people=frozenset(drivers)))
 
 
 def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
@@ -113,14 +116,23 @@ def carrier_folder(carrier_code: str) -> str:
 def _copy(document: Document, own: Frames, until: dt.date, published: dt.date, contest_days: int) -> Document:
     """The cycle's document with every finding in print, its evidence row by row, the trips, and the deadline."""
     nothing = "Nenhum achado neste ciclo."
+    answers = Section(
+        "findings",
+        "Achados",
+        answer_grid(own),
+        sheet="Achados",
+        note=f"Escreva na coluna “{ANSWER.label}” e devolva a planilha até {locale.day(until)}.",
+        empty=nothing,
+        is_listing=True,
+    )
     sections = tuple(
-        replace(section, is_workbook_only=False, empty=nothing) if section.key == "findings" else section
+        answers if section.key == "findings" else section
         for section in document.sections
-        if section.key not in ("top", "scores")
+        if section.key not in ("top", "scores", "carriers")
     )
     zones = own.units.dropna(subset=["timezone"]).set_index("unit_code")["timezone"].to_dict()
     rows = evidence_grid(own.findings, zones, names_of(own.pois.drop_duplicates("poi_id", keep="last"), "poi_id"))
-    evidence = Section("evidence", "Evidências", rows, sheet="Evidências", empty=nothing)
+    evidence = Section("evidence", "Evidências", rows, sheet="Evidências", empty=nothing, is_listing=True)
     trips = Section("trips", "Viagens", trips_grid(trip_lines(own)), sheet="Viagens", is_workbook_only=True)
     deadline = (
         f"Contestação: até {locale.day(until)}, {locale.counted(contest_days, 'dia útil', 'dias úteis')} depois da "

@@ -37,10 +37,11 @@ def render_cycle(report: CycleReport) -> dict[str, bytes]:
 
 
 def render_copies(copies: Iterable[CarrierCopy]) -> dict[str, bytes]:
-    """Each carrier's report (XLSX and PDF) and package, in a folder of its own."""
+    """Each carrier's report (XLSX, HTML and PDF) and package, in a folder of its own."""
     files = {}
     for copy in copies:
         files[f"{copy.folder}/relatorio_mensal.xlsx"] = document_workbook(copy.document)
+        files[f"{copy.folder}/relatorio_mensal.html"] = document_page(copy.document)
         files[f"{copy.folder}/relatorio_mensal.pdf"] = document_pdf(copy.document)
         files[f"{copy.folder}/pacote_medicao.xlsx"] = package_workbook(copy.package)
     return files

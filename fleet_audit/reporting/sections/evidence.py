@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import KM_METHODS
-from fleet_audit.reporting.locale import REPORT_ZONE, instant
+from fleet_audit.reporting.labels import KM_METHODS, ODOMETER_EVENTS
+from fleet_audit.reporting.locale import REPORT_ZONE, instant, number
 from fleet_audit.reporting.sections.inputs import records
 
 FIELDS = (
@@ -32,16 +32,17 @@ FIELDS = (
 
 
 def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str], places: Mapping[str, str]) -> Grid:
-    """The runs, trips and movements that the findings' evidence names, one per row, in the findings' order.
+    """The runs, trips, movements and readings that the findings' evidence names, one per row, in the findings' order.
 
-    Times are on the clock of the finding's unit, as in its sentence; `zones` name it by unit, `places` are names by
-    poi_id.
+    A finding whose evidence names no row has one with what its rule proves: every finding is listed. Times are on the
+    clock of the finding's unit, as in its sentence; `zones` name it by unit, `places` are names by poi_id.
     """
     rows = []
     for finding in records(findings[["finding_id", "rule_id", "unit_code", "evidence"]]):
         zone = zones.get(finding["unit_code"], REPORT_ZONE)
-        for row in evidence_rows(json.loads(finding["evidence"]), zone, places):
-            rows.append({"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row})
+        evidence = json.loads(finding["evidence"])
+        proofs = list(evidence_rows(evidence, zone, places)) or [_without_rows(evidence)]
+        rows += [{"finding_id": finding["finding_id"], "rule_id": finding["rule_id"], **row} for row in proofs]
     return grid_of(FIELDS, rows)
 
 
@@ -75,6 +76,21 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, s
                 "km": _decimal(leg.get("km_reported")),
                 "source": _source(leg),
             }
+
+    for event in evidence.get("events", ()):
+        before, after = (Decimal(str(event[f"odometer_{end}_km"])) for end in ("from", "to"))
+        yield {
+            **_when(event, zone),
+            "what": f"hodômetro: {ODOMETER_EVENTS[event['kind']]}",
+            "number": event["device_id"],
+            "from_to": f"{number(before)} km → {number(after)} km",
+            "km": after - before,
+            "source": "posições do equipamento",
+        }
+
+
+def _without_rows(evidence: Mapping[str, Any]) -> dict[str, str | None]:
+    return {"what": "sem linha de fonte", "from_to": evidence.get("proves")}
 
 
 _TRIP_ENDS = ("origin_poi_id", "destination_poi_id")

@@ -47,6 +47,22 @@ FINDING_FIELDS = (
     Field("finding_id", "Achado (id)", width=18, in_print=False),
     Field("evidence", "Evidência", width=60, in_print=False),
 )
+ANSWER = Field("answer", "Resposta da transportadora", width=34)
+# A carrier's own copy: the id to cite first, no column that says only who it is, and room for its answer.
+ANSWER_FIELDS = (
+    Field("finding_id", "Achado (id)", width=18),
+    _DATE,
+    _PLATE,
+    Field("rule_id", "Regra", width=7),
+    Field("severity", "Severidade", width=10),
+    Field("explanation_pt", "Explicação", width=60),
+    Field("km_at_stake", "Km", Kind.KM, 9),
+    Field("amount_name", "Tipo de valor", width=13),
+    Field("brl_at_stake", "Valor (R$)", Kind.BRL, 10),
+    Field("status", "Situação", width=10),
+    ANSWER,
+    *(entry for entry in FINDING_FIELDS if not entry.in_print and entry.name != "finding_id"),
+)
 HELD_FIELDS = (
     _DATE,
     _PLATE,
@@ -85,6 +101,15 @@ _SEVERITY_ORDER = {code: rank for rank, code in enumerate(SEVERITIES)}
 
 def findings_grid(frames: Frames) -> Grid:
     """Findings ranked: open before excepted, by severity, then by what is at stake; each with its sentence."""
+    return grid_of(FINDING_FIELDS, _ranked_findings(frames))
+
+
+def answer_grid(frames: Frames) -> Grid:
+    """The same findings with their ids first and an empty column for the carrier's answer."""
+    return grid_of(ANSWER_FIELDS, [{**row, ANSWER.name: ""} for row in _ranked_findings(frames)])
+
+
+def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
     found = frames.findings
     ranked = found.assign(
         excepted=found["status"] == "excepted",
@@ -99,7 +124,7 @@ def findings_grid(frames: Frames) -> Grid:
         row["severity"], row["title"] = SEVERITIES[row["severity"]], rule_title(row["rule_id"])
         row["status"], row["amount_name"] = FINDING_STATUSES[row["status"]], AMOUNTS.get(row["amount"])
         row["confidence_pct"] = Decimal(str(round(row["confidence"] * 100, 6)))
-    return grid_of(FINDING_FIELDS, rows)
+    return rows
 
 
 def held_grid(frames: Frames) -> Grid:

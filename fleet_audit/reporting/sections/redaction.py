@@ -1,6 +1,6 @@
-"""What belongs to other carriers, and the rows and texts of one carrier without it.
+"""What belongs to other carriers, and drivers' names: the rows and texts of one carrier without them.
 
-Rows are chosen per carrier in `inputs`; here the texts of those rows lose what names other carriers.
+Rows are chosen per carrier in `inputs`; here the texts of those rows lose what names other carriers or people.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.reporting.sections.inputs import Frames
 
 OTHER = "[outra transportadora]"
+DRIVER = "[motorista]"
 _ID = re.compile(r"[\w-]{6,}")
 _LEAST_LETTERS = 4  # of a name that is found however it is written; a shorter one would be found in every sentence
 _DROPPED = object()
@@ -40,9 +41,10 @@ _CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  #
 
 @dataclass(frozen=True)
 class Others:
-    """What belongs to other carriers: their codes, names and plates, and the ids of their trips and runs.
+    """What belongs to other carriers: their codes, names and plates, the ids of their trips and runs; and people.
 
-    `own` are the code and name of the carrier that reads.
+    `own` are the code and name of the carrier that reads, `people` the names of all drivers, its own included. A
+    driver's name of one word is masked where it is the whole text: inside a text it may be a street's.
     """
 
     own: frozenset[str] = frozenset()
@@ -50,6 +52,7 @@ class Others:
     names: frozenset[str] = frozenset()
     plates: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
 
     def masked(self, text: str) -> str:
         """The text with everything of others replaced; a carrier's own names stay, even where they hold another's.
@@ -57,6 +60,9 @@ class Others:
         Names are found in any case and with or without accents, codes as they are written.
         """
         composed = unicodedata.normalize("NFC", text)
+        if fold(composed) in self._people_folded:
+            return DRIVER
+        composed = self._people_words.sub(DRIVER, composed)
         without_ids = _ID.sub(lambda found: OTHER if found[0] in self.ids else found[0], composed)
         return self._words.sub(lambda found: found[0] if fold(found[0]) in self._own_folded else OTHER, without_ids)
 
@@ -83,6 +89,18 @@ class Others:
     @cached_property
     def _own_folded(self) -> frozenset[str]:
         return frozenset(map(fold, self.own))
+
+    @cached_property
+    def _people_folded(self) -> frozenset[str]:
+        return frozenset(fold(name) for name in self.people if sum(map(str.isalpha, name)) >= _LEAST_LETTERS)
+
+    @cached_property
+    def _people_words(self) -> re.Pattern[str]:
+        full = sorted(
+            (name for name in self.people if len(fold(name).split()) > 1), key=lambda name: (-len(name), name)
+        )
+        either = "|".join(map(_loose_pattern, full))
+        return re.compile(rf"(?<!\w)(?:{either})(?!\w)" if either else r"(?!)")
 
     @cached_property
     def _words(self) -> re.Pattern[str]:

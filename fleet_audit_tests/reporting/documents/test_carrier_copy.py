@@ -21,7 +21,6 @@ from fleet_audit.logic.closing.deadlines import business_deadline
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes, carrier_folder
-from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.formats.render import render_copies
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.evidence import evidence_grid
@@ -35,9 +34,11 @@ CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 OWN = "RODA"
 
 
-def copy_of(frames: Frames, code: str = OWN, closing: Closing | None = None) -> CarrierCopy:
+def copy_of(
+    frames: Frames, code: str = OWN, closing: Closing | None = None, drivers: tuple[str, ...] = ()
+) -> CarrierCopy:
     frames = settled(frames, CYCLE)
-    options = {"cycle": CYCLE, "generated_at": GENERATED_AT, "contest_days": 5}
+    options = {"cycle": CYCLE, "generated_at": GENERATED_AT, "contest_days": 5, "drivers": drivers}
     return build_copy(frames, code, closing=closing or Closing(), **options)
 
 
@@ -112,7 +113,7 @@ def test_no_byte_of_any_file_is_of_another_carrier(frames: Frames, files: dict[s
     assert len(tokens) > 50
     pattern = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, sorted(tokens))) + r")(?![\w])")
     assert {name.rpartition("/")[2] for name in files} == {
-        "relatorio_mensal.xlsx", "relatorio_mensal.pdf", "pacote_medicao.xlsx"}  # fmt: skip
+        "relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf", "pacote_medicao.xlsx"}  # fmt: skip
     for name, data in files.items():
         text = everything(name, data)
         assert not set(pattern.findall(text)), name
@@ -146,11 +147,40 @@ def test_a_text_that_names_another_carrier_is_masked_wherever_it_stands(frames: 
             "adjustment_id": "a", "difference_brl": Decimal("1.00")}  # fmt: skip
     with_adjustment = replace(frames, adjustments=build(facts.ADJUSTMENTS, [line]))
     copy = copy_of(naming_another(with_adjustment, words))
-    files = {**render_copies([copy]), "relatorio_mensal.html": document_page(copy.document)}
-    for name, data in files.items():
+    for name, data in render_copies([copy]).items():
         text = fold(everything(name, data))
         assert fold(words) not in text, name
         assert "outra transportadora]" in text or name.endswith(".pdf")
+
+
+def test_no_text_of_any_field_names_a_driver(frames: Frames) -> None:
+    drivers = ("José Antônio Pereira", "Benedita da Silva")
+    copy = copy_of(naming_another(frames, "JOSE ANTONIO  PEREIRA, Benedita da Silva"), drivers=drivers)
+    for name, data in render_copies([copy]).items():
+        text = fold(everything(name, data))
+        assert not [driver for driver in drivers if fold(driver) in text], name
+        assert "[motorista]" in text or name.endswith(".pdf")
+
+
+def test_a_drivers_name_of_one_word_is_masked_alone_and_not_inside_a_place() -> None:
+    others = Others(people=frozenset({"Aurora"}))
+    assert others.masked("AURORA") == "[motorista]"
+    assert others.masked("Ponto Rua Aurora") == "Ponto Rua Aurora"
+
+
+def test_every_finding_has_its_id_its_evidence_and_room_for_an_answer(
+    frames: Frames, made: dict[str, CarrierCopy]
+) -> None:
+    own = set(frames.findings.loc[frames.findings["carrier_code"] == OWN, "finding_id"])
+    sections = {section.key: section for section in made[OWN].document.sections}
+    shown = [entry.label for entry in sections["findings"].grid.fields if entry.in_print]
+    assert (shown[0], shown[-1]) == ("Achado (id)", "Resposta da transportadora")
+    assert set(sections["findings"].grid.column("finding_id")) == own
+    assert set(sections["evidence"].grid.column("finding_id")) == own
+    notes = " ".join(made[OWN].document.notes)
+    assert "ranking" not in notes
+    assert "Previsão" not in notes
+    assert {"MEMÓRIA DE CÁLCULO"} <= {sheet.name for sheet in made[OWN].package.sheets}
 
 
 def test_own_names_and_ordinary_words_stay() -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.labels import ODOMETER_EVENTS
 
 FIELDS = (
     Field("what", "Leitura", width=34),
@@ -23,13 +24,6 @@ FIELDS = (
     Field("path_km", "Pelas posições (km)", Kind.KM, 14),
     Field("source", "Fonte", width=44),
 )
-EVENTS = {
-    "fall": "recuo",
-    "reset": "reinício",
-    "jump": "salto",
-    "frozen": "hodômetro parado",
-    "parked": "contagem com rastreador parado",
-}
 MOST_EVENTS = 6  # of a day; the finding's sentence states how many there were
 
 
@@ -49,7 +43,7 @@ def local_second(instant: dt.datetime | str, zone: str) -> str:
 
 def _of_events(evidence: Mapping[str, Any], zone: str) -> Iterator[dict[str, Any]]:
     for event in evidence.get("events", ())[:MOST_EVENTS]:
-        name, device = EVENTS[event["kind"]], f"equipamento {event['device_id']}"
+        name, device = ODOMETER_EVENTS[event["kind"]], f"equipamento {event['device_id']}"
         before, after = _km(event["odometer_from_km"]), _km(event["odometer_to_km"])
         yield {
             "what": f"antes: {name}",
