@@ -36,14 +36,10 @@ from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
+from fleet_audit.logic.trips.track.assignments import assignments
+from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, TEXT_COLUMNS, PositionArrays
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
-from fleet_audit.logic.trips.track.tracks import (
-    POSITION_COLUMNS,
-    TEXT_COLUMNS,
-    PositionArrays,
-    assignments,
-    build_tracks,
-)
+from fleet_audit.logic.trips.track.tracks import build_tracks
 from fleet_audit.logic.trips.trips import join_trips
 from fleet_audit.simulation.fleet import simulate
 

@@ -19,8 +19,9 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
+from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.points import clean_tracks
-from fleet_audit.logic.trips.track.tracks import assignments, build_tracks_of_frame
+from fleet_audit.logic.trips.track.tracks import build_tracks_of_frame
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.frames import rows

@@ -12,7 +12,7 @@ from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_d
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.window import window_days
-from fleet_audit.logic.trips.track.tracks import POSITION_COLUMNS
+from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES

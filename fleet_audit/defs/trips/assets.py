@@ -14,7 +14,7 @@ from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit.logic.trips.track.tracks import POSITION_COLUMNS, PositionArrays
+from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,

@@ -17,9 +17,10 @@ from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
-from fleet_audit.logic.trips.track.tracks import Tracks, assignments, build_tracks_of_frame
+from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}

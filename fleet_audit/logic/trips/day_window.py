@@ -27,9 +27,11 @@ from fleet_audit.logic.trips.segmentation import (
     segment_by_trip_key,
     tracks_without_places,
 )
+from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, instants
-from fleet_audit.logic.trips.track.tracks import PositionArrays, Tracks, assignments, build_tracks, within_window
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks, within_window
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 

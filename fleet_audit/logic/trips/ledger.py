@@ -17,7 +17,8 @@ from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.coverage import clipped_to_day
 from fleet_audit.logic.trips.kernels.movements import span_points
-from fleet_audit.logic.trips.segmentation import Segmentation, Steps
+from fleet_audit.logic.trips.segmentation import Segmentation
+from fleet_audit.logic.trips.steps import Steps
 from fleet_audit.logic.trips.track.points import instants
 from fleet_audit.logic.trips.track.tracks import Tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays

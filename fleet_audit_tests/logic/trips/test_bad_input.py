@@ -13,7 +13,8 @@ from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
-from fleet_audit.logic.trips.track.tracks import assignments, build_tracks_of_frame
+from fleet_audit.logic.trips.track.assignments import assignments
+from fleet_audit.logic.trips.track.tracks import build_tracks_of_frame
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic.driving import (

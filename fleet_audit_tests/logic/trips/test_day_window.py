@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
-from fleet_audit.logic.trips.track.tracks import PositionArrays
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.driving import (

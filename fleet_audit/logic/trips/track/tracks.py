@@ -9,98 +9,15 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.threads import map_in_threads
-from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans, any_beyond
-
-_NUMBERS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
-_MOST = {"odometer_km": 1e9}  # a greater number cannot be a reading, whatever its unit, and fits no column of km
-_TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}
-TEXT_COLUMNS = [*_TEXTS.values()]
-POSITION_COLUMNS = [
-    "recorded_at",
-    *TEXT_COLUMNS,
-    *_NUMBERS,
-    "ignition",
-]  # of staging.positions: what tracks are made of
-
-
-@dataclass(frozen=True)
-class PositionArrays:
-    """Positions as plain arrays, in any order: 60 bytes per row, where a frame with its texts takes 83.
-
-    `micros` are since 1970; `ignition` is 1 on, 0 off, -1 unknown; `device`, `driver` and `trip_key` hold codes (-1:
-    none) into the texts of `names`.
-    """
-
-    micros: np.ndarray
-    device: np.ndarray
-    driver: np.ndarray
-    trip_key: np.ndarray
-    latitude: np.ndarray
-    longitude: np.ndarray
-    odometer_km: np.ndarray
-    speed_kmh: np.ndarray
-    passengers: np.ndarray
-    ignition: np.ndarray
-    names: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, positions: pa.Table) -> PositionArrays:
-        """The rows of `staging.positions`, its texts best as dictionaries: each is decoded once."""
-        instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
-        texts = map_in_threads(lambda column: _encoded(positions[column]), _TEXTS.values())
-        numbers = map_in_threads(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), _NUMBERS)
-        codes = dict(zip(_TEXTS, texts, strict=True))
-        return cls(
-            micros=_joined(instants.chunks).view(np.int64),
-            ignition=_joined(_flags(positions["ignition"]).chunks).astype(np.int8, copy=False),
-            names={name: distinct for name, (_, distinct) in codes.items()},
-            **{name: numbered for name, (numbered, _) in codes.items()},
-            **dict(zip(_NUMBERS, numbers, strict=True)),
-        )
-
-    @classmethod
-    def of_frame(cls, positions: pd.DataFrame) -> PositionArrays:
-        """The rows of a frame of `staging.positions`."""
-        return cls.of(pa.Table.from_pandas(positions[POSITION_COLUMNS], preserve_index=False))
-
-
-def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (-1: none) into the distinct texts of a column, and these."""
-    if column.null_count == len(column):
-        return np.full(len(column), -1, dtype=np.int32), np.empty(0, dtype=object)
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    chunks = encoded.unify_dictionaries().chunks
-    codes = _joined([chunk.indices.fill_null(-1) for chunk in chunks])
-    return codes.astype(np.int32, copy=False), chunks[0].dictionary.to_numpy(zero_copy_only=False).astype(object)
-
-
-def _flags(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of booleans as 1, 0 and -1 (null)."""
-    return pc.fill_null(column.cast(pa.bool_()).cast(pa.int8()), -1)
-
-
-def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
-    """Chunks as one array; missing numbers are NaN."""
-    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(0)
-
-
-def _measurable(column: pa.ChunkedArray, most: float) -> np.ndarray:
-    """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
-    numbers = _joined(column.cast(pa.float64(), safe=False).chunks)
-    return np.where(np.abs(numbers) >= most, np.nan, numbers) if any_beyond(numbers, most) else numbers
+from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
+from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
 
 @dataclass(frozen=True)
@@ -144,7 +61,7 @@ class Tracks:
         return self._with(points, self.index.iloc[owners].reset_index(drop=True), self.since[owners], offsets)
 
     def _with(self, points: np.ndarray, index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray) -> Tracks:
-        columns = (*_NUMBERS, "seconds", "ignition", "driver", "trip_key", "is_lost")
+        columns = (*NUMBER_COLUMNS, "seconds", "ignition", "driver", "trip_key", "is_lost")
         chosen = {name: getattr(self, name)[points] for name in columns}
         return Tracks(
             index=index, since=since, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen
@@ -182,44 +99,6 @@ def within_window(rows: pd.DataFrame, zones: pd.Series, day: dt.date) -> pd.Data
     return rows[(rows["started_at"] >= starts) & (rows["started_at"] < ends)].reset_index(drop=True)
 
 
-def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
-    """Device assignments as UTC spans: device_id, plate, timezone, start, end (NaT: open), from `ref.devices`.
-
-    `zones`: the time zone of each row's plate. A device changes vehicle at local midnight of the vehicle's unit.
-    """
-    known = devices.assign(timezone=zones.to_numpy())
-    spans = pd.DataFrame(
-        {
-            "device_id": known["device_id"].to_numpy(),
-            "plate": known["plate"].to_numpy(),
-            "timezone": known["timezone"].to_numpy(),
-            "start": _midnights(known["valid_from"], known["timezone"], 0),
-            "end": _midnights(known["valid_to"], known["timezone"], 1),
-        }
-    )
-    # Of a device that moves to a unit in another zone the later assignment begins at its own midnight.
-    order = spans.assign(first=as_days(devices["valid_from"]), last=as_days(devices["valid_to"]))
-    order = order.sort_values(["device_id", "first"], kind="stable", na_position="first")
-    following = order.groupby("device_id")[["first", "start"]].shift(-1)
-    is_next = (following["first"] - order["last"]).eq(pd.Timedelta(days=1))
-    return spans.assign(end=spans["end"].where(~is_next.reindex(spans.index), following["start"].reindex(spans.index)))
-
-
-def _midnights(days: pd.Series, zones: pd.Series, offset: int) -> pd.Series:
-    """The local midnights that begin the days + offset; every day is looked up once per zone."""
-    distinct, at = np.unique(as_days(days), return_inverse=True)
-    midnights = pd.Series(pd.NaT, index=days.index, dtype="datetime64[us, UTC]")
-    for zone in zones.unique():
-        known = [_midnight(day, zone, offset) for day in distinct.tolist()]
-        rows = (zones == zone).to_numpy()
-        midnights[rows] = pd.Series(known, dtype="datetime64[us, UTC]").array[at[rows]]
-    return midnights
-
-
-def _midnight(day: dt.date | None, zone: str, offset: int) -> Any:
-    return pd.NaT if day is None else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
-
-
 def build_tracks_of_frame(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
     """`build_tracks` rows of a frame of `staging.positions`."""
     return build_tracks([PositionArrays.of_frame(positions)], spans, day)
@@ -238,7 +117,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     are excluded: they wait in staging until the device is registered.
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
-    names = {name: _all_names(rows, name) for name in _TEXTS}
+    names = {name: _all_names(rows, name) for name in CODED_TEXTS}
     track_order = TrackOrder.of(
         [_recoded(part, "device", names["device"]) for part in rows],
         [part.micros for part in rows],
@@ -246,13 +125,13 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     )
 
     def placed(name: str) -> np.ndarray:
-        if name in _TEXTS and not len(names[name]):
+        if name in CODED_TEXTS and not len(names[name]):
             return np.full(len(track_order.times), -1, dtype=np.int32)
-        if name in _TEXTS:
+        if name in CODED_TEXTS:
             return track_order.placed_column([_recoded(part, name, names[name]) for part in rows])
         return track_order.placed_column([getattr(part, name) for part in rows])
 
-    columns = ("driver", "trip_key", "ignition", *_NUMBERS)
+    columns = ("driver", "trip_key", "ignition", *NUMBER_COLUMNS)
     waiting = dict(zip(columns, map_in_threads(placed, columns), strict=True))
     is_kept = _without_repeats(track_order, waiting)
     in_order = map_in_threads(lambda name: track_order.sorted_column(waiting.pop(name), is_kept), columns)
@@ -319,16 +198,16 @@ def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) 
     if len(contested) == 0:
         return None
     said = track_order.placed_rows(contested)
-    facts = pd.DataFrame({name: placed[name][said] for name in (*_NUMBERS, "driver", "trip_key", "ignition")})
+    facts = pd.DataFrame({name: placed[name][said] for name in (*NUMBER_COLUMNS, "driver", "trip_key", "ignition")})
     is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(
         place=contested,
-        fullness=facts[list(_NUMBERS)].notna().sum(axis=1) + (facts["driver"] >= 0),
+        fullness=facts[list(NUMBER_COLUMNS)].notna().sum(axis=1) + (facts["driver"] >= 0),
         instant=np.cumsum(~is_next[:-1][contested]),
         kept_for=facts["trip_key"].mask(is_located, -1),
         is_located=is_located,
     )
-    order = ["fullness", *_NUMBERS, "driver", "trip_key", "ignition"]
+    order = ["fullness", *NUMBER_COLUMNS, "driver", "trip_key", "ignition"]
     best_first = facts.sort_values(order, ascending=False, na_position="last")
     is_kept = np.ones(len(times), dtype=bool)
     is_kept[contested] = False

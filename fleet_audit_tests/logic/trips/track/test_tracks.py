@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.track.tracks import Tracks, assignments, build_tracks_of_frame, within_window
+from fleet_audit.logic.trips.track.assignments import assignments
+from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame, within_window
 from fleet_audit_tests.logic.driving import DAY, DEVICE, ZONE, Bus, at, staged, world
 
 OTHER_ZONE = "America/Campo_Grande"

@@ -1,0 +1,91 @@
+"""Movements between stops, measured: the rows of `trips.legs` before distances are chosen.
+
+Distances are chosen in `distance`; joining legs to trips is in `trips`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels import movements as movement_kernels
+from fleet_audit.logic.trips.steps import Steps, any_point_between, sum_steps
+from fleet_audit.logic.trips.track.points import instants
+from fleet_audit.logic.trips.track.tracks import Tracks
+
+
+def measure_movements(
+    tracks: Tracks, steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
+    after: np.ndarray, parameters: ParameterSet,
+) -> pd.DataFrame:  # fmt: skip
+    """One row per movement from point start[k] to end[k], the columns of `Segmentation.legs`.
+
+    `before`, `after`: rows of `stops` on both sides, -1 where nothing is known there.
+    """
+    first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
+    has_readings = (first_reading >= 0) & (last_reading > first_reading)
+    sums = sum_steps(tracks, steps, start, end, parameters)
+    sums["gaps"] = sums["gaps"].astype("int64")
+    number, highest = movement_kernels.count_and_maximum(tracks.passengers, start, end)
+    driver = movement_kernels.most_frequent(tracks.driver, start, end)
+    track = tracks.track_of(start)
+    return pd.DataFrame(
+        {
+            "track": track,
+            "start": start,
+            "end": end,
+            "stop_before": before,
+            "stop_after": after,
+            **{name: tracks.index[name].array[track] for name in tracks.index},
+            "driver_id": np.where(driver >= 0, np.append(tracks.drivers, np.array([None]))[driver], None),
+            "started_at": instants(tracks.seconds[start]),
+            "ended_at": instants(tracks.seconds[end]),
+            "origin_latitude": _of_stop(stops["latitude"], before),
+            "origin_longitude": _of_stop(stops["longitude"], before),
+            "destination_latitude": _of_stop(stops["latitude"], after),
+            "destination_longitude": _of_stop(stops["longitude"], after),
+            **sums,
+            "km_odometer": np.where(
+                has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
+            )
+            if len(start)
+            else np.empty(0),
+            "is_odometer_valid": has_readings
+            & ~any_point_between(steps.faults, first_reading, last_reading)
+            & ~_is_read_in_part(steps, start, end, first_reading, last_reading, parameters),
+            "odometer_resolution_km": steps.resolution_km[track],
+            "max_speed_kmh": movement_kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
+            "passengers_readings": number,
+            "passengers_max": highest,
+            "is_start_in_gap": before < 0,
+            "is_end_in_gap": after < 0,
+        }
+    )
+
+
+def _is_read_in_part(
+    steps: Steps, start: np.ndarray, end: np.ndarray, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """Whether the path goes on beyond a stop's radius before the first or after the last reading of a leg."""
+    path_m = np.cumsum(np.nan_to_num(steps.metres))
+    if len(path_m) == 0:
+        return np.zeros(len(start), dtype=bool)
+    before, after = path_m[first] - path_m[start], path_m[end] - path_m[last]
+    return np.maximum(before, after) > parameters.stop_radius_m
+
+
+def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
+    return np.where(stop >= 0, np.append(values.to_numpy(), np.nan)[stop], np.nan)
+
+
+def _readings(
+    tracks: Tracks, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the readings that a leg is measured between: those of its stops, else the first and last inside."""
+    first = np.append(stops["departure_reading"].to_numpy(), -1)[before]
+    last = np.append(stops["arrival_reading"].to_numpy(), -1)[after]
+    return (
+        np.where(first >= 0, first, tracks.reading_from(start)),
+        np.where(last >= 0, last, tracks.reading_until(end)),
+    )

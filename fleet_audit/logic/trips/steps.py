@@ -1,0 +1,99 @@
+"""Facts of the step that leads to each point of the tracks, and their sums over a movement.
+
+The compiled passes are in `kernels.steps`; which points count is decided in `track.points`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
+from fleet_audit.logic.trips.kernels import steps as step_kernels
+from fleet_audit.logic.trips.track.points import Points, carried_steps
+from fleet_audit.logic.trips.track.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Facts of the step that leads to each point.
+
+    `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends. `is_bridged`,
+    `has_fix`: as in `Points`. `is_carried`: a ferry or a tow moved the vehicle.
+    `splits`, `faults`: the points reached by a step that splits, and those whose own odometer reading is faulty.
+    `resolution_km`: of the odometer of each track.
+    """
+
+    is_split: np.ndarray
+    is_standing: np.ndarray
+    is_away: np.ndarray
+    is_bridged: np.ndarray
+    is_carried: np.ndarray
+    has_fix: np.ndarray
+    metres: np.ndarray
+    splits: np.ndarray
+    faults: np.ndarray
+    resolution_km: np.ndarray
+
+
+def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
+    """Facts of the step to each point; the arguments of each rule are parameters of docs/segmentation.md."""
+    tracks, metres = points.tracks, points.metres
+    resolution = odometer_kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    is_standing, is_split, is_away, is_faulty = step_kernels.classify_steps(
+        tracks.seconds,
+        metres,
+        tracks.odometer_km,
+        points.is_jump,
+        tracks.offsets,
+        resolution,
+        parameters.standing_kmh,
+        parameters.stop_radius_m,
+        parameters.gap_note_s,
+        parameters.gap_split_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+        parameters.leg_min_km,
+    )
+    splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
+    return Steps(
+        is_split=is_split,
+        is_standing=is_standing,
+        is_away=is_away,
+        is_bridged=points.is_bridged,
+        is_carried=carried_steps(points, parameters),
+        has_fix=points.has_fix,
+        metres=metres,
+        splits=splits,
+        faults=faults,
+        resolution_km=resolution,
+    )
+
+
+def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
+    """The `kernels.steps.SUMS` over the steps from each start to its end."""
+    sums = step_kernels.sum_steps(
+        tracks.seconds,
+        steps.metres,
+        tracks.odometer_km,
+        steps.is_bridged,
+        steps.is_carried,
+        start,
+        end,
+        parameters.stop_radius_m,
+        parameters.gap_note_s,
+        parameters.compare_step_s,
+        parameters.fine_step_s,
+        parameters.chord_step_s,
+        parameters.coverage_step_s,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    return dict(zip(step_kernels.SUMS, sums, strict=True))
+
+
+def any_point_between(points: np.ndarray, after: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Whether any of the sorted points lies after `after` and at or before `until`."""
+    return np.searchsorted(points, until, side="right") > np.searchsorted(points, after, side="right")
