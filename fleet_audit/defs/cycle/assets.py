@@ -1,5 +1,6 @@
 """A cycle from its days' results: findings of whole cycles, and the calibration of each vehicle."""
 
+import datetime as dt
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,7 @@ from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
-from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -38,10 +39,15 @@ _REFERENCE = (
     reference.CALENDAR,
     reference.CONTRACTS,
     reference.EXCEPTIONS,
+    reference.INVOICES,
     reference.SHIFTS,
     reference.VEHICLES,
     reference.UNITS,
     reference.PARAMETERS,
+)
+_DAY_DEPS = (
+    *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for name, table in _DAYS.items() if name != "runs"),
+    dg.AssetDep(key_of(facts.DECLARED_RUNS), partition_mapping=cycle_and_before_mapping),  # a run billed twice
 )
 _CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)
 _FINDINGS = dg.AssetDep(key_of(facts.FINDINGS), partition_mapping=cycle_and_before_mapping)
@@ -52,7 +58,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_poli
     **asset_arguments(facts.CYCLE_FINDINGS, "cycle"),
     **_ARGUMENTS,
     deps=[
-        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
+        *_DAY_DEPS,
         _CALIBRATIONS,
         _FINDINGS,
         *(key_of(table) for table in _REFERENCE),
@@ -72,7 +78,7 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
     **asset_arguments(facts.CYCLE_RULES_NOT_TESTED, "cycle"),
     **_ARGUMENTS,
     deps=[
-        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in _DAYS.values()),
+        *_DAY_DEPS,
         _CALIBRATIONS,
         _FINDINGS,
         *(key_of(table) for table in _REFERENCE),
@@ -107,7 +113,8 @@ def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFram
 
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:
-    cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
+    closing_day = fleet.settings().closing_day
+    cycle = cycle_of(parse_day(key), closing_day)
     warehouse, known = fleet.warehouse(), fleet.reference()
     days = cycle_days(cycle)
     frames = {name: warehouse.read_partition(table, days) for name, table in _DAYS.items()}
@@ -125,6 +132,8 @@ def _audited(fleet: FleetResource, key: str) -> AuditCycle:
         calendar=known.calendar,
         contracts=known.contracts,
         exceptions=known.exceptions,
+        earlier_runs=warehouse.read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle, closing_day)),
+        invoices=known.invoices,
         shifts=known.shifts,
         vehicles=known.vehicles_on(day),
         parameters=parameters,
@@ -132,3 +141,7 @@ def _audited(fleet: FleetResource, key: str) -> AuditCycle:
         incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),
         **frames,
     )
+
+
+def _days_of_cycle_before(cycle: Cycle, closing_day: int) -> list[dt.date]:
+    return cycle_days(cycle_of(cycle.start - ONE_DAY, closing_day))

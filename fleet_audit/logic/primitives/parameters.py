@@ -119,6 +119,28 @@ DEFAULTS = (
     Parameter("parked_radius_m", 200, "m", "O03, O04: a tracker within this of where it was stands"),
     Parameter("exchange_km", 2, "km", "O08: a reading this close to another vehicle's last one continues it", "own"),
     Parameter("exchange_days", 1, "days", "O08: a registered move so many days from it explains it", "own"),
+    Parameter("digits_min_runs", 60, "runs", "S01: start readings of a vehicle-cycle that are tested", "own"),
+    Parameter("digits_p", 1e-6, "probability", "S01: corrected p below which digits are not uniform", "own"),
+    Parameter("constant_min_runs", 20, "runs", "S03: runs between two places that are tested", "own"),
+    Parameter("constant_pct", 80, "%", "S03: share of them that declare one value", "own"),
+    Parameter(
+        "constant_sd_pct", 3, "%", "S03: standard deviation of the measured km, of their mean, above this", "own"
+    ),
+    Parameter("constant_p", 0.001, "probability", "S03: corrected p below which so many equal values are no chance"),
+    Parameter("rounding_below_km", 1, "km", "K05: differences below this are roundings", "own"),
+    Parameter("rounding_mean_km", 0.25, "km", "K05: mean of declared - measured above this", "own"),
+    Parameter("rounding_min_runs", 200, "runs", "K05: and at least so many", "own"),
+    Parameter("rounding_p", 0.001, "probability", "K05: corrected p below which the mean is not chance", "own"),
+    Parameter(
+        "peers_z", 3.5, "deviations", "S05: robust z of a vehicle's median on a route above this", "Iglewicz 1993"
+    ),
+    Parameter("peers_p", 0.05, "probability", "S05: corrected p below which it is not chance", "own"),
+    Parameter("peers_min_pct", 5, "%", "S05: and a difference from the others' median above this", "own"),
+    Parameter("peers_min_trips", 20, "trips", "S05: trips of other vehicles on the route", "own"),
+    Parameter("peers_min_vehicles", 3, "vehicles", "S05: other vehicles on the route", "own"),
+    Parameter("peers_own_trips", 5, "trips", "S05: trips of the vehicle on the route", "own"),
+    Parameter("full_pct", 95, "%", "V05: share of a vehicle-cycle's runs that declare exactly its seats", "own"),
+    Parameter("full_min_runs", 20, "runs", "V05: and at least so many runs", "own"),
     Parameter("ratio_days", 7, "days", "O05: days over which a vehicle's odometer/GPS ratio is judged"),
     Parameter("ratio_pct", 3, "%", "O05: tolerated deviation of that ratio from 1"),
     Parameter("ratio_sure_pct", 6, "%", "O05: a deviation beyond this leaves no doubt"),

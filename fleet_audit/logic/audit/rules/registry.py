@@ -5,7 +5,7 @@ A rule itself is written in its family's module; a new family is one more module
 
 from __future__ import annotations
 
-from fleet_audit.logic.audit.rules.cycle import costs, nights, plan, ratio
+from fleet_audit.logic.audit.rules.cycle import costs, habits, invoice, nights, occupancy, peers, plan, ratio, rebilled
 from fleet_audit.logic.audit.rules.cycle import divergence as cycle_divergence
 from fleet_audit.logic.audit.rules.day import (
     chain,
@@ -39,6 +39,11 @@ _FAMILIES = (
     ratio,
     plan,
     costs,
+    invoice,
+    rebilled,
+    habits,
+    peers,
+    occupancy,
 )
 RULES: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
 

@@ -67,7 +67,7 @@ def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[
     ids = frames["trips"]["trip_id"]
     return AuditCycle(
         cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS), shifts=SHIFTS,
-        vehicles=VEHICLES.assign(titular_plate=None), parameters=DEFAULT_PARAMETERS,
+        vehicles=VEHICLES.assign(titular_plate=None, seats=46), parameters=DEFAULT_PARAMETERS,
         costs=costs_frame(*({"trip_id": key, "billable_km": "30.00"} for key in ids)),
         runs=fact_rows(facts.DECLARED_RUNS, list(runs)), **frames,
     )  # fmt: skip
@@ -231,11 +231,13 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
 
 
 def test_a_rule_that_lacks_its_data_says_so():
-    assert untested(a_cycle(DAYS[3])) == {"D03", "D12", "O05", "T05", "T06", "V04", "K03"}
+    assert untested(a_cycle(DAYS[3])) == {
+        "D03", "D09", "D12", "K01", "K03", "K05", "O05", "S01", "S03", "S05", "T05", "T06", "V04", "V05",
+    }  # fmt: skip
     full = a_cycle(
         matches=[declared(DAYS[0], "30.00", "30")], calibrations=[calibrated(DAYS[0], "100", "100")], **nights(1, 0)
     )
-    assert untested(full) == {"T05", "T06", "V04"}
+    assert untested(full) == {"D09", "K01", "K05", "S01", "S03", "S05", "T05", "T06", "V04"}
 
 
 def test_segments_name_their_vehicle_and_their_cause():

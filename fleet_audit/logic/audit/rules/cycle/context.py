@@ -9,8 +9,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property
+from functools import cached_property, partial
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
@@ -19,6 +20,9 @@ from fleet_audit.logic.audit.rules.day.context import Record, records_by
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import DECLARED_RUNS
+from fleet_audit.schema.reference import INVOICES
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class AuditCycle:
             titular_plate.
         parameters: those in force on the last day.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
+        earlier_runs: `fact.declared_runs` of the cycle before.
+        invoices: `ref.invoices`.
     """
 
     cycle: Cycle
@@ -55,6 +61,8 @@ class AuditCycle:
     vehicles: pd.DataFrame
     parameters: ParameterSet
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
+    earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
+    invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
 
     @property
     def identity(self) -> dt.date:
@@ -117,6 +125,22 @@ class AuditCycle:
     def service(self) -> pd.DataFrame:
         """Service trips with known km."""
         return self.trips[(self.trips["purpose"] == "service") & self.trips["km_measured"].notna()]
+
+    @cached_property
+    def single_runs(self) -> pd.DataFrame:
+        """Compared groups of one run: the run's columns, declared, measured and uncertainty (km, floats)."""
+        groups = self.matches[self.matches["difference_km"].notna()]
+        groups = groups[np.array([len(ids) == 1 for ids in groups["declared_run_ids"]], dtype=bool)]
+        doubt = self.trips.set_index("trip_id")["km_uncertainty"].astype("float64").fillna(0.0).to_dict()
+        compared = pd.DataFrame(
+            {
+                "declared_run_id": pd.Series([ids[0] for ids in groups["declared_run_ids"]], dtype="str"),
+                "declared": groups["declared_km"].astype("float64").to_numpy(),
+                "measured": groups["measured_km"].astype("float64").to_numpy(),
+                "uncertainty": np.array([sum(doubt.get(key, 0.0) for key in ids) for ids in groups["trip_ids"]], float),
+            }
+        )
+        return self.runs.merge(compared, on="declared_run_id").sort_values(["plate", "started_at", "declared_run_id"])
 
     @cached_property
     def rates(self) -> dict[str, Decimal]:

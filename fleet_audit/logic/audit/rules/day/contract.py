@@ -1,6 +1,6 @@
 """Gaps of contracts: K01, a trip without exactly one tariff.
 
-Choosing a tariff belongs to `logic.costs.tariffs`; invoices are compared with the sums of a cycle, not here.
+Choosing a tariff belongs to `logic.costs.tariffs`; invoices are compared in `rules.cycle.invoice`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RULES = (
         "K01",
         "1",
         "H",
-        "Sem tarifa ou tarifa ambígua",
+        "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O contrato não tem tarifa para a viagem, ou tem mais de uma igualmente específica.",
         "K",
         unpriced_trips,

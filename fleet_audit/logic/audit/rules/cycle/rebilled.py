@@ -1,0 +1,122 @@
+"""Runs of the cycle before that are declared again in this one: D09.
+
+Two rows of one cycle that declare one run are D08, in `rules.day.declared`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.day.context import Record, records_by
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.primitives.wall_clock import to_local
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+
+_READINGS = ["plate", "odometer_start_km", "odometer_end_km"]
+_WRITTEN = ["plate", "carrier_code", "bulletin_number", "departure", "arrival", "declared_km", "origin", "destination"]
+_CONFIDENCE = {"readings": 0.95, "bulletin_number": 0.9}  # own: an odometer does not pass the same km twice
+_PROOF_PT = {
+    "readings": "mesmo veículo e mesmas leituras de hodômetro",
+    "bulletin_number": "mesmo veículo, número, horários, locais e km",
+}
+
+
+def billed_twice(context: AuditCycle) -> list[Draft]:
+    """D09: a run has the key of a run of the cycle before; the later one is accused.
+
+    The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
+    carrier's NUMERO ATA, both times of day, the places and the km. A number that names another run is none (Q05). At
+    stake is the whole run, and its BRL only where a trip was linked to it: else it is held and nothing is paid.
+    """
+    later, earlier = _keyed(context, context.runs), _keyed(context, context.earlier_runs)
+    by_readings = _pairs(_with_own_readings(later), _with_own_readings(earlier), _READINGS)
+    by_number = _pairs(_with_number(later), _with_number(earlier), _WRITTEN)
+    pairs = pd.concat([by_readings.assign(key="readings"), by_number.assign(key="bulletin_number")]).drop_duplicates(
+        "later"
+    )
+    runs = context.run_records(pairs["later"]) | records_by(context.earlier_runs, "declared_run_id", pairs["earlier"])
+    linked = {key for ids, trips in _members(context) if len(trips) for key in ids}
+    return [
+        _draft(context, runs[pair.later], runs[pair.earlier], str(pair.key), pair.later in linked)
+        for pair in pairs.sort_values("later").itertuples()
+    ]
+
+
+def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with what their keys compare: local times of day and folded places."""
+    zone_of = dict(zip(context.vehicles["plate"], context.vehicles["timezone"], strict=True))
+    zones = pd.Series([zone_of.get(plate, DEFAULT_ZONE) for plate in runs["plate"]], index=runs.index)
+    clocks = {name: to_local(runs[f"{name}_at"], zones).dt.strftime("%H:%M:%S") for name in ("started", "ended")}
+    places = {
+        name: [fold("" if pd.isna(text) else text) for text in runs[f"{name}_text"]]
+        for name in ("origin", "destination")
+    }
+    return runs.assign(departure=clocks["started"], arrival=clocks["ended"], **places)
+
+
+def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs whose readings are an odometer's: some carriers write `0` and the km, or the same two numbers every day."""
+    is_counted = (runs["odometer_start_km"] > 0) & (runs["odometer_end_km"] > runs["odometer_start_km"])
+    return runs[is_counted.fillna(False).astype(bool) & ~runs.duplicated(_READINGS, keep=False)]
+
+
+def _with_number(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[runs["bulletin_number"].notna()]
+
+
+def _pairs(later: pd.DataFrame, earlier: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """later and earlier declared_run_id with equal keys, of several earlier runs the last."""
+    plain = [
+        frame[[*key, "declared_run_id", "started_at"]].astype(dict.fromkeys(key, "str")) for frame in (later, earlier)
+    ]
+    pairs = plain[0].merge(plain[1], on=key, suffixes=("", "_earlier"))
+    pairs = pairs[pairs["declared_run_id"] != pairs["declared_run_id_earlier"]]
+    pairs = pairs.sort_values("started_at_earlier").drop_duplicates("declared_run_id", keep="last")
+    return pairs.rename(columns={"declared_run_id": "later", "declared_run_id_earlier": "earlier"})[
+        ["later", "earlier"]
+    ]
+
+
+def _members(context: AuditCycle) -> zip[tuple[list[str], list[str]]]:
+    return zip(context.matches["declared_run_ids"], context.matches["trip_ids"], strict=True)
+
+
+def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_paid: bool) -> Draft:
+    return Draft(
+        "D09",
+        later["plate"],
+        f"A {sentences.run(later)}, de {sentences.day(later['operational_date'])} ({later['file_name']}, linha "
+        f"{later['row_number']}), repete a {sentences.run(earlier)}, de {sentences.day(earlier['operational_date'])} "
+        f"({earlier['file_name']}, linha {earlier['row_number']}), já declarada no ciclo anterior: {_PROOF_PT[key]}; "
+        f"{sentences.km(later['declared_km'])}.",
+        _CONFIDENCE[key],
+        run_ids=(later["declared_run_id"],),
+        km_at_stake=later["declared_km"],
+        rate=context.rates.get(later["plate"]) if is_paid else Decimal(0),
+        facts={"key": key, "billed_before": earlier, "billed_again": later},
+    )
+
+
+RULES = (
+    Rule(
+        "D09",
+        "1",
+        "C",
+        "Corrida faturada em dois ciclos",
+        "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",
+        "B",
+        billed_twice,
+        "cycle",
+        "paid_doubtful_brl",
+        needs=(
+            Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo"),
+            Need(lambda context: len(context.earlier_runs) > 0, "nenhuma ata do ciclo anterior foi processada"),
+        ),
+    ),
+)

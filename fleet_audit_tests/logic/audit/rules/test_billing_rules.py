@@ -1,0 +1,130 @@
+"""K01 of an invoice line and D09, each on a guilty vehicle, an honest near miss, and one whose data are missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.schema import facts, reference
+from fleet_audit_tests.logic.audit.rules.test_cycle import (
+    CYCLE,
+    DAYS,
+    a_cycle,
+    declared,
+    fact_rows,
+    found,
+    untested,
+    worked,
+)
+from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, costs_frame, run
+from fleet_audit_tests.logic.frames import rows
+
+WORKED = [worked(day, plate=plate) for day in DAYS[:10] for plate in (PLATE, OTHER)]
+
+
+def billed(plate: str = PLATE, **more: str) -> dict:
+    """An invoice line of 300 km at 4.90."""
+    return {"contract_id": "CT1", "cycle_start": CYCLE.start, "plate": plate, "vehicle_class": "onibus",
+            "billed_km": "300.00", "rate_brl_per_km": "4.90", "variable_brl": "1470.00", **more}  # fmt: skip
+
+
+def invoiced(*lines: dict, last: dt.date = CYCLE.end, rates: tuple[str, ...] = ("4.90",) * 10) -> AuditCycle:
+    """A cycle of ten trips of 30 km per vehicle at these rates, and what was billed of them."""
+    costs = costs_frame(*(
+        {"trip_id": row["trip_id"], "billable_km": "30.00", "vehicle_class": "onibus",
+         "rate_brl_per_km": rates[place // 2], "variable_cost_brl": str(30 * Decimal(rates[place // 2]))}
+        for place, row in enumerate(WORKED)
+    ))  # fmt: skip
+    return replace(a_cycle(last, trips=WORKED), costs=costs, invoices=rows(reference.INVOICES, *lines))
+
+
+def test_k01_names_the_line_that_bills_more_than_its_trips_and_spares_the_one_a_cent_off():
+    context = invoiced(billed(variable_brl="1519.00"), billed(OTHER, variable_brl="1470.01"))
+    [row] = found(context, "K01")
+    assert (row["plate"], row["severity"], row["brl_at_stake"]) == (PLATE, "H", Decimal("49.00"))
+    assert pd.isna(row["amount"])  # what nobody pays is in none of the four amounts
+    assert len(row["evidence"]["line_trips"]) == 10
+    assert row["evidence"]["invoice_line"]["variable_brl"] == 1519.0
+    assert "R$ 49,00 a mais" in row["explanation_pt"]
+
+
+def test_k01_below_the_sum_is_in_the_carriers_favour():
+    [row] = found(invoiced(billed(variable_brl="1400.00")), "K01")
+    assert (row["in_favour_brl"], row["amount"]) == (Decimal("70.00"), "in_favour_brl")
+
+
+def test_k01_a_second_line_with_another_rate_is_a_line_of_its_own():
+    halves = ("4.90",) * 5 + ("5.20",) * 5
+    first, second = (
+        billed(billed_km="150.00", variable_brl="735.00"),
+        billed(rate_brl_per_km="5.20", variable_brl="780.00"),
+    )
+    assert not found(invoiced(first, second, rates=halves), "K01")
+    [row] = found(invoiced(billed(), billed(rate_brl_per_km="6.00", variable_brl="60.00")), "K01")
+    assert (row["evidence"]["invoice_line"]["rate_brl_per_km"], row["brl_at_stake"]) == (6.0, Decimal("60.00"))
+    [row] = found(invoiced(billed(rate_brl_per_km="5.00", variable_brl="1500.00")), "K01")
+    assert row["brl_at_stake"] == Decimal("30.00")  # compared with the trips that no line fits
+
+
+def test_k01_of_a_line_waits_for_the_whole_cycle_and_for_an_invoice():
+    wrong = billed(variable_brl="1519.00")
+    assert "K01" in untested(invoiced())
+    assert "K01" in untested(invoiced(wrong, last=DAYS[20]))
+    unpriced = invoiced(wrong)
+    lacking = unpriced.costs.assign(cost_status="no_tariff", variable_cost_brl=None)
+    assert not found(replace(unpriced, costs=rows(facts.TRIP_COSTS, *lacking.to_dict("records"))), "K01")
+
+
+def written(run_id: str, day: dt.date, start_km: str | None = "1000", **more: object) -> dict:
+    readings = {} if start_km is None else {"odometer_start_km": start_km, "odometer_end_km": str(int(start_km) + 30)}
+    return run(run_id, "06:00", "07:00", day=day, operational_date=day, is_date_repaired=False, **readings, **more)
+
+
+def of_two_cycles(earlier: list[dict], later: list[dict], **parts: list[dict]) -> AuditCycle:
+    return replace(a_cycle(runs=later, **parts), earlier_runs=fact_rows(facts.DECLARED_RUNS, earlier))
+
+
+BEFORE = CYCLE.start - dt.timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("again", "key"),
+    [
+        ({"bulletin_number": "9001"}, "readings"),
+        ({"bulletin_number": "7001", "start_km": None}, "bulletin_number"),
+        ({"bulletin_number": "9001", "start_km": "1001"}, None),
+        ({"bulletin_number": "7001", "start_km": "1001", "origin_text": "OUTRA"}, None),
+        ({"bulletin_number": "9001", "plate": OTHER}, None),
+    ],
+    ids=["same readings", "same number and row", "next run", "number used again", "other vehicle"],
+)
+def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
+    first = written("R1", BEFORE, bulletin_number="7001", origin_text="GARAGEM")
+    later = written("R2", CYCLE.start, **{"origin_text": "GARAGEM", **again})
+    context = of_two_cycles([first], [later], trips=[worked(DAYS[0])],
+                            matches=[declared(DAYS[0], "30.00", "30", declared_run_ids=["R2"])])  # fmt: skip
+    findings = found(context, "D09")
+    assert [row["evidence"]["key"] for row in findings] == ([key] if key else [])
+    for row in findings:
+        assert (row["declared_run_id"], row["severity"], row["amount"]) == ("R2", "C", "paid_doubtful_brl")
+        assert (row["km_at_stake"], row["paid_doubtful_brl"]) == (Decimal("30.00"), Decimal("147.00"))
+        assert row["evidence"]["billed_before"]["file_name"] == "boletim.csv"
+        assert "já declarada no ciclo anterior" in row["explanation_pt"]
+
+
+def test_d09_without_a_trip_puts_no_money_at_stake_and_numbers_typed_every_day_prove_nothing():
+    [row] = found(of_two_cycles([written("R1", BEFORE)], [written("R2", CYCLE.start)]), "D09")
+    assert row["paid_doubtful_brl"] == Decimal("0.00")
+    daily = [written(f"R{number}", BEFORE - dt.timedelta(days=number), "1000") for number in (1, 2)]
+    assert not found(of_two_cycles(daily, [written("R9", CYCLE.start)]), "D09")
+    zero = {"odometer_start_km": "0", "odometer_end_km": "30"}
+    assert not found(of_two_cycles([written("R1", BEFORE) | zero], [written("R2", CYCLE.start) | zero]), "D09")
+
+
+def test_d09_without_the_cycle_before_is_not_tested():
+    assert "D09" in untested(of_two_cycles([], [written("R2", CYCLE.start)]))

@@ -1,0 +1,155 @@
+"""S01, S03, S05, K05 and V05 of a cycle: each on a guilty vehicle, an honest near miss, and one that lacks data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.statistics import at_least_p, chi2_p, holm, normal_p
+from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, found, untested
+from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, run, trip
+
+CLOCKS = [f"{hour:02d}:00" for hour in range(5, 19)]
+
+
+def a_run(number: int, plate: str = PLATE, **more: object) -> dict:
+    """Run number n of the cycle from one place to one other: up to 14 each day, in order of time."""
+    more = {"origin_text": "GARAGEM", **more}
+    day = DAYS[number // len(CLOCKS)]
+    start = CLOCKS[number % len(CLOCKS)]
+    return run(f"R{plate}{number}", start, f"{start[:2]}:40", day=day, plate=plate, operational_date=day,
+               is_date_repaired=False, **more)  # fmt: skip
+
+
+def compared(pairs: list[tuple[float, float]], plate: str = PLATE, **more: object) -> tuple[list, list, list]:
+    """Trips, runs and one-to-one groups of (measured, declared) km."""
+    runs = [a_run(number, plate, declared_km=str(pair[1]), **more) for number, pair in enumerate(pairs)]
+    trips = [trip(f"T{row['declared_run_id']}", "06:00", "07:00", f"{pair[0]:.2f}", day=row["operational_date"],
+                  plate=plate, km_uncertainty="0.10") for row, pair in zip(runs, pairs, strict=True)]  # fmt: skip
+    groups = [declared(row["operational_date"], f"{pair[0]:.2f}", str(pair[1]), match_id=row["declared_run_id"],
+                       plate=plate, declared_run_ids=[row["declared_run_id"]], trip_ids=[f"T{row['declared_run_id']}"])
+              for row, pair in zip(runs, pairs, strict=True)]  # fmt: skip
+    return trips, runs, groups
+
+
+def a_cycle_of(*parts: tuple[list, list, list]) -> AuditCycle:
+    trips, runs, groups = ([*itertools.chain(*rows)] for rows in zip(*parts, strict=True))
+    return a_cycle(trips=trips, runs=runs, matches=groups)
+
+
+def noise(seed: int = 7) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def readings(km: np.ndarray, plate: str = PLATE) -> list[dict]:
+    return [a_run(number, plate, odometer_start_km=str(int(value))) for number, value in enumerate(km)]
+
+
+def test_s01_names_estimated_readings_and_spares_those_that_were_read():
+    read = 1000 + np.cumsum(noise().uniform(8, 40, 90)).round()
+    [row] = found(a_cycle(runs=readings(5 * np.round(read / 5)) + readings(read, OTHER)), "S01")
+    assert (row["plate"], row["severity"]) == (PLATE, "M")
+    assert pd.isna(row["amount"])
+    assert row["explanation_pt"].startswith("Indício: nas 90 leituras")
+    evidence = row["evidence"]
+    assert (evidence["n"], evidence["test"], evidence["correction"], evidence["tests"]) == (90, "chi2, 9 df", "Holm", 2)
+    assert sum(evidence["digit_counts"]) == 90
+    assert evidence["effect_size_w"] == pytest.approx(2, abs=0.1)
+    assert evidence["p_adjusted"] == pytest.approx(2 * evidence["p"])
+    assert evidence["p_adjusted"] < 1e-6
+
+
+def test_s01_is_silent_where_rounds_of_whole_tens_repeat_the_digit_and_where_too_few_are_written():
+    runs = readings(1000 + 20.0 * np.arange(90))
+    trips = [trip(f"T{row['declared_run_id']}", f"{row['bulletin_number'] and '00:00'}", "01:00", "20.00",
+                  plate=PLATE) | {"started_at": row["started_at"], "ended_at": row["ended_at"],
+                                  "operational_date": row["operational_date"]} for row in runs]  # fmt: skip
+    assert found(a_cycle(runs=runs), "S01")  # nothing measured explains it
+    assert not found(a_cycle(runs=runs, trips=trips), "S01")
+    assert "S01" in untested(a_cycle(runs=runs[:59]))
+
+
+def test_s03_names_a_copied_value_and_spares_whole_kilometres_of_a_steady_way():
+    measured = np.clip(noise().normal(30, 2.5, 60), 26, 34)
+    steady = noise(8).normal(10.0, 0.35, 60)  # 3.5 %: honest readings show 10 km three times of four
+    honest = np.floor(steady + noise(9).random(60))
+    context = a_cycle_of(
+        compared([(km, 30) for km in measured]), compared(list(zip(steady, honest, strict=True)), OTHER)
+    )
+    [row] = found(context, "S03")
+    assert (row["plate"], row["severity"]) == (PLATE, "H")
+    assert row["explanation_pt"].startswith("Indício: ")
+    assert (row["evidence"]["n"], row["evidence"]["equal_runs"]) == (60, 60)
+    assert row["evidence"]["expected_equal_runs"] < 30
+    assert row["evidence"]["origin"] == "garagem"
+
+
+def test_s03_needs_twenty_runs_between_two_places_and_measured_km_that_vary():
+    few = compared([(float(km), 30) for km in noise().normal(30, 3, 19)])
+    assert "S03" in untested(a_cycle_of(few))
+    assert not found(a_cycle_of(compared([(30.2, 30)] * 60)), "S03")
+    without_places = compared([(float(km), 30) for km in noise().normal(30, 3, 60)], origin_text=None)
+    assert not found(a_cycle_of(without_places), "S03")
+
+
+def test_k05_names_rounding_upwards_and_spares_rounding_both_ways():
+    ways = noise().uniform(5, 40, 220).round(2)
+    upwards = compared([(km, math.ceil(km)) for km in ways])
+    honest = compared([(km, round(km)) for km in ways], OTHER)
+    [row] = found(a_cycle_of(upwards, honest), "K05")
+    assert (row["plate"], row["severity"]) == (PLATE, "L")
+    assert row["evidence"]["mean_km"] == pytest.approx(0.5, abs=0.05)
+    assert row["evidence"]["mean_low_km"] < row["evidence"]["mean_km"] < row["evidence"]["mean_high_km"]
+    assert row["evidence"]["n"] <= 220
+    assert "K05" in untested(a_cycle_of(compared([(km, math.ceil(km)) for km in ways[:199]])))
+
+
+ENDS = {"route_code": "R1", "origin_poi_id": "GAR", "destination_poi_id": "USI", "km_uncertainty": "0.10"}
+
+
+def on_route(plate: str, kms: list[float]) -> list[dict]:
+    return [trip(f"T{plate}{place}", "06:00", "07:00", f"{km:.2f}", day=day, plate=plate, **ENDS)
+            for place, (day, km) in enumerate(zip(DAYS, kms, strict=False))]  # fmt: skip
+
+
+def test_s05_names_the_vehicle_whose_way_differs_and_spares_a_small_spread():
+    peers = [on_route(f"CCC3C3{number}", list(noise(number).normal(20, 0.3, 12))) for number in range(4)]
+    far = on_route(PLATE, list(noise(9).normal(24, 0.3, 12)))
+    near = on_route(OTHER, [20.7] * 12)  # beyond its peers' spread, and only 3.5 % longer
+    [row] = found(a_cycle(trips=[*itertools.chain(*peers, far, near)]), "S05")
+    assert (row["plate"], row["severity"], row["evidence"]["route_code"]) == (PLATE, "M", "R1")
+    assert (row["evidence"]["n_own"], row["evidence"]["n_peers"]) == (12, 60)
+    assert row["evidence"]["robust_z"] > 3.5
+    assert row["evidence"]["p_adjusted"] == pytest.approx(6 * row["evidence"]["p"], abs=1e-12)
+    assert len(row["evidence"]["own_trips"]) == 12
+    assert "mais longa que a dos outros" in row["explanation_pt"]
+
+
+def test_s05_needs_trips_of_several_other_vehicles():
+    assert "S05" in untested(a_cycle(trips=on_route(PLATE, [24.0] * 12) + on_route(OTHER, [20.0] * 12)))
+
+
+def with_passengers(counts: list[int | None], plate: str = PLATE) -> list[dict]:
+    return [a_run(number, plate, passengers=count) for number, count in enumerate(counts)]
+
+
+def test_v05_names_the_vehicle_that_is_always_exactly_full():
+    full, usual = with_passengers([46] * 19 + [30]), with_passengers([46] * 18 + [30, 31], OTHER)
+    [row] = found(a_cycle(runs=full + usual), "V05")
+    assert (row["plate"], row["severity"], row["evidence"]["full_runs"], row["evidence"]["n"]) == (PLATE, "M", 19, 20)
+    assert row["evidence"]["passengers"] == {"30": 1, "46": 19}
+    assert not found(a_cycle(runs=with_passengers([46] * 19)), "V05")
+    assert "V05" in untested(a_cycle(runs=with_passengers([None] * 20)))
+
+
+def test_p_values_are_those_of_the_tables():
+    assert chi2_p(16.919) == pytest.approx(0.05, abs=1e-5)
+    assert chi2_p(21.666) == pytest.approx(0.01, abs=1e-5)
+    assert normal_p(1.959964) == pytest.approx(0.025, abs=1e-6)
+    assert at_least_p(2, np.full(3, 0.5)) == pytest.approx(0.5)
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
