@@ -16,7 +16,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest import journal
 from fleet_audit.ingest.healing import set_aside
 from fleet_audit.ingest.inbox.file_reader import ingest_again
-from fleet_audit.ingest.reference import mark_refused
+from fleet_audit.ingest.reference.publishing import mark_refused
 from fleet_audit.schema import facts, reference
 from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit.storage.warehouse import Warehouse

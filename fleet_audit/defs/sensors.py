@@ -22,7 +22,7 @@ from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file,
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
-from fleet_audit.ingest.reference import days_of_reference
+from fleet_audit.ingest.reference.touched_days import days_of_reference
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
 from fleet_audit.sources.inbox import Inbox, InboxFile

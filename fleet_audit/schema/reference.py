@@ -302,3 +302,4 @@ TABLES = (
     PARAMETERS,
 )
 REQUIRED = ("units", "carriers", "contracts", "vehicles")  # without these no kilometre can be attributed at all
+BY_NAME = {table.name: table for table in TABLES}

@@ -9,7 +9,7 @@ from fleet_audit.closing.rebuild import prepare_warehouse, restore
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.healing import ParsedFiles
-from fleet_audit.ingest.reference import publish
+from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.lake import PARSED_COVERAGE, PARSED_VISIT_LEGS
 from fleet_audit.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet_audit.ingest.healing import ParsedFiles
-from fleet_audit.ingest.reference import publish
+from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, REFERENCE, bulletin, run_row, to_work, visit_report
 
 BEFORE = "AAA1011"  # PAID before it was registered anew

@@ -10,7 +10,8 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
 from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
-from fleet_audit.ingest.reference import fill_deltas, publish
+from fleet_audit.ingest.reference.publishing import publish
+from fleet_audit.ingest.reference.touched_days import fill_deltas
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform, empty_frame

@@ -1,0 +1,102 @@
+"""Computed days that a version of a reference table touches, and their km and BRL before and after.
+
+Differences of two versions are computed in `logic.reference.changes`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.ingest.files import parse_inbox_file
+from fleet_audit.ingest.inbox.file_days import Span, spans_of
+from fleet_audit.ingest.reference.records import Records
+from fleet_audit.logic.reference.changes import days_touched
+from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.storage.warehouse import Warehouse
+
+MONTHS_BACK = 2  # a change does not ask for days that are older than this, before the newest computed day
+
+
+# Billable km and cost of each computed day by carrier, as the contract names it.
+_TOTALS = """
+select operational_date, carrier_code, sum(km) as km, sum(brl) as brl from (
+    select c.operational_date, t.carrier_code, c.billable_km as km, c.variable_cost_brl as brl
+    from fact.trip_costs c join fact.trips t using (trip_id) where c.operational_date between :first and :last
+    union all
+    select f.operational_date, k.carrier_code, null, f.amount_brl
+    from fact.fixed_cost_days f
+    left join (select contract_id, min(carrier_code) as carrier_code from ref.contracts group by 1) k
+    using (contract_id) where f.operational_date between :first and :last
+) as lines group by operational_date, carrier_code
+"""
+
+
+def days_of_reference(
+    file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings, now: dt.datetime
+) -> list[Span]:
+    """Computed days of open cycles that this version of a reference table touches, as spans in order."""
+    table = reference.BY_NAME.get(PurePosixPath(file.name).stem)
+    if file.kind != "reference" or table is None:
+        return []
+    try:
+        new = parse_inbox_file(file, content, settings, now).rows
+    except RejectedFile:
+        return []
+    forms = registered_forms(warehouse.read_table(reference.VEHICLES))
+    named = with_registered_plates(table, new, forms)[0]
+    return spans_of(computed_days_touched(warehouse, table, warehouse.read_table(table), named))
+
+
+def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
+    """`ops.reference_deltas` of a day that was run again: km and BRL per carrier, before and after each change."""
+    rows = warehouse.read_partition(facts.REFERENCE_DELTAS, [day])
+    totals = warehouse.read(_TOTALS, {"first": day, "last": day}).drop(columns="operational_date")
+    frames = [rows[rows["is_rerun"].to_numpy(dtype=bool)]]
+    for change, before in rows[~rows["is_rerun"].to_numpy(dtype=bool)].groupby("change_run_id"):
+        merged = before[["carrier_code", "km_before", "brl_before"]].merge(totals, on="carrier_code", how="outer")
+        merged = merged[merged[["km_before", "brl_before", "km", "brl"]].notna().any(axis=1)]
+        frames.append(
+            merged.rename(columns={"km": "km_after", "brl": "brl_after"}).assign(
+                change_run_id=change,
+                operational_date=day,
+                table_names=[before["table_names"].iloc[0]] * len(merged),
+                is_rerun=True,
+                updated_at=pd.Timestamp.now("UTC"),
+            )
+        )
+    return pd.concat([conform(frame, facts.REFERENCE_DELTAS) for frame in frames], ignore_index=True)
+
+
+def computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
+    """Computed days of open cycles, at most `MONTHS_BACK` before the newest, on which the table differs."""
+    computed = sorted(warehouse.read("select operational_date from ops.computed_days", {})["operational_date"])
+    if not computed:
+        return []
+    closed = warehouse.closed_days(computed)
+    earliest = computed[-1] - MONTHS_BACK * dt.timedelta(days=31)
+    wanted = {day for day in computed if day >= earliest and day not in closed}
+    return [day for day in days_touched(table, old, new, max(computed[0], earliest), computed[-1]) if day in wanted]
+
+
+def record_totals_before(records: Records, days: list[dt.date], tables: list[str], run_id: str) -> None:
+    """Record the km and BRL of each touched day before the change; a day without lines has one without a carrier."""
+    rows = records.warehouse.read(_TOTALS, {"first": days[0], "last": days[-1]})
+    rows = rows[rows["operational_date"].isin(days)].rename(columns={"km": "km_before", "brl": "brl_before"})
+    empty = pd.DataFrame({"operational_date": [day for day in days if day not in set(rows["operational_date"])]})
+    rows = pd.concat([rows, empty], ignore_index=True)
+    rows = rows.assign(
+        change_run_id=run_id,
+        table_names=[tables] * len(rows),
+        is_rerun=False,
+        updated_at=pd.Timestamp.now("UTC"),
+    )
+    records.add(facts.REFERENCE_DELTAS, conform(rows, facts.REFERENCE_DELTAS))
