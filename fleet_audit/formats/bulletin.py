@@ -117,7 +117,10 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     runs["odometer_end_km"] = _km(table, "KM CHEGADA", "odometer_end_km")
     runs["route_km"] = _km(table, "KM ROTA", "route_km")
     runs["declared_km"] = runs["route_km"].fillna(runs["odometer_end_km"] - runs["odometer_start_km"])
-    runs["arrived_local"] = values.clock(day, _arrivals(departed, arrived, runs["declared_km"]))
+    by_letter = arrived + (arrived < departed).astype("Int64") * 86_400
+    runs["is_arrival_unreadable"] = (by_letter - departed > _LONGEST_RUN_S).fillna(False)
+    searched = by_letter.mask(runs["is_arrival_unreadable"], departed + _searched_seconds(runs["declared_km"]))
+    runs["arrived_local"] = values.clock(day, searched)
     _refuse_without_claim(quarantine, pd.DataFrame(runs), table)
     people = table.column("QTDE PESSOAS")
     runs["passengers"] = numbers.wholes(people)
@@ -128,21 +131,18 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     return pd.DataFrame(runs)
 
 
-def _arrivals(departed: pd.Series, arrived: pd.Series, declared_km: pd.Series) -> pd.Series:
-    """Arrivals in seconds after DATA's midnight: past midnight when earlier than the departure.
+def _searched_seconds(declared_km: pd.Series) -> pd.Series:
+    """How long a run is searched whose written arrival, past midnight, would make it last over 16 h (CONTRACTS 1.3).
 
-    Where the run would then last over 16 h the arrival is unreadable (CONTRACTS 1.3). The run is found by its departure
-    and km: it ends after its km at 60 km/h, faster than buses are, so that it reaches into no later run.
+    It is found by its departure and km: it ends after its km at 60 km/h, faster than buses are, so that it reaches into
+    no later run.
     """
-    by_letter = arrived + (arrived < departed).astype("Int64") * 86_400
-    lasting = (declared_km.astype("float64") / _SEARCH_KMH * 3600).clip(60, _LONGEST_RUN_S).round().astype("Int64")
-    return by_letter.mask((by_letter - departed > _LONGEST_RUN_S).fillna(False), departed + lasting)
+    return (declared_km.astype("float64") / _SEARCH_KMH * 3600).clip(60, _LONGEST_RUN_S).round().astype("Int64")
 
 
 def _unreadable_arrivals(runs: pd.DataFrame, table: TextTable) -> pd.DataFrame:
     """A note for each accepted run whose arrival is not the written one."""
-    departed, arrived = (values.times(table.column(name)[runs.index], table.serials_from) for name in _TIMES)
-    rows = runs[(arrived < departed).fillna(False) & (arrived + 86_400 - departed > _LONGEST_RUN_S).fillna(False)]
+    rows = runs[runs["is_arrival_unreadable"].to_numpy(dtype=bool)]
     return pd.DataFrame(
         {
             "note_code": "arrival_unreadable",
