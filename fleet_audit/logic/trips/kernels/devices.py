@@ -1,0 +1,142 @@
+"""The compiled passes of `device_merge`: when a device hands over to another, and which points fill a primary's gaps.
+
+All take the points of all tracks in one set of arrays, `offsets[k]:offsets[k + 1]` being track k in time order; which
+device is the primary of a day is decided in `device_merge`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fleet_audit.logic.trips.kernels.sphere import distance_m
+
+_SAME_TIME_S = 60  # two devices are compared where they report so close to each other
+
+
+@njit(cache=True, nogil=True)
+def find_handovers(  # type: ignore[no-untyped-def]
+    group, primary, begin, seconds, lat, lon, offsets, located, gap_note_s, stop_min_s, stop_radius_m
+):
+    """Pieces of each vehicle's track: columns group, owner (the measuring track), low, high (its points), start, end.
+
+    `group`, `primary` and `begin` name the primary of each vehicle-day in order; `located` holds the points with a fix.
+    """
+    size = len(group)
+    of_group, owner, start = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+    count = 0
+    for day in range(size):
+        if day == 0 or group[day] != group[day - 1]:
+            start[count] = -np.inf
+        elif primary[day] != owner[count - 1]:
+            fixes = _between(located, offsets[owner[count - 1]], offsets[owner[count - 1] + 1])
+            start[count] = _next_rest(fixes, begin[day], seconds, lat, lon, gap_note_s, stop_min_s, stop_radius_m)
+        else:
+            continue
+        of_group[count], owner[count] = group[day], primary[day]
+        count += 1
+    end, low, high = np.full(count, np.inf), np.empty(count, np.int64), np.empty(count, np.int64)
+    for piece in range(count):
+        if piece + 1 < count and of_group[piece + 1] == of_group[piece]:
+            end[piece] = start[piece + 1]
+        first, last = offsets[owner[piece]], offsets[owner[piece] + 1]
+        low[piece] = first + np.searchsorted(seconds[first:last], start[piece])
+        high[piece] = max(low[piece], first + np.searchsorted(seconds[first:last], end[piece]))
+    return of_group[:count], owner[:count], low, high, start[:count], end
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _between(points, low, high):  # type: ignore[no-untyped-def]
+    """The points of `low:high`."""
+    return points[np.searchsorted(points, low) : np.searchsorted(points, high)]
+
+
+@njit(cache=True, nogil=True)
+def _next_rest(points, begin, seconds, lat, lon, gap_note_s, stop_min_s, stop_radius_m):  # type: ignore[no-untyped-def]
+    """First instant from `begin` on from which the points stand for a stop, or fall silent; `begin` without one."""
+    size = len(points)
+    for at in range(size):
+        here = points[at]
+        if seconds[here] < begin - gap_note_s:
+            continue
+        until, is_resting = at, True
+        while until < size and seconds[points[until]] < seconds[here] + stop_min_s:
+            until += 1
+        if seconds[points[min(until, size - 1)]] < begin:
+            continue
+        is_last = until >= size or seconds[points[min(at + 1, size - 1)]] - seconds[here] > gap_note_s
+        for other in points[at : until + 1]:
+            if is_last or not is_resting:
+                break
+            is_resting = distance_m(lat[here], lon[here], lat[other], lon[other]) <= stop_radius_m
+        if is_last or is_resting:
+            return max(begin, seconds[here])
+    return begin
+
+
+@njit(cache=True, nogil=True)
+def fill_gaps(  # type: ignore[no-untyped-def]
+    first, last, owner, low, high, start, end, seconds, lat, lon, offsets, located, useful, gap_note_s, outlier_m
+):
+    """Points of other tracks inside the gaps of each piece, with their piece: of each gap those of one track.
+
+    Piece k holds the points `low[k]:high[k]` of track `owner[k]` from `start[k]` to `end[k]`, the tracks of its vehicle
+    are `first[k]:last[k]`. The track with most of the `useful` points of a gap fills it, of equals the first.
+    """
+    points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
+    count = 0
+    for piece in range(len(owner)):
+        mine = _between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
+        is_near = np.zeros(last[piece] - first[piece], np.bool_)
+        for track in range(first[piece], last[piece]):
+            theirs = _between(located, offsets[track], offsets[track + 1])
+            if track != owner[piece]:
+                is_near[track - first[piece]] = not _is_elsewhere(mine, theirs, seconds, lat, lon, outlier_m)
+        at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
+        before = start[piece]
+        while at <= stop:
+            after = seconds[located[at]] if at < stop else end[piece]
+            if after - before > gap_note_s:
+                most = useful[:0]
+                for track in first[piece] + np.flatnonzero(is_near):
+                    inside = _inside(_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
+                    if len(inside) > len(most):
+                        most = inside
+                points[count : count + len(most)], piece_of[count : count + len(most)] = most, piece
+                count += len(most)
+            before = after
+            at += 1
+    return points[:count], piece_of[:count]
+
+
+@njit(cache=True, nogil=True)
+def _inside(points, seconds, before, after):  # type: ignore[no-untyped-def]
+    """The points later than one instant and earlier than another, by two binary searches."""
+    edges = [0, 0]
+    for number in range(2):
+        left, right = edges[0], len(points)
+        while left < right:
+            middle = (left + right) // 2
+            at = seconds[points[middle]]
+            if at < after and (number == 1 or at <= before):
+                left = middle + 1
+            else:
+                right = middle
+        edges[number] = left
+    return points[edges[0] : edges[1]]
+
+
+@njit(cache=True, nogil=True)
+def _is_elsewhere(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether a device is mostly more than `outlier_m` away from the primary when both report."""
+    apart = np.empty(len(theirs))
+    count, at = 0, 0
+    for other in theirs if len(mine) else theirs[:0]:
+        while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - seconds[other]) <= abs(
+            seconds[mine[at]] - seconds[other]
+        ):
+            at += 1
+        if abs(seconds[mine[at]] - seconds[other]) <= _SAME_TIME_S:
+            apart[count] = distance_m(lat[mine[at]], lon[mine[at]], lat[other], lon[other])
+            count += 1
+    return count > 0 and np.median(apart[:count]) > outlier_m
