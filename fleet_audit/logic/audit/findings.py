@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.evidence import evidence_of, known, legs_of
+from fleet_audit.logic.audit.rules.case import Case
 from fleet_audit.logic.audit.rules.day import presence
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Case, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.rules.rule import Rule

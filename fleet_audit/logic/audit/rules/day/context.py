@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,40 +42,6 @@ from fleet_audit.schema.frames import (
 
 _SECOND_US = 1_000_000
 Record = dict[str, Any]
-
-
-class Case(Protocol):
-    """Inputs of a day or a cycle for turning drafts into findings."""
-
-    @property
-    def day(self) -> dt.date:
-        """Date of what is found."""
-
-    @property
-    def identity(self) -> dt.date:
-        """Identity in a finding's id: the day or the cycle."""
-
-    @property
-    def legs(self) -> pd.DataFrame:
-        """`trips.legs` of the trips, for the evidence."""
-
-    @property
-    def exceptions(self) -> pd.DataFrame:
-        """`ref.exceptions`."""
-
-    @property
-    def parameters(self) -> ParameterSet:
-        """Those in force."""
-
-    @property
-    def owners(self) -> dict[str, Record]:
-        """unit_code and carrier_code by plate."""
-
-    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of trips by id."""
-
-    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of declared runs by id."""
 
 
 @dataclass(frozen=True)

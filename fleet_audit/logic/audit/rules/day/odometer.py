@@ -1,29 +1,26 @@
-"""What the odometer shows against the path: O01 falls, O02 jumps, O03 stands, O04 counts alone, O05 disagrees.
+"""What the odometer shows by itself: O01 falls, O02 jumps, O03 stands, O04 counts alone.
 
-Events are found in `odometer_events`, faulty devices in `device_health`; a ratio over days is judged
-with the cycle, because one day's trips do not decide it.
+Events are found in `odometer_events`, faulty devices in `device_health`; a trip whose path disagrees is in
+`odometer_and_path`, a ratio over days is judged with the cycle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
-from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES, TRIPS
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES
+from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
-_CENT = Decimal("0.01")
 _CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
-_RESOLUTION_KM = 0.1
 
 
 def falls(context: AuditDay) -> list[Draft]:
@@ -51,31 +48,15 @@ def parked(context: AuditDay) -> list[Draft]:
     return [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
 
 
-def disagreement(context: AuditDay) -> list[Draft]:
-    """O05: both measured a trip and differ by more than max(agree_pct, agree_km) and the odometer's resolution.
-
-    Not where an event of the device explains it.
-
-    At stake is the difference, in either direction: the carrier may claim the other value.
-    """
-    trips = context.of_day(context.trips)
-    trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
-    trips = trips[~trips["trip_id"].isin(_explained(context, trips))]
-    rows = trips.merge(_compared(context), on="trip_id")
-    share = context.parameters.agree_pct / 100 * rows["compared_km"]  # of what both measured
-    limit = np.maximum(share, context.parameters.agree_km) + rows["resolution_km"]
-    rows = rows.assign(limit_km=limit, difference=(rows["odometer_km"] - rows["gps_km"]).abs())
-    return [_disagreement(context, row) for row in rows[rows["difference"] > limit + 1e-9].to_dict("records")]
-
-
 def resets(context: AuditDay) -> list[Draft]:
     """Q05: an odometer that falls to below reset_below_km and counts on from there was reset; nothing is disputed."""
     return [
         Draft(
             "Q05",
             event["plate"],
-            f"O hodômetro do veículo {event['plate']} foi reiniciado: passou de {_km(event['odometer_from_km'])} para "
-            f"{_km(event['odometer_to_km'])} entre {_period(context, event)} e seguiu contando a partir daí.",
+            f"O hodômetro do veículo {event['plate']} foi reiniciado: passou de "
+            f"{km_text(event['odometer_from_km'])} para {km_text(event['odometer_to_km'])} entre "
+            f"{_period(context, event)} e seguiu contando a partir daí.",
             1.0,
             facts={"events": [event]},
             thresholds={"reset_below_km": context.parameters.reset_below_km},
@@ -116,8 +97,8 @@ def event_draft(
     """
     plate, device_id = events["plate"].iloc[0], events["device_id"].iloc[0]
     trips = context.of_day(context.trips)
-    trip_ids = _overlapping(events, trips[trips["source"] == "positions"], "trip_id")
-    run_ids = _overlapping(events, context.of_day(context.runs), "declared_run_id")
+    trip_ids = overlapping_ids(events, trips[trips["source"] == "positions"], "trip_id")
+    run_ids = overlapping_ids(events, context.of_day(context.runs), "declared_run_id")
     doubtful = _paid_by_own_readings(context, trips[trips["trip_id"].isin(trip_ids)])
     stake = sum(doubtful["billable_km"], Decimal("0.00")) if len(doubtful) else None
     rows = events.to_dict("records")
@@ -147,62 +128,15 @@ def _paid_by_own_readings(context: AuditDay, trips: pd.DataFrame) -> pd.DataFram
     return costs.loc[costs["trip_id"].isin(own["trip_id"]), ["trip_id", "billable_km"]]
 
 
-def _overlapping(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[str, ...]:
+def overlapping_ids(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[str, ...]:
     """Ids of the rows that an event of their plate overlaps, in order of start."""
     ordered = rows.sort_values(["started_at", key])
     pairs = overlaps(intervals(ordered), intervals(events))
     return tuple(ordered[key].iloc[sorted(set(pairs["left"]))])
 
 
-def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
-    """Trips of devices in another unit, and those in which an event already explains the odometer."""
-    of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
-    return {*trips.loc[of_unit, "trip_id"], *_overlapping(context.devices.events, trips, "trip_id")}
-
-
-def _compared(context: AuditDay) -> pd.DataFrame:
-    """Trips that can be compared: both sums, the km that both measured, the odometer's resolution.
-
-    All their legs have a sound odometer and a path, and steps of at most 60 s hold half of the path: over longer steps
-    the chords are shorter than the road.
-    """
-    legs = context.of_day(context.legs)
-    is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
-        axis=1
-    )
-    sums = legs.assign(is_unsound=~is_sound, bridged=legs["km_bridged"].fillna(0.0)).groupby("trip_id")
-    by_trip = sums[["km_odometer", "km_gps", "km_fine", "bridged", "is_unsound"]].sum()
-    by_trip["resolution"] = sums["odometer_resolution_km"].max().fillna(0.0)
-    by_trip = by_trip[(by_trip["is_unsound"] == 0) & (2 * by_trip["km_fine"] >= by_trip["km_gps"])]
-    return pd.DataFrame(
-        {
-            "odometer_km": by_trip["km_odometer"],
-            "gps_km": by_trip["km_gps"],
-            "compared_km": (by_trip["km_odometer"] - by_trip["bridged"]).clip(lower=0),
-            "resolution_km": by_trip["resolution"],
-        }
-    ).reset_index()
-
-
-def _disagreement(context: AuditDay, row: Record) -> Draft:
-    plate, difference = row["plate"], Decimal(str(row["difference"])).quantize(_CENT, ROUND_HALF_UP)
-    counts = "o GPS" if row["km_method"] == "gps" else "o hodômetro, porque o GPS cobre pouco da viagem"
-    return Draft(
-        "O05",
-        plate,
-        f"Na viagem do veículo {plate} em {sentences.period(row, context.zone(plate))}, o hodômetro contou "
-        f"{_km(row['odometer_km'])} e o GPS mediu {_km(row['gps_km'])}: {sentences.km(difference)} de diferença, acima "
-        f"da tolerância de {_km(row['limit_km'])}; vale {counts}.",
-        GRADE_CONFIDENCE[row["evidence_grade"]] * beyond_doubt(row["difference"], row["limit_km"], _RESOLUTION_KM),
-        (row["trip_id"],),
-        km_at_stake=difference,
-        rate=context.rate_of([row["trip_id"]], ()),
-        is_in_favour=row["odometer_km"] < row["gps_km"],
-        facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
-    )
-
-
-def _km(value: float) -> str:
+def km_text(value: float) -> str:
+    """A distance in km as people read it, without the noise of binary numbers."""
     return sentences.km(Decimal(str(round(value, 6))))
 
 
@@ -213,32 +147,33 @@ def _period(context: AuditDay, event: Record) -> str:
 
 def _fell(context: AuditDay, event: Record) -> str:
     return (
-        f"O hodômetro do veículo {event['plate']} caiu de {_km(event['odometer_from_km'])} para "
-        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}"
+        f"O hodômetro do veículo {event['plate']} caiu de {km_text(event['odometer_from_km'])} para "
+        f"{km_text(event['odometer_to_km'])} entre {_period(context, event)}"
     )
 
 
 def _jumped(context: AuditDay, event: Record) -> str:
-    path = "" if pd.isna(event["path_km"]) else f", embora as posições distem {_km(event['path_km'])}"
+    path = "" if pd.isna(event["path_km"]) else f", embora as posições distem {km_text(event['path_km'])}"
     return (
-        f"O hodômetro do veículo {event['plate']} saltou de {_km(event['odometer_from_km'])} para "
-        f"{_km(event['odometer_to_km'])} entre {_period(context, event)}, mais do que um veículo percorre nesse "
+        f"O hodômetro do veículo {event['plate']} saltou de {km_text(event['odometer_from_km'])} para "
+        f"{km_text(event['odometer_to_km'])} entre {_period(context, event)}, mais do que um veículo percorre nesse "
         f"tempo{path}"
     )
 
 
 def _stood(context: AuditDay, event: Record) -> str:
     return (
-        f"O hodômetro do veículo {event['plate']} ficou parado em {_km(event['odometer_from_km'])} entre "
-        f"{_period(context, event)}, enquanto as posições mostram {_km(event['path_km'])} percorridos"
+        f"O hodômetro do veículo {event['plate']} ficou parado em {km_text(event['odometer_from_km'])} entre "
+        f"{_period(context, event)}, enquanto as posições mostram {km_text(event['path_km'])} percorridos"
     )
 
 
 def _counted_alone(context: AuditDay, event: Record) -> str:
     place = f"{sentences.number(event['latitude_from'], 5)}; {sentences.number(event['longitude_from'], 5)}"
     return (
-        f"O hodômetro do veículo {event['plate']} contou {_km(event['odometer_to_km'] - event['odometer_from_km'])} "
-        f"entre {_period(context, event)}, enquanto o rastreador ficou no mesmo lugar ({place}): ele pode estar fora "
+        f"O hodômetro do veículo {event['plate']} contou "
+        f"{km_text(event['odometer_to_km'] - event['odometer_from_km'])} entre "
+        f"{_period(context, event)}, enquanto o rastreador ficou no mesmo lugar ({place}): ele pode estar fora "
         "do veículo"
     )
 
@@ -301,23 +236,5 @@ RULES = (
             "gap_note_s",
         ),
         needs=(ODOMETERS_AND_PLACES,),
-    ),
-    Rule(
-        "O05",
-        "2",
-        "M",
-        "Hodômetro e GPS discordam",
-        "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",
-        "P",
-        disagreement,
-        amount="paid_doubtful_brl",
-        parameters=(
-            "agree_pct",
-            "agree_km",
-        ),
-        needs=(
-            ODOMETERS_AND_PLACES,
-            TRIPS,
-        ),
     ),
 )

@@ -1,0 +1,111 @@
+"""O05: the odometer and the path of positions measure different distances of a trip.
+
+Events of an odometer, which explain a difference, are in `odometer`.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.needs import ODOMETERS_AND_PLACES, TRIPS
+from fleet_audit.logic.audit.rules.day.odometer import km_text, overlapping_ids
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.devices.device_health import UNITS
+
+_CENT = Decimal("0.01")
+
+
+_RESOLUTION_KM = 0.1
+
+
+def disagreement(context: AuditDay) -> list[Draft]:
+    """O05: both measured a trip and differ by more than max(agree_pct, agree_km) and the odometer's resolution.
+
+    Not where an event of the device explains it.
+
+    At stake is the difference, in either direction: the carrier may claim the other value.
+    """
+    trips = context.of_day(context.trips)
+    trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
+    trips = trips[~trips["trip_id"].isin(_explained(context, trips))]
+    rows = trips.merge(_compared(context), on="trip_id")
+    share = context.parameters.agree_pct / 100 * rows["compared_km"]  # of what both measured
+    limit = np.maximum(share, context.parameters.agree_km) + rows["resolution_km"]
+    rows = rows.assign(limit_km=limit, difference=(rows["odometer_km"] - rows["gps_km"]).abs())
+    return [_disagreement(context, row) for row in rows[rows["difference"] > limit + 1e-9].to_dict("records")]
+
+
+def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
+    """Trips of devices in another unit, and those in which an event already explains the odometer."""
+    of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
+    return {*trips.loc[of_unit, "trip_id"], *overlapping_ids(context.devices.events, trips, "trip_id")}
+
+
+def _compared(context: AuditDay) -> pd.DataFrame:
+    """Trips that can be compared: both sums, the km that both measured, the odometer's resolution.
+
+    All their legs have a sound odometer and a path, and steps of at most 60 s hold half of the path: over longer steps
+    the chords are shorter than the road.
+    """
+    legs = context.of_day(context.legs)
+    is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
+        axis=1
+    )
+    sums = legs.assign(is_unsound=~is_sound, bridged=legs["km_bridged"].fillna(0.0)).groupby("trip_id")
+    by_trip = sums[["km_odometer", "km_gps", "km_fine", "bridged", "is_unsound"]].sum()
+    by_trip["resolution"] = sums["odometer_resolution_km"].max().fillna(0.0)
+    by_trip = by_trip[(by_trip["is_unsound"] == 0) & (2 * by_trip["km_fine"] >= by_trip["km_gps"])]
+    return pd.DataFrame(
+        {
+            "odometer_km": by_trip["km_odometer"],
+            "gps_km": by_trip["km_gps"],
+            "compared_km": (by_trip["km_odometer"] - by_trip["bridged"]).clip(lower=0),
+            "resolution_km": by_trip["resolution"],
+        }
+    ).reset_index()
+
+
+def _disagreement(context: AuditDay, row: Record) -> Draft:
+    plate, difference = row["plate"], Decimal(str(row["difference"])).quantize(_CENT, ROUND_HALF_UP)
+    counts = "o GPS" if row["km_method"] == "gps" else "o hodômetro, porque o GPS cobre pouco da viagem"
+    return Draft(
+        "O05",
+        plate,
+        f"Na viagem do veículo {plate} em {sentences.period(row, context.zone(plate))}, o hodômetro contou "
+        f"{km_text(row['odometer_km'])} e o GPS mediu {km_text(row['gps_km'])}: {sentences.km(difference)} de "
+        f"diferença, acima da tolerância de {km_text(row['limit_km'])}; vale {counts}.",
+        GRADE_CONFIDENCE[row["evidence_grade"]] * beyond_doubt(row["difference"], row["limit_km"], _RESOLUTION_KM),
+        (row["trip_id"],),
+        km_at_stake=difference,
+        rate=context.rate_of([row["trip_id"]], ()),
+        is_in_favour=row["odometer_km"] < row["gps_km"],
+        facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
+    )
+
+
+RULES = (
+    Rule(
+        "O05",
+        "2",
+        "M",
+        "Hodômetro e GPS discordam",
+        "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",
+        "P",
+        disagreement,
+        amount="paid_doubtful_brl",
+        parameters=(
+            "agree_pct",
+            "agree_km",
+        ),
+        needs=(
+            ODOMETERS_AND_PLACES,
+            TRIPS,
+        ),
+    ),
+)
