@@ -31,7 +31,8 @@ from fleet_audit.simulation.planning.naming import (
     name_trip,
 )
 from fleet_audit.simulation.planning.roster import Roster, Vehicle, install_devices, make_roster
-from fleet_audit.simulation.planning.schedule import DayPlanner, Movement, Trip
+from fleet_audit.simulation.planning.schedule import DayPlanner
+from fleet_audit.simulation.planning.trips import Movement, Trip
 from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World
 from fleet_audit.simulation.truth import Truth, iso
 

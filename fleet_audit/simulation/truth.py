@@ -16,7 +16,7 @@ from fleet_audit.simulation.devices.motion import odometer_tenths
 from fleet_audit.simulation.devices.traps import Trap
 from fleet_audit.simulation.paper.tables import CENT, DEADHEAD_RULES, Prices
 from fleet_audit.simulation.planning.roster import IDLE_LABELS, Vehicle, cycle_start
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 
 FILES = {
     "trips": (

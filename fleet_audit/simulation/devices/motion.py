@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet_audit.simulation.planning.roster import Vehicle
-from fleet_audit.simulation.planning.schedule import ACCELERATION, Trip
+from fleet_audit.simulation.planning.schedule import ACCELERATION
+from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import EARTH_M, World
 
 MOVING_STEP_S = 30

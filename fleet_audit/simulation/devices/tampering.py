@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fleet_audit.simulation.devices.motion import Track
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 
 TURNED_BACK_TENTHS = (300, 800)
 JUMPED_TENTHS = (600, 2_000)

@@ -17,7 +17,7 @@ from fleet_audit.simulation.devices.motion import PARKED_STEP_S, Track, VehicleS
 from fleet_audit.simulation.devices.tampering import TAMPERED, tamper
 from fleet_audit.simulation.devices.traps import Trap, apply_trap, hold_back, send_backwards, send_twice
 from fleet_audit.simulation.planning.roster import Device, Roster, Vehicle
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import World
 from fleet_audit.simulation.truth import Truth, iso
 

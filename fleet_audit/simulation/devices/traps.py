@@ -13,7 +13,7 @@ import numpy as np
 
 from fleet_audit.simulation.devices.motion import Track
 from fleet_audit.simulation.planning.roster import IDLE_LABELS
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 
 DEAD_ZONE_S = (720, 2_400)
 LONG_DEAD_ZONE_S = (3_900, 4_800)

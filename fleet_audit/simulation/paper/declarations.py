@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from fleet_audit.simulation.devices.motion import odometer_tenths
 from fleet_audit.simulation.planning.roster import Roster, Vehicle
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import Place, World
 
 HEADER = (

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
 from fleet_audit.simulation.planning.roster import Roster, Vehicle, cycle_days, cycle_start
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World, offset
 
 BASE_RATES = {"onibus": "4.90", "micro": "3.80", "van": "2.73"}

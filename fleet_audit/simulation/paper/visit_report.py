@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fleet_audit.simulation.devices.motion import odometer_tenths
 from fleet_audit.simulation.planning.roster import Vehicle
-from fleet_audit.simulation.planning.schedule import Movement, Trip
+from fleet_audit.simulation.planning.trips import Movement, Trip
 from fleet_audit.simulation.planning.world import Place
 
 COLUMNS = 13

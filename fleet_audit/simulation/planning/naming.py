@@ -11,7 +11,7 @@ from fleet_audit.simulation.catalogue import DAY_FRAUDS
 from fleet_audit.simulation.devices.traps import Trap
 from fleet_audit.simulation.paper.tables import amended_contract
 from fleet_audit.simulation.planning.roster import Roster, cycle_start
-from fleet_audit.simulation.planning.schedule import Trip
+from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import UNITS, World
 from fleet_audit.simulation.truth import Truth, iso
 

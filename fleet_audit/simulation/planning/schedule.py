@@ -9,10 +9,9 @@ import datetime as dt
 import itertools
 import math
 import random
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from fleet_audit.simulation.planning.roster import Vehicle
+from fleet_audit.simulation.planning.trips import Movement, Piece, Ride, Trip, duration_of
 from fleet_audit.simulation.planning.world import Place, World
 
 ACCELERATION = 0.7  # m/s2
@@ -29,88 +28,6 @@ HALT_S = {
 DETOUR_BOW = 0.7  # how far a detour leaves the chord, of its length: about 1.8 times the way
 USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
-
-
-class Piece(NamedTuple):
-    """A ride between two standstills: accelerates to `speed_mps`, cruises, brakes."""
-
-    start_s: float
-    duration_s: float
-    at_m: float
-    length_m: float
-    speed_mps: float
-    driven_m: float
-    passengers: int
-
-
-class Movement(NamedTuple):
-    """From a stop at a place to the next one; `driven_*` on the vehicle's own counter of true metres."""
-
-    start_s: int
-    end_s: int
-    origin: Place
-    destination: Place
-    driven_from_m: float
-    driven_to_m: float
-    top_kmh: int
-
-
-class Ride(NamedTuple):
-    """One movement with its pauses, before the clock is known, and the dwell after it; `base_m` of its road."""
-
-    base_m: float
-    pieces: list[tuple[float, float, float, float, float]]  # wait, duration, from m on the road, length, speed
-    duration_s: int
-    top_kmh: int
-    dwell_s: int
-
-
-@dataclass
-class Trip:
-    """A true trip. `shift_day` is the day of the shift that it serves, which a night trip may not share.
-
-    `label` is the fraud or trap of the day where this very trip carries it.
-    """
-
-    vehicle: Vehicle
-    shift_day: dt.date
-    purpose: str
-    shift_code: str
-    places: list[Place]
-    passengers: list[int]
-    driver_id: str | None
-    is_declared: bool
-    departs_s: int
-    rides: list[Ride]
-    on_s: int = 0
-    off_s: int = 0
-    label: str = ""
-    usual_m: float = 0.0  # mean of the ways of one who varies them
-    movements: list[Movement] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
-
-    @property
-    def arrives_s(self) -> int:
-        """Arrival, epoch seconds."""
-        return self.departs_s + _total_s(self.rides)
-
-    @property
-    def length_m(self) -> float:
-        """True metres."""
-        return self.movements[-1].driven_to_m - self.movements[0].driven_from_m
-
-    @property
-    def operational_date(self) -> dt.date:
-        """Local day of the departure."""
-        return dt.datetime.fromtimestamp(self.departs_s, tz=self.vehicle.unit.zone).date()
-
-    @property
-    def area(self) -> str:
-        """AGR or IND, by the rules: the destination's, else the origin's, else the vehicle's own."""
-        for place in (self.places[-1], self.places[0]):
-            if place.kind in ("frente", "usina"):
-                return "AGR" if place.kind == "frente" else "IND"
-        return self.vehicle.default_area
 
 
 class DayPlanner:
@@ -290,7 +207,7 @@ class _Day:
         driver_id = f"M{self._vehicle.index:05d}-{block}" if self._vehicle.names_driver else None
         rides = [self._ride(*pair, purpose) for pair in itertools.pairwise(places)]
         rides[-1] = rides[-1]._replace(dwell_s=0)
-        departs_s = start_s if start_s is not None else (end_s or 0) - _total_s(rides)
+        departs_s = start_s if start_s is not None else (end_s or 0) - duration_of(rides)
         is_last_night = shift_code == "C" and start_s is not None
         trip = Trip(
             vehicle=self._vehicle,
@@ -333,7 +250,3 @@ class _Day:
             total_s += wait_s + duration_s
             top = max(top, speed * 3.6)
         return Ride(road.base_m, pieces, math.ceil(total_s), round(top), self._between(*PICK_UP_S))
-
-
-def _total_s(rides: list[Ride]) -> int:
-    return sum(ride.duration_s + ride.dwell_s for ride in rides)
