@@ -20,7 +20,7 @@ from fleet_audit.reporting.drawing.ledger_picture import ledger_picture, ledger_
 from fleet_audit.reporting.formats.markdown import cards_text, grid_text
 from fleet_audit.reporting.formats.pdf import first_page
 from fleet_audit.schema.facts import COVERAGE
-from fleet_audit.storage.io_managers import markdown
+from fleet_audit.storage.output_metadata import markdown
 
 DayFrame = tuple[dt.date, pd.DataFrame]
 MATRIX_DAYS = 31

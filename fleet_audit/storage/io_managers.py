@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
@@ -22,12 +22,12 @@ from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.output_metadata import days_metadata, markdown, preview_of
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, LakeDays, Parts
 from fleet_audit.storage.warehouse import Warehouse
 
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table]]]
-_PREVIEW_ROWS = 10
-_PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, also out of the event log
 
 
 class Stores(Protocol):
@@ -38,55 +38,6 @@ class Stores(Protocol):
 
     def warehouse(self) -> Warehouse:
         """The warehouse."""
-
-
-class Days:
-    """A daily table as an input: nothing is read until asked for, so that memory holds what is worked on."""
-
-    def __init__(
-        self, days: Sequence[dt.date], reader: Callable[[Sequence[dt.date], Sequence[str] | None], pd.DataFrame]
-    ) -> None:
-        """`days` are those of the run's partitions, mapped to this table."""
-        self.days = list(days)
-        self._reader = reader
-
-    def read(self, days: Sequence[dt.date], columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows of any days; one that was never written has none."""
-        return self._reader(days, columns)
-
-    def read_all(self) -> pd.DataFrame:
-        """The rows of all days of the run."""
-        return self.read(self.days)
-
-
-class LakeDays(Days):
-    """The same of a table in the lake, whose rows also come as Arrow keeps them."""
-
-    def __init__(self, lake: Lake, table: Table, days: Sequence[dt.date]) -> None:
-        super().__init__(days, lambda wanted, columns: lake.read_days(table, wanted, columns))
-        self._lake, self._table = lake, table
-
-    def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
-        """These columns of any days, texts as dictionaries: of many rows no object is made for each."""
-        return self._lake.read_arrow(self._table, days, columns)
-
-
-class Parts:
-    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown."""
-
-    def __init__(self, parts: Iterable[pa.Table]) -> None:
-        self._parts = parts
-        self._first: pa.Table | None = None
-
-    def __iter__(self) -> Iterator[pa.Table]:
-        for part in self._parts:
-            if self._first is None:
-                self._first = part.slice(0, _PREVIEW_ROWS)
-            yield part
-
-    def head(self, rows: int) -> pd.DataFrame:
-        """The first rows of what was taken so far."""
-        return pd.DataFrame() if self._first is None else self._first.slice(0, rows).to_pandas()
 
 
 class _TableIOManager(dg.IOManager):
@@ -117,9 +68,9 @@ class _TableIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/row_count": rows,
-                "preview": dg.MetadataValue.md(markdown(_shown(preview, table))),
+                "preview": dg.MetadataValue.md(markdown(preview_of(preview, table))),
                 **self._location(table),
-                **_days_metadata(days),
+                **days_metadata(days),
             }
         )
 
@@ -171,7 +122,7 @@ class _TableIOManager(dg.IOManager):
                 what = "twice" if day in written else "which is not a partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
             written[day] = self._write_day(table, day, frame, context.run_id)
-            preview = preview if len(preview) else frame.head(_PREVIEW_ROWS)
+            preview = preview if len(preview) else frame.head(PREVIEW_ROWS)
         missing = [day for day in days if day not in written]
         for day in missing:
             written[day] = self._write_day(table, day, empty_frame(table), context.run_id)
@@ -305,34 +256,3 @@ def _partition_days(keys: Iterable[str]) -> list[dt.date]:
 
 def _whole_path(table: Table) -> str:
     return f"{table.schema}/{table.name}/part.parquet"
-
-
-def _shown(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    return frame.head(_PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
-
-
-def _days_metadata(written: dict[dt.date, int]) -> dict[str, Any]:
-    days = list(written)
-    if not days:
-        return {}
-    found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
-    if len(days) > 1:  # Dagster copies one value to every partition of a range: these are the rows of each day
-        counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
-        found["rows_per_day"] = dg.MetadataValue.md(markdown(counts))
-    return found
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """The rows as a Markdown table."""
-
-    def line(cells: Iterable[object]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    missing = frame.astype(object).where(frame.notna(), "")
-    return "\n".join(
-        [
-            line(frame.columns),
-            line("---" for _ in frame.columns),
-            *(line(row) for row in missing.itertuples(index=False, name=None)),
-        ]
-    )

@@ -16,8 +16,9 @@ from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
-from fleet_audit.storage.io_managers import Days, LakeIOManager, WarehouseIOManager
+from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.table_days import Days
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.storage.rows import sample
 

@@ -14,8 +14,9 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.storage import step_errors
-from fleet_audit.storage.io_managers import Days, WarehouseIOManager
+from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)

@@ -27,8 +27,8 @@ from fleet_audit.schema.facts import (
 )
 from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_NOTES
 from fleet_audit.schema.reference import CONTRACTS, DEVICES, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES, RULES_NOT_TESTED)}
 

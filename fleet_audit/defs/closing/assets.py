@@ -39,8 +39,8 @@ from fleet_audit.schema.facts import (
     VEHICLE_CYCLE_AMOUNTS,
 )
 from fleet_audit.schema.reference import VEHICLES
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 _DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 

@@ -9,8 +9,8 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 
 @dg.asset(

@@ -11,8 +11,8 @@ from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
 from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROUTES, TARIFFS, VEHICLES
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 

@@ -16,8 +16,8 @@ from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
 _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}

@@ -19,8 +19,8 @@ from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
 from fleet_audit.schema.facts import INGESTED_FILES
-from fleet_audit.storage.io_managers import markdown
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.output_metadata import markdown
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]

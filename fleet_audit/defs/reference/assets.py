@@ -22,7 +22,7 @@ from fleet_audit.schema.facts import (
     REFERENCE_DELTAS,
     TRIP_COSTS,
 )
-from fleet_audit.storage.io_managers import markdown
+from fleet_audit.storage.output_metadata import markdown
 from fleet_audit.storage.step_errors import acts_on_errors
 
 

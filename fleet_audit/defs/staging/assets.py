@@ -21,8 +21,8 @@ from fleet_audit.schema.facts import DAY_ACCEPTANCE, INCOMPLETE_DAYS, INGESTED_F
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
-from fleet_audit.storage.io_managers import Days
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days
 
 _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame | Iterator[pa.Table]]] = {
     STAGING_POSITIONS: Stage.position_parts,

@@ -25,8 +25,8 @@ from fleet_audit.schema.lake import (
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.reference import CALENDAR, CONTRACTS, DEVICES, DRIVERS, POIS, ROUTES, SHIFTS, UNITS, VEHICLES
-from fleet_audit.storage.io_managers import Days, LakeDays
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import Days, LakeDays
 
 _OUTPUTS = {
     "trips": TRIP_WINDOW,

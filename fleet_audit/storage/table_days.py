@@ -1,0 +1,66 @@
+"""Days of a table as an asset reads and gives them: read on demand, and given in parts where memory cannot hold them.
+
+How Dagster stores an output is in `io_managers`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
+
+PREVIEW_ROWS = 10
+
+
+class Days:
+    """A daily table as an input: nothing is read until asked for, so that memory holds what is worked on."""
+
+    def __init__(
+        self, days: Sequence[dt.date], reader: Callable[[Sequence[dt.date], Sequence[str] | None], pd.DataFrame]
+    ) -> None:
+        """`days` are those of the run's partitions, mapped to this table."""
+        self.days = list(days)
+        self._reader = reader
+
+    def read(self, days: Sequence[dt.date], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of any days; one that was never written has none."""
+        return self._reader(days, columns)
+
+    def read_all(self) -> pd.DataFrame:
+        """The rows of all days of the run."""
+        return self.read(self.days)
+
+
+class LakeDays(Days):
+    """The same of a table in the lake, whose rows also come as Arrow keeps them."""
+
+    def __init__(self, lake: Lake, table: Table, days: Sequence[dt.date]) -> None:
+        super().__init__(days, lambda wanted, columns: lake.read_days(table, wanted, columns))
+        self._lake, self._table = lake, table
+
+    def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
+        """These columns of any days, texts as dictionaries: of many rows no object is made for each."""
+        return self._lake.read_arrow(self._table, days, columns)
+
+
+class Parts:
+    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown."""
+
+    def __init__(self, parts: Iterable[pa.Table]) -> None:
+        self._parts = parts
+        self._first: pa.Table | None = None
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for part in self._parts:
+            if self._first is None:
+                self._first = part.slice(0, PREVIEW_ROWS)
+            yield part
+
+    def head(self, rows: int) -> pd.DataFrame:
+        """The first rows of what was taken so far."""
+        return pd.DataFrame() if self._first is None else self._first.slice(0, rows).to_pandas()
