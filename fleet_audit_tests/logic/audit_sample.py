@@ -135,6 +135,17 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
     return replace(context, **changed)  # type: ignore[arg-type]
 
 
+def visit_leg(leg_id: str, start: str, end: str, km: float | None = 20.0, **more: object) -> dict:
+    """A movement of a visit report that counts; local times."""
+    return {
+        "leg_id": leg_id, "trip_id": leg_id, "operational_date": DAY, "plate": PLATE, "is_maintenance_driver": False,
+        "started_at": at(start), "ended_at": at(end), "km_reported": km, "passengers_readings": 0, "gaps": 0,
+        "is_short": False, "is_start_in_gap": False, "is_end_in_gap": False, "source": "visit_report",
+        "origin_address": "Garagem", "destination_address": "Usina", "file_sha256": "a" * 64, "row_number": 8,
+        "device_id": "D1", **more,
+    }  # fmt: skip
+
+
 def devices_of(events: list[dict] | None = None, health: list[dict] | None = None) -> DeviceDay:
     """What a day shows of the devices; records of a device start from a sound one."""
     sound = {

@@ -26,7 +26,18 @@ from fleet_audit.schema.facts import (
     TRIP_WINDOW,
 )
 from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_NOTES
-from fleet_audit.schema.reference import CONTRACTS, DEVICES, EXCEPTIONS, PARAMETERS, SHIFTS, TARIFFS, VEHICLES
+from fleet_audit.schema.reference import (
+    CONTRACTS,
+    DEVICES,
+    EXCEPTIONS,
+    KM_PLAN,
+    PARAMETERS,
+    POIS,
+    ROUTES,
+    SHIFTS,
+    TARIFFS,
+    VEHICLES,
+)
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
@@ -48,7 +59,19 @@ _OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, F
         dg.AssetDep(key_of(INCOMPLETE_DAYS), partition_mapping=window_mapping),
         *(
             key_of(table)
-            for table in (TRIP_COSTS, VEHICLES, CONTRACTS, DEVICES, TARIFFS, SHIFTS, EXCEPTIONS, PARAMETERS)
+            for table in (
+                TRIP_COSTS,
+                VEHICLES,
+                CONTRACTS,
+                DEVICES,
+                TARIFFS,
+                SHIFTS,
+                EXCEPTIONS,
+                PARAMETERS,
+                KM_PLAN,
+                POIS,
+                ROUTES,
+            )
         ),
     ],
     partitions_def=daily_partitions,

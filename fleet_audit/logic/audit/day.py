@@ -107,6 +107,7 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
         ),
         parameters=parameters,
         reference_changes=reference.reference_changes,
+        reference=reference,
     )
     findings = find(context)
     return AuditResult(

@@ -111,6 +111,10 @@ DEFAULTS = (
     Parameter("same_run_s", 600, "s", "D08: starts this close are the same run"),
     Parameter("chain_km", 1, "km", "D10: tolerated break of the odometer chain"),
     Parameter("long_stop_s", 600, "s", "G07: longer stop at an unknown place"),
+    Parameter("overlap_min_s", 60, "s", "T01, T02: two movements that share more are at the same time", "RULES 6"),
+    Parameter(
+        "written_overlap_s", 600, "s", "T01: overlap that times written by hand have where the readings continue", "own"
+    ),
     Parameter("fall_km", 1, "km", "O01: an odometer that falls by more"),
     Parameter("frozen_km", 2, "km", "O03: path over which an odometer may stand, and its resolution"),
     Parameter(

@@ -91,4 +91,5 @@ def test_what_positions_would_prove_is_not_tested(result: AuditResult) -> None:
         "O04",
         "O05",
         "Q02",
+        "T04",  # the plan names no weekdays
     ]

@@ -23,6 +23,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.tolerances import tolerances
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.schema.derive import empty_frame
@@ -66,6 +67,7 @@ class AuditDay:
         reference_changes: `ops.reference_changes`.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
         clock_offsets: vehicle-days whose clock is off by minutes (see `clock_offsets.minute_offsets`).
+        reference: all reference tables, for rules that compare with a plan, a shift, a route or a place.
     """
 
     day: dt.date
@@ -86,6 +88,7 @@ class AuditDay:
     reference_changes: ReferenceChangesFrame = field(default_factory=partial(empty_frame, REFERENCE_CHANGES))
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
     clock_offsets: pd.DataFrame = field(default_factory=no_clock_offsets)
+    reference: Reference = field(default_factory=partial(Reference.of, {}))
 
     @property
     def identity(self) -> dt.date:
@@ -146,6 +149,16 @@ class AuditDay:
     def plates_with_untrusted_device(self) -> set[str]:
         """Plates whose device cannot prove when (a wrong clock) or where (a stuck receiver) they moved on D."""
         return self.plates_with_clock_off | self.plates_with_stuck_receiver
+
+    @cached_property
+    def plates_with_doubtful_times(self) -> set[str]:
+        """Plates whose device cannot prove when they moved: a clock off by hours or minutes, a stuck receiver."""
+        return self.plates_with_untrusted_device | set(self.clock_offsets["plate"])
+
+    @cached_property
+    def paid_trips(self) -> set[str]:
+        """Trips of the window that have a price."""
+        return set(self.costs.loc[self.costs["cost_status"] == "priced", "trip_id"])
 
     @cached_property
     def plates_with_positions(self) -> set[str]:

@@ -1,0 +1,119 @@
+"""T03 and T04: service against shifts and plan; honest near misses and missing data beside each guilty vehicle."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import reference
+from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, SHIFTS, audit, devices_of, found, trip
+from fleet_audit_tests.logic.frames import rows
+
+POIS = rows(
+    reference.POIS,
+    {"poi_id": "USI", "unit_code": "UCP", "kind": "usina", "latitude": -22.4, "longitude": -51.9, "radius_m": 900.0},
+    {"poi_id": "FRE", "unit_code": "UCP", "kind": "frente", "latitude": -22.2, "longitude": -51.9, "radius_m": 900.0},
+    {"poi_id": "GAR", "unit_code": "UCP", "kind": "garagem", "latitude": -22.4, "longitude": -52.1, "radius_m": 300.0},
+)
+TO_WORK = {"origin_poi_id": "GAR", "destination_poi_id": "USI", "destination_text": "Usina"}
+FROM_WORK = {"origin_poi_id": "USI", "destination_poi_id": "GAR", "origin_text": "Usina"}
+
+
+def registered(shifts: pd.DataFrame = SHIFTS, *plan: dict) -> Reference:
+    usual = {"cycle_start": dt.date(2025, 5, 16), "plate": PLATE, "planned_km": "600"}
+    return Reference.of(
+        {"pois": POIS, "shifts": shifts, "km_plan": rows(reference.KM_PLAN, *({**usual, **row} for row in plan))}
+    )
+
+
+def outside(record: dict, **more: object) -> list[dict]:
+    return found(audit([record], [], reference=registered(), **more), "T03")
+
+
+def test_t03_service_at_eleven_between_two_shifts() -> None:
+    [finding] = outside(trip("T", "10:10", "11:00", **TO_WORK))
+    assert (finding["severity"], finding["trip_id"]) == ("M", "T")
+    assert pd.isna(finding["amount"])
+    assert "chegou a Usina às 11:00" in finding["explanation_pt"]
+    assert "A 07:00–15:20, C 23:40–07:00" in finding["explanation_pt"]
+    [left] = outside(trip("T", "11:00", "11:50", **FROM_WORK))
+    assert "saiu de Usina às 11:00" in left["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        trip("T", "06:00", "06:45", shift_code="A", **TO_WORK),
+        trip("T", "07:20", "08:00", **FROM_WORK),  # the bus that brought shift A drives back empty
+        trip("T", "14:00", "14:40", **TO_WORK),  # and comes to fetch it
+        trip("T", "11:00", "11:40", origin_poi_id="USI", destination_poi_id="FRE"),
+        trip("T", "10:10", "11:00", purpose="deadhead", **TO_WORK),
+        trip("T", "10:10", "11:00", unit_code="OUTRA", **TO_WORK),
+    ],
+    ids=["of a shift", "back empty", "comes empty", "between workplaces", "deadhead", "unit without shifts"],
+)
+def test_t03_honest_service(record: dict) -> None:
+    assert not outside(record)
+
+
+@pytest.mark.parametrize("shift", ["A", None])
+def test_t03_the_empty_half_of_a_shift_s_trip_is_judged_with_it(shift: str | None) -> None:
+    """Brought shift A late, at 08:25, and left at 08:40, beyond the tolerance; so on a trip that served no shift."""
+    brought = trip("T", "07:40", "08:25", shift_code=shift, **TO_WORK)
+    findings = found(audit([brought, trip("U", "08:40", "09:10", **FROM_WORK)], [], reference=registered()), "T03")
+    assert {row["trip_id"] for row in findings} == (set() if shift else {"T", "U"})
+
+
+def test_t03_a_wrong_clock_proves_nothing() -> None:
+    shifted = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"]}])
+    assert not outside(trip("T", "10:10", "11:00", **TO_WORK), devices=shifted)
+
+
+def untested(*plan: dict) -> set[str]:
+    context = audit([trip("T", "06:00", "07:00")], [], reference=registered(SHIFTS.iloc[:0], *plan))
+    return set(rules_not_tested(context, DAY_RULES)["rule_id"])
+
+
+def test_without_shifts_or_weekdays_nothing_is_tested() -> None:
+    assert {"T03", "T04"} <= untested()
+    assert "T04" in untested({"weekdays": None})
+    assert "T04" in untested({"weekdays": "1-5", "cycle_start": dt.date(2025, 4, 16)})  # the plan of another cycle
+    assert "T04" not in untested({"weekdays": "1-5"})
+
+
+def unplanned(records: list[dict], *plan: dict) -> list[dict]:
+    return found(audit(records, [], reference=registered(SHIFTS, *plan)), "T04")
+
+
+def test_t04_a_bus_that_serves_on_a_day_of_the_week_that_its_plan_excludes() -> None:
+    """10/06/2025 is a Tuesday."""
+    records = [trip("T", "06:00", "06:45"), trip("U", "15:30", "16:10"), trip("V", "06:00", "06:45", plate=OTHER)]
+    [finding] = unplanned(records, {"weekdays": "1,3-5", "route_code": "R1"}, {"weekdays": "6", "route_code": "R2"})
+    assert (finding["plate"], finding["severity"]) == (PLATE, "M")
+    assert pd.isna(finding["amount"])
+    assert (
+        "fez 2 viagens de serviço em 10/06/2025, terça (das 06:00 às 06:45, das 15:30 às 16:10)"
+        in finding["explanation_pt"]
+    )
+    assert "segunda, quarta, quinta, sexta, sábado" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    ("record", "plan"),
+    [
+        (trip("T", "06:00", "06:45"), [{"weekdays": "2"}]),
+        (trip("T", "06:00", "06:45"), [{"weekdays": "3", "route_code": "R1"}, {"route_code": "R2"}]),
+        (trip("T", "00:30", "01:10"), [{"weekdays": "1"}]),
+        (trip("T", "07:05", "07:50", shift_code="C"), [{"weekdays": "1"}]),
+        (trip("T", "22:50", "23:30", shift_code="C"), [{"weekdays": "3"}]),
+        (trip("T", "06:00", "06:45", purpose="deadhead"), [{"weekdays": "3"}]),
+    ],
+    ids=["planned", "a row of every day", "the night of Monday", "shift C of Monday", "for the day after", "deadhead"],
+)
+def test_t04_honest_service(record: dict, plan: list[dict]) -> None:
+    assert not unplanned([record], *plan)
