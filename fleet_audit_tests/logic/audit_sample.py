@@ -86,7 +86,7 @@ CONTRACTS = rows(
 )  # fmt: skip
 VEHICLES = pd.DataFrame({
     "plate": [PLATE, OTHER], "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1", "timezone": ZONE,
-    "status": "ativo",
+    "status": "ativo", "seats": 46,
 })  # fmt: skip
 
 
@@ -144,6 +144,15 @@ def visit_leg(leg_id: str, start: str, end: str, km: float | None = 20.0, **more
         "origin_address": "Garagem", "destination_address": "Usina", "file_sha256": "a" * 64, "row_number": 8,
         "device_id": "D1", **more,
     }  # fmt: skip
+
+
+def measured_leg(leg_id: str, start: str, end: str, origin: tuple, destination: tuple, **more: object) -> dict:
+    """A movement by positions between two places (latitude, longitude)."""
+    ends = {"origin_latitude": origin[0], "origin_longitude": origin[1], "destination_latitude": destination[0],
+            "destination_longitude": destination[1]}  # fmt: skip
+    own = {"source": "positions", "km_reported": None, "file_sha256": None, "row_number": None, "origin_address": None,
+           "destination_address": None}  # fmt: skip
+    return visit_leg(leg_id, start, end, None, **{**own, **ends, **more})
 
 
 def devices_of(events: list[dict] | None = None, health: list[dict] | None = None) -> DeviceDay:

@@ -115,6 +115,12 @@ DEFAULTS = (
     Parameter(
         "written_overlap_s", 600, "s", "T01: overlap that times written by hand have where the readings continue", "own"
     ),
+    Parameter(
+        "mean_speed_kmh", 110, "km/h", "G01: a trip's mean speed from which no bus drove it", "Rio SMTR 110 km/h"
+    ),
+    Parameter("reported_speed_kmh", 150, "km/h", "G01: a reported speed above this", "Rio SMTR"),
+    Parameter("speed_sentinel_kmh", 250, "km/h", "G01: a reported speed from which it is no reading: 255 is an error"),
+    Parameter("moved_unseen_km", 1, "km", "G02: distance between a leg's end and the next one's start"),
     Parameter("fall_km", 1, "km", "O01: an odometer that falls by more"),
     Parameter("frozen_km", 2, "km", "O03: path over which an odometer may stand, and its resolution"),
     Parameter(

@@ -96,7 +96,7 @@ def test_of_several_exceptions_the_lowest_id_is_named() -> None:
 
 def test_a_rule_that_lacks_its_data_says_so() -> None:
     without_reference = {"T03", "T04"}  # shifts and a plan
-    without_facts = without_reference | {"G07", "T02"}  # legs and drivers
+    without_facts = without_reference | {"G02", "G07", "T02"}  # legs and drivers
 
     def untested(*arguments: list[dict]) -> set[str]:
         table = rules_not_tested(audit(*arguments), DAY_RULES)
@@ -107,9 +107,15 @@ def test_a_rule_that_lacks_its_data_says_so() -> None:
     full = [run("R", "06:00", "07:00", **readings)]
     assert untested(TRIPS, full) == without_facts
     by_report = [span("00:00", "24:00", source="visit_report")]
-    of_positions = {"D06", "O01", "O02", "O03", "O04", "O05", "Q02"}
+    of_positions = {"D06", "G01", "G03", "O01", "O02", "O03", "O04", "O05", "Q02"}
     assert untested(TRIPS, full, by_report) == {*without_facts, *of_positions}
-    assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {*without_facts, "D10", "D11", "V06"}
+    assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {
+        *without_facts,
+        "D10",
+        "D11",
+        "V05",
+        "V06",
+    }
     declared = {rule_id for rule_id in DAY_RULES if rule_id.startswith("D")}
-    assert untested(TRIPS, []) == {*declared, *without_facts, "V06", "T01"}
+    assert untested(TRIPS, []) == {*declared, *without_facts, "V05", "V06", "T01"}
     assert untested([], [], []) == set(DAY_RULES) - {"Q04"}  # that a reference table changed is known without any data

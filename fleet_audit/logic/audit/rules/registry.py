@@ -22,6 +22,8 @@ from fleet_audit.logic.audit.rules.day import (
     quality,
     schedule,
     simultaneous,
+    speed,
+    unseen,
     vehicle,
 )
 from fleet_audit.logic.audit.rules.rule import Rule, Scope
@@ -37,6 +39,8 @@ _FAMILIES = (
     vehicle,
     contract,
     movement,
+    speed,
+    unseen,
     coverage,
     simultaneous,
     drivers,

@@ -1,4 +1,4 @@
-"""V01, V06, K01, G07 and Q05: vehicle, contract, movement and quality."""
+"""V01, V05, V06, K01, G07 and Q05: vehicle, contract, movement and quality."""
 
 from __future__ import annotations
 
@@ -42,6 +42,22 @@ def test_v06_an_empty_cell_is_not_an_empty_bus(passengers: int | None, is_found:
     findings = found(context, "V06")
     assert bool(findings) is is_found
     assert all((row["km_at_stake"], row["brl_at_stake"]) == (Decimal("30.00"), Decimal("147.00")) for row in findings)
+
+
+@pytest.mark.parametrize(
+    ("passengers", "seats", "is_found"),
+    [(47, 46, True), (46, 46, False), (None, 46, False), (47, None, False), (47, 0, False)],
+    ids=["one too many", "exactly full", "not declared", "seats unknown", "no seats registered"],
+)
+def test_v05_more_passengers_than_seats(passengers: int | None, seats: int | None, is_found: bool) -> None:
+    vehicles = VEHICLES.assign(seats=pd.array([seats, 46], dtype="Int64"))
+    runs = [run("R", "06:00", "07:00", passengers=passengers)]
+    findings = found(audit([trip("T", "06:00", "07:00")], runs, vehicles=vehicles), "V05")
+    assert bool(findings) is is_found
+    for finding in findings:
+        assert "declara 47 passageiros, e o veículo AAA1A11 tem 46 lugares no cadastro" in finding["explanation_pt"]
+        assert pd.isna(finding["amount"])
+        assert finding["evidence"]["trip_ids"] == []  # the passengers say nothing of the trip
 
 
 @pytest.mark.parametrize(

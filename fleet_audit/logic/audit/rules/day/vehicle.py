@@ -1,6 +1,6 @@
-"""Contract and passengers of a vehicle: V01 no valid contract, V06 an empty run.
+"""Contract and passengers of a vehicle: V01 no valid contract, V05 more passengers than seats, V06 an empty run.
 
-Classes, seats and fixed costs (V02 to V05) are compared over a cycle, not here.
+Classes and fixed costs (V02 to V04) are compared over a cycle, not here.
 """
 
 from __future__ import annotations
@@ -59,6 +59,31 @@ def empty_runs(context: AuditDay) -> list[Draft]:
     return drafts
 
 
+def overfull_runs(context: AuditDay) -> list[Draft]:
+    """V05: QTDE PESSOAS above the vehicle's seats on that day; vehicles of unknown or 0 seats are not judged."""
+    seats = context.vehicles[context.vehicles["seats"] > 0].set_index("plate")["seats"]
+    runs = context.of_day(context.runs)
+    limit = runs["plate"].astype(object).map(seats)
+    over = runs[(runs["passengers"] > limit).fillna(False)]
+    drafts = []
+    for run_id, run in context.run_records(over["declared_run_id"]).items():
+        count, places = int(run["passengers"]), int(seats[run["plate"]])
+        drafts.append(
+            Draft(
+                "V05",
+                run["plate"],
+                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara {count} "
+                f"passageiros, e o veículo {run['plate']} tem {places} lugares no cadastro.",
+                0.9,
+                (),
+                (run_id,),
+                facts={"passengers": count, "seats": places},
+                context_trip_ids=tuple(context.trips_of_run.get(run_id, ())),
+            )
+        )
+    return drafts
+
+
 def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: pd.DataFrame) -> Draft:
     service = trips.loc[(trips["purpose"] == "service") & trips["km_measured"].notna(), "km_measured"]
     km = service if len(trips) else runs["declared_km"]
@@ -97,6 +122,20 @@ RULES = (
         needs=(
             Need(lambda context: len(context.vehicles) > 0, "nenhum veículo cadastrado"),
             Need(_has_operation, "nenhuma operação no dia"),
+        ),
+    ),
+    Rule(
+        "V05",
+        "1",
+        "M",
+        "Passageiros declarados e lugares do veículo",
+        "A ata declara mais passageiros do que o veículo tem de lugares.",
+        "B",
+        overfull_runs,
+        needs=(
+            RUNS,
+            Need(_has_passengers, "nenhuma ata traz QTDE PESSOAS"),
+            Need(lambda context: bool((context.vehicles["seats"] > 0).any()), "nenhum veículo tem lugares no cadastro"),
         ),
     ),
     Rule(

@@ -1,0 +1,222 @@
+"""Movement that nobody saw: G02 between two legs, G03 inside a paid trip.
+
+Whole vehicle-days without data are Q02 in `coverage`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
+from fleet_audit.logic.reference.places import distance_m
+
+_UNSEEN_CONFIDENCE, _CONTRADICTED_CONFIDENCE = 0.5, 0.9
+_CLOCK_S = 60  # visit reports round clocks to the minute
+_ENDS = ("latitude", "longitude", "address", "poi_id")
+
+
+def moved_between_legs(context: AuditDay) -> list[Draft]:
+    """G02: a leg that starts more than moved_unseen_km from where the vehicle's leg before it ended.
+
+    Both places must be known: an end or start inside a gap has none. Of a visit report both rows must be of one file,
+    and both addresses registered places: how far two texts are apart is not known. Legs of different devices, and
+    plates whose device has a wrong clock or a stuck receiver, are not judged. Unobserved time between the legs may be
+    an honest silence: the confidence is then 0.5. It is 0.9 where the vehicle cannot have driven in that time, or where
+    the report itself says that it stood until the next departure.
+    """
+    legs = _legs_of_day(context)
+    after = legs.groupby(["plate", "source"], sort=False).shift(-1)
+    metres = _apart_m(context, legs, after)
+    unseen_s = _unseen_s(context, legs, after)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kmh = metres / unseen_s * 3.6
+    is_report = (legs["source"] == "visit_report").to_numpy()
+    contradicts = np.where(is_report, _stood_until_next(legs, after), kmh > context.parameters.impossible_kmh)
+    is_apart = metres > 1000 * context.parameters.moved_unseen_km
+    drafts = []
+    for at in np.flatnonzero(is_apart):
+        leg, following = legs.iloc[at].to_dict(), after.iloc[at].to_dict()
+        drafts.append(_moved(context, leg, following, metres[at] / 1000, unseen_s[at], bool(contradicts[at])))
+    return drafts
+
+
+def _legs_of_day(context: AuditDay) -> pd.DataFrame:
+    legs = context.of_day(context.legs)
+    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(context.plates_with_doubtful_times)]
+    keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
+    return legs.sort_values(keys).reset_index(drop=True)
+
+
+def _apart_m(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Metres from each leg's end to the next leg's start; NaN where one is unknown or the two cannot be compared."""
+    by_fix = distance_m(
+        *(legs[f"destination_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in _ENDS[:2]),
+        *(after[f"origin_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in _ENDS[:2]),
+    )
+    by_place = _places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
+    is_report = (legs["source"] == "visit_report").to_numpy()
+    metres = np.where(is_report, by_place, by_fix)
+    starts_in_gap = after["is_start_in_gap"].to_numpy(dtype=bool, na_value=True)
+    is_in_gap = legs["is_end_in_gap"].to_numpy(dtype=bool) | starts_in_gap
+    devices, files = (
+        [rows[name].to_numpy(dtype=object, na_value=None) for rows in (legs, after)]
+        for name in ("device_id", "file_sha256")
+    )
+    is_other_device = (devices[0] != devices[1]) & ~pd.isna(devices[0]) & ~pd.isna(devices[1])
+    is_other_file = (files[0] != files[1]) & is_report
+    return np.where(is_in_gap | is_other_device | is_other_file, np.nan, metres)
+
+
+def _places_apart_m(context: AuditDay, first: pd.Series, second: pd.Series) -> np.ndarray:
+    """Least distance between two registered circles; NaN where one has no circle."""
+    pois = context.reference.pois.drop_duplicates("poi_id", keep="last").set_index("poi_id")
+    pois = pois[["latitude", "longitude", "radius_m"]].astype("float64")
+    sides = [pois.reindex(side.astype(object)).to_numpy() for side in (first, second)]
+    centres = distance_m(sides[0][:, 0], sides[0][:, 1], sides[1][:, 0], sides[1][:, 1])
+    return np.where((first == second).fillna(False), 0.0, centres - sides[0][:, 2] - sides[1][:, 2])
+
+
+def _unseen_s(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Seconds between each leg and the next of its vehicle that nothing observed; NaN without a next leg."""
+    has_next = after["started_at"].notna().to_numpy()
+    between = pd.DataFrame(
+        {
+            "plate": legs["plate"].to_numpy(dtype=object)[has_next],
+            "started_at": legs["ended_at"].array[has_next],
+            "ended_at": after["started_at"].array[has_next],
+        }
+    )
+    spans = intervals(between)
+    spans["end_us"] = np.maximum(spans["end_us"], spans["start_us"])
+    seconds = np.full(len(legs), np.nan)
+    lasting = (spans["end_us"] - spans["start_us"]).to_numpy()
+    seconds[has_next] = (lasting - covered_us(spans, intervals(context.spans))) / 1e6
+    return seconds
+
+
+def _stood_until_next(legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Whether a report's dwell lasts until the next departure that it names."""
+    stood_s = legs["dwell_s"].to_numpy(dtype=float, na_value=np.nan)
+    apart_s = (after["started_at"] - legs["ended_at"]).dt.total_seconds().to_numpy()
+    return np.abs(apart_s - stood_s) <= _CLOCK_S
+
+
+def _moved(context: AuditDay, leg: Record, following: Record, apart_km: float, unseen_s: float, is_sure: bool) -> Draft:
+    plate = leg["plate"]
+    zone = context.zone(plate)
+    places = [_place(leg, "destination"), _place(following, "origin")]
+    why = (
+        "sem tempo para esse percurso ou com o veículo parado segundo o próprio relatório"
+        if is_sure
+        else f"{sentences.number(unseen_s / 60, 0)} min sem nenhuma observação entre os dois"
+    )
+    return Draft(
+        "G02",
+        plate,
+        f"O veículo {plate} terminou um trecho em {sentences.moment(leg['ended_at'], zone)} ({places[0]}) e começou o "
+        f"seguinte em {sentences.moment(following['started_at'], zone)} a {sentences.km(apart_km)} dali ({places[1]}), "
+        f"{why}.",
+        _CONTRADICTED_CONFIDENCE if is_sure else _UNSEEN_CONFIDENCE,
+        (following["trip_id"],),
+        facts={
+            "apart_km": round(apart_km, 3),
+            "unseen_s": round(unseen_s),
+            "ended_local": sentences.moment(leg["ended_at"], zone),
+            "ended_at_place": places[0],
+            "started_local": sentences.moment(following["started_at"], zone),
+            "started_at_place": places[1],
+            "leg_ids": [leg["leg_id"], following["leg_id"]],
+            "rows": [[part["file_sha256"], part["row_number"]] for part in (leg, following)],
+        },
+        context_trip_ids=tuple({leg["trip_id"]} - {following["trip_id"]}),
+        extra=(leg["leg_id"], following["leg_id"]),
+    )
+
+
+def _place(leg: Record, side: str) -> str:
+    latitude, longitude, address, poi = (leg[f"{side}_{name}"] for name in _ENDS)
+    known = [str(text) for text in (poi, address) if not pd.isna(text)]
+    if not pd.isna(latitude):
+        known.append(f"{sentences.number(latitude, 5)}; {sentences.number(longitude, 5)}")
+    return ", ".join(known)
+
+
+def gaps_in_paid_trips(context: AuditDay) -> list[Draft]:
+    """G03: paid trips with a silence of more than gap_note_s after which the vehicle was elsewhere.
+
+    A device that reports rarely has no gaps: one of whose trips coverage_min_pct or more was seen does report finely.
+    """
+    gaps = context.of_day(context.legs).groupby("trip_id")["gaps"].sum()
+    trips = context.of_day(context.trips)
+    coverage = context.trips["coverage_pct"].to_numpy(dtype=float, na_value=np.nan)
+    finely = set(context.trips.loc[coverage >= context.parameters.coverage_min_pct, "plate"])
+    trips = trips[(trips["source"] == "positions") & trips["plate"].isin(finely)]
+    trips = trips[trips["trip_id"].isin(context.paid_trips) & trips["trip_id"].isin(gaps.index[gaps > 0])]
+    spans = union(intervals(context.spans[context.spans["source"] == "positions"]))
+    drafts = (_gap(context, trip, _silences(context, trip, spans)) for trip in trips.to_dict("records"))
+    return [draft for draft in drafts if draft is not None]
+
+
+def _silences(context: AuditDay, trip: Record, spans: pd.DataFrame) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """Unobserved stretches of more than gap_note_s inside a trip, in order."""
+    start, end = micros(pd.Series([trip["started_at"], trip["ended_at"]]))
+    own = spans[(spans["plate"] == trip["plate"]) & (spans["end_us"] > start) & (spans["start_us"] < end)]
+    borders = np.concatenate([[start], own[["start_us", "end_us"]].to_numpy().ravel().clip(start, end), [end]])
+    pairs = borders.reshape(-1, 2)
+    silent = pairs[pairs[:, 1] - pairs[:, 0] > context.parameters.gap_note_s * 1e6]
+    return [tuple(pd.Timestamp(int(at), unit="us", tz="UTC") for at in pair) for pair in silent]  # type: ignore[misc]
+
+
+def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.Timestamp]]) -> Draft | None:
+    if not silences:
+        return None
+    plate = trip["plate"]
+    zone = context.zone(plate)
+    listed = [
+        f"das {sentences.clock(first, zone)} às {sentences.clock(last, zone)} "
+        f"({sentences.number((last - first).total_seconds() / 60, 0)} min)"
+        for first, last in silences
+    ]
+    return Draft(
+        "G03",
+        plate,
+        f"Na viagem paga do veículo {plate} em {sentences.period(trip, zone)}, não há posições {', '.join(listed)}, "
+        "e o veículo voltou a ser visto em outro lugar.",
+        GRADE_CONFIDENCE["A"],
+        (trip["trip_id"],),
+        facts={"silences_local": listed, "coverage_pct": trip["coverage_pct"]},
+    )
+
+
+RULES = (
+    Rule(
+        "G02",
+        "1",
+        "H",
+        "Trecho começa onde o anterior não terminou",
+        "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
+        "P/V",
+        moved_between_legs,
+        parameters=("moved_unseen_km", "impossible_kmh"),
+        needs=(Need(lambda context: len(context.of_day(context.legs)) > 1, "nenhum par de movimentos medido no dia"),),
+        rests_on="PV",
+    ),
+    Rule(
+        "G03",
+        "1",
+        "L",
+        "Falta de posições em viagem paga",
+        "As posições faltam em uma parte de uma viagem paga, e o veículo se moveu nesse tempo.",
+        "P",
+        gaps_in_paid_trips,
+        parameters=("gap_note_s", "coverage_min_pct"),
+        needs=(POSITIONS,),
+        rests_on="P",
+    ),
+)

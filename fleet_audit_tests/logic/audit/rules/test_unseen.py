@@ -1,0 +1,159 @@
+"""G01, G02 and G03: impossible speeds and movement that nobody saw; honest near misses and missing data beside each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import lake, reference
+from fleet_audit_tests.logic.audit_sample import (
+    OTHER,
+    PLATE,
+    at,
+    audit,
+    devices_of,
+    found,
+    measured_leg,
+    span,
+    trip,
+    visit_leg,
+)
+from fleet_audit_tests.logic.frames import rows
+
+GARAGE, MILL = (-22.4, -52.1), (-22.4, -51.866548)  # 24 km apart
+SEEN = {"coverage_pct": "95", "km_uncertainty": "0.40"}
+
+
+def fast(km: str, **more: object) -> list[dict]:
+    event = more.pop("events", [])
+    context = audit([trip("T", "06:00", "06:30", km, **{**SEEN, **more})], [], devices=devices_of(event))
+    return found(context, "G01")
+
+
+def test_g01_a_trip_that_would_need_120_km_per_hour() -> None:
+    [finding] = fast("60.00")
+    assert (finding["severity"], finding["km_at_stake"], finding["paid_doubtful_brl"]) == (
+        "M", Decimal("5.00"), Decimal("24.50"))  # fmt: skip
+    assert "das 06:00 às 06:30, o veículo AAA1A11 teria percorrido 60,00 km em 30 min" in finding["explanation_pt"]
+
+
+def test_g01_a_reported_speed_is_a_doubt_without_an_amount() -> None:
+    [finding] = fast("24.00", max_speed_kmh=172.0)
+    assert (finding["confidence"], pd.isna(finding["paid_doubtful_brl"])) == (0.6, True)
+    assert "informou a velocidade de 172 km/h" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"km": "55.20"},  # 110.4 km/h, 109.6 by its uncertainty
+        {"km": "24.00", "max_speed_kmh": 150.0},
+        {"km": "24.00", "max_speed_kmh": 255.0},
+        {"km": "60.00", "coverage_pct": "30"},
+        {"km": "60.00", "coverage_pct": None},
+        {"km": "60.00", "source": "visit_report"},
+        {"km": "60.00", "events": [{"kind": "jump", "device_id": "D", "started_at": at("06:10"),
+                                    "ended_at": at("06:11")}]},
+    ],
+    ids=["within its doubt", "exactly 150", "error value", "hardly seen", "not known", "report", "odometer jump"],
+)  # fmt: skip
+def test_g01_honest_trips(facts: dict) -> None:
+    assert not fast(**facts)
+
+
+def between(first: dict, second: dict, spans: list[dict], **more: object) -> list[dict]:
+    trips = [trip(leg["trip_id"], "06:00", "07:00") for leg in (first, second)]
+    return found(audit(trips, [], spans, legs=rows(lake.LEGS, first, second), **more), "G02")
+
+
+ARRIVED = measured_leg("A", "06:00", "06:30", MILL, GARAGE)
+SILENT = [span("00:00", "06:40"), span("09:00", "24:00")]
+
+
+def test_g02_the_tracker_is_off_while_the_bus_changes_its_place() -> None:
+    [finding] = between(ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE), SILENT)
+    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("H", 0.5, "B")
+    assert pd.isna(finding["amount"])
+    assert "terminou um trecho em 10/06/2025 06:30 (-22,40000; -52,10000)" in finding["explanation_pt"]
+    assert "começou o seguinte em 10/06/2025 09:30 a 24,00 km dali (-22,40000; -51,86655)" in finding["explanation_pt"]
+    assert "140 min sem nenhuma observação" in finding["explanation_pt"]
+
+
+def test_g02_no_vehicle_can_have_driven_there_in_the_time() -> None:
+    [finding] = between(
+        ARRIVED, measured_leg("B", "06:50", "07:20", MILL, GARAGE), [span("00:00", "06:45"), span("06:50", "24:00")]
+    )
+    assert finding["confidence"] == 0.9
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        measured_leg("B", "09:30", "10:00", (-22.4, -52.0905), MILL),
+        measured_leg("B", "09:30", "10:00", (None, None), MILL, is_start_in_gap=True),
+        measured_leg("B", "09:30", "10:00", MILL, GARAGE, device_id="D2"),
+        measured_leg("B", "09:30", "10:00", MILL, GARAGE, plate=OTHER),
+        visit_leg("B", "09:30", "10:00"),
+    ],
+    ids=["under 1 km", "start in a gap", "another device", "another vehicle", "another source"],
+)
+def test_g02_honest_legs(second: dict) -> None:
+    assert not between(ARRIVED, second, SILENT)
+
+
+PLACES = Reference.of({"pois": rows(
+    reference.POIS,
+    {"poi_id": "GAR", "kind": "garagem", "latitude": GARAGE[0], "longitude": GARAGE[1], "radius_m": 300.0},
+    {"poi_id": "USI", "kind": "usina", "latitude": MILL[0], "longitude": MILL[1], "radius_m": 900.0},
+)})  # fmt: skip
+
+
+def test_g02_a_row_is_missing_in_a_visit_report() -> None:
+    first = visit_leg("A", "06:00", "06:30", destination_poi_id="USI", dwell_s=5400.0)
+    second = visit_leg("B", "08:00", "08:30", origin_address="Garagem", origin_poi_id="GAR", row_number=9)
+    [finding] = between(first, second, [span("06:00", "09:00", source="visit_report")], reference=PLACES)
+    assert finding["confidence"] == 0.9
+    assert "(USI, Usina)" in finding["explanation_pt"]
+    assert finding["evidence"]["rows"] == [["a" * 64, 8], ["a" * 64, 9]]
+    unknown = {**second, "origin_poi_id": None}
+    assert not between(first, unknown, [], reference=PLACES)
+    assert not between(first, {**second, "file_sha256": "b" * 64}, [], reference=PLACES)
+
+
+def silent(gaps: int, spans: list[dict], **more: object) -> list[dict]:
+    trips = [
+        trip("T", "06:00", "07:00", **{"coverage_pct": "60", **more}),
+        trip("U", "15:00", "16:00", coverage_pct="98"),
+    ]
+    legs = rows(lake.LEGS, measured_leg("T", "06:00", "07:00", GARAGE, MILL, gaps=gaps))
+    return found(audit(trips, [], spans, legs=legs, costs=more.get("costs") or audit(trips, []).costs), "G03")
+
+
+IN_TRIP = [span("00:00", "06:20"), span("06:42", "24:00")]
+
+
+def test_g03_twenty_two_minutes_without_positions_in_a_paid_trip() -> None:
+    [finding] = silent(1, IN_TRIP)
+    assert (finding["severity"], finding["trip_id"], finding["plate"]) == ("L", "T", PLATE)
+    assert pd.isna(finding["amount"])
+    assert "não há posições das 06:20 às 06:42 (22 min)" in finding["explanation_pt"]
+
+
+def test_g03_honest_silences() -> None:
+    assert not silent(0, IN_TRIP)  # it stood where it was
+    assert not silent(1, [span("00:00", "24:00")])
+    trips = [trip("T", "06:00", "07:00", coverage_pct="0"), trip("U", "15:00", "16:00", coverage_pct="4")]
+    legs = rows(lake.LEGS, measured_leg("T", "06:00", "07:00", GARAGE, MILL, gaps=3))
+    assert not found(audit(trips, [], IN_TRIP, legs=legs), "G03")  # a position every 15 min
+
+
+def test_without_positions_or_legs_nothing_is_tested() -> None:
+    context = audit(
+        [trip("T", "06:00", "07:00", source="visit_report")], [], [span("06:00", "07:00", source="visit_report")]
+    )
+    assert {"G01", "G02", "G03"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])
