@@ -121,6 +121,12 @@ DEFAULTS = (
     Parameter("reported_speed_kmh", 150, "km/h", "G01: a reported speed above this", "Rio SMTR"),
     Parameter("speed_sentinel_kmh", 250, "km/h", "G01: a reported speed from which it is no reading: 255 is an error"),
     Parameter("moved_unseen_km", 1, "km", "G02: distance between a leg's end and the next one's start"),
+    Parameter("repeated_min_km", 2, "km", "G05: shortest trip that is compared with the day before"),
+    Parameter("repeated_min_trips", 2, "trips", "G05: trips that must repeat those of the day before to the second"),
+    Parameter("detour_pct", 125, "%", "G06: km of a trip, of those that its route expects", "RULES 6"),
+    Parameter("detour_min_trips", 3, "trips", "G06: other trips of the route that show a wrong expected_km"),
+    Parameter("far_from_place_km", 1, "km", "G08: a vehicle that stopped this near to a place may have been there"),
+    Parameter("place_search_s", 1800, "s", "G08: how long before and after a run its vehicle's stops are looked at"),
     Parameter("fall_km", 1, "km", "O01: an odometer that falls by more"),
     Parameter("frozen_km", 2, "km", "O03: path over which an odometer may stand, and its resolution"),
     Parameter(

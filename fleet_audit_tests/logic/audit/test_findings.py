@@ -95,8 +95,8 @@ def test_of_several_exceptions_the_lowest_id_is_named() -> None:
 
 
 def test_a_rule_that_lacks_its_data_says_so() -> None:
-    without_reference = {"T03", "T04"}  # shifts and a plan
-    without_facts = without_reference | {"G02", "G07", "T02"}  # legs and drivers
+    without_reference = {"T03", "T04", "G06", "G08"}  # shifts, a plan, routes and places
+    without_facts = without_reference | {"G02", "G05", "G07", "T02"}  # legs, paths, drivers
 
     def untested(*arguments: list[dict]) -> set[str]:
         table = rules_not_tested(audit(*arguments), DAY_RULES)

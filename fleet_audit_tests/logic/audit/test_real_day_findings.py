@@ -87,6 +87,8 @@ def test_what_positions_would_prove_is_not_tested(result: AuditResult) -> None:
         "D06",
         "G01",
         "G03",
+        "G05",
+        "G08",
         "O01",
         "O02",
         "O03",

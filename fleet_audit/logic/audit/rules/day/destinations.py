@@ -1,0 +1,234 @@
+"""Where a trip should have gone: G06 a way much longer than its route, G08 a declared destination never visited.
+
+How a trip's route is found is in `reference.routes`.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS
+from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
+from fleet_audit.logic.reference.validity import valid_on
+
+_STRAY = re.compile(r"[.,;\-_/]+")
+_LEAST_LETTERS = 4  # a shorter text begins too many names
+_SEEN_CONFIDENCE = 0.8  # a bus that passed a place without a stop of two minutes is not seen there
+
+
+def detours(context: AuditDay) -> list[Draft]:
+    """G06: a service trip between the two places of a route, longer than detour_pct of its expected km.
+
+    Its path counts where it has one, less its uncertainty; trips with an event of the odometer are O01 to O04. Where
+    most of at least detour_min_trips other trips of the route are as long, the register is wrong and nobody is accused.
+    """
+    trips = _routed_trips(context)
+    limit = trips["expected_km"] * context.parameters.detour_pct / 100
+    ratio = trips["way_km"] / trips["expected_km"]
+    others = _others_as_long(trips.assign(is_long=ratio > context.parameters.detour_pct / 100))
+    register_is_wrong = (others["count"] >= context.parameters.detour_min_trips) & (
+        2 * others["long"] > others["count"]
+    )
+    is_long = (trips["way_km"] - trips["doubt_km"] > limit) & ~register_is_wrong
+    is_long &= (trips["operational_date"] == context.day) & ~trips["is_disturbed"]
+    return [_detour(context, row) for row in trips[is_long].to_dict("records")]
+
+
+def _routed_trips(context: AuditDay) -> pd.DataFrame:
+    """Service trips of the window on a route by its places, with expected_km, way_km, doubt_km, is_disturbed."""
+    routes = context.reference.routes
+    expected = routes[routes["expected_km"].notna() & (routes["expected_km"] > 0)].set_index("route_code")[
+        "expected_km"
+    ]
+    trips = context.trips
+    is_routed = (trips["purpose"] == "service") & (trips["route_method"] == "places") & trips["km_measured"].notna()
+    trips = trips[is_routed & trips["route_code"].isin(set(expected.index))].reset_index(drop=True)
+    measured, by_path, doubt = (
+        trips[name].to_numpy(dtype=float, na_value=np.nan) for name in ("km_measured", "km_gps", "km_uncertainty")
+    )
+    disturbed = overlaps(intervals(trips), intervals(context.devices.events))["left"].unique()
+    return trips.assign(
+        expected_km=trips["route_code"].astype(object).map(expected.astype("float64")).astype("float64"),
+        way_km=np.fmin(measured, by_path),
+        doubt_km=np.nan_to_num(doubt),
+        is_disturbed=np.isin(np.arange(len(trips)), disturbed),
+    )
+
+
+def _others_as_long(trips: pd.DataFrame) -> pd.DataFrame:
+    """Per trip, of the other trips of its route: `count`, and how many of them are `long`."""
+    groups = trips.groupby("route_code")["is_long"]
+    own = trips["is_long"].astype(int)
+    return pd.DataFrame({"count": groups.transform("size") - 1, "long": groups.transform("sum").astype(int) - own})
+
+
+def _detour(context: AuditDay, trip: Record) -> Draft:
+    plate, expected = trip["plate"], Decimal(str(trip["expected_km"]))
+    limit_km = trip["expected_km"] * context.parameters.detour_pct / 100
+    is_paid = trip["trip_id"] in context.paid_trips
+    way_km = Decimal(str(round(trip["way_km"], 2)))
+    return Draft(
+        "G06",
+        plate,
+        f"Na rota {trip['route_code']}, prevista com {sentences.km(expected)}, o veículo {plate} percorreu "
+        f"{sentences.km(way_km)} em {sentences.period(trip, context.zone(plate))}: "
+        f"{sentences.number(100 * trip['way_km'] / trip['expected_km'], 0)} % do previsto, acima de "
+        f"{sentences.number(context.parameters.detour_pct, 0)} %.",
+        grade_confidence([trip]) * beyond_doubt(trip["way_km"] - limit_km, 0.0, trip["doubt_km"]),
+        (trip["trip_id"],),
+        km_at_stake=way_km - expected if is_paid else None,
+        rate=context.rate_of([trip["trip_id"]], ()),
+        facts={
+            "route_code": trip["route_code"],
+            "expected_km": expected,
+            "way_km": way_km,
+            "local_times": sentences.period(trip, context.zone(plate)),
+        },
+    )
+
+
+def missed_destinations(context: AuditDay) -> list[Draft]:
+    """G08: a run names as its destination a registered place at which its vehicle did not stop.
+
+    The text must name exactly one mill, front, garage or workshop of the unit that is valid that day. The run must be
+    linked to trips of positions that saw it for phantom_observed_pct, and the last of them must end at another
+    registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
+    """
+    runs = context.of_day(context.runs)
+    runs = runs[
+        runs["declared_run_id"].isin(set(context.trips_of_run)) & runs["plate"].isin(context.plates_with_positions)
+    ]
+    runs = runs[~runs["plate"].isin(context.plates_with_doubtful_times) & ~runs["is_day_uncertain"].astype(bool)]
+    seen = context.watched["observed_pct"] >= context.parameters.phantom_observed_pct
+    runs = runs[runs["declared_run_id"].isin(set(seen.index[seen]))]
+    pois = valid_on(context.reference.pois, context.day)
+    pois = pois[pois["kind"].isin(TRIP_ENDS) & pois["latitude"].notna() & pois["radius_m"].notna()]
+    drafts = []
+    for run in runs.to_dict("records"):
+        named = _named_place(run, pois)
+        last = context.trip_records(context.trips_of_run[run["declared_run_id"]][-1:])
+        if named is not None and last and _is_missed(context, run, named, next(iter(last.values()))):
+            drafts.append(_missed(context, run, named, next(iter(last.values()))))
+    return drafts
+
+
+def _named_place(run: Record, pois: pd.DataFrame) -> Record | None:
+    """The place that the run's CÓDIGO2 or LOCAL CHEGADA names; None where it names none, or several."""
+    of_unit = pois[pois["unit_code"].isna() | (pois["unit_code"] == run["unit_code"])]
+    if not pd.isna(run["destination_code"]):
+        by_code = of_unit[of_unit["poi_id"] == run["destination_code"]]
+        if len(by_code) == 1:
+            return dict(by_code.iloc[0])
+    text = "" if pd.isna(run["destination_text"]) else _plain(run["destination_text"])
+    if len(text) < _LEAST_LETTERS:
+        return None
+    names = [_plain(name) if not pd.isna(name) else "" for name in of_unit["name"]]
+    patterns = [_plain(pattern) if not pd.isna(pattern) else "" for pattern in of_unit["address_pattern"]]
+    is_named = [
+        name.startswith(text) or (bool(pattern) and pattern in text)
+        for name, pattern in zip(names, patterns, strict=True)
+    ]
+    found = of_unit[np.array(is_named, dtype=bool)]
+    return dict(found.iloc[0]) if len(found) == 1 else None
+
+
+def _plain(text: object) -> str:
+    return " ".join(fold(_STRAY.sub(" ", str(text))).split())
+
+
+def _is_missed(context: AuditDay, run: Record, place: Record, last: Record) -> bool:
+    """Whether the trip ended at another registered place and no stop around the run was near the named one."""
+    ended_at = last["destination_poi_id"]
+    if last["source"] != "positions" or pd.isna(ended_at) or ended_at == place["poi_id"]:
+        return False
+    around = pd.Timedelta(seconds=context.parameters.place_search_s)
+    first, until = run["started_at"] - around, run["ended_at"] + around
+    trips = context.trips[(context.trips["plate"] == run["plate"]) & (context.trips["ended_at"] >= first)]
+    trips = trips[trips["started_at"] <= until]
+    if (
+        ((trips["origin_poi_id"] == place["poi_id"]) | (trips["destination_poi_id"] == place["poi_id"]))
+        .fillna(False)
+        .any()
+    ):
+        return False
+    legs = context.legs[(context.legs["plate"] == run["plate"]) & (context.legs["ended_at"] >= first)]
+    legs = legs[(legs["started_at"] <= until) & (legs["source"] == "positions")]
+    if legs.empty or legs["is_end_in_gap"].astype(bool).any() or (legs["gaps"] > 0).any():
+        return False
+    near_m = 1000 * context.parameters.far_from_place_km + float(place["radius_m"])
+    apart = np.concatenate([_metres(legs, side, place) for side in ("origin", "destination")])
+    return not bool((np.isnan(apart) | (apart <= near_m)).any())
+
+
+def _metres(legs: pd.DataFrame, side: str, place: Record) -> np.ndarray:
+    latitude, longitude = (
+        legs[f"{side}_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in ("latitude", "longitude")
+    )
+    return distance_m(latitude, longitude, np.float64(place["latitude"]), np.float64(place["longitude"]))
+
+
+def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draft:
+    plate = run["plate"]
+    zone = context.zone(plate)
+    ended = last["destination_text"] if not pd.isna(last["destination_text"]) else last["destination_poi_id"]
+    trips = tuple(context.trips_of_run[run["declared_run_id"]])
+    return Draft(
+        "G08",
+        plate,
+        f"A {sentences.run(run)} de {sentences.period(run, zone)} declara a chegada em {run['destination_text']}, mas "
+        f"o veículo {plate} não parou a menos de {sentences.number(context.parameters.far_from_place_km, 0)} km de "
+        f"{place['name'] if not pd.isna(place['name']) else place['poi_id']} e chegou a {ended} às "
+        f"{sentences.clock(last['ended_at'], zone)}.",
+        _SEEN_CONFIDENCE,
+        trips,
+        (run["declared_run_id"],),
+        facts={
+            "declared_poi_id": place["poi_id"],
+            "arrived_poi_id": last["destination_poi_id"],
+            "arrived_local": sentences.moment(last["ended_at"], zone),
+        },
+    )
+
+
+RULES = (
+    Rule(
+        "G06",
+        "1",
+        "M",
+        "Desvio da rota",
+        "A viagem foi muito mais longa do que a rota contratada entre os mesmos dois locais.",
+        "P/V+K",
+        detours,
+        amount="paid_doubtful_brl",
+        parameters=("detour_pct", "detour_min_trips"),
+        needs=(
+            TRIPS,
+            Need(
+                lambda context: bool((context.reference.routes["expected_km"] > 0).any()),
+                "nenhuma rota tem km previstos no cadastro",
+            ),
+        ),
+    ),
+    Rule(
+        "G08",
+        "1",
+        "H",
+        "Destino declarado não visitado",
+        "A ata declara a chegada em um local cadastrado em que o veículo não parou.",
+        "P+B+K",
+        missed_destinations,
+        parameters=("far_from_place_km", "place_search_s", "phantom_observed_pct"),
+        needs=(RUNS, POSITIONS, Need(lambda context: len(context.reference.pois) > 0, "nenhum local cadastrado")),
+        rests_on="P",
+    ),
+)

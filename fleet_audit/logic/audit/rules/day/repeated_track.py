@@ -1,0 +1,116 @@
+"""A day's track that is sent again as another day's: G05.
+
+A run that is declared twice is D08 in `declared`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.intervals import micros
+
+# What two trips share when every position of one is that of the other, jitter included: lengths to the metre.
+_SAME = ("duration_us", "km_gps", "coverage_pct", "max_speed_kmh", "origin_poi_id", "destination_poi_id")
+
+
+def repeated_tracks(context: AuditDay) -> list[Draft]:
+    """G05: all trips of a vehicle's day repeat trips of one vehicle of the day before, at one shift to the second.
+
+    Trips of positions from repeated_min_km on count, at least repeated_min_trips of them. Two are the same when their
+    duration, their path to the metre, their coverage, their highest speed and their places are. Honest trips on one
+    road differ by some 100 m of jitter and by a minute. The window of a day reaches back one day: older repetitions are
+    not seen.
+    """
+    trips = _compared(context)
+    today = trips[trips["operational_date"] == context.day]
+    before = trips[trips["operational_date"] == context.day - dt.timedelta(days=1)]
+    pairs = today.merge(before, on=list(_SAME), suffixes=("", "_before"))
+    pairs = pairs.assign(shift_us=pairs["start_us"] - pairs["start_us_before"])
+    counts = today.groupby("plate").size()
+    drafts = []
+    for (plate, _, _), group in pairs.groupby(["plate", "plate_before", "shift_us"], sort=True):
+        of_each = group.drop_duplicates("trip_id")
+        if len(of_each) >= max(context.parameters.repeated_min_trips, counts[plate]):
+            drafts.append(_draft(context, str(plate), of_each))
+    return drafts
+
+
+def _compared(context: AuditDay) -> pd.DataFrame:
+    trips = context.trips
+    km = trips["km_gps"].to_numpy(dtype=float, na_value=np.nan)
+    trips = trips[(trips["source"] == "positions") & (km >= context.parameters.repeated_min_km)]
+    start = micros(trips["started_at"])
+    known = trips[["trip_id", "plate", "operational_date"]].assign(
+        start_us=start, duration_us=micros(trips["ended_at"]) - start
+    )
+    for name in ("km_gps", "coverage_pct", "max_speed_kmh"):
+        known[name] = trips[name].to_numpy(dtype=float, na_value=-1.0)
+    for name in ("origin_poi_id", "destination_poi_id"):
+        known[name] = trips[name].astype(object).fillna("")
+    return known.sort_values(["plate", "start_us", "trip_id"])
+
+
+def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame) -> Draft:
+    ids, earlier = tuple(pairs["trip_id"]), tuple(pairs["trip_id_before"])
+    records = context.trip_records([*ids, *earlier])
+    zone = context.zone(plate)
+    paid = [records[key]["km_measured"] for key in ids if key in context.paid_trips]
+    known = [km for km in paid if not pd.isna(km)]
+    first: Record = records[ids[0]]
+    other: Record = records[earlier[0]]
+    whose = "" if other["plate"] == plate else f" do veículo {other['plate']}"
+    return Draft(
+        "G05",
+        plate,
+        f"As {len(ids)} viagens do veículo {plate} em {sentences.day(context.day)} repetem, posição por posição, as de "
+        f"{sentences.local_day(other['started_at'], zone)}{whose}: mesmas durações, mesmos caminhos ao metro e mesma "
+        f"velocidade máxima; a primeira é {sentences.period(first, zone)}, igual à de {sentences.period(other, zone)}.",
+        GRADE_CONFIDENCE["A"],
+        ids,
+        km_at_stake=sum(known, Decimal("0.00")) if known else None,
+        rate=context.rate_of(ids, ()),
+        facts={
+            "pairs": [
+                {
+                    "trip_id": row.trip_id,
+                    "repeats_trip_id": row.trip_id_before,
+                    "local_times": sentences.period(records[row.trip_id], zone),
+                    "repeats_local_times": sentences.period(records[row.trip_id_before], zone),
+                    "km_gps": row.km_gps,
+                    "duration_s": row.duration_us / 1e6,
+                    "max_speed_kmh": None if row.max_speed_kmh < 0 else row.max_speed_kmh,
+                }
+                for row in pairs.itertuples()
+            ]
+        },
+        context_trip_ids=earlier,
+    )
+
+
+def _has_path(context: AuditDay) -> bool:
+    return bool(context.of_day(context.trips)["km_gps"].notna().any())
+
+
+RULES = (
+    Rule(
+        "G05",
+        "1",
+        "C",
+        "Trajeto repetido de outro dia",
+        "As posições do dia são as de outro dia, com os mesmos desvios do receptor: o trajeto não foi repetido.",
+        "P",
+        repeated_tracks,
+        amount="paid_doubtful_brl",
+        parameters=("repeated_min_km", "repeated_min_trips"),
+        needs=(POSITIONS, Need(_has_path, "nenhuma viagem do dia tem caminho por posições")),
+    ),
+)

@@ -1,0 +1,183 @@
+"""G05, G06 and G08: repeated tracks, detours, destinations not visited; honest near misses and missing data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import lake, reference
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    at,
+    audit,
+    devices_of,
+    found,
+    measured_leg,
+    run,
+    span,
+    trip,
+)
+from fleet_audit_tests.logic.frames import rows
+
+BEFORE = DAY - dt.timedelta(days=1)
+GARAGE, MILL, FRONT = (-22.4, -52.1), (-22.4, -51.866548), (-22.2, -51.866548)  # 24 km; the front 22 km from the mill
+PLACES = rows(
+    reference.POIS,
+    {"poi_id": "GAR", "unit_code": "UCP", "name": "Garagem Oeste", "kind": "garagem", "latitude": GARAGE[0],
+     "longitude": GARAGE[1], "radius_m": 300.0},
+    {"poi_id": "USI", "unit_code": "UCP", "name": "Usina Conquista do Pontal", "kind": "usina", "latitude": MILL[0],
+     "longitude": MILL[1], "radius_m": 900.0},
+    {"poi_id": "FRE", "unit_code": "UCP", "name": "Frente Água Clara", "kind": "frente", "latitude": FRONT[0],
+     "longitude": FRONT[1], "radius_m": 900.0},
+    {"poi_id": "FR2", "unit_code": "UCP", "name": "Frente Boa Vista", "kind": "frente", "latitude": -22.9,
+     "longitude": FRONT[1], "radius_m": 900.0},
+)  # fmt: skip
+
+
+def day_of(day: dt.date, prefix: str, *, km: str = "24.137", plate: str = PLATE, **more: object) -> list[dict]:
+    usual = {"day": day, "plate": plate, "km_gps": km, "coverage_pct": "97.20", "max_speed_kmh": 81.0, **more}
+    return [trip(f"{prefix}{number}", start, end, "24.00", **usual)
+            for number, (start, end) in enumerate((("06:02", "06:40"), ("15:31", "16:09")))]  # fmt: skip
+
+
+def test_g05_yesterday_s_track_is_sent_again() -> None:
+    [finding] = found(audit([*day_of(DAY, "B"), *day_of(BEFORE, "A")], []), "G05")
+    assert (finding["severity"], finding["plate"], finding["paid_doubtful_brl"]) == ("C", PLATE, Decimal("235.20"))
+    assert finding["evidence"]["trip_ids"] == ["B0", "B1"]
+    assert [pair["repeats_trip_id"] for pair in finding["evidence"]["pairs"]] == ["A0", "A1"]
+    assert (
+        "As 2 viagens do veículo AAA1A11 em 10/06/2025 repetem, posição por posição, as de 09/06/2025"
+        in finding["explanation_pt"]
+    )
+
+
+def test_g05_another_vehicle_s_track_is_sent() -> None:
+    [finding] = found(audit([*day_of(DAY, "B"), *day_of(BEFORE, "A", plate=OTHER)], []), "G05")
+    assert "09/06/2025 do veículo BBB2B22" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        day_of(BEFORE, "A", km="24.138"),
+        day_of(BEFORE, "A", max_speed_kmh=82.0),
+        day_of(BEFORE, "A")[:1],
+        [trip("A0", "06:03", "06:41", "24.00", day=BEFORE, km_gps="24.137", coverage_pct="97.20", max_speed_kmh=81.0),
+         day_of(BEFORE, "A")[1]],
+        [{**record, "source": "visit_report", "km_gps": None} for record in day_of(BEFORE, "A")],
+    ],
+    ids=["a metre of jitter", "another speed", "one trip alone", "a minute later", "a report"],
+)  # fmt: skip
+def test_g05_honest_days_of_one_timetable(before: list[dict]) -> None:
+    assert not found(audit([*day_of(DAY, "B"), *before], []), "G05")
+
+
+ROUTES = rows(
+    reference.ROUTES,
+    {"route_code": "R1", "unit_code": "UCP", "origin_poi_id": "GAR", "destination_poi_id": "USI", "expected_km": "24"},
+    {"route_code": "R2", "unit_code": "UCP", "origin_poi_id": "USI", "destination_poi_id": "GAR"},
+)
+KNOWN = Reference.of({"routes": ROUTES, "pois": PLACES})
+ON_ROUTE = {"route_code": "R1", "route_method": "places", "km_uncertainty": "0.50"}
+
+
+def detour(km: str, *others: dict, **more: object) -> list[dict]:
+    events = more.pop("events", [])
+    trips = [trip("T", "06:00", "07:00", km, **{**ON_ROUTE, "km_gps": f"{km}0", **more}), *others]
+    return found(audit(trips, [], reference=KNOWN, devices=devices_of(events)), "G06")
+
+
+def test_g06_a_trip_of_twice_the_way() -> None:
+    [finding] = detour("43.20")
+    assert (finding["severity"], finding["km_at_stake"], finding["paid_doubtful_brl"]) == (
+        "M", Decimal("19.20"), Decimal("94.08"))  # fmt: skip
+    assert "Na rota R1, prevista com 24,00 km, o veículo AAA1A11 percorreu 43,20 km" in finding["explanation_pt"]
+    assert "180 % do previsto, acima de 125 %" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"km": "30.40"},
+        {"km": "43.20", "km_gps": "24.300"},
+        {"km": "43.20", "route_method": "text"},
+        {"km": "43.20", "route_code": "R2"},
+        {"km": "43.20", "purpose": "deadhead"},
+        {
+            "km": "43.20",
+            "events": [{"kind": "jump", "device_id": "D", "started_at": at("06:10"), "ended_at": at("06:11")}],
+        },
+    ],
+    ids=["within its doubt", "by the odometer alone", "route by text", "length unknown", "deadhead", "odometer jump"],
+)
+def test_g06_honest_trips(facts: dict) -> None:
+    assert not detour(**facts)
+
+
+def test_g06_a_route_that_everybody_drives_longer_is_registered_wrong() -> None:
+    others = [
+        trip(f"O{number}", "06:00", "07:00", "43.00", plate=OTHER, km_gps="43.000", **ON_ROUTE) for number in range(3)
+    ]
+    assert not detour("43.20", *others)
+    short = [{**record, "km_measured": "24.00", "km_gps": "24.000"} for record in others]
+    assert len(detour("43.20", *short)) == 1
+
+
+def missed(
+    destination: str | None, *, leg: dict | None = None, spans: list[dict] | None = None, **ends: object
+) -> list[dict]:
+    usual = {"origin_poi_id": "GAR", "destination_poi_id": "USI", "destination_text": "Usina Conquista do Pontal"}
+    context = audit(
+        [trip("T", "06:00", "07:00", **{**usual, **ends})],
+        [run("R", "06:00", "07:00", destination_text=destination)],
+        spans,
+        reference=KNOWN,
+        legs=rows(lake.LEGS, leg or measured_leg("T", "06:00", "07:00", GARAGE, MILL)),
+    )
+    return found(context, "G08")
+
+
+@pytest.mark.parametrize("text", ["FRENTE ÁGUA CLARA", "FRENTE. AGUA CLARA", "Frente Água"])
+def test_g08_the_front_that_the_bus_did_not_go_to(text: str) -> None:
+    [finding] = missed(text)
+    assert (finding["severity"], finding["declared_run_id"], finding["trip_id"]) == ("H", "R", "T")
+    assert pd.isna(finding["amount"])
+    assert (
+        f"declara a chegada em {text}, mas o veículo AAA1A11 não parou a menos de 1 km de Frente Água Clara"
+        in finding["explanation_pt"]
+    )
+    assert "chegou a Usina Conquista do Pontal às 07:00" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("USINA CONQUISTA DO", {}),
+        ("USINA", {}),
+        ("FRENTE", {}),
+        (None, {}),
+        ("FAZENDA SEM CADASTRO", {}),
+        ("FRENTE ÁGUA CLARA", {"leg": measured_leg("T", "06:00", "07:00", GARAGE, (-22.2145, -51.866548))}),
+        ("FRENTE ÁGUA CLARA", {"leg": measured_leg("T", "06:00", "07:00", GARAGE, MILL, gaps=1)}),
+        ("FRENTE ÁGUA CLARA", {"spans": [span("06:40", "07:30")]}),
+        ("FRENTE ÁGUA CLARA", {"destination_poi_id": None}),
+        ("FRENTE ÁGUA CLARA", {"source": "visit_report"}),
+    ],
+    ids=["visited", "abbreviated", "names two", "empty", "no place", "at its gate", "gap", "seen in part", "no arrival",
+         "visit report"],
+)  # fmt: skip
+def test_g08_honest_runs(text: str | None, facts: dict) -> None:
+    assert not missed(text, **facts)
+
+
+def test_without_paths_routes_or_places_nothing_is_tested() -> None:
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00")])
+    assert {"G05", "G06", "G08"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])
