@@ -119,7 +119,7 @@ DEFAULTS = (
         "mean_speed_kmh", 110, "km/h", "G01: a trip's mean speed from which no bus drove it", "Rio SMTR 110 km/h"
     ),
     Parameter("reported_speed_kmh", 150, "km/h", "G01: a reported speed above this", "Rio SMTR"),
-    Parameter("speed_sentinel_kmh", 250, "km/h", "G01: a reported speed from which it is no reading: 255 is an error"),
+    Parameter("speed_sentinel_kmh", 250, "km/h", "G01: from this on a reported speed is an error value, such as 255"),
     Parameter("moved_unseen_km", 1, "km", "G02: distance between a leg's end and the next one's start"),
     Parameter("repeated_min_km", 2, "km", "G05: shortest trip that is compared with the day before"),
     Parameter("repeated_min_trips", 2, "trips", "G05: trips that must repeat those of the day before to the second"),

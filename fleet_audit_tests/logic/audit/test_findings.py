@@ -107,7 +107,7 @@ def test_a_rule_that_lacks_its_data_says_so() -> None:
     full = [run("R", "06:00", "07:00", **readings)]
     assert untested(TRIPS, full) == without_facts
     by_report = [span("00:00", "24:00", source="visit_report")]
-    of_positions = {"D06", "G01", "G03", "O01", "O02", "O03", "O04", "O05", "Q02"}
+    of_positions = {"D06", "G01", "G03", "O01", "O02", "O03", "O04", "O05", "O08", "Q02"}
     assert untested(TRIPS, full, by_report) == {*without_facts, *of_positions}
     assert untested(TRIPS, [run("R", "06:00", "07:00", passengers=None)]) == {
         *without_facts,

@@ -5,29 +5,34 @@ A rule itself is written in its family's module; a new family is one more module
 
 from __future__ import annotations
 
-from fleet_audit.logic.audit.rules.cycle import costs, habits, invoice, nights, occupancy, peers, plan, ratio, rebilled
+from fleet_audit.logic.audit.rules.cycle import (
+    costs,
+    habits,
+    invoice,
+    nights,
+    occupancy,
+    peers,
+    plan,
+    ratio,
+    rebilled,
+    reserves,
+)
 from fleet_audit.logic.audit.rules.cycle import divergence as cycle_divergence
 from fleet_audit.logic.audit.rules.day import (
     chain,
     contract,
     coverage,
     declared,
-    destinations,
     divergence,
-    drivers,
     exchange,
-    movement,
     odometer,
     odometer_and_path,
     presence,
     quality,
-    repeated_track,
-    schedule,
-    simultaneous,
-    speed,
-    unseen,
     vehicle,
 )
+from fleet_audit.logic.audit.rules.day.path import destinations, long_stops, repeated_track, speed, unseen
+from fleet_audit.logic.audit.rules.day.timetable import drivers, schedule, simultaneous
 from fleet_audit.logic.audit.rules.rule import Rule, Scope
 
 _FAMILIES = (
@@ -40,7 +45,7 @@ _FAMILIES = (
     exchange,
     vehicle,
     contract,
-    movement,
+    long_stops,
     speed,
     unseen,
     repeated_track,
@@ -60,6 +65,7 @@ _FAMILIES = (
     habits,
     peers,
     occupancy,
+    reserves,
 )
 RULES: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
 

@@ -197,6 +197,38 @@ def test_v04_counts_working_days_that_were_seen_and_had_no_service():
     assert not found(a_cycle(DAYS[-2], trips=trips, **parts), "V04")
 
 
+def both_charged(served: dict[str, set[dt.date]], status: str = "complete", last: dt.date = CYCLE.end) -> list[dict]:
+    """Findings of V03 where OTHER is the reserve of PLATE and both have a share on three working days."""
+    days = [day for day in DAYS if day.isoweekday() <= 5][:3]
+    parts = {
+        "calendar": [{"date": day, "unit_code": "UCP", "day_type": "util"} for day in days],
+        "fixed_costs": [{"operational_date": day, "plate": plate, "contract_id": "CT1", "amount_brl": "100.00",
+                         "parameters_version": "p"} for day in days for plate in (PLATE, OTHER)],
+        "coverage": [{"operational_date": day, "plate": plate, "status": status, "positions": 9, "visit_legs": 0}
+                     for day in DAYS for plate in (PLATE, OTHER)],
+        "trips": [worked(day, plate=plate) for plate, own in served.items() for day in own],
+    }  # fmt: skip
+    context = a_cycle(last, **parts)
+    vehicles = VEHICLES.assign(status=["ativo", "reserva"], titular_plate=[None, PLATE])
+    return found(replace(context, vehicles=vehicles), "V03")
+
+
+def test_v03_a_reserve_that_replaced_nobody_is_charged_beside_its_titular() -> None:
+    first, second, third = [day for day in DAYS if day.isoweekday() <= 5][:3]
+    [row] = both_charged({OTHER: {first}})  # neither served on two of the days
+    assert (row["plate"], row["severity"], row["paid_doubtful_brl"]) == (OTHER, "H", Decimal("200.00"))
+    assert f"em 2 dias úteis sem que o reserva tenha substituído o titular ({second:%d/%m/%Y}" in row["explanation_pt"]
+    assert row["evidence"]["dates"] == [second.isoformat(), third.isoformat()]
+
+
+def test_v03_an_honest_substitution_or_an_unseen_day_is_no_doubt() -> None:
+    working = {day for day in DAYS if day.isoweekday() <= 5}
+    assert not both_charged({OTHER: working})
+    assert not both_charged({}, status="partial")
+    assert not both_charged({}, last=DAYS[-2])
+    assert "V03" in untested(a_cycle())  # no reserve is registered
+
+
 @pytest.mark.parametrize(
     ("planned", "rule_id"), [(31, None), (28, "T05"), (29, None), (38, None), (39, "T06"), (30, None)]
 )

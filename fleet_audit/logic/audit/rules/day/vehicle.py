@@ -128,9 +128,9 @@ RULES = (
         "V05",
         "1",
         "M",
-        "Passageiros declarados e lugares do veículo",
+        "Passageiros acima da lotação, ou sempre lotado",
         "A ata declara mais passageiros do que o veículo tem de lugares.",
-        "B",
+        "B+K",
         overfull_runs,
         needs=(
             RUNS,

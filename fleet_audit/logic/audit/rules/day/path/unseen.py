@@ -26,9 +26,9 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
     Both places must be known: an end or start inside a gap has none. Of a visit report both rows must be of one file,
     and both addresses registered places: how far two texts are apart is not known. Legs of different devices, and
-    plates whose device has a wrong clock or a stuck receiver, are not judged. Unobserved time between the legs may be
-    an honest silence: the confidence is then 0.5. It is 0.9 where the vehicle cannot have driven in that time, or where
-    the report itself says that it stood until the next departure.
+    plates whose device has a wrong clock, a stuck receiver or another vehicle's odometer (O08), are not judged.
+    Unobserved time between the legs may be an honest silence: the confidence is then 0.5. It is 0.9 where the vehicle
+    cannot have driven in that time, or where the report itself says that it stood until the next departure.
     """
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
@@ -48,7 +48,9 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
 def _legs_of_day(context: AuditDay) -> pd.DataFrame:
     legs = context.of_day(context.legs)
-    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(context.plates_with_doubtful_times)]
+    exchanged = context.devices.events.loc[context.devices.events["continued_plate"].notna(), "plate"]
+    doubtful = context.plates_with_doubtful_times | set(exchanged)
+    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(doubtful)]
     keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
     return legs.sort_values(keys).reset_index(drop=True)
 

@@ -22,10 +22,10 @@ from fleet_audit.logic.reference.shifts import nearest_shifts, parse_clock, pars
 def outside_every_shift(context: AuditDay) -> list[Draft]:
     """T03: a service trip whose time at the workplace is beyond the tolerance of every shift's start and end.
 
-    A trip without a shift is no proof: a bus that has brought one shift leaves empty, after that shift's start, and one
-    that comes for its workers arrives before its end. So the trip before a departure, and the trip after an arrival,
-    must not serve a shift either. Trips between two workplaces, units without shifts and devices with a wrong clock are
-    not judged.
+    A trip without a shift does not prove it: a bus that has brought one shift leaves empty, after that shift's start,
+    and one that comes for its workers arrives before its end. So the trip before a departure, and the trip after an
+    arrival, must not serve a shift either. Trips between two workplaces, units without shifts and devices with a wrong
+    clock are not judged.
     """
     trips = _service_of_day(context)
     trips = trips[trips["shift_code"].isna() & trips["unit_code"].isin(set(context.reference.shifts["unit_code"]))]

@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
 _CENT = Decimal("0.01")
-_REPORTED_CONFIDENCE = 0.6  # a receiver that reports one wrong speed is no proof of a wrong distance
+_REPORTED_CONFIDENCE = 0.6  # one wrong speed of a receiver does not prove a wrong distance
 
 
 def impossible_speeds(context: AuditDay) -> list[Draft]:

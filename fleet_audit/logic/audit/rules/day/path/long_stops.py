@@ -1,6 +1,6 @@
-"""Findings on movement: G07, a long stop where no place is known.
+"""Stops: G07, a long stop where no place is known.
 
-Findings on raw positions (speeds, gaps, repeated tracks) need more than a day's trips and are not here.
+Movement between stops is in the other modules of this folder.
 """
 
 from __future__ import annotations

@@ -1,0 +1,95 @@
+"""Fixed costs of a reserve and of the vehicle that it replaces: V03.
+
+How a reserve's share is computed belongs to `logic.costs.fixed_costs`; a titular that stands idle is V04 in `costs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import OVER
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+
+_LISTED = 10
+
+
+def charged_twice(context: AuditCycle) -> list[Draft]:
+    """V03: working days on which a reserve and its titular both have a fixed cost and the reserve replaced nobody.
+
+    A reserve is paid for days on which its titular has no service. That is a substitution only where the reserve
+    has service itself; where both were seen and neither served, or where the titular served as well, one of the two
+    amounts is in doubt: the reserve's. Days on which either was not seen, or whose positions are incomplete, prove
+    nothing. Days that the calendar does not call `util` are no substitution that anybody missed.
+    """
+    reserves = context.vehicles[(context.vehicles["status"] == "reserva") & context.vehicles["titular_plate"].notna()]
+    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
+    shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
+    shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
+        lambda own: sum(own, Decimal())
+    )
+    drafts = []
+    for reserve in reserves.sort_values("plate").to_dict("records"):
+        plate, titular = reserve["plate"], reserve["titular_plate"]
+        own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
+        days = set(own["operational_date"]) & set(of_titular["operational_date"])
+        days &= set(util.loc[util["unit_code"] == reserve["unit_code"], "date"])
+        days &= _seen_days(context, plate) & _seen_days(context, titular)
+        served, titular_served = _service_days(context, plate), _service_days(context, titular)
+        doubtful = {day for day in days if day not in served or day in titular_served}
+        if doubtful:
+            drafts.append(_draft(context, plate, titular, own[own["operational_date"].isin(doubtful)]))
+    return drafts
+
+
+def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
+    coverage = context.coverage[(context.coverage["plate"] == plate) & (context.coverage["status"] == "complete")]
+    return set(coverage["operational_date"]) - context.unobserved_dates
+
+
+def _service_days(context: AuditCycle, plate: str) -> set[dt.date]:
+    trips = context.trips[(context.trips["plate"] == plate) & (context.trips["purpose"] == "service")]
+    return set(trips["operational_date"])
+
+
+def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) -> Draft:
+    dates = sorted(days["operational_date"])
+    amount = sum(days["amount_brl"], Decimal("0.00"))
+    listed = ", ".join(sentences.day(day) for day in dates[:_LISTED])
+    more = f" e mais {len(dates) - _LISTED} dias" if len(dates) > _LISTED else ""
+    count = "1 dia útil" if len(dates) == 1 else f"{len(dates)} dias úteis"
+    return Draft(
+        "V03",
+        plate,
+        f"No ciclo, {context.period}, o reserva {plate} e o titular {titular} têm custo fixo em {count} sem que o "
+        f"reserva tenha substituído o titular ({listed}{more}): R$ {sentences.number(amount)} do reserva.",
+        GRADE_CONFIDENCE["A"],
+        facts={"titular_plate": titular, "dates": dates, "reserve_fixed_brl": amount},
+        brl_at_stake=amount,
+    )
+
+
+RULES = (
+    Rule(
+        "V03",
+        "1",
+        "H",
+        "Reserva e titular com custo fixo no mesmo dia",
+        "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
+        "P+K",
+        charged_twice,
+        "cycle",
+        "paid_doubtful_brl",
+        needs=(
+            OVER,
+            Need(lambda context: bool(context.vehicles["titular_plate"].notna().any()), "nenhum reserva cadastrado"),
+            Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
+            Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
+        ),
+    ),
+)
