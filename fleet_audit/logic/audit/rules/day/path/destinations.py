@@ -174,7 +174,8 @@ def _metres(legs: pd.DataFrame, side: str, place: Record) -> np.ndarray:
     latitude, longitude = (
         legs[f"{side}_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in ("latitude", "longitude")
     )
-    return distance_m(latitude, longitude, np.float64(place["latitude"]), np.float64(place["longitude"]))
+    named = (np.full(len(legs), float(place[name])) for name in ("latitude", "longitude"))
+    return distance_m(latitude, longitude, *named)
 
 
 def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draft:
