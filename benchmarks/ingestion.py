@@ -112,7 +112,8 @@ def read_and_stage(url: str, folder: str, database: str) -> int:
     lake, warehouse = Lake(Settings(_env_file=None, lake_url=folder)), Warehouse(database)
     fetched = PageFetcher(TelemetryApi(url, TOKEN), lake, warehouse, "benchmark").fetch_days([DAY], LATER)
     assert [one.error for one in fetched] == [None]
-    return lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, warehouse, "benchmark", b"key").position_parts(DAY))
+    stage = Stage(lake, warehouse, "benchmark", b"key")
+    return lake.write_day_parts(STAGING_POSITIONS, DAY, stage.position_parts(DAY)).rows
 
 
 def _served(vehicles: int) -> tuple[str, Callable[[], None]]:

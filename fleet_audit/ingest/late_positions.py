@@ -65,7 +65,7 @@ class HourDigests:
                 "hour_at": pd.to_datetime([hour * 3600 for hour in hours], unit="s", utc=True),
                 "partition_date": [day] * len(hours),
                 "rows_accepted": [self.rows[hour] for hour in hours],
-                "digest": [f"{self.sums[hour]:016x}" for hour in hours],
+                "digest": pd.Series([f"{self.sums[hour]:016x}" for hour in hours], dtype="str"),
             }
         )
 

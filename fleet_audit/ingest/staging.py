@@ -6,6 +6,7 @@ They depend on what is archived and on nothing else: two runs that rebuild a day
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property, lru_cache
 
@@ -134,8 +135,8 @@ class Stage:
         none.
         """
         notes = self._read(PARSED_NOTES, self._files("telemetry", day).drop_duplicates("file_name", keep="last"))
-        if self.lake.exists(_page_notes(day)):
-            notes = pd.concat([notes, self.lake.read_table(_page_notes(day), PARSED_NOTES)], ignore_index=True)
+        if self.lake.exists(page_notes_path(day)):
+            notes = pd.concat([notes, self.lake.read_table(page_notes_path(day), PARSED_NOTES)], ignore_index=True)
         notes = notes[notes["date"] == day].drop_duplicates(["source_kind", "plate"])
         devices = valid_on(self._reference(DEVICES), day).drop_duplicates("device_id", keep="last")
         return notes.assign(plate=notes["plate"].map(devices.set_index("device_id")["plate"]))
@@ -177,12 +178,28 @@ class Stage:
         self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
         record_hours(self.warehouse, day, hours, self.run_id)
 
+    def position_inputs(self, day: dt.date, code_version: str) -> str:
+        """SHA-256 over all that `staging.positions` of a day follows from, with the version of the code.
+
+        To be asked before the day is made: what arrives meanwhile then makes it differ the next time.
+        """
+        adapter = {**vars(self.adapter), "fields": sorted(self.adapter.fields.items())}
+        parts = (
+            code_version,
+            hashlib.sha256(self.driver_key).hexdigest(),
+            sorted(adapter.items()),
+            self._files("telemetry", day).to_csv(index=False),
+            sorted(page_arrivals(self.lake, day).items()),
+            sorted(asked_rows(self.warehouse, day).items()),
+        )
+        return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
+
     def _keep_page_notes(self, day: dt.date, notes: list[pd.DataFrame]) -> None:
         """Put the notes on a day's pages where `source_notes` finds them; of a day without any nothing stays."""
         if any(len(some) for some in notes):
-            self.lake.write_table(_page_notes(day), pd.concat(notes, ignore_index=True), PARSED_NOTES)
-        elif self.lake.exists(_page_notes(day)):
-            self.lake.delete(_page_notes(day))
+            self.lake.write_table(page_notes_path(day), pd.concat(notes, ignore_index=True), PARSED_NOTES)
+        elif self.lake.exists(page_notes_path(day)):
+            self.lake.delete(page_notes_path(day))
 
     def _files(self, kind: str, day: dt.date) -> pd.DataFrame:
         return self.warehouse.read(
@@ -285,7 +302,8 @@ class Stage:
         )
 
 
-def _page_notes(day: dt.date) -> str:
+def page_notes_path(day: dt.date) -> str:
+    """Path of the notes on a day's pages, inside the lake."""
     return parsed_path(PARSED_NOTES, f"positions-{day}")
 
 

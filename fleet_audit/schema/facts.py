@@ -904,6 +904,21 @@ POSITION_HOURS = Table(
     key=("hour_at",),
 )
 
+STAGED_DAYS = Table(
+    "ops",
+    "staged_days",
+    "What each day of positions was last staged from and what came of it: a day that differs in neither is not made "
+    "again",
+    (
+        date("partition_date", "Day of America/Sao_Paulo"),
+        text("inputs_digest", "Of the files in force, the pages, what the requests counted, the adapter and the code"),
+        text("content_digest", "Of the bytes of the day's file in the lake, and whether its pages have notes"),
+        text("run_id", "Run that staged it"),
+        instant("updated_at", "When"),
+    ),
+    key=("partition_date",),
+)
+
 PARAMETER_VERSIONS = Table(
     "ops",
     "parameter_versions",
@@ -948,6 +963,7 @@ OPS = (
     API_REQUESTS,
     API_WINDOWS,
     POSITION_HOURS,
+    STAGED_DAYS,
     PARAMETER_VERSIONS,
     COMPUTED_DAYS,
     CYCLE_CLOSES,

@@ -24,10 +24,10 @@ from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.output_metadata import days_metadata, markdown, preview_of
 from fleet_audit.storage.step_errors import acts_on_errors
-from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, LakeDays, Parts
+from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays, Parts
 from fleet_audit.storage.warehouse import Warehouse
 
-Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table]]]
+Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table] | Kept]]
 
 
 class Stores(Protocol):
@@ -43,10 +43,10 @@ class Stores(Protocol):
 class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
-    A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come (into the lake
-    also `(day, parts)`, an iterable of Arrow tables in the table's order, for a day too large for memory); wrapped into
-    `dg.Output` when it is a generator, because Dagster takes a returned one for its own events. A day of the run that
-    does not come is emptied. An asset without partitions gives a frame.
+    A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; into the lake
+    also `(day, parts)`, an iterable of Arrow tables in the table's order, for a day too large for memory, and `(day,
+    Kept.AS_IT_IS)`. It is wrapped into `dg.Output` when it is a generator, because Dagster takes a returned one for its
+    own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -58,19 +58,20 @@ class _TableIOManager(dg.IOManager):
         """Writes the output of the asset and records its metadata."""
         table = _table(context)
         days: dict[dt.date, int] = {}
+        kept: list[dt.date] = []
         if not context.has_asset_partitions:
             if not isinstance(obj, pd.DataFrame):
                 raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
             rows, preview = self._write_whole(table, obj), obj
         else:
-            days, preview = self._write_days(context, table, obj)
+            days, preview, kept = self._write_days(context, table, obj)
             rows = sum(days.values())
         context.add_output_metadata(
             {
                 "dagster/row_count": rows,
                 "preview": dg.MetadataValue.md(markdown(preview_of(preview, table))),
                 **self._location(table),
-                **days_metadata(days),
+                **days_metadata(days, kept),
             }
         )
 
@@ -107,7 +108,7 @@ class _TableIOManager(dg.IOManager):
 
     def _write_days(
         self, context: dg.OutputContext, table: Table, obj: Frames
-    ) -> tuple[dict[dt.date, int], pd.DataFrame]:
+    ) -> tuple[dict[dt.date, int], pd.DataFrame, list[dt.date]]:
         days = _partition_days(context.asset_partition_keys)
         if isinstance(obj, pd.DataFrame):
             if len(days) != 1:
@@ -116,13 +117,19 @@ class _TableIOManager(dg.IOManager):
         may_write_others = self._allows_neighbours(context)
         written: dict[dt.date, int] = {}
         preview = empty_frame(table)
+        kept: list[dt.date] = []
         for day, given in obj:
-            frame = given if isinstance(given, pd.DataFrame) else Parts(given)
+            frame = given if isinstance(given, (pd.DataFrame, Parts, Kept)) else Parts(given)
             if day in written or (day not in days and not may_write_others):
                 what = "twice" if day in written else "which is not a partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
-            written[day] = self._write_day(table, day, frame, context.run_id)
-            preview = preview if len(preview) else frame.head(PREVIEW_ROWS)
+            if isinstance(frame, Kept):
+                kept.append(day)
+                written[day], head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
+            else:
+                written[day] = self._write_day(table, day, frame, context.run_id)
+                head = frame.head(PREVIEW_ROWS)
+            preview = preview if len(preview) else head
         missing = [day for day in days if day not in written]
         for day in missing:
             written[day] = self._write_day(table, day, empty_frame(table), context.run_id)
@@ -130,7 +137,7 @@ class _TableIOManager(dg.IOManager):
             context.log.warning(
                 f"{table.full_name}: the asset gave nothing for {', '.join(map(str, missing))}; emptied."
             )
-        return dict(sorted(written.items())), preview
+        return dict(sorted(written.items())), preview, kept
 
     @abstractmethod
     def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...
@@ -165,7 +172,9 @@ class LakeIOManager(_TableIOManager):
 
     def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
         if isinstance(frame, Parts):
-            return self.stores.lake().write_day_parts(table, day, frame)
+            result = self.stores.lake().write_day_parts(table, day, frame)
+            frame.sha256 = result.sha256
+            return result.rows
         return self.stores.lake().write_day(table, day, frame)
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:

@@ -6,8 +6,9 @@ How a file is put, listed and removed is in `lake_files`; the meaning of rows is
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +25,14 @@ from fleet_audit.storage.results import typed_frame
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
 _READ_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class WrittenDay:
+    """The number of rows of a day's file, and the SHA-256 of its bytes."""
+
+    rows: int
+    sha256: str
 
 
 class Lake(LakeFiles):
@@ -48,10 +57,10 @@ class Lake(LakeFiles):
         self.put_bytes(self.partition_path(table, day), _parquet(stored))
         return rows.num_rows
 
-    def write_day_parts(self, table: Table, day: dt.date, parts: Iterable[pa.Table]) -> int:
+    def write_day_parts(self, table: Table, day: dt.date, parts: Iterable[pa.Table]) -> WrittenDay:
         """Replaces one day of a table by rows in parts, each in the table's schema and order, one part in memory.
 
-        The file has the same bytes as `write_day` of all rows. Returns the number of rows.
+        The file has the same bytes as `write_day` of all rows.
         """
         stored = arrow_schema(table)
         if table.partition == _HIVE_KEY:
@@ -63,8 +72,9 @@ class Lake(LakeFiles):
                 count += group.num_rows
             if not count:
                 writer.write_table(stored.empty_table())
-        self.put_bytes(self.partition_path(table, day), sink.getvalue())
-        return count
+        content = sink.getvalue()
+        self.put_bytes(self.partition_path(table, day), content)
+        return WrittenDay(count, hashlib.sha256(content).hexdigest())
 
     def read_days(
         self,
@@ -95,6 +105,14 @@ class Lake(LakeFiles):
         """Yields each day with its rows, as `read_days` returns them; one day is in memory at a time."""
         for day in days:
             yield day, self.read_days(table, [day], columns)
+
+    def first_rows(self, table: Table, day: dt.date, rows: int) -> tuple[int, pd.DataFrame]:
+        """The number of rows of a day, and the first of them; nothing else of its file is read."""
+        path = self.partition_path(table, day)
+        with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as source:
+            file = pq.ParquetFile(source)
+            head = next(file.iter_batches(batch_size=rows), None)
+            return file.metadata.num_rows, pd.DataFrame() if head is None else head.to_pandas()
 
     def has_day(self, table: Table, day: dt.date) -> bool:
         """Whether the day was ever written, also when it has no rows."""

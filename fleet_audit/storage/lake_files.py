@@ -6,6 +6,7 @@ What files hold belongs elsewhere: Parquet rows of tables are in `lake`.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import re
 import time
@@ -69,6 +70,10 @@ class LakeFiles:
         """The content of a file. Raises PermanentError that names a missing file."""
         with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
             return file.read()
+
+    def sha256(self, path: str) -> str | None:
+        """SHA-256 of a file's bytes, None without such a file."""
+        return hashlib.sha256(self.get_bytes(path)).hexdigest() if self.exists(path) else None
 
     def exists(self, path: str) -> bool:
         """Whether a file has this path."""

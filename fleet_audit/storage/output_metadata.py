@@ -6,7 +6,7 @@ Names of people are never part of it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,12 +23,14 @@ def preview_of(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return frame.head(PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
 
 
-def days_metadata(written: dict[dt.date, int]) -> dict[str, Any]:
-    """Metadata of the days written, by their number of rows: the days, and of several the rows of each."""
+def days_metadata(written: dict[dt.date, int], kept: Sequence[dt.date]) -> dict[str, Any]:
+    """Metadata of the days written, by their number of rows: the days, of several the rows of each, and those kept."""
     days = list(written)
     if not days:
         return {}
     found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
+    if kept:
+        found["days_unchanged"] = ", ".join(map(str, kept))
     if len(days) > 1:  # Dagster copies one value to every partition of a range: these are the rows of each day
         counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
         found["rows_per_day"] = dg.MetadataValue.md(markdown(counts))

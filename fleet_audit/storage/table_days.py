@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
 
 import pandas as pd
 import pyarrow as pa
@@ -49,10 +50,14 @@ class LakeDays(Days):
 
 
 class Parts:
-    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown."""
+    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown.
+
+    `sha256` is that of the day's file, once it is written.
+    """
 
     def __init__(self, parts: Iterable[pa.Table]) -> None:
         self._parts = parts
+        self.sha256: str | None = None
         self._first: pa.Table | None = None
 
     def __iter__(self) -> Iterator[pa.Table]:
@@ -64,3 +69,9 @@ class Parts:
     def head(self, rows: int) -> pd.DataFrame:
         """The first rows of what was taken so far."""
         return pd.DataFrame() if self._first is None else self._first.slice(0, rows).to_pandas()
+
+
+class Kept(Enum):
+    """In place of a day's rows: its file in the lake is what would be written, and stays."""
+
+    AS_IT_IS = "as it is"

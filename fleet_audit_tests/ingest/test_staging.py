@@ -10,9 +10,12 @@ import random
 import pandas as pd
 import pytest
 
-from fleet_audit.ingest.api.pages import page_folder
+from fleet_audit.ingest.api.pages import archived_pages, page_folder
+from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
+from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.storage.table_days import Kept
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     DEVICES,
@@ -222,3 +225,50 @@ def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_
     assert [None if pd.isna(plate) else plate for plate in notes["plate"]] == [None, SEEN_TWICE]
     assert "not registered" in notes["found"].iloc[0]
     assert arrivals.stage().source_notes(NEXT).empty
+
+
+WEEK = [DAY + dt.timedelta(days=offset) for offset in range(-5, 2)]
+
+
+def _made(arrivals) -> list[dt.date]:
+    """Stages the week as a run does, and returns the days that were made again."""
+    made = []
+    staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run")
+    for day, given in staged.positions(arrivals.stage(), WEEK, "0.1.0"):
+        if not isinstance(given, Kept):
+            made.append(day)
+            given.sha256 = arrivals.lake.write_day_parts(STAGING_POSITIONS, day, given).sha256
+    return made
+
+
+def test_a_day_is_made_again_only_when_what_it_is_made_of_has_changed(arrivals):
+    _page(arrivals, DAY, _items(40))
+    arrivals.drop("telemetry/t.csv", telemetry(drive(PAID, "06:30")))
+    arrivals.read()
+    assert _made(arrivals) == WEEK
+    counts = arrivals.counts("positions")
+    assert _made(arrivals) == []
+    assert arrivals.counts("positions") == counts
+    late = WEEK[2]
+    arrivals.drop("telemetry/late.csv", telemetry(drive(PAID, "06:30", day=late)))
+    arrivals.read()
+    assert _made(arrivals) == [day for day in WEEK if abs(day - late) <= dt.timedelta(days=1)]
+    assert len(arrivals.lake.read_days(STAGING_POSITIONS, [late])) > 0
+    _page(arrivals, WEEK[0], [])
+    assert _made(arrivals) == [WEEK[0]]
+
+
+def test_a_day_whose_file_is_lost_or_damaged_or_whose_page_was_replaced_is_made_again(arrivals):
+    _page(arrivals, DAY, _items(40))
+    assert _made(arrivals) == WEEK
+    path = arrivals.lake.partition_path(STAGING_POSITIONS, DAY)
+    content = arrivals.lake.get_bytes(path)
+    arrivals.lake.delete(path)
+    assert _made(arrivals) == [DAY]
+    arrivals.lake.put_bytes(path, content[:-1])
+    assert _made(arrivals) == [DAY]
+    assert arrivals.lake.get_bytes(path) == content
+    (page,) = archived_pages(arrivals.lake, DAY)
+    arrivals.lake.put_bytes(page, b"not what was received")
+    assert _made(arrivals) == [DAY]
+    assert archived_pages(arrivals.lake, DAY) == []  # it was set aside

@@ -283,5 +283,5 @@ def test_a_day_in_parts_is_the_same_bytes_as_the_day_whole(
     expected = store.get_bytes(path)
     starts = [sum(sizes[:at]) for at in range(len(sizes))]
     parts = [whole.slice(start, size) for start, size in zip(starts, sizes, strict=True)]
-    assert store.write_day_parts(POSITIONS, D1, parts) == sum(sizes)
+    assert store.write_day_parts(POSITIONS, D1, parts).rows == sum(sizes)
     assert store.get_bytes(path) == expected

@@ -1,12 +1,12 @@
 """The typed rows of a day, from files and pages; a run rebuilds the neighbouring days that its windows read too."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import dagster as dg
 import pandas as pd
-import pyarrow as pa
 
+from fleet_audit.closing.code import code_version
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
@@ -14,6 +14,7 @@ from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.incomplete_days import incomplete_days
+from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.logic.reference.pending_devices import pending_devices
@@ -24,8 +25,7 @@ from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, V
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
-_BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame | Iterator[pa.Table]]] = {
-    STAGING_POSITIONS: Stage.position_parts,
+_BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
     STAGING_VISIT_LEGS: Stage.visit_legs,
     STAGING_DECLARED_RUNS: Stage.declared_runs,
     STAGING_NOTES: Stage.source_notes,
@@ -44,7 +44,10 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
         run_id, key = context.run.run_id, fleet.driver_key()
         stage = Stage(files.lake, files.warehouse, run_id, key, fleet.adapter(), files.read)
-        return each_day(days_with_context(run_days(context)), lambda day: _BUILD[table](stage, day))
+        days = days_with_context(run_days(context))
+        if table == STAGING_POSITIONS:
+            return dg.Output(StagedDays(files.lake, files.warehouse, run_id).positions(stage, days, code_version()))
+        return each_day(days, lambda day: _BUILD[table](stage, day))
 
     return staging
 

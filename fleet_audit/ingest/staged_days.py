@@ -1,0 +1,71 @@
+"""Recognises days of positions that need not be staged again: neither their inputs nor what came of them differ.
+
+What a day is made of is listed by `Stage.position_inputs`; how it is made is not known here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fleet_audit.ingest.staging import Stage, page_notes_path
+from fleet_audit.schema.facts import STAGED_DAYS
+from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.table_days import Kept, Parts
+from fleet_audit.storage.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class StagedDays:
+    """The record of `ops.staged_days`, for the days of one run.
+
+    It lies in the warehouse beside the counts and the refused rows that staging leaves there, so that a warehouse
+    restored from a backup does not claim what its counts do not show.
+    """
+
+    lake: Lake
+    warehouse: Warehouse
+    run_id: str
+
+    def positions(
+        self, stage: Stage, days: Iterable[dt.date], code_version: str
+    ) -> Iterator[tuple[dt.date, Kept | Parts]]:
+        """The days, each to be made again only where it would differ: most days of a D-1 run are days before.
+
+        Each is recorded when the next one is asked for, because it is written by then; `Parts.sha256` is its file's.
+        """
+        for day in days:
+            inputs_digest = stage.position_inputs(day, code_version)
+            if self.is_unchanged(day, inputs_digest):
+                yield day, Kept.AS_IT_IS
+            else:
+                parts = Parts(stage.position_parts(day))
+                yield day, parts
+                self.record(day, inputs_digest, parts.sha256)
+
+    def is_unchanged(self, day: dt.date, inputs_digest: str) -> bool:
+        """Whether the day was staged from the same inputs, and its file still holds the bytes that were written."""
+        recorded = self.warehouse.read(
+            "select inputs_digest, content_digest from ops.staged_days where partition_date = :day", {"day": day}
+        )
+        if recorded.empty or recorded["inputs_digest"].iloc[0] != inputs_digest:
+            return False
+        sha256 = self.lake.sha256(self.lake.partition_path(STAGING_POSITIONS, day))
+        return bool(recorded["content_digest"].iloc[0] == self._content(day, sha256))
+
+    def record(self, day: dt.date, inputs_digest: str, sha256: str | None) -> None:
+        """Record that the day was staged from these inputs, and the SHA-256 of the file that was written."""
+        row = {
+            "partition_date": day,
+            "inputs_digest": inputs_digest,
+            "content_digest": self._content(day, sha256),
+            "run_id": self.run_id,
+        }
+        self.warehouse.upsert(STAGED_DAYS, pd.DataFrame([row]))
+
+    def _content(self, day: dt.date, sha256: str | None) -> str:
+        return f"{sha256} {'with' if self.lake.exists(page_notes_path(day)) else 'without'} notes"
