@@ -17,6 +17,7 @@ from fleet_audit.storage.warehouse import Warehouse
 # Name in a manifest, table, and the column with the first day of the cycle.
 ROWS_OF_A_CYCLE = (
     ("fact.findings of the cycle", facts.CYCLE_FINDINGS, "cycle_start"),
+    ("fact.incidents of the cycle", facts.CYCLE_INCIDENTS, "cycle_start"),
     ("fact.calibration_segments", facts.CALIBRATION_SEGMENTS, "cycle_start"),
     ("fact.billing_lines", facts.BILLING_LINES, "cycle_start"),
     ("fact.vehicle_cycle_amounts", facts.VEHICLE_CYCLE_AMOUNTS, "cycle_start"),

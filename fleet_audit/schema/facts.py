@@ -320,9 +320,46 @@ _AMOUNTS = (
     brl("in_favour_brl", "Owed to the carrier beyond what was declared or measured", nullable=True, minimum=0),
 )
 _AMOUNT = text("amount", "Which of the four amounts brl_at_stake is; null: none of them", values=AMOUNTS, nullable=True)
-FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE, _AMOUNT, *_AMOUNTS), kept="cycle_start")
+_ROOT = text(
+    "root_finding_id",
+    "Root of its incident, its own id where it is the root; a rule of a cycle may point to the root of a day",
+    nullable=True,
+)
+FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE, _AMOUNT, *_AMOUNTS, _ROOT), kept="cycle_start")
 # The same table, written per cycle: the findings of the rules over a whole cycle.
 CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, asset="cycle_findings", frozen_by="cycle_start")
+
+CAUSES = ("own_gap", "exchange", "tracker_off", "clock", "odometer", "declared_run", "single")
+_INCIDENTS = _fact(
+    "incidents",
+    "Findings with one root cause; each finding is in one incident, and each amount is counted in one incident",
+    (
+        text("incident_id", "Hash of the root, and of the cycle for what rules of a cycle found"),
+        _DAY,
+        date("cycle_start", "Cycle whose rules found the members; empty for those of one day", nullable=True),
+        text(
+            "cause",
+            "own_gap: data that we lost; exchange: trackers or odometers of two vehicles; tracker_off: the tracker is "
+            "off the vehicle; clock: the device's clock; odometer: tampered readings; declared_run: one declared run, "
+            "with its day and cycle; single: a finding on its own",
+            values=CAUSES,
+        ),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit of the root", nullable=True),
+        text_list("plates", "Vehicles"),
+        text("root_finding_id", "Finding that names the cause; of a rule of a cycle it may be a finding of one day"),
+        text("root_rule_id", "Its rule"),
+        text_list("finding_ids", "Members, the root first where it is one"),
+        *_AMOUNTS,
+        text("sentence_pt", "One plain sentence that a carrier can answer"),
+    ),
+    ("incident_id",),
+)
+INCIDENTS = replace(_INCIDENTS, kept="cycle_start")
+# The same table, written per cycle: what its rules add to the incidents of its days.
+CYCLE_INCIDENTS = replace(
+    INCIDENTS, partition="cycle_start", kept=None, asset="cycle_incidents", frozen_by="cycle_start"
+)
 
 
 TRIP_SCORES = _fact(
@@ -942,6 +979,7 @@ FACTS = (
     DECLARED_RUNS,
     MATCHES,
     FINDINGS,
+    INCIDENTS,
     TRIP_SCORES,
     COVERAGE,
     DEVICE_HEALTH,
@@ -971,4 +1009,4 @@ OPS = (
     REFERENCE_CHANGES,
     REFERENCE_DELTAS,
 )
-TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, *OPS, CYCLE_RULES_NOT_TESTED, TRIP_WINDOW)
+TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, CYCLE_INCIDENTS, *OPS, CYCLE_RULES_NOT_TESTED, TRIP_WINDOW)

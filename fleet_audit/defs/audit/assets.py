@@ -18,6 +18,7 @@ from fleet_audit.schema.facts import (
     DEVICE_HEALTH,
     FINDINGS,
     HELD_RUNS,
+    INCIDENTS,
     INCOMPLETE_DAYS,
     MATCHES,
     RULES_NOT_TESTED,
@@ -41,7 +42,10 @@ from fleet_audit.schema.reference import (
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
-_OUTPUTS = {table.name: table for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, TRIP_SCORES, RULES_NOT_TESTED)}
+_OUTPUTS = {
+    table.name: table
+    for table in (DECLARED_RUNS, MATCHES, HELD_RUNS, FINDINGS, INCIDENTS, TRIP_SCORES, RULES_NOT_TESTED)
+}
 
 
 @dg.multi_asset(
@@ -89,7 +93,7 @@ def audit(
     notes: Days,
     runs: Days,
 ) -> Iterator[dg.Output]:
-    """Match each day's runs with its trips, apply the rules, score the trips."""
+    """Match each day's runs with its trips, apply the rules, group findings by cause, score the trips."""
     reference = fleet.reference()
     days = run_days(context)
     warehouse, read = fleet.warehouse(), days_with_context(days)

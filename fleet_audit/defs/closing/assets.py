@@ -32,6 +32,7 @@ from fleet_audit.schema.facts import (
     COMPUTED_DAYS,
     CYCLE_CLOSES,
     CYCLE_FINDINGS,
+    CYCLE_INCIDENTS,
     FACTS,
     FIXED_COST_DAYS,
     TRIP_COSTS,
@@ -136,7 +137,8 @@ class CloseConfig(dg.Config):
             for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
         ),
         *(
-            key_of(table) for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, BILLING_LINES, VEHICLE_CYCLE_AMOUNTS)
+            key_of(table)
+            for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, CYCLE_INCIDENTS, BILLING_LINES, VEHICLE_CYCLE_AMOUNTS)
         ),  # before they are frozen
     ],
     description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "

@@ -18,6 +18,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
+from fleet_audit.logic.audit.incident_rows import cycle_incidents
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
@@ -75,6 +76,24 @@ def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> D
 
 
 @dg.asset(
+    **asset_arguments(facts.CYCLE_INCIDENTS, "cycle"),
+    **_ARGUMENTS,
+    deps=[
+        key_of(facts.CYCLE_FINDINGS),
+        *(
+            dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
+            for table in (facts.FINDINGS, facts.VEHICLE_DAY_AMOUNTS)
+        ),
+    ],
+)
+@acts_on_errors
+def incidents_of_cycle(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Put what the rules of a cycle found beside the incidents of its days, each amount once."""
+    cycles = [cycle_of(parse_day(key), fleet.settings().closing_day) for key in context.partition_keys]
+    return dg.Output([(cycle.start, _incidents(fleet, cycle)) for cycle in cycles])
+
+
+@dg.asset(
     **asset_arguments(facts.CYCLE_RULES_NOT_TESTED, "cycle"),
     **_ARGUMENTS,
     deps=[
@@ -110,6 +129,14 @@ def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFram
     return dg.Output(
         found, metadata=calibration_shown(last.calibrations, found[-1][1], last.calibrations_from, last.day)
     )
+
+
+def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
+    warehouse, days = fleet.warehouse(), cycle_days(cycle)
+    found = warehouse.read_partition(facts.CYCLE_FINDINGS, [cycle.start])
+    of_days = warehouse.read_partition(facts.FINDINGS, days)
+    amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
+    return cycle_incidents(cycle, found, of_days[of_days["cycle_start"].isna()], amounts)
 
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:

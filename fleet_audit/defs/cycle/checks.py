@@ -2,8 +2,16 @@
 
 from fleet_audit.defs.partitions import cycle_partitions
 from fleet_audit.defs.table_checks import table_checks
-from fleet_audit.schema.facts import BILLING_LINES, CALIBRATION_SEGMENTS, CYCLE_FINDINGS, VEHICLE_CYCLE_AMOUNTS
+from fleet_audit.schema.facts import (
+    BILLING_LINES,
+    CALIBRATION_SEGMENTS,
+    CYCLE_FINDINGS,
+    CYCLE_INCIDENTS,
+    VEHICLE_CYCLE_AMOUNTS,
+)
 
-cycle_checks = table_checks("cycle", (CYCLE_FINDINGS, CALIBRATION_SEGMENTS), partitions=cycle_partitions)
+cycle_checks = table_checks(
+    "cycle", (CYCLE_FINDINGS, CYCLE_INCIDENTS, CALIBRATION_SEGMENTS), partitions=cycle_partitions
+)
 # A step of its own: the amounts are computed from findings that the other step checks first.
 billing_checks = table_checks("billing", (BILLING_LINES, VEHICLE_CYCLE_AMOUNTS), partitions=cycle_partitions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.findings import complete
+from fleet_audit.logic.audit.incident_rows import with_cycle_roots
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.devices.calibration import segments
@@ -16,7 +17,8 @@ from fleet_audit.logic.devices.calibration import segments
 def find_in_cycle(context: AuditCycle) -> pd.DataFrame:
     """`fact.findings` of rules over a whole cycle, without the trace columns."""
     drafts = [draft for rule in CYCLE_RULES.values() if rule.is_testable(context) for draft in rule.find(context)]
-    return complete(context, drafts, CYCLE_RULES).assign(cycle_start=context.cycle.start)
+    findings = complete(context, drafts, CYCLE_RULES).assign(cycle_start=context.cycle.start)
+    return with_cycle_roots(context.cycle, findings, context.day_findings)
 
 
 def calibration_segments(context: AuditCycle) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The audit of one day from its window: runs repaired and matched, findings, held runs, scores, in one call.
+"""The audit of one day from its window: runs matched, findings and incidents, held runs, scores, in one call.
 
 Each step has its own module; their order belongs here.
 """
@@ -12,6 +12,8 @@ import pandas as pd
 
 from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_matching
 from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.incident_rows import day_incidents
+from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates
@@ -29,6 +31,7 @@ from fleet_audit.schema.frames import (
     DeclaredRunsFrame,
     FindingsFrame,
     HeldRunsFrame,
+    IncidentsFrame,
     LegsFrame,
     MatchesFrame,
     NotesFrame,
@@ -74,12 +77,13 @@ class AuditResult:
     matches: MatchesFrame
     held_runs: HeldRunsFrame
     findings: FindingsFrame
+    incidents: IncidentsFrame
     trip_scores: TripScoresFrame
     rules_not_tested: RulesNotTestedFrame
 
 
 def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditResult:
-    """Runs matched with trips, findings, held runs and scores of one day, by the parameters in force on it."""
+    """Matched runs, findings, incidents, held runs and scores of one day, by the parameters in force on it."""
     day, trips = inputs.day, inputs.trips
     vehicles = _vehicles(day, trips, inputs.runs, reference)
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
@@ -109,12 +113,13 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
         reference_changes=reference.reference_changes,
         reference=reference,
     )
-    findings = find(context)
+    findings, held = with_roots(find(context), context.groups), held_runs(context)
     return AuditResult(
         context.of_day(runs),
         context.groups,
-        held_runs(context),
+        held,
         findings,
+        day_incidents(findings, context.groups, held),
         score(context.of_day(trips), findings, parameters),
         rules_not_tested(context, DAY_RULES),
     )

@@ -16,28 +16,28 @@ from fleet_audit.schema.facts import TRIP_SCORES
 
 _START = Decimal("100.00")
 _CENT = Decimal("0.01")
+# The payer's own register and our own data: no carrier answers for them (RULES, "Score").
+_WITHOUT_POINTS = r"K01|V01|Q\d\d"
 
 
 def score(trips: pd.DataFrame, findings: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """`fact.trip_scores` of the trips, without the trace columns.
 
     A finding concerns its `trip_id` and the `trip_ids` that its evidence names: those of its group, or those
-    linked to its run. A vehicle's day as a whole (D02) is in no trip's score. Each deducts weight × confidence, half-up
-    to 0.01; an excepted finding deducts nothing but is listed. `contributions` is one flat JSON object of numbers that
-    sum exactly to the score: `start`, `<rule>:<finding_id>` for each finding, `floor` where it would fall below 0.
+    linked to its run. A vehicle's day as a whole (D02) is in no trip's score. An incident deducts once per trip: the
+    largest weight × confidence of its findings, half-up to 0.01, at its root where that concerns the trip, else at the
+    finding itself. The others are listed with 0, like excepted ones, rules about the payer's register or our own data
+    (K01, V01, Q*), and what a wrong clock or our own gap explains. `contributions` is one flat JSON object of numbers
+    that sum exactly to the score: `start`, `<rule>:<finding_id>` for each finding, `floor` where it would fall below 0.
 
     Args:
         trips: trip_id, operational_date.
-        findings: `fact.findings` of the same day.
+        findings: `fact.findings` of the same day, with `root_finding_id`.
         parameters: weight_c, weight_h, weight_m, weight_l.
     """
     deductions: dict[str, dict[str, Decimal]] = {}
-    for finding in findings.itertuples():
-        weight = Decimal(str(getattr(parameters, f"weight_{finding.severity.lower()}")))
-        points = weight * Decimal(str(finding.confidence)) if finding.status == "open" else Decimal()
-        for trip_id in _concerned(finding.trip_id, finding.evidence):
-            entry = f"{finding.rule_id}:{finding.finding_id}"
-            deductions.setdefault(trip_id, {})[entry] = points.quantize(_CENT, rounding=ROUND_HALF_UP)
+    for row in _deductions(findings, parameters).itertuples():
+        deductions.setdefault(str(row.trip_id), {})[str(row.entry)] = row.points
     scored = [_scored(deductions.get(trip_id, {})) for trip_id in trips["trip_id"]]
     return conform(
         pd.DataFrame(
@@ -52,9 +52,46 @@ def score(trips: pd.DataFrame, findings: pd.DataFrame, parameters: ParameterSet)
     )
 
 
-def _concerned(trip_id: str | None, evidence: str) -> set[str]:
+def _deductions(findings: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """trip_id, entry, points: what each finding deducts from each trip that it concerns."""
+    roots = findings["root_finding_id"].astype("str")
+    root_rules = roots.map(dict(zip(findings["finding_id"], findings["rule_id"], strict=True))).astype("str")
+    rows = findings.assign(
+        entry=findings["rule_id"].astype("str") + ":" + findings["finding_id"].astype("str"),
+        root=roots,
+        is_member=roots != findings["finding_id"],
+        weighs=(findings["status"] == "open")
+        & ~findings["rule_id"].str.match(_WITHOUT_POINTS)
+        & ~root_rules.str.startswith("Q"),
+        trip_ids=[_concerned(*named) for named in zip(findings["trip_id"], findings["evidence"], strict=True)],
+    )
+    rows = rows.explode("trip_ids").dropna(subset=["trip_ids"]).rename(columns={"trip_ids": "concerned"})
+    points = [
+        _points(row.severity, row.confidence, parameters) if row.weighs else Decimal("0.00")
+        for row in rows.itertuples()
+    ]
+    table = pd.DataFrame(
+        {
+            "trip_id": rows["concerned"].to_numpy(dtype=object),
+            "root": rows["root"].to_numpy(),
+            "is_member": rows["is_member"].to_numpy(),
+            "entry": rows["entry"].to_numpy(),
+            "points": pd.Series(points, dtype=object).to_numpy(),
+        }
+    ).sort_values(["trip_id", "root", "is_member", "points", "entry"], ascending=[True, True, True, False, True])
+    of_incident = table.groupby(["trip_id", "root"])
+    largest, place = of_incident["points"].transform("max"), of_incident.cumcount()
+    return table.assign(points=largest.where(place == 0, Decimal("0.00")))
+
+
+def _points(severity: str, confidence: float, parameters: ParameterSet) -> Decimal:
+    weight = Decimal(str(getattr(parameters, f"weight_{severity.lower()}")))
+    return (weight * Decimal(str(confidence))).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+def _concerned(trip_id: str | None, evidence: str) -> list[str]:
     named = json.loads(evidence).get("trip_ids", ())
-    return {*named} if pd.isna(trip_id) else {*named, str(trip_id)}
+    return sorted({*named} if pd.isna(trip_id) else {*named, str(trip_id)})
 
 
 def _scored(deductions: dict[str, Decimal]) -> tuple[Decimal, str]:

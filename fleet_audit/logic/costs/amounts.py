@@ -19,7 +19,7 @@ from fleet_audit.schema.facts import AMOUNTS, VEHICLE_CYCLE_AMOUNTS, VEHICLE_DAY
 _OWNER = ["plate", "carrier_code", "unit_code"]
 _CENTS = list(AMOUNTS)
 # Rules over a cycle whose money is not that of the declared or measured service km: it adds to theirs.
-_OWN_MONEY = {"V03": "fixed", "V04": "fixed", "K03": "deadhead"}
+OWN_MONEY = {"V03": "fixed", "V04": "fixed", "K03": "deadhead"}
 
 
 def vehicle_day_amounts(
@@ -42,7 +42,7 @@ def vehicle_day_amounts(
     groups = _largest_rule(counted[is_grouped], [*by, "concern"]).groupby(level=by)[_CENTS].sum(min_count=1)
     days = _largest_rule(counted[~is_grouped], by)
     unverified = held_runs[held_runs["reason"] != "phantom"]  # a phantom's vehicle was seen standing: that is D05
-    held = _cents(unverified["brl_at_rate"]).groupby(unverified["plate"].astype("str")).sum(min_count=1)
+    held = cents_of(unverified["brl_at_rate"]).groupby(unverified["plate"].astype("str")).sum(min_count=1)
     sums = _larger(groups, days)
     sums = sums.reindex(sums.index.union(held.index))
     sums["held_brl"] = held.reindex(sums.index)
@@ -82,10 +82,10 @@ def vehicle_cycle_amounts(
 def _doubtful_cents(day_amounts: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
     """Cents paid and in doubt by owner."""
     name = "paid_doubtful_brl"
-    cents = pd.DataFrame({**_texts(day_amounts), **{each: _cents(day_amounts[each]) for each in _CENTS}})
+    cents = pd.DataFrame({**_texts(day_amounts), **{each: cents_of(day_amounts[each]) for each in _CENTS}})
     days = cents.groupby(_OWNER)[_CENTS].sum(min_count=1)
     counted = _counted(findings[findings["cycle_start"].notna()], None)
-    counted["concern"] = counted["rule_id"].map(_OWN_MONEY).fillna("")
+    counted["concern"] = counted["rule_id"].map(OWN_MONEY).fillna("")
     is_other = counted["concern"] != ""
     sums = _larger(days, _largest_rule(counted[~is_other], _OWNER))[name]
     other = _largest_rule(counted[is_other], [*_OWNER, "concern"]).groupby(level=_OWNER)[name].sum(min_count=1)
@@ -112,20 +112,20 @@ def _counted(findings: pd.DataFrame, matches: pd.DataFrame | None) -> pd.DataFra
     """
     chosen = findings[(findings["status"] == "open") & findings["amount"].notna() & findings["plate"].notna()]
     entity = chosen["declared_run_id"].fillna(chosen["trip_id"]).astype("str")
-    group_of = {} if matches is None else _group_of(matches)
+    group_of = {} if matches is None else groups_by_member(matches)
     return pd.DataFrame(
         {
             **_texts(chosen),
             "rule_id": chosen["rule_id"],
             "amount": chosen["amount"],
             "concern": entity.map(group_of).astype("str").fillna(entity).fillna(""),
-            **{name: _cents(chosen[name]) for name in _CENTS},
+            **{name: cents_of(chosen[name]) for name in _CENTS},
         }
     )
 
 
-def _group_of(matches: pd.DataFrame) -> dict[str, str]:
-    """Trip or run → the group that it is in."""
+def groups_by_member(matches: pd.DataFrame) -> dict[str, str]:
+    """Trip or declared run → match_id of the group that it is in."""
     pairs = [
         matches[["match_id", name]].explode(name).rename(columns={name: "member"}).dropna()
         for name in ("trip_ids", "declared_run_ids")
@@ -162,7 +162,8 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: rows[name].astype("str").replace("", None) for name in _OWNER[1:]})
 
 
-def _cents(values: pd.Series) -> pd.Series:
+def cents_of(values: pd.Series) -> pd.Series:
+    """Exact amounts as whole cents; the unknown stays unknown."""
     return pd.Series(to_hundredths(values), index=values.index, dtype="Int64").mask(values.isna())
 
 

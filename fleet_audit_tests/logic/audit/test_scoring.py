@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.audit.findings import find
+from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import audit, found, run, trip, trips_frame
@@ -19,10 +20,13 @@ TRIPS = trips_frame(trip("T", "06:00", "07:00"), trip("U", "08:00", "09:00"))
 
 def findings_of(*records: dict) -> pd.DataFrame:
     usual = {"rule_id": "D01", "severity": "H", "confidence": 1.0, "status": "open", "trip_id": "T", "evidence": "{}"}
-    columns = ["finding_id", *usual]
-    return pd.DataFrame(
-        [{"finding_id": f"f{number}", **usual, **record} for number, record in enumerate(records)], columns=columns
-    )
+    columns = ["finding_id", "root_finding_id", *usual]
+    ids = [f"f{number}" for number in range(len(records))]
+    rows = [
+        {"finding_id": name, "root_finding_id": name, **usual, **record}
+        for name, record in zip(ids, records, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def scores(*records: dict) -> dict[str, Decimal]:
@@ -49,6 +53,23 @@ def test_the_floor_is_shown() -> None:
     assert json.loads(table["contributions"][0])["floor"] == 20
 
 
+def test_an_incident_takes_points_once_and_at_its_root() -> None:
+    rows = findings_of(
+        {"rule_id": "O04", "severity": "C", "confidence": 0.9},
+        {"rule_id": "D06", "root_finding_id": "f0"},
+        {"rule_id": "D01", "severity": "M", "trip_id": "U", "root_finding_id": "f0"},
+    )
+    table = score(TRIPS, rows, DEFAULT_PARAMETERS)
+    assert table["compliance_score"].tolist() == [64, 92]
+    assert json.loads(table["contributions"][0]) == {"start": 100, "D06:f1": 0, "O04:f0": -36}
+    assert json.loads(table["contributions"][1]) == {"start": 100, "D01:f2": -8}
+
+
+def test_neither_the_register_nor_our_own_data_cost_a_carrier_points() -> None:
+    assert scores({"rule_id": "K01"}, {"rule_id": "V01", "severity": "C"}, {"rule_id": "Q05"})["T"] == 100
+    assert scores({"rule_id": "Q05"}, {"rule_id": "T03", "root_finding_id": "f0"})["T"] == 100  # a wrong clock
+
+
 def test_all_trips_that_the_evidence_names_carry_a_finding_once() -> None:
     assert scores({"trip_id": "T", "evidence": '{"trip_ids":["T","U"]}'}) == {"T": 80, "U": 80}
     assert scores({"trip_id": None, "evidence": "{}"}) == {"T": 100, "U": 100}
@@ -59,7 +80,8 @@ def test_a_run_burdens_its_trips_and_a_day_burdens_none() -> None:
     runs = [run(f"R{n}", f"{6 + n}:00", f"{6 + n}:30", "6", passengers=int(n > 0)) for n in range(6)]
     context = audit(trips, runs)
     assert len(found(context, "D02")) == 1
-    table = score(context.trips, find(context), DEFAULT_PARAMETERS).set_index("trip_id")["compliance_score"]
+    findings = with_roots(find(context), context.groups)
+    table = score(context.trips, findings, DEFAULT_PARAMETERS).set_index("trip_id")["compliance_score"]
     assert table["T0"] == Decimal("92.80")
     assert (table.drop("T0") == 100).all()
 

@@ -1,0 +1,147 @@
+"""Rows of `fact.incidents`, of one day and of a cycle: members, root, amounts and sentence of each incident.
+
+Which findings belong together is in `incidents`, whose money counts in `incident_amounts`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from fleet_audit.logic.audit.incident_amounts import amounts_by_root, cycle_money, day_money, shares
+from fleet_audit.logic.audit.incidents import DECLARED_RUN, WHOLE_CYCLE, WHOLE_DAY, cause_of, is_clock
+from fleet_audit.logic.costs.amounts import cents_of
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.identity import stable_id
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.facts import AMOUNTS, INCIDENTS
+from fleet_audit.schema.frames import FindingsFrame, HeldRunsFrame, IncidentsFrame, MatchesFrame
+
+_HELD = "held_brl"
+
+
+def day_incidents(findings: FindingsFrame, matches: MatchesFrame, held_runs: HeldRunsFrame) -> IncidentsFrame:
+    """`fact.incidents` of one day without the trace columns, sorted by its key.
+
+    Their amounts are those of `fact.vehicle_day_amounts`, each kilometre in one incident. What is held without a
+    finding is in none of them, except runs held for a clock that a finding (Q05) proves.
+
+    Args:
+        findings: `fact.findings` of the day with `root_finding_id`; rules of a cycle are ignored.
+        matches: `fact.matches` of the day.
+        held_runs: `fact.held_runs` of the day.
+    """
+    rows = findings[findings["cycle_start"].isna()]
+    counted = pd.concat([day_money(rows, matches), _held_for_clock(rows, held_runs)], ignore_index=True)
+    return _incidents(rows, rows, counted, shares(counted), None)
+
+
+def cycle_incidents(
+    cycle: Cycle, findings: FindingsFrame, day_findings: FindingsFrame, day_amounts: pd.DataFrame
+) -> IncidentsFrame:
+    """`fact.incidents` of the rules of one cycle without the trace columns, sorted by its key.
+
+    The amounts are what the rules add to the incidents of the cycle's days: a D03 of R$ 90 over days that count R$ 70
+    adds R$ 20, and its root is the run of those days that weighs most.
+
+    Args:
+        cycle: the cycle.
+        findings: `fact.findings` of its rules with `root_finding_id`.
+        day_findings: `fact.findings` of its days.
+        day_amounts: `fact.vehicle_day_amounts` of its days.
+    """
+    counted = cycle_money(findings)
+    before = pd.concat([_day_cents(day_amounts, name) for name in AMOUNTS])
+    return _incidents(findings, pd.concat([findings, day_findings]), counted, shares(counted, before), cycle.start)
+
+
+def with_cycle_roots(cycle: Cycle, findings: pd.DataFrame, day_findings: pd.DataFrame) -> pd.DataFrame:
+    """The findings of a cycle's rules with `root_finding_id`: D03 points to the largest declared run of its days.
+
+    Args:
+        cycle: the cycle.
+        findings: `fact.findings` of its rules.
+        day_findings: `fact.findings` of its days, with `root_finding_id`.
+    """
+    days = day_findings[(day_findings["operational_date"] >= cycle.start).fillna(False).astype(bool)]
+    days = days[days["rule_id"].isin([*DECLARED_RUN.roots, WHOLE_DAY]) & (days["status"] == "open")]
+    brl = days["disallowed_brl"].astype("float64").fillna(0.0)
+    days = days.assign(brl=brl).sort_values(["brl", "finding_id"], ascending=[False, True])
+    root_of = days.drop_duplicates(["carrier_code", "plate"])
+    root_of = root_of.set_index(_vehicle(root_of))["root_finding_id"].dropna()
+    joined = _vehicle(findings).map(root_of).astype("str").where(findings["rule_id"] == WHOLE_CYCLE)
+    return findings.assign(root_finding_id=joined.fillna(findings["finding_id"].astype("str")))
+
+
+def _vehicle(rows: pd.DataFrame) -> pd.Series:
+    return rows["carrier_code"].astype("str").fillna("") + "|" + rows["plate"].astype("str").fillna("")
+
+
+def _held_for_clock(findings: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs that are held for a clock, as money of the finding (Q05) about their vehicle's clock."""
+    clocks = findings[is_clock(findings) & (findings["status"] == "open")].sort_values("finding_id")
+    clocks = clocks.drop_duplicates("plate").set_index(clocks.drop_duplicates("plate")["plate"].astype("str"))
+    runs = held_runs[(held_runs["reason"] == "clock") & held_runs["plate"].isin(clocks.index)]
+    plate = runs["plate"].astype("str")
+    return pd.DataFrame(
+        {
+            "carrier_code": plate.map(clocks["carrier_code"]).astype("str").fillna(""),
+            "plate": plate,
+            "amount": _HELD,
+            "finding_id": plate.map(clocks["finding_id"]),
+            "rule_id": "Q05",
+            "concern": runs["declared_run_id"].astype("str"),
+            "cents": cents_of(runs["brl_at_rate"]),
+        }
+    )
+
+
+def _day_cents(day_amounts: pd.DataFrame, name: str) -> pd.Series:
+    rows = day_amounts[["carrier_code", "plate"]].astype("str").fillna("").assign(amount=name)
+    return cents_of(day_amounts[name]).groupby([rows[key] for key in rows]).sum()
+
+
+def _incidents(
+    members: pd.DataFrame, known: pd.DataFrame, counted: pd.DataFrame, share: pd.Series, cycle_start: dt.date | None
+) -> pd.DataFrame:
+    """One row per root of the members; `known` are findings among which the roots are."""
+    if members.empty:
+        return empty_frame(INCIDENTS.untraced)
+    roots = known[known["finding_id"].isin(members["root_finding_id"])].drop_duplicates("finding_id")
+    roots = roots.set_index(roots["finding_id"].astype("str")).sort_index()
+    ordered = members.assign(is_member=members["finding_id"] != members["root_finding_id"])
+    ordered = ordered.sort_values(["root_finding_id", "is_member", "rule_id", "finding_id"])
+    of_root = ordered.groupby(ordered["root_finding_id"].astype("str"), sort=True)
+    amounts = amounts_by_root(members.set_index("finding_id")["root_finding_id"], counted, share)
+    ids = [stable_id("incident", root, cycle_start) for root in roots.index]
+    table = pd.DataFrame(
+        {
+            "incident_id": ids,
+            "operational_date": of_root["operational_date"].max(),
+            "cycle_start": cycle_start,
+            "cause": cause_of(roots),
+            "carrier_code": of_root["carrier_code"].first(),
+            "unit_code": of_root["unit_code"].first(),
+            "plates": of_root["plate"].agg(lambda plates: sorted(set(plates.dropna()))),
+            "root_finding_id": roots["finding_id"],
+            "root_rule_id": roots["rule_id"],
+            "finding_ids": of_root["finding_id"].agg(list),
+            **{name: amounts[name].reindex(roots.index) for name in AMOUNTS},
+            "sentence_pt": of_root.apply(_sentence),
+        }
+    )
+    return conform(table.reset_index(drop=True), INCIDENTS.untraced)
+
+
+def _sentence(members: pd.DataFrame) -> str:
+    """The root's sentence, and what it explains; of a cycle's rule that joins a day's run its own sentence."""
+    first, others = members.iloc[0], members.iloc[1:]
+    text = str(first["explanation_pt"]).rstrip()
+    if first["is_member"]:
+        return f"{text.removesuffix('.')}; aqui consta o que passa dos incidentes de cada dia."
+    if others.empty:
+        return text
+    counts = others["rule_id"].value_counts().sort_index()
+    listed = ", ".join(rule if count == 1 else f"{rule} ({count} vezes)" for rule, count in counts.items())
+    return f"{text.removesuffix('.')}; da mesma causa: {listed}."
