@@ -5,20 +5,28 @@ The texts are in `notify.messages`. Sensors send them: a failure to send is logg
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.defs.automation import RANGE_TAGS, TRIGGER_TAG, close_job, day_job
+from fleet_audit.defs.automation import RANGE_TAGS, close_job, day_job, known_days
 from fleet_audit.defs.partitions import parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.apprise import send, urls_of
-from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice
+from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice, missing_day_notice
 from fleet_audit.reporting.locale import day as written
+from fleet_audit.reporting.sections.incidents import highlights
+from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.schema.facts import COVERAGE, FINDINGS, HELD_RUNS, INCIDENTS
+
+_READY_HOUR = 8  # local: the D-1 report is ready before it
+_LATE_DAYS = 7  # a first report of an older day is a backfill
 
 _SUMS = """
 with days as (
@@ -53,21 +61,84 @@ def notify_failure(context: dg.RunFailureSensorContext, fleet: FleetResource) ->
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[day_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Notifies FLEET_NOTIFY_URLS that the D-1 report of the day before is ready, once per day.",
+    description="Notifies FLEET_NOTIFY_URLS that a day's first D-1 report is ready, also a late one, with the PDF.",
 )
 def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
-    """Notify of the report of the day before."""
-    span = _span(context.dagster_run)
-    yesterday = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
-    if span is None or span[1] != yesterday or TRIGGER_TAG in context.dagster_run.tags:
-        return dg.SkipReason("The run is not the first report of the day before.")
+    """Notify of the first report of the last day of the run, up to a week after it."""
+    span, now = _span(context.dagster_run), dt.datetime.now(ZoneInfo(PARTITION_ZONE))
+    yesterday = now.date() - ONE_DAY
+    if span is None or not yesterday - _LATE_DAYS * ONE_DAY <= span[1] <= yesterday:
+        return dg.SkipReason("The run is not of one of the last days.")
+    day = span[1]
+    if _was_reported(context, day):
+        return dg.SkipReason(f"The run is not the first report of {day}.")
+    is_late = day < yesterday or now.hour >= _READY_HOUR
+    with TemporaryDirectory() as folder:
+        return _notify(context, fleet, lambda: _day_notice(fleet, day, is_late), _pdf(fleet, day, Path(folder)))
 
-    def notice() -> Notice:
-        kpis = fleet.warehouse().read("select * from mart.daily_kpis where operational_date = :day", {"day": yesterday})
-        report = fleet.lake().url(f"reports/d1/date={yesterday}/d1.html")
-        return day_notice(yesterday, None if kpis.empty else kpis.to_dict("records")[0], report)
 
-    return _notify(context, fleet, notice)
+@dg.sensor(
+    minimum_interval_seconds=600,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Notifies FLEET_NOTIFY_URLS once when the D-1 report of the day before is missing at 08:00.",
+)
+def notify_missing_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SkipReason | None:
+    """Notify of a report that is late, once per day."""
+    now = dt.datetime.now(ZoneInfo(PARTITION_ZONE))
+    yesterday = now.date() - ONE_DAY
+    if now.hour < _READY_HOUR or context.cursor == yesterday.isoformat() or not known_days(yesterday, yesterday):
+        return dg.SkipReason("No report is due.")
+    context.update_cursor(yesterday.isoformat())
+    if fleet.lake().exists(_report_path(yesterday, "html")):
+        return dg.SkipReason(f"The report of {yesterday} is there.")
+    return _notify(context, fleet, lambda: missing_day_notice(yesterday, _READY_HOUR))
+
+
+def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:
+    """Whether an earlier run of the day succeeded: its report was notified of."""
+    run_id = context.dagster_run.run_id
+    wanted = dg.RunsFilter(
+        job_name=day_job.name,
+        statuses=[dg.DagsterRunStatus.SUCCESS],
+        created_after=dt.datetime.now(dt.UTC) - (_LATE_DAYS + 2) * ONE_DAY,
+    )
+    ended = {record.dagster_run.run_id: record for record in context.instance.get_run_records(wanted)}
+    own = ended.pop(run_id, None)
+    until = own.end_time if own is not None and own.end_time is not None else float("inf")
+    spans = [_span(one.dagster_run) for one in ended.values() if one.end_time is not None and one.end_time < until]
+    return any(span is not None and span[0] <= day <= span[1] for span in spans)
+
+
+def _day_notice(fleet: FleetResource, day: dt.date, is_late: bool) -> Notice:
+    warehouse = fleet.warehouse()
+    kpis = warehouse.read("select * from mart.daily_kpis where operational_date = :day", {"day": day})
+    tables = {table.name: warehouse.read_partition(table, [day]) for table in (FINDINGS, HELD_RUNS, INCIDENTS)}
+    incidents = tables["incidents"]
+    frames = Frames(**tables | {"incidents": incidents[incidents["cycle_start"].isna()]})
+    coverage = warehouse.read_partition(COVERAGE, [day])
+    return day_notice(
+        day,
+        None if kpis.empty else kpis.to_dict("records")[0],
+        fleet.lake().url(_report_path(day, "html")),
+        highlights(frames),
+        sorted(coverage.loc[coverage["status"] == "silent", "plate"]),
+        is_late=is_late,
+    )
+
+
+def _report_path(day: dt.date, kind: str) -> str:
+    return f"reports/d1/date={day}/d1.{kind}"
+
+
+def _pdf(fleet: FleetResource, day: dt.date, folder: Path) -> Path | None:
+    """A copy of the report's PDF under the name that its reader sees; None where it cannot be read."""
+    try:
+        content = fleet.lake().get_bytes(_report_path(day, "pdf"))
+    except (PermanentError, RetryableError):
+        return None
+    path = folder / f"d1_{day}.pdf"
+    path.write_bytes(content)
+    return path
 
 
 @dg.run_status_sensor(
@@ -95,7 +166,10 @@ def notify_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg
 
 
 def _notify(
-    context: dg.RunStatusSensorContext, fleet: FleetResource, notice: Callable[[], Notice | None]
+    context: dg.RunStatusSensorContext | dg.SensorEvaluationContext,
+    fleet: FleetResource,
+    notice: Callable[[], Notice | None],
+    attachment: Path | None = None,
 ) -> dg.SkipReason | None:
     """Send the notice, if there is one and FLEET_NOTIFY_URLS names a recipient."""
     try:
@@ -106,7 +180,7 @@ def _notify(
         return dg.SkipReason(str(error))
     if found is None:
         return dg.SkipReason("There is nothing to notify of." if urls else "FLEET_NOTIFY_URLS names no recipient.")
-    unreached = send(urls, found.title, found.body)
+    unreached = send(urls, found.title, found.body, attachment)
     if unreached:
         context.log.warning(
             f"{found.title}: not sent to {len(unreached)} of {len(urls)} (number {', '.join(map(str, unreached))} of "

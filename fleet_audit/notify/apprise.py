@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 _BEFORE_A_URL = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")  # a URL may hold commas of its own
 _TALKATIVE = ("apprise", "urllib3")  # they log hosts, paths and, of a URL that they cannot read, all of it
@@ -32,15 +33,16 @@ def unreadable(text: str) -> str | None:
     return None
 
 
-def send(urls: Sequence[str], title: str, body: str) -> list[int]:
+def send(urls: Sequence[str], title: str, body: str, attachment: Path | None = None) -> list[int]:
     """Sends the message to all URLs in parallel; returns the numbers (from 1) of those that failed or refused.
 
-    Never raises: the work that a message reports is already done.
+    The attachment goes where the service takes files; one that refuses the file receives the message alone. Never
+    raises: the work that a message reports is already done.
     """
     if not urls:
         return []
     with _silence(), ThreadPoolExecutor(len(urls)) as threads:
-        sent = list(threads.map(lambda url: _is_sent(url, title, body), urls))
+        sent = list(threads.map(lambda url: _is_delivered(url, title, body, attachment), urls))
     return [number for number, is_sent in enumerate(sent, 1) if not is_sent]
 
 
@@ -50,12 +52,19 @@ def _is_readable(url: str) -> bool:
     return apprise.Apprise.instantiate(url) is not None
 
 
-def _is_sent(url: str, title: str, body: str) -> bool:
+def _is_delivered(url: str, title: str, body: str, attachment: Path | None) -> bool:
+    return _is_sent(url, title, body, attachment) or (attachment is not None and _is_sent(url, title, body, None))
+
+
+def _is_sent(url: str, title: str, body: str, attachment: Path | None) -> bool:
     import apprise
 
     try:
         one = apprise.Apprise()
-        return bool(one.add(url) and one.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
+        file = None if attachment is None else str(attachment)
+        return bool(
+            one.add(url) and one.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT, attach=file)
+        )
     except Exception:  # any of a hundred services' own; its message may hold the URL
         return False
 

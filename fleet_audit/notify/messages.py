@@ -14,8 +14,11 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.document_model import Highlight
 from fleet_audit.reporting.labels import AMOUNTS
 from fleet_audit.reporting.locale import NO_DATA, day, money, number
+
+_MOST_PLATES = 15
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,22 @@ class Notice:
     body: str
 
 
-def day_notice(date: dt.date, kpis: Mapping[str, Any] | None, report: str) -> Notice:
-    """The D-1 report is ready; `kpis` is the day's row of `mart.daily_kpis`, None when no vehicle was expected."""
+def day_notice(
+    date: dt.date,
+    kpis: Mapping[str, Any] | None,
+    report: str,
+    highlights: Sequence[Highlight] = (),
+    silent_plates: Sequence[str] = (),
+    *,
+    is_late: bool = False,
+) -> Notice:
+    """The D-1 report is ready, with what to look at first and the vehicles that sent nothing.
+
+    `kpis` is the day's row of `mart.daily_kpis`, None when no vehicle was expected.
+    """
+    title = f"D-1 de {day(date)} pronto" + (", com atraso" if is_late else "")
     if kpis is None:
-        return _notice(f"D-1 de {day(date)} pronto", ["Nenhum veículo no cadastro deste dia."], report)
+        return _notice(title, ["Nenhum veículo no cadastro deste dia."], report)
     lines = [
         f"Gasto: {_brl(kpis['known_cost_brl'])} (variável {_brl(kpis['variable_cost_brl'])}, "
         f"parcela fixa {_brl(kpis['fixed_cost_brl'])})",
@@ -41,7 +56,32 @@ def day_notice(date: dt.date, kpis: Mapping[str, Any] | None, report: str) -> No
     ]
     if kpis["unpriced_trips"]:
         lines.append(f"Viagens sem preço: {_count(kpis['unpriced_trips'])}")
-    return _notice(f"D-1 de {day(date)} pronto", lines, report)
+    lines += _highlighted(highlights)
+    if silent_plates:
+        shown = ", ".join(silent_plates[:_MOST_PLATES])
+        rest = len(silent_plates) - _MOST_PLATES
+        lines.append(f"Veículos sem dado: {shown}{f' e mais {rest}' if rest > 0 else ''}")
+    return _notice(title, lines, report)
+
+
+def missing_day_notice(date: dt.date, hour: int) -> Notice:
+    """The D-1 report should be ready and is not."""
+    return Notice(
+        f"D-1 de {day(date)} atrasado",
+        f"Às {hour}h o relatório D-1 ainda não estava pronto. Veja no Dagster se a execução do dia falhou, está em "
+        "andamento ou não começou; quando o relatório ficar pronto, haverá novo aviso.",
+    )
+
+
+def _highlighted(highlights: Sequence[Highlight]) -> list[str]:
+    """What to look at first, numbered."""
+    if not highlights:
+        return []
+    lines = [
+        f"{number}. {one.vehicle}: {one.amounts}. {one.sentence}".replace("\u00a0", " ")
+        for number, one in enumerate(highlights, 1)
+    ]
+    return ["", "O que olhar hoje:", *lines, ""]
 
 
 def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any], report: str) -> Notice:

@@ -145,6 +145,16 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Highlight:
+    """One thing to look at first: vehicle, amounts in words, one sentence, and where in the page its detail stands."""
+
+    vehicle: str
+    amounts: str
+    sentence: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Chart:
     """A small picture (SVG) under a title; charts stand side by side below the headline."""
 
@@ -182,6 +192,7 @@ class Document:
     stamp: str | None = None
     company: str = ""
     logo: Logo | None = None
+    highlights: tuple[Highlight, ...] | None = None  # None: the document has no such list
 
     @property
     def origin(self) -> str:

@@ -68,6 +68,16 @@ AMOUNT_NOTES = {
     "in_favour_brl": "devido além do declarado ou medido a menos",
 }
 
+CAUSES = {
+    "own_gap": "Falha nossa de dados",
+    "exchange": "Equipamentos trocados",
+    "tracker_off": "Rastreador fora do veículo",
+    "clock": "Relógio do rastreador",
+    "odometer": "Hodômetro alterado",
+    "declared_run": "Corrida declarada",
+    "single": "Achado isolado",
+}
+
 
 def rule_title(rule_id: str) -> str:
     """Short Portuguese title of a rule; else its id."""

@@ -53,7 +53,12 @@ def day(value: dt.date) -> str:
 
 def day_in_words(value: dt.date) -> str:
     """`terça-feira, 10/06/2025`."""
-    return f"{_WEEKDAYS[value.weekday()]}, {day(value)}"
+    return f"{weekday(value)}, {day(value)}"
+
+
+def weekday(value: dt.date) -> str:
+    """`terça-feira`."""
+    return _WEEKDAYS[value.weekday()]
 
 
 def moment(value: dt.datetime) -> str:

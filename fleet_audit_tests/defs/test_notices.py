@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from fleet_audit.defs import notices
 from fleet_audit.defs.automation import range_tags
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import send, urls_of
+from fleet_audit.schema import facts
+from fleet_audit.schema.derive import conform
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -58,9 +65,9 @@ def inboxes() -> Iterator[Inboxes]:
     service.server.server_close()
 
 
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+@pytest.fixture
+def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # of its own: earlier runs decide what is notified
         yield instance
 
 
@@ -118,6 +125,20 @@ def _kpis(url: str, day: dt.date) -> None:
     )
 
 
+def _incident(url: str, day: dt.date) -> None:
+    """One incident of a day, and two silent vehicles."""
+    trace = {"run_id": "r", "updated_at": pd.Timestamp.now("UTC"), "operational_date": day}
+    incident = {
+        **trace, "incident_id": "i", "cause": "declared_run", "plates": ["GDP4J68"], "root_finding_id": "f",
+        "root_rule_id": "D08", "finding_ids": ["f"], "disallowed_brl": Decimal("49.00"),
+        "sentence_pt": "A ata 12 foi declarada duas vezes.",
+    }  # fmt: skip
+    silent = [{**trace, "plate": plate, "status": "silent", "positions": 0, "visit_legs": 0}
+              for plate in ("QRS2T34", "ABC1D23")]  # fmt: skip
+    for table, records in ((facts.INCIDENTS, [incident]), (facts.COVERAGE, silent)):
+        Warehouse(url).upsert(table, conform(pd.DataFrame(records), table))
+
+
 def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
     told("notify_failure", "day", range_tags(START, END), fails=True)
     (message,) = inboxes.received
@@ -126,11 +147,19 @@ def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
     assert "João" not in str(message)
 
 
-def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url):
+def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
+    pdf = tmp_path / "lake" / "reports" / "d1" / f"date={YESTERDAY}" / "d1.pdf"
+    pdf.parent.mkdir(parents=True)
+    pdf.write_bytes(b"%PDF-1.7 of the day")
     _kpis(postgres_url, YESTERDAY)
+    _incident(postgres_url, YESTERDAY)
     told("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
     (message,) = inboxes.received
-    assert message["title"] == f"D-1 de {YESTERDAY:%d/%m/%Y} pronto"
+    assert message["title"].startswith(f"D-1 de {YESTERDAY:%d/%m/%Y} pronto")
+    (attached,) = message["attachments"]
+    assert attached["filename"] == f"d1_{YESTERDAY}.pdf"
+    assert base64.b64decode(attached["base64"]) == pdf.read_bytes()
     lines = message["message"].splitlines()
     assert lines[:6] == [
         "Gasto: R$ 4.542,26 (variável R$ 4.442,26, parcela fixa sem dado)",
@@ -140,22 +169,46 @@ def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url)
         "Achados críticos em aberto: 2",
         "Viagens sem preço: 1",
     ]
-    assert lines[6].startswith("Relatório: ")
-    assert lines[6].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
+    assert lines[7:9] == ["O que olhar hoje:", "1. GDP4J68: Glosa R$ 49,00. A ata 12 foi declarada duas vezes."]
+    assert lines[-2] == "Veículos sem dado: ABC1D23, QRS2T34"
+    assert lines[-1].startswith("Relatório: ")
+    assert lines[-1].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
 
 
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {"dagster/partition": "2025-06-10"},
-        range_tags(YESTERDAY - dt.timedelta(days=2), YESTERDAY - dt.timedelta(days=1)),
-        {**range_tags(YESTERDAY, YESTERDAY), "fleet/trigger": "inbox"},
-        {},
-    ],
-)
-def test_older_days_and_corrections_are_not_told(told, inboxes, tags):
-    assert "not the first report of the day before" in told("notify_day", "day", tags)
+@pytest.mark.parametrize("tags", [{"dagster/partition": "2025-06-10"}, {}])
+def test_older_days_are_not_told(told, inboxes, tags):
+    assert "not of one of the last days" in told("notify_day", "day", tags)
     assert inboxes.received == []
+
+
+def test_a_late_report_is_told_and_its_corrections_are_not(told, inboxes, postgres_url):
+    before = YESTERDAY - dt.timedelta(days=1)
+    _kpis(postgres_url, before)
+    told("notify_day", "day", {**range_tags(before, before), "fleet/trigger": "recovery"})
+    (message,) = inboxes.received
+    assert message["title"] == f"D-1 de {before:%d/%m/%Y} pronto, com atraso"
+    again = {**range_tags(before - dt.timedelta(days=1), before), "fleet/trigger": "inbox"}
+    assert "not the first report" in told("notify_day", "day", again)
+    assert len(inboxes.received) == 1
+
+
+@pytest.mark.parametrize(("hour", "is_told"), [(7, False), (8, True)])
+def test_a_report_that_is_missing_at_eight_is_told_once(
+    definitions, postgres_url, inboxes, instance, monkeypatch, tmp_path, hour, is_told
+):
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", inboxes.address)
+    monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
+    today = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).replace(hour=hour, minute=10)
+
+    clock = SimpleNamespace(now=lambda zone: today)
+    monkeypatch.setattr(notices, "dt", SimpleNamespace(datetime=clock))
+    (watching,) = (each for each in definitions.sensors if each.name == "notify_missing_day")
+    cursor = None
+    for _ in range(2):
+        fleet = FleetResource(warehouse_url=postgres_url)
+        cursor = watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources={"fleet": fleet})).cursor
+    titles = [message["title"] for message in inboxes.received]
+    assert titles == ([f"D-1 de {YESTERDAY:%d/%m/%Y} atrasado"] if is_told else [])
 
 
 def test_a_final_close_is_told_once(told, inboxes, postgres_url):

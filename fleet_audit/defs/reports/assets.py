@@ -12,13 +12,46 @@ from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.freshness import day_sources, newest_arrival
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
+from fleet_audit.reporting.sections.comparison import days_before
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
 from fleet_audit.storage.step_errors import acts_on_errors
+
+# Sums of each computed day; a measure that nothing of a day has is null.
+_DAY_SUMS = """
+with measured as (
+    select
+        trips.operational_date,
+        sum(trips.km_measured) as km,
+        count(*) filter (where trips.purpose <> 'yard') as trips,
+        sum(costs.billable_km) filter (where costs.variable_cost_brl is not null) as billable_km,
+        sum(costs.variable_cost_brl) as variable_brl
+    from fact.trips as trips
+    left join fact.trip_costs as costs on trips.trip_id = costs.trip_id
+    where trips.operational_date between :first and :last
+    group by trips.operational_date
+),
+
+fixed as (
+    select operational_date, sum(amount_brl) as fixed_brl
+    from fact.fixed_cost_days
+    where operational_date between :first and :last
+    group by operational_date
+)
+
+select
+    days.operational_date, measured.km, measured.trips, measured.billable_km, measured.variable_brl, fixed.fixed_brl
+from (select distinct operational_date from fact.vehicle_day_coverage where operational_date between :first and :last)
+    as days
+left join measured on days.operational_date = measured.operational_date
+left join fixed on days.operational_date = fixed.operational_date
+order by days.operational_date
+"""
 
 
 @dg.asset(
@@ -36,7 +69,14 @@ def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Out
     """Render each day's report."""
     as_of, layout = newest_arrival(fleet.warehouse()), load_layout(fleet.settings().report_layout)
     reports = (
-        build_day(_day_frames(fleet, day), operational_date=day, generated_at=as_of, last_data_at=as_of, layout=layout)
+        build_day(
+            _day_frames(fleet, day),
+            operational_date=day,
+            generated_at=as_of,
+            last_data_at=as_of,
+            layout=layout,
+            closing_day=fleet.settings().closing_day,
+        )
         for day in run_days(context)
     )
     return dg.Output((made.operational_date.isoformat(), render_day(made), partial(preview, made)) for made in reports)
@@ -44,8 +84,10 @@ def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Out
 
 def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
     before = [day - dt.timedelta(days=back) for back in range(1, MATRIX_DAYS)]
+    compared = days_before(day, cycle_of(day, fleet.settings().closing_day))
     return replace(
         frames_of(fleet, [day], with_legs=True),
         recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
+        recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
         sources=day_sources(fleet.lake(), fleet.warehouse(), day),
     )

@@ -23,6 +23,7 @@ FACTS = (
     facts.MATCHES,
     facts.HELD_RUNS,
     facts.FINDINGS,
+    facts.INCIDENTS,
     facts.TRIP_SCORES,
     facts.DECLARED_RUNS,
     facts.COVERAGE,
@@ -62,7 +63,8 @@ def frames_of(
     if with_legs:
         fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
         # A cycle's findings are dated on its last day; that day's report excludes them: no cycle run may change it.
-        fields["findings"] = fields["findings"][fields["findings"]["cycle_start"].isna()]
+        for name in ("findings", "incidents"):
+            fields[name] = fields[name][fields[name]["cycle_start"].isna()]
     return Frames(**fields)
 
 

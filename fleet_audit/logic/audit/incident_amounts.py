@@ -50,7 +50,7 @@ def _is_of_largest_rule(rows: pd.DataFrame, by: list[str]) -> pd.Series:
 
 
 def _beyond(wholes: pd.DataFrame, counted_before: pd.Series) -> pd.Series:
-    """Cents of the largest rule of each vehicle beyond what counts already, by finding, the first ones used up first."""
+    """Cents by finding of each vehicle's largest rule beyond what counts already, first findings used up first."""
     is_largest = _is_of_largest_rule(wholes, _VEHICLE)
     chosen = wholes["known"].where(is_largest, 0)
     before = counted_before.reindex(pd.MultiIndex.from_frame(wholes[_VEHICLE])).fillna(0).to_numpy(dtype="int64")

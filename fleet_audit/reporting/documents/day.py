@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section
 from fleet_audit.reporting.drawing.coverage_matrix import coverage_matrix
@@ -18,14 +19,17 @@ from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, d
 from fleet_audit.reporting.drawing.maps import unit_maps
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
+from fleet_audit.reporting.sections.comparison import comparison_grid, comparison_note
 from fleet_audit.reporting.sections.figures import Figures, day_plan_source, figures_by, figures_of, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
+from fleet_audit.reporting.sections.incidents import highlights, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 
 MATRIX_DAYS = 14
+CLOSING_DAY = 16  # the default of FLEET_CLOSING_DAY
 _MATRIX_VEHICLES = 25  # those with least coverage first; more would not fit a page
 FIGURE_FIELDS = (
     Field("seen", "Vistos", Kind.INTEGER, 8),
@@ -85,12 +89,14 @@ def build_day(
     last_data_at: dt.datetime | None = None,
     carrier_code: str | None = None,
     layout: Layout | None = None,
+    closing_day: int = CLOSING_DAY,
 ) -> DayReport:
     """The report of one day from the rows of that day, in the company's layout or the standard one.
 
-    `generated_at` and `last_data_at` (newest position or file that it knows) are UTC instants, printed as given.
-    With `carrier_code` it is that carrier's own copy. Raises ValueError when an instant has no time zone, or trips of
-    another day are among the frames.
+    `closing_day` is the first day of a cycle, for the comparison with the cycle so far. `generated_at` and
+    `last_data_at` (newest position or file that it knows) are UTC instants, printed as given. With `carrier_code` it is
+    that carrier's own copy. Raises ValueError when an instant has no time zone, or trips of another day are among the
+    frames.
     """
     if carrier_code is not None:
         frames = frames.of_carrier(carrier_code)
@@ -112,7 +118,15 @@ def build_day(
         plan_chart("Km de serviço por unidade", by_unit),
         divergence_chart("Divergência acima da tolerância (km)", by_carrier),
     )
+    cycle = cycle_of(operational_date, closing_day)
     sections = (
+        Section(
+            "comparison",
+            "Comparação",
+            comparison_grid(frames, figures, operational_date, cycle),
+            note=comparison_note(frames, operational_date, cycle),
+            empty="Nenhum dia anterior processado.",
+        ),
         Section("units", "Por unidade", by_unit, empty="Sem dado."),
         Section("carriers", "Por transportadora", by_carrier, empty="Sem dado."),
         Section(
@@ -127,6 +141,15 @@ def build_day(
             "Mapa do dia",
             pictures=unit_maps(frames, lines),
             note="Linhas retas entre paradas; quadrado: usina ou frente, círculo: outros locais.",
+        ),
+        Section(
+            "incidents",
+            "Incidentes",
+            incidents_grid(frames),
+            sheet="Incidentes",
+            print_rows=40,
+            note="Achados com a mesma causa são um incidente, que conta cada valor uma vez. Em ordem de R$.",
+            empty="Nenhum incidente com valor neste dia.",
         ),
         Section(
             "findings",
@@ -178,6 +201,7 @@ def build_day(
         _empty_stamp(figures),
         layout.company,
         layout.logo,
+        highlights(frames),
     )
     return DayReport(operational_date, figures, trips, document)
 

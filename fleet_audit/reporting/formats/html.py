@@ -17,6 +17,7 @@ from markupsafe import Markup
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import NUMERIC, SIGNED, Document, Field, Grid, Kind, Section, written
 from fleet_audit.reporting.labels import SEVERITIES
+from fleet_audit.reporting.sections.incidents import finding_anchor
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _FILTERS = ("unit", "carrier", "severity", "status", "area", "vehicle_class")
@@ -79,6 +80,7 @@ def _table(section: Section, grid: Grid) -> dict[str, object]:
             [_cell(row[index], grid.fields[index], number in grid.marked) for index in shown]
             for number, row in enumerate(rows)
         ],
+        "anchors": _anchors(section, grid, rows),
         "count": locale.number(len(grid.rows), 0),
         "more": more,
         "labels": Markup(_label_rules(section.key, fields)),  # noqa: S704
@@ -93,6 +95,14 @@ def _table(section: Section, grid: Grid) -> dict[str, object]:
             if entry.name in _FILTERS
         ],
     }
+
+
+def _anchors(section: Section, grid: Grid, rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Ids of the rows of findings, which links lead to; of other rows, empty texts."""
+    if section.key != "findings":
+        return [""] * len(rows)
+    column = next(index for index, entry in enumerate(grid.fields) if entry.name == "finding_id")
+    return [finding_anchor(row[column]) for row in rows]
 
 
 def _label_rules(key: str, fields: Sequence[Field]) -> str:

@@ -62,6 +62,9 @@ def _inputs(document: Document) -> dict[str, str]:
             }
             for card in document.cards
         ],
+        "highlights": None
+        if document.highlights is None
+        else [[one.vehicle, one.amounts, one.sentence] for one in document.highlights],
         "charts": [{"title": chart.title, "picture": chart.picture} for chart in document.charts],
         "sections": [
             _section(section)

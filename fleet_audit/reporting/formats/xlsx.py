@@ -233,6 +233,7 @@ def _summary(book: Workbook, document: Document) -> None:
     for card in document.cards:
         _card(book, sheet, row, card)
         row += 1
+    row = _highlights(book, sheet, row, document)
     for section in document.sections:
         if section.grid is not None and section.sheet is None:
             row = book.block(sheet, row + 1, section.title, section.grid)
@@ -245,6 +246,22 @@ def _summary(book: Workbook, document: Document) -> None:
         sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=MUTED, font_size=9, valign="top"))
         sheet.set_row(row, 13 * (1 + len(note) // 175))
         row += 1
+
+
+def _highlights(book: Workbook, sheet: Worksheet, row: int, document: Document) -> int:
+    """What to look at first, one row each; returns the first free row."""
+    if not document.highlights:
+        return row
+    sheet.write_string(row + 1, 0, "O que olhar hoje", book.style(bold=True, font_size=12))
+    row += 2
+    wrapped = book.style(text_wrap=True, valign="top")
+    for one in document.highlights:
+        sheet.write_string(row, 0, f"{one.vehicle}\n{one.amounts}", book.style(text_wrap=True, valign="top", bold=True))
+        sheet.merge_range(row, 1, row, 12, "", wrapped)
+        sheet.write_string(row, 1, one.sentence, wrapped)
+        sheet.set_row(row, 13.5 * max(2 + len(one.amounts) // 34, 1 + len(one.sentence) // 165))
+        row += 1
+    return row
 
 
 def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:

@@ -6,7 +6,7 @@ Sums of printed lines belong here; the lines themselves and their wording do not
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -159,19 +159,32 @@ def day_plan_source(frames: Frames, day: dt.date) -> pd.DataFrame:
 
     A line's km are spread evenly over those days of the cycle on which it runs (no weekdays: every day).
     """
-    plan = frames.km_plan[(frames.km_plan["cycle_start"] <= day).fillna(False)]
-    plan = plan[plan["cycle_start"] == plan["cycle_start"].max()].reset_index(drop=True)
-    if len(plan):
-        cycle = cycle_of(day, plan["cycle_start"].iloc[0].day)
-        plan = plan[plan["cycle_start"] == cycle.start].reset_index(drop=True)
-        runs = [parse_weekdays(text) for text in plan["weekdays"].astype(object).where(plan["weekdays"].notna(), None)]
-        weekdays = [each.isoweekday() for each in cycle_days(cycle)]
-        counts = pd.Series([sum(each in chosen for each in weekdays) for chosen in runs], dtype="Int64")
-        is_run = pd.Series([day.isoweekday() in chosen for chosen in runs], dtype="boolean")
-        shared = hundredths(plan["planned_km"])
-        plan["planned_km"] = decimals(((2 * shared + counts) // (2 * counts)).where(is_run, 0))
+    plan = _plan_of_days(frames, day, lambda each: each == day)
     plan = with_vehicle(plan.assign(operational_date=day), frames.vehicles, ["unit_code", "carrier_code"])
     return _measures(plan, planned_km=plan["planned_km"])
+
+
+def planned_until(frames: Frames, day: dt.date) -> Decimal | None:
+    """Km that the plan of the day's cycle gives to its days up to this one; None without a plan."""
+    plan = _plan_of_days(frames, day, lambda each: each <= day)
+    return None if plan.empty else sum(plan["planned_km"].dropna(), Decimal(0))
+
+
+def _plan_of_days(frames: Frames, day: dt.date, is_chosen: Callable[[dt.date], bool]) -> pd.DataFrame:
+    """`km_plan` of the day's cycle, each line's planned_km those of the chosen days."""
+    plan = frames.km_plan[(frames.km_plan["cycle_start"] <= day).fillna(False)]
+    plan = plan[plan["cycle_start"] == plan["cycle_start"].max()].reset_index(drop=True)
+    if plan.empty:
+        return plan
+    cycle = cycle_of(day, plan["cycle_start"].iloc[0].day)
+    plan = plan[plan["cycle_start"] == cycle.start].reset_index(drop=True)
+    runs = [parse_weekdays(text) for text in plan["weekdays"].astype(object).where(plan["weekdays"].notna(), None)]
+    days = cycle_days(cycle)
+    counts = pd.Series([sum(each.isoweekday() in chosen for each in days) for chosen in runs], dtype="Int64")
+    asked = [each.isoweekday() for each in days if is_chosen(each)]
+    share = pd.Series([sum(weekday in chosen for weekday in asked) for chosen in runs], dtype="Int64")
+    shared = hundredths(plan["planned_km"]) * share
+    return plan.assign(planned_km=decimals(((2 * shared + counts) // (2 * counts)).where(share > 0, 0)))
 
 
 def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:

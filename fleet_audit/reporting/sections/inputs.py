@@ -30,6 +30,8 @@ SOURCE_COLUMNS = (
     "is_low",
     "failed_at",
 )
+# Sums of one day each: of the days before the reported one.
+DAY_COLUMNS = ("operational_date", "km", "trips", "billable_km", "variable_brl", "fixed_brl")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Frames:
     """Rows of the reported days by the column dictionary (`run_id` and `updated_at` are not needed).
 
     `legs` give the addresses of ends without a known place, and the map; `billing_lines` and `adjustments` are those
-    of the reported cycle; `recent_coverage` is the coverage of the days before the reported one, `sources` the state of
-    each source on it. Drivers' names are never here.
+    of the reported cycle; `recent_coverage` is the coverage of the days before the reported one, `recent_days` their
+    sums, `sources` the state of each source on it. Drivers' names are never here.
     """
 
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
@@ -47,6 +49,7 @@ class Frames:
     matches: pd.DataFrame = field(default_factory=partial(empty_frame, facts.MATCHES))
     held_runs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.HELD_RUNS))
     findings: pd.DataFrame = field(default_factory=partial(empty_frame, facts.FINDINGS))
+    incidents: pd.DataFrame = field(default_factory=partial(empty_frame, facts.INCIDENTS))
     trip_scores: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIP_SCORES))
     declared_runs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.DECLARED_RUNS))
     coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
@@ -67,6 +70,7 @@ class Frames:
     billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
+    recent_days: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DAY_COLUMNS))
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
@@ -95,9 +99,11 @@ class Frames:
             fixed_cost_days=own(fixed)[self.fixed_cost_days.columns],
             held_runs=own(self.held_runs),
             findings=own(self.findings),
+            incidents=own(self.incidents),
             declared_runs=own(self.declared_runs),
             coverage=own(self.coverage),
             recent_coverage=own(self.recent_coverage),
+            recent_days=self.recent_days.iloc[:0],  # sums over everybody's rows
             sources=self.sources.iloc[:0],  # counts over everybody's rows
             km_ledger=own(self.km_ledger),
             carriers=own(self.carriers),

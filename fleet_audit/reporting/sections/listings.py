@@ -14,6 +14,7 @@ import pandas as pd
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
 from fleet_audit.reporting.sections.figures import Figures
+from fleet_audit.reporting.sections.incidents import money_by_root
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records, with_vehicle
 
 _DATE = Field("operational_date", "Data", Kind.DATE, 11)
@@ -45,6 +46,7 @@ FINDING_FIELDS = (
     Field("trip_id", "Viagem", width=18, in_print=False),
     Field("declared_run_id", "Corrida declarada", width=18, in_print=False),
     Field("finding_id", "Achado (id)", width=18, in_print=False),
+    Field("root_finding_id", "Achado raiz (id)", width=18, in_print=False),
     Field("evidence", "Evidência", width=60, in_print=False),
 )
 ANSWER = Field("answer", "Resposta da transportadora", width=34)
@@ -100,7 +102,7 @@ _SEVERITY_ORDER = {code: rank for rank, code in enumerate(SEVERITIES)}
 
 
 def findings_grid(frames: Frames) -> Grid:
-    """Findings ranked: open before excepted, by severity, then by what is at stake; each with its sentence."""
+    """Findings ranked: open before excepted, by the R$ of their incident, its root first, then by severity and R$."""
     return grid_of(FINDING_FIELDS, _ranked_findings(frames))
 
 
@@ -111,13 +113,20 @@ def answer_grid(frames: Frames) -> Grid:
 
 def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
     found = frames.findings
+    brl_of = money_by_root(frames.incidents)
+    roots = found["root_finding_id"].astype(object).where(found["root_finding_id"].notna(), found["finding_id"])
     ranked = found.assign(
         excepted=found["status"] == "excepted",
+        incident=[float(brl_of.get(root, 0)) for root in roots],
+        root=roots,
+        is_member=roots != found["finding_id"],
         rank=found["severity"].map(_SEVERITY_ORDER),
         brl=found["brl_at_stake"].fillna(Decimal(-1)),
         km=found["km_at_stake"].fillna(Decimal(-1)),
     ).sort_values(
-        ["excepted", "rank", "brl", "km", "finding_id"], ascending=[True, True, False, False, True], kind="stable"
+        ["excepted", "incident", "root", "is_member", "rank", "brl", "km", "finding_id"],
+        ascending=[True, False, True, True, True, False, False, True],
+        kind="stable",
     )
     rows = _with_names(records(ranked), frames)
     for row in rows:

@@ -33,6 +33,7 @@ _TEXTS = {
     "trip_costs": ["cost_reason"],
     "declared_runs": ["bulletin_number", "origin_text", "destination_text", "file_name"],
     "legs": ["origin_address", "destination_address"],
+    "incidents": ["sentence_pt"],
     "billing_lines": ["fleet_number"],
     "adjustments": ["reason"],
 }

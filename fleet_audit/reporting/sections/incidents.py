@@ -1,0 +1,116 @@
+"""Incidents in reports: what to look at first, the table of incidents, and the order that they give to findings.
+
+Which findings form an incident and whose money it counts is decided in `logic.audit`; here are words and order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.reporting.document_model import Field, Grid, Highlight, Kind, grid_of
+from fleet_audit.reporting.labels import AMOUNTS, CAUSES, HELD_REASONS, rule_title
+from fleet_audit.reporting.locale import counted, money
+from fleet_audit.reporting.sections.inputs import Frames, names_of, records
+
+MOST_HIGHLIGHTS = 5  # a manager reads five before work
+INCIDENT_FIELDS = (
+    Field("cause", "Causa", width=22),
+    Field("title", "Achado raiz", width=26),
+    Field("plates", "Placas", width=12),
+    Field("sentence_pt", "Explicação", width=60),
+    Field("paid_doubtful_brl", "Em dúvida (R$)", Kind.BRL, 11),
+    Field("disallowed_brl", "Glosa (R$)", Kind.BRL, 11),
+    Field("held_brl", "Retido (R$)", Kind.BRL, 11),
+    Field("in_favour_brl", "A favor (R$)", Kind.BRL, 11),
+    Field("members", "Achados", Kind.INTEGER, 8),
+    Field("operational_date", "Data", Kind.DATE, 11),
+    Field("carrier", "Transportadora", width=20),
+    Field("root_finding_id", "Achado raiz (id)", width=18, in_print=False),
+    Field("incident_id", "Incidente (id)", width=18, in_print=False),
+)
+
+
+def finding_anchor(finding_id: str) -> str:
+    """Id of a finding's row in the page."""
+    return f"achado-{finding_id}"
+
+
+def by_money(incidents: pd.DataFrame) -> pd.DataFrame:
+    """The incidents, the one with the largest single amount first: the four are never added up."""
+    largest = pd.Series([_largest(row) for row in records(incidents[list(AMOUNTS)])], index=incidents.index)
+    order = incidents.assign(largest=largest.astype("float64"))
+    order = order.sort_values(["largest", "incident_id"], ascending=[False, True], kind="stable")
+    return order.drop(columns="largest")
+
+
+def money_by_root(incidents: pd.DataFrame) -> dict[str, Decimal]:
+    """root_finding_id → the largest single amount of its incident."""
+    rows = records(incidents[["root_finding_id", *AMOUNTS]])
+    found: dict[str, Decimal] = {}
+    for row in rows:
+        found[row["root_finding_id"]] = max(_largest(row), found.get(row["root_finding_id"], Decimal(0)))
+    return found
+
+
+def incidents_grid(frames: Frames, most: int | None = None) -> Grid:
+    """The incidents that touch an amount, by R$; at most so many where `most` is given."""
+    carriers = names_of(frames.carriers, "carrier_code")
+    rows = [row for row in records(by_money(frames.incidents)) if _largest(row) > 0]
+    for row in rows:
+        row["cause"], row["title"] = CAUSES[row["cause"]], rule_title(row["root_rule_id"])
+        row["plates"], row["members"] = ", ".join(row["plates"]), len(row["finding_ids"])
+        row["carrier"] = carriers.get(row["carrier_code"], row["carrier_code"])
+    return grid_of(INCIDENT_FIELDS, rows[:most])
+
+
+def highlights(frames: Frames, most: int = MOST_HIGHLIGHTS) -> tuple[Highlight, ...]:
+    """What to look at first, by R$: incidents, and runs held without a finding, together per reason."""
+    found = [(_largest(row), _highlight(row)) for row in records(frames.incidents)]
+    found += _held_without_finding(frames)
+    found.sort(key=lambda pair: (-pair[0], pair[1].sentence))
+    return tuple(highlight for brl, highlight in found[:most] if brl > 0)
+
+
+def amounts_text(row: dict[str, Any]) -> str:
+    """`Glosa R$ 49,00 · Retido R$ 24,50`: the known amounts above zero, never added up."""
+    return " · ".join(f"{label} {money(row[name])}" for name, label in AMOUNTS.items() if row[name])
+
+
+def _highlight(row: dict[str, Any]) -> Highlight:
+    return Highlight(
+        ", ".join(row["plates"]), amounts_text(row), row["sentence_pt"], f"#{finding_anchor(row['root_finding_id'])}"
+    )
+
+
+def _held_without_finding(frames: Frames) -> list[tuple[Decimal, Highlight]]:
+    """Runs that no finding names because the gap is ours or the day is uncertain, per reason."""
+    named = set(frames.findings["declared_run_id"].dropna())
+    clocks = {plate for row in records(frames.incidents) if row["cause"] == "clock" for plate in row["plates"]}
+    runs = frames.held_runs[~frames.held_runs["declared_run_id"].isin(named)]
+    runs = runs[~((runs["reason"] == "clock") & runs["plate"].isin(clocks))]
+    return [
+        _held(str(reason), of_reason)
+        for reason, of_reason in runs.groupby("reason")
+        if of_reason["brl_at_rate"].notna().any()
+    ]
+
+
+def _held(reason: str, runs: pd.DataFrame) -> tuple[Decimal, Highlight]:
+    brl = sum(runs["brl_at_rate"].dropna(), Decimal("0.00"))
+    words = HELD_REASONS[reason]
+    sentence = (
+        f"{counted(len(runs), 'corrida declarada aguarda', 'corridas declaradas aguardam')} verificação: "
+        f"{words[:1].lower()}{words[1:]}."
+    )
+    plates = sorted(set(runs["plate"]))
+    shown = plates[0] if len(plates) == 1 else f"{len(plates)} veículos"
+    return brl, Highlight(shown, f"{AMOUNTS['held_brl']} {money(brl)}", sentence, "#held")
+
+
+def _largest(row: dict[str, Any]) -> Decimal:
+    known: Sequence[Decimal] = [row[name] for name in AMOUNTS if row[name] is not None]
+    return max(known, default=Decimal(0))
