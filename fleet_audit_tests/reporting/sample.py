@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.audit.incident_rows import day_incidents
+from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
 from fleet_audit.logic.costs.waterfall import waterfall_rows
@@ -97,16 +99,24 @@ def settled(frames: Frames, cycle: Cycle) -> Frames:
 
 
 def with_day_amounts(frames: Frames) -> Frames:
-    """The frames with the four amounts of each of their vehicle-days."""
+    """The frames with the incidents of each of their days, and the four amounts of each vehicle-day."""
 
     def of_day(frame: pd.DataFrame, day: dt.date) -> pd.DataFrame:
         return frame[frame["operational_date"] == day]
 
-    days = [
-        vehicle_day_amounts(day, *(of_day(frame, day) for frame in (frames.findings, frames.matches, frames.held_runs)))
-        for day in sorted(frames.coverage["operational_date"].unique())
-    ]
-    return replace(frames, vehicle_day_amounts=_traced(pd.concat(days, ignore_index=True)))
+    amounts, findings, incidents = [], [], []
+    for day in sorted(frames.coverage["operational_date"].unique()):
+        matches, held = of_day(frames.matches, day), of_day(frames.held_runs, day)
+        found = with_roots(of_day(frames.findings, day), matches)
+        findings.append(found)
+        incidents.append(day_incidents(found, matches, held))
+        amounts.append(vehicle_day_amounts(day, found, matches, held))
+    return replace(
+        frames,
+        findings=pd.concat(findings, ignore_index=True),
+        incidents=_traced(pd.concat(incidents, ignore_index=True)),
+        vehicle_day_amounts=_traced(pd.concat(amounts, ignore_index=True)),
+    )
 
 
 def _traced(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from fleet_audit.schema.facts import (
     VEHICLE_CYCLE_AMOUNTS,
 )
 
-cycle_checks = table_checks(
-    "cycle", (CYCLE_FINDINGS, CYCLE_INCIDENTS, CALIBRATION_SEGMENTS), partitions=cycle_partitions
+cycle_checks = table_checks("cycle", (CYCLE_FINDINGS, CALIBRATION_SEGMENTS), partitions=cycle_partitions)
+# A step of its own: incidents and amounts are computed from findings that the other step checks first.
+billing_checks = table_checks(
+    "billing", (BILLING_LINES, CYCLE_INCIDENTS, VEHICLE_CYCLE_AMOUNTS), partitions=cycle_partitions
 )
-# A step of its own: the amounts are computed from findings that the other step checks first.
-billing_checks = table_checks("billing", (BILLING_LINES, VEHICLE_CYCLE_AMOUNTS), partitions=cycle_partitions)

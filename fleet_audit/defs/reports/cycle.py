@@ -27,7 +27,14 @@ from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.formats.render import render_copies, render_cycle
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package_model import Package
-from fleet_audit.schema.facts import ADJUSTMENTS, BILLING_LINES, CYCLE_CLOSES, CYCLE_FINDINGS, VEHICLE_CYCLE_AMOUNTS
+from fleet_audit.schema.facts import (
+    ADJUSTMENTS,
+    BILLING_LINES,
+    CYCLE_CLOSES,
+    CYCLE_FINDINGS,
+    CYCLE_INCIDENTS,
+    VEHICLE_CYCLE_AMOUNTS,
+)
 from fleet_audit.schema.reference import DRIVERS
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -35,6 +42,7 @@ _DEPS = [
     *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in FACTS),
     key_of(CYCLE_CLOSES),
     key_of(CYCLE_FINDINGS),
+    key_of(CYCLE_INCIDENTS),
     key_of(BILLING_LINES),
     key_of(VEHICLE_CYCLE_AMOUNTS),
     dg.AssetDep(key_of(ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles

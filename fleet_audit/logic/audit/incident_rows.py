@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incident_amounts import amounts_by_root, cycle_money, day_money, shares
 from fleet_audit.logic.audit.incidents import DECLARED_RUN, WHOLE_CYCLE, WHOLE_DAY, cause_of, is_clock
+from fleet_audit.logic.audit.rules.registry import TITLES
 from fleet_audit.logic.costs.amounts import cents_of
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_id
@@ -143,5 +144,12 @@ def _sentence(members: pd.DataFrame) -> str:
     if others.empty:
         return text
     counts = others["rule_id"].value_counts().sort_index()
-    listed = ", ".join(rule if count == 1 else f"{rule} ({count} vezes)" for rule, count in counts.items())
+    listed = "; ".join(_named(str(rule), count) for rule, count in counts.items())
     return f"{text.removesuffix('.')}; da mesma causa: {listed}."
+
+
+def _named(rule_id: str, count: int) -> str:
+    """`declarado acima do medido, dia do veículo (D02)`, and how often where more than once."""
+    title = TITLES.get(rule_id, "")
+    words = f"{title[:1].lower()}{title[1:]} ({rule_id})" if title else rule_id
+    return words if count == 1 else f"{words}, {count} vezes"

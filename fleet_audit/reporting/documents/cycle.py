@@ -27,6 +27,7 @@ from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
 from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, budget_note, forecast_grid
 from fleet_audit.reporting.sections.headline import headline
+from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
@@ -207,6 +208,14 @@ def _detail_sections(
     )
     return (
         Section("days", "Dia a dia", day_grid, sheet="Dia a dia", empty="Sem dado."),
+        Section(
+            "incidents",
+            "Principais incidentes",
+            incidents_grid(frames, _TOP),
+            sheet="Incidentes",
+            note=f"{INCIDENTS_NOTE} Os {_TOP} primeiros.",
+            empty="Nenhum incidente com valor neste ciclo.",
+        ),
         Section(
             "top",
             "Principais divergências",

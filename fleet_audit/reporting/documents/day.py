@@ -23,7 +23,7 @@ from fleet_audit.reporting.sections.comparison import comparison_grid, compariso
 from fleet_audit.reporting.sections.figures import Figures, day_plan_source, figures_by, figures_of, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
-from fleet_audit.reporting.sections.incidents import highlights, incidents_grid
+from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
@@ -148,7 +148,7 @@ def build_day(
             incidents_grid(frames),
             sheet="Incidentes",
             print_rows=40,
-            note="Achados com a mesma causa são um incidente, que conta cada valor uma vez. Em ordem de R$.",
+            note=INCIDENTS_NOTE,
             empty="Nenhum incidente com valor neste dia.",
         ),
         Section(

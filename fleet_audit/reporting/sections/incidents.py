@@ -16,6 +16,9 @@ from fleet_audit.reporting.labels import AMOUNTS, CAUSES, HELD_REASONS, rule_tit
 from fleet_audit.reporting.locale import counted, money
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
+INCIDENTS_NOTE = (
+    "Achados com a mesma causa são um incidente, que conta cada valor uma vez. Em ordem do maior de seus valores."
+)
 MOST_HIGHLIGHTS = 5  # a manager reads five before work
 INCIDENT_FIELDS = (
     Field("cause", "Causa", width=22),

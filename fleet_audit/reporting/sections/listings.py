@@ -118,8 +118,10 @@ def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
     ranked = found.assign(
         excepted=found["status"] == "excepted",
         incident=[float(brl_of.get(root, 0)) for root in roots],
-        root=roots,
-        is_member=roots != found["finding_id"],
+        root=[root if brl_of.get(root) else "" for root in roots],
+        is_member=[
+            bool(brl_of.get(root)) and root != own for root, own in zip(roots, found["finding_id"], strict=True)
+        ],
         rank=found["severity"].map(_SEVERITY_ORDER),
         brl=found["brl_at_stake"].fillna(Decimal(-1)),
         km=found["km_at_stake"].fillna(Decimal(-1)),

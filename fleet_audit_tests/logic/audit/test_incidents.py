@@ -77,7 +77,7 @@ def test_a_tracker_off_the_bus_explains_the_runs_that_nobody_saw() -> None:
     )
     assert (found["cause"], found["root_rule_id"], members(found)) == ("tracker_off", "O04", ["O04", "D06", "D06"])
     assert (found["paid_doubtful_brl"], found["held_brl"], found["disallowed_brl"]) == (D(50), D(50), D(0))
-    assert found["sentence_pt"] == "Frase de O04; da mesma causa: D06 (2 vezes)."
+    assert found["sentence_pt"] == ("Frase de O04; da mesma causa: corrida sem viagem, não verificável (D06), 2 vezes.")
 
 
 def test_an_exchange_is_the_root_before_all_others_and_reaches_both_vehicles() -> None:

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from fleet_audit.reporting.documents.day import DayReport, build_day
+from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.labels import AMOUNTS
 from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.figures import day_plan_source, figures_of
+from fleet_audit.reporting.sections.incidents import finding_anchor, money_by_root
 from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
@@ -147,13 +149,62 @@ def test_carrier_copy_holds_its_own_rows_alone(frames: Frames, made: DayReport) 
     assert own.figures.total_brl == total["Roda Viva"]
 
 
-def test_findings_are_ranked_with_the_excepted_last(made: DayReport) -> None:
+def test_findings_are_ranked_by_the_money_of_their_incident_with_the_excepted_last(
+    frames: Frames, made: DayReport
+) -> None:
     findings = grid(made, "findings")
-    statuses, severities = findings.column("status"), findings.column("severity")
+    statuses, roots = findings.column("status"), findings.column("root_finding_id")
     assert statuses == sorted(statuses)  # Aberto before Com exceção
-    order = ["Crítica", "Alta", "Média", "Baixa"]
-    ranks = [order.index(word) for word, status in zip(severities, statuses, strict=True) if status == "Aberto"]
-    assert ranks == sorted(ranks)
+    brl_of = money_by_root(frames.incidents)
+    ranks = [brl_of[root] for root, status in zip(roots, statuses, strict=True) if status == "Aberto"]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) > 5
+
+
+def test_the_first_thing_to_look_at_has_most_money_and_leads_to_its_finding(frames: Frames, made: DayReport) -> None:
+    shown = made.document.highlights
+    assert shown is not None
+    assert len(shown) == 5
+    incidents = grid(made, "incidents")
+    amounts = zip(*(incidents.column(name) for name in AMOUNTS), strict=True)
+    largest = [max(value or 0 for value in row) for row in amounts]
+    assert largest == sorted(largest, reverse=True)
+    assert incidents.rows
+    ids = {finding_anchor(name) for name in grid(made, "findings").column("finding_id")}
+    page = document_page(made.document).decode()
+    for one in shown:
+        assert one.target == "#held" or one.target.removeprefix("#") in ids
+        assert f'id="{one.target.removeprefix("#")}"' in page
+    assert page.index("O que olhar hoje") < page.index("<nav")
+
+
+def test_runs_held_for_a_gap_of_ours_are_listed_by_reason_without_an_accusation(frames: Frames) -> None:
+    held = frames.held_runs.assign(reason="source_missing", brl_at_rate=Decimal("99999.00"))
+    runs = replace(frames, held_runs=held, findings=frames.findings.iloc[:0], incidents=frames.incidents.iloc[:0])
+    (only,) = report(runs).document.highlights
+    assert only.target == "#held"
+    assert only.sentence.endswith("verificação: fonte de dados incompleta.")
+
+
+def test_a_day_is_compared_with_the_days_before_it_and_the_budget(frames: Frames) -> None:
+    before = {
+        DAY - dt.timedelta(days=1): ("100.00", "50.00"), DAY - dt.timedelta(days=7): ("300.00", "100.00"),
+        DAY - dt.timedelta(days=14): ("500.00", "300.00"), DAY - dt.timedelta(days=30): ("9999.00", "9999.00"),
+    }  # fmt: skip
+    days = pd.DataFrame(
+        {"operational_date": day, "km": Decimal(km), "trips": 4, "billable_km": Decimal(km),
+         "variable_brl": Decimal(brl), "fixed_brl": Decimal("10.00")}
+        for day, (km, brl) in before.items()
+    )  # fmt: skip
+    made = report(replace(frames, recent_days=days))
+    table = grid(made, "comparison")
+    assert [entry.label for entry in table.fields][3] == "Média de terça-feira"
+    spent, km, _ = table.rows
+    assert spent[1] == made.figures.total_brl
+    assert spent[2:4] == (Decimal("60.00"), Decimal("210.00"))  # the day before; two Tuesdays
+    assert km[4] == made.figures.km + 900  # the day of a month ago is of another cycle
+    assert "4 dias processados de 26" in next(s.note for s in made.document.sections if s.key == "comparison")
+    assert grid(report(frames), "comparison").rows == ()
 
 
 def test_rows_of_another_day_are_refused(frames: Frames) -> None:
@@ -222,4 +273,4 @@ def test_a_carrier_without_findings_says_so(frames: Frames) -> None:
     section = next(section for section in none.document.sections if section.key == "findings")
     assert (section.grid.rows, section.empty) == ((), "Nenhum achado neste dia.")
     assert none.headline[-1].note == "de 100; achados: nenhum"
-    assert none.document.sections[2].grid.rows == ()  # counts of sources are everybody's
+    assert grid(none, "sources").rows == ()  # counts of sources are everybody's

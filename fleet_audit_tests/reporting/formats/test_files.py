@@ -69,7 +69,7 @@ def test_csv_has_the_columns_in_order_and_brazilian_values(files: dict[str, byte
 
 def test_xlsx_opens_on_the_summary_and_lists_trips_with_real_types(files: dict[str, bytes]) -> None:
     book = openpyxl.load_workbook(io.BytesIO(files["d1.xlsx"]))
-    assert book.sheetnames == ["Resumo", "Viagens", "Achados", "Retidas", "Cobertura"]
+    assert book.sheetnames == ["Resumo", "Viagens", "Incidentes", "Achados", "Retidas", "Cobertura"]
     trips = book["Viagens"]
     header, *rows, total = trips.iter_rows(values_only=True)
     assert list(header) == CONTRACT
