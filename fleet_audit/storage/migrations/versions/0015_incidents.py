@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014_incidents"
-down_revision = "0013_devices_compared"
+revision = "0015_incidents"
+down_revision = "0014_staged_days"
 branch_labels = None
 depends_on = None
 
