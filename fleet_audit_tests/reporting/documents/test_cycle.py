@@ -93,8 +93,8 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert list(files) == ["relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf"]
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
-    assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota", "Por veículo", "Ajustes",
-                               "Retidas", "Achados", "Score por viagem"]  # fmt: skip
+    assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota",
+                               "Por veículo", "Ajustes", "Retidas", "Achados", "Score por viagem"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
