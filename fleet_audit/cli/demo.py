@@ -1,6 +1,7 @@
-"""The demo: a simulated fleet, its API over real HTTP, its files in an inbox, and the main job on all of it.
+"""The demo: a simulated fleet, its API over real HTTP, its files in an inbox, the main job on all of it, and a close.
 
-Nothing here is special to the demo but the simulated fleet: the job is the one that `fleet-audit run` does.
+Nothing here is special to the demo but the simulated fleet and that the installation starts with its first day: run,
+close and dossier are those of the commands of these names.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import os
 import secrets
 import shutil
 
+import click
+
 from fleet_audit.cli.environment import export_settings
-from fleet_audit.cli.run import Progress, run_days
-from fleet_audit.cli.summary import print_summary
-from fleet_audit.settings import load_settings
+from fleet_audit.cli.run import Progress, close_cycle, run_days
+from fleet_audit.cli.summary import print_close, print_summary
+from fleet_audit.dossiers.pdf_files import write_finding_dossier
+from fleet_audit.installation import Installation
+from fleet_audit.settings import Settings, load_settings
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import simulate
 
 FIRST_DAY, LAST_DAY = dt.date(2025, 6, 9), dt.date(2025, 6, 20)  # 12 days, across the closing of 16 June
+CLOSED_CYCLE = dt.date(2025, 5, 16)
 SEED = 30  # its last day, which the summary points to, has phantom and inflated runs
 
 
 def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
-    """Simulate, serve, run, show; returns the exit code of the run."""
+    """Simulate, serve, run, close the first cycle, write a dossier, show; returns the exit code."""
     settings = load_settings(home=home)
     root = settings.home.expanduser().resolve()
     data = root / "simulation"
@@ -36,7 +42,36 @@ def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
     token = os.environ["FLEET_API_TOKEN"] = secrets.token_urlsafe(16)
     with ApiServer(data, token=token) as server:
         progress(f"serving the telemetry API at {server.url}")
-        export_settings(settings, inbox_url=str(data / "inbox"), api_url=server.url)
-        result = run_days(load_settings(home=home), FIRST_DAY, LAST_DAY, progress)
+        # the days before the first one are not of this installation: a close would run them
+        export_settings(settings, inbox_url=str(data / "inbox"), api_url=server.url, start_date=FIRST_DAY.isoformat())
+        settings = load_settings(home=home)
+        result = run_days(settings, FIRST_DAY, LAST_DAY, progress)
+        closed = close_cycle(settings, CLOSED_CYCLE, progress, is_final=True) if result.is_success else None
     print_summary(settings, result)
-    return 0 if result.is_success else 1
+    if closed is None:
+        return 1
+    print_close(settings, closed)
+    click.echo(f"package        {_package(settings)}")
+    for finding_id in _dearest_finding(settings):
+        click.echo(f"dossier        {write_finding_dossier(Installation(settings), finding_id)}")
+        click.echo(f"explain it     fleet-audit explain {finding_id} --home {settings.home}")
+    return 0 if closed.is_success else 1
+
+
+def _package(settings: Settings) -> str:
+    """Address of the closed cycle's measurement package."""
+    return Installation(settings).lake().url(f"reports/cycle/start={CLOSED_CYCLE}/pacote_medicao.xlsx")
+
+
+def _dearest_finding(settings: Settings) -> list[str]:
+    """The finding of the closed cycle with most R$ disallowed, for the dossier; none where nothing is."""
+    found = (
+        Installation(settings)
+        .warehouse()
+        .read(
+            "select finding_id from fact.findings where disallowed_brl > 0 and operational_date < :end "
+            "order by disallowed_brl desc, finding_id limit 1",
+            {"end": dt.date(2025, 6, 16)},
+        )
+    )
+    return list(found["finding_id"])
