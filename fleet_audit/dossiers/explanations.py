@@ -47,7 +47,7 @@ def _billing_line(stores: Installation, line_id: str) -> BillingLine:
     cycle = cycle_of(line["cycle_start"], stores.settings().closing_day)
     days = cycle_days(cycle)
     trips = trips_of_line(
-        found.iloc[0], warehouse.read_partition(facts.TRIPS, days), warehouse.read_partition(facts.TRIP_COSTS, days)
+        line_id, found, warehouse.read_partition(facts.TRIPS, days), warehouse.read_partition(facts.TRIP_COSTS, days)
     )
     reference = stores.reference()
     zones = reference.units.set_index("unit_code")["timezone"].dropna().to_dict()

@@ -42,7 +42,7 @@ def written(value: Any, kind: Kind, *, missing: str = "", grouped: bool = True, 
     """The value as a Brazilian reader sees it; None, the unknown, is `missing`, never zero."""
     if value is None:
         return missing
-    if kind is Kind.TEXT:
+    if kind is Kind.TEXT or isinstance(value, str):  # a word such as Total may stand in any column
         return str(value)
     if kind is Kind.DATE:
         return locale.day(value)

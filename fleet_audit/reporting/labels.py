@@ -15,6 +15,7 @@ PURPOSES = {
     "yard": "pátio",
     "unknown": "sem finalidade",
 }
+BILLED_PURPOSES = {"deadhead": "vazio pago"}  # what the contract pays has a label of its own
 KM_METHODS = {"odometer": "hodômetro", "gps": "GPS", "report": "relatório"}
 ODOMETER_EVENTS = {
     "fall": "recuo",

@@ -18,6 +18,7 @@ from fleet_audit.reporting.sections.closing import Closing
 SHEETS = {"AGR": "MEDIÇÃO - AGRÍCOLA", "IND": "MEDIÇÃO - ADM-INDÚSTRIA"}
 SUMMARY, DAILY, DISALLOWED, TERMS = "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS", "PARÂMETROS"
 ADJUSTMENTS, CALCULATION, WATERFALL = "AJUSTES", "MEMÓRIA DE CÁLCULO", "CASCATA"
+VEHICLES, INVOICES = "CUSTO POR VEÍCULO", "FATURAS"
 _STEMS = {
     SHEETS["AGR"]: "pacote_medicao_agricola",
     SHEETS["IND"]: "pacote_medicao_adm_industria",
@@ -27,6 +28,8 @@ _STEMS = {
     ADJUSTMENTS: "pacote_medicao_ajustes",
     CALCULATION: "pacote_medicao_memoria_de_calculo",
     WATERFALL: "pacote_medicao_cascata",
+    VEHICLES: "pacote_medicao_custo_por_veiculo",
+    INVOICES: "pacote_medicao_faturas",
     TERMS: "pacote_medicao_parametros",
 }
 
@@ -48,7 +51,8 @@ class Footer:
 class Sheet:
     """One sheet and CSV file of the package. `formulas` are by row and field, as those of `Footer`.
 
-    The grid's total row, where it has one, is drawn as sums of its columns.
+    The grid's total row, where it has one, is drawn as sums of its columns. The footers' values stand under
+    `footer_field`, or, where the grid has no such field, under the last one; their labels before them.
     """
 
     name: str
@@ -57,6 +61,14 @@ class Sheet:
     formulas: tuple[Mapping[str, str], ...] = ()
     note: str = ""
     frozen_columns: int = 0
+    footer_field: str | None = None
+
+    @property
+    def footer_column(self) -> int:
+        """Position of the field under which the footers' values stand; the first one has no room for a label."""
+        names = [entry.name for entry in self.grid.fields]
+        found = names.index(self.footer_field) if self.footer_field in names else 0
+        return found or len(names) - 1
 
     @property
     def stem(self) -> str:

@@ -42,6 +42,7 @@ TERMS = (
     reference.CONTRACTS,
     reference.TARIFFS,
     reference.FIXED_COSTS,
+    reference.INVOICES,
     reference.CALENDAR,
 )
 ARGUMENTS: dict[str, Any] = {

@@ -49,13 +49,18 @@ def billed_trips(trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"billing_area": "area"})
 
 
-def trips_of_line(line: pd.Series, trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
-    """The billed trips that a row of `fact.billing_lines` sums, in order of start; empty for a fixed share only."""
+def line_ids(billed: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
+    """billing_line_id of each of the billed trips, on their index; null where the lines hold none of it."""
+    keyed = lines[lines["rate_brl_per_km"].notna()]
+    sides = [rows[_TEXTS].astype("str").fillna("").assign(rate=rows["rate_brl_per_km"]) for rows in (billed, keyed)]
+    found = sides[0].merge(sides[1].assign(line=keyed["billing_line_id"]), on=[*_TEXTS, "rate"], how="left")
+    return found["line"].set_axis(billed.index)
+
+
+def trips_of_line(line_id: str, lines: pd.DataFrame, trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:
+    """The billed trips that a line of `fact.billing_lines` sums, in order of start; empty for a fixed share only."""
     rows = billed_trips(trips, trip_costs)
-    is_own = pd.Series(not pd.isna(line["rate_brl_per_km"]), index=rows.index)
-    for name in _LINE:
-        is_own &= rows[name].isna() if pd.isna(line[name]) else (rows[name] == line[name]).fillna(False).astype(bool)
-    return rows[is_own].sort_values(["started_at", "trip_id"])
+    return rows[line_ids(rows, lines) == line_id].sort_values(["started_at", "trip_id"])
 
 
 def unpriced_trips(trips: pd.DataFrame, trip_costs: pd.DataFrame) -> pd.DataFrame:

@@ -282,8 +282,7 @@ def _day_grid(days: list[pd.DataFrame]) -> Grid:
     grid = figures_grid(
         "Dia", {}, "", figures_by(days, "operational_date"), figures_of(days), DAY_FIELDS, largest_first=False
     )
-    rows = tuple((locale.day(row[0]), *row[1:]) for row in grid.rows)
-    return replace(grid, rows=rows)
+    return replace(grid, fields=(replace(grid.fields[0], kind=Kind.DATE), *grid.fields[1:]))
 
 
 def _vehicles(frames: Frames, cycle: Cycle) -> dict[str, dict[str, Any]]:

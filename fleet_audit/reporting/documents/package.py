@@ -17,7 +17,9 @@ from fleet_audit.reporting.package_model import (
     CALCULATION,
     DAILY,
     DISALLOWED,
+    INVOICES,
     TERMS,
+    VEHICLES,
     WATERFALL,
     Package,
     Sheet,
@@ -26,10 +28,15 @@ from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.inputs import Frames, names_of
-from fleet_audit.reporting.sections.sheets import calculation, waterfall
+from fleet_audit.reporting.sections.sheets import calculation, invoices, vehicle_costs, waterfall
 from fleet_audit.reporting.sections.sheets.daily_km import daily_km_grid
 from fleet_audit.reporting.sections.sheets.disallowed import disallowed_grid
-from fleet_audit.reporting.sections.sheets.measurement import LINE_FIELDS, measurement_lines, measurement_sheets
+from fleet_audit.reporting.sections.sheets.measurement import (
+    LINE_FIELDS,
+    ORIGIN_FIELDS,
+    measurement_lines,
+    measurement_sheets,
+)
 from fleet_audit.reporting.sections.sheets.summary import summary_sheet
 from fleet_audit.reporting.sections.sheets.terms import terms_grid
 
@@ -52,14 +59,15 @@ def build_package(
     closing, layout = closing or Closing(), layout or load_layout()
     if carrier_code is not None:
         frames, closing = frames.of_carrier(carrier_code), closing.of_carrier()
-    fields = layout.arranged("package", "lines", LINE_FIELDS)
+    fields = (*layout.arranged("package", "lines", LINE_FIELDS), *ORIGIN_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
     lines = measurement_lines(frames, period)
     glosas, cascade = disallowed_grid(frames), waterfall.waterfall_grid(frames)
-    paid = calculation.calculation_grid(frames)
+    paid, invoiced = calculation.calculation_grid(frames), invoices.invoices_grid(frames, cycle)
     sheets = (
         *measurement_sheets(lines, fields),
         summary_sheet(lines, frames, glosas, closing),
+        Sheet(VEHICLES, vehicle_costs.vehicle_costs_grid(lines, frames), note=vehicle_costs.NOTE, frozen_columns=4),
         Sheet(
             DAILY,
             daily_km_grid(frames, cycle),
@@ -80,6 +88,7 @@ def build_package(
             note="Uma linha por viagem paga; a soma é a das abas de medição, ao centavo.",
             frozen_columns=1,
         ),
+        *((Sheet(INVOICES, invoiced, note=invoices.NOTE),) if invoiced.rows else ()),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
         Sheet(
             ADJUSTMENTS,

@@ -60,9 +60,9 @@ def _km(value: Decimal | None) -> str:
 
 
 def daily_chart(title: str, grid: Grid) -> Chart:
-    """Variable and fixed cost of each day, stacked, one column per row of a table by day (dd/mm/aaaa)."""
+    """Variable and fixed cost of each day, stacked, one column per row of a table by day."""
     rows = [
-        Bar(name[:5], (variable, fixed), locale.NO_DATA if total is None else locale.money(total))
+        Bar(f"{name:%d/%m}", (variable, fixed), locale.NO_DATA if total is None else locale.money(total))
         for name, variable, fixed, total in zip(
             *(grid.column(column) for column in ("name", "variable_brl", "fixed_brl", "total_brl")), strict=True
         )

@@ -30,15 +30,15 @@ def render_package(package: Package) -> dict[str, bytes]:
 
 
 def sheet_csv(sheet: Sheet) -> bytes:
-    """The sheet's table, its total row, and its footers as label and value under the last two columns."""
+    """The sheet's table, its total row, and its footers as label and value under their columns."""
     fields, grid = sheet.grid.fields, sheet.grid
-    before = [""] * (len(fields) - 2)
+    before, after = [""] * (sheet.footer_column - 1), [""] * (len(fields) - 1 - sheet.footer_column)
     table = [*grid.rows, *([grid.total] if grid.total else [])]
     return texts_csv(
         [
             [entry.label for entry in fields],
             *([cell_text(value, entry.kind) for value, entry in zip(row, fields, strict=True)] for row in table),
-            *([*before, footer.label, cell_text(footer.value, footer.kind)] for footer in sheet.footers),
+            *([*before, footer.label, cell_text(footer.value, footer.kind), *after] for footer in sheet.footers),
         ]
     )
 
@@ -116,7 +116,7 @@ def _total_row(book: Workbook, target: Worksheet, package: Package, sheet: Sheet
 
 
 def _footer(book: Workbook, target: Worksheet, package: Package, sheet: Sheet, row: int, footer: Footer) -> None:
-    column = len(sheet.grid.fields) - 1
+    column = sheet.footer_column
     target.write_string(row, column - 1, footer.label, book.style(bold=True, align="right"))
     style = book.kind_style(footer.kind, bold=True, top=1, top_color=INK)
     if footer.formula is None:

@@ -91,7 +91,7 @@ class Workbook:
         """One typed value: texts stay texts whatever they start with, the unknown stays an empty cell."""
         if value is None:
             sheet.write_blank(row, column, None, style)
-        elif kind is Kind.TEXT:
+        elif kind is Kind.TEXT or isinstance(value, str):
             sheet.write_string(row, column, _fitting(str(value)), style)
         elif kind in (Kind.DATE, Kind.MOMENT):
             sheet.write_datetime(row, column, value, style)

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import KM_METHODS, ODOMETER_EVENTS
-from fleet_audit.reporting.locale import REPORT_ZONE, instant, number
+from fleet_audit.reporting.locale import REPORT_ZONE, number
 from fleet_audit.reporting.sections.inputs import records
 
 FIELDS = (
@@ -24,8 +25,8 @@ FIELDS = (
     Field("what", "O que é", width=16),
     Field("number", "Ata ou viagem", width=18),
     Field("from_to", "De / para", width=40),
-    Field("started", "Saída", width=16),
-    Field("ended", "Chegada", width=16),
+    Field("started", "Saída", Kind.MOMENT, 16),
+    Field("ended", "Chegada", Kind.MOMENT, 16),
     Field("km", "Km", Kind.KM, 9),
     Field("source", "Fonte", width=40),
 )
@@ -97,9 +98,12 @@ _TRIP_ENDS = ("origin_poi_id", "destination_poi_id")
 _SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
 
 
-def _when(row: Mapping[str, Any], zone: str) -> dict[str, str | None]:
+def _when(row: Mapping[str, Any], zone: str) -> dict[str, dt.datetime | None]:
+    """Wall clock of the reader, as a workbook sorts and filters it."""
     return {
-        name: instant(dt.datetime.fromisoformat(row[key]), zone) if row.get(key) else None
+        name: dt.datetime.fromisoformat(row[key]).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        if row.get(key)
+        else None
         for name, key in (("started", "started_at"), ("ended", "ended_at"))
     }
 

@@ -64,6 +64,7 @@ class Frames:
     contracts: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CONTRACTS))
     tariffs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.TARIFFS))
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
+    invoices: pd.DataFrame = field(default_factory=partial(empty_frame, reference.INVOICES))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
     vehicle_day_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_DAY_AMOUNTS))
     vehicle_cycle_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_CYCLE_AMOUNTS))
@@ -111,6 +112,7 @@ class Frames:
             contracts=contracts,
             tariffs=of_contracts(self.tariffs),
             fixed_costs=of_contracts(self.fixed_costs),
+            invoices=of_contracts(self.invoices),
             vehicle_day_amounts=own(self.vehicle_day_amounts),
             vehicle_cycle_amounts=own(self.vehicle_cycle_amounts),
             billing_lines=own(self.billing_lines),

@@ -289,4 +289,4 @@ def test_evidence_tells_times_as_the_sentence_does_on_the_units_clock(frames: Fr
     finding = frames.findings.head(1).assign(evidence=json.dumps(evidence), unit_code="USL")
     zones = dict(zip(frames.units["unit_code"], frames.units["timezone"], strict=True))
     assert zones["USL"] == "America/Campo_Grande"
-    assert evidence_grid(finding, zones, {}).column("started") == ["16/05/2025 14:57"]
+    assert evidence_grid(finding, zones, {}).column("started") == [dt.datetime(2025, 5, 16, 14, 57)]

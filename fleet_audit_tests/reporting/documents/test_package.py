@@ -20,17 +20,18 @@ from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.schema import facts
+from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
-SHEETS = ["MEDIÇÃO - AGRÍCOLA", "MEDIÇÃO - ADM-INDÚSTRIA", "RESUMO DA OPERAÇÃO", "KM DIÁRIO COMPILADO", "GLOSAS",
-          "CASCATA", "MEMÓRIA DE CÁLCULO", "PARÂMETROS", "AJUSTES"]  # fmt: skip
+SHEETS = ["MEDIÇÃO - AGRÍCOLA", "MEDIÇÃO - ADM-INDÚSTRIA", "RESUMO DA OPERAÇÃO", "CUSTO POR VEÍCULO",
+          "KM DIÁRIO COMPILADO", "GLOSAS", "CASCATA", "MEMÓRIA DE CÁLCULO", "PARÂMETROS", "AJUSTES"]  # fmt: skip
 AREAS = SHEETS[:2]
 CONTRACT = ["Unidade", "Empresa", "Operação", "Período", "Placa", "Frota", "Rota do Veículo", "Turnos Atendidos",
             "Regime", "Contrato/Spot", "Tipo do Veículo", "Km Rodado", "Custo Variável", "Total Variável", "Custo Fixo",
             "Parcela", "Total Mensal (A Faturar)"]  # fmt: skip
+MORE = ["Km de Serviço", "Km Vazios Pagos", "Contrato", "Tarifas", "Centro de Custo", "Linha (id)"]
 FOOTERS = ["Total Km's", "Total Variável", "Total Fixo", "Total a Faturar"]
 
 
@@ -73,7 +74,7 @@ def footers(book: Recalculated, data: bytes, name: str) -> dict[str, Decimal]:
     sheet = openpyxl.load_workbook(io.BytesIO(data))[name]
     found = {}
     for row in sheet.iter_rows(min_row=6):
-        label, value = row[-2], row[-1]
+        label, value = row[len(CONTRACT) - 2], row[len(CONTRACT) - 1]
         if label.value in FOOTERS and value.data_type == "f":
             found[label.value] = book.value(name, value.coordinate)
     return found
@@ -87,7 +88,7 @@ def test_sheets_and_columns_are_those_of_the_contract(files: dict[str, bytes]) -
     book = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))
     assert book.sheetnames == SHEETS
     for name in AREAS:
-        assert table(files["pacote_medicao.xlsx"], name)[0] == CONTRACT
+        assert table(files["pacote_medicao.xlsx"], name)[0] == [*CONTRACT, *MORE]
     assert len(files) == 1 + len(SHEETS)
 
 
@@ -116,13 +117,67 @@ def test_every_formula_carries_the_value_that_it_computes_to(files: dict[str, by
 
 def test_csv_says_the_same_as_the_sheet(files: dict[str, bytes]) -> None:
     rows = list(csv.reader(io.StringIO(files["pacote_medicao_agricola.csv"].decode("utf-8-sig"), newline="")))
-    assert rows[0] == CONTRACT
+    assert rows[0] == [*CONTRACT, *MORE]
     printed = table(files["pacote_medicao.xlsx"], AREAS[0])
     assert len(rows) == len(printed) + len(FOOTERS)
     assert [row[4] for row in rows[1:-4]] == [row[4] for row in printed[1:]]
-    amounts = [Decimal(row[-1].replace(",", ".")) for row in rows[1:]]
-    assert [row[-2] for row in rows[-4:]] == FOOTERS
+    total_at = len(CONTRACT) - 1
+    amounts = [Decimal(row[total_at].replace(",", ".")) for row in rows[1:]]
+    assert [row[total_at - 1] for row in rows[-4:]] == FOOTERS
     assert sum(amounts[:-4]) == amounts[-1]
+
+
+def test_lines_name_contract_tariffs_and_the_deadhead_that_is_paid(frames: Frames) -> None:
+    costs = frames.trip_costs.assign(tariff_id=pd.Series("T-0", index=frames.trip_costs.index, dtype="str"))
+    made = package(replace(frames, trip_costs=costs))
+    lines = [line for name in AREAS for line in zip(*(made.sheet(name).grid.column(column) for column in (
+        "contract_id", "tariffs", "service_km", "deadhead_km", "km", "billing_line_id")), strict=True)]  # fmt: skip
+    billed = [line for line in lines if line[4]]
+    assert billed
+    for contract, tariffs, service, deadhead, km, _ in billed:
+        assert contract
+        assert tariffs == "T-0"
+        assert (service or 0) + (deadhead or 0) == km
+    paid = made.sheet("MEMÓRIA DE CÁLCULO").grid
+    assert {line[5] for line in billed} == set(paid.column("billing_line_id"))
+    purposes = dict(zip(frames.trips["trip_id"], frames.trips["purpose"], strict=True))
+    words = {purposes[trip]: word for trip, word in zip(paid.column("trip_id"), paid.column("purpose"), strict=True)}
+    assert words.get("deadhead", "vazio pago") == "vazio pago"
+
+
+def test_cost_per_vehicle_sums_to_the_lines_and_shares_it_among_passengers(frames: Frames) -> None:
+    plate = frames.vehicles["plate"].iloc[0]
+    runs = frames.declared_runs.assign(passengers=frames.declared_runs["plate"].map({plate: 20}).astype("Int64"))
+    made = package(replace(frames, declared_runs=runs, vehicles=frames.vehicles.assign(seats=40)))
+    grid = made.sheet("CUSTO POR VEÍCULO").grid
+    names = [entry.name for entry in grid.fields]
+    own = next(dict(zip(names, row, strict=True)) for row in grid.rows if plate in row)
+    assert own["occupancy_pct"] == 50
+    expected = own["total_brl"] / own["passengers"]
+    assert abs(own["brl_per_passenger"] - expected) <= Decimal("0.005")
+    others = [row[names.index("brl_per_passenger")] for row in grid.rows if plate not in row]
+    assert set(others) == {None}  # nobody declared passengers: unknown, not free
+    billed = sum(value for name in AREAS for value in made.sheet(name).grid.column("total_brl"))
+    assert grid.total[names.index("total_brl")] == billed
+
+
+def test_delivered_invoices_stand_beside_what_is_billed(frames: Frames) -> None:
+    lines = settled(frames, CYCLE).billing_lines
+    line = lines[lines["rate_brl_per_km"].notna()].iloc[0]
+    invoice = {
+        **{name: line[name] for name in ("contract_id", "plate", "vehicle_class", "rate_brl_per_km")},
+        "cycle_start": CYCLE.start,
+        "billed_km": line["km"] + 10,
+        "variable_brl": line["variable_brl"],
+    }
+    foreign = {**invoice, "plate": "ZZZ9Z99"}
+    made = package(replace(frames, invoices=build(reference.INVOICES, [invoice, foreign])))
+    grid = made.sheet("FATURAS").grid
+    states = dict(zip(grid.column("plate"), grid.column("state"), strict=True))
+    assert states["ZZZ9Z99"] == "só na fatura: nada admitido"
+    assert Decimal(10) in grid.column("difference_km")
+    assert "difere" in grid.column("state")
+    assert "FATURAS" not in {sheet.name for sheet in package(frames).sheets}
 
 
 def test_a_vehicle_of_both_areas_has_its_variable_in_each_and_its_fixed_once(frames: Frames) -> None:

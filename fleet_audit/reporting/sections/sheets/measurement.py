@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet_audit.logic.costs.billing_lines import billed_trips, line_ids
+from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Field, Kind, grid_of
 from fleet_audit.reporting.labels import AREAS as AREA_NAMES
@@ -33,6 +35,15 @@ LINE_FIELDS = (
     Field("fixed_brl", "Parcela", Kind.BRL, 13),
     Field("total_brl", "Total Mensal (A Faturar)", Kind.BRL, 15),
 )
+# Behind the contract's columns, whose order a company may change: where each line comes from.
+ORIGIN_FIELDS = (
+    Field("service_km", "Km de Serviço", Kind.KM, 11),
+    Field("deadhead_km", "Km Vazios Pagos", Kind.KM, 11),
+    Field("contract_id", "Contrato", width=20),
+    Field("tariffs", "Tarifas", width=28),
+    Field("cost_center", "Centro de Custo", width=12),
+    Field("billing_line_id", "Linha (id)", width=18),
+)
 _LINE_FORMULAS = {"total_brl": "ROUND(SUM({variable_brl},{fixed_brl}),2)"}
 _FOOTERS = (
     ("Total Km's", "km", Kind.KM),
@@ -46,6 +57,8 @@ def measurement_lines(frames: Frames, period: str) -> list[dict[str, Any]]:
     """One dictionary per billing line, in the order of print: the fact's columns and the texts of `LINE_FIELDS`."""
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     routes, silent = names_of(frames.routes, "route_code"), _silent_days(frames)
+    trips = _line_trips(frames)
+    centers = frames.units.drop_duplicates("unit_code").set_index("unit_code")["cost_center"].dropna().to_dict()
     lines = [
         line
         | {
@@ -58,6 +71,8 @@ def measurement_lines(frames: Frames, period: str) -> list[dict[str, Any]]:
             "regime": REGIMES.get(line["regime"], line["regime"]),
             "kind": CONTRACT_KINDS.get(line["contract_kind"], line["contract_kind"]),
             "vehicle_class": VEHICLE_CLASSES.get(line["vehicle_class"], line["vehicle_class"]),
+            "cost_center": centers.get(line["unit_code"]),
+            **trips.get(line["billing_line_id"], {}),
         }
         for line in records(frames.billing_lines)
     ]
@@ -81,6 +96,20 @@ def _routes(line: dict[str, Any], names: dict[str, str], silent: dict[str, int])
     return "(sem viagem faturada)" + (f"; {locale.counted(days, 'dia', 'dias')} sem dado" if days else "")
 
 
+def _line_trips(frames: Frames) -> dict[str, dict[str, Any]]:
+    """By line: the tariffs that priced its trips, and the service and deadhead km that it pays."""
+    trips = billed_trips(frames.trips, frames.trip_costs)
+    trips = trips.assign(billing_line_id=line_ids(trips, frames.billing_lines))
+    found: dict[str, dict[str, Any]] = {}
+    for line_id, own in trips.groupby("billing_line_id"):
+        by_purpose = {
+            f"{purpose}_km": sum_decimal(own.loc[own["purpose"] == purpose, "billable_km"])
+            for purpose in ("service", "deadhead")
+        }
+        found[str(line_id)] = {"tariffs": "; ".join(sorted({*own["tariff_id"].dropna()})) or None, **by_purpose}
+    return found
+
+
 def _silent_days(frames: Frames) -> dict[str, int]:
     return frames.coverage.loc[frames.coverage["status"] == "silent", "plate"].value_counts().to_dict()
 
@@ -90,4 +119,5 @@ def _sheet(name: str, fields: tuple[Field, ...], lines: list[dict[str, Any]]) ->
         Footer(label, column_sum(lines, column), kind, f"ROUND(SUM({{{name}!{column}}}),2)")
         for label, column, kind in _FOOTERS
     )
-    return Sheet(name, grid_of(fields, lines), footers, (_LINE_FORMULAS,) * len(lines), frozen_columns=2)
+    return Sheet(name, grid_of(fields, lines), footers, (_LINE_FORMULAS,) * len(lines), frozen_columns=2,
+                 footer_field="total_brl")  # fmt: skip

@@ -28,6 +28,10 @@ SUMMARY_FIELDS = (
     Field("fixed_brl", "Total Fixo", Kind.BRL, 16),
     Field("total_brl", "Total a Faturar", Kind.BRL, 17),
 )
+_SIGNATURES = tuple(
+    Footer(f"{role} (nome, data, assinatura)", "_" * 28, Kind.TEXT)
+    for role in ("Elaborado por", "Conferido por", "Aprovado por", "De acordo, transportadora")
+)
 _SUMS = ("km", "variable_brl", "fixed_brl", "total_brl")
 
 
@@ -51,7 +55,7 @@ def summary_sheet(lines: list[dict[str, Any]], frames: Frames, glosas: Grid, clo
     return Sheet(
         SUMMARY,
         grid_of(SUMMARY_FIELDS, rows, total),
-        (*_account(frames, glosas, lines), *_closed(closing, lines)),
+        (*_account(frames, glosas, lines), *_closed(closing, lines), *_SIGNATURES),
         formulas,
         note="Cada trecho faturado está em uma só aba de medição. O fixo de um veículo que atende as duas áreas fica "
         "inteiro na área padrão do veículo.",
