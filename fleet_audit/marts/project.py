@@ -62,11 +62,6 @@ class Project:
         """The relation that a relationships test names, e.g. `ref('stg_trips')`; it must be a known one."""
         return self._renderer.render("{{ " + to + " }}", model.path).reads[0]
 
-    def ref_of(self, relation: Relation) -> Model | None:
-        """The model that publishes a relation; None for a source."""
-        found = self._by_name.get(relation.name)
-        return found if found is not None and found.relation == relation else None
-
 
 @lru_cache
 def load_project(folder: Path = FOLDER) -> Project:

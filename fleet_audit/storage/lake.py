@@ -99,13 +99,6 @@ class Lake(LakeFiles):
                 schema = schema.set(at, field.with_type(pa.dictionary(pa.int32(), field.type)))
         return self._read_days(table, days, schema)
 
-    def iter_days(
-        self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None = None
-    ) -> Iterator[tuple[dt.date, pd.DataFrame]]:
-        """Yields each day with its rows, as `read_days` returns them; one day is in memory at a time."""
-        for day in days:
-            yield day, self.read_days(table, [day], columns)
-
     def first_rows(self, table: Table, day: dt.date, rows: int) -> tuple[int, pd.DataFrame]:
         """The number of rows of a day, and the first of them; nothing else of its file is read."""
         path = self.partition_path(table, day)

@@ -93,27 +93,6 @@ def half_overlaps(trips: pd.DataFrame, runs: pd.DataFrame, parameters: Parameter
     return pairs[pairs["overlap_us"] * 100 >= parameters.match_overlap_pct * asked].reset_index(drop=True)
 
 
-def run_shares(links: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
-    """Each linked run's own share of the measured km: declared_run_id, measured_km (decimal, sums exactly).
-
-    A trip's km are divided among its runs in proportion to the overlaps; null when a trip of the run has no km.
-    """
-    km = pd.DataFrame(
-        {
-            "trip_id": trips["trip_id"].to_numpy(),
-            "whole": to_hundredths(trips["km_measured"]),
-            "is_missing": trips["km_measured"].isna().to_numpy(dtype=bool),
-        }
-    )
-    shares = links.merge(km, on="trip_id").sort_values(["trip_id", "declared_run_id"])
-    by_trip = shares.groupby("trip_id")["overlap_s"]
-    reached = np.rint(shares["whole"] * by_trip.cumsum() / by_trip.transform("sum")).astype("int64")
-    shares["part"] = reached - reached.groupby(shares["trip_id"]).shift(fill_value=0)
-    sums = shares.groupby("declared_run_id").agg(part=("part", "sum"), is_missing=("is_missing", "any")).reset_index()
-    measured = from_hundredths(sums["part"].to_numpy(), KM, sums.index, sums["is_missing"].to_numpy())
-    return pd.DataFrame({"declared_run_id": sums["declared_run_id"], "measured_km": measured})
-
-
 def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """trip, run (row numbers), overlap_us, is_widened."""
     pairs = _certain_first(half_overlaps(trips, runs, parameters), runs).assign(is_widened=False)

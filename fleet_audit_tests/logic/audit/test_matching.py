@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.audit.matching import Matching, match, run_shares
+from fleet_audit.logic.audit.matching import Matching, match
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import (
     CONTRACTS,
@@ -193,15 +193,6 @@ def test_only_service_trips_are_groups_of_their_own() -> None:
     assert matched(trips, []).groups.empty
 
 
-def test_shares_divide_a_trip_by_overlap_and_sum_to_it() -> None:
-    trips = [trip("T", "06:00", "07:00", "10.01"), trip("N", "09:00", "10:00", None)]
-    runs = [run("R1", "06:00", "06:20"), run("R2", "06:20", "07:00"), run("R3", "09:00", "10:00")]
-    shares = run_shares(matched(trips, runs).links, trips_frame(*trips)).set_index("declared_run_id")["measured_km"]
-    assert shares["R1"] == Decimal("3.34")
-    assert shares["R1"] + shares["R2"] == Decimal("10.01")
-    assert pd.isna(shares["R3"])
-
-
 _minutes = st.tuples(st.integers(0, 600), st.integers(1, 120))
 _purposes = st.sampled_from(["service", "service", "deadhead", "yard", "maintenance", "unknown"])
 
@@ -238,8 +229,6 @@ def test_any_fleet_reconciles_and_row_order_does_not_matter(fleet: tuple[list[di
     assert sum(result.groups["declared_km"].dropna()) == sum(Decimal(row["declared_km"]) for row in runs)
     km = {row["trip_id"]: Decimal(row["km_measured"]) for row in trips}
     assert sum(result.groups["measured_km"].dropna()) == sum(km[key] for key in members)
-    shares = run_shares(result.links, trips_frame(*trips))["measured_km"]
-    assert sum(shares) == sum(km[key] for key in set(result.links["trip_id"]))
 
     shuffled = (random.sample(trips, len(trips)), random.sample(runs, len(runs)))
     again = matched(*shuffled)

@@ -62,11 +62,6 @@ class Rule:
     needs: tuple[Need, ...] = ()
     rests_on: str = ""
 
-    @property
-    def source_codes(self) -> frozenset[str]:
-        """The letters of `sources`."""
-        return frozenset(letter for letter in self.sources if letter.isalpha())
-
     def missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested on a day or in a cycle; empty where it is tested."""
         unmet = [need.reason_pt for need in self.needs if not need.is_met(context)]
