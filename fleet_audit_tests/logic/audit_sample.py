@@ -86,7 +86,7 @@ CONTRACTS = rows(
 )  # fmt: skip
 VEHICLES = pd.DataFrame({
     "plate": [PLATE, OTHER], "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1", "timezone": ZONE,
-    "status": "ativo", "seats": 46,
+    "status": "ativo", "seats": 46, "vehicle_class": "micro",
 })  # fmt: skip
 
 

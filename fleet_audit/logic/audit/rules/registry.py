@@ -6,6 +6,7 @@ A rule itself is written in its family's module; a new family is one more module
 from __future__ import annotations
 
 from fleet_audit.logic.audit.rules.cycle import (
+    billed_class,
     costs,
     habits,
     invoice,
@@ -66,6 +67,7 @@ _FAMILIES = (
     peers,
     occupancy,
     reserves,
+    billed_class,
 )
 RULES: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
 

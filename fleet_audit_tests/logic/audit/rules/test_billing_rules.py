@@ -1,4 +1,4 @@
-"""K01 of an invoice line and D09, each on a guilty vehicle, an honest near miss, and one whose data are missing."""
+"""K01 of an invoice line, V02 and D09, each on a guilty vehicle, an honest near miss, and one whose data lack."""
 
 from __future__ import annotations
 
@@ -51,6 +51,41 @@ def test_k01_names_the_line_that_bills_more_than_its_trips_and_spares_the_one_a_
     assert len(row["evidence"]["line_trips"]) == 10
     assert row["evidence"]["invoice_line"]["variable_brl"] == 1519.0
     assert "R$ 49,00 a mais" in row["explanation_pt"]
+
+
+def as_class(line: dict, *, registered: str | None = "micro") -> AuditCycle:
+    """A cycle whose trips were priced at 4.90 as vans or minibuses of these registered classes."""
+    context = invoiced(line)
+    costs = rows(facts.TRIP_COSTS, *context.costs.assign(vehicle_class=registered).to_dict("records"))
+    return replace(context, costs=costs, vehicles=context.vehicles.assign(vehicle_class=registered))
+
+
+def test_v02_a_minibus_billed_as_a_bus() -> None:
+    line = billed(rate_brl_per_km="6.10", variable_brl="1830.00")
+    [row] = found(as_class(line), "V02")
+    assert (row["plate"], row["severity"], row["paid_doubtful_brl"]) == (PLATE, "H", Decimal("360.00"))
+    assert "como onibus a R$ 6,10 por km, mas no cadastro ele é micro, a no máximo R$ 4,90" in row["explanation_pt"]
+    assert row["evidence"]["invoice_line"]["vehicle_class"] == "onibus"
+
+
+@pytest.mark.parametrize(
+    ("line", "registered"),
+    [
+        (billed(vehicle_class="micro"), "micro"),
+        (billed(), "micro"),
+        (billed(vehicle_class=None, rate_brl_per_km="6.10"), "micro"),
+        (billed(rate_brl_per_km=None), "micro"),
+        (billed(rate_brl_per_km="6.10"), "onibus"),
+        (billed(rate_brl_per_km="6.10"), None),
+    ],
+    ids=["its class", "at its own price", "class not billed", "price not billed", "a dearer route", "class unknown"],
+)
+def test_v02_honest_invoices(line: dict, registered: str | None) -> None:
+    assert not found(as_class(line, registered=registered), "V02")
+
+
+def test_v02_is_not_tested_without_an_invoice_of_the_cycle() -> None:
+    assert "V02" in untested(invoiced())
 
 
 def test_k01_below_the_sum_is_in_the_carriers_favour():

@@ -1,0 +1,106 @@
+"""The class that a carrier billed against the class of its vehicle: V02.
+
+An invoice line that differs from the sum of its trips is K01 in `invoice`.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.day.context import Record
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.cycles import as_days
+
+_CENT = Decimal("0.01")
+_CONFIDENCE = 0.95  # both sides are written data
+
+
+def dearer_class(context: AuditCycle) -> list[Draft]:
+    """V02: an invoice line whose class its vehicle had on no day of the cycle, at a rate above the vehicle's own.
+
+    The vehicle's classes are those by which its trips were priced, and the registered one. Its own rate is the highest
+    at which a trip of the cycle was priced: a vehicle without a priced trip, or a line without a rate, shows no
+    dearer price and is not judged. At stake is the difference of the rates over the billed km.
+    """
+    lines = context.invoices[as_days(context.invoices["cycle_start"]) == as_days(context.cycle.start)]
+    lines = lines[lines["vehicle_class"].notna() & lines["rate_brl_per_km"].notna()]
+    classes, rates = _registered_classes(context), _highest_rates(context)
+    lines = lines.sort_values(["plate", "contract_id", "vehicle_class", "rate_brl_per_km"])
+    drafts = []
+    for line in lines.to_dict("records"):
+        own, rate = classes.get(line["plate"], set()), rates.get(line["plate"])
+        if own and line["vehicle_class"] not in own and rate is not None and line["rate_brl_per_km"] > rate:
+            drafts.append(_draft(context, line, sorted(own), rate))
+    return drafts
+
+
+def _registered_classes(context: AuditCycle) -> dict[str, set[str]]:
+    """Plate → classes that it had in the cycle."""
+    priced = context.costs[["trip_id", "vehicle_class"]].merge(context.trips[["trip_id", "plate"]], on="trip_id")
+    known = pd.concat([priced[["plate", "vehicle_class"]], context.vehicles[["plate", "vehicle_class"]]])
+    known = known.dropna().drop_duplicates()
+    return {str(plate): set(own) for plate, own in known.groupby("plate")["vehicle_class"]}
+
+
+def _highest_rates(context: AuditCycle) -> dict[str, Decimal]:
+    costs = context.costs[(context.costs["cost_status"] == "priced") & context.costs["rate_brl_per_km"].notna()]
+    priced = costs[["trip_id", "rate_brl_per_km"]].merge(context.trips[["trip_id", "plate"]], on="trip_id")
+    return {str(plate): max(rates) for plate, rates in priced.groupby("plate")["rate_brl_per_km"]}
+
+
+def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal) -> Draft:
+    plate, km = line["plate"], line["billed_km"]
+    difference = line["rate_brl_per_km"] - rate
+    amount = None if pd.isna(km) else (km * difference).quantize(_CENT, ROUND_HALF_UP)
+    stake = "" if amount is None else f": R$ {sentences.number(amount)} a mais em {sentences.km(km)}"
+    return Draft(
+        "V02",
+        plate,
+        f"No ciclo, {context.period}, a fatura cobra o veículo {plate} como {line['vehicle_class']} a R$ "
+        f"{_price(line['rate_brl_per_km'])} por km, mas no cadastro ele é {' ou '.join(classes)}, a no "
+        f"máximo R$ {_price(rate)} por km{stake}.",
+        _CONFIDENCE,
+        km_at_stake=None if pd.isna(km) else km,
+        facts={
+            "invoice_line": {name: line[name] for name in context.invoices.columns},
+            "registered_classes": classes,
+            "highest_own_rate_brl_per_km": rate,
+        },
+        brl_at_stake=amount,
+        extra=(line["contract_id"], line["vehicle_class"], str(line["rate_brl_per_km"])),
+    )
+
+
+def _price(rate: Decimal) -> str:
+    """`4,90`, or `4,9025` where cents do not hold it."""
+    return sentences.number(rate, 2 if rate == rate.quantize(_CENT) else 4)
+
+
+RULES = (
+    Rule(
+        "V02",
+        "1",
+        "H",
+        "Cobrado em classe mais cara",
+        "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",
+        "I+K",
+        dearer_class,
+        "cycle",
+        "paid_doubtful_brl",
+        needs=(
+            Need(
+                lambda context: bool((context.invoices["cycle_start"] == context.cycle.start).any()),
+                "nenhuma fatura do ciclo",
+            ),
+            Need(
+                lambda context: bool(context.vehicles["vehicle_class"].notna().any()),
+                "nenhum veículo tem classe no cadastro",
+            ),
+        ),
+    ),
+)
