@@ -57,6 +57,7 @@ _FORMAT = TableFormat(
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
 _SEARCH_KMH = 60
 _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
+_WITH_UNIT = r"^(-?[0-9][0-9.,]*) ?[kK][mM][.]?$"  # 11 km
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
 _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 # A run is what its row says: everything parsed, but not where it was read.
@@ -164,7 +165,8 @@ def _time(table: TextTable, label: str) -> pd.Series:
 
 
 def _km(table: TextTable, label: str, name: str) -> pd.Series:
-    return _number(table, label, table.column(label), name, "a number of km")
+    text = table.column(label)
+    return _number(table, label, text.str.replace(_WITH_UNIT, r"\1", regex=True), name, "a number of km")
 
 
 def _number(table: TextTable, label: str, text: pd.Series, name: str, expected: str) -> pd.Series:

@@ -112,7 +112,8 @@ class ParsedFile:
             report also window_start_local and window_end_local: the part of the day that the report claims to show.
         days: the file's counts by local day (see `counts_by_day`).
         rows_ignored: repeated headers, totals, titles and page footers, which are not data rows; a warning names them.
-        first_date, last_date: first and last local day covered.
+        first_date, last_date: first and last local day covered, or noted: a file of which every row is misdated still
+            belongs to the days that were meant.
     """
 
     kind: str
@@ -136,13 +137,18 @@ class ParsedFile:
 
     @property
     def first_date(self) -> dt.date | None:
-        """First local day covered."""
-        return None if self.covered.empty else self.covered["date"].min()
+        """First local day covered or noted."""
+        return min(self.named_days, default=None)
 
     @property
     def last_date(self) -> dt.date | None:
-        """Last local day covered."""
-        return None if self.covered.empty else self.covered["date"].max()
+        """Last local day covered or noted."""
+        return max(self.named_days, default=None)
+
+    @property
+    def named_days(self) -> set[dt.date]:
+        """The local days that rows cover or notes are about."""
+        return {*self.covered["date"], *self.notes["date"].dropna()}
 
     @property
     def status(self) -> str:

@@ -15,6 +15,7 @@ from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
+from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
@@ -26,6 +27,8 @@ _GPS_WEEKS = dt.timedelta(weeks=1024)  # the week number in the GPS signal has 1
 _YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
 _LARGEST_ODOMETER_KM = 10_000_000  # seven digits, more than any vehicle's dial shows
+_TEXT_GUARD = r"^(?:'|=\")([0-9A-Za-z_-]+)\"?$"  # how people keep a spreadsheet from rounding an id: '351… or ="351…"
+_NUMBERS = ("odometroKm", "custoVariavel", "custoFixo", "latitude", "longitude", "velocidadeKmh")
 _KEY = ["device_id", "recorded_at", "trip_key"]
 
 
@@ -69,13 +72,13 @@ def parse_telemetry(
 
 def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
     quarantine = table.quarantine
-    device = table.column("deviceId")
+    device = numbers.identifiers(table.column("deviceId").str.replace(_TEXT_GUARD, r"\1", regex=True))
     quarantine.refuse_missing("deviceId", device)
     quarantine.refuse_spoilt_ids("deviceId", device)
     kind = table.column("tipoVeiculo")
     quarantine.refuse_missing("tipoVeiculo", kind)
     quarantine.refuse_value(
-        kind.ne("") & ~kind.str.lower().isin(["urbano", "agricola"]),
+        kind.ne("") & ~kind.map(fold).isin(["urbano", "agricola"]),
         "bad_vehicle_type",
         "tipoVeiculo",
         kind,
@@ -162,7 +165,7 @@ def _number(
 ) -> pd.Series:
     """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
     text, quarantine = table.column(name), table.quarantine
-    style = numbers.TWO_DECIMALS if table.is_workbook else numbers.POINT_ONLY
+    style = numbers.TWO_DECIMALS if table.is_workbook else _text_style(table)
     found = numbers.plain_numbers(text, style, maximum)
     parsed = numbers.floats(found.plain)
     if is_required:
@@ -175,6 +178,16 @@ def _number(
     is_outside = ~numbers.within(parsed, minimum if minimum else None, maximum)
     quarantine.refuse_value(is_outside, "out_of_range", name, text, f"outside of {minimum} to {maximum}")
     return parsed
+
+
+def _text_style(table: TextTable) -> numbers.NumberStyle:
+    """Decimals have a point; where a spreadsheet saved the file with semicolons, and all of its decimals have a comma,
+    a comma.
+    """
+    if table.separator == ",":
+        return numbers.POINT_ONLY
+    texts = table.text[[name for name in _NUMBERS if name in table.text]]
+    return numbers.BRAZILIAN if numbers.writes_decimal_commas(texts) else numbers.POINT_ONLY
 
 
 def _ignition(table: TextTable) -> pd.Series:

@@ -17,12 +17,16 @@ SERIALS_FROM_1900, SERIALS_FROM_1904 = "1899-12-30", "1904-01-01"  # day 0 of th
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 # A typed cell of a day may carry a time, and one of a time may carry a day.
 _DATE_BR = rf"^(?P<d>[0-9]{{1,2}})/(?P<m>[0-9]{{1,2}})/(?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
+_DATE_MARKED = rf"^(?P<d>[0-9]{{1,2}})[-.](?P<m>[0-9]{{1,2}})[-.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_ISO = rf"^(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})(?:[ T]{_CLOCK})?$"
 _TIME = (
     r"^(?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} |[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?"
     r"(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,][0-9]{1,9})?)? ?(?:[hH](?:rs|s)?)?$"
 )
 _TIME_WITH_H = r"^(?P<h>[0-9]{1,2}) ?[hH](?: ?(?P<m>[0-9]{2}))?(?: ?(?:m|min))?(?: ?(?P<s>[0-9]{2}) ?(?:s|seg)?)?$"
+_TIME_OF_HALF_DAY = (
+    r"^(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2}))? ?(?P<half>[aApP])[.]?[mM][.]?$"  # 6:30 PM, 12:10 a.m.
+)
 _DURATION = r"^(?P<h>[0-9]{1,4}):(?P<m>[0-9]{2}):(?P<s>[0-9]{2})$"
 _DATE_TIME_BR = rf"^(?P<date>[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}) (?P<time>{_CLOCK})$"
 _INSTANT = (
@@ -30,7 +34,8 @@ _INSTANT = (
     r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 )
 _SERIAL = r"^[0-9]{1,5}(,[0-9]{1,10})?$"  # what a workbook holds behind a day or time whose cell lost its format
-_TRUE, _FALSE = ["true", "1", "sim", "s", "yes", "verdadeiro"], ["false", "0", "nao", "não", "n", "no", "falso"]
+_TRUE = ["true", "1", "sim", "s", "yes", "verdadeiro", "on", "ligado", "ligada"]
+_FALSE = ["false", "0", "nao", "não", "n", "no", "falso", "off", "desligado", "desligada"]
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2099  # a device without a clock says 1970; 2099 bounds a mistyped year
 
 
@@ -44,14 +49,15 @@ def _whole(array: pa.Array) -> pa.Array:
 
 
 def dates(text: pd.Series, serials_from: str | None = None) -> pd.Series:
-    """dd/mm/aaaa or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
+    """dd/mm/aaaa (or with - or .) or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
 
     `serials_from` is day 0 of unformatted day numbers, which only workbooks hold.
     """
     parsed = _calendar(text, _DATE_BR)
     if not _is_left(text, parsed):
         return parsed
-    parsed = parsed.fillna(_calendar(text, _DATE_ISO))
+    for pattern in (_DATE_ISO, _DATE_MARKED):
+        parsed = parsed.fillna(_calendar(text, pattern))
     if serials_from is not None:
         serials = _serials(text)
         days = np.floor(serials.where(serials >= _first_serial(serials_from)))
@@ -81,13 +87,13 @@ def _calendar(text: pd.Series, pattern: str) -> pd.Series:
 
 
 def times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
-    """HH:MM, HH:MM:SS or 6h04 as seconds since midnight, `Int64`; 24:00 is the midnight that ends the day.
+    """HH:MM, HH:MM:SS, 6h04 or 6:04 PM as seconds since midnight, `Int64`; 24:00 is the midnight that ends the day.
 
     With `serials_from` also the fraction of a day of a workbook's cell.
     """
     parsed = _seconds(text, _TIME, 24)
     if _is_left(text, parsed):
-        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 24))
+        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 24)).fillna(_seconds_of_half_days(text))
     parsed = parsed.where(parsed <= 86_400)
     if serials_from is None or not _is_left(text, parsed):
         return parsed
@@ -107,6 +113,14 @@ def _seconds(text: pd.Series, pattern: str, last_hour: int) -> pd.Series:
     total = pc.add(pc.add(pc.multiply(hours, 3600), pc.multiply(minutes, 60)), seconds)
     valid = pc.and_(pc.less_equal(hours, last_hour), pc.and_(pc.less(minutes, 60), pc.less(seconds, 60)))
     return typed_series(pc.if_else(valid, total, None), text.index, "Int64")
+
+
+def _seconds_of_half_days(text: pd.Series) -> pd.Series:
+    """Times of 12 hours with AM or PM as seconds since midnight; 12:10 AM is ten past midnight."""
+    seconds = _seconds(text, _TIME_OF_HALF_DAY, 12)
+    (half,) = _groups(text, _TIME_OF_HALF_DAY, "half")
+    is_afternoon = typed_series(half, text.index, "str").str.lower().eq("p")
+    return seconds.where(seconds >= 3600).mod(43_200) + is_afternoon.astype("Int64") * 43_200
 
 
 def local_times(text: pd.Series, serials_from: str | None = None) -> pd.Series:

@@ -236,3 +236,51 @@ def test_a_day_more_than_a_year_from_the_file_is_refused_and_asks_for_no_other_y
     assert reasons(parsed) == [(4, "outside_period")]
     assert "10/06/2021" in parsed.rejected["reason"].iloc[0]
     assert set(parsed.days["date"]) == {dt.date(2025, 6, 9), dt.date(2025, 6, 10)}
+
+
+def _read(**cells: str):
+    return read("bulletin", bulletin(changed(ROW, **cells)))
+
+
+@pytest.mark.parametrize(
+    ("departed", "arrived", "clock"),
+    [
+        ("6:30 AM", "7:05 am", ["06:30:00", "07:05:00"]),
+        ("05:45 PM", "6:20:00 p.m.", ["17:45:00", "18:20:00"]),
+        ("12:10 AM", "12:40 PM", ["00:10:00", "12:40:00"]),
+    ],
+)
+def test_times_of_twelve_hours_are_read(departed: str, arrived: str, clock: list[str]):
+    rows = _read(c6=departed, c12=arrived).rows
+    assert [f"{rows[name].iloc[0]:%H:%M:%S}" for name in ("departed_local", "arrived_local")] == clock
+
+
+@pytest.mark.parametrize("written", ["13:10 PM", "0:10 AM", "6:30 XM"])
+def test_times_that_no_clock_of_twelve_hours_shows_are_refused(written: str):
+    assert reasons(_read(c6=written)) == [(2, "bad_time")]
+
+
+@pytest.mark.parametrize("written", ["10-06-2025", "10.06.2025", "10.6.2025", "2025-06-10"])
+def test_a_day_is_read_with_any_mark_between_its_numbers(written: str):
+    assert _read(c3=written).rows["declared_date"].to_list() == [dt.date(2025, 6, 10)]
+
+
+@pytest.mark.parametrize("written", ["KPU\u20139A36", "kpu\u20119a36", "KPU \u2212 9A36"])
+def test_a_plate_is_read_with_any_dash(written: str):
+    assert _read(c1=written).rows["plate"].to_list() == ["KPU9A36"]
+
+
+def test_km_may_carry_their_unit_and_no_other():
+    assert [float(_read(c14=written).rows["route_km"].iloc[0]) for written in ("30 km", "30KM")] == [30, 30]
+    assert reasons(_read(c14="30000 m")) == [(2, "bad_number")]
+
+
+def test_a_file_that_was_encoded_twice_or_has_each_line_in_quotation_marks_is_read():
+    once = bulletin()
+    twice = "".join(chr(code) for code in once).encode()
+    lines = (line.replace('"', '""') for line in once.decode().splitlines())
+    quoted = "\r\n".join(f'"{line}"' for line in lines).encode()
+    expected = read("bulletin", once).rows.drop(columns="file_sha256")
+    for content in (twice, quoted):
+        found = read("bulletin", content).rows.drop(columns="file_sha256")
+        assert found.equals(expected)

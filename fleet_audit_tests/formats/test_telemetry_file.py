@@ -141,3 +141,19 @@ def test_a_gps_week_roll_over_is_noted_once_a_device_on_the_day_that_was_meant(w
     assert (note["note_code"], note["date"], note["row_number"]) == ("gps_week_rollover", dt.date(2025, 6, 10), 2)
     assert written in note["found"]
     assert ROW.split(",")[0] in note["found"]
+
+
+def test_a_file_that_a_brazilian_spreadsheet_saved_is_read():
+    text = telemetry(changed(ROW, c3="117279.4", c7="-22.531", c8="-49.12345")).decode()
+    row = read("telemetry", text.replace(",", ";").replace(".", ",").encode()).rows.iloc[0]
+    assert (row["odometer_km"], row["latitude"], row["longitude"]) == (117279.4, -22.531, -49.12345)
+
+
+@pytest.mark.parametrize("written", ["'351234567890123", '="351234567890123"', "351234567890123.0"])
+def test_an_id_is_read_without_what_kept_a_spreadsheet_from_rounding_it(written: str):
+    assert read("telemetry", telemetry(changed(ROW, c0=written))).rows["device_id"].to_list() == ["351234567890123"]
+
+
+@pytest.mark.parametrize(("written", "ignition"), [("ON", True), ("desligado", False), ("Ligada", True)])
+def test_ignition_in_words(written: str, ignition: bool):
+    assert read("telemetry", telemetry(changed(ROW, c10=written))).rows["ignition"].to_list() == [ignition]

@@ -272,3 +272,17 @@ def test_a_day_whose_file_is_lost_or_damaged_or_whose_page_was_replaced_is_made_
     arrivals.lake.put_bytes(page, b"not what was received")
     assert _made(arrivals) == [DAY]
     assert archived_pages(arrivals.lake, DAY) == []  # it was set aside
+
+
+def test_a_file_whose_every_row_is_rolled_over_is_noted_on_the_day_that_was_meant(arrivals):
+    """Such a file covers no day; it was found for none, and the vehicle was silent without a reason."""
+    device = {"device_id": DEVICES[SEEN_TWICE], "plate": SEEN_TWICE, "valid_from": DAY, "valid_to": None}
+    arrivals.warehouse.replace_table(reference.DEVICES, conform(pd.DataFrame([device]), reference.DEVICES))
+    arrivals.drop(
+        "telemetry/a.csv", telemetry([row.replace("2025-06-10", "2005-10-25") for row in drive(SEEN_TWICE, "06:00")])
+    )
+    (file,) = arrivals.read().files.to_dict("records")
+    assert (file["rows_accepted"], file["first_date"], file["last_date"]) == (0, DAY, DAY)
+    arrivals.stage().positions(DAY)
+    (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
+    assert (note["note_code"], note["plate"]) == ("gps_week_rollover", SEEN_TWICE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 from fleet_audit.formats.parsed import Limits, RejectedFile
@@ -17,6 +18,7 @@ _MOST_STRAY_QUOTES = 1000  # beyond this the file is not a CSV with a slip but s
 _LINES_PER_ROW = (
     10  # a quoted cell may run over lines, a vehicle's block has 7 lines of its own; more is refused unread
 )
+_WHOLE_LINE = re.compile(r'^"((?:[^"]|"")*)"[;,]*(\r?\n?)$')
 _SEPARATORS = ",;\t|"  # a tab is what spreadsheets put into their UTF-16 "Unicode text"
 
 
@@ -38,6 +40,7 @@ def read_delimited(text: str, limits: Limits, vocabulary: set[str]) -> Delimited
             "split it and send the parts.",
             "too_many_rows",
         )
+    lines = _unwrapped(lines)
     separator = _separator(lines, vocabulary)
     records = _simple_records(lines, separator)
     if records is not None:
@@ -45,6 +48,17 @@ def read_delimited(text: str, limits: Limits, vocabulary: set[str]) -> Delimited
     records, strays = _careful_records(lines, separator)
     warning = f"{strays} lines have a quotation mark that nothing closes; it was ignored."
     return DelimitedText(records, separator, (warning,) if strays else ())
+
+
+def _unwrapped(lines: list[str]) -> list[str]:
+    """The lines without the quotation marks around each whole line, as a spreadsheet saves rows that it took for one
+    cell; other lines as they are.
+    """
+    filled = [line for line in lines if line.strip()]
+    if not filled or not all(_WHOLE_LINE.match(line) for line in filled):
+        return lines
+    inner = [_WHOLE_LINE.sub(lambda found: found[1].replace('""', '"') + found[2], line) for line in lines]
+    return inner if any(mark in inner[lines.index(filled[0])] for mark in _SEPARATORS) else lines
 
 
 def _separator(lines: list[str], vocabulary: set[str]) -> str:

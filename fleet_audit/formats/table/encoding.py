@@ -23,6 +23,33 @@ def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
 
     Raises RejectedFile when the bytes are no text.
     """
+    text, warnings = _decoded(content)
+    once = _encoded_twice(text)
+    return (text, warnings) if once is None else (once, (*warnings, "The file is UTF-8 that was encoded twice."))
+
+
+def _encoded_twice(text: str) -> str | None:
+    """The text of which every byte in UTF-8 was taken for a character (`CÃ“DIGO`); None for any other text.
+
+    No Portuguese text passes: an Ã or Â of its own is followed by no second half of a UTF-8 character.
+    """
+    if text.isascii():
+        return None
+    codes = bytearray()
+    for character in text:
+        try:
+            codes += character.encode("cp1252" if character > "\x7f" else "ascii")
+        except UnicodeEncodeError:
+            if character > "\xff":
+                return None
+            codes.append(ord(character))  # cp1252 leaves five codes free, which stay as they are
+    try:
+        return codes.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _decoded(content: bytes) -> tuple[str, tuple[str, ...]]:
     for magic, what in _BINARY.items():
         if content.startswith(magic):
             raise RejectedFile(

@@ -40,7 +40,7 @@ def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.da
     except RejectedFile:
         return []
     before, after = _REACH[file.kind]
-    days = {*parsed.covered["date"], *parsed.days["date"]}
+    days = {*parsed.named_days, *parsed.days["date"]}
     return spans_of(day + offset for day in days for offset in {-before, _NONE, after})
 
 

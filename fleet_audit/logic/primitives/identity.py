@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PLATE = re.compile(r"^[A-Z]{3}\d(?:\d|[A-Z])\d{2}$")
-_SEPARATORS = re.compile(r"[\s.\-_/]+")
+# the dashes of word processors too, which put them for hyphens
+_SEPARATORS = re.compile(r"[\s.\-_/\u2010-\u2015\u2212]+")
 
 
 def stable_id(*parts: object) -> str:
