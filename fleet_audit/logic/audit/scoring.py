@@ -32,7 +32,7 @@ def score(trips: pd.DataFrame, findings: pd.DataFrame, parameters: ParameterSet)
 
     Args:
         trips: trip_id, operational_date.
-        findings: `fact.findings` of the same day, with `root_finding_id`.
+        findings: `fact.findings` of the same day; one without `root_finding_id` is its own root.
         parameters: weight_c, weight_h, weight_m, weight_l.
     """
     deductions: dict[str, dict[str, Decimal]] = {}
@@ -54,7 +54,7 @@ def score(trips: pd.DataFrame, findings: pd.DataFrame, parameters: ParameterSet)
 
 def _deductions(findings: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """trip_id, entry, points: what each finding deducts from each trip that it concerns."""
-    roots = findings["root_finding_id"].astype("str")
+    roots = findings["root_finding_id"].astype("str").fillna(findings["finding_id"].astype("str"))
     root_rules = roots.map(dict(zip(findings["finding_id"], findings["rule_id"], strict=True))).astype("str")
     rows = findings.assign(
         entry=findings["rule_id"].astype("str") + ":" + findings["finding_id"].astype("str"),

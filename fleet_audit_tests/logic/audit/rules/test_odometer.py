@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
@@ -227,6 +228,10 @@ def test_a_run_on_a_day_with_the_tracker_off_the_bus_is_held_as_not_observed():
     assert "não observado" in finding["explanation_pt"]
     assert (finding["amount"], finding["confidence"]) == ("held_brl", 0.3)
     assert list(held_runs(context)["reason"]) == ["not_observed"]
+    [cause] = found(context, "O04")
+    assert cause["explanation_pt"].endswith("não foi observada e fica retida, sem indício de corrida fantasma.")
+    table = with_roots(find(context), context.groups).set_index("rule_id")
+    assert table.loc["D06", "root_finding_id"] == cause["finding_id"]
 
 
 @pytest.mark.parametrize("lacking", ["no_odometer", "no_ignition", "no_coordinates", "odometer_scale"])

@@ -7,6 +7,7 @@ Events are found in `odometer_events`, faulty devices in `device_health`; a trip
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES
+from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
@@ -42,10 +44,29 @@ def parked(context: AuditDay) -> list[Draft]:
     """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
 
     Its fixes vary as a parked receiver's do. One that repeats a coordinate to the last digit has no fix and is on its
-    bus: what its odometer counts was driven, and Q05 reports the receiver.
+    bus: what its odometer counts was driven, and Q05 reports the receiver. The sentence names the declared runs of the
+    day that nobody observed: they are held (D06), and none of them is a phantom (D05).
     """
     stuck = set(context.health_with("constant_place")["device_id"])
-    return [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
+    drafts = [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
+    if not drafts:
+        return []
+    held = unlinked_runs(context)
+    counts = held.loc[held["reason"] == "not_observed", "plate"].value_counts()
+    return [_with_held_runs(draft, int(counts.get(draft.plate, 0))) for draft in drafts]
+
+
+def _with_held_runs(draft: Draft, runs: int) -> Draft:
+    if not runs:
+        return draft
+    held = (
+        "uma ata desse dia sem viagem medida não foi observada e fica retida, sem indício de corrida fantasma"
+        if runs == 1
+        else f"{runs} atas desse dia sem viagem medida não foram observadas e ficam retidas, sem indício de corrida "
+        "fantasma"
+    )
+    facts = {**draft.facts, "runs_not_observed": runs}
+    return replace(draft, explanation_pt=f"{draft.explanation_pt.removesuffix('.')}; {held}.", facts=facts)
 
 
 def resets(context: AuditDay) -> list[Draft]:
