@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleet_audit.defs.partitions import daily_partitions, single_run
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 
@@ -59,6 +60,15 @@ def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
         "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
         "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
         "metadata": {"table": table.address, "dagster/column_schema": column_schema(table), **metadata},
+    }
+
+
+def daily_arguments(table: Table, group: str, **metadata: object) -> dict[str, Any]:
+    """`asset_arguments` of a table with a row set per day: partitions, and a range of days as one run."""
+    return {
+        **asset_arguments(table, group, **metadata),
+        "partitions_def": daily_partitions,
+        "backfill_policy": single_run,
     }
 
 

@@ -5,8 +5,8 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
+from fleet_audit.defs.partitions import run_days
+from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, key_of
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -14,9 +14,7 @@ from fleet_audit.storage.table_days import Days
 
 
 @dg.asset(
-    **asset_arguments(VEHICLE_DAY_AMOUNTS, "costs"),
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    **daily_arguments(VEHICLE_DAY_AMOUNTS, "costs"),
     ins={
         "findings": dg.AssetIn(key_of(FINDINGS)),
         "matches": dg.AssetIn(key_of(MATCHES)),

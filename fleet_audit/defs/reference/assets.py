@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, asset_arguments, column_schema, key_of, output
+from fleet_audit.defs.tables import OWNERS, column_schema, daily_arguments, key_of, output
 from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference.publishing import publish
@@ -68,9 +68,7 @@ def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
 
 
 @dg.asset(
-    **asset_arguments(REFERENCE_DELTAS, "reference"),
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    **daily_arguments(REFERENCE_DELTAS, "reference"),
     deps=[key_of(table) for table in (TRIP_COSTS, FIXED_COST_DAYS, reference.CONTRACTS)],
 )
 @acts_on_errors

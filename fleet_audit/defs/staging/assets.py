@@ -8,9 +8,9 @@ import pandas as pd
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.incomplete_days import incomplete_days
@@ -34,9 +34,7 @@ _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
 
 def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
     @dg.asset(
-        **asset_arguments(table, "staging", writes_neighbours=True),
-        partitions_def=daily_partitions,
-        backfill_policy=single_run,
+        **daily_arguments(table, "staging", writes_neighbours=True),
         deps=[key_of(INGESTED_FILES), *deps],
     )
     @acts_on_errors
@@ -59,10 +57,8 @@ source_notes = _staging_asset(STAGING_NOTES, key_of(STAGING_POSITIONS), key_of(D
 
 
 @dg.asset(
-    **asset_arguments(DAY_ACCEPTANCE, "staging"),
+    **daily_arguments(DAY_ACCEPTANCE, "staging"),
     deps=[key_of(INGESTED_FILES), key_of(STAGING_POSITIONS), key_of(PARAMETERS)],
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
@@ -74,11 +70,9 @@ def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFr
 
 
 @dg.asset(
-    **asset_arguments(PENDING_DEVICES, "staging"),
+    **daily_arguments(PENDING_DEVICES, "staging"),
     deps=[key_of(DEVICES)],
     ins={"staged": dg.AssetIn(key_of(STAGING_POSITIONS))},
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, staged: Days) -> DayFrames:
@@ -91,11 +85,9 @@ def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, sta
 
 
 @dg.asset(
-    **asset_arguments(INCOMPLETE_DAYS, "staging"),
+    **daily_arguments(INCOMPLETE_DAYS, "staging"),
     deps=[key_of(INGESTED_FILES), key_of(VEHICLES), key_of(CARRIERS)],
     ins={"declared": dg.AssetIn(key_of(STAGING_DECLARED_RUNS))},
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def days_with_missing_sources(context: dg.AssetExecutionContext, fleet: FleetResource, declared: Days) -> DayFrames:

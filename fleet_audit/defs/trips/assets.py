@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import dagster as dg
+import pandas as pd
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
+from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, each_day_together, key_of, output
 from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
@@ -68,10 +69,8 @@ def day_windows(
 
 
 @dg.asset(
-    **asset_arguments(TRIPS, "trips"),
+    **daily_arguments(TRIPS, "trips"),
     ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))},
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
@@ -80,15 +79,13 @@ def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
 
 
 @dg.asset(
-    **asset_arguments(KM_LEDGER, "trips"),
+    **daily_arguments(KM_LEDGER, "trips"),
     deps=[key_of(VEHICLES)],
     ins={
         "day_trips": dg.AssetIn(key_of(TRIPS)),
         "readings": dg.AssetIn(key_of(READINGS)),
         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
     },
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def ledger(
@@ -96,32 +93,23 @@ def ledger(
 ) -> DayFrames:
     """Odometer km of each vehicle-day by purpose, with the residual."""
     reference = fleet.reference()
-    frames = [
-        (
-            day,
-            km_ledger(
-                day,
-                day_trips.read([day]),
-                readings.read([day]),
-                spans.read([day]),
-                reference.vehicles_on(day),
-            ),
-        )
-        for day in run_days(context)
-    ]
+
+    def of_day(day: dt.date) -> pd.DataFrame:
+        vehicles = reference.vehicles_on(day)
+        return km_ledger(day, day_trips.read([day]), readings.read([day]), spans.read([day]), vehicles)
+
+    frames = [(day, of_day(day)) for day in run_days(context)]
     return dg.Output(frames, metadata=ledger_shown(frames))
 
 
 @dg.asset(
-    **asset_arguments(COVERAGE, "trips"),
+    **daily_arguments(COVERAGE, "trips"),
     deps=[key_of(VEHICLES), key_of(CALENDAR)],
     ins={
         "legs": dg.AssetIn(key_of(LEGS)),
         "readings": dg.AssetIn(key_of(READINGS)),
         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
     },
-    partitions_def=daily_partitions,
-    backfill_policy=single_run,
 )
 @acts_on_errors
 def coverage(
@@ -129,17 +117,10 @@ def coverage(
 ) -> DayFrames:
     """Coverage of each vehicle-day: complete, partial or silent."""
     reference = fleet.reference()
-    frames = [
-        (
-            day,
-            vehicle_day_coverage(
-                day,
-                spans.read([day]),
-                readings.read([day]),
-                legs.read([day]),
-                reference.vehicles_on(day),
-            ),
-        )
-        for day in run_days(context)
-    ]
+
+    def of_day(day: dt.date) -> pd.DataFrame:
+        vehicles = reference.vehicles_on(day)
+        return vehicle_day_coverage(day, spans.read([day]), readings.read([day]), legs.read([day]), vehicles)
+
+    frames = [(day, of_day(day)) for day in run_days(context)]
     return dg.Output(frames, metadata=coverage_shown(fleet, frames))
