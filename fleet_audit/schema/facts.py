@@ -325,7 +325,13 @@ _ROOT = text(
     "Root of its incident, its own id where it is the root; a rule of a cycle may point to the root of a day",
     nullable=True,
 )
-FINDINGS = replace(_FINDINGS, columns=(*_FINDINGS.columns, _CYCLE, _AMOUNT, *_AMOUNTS, _ROOT), kept="cycle_start")
+_RANGE = (
+    brl("brl_low", "brl_at_stake at the lower end of the measurement's uncertainty", nullable=True, minimum=0),
+    brl("brl_high", "brl_at_stake at the upper end of the measurement's uncertainty", nullable=True, minimum=0),
+)
+FINDINGS = replace(
+    _FINDINGS, columns=(*_FINDINGS.columns, _CYCLE, _AMOUNT, *_AMOUNTS, _ROOT, *_RANGE), kept="cycle_start"
+)
 # The same table, written per cycle: the findings of the rules over a whole cycle.
 CYCLE_FINDINGS = replace(FINDINGS, partition="cycle_start", kept=None, asset="cycle_findings", frozen_by="cycle_start")
 

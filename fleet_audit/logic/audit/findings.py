@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.evidence import evidence_of, known, legs_of
+from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.case import Case
 from fleet_audit.logic.audit.rules.day import presence
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
@@ -101,6 +102,7 @@ def _row(
     source = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
     brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(km_at_stake, draft.rate)
     amount = "in_favour_brl" if draft.is_in_favour else rule.amount
+    low, high = _range(draft, km_at_stake, brl)
     return {
         "finding_id": stable_id(
             rule.rule_id, context.identity, draft.plate, *sorted(draft.trip_ids), "|", *draft.run_ids, "|", *draft.extra
@@ -117,11 +119,13 @@ def _row(
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": km_at_stake,
         "brl_at_stake": brl,
+        "brl_low": low,
+        "brl_high": high,
         "amount": amount,
         **{name: brl if name == amount else None for name in AMOUNTS},
         "confidence": round(min(max(draft.confidence, 0.0), 1.0), 2),
         "evidence": evidence_of(draft, rule, context.parameters, trips, runs, legs),
-        "explanation_pt": draft.explanation_pt,
+        "explanation_pt": _sentence(draft),
         "route_code": first_trip.get("route_code"),
     }
 
@@ -137,6 +141,25 @@ def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> 
     measured = [trips[key]["km_measured"] for key in (*draft.trip_ids, *draft.context_trip_ids) if key in trips]
     known = [sum((km for km in part if not pd.isna(km)), Decimal("0.00")) for part in (claimed, measured) if part]
     return min([draft.km_at_stake, max(known)]) if known else draft.km_at_stake
+
+
+def _range(draft: Draft, km: Decimal | None, brl: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one."""
+    if brl is None or draft.km_uncertainty is None or draft.brl_at_stake is not None or km is None:
+        return brl, brl
+    half = Decimal(str(round(draft.km_uncertainty, 3)))
+    return _cents(max(km - half, Decimal(0)), draft.rate), _cents(km + half, draft.rate)
+
+
+def _sentence(draft: Draft) -> str:
+    """The draft's sentence, which says so where the uncertainty of the measurement reaches the tolerance."""
+    if not draft.is_indication or draft.km_uncertainty is None:
+        return draft.explanation_pt
+    half = sentences.km(round(draft.km_uncertainty, 3))
+    return (
+        f"{draft.explanation_pt.removesuffix('.')} (indício: com a incerteza da medição, de ± {half}, a diferença pode "
+        "caber na tolerância)."
+    )
 
 
 def _columns() -> list[str]:

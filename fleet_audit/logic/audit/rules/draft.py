@@ -30,6 +30,8 @@ class Draft:
         run_ids: declared runs that it is about, the accused one first.
         km_at_stake: None where no kilometre is disputed.
         rate: BRL per km of those; None where none applies.
+        km_uncertainty: half-width of km_at_stake by the measurement; None where they are not a measured difference.
+        tolerance_km: difference that is tolerated; where the range reaches it, the finding is an indication.
         facts: what else proves it, JSON values, dates and decimals.
         thresholds: parameters that decided, by name.
         context_trip_ids: trips that are shown as evidence but not blamed.
@@ -61,6 +63,15 @@ class Draft:
     is_in_favour: bool = False
     unit_code: str | None = None
     carrier_code: str | None = None
+    km_uncertainty: float | None = None
+    tolerance_km: float | None = None
+
+    @property
+    def is_indication(self) -> bool:
+        """Whether the measurement's uncertainty reaches from the difference to its tolerance."""
+        if self.km_at_stake is None or self.km_uncertainty is None or self.tolerance_km is None:
+            return False
+        return float(self.km_at_stake) - self.km_uncertainty <= self.tolerance_km
 
 
 def grade_confidence(trips: Iterable[Mapping[str, Any]]) -> float:

@@ -15,6 +15,7 @@ def test_d01_names_numbers_times_and_money() -> None:
     [finding] = found(audit(trips, [run("7003", "06:15", "07:15", "38")]), "D01")
     assert (finding["severity"], finding["trip_id"], finding["declared_run_id"]) == ("H", "T", "7003")
     assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("11.30"), Decimal("55.37"))
+    assert (finding["brl_low"], finding["brl_high"]) == (Decimal("53.90"), Decimal("56.84"))  # ± 0.30 km
     assert finding["explanation_pt"] == (
         "Ata 7003 declara 38,00 km em 10/06/2025, das 06:15 às 07:15, mas o veículo AAA1A11 percorreu 26,70 km: "
         "11,30 km a mais (42,32 %), acima da tolerância de 2,67 km."
@@ -55,6 +56,14 @@ def test_doubtful_measurements_make_doubtful_findings() -> None:
         context = audit([trip("T", "06:00", "07:00", "30.00", **facts)], [run("R", "06:00", "07:00", "34")])
         return found(context, "D01")[0]["confidence"]
 
+    def sentence(half_width: str) -> str:
+        trips = [trip("T", "06:00", "07:00", "30.00", km_uncertainty=Decimal(half_width))]
+        return found(audit(trips, [run("R", "06:00", "07:00", "34")]), "D01")[0]["explanation_pt"]
+
+    assert "indício" not in sentence("0.900")
+    assert "(indício: com a incerteza da medição, de ± 1,10 km, a diferença pode caber na tolerância)." in sentence(
+        "1.100"
+    )
     assert confidence(km_uncertainty=Decimal("0.200")) > confidence(km_uncertainty=Decimal("3.000"))
     assert confidence() > confidence(evidence_grade="C")
 

@@ -87,6 +87,8 @@ def _declared(
         },
         thresholds={"cycle_warn_pct": warn_pct, "cycle_tolerance_pct": sure_pct},
         severity="C" if is_sure else "M",
+        km_uncertainty=uncertainty,
+        tolerance_km=tolerance,
     )
 
 

@@ -155,6 +155,8 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
         },
         context_trip_ids=pair["trip_ids"],
         is_in_favour=break_km < 0,
+        km_uncertainty=_READINGS_KM + pair["uncertainty_km"],
+        tolerance_km=context.parameters.chain_km,
     )
 
 

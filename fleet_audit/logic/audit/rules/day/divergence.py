@@ -96,6 +96,8 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                     "uncertainty_km": round(uncertainty, 3),
                 },
                 {"trip_tolerance_pct": limit.trip_tolerance_pct, "trip_tolerance_km": limit.trip_tolerance_km},
+                km_uncertainty=uncertainty,
+                tolerance_km=tolerance,
             )
         )
     return drafts
@@ -131,6 +133,8 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
             "uncertainty_km": round(uncertainty, 3),
         },
         thresholds={"day_tolerance_pct": pct},
+        km_uncertainty=uncertainty,
+        tolerance_km=tolerance,
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
     )

@@ -85,6 +85,8 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
         km_at_stake=difference,
         rate=context.rate_of([row["trip_id"]], ()),
         is_in_favour=row["odometer_km"] < row["gps_km"],
+        km_uncertainty=row["resolution_km"],
+        tolerance_km=row["limit_km"] - row["resolution_km"],
         facts={name: round(row[name], 3) for name in ("odometer_km", "gps_km", "compared_km", "limit_km")},
     )
 
