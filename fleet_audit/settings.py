@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fleet_audit.database_url import database_url
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import unreadable
-from fleet_audit.storage.database_url import database_url
 
 
 class Settings(BaseSettings):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import adbc_driver_manager.dbapi as adbc
 import adbc_driver_postgresql.dbapi
 
-from fleet_audit.storage.database_url import database_url
+from fleet_audit.database_url import database_url
 
 _TRUSTED_S = 1.0  # a connection that was used within is not asked whether it lives; one that died is a RetryableError
 

@@ -1,6 +1,6 @@
 """Database addresses as people write them: passwords with reserved characters, encoded or not, become one sound URL.
 
-Connections belong to `postgres`.
+Connections belong to `storage.postgres`.
 """
 
 from __future__ import annotations

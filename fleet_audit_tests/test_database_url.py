@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from psycopg2 import sql
 
+from fleet_audit.database_url import database_url
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.adbc import connect_adbc
-from fleet_audit.storage.database_url import database_url
 from fleet_audit.storage.postgres import engine_of
 
 PASSWORDS = ["100%", "a@b:c/d", "q?x=1&y#z", "with space", "ção é", "back\\slash'\"", "%", "x" * 180, "%zz@%41"]
