@@ -168,7 +168,7 @@ def test_the_console_shows_what_looks_like_markup_as_it_is(invoke, postgres_url)
     assert "[red]R$ 5[/red] [x]" in result.output
 
 
-def test_the_console_changes_rows_and_says_how_many(invoke, postgres_url):
+def test_the_console_changes_rows_and_prints_how_many(invoke, postgres_url):
     sql = "insert into ref.units (unit_code, name, timezone) values ('U', 'N', 'America/Sao_Paulo')"
     assert invoke("psql", "-c", sql, FLEET_WAREHOUSE_URL=postgres_url).output == "INSERT 0 1\n"
     assert invoke("psql", "-c", "select unit_code from ref.units", "--csv").output == "unit_code\nU\n"
@@ -242,7 +242,7 @@ def test_a_simulated_fleet_can_be_served(served):
     assert len(answers[0].json()["data"]) == 1000
 
 
-def test_a_server_has_the_faults_that_it_was_asked_for(served):
+def test_a_server_has_the_requested_faults(served):
     answers = served(["secret"] * 4, "--faults", "rate_limited=1")
     assert [answer.status_code for answer in answers] == [429, 429, 429, 200]  # at most three in a row
     assert answers[0].headers["Retry-After"] == "1"

@@ -43,7 +43,7 @@ def _schedule(definitions: dg.Definitions, name: str) -> dg.ScheduleDefinition:
     return found
 
 
-def test_the_day_is_asked_for_at_half_past_five_local_time(definitions):
+def test_the_day_is_requested_at_half_past_five_local_time(definitions):
     schedule = _schedule(definitions, "daily_run")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 5 * * *", "America/Sao_Paulo")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
@@ -65,11 +65,11 @@ def test_yesterday_is_the_day_before_the_local_day(asked, at, day):
     assert asked("daily_run", at) == [day]
 
 
-def test_before_the_first_day_nothing_is_asked_for(asked):
+def test_before_the_first_day_nothing_is_requested(asked):
     assert asked("daily_run", dt.datetime(2024, 1, 1, 5, 30, tzinfo=ZONE)) == []
 
 
-def test_one_day_is_asked_for_once(definitions, repository, instance):
+def test_one_day_is_requested_once(definitions, repository, instance):
     context = dg.build_schedule_context(
         instance=instance, scheduled_execution_time=dt.datetime(2025, 6, 11, 5, 30, tzinfo=ZONE),
         repository_def=repository,
@@ -174,7 +174,7 @@ def test_a_cycle_that_is_closed_for_good_is_not_looked_at_again(closing, postgre
     assert "closed for good" in why
 
 
-def test_the_final_recompute_asks_for_the_final_close_and_other_runs_for_none(repository, instance):
+def test_the_final_recompute_requests_the_final_close_and_other_runs_none(repository, instance):
     sensor = repository.get_sensor_def("final_close")
 
     @dg.op

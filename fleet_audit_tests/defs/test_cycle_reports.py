@@ -51,7 +51,7 @@ def one(url: str, sql: str) -> object:
     return value
 
 
-def test_the_package_says_what_sql_says_to_the_cent(installation, tmp_path):
+def test_the_package_equals_the_sql_models_to_the_cent(installation, tmp_path):
     materialise(installation, assets.measurement_package)
     folder = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}"
     data = (folder / "pacote_medicao.xlsx").read_bytes()

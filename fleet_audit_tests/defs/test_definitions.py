@@ -88,7 +88,7 @@ def test_every_table_that_the_contract_promises_is_an_asset(specs):
     assert {"staging/positions", "staging/visit_legs", "staging/declared_runs", "trips/legs"} <= set(specs)
 
 
-def test_every_asset_says_what_it_is_and_whose(specs):
+def test_every_asset_has_a_description_and_an_owner(specs):
     for name, spec in specs.items():
         assert spec.description, name
         assert len(spec.description) > 15, name

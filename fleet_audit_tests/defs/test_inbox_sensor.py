@@ -104,7 +104,7 @@ def _report(day: dt.date, km: str = "11.20") -> bytes:
     return visit_report({PAID: [to_work(km)]}, day)
 
 
-def test_a_new_file_asks_once_for_the_days_that_it_touches_however_old(watched):
+def test_a_new_file_requests_once_the_days_that_it_touches_however_old(watched):
     watched.drop("visit_reports/old.csv", _report(dt.date(2024, 2, 29)))
     (request,) = watched.tick()
     assert _spans([request]) == [("2024-02-29", "2024-02-29")]
@@ -201,7 +201,7 @@ def test_a_temporary_name_is_never_looked_at(watched):
     assert watched.tick() == []
 
 
-def test_rubbish_kills_no_tick_and_is_told_by_a_run_of_yesterday(watched):
+def test_rubbish_stops_no_tick_and_is_reported_by_a_run_of_yesterday(watched):
     """A refused file has no days; the run records it and says why."""
     watched.drop("visit_reports/torn.csv", b"\x00\xff\xfe")
     watched.drop("bulletins/empty.csv", b"")
@@ -265,7 +265,7 @@ def test_days_far_apart_in_one_file_are_runs_of_their_own_and_near_ones_are_not(
     assert _spans(watched.tick()) == [("2025-01-01", "2025-01-05"), ("2025-05-01", "2025-05-02")]
 
 
-def test_a_tick_that_dies_asks_again_for_the_same_and_only_that(watched):
+def test_a_tick_that_dies_requests_the_same_again_and_only_that(watched):
     """Dagster keeps the cursor of the last tick that ended, and starts a run key once."""
     watched.drop("visit_reports/before.csv", _report(DAY - 90 * ONE_DAY))
     watched.tick()
@@ -367,7 +367,7 @@ def test_an_s3_prefix_is_watched_like_a_folder(watched, seaweed, monkeypatch):
     assert watched.tick() == []
 
 
-def test_without_an_inbox_the_tick_says_what_to_set(tmp_path, repository):
+def test_without_an_inbox_the_tick_names_the_setting(tmp_path, repository):
     with dg.DagsterInstance.ephemeral() as instance:
         nowhere = Watched(tmp_path / "nowhere", repository, instance)
         assert nowhere.tick() == []

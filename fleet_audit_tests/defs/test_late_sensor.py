@@ -97,6 +97,6 @@ def test_the_same_rows_in_another_page_re_run_nothing(site):
     assert site.tick() == []
 
 
-def test_a_day_that_was_never_computed_is_not_asked_for(site):
+def test_a_day_that_was_never_computed_is_not_requested(site):
     site.arrive("2025-06-10T09:00:00Z")
     assert site.tick() == []

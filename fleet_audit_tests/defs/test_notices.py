@@ -139,7 +139,7 @@ def _incident(url: str, day: dt.date) -> None:
         Warehouse(url).upsert(table, conform(pd.DataFrame(records), table))
 
 
-def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
+def test_a_failed_run_is_notified_without_what_was_raised(told, inboxes):
     told("notify_failure", "day", range_tags(START, END), fails=True)
     (message,) = inboxes.received
     assert message["title"] == "Execução falhou: day, 16/05/2025 a 15/06/2025"
@@ -147,7 +147,7 @@ def test_a_failed_run_is_told_without_what_was_raised(told, inboxes):
     assert "João" not in str(message)
 
 
-def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url, monkeypatch, tmp_path):
+def test_yesterdays_report_is_notified_with_its_figures(told, inboxes, postgres_url, monkeypatch, tmp_path):
     monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
     pdf = tmp_path / "lake" / "reports" / "d1" / f"date={YESTERDAY}" / "d1.pdf"
     pdf.parent.mkdir(parents=True)
@@ -176,12 +176,12 @@ def test_yesterdays_report_is_told_with_its_figures(told, inboxes, postgres_url,
 
 
 @pytest.mark.parametrize("tags", [{"dagster/partition": "2025-06-10"}, {}])
-def test_older_days_are_not_told(told, inboxes, tags):
+def test_older_days_are_not_notified(told, inboxes, tags):
     assert "not of one of the last days" in told("notify_day", "day", tags)
     assert inboxes.received == []
 
 
-def test_a_late_report_is_told_and_its_corrections_are_not(told, inboxes, postgres_url):
+def test_a_late_report_is_notified_and_its_corrections_are_not(told, inboxes, postgres_url):
     before = YESTERDAY - dt.timedelta(days=1)
     _kpis(postgres_url, before)
     told("notify_day", "day", {**range_tags(before, before), "fleet/trigger": "recovery"})
@@ -193,7 +193,7 @@ def test_a_late_report_is_told_and_its_corrections_are_not(told, inboxes, postgr
 
 
 @pytest.mark.parametrize(("hour", "is_told"), [(7, False), (8, True)])
-def test_a_report_that_is_missing_at_eight_is_told_once(
+def test_a_report_that_is_missing_at_eight_is_notified_once(
     definitions, postgres_url, inboxes, instance, monkeypatch, tmp_path, hour, is_told
 ):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", inboxes.address)
@@ -211,7 +211,7 @@ def test_a_report_that_is_missing_at_eight_is_told_once(
     assert titles == ([f"D-1 de {YESTERDAY:%d/%m/%Y} atrasado"] if is_told else [])
 
 
-def test_a_final_close_is_told_once(told, inboxes, postgres_url):
+def test_a_final_close_is_notified_once(told, inboxes, postgres_url):
     _kpis(postgres_url, END)
     told("notify_close", "close", {"dagster/partition": "2025-05-16"})
     (message,) = inboxes.received
@@ -225,7 +225,7 @@ def test_a_final_close_is_told_once(told, inboxes, postgres_url):
     assert len(inboxes.received) == 1
 
 
-def test_who_cannot_be_reached_is_told_of_by_number_and_fails_nothing(told, inboxes, monkeypatch, caplog, capfd):
+def test_unreachable_recipients_are_logged_by_number_and_fail_nothing(told, inboxes, monkeypatch, caplog, capfd):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"json://user:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/{SECRET}"
@@ -249,7 +249,7 @@ def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes):
     assert inboxes.received == []
 
 
-def test_without_urls_nobody_is_told(told, inboxes, monkeypatch):
+def test_without_urls_nobody_is_notified(told, inboxes, monkeypatch):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", "")
     assert "FLEET_NOTIFY_URLS" in told("notify_failure", "day", {}, fails=True)
     assert inboxes.received == []

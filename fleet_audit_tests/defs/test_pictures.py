@@ -16,5 +16,5 @@ def test_a_picture_is_a_markdown_image_that_carries_itself():
     assert base64.b64decode(found.group(2)).decode() == svg
 
 
-def test_nothing_to_show_is_said():
+def test_an_empty_picture_names_what_is_missing():
     assert embedded("") == "Nothing to show."

@@ -211,7 +211,7 @@ def test_movement_is_drawn_with_what_was_declared(installation):
     assert "início" in track_map
 
 
-def test_a_finding_without_trip_and_without_positions_says_so(installation):
+def test_a_finding_without_trip_and_without_positions_states_it(installation):
     made = document(installation, "f2")
     assert rows(made, "movement") == rows(made, "received") == rows(made, "evidence") == rows(made, "positions") == []
     assert made.cards == ()

@@ -230,7 +230,7 @@ def test_no_break_spaces_line_breaks_and_invisible_characters_change_nothing():
     assert parsed.rows["declared_run_id"].iloc[0] == read("bulletin", bulletin(ROW)).rows["declared_run_id"].iloc[0]
 
 
-def test_a_day_more_than_a_year_from_the_file_is_refused_and_asks_for_no_other_year():
+def test_a_day_more_than_a_year_from_the_file_is_refused_and_requests_no_other_year():
     rows = [ROW, changed(ROW, c0="2"), changed(ROW, c3="10/06/2021"), changed(ROW, c0="4", c3="2025-06-09")]
     parsed = read("bulletin", bulletin(*rows))
     assert reasons(parsed) == [(4, "outside_period")]

@@ -112,7 +112,7 @@ def test_rows_are_counted_on_their_day_and_illegible_ones_on_the_day_before_them
 
 
 @pytest.mark.parametrize("written", ["2005-10-25T06:04:35-03:00", "2045-01-24T06:04:35-03:00"])
-def test_a_gps_week_roll_over_is_refused_with_its_own_reason_and_asks_for_no_old_day(written: str):
+def test_a_gps_week_roll_over_is_refused_with_its_own_reason_and_requests_no_old_day(written: str):
     """1,024 weeks are 19.6 years: 10/06/2025 becomes 25/10/2005, or 2045 where a device corrects too often."""
     parsed = read("telemetry", telemetry(changed(ROW, c1=written), TELEMETRY_ROWS[1]))
     assert reasons(parsed) == [(2, "gps_week_rollover")]

@@ -29,7 +29,7 @@ def dropped(arrivals) -> dict[str, bytes]:
     return files
 
 
-def test_each_file_is_archived_and_told_and_no_row_vanishes(arrivals, dropped):
+def test_each_file_is_archived_and_reported_and_no_row_vanishes(arrivals, dropped):
     files = arrivals.read().files.set_index("file_name")
     assert set(files.index) == set(dropped)
     assert lost_rows(arrivals.warehouse) == []

@@ -54,7 +54,7 @@ def test_a_file_is_read_once_and_archived_as_received(arrivals):
     assert _files(arrivals)["received_at"].to_list() == [FIRST_LOOK + dt.timedelta(hours=1)]
 
 
-def test_the_same_bytes_under_another_name_are_told_and_not_read(arrivals):
+def test_the_same_bytes_under_another_name_are_reported_and_not_read(arrivals):
     arrivals.drop("visit_reports/a.csv", REPORT)
     arrivals.drop("visit_reports/b.csv", REPORT)
     files = arrivals.read().files.set_index("file_name")
@@ -173,7 +173,7 @@ def test_a_file_that_grows_while_it_is_read_waits(arrivals):
     assert len(arrivals.read().files) == 1
 
 
-def test_the_report_of_a_file_is_harmless_and_says_all(arrivals):
+def test_the_report_of_a_file_is_harmless_and_complete(arrivals):
     row = run_row(2, "=1+1", "25:99", "06:45", 11)
     arrivals.drop("bulletins/=a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), f"={row}"))
     summary = arrivals.read()
@@ -214,7 +214,7 @@ def test_a_file_counts_on_its_days(arrivals):
     assert not day_acceptance(arrivals.warehouse, DAY, 95)["is_low"].any(), "the corrected version counts"
 
 
-def test_a_row_that_the_counts_lost_is_told(arrivals):
+def test_a_row_that_the_counts_lost_is_reported(arrivals):
     arrivals.drop("visit_reports/a.csv", REPORT)
     arrivals.read()
     assert lost_rows(arrivals.warehouse) == []
@@ -242,7 +242,7 @@ def test_a_safe_name_is_one_harmless_component(name):
     assert not safe.startswith(".")
 
 
-def test_other_folders_are_left_aside_and_told(arrivals):
+def test_other_folders_are_skipped_and_reported(arrivals):
     arrivals.drop("faturas/a.csv", b"1")
     summary = arrivals.read()
     assert summary.files.empty

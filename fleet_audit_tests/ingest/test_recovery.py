@@ -29,7 +29,7 @@ def test_waits_double_up_to_six_hours_and_attempts_end():
     assert not _due(100_000, MAX_ATTEMPTS)
 
 
-def test_a_permanent_failure_waits_for_a_delivery_of_reference_data_and_is_asked_for_once_per_delivery():
+def test_a_permanent_failure_waits_for_a_delivery_of_reference_data_and_is_requested_once_per_delivery():
     assert not _due(100_000, is_transient=False)
     failed = _run(is_transient=False)
     late = START + 1000 * MINUTE

@@ -51,7 +51,7 @@ def test_a_newer_version_replaces_the_vehicle_days_that_it_covers(arrivals):
     assert arrivals.counts("visit_legs") == {DAY: (2, 2, 0, 0)}
 
 
-def test_a_version_that_says_a_vehicle_stood_still_empties_its_day(arrivals):
+def test_a_version_in_which_a_vehicle_stood_still_empties_its_day(arrivals):
     arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()], SEEN_TWICE: [to_work()]}))
     arrivals.read()
     arrivals.drop("visit_reports/a.csv", visit_report({PAID: [], SEEN_TWICE: [to_work()]}))
@@ -59,7 +59,7 @@ def test_a_version_that_says_a_vehicle_stood_still_empties_its_day(arrivals):
     assert set(_km(arrivals.stage().visit_legs(DAY))) == {SEEN_TWICE}
 
 
-def test_two_files_that_tell_the_same_movement_are_one_row_and_a_duplicate(arrivals):
+def test_two_files_with_the_same_movement_are_one_row_and_a_duplicate(arrivals):
     arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()]}))
     arrivals.drop("visit_reports/b.csv", visit_report({PAID: [to_work(), from_work()]}))
     arrivals.read()

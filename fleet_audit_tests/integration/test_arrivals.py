@@ -189,7 +189,7 @@ def test_a_trip_without_tariff_is_measured_and_not_priced(first):
     assert "K01" not in first.rules_on(PAID)
 
 
-def test_a_corrected_file_replaces_what_it_said_of_the_vehicle_days_that_it_covers(first, corrected):
+def test_a_corrected_file_replaces_the_rows_of_the_vehicle_days_that_it_covers(first, corrected):
     assert corrected.failures == []
     assert first.trips_of(PAID)["km_measured"].to_list() == [Decimal("11.20"), Decimal("11.20")]
     assert corrected.trips_of(PAID)["km_measured"].to_list() == [Decimal("13.40")]

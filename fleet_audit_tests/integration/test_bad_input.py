@@ -149,14 +149,14 @@ def rules(facts: dict[str, pd.DataFrame], plate: str) -> set[str]:
         ("MIL0A00", "gps", "C"),
     ],
 )
-def test_the_rides_are_measured_by_what_can_be_believed(facts, plate, method, grade) -> None:
+def test_the_rides_are_measured_by_the_reliable_source(facts, plate, method, grade) -> None:
     found = trips(facts, plate)
     assert found["km_measured"].astype(float).to_list() == pytest.approx([20.0] * 4, abs=0.11)
     assert set(found["km_method"]) == {method}
     assert set(found["evidence_grade"]) == {grade}
 
 
-def test_an_odometer_that_only_says_zero_is_none_and_accuses_nobody(facts) -> None:
+def test_an_odometer_that_only_reads_zero_is_none_and_accuses_nobody(facts) -> None:
     row = ledger(facts, "ZER0A00")
     assert row[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
     assert rules(facts, "ZER0A00") <= {"D07"}
@@ -202,7 +202,7 @@ def test_an_odometer_with_keys_alone_gives_a_trip_a_key_of_grade_c(facts) -> Non
     assert ledger(facts, "KEY0A00")["is_balanced"]
 
 
-def test_one_position_a_day_is_silent_and_no_zero(facts) -> None:
+def test_one_position_per_day_is_silent_and_not_zero(facts) -> None:
     assert trips(facts, "ONE0A00").empty
     assert ledger(facts, "ONE0A00")[["service_km", "odometer_delta_km", "is_balanced"]].isna().all()
     coverage = facts["vehicle_day_coverage"].set_index("plate").loc["ONE0A00"]

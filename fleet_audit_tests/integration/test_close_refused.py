@@ -69,7 +69,7 @@ def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation,
     assert len(installation.query("select * from ops.cycle_closes")) == 0
 
 
-def test_a_replay_of_what_is_not_closed_says_how_to_close_it(installation):
+def test_a_replay_of_an_open_cycle_explains_how_to_close_it(installation):
     result = invoked(installation, "replay", "--cycle", MAY.start)
     assert result.exit_code == 2
     assert "fleet-audit close --cycle 2025-05-16" in result.output

@@ -146,7 +146,7 @@ def _refused(installation: Installation) -> dict[str, str]:
     return dict(zip(rows["file_name"], rows["message"], strict=True))
 
 
-def test_postgres_tells_what_was_known_when(corrected):
+def test_postgres_shows_what_was_known_when(corrected):
     rows = corrected.query(
         "select (jsonb_populate_record(null::ref.tariffs, content)).rate_brl_per_km as rate, "
         "recorded_to is null as is_known from ops.reference_history "
@@ -301,7 +301,7 @@ def test_of_a_driver_who_left_the_reference_file_only_the_name_is_kept(corrected
     assert (rows["name"] == "Ana Mecânica").sum() == 3  # her id, and the pseudonyms of her id and of her name
 
 
-def test_what_comes_more_than_two_months_late_is_told_and_adjusts_nothing(corrected_again, closed):
+def test_rows_more_than_two_months_late_are_reported_and_adjust_nothing(corrected_again, closed):
     before = corrected_again.query(_ADJUSTMENTS, day=LAST)
     _close_by_hand(corrected_again, JULY, cycle_of(JULY, 16).end + dt.timedelta(days=1))
     write_inbox(Path(corrected_again.inbox), _report(LAST, "14.00"))

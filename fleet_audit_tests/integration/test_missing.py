@@ -172,7 +172,7 @@ def test_days_that_have_no_partition_are_refused_before_anything_runs(tmp_path):
         pytest.param({}, 0, 0, id="nothing"),
     ],
 )
-def test_a_day_that_a_source_says_nothing_of_is_run(install, files, trips, held):
+def test_a_day_without_rows_of_a_source_is_run(install, files, trips, held):
     installation = install(files)
     assert failures(installation.materialize(DAY)) == []
     facts = installation.facts()

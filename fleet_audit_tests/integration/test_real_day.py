@@ -104,7 +104,7 @@ def test_rows_reconcile(first):
     assert_counts_reconcile(first)
 
 
-def test_the_summary_says_what_the_tables_say_and_where_the_reports_are(ran, first):
+def test_the_summary_equals_the_tables_and_names_the_reports(ran, first):
     result = ran[1]
     assert "912,77" in result.stdout
     assert "R$ 4.542,26" in result.stdout

@@ -62,7 +62,7 @@ def test_a_column_that_an_older_file_lacks_is_unknown_in_it(settings: Settings) 
     assert store.read_arrow(table, [D1], ["plate", "continued_plate"]).column("continued_plate").null_count == 3
 
 
-def test_days_columns_and_filters_read_what_they_say(any_lake: Lake) -> None:
+def test_days_columns_and_filters_select_their_rows(any_lake: Lake) -> None:
     for day in (D1, D2):
         any_lake.write_day(POSITIONS, day, sample(POSITIONS, day, 10))
     found = any_lake.read_days(POSITIONS, [D2, D1], columns=["date", "odometer_km"], filter=pc.field("odometer_km") > 6)

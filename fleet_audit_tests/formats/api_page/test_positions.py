@@ -135,7 +135,7 @@ def test_the_fuller_row_wins_then_the_greater():
     assert set(conflicts["source_kind"]) == {"api"}
 
 
-def test_trips_of_a_file_are_told_apart():
+def test_trips_of_a_file_are_distinguished():
     rows, _, _ = page(ITEM, ITEM)
     unique, _, _ = merge_positions(rows.assign(trip_key=pd.Series(["V1", None], dtype="str")))
     assert len(unique) == 2

@@ -93,7 +93,7 @@ def test_a_tariff_file_without_a_key_column_is_refused():
         reference("tariffs", TARIFFS.replace("vehicle_class,", ""))
 
 
-def test_missing_nullable_column_is_null_and_said():
+def test_missing_nullable_column_is_null_and_reported():
     parsed = reference("km_plan", "cycle_start,plate,route_code,planned_km\n2025-06-16,KPU9A36,R1,100.5\n")
     assert parsed.rows["planned_trips"].isna().all()
     assert "planned_trips" in parsed.warnings[0]

@@ -38,7 +38,7 @@ def test_one_damaged_character_does_not_turn_utf8_into_latin1():
     assert "1 characters are damaged" in parsed.warnings[0]
 
 
-def test_nul_characters_are_taken_out_and_said():
+def test_nul_characters_are_removed_and_reported():
     parsed = read("bulletin", bulletin().replace(b"GARAGEM AV", b"GARA\x00GEM AV"))
     assert parsed.rows["origin_text"].iloc[0] == "GARAGEM AV. CUIABÁ"
     assert "NUL" in parsed.warnings[0]
@@ -76,7 +76,7 @@ def test_a_quoted_cell_may_run_over_lines():
     assert parsed.rows["origin_text"].iloc[0] == "GARAGEM\nAV. CUIABÁ"
 
 
-def test_a_last_line_that_was_cut_off_is_not_believed():
+def test_a_last_line_that_was_cut_off_is_not_read():
     content = bulletin(BULLETIN_ROWS[1], ROW).rstrip(b"\n")
     assert read("bulletin", content).status == "accepted", "only the line end is missing"
     cut = content[: content.rindex(b",0,CONLOG") - 1]
@@ -193,7 +193,7 @@ def test_a_number_that_is_no_day_or_time_is_refused(at: int, value: object, code
 @pytest.mark.parametrize(
     ("part", "warning"), [("xl/vbaProject.bin", "macros"), ("xl/externalLinks/externalLink1.xml", "links to other")]
 )
-def test_what_a_workbook_would_do_is_not_done_and_said(part: str, warning: str):
+def test_active_content_of_a_workbook_is_not_executed_and_is_reported(part: str, warning: str):
     buffer = io.BytesIO(workbook([BULLETIN_HEADER.split(","), ROW.split(",")]))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(part, "<externalLink/>")

@@ -141,7 +141,7 @@ def test_semicolons_with_bare_decimal_commas():
     assert found.equals(expected)
 
 
-def test_workbook_with_typed_cells_says_the_same():
+def test_workbook_with_typed_cells_gives_the_same_rows():
     rows: list[list[object]] = [[cell or None for cell in row] for row in csv.reader(io.StringIO(VISIT))]
     for row in rows:
         if row[0] == "10/06/2025":

@@ -140,7 +140,9 @@ def test_every_kind_of_table_reads_all_sheets():
         pytest.param(lambda _, data: re.sub(rb' r="[A-Z]+[0-9]+"', b"", data), lambda name: name, id="no references"),
     ],
 )
-def test_workbooks_of_other_programs_say_the_same(change: Callable[[str, bytes], bytes], rename: Callable[[str], str]):
+def test_workbooks_of_other_programs_give_the_same_rows(
+    change: Callable[[str, bytes], bytes], rename: Callable[[str], str]
+):
     content = workbook([HEADER, run(1, c3=dt.date(2025, 6, 10), c4="G1", c6=dt.time(6, 4), c10="U1")])
     expected = read("bulletin", content, "b.xlsx").rows.drop(columns="file_sha256")
     found = read("bulletin", repacked(content, change, rename), "b.xlsx").rows.drop(columns="file_sha256")

@@ -94,13 +94,13 @@ def test_a_page_is_archived_as_received_and_named_by_its_bytes(fetch, lake):
         assert hashlib.sha256(read_page(lake, path)).hexdigest() == page_sha256(path)
 
 
-def test_a_day_is_asked_for_up_to_now_and_not_before_it_began(fetch, lake):
+def test_a_day_is_requested_up_to_now_and_not_before_it_began(fetch, lake):
     fetched = fetch(now=dt.datetime(2025, 6, 10, 12, 0, tzinfo=dt.UTC))
     assert [one.day for one in fetched] == [DAY]
     assert _instants(lake, DAY) == INSTANTS[1:2]
 
 
-def test_a_failure_is_a_sentence_and_ends_the_asking(fetch, lake, postgres_url):
+def test_a_failure_is_a_sentence_and_ends_the_requests(fetch, lake, postgres_url):
     fetched = fetch(token="expired-7")
     assert [one.day for one in fetched] == DAYS
     assert "2025-06-10, 2025-06-11" in failure_sentence(fetched)
@@ -181,7 +181,7 @@ def test_a_run_that_is_killed_leaves_gaps_until_the_day_is_answered(fetch, lake,
     assert api_gaps(warehouse, *DAYS).empty
 
 
-def test_what_was_answered_once_stays_answered_when_it_is_asked_for_in_vain(fetch, postgres_url):
+def test_an_answered_window_stays_answered_when_a_later_request_fails(fetch, postgres_url):
     fetch()
     fetched = fetch(token="expired-7")
     assert api_gaps(Warehouse(postgres_url), *DAYS).empty

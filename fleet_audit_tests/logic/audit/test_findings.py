@@ -94,7 +94,7 @@ def test_of_several_exceptions_the_lowest_id_is_named() -> None:
     assert set(find(audit(TRIPS, RUNS, exceptions=exceptions))["exception_id"]) == {"E1"}
 
 
-def test_a_rule_that_lacks_its_data_says_so() -> None:
+def test_a_rule_that_lacks_its_data_is_not_tested() -> None:
     without_reference = {"T03", "T04", "G06", "G08"}  # shifts, a plan, routes and places
     without_facts = without_reference | {"G02", "G05", "G07", "T02"}  # legs, paths, drivers
 

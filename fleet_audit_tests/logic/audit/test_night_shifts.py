@@ -64,7 +64,7 @@ def test_which_runs_are_tried_on_the_next_day(start: str, end: str, shift: str |
     assert table.loc["R", "operational_date"] == (NEXT if moves else DAY)
 
 
-def test_a_trip_on_both_days_leaves_the_date_as_written_and_says_that_it_is_uncertain() -> None:
+def test_a_trip_on_both_days_leaves_the_date_as_written_and_marks_it_uncertain() -> None:
     trips = [trip("T1", "00:30", "01:30"), trip("T2", "00:30", "01:30", day=NEXT)]
     table = decided(trips, [run("R", "00:30", "01:30", **NIGHT)])
     assert not table.loc["R", "is_date_repaired"]

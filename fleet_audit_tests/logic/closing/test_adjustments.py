@@ -176,7 +176,7 @@ def test_after_any_history_what_was_billed_is_what_is_known(states) -> None:
         assert adjusted(money(first), money(known), billed, start)["difference_brl"].isna().all()
 
 
-def test_what_comes_too_late_is_told_with_its_sum() -> None:
+def test_rows_that_come_too_late_are_reported_with_their_sum() -> None:
     late = adjusted(money({"t": ("10.00", "49.00")}), money({"t": ("12.00", "58.80"), "new": ("1.00", "4.90")}))
     sentence = too_late_message(DAY, late)
     assert "2025-06-10: 2 lines" in sentence

@@ -93,7 +93,7 @@ def test_a_digest_depends_on_every_value_but_not_on_order_or_on_who_wrote_it() -
     assert len(set(digests)) == len(digests)
 
 
-def test_a_list_is_told_from_its_parts() -> None:
+def test_a_list_is_distinguished_from_its_parts() -> None:
     pairs = [["a", "b"], ["a,b"], [], ["b", "a"]]
     assert len({of(trips({"legs": each})) for each in pairs}) == len(pairs)
 
@@ -113,7 +113,7 @@ def test_tables_and_days_that_differ_are_named_in_order() -> None:
     assert differences(expected, {}) == [Difference("fact.a", ["1", "2", "3"]), Difference("fact.b", ["1"])]
 
 
-def test_rows_that_differ_are_told_a_line_each() -> None:
+def test_rows_that_differ_are_listed_one_per_line() -> None:
     def told(before: pd.DataFrame, after: pd.DataFrame, limit: int = 9) -> list[str]:
         frames = (canonical_rows(each, TRIPS) for each in (before, after))
         return differing_rows(*frames, key=TRIPS.key, limit=limit)

@@ -213,7 +213,7 @@ SERVING = st.lists(st.sets(st.sampled_from(PLATES)), min_size=CYCLE.length, max_
     serving=SERVING,
     seed=st.integers(0, 99),
 )
-def test_each_fixed_amount_is_spread_as_its_line_says(fixed, contracts, reserve, serving, seed) -> None:
+def test_each_fixed_amount_is_spread_by_its_billing_line(fixed, contracts, reserve, serving, seed) -> None:
     """Two contracts in a cycle, either of which may end; a reserve on some of its days."""
     lines = [{**span, "contract_id": contract, "plate": plate, "amount_brl_per_month": Decimal(cents) / 100}
              for span, contract, plate, cents in fixed]  # fmt: skip

@@ -59,7 +59,7 @@ def issues(found: DeviceDay) -> list[str]:
     return row["issues"]
 
 
-def test_a_sound_day_has_nothing_to_tell():
+def test_a_sound_day_has_no_issue():
     found = examined(changed(working_day(), lambda record: {"ignition": True}))
     assert found.events.empty
     assert issues(found) == []
@@ -100,7 +100,7 @@ def test_a_day_at_rest_is_no_stuck_receiver():
     assert issues(examined(changed(Bus("05:00").park(40_000), lambda _: {"ignition": True}))) == []
 
 
-def test_an_odometer_that_falls_and_one_that_was_reset_are_told_apart():
+def test_an_odometer_that_falls_and_one_that_was_reset_are_distinguished():
     bus = working_day(odometer_km=5000)
     at = bus.records[100]["recorded_at"]
 

@@ -213,7 +213,7 @@ WILD = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(WILD, st.integers(3, 6))
-def test_every_point_is_believed_or_rejected_with_a_reason_and_the_filter_cannot_lock(
+def test_every_point_is_accepted_or_rejected_with_a_reason_and_the_filter_cannot_lock(
     wild: list[tuple[float, float, int, float]], calm: int
 ) -> None:
     bus = Bus()

@@ -171,7 +171,7 @@ def test_o05_is_silent_on_few_km_and_on_an_odometer_in_miles():
 
 
 @pytest.mark.parametrize(("deadhead", "is_found"), [("3.00", False), ("3.10", True)])
-def test_k03_waits_for_the_end_and_asks_for_more_than_10_pct(deadhead: str, is_found: bool):
+def test_k03_waits_for_the_end_and_needs_more_than_10_pct(deadhead: str, is_found: bool):
     trips = [trip for day in DAYS for trip in (worked(day), worked(day, km=deadhead, purpose="deadhead"))]
     assert bool(found(a_cycle(trips=trips), "K03")) is is_found
     assert not found(a_cycle(DAYS[-2], trips=trips), "K03")
@@ -262,7 +262,7 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
     assert not found(replace(context, incomplete=gaps), "V04")
 
 
-def test_a_rule_that_lacks_its_data_says_so():
+def test_a_rule_that_lacks_its_data_is_not_tested():
     assert untested(a_cycle(DAYS[3])) == {
         "D03", "D09", "D12", "K01", "K03", "K05", "O05", "S01", "S03", "S05", "T05", "T06", "V02", "V03", "V04",
         "V05",

@@ -42,7 +42,7 @@ def test_d08_what_is_the_same_run(second: dict, is_found: bool) -> None:
     assert bool(twice(second)) is is_found
 
 
-def test_d08_places_may_be_told_by_code_or_not_at_all() -> None:
+def test_d08_places_may_be_given_by_code_or_not_at_all() -> None:
     def pair(first: dict, second: dict) -> list[dict]:
         nowhere = {"origin_text": None, "destination_text": None}
         runs = [run("A", "07:43", "08:46", **{**nowhere, **first}), run("B", "07:43", "08:46", **{**nowhere, **second})]
@@ -85,7 +85,7 @@ def test_d11(facts: dict, stake: str | None) -> None:
     assert all(finding["severity"] == "H" and finding["trip_id"] == "T" for finding in findings)
 
 
-def test_d11_writes_what_the_row_says() -> None:
+def test_d11_quotes_the_values_of_the_row() -> None:
     wrong = run("7013", "07:11", "09:11", "98", route_km="98", odometer_start_km="589", odometer_end_km="678")
     [finding] = found(audit([], [wrong]), "D11")
     assert finding["explanation_pt"] == (
@@ -117,7 +117,7 @@ def test_d08_the_second_of_a_pair_takes_part_in_no_divergence() -> None:
     assert not any(found(context, rule) for rule in ("D01", "D02", "D04", "D05", "D06", "D07"))
 
 
-def test_q05_one_number_that_says_two_things() -> None:
+def test_q05_one_number_with_two_contents() -> None:
     runs = [run("R1", "06:00", "07:00", bulletin_number="501"), run("R2", "10:00", "11:00", bulletin_number="501")]
     [finding] = found(audit([], runs), "Q05")
     assert "ata 501 aparece 2 vezes com conteúdos diferentes" in finding["explanation_pt"]

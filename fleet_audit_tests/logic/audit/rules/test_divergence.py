@@ -126,7 +126,7 @@ def test_d02_compares_only_what_was_both_declared_and_measured() -> None:
     assert found(audit(undeclared, inflated), "D02")
 
 
-def test_findings_belong_to_the_day_asked_for() -> None:
+def test_findings_belong_to_the_requested_day() -> None:
     before = DAY - dt.timedelta(days=1)
     context = audit([trip("T", "06:00", "07:00", day=before)], [run("R", "06:00", "07:00", "90", day=before)])
     assert not found(context, "D01")

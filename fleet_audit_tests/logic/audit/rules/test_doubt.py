@@ -55,7 +55,7 @@ def test_a_chain_over_a_trip_that_a_gap_cuts_is_not_broken() -> None:
     assert not found(audit([{**seen, "is_end_in_gap": True}], runs), "D10")
 
 
-def test_a_chain_from_before_the_window_says_nothing() -> None:
+def test_a_chain_from_before_the_window_proves_nothing() -> None:
     """Trips of D-2 are not in the window of D: what was driven that evening is not known here."""
 
     def broken(days_before: int) -> list[dict]:

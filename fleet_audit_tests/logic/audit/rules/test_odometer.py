@@ -177,7 +177,7 @@ def test_a_device_in_miles_is_one_contradiction_and_accuses_nobody():
     assert finding["evidence"]["device"]["odometer_ratio"] == 0.6214
 
 
-def test_a_clock_off_by_hours_is_told_and_nothing_is_corrected():
+def test_a_clock_off_by_hours_is_reported_and_nothing_is_corrected():
     health = {"device_id": DEVICE, "issues": ["clock_shift"], "clock_shift_h": 3, "clock_runs": 6}
     [finding] = found(audit([trip("T", "06:00", "07:00")], [], devices=devices_of([], [health])), "Q05")
     assert "3 h adiantado" in finding["explanation_pt"]
@@ -249,7 +249,7 @@ def test_q02_names_the_silent_vehicles_of_a_fleet():
     assert finding["evidence"]["silent_plates"] == [OTHER]
 
 
-def test_q02_asks_only_of_vehicles_that_ought_to_send():
+def test_q02_concerns_only_vehicles_that_ought_to_send():
     watched = [span("00:00", "24:00")]
     without_device = rows(reference.DEVICES, {"device_id": "D-1", "plate": PLATE})
     reserve = VEHICLES.assign(status=["ativo", "reserva"])

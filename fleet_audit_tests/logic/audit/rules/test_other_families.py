@@ -28,7 +28,7 @@ def test_v01_is_one_finding_a_vehicle_day() -> None:
     assert finding["evidence"]["trip_ids"] == ["T1", "Y"]
 
 
-def test_v01_declared_runs_alone_tell_too_and_a_contract_is_enough() -> None:
+def test_v01_declared_runs_alone_suffice_and_so_does_a_contract() -> None:
     runs = [run("R", "06:00", "07:00", "25")]
     [finding] = found(audit([], runs, vehicles=NO_CONTRACT), "V01")
     assert finding["km_at_stake"] == Decimal("25.00")
