@@ -41,6 +41,16 @@ sum({{ days }}.score_points) as score_points,
 sum({{ days }}.scored_km) as scored_km
 {%- endmacro %}
 
+{# How much of a cycle its sums are about: days that were run, and days that it has. #}
+{% macro cycle_progress(cycle_start_column) -%}
+(
+    select count(distinct run.operational_date)
+    from {{ source('fact', 'vehicle_day_coverage') }} as run
+    where {{ cycle_start('run.operational_date') }} = {{ cycle_start_column }}
+) as days_processed,
+{{ cycle_end(cycle_start_column) }} - {{ cycle_start_column }} + 1 as days_in_cycle
+{%- endmacro %}
+
 {# The four amounts of a cycle, per group of the caller; they are never added up. #}
 {% macro cycle_amounts(by) -%}
 select
@@ -57,6 +67,7 @@ group by facts.cycle_start{% for column in by %}, facts.{{ column }}{% endfor %}
 
 {# The columns that people read, from these sums and the cycle's amounts; 0 where nothing is at stake. #}
 {% macro cycle_figures(sums, amounts) -%}
+{{ cycle_progress(sums ~ '.cycle_start') }},
 {{ sums }}.days_with_rows,
 {{ sums }}.vehicles,
 {{ sums }}.vehicle_days,

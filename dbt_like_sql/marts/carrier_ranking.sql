@@ -30,6 +30,8 @@ select
     figures.carrier_code || ' ' || to_char(figures.cycle_start, 'YYYY-MM-DD') as cycle_ranking_id,
     figures.cycle_start,
     {{ cycle_end('figures.cycle_start') }} as cycle_end,
+    figures.days_processed,
+    figures.days_in_cycle,
     row_number() over (
         partition by figures.cycle_start
         order by

@@ -32,6 +32,7 @@ select
     || ' ' || to_char(cycles.cycle_start, 'YYYY-MM-DD') as cycle_route_id,
     cycles.cycle_start,
     {{ cycle_end('cycles.cycle_start') }} as cycle_end,
+    {{ cycle_progress('cycles.cycle_start') | indent(4) }},
     cycles.unit_code,
     cycles.unit_name,
     cycles.route_code,

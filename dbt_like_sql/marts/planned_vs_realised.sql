@@ -45,6 +45,7 @@ select
         as cycle_plan_id,
     lines.cycle_start,
     {{ cycle_end('lines.cycle_start') }} as cycle_end,
+    {{ cycle_progress('lines.cycle_start') | indent(4) }},
     lines.plate,
     lines.route_code,
     coalesce(routes.name, lines.route_code) as route_name,

@@ -173,3 +173,11 @@ def test_bi_forecasts_what_the_monthly_report_forecasts(postgres_url, fill, run,
     (row,) = query("select * from mart.cycle_forecasts")
     assert {name: row[name] for name in vars(expected)} == vars(expected)
     assert (expected.days_with_data, expected.remaining_days) == (17, 12)
+
+
+@pytest.mark.parametrize("model", ["cycle_units", "cycle_carriers", "cycle_vehicles", "cycle_routes",
+                                   "planned_vs_realised", "carrier_ranking"])  # fmt: skip
+def test_a_cycle_says_how_many_of_its_days_were_run(fleet, run, query, model):
+    run(DAY, NEXT)
+    rows = query(f"select * from mart.{model}")
+    assert {(row["days_processed"], row["days_in_cycle"]) for row in rows} == {(2, 31)}
