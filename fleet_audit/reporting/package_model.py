@@ -53,6 +53,7 @@ class Sheet:
 
     The grid's total row, where it has one, is drawn as sums of its columns. The footers' values stand under
     `footer_field`, or, where the grid has no such field, under the last one; their labels before them.
+    On paper `second_page_field` begins a second page, on which the frozen columns are repeated.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Sheet:
     note: str = ""
     frozen_columns: int = 0
     footer_field: str | None = None
+    second_page_field: str | None = None
 
     @property
     def footer_column(self) -> int:

@@ -33,16 +33,19 @@ from fleet_audit.schema.facts import (
     CYCLE_CLOSES,
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
+    CYCLE_RULES_NOT_TESTED,
+    RULES_NOT_TESTED,
     VEHICLE_CYCLE_AMOUNTS,
 )
 from fleet_audit.schema.reference import DRIVERS
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _DEPS = [
-    *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in FACTS),
+    *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (*FACTS, RULES_NOT_TESTED)),
     key_of(CYCLE_CLOSES),
     key_of(CYCLE_FINDINGS),
     key_of(CYCLE_INCIDENTS),
+    key_of(CYCLE_RULES_NOT_TESTED),
     key_of(BILLING_LINES),
     key_of(VEHICLE_CYCLE_AMOUNTS),
     dg.AssetDep(key_of(ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles

@@ -45,6 +45,10 @@ TERMS = (
     reference.INVOICES,
     reference.CALENDAR,
 )
+_NOT_TESTED = """
+    select * from ops.rules_not_tested
+    where cycle_start = :start or (cycle_start is null and operational_date between :start and :end)
+"""
 ARGUMENTS: dict[str, Any] = {
     "group_name": "reports",
     "owners": OWNERS,
@@ -90,4 +94,5 @@ def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
         vehicle_cycle_amounts=warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start]),
         billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
         adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
+        rules_not_tested=warehouse.read(_NOT_TESTED, {"start": cycle.start, "end": cycle.end}),
     )

@@ -30,6 +30,8 @@ from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
+from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
 
@@ -202,6 +204,7 @@ def _detail_sections(
         figures_by(of_routes, "route_code"),
         figures_of(of_routes),
         ROUTE_FIELDS,
+        name_width=52,  # two places of 25 letters
     )
     vehicles = figures_grid(
         "Placa", {}, "", figures_by(sources, "plate"), figures, VEHICLE_FIELDS, more=_vehicles(frames, cycle)
@@ -240,6 +243,14 @@ def _detail_sections(
             sheet="Ajustes",
             note="Faturados neste ciclo, além dos valores acima. Diferença vazia aguarda decisão e não é somada.",
             empty="Nenhum ajuste de ciclo anterior é faturado neste ciclo.",
+        ),
+        Section(
+            "not_tested",
+            "Regras não testadas",
+            rules_not_tested_grid(frames),
+            sheet="Não testadas",
+            note=NOT_TESTED_NOTE,
+            empty="Todas as regras foram testadas.",
         ),
         Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
         Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),

@@ -21,7 +21,7 @@ _SEVERITY_WORDS = {"C": "crítico", "H": "alto", "M": "médio", "L": "baixo"}
 def headline(figures: Figures, findings: pd.DataFrame, *, spent: str) -> tuple[Card, ...]:
     """The cards, first the one called `spent` (what the period cost); the four amounts stand apart, never added up."""
     return (
-        Card(spent, figures.total_brl, Kind.BRL, _cost_note(figures), bool(figures.unpriced)),
+        Card(spent, figures.total_brl, Kind.BRL, _cost_note(figures)),  # spending is not an alarm
         Card("Km medidos", figures.km, Kind.KM, _km_note(figures)),
         Card("Viagens", figures.trips, Kind.INTEGER, _trips_note(figures)),
         Card("Veículos vistos", figures.seen, Kind.INTEGER, _seen_note(figures), bool(figures.silent)),
@@ -89,7 +89,8 @@ def _amount_card(figures: Figures, name: str) -> Card:
     note = AMOUNT_NOTES[name]
     if name == "held_brl" and figures.held:
         note = f"{counted(figures.held, 'corrida', 'corridas')} sem viagem, {_km(figures.held_km)} declarados"
-    return Card(AMOUNTS[name], value, Kind.BRL, note, bool(value))
+    is_alert = bool(value) and name != "in_favour_brl"  # what is owed to the carrier accuses nobody
+    return Card(AMOUNTS[name], value, Kind.BRL, note, is_alert)
 
 
 def _findings_note(findings: pd.DataFrame) -> str:

@@ -69,6 +69,7 @@ class Frames:
     vehicle_day_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_DAY_AMOUNTS))
     vehicle_cycle_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_CYCLE_AMOUNTS))
     billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
+    rules_not_tested: pd.DataFrame = field(default_factory=partial(empty_frame, facts.RULES_NOT_TESTED))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
     recent_days: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DAY_COLUMNS))

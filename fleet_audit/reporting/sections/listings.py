@@ -178,6 +178,7 @@ def figures_grid(
     *,
     more: Mapping[Any, Mapping[str, Any]] | None = None,
     largest_first: bool = True,
+    name_width: int = 24,
 ) -> Grid:
     """A table of figures, one row per name, by total cost, with the figures of everything as its total row.
 
@@ -190,7 +191,7 @@ def figures_grid(
     ]
     if largest_first:
         rows.sort(key=lambda row: (-(row["total_brl"] or Decimal(-1)), row["name"]))
-    return grid_of((Field("name", label, width=24), *fields), rows, {"name": "Total", **total.record()})
+    return grid_of((Field("name", label, width=name_width), *fields), rows, {"name": "Total", **total.record()})
 
 
 def _with_names(rows: list[dict[str, Any]], frames: Frames) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ _TEXTS = {
     "incidents": ["sentence_pt"],
     "billing_lines": ["fleet_number"],
     "adjustments": ["reason"],
+    "rules_not_tested": ["reason_pt"],
 }
 _CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where the name is unknown
 

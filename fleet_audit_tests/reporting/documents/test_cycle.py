@@ -94,7 +94,8 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
     assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota",
-                               "Por veículo", "Ajustes", "Retidas", "Achados", "Score por viagem"]  # fmt: skip
+                               "Por veículo", "Ajustes", "Não testadas", "Retidas", "Achados",
+                               "Score por viagem"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
@@ -139,3 +140,15 @@ def test_a_partial_cycle_says_how_many_of_its_days_were_run(frames: Frames, made
     assert made.document.subtitle == "ciclo de 16/05/2025 a 15/06/2025 · 4 de 31 dias processados"
     whole = replace(frames, coverage=fleet(1, days=31, first=CYCLE.start).coverage)
     assert report(whole).document.subtitle == "ciclo de 16/05/2025 a 15/06/2025"
+
+
+def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: Frames) -> None:
+    days = [CYCLE.start + dt.timedelta(days=number) for number in range(5)]
+    missing = [{"operational_date": day, "rule_id": "D06", "scope": "day", "source": "P+B",
+                "reason_pt": "nenhum boletim cobre o dia"} for day in days]  # fmt: skip
+    cycle = {"operational_date": days[-1], "rule_id": "T05", "scope": "cycle", "source": "P/V+K",
+             "reason_pt": "o ciclo não está completo", "cycle_start": CYCLE.start}  # fmt: skip
+    made = report(replace(frames, rules_not_tested=build(facts.RULES_NOT_TESTED, [*missing, cycle])))
+    rows = {row[0]: row[3:] for row in grid(made, "not_tested").rows}
+    assert rows["D06"] == ("nenhum boletim cobre o dia", "5 dias, de 16/05/2025 a 20/05/2025")
+    assert rows["T05"] == ("o ciclo não está completo", "o ciclo")

@@ -161,6 +161,14 @@ def test_cost_per_vehicle_sums_to_the_lines_and_shares_it_among_passengers(frame
     assert grid.total[names.index("total_brl")] == billed
 
 
+def test_a_month_of_days_prints_on_two_pages_with_the_vehicle_on_both(files: dict[str, bytes]) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))["KM DIÁRIO COMPILADO"]
+    (second,) = sheet.col_breaks.brk
+    assert sheet.cell(6, second.id + 1).value == "31/05"  # the sixteenth of 31 days
+    assert sheet.print_title_cols == "$A:$D"
+    assert 50 <= sheet.page_setup.scale <= 100
+
+
 def test_delivered_invoices_stand_beside_what_is_billed(frames: Frames) -> None:
     lines = settled(frames, CYCLE).billing_lines
     line = lines[lines["rate_brl_per_km"].notna()].iloc[0]
