@@ -101,7 +101,7 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
 def replay(start: dt.datetime, home: str | None) -> None:
     """Compute a closed cycle again from its frozen inputs, elsewhere, and compare it with its manifest.
 
-    Exits 0 and says "identical", or 1 and shows the first differing rows of each table.
+    Exits 0 and prints "identical", or 1 and lists the first differing rows of each table.
     """
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import replay_cycle

@@ -71,7 +71,7 @@ def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
 def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verdict:
     """Compute a closed cycle again from its manifest's inputs and compare.
 
-    A manifest or an archived file that is not what it was is what a replay is there to find: the verdict says so.
+    A replay exists to find a manifest or an archived file that changed: the verdict names it.
     Raises PermanentError when the cycle is not closed, or the key of pseudonyms is another.
     """
     source = _stores(settings)

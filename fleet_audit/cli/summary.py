@@ -1,6 +1,6 @@
 """The result of a run on one screen: km, money, findings by severity, what was refused, where the reports are.
 
-Numbers come from the warehouse, so they are what the reports say too.
+Numbers come from the warehouse, so they equal those of the reports.
 """
 
 from __future__ import annotations

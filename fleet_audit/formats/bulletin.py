@@ -60,7 +60,7 @@ _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
 _WITH_UNIT = r"^(-?[0-9][0-9.,]*) ?[kK][mM][.]?$"  # 11 km
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
 _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
-# A run is what its row says: everything parsed, but not where it was read.
+# A run is identified by all parsed values of its row, but not by where it was read.
 RUN_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
 
 

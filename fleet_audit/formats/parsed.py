@@ -24,7 +24,7 @@ DAY_COUNTS = ("date", "rows_read", "rows_accepted", "rows_rejected", "rows_dupli
 
 
 class RejectedFile(PermanentError):  # noqa: N818  the name that the inbox shows
-    """The whole file is refused; the message is one sentence that says what was wrong and what to do.
+    """The whole file is refused; the message is one sentence: what was wrong and what to do.
 
     Args:
         message: the sentence.

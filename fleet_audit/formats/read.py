@@ -33,7 +33,7 @@ def parse_file(
         driver_key: key of the drivers' pseudonyms.
 
     Raises:
-        RejectedFile: the whole file is refused; the message says why and what to do. Nothing else is raised,
+        RejectedFile: the whole file is refused; the message gives the reason and what to do. Nothing else is raised,
             whatever the bytes are.
         ValueError: `kind` is not one of the four.
     """

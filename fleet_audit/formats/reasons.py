@@ -103,7 +103,7 @@ _ALL = (
     Reason(
         "damaged_archive", FILE, "Its archived bytes are lost or damaged: send it again", "Cópia arquivada danificada"
     ),
-    Reason("unreadable", FILE, "Anything else; the message says what", "Arquivo ilegível"),
+    Reason("unreadable", FILE, "Anything else; the message names it", "Arquivo ilegível"),
 )
 REASONS = {reason.code: reason for reason in _ALL}
 
@@ -118,7 +118,7 @@ code and a sentence, `ops.ingested_files.reason_code` the code of a file that wa
 
     fleet-audit psql -c "select source_kind, reason_code, count(*) from ops.rejected_rows group by 1, 2 order by 3 desc"
 
-| code | refuses a | meaning | what the report says (pt-BR) |
+| code | refuses a | meaning | text of the report (pt-BR) |
 |---|---|---|---|
 """
 

@@ -36,7 +36,7 @@ _INSTANT = (
 _SERIAL = r"^[0-9]{1,5}(,[0-9]{1,10})?$"  # what a workbook holds behind a day or time whose cell lost its format
 _TRUE = ["true", "1", "sim", "s", "yes", "verdadeiro", "on", "ligado", "ligada"]
 _FALSE = ["false", "0", "nao", "não", "n", "no", "falso", "off", "desligado", "desligada"]
-_EARLIEST_YEAR, _LATEST_YEAR = 2000, 2099  # a device without a clock says 1970; 2099 bounds a mistyped year
+_EARLIEST_YEAR, _LATEST_YEAR = 2000, 2099  # a device without a clock reports 1970; 2099 bounds a mistyped year
 
 
 def _groups(text: pd.Series, pattern: str, *names: str) -> list[pa.Array]:

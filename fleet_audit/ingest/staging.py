@@ -150,7 +150,7 @@ class Stage:
         """`staging.positions` of a day of America/Sao_Paulo: pages and files, one row per device and instant.
 
         Counts, rejected rows and the state of each hour are recorded when the last part was taken. A damaged page is
-        set aside: its window becomes a gap of the day, and the next run asks for it again.
+        set aside: its window becomes a gap of the day, and the next run requests it again.
         """
         files = self._files("telemetry", day)
         file_rows = self._positions_in_force(files, day)

@@ -38,7 +38,7 @@ DAY_FRAUDS = (
         ("D07", "a service trip is not declared"),
         ("D08", "a run is declared twice"),
         ("D10", "12-30 km are added to the readings between two runs"),
-        ("D11", "KM ROTA is 1 km more than the readings say"),
+        ("D11", "KM ROTA is 1 km more than the readings differ by"),
         ("V06", "a service run is declared with nobody on board"),
         ("D02", "every run of the day declares about 20 % too much (each a D01 too)"),
         ("V05", "a run declares more passengers than there are seats"),

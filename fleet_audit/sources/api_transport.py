@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 RATE_WINDOW_S = 60.0
-MAX_WAIT_S = 120.0  # a server that asks for a longer pause is left to the run's own retry
+MAX_WAIT_S = 120.0  # a longer pause that a server requires is left to the run's own retry
 MAX_BODY_BYTES = 32 * 1024 * 1024  # a page of 10,000 rows has 2 MB; as Python values it takes ten times its size
 ANSWER_TIMEOUTS = 4  # a whole answer may take so many times the time-out of a silence
 _CHUNK_BYTES = 1 << 18
@@ -129,7 +129,7 @@ class Transport:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `Retry-After` asks for, which may be a number or an HTTP date; None without one."""
+    """Seconds of `Retry-After`, a number or an HTTP date; None without one."""
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None

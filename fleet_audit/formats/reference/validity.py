@@ -37,7 +37,7 @@ def refuse_conflicts(table: Table, rows: pd.DataFrame, quarantine: Quarantine) -
         code, problem = "overlapping_validity", "is valid on a day on which that one is"
     else:
         conflicts = _repeats(rows, list(table.key))
-        code, problem = "duplicate_key", "has the same key and says something else"
+        code, problem = "duplicate_key", "has the same key and other values"
     if not conflicts:
         return
     label = " and ".join(_ONE_A_DAY.get(table.name, list(table.key)))

@@ -19,7 +19,7 @@ _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Text of UTF-8 (with or without BOM), UTF-16 or Latin-1 bytes, and what there is to say about it.
+    """Text of UTF-8 (with or without BOM), UTF-16 or Latin-1 bytes, and the warnings about it.
 
     Raises RejectedFile when the bytes are no text.
     """

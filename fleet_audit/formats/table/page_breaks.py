@@ -52,7 +52,7 @@ def _is_sparse(row: list[str]) -> bool:
 
 
 def _is_total(row: list[str], key_at: tuple[int, ...]) -> bool:
-    """The first filled cell says total, and at most that one of the key columns is filled."""
+    """Whether the first filled cell is a word for total, and at most that one of the key columns is filled."""
     at = next((position for position, cell in enumerate(row) if not is_blank(cell)), 0)
     if header_name(row[at][:40]) not in _TOTALS:
         return False

@@ -18,7 +18,7 @@ from fleet_audit.formats.table.page_breaks import find_page_rows
 from fleet_audit.formats.table.spelling import header_name, is_blank, stripped
 
 _HEADER_WITHIN = 40  # rows; some exporters print a title above the table
-_MOST_COLUMNS = 200  # rows are filled up to the header's width: one of a million commas would ask for all the memory
+_MOST_COLUMNS = 200  # rows are filled up to the header's width: one of a million commas would fill the memory
 _MOST_NAMED = 10  # columns or rows that one warning names
 
 
@@ -142,7 +142,7 @@ def merged_filled(text: pd.Series, sheet: Sheet, column: int, positions: Sequenc
 
 
 def _parts(cells: Cells, names: dict[str, str], table: TableFormat) -> tuple[list[_Part], list[str]]:
-    """The table of each sheet that has one, and what there is to say about the sheets."""
+    """The table of each sheet that has one, and the warnings about the sheets."""
     parts, problems, warnings = [], [], []
     for sheet in cells.sheets:
         try:

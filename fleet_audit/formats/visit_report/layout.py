@@ -1,6 +1,6 @@
 """The printed structure of a visit report: titles, a block per vehicle, page breaks, and which line is what.
 
-What the movements say is read in `movements`.
+The values of movements are read in `movements`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fleet_audit.formats.visit_report.headers import (
 )
 from fleet_audit.formats.visit_report.period import Period, UnusablePeriod, find_period
 
-_DRIVER_AT = 1  # where the driver stands when no header says so: names must not slip into the quarantine
+_DRIVER_AT = 1  # column of the driver when no header names it: names must not reach the quarantine
 _MERGED = ("departed_date", "driver")  # a cell merged over rows is the value of each; a merged distance is one row's
 _MOVEMENT_CELLS = 6  # filled cells that make a line without a legible date a movement nevertheless
 _PAGE_CELLS = 3  # filled cells that a title or page footer has at most; a movement has four that it cannot do without

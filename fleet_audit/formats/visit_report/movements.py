@@ -162,7 +162,7 @@ def _optional(texts: pd.DataFrame, quarantine: Quarantine, serials_from: str | N
 
 
 def _spoilt_devices(layout: Layout) -> list[str]:
-    """The plate says whose the movements are, so an id that a spreadsheet rounded is unknown and they stand."""
+    """The plate identifies the vehicle of the movements: an id that a spreadsheet rounded is unknown, the rows stay."""
     spoilt = layout.blocks[numbers.is_spoilt_id(layout.blocks["device_id"])]
     named = ", ".join(f"{row.device_id} of {row.plate}" for row in spoilt.head(10).itertuples())
     return [f"ID do ativo was rounded by a spreadsheet and is unknown: {named}."] if len(spoilt) else []

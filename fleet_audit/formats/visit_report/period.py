@@ -25,7 +25,7 @@ class UnusablePeriod(ValueError):  # noqa: N818  it names what the title holds
 
 @dataclass(frozen=True)
 class Period:
-    """What a title says that the report covers: two instants, and the part of each day that it shows."""
+    """The period that a title names: two instants, and the part of each day that the report covers."""
 
     first: dt.datetime
     last: dt.datetime

@@ -16,7 +16,7 @@ from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.workbook.sheet_scan import SheetScan, elements, scan_sheet
 
 _UNPACKED_TIMES = 20  # a full workbook of 50,000 rows x 17 columns unpacks from 2.3 MB to 24 MB
-_CELLS_PER_ROW = 100  # the reader keeps the whole rectangle of a sheet: two far cells would ask for all the memory
+_CELLS_PER_ROW = 100  # the reader keeps the whole rectangle of a sheet: two far cells would fill the memory
 _WORKBOOK = "xl/workbook.xml"
 BROKEN = "The workbook cannot be opened ({0}); open it in a spreadsheet program and save it again as XLSX or CSV."
 

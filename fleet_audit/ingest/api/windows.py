@@ -84,7 +84,7 @@ def record_answered(warehouse: Warehouse, window: ApiWindow, run_id: str) -> Non
 def record_damage(
     warehouse: Warehouse, day: dt.date, starts: Collection[dt.datetime], message: str, run_id: str
 ) -> None:
-    """Records that windows lost a page of their answer and have to be asked for again; no starts: the whole day."""
+    """Records that windows lost a page of their answer and must be requested again; no starts: the whole day."""
     for window in day_windows(day, partition_day_bounds(day)[1]):
         if not starts or window.start in starts:
             warehouse.execute(_DAMAGED, _params(window, run_id) | {"message": message})

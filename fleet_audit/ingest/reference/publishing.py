@@ -85,8 +85,8 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
 def _name_registered_plates(versions: dict[str, list[Delivery]]) -> list[str]:
     """Give every plate the form that the newest vehicles have; returns sentences on excluded rows.
 
-    A vehicle whose plate changed to the Mercosul form is one vehicle in all tables. What a table says then depends on
-    the vehicles too: where these name a plate otherwise, its rows are recorded as of their arrival.
+    A vehicle whose plate changed to the Mercosul form is one vehicle in all tables. The rows of a table then
+    depend on the vehicles too: where these have another form of a plate, its rows are recorded as of their arrival.
     """
     vehicles = versions[reference.VEHICLES.name]
     forms = registered_forms(vehicles[-1].rows) if vehicles else {}

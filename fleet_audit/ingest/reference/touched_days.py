@@ -23,7 +23,7 @@ from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.warehouse import Warehouse
 
-MONTHS_BACK = 2  # a change does not ask for days that are older than this, before the newest computed day
+MONTHS_BACK = 2  # a change requests no days older than this, counted from the newest computed day
 
 
 # Billable km and cost of each computed day by carrier, as the contract names it.

@@ -1,6 +1,6 @@
 """Faulty devices, for the whole period: wrong units, a stuck receiver, fields that they never send.
 
-Here belongs what makes bad input; only fleets that ask for it by name have any.
+Here belongs what makes bad input; only fleets that enable it by name have any.
 """
 
 from __future__ import annotations
