@@ -90,11 +90,12 @@ def _highlight(row: dict[str, Any]) -> Highlight:
 
 
 def _held_without_finding(frames: Frames) -> list[tuple[Decimal, Highlight]]:
-    """Runs that no finding names because the gap is ours or the day is uncertain, per reason."""
-    named = set(frames.findings["declared_run_id"].dropna())
+    """Runs that no finding holds because the gap is ours or the day is uncertain, per reason."""
+    held = frames.findings["amount"] == "held_brl"  # D12 may name the same run, and holds nothing
+    named = set(frames.findings.loc[held.fillna(False), "declared_run_id"].dropna())
     clocks = {plate for row in records(frames.incidents) if row["cause"] == "clock" for plate in row["plates"]}
     runs = frames.held_runs[~frames.held_runs["declared_run_id"].isin(named)]
-    runs = runs[~((runs["reason"] == "clock") & runs["plate"].isin(clocks))]
+    runs = runs[~((runs["reason"] == "clock") & runs["plate"].isin(clocks)) & (runs["reason"] != "phantom")]
     return [
         _held(str(reason), of_reason)
         for reason, of_reason in runs.groupby("reason")

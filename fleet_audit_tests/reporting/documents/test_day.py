@@ -180,10 +180,14 @@ def test_the_first_thing_to_look_at_has_most_money_and_leads_to_its_finding(fram
 
 def test_runs_held_for_a_gap_of_ours_are_listed_by_reason_without_an_accusation(frames: Frames) -> None:
     held = frames.held_runs.assign(reason="source_missing", brl_at_rate=Decimal("99999.00"))
-    runs = replace(frames, held_runs=held, findings=frames.findings.iloc[:0], incidents=frames.incidents.iloc[:0])
+    dated = frames.findings.iloc[:1].assign(rule_id="D12", amount=None, declared_run_id=held["declared_run_id"].iloc[0])
+    runs = replace(frames, held_runs=held, findings=dated, incidents=frames.incidents.iloc[:0])
     (only,) = report(runs).document.highlights
     assert only.target == "#held"
+    assert only.sentence.startswith(f"{len(held)} corridas declaradas aguardam")
     assert only.sentence.endswith("verificação: fonte de dados incompleta.")
+    phantoms = replace(runs, held_runs=held.assign(reason="phantom"))  # refused (D05), not held
+    assert report(phantoms).document.highlights == ()
 
 
 def test_a_day_is_compared_with_the_days_before_it_and_the_budget(frames: Frames) -> None:
