@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import pandas as pd
@@ -12,6 +13,7 @@ from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.audit_sample import (
+    DAY,
     OTHER,
     PLATE,
     at,
@@ -123,6 +125,33 @@ def test_g02_a_row_is_missing_in_a_visit_report() -> None:
     unknown = {**second, "origin_poi_id": None}
     assert not between(first, unknown, [], reference=PLACES)
     assert not between(first, {**second, "file_sha256": "b" * 64}, [], reference=PLACES)
+
+
+def overnight(last: dict, first: dict) -> list[dict]:
+    before = trip("A", "22:00", "22:40", day=DAY - dt.timedelta(days=1), **{"destination_poi_id": "USI", **last})
+    today = trip("B", "06:00", "06:40", **{"origin_poi_id": "GAR", "is_start_in_gap": False, **first})
+    return found(audit([before, today], [], [span("06:00", "24:00")], reference=PLACES), "G02")
+
+
+def test_g02_the_tracker_is_off_over_night() -> None:
+    [finding] = overnight({}, {})
+    assert (finding["trip_id"], finding["confidence"]) == ("B", 0.5)
+    assert "terminou um trecho em 09/06/2025 22:40 (USI)" in finding["explanation_pt"]
+    assert "começou o seguinte em 10/06/2025 06:00 a 22,80 km dali (GAR)" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    ("last", "first"),
+    [
+        ({"destination_poi_id": "GAR"}, {}),
+        ({"destination_poi_id": None}, {}),
+        ({"is_end_in_gap": True}, {}),
+        ({"device_id": "D1"}, {"device_id": "D2"}),
+    ],
+    ids=["same place", "place unknown", "end in a gap", "device swapped"],
+)
+def test_g02_honest_nights(last: dict, first: dict) -> None:
+    assert not overnight(last, first)
 
 
 def silent(gaps: int, spans: list[dict], **more: object) -> list[dict]:

@@ -13,6 +13,7 @@ from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
 from fleet_audit.logic.reference.places import distance_m
 
@@ -39,18 +40,46 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     is_report = (legs["source"] == "visit_report").to_numpy()
     contradicts = np.where(is_report, _stood_until_next(legs, after), kmh > context.parameters.impossible_kmh)
     is_apart = metres > 1000 * context.parameters.moved_unseen_km
-    drafts = []
-    for at in np.flatnonzero(is_apart):
-        leg, following = legs.iloc[at].to_dict(), after.iloc[at].to_dict()
-        drafts.append(_moved(context, leg, following, metres[at] / 1000, unseen_s[at], bool(contradicts[at])))
-    return drafts
+    pairs = [(legs.iloc[at].to_dict(), after.iloc[at].to_dict(), at) for at in np.flatnonzero(is_apart)]
+    within_day = [
+        _moved(context, leg, following, metres[at] / 1000, unseen_s[at], bool(contradicts[at]))
+        for leg, following, at in pairs
+    ]
+    return [*within_day, *_moved_overnight(context)]
+
+
+def _moved_overnight(context: AuditDay) -> list[Draft]:
+    """The same from the last trip of the day before to the first trip of D, where both ends are registered places."""
+    trips = context.trips[(context.trips["source"] == "positions") & ~context.trips["plate"].isin(_doubtful(context))]
+    trips = trips.sort_values(["plate", "started_at", "trip_id"]).reset_index(drop=True)
+    after = trips.groupby("plate", sort=False).shift(-1)
+    today, days = np.datetime64(context.day), [as_days(rows["operational_date"]) for rows in (trips, after)]
+    apart_m = _places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
+    is_first = (days[0] < today) & (days[1] == today) & _are_comparable(trips, after)
+    is_apart = is_first & (apart_m > 1000 * context.parameters.moved_unseen_km)
+    unseen_s = _unseen_s(context, trips, after)
+    return [
+        _moved(context, _as_leg(trips.iloc[at]), _as_leg(after.iloc[at]), apart_m[at] / 1000, unseen_s[at], False)
+        for at in np.flatnonzero(is_apart)
+    ]
+
+
+def _as_leg(trip: pd.Series) -> Record:
+    """A trip with the fields of a leg that `_moved` names."""
+    nowhere = {f"{side}_{name}": None for side in ("origin", "destination") for name in ("latitude", "longitude")}
+    texts = {f"{side}_address": trip[f"{side}_text"] for side in ("origin", "destination")}
+    return {**trip.to_dict(), **nowhere, **texts, "leg_id": None, "file_sha256": None, "row_number": None}
+
+
+def _doubtful(context: AuditDay) -> set[str]:
+    """Plates whose device has a wrong clock, a stuck receiver, or another vehicle's odometer (O08)."""
+    events = context.devices.events
+    return context.plates_with_doubtful_times | set(events.loc[events["continued_plate"].notna(), "plate"])
 
 
 def _legs_of_day(context: AuditDay) -> pd.DataFrame:
     legs = context.of_day(context.legs)
-    exchanged = context.devices.events.loc[context.devices.events["continued_plate"].notna(), "plate"]
-    doubtful = context.plates_with_doubtful_times | set(exchanged)
-    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(doubtful)]
+    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(_doubtful(context))]
     keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
     return legs.sort_values(keys).reset_index(drop=True)
 
@@ -64,15 +93,18 @@ def _apart_m(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.n
     by_place = _places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
     is_report = (legs["source"] == "visit_report").to_numpy()
     metres = np.where(is_report, by_place, by_fix)
-    starts_in_gap = after["is_start_in_gap"].to_numpy(dtype=bool, na_value=True)
-    is_in_gap = legs["is_end_in_gap"].to_numpy(dtype=bool) | starts_in_gap
-    devices, files = (
-        [rows[name].to_numpy(dtype=object, na_value=None) for rows in (legs, after)]
-        for name in ("device_id", "file_sha256")
-    )
-    is_other_device = (devices[0] != devices[1]) & ~pd.isna(devices[0]) & ~pd.isna(devices[1])
+    files = [rows["file_sha256"].to_numpy(dtype=object, na_value=None) for rows in (legs, after)]
     is_other_file = (files[0] != files[1]) & is_report
-    return np.where(is_in_gap | is_other_device | is_other_file, np.nan, metres)
+    return np.where(_are_comparable(legs, after) & ~is_other_file, metres, np.nan)
+
+
+def _are_comparable(rows: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Whether neither end lies inside a gap, and one device measured both."""
+    starts_in_gap = after["is_start_in_gap"].to_numpy(dtype=bool, na_value=True)
+    is_in_gap = rows["is_end_in_gap"].to_numpy(dtype=bool) | starts_in_gap
+    devices = [side["device_id"].to_numpy(dtype=object, na_value=None) for side in (rows, after)]
+    is_other_device = (devices[0] != devices[1]) & ~pd.isna(devices[0]) & ~pd.isna(devices[1])
+    return ~is_in_gap & ~is_other_device
 
 
 def _places_apart_m(context: AuditDay, first: pd.Series, second: pd.Series) -> np.ndarray:
@@ -137,7 +169,7 @@ def _moved(context: AuditDay, leg: Record, following: Record, apart_km: float, u
             "rows": [[part["file_sha256"], part["row_number"]] for part in (leg, following)],
         },
         context_trip_ids=tuple({leg["trip_id"]} - {following["trip_id"]}),
-        extra=(leg["leg_id"], following["leg_id"]),
+        extra=(leg["leg_id"] or leg["trip_id"], following["leg_id"] or following["trip_id"]),
     )
 
 
