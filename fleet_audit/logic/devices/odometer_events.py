@@ -9,9 +9,9 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from fleet_audit.logic.devices.exchanges import continued_readings
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numba import njit
+
+from fleet_audit.logic.primitives.compiled import njit
 
 # Two rows are one movement when they share half of the shorter: RULES section 5 links trips and runs alike.
 SAME_MOVEMENT_PCT = 50

@@ -7,8 +7,8 @@ device is the primary of a day is decided in `device_merge`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 _SAME_TIME_S = 60  # two devices are compared where they report so close to each other

@@ -6,7 +6,8 @@ Distances are in `steps`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from fleet_audit.logic.primitives.compiled import njit
 
 
 @njit(cache=True, nogil=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import cos_degrees, distance_m, is_within
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import arc_m, cos_degrees, distance_m, is_within
 
 ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT, NO_FIX = 0, 1, 2, 3, 4

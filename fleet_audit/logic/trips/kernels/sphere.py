@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from fleet_audit.logic.primitives.compiled import njit
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 

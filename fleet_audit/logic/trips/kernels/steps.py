@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 
 SUMS = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "km_carried", "covered_s", "gaps")

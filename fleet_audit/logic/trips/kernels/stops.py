@@ -6,8 +6,8 @@ Whether a brief stop lies in a known place is decided in `segmentation`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import cos_degrees, is_within
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.kernels.point_filter import is_possible

@@ -9,8 +9,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
+from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.tracks import Tracks

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from fleet_audit.logic.primitives.compiled import njit
 
 _DIGIT_BITS = 10  # 1024 counters stay in the fastest cache beside a device's day; four days in seconds take 2 digits
 _SECOND = np.uint64(1_000_000)  # µs

@@ -1,0 +1,48 @@
+"""Functions that numba compiles, with numba imported by the first call of one of them: the import takes 0.5 s.
+
+When they are compiled belongs here; what they compute belongs to their subjects.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_lock = threading.RLock()
+
+
+class Compiled:
+    """A function until its first call, which makes it and all that it may call numba's own."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._options = function, options
+        self._dispatcher: Callable[..., Any] | None = None
+        self._is_ready = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives, computed by its compiled form."""
+        if not self._is_ready:
+            with _lock:  # functions are first called by several threads at once
+                self.hand_over()
+            self._is_ready = True
+        return self.hand_over()(*arguments)
+
+    def hand_over(self) -> Callable[..., Any]:
+        """Numba's function in place of this one, in the globals of its module too, where numba looks for calls."""
+        if self._dispatcher is None:
+            import numba
+
+            self._dispatcher = numba.njit(**self._options)(self._function)
+            names = self._function.__globals__
+            for name, value in list(names.items()):
+                if isinstance(value, Compiled):
+                    names[name] = value.hand_over()
+        return self._dispatcher
+
+
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Compiled]:
+    """The decorator `numba.njit` with the same options; nothing is imported before the first call."""
+    return lambda function: Compiled(function, options)
