@@ -157,13 +157,22 @@ def _execute(
     )
     failures = [event for event in outcome.all_events if event.is_step_failure]
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
-    for evaluation in outcome.get_asset_check_evaluations():
-        if not evaluation.passed:
-            found = ", ".join(f"{value.value}" for value in evaluation.metadata.values())
-            sentence = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {found}"
-            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            (result.errors if is_error else result.warnings).append(sentence)
+    for is_error, sentence in _failed_checks(outcome.get_asset_check_evaluations()):
+        (result.errors if is_error else result.warnings).append(sentence)
     return not failures
+
+
+def _failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[tuple[bool, str]]:
+    """One sentence per failed check, over all partitions of the run, and whether the check is an error."""
+    failed: dict[tuple[str, bool], list[str]] = {}
+    for one in evaluations:
+        if not one.passed:
+            name = f"{one.asset_key.to_user_string()} {one.check_name}"
+            is_error = one.severity == dg.AssetCheckSeverity.ERROR
+            found = one.metadata.get("found")
+            text = one.description or "" if found is None else str(found.value).replace("\n- ", "; ").removeprefix("- ")
+            failed.setdefault((name, is_error), []).append(text)
+    return [(is_error, f"{name}: {'; '.join(dict.fromkeys(found))}") for (name, is_error), found in failed.items()]
 
 
 def _sentence(error: Any) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, key_of
+from fleet_audit.ingest.unresolved_files import lost_rows_by_day
 from fleet_audit.schema.checks import violations
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -38,15 +40,15 @@ def table_checks(
         for table in reconciled
     ]
 
-    @dg.multi_asset_check(name=f"{name}_tables", specs=specs)
+    judges = {key_of(table): table for table in tables}
+
+    @dg.multi_asset_check(name=f"{name}_tables", specs=specs, can_subset=True)
     @acts_on_errors
-    def checks(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
-        days = run_days(context)
-        for table in tables:
-            found = [sentence for day in days for sentence in violations(_rows(fleet, table, day), table)]
-            yield check_result(table, CONFORMS, found)
-        for table in reconciled:
-            yield check_result(table, RECONCILES, _unreconciled(fleet, table, days))
+    def checks(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[Evaluated]:
+        judge = {CONFORMS: _nonconforming, RECONCILES: _unreconciled}
+        for spec in selected(context, specs):
+            found = judge[spec.name](fleet, judges[spec.asset_key], run_days(context))
+            yield from partition_results(context, spec, found)
 
     return checks
 
@@ -68,22 +70,13 @@ def check_spec(
         )
 
 
-def check_result(
-    table: Table,
-    name: str,
-    sentences: Sequence[str],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> dg.AssetCheckResult:
-    """Passed without sentences; else failed with the first ones."""
-    return dg.AssetCheckResult(
-        passed=not sentences,
-        asset_key=key_of(table),
-        check_name=name,
-        severity=severity,
-        metadata={"found": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences[:20]))}
-        if sentences
-        else {},
-    )
+def selected(context: dg.AssetCheckExecutionContext, specs: Sequence[dg.AssetCheckSpec]) -> list[dg.AssetCheckSpec]:
+    """The checks that the run selected."""
+    return [spec for spec in specs if spec.key in context.selected_asset_check_keys]
+
+
+def _nonconforming(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> dict[str, list[str]]:
+    return {day.isoformat(): violations(_rows(fleet, table, day), table) for day in days}
 
 
 def _rows(fleet: FleetResource, table: Table, day: dt.date) -> pd.DataFrame:
@@ -92,7 +85,7 @@ def _rows(fleet: FleetResource, table: Table, day: dt.date) -> pd.DataFrame:
     return fleet.lake().read_days(table, [day])
 
 
-def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> list[str]:
+def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> dict[str, list[str]]:
     counts = (
         fleet.warehouse()
         .read(
@@ -102,8 +95,10 @@ def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -
         )
         .set_index("partition_date")
     )
-    sentences = []
+    of_files = lost_rows_by_day(fleet.warehouse(), table, days)
+    found: dict[str, list[str]] = {}
     for day in days:
+        sentences = found.setdefault(day.isoformat(), of_files[day])
         if day not in counts.index:
             sentences.append(f"{table.full_name} {day}: nothing was counted; run the day again.")
             continue
@@ -118,4 +113,4 @@ def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -
             sentences.append(
                 f"{table.full_name} {day}: {count['rows_accepted']} rows were accepted, {stored} are there."
             )
-    return sentences
+    return found

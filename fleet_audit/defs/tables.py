@@ -73,8 +73,13 @@ def daily_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
 
 
 def output(table: Table, group: str, **metadata: object) -> dg.AssetOut:
-    """The same for one output of a multi-asset."""
-    return dg.AssetOut(**asset_arguments(table, group, **metadata))
+    """The same for one output of a multi-asset, which yields only the outputs that a run selected."""
+    return dg.AssetOut(**asset_arguments(table, group, **metadata), is_required=False)
+
+
+def selected_outputs(context: dg.AssetExecutionContext, outputs: Mapping[str, Table]) -> dict[str, Table]:
+    """The outputs of a multi-asset that the run selected, in their order."""
+    return {name: table for name, table in outputs.items() if key_of(table) in context.selected_asset_keys}
 
 
 DayFrames = dg.Output  # of an iterator of (day, frame): Dagster cannot resolve the parametrised form

@@ -1,4 +1,4 @@
-"""Files of the inbox: parsing by the settings, paths of their bytes and rows, the check for lost rows.
+"""Files of the inbox: parsing by the settings, paths of their bytes and rows.
 
 Archiving and recording a file that arrives is in `inbox.file_reader`, which rows count in `staging`.
 """
@@ -27,7 +27,6 @@ from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.warehouse import Warehouse
 
 PARSED_TABLES: dict[str, Table] = {
     "visit_report": PARSED_VISIT_LEGS,
@@ -35,31 +34,7 @@ PARSED_TABLES: dict[str, Table] = {
     "telemetry": PARSED_POSITIONS,
 }
 
-# Each row of a file is on one of its days, as soon as one row names a day.
-_LOST_ROWS = """
-select file.file_name, rows_read, rows_accepted, rows_rejected, rows_duplicate, coalesce(day_rows, 0) as day_rows
-from ops.ingested_files as file
-left join (
-    select file_sha256, file_name, cast(sum(rows_read) as bigint) as day_rows,
-        cast(sum(rows_accepted) as bigint) as day_accepted, cast(sum(rows_rejected) as bigint) as day_rejected
-    from ops.file_days group by file_sha256, file_name
-) as days using (file_sha256, file_name)
-where rows_read <> rows_accepted + rows_rejected + rows_duplicate
-    or (day_rows, day_accepted, day_rejected) <> (rows_read, rows_accepted, rows_rejected)
-order by file.file_name
-"""
-
 DAMAGED = "damaged_archive"  # reason code of a file whose archived bytes are lost; the same bytes sent again heal it
-
-
-def lost_rows(warehouse: Warehouse) -> list[str]:
-    """A sentence for each file whose counts do not reconcile, as a whole or summed over its days."""
-    found = warehouse.read(_LOST_ROWS, {})
-    return [
-        f"{row.file_name}: {row.rows_read} rows were read, but {row.rows_accepted} accepted, {row.rows_rejected} "
-        f"rejected and {row.rows_duplicate} duplicate, {row.day_rows} on its days: rows were lost."
-        for row in found.itertuples()
-    ]
 
 
 def archived_bytes(lake: Lake, path: str, sha256: str) -> bytes:

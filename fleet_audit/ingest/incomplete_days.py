@@ -24,22 +24,23 @@ ALL_CARRIERS, NO_FILE = "", ""
 _COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_pt"]
 
 # A refused file counts until the same name, or the same bytes in another folder, are accepted.
-_REFUSED = """
-select refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    min(older.first_date) as first_date, max(older.last_date) as last_date
-from ops.ingested_files as refused
-left join ops.ingested_files as older
-    on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
-where refused.status = 'rejected' and refused.kind <> 'reference'
+STILL_REFUSED = """refused.status = 'rejected'
     and not exists (
         select from ops.ingested_files as later
         where later.status in ('accepted', 'partial')
             and (later.file_name = refused.file_name and later.received_at > refused.received_at
                 or later.file_sha256 = refused.file_sha256)
-    )
+    )"""
+_REFUSED = f"""
+select refused.file_name, refused.kind, refused.reason_code, refused.received_at,
+    min(older.first_date) as first_date, max(older.last_date) as last_date
+from ops.ingested_files as refused
+left join ops.ingested_files as older
+    on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
+where refused.kind <> 'reference' and {STILL_REFUSED}
 group by refused.file_name, refused.kind, refused.reason_code, refused.received_at
 order by refused.received_at, refused.file_name
-"""
+"""  # noqa: S608
 _SEPARATOR = r"[-_. ]?"
 _YEAR, _MONTH, _DAY = r"(?P<year>20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 _DATES = [

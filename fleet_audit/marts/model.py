@@ -102,3 +102,7 @@ class Days:
 
     first: dt.date
     last: dt.date
+
+    def each(self) -> list[dt.date]:
+        """The days in order."""
+        return [self.first + dt.timedelta(days=number) for number in range((self.last - self.first).days + 1)]

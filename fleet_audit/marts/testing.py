@@ -5,6 +5,7 @@ They mean the same as dbt's generic tests; others are not supported.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,22 @@ def failures(
     found = [dict(row) for row in rows.mappings()]
     count = found[0]["failing"] if found else 0
     return Failures(test, count, tuple({k: v for k, v in row.items() if k != "failing"} for row in found))
+
+
+def failures_by_day(
+    connection: sa.Connection, project: Project, model: Model, test: SchemaTest, days: Days
+) -> dict[dt.date, Failures]:
+    """The result of a test on each day that a run published.
+
+    One query answers for all days while nothing fails. A value that repeats only across days counts on the last one.
+    """
+    whole = failures(connection, project, model, test, days)
+    if not whole.count:
+        return dict.fromkeys(days.each(), whole)
+    found = {day: failures(connection, project, model, test, Days(day, day)) for day in days.each()}
+    if not any(one.count for one in found.values()):
+        found[days.last] = whole
+    return found
 
 
 def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | None) -> tuple[str, dict[str, Any]]:

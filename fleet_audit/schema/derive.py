@@ -5,6 +5,7 @@ Every form of a table comes from here, so that Parquet, PostgreSQL and the check
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -157,3 +158,12 @@ def extension_dtype(arrow: pa.DataType) -> pd.api.extensions.ExtensionDtype | No
     if pa.types.is_decimal(arrow) or pa.types.is_date(arrow) or pa.types.is_list(arrow):
         return pd.ArrowDtype(arrow)
     return None
+
+
+def content_digest(frame: pd.DataFrame, table: Table) -> str:
+    """SHA-256 of the rows in their order, without the trace columns: equal for equal rows, whichever run wrote them."""
+    sink = pa.BufferOutputStream()
+    data = to_arrow(frame, table.untraced)
+    with pa.ipc.new_stream(sink, data.schema) as stream:
+        stream.write_table(data)
+    return hashlib.sha256(sink.getvalue()).hexdigest()

@@ -22,7 +22,7 @@ from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.output_metadata import days_metadata, markdown, preview_of
+from fleet_audit.storage.output_metadata import add_partition_metadata, day_metadata, preview_of
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays, Parts
 from fleet_audit.storage.warehouse import Warehouse
@@ -57,23 +57,14 @@ class _TableIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Writes the output of the asset and records its metadata."""
         table = _table(context)
-        days: dict[dt.date, int] = {}
-        kept: list[dt.date] = []
-        if not context.has_asset_partitions:
-            if not isinstance(obj, pd.DataFrame):
-                raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
-            rows, preview = self._write_whole(table, obj), obj
-        else:
-            days, preview, kept = self._write_days(context, table, obj)
-            rows = sum(days.values())
-        context.add_output_metadata(
-            {
-                "dagster/row_count": rows,
-                "preview": dg.MetadataValue.md(markdown(preview_of(preview, table))),
-                **self._location(table),
-                **days_metadata(days, kept),
-            }
-        )
+        context.add_output_metadata(self._location(table))
+        if context.has_asset_partitions:
+            self._write_days(context, table, obj)
+            return
+        if not isinstance(obj, pd.DataFrame):
+            raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
+        rows = self._write_whole(table, obj)
+        context.add_output_metadata({"dagster/row_count": rows, "preview": preview_of(obj, table)})
 
     @acts_on_errors
     def load_input(self, context: dg.InputContext) -> Days | pd.DataFrame:
@@ -106,38 +97,41 @@ class _TableIOManager(dg.IOManager):
                 "these days first, or the whole job `day`. An empty day would have been written as one."
             )
 
-    def _write_days(
-        self, context: dg.OutputContext, table: Table, obj: Frames
-    ) -> tuple[dict[dt.date, int], pd.DataFrame, list[dt.date]]:
+    def _write_days(self, context: dg.OutputContext, table: Table, obj: Frames) -> None:
+        """Writes the days of the run, each with its own metadata: rows, numbers to plot, first rows."""
         days = _partition_days(context.asset_partition_keys)
         if isinstance(obj, pd.DataFrame):
             if len(days) != 1:
                 raise PermanentError(f"{table.full_name}: one frame for {len(days)} days; give (day, frame) pairs.")
             obj = [(days[0], obj)]
         may_write_others = self._allows_neighbours(context)
-        written: dict[dt.date, int] = {}
-        preview = empty_frame(table)
-        kept: list[dt.date] = []
+        written: set[dt.date] = set()
         for day, given in obj:
             frame = given if isinstance(given, (pd.DataFrame, Parts, Kept)) else Parts(given)
             if day in written or (day not in days and not may_write_others):
                 what = "twice" if day in written else "which is not a partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
-            if isinstance(frame, Kept):
-                kept.append(day)
-                written[day], head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
-            else:
-                written[day] = self._write_day(table, day, frame, context.run_id)
-                head = frame.head(PREVIEW_ROWS)
-            preview = preview if len(preview) else head
+            written.add(day)
+            shown = self._write_or_keep(table, day, frame, context.run_id)
+            if day in days:
+                add_partition_metadata(context, day.isoformat(), shown)
         missing = [day for day in days if day not in written]
         for day in missing:
-            written[day] = self._write_day(table, day, empty_frame(table), context.run_id)
+            rows = self._write_day(table, day, empty_frame(table), context.run_id)
+            add_partition_metadata(context, day.isoformat(), day_metadata(empty_frame(table), table, rows))
         if missing:
             context.log.warning(
                 f"{table.full_name}: the asset gave nothing for {', '.join(map(str, missing))}; emptied."
             )
-        return dict(sorted(written.items())), preview, kept
+
+    def _write_or_keep(
+        self, table: Table, day: dt.date, frame: pd.DataFrame | Parts | Kept, run_id: str
+    ) -> dict[str, Any]:
+        """Metadata of a day that was written, or of one whose file in the lake stays as it is."""
+        if isinstance(frame, Kept):
+            rows, head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
+            return {**day_metadata(head, table, rows), "is_unchanged": True}
+        return day_metadata(frame, table, self._write_day(table, day, frame, run_id))
 
     @abstractmethod
     def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...

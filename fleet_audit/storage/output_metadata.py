@@ -1,40 +1,39 @@
-"""Metadata of a written table in the UI of Dagster: a preview of its rows, and the number of rows per day.
+"""Metadata of a written table in the UI of Dagster: per partition its number of rows, numbers to plot, first rows.
 
 Names of people are never part of it.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from fleet_audit.schema.model import Table
-from fleet_audit.storage.table_days import PREVIEW_ROWS
+from fleet_audit.schema.plotted import partition_numbers
+from fleet_audit.storage.table_days import PREVIEW_ROWS, Parts
 
 _PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, also out of the event log
 
 
-def preview_of(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+def preview_of(frame: pd.DataFrame | Parts, table: Table) -> dg.MarkdownMetadataValue:
     """The first rows, without columns that name people."""
-    return frame.head(PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
+    shown = frame.head(PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
+    return dg.MetadataValue.md(markdown(shown))
 
 
-def days_metadata(written: dict[dt.date, int], kept: Sequence[dt.date]) -> dict[str, Any]:
-    """Metadata of the days written, by their number of rows: the days, of several the rows of each, and those kept."""
-    days = list(written)
-    if not days:
-        return {}
-    found: dict[str, Any] = {"days_written": ", ".join(map(str, days)) if len(days) < 4 else f"{days[0]} … {days[-1]}"}
-    if kept:
-        found["days_unchanged"] = ", ".join(map(str, kept))
-    if len(days) > 1:  # Dagster copies one value to every partition of a range: these are the rows of each day
-        counts = pd.DataFrame({"day": [str(day) for day in days], "rows": [written[day] for day in days]})
-        found["rows_per_day"] = dg.MetadataValue.md(markdown(counts))
-    return found
+def day_metadata(frame: pd.DataFrame | Parts, table: Table, rows: int) -> dict[str, Any]:
+    """Metadata of one partition: number of rows, numbers to plot, first rows."""
+    numbers = partition_numbers(frame, table) if isinstance(frame, pd.DataFrame) else {}
+    return {"dagster/row_count": rows, **numbers, "preview": preview_of(frame, table)}
+
+
+def add_partition_metadata(context: dg.OutputContext, partition_key: str, metadata: Mapping[str, Any]) -> None:
+    """Adds metadata to the materialization of one partition; output metadata would be copied to all of a range."""
+    step = dg.AssetExecutionContext.get()
+    step.add_asset_metadata(metadata, asset_key=context.asset_key, partition_key=partition_key)
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.driver_names import with_pseudonyms
-from fleet_audit.ingest.files import lost_rows, safe_name
+from fleet_audit.ingest.files import safe_name
 from fleet_audit.ingest.inbox.file_days import days_of_file
 from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
+from fleet_audit.ingest.unresolved_files import arrivals_digest, lost_rows, lost_rows_by_day, refused_files
 from fleet_audit.logic.primitives.identity import driver_pseudonym
+from fleet_audit.schema.lake import STAGING_VISIT_LEGS
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
 from fleet_audit_tests.integration.small_fleet import (
@@ -221,6 +223,24 @@ def test_a_row_that_the_counts_lost_is_reported(arrivals):
     arrivals.warehouse.execute("update ops.ingested_files set rows_read = 2")
     (sentence,) = lost_rows(arrivals.warehouse)
     assert "visit_reports/a.csv: 2 rows were read, but 1 accepted" in sentence
+    of_days = lost_rows_by_day(arrivals.warehouse, STAGING_VISIT_LEGS, [DAY, DAY + ONE_DAY])
+    assert of_days == {DAY: [sentence], DAY + ONE_DAY: []}, "only the days of the file are wrong"
+
+
+def test_a_refused_file_is_listed_until_it_is_accepted_under_its_name(arrivals):
+    arrivals.drop("visit_reports/a.csv", b"rubbish")
+    arrivals.drop("visit_reports/b.csv", b"more rubbish")
+    before = arrivals_digest(arrivals.warehouse)
+    arrivals.read()
+    assert set(refused_files(arrivals.warehouse)["file_name"]) == {"visit_reports/a.csv", "visit_reports/b.csv"}
+    assert arrivals_digest(arrivals.warehouse) != before
+    arrivals.read()
+    arrivals.drop("visit_reports/a.csv", b"still rubbish")
+    arrivals.read()
+    assert refused_files(arrivals.warehouse)["file_name"].to_list() == ["visit_reports/a.csv", "visit_reports/b.csv"]
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    arrivals.read()
+    assert refused_files(arrivals.warehouse)["file_name"].to_list() == ["visit_reports/b.csv"]
 
 
 def test_a_name_from_outside_leads_nowhere(arrivals):

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -105,6 +105,28 @@ class Installation:
                 return definitions.resolve_job_def("day").execute_in_process(
                     instance=instance, raise_on_error=False, asset_selection=wanted, run_config=QUIET, **when
                 )
+
+    def materialize_assets(self, keys: Sequence[dg.AssetKey], day: dt.date | None) -> dg.ExecuteInProcessResult:
+        """These assets and their checks alone, as `dg launch --assets` does."""
+        with self.dagster() as (definitions, instance):
+            return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                asset_selection=list(keys),
+                run_config=QUIET,
+                partition_key=day and day.isoformat(),
+            )
+
+    @contextlib.contextmanager
+    def dagster(self) -> Iterator[tuple[dg.Definitions, dg.DagsterInstance]]:
+        """The code location and the Dagster instance, with the environment of a process that works on them."""
+        from fleet_audit.definitions import build_definitions  # not at the top: loading warns of what is beta
+
+        fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
+        with patch.dict(os.environ, self.environment, clear=True):
+            dagster_home(load_settings())
+            with dg.DagsterInstance.get() as instance:
+                yield build_definitions(resource_overrides={"fleet": fleet}), instance
 
     def materialize_cycle(self, start: dt.date) -> dg.ExecuteInProcessResult:
         """The tables of a cycle, without its report, in this process."""

@@ -60,7 +60,7 @@ class Outcome:
     facts: dict[str, pd.DataFrame]
     files: pd.DataFrame
     quarantine: pd.DataFrame
-    refused: list[str]
+    refused: str
     waiting: list[tuple[str, int]]
     warnings: set[str]
 
@@ -93,11 +93,10 @@ def _run(installation: Installation) -> Outcome:
         installation.facts(),
         installation.query("select * from ops.ingested_files order by received_at, file_name").drop(columns="stamp"),
         installation.query("select * from ops.rejected_rows order by file_name, row_number"),
-        sorted(
-            name
+        next(
+            str(check.metadata["found"].value)
             for check in result.get_asset_check_evaluations()
-            if check.check_name == "no_file_was_refused"
-            for name in check.metadata
+            if check.check_name == "no_file_was_refused" and not check.passed
         ),
         [
             (row.device_id, row.positions)
@@ -129,13 +128,18 @@ def corrected(installation: Installation, first: Outcome) -> Outcome:
 
 def test_a_refused_file_stops_no_other(first):
     assert first.failures == []
-    assert first.refused == ["bulletins/without_columns.csv", "visit_reports/torn.csv"]
-    for name in first.refused:
+    for name in ("bulletins/without_columns.csv", "visit_reports/torn.csv"):
         file = first.file(name)
+        assert f"- {name}: {file['message']}" in first.refused.splitlines()
         assert (file["status"], file["rows_read"]) == ("rejected", 0)
         assert len(file["message"]) > 20
     assert "NUMERO ATA" in first.file("bulletins/without_columns.csv")["message"]
     assert len(first.trips) == 5
+
+
+def test_a_refusal_stays_until_the_file_is_corrected(first, corrected):
+    """A second run of the same minute once turned the check green."""
+    assert corrected.refused == first.refused
 
 
 def test_what_arrived_is_kept_as_received(installation, first):

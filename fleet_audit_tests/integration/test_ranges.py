@@ -6,11 +6,17 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from fleet_audit.schema import lake
+from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.tables import key_of
+from fleet_audit.schema import facts, lake, reference
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.faults import Faults
 from fleet_audit.simulation.fleet import simulate
@@ -26,6 +32,7 @@ FIRST, LAST = dt.date(2025, 6, 15), dt.date(2025, 6, 17)  # across the closing o
 DAYS = [FIRST + dt.timedelta(days=number) for number in range(3)]
 ANOTHER_ORDER = [DAYS[2], DAYS[0], DAYS[1]]
 TOKEN = "secret"
+EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +89,53 @@ def test_the_measured_km_are_the_true_ones(in_one_range, data):
         0
     ]
     assert float(measured) == pytest.approx(service["km"].sum(), rel=0.03)
+
+
+def test_each_day_of_a_range_has_its_own_numbers_and_evaluations(in_one_range):
+    wanted = in_one_range.query("select operational_date, sum(km_measured) as km from fact.trips group by 1")
+    with in_one_range.dagster() as (definitions, instance):
+        records = instance.fetch_materializations(dg.AssetKey(["fact", "trips"]), limit=10).records
+        graph = definitions.resolve_asset_graph()
+        checks = [key for key in graph.asset_check_keys if graph.get(key).partitions_def is not None]
+        found = instance.event_log_storage.get_asset_check_partition_info(checks)
+    shown = {one.partition_key: round(one.asset_materialization.metadata["km_measured"].value, 2) for one in records}
+    assert shown == {str(row.operational_date): float(row.km) for row in wanted.itertuples()}
+    checked = {one.check_key for one in found}
+    assert len(checked) > 25
+    assert {(one.check_key, one.partition_key) for one in found} == {(key, str(day)) for key in checked for day in DAYS}
+    unfinished = {one.check_key for one in found if one.latest_execution_status not in EVALUATED}
+    assert unfinished == set(), "the UI calls these skipped"
+    assert {one.check_key for one in found if not one.is_current} == set()
+
+
+LAST_OF_STEPS = [lake.READINGS, facts.RULES_NOT_TESTED, facts.DEVICE_HEALTH, reference.VEHICLES]
+
+
+@pytest.mark.parametrize("table", LAST_OF_STEPS, ids=lambda table: table.name)
+def test_a_table_of_a_step_with_several_is_materialised_alone(in_one_range, table):
+    before = in_one_range.facts()
+    day = None if table.partition is None else DAYS[1]
+    result = in_one_range.materialize_assets([key_of(table)], day)
+    assert failures(result) == []
+    made = [event.asset_key for event in result.all_events if event.is_step_materialization]
+    assert made == [key_of(table)]
+    assert_same_facts(in_one_range.facts(), before)
+
+
+def test_what_was_run_again_without_a_change_outdates_nothing(in_one_range):
+    """The UI calls a table *Unsynced* when what it was computed from has another data version."""
+    assert failures(in_one_range.materialize(DAYS[2])) == []
+    with in_one_range.dagster() as (definitions, instance):
+        graph = definitions.resolve_asset_graph()
+        statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        outdated = {
+            (key.to_user_string(), day): [str(cause.reason) for cause in statuses.get_stale_causes(key, day)]
+            for key in graph.executable_asset_keys
+            for day in (map(str, DAYS) if graph.get(key).is_partitioned else [None])
+            if graph.get(key).partitions_def in (None, daily_partitions)
+            and statuses.get_status(key, day) == StaleStatus.STALE
+        }
+    assert outdated == {}
 
 
 def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api, in_one_range):

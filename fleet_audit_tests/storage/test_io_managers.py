@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -96,6 +97,12 @@ def _messages(result: dg.ExecuteInProcessResult) -> str:
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     event = result.get_asset_materialization_events()[0]
     return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def _materializations(result: dg.ExecuteInProcessResult) -> dict[str | None, dict[str, Any]]:
+    """The metadata of each partition."""
+    events = [event.materialization for event in result.get_asset_materialization_events()]
+    return {one.partition: {name: value.value for name, value in one.metadata.items()} for one in events}
 
 
 def _pairs(table: Table, rows: int = 4) -> Body:
@@ -215,13 +222,17 @@ def test_reference_tables_are_frames_and_names_of_people_stay_out_of_the_log(sto
     assert preview.startswith("| driver_id | carrier_code | is_maintenance |")
 
 
-def test_the_ui_is_told_rows_days_and_where(stores: Opened) -> None:
-    in_sql = _metadata(_run(stores, _daily(facts.TRIPS, _pairs(facts.TRIPS, 12)), first=D1, last=D2))
-    assert in_sql["dagster/row_count"] == 24
-    assert in_sql["days_written"] == "2025-06-10, 2025-06-11"
-    assert in_sql["rows_per_day"].splitlines()[2:] == ["| 2025-06-10 | 12 |", "| 2025-06-11 | 12 |"]
-    assert len(in_sql["preview"].splitlines()) == 2 + 10
-    assert in_sql["dagster/relation_identifier"].endswith(".fact.trips")
+def test_each_day_of_a_range_has_its_own_rows_numbers_and_preview(stores: Opened) -> None:
+    def pairs(context: dg.AssetExecutionContext) -> list[tuple[dt.date, pd.DataFrame]]:
+        return [(D1, sample(facts.TRIPS, D1, 12).assign(km_measured=Decimal("1.5"))), (D2, empty_frame(facts.TRIPS))]
+
+    made = _materializations(_run(stores, _daily(facts.TRIPS, pairs), first=D1, last=D2))
+    first, last = made["2025-06-10"], made["2025-06-11"]
+    assert (first["dagster/row_count"], first["km_measured"]) == (12, 18.0)
+    assert (last["dagster/row_count"], last["km_measured"]) == (0, 0.0)
+    assert len(first["preview"].splitlines()) == 2 + 10
+    assert len(last["preview"].splitlines()) == 2
+    assert first["dagster/relation_identifier"].endswith(".fact.trips")
     in_lake = _metadata(_run(stores, _daily(lake.LEGS, _pairs(lake.LEGS)), first=D1))
     assert in_lake["path"] == stores.a_lake.url("trips/legs")
     assert in_lake["dagster/row_count"] == 4

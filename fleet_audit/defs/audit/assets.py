@@ -7,7 +7,7 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import each_day_together, key_of, output
+from fleet_audit.defs.tables import each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
 from fleet_audit.logic.audit.incomplete import incomplete_sources
@@ -80,6 +80,7 @@ _OUTPUTS = {
     ],
     partitions_def=daily_partitions,
     backfill_policy=single_run,
+    can_subset=True,
 )
 @acts_on_errors
 def audit(
@@ -116,4 +117,4 @@ def audit(
             context.log.info(f"{day}: {rule.rule_id} not tested: {rule.reason_pt}")
         return result
 
-    yield from each_day_together(days, one, _OUTPUTS)
+    yield from each_day_together(days, one, selected_outputs(context, _OUTPUTS))

@@ -126,9 +126,11 @@ def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFram
     cycles = [_audited(fleet, key) for key in context.partition_keys]
     found = [(cycle.cycle.start, calibration_segments(cycle)) for cycle in cycles]
     last = cycles[-1]
-    return dg.Output(
-        found, metadata=calibration_shown(last.calibrations, found[-1][1], last.calibrations_from, last.day)
+    context.add_asset_metadata(
+        calibration_shown(last.calibrations, found[-1][1], last.calibrations_from, last.day),
+        partition_key=context.partition_keys[-1],
     )
+    return dg.Output(found)
 
 
 def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:

@@ -8,7 +8,15 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, each_day_together, key_of, output
+from fleet_audit.defs.tables import (
+    DayFrames,
+    asset_arguments,
+    each_day,
+    each_day_together,
+    key_of,
+    output,
+    selected_outputs,
+)
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.window import window_days
@@ -32,6 +40,7 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_poli
     },
     deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
     **_ARGUMENTS,
+    can_subset=True,
 )
 @acts_on_errors
 def device_days(
@@ -51,7 +60,7 @@ def device_days(
             fleet.parameters(day),
         )
 
-    yield from each_day_together(run_days(context), one, _OUTPUTS)
+    yield from each_day_together(run_days(context), one, selected_outputs(context, _OUTPUTS))
 
 
 @dg.asset(

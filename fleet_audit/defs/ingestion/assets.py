@@ -1,23 +1,24 @@
 """Arrivals: the inbox's files and the API's pages, archived as received and recorded."""
 
 import datetime as dt
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import pandas as pd
 
 from fleet_audit.closing.archive import archive_missing_closes
+from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.table_checks import RECONCILES, check_result
 from fleet_audit.defs.tables import OWNERS, column_schema, key_of
-from fleet_audit.ingest.api.page_fetcher import PageFetcher, failure_sentence
+from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.api.windows import api_gaps
-from fleet_audit.ingest.files import lost_rows
 from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
-from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context
+from fleet_audit.ingest.unresolved_files import arrivals_digest
+from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, window_days
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.output_metadata import markdown
@@ -35,22 +36,9 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
     kinds={"file", "postgres"},
     description="Every file of the inbox, archived as received, parsed and recorded; the same bytes are read once.",
     metadata={"dagster/column_schema": column_schema(INGESTED_FILES)},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "no_file_was_refused",
-            asset=key_of(INGESTED_FILES),
-            description="Files refused whole, with the reason and what to do.",
-        ),
-        dg.AssetCheckSpec(
-            RECONCILES,
-            asset=key_of(INGESTED_FILES),
-            blocking=True,
-            description="Of every file: rows read = accepted + rejected + duplicate, also summed over its days.",
-        ),
-    ],
 )
 @acts_on_errors
-def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
+def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
     """Read the new files of the inbox."""
     for sentence in archive_missing_closes(fleet.lake(), fleet.warehouse()):
         context.log.warning(sentence)
@@ -58,14 +46,10 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
         context.log.info(f"The archive's journal was written from PostgreSQL: {fleet.lake().url(FOLDER)}.")
     inbox = fleet.inbox()
     if inbox is None:
-        yield dg.MaterializeResult(
+        _set_version(context, fleet)
+        return dg.MaterializeResult(
             metadata={"note": "No inbox is set (FLEET_INBOX_URL): only what arrived before is used."},
-            check_results=[
-                dg.AssetCheckResult(check_name="no_file_was_refused", passed=True),
-                check_result(INGESTED_FILES, RECONCILES, lost_rows(fleet.warehouse())),
-            ],
         )
-        return
     summary = ingest_inbox(
         inbox,
         fleet.lake(),
@@ -76,12 +60,12 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
         is_attended=not _BY_ITSELF & context.run.tags.keys(),
     )
     files = summary.files
-    refused = files[files["status"] == "rejected"]
     for row in files[files["status"].isin(("rejected", "partial"))].itertuples():
         context.log.warning(f"{row.file_name}: {row.message}")
     for sentence in summary.ignored:
         context.log.warning(sentence)
-    yield dg.MaterializeResult(
+    _set_version(context, fleet)
+    return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(files),
             "new_files": _shown(files.head(50)[_COUNTED], "nothing new"),
@@ -89,16 +73,12 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
             "reports_for_senders": _shown(_reports(files, fleet.lake()), "none"),
             "ignored": list(summary.ignored),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="no_file_was_refused",
-                passed=refused.empty,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={row.file_name: str(row.message) for row in refused.itertuples()},
-            ),
-            check_result(INGESTED_FILES, RECONCILES, lost_rows(fleet.warehouse())),
-        ],
     )
+
+
+def _set_version(context: dg.AssetExecutionContext, fleet: FleetResource) -> None:
+    """A run without arrivals outdates nothing."""
+    context.set_data_version(key_of(INGESTED_FILES), dg.DataVersion(arrivals_digest(fleet.warehouse())))
 
 
 def _reports(files: pd.DataFrame, lake: Lake) -> pd.DataFrame:
@@ -111,6 +91,16 @@ def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(markdown(table) if len(table) else otherwise)
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.PreviewWarning)  # partitions of a check are a preview in 1.13
+    _API_ANSWERED = dg.AssetCheckSpec(
+        "api_answered",
+        asset=RAW_POSITIONS,
+        partitions_def=daily_partitions,
+        description="The telemetry API gave all that it was asked for.",
+    )
+
+
 @dg.asset(
     key=RAW_POSITIONS,
     group_name="ingestion",
@@ -120,24 +110,19 @@ def _shown(table: pd.DataFrame, otherwise: str) -> dg.MarkdownMetadataValue:
     backfill_policy=single_run,
     description="Pages of the telemetry API, as received, by day; the day after is read too: it holds the tail of "
     "night trips, and the days before again: positions arrive up to FLEET_LATE_HOURS late.",
-    check_specs=[
-        dg.AssetCheckSpec(
-            "api_answered",
-            asset=RAW_POSITIONS,
-            partitions_def=daily_partitions,
-            description="The telemetry API gave all it was asked for.",
-        )
-    ],
+    check_specs=[_API_ANSWERED],
 )
 @acts_on_errors
-def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.MaterializeResult]:
+def raw_positions(
+    context: dg.AssetExecutionContext, fleet: FleetResource
+) -> Iterator[dg.MaterializeResult | Evaluated]:
     """Request positions from the API; when it fails, the check names the days, and files are still processed."""
-    api = fleet.api()
+    api, days = fleet.api(), run_days(context)
     if api is None:
         yield dg.MaterializeResult(
-            metadata={"note": "No telemetry API is set (FLEET_API_URL): positions come from files only."},
-            check_results=[dg.AssetCheckResult(check_name="api_answered", passed=True)],
+            metadata={"note": "No telemetry API is set (FLEET_API_URL): positions come from files only."}
         )
+        yield from partition_results(context, _API_ANSWERED, {day.isoformat(): [] for day in days})
         return
     now = dt.datetime.now(dt.UTC)
     fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
@@ -147,22 +132,44 @@ def raw_positions(context: dg.AssetExecutionContext, fleet: FleetResource) -> It
     failure = failure_sentence(fetched)
     if failure:
         context.log.error(failure)
-    first, last = min(run_days(context)), max(run_days(context)) + dt.timedelta(days=DAYS_AFTER)
-    gaps = api_gaps(fleet.warehouse(), first, last)
-    yield dg.MaterializeResult(
-        metadata={
-            "pages": sum(day.pages for day in fetched),
-            "dagster/row_count": sum(day.rows for day in fetched),
-            "days": [day.day.isoformat() for day in fetched],
-            "unanswered": _shown(gaps, "nothing"),
-            "set_aside": list(fetcher.set_aside),
-        },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="api_answered", passed=not failure, metadata={"error": failure} if failure else {}
-            )
-        ],
-    )
+    _add_day_numbers(context, fleet, fetched)
+    asked = ", ".join(day.day.isoformat() for day in fetched)
+    yield dg.MaterializeResult(metadata={"asked_days": asked, "set_aside": list(fetcher.set_aside)})
+    yield from partition_results(context, _API_ANSWERED, _unanswered(days, fetched))
+
+
+def _add_day_numbers(context: dg.AssetExecutionContext, fleet: FleetResource, fetched: Sequence[FetchedDay]) -> None:
+    """Pages and rows of each day of the run, and the hours of its window that were not answered."""
+    by_day = {one.day: one for one in fetched}
+    days = run_days(context)
+    gaps = api_gaps(fleet.warehouse(), window_days(days[0])[0], window_days(days[-1])[-1])
+    for day in days:
+        of_window = gaps[gaps["operational_date"].isin(window_days(day))]
+        hours = (of_window["ended_at"] - of_window["started_at"]).dt.total_seconds().sum() / 3600
+        one = by_day.get(day, FetchedDay(day))
+        context.add_asset_metadata(
+            {
+                "dagster/row_count": one.rows,
+                "pages": one.pages,
+                "unanswered_h": float(hours),
+                "unanswered": _shown(of_window, "nothing"),
+            },
+            partition_key=day.isoformat(),
+        )
+
+
+def _unanswered(days: Sequence[dt.date], fetched: Sequence[FetchedDay]) -> dict[str, list[str]]:
+    """Per day of the run the failure of those asked days that its window reads.
+
+    Days before every window are asked for late positions only: they belong to the first day of the run.
+    """
+    found = {}
+    for day in days:
+        window = set(window_days(day))
+        of_day = [one for one in fetched if one.day in window or (day == days[0] and one.day < min(window))]
+        sentence = failure_sentence(of_day)
+        found[day.isoformat()] = [sentence] if sentence else []
+    return found
 
 
 def _days_to_ask(context: dg.AssetExecutionContext, fleet: FleetResource) -> list[dt.date]:

@@ -58,13 +58,11 @@ def _column_lineage(project: Project, model: Model) -> dg.TableColumnLineage:
 
 
 def _metadata(project: Project, model: Model, published: Published) -> dict[str, Any]:
-    days = published.rows_by_day
     return {
-        "dagster/row_count": published.rows,
+        **({} if model.is_daily else {"dagster/row_count": published.rows}),
         "dagster/column_schema": _column_schema(model, published.types),
         "dagster/column_lineage": _column_lineage(project, model),
         "is_rebuilt": published.is_rebuilt,
-        **({"rows_by_day": {day.isoformat(): rows for day, rows in days.items()}} if days else {}),
     }
 
 
@@ -94,6 +92,8 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
             days_of(context, model),
             {"closing_day": fleet.settings().closing_day},
         )
+        for day, rows in published.rows_by_day.items():
+            context.add_asset_metadata({"dagster/row_count": rows}, partition_key=day.isoformat())
         return dg.MaterializeResult(metadata=_metadata(project, model, published))
 
     return mart

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.marts.assets import days_of, key_of
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.marts.model import Model, SchemaTest
 from fleet_audit.marts.project import Project, load_project
-from fleet_audit.marts.testing import claim, failures
+from fleet_audit.marts.testing import Failures, claim, failures, failures_by_day
 from fleet_audit.storage.postgres import engine_of, sentences
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -34,28 +35,45 @@ def _spec(project: Project, model: Model, test: SchemaTest) -> dg.AssetCheckSpec
 
 
 def _checks(project: Project, model: Model) -> dg.AssetChecksDefinition:
-    specs = [_spec(project, model, test) for test in model.tests]
+    specs = {test.name: _spec(project, model, test) for test in model.tests}
 
-    @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=specs, can_subset=True)
+    @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=list(specs.values()), can_subset=True)
     @acts_on_errors
-    def tests(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[dg.AssetCheckResult]:
+    def tests(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[Evaluated]:
         wanted = {key.name for key in context.selected_asset_check_keys}
         url, days = fleet.warehouse().url, days_of(context, model)
         with sentences(f"Testing {model.relation}"), engine_of(url).connect() as connection:
             for test in model.tests:
                 if test.name not in wanted:
                     continue
-                found = failures(connection, project, model, test, days)
-                yield dg.AssetCheckResult(
-                    passed=found.count == 0,
-                    check_name=test.name,
-                    asset_key=key_of(model.relation),
-                    severity=dg.AssetCheckSeverity.WARN if test.is_warning else dg.AssetCheckSeverity.ERROR,
-                    description=found.sentence(model),
-                    metadata={"failing_rows": found.count},
+                if days is None:
+                    yield _whole_result(model, test, failures(connection, project, model, test))
+                    continue
+                found = failures_by_day(connection, project, model, test, days)
+                yield from partition_results(
+                    context,
+                    specs[test.name],
+                    {day.isoformat(): [one.sentence(model)] if one.count else [] for day, one in found.items()},
+                    severity=_severity(test),
+                    numbers={day.isoformat(): {"failing_rows": one.count} for day, one in found.items()},
                 )
 
     return tests
+
+
+def _whole_result(model: Model, test: SchemaTest, found: Failures) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=found.count == 0,
+        check_name=test.name,
+        asset_key=key_of(model.relation),
+        severity=_severity(test),
+        description=found.sentence(model),
+        metadata={"failing_rows": found.count},
+    )
+
+
+def _severity(test: SchemaTest) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.WARN if test.is_warning else dg.AssetCheckSeverity.ERROR
 
 
 _project = load_project()

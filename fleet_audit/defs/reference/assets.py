@@ -7,14 +7,14 @@ import pandas as pd
 
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, column_schema, daily_arguments, key_of, output
+from fleet_audit.defs.tables import OWNERS, column_schema, daily_arguments, key_of, output, selected_outputs
 from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit.ingest.reference.touched_days import fill_deltas
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.schema import reference
-from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.derive import conform, content_digest, empty_frame
 from fleet_audit.schema.facts import (
     FIXED_COST_DAYS,
     INGESTED_FILES,
@@ -25,9 +25,13 @@ from fleet_audit.schema.facts import (
 from fleet_audit.storage.output_metadata import markdown
 from fleet_audit.storage.step_errors import acts_on_errors
 
+_OUTPUTS = {table.name: table for table in reference.TABLES}
+
 
 @dg.multi_asset(
-    outs={table.name: output(table, "reference") for table in reference.TABLES}, deps=[key_of(INGESTED_FILES)]
+    outs={name: output(table, "reference") for name, table in _OUTPUTS.items()},
+    deps=[key_of(INGESTED_FILES)],
+    can_subset=True,
 )
 @acts_on_errors
 def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
@@ -45,12 +49,15 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
             f"({fleet.settings().inbox_url or 'set FLEET_INBOX_URL'}); ops.ingested_files has the reasons.",
             allow_retries=False,
         )
-    for table in reference.TABLES:
+    for table in selected_outputs(context, _OUTPUTS).values():
         delivery, touched = published.in_force.get(table.name), published.touched.get(table.name, [])
-        frame = empty_frame(table) if delivery is None else delivery.rows
+        rows = empty_frame(table) if delivery is None else delivery.rows
+        frame = _with_seen(rows, fleet) if table is reference.DRIVERS else rows
         days = f"{touched[0]} to {touched[-1]}, {len(touched)} days" if touched else "none"
+        # else each run would outdate every table that was computed from this one
+        context.set_data_version(key_of(table), dg.DataVersion(content_digest(frame, table)))
         yield dg.Output(
-            _with_seen(frame, fleet) if table is reference.DRIVERS else frame,
+            frame,
             output_name=table.name,
             metadata={"computed_days_touched": days} if table.name in published.touched else None,
         )

@@ -10,7 +10,15 @@ import pandas as pd
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, each_day_together, key_of, output
+from fleet_audit.defs.tables import (
+    DayFrames,
+    daily_arguments,
+    each_day,
+    each_day_together,
+    key_of,
+    output,
+    selected_outputs,
+)
 from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
@@ -48,6 +56,7 @@ _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRA
     },
     partitions_def=daily_partitions,
     backfill_policy=single_run,
+    can_subset=True,
 )
 @acts_on_errors
 def day_windows(
@@ -65,7 +74,7 @@ def day_windows(
         seen = build_day_tracks(day, [rows(known) for known in days], reference)
         return segment_day(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
 
-    yield from each_day_together(run, window, _OUTPUTS)
+    yield from each_day_together(run, window, selected_outputs(context, _OUTPUTS))
 
 
 @dg.asset(
@@ -99,7 +108,8 @@ def ledger(
         return km_ledger(day, day_trips.read([day]), readings.read([day]), spans.read([day]), vehicles)
 
     frames = [(day, of_day(day)) for day in run_days(context)]
-    return dg.Output(frames, metadata=ledger_shown(frames))
+    context.add_asset_metadata(ledger_shown(frames), partition_key=frames[-1][0].isoformat())
+    return dg.Output(frames)
 
 
 @dg.asset(
@@ -123,4 +133,5 @@ def coverage(
         return vehicle_day_coverage(day, spans.read([day]), readings.read([day]), legs.read([day]), vehicles)
 
     frames = [(day, of_day(day)) for day in run_days(context)]
-    return dg.Output(frames, metadata=coverage_shown(fleet, frames))
+    context.add_asset_metadata(coverage_shown(fleet, frames), partition_key=frames[-1][0].isoformat())
+    return dg.Output(frames)

@@ -1,0 +1,85 @@
+"""Files of the inbox that wait for a person: refused and not replaced yet, or with rows that were lost.
+
+Both are read from `ops`, whichever run recorded them; which days a refused file concerns is in `incomplete_days`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fleet_audit.ingest.incomplete_days import STILL_REFUSED
+from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_POSITIONS, STAGING_VISIT_LEGS
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.warehouse import Warehouse
+
+_KINDS = {STAGING_VISIT_LEGS: "visit_report", STAGING_DECLARED_RUNS: "bulletin", STAGING_POSITIONS: "telemetry"}
+
+_REFUSED = f"""
+select distinct on (refused.file_name)
+    refused.file_name, refused.kind, refused.received_at, refused.message, refused.archive_path
+from ops.ingested_files as refused
+where {STILL_REFUSED}
+order by refused.file_name, refused.received_at desc
+"""  # noqa: S608
+
+# Each row of a file is on one of its days, as soon as one row names a day.
+_LOST_ROWS = """
+select file.kind, file.file_name, rows_read, rows_accepted, rows_rejected, rows_duplicate,
+    coalesce(day_rows, 0) as day_rows, days.first_day, days.last_day
+from ops.ingested_files as file
+left join (
+    select file_sha256, file_name, cast(sum(rows_read) as bigint) as day_rows,
+        cast(sum(rows_accepted) as bigint) as day_accepted, cast(sum(rows_rejected) as bigint) as day_rejected,
+        min(date) as first_day, max(date) as last_day
+    from ops.file_days group by file_sha256, file_name
+) as days using (file_sha256, file_name)
+where rows_read <> rows_accepted + rows_rejected + rows_duplicate
+    or (day_rows, day_accepted, day_rejected) <> (rows_read, rows_accepted, rows_rejected)
+order by file.file_name
+"""
+_DIGEST = """
+select encode(sha256(convert_to(coalesce(string_agg(
+    concat_ws(',', file_name, file_sha256, status, rows_accepted), ';' order by file_name, file_sha256
+), ''), 'UTF8')), 'hex') as digest
+from ops.ingested_files
+"""
+
+
+def refused_files(warehouse: Warehouse) -> pd.DataFrame:
+    """The newest refusal of each file that was not accepted since: file_name, kind, received_at, message, archive_path.
+
+    Neither a later run nor a later day ends a refusal: only an accepted file of the same name, or the same bytes
+    accepted under another name.
+    """
+    found = warehouse.read(_REFUSED, {})
+    return found.sort_values("received_at", ascending=False, ignore_index=True)
+
+
+def lost_rows(warehouse: Warehouse) -> list[str]:
+    """A sentence for each file whose counts do not reconcile, as a whole or summed over its days."""
+    return [_lost(row) for row in warehouse.read(_LOST_ROWS, {}).itertuples()]
+
+
+def lost_rows_by_day(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict[dt.date, list[str]]:
+    """The same per day, of the files that a staging table is read from: only the days of such a file are wrong."""
+    found = [row for row in warehouse.read(_LOST_ROWS, {}).itertuples() if row.kind == _KINDS[table]]
+    return {
+        day: [_lost(row) for row in found if not pd.isna(row.first_day) and row.first_day <= day <= row.last_day]
+        for day in days
+    }
+
+
+def arrivals_digest(warehouse: Warehouse) -> str:
+    """SHA-256 of which files arrived and what became of them: equal while nothing new arrived."""
+    return str(warehouse.read(_DIGEST, {})["digest"].iloc[0])
+
+
+def _lost(row: object) -> str:
+    return (
+        f"{row.file_name}: {row.rows_read} rows were read, but {row.rows_accepted} accepted, {row.rows_rejected} "  # type: ignore[attr-defined]
+        f"rejected and {row.rows_duplicate} duplicate, {row.day_rows} on its days: rows were lost. Report this with "  # type: ignore[attr-defined]
+        "the file; its days are not used until the program is corrected."
+    )
