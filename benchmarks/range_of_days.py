@@ -85,13 +85,16 @@ def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]
     os.environ |= {"FLEET_HOME": str(home), "FLEET_INBOX_URL": str(home / "inbox")}
     dagster_home(load_settings())
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
-    from fleet_audit.defs.automation import range_tags
+    from fleet_audit.defs.catalog import group_of
+    from fleet_audit.defs.run_tags import range_tags
 
     definitions = build_definitions()
     job = definitions.resolve_job_def("day")
     day_keys = job.asset_layer.executable_asset_keys
     wanted = [
-        spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name in groups and spec.key in day_keys
+        spec.key
+        for spec in definitions.resolve_all_asset_specs()
+        if spec.group_name in map(group_of, groups) and spec.key in day_keys
     ]
     before, wall_s, cpu_s = _peak_mb(), time.perf_counter(), time.process_time()
     with dg.DagsterInstance.get() as instance:

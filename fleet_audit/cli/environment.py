@@ -19,6 +19,14 @@ event_log_storage:
   module: fleet_audit.storage.event_log
   class: OpenEventLogStorage
   config: {home: {env: DAGSTER_HOME}}
+concurrency:
+  runs:
+    max_concurrent_runs: 2  # a long backfill leaves a place for the 05:30 run
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+  cancel_timeout_seconds: 180
+  max_runtime_seconds: 21600  # a run whose process is gone holds its place in the queue no longer than this
 retention:
   schedule: {purge_after_days: 90}
   sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}

@@ -23,7 +23,7 @@ from fleet_audit.storage.embedded import locked
 
 Progress = Callable[[str], None]
 LOGGER = "progress"
-PUBLISHED = ("marts", "reports")  # groups that no row of `fact` needs; half of a run's time
+PUBLISHED = ("marts", "reports")  # subjects that no row of `fact` needs; half of a run's time
 
 
 @dataclass
@@ -58,7 +58,7 @@ def run_days(
     """
     home = dagster_home(settings)
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
-    from fleet_audit.defs.automation import known_days, range_tags
+    from fleet_audit.defs.automation import known_days
     from fleet_audit.logic.primitives.cycles import cycle_of
 
     days = known_days(first, last)
@@ -72,9 +72,9 @@ def run_days(
     result = JobResult(days, cycles)
     selection = None if is_published else _unpublished(definitions)
     with _opened(home) as instance:
-        if _execute(definitions, "day", range_tags(first, last), instance, result, selection) and is_published:
+        if _execute(definitions, "day", (first, last), instance, result, selection) and is_published:
             for start in cycles:
-                _execute(definitions, "cycle", range_tags(start, start), instance, result)
+                _execute(definitions, "cycle", (start, start), instance, result)
     return result
 
 
@@ -88,7 +88,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     from fleet_audit.closing.freezing import existing_close
     from fleet_audit.closing.readiness import unready_days
     from fleet_audit.definitions import build_definitions
-    from fleet_audit.defs.automation import CLOSE_STEP, known_days, range_tags
+    from fleet_audit.defs.automation import CLOSE_STEP, known_days
     from fleet_audit.logic.closing.manifest import refusal
     from fleet_audit.logic.primitives.cycles import cycle_of
     from fleet_audit.logic.primitives.window import PARTITION_ZONE
@@ -113,10 +113,10 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     with _opened(home) as instance:
         for first, last in ranges(unready):
             progress(f"running {first} to {last} again: {unready[first]}")
-            if not _execute(definitions, "day", range_tags(first, last), instance, result):
+            if not _execute(definitions, "day", (first, last), instance, result):
                 return result
         config = {"ops": {CLOSE_STEP: {"config": {"is_final": is_final}}}}
-        _execute(definitions, "close", range_tags(start, start), instance, result, config=config)
+        _execute(definitions, "close", (start, start), instance, result, config=config)
     return result
 
 
@@ -133,24 +133,29 @@ def ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
 
 def _unpublished(definitions: dg.Definitions) -> list[dg.AssetKey]:
     """What the rows of `fact` are made of and from."""
+    from fleet_audit.defs.catalog import group_of
+
     keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
     groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
-    return [key for key in keys if groups[key] not in PUBLISHED]
+    published = [group_of(subject) for subject in PUBLISHED]
+    return [key for key in keys if groups[key] not in published]
 
 
 def _execute(
     definitions: dg.Definitions,
     job: str,
-    tags: dict[str, str],
+    partitions: tuple[dt.date, dt.date],
     instance: dg.DagsterInstance,
     result: JobResult,
     selection: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, object] | None = None,
 ) -> bool:
     """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
+    from fleet_audit.defs.run_tags import REPOSITORY_TAGS, range_tags, reason_tags
+
     outcome = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
-        tags=tags,
+        tags={**range_tags(*partitions), **reason_tags("command", *partitions), **REPOSITORY_TAGS},
         raise_on_error=False,
         asset_selection=selection,
         run_config={"loggers": {LOGGER: {}}, **(config or {})},

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
+from fleet_audit.defs.catalog import group_of
 from fleet_audit.defs.partitions import cycle_partitions, daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import CLOSE_TAG, range_tags, reason_tags
 from fleet_audit.defs.tables import key_of
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
@@ -20,13 +22,10 @@ from fleet_audit.schema.facts import CYCLE_CLOSES
 from fleet_audit.settings import load_settings
 
 _CYCLE_REPORTS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
-CYCLE_ASSETS = _CYCLE_REPORTS | dg.AssetSelection.groups("cycle")
+CYCLE_ASSETS = _CYCLE_REPORTS | dg.AssetSelection.groups(group_of("cycle"))
 CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
-CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle to close for good after it
-TRIGGER_TAG = "fleet/trigger"  # on a run that a sensor requested, for a file or for late positions
 CLOSE_DAYS = 7  # mornings on which a final close that failed is tried again
-RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)
 DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS
 
@@ -63,7 +62,7 @@ def daily_run(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipR
     day = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
     if not known_days(day, day):
         return dg.SkipReason(f"{day} is before the first day that can be run (FLEET_START_DATE).")
-    return dg.RunRequest(run_key=f"day-{day}", partition_key=day.isoformat())
+    return dg.RunRequest(run_key=f"day-{day}", partition_key=day.isoformat(), tags=reason_tags("schedule", day, day))
 
 
 @dg.schedule(
@@ -77,11 +76,15 @@ def open_cycle(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]
     """Run the cycle of the day before, and for three days after a closing also the cycle that ended."""
     today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
     closing_day = load_settings().closing_day
-    starts = sorted({cycle_of(today - dt.timedelta(days=back), closing_day).start for back in (1, 2, 3)})
+    cycles = {cycle_of(today - dt.timedelta(days=back), closing_day) for back in (1, 2, 3)}
     known = set(cycle_partitions.get_partition_keys())
-    for start in starts:
-        if start.isoformat() in known:
-            yield dg.RunRequest(run_key=f"cycle-{start}-{today}", partition_key=start.isoformat())
+    for cycle in sorted(cycles, key=lambda one: one.start):
+        if cycle.start.isoformat() in known:
+            yield dg.RunRequest(
+                run_key=f"cycle-{cycle.start}-{today}",
+                partition_key=cycle.start.isoformat(),
+                tags=reason_tags("schedule", cycle.start, cycle.end),
+            )
 
 
 @dg.schedule(
@@ -97,7 +100,11 @@ def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResourc
     is_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
     if is_early is None or not known_days(cycle.start, cycle.end):
         return dg.SkipReason(f"The cycle that started on {cycle.start} is not between its end and its final close.")
-    return dg.RunRequest(run_key=f"close-{cycle.start}-{today}", partition_key=cycle.start.isoformat())
+    return dg.RunRequest(
+        run_key=f"close-{cycle.start}-{today}",
+        partition_key=cycle.start.isoformat(),
+        tags=reason_tags("schedule", cycle.start, cycle.end),
+    )
 
 
 @dg.schedule(
@@ -123,7 +130,11 @@ def final_recompute(context: dg.ScheduleEvaluationContext, fleet: FleetResource)
         return dg.SkipReason(f"The cycle that started on {cycle.start} is closed for good.")
     return dg.RunRequest(
         run_key=f"final-recompute-{cycle.start}-{today}",
-        tags={**range_tags(days[0], days[-1]), CLOSE_TAG: cycle.start.isoformat()},
+        tags={
+            **range_tags(days[0], days[-1]),
+            **reason_tags("schedule", days[0], days[-1]),
+            CLOSE_TAG: cycle.start.isoformat(),
+        },
     )
 
 
@@ -139,9 +150,11 @@ def final_close(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipRe
     start = context.dagster_run.tags.get(CLOSE_TAG)
     if start is None:
         return dg.SkipReason("The run closes no cycle.")
+    cycle = cycle_of(parse_day(start), load_settings().closing_day)
     return dg.RunRequest(
         run_key=f"final-{start}-{context.dagster_run.run_id}",
         partition_key=start,
+        tags=reason_tags("final", cycle.start, cycle.end),
         run_config={"ops": {CLOSE_STEP: {"config": {"is_final": True}}}},
     )
 
@@ -151,11 +164,6 @@ def _last_cycle(context: dg.ScheduleEvaluationContext) -> tuple[dt.date, Cycle]:
     today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
     closing_day = load_settings().closing_day
     return today, cycle_of(cycle_of(today, closing_day).start - dt.timedelta(days=1), closing_day)
-
-
-def range_tags(first: dt.date, last: dt.date) -> dict[str, str]:
-    """The tags of a run over a range of days."""
-    return dict(zip(RANGE_TAGS, (first.isoformat(), last.isoformat()), strict=True))
 
 
 def known_days(first: dt.date, last: dt.date) -> list[dt.date]:

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.defs.automation import RANGE_TAGS, close_job, day_job, known_days
-from fleet_audit.defs.partitions import parse_day
+from fleet_audit.defs.automation import close_job, day_job, known_days
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import run_span
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
@@ -53,8 +53,7 @@ def notify_failure(context: dg.RunFailureSensorContext, fleet: FleetResource) ->
     """Notify of the failed run."""
     run = context.dagster_run
     steps = sorted({event.step_key for event in context.get_step_failure_events() if event.step_key})
-    days = " a ".join(dict.fromkeys(map(written, _span(run) or ())))
-    return _notify(context, fleet, lambda: failure_notice(run.job_name, days, steps, run.run_id))
+    return notify(context, fleet, lambda: failure_notice(run.job_name, written_span(run), steps, run.run_id))
 
 
 @dg.run_status_sensor(
@@ -65,7 +64,7 @@ def notify_failure(context: dg.RunFailureSensorContext, fleet: FleetResource) ->
 )
 def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
     """Notify of the first report of the last day of the run, up to a week after it."""
-    span, now = _span(context.dagster_run), dt.datetime.now(ZoneInfo(PARTITION_ZONE))
+    span, now = run_span(context.dagster_run), dt.datetime.now(ZoneInfo(PARTITION_ZONE))
     yesterday = now.date() - ONE_DAY
     if span is None or not yesterday - _LATE_DAYS * ONE_DAY <= span[1] <= yesterday:
         return dg.SkipReason("The run is not of one of the last days.")
@@ -74,7 +73,7 @@ def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.S
         return dg.SkipReason(f"The run is not the first report of {day}.")
     is_late = day < yesterday or now.hour >= _READY_HOUR
     with TemporaryDirectory() as folder:
-        return _notify(context, fleet, lambda: _day_notice(fleet, day, is_late), _pdf(fleet, day, Path(folder)))
+        return notify(context, fleet, lambda: _day_notice(fleet, day, is_late), _pdf(fleet, day, Path(folder)))
 
 
 @dg.sensor(
@@ -91,7 +90,7 @@ def notify_missing_day(context: dg.SensorEvaluationContext, fleet: FleetResource
     context.update_cursor(yesterday.isoformat())
     if fleet.lake().exists(_report_path(yesterday, "html")):
         return dg.SkipReason(f"The report of {yesterday} is there.")
-    return _notify(context, fleet, lambda: missing_day_notice(yesterday, _READY_HOUR))
+    return notify(context, fleet, lambda: missing_day_notice(yesterday, _READY_HOUR))
 
 
 def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:
@@ -105,7 +104,7 @@ def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:
     ended = {record.dagster_run.run_id: record for record in context.instance.get_run_records(wanted)}
     own = ended.pop(run_id, None)
     until = own.end_time if own is not None and own.end_time is not None else float("inf")
-    spans = [_span(one.dagster_run) for one in ended.values() if one.end_time is not None and one.end_time < until]
+    spans = [run_span(one.dagster_run) for one in ended.values() if one.end_time is not None and one.end_time < until]
     return any(span is not None and span[0] <= day <= span[1] for span in spans)
 
 
@@ -149,7 +148,7 @@ def _pdf(fleet: FleetResource, day: dt.date, folder: Path) -> Path | None:
 )
 def notify_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.SkipReason | None:
     """Notify of the final close that the run made."""
-    run, span = context.dagster_run, _span(context.dagster_run)
+    run, span = context.dagster_run, run_span(context.dagster_run)
     if span is None:
         return dg.SkipReason("The run closed no cycle.")
 
@@ -162,10 +161,15 @@ def notify_close(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg
         report = fleet.lake().url(f"reports/cycle/start={cycle.start}/relatorio_mensal.html")
         return close_notice(cycle, record, sums.to_dict("records")[0], report)
 
-    return _notify(context, fleet, notice)
+    return notify(context, fleet, notice)
 
 
-def _notify(
+def written_span(run: dg.DagsterRun) -> str:
+    """First and last partition of a run as messages write them; empty for a run without partitions."""
+    return " a ".join(dict.fromkeys(map(written, run_span(run) or ())))
+
+
+def notify(
     context: dg.RunStatusSensorContext | dg.SensorEvaluationContext,
     fleet: FleetResource,
     notice: Callable[[], Notice | None],
@@ -187,9 +191,3 @@ def _notify(
             "FLEET_NOTIFY_URLS). Is the address right, and its service up?"
         )
     return None
-
-
-def _span(run: dg.DagsterRun) -> tuple[dt.date, dt.date] | None:
-    """First and last partition of a run; None for a run without partitions."""
-    keys = [run.tags.get(name) or run.tags.get("dagster/partition") for name in RANGE_TAGS]
-    return (parse_day(keys[0]), parse_day(keys[1])) if keys[0] and keys[1] else None

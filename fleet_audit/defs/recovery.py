@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from fleet_audit.defs.automation import RANGE_TAGS, TRIGGER_TAG, close_job, cycle_job, day_job, known_days, range_tags
+from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import RANGE_TAGS, TRIGGER_TAG, range_tags, reason_tags
 from fleet_audit.defs.sensors import UNFINISHED, merged
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
@@ -73,7 +74,8 @@ def _request(first: dt.date, last: dt.date, due: Sequence[Recoverable]) -> dg.Ru
     state = sorted(f"{one.day} {one.run_id}" for one in due if first <= one.day <= last)
     digest = hashlib.sha256(" ".join(state).encode()).hexdigest()[:24]
     return dg.RunRequest(
-        run_key=f"{TRIGGER}-{digest}-{first}-{last}", tags={**range_tags(first, last), TRIGGER_TAG: TRIGGER}
+        run_key=f"{TRIGGER}-{digest}-{first}-{last}",
+        tags={**range_tags(first, last), **reason_tags(TRIGGER, first, last)},
     )
 
 

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.automation import TRIGGER_TAG, day_job, known_days, range_tags
+from fleet_audit.defs.automation import day_job, known_days
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import range_tags, reason_tags
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import file_limits
@@ -78,7 +79,10 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
         run_requests=[
             dg.RunRequest(
                 run_key=f"inbox-{collection.digest[:24]}-{first}-{last}",
-                tags={**range_tags(first, last), TRIGGER_TAG: "inbox"},
+                tags={
+                    **range_tags(first, last),
+                    **reason_tags("inbox", first, last, collection.files_between(first, last)),
+                },
             )
             for first, last in spans
         ],
@@ -205,7 +209,10 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     return dg.SensorResult(
         cursor=state,
         run_requests=[
-            dg.RunRequest(run_key=f"late-{state}-{first}-{last}", tags={**range_tags(first, last), TRIGGER_TAG: "late"})
+            dg.RunRequest(
+                run_key=f"late-{state}-{first}-{last}",
+                tags={**range_tags(first, last), **reason_tags("late", first, last)},
+            )
             for first, last in merged(behind)
         ],
     )

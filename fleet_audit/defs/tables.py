@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import daily_partitions, single_run
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 
-OWNERS = ["team:data-platform"]
 LAKE_IO = "lake_io"
 WAREHOUSE_IO = "warehouse_io"
 POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
@@ -55,8 +55,8 @@ def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
     return {
         "key": key_of(table),
         "description": table.description,
-        "group_name": group,
-        "owners": OWNERS,
+        "group_name": group_of(group),
+        "owners": owners_of(group),
         "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
         "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
         "metadata": {"table": table.address, "dagster/column_schema": column_schema(table), **metadata},

@@ -107,6 +107,35 @@ def failure_notice(job: str, days: str, steps: Sequence[str], run_id: str) -> No
     )
 
 
+def checks_notice(job: str, days: str, failed: Sequence[tuple[str, str, int]], run_id: str) -> Notice:
+    """Checks that failed without stopping the run: name of the table, of the check, and partitions per check."""
+    lines = [f"{table}, {check}: {_days(count)}" for table, check, count in failed]
+    return Notice(
+        f"Verificações com problema: {job}{days and f', {days}'}",
+        "\n".join(
+            [*lines, f"A execução {run_id} terminou; a página da tabela no Dagster mostra o motivo e o que fazer."]
+        ),
+    )
+
+
+def late_notice(date: dt.date) -> Notice:
+    """The D-1 report is not there at 07:30: half an hour is left."""
+    return Notice(
+        f"D-1 de {day(date)} ainda não está pronto às 07:30",
+        "Veja no Dagster a execução das 05:30; se não houver nenhuma, o serviço daemon não está funcionando. Depois de "
+        "corrigir a causa, execute o dia de novo.",
+    )
+
+
+def health_notice(problems: Sequence[str]) -> Notice:
+    """What stands still in Dagster itself: the queue, a run, a schedule or sensor, a part of the daemon."""
+    return Notice("Dagster: algo está parado", "\n".join(problems))
+
+
+def _days(count: int) -> str:
+    return "1 dia ou tabela inteira" if count == 1 else f"{count} dias"
+
+
 def _notice(title: str, lines: Sequence[str], report: str) -> Notice:
     return Notice(title, "\n".join([*lines, f"Relatório: {report}"]))
 

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from fleet_audit.defs.automation import CLOSE_TAG, range_tags
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import CLOSE_TAG, range_tags
 from fleet_audit.storage.warehouse import Warehouse
 
 ZONE = ZoneInfo("America/Sao_Paulo")

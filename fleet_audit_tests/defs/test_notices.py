@@ -20,8 +20,8 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from fleet_audit.defs import notices
-from fleet_audit.defs.automation import range_tags
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import range_tags
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import send, urls_of
 from fleet_audit.schema import facts

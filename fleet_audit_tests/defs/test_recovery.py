@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fleet_audit.defs.automation import TRIGGER_TAG
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import TRIGGER_TAG
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest import recovery
 from fleet_audit.ingest.api.windows import api_gaps

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.cli.main import main
+from fleet_audit.defs.catalog import group_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
@@ -31,7 +32,10 @@ PROGRAMS = Path(sys.executable).parent
 OURS = ("FLEET_", "AWS_", "DAGSTER_")
 RUN_COLUMNS = ["run_id", "updated_at"]  # who wrote a row and when; everything else must not depend on the run
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
-UNPUBLISHED = ("marts", "reports")  # groups that nothing of the money path reads; half of a run's time
+UNPUBLISHED = (
+    group_of("marts"),
+    group_of("reports"),
+)  # groups that nothing of the money path reads; half of a run's time
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Installation:
         Marts and reports are left out unless `is_whole`.
         """
         from fleet_audit.definitions import build_definitions  # not at the top: loading warns of what is beta
-        from fleet_audit.defs.automation import range_tags
+        from fleet_audit.defs.run_tags import range_tags
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
@@ -134,7 +138,7 @@ class Installation:
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
-        wanted = [spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name == "cycle"]
+        wanted = [spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name == group_of("cycle")]
         with patch.dict(os.environ, self.environment, clear=True):
             dagster_home(load_settings())
             with dg.DagsterInstance.get() as instance:

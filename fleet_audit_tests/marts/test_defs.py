@@ -31,7 +31,9 @@ def day_run(postgres_url, tmp_path, marts, mart_checks):
     """Runs all marts with their checks, as a job does: by partition key or by range."""
 
     def execute(**partition: object) -> dg.ExecuteInProcessResult:
-        job = dg.define_asset_job("marts", selection=dg.AssetSelection.groups("marts"))
+        from fleet_audit.defs.catalog import group_of
+
+        job = dg.define_asset_job("marts", selection=dg.AssetSelection.groups(group_of("marts")))
         from fleet_audit.defs.resources import FleetResource
 
         fleet = FleetResource(warehouse_url=postgres_url, home=str(tmp_path))

@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import Stores, close_cycle, closed_starts
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import (
     cycle_mapping,
     cycle_partitions,
@@ -18,7 +20,7 @@ from fleet_audit.defs.partitions import (
     single_run,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, DayFrames, asset_arguments, column_schema, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, asset_arguments, column_schema, each_day, key_of
 from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
@@ -63,8 +65,9 @@ def adjustments(
     """Compute closed days again and record the differences from the billed lines."""
     days = run_days(context)
     closed = fleet.warehouse().closed_days(days)
-    for day in sorted(closed):
-        context.log.info(f"{day} is closed for good: its rows stay as they are, differences are adjustments.")
+    if closed:
+        shown = f"{len(closed)} days from {min(closed)} to {max(closed)}"
+        context.log.info(f"Closed for good: {shown}. Their rows stay as they are; differences are adjustments.")
     inputs = (day_trips, costs, fixed)
 
     def of_day(day: dt.date) -> pd.DataFrame:
@@ -119,15 +122,19 @@ def _computed(fleet: FleetResource, day: dt.date) -> pd.DataFrame:
 
 
 class CloseConfig(dg.Config):
-    """How to close: `is_final` freezes the cycle's rows for good."""
+    """How to close the cycle of the run."""
 
-    is_final: bool = False
+    is_final: bool = Field(
+        default=False,
+        description="False: a provisional close, which the next close replaces. True: the FINAL close, IRREVERSIBLE: "
+        "the rows of the cycle are frozen for good, and every later difference becomes an adjustment of a later cycle.",
+    )
 
 
 @dg.asset(
     key=key_of(CYCLE_CLOSES),
-    group_name="closing",
-    owners=OWNERS,
+    group_name=group_of("closing"),
+    owners=owners_of("closing"),
     kinds={"postgres", "json"},
     partitions_def=cycle_partitions,
     backfill_policy=single_run,

@@ -8,10 +8,11 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.closing.archive import archive_missing_closes
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, column_schema, key_of
+from fleet_audit.defs.tables import column_schema, key_of
 from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.api.windows import api_gaps
@@ -22,17 +23,19 @@ from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, w
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.output_metadata import markdown
+from fleet_audit.storage.run_locks import locked
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]
 _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}  # tags of runs that no person started
+API_LOCK = "telemetry_api"  # FLEET_API_CONCURRENCY holds for the installation and not for each of two runs
 RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 
 
 @dg.asset(
     key=key_of(INGESTED_FILES),
-    group_name="ingestion",
-    owners=OWNERS,
+    group_name=group_of("ingestion"),
+    owners=owners_of("ingestion"),
     kinds={"file", "postgres"},
     description="Every file of the inbox, archived as received, parsed and recorded; the same bytes are read once.",
     metadata={"dagster/column_schema": column_schema(INGESTED_FILES)},
@@ -103,8 +106,8 @@ with warnings.catch_warnings():
 
 @dg.asset(
     key=RAW_POSITIONS,
-    group_name="ingestion",
-    owners=OWNERS,
+    group_name=group_of("ingestion"),
+    owners=owners_of("ingestion"),
     kinds={"rest", "json"},
     partitions_def=daily_partitions,
     backfill_policy=single_run,
@@ -126,7 +129,8 @@ def raw_positions(
         return
     now = dt.datetime.now(dt.UTC)
     fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
-    fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
+    with locked(fleet.warehouse().url, [API_LOCK], lambda: context.log.info("Waiting: another run asks the API.")):
+        fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
     for sentence in fetcher.set_aside:
         context.log.warning(sentence)
     failure = failure_sentence(fetched)

@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS
 from fleet_audit.marts.model import Days, Model, Relation
 from fleet_audit.marts.project import Project, load_project
 from fleet_audit.marts.publishing import Published, publish
@@ -70,9 +70,9 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
     @dg.asset(
         key=key_of(model.relation),
         deps=[key_of(relation) for relation in model.reads],
-        group_name="marts",
+        group_name=group_of("marts"),
         kinds={"sql", "postgres", "view" if model.is_view else "table"},
-        owners=OWNERS,
+        owners=owners_of("marts"),
         description=model.description,
         code_version=model.code_version,
         partitions_def=daily_partitions if model.is_daily else None,

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS, column_schema, daily_arguments, key_of, output, selected_outputs
+from fleet_audit.defs.tables import column_schema, daily_arguments, key_of, output, selected_outputs
 from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference.publishing import publish
@@ -52,24 +53,24 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
     for table in selected_outputs(context, _OUTPUTS).values():
         delivery, touched = published.in_force.get(table.name), published.touched.get(table.name, [])
         rows = empty_frame(table) if delivery is None else delivery.rows
-        frame = _with_seen(rows, fleet) if table is reference.DRIVERS else rows
+        if table is reference.DRIVERS:
+            rows = with_pseudonyms(rows, fleet.settings().pseudonym_key.get_secret_value().encode())
         days = f"{touched[0]} to {touched[-1]}, {len(touched)} days" if touched else "none"
-        # else each run would outdate every table that was computed from this one
-        context.set_data_version(key_of(table), dg.DataVersion(content_digest(frame, table)))
+        # Else each run would outdate every table that was computed from this one; drivers seen in files are no change.
+        context.set_data_version(key_of(table), dg.DataVersion(content_digest(rows, table)))
         yield dg.Output(
-            frame,
+            _with_seen(rows, fleet) if table is reference.DRIVERS else rows,
             output_name=table.name,
             metadata={"computed_days_touched": days} if table.name in published.touched else None,
         )
 
 
-def _with_seen(drivers: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
+def _with_seen(registered: pd.DataFrame, fleet: FleetResource) -> pd.DataFrame:
     """Registered drivers, and the names of all drivers that were known before: only this table holds them.
 
     Of a driver who is no longer in the reference file only the name is kept: the other fields no longer hold.
     """
-    key = fleet.settings().pseudonym_key.get_secret_value().encode()
-    registered, known = with_pseudonyms(drivers, key), fleet.warehouse().read_table(reference.DRIVERS)
+    known = fleet.warehouse().read_table(reference.DRIVERS)
     others = known.loc[~known["driver_id"].isin(registered["driver_id"]), ["driver_id", "name"]]
     return pd.concat([registered, conform(others, reference.DRIVERS)], ignore_index=True)
 
@@ -92,8 +93,8 @@ def reference_deltas(context: dg.AssetExecutionContext, fleet: FleetResource) ->
 parameter_versions = dg.AssetSpec(
     key_of(PARAMETER_VERSIONS),
     deps=[key_of(reference.PARAMETERS)],
-    group_name="reference",
-    owners=OWNERS,
+    group_name=group_of("reference"),
+    owners=owners_of("reference"),
     kinds={"postgres", "table"},
     description=PARAMETER_VERSIONS.description,
     metadata={"table": PARAMETER_VERSIONS.full_name, "dagster/column_schema": column_schema(PARAMETER_VERSIONS)},

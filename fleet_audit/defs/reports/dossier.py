@@ -4,6 +4,7 @@ Its rows are read in `dossiers`, its layout is in `reporting.documents.dossier`.
 """
 
 import dagster as dg
+from pydantic import Field
 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.dossiers.pdf_files import write_finding_dossier
@@ -12,7 +13,7 @@ from fleet_audit.dossiers.pdf_files import write_finding_dossier
 class DossierConfig(dg.Config):
     """Which finding."""
 
-    finding_id: str
+    finding_id: str = Field(description="The id of the finding, as fact.findings and every report show it.")
 
 
 @dg.op(description="One PDF about one finding: map, odometer, rows as received, tariff clause, parameters.")

@@ -7,9 +7,9 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import OWNERS
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, records
@@ -50,8 +50,8 @@ _NOT_TESTED = """
     where cycle_start = :start or (cycle_start is null and operational_date between :start and :end)
 """
 ARGUMENTS: dict[str, Any] = {
-    "group_name": "reports",
-    "owners": OWNERS,
+    "group_name": group_of("reports"),
+    "owners": owners_of("reports"),
     "io_manager_key": "report_io",
     "backfill_policy": single_run,
 }

@@ -29,6 +29,9 @@ class FileRequest:
     spans: Sequence[Span]
 
 
+_NAMED_FILES = 50  # a cursor stays small for a drop of any size
+
+
 @dataclass(frozen=True)
 class Collection:
     """The cursor of the sensor.
@@ -39,12 +42,14 @@ class Collection:
         spans: days that no run was requested for yet, few however many files name them.
         digest: hash of the content of all files that named them.
         since: when the first of them was looked at.
+        files: name, first and last day of the first files that named them.
     """
 
     rows: Sequence[dict[str, str | None]] = ()
     spans: Sequence[Span] = ()
     digest: str = ""
     since: dt.datetime | None = None
+    files: Sequence[tuple[str, str, str]] = ()
 
     @classmethod
     def of_cursor(cls, cursor: str | None) -> Collection:
@@ -54,7 +59,8 @@ class Collection:
             return cls()
         spans = [(dt.date.fromisoformat(first), dt.date.fromisoformat(last)) for first, last in found["spans"]]
         since = dt.datetime.fromisoformat(found["since"]) if found["since"] else None
-        return cls(found["rows"], spans, found["digest"], since)
+        files = [(name, first, last) for name, first, last in found.get("files", [])]
+        return cls(found["rows"], spans, found["digest"], since, files)
 
     def cursor(self) -> str:
         """The collection as text."""
@@ -64,6 +70,7 @@ class Collection:
                 "spans": [[first.isoformat(), last.isoformat()] for first, last in self.spans],
                 "digest": self.digest,
                 "since": self.since and self.since.isoformat(),
+                "files": self.files,
             }
         )
 
@@ -72,7 +79,17 @@ class Collection:
         contents = sorted(request.content for request in requests if request.spans)
         digest = hashlib.sha256(" ".join([self.digest, *contents]).encode()).hexdigest() if contents else self.digest
         since = (self.since or now) if spans else None
-        return Collection([_row(request, now) for request in requests], spans, digest, since)
+        new = [
+            (request.file.name, min(request.spans)[0].isoformat(), max(span[1] for span in request.spans).isoformat())
+            for request in requests
+            if request.spans
+        ]
+        rows = [_row(request, now) for request in requests]
+        return Collection(rows, spans, digest, since, [*self.files, *new][:_NAMED_FILES])
+
+    def files_between(self, first: dt.date, last: dt.date) -> list[str]:
+        """Names of the collected files that touch these days."""
+        return [name for name, start, end in self.files if start <= last.isoformat() and end >= first.isoformat()]
 
     def requested(self) -> Collection:
         """The collection once runs of its days are requested."""

@@ -1,0 +1,117 @@
+"""What is notified although no run failed: failed checks, a late D-1 report, Dagster standing still."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from fleet_audit.defs.evaluations import partition_results
+from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.run_tags import range_tags
+from fleet_audit.defs.table_checks import check_spec
+from fleet_audit.defs.tables import key_of
+from fleet_audit.defs.watching import QUEUED_TOO_LONG, SILENT_TOO_LONG, is_late, newly_failed, standing_still
+from fleet_audit.schema.facts import DAY_ACCEPTANCE
+from fleet_audit_tests.defs.test_notices import Inboxes
+
+ZONE = ZoneInfo("America/Sao_Paulo")
+DAYS = [dt.date(2025, 6, 10), dt.date(2025, 6, 11)]
+
+
+@pytest.fixture
+def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def inboxes() -> Iterator[Inboxes]:
+    service = Inboxes()
+    yield service
+    service.server.shutdown()
+    service.server.server_close()
+
+
+def _run(instance: dg.DagsterInstance, found: dict[dt.date, list[str]]) -> str:
+    """A run of job `day` over two days, whose check finds these sentences."""
+    spec = check_spec(DAY_ACCEPTANCE, "enough_was_accepted", "Enough.", blocking=False)
+
+    @dg.asset(
+        key=key_of(DAY_ACCEPTANCE),
+        partitions_def=daily_partitions,
+        check_specs=[spec],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def acceptance(context):
+        yield dg.MaterializeResult()
+        sentences = {day.isoformat(): found.get(day, []) for day in DAYS}
+        yield from partition_results(context, spec, sentences, severity=dg.AssetCheckSeverity.WARN)
+
+    job = dg.Definitions(
+        [acceptance], jobs=[dg.define_asset_job("day", [acceptance])], executor=dg.in_process_executor
+    ).resolve_job_def("day")
+    result = job.execute_in_process(instance=instance, tags=range_tags(*DAYS))
+    assert result.success
+    return result.run_id
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_a_check_that_fails_is_news_until_it_passes(instance):
+    low = {DAYS[0]: ["too little"]}
+    news = [newly_failed(instance, _run(instance, found)) for found in (low, low, {}, low, {DAYS[0]: ["even less"]})]
+    table = ("ops/day_acceptance", "enough_was_accepted")
+    first_day = {table: [DAYS[0].isoformat()]}
+    assert news == [first_day, {}, {}, first_day, first_day]
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_a_failed_check_of_a_run_that_succeeded_is_notified(instance, definitions, inboxes, monkeypatch, postgres_url):
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/x")
+    (watching,) = (one for one in definitions.sensors if one.name == "notify_checks")
+    fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
+    cursor = watching.evaluate_tick(dg.build_sensor_context(instance, None, resources=fleet)).cursor
+    _run(instance, {day: ["Maria drove"] for day in DAYS})
+    watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources=fleet))
+    (message,) = inboxes.received
+    assert message["title"] == "Verificações com problema: day, 10/06/2025 a 11/06/2025"
+    assert message["message"].startswith("ops/day_acceptance, enough_was_accepted: 2 dias\n")
+    assert "Maria" not in str(message)
+
+
+def test_a_report_is_late_from_half_past_seven_until_it_is_missing(instance):
+    at = [dt.datetime(2025, 6, 11, hour, minute, tzinfo=ZONE) for hour, minute in ((7, 29), (7, 30), (7, 59), (8, 0))]
+    assert [is_late(instance, one) for one in at] == [False, True, True, False]
+    instance.report_runless_asset_event(dg.AssetMaterialization(["reports", "d1"], partition="2025-06-10"))
+    assert [is_late(instance, one) for one in at] == [False] * 4
+
+
+def test_a_late_report_is_notified_once(instance, definitions, inboxes, monkeypatch, postgres_url):
+    monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/x")
+    monkeypatch.setattr("fleet_audit.defs.watching.is_late", lambda *_: True)
+    (watching,) = (one for one in definitions.sensors if one.name == "warn_late_day")
+    cursor = None
+    for _ in range(2):
+        fleet = FleetResource(warehouse_url=postgres_url)
+        context = dg.build_sensor_context(instance, cursor, resources={"fleet": fleet})
+        cursor = watching.evaluate_tick(context).cursor or cursor
+    yesterday = dt.datetime.now(ZONE).date() - dt.timedelta(days=1)
+    assert [one["title"] for one in inboxes.received] == [f"D-1 de {yesterday:%d/%m/%Y} ainda não está pronto às 07:30"]
+
+
+def test_a_queue_and_a_run_that_stand_still_are_problems(instance):
+    job = dg.GraphDefinition(name="day", node_defs=[]).to_job()
+    now = dt.datetime.now(dt.UTC)
+    assert list(standing_still(instance, now)) == []
+    for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
+        instance.create_run_for_job(job, status=status)
+    time.sleep(0.01)
+    assert list(standing_still(instance, now)) == []
+    later = now + max(QUEUED_TOO_LONG, SILENT_TOO_LONG) + dt.timedelta(minutes=1)
+    keys = [key.split()[0] for key, _ in standing_still(instance, later)]
+    assert keys == ["queue", "run"]
