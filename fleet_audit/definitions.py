@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from fleet_audit.defs.resources import FleetResource
-from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
+from fleet_audit.defs.resources import FleetResource, warehouse_io_manager
+from fleet_audit.storage.io_managers import LakeIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
 
 
@@ -35,7 +35,7 @@ def build_definitions(
     resources: dict[str, Any] = {
         "fleet": fleet,
         "lake_io": LakeIOManager(stores=fleet),
-        "warehouse_io": WarehouseIOManager(stores=fleet),
+        "warehouse_io": warehouse_io_manager(fleet),
         "report_io": ReportIOManager(stores=fleet),
     }
     with warnings.catch_warnings():  # of arguments that are still in beta

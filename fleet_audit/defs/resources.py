@@ -3,11 +3,8 @@
 Bound explicitly in `fleet_audit.definitions`; stores are opened in `fleet_audit.installation`.
 """
 
-import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Self
 
 import dagster as dg
 from pydantic import Field
@@ -16,6 +13,7 @@ from fleet_audit.defs.run_tags import run_days_with_context
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
+from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.run_locks import locked
 
 
@@ -31,21 +29,6 @@ class FleetResource(dg.ConfigurableResource, Installation):
     )
     home: str = Field(default="", description="Folder of all state that has no address of its own; empty: FLEET_HOME.")
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
-        """Holds the days of the run until it ends: runs over the same days end as if one had followed the other.
-
-        Without a warehouse there is nothing to lock: the run's first step says so, or tries again.
-        """
-        days = run_days_with_context(context.run) if context.run is not None else []
-        with ExitStack() as held:
-            if days:
-                try:
-                    held.enter_context(locked(self.migrated_url(), days, partial(_log_waiting, context, days)))
-                except (PermanentError, RetryableError) as error:
-                    context.log.warning(f"The days of the run are not locked: {error}")
-            yield self
-
     def settings(self) -> Settings:
         """The settings as the environment has them now; this resource's own fields win."""
         return load_settings(
@@ -56,5 +39,35 @@ class FleetResource(dg.ConfigurableResource, Installation):
         )
 
 
-def _log_waiting(context: dg.InitResourceContext, days: Sequence[dt.date]) -> None:
-    context.log.info(f"Waiting: another run works on days between {days[0]} and {days[-1]}.")  # type: ignore[union-attr]
+def warehouse_io_manager(fleet: FleetResource) -> dg.IOManagerDefinition:
+    """The IO manager of PostgreSQL tables, which holds the days of a run until the run ends.
+
+    Runs over the same days end as if one had followed the other. Only runs have IO managers: a resource that sensors
+    use too would lock for each tick.
+    """
+
+    @dg.io_manager(description="Tables in PostgreSQL; runs over the same days follow each other.")
+    def warehouse_io(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
+        with days_held(fleet, context):
+            yield WarehouseIOManager(stores=fleet)
+
+    return warehouse_io
+
+
+@contextmanager
+def days_held(fleet: FleetResource, context: dg.InitResourceContext) -> Iterator[None]:
+    """Locks the days of the run; nothing while the warehouse cannot be reached, which the first step reports."""
+    days = run_days_with_context(context.run) if context.run is not None else []
+    with ExitStack() as held:
+        if days:
+            waiting = f"Waiting: another run works on days between {days[0]} and {days[-1]}."
+            try:
+                held.enter_context(locked(fleet.migrated_url(), days, lambda: _log(context, waiting)))
+            except (PermanentError, RetryableError) as error:
+                _log(context, f"The days of the run are not locked: {error}")
+        yield
+
+
+def _log(context: dg.InitResourceContext, sentence: str) -> None:
+    if context.log is not None:
+        context.log.info(sentence)

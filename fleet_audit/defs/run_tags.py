@@ -56,4 +56,4 @@ def run_days_with_context(run: dg.DagsterRun) -> list[dt.date]:
     if run.job_name not in CYCLE_JOBS:
         return days_with_context([span[0] + dt.timedelta(days=at) for at in range((span[1] - span[0]).days + 1)])
     closing_day = load_settings().closing_day
-    return [day for start in span for day in cycle_days(cycle_of(start, closing_day))]
+    return sorted({day for start in span for day in cycle_days(cycle_of(start, closing_day))})

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.resources import FleetResource, days_held
 from fleet_audit.defs.run_tags import range_tags, run_days_with_context
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit.storage.run_locks import locked
@@ -25,12 +25,12 @@ class _Run(SimpleNamespace):
 
     @classmethod
     def over(cls, first: dt.date, last: dt.date, job: str = "day") -> _Run:
-        log = SimpleNamespace(info=print, warning=print)
+        log = SimpleNamespace(info=print)
         return cls(run=SimpleNamespace(tags=range_tags(first, last), job_name=job), log=log)
 
 
 def _holds(fleet: FleetResource, run: _Run, held: list[str], name: str, seconds: float) -> None:
-    with fleet.yield_for_execution(run):
+    with days_held(fleet, run):
         held.append(f"{name} begins")
         time.sleep(seconds)
         held.append(f"{name} ends")
@@ -76,8 +76,8 @@ def test_a_process_that_died_holds_nothing(postgres_url):
 
 def test_without_a_warehouse_the_run_begins_and_its_steps_report_it(capsys):
     fleet = FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db")
-    with fleet.yield_for_execution(_Run.over(DAY, DAY)) as given:
-        assert given is fleet
+    with days_held(fleet, _Run.over(DAY, DAY)):
+        pass
     assert "The days of the run are not locked" in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from fleet_audit.defs.evaluations import partition_results
 from fleet_audit.defs.partitions import daily_partitions
@@ -20,6 +21,7 @@ from fleet_audit.defs.watching import QUEUED_TOO_LONG, SILENT_TOO_LONG, is_late,
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
 from fleet_audit_tests.defs.test_notices import Inboxes
 
+ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fleet_audit"), "__repository__").get_job_origin("day")
 ZONE = ZoneInfo("America/Sao_Paulo")
 DAYS = [dt.date(2025, 6, 10), dt.date(2025, 6, 11)]
 
@@ -109,7 +111,7 @@ def test_a_queue_and_a_run_that_stand_still_are_problems(instance):
     now = dt.datetime.now(dt.UTC)
     assert list(standing_still(instance, now)) == []
     for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
-        instance.create_run_for_job(job, status=status)
+        instance.create_run_for_job(job, status=status, remote_job_origin=ORIGIN)
     time.sleep(0.01)
     assert list(standing_still(instance, now)) == []
     later = now + max(QUEUED_TOO_LONG, SILENT_TOO_LONG) + dt.timedelta(minutes=1)
