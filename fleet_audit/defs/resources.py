@@ -46,7 +46,7 @@ def warehouse_io_manager(fleet: FleetResource) -> dg.IOManagerDefinition:
     use too would lock for each tick.
     """
 
-    @dg.io_manager(description="Tables in PostgreSQL; runs over the same days follow each other.")
+    @dg.io_manager(description="Tables in PostgreSQL; runs over the same days follow each other.")  # type: ignore[arg-type]
     def warehouse_io(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
         with days_held(fleet, context):
             yield WarehouseIOManager(stores=fleet)

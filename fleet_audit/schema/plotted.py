@@ -56,5 +56,5 @@ def partition_numbers(frame: pd.DataFrame, table: Table) -> dict[str, float | in
     column = _COUNTED.get(table.address)
     if column:
         counts = frame[column].value_counts()
-        numbers |= {f"{column}_{value}": int(counts.get(value, 0)) for value in table.column(column).values}
+        numbers |= {f"{column}_{value}": int(counts.get(value, 0)) for value in table.column(column).values or ()}
     return numbers

@@ -39,7 +39,9 @@ def _checks(project: Project, model: Model) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=list(specs.values()), can_subset=True)
     @acts_on_errors
-    def tests(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> Iterator[Evaluated]:
+    def tests(
+        context: dg.AssetCheckExecutionContext, fleet: FleetResource
+    ) -> Iterator[Evaluated | dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
         url, days = fleet.warehouse().url, days_of(context, model)
         with sentences(f"Testing {model.relation}"), engine_of(url).connect() as connection:
