@@ -141,15 +141,14 @@ def _request(
         return None
     except PermanentError:
         return refused
-    spans = days_of_file(file, content, settings, now) or [
+    sha256 = hashlib.sha256(content).hexdigest()
+    found = days_of_file(file, content, settings, now)
+    spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
         *days_of_reference(file, content, warehouse, settings, now),
-        _recent(),
+        *([] if computed.was_read(sha256, file.name) else [_recent()]),  # a run by hand or by the schedule was faster
     ]
-    sha256 = hashlib.sha256(content).hexdigest()
-    if computed.include(sha256, file.name, spans):
-        return FileRequest(file, sha256, [])  # a run by hand or by the schedule was faster
-    return FileRequest(file, sha256, spans)
+    return FileRequest(file, sha256, computed.remaining(sha256, file.name, spans, found.named))
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:

@@ -209,7 +209,8 @@ with dg.DagsterInstance.ephemeral() as instance:
             resources={"fleet": FleetResource(warehouse_url=url)},
         )
         requests = schedules[name].evaluate_tick(context).run_requests or []
-        days = [[value for value in sorted(each.tags.values()) if value[0] == "2"] for each in requests]
+        days = [sorted(value for name, value in each.tags.items() if "partition" in name or name == "fleet/close")
+                for each in requests]
         print(json.dumps([each.partition_key or tagged for each, tagged in zip(requests, days)]))
 """
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
@@ -131,6 +132,14 @@ def test_a_refused_token_is_named_and_the_files_still_count(install, api):
     _assert_only_sentences(result)
     assert _sources(wrong) == ["visit_report", "visit_report"]
     assert_counts_reconcile(wrong)
+    with wrong.dagster() as (_, instance):
+        (run,) = instance.get_runs(dg.RunsFilter(job_name="day"))
+        lines = [event.user_message for event in instance.all_logs(run.run_id) if not event.is_dagster_event]
+    reasons = {name: value for name, value in run.tags.items() if name.startswith("fleet/")}
+    assert reasons == {"fleet/trigger": "command", "fleet/days": str(DAY), "fleet/cycle": "2025-05-16"}
+    assert run.tags[".dagster/repository"] == "__repository__@fleet_audit", "the UI lists it under its job"
+    (not_tested,) = (line for line in lines if "not tested" in line)
+    assert not_tested.startswith("Rules not tested: ")
 
     right = Installation(wrong.home, wrong.inbox, wrong.warehouse_url, {**wrong.others, "FLEET_API_TOKEN": TOKEN})
     assert failures(right.materialize(DAY)) == []

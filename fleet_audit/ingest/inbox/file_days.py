@@ -6,7 +6,7 @@ Reading and recording files is in `file_reader`; asking for runs of these days i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias
@@ -28,20 +28,28 @@ _NONE, _DAY = dt.timedelta(0), dt.timedelta(days=1)
 _REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry": (_DAY, _NONE)}
 
 
-def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> list[Span]:
+@dataclass(frozen=True)
+class FileDays:
+    """The days that a file names, and the spans of all days whose results it can change."""
+
+    named: frozenset[dt.date] = frozenset()
+    spans: Sequence[Span] = ()
+
+
+def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> FileDays:
     """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
 
     A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
     """
     if file.kind == "reference":
-        return []
+        return FileDays()
     try:
         parsed = parse_inbox_file(file, content, settings, now)
     except RejectedFile:
-        return []
+        return FileDays()
     before, after = _REACH[file.kind]
-    days = {*parsed.named_days, *parsed.days["date"]}
-    return spans_of(day + offset for day in days for offset in {-before, _NONE, after})
+    days = frozenset({*parsed.named_days, *parsed.days["date"]})
+    return FileDays(days, spans_of(day + offset for day in days for offset in {-before, _NONE, after}))
 
 
 def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:
@@ -94,10 +102,21 @@ class ComputedDays:
             dict(zip(days["operational_date"], days["at"], strict=True)),
         )
 
-    def include(self, sha256: str, name: str, spans: Iterable[Span]) -> bool:
-        """Whether the file was read, and every day of the spans was computed after that."""
+    def remaining(self, sha256: str, name: str, spans: Iterable[Span], named: Collection[dt.date]) -> list[Span]:
+        """What of the spans has to be run for a file: all when no run has read it.
+
+        Else the days that were computed before it arrived, and those that the file names and that never were: one
+        unfinished day does not ask for the others, nor for a neighbour that nobody has run yet.
+        """
         received = self.received.get((sha256, name))
         if received is None:
-            return False
+            return list(spans)
         days = (first + dt.timedelta(days=at) for first, last in spans for at in range((last - first).days + 1))
-        return all(day in self.computed and self.computed[day] > received for day in days)
+        return spans_of(day for day in days if self._is_due(day, received, named))
+
+    def was_read(self, sha256: str, name: str) -> bool:
+        """Whether a run has read these bytes under this name."""
+        return (sha256, name) in self.received
+
+    def _is_due(self, day: dt.date, received: pd.Timestamp, named: Collection[dt.date]) -> bool:
+        return self.computed[day] <= received if day in self.computed else day in named
