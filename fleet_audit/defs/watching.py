@@ -140,7 +140,7 @@ def _waiting_runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tu
     started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     for record in started:
         last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-        stamp = last[0].event_log_entry.timestamp if last else record.start_time or now.timestamp()
+        stamp = last[0].event_log_entry.timestamp if last else record.create_timestamp.timestamp()
         if now.timestamp() - stamp > SILENT_TOO_LONG.total_seconds():
             run_id = record.dagster_run.run_id
             yield (

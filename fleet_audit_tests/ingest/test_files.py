@@ -289,7 +289,7 @@ def test_without_the_folder_a_sentence(arrivals):
 )
 def test_which_days_a_file_can_change(settings, kind, content, days):
     file = InboxFile(kind, "a.csv", len(content), FIRST_LOOK)
-    assert days_of_file(file, content, settings, FIRST_LOOK).spans == days
+    assert list(days_of_file(file, content, settings, FIRST_LOOK).spans) == days
 
 
 def test_names_of_drivers_are_in_one_table_only(arrivals):
