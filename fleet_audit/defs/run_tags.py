@@ -21,7 +21,6 @@ RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_ra
 REPOSITORY_TAGS = {".dagster/repository": "__repository__@fleet_audit"}
 SHOWN_FILES = 3
 CYCLE_JOBS = ("cycle", "close")  # jobs whose partition keys are starts of cycles
-FIRST_REPORTS = (None, "schedule", "command")  # triggers of a day's first run; sensors run days again
 
 
 def range_tags(first: dt.date, last: dt.date) -> dict[str, str]:
