@@ -25,7 +25,7 @@ from fleet_audit.reporting.sections.carrier_ranking import ranking_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
-from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, budget_note, forecast_grid
+from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, budget_note, forecast_grid, total_card
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
@@ -53,6 +53,7 @@ GROUP_FIELDS = (_TRIPS, _PLANNED_KM, _KM, _SERVICE_KM, _DECLARED_KM, *_COST, *_A
 VEHICLE_FIELDS = (
     Field("fleet_number", "Frota", width=9),
     Field("unit", "Unidade", width=18),
+    Field("cost_center", "Centro de custo", width=11),
     Field("carrier", "Transportadora", width=20),
     *GROUP_FIELDS,
 )
@@ -180,7 +181,7 @@ def build_cycle(
         layout.title("cycle"),
         _subtitle(cycle_words(cycle, frames), carriers, carrier_code),
         generated_at,
-        _cards(figures, frames.findings, forecast),
+        _cards(figures, frames.findings, forecast, budget),
         charts,
         sections,
         (*NOTES, *(() if carrier_code is not None else _FLEET_NOTES), closing.sentence),
@@ -263,7 +264,9 @@ def _declared_of_routes(lines: pd.DataFrame) -> pd.DataFrame:
     return lines[["route_code", "declared_km"]]
 
 
-def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) -> tuple[Card, ...]:
+def _cards(
+    figures: Figures, findings: pd.DataFrame, forecast: Forecast | None, budget: Budget | None
+) -> tuple[Card, ...]:
     days, silent = figures.vehicle_days or 0, figures.silent or 0
     seen = f"em {locale.counted(days, 'veículo-dia', 'veículos-dia')}; {locale.number(silent, 0)} sem dado"
     cards = [
@@ -285,6 +288,7 @@ def _cards(figures: Figures, findings: pd.DataFrame, forecast: Forecast | None) 
         cards += [
             Card("Km previstos no ciclo", forecast.km_total, Kind.KM, left),
             Card("Custo variável previsto", forecast.variable_cost_total_brl, Kind.BRL, left),
+            *([total_card(forecast, budget)] if budget is not None else []),
         ]
     return tuple(cards)
 
@@ -297,8 +301,9 @@ def _day_grid(days: list[pd.DataFrame]) -> Grid:
 
 
 def _vehicles(frames: Frames, cycle: Cycle) -> dict[str, dict[str, Any]]:
-    """Fleet number, unit and carrier of each vehicle row valid at the end of the cycle, else its latest one."""
+    """Fleet number, unit, cost centre and carrier of each vehicle, as valid at the end of the cycle or latest."""
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
+    centers = dict(zip(frames.units["unit_code"], frames.units["cost_center"], strict=True))
     latest = frames.vehicles.sort_values(["plate", "valid_from"], na_position="first", kind="stable")
     latest = latest.drop_duplicates("plate", keep="last").reset_index(drop=True)
     columns = ["fleet_number", "unit_code", "carrier_code"]
@@ -309,6 +314,7 @@ def _vehicles(frames: Frames, cycle: Cycle) -> dict[str, dict[str, Any]]:
         row["plate"]: {
             "fleet_number": row["fleet_number"],
             "unit": units.get(row["unit_code"]),
+            "cost_center": centers.get(row["unit_code"]),
             "carrier": carriers.get(row["carrier_code"]),
         }
         for row in rows

@@ -20,7 +20,7 @@ from fleet_audit.reporting.labels import SEVERITIES
 from fleet_audit.reporting.sections.incidents import finding_anchor
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
-_FILTERS = ("unit", "carrier", "severity", "status", "area", "vehicle_class")
+_FILTERS = ("unit", "cost_center", "carrier", "severity", "status", "area", "vehicle_class")
 _TONES = {word: f"sev sev-{code}" for code, word in SEVERITIES.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.document_model import Card, Field, Grid, Kind, grid_of
 from fleet_audit.reporting.sections.figures import Figures
 
 FORECAST_NOTE = (
@@ -61,6 +61,14 @@ def forecast_grid(forecast: Forecast | None, figures: Figures, budget: Budget | 
         {"name": "Custo total (R$)", **{name: _added(variable[name], fixed[name]) for name in variable}},
     ]
     return grid_of(FORECAST_FIELDS, [{**row, "difference": _difference(row["total"], row["planned"])} for row in rows])
+
+
+def total_card(forecast: Forecast, budget: Budget) -> Card:
+    """What the cycle will cost, fixed included, beside its budget."""
+    total = _added(forecast.variable_cost_total_brl, budget.fixed_brl)
+    planned = _added(budget.variable_brl, budget.fixed_brl)
+    note = "sem orçamento: falta plano de km ou custo fixo" if planned is None else f"orçamento {locale.money(planned)}"
+    return Card("Custo total previsto", total, Kind.BRL, note)
 
 
 def budget_note(budget: Budget | None) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import openpyxl
 import pytest
 
+from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
@@ -152,3 +153,23 @@ def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: 
     rows = {row[0]: row[3:] for row in grid(made, "not_tested").rows}
     assert rows["D06"] == ("nenhum boletim cobre o dia", "5 dias, de 16/05/2025 a 20/05/2025")
     assert rows["T05"] == ("o ciclo não está completo", "o ciclo")
+
+
+def test_the_total_is_forecast_beside_its_budget(frames: Frames) -> None:
+    budget = Budget(Decimal("100.00"), Decimal("40.00"), Decimal("60.00"), unpriced_lines=1)
+    forecast = replace(FORECAST, variable_cost_total_brl=Decimal("150.00"))
+    made = report(frames, forecast=forecast, budget=budget)
+    rows = {row[0]: row[3:] for row in grid(made, "forecast").rows}
+    assert rows["Custo total (R$)"] == (Decimal("250.00"), Decimal("200.00"), Decimal("50.00"))
+    cards = {card.label: (card.text, card.note) for card in made.headline}
+    assert cards["Custo total previsto"] == ("R$\u00a0250,00", "orçamento R$\u00a0200,00")
+    section = next(section for section in made.document.sections if section.key == "forecast")
+    assert section.note == "O orçamento não inclui 1 linha do plano sem tarifa conhecida."
+
+
+def test_vehicles_are_filtered_by_cost_center(frames: Frames) -> None:
+    centers = [f"CC-{number}" for number in range(len(frames.units))]
+    made = report(replace(frames, units=frames.units.assign(cost_center=centers)))
+    assert set(grid(made, "vehicles").column("cost_center")) <= set(centers)
+    page = render_cycle(made)["relatorio_mensal.html"].decode()
+    assert "<option>CC-0</option>" in page
