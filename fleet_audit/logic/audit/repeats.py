@@ -35,7 +35,7 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     pairs = overlaps(near, near)
     pairs = pairs[pairs["left"] < pairs["right"]]
     first, second = pairs["left"].to_numpy(), pairs["right"].to_numpy()
-    places = {name: _folded(runs[name]) for name in _PLACES}
+    places = {name: folded_places(runs[name]) for name in _PLACES}
     codes, texts = _PLACES[:2], _PLACES[2:]
     is_same, is_nowhere = np.ones(len(pairs), dtype=bool), np.ones(len(pairs), dtype=bool)
     for code, text in zip(codes, texts, strict=True):
@@ -72,7 +72,7 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     return found[["later", "earlier", "apart_s", "is_nowhere"]].reset_index(drop=True)
 
 
-def _folded(texts: pd.Series) -> np.ndarray:
+def folded_places(texts: pd.Series) -> np.ndarray:
     """Texts as they are compared: folded, without stray dots; a missing one is empty."""
     return np.array(
         [

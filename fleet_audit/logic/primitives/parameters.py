@@ -137,6 +137,7 @@ DEFAULTS = (
     Parameter("exchange_days", 1, "days", "O08: a registered move so many days from it explains it", "own"),
     Parameter("digits_min_runs", 60, "runs", "S01: start readings of a vehicle-cycle that are tested", "own"),
     Parameter("digits_p", 1e-6, "probability", "S01: corrected p below which digits are not uniform", "own"),
+    Parameter("digits_read_km", 1, "km", "S01: readings that follow the measured km this closely were read", "own"),
     Parameter("constant_min_runs", 20, "runs", "S03: runs between two places that are tested", "own"),
     Parameter("constant_pct", 80, "%", "S03: share of them that declare one value", "own"),
     Parameter(
@@ -151,10 +152,9 @@ DEFAULTS = (
         "peers_z", 3.5, "deviations", "S05: robust z of a vehicle's median on a route above this", "Iglewicz 1993"
     ),
     Parameter("peers_p", 0.05, "probability", "S05: corrected p below which it is not chance", "own"),
-    Parameter("peers_min_pct", 5, "%", "S05: and a difference from the others' median above this", "own"),
-    Parameter("peers_min_trips", 20, "trips", "S05: trips of other vehicles on the route", "own"),
-    Parameter("peers_min_vehicles", 3, "vehicles", "S05: other vehicles on the route", "own"),
-    Parameter("peers_own_trips", 5, "trips", "S05: trips of the vehicle on the route", "own"),
+    Parameter("peers_min_pct", 5, "%", "S05: and no other vehicle's median is this close to its own", "own"),
+    Parameter("peers_min_vehicles", 20, "vehicles", "S05: other vehicles on the route, each with its trips", "own"),
+    Parameter("peers_own_trips", 5, "trips", "S05: trips of each vehicle on the route", "own"),
     Parameter("full_pct", 95, "%", "V05: share of a vehicle-cycle's runs that declare exactly its seats", "own"),
     Parameter("full_min_runs", 20, "runs", "V05: and at least so many runs", "own"),
     Parameter("ratio_days", 7, "days", "O05: days over which a vehicle's odometer/GPS ratio is judged"),

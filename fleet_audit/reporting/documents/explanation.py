@@ -116,7 +116,13 @@ def _finding(case: Case, finding: Mapping[str, Any]) -> Iterator[str]:
     else:
         stake = finding["km_at_stake"]
         of_km = "" if stake is None else f", por {_km(stake)} em disputa"
-        yield f"  {_brl(finding['brl_at_stake'])}: {amount.lower()}{of_km}"
+        yield f"  {_brl(finding['brl_at_stake'])}{_range(finding)}: {amount.lower()}{of_km}"
+
+
+def _range(finding: Mapping[str, Any]) -> str:
+    """Both ends of the amount by the measurement's uncertainty; empty where it is one value."""
+    low, high = finding.get("brl_low"), finding.get("brl_high")
+    return "" if low == high else f" (entre {_brl(low)} e {_brl(high)}, pela incerteza da medição)"
 
 
 def _trip_heading(case: Case) -> Iterator[str]:

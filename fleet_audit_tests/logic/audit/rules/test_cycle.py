@@ -264,13 +264,13 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
 
 def test_a_rule_that_lacks_its_data_is_not_tested():
     assert untested(a_cycle(DAYS[3])) == {
-        "D03", "D09", "D12", "K01", "K03", "K05", "O05", "S01", "S03", "S05", "T05", "T06", "V02", "V03", "V04",
+        "D03", "D09", "D12", "K01", "K03", "K05", "O05", "O07", "S01", "S03", "S05", "T05", "T06", "V02", "V03", "V04",
         "V05",
     }  # fmt: skip
     full = a_cycle(
         matches=[declared(DAYS[0], "30.00", "30")], calibrations=[calibrated(DAYS[0], "100", "100")], **nights(1, 0)
     )
-    assert untested(full) == {"D09", "K01", "K05", "S01", "S03", "S05", "T05", "T06", "V02", "V03", "V04"}
+    assert untested(full) == {"D09", "K01", "K05", "O07", "S01", "S03", "S05", "T05", "T06", "V02", "V03", "V04"}
 
 
 def test_segments_name_their_vehicle_and_their_cause():

@@ -1,4 +1,4 @@
-"""A vehicle against the others on its routes: S05, an outlier among peers.
+"""A vehicle against the others on its routes, and against its own past: S05, an outlier among peers; O07, not tested.
 
 One trip against the expected way is a rule of its day; what the route should measure belongs to the reference.
 """
@@ -21,56 +21,66 @@ _NORMAL_MAD = 1.4826  # standard deviation of a normal sample per median absolut
 
 
 def outliers(context: AuditCycle) -> list[Draft]:
-    """S05: a vehicle's median km on a route is peers_z robust deviations from the median of the other vehicles' trips.
+    """S05: a vehicle's median km on a route is peers_z robust deviations from those of the other vehicles.
 
-    Trips of one route between the same two places: at least peers_min_trips of other vehicles, of peers_min_vehicles,
-    and peers_own_trips of its own. The scale is 1.4826 × MAD of the others' trips, at least their median uncertainty.
-    And the difference is more than peers_min_pct and more than its own trips' median uncertainty, so that equal ways
-    with a small spread name nobody. p is that of a normal z, two-sided, Holm-adjusted for all vehicles and routes.
+    Trips of one route between the same two places; each vehicle with peers_own_trips of them is one value, and at least
+    peers_min_vehicles others are compared. Not single trips: honest vehicles call at different points, and each repeats
+    its own way to 0.1 km. The scale is 1.4826 × MAD of the others' medians, at least the median uncertainty of a trip.
+    The difference is more than peers_min_pct, and no other vehicle is that close to it: a way that two take is a way. p
+    is that of a normal z, two-sided, Holm-adjusted for all vehicles and routes.
     """
     parameters = context.parameters
-    trips = context.service[context.service[_ROUTE].notna().all(axis=1)]
-    trips = trips.assign(km=trips["km_measured"].astype("float64"), doubt=trips["km_uncertainty"].astype("float64"))
-    samples: list[dict[str, Any]] = []
-    for route, rows in trips.groupby(_ROUTE, sort=True):
-        for plate, own in rows.groupby("plate", sort=True):
-            others = rows[rows["plate"] != plate]
-            if (
-                len(own) < parameters.peers_own_trips
-                or len(others) < parameters.peers_min_trips
-                or others["plate"].nunique() < parameters.peers_min_vehicles
-            ):
-                continue
-            samples.append({"plate": plate, "route": route, "own": own, **_compared(own, others)})
+    samples = [sample for route, rows in _routes(context) for sample in _samples(route, rows)]
     adjusted = holm([sample["p"] for sample in samples])
     return [
         _draft(context, sample, p, len(samples))
         for sample, p in zip(samples, adjusted, strict=True)
         if abs(sample["robust_z"]) > parameters.peers_z
         and p < parameters.peers_p
-        and abs(sample["difference_km"]) > sample["peers_median_km"] * parameters.peers_min_pct / 100
-        and abs(sample["difference_km"]) > sample["own_uncertainty_km"]
+        and sample["nearest_km"] > sample["peers_median_km"] * parameters.peers_min_pct / 100
     ]
 
 
-def _compared(own: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
-    km = others["km"].to_numpy()
-    middle = float(np.median(km))
-    scale = max(_NORMAL_MAD * float(np.median(np.abs(km - middle))), float(others["doubt"].fillna(0).median()), 0.01)
-    difference = float(own["km"].median()) - middle
-    z = difference / scale
-    return {
-        "own_median_km": middle + difference,
-        "peers_median_km": middle,
-        "difference_km": difference,
-        "own_uncertainty_km": float(own["doubt"].fillna(0).median()),
-        "scale_km": scale,
-        "robust_z": z,
-        "n_own": len(own),
-        "n_peers": len(others),
-        "peer_vehicles": int(others["plate"].nunique()),
-        "p": 2 * normal_p(abs(z)),
-    }
+def _routes(context: AuditCycle) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Trips of each route and pair of places that enough vehicles drive often enough: km and doubt as floats."""
+    parameters = context.parameters
+    trips = context.service[context.service[_ROUTE].notna().all(axis=1)]
+    trips = trips.assign(km=trips["km_measured"].astype("float64"), doubt=trips["km_uncertainty"].astype("float64"))
+    often = trips[trips.groupby([*_ROUTE, "plate"])["km"].transform("size") >= parameters.peers_own_trips]
+    return [
+        (route, rows)
+        for route, rows in often.groupby(_ROUTE, sort=True)
+        if rows["plate"].nunique() > parameters.peers_min_vehicles
+    ]
+
+
+def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each vehicle of a route compared with the others' medians."""
+    medians = rows.groupby("plate", sort=True)["km"].median()
+    least_km = max(float(rows["doubt"].fillna(0).median()), 0.01)
+    samples = []
+    for plate, own_km in medians.items():
+        others = medians.drop(plate).to_numpy()
+        middle = float(np.median(others))
+        scale = max(_NORMAL_MAD * float(np.median(np.abs(others - middle))), least_km)
+        z = (float(own_km) - middle) / scale
+        samples.append(
+            {
+                "plate": plate,
+                "route": route,
+                "own": rows[rows["plate"] == plate],
+                "own_median_km": float(own_km),
+                "peers_median_km": middle,
+                "difference_km": float(own_km) - middle,
+                "nearest_km": float(np.abs(others - own_km).min()),
+                "scale_km": scale,
+                "robust_z": z,
+                "n_own": int((rows["plate"] == plate).sum()),
+                "n_peers": len(others),
+                "p": 2 * normal_p(abs(z)),
+            }
+        )
+    return samples
 
 
 def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests: int) -> Draft:
@@ -85,8 +95,8 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
         f"Indício: no ciclo, {context.period}, na rota {route['route_code']}, de {route['origin_poi_id']} a "
         f"{route['destination_poi_id']}, a viagem mediana do veículo {plate} é {longer} que a dos outros: "
         f"{sentences.km(sample['own_median_km'])} em {sample['n_own']} viagens contra "
-        f"{sentences.km(sample['peers_median_km'])} em {sample['n_peers']} viagens de {sample['peer_vehicles']} "
-        f"veículos ({sentences.number(abs(sample['robust_z']), 1)} desvios robustos).",
+        f"{sentences.km(sample['peers_median_km'])}, a mediana de {sample['n_peers']} outros veículos "
+        f"({sentences.number(abs(sample['robust_z']), 1)} desvios robustos).",
         GRADE_CONFIDENCE["C"],
         facts={**route, **numbers, "test": "robust z, two-sided", "p_adjusted": p_adjusted, "correction": "Holm",
                "tests": tests, "own_trips": trips.to_dict("records")},
@@ -94,16 +104,25 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
     )  # fmt: skip
 
 
-def _has_peers(context: AuditCycle) -> bool:
-    trips = context.service[context.service[_ROUTE].notna().all(axis=1)]
-    groups = trips.groupby(_ROUTE)["plate"]
-    is_enough = (groups.size() > context.parameters.peers_min_trips) & (
-        groups.nunique() > context.parameters.peers_min_vehicles
-    )
-    return bool(is_enough.any())
+def _no_profile(context: AuditCycle) -> list[Draft]:
+    """O07: nothing. No profile of a vehicle's speeds and stops is kept, against which its tracker could be judged."""
+    del context
+    return []
 
 
 RULES = (
+    Rule(
+        "O07",
+        "1",
+        "H",
+        "Rastreador se comporta como o de outro veículo",
+        "As velocidades e paradas do rastreador não são as do próprio veículo em ciclos anteriores.",
+        "P",
+        _no_profile,
+        "cycle",
+        "paid_doubtful_brl",
+        needs=(Need(lambda _: False, "nenhum perfil de velocidades e paradas do veículo é mantido"),),
+    ),
     Rule(
         "S05",
         "1",
@@ -114,8 +133,8 @@ RULES = (
         outliers,
         "cycle",
         parameters=(
-            "peers_z", "peers_p", "peers_min_pct", "peers_min_trips", "peers_min_vehicles", "peers_own_trips",
+            "peers_z", "peers_p", "peers_min_pct", "peers_min_vehicles", "peers_own_trips",
         ),
-        needs=(Need(_has_peers, "nenhuma rota tem viagens suficientes de vários veículos no ciclo"),),
+        needs=(Need(lambda context: bool(_routes(context)), "nenhuma rota tem veículos suficientes no ciclo"),),
     ),
 )  # fmt: skip
