@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fleet_audit.sources.inbox import Inbox
     from fleet_audit.sources.telemetry_api import TelemetryApi
     from fleet_audit.storage.lake import Lake
+    from fleet_audit.storage.stores import Stores
     from fleet_audit.storage.warehouse import Warehouse
 
 
@@ -56,6 +57,12 @@ class Installation:
         from fleet_audit.storage.lake import Lake
 
         return Lake(self.settings())
+
+    def stores(self) -> Stores:
+        """Lake, warehouse and settings together, the stores opened once."""
+        from fleet_audit.storage.stores import Stores
+
+        return Stores(self.lake(), self.warehouse(), self.settings())
 
     def inbox(self) -> Inbox | None:
         """The inbox, or None when the settings name none."""

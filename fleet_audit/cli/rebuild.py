@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
@@ -44,8 +43,7 @@ def rebuild(
     os.environ.update(_NO_SOURCES)
     from fleet_audit.cli.run import ranges, run_days
 
-    installation = Installation(settings)
-    stores = Stores(installation.lake(), installation.warehouse(), settings)
+    stores = Installation(settings).stores()
     prepare_warehouse(stores.warehouse, is_replaced=is_replaced)
     restored = restore(stores, progress)
     days = [day for day in restored.days if (first or day) <= day <= (last or day)]

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from fleet_audit.cli.run import Progress, run_days
 from fleet_audit.closing.code import code_version
-from fleet_audit.closing.freezing import Stores, existing_close, read_manifest
+from fleet_audit.closing.freezing import existing_close, read_manifest
 from fleet_audit.closing.replay import (
     Verdict,
     compare,
@@ -61,10 +61,10 @@ def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
     """
     if instant > dt.datetime.now(dt.UTC):
         raise PermanentError(f"--as-of {instant.isoformat()} is in the future.")
-    source = _stores(settings)
+    source = Installation(settings).stores()
     inputs = inputs_as_of(source, instant)
     scratch = _move_to(settings.home / "as-of" / instant.strftime("%Y%m%dT%H%M%S.%fZ"), {})
-    fill(_stores(scratch), source, *inputs)
+    fill(Installation(scratch).stores(), source, *inputs)
     return scratch
 
 
@@ -74,7 +74,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     A replay exists to find a manifest or an archived file that changed: the verdict names it.
     Raises PermanentError when the cycle is not closed, or the key of pseudonyms is another.
     """
-    source = _stores(settings)
+    source = Installation(settings).stores()
     record = existing_close(source.warehouse, start, "final") or existing_close(source.warehouse, start, "provisional")
     if record is None:
         raise PermanentError(f"The cycle of {start} is not closed: fleet-audit close --cycle {start} does that.")
@@ -91,7 +91,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / "replay"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server in it is: so it ends after that
     scratch = _move_to(folder, settings_of(manifest))
-    stores = _stores(scratch)
+    stores = Installation(scratch).stores()
     try:
         fill_from(manifest, stores, source)
     except PermanentError as error:
@@ -107,11 +107,6 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     if version and not verdict.is_identical:
         verdict.sentences.append(version)
     return verdict
-
-
-def _stores(settings: Settings) -> Stores:
-    installation = Installation(settings)
-    return Stores(installation.lake(), installation.warehouse(), settings)
 
 
 def _move_to(home: Path, others: dict[str, str]) -> Settings:

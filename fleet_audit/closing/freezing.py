@@ -9,7 +9,6 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -30,20 +29,12 @@ from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.warehouse import Warehouse
 
 Parameters = Callable[[dt.date], ParameterSet]
 _FORMAT = 1
 _LISTED_DAYS = 10
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Lake, warehouse and settings: the places of inputs and rows."""
-
-    lake: Lake
-    warehouse: Warehouse
-    settings: Settings
 
 
 def existing_close(warehouse: Warehouse, start: dt.date, status: str) -> dict[str, Any] | None:

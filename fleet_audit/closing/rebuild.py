@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fleet_audit.closing.archive import restore_closes
-from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.replay import verify_frozen
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest import journal
@@ -19,6 +18,7 @@ from fleet_audit.ingest.inbox.file_reader import ingest_again
 from fleet_audit.ingest.reference.publishing import mark_refused
 from fleet_audit.schema import facts, reference
 from fleet_audit.sources.inbox import FOLDERS
+from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.warehouse import Warehouse
 
 _PROGRESS_EVERY = 200  # files

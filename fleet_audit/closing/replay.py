@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.freezing import Stores, cycle_rows, fingerprint, outputs_of
+from fleet_audit.closing.freezing import cycle_rows, fingerprint, outputs_of
 from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.closing.scratch import fill
 from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows
@@ -19,6 +19,7 @@ from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.settings import Settings
+from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.warehouse import Warehouse
 
 _SHOWN_ROWS = 20

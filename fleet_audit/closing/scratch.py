@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.freezing import Stores
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import PAGES_FOLDER, read_page
 from fleet_audit.ingest.api.windows import windows_as_of
 from fleet_audit.ingest.inbox.file_reader import ingest_archived
 from fleet_audit.schema import facts
+from fleet_audit.storage.stores import Stores
 
 
 def fill(

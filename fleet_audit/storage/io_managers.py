@@ -30,7 +30,7 @@ from fleet_audit.storage.warehouse import Warehouse
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table] | Kept]]
 
 
-class Stores(Protocol):
+class StoreOpener(Protocol):
     """The lake and the warehouse, opened on first use."""
 
     def lake(self) -> Lake:
@@ -49,7 +49,7 @@ class _TableIOManager(dg.IOManager):
     own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: StoreOpener) -> None:
         """`stores` opens the lake and the warehouse on first use."""
         self.stores = stores
 

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.storage.io_managers import Stores
+from fleet_audit.storage.io_managers import StoreOpener
 from fleet_audit.storage.output_metadata import add_partition_metadata
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -25,7 +25,7 @@ class ReportIOManager(dg.IOManager):
     below that folder of the partition, and what a run before left there under other names is removed.
     """
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: StoreOpener) -> None:
         """`stores` opens the lake on first use."""
         self._stores = stores
 

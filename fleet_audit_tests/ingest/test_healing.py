@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from fleet_audit.closing.freezing import Stores
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.files import parsed_path
@@ -14,6 +13,7 @@ from fleet_audit.schema import facts, reference
 from fleet_audit.schema.lake import PARSED_COVERAGE, PARSED_VISIT_LEGS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.integration.small_fleet import (
     DAY,

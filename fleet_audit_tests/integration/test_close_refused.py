@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.closing.freezing import Stores, close_cycle
+from fleet_audit.closing.freezing import close_cycle
 from fleet_audit.closing.scratch import fill
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import compressed, page_folder
@@ -21,6 +21,7 @@ from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.stores import Stores
 from fleet_audit_tests.integration.installation import Installation, invoked
 
 TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()

@@ -17,13 +17,14 @@ import pytest
 
 from fleet_audit.cli.replay import as_of_installation
 from fleet_audit.cli.run import run_days
-from fleet_audit.closing.freezing import Stores, close_cycle
+from fleet_audit.closing.freezing import close_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.logic.primitives import parameters
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.stores import Stores
 from fleet_audit_tests.integration.installation import Installation, assert_same_facts, failures, invoked, said
 from fleet_audit_tests.integration.small_fleet import (
     PAID,

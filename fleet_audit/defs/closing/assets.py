@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.closing.freezing import Stores, close_cycle, closed_starts
+from fleet_audit.closing.freezing import close_cycle, closed_starts
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import (
     cycle_mapping,
@@ -170,7 +170,7 @@ def _close(fleet: FleetResource, start: dt.date, run_id: str, is_final: bool) ->
     known = set(daily_partitions.get_partition_keys())
     days = [day for day in cycle_days(cycle) if day.isoformat() in known]
     record = close_cycle(
-        Stores(fleet.lake(), fleet.warehouse(), fleet.settings()),
+        fleet.stores(),
         cycle,
         days,
         fleet.parameters,
