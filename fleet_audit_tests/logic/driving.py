@@ -57,6 +57,7 @@ class Bus:
         self.metres, self.driven_m = where, 0.0
         self.start_km, self.resolution_km = odometer_km, resolution_km
         self.driver, self.device, self.passengers = driver, device, None
+        self.vehicle: int | None = None
         self.records: list[dict[str, object]] = []
         self.report()
 
@@ -191,11 +192,62 @@ def fleets(draw: st.DrawFn, most: int = 6) -> list[Bus]:
     return buses
 
 
+SENTINEL_KM = 4_294_967.295  # 2^32 - 1 m
+_SPOILS: dict[str, dict[str, object]] = {
+    "null island": {"latitude": 0.0, "longitude": 0.0},
+    "out of range": {"latitude": 91.0, "longitude": 181.0},
+    "no coordinates": {"latitude": None, "longitude": None},
+    "zero": {"odometer_km": 0.0},
+    "sentinel": {"odometer_km": SENTINEL_KM},
+    "no reading": {"odometer_km": None},
+}
+
+
+@st.composite
+def spoilt_fleets(draw: st.DrawFn, most: int = 4) -> list[Bus]:
+    """`fleets` whose devices lose their fix or reading, repeat a place, and share a vehicle with a second device (T1)."""
+    buses = draw(fleets(most=most))
+    twins = []
+    for number, bus in enumerate(buses):
+        bus.vehicle = number
+        if draw(st.booleans()):
+            twins.append(_twin(bus, draw(st.sampled_from([0.0, 7.0, 400.0])), draw(st.booleans())))
+    for bus in [*buses, *twins]:
+        for _ in range(draw(st.integers(0, 3))):
+            first = draw(st.integers(0, len(bus.records) - 1))
+            last = min(first + draw(st.sampled_from([1, 2, 5, 30, 200])), len(bus.records))
+            kind = draw(st.sampled_from([*_SPOILS, "repeated"]))
+            places = {name: bus.records[first][name] for name in ("latitude", "longitude")}
+            for record in bus.records[first:last]:
+                record |= _SPOILS.get(kind, places)
+    return [*buses, *twins]
+
+
+def _twin(bus: Bus, later_s: float, is_dying: bool) -> Bus:
+    """A second device of the same vehicle, with another odometer; a dying one reports the second half only."""
+    twin = Bus(bus.seconds, device=f"T{bus.device[1:]}")
+    records = bus.records[len(bus.records) // 2 if is_dying else 0 :]
+    twin.vehicle = bus.vehicle
+    twin.records = [
+        record
+        | {
+            "device_id": twin.device,
+            "recorded_at": record["recorded_at"] + later_s,  # type: ignore[operator]
+            "odometer_km": record["odometer_km"] + 50_000,  # type: ignore[operator]
+        }
+        for record in records
+    ]
+    return twin
+
+
 def reported(buses: list[Bus]) -> pd.DataFrame:
     """Positions of all of them."""
     return staged([record for bus in buses for record in bus.records])
 
 
 def registered(buses: list[Bus]) -> list[dict[str, object]]:
-    """A plate for each one's device."""
-    return [{"device_id": bus.device, "plate": f"AAA1A{number:02d}"} for number, bus in enumerate(buses)]
+    """A plate for each one's device, that of its vehicle where it has a number."""
+    numbers = [number if bus.vehicle is None else bus.vehicle for number, bus in enumerate(buses)]
+    return [
+        {"device_id": bus.device, "plate": f"AAA1A{number:02d}"} for number, bus in zip(numbers, buses, strict=True)
+    ]
