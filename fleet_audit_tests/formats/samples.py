@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,6 +65,11 @@ valid_from,valid_to
 KPU-9A36,37069,CONLOG,UCP,CT1,onibus,IND,46,ativo,2025-01-01,
 LRC4A69,37074,CONLOG,UCP,CT1,Ônibus,IND,46,ativo,01/01/2025,
 """
+
+
+def examples(count: int) -> int:
+    """So many examples of a property, times FLEET_FUZZ_TIMES: a long search by hand (docs/reliability.md)."""
+    return count * int(os.environ.get("FLEET_FUZZ_TIMES", "1"))
 
 
 def bulletin(*rows: str) -> bytes:

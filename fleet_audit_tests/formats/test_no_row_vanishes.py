@@ -20,6 +20,7 @@ from fleet_audit_tests.formats.samples import (
     TELEMETRY_ROWS,
     VEHICLES,
     VISIT,
+    examples,
     read,
     workbook,
     workbook_of,
@@ -55,7 +56,7 @@ def tables(draw: st.DrawFn, kind: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_row_of_a_csv_vanishes(kind: str, data: st.DataObject) -> None:
     rows = data.draw(tables(kind))
@@ -73,7 +74,7 @@ def test_no_row_of_a_csv_vanishes(kind: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_row_of_a_workbook_vanishes(kind: str, data: st.DataObject) -> None:
     rows: list[list[object]] = [list(row) for row in data.draw(tables(kind))]
@@ -98,7 +99,7 @@ def spans(draw: st.DrawFn, rows: int) -> list[tuple[int, int, int, int]]:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_row_of_any_sheet_vanishes(kind: str, data: st.DataObject) -> None:
     """Sheets in any order and number, titles above their headers, sheets without one, merged cells, hidden sheets."""
@@ -161,7 +162,7 @@ def reports(draw: st.DrawFn) -> tuple[list[list[str]], int]:
     return lines, movements
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(report=reports(), form=st.sampled_from([",", ";", "\t", "workbook", "sheets"]), data=st.data())
 def test_no_movement_of_a_visit_report_vanishes(
     report: tuple[list[list[str]], int], form: str, data: st.DataObject

@@ -205,7 +205,7 @@ _SPOILS: dict[str, dict[str, object]] = {
 
 @st.composite
 def spoilt_fleets(draw: st.DrawFn, most: int = 4) -> list[Bus]:
-    """`fleets` whose devices lose their fix or reading, repeat a place, and share a vehicle with a second device (T1)."""
+    """`fleets` whose devices lose fixes or readings, repeat a place, or share a vehicle with a second one (T1)."""
     buses = draw(fleets(most=most))
     twins = []
     for number, bus in enumerate(buses):
