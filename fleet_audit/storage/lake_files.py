@@ -172,5 +172,6 @@ def _replace_local(path: Path, chunks: Iterable[bytes | pa.Buffer]) -> None:
     os.fsync(folder)
     os.close(folder)
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        if leftover.exists() and time.time() - leftover.stat().st_mtime > _ABANDONED_S:
-            leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # of another thread that has just moved it into place
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+                leftover.unlink()
