@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -52,15 +53,16 @@ _DEPS = [
     *(key_of(table) for table in REFERENCE),
 ]
 _DEPS_WITH_TERMS = [*_DEPS, *(key_of(table) for table in TERMS)]
+_METADATA = {"path": "reports/cycle", "label": "start"}
+_OF_CYCLES: dict[str, Any] = {**ARGUMENTS, "partitions_def": cycle_partitions}
 
 
 @dg.asset(
     key=["reports", "cycle"],
-    **ARGUMENTS,
+    **_OF_CYCLES,
     kinds={"excel", "html"},
-    partitions_def=cycle_partitions,
     deps=_DEPS_WITH_TERMS,
-    metadata={"path": "reports/cycle", "label": "start"},
+    metadata=_METADATA,
     description="The report of a measurement cycle: fixed and variable, planned, measured and declared, by unit, "
     "carrier, route and vehicle. Provisional until the cycle is closed.",
 )
@@ -72,11 +74,10 @@ def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.
 
 @dg.asset(
     key=["reports", "package"],
-    **ARGUMENTS,
+    **_OF_CYCLES,
     kinds={"excel", "csv"},
-    partitions_def=cycle_partitions,
     deps=_DEPS_WITH_TERMS,
-    metadata={"path": "reports/cycle", "label": "start"},
+    metadata=_METADATA,
     description="The measurement package of a cycle: what is billed by vehicle in each area, with live footers; "
     "summary, km by day, what is not billed and why, and the terms. XLSX, and each sheet as CSV.",
 )
@@ -88,11 +89,10 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
 
 @dg.asset(
     key=["reports", "carriers"],
-    **ARGUMENTS,
+    **_OF_CYCLES,
     kinds={"excel", "html"},
-    partitions_def=cycle_partitions,
     deps=[*_DEPS_WITH_TERMS, key_of(DRIVERS)],
-    metadata={"path": "reports/cycle", "label": "start", "folder": "carriers"},
+    metadata={**_METADATA, "folder": "carriers"},
     description="Each carrier's own copy of a cycle: its rows, the reasons, the evidence, until when it may contest "
     "them, and nothing of any other carrier.",
 )
