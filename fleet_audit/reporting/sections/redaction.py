@@ -25,7 +25,7 @@ _LEAST_LETTERS = 4  # of a name that is found however it is written; a shorter o
 _DROPPED = object()
 # Free texts, by frame: people wrote them, so any may name another carrier ("Garagem Viação Oeste").
 _TEXTS = {
-    "units": ["name"],
+    "units": ["name", "cost_center"],
     "pois": ["name"],
     "routes": ["name", "keywords"],
     "vehicles": ["fleet_number"],
