@@ -22,18 +22,9 @@ from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
+from fleet_audit.schema.facts import DEVICE_ISSUES
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
-ISSUES = (
-    *UNITS,
-    "odometer_scale",
-    "clock_shift",
-    "constant_place",
-    "devices_disagree",
-    "no_odometer",
-    "no_coordinates",
-    "no_ignition",
-)
 _CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit
 _MIN_CHUNKS = 3
 _FROZEN_RATIO = 0.1
@@ -180,7 +171,7 @@ def _shifts(witnesses: pd.DataFrame, measured: pd.DataFrame, parameters: Paramet
 
 
 def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
-    """Codes of what is wrong with each device, in the order of `ISSUES`."""
+    """Codes of what is wrong with each device, in the order of `DEVICE_ISSUES`."""
     ratio, tolerance = health["odometer_ratio"], parameters.unit_tolerance_pct / 100
     counted = health["highest_km"] - health["lowest_km"]
     flags_by_issue = {name: (ratio / factor - 1).abs() <= tolerance for name, factor in UNITS.items()}
@@ -201,7 +192,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         "no_coordinates": health["located"] == 0,
         "no_ignition": ~health["has_ignition"],
     }
-    flags = np.column_stack([flags_by_issue[name].to_numpy(dtype=bool) for name in ISSUES])
+    flags = np.column_stack([flags_by_issue[name].to_numpy(dtype=bool) for name in DEVICE_ISSUES])
     return pd.Series(
-        [[name for name, is_set in zip(ISSUES, row, strict=True) if is_set] for row in flags], dtype=object
+        [[name for name, is_set in zip(DEVICE_ISSUES, row, strict=True) if is_set] for row in flags], dtype=object
     )
