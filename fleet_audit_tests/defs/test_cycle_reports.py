@@ -66,7 +66,7 @@ def test_the_package_equals_the_sql_models_to_the_cent(installation, tmp_path):
     assert {label: sum(part[label] for part in parts) for label in sql} == {
         label: one(installation.warehouse_url, query) for label, query in sql.items()
     }
-    assert len(list(folder.glob("pacote_medicao_*.csv"))) == 9
+    assert len(list(folder.glob("pacote_medicao_*.csv"))) == 10
 
 
 def test_carriers_get_a_folder_each_and_one_that_is_gone_leaves_none(installation, tmp_path):
