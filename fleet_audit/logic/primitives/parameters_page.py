@@ -13,7 +13,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULTS
 
 _HEAD = """# Parameters
 
-Every number of the rules, made from `fleet_audit/logic/parameters.py` by `make docs`: do not edit this page.
+Every number of the rules, made from `fleet_audit/logic/primitives/parameters.py` by `make docs`: do not edit this page.
 
 A row of `reference/parameters.csv` (`name`, `value`, `valid_from`, `valid_to`; both days inclusive, empty is open)
 changes a default for the days on which it is valid. Each trip carries `parameters_version`, the hash of the

@@ -15,7 +15,7 @@ from fleet_audit.logic.trips.kernels.sphere import cos_degrees, is_within
 def find_stops(  # type: ignore[no-untyped-def]
     seconds, lat, lon, is_standing, is_broken, offsets, tracks, radius_m, stop_min_s, stop_min_place_s, is_refused
 ):
-    """First point, last standing point and standing seconds of each stop candidate of `tracks`.
+    """First point, last standing point and standing seconds of each stop candidate of the tracks with these numbers.
 
     A candidate stays within `radius_m` of its first standing point, through no step that `is_broken`, and stands
     `stop_min_place_s` there; a first point that `is_refused` (its candidate turned out to lie in no known place) needs

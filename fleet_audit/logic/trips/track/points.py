@@ -1,6 +1,6 @@
 """The points of tracks that segmentation uses: outliers rejected, lost fixes placed by the odometer.
 
-False fixes and readings are found in `fixes` and `readings`; where a vehicle stops is in `segmentation`.
+False fixes and readings are found in `fixes` and `readings`; where a vehicle stops is in `trips.stops`.
 """
 
 from __future__ import annotations

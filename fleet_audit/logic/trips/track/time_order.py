@@ -1,6 +1,6 @@
 """Positions in the order in which tracks need them, by track and then by time: compiled, linear in their number.
 
-Which of two rows of one instant counts, and which device is in which vehicle when, is in `tracks`.
+Which of two rows of one instant counts is in `tracks`, which device is in which vehicle when in `assignments`.
 """
 
 from __future__ import annotations
