@@ -64,6 +64,7 @@ bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and lo
 	$(BIN)/python -m benchmarks.doubt
 	$(BIN)/python -m benchmarks.marts
 	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.small_day
 
 dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too
 
