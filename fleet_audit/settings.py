@@ -146,7 +146,7 @@ def _surroundings() -> tuple[object, ...]:
 
 @lru_cache(maxsize=16)
 def _loaded(given: tuple[tuple[str, Any], ...], _: tuple[object, ...]) -> Settings:
-    """The settings, made once for the same surroundings: a day of the main job asks 400 times, 1 ms each."""
+    """The settings, made once for the same surroundings: every step asks, which took 0.4 s of a day of ten vehicles."""
     try:
         settings = Settings(**dict(given))
     except UnicodeDecodeError:

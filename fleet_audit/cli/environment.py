@@ -32,7 +32,7 @@ retention:
   sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
 """
 # Events that Dagster announces together (what a run will make; the days of an asset in a range) are stored together:
-# 253 events before a day's first step take 0.3 s instead of 0.9 s of processor time.
+# 253 events before a day's first step take 0.7 s instead of 1.6 s of processor time on a busy machine.
 _EVENT_BATCH = "500"
 
 

@@ -15,7 +15,7 @@ def violations(frame: pd.DataFrame, table: Table) -> list[str]:
     if _is_valid(frame, table):
         return []
     from fleet_audit.schema.pandera_schemas import (
-        sentences,  # takes a second to import, and nearly all frames are valid
+        sentences,  # slow to import, and nearly all frames are valid
     )
 
     return sentences(frame, table)

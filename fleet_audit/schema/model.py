@@ -66,7 +66,7 @@ class Table:
     asset: str | None = None
 
     def __hash__(self) -> int:
-        """Of its name alone: a table is looked up in caches some thousand times a day, with up to 60 columns each."""
+        """Of its name alone: caches are asked for a table with every frame, and a table may have 60 columns."""
         return hash((self.schema, self.name, len(self.columns)))
 
     @property

@@ -81,7 +81,7 @@ def ensure_running(home: Path) -> str:
 def _answers(server: _Server) -> bool:
     """Whether the server accepts connections; within a second of the last one its living process is proof enough.
 
-    A day of the main job asks 300 times, and a connection is a new process of the server.
+    Every step asks several times, and a connection is a new process of the server.
     """
     if time.monotonic() - _answered.get(server.base, -math.inf) < _TRUSTED_S and server.is_alive():
         return True
