@@ -68,8 +68,8 @@ LRC4A69,37074,CONLOG,UCP,CT1,Ônibus,IND,46,ativo,01/01/2025,
 
 
 def examples(count: int) -> int:
-    """So many examples of a property, times FLEET_FUZZ_TIMES: a long search by hand (docs/reliability.md)."""
-    return count * int(os.environ.get("FLEET_FUZZ_TIMES", "1"))
+    """So many examples of a property, times FUZZ_TIMES: a long search by hand (docs/reliability.md)."""
+    return count * int(os.environ.get("FUZZ_TIMES", "1"))
 
 
 def bulletin(*rows: str) -> bytes:
