@@ -102,7 +102,8 @@ def test_a_run_whose_positions_did_not_arrive_by_our_own_fault_is_held_without_a
     assert list(held_runs(context)["reason"]) == ["source_missing"]
     reasons_pt = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
     for_the_gap = set(reasons_pt.index[reasons_pt.str.contains("a API não respondeu")])
-    assert for_the_gap == {"D01", "D02", "D04", "D05", "D06", "D07", "D10", "G07", "Q02"}
+    on_positions = {"D01", "D02", "D04", "D05", "D06", "D07", "D10", "G02", "G03", "G07", "G08", "Q02"}
+    assert for_the_gap == on_positions
 
 
 def test_a_run_that_reaches_into_an_incomplete_day_is_not_judged() -> None:
