@@ -13,6 +13,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from fleet_audit.defs.catalog import group_of
 from fleet_audit.schema import lake
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.integration.installation import (
@@ -177,8 +178,8 @@ def test_on_s3_the_same_rows_and_bytes(first, first_facts, tmp_path, postgres_ur
 def test_dg_launches_a_partition_with_the_same_rows(first_facts, tmp_path, postgres_url):
     repository = Path(__file__).resolve().parents[2]
     installation = Installation(tmp_path / "home", INBOX, postgres_url)
-    groups = ("ingestion", "reference", "staging", "trips", "devices", "costs", "audit")
-    selection = " or ".join(f"group:{group}" for group in groups)
+    subjects = ("ingestion", "reference", "staging", "trips", "devices", "costs", "audit")
+    selection = " or ".join(f"group:{group_of(subject)}" for subject in subjects)
     result = installation.command("launch", "--assets", selection, "--partition", DAY, program="dg", folder=repository)
     assert result.returncode == 0, said(result)
     assert failures(installation.materialize_cycle(CYCLE)) == []  # as the command line does
