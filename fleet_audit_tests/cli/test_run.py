@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import dagster as dg
 import pytest
 
 from fleet_audit.cli.run import LOGGER, JobResult, _execute, _logger
+
+DAY = dt.date(2025, 6, 10)
 
 
 @pytest.mark.parametrize(
@@ -25,5 +29,5 @@ def test_a_failed_step_is_named_with_its_message_or_its_class(error: Exception, 
     definitions = dg.Definitions(assets=[failing], jobs=[dg.define_asset_job("all")], loggers=loggers)
     with dg.instance_for_test() as instance:
         result = JobResult([], [])
-        assert not _execute(definitions, "all", {}, instance, result)
+        assert not _execute(definitions, "all", (DAY, DAY), instance, result)
     assert result.errors == [sentence]
