@@ -18,6 +18,12 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.table_days import Kept, Parts
 from fleet_audit.storage.warehouse import Warehouse
 
+# A kept day holds what had arrived when its inputs were read: `closing.readiness` asks its counts for that instant.
+_CONFIRM = """
+    update ops.stage_counts set updated_at = :read_at
+    where partition_date = :day and (stage, source) in (('pages', 'api'), ('staging', 'positions'))
+"""
+
 
 @dataclass(frozen=True)
 class StagedDays:
@@ -39,8 +45,10 @@ class StagedDays:
         Each is recorded when the next one is asked for, because it is written by then; `Parts.sha256` is its file's.
         """
         for day in days:
+            read_at = pd.Timestamp.now("UTC")
             inputs_digest = stage.position_inputs(day, code_version)
             if self.is_unchanged(day, inputs_digest):
+                self.warehouse.execute(_CONFIRM, {"day": day, "read_at": read_at})
                 yield day, Kept.AS_IT_IS
             else:
                 parts = Parts(stage.position_parts(day))

@@ -246,9 +246,11 @@ def test_a_day_is_made_again_only_when_what_it_is_made_of_has_changed(arrivals):
     arrivals.drop("telemetry/t.csv", telemetry(drive(PAID, "06:30")))
     arrivals.read()
     assert _made(arrivals) == WEEK
-    counts = arrivals.counts("positions")
+    counts, before = arrivals.counts("positions"), pd.Timestamp.now("UTC")
     assert _made(arrivals) == []
     assert arrivals.counts("positions") == counts
+    instants = arrivals.warehouse.read("select min(updated_at) as at from ops.stage_counts", {})["at"]
+    assert instants.iloc[0] >= before, "a kept day holds what has arrived until now"
     late = WEEK[2]
     arrivals.drop("telemetry/late.csv", telemetry(drive(PAID, "06:30", day=late)))
     arrivals.read()
