@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 from dagster._core.storage.event_log.base import PartitionKeyFilter
 
@@ -120,7 +119,7 @@ def standing_still(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[t
     yield from _waiting_runs(instance, now)
     for state in instance.all_instigator_state():
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=FAILED_TICKS)
-        if len(ticks) == FAILED_TICKS and all(tick.status == TickStatus.FAILURE for tick in ticks):
+        if len(ticks) == FAILED_TICKS and all(tick.status.value == "FAILURE" for tick in ticks):
             name = state.instigator_name
             yield (
                 f"ticks {name}",
