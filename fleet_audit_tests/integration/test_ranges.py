@@ -187,7 +187,8 @@ def test_a_cycle_is_judged_from_its_days_and_neither_writer_takes_the_others_fin
     assert set(of_cycle["operational_date"]) == {FIRST}
     assert failures(in_one_range.materialize(FIRST)) == []
     pd.testing.assert_frame_equal(in_one_range.facts()["findings"], found)
-    in_one_range.warehouse.execute("delete from fact.findings where cycle_start is not null")
+    for table in ("findings", "incidents"):
+        in_one_range.warehouse.execute(f"delete from fact.{table} where cycle_start is not null")
     pd.testing.assert_frame_equal(in_one_range.facts()["findings"], before)
 
 

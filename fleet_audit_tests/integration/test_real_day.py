@@ -179,7 +179,7 @@ def test_dg_launches_a_partition_with_the_same_rows(first_facts, tmp_path, postg
     repository = Path(__file__).resolve().parents[2]
     installation = Installation(tmp_path / "home", INBOX, postgres_url)
     subjects = ("ingestion", "reference", "staging", "trips", "devices", "costs", "audit")
-    selection = " or ".join(f"group:{group_of(subject)}" for subject in subjects)
+    selection = " or ".join(f'group:"{group_of(subject)}"' for subject in subjects)
     result = installation.command("launch", "--assets", selection, "--partition", DAY, program="dg", folder=repository)
     assert result.returncode == 0, said(result)
     assert failures(installation.materialize_cycle(CYCLE)) == []  # as the command line does
