@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, b'{"error":"token expired or wrong"}')
             return
         query = parse_qs(parts.query)
-        faults = api.faults.draw(has_cursor="cursor" in query) if api.faults else frozenset()
+        faults = api.faults.draw(parts.query, has_cursor="cursor" in query) if api.faults else frozenset()
         if api.faults and self._fails(api.faults, faults):
             return
         try:

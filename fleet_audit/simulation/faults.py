@@ -103,7 +103,7 @@ class Faults:
         self.random = random.Random(self.seed)  # noqa: S311 - a simulation
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self._was_repeated = False
+        self._repeated: set[str] = set()
         self._requests = 0
 
     def is_token_expired(self) -> bool:
@@ -112,14 +112,15 @@ class Faults:
             self._requests += 1
             return self.expires_after is not None and self._requests > self.expires_after
 
-    def draw(self, *, has_cursor: bool) -> frozenset[str]:
-        """The faults of the next request: one that fails it, or any of those that change its page."""
+    def draw(self, query: str, *, has_cursor: bool) -> frozenset[str]:
+        """The faults of a request with this query string: one that fails it, or any of those that change its page."""
         with self._lock:
             hard = self._draw_hard(has_cursor)
             chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types", "no_fix") if self._hit(kind)}
-            if not hard and has_cursor and not self._was_repeated and self._hit("repeated"):
+            # once for each query, not for each request in turn: windows are read side by side
+            if not hard and has_cursor and query not in self._repeated and self._hit("repeated"):
                 chosen.add("repeated")
-            self._was_repeated = "repeated" in chosen
+                self._repeated.add(query)
             self._in_a_row = self._in_a_row + 1 if hard else 0
             for kind in chosen:
                 self.served[kind] += 1
