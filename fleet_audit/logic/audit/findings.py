@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,9 @@ from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import normalise_plate, stable_id
-from fleet_audit.logic.primitives.money import multiply_brl
+from fleet_audit.logic.primitives.money import half_up, multiply_brl
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS
-
-_CENT = Decimal("0.01")
 
 
 def find(context: AuditDay) -> pd.DataFrame:
@@ -167,4 +165,4 @@ def _columns() -> list[str]:
 
 
 def _cents(km: Decimal | None, rate: Decimal | None) -> Decimal | None:
-    return None if km is None or rate is None else (km * rate).quantize(_CENT, rounding=ROUND_HALF_UP)
+    return None if km is None or rate is None else half_up(km * rate)

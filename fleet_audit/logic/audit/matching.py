@@ -226,7 +226,7 @@ def _compared(table: pd.DataFrame, contracts: pd.DataFrame, parameters: Paramete
     is_open = ((runs == 0) | (trips == 0) | table["is_unknown"]).to_numpy(dtype=bool)
     difference = declared - measured
     has_pct = ~is_open & (measured > 0)
-    pct = divide_half_up(np.abs(difference) * 10_000, np.where(has_pct, measured, 1)) * np.sign(difference) / 100
+    pct = divide_half_up(difference * 10_000, np.where(has_pct, measured, 1)) / 100
     limits = tolerances(table["contract_id"], table["day"].to_numpy().astype("datetime64[D]"), contracts, parameters)
     allowed = allowed_hundredths(
         measured, limits["trip_tolerance_pct"].to_numpy(), limits["trip_tolerance_km"].to_numpy()

@@ -6,16 +6,16 @@ Scores of fleets, carriers and units are km-weighted means of these and belong t
 from __future__ import annotations
 
 import json
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import pandas as pd
 
+from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import TRIP_SCORES
 
 _START = Decimal("100.00")
-_CENT = Decimal("0.01")
 # The payer's own register and our own data: no carrier answers for them (RULES, "Score").
 _WITHOUT_POINTS = r"K01|V01|Q\d\d"
 
@@ -86,7 +86,7 @@ def _deductions(findings: pd.DataFrame, parameters: ParameterSet) -> pd.DataFram
 
 def _points(severity: str, confidence: float, parameters: ParameterSet) -> Decimal:
     weight = Decimal(str(getattr(parameters, f"weight_{severity.lower()}")))
-    return (weight * Decimal(str(confidence))).quantize(_CENT, rounding=ROUND_HALF_UP)
+    return half_up(weight * Decimal(str(confidence)))
 
 
 def _concerned(trip_id: str | None, evidence: str) -> list[str]:

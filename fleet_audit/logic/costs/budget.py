@@ -15,7 +15,7 @@ import pandas as pd
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.tariffs import select_tariffs, with_vehicles
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
-from fleet_audit.logic.primitives.money import multiply_brl
+from fleet_audit.logic.primitives.money import known_sum, multiply_brl, sum_decimal
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 
@@ -32,8 +32,7 @@ class Budget:
     @property
     def fixed_brl(self) -> Decimal | None:
         """The fixed cost of the cycle: what its run days owe, and what the other days will."""
-        known = [part for part in (self.fixed_so_far_brl, self.fixed_remaining_brl) if part is not None]
-        return sum(known, Decimal(0)) if known else None
+        return known_sum((self.fixed_so_far_brl, self.fixed_remaining_brl))
 
 
 def cycle_budget(
@@ -64,11 +63,10 @@ def cycle_budget(
         )["amount_brl"]
         for day in left
     ]
-    known = fixed_so_far["amount_brl"].dropna()
     return Budget(
-        variable_brl=_sum(costs.dropna()) if costs.notna().any() else None,
-        fixed_so_far_brl=_sum(known) if len(known) else None,
-        fixed_remaining_brl=_sum(pd.concat(shares)) if shares else Decimal("0.00"),
+        variable_brl=sum_decimal(costs),
+        fixed_so_far_brl=sum_decimal(fixed_so_far["amount_brl"]),
+        fixed_remaining_brl=(sum_decimal(pd.concat(shares)) if shares else None) or Decimal("0.00"),
         unpriced_lines=int((plan["planned_km"].notna() & costs.isna()).sum()),
     )
 
@@ -82,7 +80,3 @@ def _rates(plan: pd.DataFrame, reference: Reference, cycle: Cycle) -> pd.Series:
     asked["regime"] = asked["route_code"].map(routes["regime"])
     asked["area"] = asked["route_code"].map(routes["area"]).astype("str").fillna(asked["default_area"])
     return select_tariffs(asked, reference.tariffs)["rate_brl_per_km"]
-
-
-def _sum(amounts: pd.Series) -> Decimal:
-    return sum((Decimal(amount) for amount in amounts), Decimal("0.00"))

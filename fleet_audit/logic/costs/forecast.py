@@ -9,14 +9,13 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_days
+from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
-
-_HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def _remaining(
     """Sum over the remaining days of their class's level; None where no day has data."""
     if not values[None]:
         return None
-    return _half_up(sum((count * level(values.get(name) or values[None]) for name, count in left.items()), Decimal(0)))
+    return half_up(sum((count * level(values.get(name) or values[None]) for name, count in left.items()), Decimal(0)))
 
 
 def _smoothed(values: list[Decimal], alpha: Decimal) -> Decimal:
@@ -104,10 +103,6 @@ def _smoothed(values: list[Decimal], alpha: Decimal) -> Decimal:
     for value in values[1:]:
         level = alpha * value + (1 - alpha) * level
     return level
-
-
-def _half_up(value: Decimal) -> Decimal:
-    return value.quantize(_HUNDREDTH, rounding=ROUND_HALF_UP)
 
 
 def daily_totals(trips: pd.DataFrame, costs: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:

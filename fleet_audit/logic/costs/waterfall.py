@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import billed_trips
-from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
+from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundredths, to_hundredths
 
 # How each line leads from the declared to the admitted value: differences are declared - admitted.
 LINES = ("disallowed", "held", "in_favour", "undeclared", "tolerance", "deadhead")
@@ -77,7 +77,7 @@ def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame,
     admitted = sums["cents"].fillna(0).to_numpy(dtype=np.int64)
     hm = sums["hm"].fillna(0).to_numpy(dtype=np.int64)
     difference = to_hundredths(groups["declared_km"]) - hm
-    at_rate = _divide_half_up(difference * admitted, np.where(has_price, hm, 1))
+    at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
     held, is_held_priced = _held_cents(groups, facts.held_runs)
     is_priced = np.where(has_trips, has_price & ~is_open, is_held_priced)
@@ -166,9 +166,3 @@ def _touched(groups: pd.DataFrame, findings: pd.DataFrame) -> np.ndarray:
     named = {*findings["declared_run_id"].dropna(), *findings["trip_id"].dropna()}
     members = pd.concat([_members(groups, name) for name in ("declared_run_ids", "trip_ids")])
     return groups["match_id"].isin(members.loc[members["member"].isin(named), "match_id"]).to_numpy()
-
-
-def _divide_half_up(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """Whole quotients, ties away from zero."""
-    magnitude = (2 * np.abs(numerators) + denominators) // (2 * denominators)
-    return np.where(numerators < 0, -magnitude, magnitude)

@@ -5,7 +5,8 @@ The kilometres and the rate are decided in `tariffs` and `fixed_costs`.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ BRL = pd.ArrowDtype(pa.decimal128(14, 2))
 RATE = pd.ArrowDtype(pa.decimal128(12, 4))
 HALF_UP = "half_towards_infinity"  # ties away from zero, as Python's ROUND_HALF_UP
 _NANO_PER_HUNDREDTH = 10_000_000
+_HUNDREDTH = Decimal("0.01")
 _LARGEST_KM = 9e9  # beyond it a billionth of a km does not fit 64 bits; the column holds less than 1e10
 
 
@@ -44,6 +46,17 @@ def multiply_brl(km: pd.Series, rate: pd.Series) -> pd.Series:
     return _series(pc.round(product, 2, HALF_UP), BRL, km.index)
 
 
+def half_up(value: Decimal | float) -> Decimal:
+    """One value half-up to 0.01; a float is read as it is printed."""
+    return Decimal(str(value)).quantize(_HUNDREDTH, ROUND_HALF_UP)
+
+
+def known_sum(values: Iterable[Decimal | None]) -> Decimal | None:
+    """Exact sum of the known values; None when there are none: no data is not zero."""
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
 def sum_decimal(values: pd.Series) -> Decimal | None:
     """Exact sum of a decimal column without its nulls; None when there are no values: no data is not zero."""
     return pc.sum(pa.array(values, from_pandas=True)).as_py()
@@ -64,8 +77,9 @@ def from_hundredths(
 
 
 def divide_half_up(numerators: np.ndarray, denominators: np.ndarray | int) -> np.ndarray:
-    """Whole quotients of non-negative whole numbers, half-up: exact, no floating point."""
-    return (2 * numerators + denominators) // (2 * np.asarray(denominators))
+    """Whole quotients by positive whole numbers, half-up with ties away from zero: exact, no floating point."""
+    magnitude = (2 * np.abs(numerators) + denominators) // (2 * np.asarray(denominators))
+    return np.sign(numerators) * magnitude
 
 
 def _array(values: pd.Series, dtype: pd.ArrowDtype) -> pa.Array:

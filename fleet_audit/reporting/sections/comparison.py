@@ -6,17 +6,17 @@ Sums of earlier days are inputs; those of the day itself are its figures.
 from __future__ import annotations
 
 import datetime as dt
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle
+from fleet_audit.logic.primitives.money import half_up, known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.locale import counted, number, weekday
 from fleet_audit.reporting.sections.figures import Figures, planned_until
 from fleet_audit.reporting.sections.inputs import Frames, records
 
 SAME_WEEKDAYS = 4  # a month of them: a holiday among them moves the mean by a quarter at most
-_CENT = Decimal("0.01")
 _MEASURES = ("km", "billable_km", "variable_brl", "fixed_brl")
 
 
@@ -72,7 +72,7 @@ def _fields(day: dt.date) -> tuple[Field, ...]:
 
 
 def _sums(rows: list[dict[str, Any]]) -> dict[str, Decimal | None]:
-    sums = {name: _sum([row[name] for row in rows]) for name in _MEASURES}
+    sums = {name: known_sum(row[name] for row in rows) for name in _MEASURES}
     return _derived(sums)
 
 
@@ -80,26 +80,17 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, Decimal | None]:
     found: dict[str, Decimal | None] = {}
     for name in _MEASURES:
         known = [row[name] for row in rows if row[name] is not None]
-        found[name] = _half_up(sum(known, Decimal(0)) / len(known)) if known else None
+        found[name] = half_up(sum(known, Decimal(0)) / len(known)) if known else None
     return _derived(found)
 
 
 def _derived(sums: dict[str, Decimal | None]) -> dict[str, Decimal | None]:
-    total, km = _sum([sums["variable_brl"], sums["fixed_brl"]]), sums["km"]
-    return sums | {"total_brl": total, "brl_per_km": _half_up(total / km) if total is not None and km else None}
+    total, km = known_sum((sums["variable_brl"], sums["fixed_brl"])), sums["km"]
+    return sums | {"total_brl": total, "brl_per_km": half_up(total / km) if total is not None and km else None}
 
 
 def _budget(so_far: dict[str, Decimal | None], planned_km: Decimal | None) -> dict[str, Decimal | None]:
     variable, km = so_far["variable_brl"], so_far["billable_km"]
     if planned_km is None or variable is None or not km:
         return {"km": planned_km}
-    return {"km": planned_km, "total_brl": _half_up(planned_km * variable / km) + (so_far["fixed_brl"] or 0)}
-
-
-def _sum(values: list[Decimal | None]) -> Decimal | None:
-    known = [value for value in values if value is not None]
-    return sum(known, Decimal(0)) if known else None
-
-
-def _half_up(value: Decimal) -> Decimal:
-    return value.quantize(_CENT, ROUND_HALF_UP)
+    return {"km": planned_km, "total_brl": half_up(planned_km * variable / km) + (so_far["fixed_brl"] or 0)}

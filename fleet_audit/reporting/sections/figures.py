@@ -8,20 +8,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.money import half_up, known_sum
 from fleet_audit.logic.reference.shifts import parse_weekdays
 from fleet_audit.reporting.labels import AMOUNTS, UNPRICED
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, records, with_vehicle
 
 _COUNT = pd.ArrowDtype(pa.int64())
 _DIMENSIONS = ("unit_code", "carrier_code", "plate", "route_code", "operational_date")
-_CENT = Decimal("0.01")
 # Zero only where a vehicle was watched all day long; otherwise what is missing is unknown.
 _ZERO_IF_COMPLETE = (
     "trips",
@@ -84,22 +84,21 @@ class Figures:
     @property
     def total_brl(self) -> Decimal | None:
         """What is known of variable + fixed."""
-        known = [part for part in (self.variable_brl, self.fixed_brl) if part is not None]
-        return sum(known, Decimal(0)) if known else None
+        return known_sum((self.variable_brl, self.fixed_brl))
 
     @property
     def brl_per_km(self) -> Decimal | None:
         """Total cost by measured km; unknown unless both parts of the cost are known."""
         if self.variable_brl is None or self.fixed_brl is None or not self.km:
             return None
-        return ((self.variable_brl + self.fixed_brl) / self.km).quantize(_CENT, ROUND_HALF_UP)
+        return half_up((self.variable_brl + self.fixed_brl) / self.km)
 
     @property
     def score(self) -> Decimal | None:
         """Km-weighted mean of the trips' compliance scores."""
         if not self.scored_km or self.score_points is None:
             return None
-        return (self.score_points / self.scored_km).quantize(_CENT, ROUND_HALF_UP)
+        return half_up(self.score_points / self.scored_km)
 
     def record(self) -> dict[str, Any]:
         """All figures by name, the derived ones included."""
@@ -268,4 +267,4 @@ def percent_of(part: Decimal | int | None, whole: Decimal | int | None) -> Decim
     """`part` as a percentage of `whole`, half-up to 0.01; None where either is unknown or the whole is zero."""
     if part is None or not whole:
         return None
-    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return half_up(Decimal(part) * 100 / Decimal(whole))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
 from fleet_audit.reporting.sections.figures import Figures
@@ -148,7 +149,11 @@ def held_grid(frames: Frames) -> Grid:
     rows = _with_names(records(held), frames)
     for row in rows:
         row["reason"] = HELD_REASONS[row["reason"]]
-    total = {"plate": "Total", "declared_km": _sum(rows, "declared_km"), "brl_at_rate": _sum(rows, "brl_at_rate")}
+    total = {
+        "plate": "Total",
+        "declared_km": known_sum(row["declared_km"] for row in rows),
+        "brl_at_rate": known_sum(row["brl_at_rate"] for row in rows),
+    }
     return grid_of(HELD_FIELDS, rows, total if rows else None)
 
 
@@ -200,11 +205,6 @@ def _with_names(rows: list[dict[str, Any]], frames: Frames) -> list[dict[str, An
         row["unit"] = units.get(row["unit_code"], row["unit_code"])
         row["carrier"] = carriers.get(row["carrier_code"], row["carrier_code"])
     return rows
-
-
-def _sum(rows: list[dict[str, Any]], name: str) -> Decimal | None:
-    known = [row[name] for row in rows if row[name] is not None]
-    return sum(known, Decimal(0)) if known else None
 
 
 def severity_counts(findings: pd.DataFrame) -> dict[str, int]:

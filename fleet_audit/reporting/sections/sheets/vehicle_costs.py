@@ -6,9 +6,10 @@ The billed lines are those of `measurement`; passengers are those that the bulle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
+from fleet_audit.logic.primitives.money import half_up, known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.package_model import column_sum
 from fleet_audit.reporting.sections.inputs import Frames, records
@@ -37,7 +38,6 @@ NOTE = (
     "R$/passageiro incluem o fixo. Célula vazia: desconhecido, nunca zero."
 )
 _SUMS = ("service_km", "deadhead_km", "km", "variable_brl", "fixed_brl", "total_brl")
-_CENT = Decimal("0.01")
 
 
 def vehicle_costs_grid(lines: Sequence[Mapping[str, Any]], frames: Frames) -> Grid:
@@ -55,7 +55,7 @@ def _row(
     key: tuple[str, str, str], lines: Sequence[Mapping[str, Any]], people: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     unit, carrier, plate = key
-    sums = {name: _known_sum(lines, name) for name in _SUMS}
+    sums = {name: known_sum(line.get(name) for line in lines) for name in _SUMS}
     people = people or {}
     return {
         "unit": unit,
@@ -93,12 +93,7 @@ def _passengers(frames: Frames) -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-def _known_sum(lines: Sequence[Mapping[str, Any]], name: str) -> Decimal | None:
-    known = [line[name] for line in lines if line.get(name) is not None]
-    return sum(known, Decimal(0)) if known else None
-
-
 def _ratio(part: Decimal | None, whole: Decimal | int | None) -> Decimal | None:
     if part is None or not whole:
         return None
-    return (part / Decimal(whole)).quantize(_CENT, ROUND_HALF_UP)
+    return half_up(part / Decimal(whole))

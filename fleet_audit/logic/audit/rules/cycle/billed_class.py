@@ -5,7 +5,7 @@ An invoice line that differs from the sum of its trips is K01 in `invoice`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from fleet_audit.logic.audit.rules.day.context import Record
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
 _CONFIDENCE = 0.95  # both sides are written data
@@ -56,7 +57,7 @@ def _highest_rates(context: AuditCycle) -> dict[str, Decimal]:
 def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal) -> Draft:
     plate, km = line["plate"], line["billed_km"]
     difference = line["rate_brl_per_km"] - rate
-    amount = None if pd.isna(km) else (km * difference).quantize(_CENT, ROUND_HALF_UP)
+    amount = None if pd.isna(km) else half_up(km * difference)
     stake = "" if amount is None else f": R$ {sentences.number(amount)} a mais em {sentences.km(km)}"
     return Draft(
         "V02",

@@ -5,7 +5,7 @@ How deadhead and fixed costs are paid belongs to `logic.costs`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.primitives.money import half_up, to_hundredths
 
 _CENT = Decimal("0.01")
 
@@ -68,7 +68,7 @@ def _paid_brl(paid: tuple[Decimal, Decimal] | None, excess_km: Decimal) -> Decim
     if paid is None or not paid[0]:
         return None
     km, brl = paid
-    return (min(excess_km, km) * brl / km).quantize(_CENT, ROUND_HALF_UP)
+    return half_up(min(excess_km, km) * brl / km)
 
 
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:

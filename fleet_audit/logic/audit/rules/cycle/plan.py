@@ -5,15 +5,14 @@ Planned km and the forecast belong to `logic.costs`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import WHOLE
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-
-_CENT = Decimal("0.01")
+from fleet_audit.logic.primitives.money import half_up
 
 
 def more_trips_than_planned(context: AuditCycle) -> list[Draft]:
@@ -64,7 +63,7 @@ def _against_plan(context: AuditCycle, rule_id: str, threshold: str, plate: str,
         f"No ciclo, {context.period}, o veículo {plate} fez {done} {trips} de serviço para {planned} no plano, "
         f"{word} de {sentences.number(limit, 0)} % do plano.",
         GRADE_CONFIDENCE["B"],
-        km_at_stake=None if mean is None else (mean * abs(done - planned)).quantize(_CENT, ROUND_HALF_UP),
+        km_at_stake=None if mean is None else half_up(mean * abs(done - planned)),
         facts={"service_trips": done, "planned_trips": planned},
     )
 

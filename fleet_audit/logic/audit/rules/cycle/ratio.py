@@ -6,7 +6,7 @@ The ratio of each day is computed in `logic.devices.calibration`; one trip is ju
 from __future__ import annotations
 
 import datetime as dt
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.primitives.money import half_up
 
-_CENT = Decimal("0.01")
 _EVENT_RULES = ("O01", "O02", "O03", "O04")
 
 
@@ -61,7 +61,7 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 
 
 def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: float, days: pd.DataFrame) -> Draft:
-    difference = Decimal(str(abs(sums["odometer"] - sums["gps"]))).quantize(_CENT, ROUND_HALF_UP)
+    difference = half_up(abs(sums["odometer"] - sums["gps"]))
     paid = _paid_km(context, plate, set(days["operational_date"]))
     dates = days["operational_date"].to_list()
     side = "a mais" if off_pct > 0 else "a menos"

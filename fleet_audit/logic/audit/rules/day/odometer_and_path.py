@@ -5,8 +5,6 @@ Events of an odometer, which explain a difference, are in `odometer`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 import numpy as np
 import pandas as pd
 
@@ -17,9 +15,7 @@ from fleet_audit.logic.audit.rules.day.odometer import km_text, overlapping_ids
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
-
-_CENT = Decimal("0.01")
-
+from fleet_audit.logic.primitives.money import half_up
 
 _RESOLUTION_KM = 0.1
 
@@ -72,7 +68,7 @@ def _compared(context: AuditDay) -> pd.DataFrame:
 
 
 def _disagreement(context: AuditDay, row: Record) -> Draft:
-    plate, difference = row["plate"], Decimal(str(row["difference"])).quantize(_CENT, ROUND_HALF_UP)
+    plate, difference = row["plate"], half_up(row["difference"])
     counts = "o GPS" if row["km_method"] == "gps" else "o hodômetro, porque o GPS cobre pouco da viagem"
     return Draft(
         "O05",

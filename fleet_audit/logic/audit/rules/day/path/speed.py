@@ -5,8 +5,6 @@ Points that no vehicle can have reached are rejected before, in `trips.points`; 
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 import numpy as np
 import pandas as pd
 
@@ -16,8 +14,8 @@ from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.money import half_up
 
-_CENT = Decimal("0.01")
 _REPORTED_CONFIDENCE = 0.6  # one wrong speed of a receiver does not prove a wrong distance
 
 
@@ -67,7 +65,7 @@ def _draft(context: AuditDay, trip: Record) -> Draft:
             facts={"max_speed_kmh": trip["max_speed_kmh"], "local_times": period},
         )
     hours = (trip["ended_at"] - trip["started_at"]).total_seconds() / 3600
-    possible = Decimal(str(parameters.mean_speed_kmh * hours)).quantize(_CENT, ROUND_HALF_UP)
+    possible = half_up(parameters.mean_speed_kmh * hours)
     return Draft(
         "G01",
         plate,

@@ -5,8 +5,6 @@ One vehicle in two movements at once is T01 in `simultaneous`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 import numpy as np
 import pandas as pd
 
@@ -15,8 +13,8 @@ from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.money import half_up
 
-_CENT = Decimal("0.01")
 _SHARED_CONFIDENCE = 0.3  # an identification on three vehicles at once is used by several people
 _JUDGED = ("service", "deadhead", "unknown")  # a yard or a workshop moves buses with whoever is logged on
 
@@ -86,7 +84,7 @@ def _draft(context: AuditDay, earlier: Record, later: Record, overlap_s: float) 
         f"{sentences.number(overlap_s / 60, 0)} min em comum.",
         grade_confidence([earlier, later]),
         (later["trip_id"],),
-        km_at_stake=None if shared is None else Decimal(str(shared)).quantize(_CENT, ROUND_HALF_UP),
+        km_at_stake=None if shared is None else half_up(shared),
         rate=context.rate_of([later["trip_id"]], ()),
         facts={
             "driver_id": later["driver_id"],

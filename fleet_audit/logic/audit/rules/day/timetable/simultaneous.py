@@ -5,7 +5,7 @@ Drivers on two vehicles are in `drivers`; the same run declared twice is D08 in 
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from fleet_audit.logic.audit.rules.day.needs import RUNS
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.money import half_up
 
-_CENT = Decimal("0.01")
 # One report that contradicts itself leaves little doubt; two devices or two files may each be right about one vehicle.
 _SURE, _DOUBTFUL = 0.9, 0.5
 _SECOND_US = 1_000_000
@@ -103,7 +103,7 @@ def _shared_km(earlier: Record, later: Record, overlap_s: float) -> Decimal:
     shares = (
         overlap_s / seconds * float(leg["km_reported"]) for leg, seconds in zip((earlier, later), lasting, strict=True)
     )
-    return Decimal(str(min(shares))).quantize(_CENT, ROUND_HALF_UP)
+    return half_up(min(shares))
 
 
 def _places(leg: Record) -> str:
