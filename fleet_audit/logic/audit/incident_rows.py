@@ -82,7 +82,8 @@ def _vehicle(rows: pd.DataFrame) -> pd.Series:
 def _held_for_clock(findings: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataFrame:
     """Runs that are held for a clock, as money of the finding (Q05) about their vehicle's clock."""
     clocks = findings[is_clock(findings) & (findings["status"] == "open")].sort_values("finding_id")
-    clocks = clocks.drop_duplicates("plate").set_index(clocks.drop_duplicates("plate")["plate"].astype("str"))
+    clocks = clocks.drop_duplicates("plate")
+    clocks = clocks.set_index(clocks["plate"].astype("str"))
     runs = held_runs[(held_runs["reason"] == "clock") & held_runs["plate"].isin(clocks.index)]
     plate = runs["plate"].astype("str")
     return pd.DataFrame(

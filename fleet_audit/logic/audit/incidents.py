@@ -29,10 +29,11 @@ class Cause:
     explains: frozenset[str]
 
 
+EXCHANGE = Cause("exchange", ("O08",), frozenset({"O01", "O02", "O05", "D01", "D02", "D04", "D10"}))
 # In the order in which a finding looks for its cause. A finding that no cause explains stands on its own.
 CAUSES = (
     Cause("own_gap", ("Q03",), frozenset({"D05", "D06", "D07", "D10", "Q02"})),
-    Cause("exchange", ("O08",), frozenset({"O01", "O02", "O05", "D01", "D02", "D04", "D10"})),
+    EXCHANGE,
     Cause("tracker_off", ("O04",), frozenset({"D05", "D06"})),
     Cause("clock", ("Q05",), frozenset({"D05", "D06", "D07", "D12", "T03"})),
     Cause("odometer", ("O01", "O02", "O03"), frozenset({"O05", "D10"})),
@@ -155,7 +156,7 @@ def is_clock(findings: pd.DataFrame) -> pd.Series:
 
 def _other_plates(findings: pd.DataFrame) -> pd.Series:
     """The other vehicle of an exchange, by its evidence; empty elsewhere."""
-    asked = findings["rule_id"].isin(CAUSES[1].roots)
+    asked = findings["rule_id"].isin(EXCHANGE.roots)
     found = pd.Series("", index=findings.index, dtype=object)
     found[asked] = [json.loads(text).get("other_plate") or "" for text in findings.loc[asked, "evidence"]]
     return found

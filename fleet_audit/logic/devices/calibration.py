@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.statistics import MAD_TO_SD
 
-_MAD_TO_SD = 1.4826  # of a normal distribution
 _MIN_SIDE = 3  # days on each side of a change
 
 
@@ -62,7 +62,7 @@ def _level(rows: pd.DataFrame) -> dict[str, float]:
         "km_odometer": round(float(rows["km_odometer"].sum()), 3),
         "km_gps": round(float(weight.sum()), 3),
         "ratio": round(centre, 6),
-        "spread_pct": round(100 * _MAD_TO_SD * weighted_median(np.abs(ratio - centre), weight), 4),
+        "spread_pct": round(100 * MAD_TO_SD * weighted_median(np.abs(ratio - centre), weight), 4),
     }
 
 
@@ -117,7 +117,7 @@ def _segment(rows: pd.DataFrame, reason: str) -> Segment:
     ratio, weight = rows["ratio"].to_numpy(), rows["km_gps"].to_numpy(dtype="float64")
     centre = weighted_median(ratio, weight)
     days = rows["operational_date"].to_list()
-    spread = 100 * _MAD_TO_SD * weighted_median(np.abs(ratio - centre), weight)
+    spread = 100 * MAD_TO_SD * weighted_median(np.abs(ratio - centre), weight)
     device_id, km = str(rows["device_id"].iloc[0]), float(weight.sum())
     return Segment(device_id, days[0], days[-1], len(days), centre, spread, km, reason)
 

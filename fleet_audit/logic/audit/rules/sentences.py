@@ -66,6 +66,11 @@ def runs(records: Iterable[Mapping[str, Any]]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} e {names[-1]}"
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """`1 viagem`, `2 viagens`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def declares(count: int) -> str:
     """The verb for one run or several."""
     return "declara" if count == 1 else "declaram"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.statistics import at_least_p, chi2_p, holm, normal_p
+from fleet_audit.logic.primitives.statistics import at_least_p, chi2_p, holm, normal_p
 from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, found, untested
 from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, run, trip
 

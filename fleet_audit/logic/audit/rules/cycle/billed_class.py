@@ -11,10 +11,10 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import INVOICED
 from fleet_audit.logic.audit.rules.day.context import Record
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
@@ -28,7 +28,7 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
     at which a trip of the cycle was priced: a vehicle without a priced trip, or a line without a rate, shows no
     dearer price and is not judged. At stake is the difference of the rates over the billed km.
     """
-    lines = context.invoices[as_days(context.invoices["cycle_start"]) == as_days(context.cycle.start)]
+    lines = context.invoice_lines
     lines = lines[lines["vehicle_class"].notna() & lines["rate_brl_per_km"].notna()]
     classes, rates = _registered_classes(context), _highest_rates(context)
     lines = lines.sort_values(["plate", "contract_id", "vehicle_class", "rate_brl_per_km"])
@@ -42,15 +42,14 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
 
 def _registered_classes(context: AuditCycle) -> dict[str, set[str]]:
     """Plate → classes that it had in the cycle."""
-    priced = context.costs[["trip_id", "vehicle_class"]].merge(context.trips[["trip_id", "plate"]], on="trip_id")
-    known = pd.concat([priced[["plate", "vehicle_class"]], context.vehicles[["plate", "vehicle_class"]]])
+    known = pd.concat([context.vehicle_costs[["plate", "vehicle_class"]], context.vehicles[["plate", "vehicle_class"]]])
     known = known.dropna().drop_duplicates()
     return {str(plate): set(own) for plate, own in known.groupby("plate")["vehicle_class"]}
 
 
 def _highest_rates(context: AuditCycle) -> dict[str, Decimal]:
-    costs = context.costs[(context.costs["cost_status"] == "priced") & context.costs["rate_brl_per_km"].notna()]
-    priced = costs[["trip_id", "rate_brl_per_km"]].merge(context.trips[["trip_id", "plate"]], on="trip_id")
+    costs = context.vehicle_costs
+    priced = costs[(costs["cost_status"] == "priced") & costs["rate_brl_per_km"].notna()]
     return {str(plate): max(rates) for plate, rates in priced.groupby("plate")["rate_brl_per_km"]}
 
 
@@ -94,10 +93,7 @@ RULES = (
         "cycle",
         "paid_doubtful_brl",
         needs=(
-            Need(
-                lambda context: bool((context.invoices["cycle_start"] == context.cycle.start).any()),
-                "nenhuma fatura do ciclo",
-            ),
+            INVOICED,
             Need(
                 lambda context: bool(context.vehicles["vehicle_class"].notna().any()),
                 "nenhum veículo tem classe no cadastro",

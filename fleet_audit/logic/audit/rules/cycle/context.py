@@ -143,10 +143,20 @@ class AuditCycle:
         return self.runs.merge(compared, on="declared_run_id").sort_values(["plate", "started_at", "declared_run_id"])
 
     @cached_property
+    def invoice_lines(self) -> pd.DataFrame:
+        """Invoice lines of the cycle."""
+        return self.invoices[as_days(self.invoices["cycle_start"]) == as_days(self.cycle.start)]
+
+    @cached_property
+    def vehicle_costs(self) -> pd.DataFrame:
+        """Costs of the trips with their plate."""
+        return self.costs.merge(self.trips[["trip_id", "plate"]], on="trip_id")
+
+    @cached_property
     def rates(self) -> dict[str, Decimal]:
         """BRL per km of each plate over its priced km."""
-        rows = self.costs[self.costs["rate_brl_per_km"].notna() & self.costs["billable_km"].notna()]
-        rows = rows.merge(self.trips[["trip_id", "plate"]], on="trip_id")
+        costs = self.vehicle_costs
+        rows = costs[costs["rate_brl_per_km"].notna() & costs["billable_km"].notna()]
         km = to_hundredths(rows["billable_km"])  # whole numbers: sums of products of Arrow decimals outgrow 38 digits
         rate = (rows["rate_brl_per_km"].astype("float64") * 10_000).round().astype("int64").to_numpy()
         sums = pd.DataFrame({"plate": rows["plate"].to_numpy(), "km": km, "brl": km * rate}).groupby("plate").sum()

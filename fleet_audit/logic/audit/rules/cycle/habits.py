@@ -6,7 +6,7 @@ it, and none alone is a reason not to pay. Single runs are judged in `rules.day`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,15 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.statistics import at_least_p, chi2_p, digit_counts, holm, normal_p, uniform_chi2
+from fleet_audit.logic.primitives.statistics import (
+    at_least_p,
+    chi2_p,
+    digit_counts,
+    holm,
+    normal_p,
+    robust_sd,
+    uniform_chi2,
+)
 
 _CONFIDENCE = 0.8  # own: a habit is an indication, as weak as evidence of grade C
 _SHOWN = 40  # runs in the evidence
@@ -147,12 +155,9 @@ def _significant(samples: list[_Sample], alpha: float) -> list[_Sample]:
     """Samples whose p value, adjusted for all of them, is below alpha; the adjustment is stated in their facts."""
     adjusted = holm([sample.p for sample in samples])
     return [
-        _Sample(
-            sample.plate,
-            sample.p,
-            {**sample.facts, "p": sample.p, "p_adjusted": p, "correction": "Holm", "tests": len(samples)},
-            sample.run_ids,
-            sample.extra,
+        replace(
+            sample,
+            facts={**sample.facts, "p": sample.p, "p_adjusted": p, "correction": "Holm", "tests": len(samples)},
         )
         for sample, p in zip(samples, adjusted, strict=True)
         if p < alpha
@@ -193,8 +198,7 @@ _CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written ti
 
 def _variation_pct(km: np.ndarray) -> float:
     """Standard deviation in per cent of the mean, the smaller of the plain and the robust one."""
-    robust = 1.4826 * np.median(np.abs(km - np.median(km)))
-    return float(100 * min(km.std(ddof=1), robust) / km.mean()) if len(km) > 1 else 0.0
+    return float(100 * min(km.std(ddof=1), robust_sd(km)) / km.mean()) if len(km) > 1 else 0.0
 
 
 def _most_common(values: np.ndarray) -> tuple[float, int]:

@@ -13,11 +13,10 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import OVER, WHOLE
+from fleet_audit.logic.audit.rules.cycle.needs import INVOICED, OVER, WHOLE
 from fleet_audit.logic.audit.rules.day.context import Record
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.money import multiply_brl
 
 _CENT = Decimal("0.01")
@@ -50,15 +49,16 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
 
 def _lines(context: AuditCycle) -> pd.DataFrame:
     """Invoice lines of the cycle with a variable amount: variable_brl, else billed_km × rate."""
-    lines = context.invoices[as_days(context.invoices["cycle_start"]) == as_days(context.cycle.start)]
+    lines = context.invoice_lines
     product = multiply_brl(lines["billed_km"], lines["rate_brl_per_km"])
     lines = lines.assign(billed_brl=lines["variable_brl"].fillna(product))
     return lines[lines["billed_brl"].notna()].reset_index(drop=True)
 
 
 def _priced_trips(context: AuditCycle) -> pd.DataFrame:
-    costs = context.costs[context.costs["variable_cost_brl"].notna() & context.costs["rate_brl_per_km"].notna()]
-    return costs.merge(context.trips[["trip_id", "plate"]], on="trip_id").sort_values(["operational_date", "trip_id"])
+    costs = context.vehicle_costs
+    costs = costs[costs["variable_cost_brl"].notna() & costs["rate_brl_per_km"].notna()]
+    return costs.sort_values(["operational_date", "trip_id"])
 
 
 def _assigned(lines: pd.DataFrame, trips: pd.DataFrame) -> Iterator[tuple[Record, pd.DataFrame]]:
@@ -84,7 +84,7 @@ def _draft(context: AuditCycle, line: Record, trips: pd.DataFrame, cost: Decimal
     plate, difference = line["plate"], line["billed_brl"] - cost
     silent = context.coverage[(context.coverage["plate"] == plate) & (context.coverage["status"] == "silent")]
     km = sum(trips["billable_km"], Decimal("0.00"))
-    doubt = f"; {_days(len(silent))} sem dados do veículo" if len(silent) else ""
+    doubt = f"; {sentences.counted(len(silent), 'dia', 'dias')} sem dados do veículo" if len(silent) else ""
     facts: dict[str, Any] = {
         "invoice_line": {name: line[name] for name in context.invoices.columns},
         "trips_cost_brl": cost,
@@ -115,10 +115,6 @@ def _named(line: Record) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _days(count: int) -> str:
-    return "1 dia" if count == 1 else f"{count} dias"
-
-
 RULES = (
     Rule(
         "K01",
@@ -130,10 +126,7 @@ RULES = (
         invoice_lines,
         "cycle",
         needs=(
-            Need(
-                lambda context: bool((as_days(context.invoices["cycle_start"]) == as_days(context.cycle.start)).any()),
-                "nenhuma fatura do ciclo",
-            ),
+            INVOICED,
             OVER,
             WHOLE,
             Need(lambda context: not context.unobserved_dates, "posições incompletas em dias do ciclo"),

@@ -14,10 +14,9 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.statistics import holm, normal_p
+from fleet_audit.logic.primitives.statistics import holm, normal_p, robust_sd
 
 _ROUTE = ["route_code", "origin_poi_id", "destination_poi_id"]
-_NORMAL_MAD = 1.4826  # standard deviation of a normal sample per median absolute deviation
 
 
 def outliers(context: AuditCycle) -> list[Draft]:
@@ -62,7 +61,7 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
     for plate, own_km in medians.items():
         others = medians.drop(plate).to_numpy()
         middle = float(np.median(others))
-        scale = max(_NORMAL_MAD * float(np.median(np.abs(others - middle))), least_km)
+        scale = max(robust_sd(others), least_km)
         z = (float(own_km) - middle) / scale
         samples.append(
             {

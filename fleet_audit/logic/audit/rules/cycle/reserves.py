@@ -62,7 +62,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
     amount = sum(days["amount_brl"], Decimal("0.00"))
     listed = ", ".join(sentences.day(day) for day in dates[:_LISTED])
     more = f" e mais {len(dates) - _LISTED} dias" if len(dates) > _LISTED else ""
-    count = "1 dia útil" if len(dates) == 1 else f"{len(dates)} dias úteis"
+    count = sentences.counted(len(dates), "dia útil", "dias úteis")
     return Draft(
         "V03",
         plate,

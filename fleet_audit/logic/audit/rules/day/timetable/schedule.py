@@ -163,7 +163,7 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
     times = ", ".join(f"das {sentences.clock(trip['started_at'], zone)} às {sentences.clock(trip['ended_at'], zone)}"
                       for trip in trips[:5])  # fmt: skip
     more = f" e mais {len(trips) - 5}" if len(trips) > 5 else ""
-    count = "1 viagem" if len(trips) == 1 else f"{len(trips)} viagens"
+    count = sentences.counted(len(trips), "viagem", "viagens")
     return Draft(
         "T04",
         plate,

@@ -106,8 +106,9 @@ def _shared_km(earlier: Record, later: Record, overlap_s: float) -> Decimal:
     return half_up(min(shares))
 
 
-def _places(leg: Record) -> str:
-    ends = (leg["origin_address"], leg["destination_address"])
+def _places(row: Record, what: str = "address") -> str:
+    """Origin and destination of a movement (`address`) or declared run (`text`)."""
+    ends = (row[f"origin_{what}"], row[f"destination_{what}"])
     return " a ".join("local não informado" if pd.isna(end) else str(end) for end in ends)
 
 
@@ -160,7 +161,7 @@ def _declared(context: AuditDay, earlier: Record, later: Record, overlap_s: floa
         "T01",
         plate,
         f"A {sentences.run(earlier)} e a {sentences.run(later)} declaram o veículo {plate} em duas corridas ao mesmo "
-        f"tempo: {_declared_ends(earlier)} em {sentences.period(earlier, zone)} e {_declared_ends(later)} em "
+        f"tempo: {_places(earlier, 'text')} em {sentences.period(earlier, zone)} e {_places(later, 'text')} em "
         f"{sentences.period(later, zone)}, com {sentences.number(overlap_s / 60, 0)} min em comum.",
         _SURE if is_long else _DOUBTFUL,
         (),
@@ -168,11 +169,6 @@ def _declared(context: AuditDay, earlier: Record, later: Record, overlap_s: floa
         facts={"overlap_s": overlap_s, "local_times": [sentences.period(run, zone) for run in (earlier, later)]},
         severity=None if is_long else "M",
     )
-
-
-def _declared_ends(run: Record) -> str:
-    ends = (run["origin_text"], run["destination_text"])
-    return " a ".join("local não informado" if pd.isna(end) else str(end) for end in ends)
 
 
 def _has_reports_or_runs(context: AuditDay) -> bool:

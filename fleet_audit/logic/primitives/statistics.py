@@ -1,6 +1,6 @@
-"""Tests of the statistical rules: p values, and their correction where many vehicles are tested at once.
+"""Statistics of samples: p values, their correction where many samples are tested at once, and a robust spread.
 
-Which sample a rule tests, and what follows from it, belongs to the rule.
+Which sample is tested, and what follows from it, belongs to the caller.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+MAD_TO_SD = 1.4826  # standard deviation of a normal sample per median absolute deviation
 
 
 def digit_counts(values: np.ndarray) -> np.ndarray:
@@ -50,3 +52,8 @@ def holm(p_values: list[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
         adjusted[index] = highest
     return adjusted.tolist()
+
+
+def robust_sd(values: np.ndarray) -> float:
+    """Standard deviation by the median absolute deviation: no single value moves it far."""
+    return float(MAD_TO_SD * np.median(np.abs(values - np.median(values))))
