@@ -18,7 +18,8 @@ from fleet_audit.cli.run import Progress, close_cycle, run_days
 from fleet_audit.cli.summary import print_close, print_summary
 from fleet_audit.dossiers.pdf_files import write_finding_dossier
 from fleet_audit.installation import Installation
-from fleet_audit.settings import Settings, load_settings
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import simulate
 
@@ -51,27 +52,20 @@ def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
     if closed is None:
         return 1
     print_close(settings, closed)
-    click.echo(f"package        {_package(settings)}")
-    for finding_id in _dearest_finding(settings):
-        click.echo(f"dossier        {write_finding_dossier(Installation(settings), finding_id)}")
+    installation = Installation(settings)
+    package = installation.lake().url(f"reports/cycle/start={CLOSED_CYCLE}/pacote_medicao.xlsx")
+    click.echo(f"package        {package}")
+    for finding_id in _dearest_finding(installation):
+        click.echo(f"dossier        {write_finding_dossier(installation, finding_id)}")
         click.echo(f"explain it     fleet-audit explain {finding_id} --home {settings.home}")
     return 0 if closed.is_success else 1
 
 
-def _package(settings: Settings) -> str:
-    """Address of the closed cycle's measurement package."""
-    return Installation(settings).lake().url(f"reports/cycle/start={CLOSED_CYCLE}/pacote_medicao.xlsx")
-
-
-def _dearest_finding(settings: Settings) -> list[str]:
+def _dearest_finding(installation: Installation) -> list[str]:
     """The finding of the closed cycle with most R$ disallowed, for the dossier; none where nothing is."""
-    found = (
-        Installation(settings)
-        .warehouse()
-        .read(
-            "select finding_id from fact.findings where disallowed_brl > 0 and operational_date < :end "
-            "order by disallowed_brl desc, finding_id limit 1",
-            {"end": dt.date(2025, 6, 16)},
-        )
+    found = installation.warehouse().read(
+        "select finding_id from fact.findings where disallowed_brl > 0 and operational_date <= :end "
+        "order by disallowed_brl desc, finding_id limit 1",
+        {"end": cycle_of(CLOSED_CYCLE, installation.settings().closing_day).end},
     )
     return list(found["finding_id"])

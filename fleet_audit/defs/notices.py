@@ -25,7 +25,7 @@ from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, HELD_RUNS, INCIDENTS
 
-_READY_HOUR = 8  # local: the D-1 report is ready before it
+READY_HOUR = 8  # local: the D-1 report is ready before it
 _LATE_DAYS = 7  # a first report of an older day is a backfill
 
 _SUMS = """
@@ -71,7 +71,7 @@ def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.S
     day = span[1]
     if _was_reported(context, day):
         return dg.SkipReason(f"The run is not the first report of {day}.")
-    is_late = day < yesterday or now.hour >= _READY_HOUR
+    is_late = day < yesterday or now.hour >= READY_HOUR
     with TemporaryDirectory() as folder:
         return notify(context, fleet, lambda: _day_notice(fleet, day, is_late), _pdf(fleet, day, Path(folder)))
 
@@ -85,12 +85,12 @@ def notify_missing_day(context: dg.SensorEvaluationContext, fleet: FleetResource
     """Notify of a report that is late, once per day."""
     now = dt.datetime.now(ZoneInfo(PARTITION_ZONE))
     yesterday = now.date() - ONE_DAY
-    if now.hour < _READY_HOUR or context.cursor == yesterday.isoformat() or not known_days(yesterday, yesterday):
+    if now.hour < READY_HOUR or context.cursor == yesterday.isoformat() or not known_days(yesterday, yesterday):
         return dg.SkipReason("No report is due.")
     context.update_cursor(yesterday.isoformat())
     if fleet.lake().exists(_report_path(yesterday, "html")):
         return dg.SkipReason(f"The report of {yesterday} is there.")
-    return notify(context, fleet, lambda: missing_day_notice(yesterday, _READY_HOUR))
+    return notify(context, fleet, lambda: missing_day_notice(yesterday, READY_HOUR))
 
 
 def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
+from fleet_audit.defs.automation import day_job, known_days
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.run_tags import RANGE_TAGS, TRIGGER_TAG, range_tags, reason_tags
+from fleet_audit.defs.run_tags import CYCLE_JOBS, TRIGGER_TAG, range_tags, reason_tags, run_span
 from fleet_audit.defs.sensors import UNFINISHED, merged
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
@@ -66,7 +66,8 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
     due = [one for one in [*due, *([] if silence else unanswered)] if one.day not in busy]
     if not due:
         return dg.SkipReason(silence or "No day that failed or is unanswered is due.")
-    return dg.SensorResult(run_requests=[_request(first, end, due) for first, end in merged(_spans(due))])
+    spans = merged([(one.day, one.day) for one in due])
+    return dg.SensorResult(run_requests=[_request(first, end, due) for first, end in spans])
 
 
 def _request(first: dt.date, last: dt.date, due: Sequence[Recoverable]) -> dg.RunRequest:
@@ -77,10 +78,6 @@ def _request(first: dt.date, last: dt.date, due: Sequence[Recoverable]) -> dg.Ru
         run_key=f"{TRIGGER}-{digest}-{first}-{last}",
         tags={**range_tags(first, last), **reason_tags(TRIGGER, first, last)},
     )
-
-
-def _spans(due: Sequence[Recoverable]) -> list[tuple[dt.date, dt.date]]:
-    return [(one.day, one.day) for one in due]
 
 
 def _why_silent(fleet: FleetResource, unanswered: Sequence[Recoverable]) -> str | None:
@@ -129,9 +126,7 @@ def _is_transient(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 def _days_of(run: dg.DagsterRun) -> list[dt.date]:
     """The daily partitions of a run; empty for a run without, as those of cycles are."""
-    if run.job_name in (cycle_job.name, close_job.name):
+    span = None if run.job_name in CYCLE_JOBS else run_span(run)
+    if span is None or not daily_partitions.has_partition_key(span[0].isoformat()):
         return []
-    first, last = (run.tags.get(name) or run.tags.get("dagster/partition") for name in RANGE_TAGS)
-    if not first or not last or not daily_partitions.has_partition_key(first):
-        return []
-    return known_days(parse_day(first), parse_day(last))
+    return known_days(*span)

@@ -13,13 +13,13 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from dagster._core.storage.event_log.base import PartitionKeyFilter
 
 from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
-from fleet_audit.defs.notices import notify, written_span
+from fleet_audit.defs.notices import READY_HOUR, notify, written_span
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.messages import Notice, checks_notice, health_notice, late_notice
 
 REPORT = dg.AssetKey(["reports", "d1"])
-LATE_AT, MISSING_AT = dt.time(7, 30), dt.time(8, 0)
+LATE_AT = dt.time(7, 30)
 QUEUED_TOO_LONG = dt.timedelta(minutes=30)
 SILENT_TOO_LONG = dt.timedelta(hours=2)  # a run without any event; a step of a month takes minutes
 FAILED_TICKS = 3  # one alone is a blip
@@ -90,7 +90,7 @@ def warn_late_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -> 
 def is_late(instance: dg.DagsterInstance, now: dt.datetime) -> bool:
     """Whether it is between 07:30 and 08:00 local time and yesterday's report was never written."""
     yesterday = now.date() - dt.timedelta(days=1)
-    if not LATE_AT <= now.time() < MISSING_AT or not known_days(yesterday, yesterday):
+    if not LATE_AT <= now.time() < dt.time(READY_HOUR) or not known_days(yesterday, yesterday):
         return False
     wanted = dg.AssetRecordsFilter(asset_key=REPORT, asset_partitions=[yesterday.isoformat()])
     return not instance.fetch_materializations(wanted, limit=1).records

@@ -77,7 +77,7 @@ def trip_case(stores: Installation, trip_id: str) -> Case:
         "declared_runs": [plain_facts(run, RUN_FACTS) for run in records(runs)],
     }
     reference = stores.reference()
-    others = _others(pd.concat([trips[["carrier_code", "plate"]].assign(evidence="{}")]), reference)
+    others = _others(trips.assign(evidence="{}"), reference)
     findings = findings[findings["carrier_code"].isna() | (findings["carrier_code"] == trip["carrier_code"])]
     evidence = others.without(evidence)
     case = _case(stores, trip, evidence, _redacted(reference, others), others)

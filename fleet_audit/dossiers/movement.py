@@ -76,14 +76,16 @@ def legs_of_trips(
         "select distinct operational_date as day from fact.trips where trip_id = any(string_to_array(:ids, ','))",
         {"ids": ",".join(ids)},
     )["day"]
-    legs = lake.read_days(tables.LEGS, sorted(days), filter=pc.field("trip_id").isin(ids)) if len(days) else None
+    if days.empty:
+        return []
+    legs = lake.read_days(tables.LEGS, sorted(days), filter=pc.field("trip_id").isin(ids))
     return [
         {
             **leg,
             **{end: places.get(leg[f"{end}_poi_id"], leg[f"{end}_poi_id"]) or leg[f"{end}_address"]
                for end in ("origin", "destination")},
         }
-        for leg in (records(legs) if legs is not None else ())
+        for leg in records(legs)
         if not leg["is_short"]
     ]  # fmt: skip
 

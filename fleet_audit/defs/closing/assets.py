@@ -20,7 +20,7 @@ from fleet_audit.defs.partitions import (
     single_run,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, column_schema, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, column_schema, daily_arguments, each_day, key_of
 from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
@@ -45,12 +45,9 @@ from fleet_audit.schema.reference import VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
-_DAILY: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
-
 
 @dg.asset(
-    **asset_arguments(ADJUSTMENTS, "closing"),
-    **_DAILY,
+    **daily_arguments(ADJUSTMENTS, "closing"),
     ins={
         "day_trips": dg.AssetIn(key_of(TRIPS)),
         "costs": dg.AssetIn(key_of(TRIP_COSTS)),
@@ -98,8 +95,7 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[d
 
 
 @dg.asset(
-    **asset_arguments(COMPUTED_DAYS, "closing"),
-    **_DAILY,
+    **daily_arguments(COMPUTED_DAYS, "closing"),
     deps=[key_of(table) for table in (*FACTS, ADJUSTMENTS)],
 )
 @acts_on_errors

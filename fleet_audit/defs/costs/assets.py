@@ -1,12 +1,10 @@
 """Money: the variable cost of each trip, and each day's share of the fixed cost."""
 
-from typing import Any
-
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, key_of
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
@@ -14,12 +12,9 @@ from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROU
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
-_ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
-
 
 @dg.asset(
-    **asset_arguments(TRIP_COSTS, "costs"),
-    **_ARGUMENTS,
+    **daily_arguments(TRIP_COSTS, "costs"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
     deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, PARAMETERS)],
 )
@@ -31,8 +26,7 @@ def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trip
 
 
 @dg.asset(
-    **asset_arguments(FIXED_COST_DAYS, "costs"),
-    **_ARGUMENTS,
+    **daily_arguments(FIXED_COST_DAYS, "costs"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
     deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)],
 )

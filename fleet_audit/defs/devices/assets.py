@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
@@ -10,7 +9,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
-    asset_arguments,
+    daily_arguments,
     each_day,
     each_day_together,
     key_of,
@@ -28,7 +27,6 @@ from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
-_ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_policy": single_run}
 
 
 @dg.multi_asset(
@@ -39,7 +37,8 @@ _ARGUMENTS: dict[str, Any] = {"partitions_def": daily_partitions, "backfill_poli
         "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
     },
     deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
-    **_ARGUMENTS,
+    partitions_def=daily_partitions,
+    backfill_policy=single_run,
     can_subset=True,
 )
 @acts_on_errors
@@ -64,8 +63,7 @@ def device_days(
 
 
 @dg.asset(
-    **asset_arguments(CALIBRATIONS, "devices"),
-    **_ARGUMENTS,
+    **daily_arguments(CALIBRATIONS, "devices"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS)), "legs": dg.AssetIn(key_of(LEGS))},
     deps=[key_of(PARAMETERS)],
 )
