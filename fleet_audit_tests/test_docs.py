@@ -1,4 +1,4 @@
-"""The pages for people: generated ones are up to date, and what the README tells a reader to type exists."""
+"""The pages for people: generated ones are up to date, and what the README asks a reader to type exists."""
 
 from __future__ import annotations
 

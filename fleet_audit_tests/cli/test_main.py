@@ -110,7 +110,7 @@ def test_a_wrong_setting_is_no_traceback_in_a_real_process(tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "sentence"),
     [
         (("run", "--from", "10/06/2025", "--to", "2025-06-10"), "--from"),
         (("run", "--from", "2025-06-10"), "--to"),
@@ -126,10 +126,10 @@ def test_a_wrong_setting_is_no_traceback_in_a_real_process(tmp_path, command):
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )
-def test_a_wrong_option_is_named_and_ends_with_2(invoke, tmp_path, arguments, told):
+def test_a_wrong_option_is_named_and_ends_with_2(invoke, tmp_path, arguments, sentence):
     result = invoke(*arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert sentence in result.output
     assert not (tmp_path / "home").exists()
     assert not (tmp_path / "x").exists()
 

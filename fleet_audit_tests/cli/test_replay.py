@@ -28,7 +28,7 @@ def test_an_instant_with_its_offset_or_the_end_of_a_day(text, instant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("2025-07-01T05:00:00", "has no offset"),
         ("yesterday", "neither an instant"),
@@ -40,7 +40,7 @@ def test_an_instant_with_its_offset_or_the_end_of_a_day(text, instant) -> None:
         ("0001-01-01T00:00+14:00", "neither an instant"),
     ],
 )
-def test_anything_else_is_named_in_one_sentence(text, told) -> None:
-    with pytest.raises(PermanentError, match=told) as raised:
+def test_anything_else_is_named_in_one_sentence(text, sentence) -> None:
+    with pytest.raises(PermanentError, match=sentence) as raised:
         parse_as_of(text)
     assert str(raised.value).startswith("--as-of")

@@ -28,7 +28,7 @@ WITHOUT_COLUMNS = {
 }  # bytes and documents
 # `backfill_policy` is beta in Dagster 1.13; nothing else makes one run of a range
 KNOWN_WARNINGS = {"BetaWarning: Parameter `backfill_policy` of"}
-_TELL_WARNINGS = """
+_LIST_WARNINGS = """
 import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -131,9 +131,11 @@ def test_runs_outside_of_the_jobs_are_one_process(definitions):
 
 
 def test_loading_warns_of_nothing_but_what_is_known(tmp_path):
-    told = _run(tmp_path, tmp_path, sys.executable, "-c", _TELL_WARNINGS)
-    assert told.returncode == 0, told.stderr
-    unknown = {line for line in told.stdout.splitlines() if not any(line.startswith(known) for known in KNOWN_WARNINGS)}
+    listed = _run(tmp_path, tmp_path, sys.executable, "-c", _LIST_WARNINGS)
+    assert listed.returncode == 0, listed.stderr
+    unknown = {
+        line for line in listed.stdout.splitlines() if not any(line.startswith(known) for known in KNOWN_WARNINGS)
+    }
     assert unknown == set()
 
 

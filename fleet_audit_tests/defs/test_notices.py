@@ -1,4 +1,4 @@
-"""People are told over real HTTP: of a failed run, of yesterday's report, of a final close; no URL is ever logged."""
+"""Notices over real HTTP: of a failed run, of yesterday's report, of a final close; no URL is ever logged."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-Told = Callable[..., str | None]
+Notified = Callable[..., str | None]
 
 
 @pytest.fixture
-def told(instance, definitions, postgres_url, monkeypatch, inboxes) -> Told:
-    """Why the sensor's tick after a run told nothing, None when it told; the run and the ticks are real ones."""
+def notified(instance, definitions, postgres_url, monkeypatch, inboxes) -> Notified:
+    """Why the sensor's tick after a run sent nothing, None when it sent; the run and the ticks are real ones."""
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/{SECRET}")
 
-    def tell(
+    def run_and_tick(
         sensor: str, job: str, tags: dict[str, str], *, fails: bool = False, warehouse_url: str = postgres_url
     ) -> str | None:
         @dg.op
@@ -95,12 +95,12 @@ def told(instance, definitions, postgres_url, monkeypatch, inboxes) -> Told:
         def tick(cursor: str | None) -> SensorExecutionData:
             return watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources={"fleet": fleet}))
 
-        cursor = tick(None).cursor  # a sensor tells of what ends after it was started
+        cursor = tick(None).cursor  # a sensor notifies of what ends after it was started
         made = dg.GraphDefinition(name=job, node_defs=[step]).to_job()
         made.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
         return tick(cursor).skip_message
 
-    return tell
+    return run_and_tick
 
 
 def _close(url: str, run_id: str) -> None:
@@ -139,22 +139,22 @@ def _incident(url: str, day: dt.date) -> None:
         Warehouse(url).upsert(table, conform(pd.DataFrame(records), table))
 
 
-def test_a_failed_run_is_notified_without_what_was_raised(told, inboxes):
-    told("notify_failure", "day", range_tags(START, END), fails=True)
+def test_a_failed_run_is_notified_without_what_was_raised(notified, inboxes):
+    notified("notify_failure", "day", range_tags(START, END), fails=True)
     (message,) = inboxes.received
     assert message["title"] == "Execução falhou: day, 16/05/2025 a 15/06/2025"
     assert "step" in message["message"]
     assert "João" not in str(message)
 
 
-def test_yesterdays_report_is_notified_with_its_figures(told, inboxes, postgres_url, monkeypatch, tmp_path):
+def test_yesterdays_report_is_notified_with_its_figures(notified, inboxes, postgres_url, monkeypatch, tmp_path):
     monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
     pdf = tmp_path / "lake" / "reports" / "d1" / f"date={YESTERDAY}" / "d1.pdf"
     pdf.parent.mkdir(parents=True)
     pdf.write_bytes(b"%PDF-1.7 of the day")
     _kpis(postgres_url, YESTERDAY)
     _incident(postgres_url, YESTERDAY)
-    told("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
+    notified("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
     (message,) = inboxes.received
     assert message["title"].startswith(f"D-1 de {YESTERDAY:%d/%m/%Y} pronto")
     (attached,) = message["attachments"]
@@ -176,19 +176,19 @@ def test_yesterdays_report_is_notified_with_its_figures(told, inboxes, postgres_
 
 
 @pytest.mark.parametrize("tags", [{"dagster/partition": "2025-06-10"}, {}])
-def test_older_days_are_not_notified(told, inboxes, tags):
-    assert "not of one of the last days" in told("notify_day", "day", tags)
+def test_older_days_are_not_notified(notified, inboxes, tags):
+    assert "not of one of the last days" in notified("notify_day", "day", tags)
     assert inboxes.received == []
 
 
-def test_a_late_report_is_notified_and_its_corrections_are_not(told, inboxes, postgres_url):
+def test_a_late_report_is_notified_and_its_corrections_are_not(notified, inboxes, postgres_url):
     before = YESTERDAY - dt.timedelta(days=1)
     _kpis(postgres_url, before)
-    told("notify_day", "day", {**range_tags(before, before), "fleet/trigger": "recovery"})
+    notified("notify_day", "day", {**range_tags(before, before), "fleet/trigger": "recovery"})
     (message,) = inboxes.received
     assert message["title"] == f"D-1 de {before:%d/%m/%Y} pronto, com atraso"
     again = {**range_tags(before - dt.timedelta(days=1), before), "fleet/trigger": "inbox"}
-    assert "not the first report" in told("notify_day", "day", again)
+    assert "not the first report" in notified("notify_day", "day", again)
     assert len(inboxes.received) == 1
 
 
@@ -211,27 +211,27 @@ def test_a_report_that_is_missing_at_eight_is_notified_once(
     assert titles == ([f"D-1 de {YESTERDAY:%d/%m/%Y} atrasado"] if is_told else [])
 
 
-def test_a_final_close_is_notified_once(told, inboxes, postgres_url):
+def test_a_final_close_is_notified_once(notified, inboxes, postgres_url):
     _kpis(postgres_url, END)
-    told("notify_close", "close", {"dagster/partition": "2025-05-16"})
+    notified("notify_close", "close", {"dagster/partition": "2025-05-16"})
     (message,) = inboxes.received
     assert message["title"] == "Ciclo de 16/05/2025 a 15/06/2025 fechado"
     assert "Total a faturar: R$ 5.168,00 (variável R$ 5.168,00, parcela fixa sem dado)" in message["message"]
     assert "Km admitidos: 1.033,60 km" in message["message"]
     assert "abc123" in message["message"]
-    assert "nothing to notify of" in told(
+    assert "nothing to notify of" in notified(
         "notify_close", "close", {"dagster/partition": "2025-05-16"}
     )  # it was closed before
     assert len(inboxes.received) == 1
 
 
-def test_unreachable_recipients_are_logged_by_number_and_fail_nothing(told, inboxes, monkeypatch, caplog, capfd):
+def test_unreachable_recipients_are_logged_by_number_and_fail_nothing(notified, inboxes, monkeypatch, caplog, capfd):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"json://user:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/{SECRET}"
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{nobody}, {inboxes.address}/{SECRET} {inboxes.address}/down/{SECRET}")
     with caplog.at_level(logging.DEBUG):
-        told("notify_failure", "day", {}, fails=True)
+        notified("notify_failure", "day", {}, fails=True)
     output = capfd.readouterr()
     everything = caplog.text + output.out + output.err
     assert "2 of 3 (number 1, 3 of FLEET_NOTIFY_URLS)" in everything
@@ -239,19 +239,19 @@ def test_unreachable_recipients_are_logged_by_number_and_fail_nothing(told, inbo
     assert len(inboxes.received) == 2
 
 
-def test_a_warehouse_that_is_down_is_a_skipped_tick(told, inboxes):
+def test_a_warehouse_that_is_down_is_a_skipped_tick(notified, inboxes):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db"
-        skipped = told("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
+        skipped = notified("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
     assert skipped
     assert SECRET not in skipped
     assert inboxes.received == []
 
 
-def test_without_urls_nobody_is_notified(told, inboxes, monkeypatch):
+def test_without_urls_nobody_is_notified(notified, inboxes, monkeypatch):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", "")
-    assert "FLEET_NOTIFY_URLS" in told("notify_failure", "day", {}, fails=True)
+    assert "FLEET_NOTIFY_URLS" in notified("notify_failure", "day", {}, fails=True)
     assert inboxes.received == []
 
 

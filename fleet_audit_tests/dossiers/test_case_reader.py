@@ -293,11 +293,11 @@ def test_the_command_and_the_job_write_the_same_pdf(installation, monkeypatch, t
     monkeypatch.setenv("FLEET_WAREHOUSE_URL", installation.warehouse_url)
     monkeypatch.setenv("FLEET_LAKE_URL", installation.lake_url)
     monkeypatch.setenv("FLEET_HOME", str(tmp_path))
-    told = CliRunner().invoke(main, ["dossier", "--finding", "f1", "--home", str(tmp_path)])
-    assert told.exit_code == 0
+    result = CliRunner().invoke(main, ["dossier", "--finding", "f1", "--home", str(tmp_path)])
+    assert result.exit_code == 0
     path = tmp_path / "lake" / "reports" / "dossiers" / "f1.pdf"
     first = path.read_bytes()
-    assert told.output.strip() == str(path)
+    assert result.output.strip() == str(path)
     path.unlink()
     config = {"ops": {"dossier_of_finding": {"config": {"finding_id": "f1"}}}}
     assert dossier_job.execute_in_process(run_config=config, resources={"fleet": installation}).success

@@ -95,7 +95,7 @@ def test_a_wrong_type_of_another_vendor_counts_as_absent_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "sentence"),
     [
         ("[answer]", "[reply]", "[answer] is missing"),
         ('path = "/v1/positions"', 'path = "v1"', "request.path must start with /"),
@@ -115,14 +115,16 @@ def test_a_wrong_type_of_another_vendor_counts_as_absent_too() -> None:
         ("[request]", "[request", "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_one_sentence_that_names_it_and_the_key(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_wrong_file_is_one_sentence_that_names_it_and_the_key(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
     content = CONTRACT.read_text()
     assert old in content
     path = tmp_path / "vendor.toml"
     path.write_text(content.replace(old, new, 1))
     with pytest.raises(PermanentError) as refusal:
         load_adapter(str(path))
-    assert told in str(refusal.value)
+    assert sentence in str(refusal.value)
     assert str(path) in str(refusal.value)
 
 

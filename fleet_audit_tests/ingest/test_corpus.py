@@ -1,4 +1,4 @@
-"""The whole corpus of bad files in one inbox, read like any other: each is archived, told, and stops no good one."""
+"""The corpus of bad files in one inbox, read like any other: each is archived and reported, and stops no good one."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_each_file_is_archived_and_reported_and_no_row_vanishes(arrivals, droppe
     for name, content in dropped.items():
         assert files.loc[name, "file_sha256"] == hashlib.sha256(content).hexdigest()
         assert arrivals.lake.get_bytes(files.loc[name, "archive_path"]) == content
-    told = files[files["rows_rejected"].gt(0) | files["status"].eq("rejected")]
-    assert len(told) > 30
-    for row in told.itertuples():
+    refused = files[files["rows_rejected"].gt(0) | files["status"].eq("rejected")]
+    assert len(refused) > 30
+    for row in refused.itertuples():
         assert arrivals.lake.get_bytes(row.report_path).count(b"\n") >= 2
     assert "visit_reports/good.csv" in files.index[files["status"] == "accepted"]
     assert PAID in set(arrivals.stage().visit_legs(DAY)["plate"])

@@ -209,7 +209,7 @@ def test_the_instant_decides_the_day_of_a_position(arrivals):
 
 
 def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_api(arrivals):
-    """Nobody else would be told: the rows are refused, and the vehicle is silent on the day that they meant."""
+    """Nothing else would report it: the rows are refused, and the vehicle is silent on the day that they meant."""
     device = {"device_id": DEVICES[SEEN_TWICE], "plate": SEEN_TWICE, "valid_from": DAY, "valid_to": None}
     arrivals.warehouse.replace_table(reference.DEVICES, conform(pd.DataFrame([device]), reference.DEVICES))
     rows = drive(PAID, "06:00")

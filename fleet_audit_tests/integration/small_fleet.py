@@ -46,7 +46,7 @@ _VISIT_HEADER = (
 
 @dataclass(frozen=True)
 class Move:
-    """A movement as a visit report tells it; times HH:MM of the day, km with a decimal point."""
+    """A movement as a visit report has it; times HH:MM of the day, km with a decimal point."""
 
     leaves: str
     origin: str

@@ -54,7 +54,7 @@ def _computed(installation: Installation, cycle: Cycle, *, without: tuple[dt.dat
 
 @pytest.mark.parametrize("command", [("close",), ("close", "--final")], ids=" ".join)
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "sentence"),
     [
         (THIS_CYCLE.start, f"can be closed .* from .* on; today is {TODAY}"),
         (THIS_CYCLE.end + ONE_DAY, "can be closed .* from .* on"),
@@ -62,11 +62,11 @@ def _computed(installation: Installation, cycle: Cycle, *, without: tuple[dt.dat
         (dt.date(2023, 5, 16), "lies before the first day that can be run .FLEET_START_DATE."),
     ],
 )
-def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation, command, start, told):
+def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation, command, start, sentence):
     result = invoked(installation, *command, "--cycle", start)
     assert result.exit_code == 2
     (line,) = result.output.strip().splitlines()
-    assert re.search(told, line), line
+    assert re.search(sentence, line), line
     assert len(installation.query("select * from ops.cycle_closes")) == 0
 
 

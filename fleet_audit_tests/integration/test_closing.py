@@ -193,10 +193,10 @@ def test_a_replay_names_a_changed_row_and_a_changed_number_line_by_line(correcte
     lines = result.output.splitlines()
     assert f"fact.trips: frozen rows were changed after the close, on {LAST}." in lines
     start = lines.index(f"fact.trips differs on {LAST}; the first rows of {LAST}:")
-    told = lines[start + 1 : start + 4]
-    assert all(line.startswith("    ~ ") for line in told)
-    assert all("parameters_version: " in line for line in told)
-    assert sum("km_measured: 21.20 -> 11.20" in line for line in told) == 1
+    shown = lines[start + 1 : start + 4]
+    assert all(line.startswith("    ~ ") for line in shown)
+    assert all("parameters_version: " in line for line in shown)
+    assert sum("km_measured: 21.20 -> 11.20" in line for line in shown) == 1
     assert "identical" not in result.output
 
 
@@ -234,9 +234,13 @@ def test_a_past_run_is_repeated_with_what_had_arrived_by_then(corrected):
     sql = "select sum(variable_cost_brl) as brl from fact.trip_costs where operational_date = :day"
     assert Installation(then.home).query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("168.00")
     assert corrected.query(sql, day=OPEN_DAY)["brl"].iloc[0] == Decimal("201.60")
-    for as_of, told in (("2999-01-01", "is in the future"), ("2001-01-01", "Nothing had arrived"), ("soon", "neither")):
+    for as_of, sentence in (
+        ("2999-01-01", "is in the future"),
+        ("2001-01-01", "Nothing had arrived"),
+        ("soon", "neither"),
+    ):
         result = invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
-        assert (result.exit_code, told in result.output) == (2, True), result.output
+        assert (result.exit_code, sentence in result.output) == (2, True), result.output
 
 
 def test_a_day_that_something_arrived_for_is_not_ready(corrected):
@@ -310,8 +314,8 @@ def test_rows_more_than_two_months_late_are_reported_and_adjust_nothing(correcte
     result = corrected_again.materialize(LAST)
     assert failures(result) == []
     with patch.dict(os.environ, corrected_again.environment, clear=True), dg.DagsterInstance.get() as instance:
-        told = [entry.user_message for entry in instance.all_logs(result.run_id)]
-    (sentence,) = (text for text in told if "nothing is adjusted" in text)
+        messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    (sentence,) = (text for text in messages if "nothing is adjusted" in text)
     assert f"{LAST}: 1 lines differ now (+2.00 km, R$ +12.00)" in sentence
     pd.testing.assert_frame_equal(corrected_again.query(_ADJUSTMENTS, day=LAST), before)
     assert_same_facts(corrected_again.facts([LAST]), closed)

@@ -50,7 +50,7 @@ def install(tmp_path_factory, new_database) -> Callable[..., Installation]:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory) -> Iterator[ApiServer]:
-    """An API that knows one drive of a bus that the visit report tells of too."""
+    """An API that knows one drive of a bus that the visit report has too."""
     folder = tmp_path_factory.mktemp("api")
     (folder / "rows.csv").write_bytes(telemetry(drive(SEEN_TWICE, "06:30")))
     rows = pc.read_csv(folder / "rows.csv")

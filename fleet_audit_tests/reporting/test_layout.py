@@ -1,4 +1,4 @@
-"""The company's layout file: what it changes in every format, and what it is told when it is wrong."""
+"""The company's layout file: what it changes in every format, and the sentence that refuses a wrong one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("titel = 'x'", "titel is not part of a layout"),
         ("[d1]\ncolour = 'x'", r"\[d1\] colour is not part of a layout; known here: title, trips"),
@@ -78,11 +78,11 @@ def test_what_a_file_leaves_out_stays_as_shipped(tmp_path: Path) -> None:
         ("logo = 'bomb.png'", "4,000 pixels a side"),
     ],
 )
-def test_a_wrong_file_is_told_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_refused_with_its_reason(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "script.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     (tmp_path / "cut.png").write_bytes(PNG[:-20])
     Image.new("1", (5_000, 5_000)).save(tmp_path / "bomb.png")  # 4 kB that are 100 MB as colours
-    with pytest.raises(PermanentError, match=told):
+    with pytest.raises(PermanentError, match=sentence):
         report(written(tmp_path, text))
 
 

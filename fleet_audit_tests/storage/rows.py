@@ -15,7 +15,7 @@ _DECIMALS = (Type.KM, Type.KM3, Type.BRL, Type.RATE, Type.PERCENT)
 
 
 def sample(table: Table, day: dt.date, count: int, tag: str = "a") -> pd.DataFrame:
-    """`count` valid rows of a day; `tag` tells one version of them from another, keys included."""
+    """`count` valid rows of a day; `tag` distinguishes one version of them from another, keys included."""
     numbers = np.arange(count)
     columns: dict[str, object] = {}
     for column in table.columns:

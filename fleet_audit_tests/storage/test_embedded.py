@@ -31,7 +31,7 @@ sys.stdin.read()
 
 
 class User:
-    """A process that uses the server until it is told to end."""
+    """A process that uses the server until it is asked to end."""
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(

@@ -52,18 +52,18 @@ def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
 
 
 def test_who_watches_a_run_sees_it_while_it_goes_on(instance):
-    """The run page of the UI: another process' storage, told of each event and not only of the end."""
-    ui, told_half = OpenEventLogStorage(instance.root_directory), threading.Event()
+    """The run page of the UI: another process' storage, notified of each event and not only of the end."""
+    ui, half_seen = OpenEventLogStorage(instance.root_directory), threading.Event()
     run = instance.create_run_for_job(dg.Definitions([written]).resolve_implicit_global_asset_job_def())
 
-    def told(entry: dg.EventLogEntry, _: str) -> None:
+    def seen(entry: dg.EventLogEntry, _: str) -> None:
         if entry.message == "half way":
-            told_half.set()
+            half_seen.set()
 
-    ui.watch(run.run_id, None, told)
+    ui.watch(run.run_id, None, seen)
     instance.report_engine_event("half way", run)
-    assert told_half.wait(10)
-    ui.end_watch(run.run_id, told)
+    assert half_seen.wait(10)
+    ui.end_watch(run.run_id, seen)
     ui.dispose()
 
 

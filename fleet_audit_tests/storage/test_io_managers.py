@@ -1,4 +1,4 @@
-"""What Dagster's runs leave behind: one day, a range, again, at once; and what the UI is told."""
+"""What Dagster's runs leave behind: one day, a range, again, at once; and what the UI shows."""
 
 from __future__ import annotations
 

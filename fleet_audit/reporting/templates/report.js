@@ -52,15 +52,15 @@
         row.hidden = !isShown;
         shown += isShown;
       });
-      told(shown);
+      showCount(shown);
     };
-    const told = shown => {
+    const showCount = shown => {
       const every = `${rows.length.toLocaleString("pt-BR")} ${rows.length === 1 ? "linha" : "linhas"}`;
       output.textContent = shown === rows.length ? every : `${shown.toLocaleString("pt-BR")} de ${every}`;
     };
     // 5,000 rows take half a second to lay out: not at each letter
     form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 150); });
     form.hidden = false;
-    told(rows.length);
+    showCount(rows.length);
   }
 })();

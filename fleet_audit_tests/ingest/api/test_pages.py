@@ -106,10 +106,10 @@ def test_a_failure_is_a_sentence_and_ends_the_requests(fetch, lake, postgres_url
     assert "2025-06-10, 2025-06-11" in failure_sentence(fetched)
     assert "FLEET_API_TOKEN" in fetched[0].error
     assert lake.list(PAGES_FOLDER) == []
-    told = Warehouse(postgres_url).read_table(API_REQUESTS)
-    assert "FLEET_API_TOKEN" in told["message"].iloc[0]
-    assert told["body_sha256"].isna().all()
-    assert "expired-7" not in told.to_csv()
+    recorded = Warehouse(postgres_url).read_table(API_REQUESTS)
+    assert "FLEET_API_TOKEN" in recorded["message"].iloc[0]
+    assert recorded["body_sha256"].isna().all()
+    assert "expired-7" not in recorded.to_csv()
 
 
 def test_a_day_knows_that_the_api_did_not_answer_until_it_does(fetch, lake, postgres_url):

@@ -1,4 +1,4 @@
-"""When a cycle may be closed, what its digests depend on and what not, and how differences are told."""
+"""When a cycle may be closed, what its digests depend on and what not, and how differences are shown."""
 
 from __future__ import annotations
 
@@ -114,18 +114,18 @@ def test_tables_and_days_that_differ_are_named_in_order() -> None:
 
 
 def test_rows_that_differ_are_listed_one_per_line() -> None:
-    def told(before: pd.DataFrame, after: pd.DataFrame, limit: int = 9) -> list[str]:
+    def shown(before: pd.DataFrame, after: pd.DataFrame, limit: int = 9) -> list[str]:
         frames = (canonical_rows(each, TRIPS) for each in (before, after))
         return differing_rows(*frames, key=TRIPS.key, limit=limit)
 
     before = trips({"km_measured": "1.00"}, {"km_measured": "2.00"}, {"km_measured": "3.00"})
     after = pd.concat([before.iloc[:1], trips({}, {"km_measured": None, "purpose": "yard"}).iloc[1:]])
     extra = trips({"trip_id": "t9", "purpose": "yard"})
-    assert told(before, before.iloc[::-1]) == []
-    assert told(before, pd.concat([after, extra])) == [
+    assert shown(before, before.iloc[::-1]) == []
+    assert shown(before, pd.concat([after, extra])) == [
         "~ t1: purpose: service -> yard; km_measured: 2.00 -> None", "- t2", "+ t9",
     ]  # fmt: skip
-    assert told(before, before.iloc[:0], limit=2) == ["- t0", "- t1"]
+    assert shown(before, before.iloc[:0], limit=2) == ["- t0", "- t1"]
 
 
 def test_digests_of_all_tables_of_a_day_are_distinct_by_content_only() -> None:

@@ -54,7 +54,7 @@ def noisy(level: float, days: int, seed: int = 1) -> list[float]:
     return list(level + np.random.default_rng(seed).normal(0, 0.002, days))
 
 
-def told(*frames: pd.DataFrame) -> list[Segment]:
+def segmented(*frames: pd.DataFrame) -> list[Segment]:
     [found] = segments(pd.concat(frames), DEFAULT_PARAMETERS).values()
     return found
 
@@ -103,7 +103,7 @@ def test_a_tyre_shows_from_positions_on():
 
 
 def test_a_new_tyre_is_a_change_point_on_its_day():
-    before, after = told(series(*noisy(1.0, 14), *noisy(1.02, 14, seed=2)))
+    before, after = segmented(series(*noisy(1.0, 14), *noisy(1.02, 14, seed=2)))
     assert (before.reason, after.reason) == ("first", "ratio")
     assert after.start == FIRST + dt.timedelta(days=14)
     assert (before.ratio, after.ratio) == (pytest.approx(1.0, abs=0.002), pytest.approx(1.02, abs=0.002))
@@ -111,19 +111,21 @@ def test_a_new_tyre_is_a_change_point_on_its_day():
 
 
 def test_a_new_device_begins_a_segment_whatever_it_reads():
-    first, second = told(series(*noisy(1.0, 5)), series(*noisy(1.0, 5), device_id="D2", first=FIRST + dt.timedelta(5)))
+    first, second = segmented(
+        series(*noisy(1.0, 5)), series(*noisy(1.0, 5), device_id="D2", first=FIRST + dt.timedelta(5))
+    )
     assert (second.reason, second.device_id, second.days) == ("device", "D2", 5)
     assert first.end == FIRST + dt.timedelta(4)
 
 
 def test_two_changes_are_both_found():
-    found = told(series(*noisy(1.0, 20), *noisy(1.03, 20, seed=2), *noisy(0.99, 20, seed=3)))
+    found = segmented(series(*noisy(1.0, 20), *noisy(1.03, 20, seed=2), *noisy(0.99, 20, seed=3)))
     assert [segment.start for segment in found] == [FIRST + dt.timedelta(days) for days in (0, 20, 40)]
 
 
 @pytest.mark.parametrize("ratios", [[1.0] * 28, [*[1.0] * 14, 1.2, *[1.0] * 13], [*[1.0] * 14, *[1.005] * 14], [1.02]])
 def test_noise_one_bad_day_or_a_small_shift_is_no_change(ratios: list[float]):
-    assert len(told(series(*ratios))) == 1
+    assert len(segmented(series(*ratios))) == 1
 
 
 @given(st.integers(0, 2**16))
@@ -131,7 +133,7 @@ def test_noise_one_bad_day_or_a_small_shift_is_no_change(ratios: list[float]):
 def test_honest_noise_seldom_looks_like_a_change(seed: int):
     """0.3 % of scatter a day, as measured on simulated fleets, never moves a level by 1 %."""
     ratios = 1 + np.random.default_rng(seed).normal(0, 0.003, 28)
-    assert len(told(series(*ratios))) == 1
+    assert len(segmented(series(*ratios))) == 1
 
 
 def test_vehicles_do_not_touch_each_other_and_order_does_not_matter():

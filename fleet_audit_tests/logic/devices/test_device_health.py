@@ -182,13 +182,13 @@ def test_a_clock_off_by_hours_shows_against_what_was_declared(hours: int):
 @pytest.mark.parametrize(("runs_a_day", "hours"), [(4, [0, 3, 0]), (2, [0, 3, 0])])
 def test_a_clock_that_is_wrong_for_one_day_is_wrong_on_that_day_alone(runs_a_day: int, hours: list[int]):
     starts = (5, 8, 12, 15)[:runs_a_day]
-    told, driven = [], []
+    declared, driven = [], []
     for number, off in enumerate(hours):
         day = DAY + dt.timedelta(number - 1)
-        told += [run(f"R{number}{hour}", f"{hour:02d}:12", f"{hour:02d}:50", day=day) for hour in starts]
+        declared += [run(f"R{number}{hour}", f"{hour:02d}:12", f"{hour:02d}:50", day=day) for hour in starts]
         driven += [trip(f"T{number}{hour}", f"{hour + off:02d}:10", f"{hour + off:02d}:55", day=day) for hour in starts]
     found = [
-        clock_shifts(trips_frame(*driven), runs_frame(*told), DAY + dt.timedelta(number - 1), DEFAULT_PARAMETERS)
+        clock_shifts(trips_frame(*driven), runs_frame(*declared), DAY + dt.timedelta(number - 1), DEFAULT_PARAMETERS)
         for number in range(3)
     ]
     own = [rows["clock_shift_h"].to_list() for rows in found]

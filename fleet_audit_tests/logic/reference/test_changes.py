@@ -100,7 +100,7 @@ def delta(**values: object) -> dict:
 
 
 def test_a_statement_sums_by_carrier_and_leaves_out_what_was_not_run_again() -> None:
-    told = delta_statement(rows(
+    statement = delta_statement(rows(
         REFERENCE_DELTAS,
         delta(km_before="10.00", km_after="10.00", brl_before="49.00", brl_after="52.00"),
         delta(operational_date="2025-06-02", km_before="1.00", km_after="2.00", brl_before=None, brl_after="5.00"),
@@ -112,7 +112,7 @@ def test_a_statement_sums_by_carrier_and_leaves_out_what_was_not_run_again() -> 
         row["carrier_code"] if pd.notna(row["carrier_code"]) else None: (
             row["days"], str(row["difference_km"]), str(row["difference_brl"])
         )
-        for row in told.to_dict("records")
+        for row in statement.to_dict("records")
     }  # fmt: skip
     assert shown == {"UM": (2, "1.00", "8.00"), "DOIS": (1, "-1.00", "-4.90"), None: (1, "3.00", "14.70")}
     assert len(delta_statement(rows(REFERENCE_DELTAS))) == 0

@@ -243,7 +243,7 @@ def test_divergences_are_summed_by_direction(frames: Frames, made: DayReport) ->
 
 
 def test_what_is_missing_is_said(frames: Frames) -> None:
-    def told(**rows: int) -> str:
+    def sources_note(**rows: int) -> str:
         sources = pd.DataFrame(
             [{"source": name, "rows": count, "is_low": name == "api"} for name, count in rows.items()],
             columns=SOURCE_COLUMNS,
@@ -251,10 +251,10 @@ def test_what_is_missing_is_said(frames: Frames) -> None:
         made = report(replace(frames, coverage=frames.coverage[frames.coverage["status"] != "silent"], sources=sources))
         return next(section.note for section in made.document.sections if section.key == "sources")
 
-    assert "Nada recebido de: Boletins das transportadoras." in told(api=9, file=0, bulletin=0)
-    assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in told(api=0, file=0)
-    assert "Poucas linhas aceitas" in told(api=9)
-    assert told(file=9, bulletin=3) == "Todas as fontes e veículos enviaram dados."
+    assert "Nada recebido de: Boletins das transportadoras." in sources_note(api=9, file=0, bulletin=0)
+    assert "Nada recebido de: Posições, API de telemetria; Posições, arquivos." in sources_note(api=0, file=0)
+    assert "Poucas linhas aceitas" in sources_note(api=9)
+    assert sources_note(file=9, bulletin=3) == "Todas as fontes e veículos enviaram dados."
 
 
 def test_an_api_that_did_not_answer_is_no_source_without_news() -> None:

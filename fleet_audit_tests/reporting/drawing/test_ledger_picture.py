@@ -1,4 +1,4 @@
-"""The ledger's picture: bars as long as their km, the unbalanced first, silence is told and not drawn."""
+"""The ledger's picture: bars as long as their km, the unbalanced first, silence is named and not drawn."""
 
 from __future__ import annotations
 

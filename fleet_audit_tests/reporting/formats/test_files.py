@@ -165,11 +165,11 @@ def test_lists_too_long_say_how_many_are_left_out_and_where_they_are(frames: Fra
     long = replace(trips, page_rows=7, print_rows=7)
     document = replace(made.document, sections=(long,))
     left_out = len(made.trips.rows) - 7
-    rows, told = long.cut(7)
+    rows, note = long.cut(7)
     assert len(rows) == 7
-    assert told == f"Mostrando 7 de {len(made.trips.rows)} linhas; as outras {left_out} estão na planilha, aba Viagens."
+    assert note == f"Mostrando 7 de {len(made.trips.rows)} linhas; as outras {left_out} estão na planilha, aba Viagens."
     page = document_page(document).decode()
-    assert told in page
+    assert note in page
     assert page.count("<tr>") == 8  # the header's, and those shown
     assert len(rows_of(grid_csv(made.trips))) == len(made.trips.rows) + 1
 
