@@ -70,11 +70,11 @@ def ensure_running(home: Path) -> str:
         if server.base in _held and _answers(server):
             return server.url
         server.base.mkdir(parents=True, exist_ok=True)
-        with locked(server.base / "start.lock"):
+        with locked(server.base / "start.lock") as lock:
             if server.base not in _held:
                 _held[server.base] = _open_lock(server.base / "users.lock", fcntl.LOCK_SH)
                 atexit.register(_release, server, os.getpid())
-            server.start()
+            server.start(lock)
     return server.url
 
 
@@ -116,11 +116,11 @@ def _open_lock(path: Path, operation: int) -> int:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file; other processes that ask for it wait."""
+def locked(path: Path) -> Iterator[int]:
+    """Holds an exclusive lock on a file, whose descriptor it gives; other processes that ask for it wait."""
     descriptor = _open_lock(path, fcntl.LOCK_EX)
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -174,13 +174,13 @@ class _Server:
         connection.close()
         return True
 
-    def start(self) -> None:
+    def start(self, lock: int) -> None:
         """Creates the data folder where there is none and starts the server; returns when it accepts connections."""
         if self.answers():
             return
         self._open_path_for_account()
         if not self.data.exists():
-            self._initialise()
+            self._initialise(lock)
         self._make_socket_folder()
         options = f"{_SETTINGS} -c unix_socket_directories={self.socket_folder}"
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -211,20 +211,27 @@ class _Server:
         if self.socket_folder != self.data:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
 
-    def _initialise(self) -> None:
-        """Creates the data folder under another name and moves it, so that a killed initdb leaves no partial folder."""
+    def _initialise(self, lock: int) -> None:
+        """Creates the data folder under another name and moves it, so that a killed initdb leaves no partial folder.
+
+        initdb holds start.lock with its starter: it outlives one that is killed, and the next must not remove the
+        folder that it still writes (one of some hundred test runs found such a folder left over).
+        """
         for leftover in self.base.glob("data.new*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(leftover)
         new = Path(tempfile.mkdtemp(prefix="data.new", dir=self.base))
         if self.account:
             os.chown(new, self.account.pw_uid, self.account.pw_gid)
-        problem = self._run(*_INITDB, "--builtin-locale=C.UTF-8", "-D", new.name)
+        problem = self._run(*_INITDB, "--builtin-locale=C.UTF-8", "-D", new.name, keep_open=(lock,))
         if problem:
             raise PermanentError(f"The embedded PostgreSQL cannot be set up in {self.base}: {problem}")
         new.rename(self.data)
 
-    def _run(self, program: str, *arguments: str) -> str:
-        """Runs a program of PostgreSQL in the base folder as the server's account; returns its output if it failed."""
+    def _run(self, program: str, *arguments: str, keep_open: tuple[int, ...] = ()) -> str:
+        """Runs a program of PostgreSQL in the base folder as the server's account; returns its output if it failed.
+
+        The program inherits the descriptors of `keep_open`.
+        """
         version_file = self.data / "PG_VERSION"
         version = int(version_file.read_text()) if version_file.exists() else TARGET_POSTGRES_VERSION
         if version not in POSTGRES_VERSIONS:
@@ -244,6 +251,7 @@ class _Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
+                pass_fds=keep_open,
                 **identity,
             )
             output.seek(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import pwd
@@ -155,6 +156,22 @@ def test_users_killed_while_it_is_set_up_leave_nothing_half_made(home: Path) -> 
         user = User(home)
         time.sleep(delay)
         user.kill()
+    assert _ask(ensure_running(home), "SELECT 1") == 1
+    assert [path.name for path in (home / "postgres").glob("data*")] == ["data"]
+
+
+def test_an_initdb_that_outlives_its_user_keeps_others_out_until_it_ends(home: Path) -> None:
+    user = User(home)
+    while not list((home / "postgres").glob("data.new*/base")):
+        time.sleep(0.002)
+    writing = psutil.Process(user.process.pid).children(recursive=True)
+    for process in writing:
+        process.suspend()
+    user.kill()
+    with (home / "postgres/start.lock").open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for process in writing:
+        process.resume()
     assert _ask(ensure_running(home), "SELECT 1") == 1
     assert [path.name for path in (home / "postgres").glob("data*")] == ["data"]
 
