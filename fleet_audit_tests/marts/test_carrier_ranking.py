@@ -11,6 +11,7 @@ from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.sections.inputs import records
 from fleet_audit.schema import facts, reference
+from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet, settled
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
@@ -21,7 +22,7 @@ _TABLES = (
 )  # fmt: skip
 _SAME = {  # report -> mart
     "position": "position", "score": "compliance_score", "trips": "trips", "km": "measured_km",
-    "exceeding": "exceeding_groups", "exceeding_pct": "exceeding_pct", **{name: name for name in facts.AMOUNTS},
+    "exceeding": "exceeding_groups", "exceeding_pct": "exceeding_pct", **{name: name for name in AMOUNTS},
     "paid_doubtful_pct": "paid_doubtful_pct", "disallowed_pct": "disallowed_pct",
 }  # fmt: skip
 

@@ -24,7 +24,8 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import normalise_plate, stable_id
 from fleet_audit.logic.primitives.money import half_up, multiply_brl
 from fleet_audit.schema.derive import conform
-from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS
+from fleet_audit.schema.facts import FINDINGS, HELD_RUNS
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 
 def find(context: AuditDay) -> pd.DataFrame:

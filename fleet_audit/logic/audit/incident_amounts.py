@@ -11,7 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.costs.amounts import OWN_MONEY, cents_of, groups_by_member
 from fleet_audit.logic.primitives.money import BRL, from_hundredths
-from fleet_audit.schema.facts import AMOUNTS
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 _VEHICLE = ["carrier_code", "plate", "amount"]
 _COLUMNS = [*_VEHICLE, "finding_id", "rule_id", "concern", "cents"]

@@ -16,7 +16,8 @@ from fleet_audit.logic.costs.amounts import cents_of
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit.schema.facts import AMOUNTS, INCIDENTS
+from fleet_audit.schema.facts import INCIDENTS
+from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit.schema.frames import FindingsFrame, HeldRunsFrame, IncidentsFrame, MatchesFrame
 
 _HELD = "held_brl"

@@ -14,7 +14,8 @@ from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
 from fleet_audit.schema.derive import conform
-from fleet_audit.schema.facts import AMOUNTS, VEHICLE_CYCLE_AMOUNTS, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts import VEHICLE_CYCLE_AMOUNTS, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 _OWNER = ["plate", "carrier_code", "unit_code"]
 _CENTS = list(AMOUNTS)

@@ -22,7 +22,7 @@ from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
-from fleet_audit.schema.facts import DEVICE_ISSUES
+from fleet_audit.schema.facts.devices import DEVICE_ISSUES
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
 _CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit

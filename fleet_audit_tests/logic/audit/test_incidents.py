@@ -16,7 +16,8 @@ from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 D = Decimal
 DAY = dt.date(2025, 6, 10)

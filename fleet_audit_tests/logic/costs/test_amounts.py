@@ -12,7 +12,8 @@ from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_a
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit.schema.facts import AMOUNTS, FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIPS, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIPS, VEHICLE_DAY_AMOUNTS
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 D = Decimal
 DAY = dt.date(2025, 6, 10)

@@ -21,6 +21,7 @@ from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import facts, reference
+from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
@@ -405,7 +406,7 @@ def test_the_waterfall_ends_at_what_is_billed_and_holds_the_four_amounts(frames:
     total = dict(zip([entry.name for entry in grid.fields], grid.total, strict=True))
     billed = [value for name in AREAS for value in made.sheet(name).grid.column("total_brl")]
     assert total["total_brl"] == sum(billed) - Decimal("2.50")
-    amounts = {name: sum(whole.vehicle_cycle_amounts[name].dropna()) for name in facts.AMOUNTS}
+    amounts = {name: sum(whole.vehicle_cycle_amounts[name].dropna()) for name in AMOUNTS}
     assert (-total["disallowed_brl"], -total["held_brl"]) == (amounts["disallowed_brl"], amounts["held_brl"])
     assert total["in_favour_brl"] == amounts["in_favour_brl"] > 0 < amounts["disallowed_brl"]
     assert total["paid_doubtful_brl"] == amounts["paid_doubtful_brl"]
