@@ -5,25 +5,37 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.utils import coerce_valid_log_level
 
 from fleet_audit.defs.resources import FleetResource, warehouse_io_manager
+from fleet_audit.observability.json_logs import RunJsonFormatter
+from fleet_audit.settings import load_settings
 from fleet_audit.storage.io_managers import LakeIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
 
 
-@dg.configured(
-    dg.colored_console_logger,
-    config_schema={"log_level": dg.Field(str, default_value="INFO", description="DEBUG prints every event of a run.")},
+@dg.logger(
+    config_schema={"log_level": dg.Field(str, default_value="INFO", description="DEBUG prints every event of a run.")}
 )
-def console(config: Mapping[str, str]) -> Mapping[str, str]:
-    """The console of a run: without Dagster's debug lines, 6,500 in half an hour; the event log keeps all events."""
-    return {"log_level": config["log_level"]}
+def console(context: dg.InitLoggerContext) -> logging.Logger:
+    """The console of a run: without Dagster's debug lines, 6,500 in half an hour; the event log keeps all events.
+
+    JSON lines where FLEET_LOG_FORMAT asks for them.
+    """
+    if load_settings().log_format == "text":
+        return dg.colored_console_logger.logger_fn(context)
+    logger = logging.Logger("fleet_audit.runs", coerce_valid_log_level(context.logger_config["log_level"]))
+    handler = logging.StreamHandler()
+    handler.setFormatter(RunJsonFormatter())
+    logger.addHandler(handler)
+    return logger
 
 
 def build_definitions(

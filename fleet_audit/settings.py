@@ -10,7 +10,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
     )
     report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
+    log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")
     max_file_mb: float = Field(10, gt=0, allow_inf_nan=False, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")

@@ -44,6 +44,12 @@ def export_settings(settings: Settings, **options: str | None) -> None:
             os.environ[f"FLEET_{name.upper()}"] = value
 
 
+def instance_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance that runs here: DAGSTER_HOME of a deployment, else the one under the home."""
+    deployed = os.environ.get("DAGSTER_HOME")
+    return Path(deployed) if deployed else dagster_home(settings)
+
+
 def dagster_home(settings: Settings) -> Path:
     """The folder of the Dagster instance, made on first use."""
     home = settings.home.expanduser().resolve() / "dagster"

@@ -14,6 +14,7 @@ import click
 
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
+from fleet_audit.cli.operations_commands import metrics
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
 
@@ -39,6 +40,7 @@ def main() -> None:
 
 main.add_command(dossier)
 main.add_command(explain)
+main.add_command(metrics)
 
 
 @main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")

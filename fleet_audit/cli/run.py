@@ -18,7 +18,7 @@ import dagster as dg
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
-from fleet_audit.settings import Settings
+from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.embedded import locked
 
 Progress = Callable[[str], None]
@@ -41,7 +41,7 @@ class JobResult:
         return not self.errors
 
 
-def _opened(home: Path) -> dg.DagsterInstance:
+def opened_instance(home: Path) -> dg.DagsterInstance:
     """The instance, opened by one process at a time: two that make its databases at once fail on each other."""
     with locked(home / "open.lock"):
         return dg.DagsterInstance.get()
@@ -71,7 +71,7 @@ def run_days(
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
     selection = None if is_published else _unpublished(definitions)
-    with _opened(home) as instance:
+    with opened_instance(home) as instance:
         if _execute(definitions, "day", (first, last), instance, result, selection) and is_published:
             for start in cycles:
                 _execute(definitions, "cycle", (start, start), instance, result)
@@ -110,7 +110,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
         return result
     unready = unready_days(warehouse, installation.lake(), days, code_version()) if is_final else {}
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
-    with _opened(home) as instance:
+    with opened_instance(home) as instance:
         for first, last in ranges(unready):
             progress(f"running {first} to {last} again: {unready[first]}")
             if not _execute(definitions, "day", (first, last), instance, result):
@@ -158,13 +158,18 @@ def _execute(
         tags={**range_tags(*partitions), **reason_tags("command", *partitions), **REPOSITORY_TAGS},
         raise_on_error=False,
         asset_selection=selection,
-        run_config={"loggers": {LOGGER: {}}, **(config or {})},
+        run_config={"loggers": {_console(): {}}, **(config or {})},
     )
     failures = [event for event in outcome.all_events if event.is_step_failure]
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for is_error, sentence in _failed_checks(outcome.get_asset_check_evaluations()):
         (result.errors if is_error else result.warnings).append(sentence)
     return not failures
+
+
+def _console() -> str:
+    """Which logger writes a run's lines: one line per step, or JSON where FLEET_LOG_FORMAT asks for it."""
+    return LOGGER if load_settings().log_format == "text" else "console"
 
 
 def _failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[tuple[bool, str]]:

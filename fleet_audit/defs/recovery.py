@@ -51,7 +51,7 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
     requested = instance.get_runs(dg.RunsFilter(tags={TRIGGER_TAG: TRIGGER}, created_after=since))
     attempts = counted_attempts([_days_of(run) for run in requested])
     try:
-        failed = _failed(instance, last)
+        failed = failed_on(instance, last)
         reference = fleet.warehouse().read(_NEWEST_REFERENCE, {})["at"].iloc[0] if failed else None
         runs = _failed_runs(instance, since) if failed else []
         due = failed_days(runs, failed, attempts, reference, now)
@@ -96,7 +96,7 @@ def _statuses(instance: dg.DagsterInstance, key: dg.AssetKey, last: dt.date, wan
     return {parse_day(day) for day, status in statuses.items() if status is not None and status.value in wanted}
 
 
-def _failed(instance: dg.DagsterInstance, last: dt.date) -> set[dt.date]:
+def failed_on(instance: dg.DagsterInstance, last: dt.date) -> set[dt.date]:
     """Days whose findings or report were to be written by a run that failed, and were not written since."""
     return {day for key in _RESULTS for day in _statuses(instance, key, last, {"FAILED"})}
 

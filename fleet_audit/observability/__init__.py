@@ -1,0 +1,1 @@
+"""What other programs read of a running installation: log lines as JSON, and metrics for Prometheus."""

@@ -1,0 +1,77 @@
+"""Log lines of runs as JSON, one object per line, with run, job, partition and step.
+
+What is logged belongs to whoever logs it. Of an error a line has the class, and the sentence where it is one of our own
+two kinds: any other text may quote a source and stays in the run's event log.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from fleet_audit.errors import PermanentError, RetryableError
+
+_OURS = (PermanentError.__name__, RetryableError.__name__, "Failure")  # Failure: a PermanentError inside a step
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_TAGS = {"trigger": "fleet/trigger", "days": "fleet/days", "cycle": "fleet/cycle"}
+
+
+class RunJsonFormatter(JsonFormatter):
+    """Formats a record as one JSON object: `time` (UTC, ISO 8601), `level`, `logger`, `message`, and `run_fields`."""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """Fill the object's fields from the record; unknown ones are absent."""
+        fields = run_fields(record)
+        log_data |= {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": fields.pop("message", None) or record.getMessage(),
+            **{name: value for name, value in fields.items() if value is not None},
+        }
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802  # the name is logging's
+        """The class of an exception: its text and its stack may quote a source."""
+        return exc_info[0].__name__ if exc_info and exc_info[0] else ""
+
+
+def run_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What Dagster knows of a record: message, run_id, job, partition, step, event, error_class, error, tags.
+
+    A range of days is one partition, `first...last`, as Dagster writes it. Empty for a record from outside of a run.
+    """
+    meta: dict[str, Any] = getattr(record, "dagster_meta", None) or {}
+    if not meta:
+        return {}
+    event, tags = meta.get("dagster_event"), meta.get("job_tags") or {}
+    return {
+        "message": meta.get("orig_message"),
+        "run_id": meta.get("run_id"),
+        "job": meta.get("job_name"),
+        "partition": (getattr(event, "partition", None) if event else None) or _partition(tags),
+        "step": meta.get("step_key") or getattr(event, "step_key", None),
+        "event": event.event_type_value if event else None,
+        **_error(event),
+        **{name: tags.get(tag) for name, tag in _TAGS.items()},
+    }
+
+
+def _partition(tags: dict[str, str]) -> str | None:
+    first, last = (tags.get(name) for name in _RANGE_TAGS)
+    if first and last:
+        return first if first == last else f"{first}...{last}"
+    return tags.get("dagster/partition")
+
+
+def _error(event: Any) -> dict[str, str | None]:
+    """Class and sentence of what a step raised; Dagster's wrapper names the step, its cause what was raised there."""
+    data = getattr(event, "event_specific_data", None)
+    error = getattr(data, "error", None)
+    if error is None:
+        return {}
+    raised = error.cause or error
+    text = raised.message.strip()
+    return {"error_class": raised.cls_name, "error": text.partition(": ")[2] if raised.cls_name in _OURS else None}
