@@ -12,13 +12,16 @@ from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.freshness import day_sources, newest_arrival
+from fleet_audit.logic.costs.budget import Budget, cycle_budget
 from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.money import known_sum
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.sections.comparison import days_before
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.schema import lake
+from fleet_audit.schema import lake, reference
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -53,13 +56,15 @@ left join fixed on days.operational_date = fixed.operational_date
 order by days.operational_date
 """
 
+_BUDGETED = (reference.CONTRACTS, reference.TARIFFS, reference.FIXED_COSTS)
+
 
 @dg.asset(
     key=["reports", "d1"],
     **ARGUMENTS,
     kinds={"excel", "html"},
     partitions_def=daily_partitions,
-    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, lake.LEGS, *REFERENCE)],
+    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, lake.LEGS, *REFERENCE, *_BUDGETED)],
     metadata={"path": "reports/d1", "label": "date"},
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
@@ -68,16 +73,19 @@ order by days.operational_date
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
     as_of, layout = newest_arrival(fleet.warehouse()), load_layout(fleet.settings().report_layout)
+    known, closing_day = fleet.reference(), fleet.settings().closing_day
+    days = ((day, _day_frames(fleet, day)) for day in run_days(context))
     reports = (
         build_day(
-            _day_frames(fleet, day),
+            frames,
             operational_date=day,
             generated_at=as_of,
             last_data_at=as_of,
             layout=layout,
-            closing_day=fleet.settings().closing_day,
+            closing_day=closing_day,
+            budget=_budget_until(fleet, known, frames, day),
         )
-        for day in run_days(context)
+        for day, frames in days
     )
     return dg.Output((made.operational_date.isoformat(), render_day(made), partial(preview, made)) for made in reports)
 
@@ -91,3 +99,13 @@ def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
         recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
         sources=day_sources(fleet.lake(), fleet.warehouse(), day),
     )
+
+
+def _budget_until(fleet: FleetResource, known: Reference, frames: Frames, day: dt.date) -> Budget:
+    """The budget of the day's cycle up to the day."""
+    closing_day = fleet.settings().closing_day
+    cycle = cycle_of(day, closing_day)
+    earlier = frames.recent_days[(frames.recent_days["operational_date"] >= cycle.start).fillna(False)]
+    fixed_so_far = known_sum((*earlier["fixed_brl"].dropna(), *frames.fixed_cost_days["amount_brl"]))
+    run_days = {*earlier["operational_date"], day}
+    return cycle_budget(cycle, known, fixed_so_far, run_days, closing_day, fleet.parameters(cycle.end), until=day)

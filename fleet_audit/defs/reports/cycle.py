@@ -21,6 +21,7 @@ from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.logic.costs.budget import cycle_budget
 from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
 from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes
 from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.documents.package import build_package
@@ -131,7 +132,8 @@ def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
     forecast = forecast_cycle(daily, cycle, run_days, frames.calendar, parameters) if len(daily) else None
     closing_day = fleet.settings().closing_day
-    budget = cycle_budget(cycle, fleet.reference(), frames.fixed_cost_days, run_days, closing_day, parameters)
+    fixed_so_far = sum_decimal(frames.fixed_cost_days["amount_brl"])
+    budget = cycle_budget(cycle, fleet.reference(), fixed_so_far, run_days, closing_day, parameters)
     return build_cycle(
         frames,
         cycle=cycle,

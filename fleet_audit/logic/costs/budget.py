@@ -1,4 +1,4 @@
-"""Budget of a cycle: the planned km at their tariffs, and the fixed cost of all of its days.
+"""Budget of a cycle, or of its days up to one: the planned km at their tariffs, and the fixed cost of the days.
 
 What is forecast from the days that were run is in `forecast`.
 """
@@ -6,13 +6,14 @@ What is forecast from the days that were run is in `forecast`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pandas as pd
 
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.plan import plan_of_days
 from fleet_audit.logic.costs.tariffs import select_tariffs, with_vehicles
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import known_sum, multiply_brl, sum_decimal
@@ -22,8 +23,9 @@ from fleet_audit.logic.reference.reference import Reference
 
 @dataclass(frozen=True)
 class Budget:
-    """Amounts of a whole cycle in BRL. None: no plan, or no fixed cost; `unpriced_lines` of the plan have no tariff."""
+    """Km and BRL of the budgeted days. None: no plan, or no fixed cost; `unpriced_lines` of the plan have no tariff."""
 
+    planned_km: Decimal | None
     variable_brl: Decimal | None
     fixed_so_far_brl: Decimal | None
     fixed_remaining_brl: Decimal | None
@@ -31,31 +33,40 @@ class Budget:
 
     @property
     def fixed_brl(self) -> Decimal | None:
-        """The fixed cost of the cycle: what its run days owe, and what the other days will."""
+        """The fixed cost of the days: what those that were run owe, and what the others will."""
         return known_sum((self.fixed_so_far_brl, self.fixed_remaining_brl))
+
+    @property
+    def total_brl(self) -> Decimal | None:
+        """Variable + fixed; unknown where either is."""
+        if self.variable_brl is None or self.fixed_brl is None:
+            return None
+        return self.variable_brl + self.fixed_brl
 
 
 def cycle_budget(
     cycle: Cycle,
     reference: Reference,
-    fixed_so_far: pd.DataFrame,
-    run_days: Iterable[dt.date],
+    fixed_so_far_brl: Decimal | None,
+    run_days: Collection[dt.date],
     closing_day: int,
     parameters: ParameterSet,
+    until: dt.date | None = None,
 ) -> Budget:
-    """The budget of a cycle.
+    """The budget of a cycle, or of its days up to and with `until`.
 
     A line of the plan is priced as service of its vehicle on the cycle's first day: with its class, its route, and the
     route's area and regime (without a route its default area). Of the days that are not run a reserve has no fixed
     share: its titular is expected to serve.
 
     Args:
-        fixed_so_far: `fact.fixed_cost_days` of the cycle; run_days: its days that were run.
+        fixed_so_far_brl: sum of `fact.fixed_cost_days` of these days; run_days: those of them that were run.
     """
-    plan = reference.km_plan[(reference.km_plan["cycle_start"] == cycle.start).fillna(False)].reset_index(drop=True)
+    days = [day for day in cycle_days(cycle) if until is None or day <= until]
+    plan = plan_of_days(reference.km_plan, cycle, days)
     rates = _rates(plan, reference, cycle)
     costs = multiply_brl(plan["planned_km"], rates)
-    left = sorted(set(cycle_days(cycle)) - set(run_days))
+    left = sorted(set(days) - set(run_days))
     titulars = set(reference.vehicles["titular_plate"].dropna())
     shares = [
         fixed_cost_days(
@@ -64,8 +75,9 @@ def cycle_budget(
         for day in left
     ]
     return Budget(
+        planned_km=sum_decimal(plan["planned_km"]),
         variable_brl=sum_decimal(costs),
-        fixed_so_far_brl=sum_decimal(fixed_so_far["amount_brl"]),
+        fixed_so_far_brl=fixed_so_far_brl,
         fixed_remaining_brl=(sum_decimal(pd.concat(shares)) if shares else None) or Decimal("0.00"),
         unpriced_lines=int((plan["planned_km"].notna() & costs.isna()).sum()),
     )

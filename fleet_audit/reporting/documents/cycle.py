@@ -140,9 +140,9 @@ def build_cycle(
     """
     closing, layout = closing or Closing(), layout or load_layout()
     if carrier_code is not None:
-        frames, forecast, closing = frames.of_carrier(carrier_code), None, closing.of_carrier()
-    lines = trip_lines(frames)
-    sources = [*sources_of(frames, lines, frames.vehicle_cycle_amounts), plan_source(frames, cycle.start)]
+        frames, forecast, budget, closing = frames.of_carrier(carrier_code), None, None, closing.of_carrier()
+    lines, run_days = trip_lines(frames), set(frames.coverage["operational_date"])
+    sources = [*sources_of(frames, lines, frames.vehicle_cycle_amounts), plan_source(frames, cycle, run_days)]
     days = sources_of(frames, lines, frames.vehicle_day_amounts)
     figures = figures_of(sources)
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
@@ -154,7 +154,7 @@ def build_cycle(
     outlook = Section(
         "forecast",
         "Previsão até o fim do ciclo",
-        forecast_grid(forecast, figures, budget),
+        forecast_grid(forecast, budget),
         note=budget_note(budget),
         empty="Sem previsão.",
     )
@@ -273,14 +273,13 @@ def _cards(
         replace(card, label="Veículos-dia vistos", note=seen) if card.label == "Veículos vistos" else card
         for card in headline(figures, findings, spent="Gasto do ciclo")
     ]
-    realised = percent_of(figures.service_km, figures.planned_km)
     cards += [
         Card("Custo por km (R$)", figures.brl_per_km, Kind.BRL, "variável + fixo, por km medido"),
         Card(
             "Km planejados",
             figures.planned_km,
             Kind.KM,
-            "sem plano de km" if realised is None else f"{locale.number(realised, 1)} % em serviço até agora",
+            _plan_note(figures, budget),
         ),
     ]
     if forecast is not None:
@@ -291,6 +290,15 @@ def _cards(
             *([total_card(forecast, budget)] if budget is not None else []),
         ]
     return tuple(cards)
+
+
+def _plan_note(figures: Figures, budget: Budget | None) -> str:
+    realised = percent_of(figures.service_km, figures.planned_km)
+    if realised is None:
+        return "sem plano de km"
+    whole = budget.planned_km if budget else None
+    of_cycle = f"; {locale.number(whole, 2)} no ciclo inteiro" if whole not in (None, figures.planned_km) else ""
+    return f"dos dias processados, {locale.number(realised, 1)} % em serviço{of_cycle}"
 
 
 def _day_grid(days: list[pd.DataFrame]) -> Grid:

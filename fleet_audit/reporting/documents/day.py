@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section
@@ -20,7 +21,7 @@ from fleet_audit.reporting.drawing.maps import unit_maps
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.comparison import comparison_grid, comparison_note
-from fleet_audit.reporting.sections.figures import Figures, day_plan_source, figures_by, figures_of, sources_of
+from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid
@@ -90,22 +91,24 @@ def build_day(
     carrier_code: str | None = None,
     layout: Layout | None = None,
     closing_day: int = CLOSING_DAY,
+    budget: Budget | None = None,
 ) -> DayReport:
     """The report of one day from the rows of that day, in the company's layout or the standard one.
 
-    `closing_day` is the first day of a cycle, for the comparison with the cycle so far. `generated_at` and
-    `last_data_at` (newest position or file that it knows) are UTC instants, printed as given. With `carrier_code` it is
-    that carrier's own copy. Raises ValueError when an instant has no time zone, or trips of another day are among the
-    frames.
+    `closing_day` is the first day of a cycle, `budget` that of the cycle up to the day, both for the comparison.
+    `generated_at` and `last_data_at` (newest position or file that it knows) are UTC instants, printed as given. With
+    `carrier_code` it is that carrier's own copy. Raises ValueError when an instant has no time zone, or trips of
+    another day are among the frames.
     """
     if carrier_code is not None:
         frames = frames.of_carrier(carrier_code)
     _check_day(frames, operational_date)
     layout = layout or load_layout()
     lines = trip_lines(frames)
+    cycle = cycle_of(operational_date, closing_day)
     sources = [
         *sources_of(frames, lines, frames.vehicle_day_amounts),
-        day_plan_source(frames, operational_date),
+        plan_source(frames, cycle, [operational_date]),
     ]
     figures, trips = figures_of(sources), trips_grid(lines, layout.arranged("d1", "trips", FIELDS))
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
@@ -118,13 +121,12 @@ def build_day(
         plan_chart("Km de serviço por unidade", by_unit),
         divergence_chart("Divergência acima da tolerância (km)", by_carrier),
     )
-    cycle = cycle_of(operational_date, closing_day)
     sections = (
         Section(
             "comparison",
             "Comparação",
-            comparison_grid(frames, figures, operational_date, cycle),
-            note=comparison_note(frames, operational_date, cycle),
+            comparison_grid(frames, figures, operational_date, cycle, budget),
+            note=comparison_note(frames, operational_date, cycle, budget),
             empty="Nenhum dia anterior processado.",
         ),
         Section("units", "Por unidade", by_unit, empty="Sem dado."),

@@ -1,6 +1,6 @@
 """A day beside the days before it: the day before, the mean of the same weekday, the cycle so far, and its budget.
 
-Sums of earlier days are inputs; those of the day itself are its figures.
+Sums of earlier days and the budget are inputs; sums of the day itself are its figures.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle
 from fleet_audit.logic.primitives.money import half_up, known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.locale import counted, number, weekday
-from fleet_audit.reporting.sections.figures import Figures, planned_until
+from fleet_audit.reporting.sections.figures import Figures
+from fleet_audit.reporting.sections.forecast_table import budget_note
 from fleet_audit.reporting.sections.inputs import Frames, records
 
 SAME_WEEKDAYS = 4  # a month of them: a holiday among them moves the mean by a quarter at most
@@ -25,10 +27,10 @@ def days_before(day: dt.date, cycle: Cycle) -> tuple[dt.date, dt.date]:
     return min(cycle.start, day - 7 * SAME_WEEKDAYS * ONE_DAY), day - ONE_DAY
 
 
-def comparison_grid(frames: Frames, figures: Figures, day: dt.date, cycle: Cycle) -> Grid:
-    """Cost, km and cost per km of the day, of days before it, and of the budget; no rows without an earlier day.
+def comparison_grid(frames: Frames, figures: Figures, day: dt.date, cycle: Cycle, budget: Budget | None) -> Grid:
+    """Cost, km and cost per km of the day, of days before it, and of the budget of the cycle up to the day.
 
-    The budget is the plan of the cycle up to the day, at the mean rate paid in the cycle so far, plus the fixed cost.
+    No rows without an earlier day.
     """
     if frames.recent_days.empty:
         return grid_of(_fields(day), [])
@@ -41,7 +43,7 @@ def comparison_grid(frames: Frames, figures: Figures, day: dt.date, cycle: Cycle
         "yesterday": _sums([days[day - ONE_DAY]] if day - ONE_DAY in days else []),
         "weekday": _means(same),
         "to_date": so_far,
-        "budget": _budget(so_far, planned_until(frames, day)),
+        "budget": {"km": budget.planned_km, "total_brl": budget.total_brl} if budget else {},
     }
     rows = [
         {"name": label, **{name: value.get(measure) for name, value in columns.items()}}
@@ -50,14 +52,14 @@ def comparison_grid(frames: Frames, figures: Figures, day: dt.date, cycle: Cycle
     return grid_of(_fields(day), rows)
 
 
-def comparison_note(frames: Frames, day: dt.date, cycle: Cycle) -> str:
-    """How many of the cycle's days up to the day the sums hold."""
+def comparison_note(frames: Frames, day: dt.date, cycle: Cycle, budget: Budget | None) -> str:
+    """How many of the cycle's days up to the day the sums hold, and what the budget is."""
     known = {when for when in frames.recent_days["operational_date"] if cycle.start <= when < day}
     passed = (day - cycle.start).days + 1
     return (
         f"Ciclo até o dia: {counted(len(known) + 1, 'dia processado', 'dias processados')} de {number(passed, 0)}. "
-        "Orçamento até o dia: km planejados (todos os trajetos) pela tarifa média paga no ciclo, mais o custo fixo."
-    )
+        f"Orçamento até o dia: km planejados × tarifa + custo fixo. {budget_note(budget)}"
+    ).rstrip()
 
 
 def _fields(day: dt.date) -> tuple[Field, ...]:
@@ -87,10 +89,3 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, Decimal | None]:
 def _derived(sums: dict[str, Decimal | None]) -> dict[str, Decimal | None]:
     total, km = known_sum((sums["variable_brl"], sums["fixed_brl"])), sums["km"]
     return sums | {"total_brl": total, "brl_per_km": half_up(total / km) if total is not None and km else None}
-
-
-def _budget(so_far: dict[str, Decimal | None], planned_km: Decimal | None) -> dict[str, Decimal | None]:
-    variable, km = so_far["variable_brl"], so_far["billable_km"]
-    if planned_km is None or variable is None or not km:
-        return {"km": planned_km}
-    return {"km": planned_km, "total_brl": half_up(planned_km * variable / km) + (so_far["fixed_brl"] or 0)}

@@ -6,7 +6,7 @@ Sums of printed lines belong here; the lines themselves and their wording do not
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.costs.plan import plan_of_days
+from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import half_up, known_sum
-from fleet_audit.logic.reference.shifts import parse_weekdays
 from fleet_audit.reporting.labels import AMOUNTS, UNPRICED
-from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, records, with_vehicle
+from fleet_audit.reporting.sections.inputs import Frames, records, with_vehicle
 
 _COUNT = pd.ArrowDtype(pa.int64())
 _DIMENSIONS = ("unit_code", "carrier_code", "plate", "route_code", "operational_date")
@@ -77,7 +77,6 @@ class Figures:
     held_brl: Decimal | None = None
     in_favour_brl: Decimal | None = None
     planned_km: Decimal | None = None
-    planned_trips: int | None = None
     scored_km: Decimal | None = None
     score_points: Decimal | None = None  # km x score
 
@@ -133,14 +132,16 @@ def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> li
     ]
 
 
-def plan_source(frames: Frames, cycle_start: dt.date) -> pd.DataFrame:
-    """The plan of the cycle that starts then, as a source for `figures_of` and `figures_by`.
+def plan_source(frames: Frames, cycle: Cycle, days: Iterable[dt.date]) -> pd.DataFrame:
+    """What the plan of the cycle gives to these days of it, as a source for `figures_of` and `figures_by`.
 
-    A vehicle's unit and carrier are those of the row valid on the first day, else of its latest row.
+    A vehicle's unit and carrier are those of the row valid on the first of the days, else of its latest row.
     """
-    plan = frames.km_plan[frames.km_plan["cycle_start"] == cycle_start].rename(
-        columns={"cycle_start": "operational_date"}
-    )
+    chosen = sorted(days)
+    plan = plan_of_days(frames.km_plan, cycle, chosen)
+    if not chosen:
+        plan = plan.head(0)  # no day was run: what was planned for them is unknown, not 0 km
+    plan = plan.assign(operational_date=chosen[0] if chosen else None)
     plan = with_vehicle(plan, frames.vehicles, ["unit_code", "carrier_code"])
     latest = (
         frames.vehicles.sort_values("valid_from", na_position="first", kind="stable")
@@ -149,41 +150,7 @@ def plan_source(frames: Frames, cycle_start: dt.date) -> pd.DataFrame:
     )
     for name in ("unit_code", "carrier_code"):
         plan[name] = plan[name].fillna(plan["plate"].map(latest[name]).astype("str"))
-    source = _measures(plan, planned_km=plan["planned_km"], planned_trips=plan["planned_trips"])
-    return source.drop(columns="operational_date")
-
-
-def day_plan_source(frames: Frames, day: dt.date) -> pd.DataFrame:
-    """What the plan of the day's cycle gives to the day, as a source.
-
-    A line's km are spread evenly over those days of the cycle on which it runs (no weekdays: every day).
-    """
-    plan = _plan_of_days(frames, day, lambda each: each == day)
-    plan = with_vehicle(plan.assign(operational_date=day), frames.vehicles, ["unit_code", "carrier_code"])
-    return _measures(plan, planned_km=plan["planned_km"])
-
-
-def planned_until(frames: Frames, day: dt.date) -> Decimal | None:
-    """Km that the plan of the day's cycle gives to its days up to this one; None without a plan."""
-    plan = _plan_of_days(frames, day, lambda each: each <= day)
-    return None if plan.empty else sum(plan["planned_km"].dropna(), Decimal(0))
-
-
-def _plan_of_days(frames: Frames, day: dt.date, is_chosen: Callable[[dt.date], bool]) -> pd.DataFrame:
-    """`km_plan` of the day's cycle, each line's planned_km those of the chosen days."""
-    plan = frames.km_plan[(frames.km_plan["cycle_start"] <= day).fillna(False)]
-    plan = plan[plan["cycle_start"] == plan["cycle_start"].max()].reset_index(drop=True)
-    if plan.empty:
-        return plan
-    cycle = cycle_of(day, plan["cycle_start"].iloc[0].day)
-    plan = plan[plan["cycle_start"] == cycle.start].reset_index(drop=True)
-    runs = [parse_weekdays(text) for text in plan["weekdays"].astype(object).where(plan["weekdays"].notna(), None)]
-    days = cycle_days(cycle)
-    counts = pd.Series([sum(each.isoweekday() in chosen for each in days) for chosen in runs], dtype="Int64")
-    asked = [each.isoweekday() for each in days if is_chosen(each)]
-    share = pd.Series([sum(weekday in chosen for weekday in asked) for chosen in runs], dtype="Int64")
-    shared = hundredths(plan["planned_km"]) * share
-    return plan.assign(planned_km=decimals(((2 * shared + counts) // (2 * counts)).where(share > 0, 0)))
+    return _measures(plan, planned_km=plan["planned_km"]).drop(columns="operational_date")
 
 
 def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:

@@ -12,7 +12,6 @@ from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Field, Grid, Kind, grid_of
-from fleet_audit.reporting.sections.figures import Figures
 
 FORECAST_NOTE = (
     "Previsão: cada dia ainda não processado vale a média de km dos dias já processados da sua classe (útil, sábado, "
@@ -29,7 +28,7 @@ FORECAST_FIELDS = (
 )
 
 
-def forecast_grid(forecast: Forecast | None, figures: Figures, budget: Budget | None = None) -> Grid:
+def forecast_grid(forecast: Forecast | None, budget: Budget | None) -> Grid:
     """Rows of km, variable, fixed and total cost (BRL), each with its plan or budget; no rows without a forecast.
 
     A total of which a part is unknown is unknown.
@@ -54,7 +53,7 @@ def forecast_grid(forecast: Forecast | None, figures: Figures, budget: Budget | 
             "so_far": forecast.km_so_far,
             "remaining": forecast.km_remaining,
             "total": forecast.km_total,
-            "planned": figures.planned_km,
+            "planned": budget.planned_km if budget else None,
         },
         {"name": "Custo variável (R$)", **variable},
         {"name": "Custo fixo (R$)", **fixed},
@@ -66,7 +65,7 @@ def forecast_grid(forecast: Forecast | None, figures: Figures, budget: Budget | 
 def total_card(forecast: Forecast, budget: Budget) -> Card:
     """What the cycle will cost, fixed included, beside its budget."""
     total = _added(forecast.variable_cost_total_brl, budget.fixed_brl)
-    planned = _added(budget.variable_brl, budget.fixed_brl)
+    planned = budget.total_brl
     note = "sem orçamento: falta plano de km ou custo fixo" if planned is None else f"orçamento {locale.money(planned)}"
     return Card("Custo total previsto", total, Kind.BRL, note)
 

@@ -156,7 +156,7 @@ def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: 
 
 
 def test_the_total_is_forecast_beside_its_budget(frames: Frames) -> None:
-    budget = Budget(Decimal("100.00"), Decimal("40.00"), Decimal("60.00"), unpriced_lines=1)
+    budget = Budget(Decimal("30.00"), Decimal("100.00"), Decimal("40.00"), Decimal("60.00"), unpriced_lines=1)
     forecast = replace(FORECAST, variable_cost_total_brl=Decimal("150.00"))
     made = report(frames, forecast=forecast, budget=budget)
     rows = {row[0]: row[3:] for row in grid(made, "forecast").rows}

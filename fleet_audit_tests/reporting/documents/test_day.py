@@ -10,11 +10,13 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.reporting.documents.day import DayReport, build_day
+from fleet_audit.logic.costs.budget import Budget
+from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.reporting.documents.day import CLOSING_DAY, DayReport, build_day
 from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.labels import AMOUNTS
 from fleet_audit.reporting.locale import money
-from fleet_audit.reporting.sections.figures import day_plan_source, figures_of
+from fleet_audit.reporting.sections.figures import figures_of, plan_source
 from fleet_audit.reporting.sections.incidents import finding_anchor, money_by_root
 from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
 from fleet_audit.schema import facts, reference
@@ -200,14 +202,18 @@ def test_a_day_is_compared_with_the_days_before_it_and_the_budget(frames: Frames
          "variable_brl": Decimal(brl), "fixed_brl": Decimal("10.00")}
         for day, (km, brl) in before.items()
     )  # fmt: skip
-    made = report(replace(frames, recent_days=days))
+    budget = Budget(Decimal("1200.00"), Decimal("700.00"), Decimal("40.00"), Decimal("20.00"), unpriced_lines=1)
+    made = report(replace(frames, recent_days=days), budget=budget)
     table = grid(made, "comparison")
     assert [entry.label for entry in table.fields][3] == "Média de terça-feira"
     spent, km, _ = table.rows
     assert spent[1] == made.figures.total_brl
     assert spent[2:4] == (Decimal("60.00"), Decimal("210.00"))  # the day before; two Tuesdays
     assert km[4] == made.figures.km + 900  # the day of a month ago is of another cycle
-    assert "4 dias processados de 26" in next(s.note for s in made.document.sections if s.key == "comparison")
+    assert (spent[5], km[5]) == (Decimal("760.00"), Decimal("1200.00"))
+    note = next(section.note for section in made.document.sections if section.key == "comparison")
+    assert "4 dias processados de 26" in note
+    assert note.endswith("O orçamento não inclui 1 linha do plano sem tarifa conhecida.")
     assert grid(report(frames), "comparison").rows == ()
 
 
@@ -224,7 +230,7 @@ def plan(*lines: tuple[str, str, str | None]) -> Frames:
 
 
 def planned(frames: Frames, day: dt.date = DAY) -> Decimal | None:
-    return figures_of([day_plan_source(frames, day)]).planned_km
+    return figures_of([plan_source(frames, cycle_of(day, CLOSING_DAY), [day])]).planned_km
 
 
 def test_a_days_plan_is_the_cycles_share_on_the_days_that_run() -> None:
