@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.defs.automation import close_job, day_job, known_days
+from fleet_audit.defs.automation import close_job, day_job
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import run_span
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.apprise import send, urls_of
-from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice, missing_day_notice
+from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice
 from fleet_audit.reporting.locale import day as written
 from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames
@@ -74,23 +74,6 @@ def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.S
     is_late = day < yesterday or now.hour >= READY_HOUR
     with TemporaryDirectory() as folder:
         return notify(context, fleet, lambda: _day_notice(fleet, day, is_late), _pdf(fleet, day, Path(folder)))
-
-
-@dg.sensor(
-    minimum_interval_seconds=600,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Notifies FLEET_NOTIFY_URLS once when the D-1 report of the day before is missing at 08:00.",
-)
-def notify_missing_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SkipReason | None:
-    """Notify of a report that is late, once per day."""
-    now = dt.datetime.now(ZoneInfo(PARTITION_ZONE))
-    yesterday = now.date() - ONE_DAY
-    if now.hour < READY_HOUR or context.cursor == yesterday.isoformat() or not known_days(yesterday, yesterday):
-        return dg.SkipReason("No report is due.")
-    context.update_cursor(yesterday.isoformat())
-    if fleet.lake().exists(_report_path(yesterday, "html")):
-        return dg.SkipReason(f"The report of {yesterday} is there.")
-    return notify(context, fleet, lambda: missing_day_notice(yesterday, READY_HOUR))
 
 
 def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:

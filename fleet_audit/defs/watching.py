@@ -15,8 +15,9 @@ from dagster._core.storage.event_log.base import PartitionKeyFilter
 from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
 from fleet_audit.defs.notices import READY_HOUR, notify, written_span
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
-from fleet_audit.notify.messages import Notice, checks_notice, health_notice, late_notice
+from fleet_audit.notify.messages import Notice, checks_notice, health_notice, late_notice, missing_day_notice
 
 REPORT = dg.AssetKey(["reports", "d1"])
 LATE_AT = dt.time(7, 30)
@@ -74,26 +75,28 @@ def _failed_before(instance: dg.DagsterInstance, found: dg.AssetCheckEvaluation,
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Notifies FLEET_NOTIFY_URLS once when the D-1 report of the day before is missing at 07:30, America/"
-    "Sao_Paulo: half an hour is left. At 08:00 it is notify_missing_day that reports.",
+    description="Notifies FLEET_NOTIFY_URLS when the D-1 report of the day before is missing, America/Sao_Paulo: at "
+    "07:30, when half an hour is left, and again at 08:00.",
 )
-def warn_late_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
-    """Look for the report of yesterday between 07:30 and 08:00."""
+def notify_late_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
+    """Look for the report of yesterday; each of the two notices is sent once per day."""
     now = dt.datetime.now(ZoneInfo(PARTITION_ZONE))
-    if context.cursor == str(now.date()) or not is_late(context.instance, now):
-        return dg.SkipReason("The D-1 report is not late.")
-    notice = late_notice(now.date() - dt.timedelta(days=1))
+    notice = late_day(context.instance, now)
+    if notice is None or notice.title == context.cursor:
+        return dg.SkipReason("The D-1 report is not late." if notice is None else "Known.")
     skipped = notify(context, fleet, lambda: notice)
-    return dg.SensorResult(skip_reason=skipped.skip_message if skipped else notice.title, cursor=str(now.date()))
+    return dg.SensorResult(skip_reason=skipped.skip_message if skipped else notice.title, cursor=notice.title)
 
 
-def is_late(instance: dg.DagsterInstance, now: dt.datetime) -> bool:
-    """Whether it is between 07:30 and 08:00 local time and yesterday's report was never written."""
-    yesterday = now.date() - dt.timedelta(days=1)
-    if not LATE_AT <= now.time() < dt.time(READY_HOUR) or not known_days(yesterday, yesterday):
-        return False
+def late_day(instance: dg.DagsterInstance, now: dt.datetime) -> Notice | None:
+    """The notice that is due while yesterday's report was never written; none before 07:30 local time."""
+    yesterday = now.date() - ONE_DAY
+    if now.time() < LATE_AT or not known_days(yesterday, yesterday):
+        return None
     wanted = dg.AssetRecordsFilter(asset_key=REPORT, asset_partitions=[yesterday.isoformat()])
-    return not instance.fetch_materializations(wanted, limit=1).records
+    if instance.fetch_materializations(wanted, limit=1).records:
+        return None
+    return late_notice(yesterday) if now.hour < READY_HOUR else missing_day_notice(yesterday, READY_HOUR)
 
 
 @dg.sensor(

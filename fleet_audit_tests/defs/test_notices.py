@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -19,7 +18,6 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from fleet_audit.defs import notices
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import range_tags
 from fleet_audit.errors import PermanentError
@@ -190,25 +188,6 @@ def test_a_late_report_is_notified_and_its_corrections_are_not(notified, inboxes
     again = {**range_tags(before - dt.timedelta(days=1), before), "fleet/trigger": "inbox"}
     assert "not the first report" in notified("notify_day", "day", again)
     assert len(inboxes.received) == 1
-
-
-@pytest.mark.parametrize(("hour", "is_told"), [(7, False), (8, True)])
-def test_a_report_that_is_missing_at_eight_is_notified_once(
-    definitions, postgres_url, inboxes, instance, monkeypatch, tmp_path, hour, is_told
-):
-    monkeypatch.setenv("FLEET_NOTIFY_URLS", inboxes.address)
-    monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
-    today = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).replace(hour=hour, minute=10)
-
-    clock = SimpleNamespace(now=lambda zone: today)
-    monkeypatch.setattr(notices, "dt", SimpleNamespace(datetime=clock))
-    (watching,) = (each for each in definitions.sensors if each.name == "notify_missing_day")
-    cursor = None
-    for _ in range(2):
-        fleet = FleetResource(warehouse_url=postgres_url)
-        cursor = watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources={"fleet": fleet})).cursor
-    titles = [message["title"] for message in inboxes.received]
-    assert titles == ([f"D-1 de {YESTERDAY:%d/%m/%Y} atrasado"] if is_told else [])
 
 
 def test_a_final_close_is_notified_once(notified, inboxes, postgres_url):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
+from fleet_audit.defs import watching
 from fleet_audit.defs.evaluations import partition_results
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import range_tags
 from fleet_audit.defs.table_checks import check_spec
 from fleet_audit.defs.tables import key_of
-from fleet_audit.defs.watching import QUEUED_TOO_LONG, SILENT_TOO_LONG, is_late, newly_failed, standing_still
+from fleet_audit.defs.watching import QUEUED_TOO_LONG, SILENT_TOO_LONG, late_day, newly_failed, standing_still
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
 from fleet_audit_tests.defs.test_notices import Inboxes
 
@@ -75,35 +77,39 @@ def test_a_check_that_fails_is_news_until_it_passes(instance):
 @pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 def test_a_failed_check_of_a_run_that_succeeded_is_notified(instance, definitions, inboxes, monkeypatch, postgres_url):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/x")
-    (watching,) = (one for one in definitions.sensors if one.name == "notify_checks")
+    (sensor,) = (one for one in definitions.sensors if one.name == "notify_checks")
     fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
-    cursor = watching.evaluate_tick(dg.build_sensor_context(instance, None, resources=fleet)).cursor
+    cursor = sensor.evaluate_tick(dg.build_sensor_context(instance, None, resources=fleet)).cursor
     _run(instance, {day: ["Maria drove"] for day in DAYS})
-    watching.evaluate_tick(dg.build_sensor_context(instance, cursor, resources=fleet))
+    sensor.evaluate_tick(dg.build_sensor_context(instance, cursor, resources=fleet))
     (message,) = inboxes.received
     assert message["title"] == "Verificações com problema: day, 10/06/2025 a 11/06/2025"
     assert message["message"].startswith("ops/day_acceptance, enough_was_accepted: 2 dias\n")
     assert "Maria" not in str(message)
 
 
-def test_a_report_is_late_from_half_past_seven_until_it_is_missing(instance):
+def test_a_report_is_late_from_half_past_seven_and_missing_from_eight_until_it_is_written(instance):
     at = [dt.datetime(2025, 6, 11, hour, minute, tzinfo=ZONE) for hour, minute in ((7, 29), (7, 30), (7, 59), (8, 0))]
-    assert [is_late(instance, one) for one in at] == [False, True, True, False]
+    titles = [notice and notice.title for notice in (late_day(instance, one) for one in at)]
+    late, missing = "D-1 de 10/06/2025 ainda não está pronto às 07:30", "D-1 de 10/06/2025 atrasado"
+    assert titles == [None, late, late, missing]
     instance.report_runless_asset_event(dg.AssetMaterialization(["reports", "d1"], partition="2025-06-10"))
-    assert [is_late(instance, one) for one in at] == [False] * 4
+    assert [late_day(instance, one) for one in at] == [None] * 4
 
 
-def test_a_late_report_is_notified_once(instance, definitions, inboxes, monkeypatch, postgres_url):
+def test_a_late_and_a_missing_report_are_notified_once_each(instance, definitions, inboxes, monkeypatch, postgres_url):
     monkeypatch.setenv("FLEET_NOTIFY_URLS", f"{inboxes.address}/x")
-    monkeypatch.setattr("fleet_audit.defs.watching.is_late", lambda *_: True)
-    (watching,) = (one for one in definitions.sensors if one.name == "warn_late_day")
+    (sensor,) = (one for one in definitions.sensors if one.name == "notify_late_day")
     cursor = None
-    for _ in range(2):
+    for hour, minute in ((7, 35), (7, 40), (8, 0), (9, 0)):
+        now = dt.datetime.now(ZONE).replace(hour=hour, minute=minute)
+        monkeypatch.setattr(watching, "dt", SimpleNamespace(datetime=SimpleNamespace(now=lambda _, at=now: at)))
         fleet = FleetResource(warehouse_url=postgres_url)
         context = dg.build_sensor_context(instance, cursor, resources={"fleet": fleet})
-        cursor = watching.evaluate_tick(context).cursor or cursor
+        cursor = sensor.evaluate_tick(context).cursor or cursor
     yesterday = dt.datetime.now(ZONE).date() - dt.timedelta(days=1)
-    assert [one["title"] for one in inboxes.received] == [f"D-1 de {yesterday:%d/%m/%Y} ainda não está pronto às 07:30"]
+    titles = [one["title"].removeprefix(f"D-1 de {yesterday:%d/%m/%Y} ") for one in inboxes.received]
+    assert titles == ["ainda não está pronto às 07:30", "atrasado"]
 
 
 def test_a_queue_and_a_run_that_stand_still_are_problems(instance):
