@@ -36,13 +36,17 @@ class Installation:
         """The settings."""
         return self._settings
 
-    def migrated_url(self) -> str:
-        """URL of the migrated warehouse; the embedded PostgreSQL is started when the settings name no other."""
+    def database_url(self) -> str:
+        """URL of the warehouse as it is; the embedded PostgreSQL is started when the settings name no other."""
         from fleet_audit.storage.embedded import ensure_running
 
         settings = self.settings()
         # asked each time (2 ms): a step that is tried again starts an embedded server that died
-        url = settings.warehouse_url.get_secret_value() if settings.warehouse_url else ensure_running(settings.home)
+        return settings.warehouse_url.get_secret_value() if settings.warehouse_url else ensure_running(settings.home)
+
+    def migrated_url(self) -> str:
+        """URL of the migrated warehouse; the embedded PostgreSQL is started when the settings name no other."""
+        url = self.database_url()
         _migrate(url)
         return url
 

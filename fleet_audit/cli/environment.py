@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
 
 _DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
@@ -45,9 +46,16 @@ def export_settings(settings: Settings, **options: str | None) -> None:
 
 
 def instance_home(settings: Settings) -> Path:
-    """The folder of the Dagster instance that runs here: DAGSTER_HOME of a deployment, else the one under the home."""
+    """The folder of the Dagster instance that runs here: DAGSTER_HOME of a deployment, else the one under the home.
+
+    Raises PermanentError when DAGSTER_HOME names another folder, which does not exist.
+    """
     deployed = os.environ.get("DAGSTER_HOME")
-    return Path(deployed) if deployed else dagster_home(settings)
+    if not deployed or Path(deployed) == settings.home.expanduser().resolve() / "dagster":
+        return dagster_home(settings)
+    if not Path(deployed).is_dir():
+        raise PermanentError(f"DAGSTER_HOME names {deployed}, which is not a folder: correct it or unset it.")
+    return Path(deployed)
 
 
 def dagster_home(settings: Settings) -> Path:

@@ -14,7 +14,7 @@ import click
 
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
-from fleet_audit.cli.operations_commands import metrics
+from fleet_audit.cli.operations_commands import backup, metrics, migrate, restore
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
 
@@ -40,7 +40,8 @@ def main() -> None:
 
 main.add_command(dossier)
 main.add_command(explain)
-main.add_command(metrics)
+for _command in (metrics, backup, restore, migrate):
+    main.add_command(_command)
 
 
 @main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")

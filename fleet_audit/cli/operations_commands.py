@@ -1,4 +1,7 @@
-"""Commands for whoever operates an installation: `metrics`."""
+"""Commands for whoever operates an installation: `metrics`, `backup`, `restore`, `migrate`.
+
+Each reads its options, calls one function and prints.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import warnings
 import click
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.settings import load_settings
+from fleet_audit.settings import Settings, load_settings
 
 
 @click.command(epilog="Example: fleet-audit metrics --port 9464")
@@ -17,10 +20,9 @@ from fleet_audit.settings import load_settings
 @click.option("--once", is_flag=True, help="Print the metrics and end.")
 def metrics(home: str | None, host: str, port: int, once: bool) -> None:
     """Serve the installation's metrics for Prometheus at /metrics, until interrupted."""
-    from fleet_audit.cli.environment import export_settings, instance_home
+    from fleet_audit.cli.environment import instance_home
 
-    settings = load_settings(home=home)
-    export_settings(settings)
+    settings = _exported(home)
     instance_home(settings)
     with warnings.catch_warnings():  # of arguments of Dagster that are still in beta
         warnings.simplefilter("ignore")
@@ -35,3 +37,63 @@ def metrics(home: str | None, host: str, port: int, once: bool) -> None:
         raise PermanentError(
             f"{host} port {port} cannot be listened on ({error.strerror}): choose another --port."
         ) from None
+
+
+@click.command(epilog="Example: fleet-audit backup s3://backups/fleet")
+@click.argument("place")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--live", "is_live", is_flag=True, help="Also while a run is going; its days then have to run again.")
+def backup(place: str, home: str | None, is_live: bool) -> None:
+    """Back up warehouse, Dagster instance and lake to PLACE, a folder or s3://bucket/prefix.
+
+    Files that PLACE already has are not sent again, so that each backup costs what is new.
+    """
+    from fleet_audit.cli.backup import back_up
+
+    name, count, runs = back_up(_exported(home), place, _progress, is_live=is_live)
+    for run in runs:
+        click.echo(f"warning: run {run} was going: after a restore run its days again", err=True)
+    click.echo(f"backup {name}: {count} files in {place}")
+
+
+@click.command(epilog="Example: fleet-audit restore s3://backups/fleet --home .fleet")
+@click.argument("place")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--name", help="Which backup; without it the newest.")
+@click.option("--replace", "is_replaced", is_flag=True, help="Also where a warehouse or a lake has data.")
+def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -> None:
+    """Restore a backup of PLACE into the installation that the settings name.
+
+    Every file is compared with its digest before anything is replaced.
+    """
+    from fleet_audit.cli.backup import restore_from
+
+    manifest = restore_from(_exported(home), place, name, _progress, is_replaced=is_replaced)
+    for run in manifest.runs_going:
+        click.echo(f"warning: run {run} was going when this backup was made: run its days again", err=True)
+    click.echo(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
+
+
+@click.command(epilog="Example: FLEET_WAREHOUSE_URL=postgresql://fleet_migrate:…@db/fleet fleet-audit migrate")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def migrate(home: str | None) -> None:
+    """Bring the warehouse to the form that this version needs, as a role that may change tables."""
+    from fleet_audit.installation import Installation
+    from fleet_audit.storage.migrate import recorded_revision, upgrade
+
+    url = Installation(_exported(home)).database_url()
+    is_changed = upgrade(url)
+    click.echo(f"the warehouse is at revision {recorded_revision(url)}{'' if is_changed else ', as it was'}")
+
+
+def _exported(home: str | None) -> Settings:
+    """The settings, made the environment's."""
+    from fleet_audit.cli.environment import export_settings
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    return settings
+
+
+def _progress(line: str) -> None:
+    click.echo(f"  {line}", err=True)

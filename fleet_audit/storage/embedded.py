@@ -78,6 +78,11 @@ def ensure_running(home: Path) -> str:
     return server.url
 
 
+def postgres_program(name: str) -> str:
+    """Path of a program of the newest PostgreSQL that is installed with the package, e.g. `pg_dump`."""
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
+
+
 def _answers(server: _Server) -> bool:
     """Whether the server accepts connections; within a second of the last one its living process is proof enough.
 

@@ -73,6 +73,12 @@ def upgrade(url: str) -> bool:
     return True
 
 
+def recorded_revision(url: str) -> str | None:
+    """The revision that the database records; None before the first migration."""
+    with sentences("Reading the revision of the warehouse"), engine_of(url).connect() as connection:
+        return _current(connection)
+
+
 def _current(connection: sa.Connection) -> str | None:
     options = {"version_table_schema": _VERSION_TABLE_SCHEMA}
     return MigrationContext.configure(connection, opts=options).get_current_revision()

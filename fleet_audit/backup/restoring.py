@@ -1,0 +1,83 @@
+"""Restores a backup into an installation: everything is compared with its digest before anything is replaced.
+
+Writing backups is in `writing`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet_audit.backup.manifest import Manifest, object_path
+from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts
+from fleet_audit.errors import PermanentError
+from fleet_audit.storage.dagster_storage import going_runs, postgres_url
+from fleet_audit.storage.lake_files import LakeFiles
+from fleet_audit.storage.migrate import upgrade
+from fleet_audit.storage.postgres_dump import has_tables, restore_database
+
+
+def verify(place: LakeFiles, manifest: Manifest) -> None:
+    """Compares every file of the backup with its digest. Raises PermanentError that names the first damaged one."""
+    for name, file in manifest.files().items():
+        stored = object_path(file.sha256)
+        if not place.exists(stored):
+            raise PermanentError(
+                f"{place.url(stored)} is missing, so {name} cannot be restored: choose another --name."
+            )
+        if hashlib.sha256(place.get_bytes(stored)).hexdigest() != file.sha256:
+            raise PermanentError(
+                f"{place.url(stored)} is damaged, so {name} cannot be restored: choose another --name."
+            )
+
+
+def refuse_unless_empty(parts: Parts) -> None:
+    """Raises PermanentError with the reason when a restore would replace a warehouse or a lake."""
+    if has_tables(parts.warehouse_url):
+        raise PermanentError("The warehouse has tables: restore into an empty database, or with --replace.")
+    if parts.lake.list():
+        raise PermanentError(f"{parts.lake.uri} has files: restore into an empty lake, or with --replace.")
+
+
+def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress: Callable[[str], None]) -> None:
+    """Replaces warehouse, Dagster instance and lake by those of the backup, and migrates the warehouse.
+
+    Files of the lake that the backup lacks are removed. An instance with SQLite is replaced by `restore_instance`.
+    Raises PermanentError when the backup is damaged or a run is going; then nothing was changed.
+    """
+    going = going_runs(parts.instance)
+    if going:
+        raise PermanentError(f"Run {going[0]} is going: end it, and stop webserver and daemon, before a restore.")
+    verify(place, manifest)
+    progress("verified")
+    url = postgres_url(parts.instance)
+    with tempfile.TemporaryDirectory() as folder:
+        dump = Path(folder) / "dump"
+        for name, target in ((WAREHOUSE_DUMP, parts.warehouse_url), (DAGSTER_DUMP, url)):
+            if target and name in manifest.dumps:
+                dump.write_bytes(place.get_bytes(object_path(manifest.dumps[name].sha256)))
+                restore_database(target, dump)
+                progress(f"database of the {name}")
+    upgrade(parts.warehouse_url)
+    for path, file in manifest.lake.items():
+        if parts.lake.sha256(path) != file.sha256:
+            parts.lake.put_bytes(path, place.get_bytes(object_path(file.sha256)))
+    for path in parts.lake.list():
+        if path not in manifest.lake:
+            parts.lake.delete(path)
+    progress(f"lake: {len(manifest.lake)} files")
+
+
+def restore_instance(folder: Path, place: LakeFiles, manifest: Manifest) -> None:
+    """Replaces the databases of a Dagster instance with SQLite; no process may have them open."""
+    for old in ("history", "schedules"):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    for path, file in manifest.instance.items():
+        target = (folder / path).resolve()
+        if not target.is_relative_to(folder.resolve()):
+            raise PermanentError(f"The backup has the file {path!r}, which is outside of the Dagster instance.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(place.get_bytes(object_path(file.sha256)))

@@ -1,0 +1,113 @@
+"""A backup restores the same rows, files and runs elsewhere; a damaged one is refused before anything is replaced."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.schema.facts import COVERAGE, FINDINGS, TRIPS
+from fleet_audit.storage.postgres_dump import dump_database, restore_database
+from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.integration.installation import Installation, invoked
+from fleet_audit_tests.storage.rows import sample
+
+DAY = dt.date(2025, 6, 10)
+TABLES = (TRIPS, FINDINGS, COVERAGE)
+
+
+@pytest.fixture
+def filled(tmp_path, postgres_url) -> Installation:
+    """An installation with rows, a file of the lake and a run."""
+    made = Installation(tmp_path / "home", None, postgres_url)
+    for table in TABLES:
+        Warehouse(postgres_url).replace_partition(table, [DAY], sample(table, DAY, 3), "run")
+    _write(made.home / "lake" / "raw" / "bulletin" / "ação 1", b"bytes as received")
+    with made.dagster() as (_, instance):
+        instance.add_run(dg.DagsterRun("day", run_id="r1", status=dg.DagsterRunStatus.SUCCESS))
+    return made
+
+
+@pytest.fixture
+def empty(tmp_path, empty_postgres_url) -> Installation:
+    """Another installation, without tables, on the same server."""
+    made = Installation(tmp_path / "other", None, empty_postgres_url)
+    made.home.mkdir()
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _rows(installation: Installation) -> dict[str, pd.DataFrame]:
+    return {table.name: installation.warehouse.read_table(table) for table in TABLES}
+
+
+def test_a_restored_installation_has_the_same_rows_files_and_runs(tmp_path, filled, empty):
+    place = tmp_path / "place"
+    made = invoked(filled, "backup", place)
+    assert made.exit_code == 0, made.output
+    restored = invoked(empty, "restore", place)
+    assert restored.exit_code == 0, restored.output
+    for name, rows in _rows(filled).items():
+        pd.testing.assert_frame_equal(_rows(empty)[name], rows)
+    assert empty.files("raw") == filled.files("raw") != {}
+    with empty.dagster() as (_, instance):
+        assert [run.run_id for run in instance.get_runs()] == ["r1"]
+    before = len(list((place / "objects").rglob("*")))
+    assert invoked(filled, "backup", place).exit_code == 0
+    assert len(list((place / "objects").rglob("*"))) <= before + 6, "files of the lake are stored once"
+
+
+def test_a_warehouse_with_data_is_replaced_only_on_request(tmp_path, filled):
+    place = tmp_path / "place"
+    assert invoked(filled, "backup", place).exit_code == 0
+    refused = invoked(filled, "restore", place)
+    assert (refused.exit_code, "--replace" in refused.output) == (2, True), refused.output
+    kept = _rows(filled)
+    filled.warehouse.replace_partition(TRIPS, [DAY], sample(TRIPS, DAY, 0), "run")
+    _write(filled.home / "lake" / "raw" / "later", b"not in the backup")
+    replaced = invoked(filled, "restore", place, "--replace")
+    assert replaced.exit_code == 0, replaced.output
+    pd.testing.assert_frame_equal(_rows(filled)["trips"], kept["trips"])
+    assert list(filled.files("raw")) == ["raw/bulletin/ação 1"]
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"other"), Path.unlink], ids=["exchanged", "lost"])
+def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path, filled, spoil: Callable[[Path], None]):
+    place = tmp_path / "place"
+    assert invoked(filled, "backup", place).exit_code == 0
+    (name,) = filled.files("raw").values()
+    spoil(place / "objects" / name[:2] / name)
+    kept = _rows(filled)
+    refused = invoked(filled, "restore", place, "--replace")
+    assert refused.exit_code == 2
+    assert "lake/raw/bulletin/ação 1 cannot be restored" in refused.output
+    pd.testing.assert_frame_equal(_rows(filled)["trips"], kept["trips"])
+
+
+def test_a_dump_that_ends_early_leaves_the_old_rows(tmp_path, filled):
+    url = filled.warehouse_url or ""
+    dump_database(url, tmp_path / "dump")
+    kept = _rows(filled)
+    (tmp_path / "dump").write_bytes((tmp_path / "dump").read_bytes()[:-20_000])
+    with pytest.raises(PermanentError, match="could not be restored"):
+        restore_database(url, tmp_path / "dump")
+    for name, rows in _rows(filled).items():
+        pd.testing.assert_frame_equal(rows, kept[name])
+
+
+def test_a_going_run_is_named(tmp_path, filled):
+    with filled.dagster() as (_, instance):
+        instance.add_run(dg.DagsterRun("day", run_id="going", status=dg.DagsterRunStatus.STARTED))
+    refused = invoked(filled, "backup", tmp_path / "place")
+    assert (refused.exit_code, "Run going is going" in refused.output) == (2, True)
+    live = invoked(filled, "backup", tmp_path / "place", "--live")
+    assert (live.exit_code, "run its days again" in live.output) == (0, True), live.output
