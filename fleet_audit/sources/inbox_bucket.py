@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pyarrow.fs as pafs
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox_entry import EARLIEST, Entry, UnsettledFileError
+from fleet_audit.storage.s3 import s3_filesystem
 
 _REFUSED = ("INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE", "NO_SUCH_BUCKET")
 _DENIED = "ACCESS_DENIED"
@@ -85,20 +85,3 @@ class InboxBucket:
         return PermanentError(
             f"The inbox {self._url} is refused; correct FLEET_INBOX_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY."
         )
-
-
-def s3_filesystem(settings: Settings) -> pafs.S3FileSystem:
-    """An Arrow S3 file system with the `AWS_*` settings; without keys the default credential chain applies."""
-    endpoint = urlsplit(settings.aws_endpoint_url or "")
-    key, secret, session = settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token
-    return pafs.S3FileSystem(
-        access_key=key.get_secret_value() if key else None,
-        secret_key=secret.get_secret_value() if secret else None,
-        session_token=session.get_secret_value() if session else None,
-        region=settings.aws_region or "us-east-1",
-        endpoint_override=endpoint.netloc or None,
-        scheme=endpoint.scheme or "https",
-        connect_timeout=5,
-        request_timeout=30,
-        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=3),
-    )

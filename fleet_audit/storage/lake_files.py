@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import Settings
+from fleet_audit.storage.s3 import s3_filesystem
 
 _ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
 _LASTING_S3_ERRORS = re.compile(
@@ -60,7 +61,7 @@ class LakeFiles:
         """
         if isinstance(self._filesystem, pafs.LocalFileSystem) and isinstance(source._filesystem, pafs.LocalFileSystem):
             target = Path(self._full(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_private_folder(target.parent)
             with suppress(OSError):
                 os.link(source._full(path), target)
         if not self.exists(path):
@@ -136,16 +137,7 @@ def _open(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:
     if parts.scheme != "s3":
         folder = Path(parts.path if parts.scheme == "file" else uri).expanduser().resolve()
         return pafs.LocalFileSystem(), str(folder)
-    key, secret, token = settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token
-    options = {
-        "access_key": key.get_secret_value() if key else None,
-        "secret_key": secret.get_secret_value() if secret else None,
-        "session_token": token.get_secret_value() if token else None,
-        "region": settings.aws_region or ("us-east-1" if settings.aws_endpoint_url else None),
-        "endpoint_override": settings.aws_endpoint_url,
-    }
-    given = {name: value for name, value in options.items() if value}
-    return pafs.S3FileSystem(**given), f"{parts.netloc}{parts.path}".rstrip("/")
+    return s3_filesystem(settings), f"{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _put_object(filesystem: pafs.FileSystem, path: str, chunks: Iterable[bytes | pa.Buffer]) -> None:
@@ -160,9 +152,9 @@ def _put_object(filesystem: pafs.FileSystem, path: str, chunks: Iterable[bytes |
 
 
 def _replace_local(path: Path, chunks: Iterable[bytes | pa.Buffer]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_private_folder(path.parent)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    with temporary.open("wb") as file:
+    with open(temporary, "wb", opener=_open_private) as file:
         for chunk in chunks:
             file.write(chunk)
         file.flush()
@@ -175,3 +167,15 @@ def _replace_local(path: Path, chunks: Iterable[bytes | pa.Buffer]) -> None:
         with suppress(FileNotFoundError):  # of another thread that has just moved it into place
             if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
                 leftover.unlink()
+
+
+def _open_private(path: str, flags: int) -> int:
+    """A file that only its owner reads: positions and declarations are personal data."""
+    return os.open(path, flags, 0o600)
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Makes a folder and its missing parents for the owner alone; those that exist keep their rights."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)

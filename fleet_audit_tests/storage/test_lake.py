@@ -285,3 +285,11 @@ def test_a_day_in_parts_is_the_same_bytes_as_the_day_whole(
     parts = [whole.slice(start, size) for start, size in zip(starts, sizes, strict=True)]
     assert store.write_day_parts(POSITIONS, D1, parts).rows == sum(sizes)
     assert store.get_bytes(path) == expected
+
+
+def test_files_and_folders_are_for_their_owner_alone(tmp_path):
+    lake = Lake(Settings(home=tmp_path / "home"))
+    lake.put_bytes("raw/bulletin/one", b"x")
+    file = tmp_path / "home" / "lake" / "raw" / "bulletin" / "one"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {folder.stat().st_mode & 0o777 for folder in (file.parent, file.parents[1], file.parents[2])} == {0o700}
