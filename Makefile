@@ -70,5 +70,5 @@ dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv
 
 $(DBT)/.installed:
 	test -x $(DBT)/bin/python || $(PYTHON) -m venv $(DBT)
-	$(DBT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'dbt-core>=1.9,<1.11' 'dbt-postgres>=1.9,<2'
+	$(DBT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2'
 	@touch $@

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     findings.finding_id,
     findings.operational_date,

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     pois.poi_id,
     pois.unit_code,

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     trips.trip_id,
     trips.operational_date,

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     vehicles.plate,
     vehicles.fleet_number,

@@ -81,6 +81,11 @@ class Model:
         return self.materialized == "view"
 
     @property
+    def kind(self) -> str:
+        """What it is in PostgreSQL: `view` or `table`."""
+        return "view" if self.is_view else "table"
+
+    @property
     def is_daily(self) -> bool:
         """Whether rows have an operational day, so that a run publishes its days and not the whole."""
         return any(column.name == PARTITION_COLUMN for column in self.columns)

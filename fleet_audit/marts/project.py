@@ -6,11 +6,10 @@ Every error that needs no database is raised here, in a sentence that names the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.marts.model import MATERIALIZATIONS, PARTITION_COLUMN, Days, Model, Relation
@@ -50,11 +49,14 @@ class Project:
         """Column -> (relation, column) that its value is computed from."""
         return self._queries[model.name].lineage()
 
-    def views_on(self, model: Model) -> list[Model]:
-        """Views that break when the model's relation were dropped, views on views included, in making order."""
+    def readers_of(self, model: Model, views: Collection[str]) -> list[Model]:
+        """Models that break when the model's relation is dropped, in making order.
+
+        `views` are the models that are views in the database now, whatever they should be.
+        """
         broken = {model.name}
         for other in self.models:
-            if other.is_view and broken & set(other.refs):
+            if other.name in views and broken & set(other.refs):
                 broken.add(other.name)
         return [other for other in self.models if other.name in broken and other.name != model.name]
 
@@ -134,14 +136,10 @@ class _Loader:
                 raise PermanentError(f"{path} is not described: add {name} to {path.parent / 'schema.yml'}.")
         return documents
 
-    def _options(self, name: str) -> dict[str, Any]:
-        folder = self.paths[name].relative_to(self.folder).parts[0]
-        return dict(self.file.options[folder])
-
     def _resolve_ref(self, name: str) -> Relation:
         if name not in self.paths:
             raise PermanentError(f"{self.current} refers to model {name}, which does not exist.")
-        return Relation(self._options(name)["schema"], name)
+        return Relation(self.file.options["schema"], name)
 
     def _resolve_source(self, source: str, table: str) -> Relation:
         schema, tables = self.sources.get(source, ("", set()))
@@ -170,7 +168,7 @@ class _Loader:
     def _model(self, name: str, template: str, rendered: Rendered, query: Query) -> Model:
         path, document = self.paths[name], self.documents[name]
         self._check_columns(name, query.columns, document)
-        options = {**self._options(name), **rendered.config}
+        options = {**self.file.options, **rendered.config}
         if options.get("materialized") not in MATERIALIZATIONS:
             raise PermanentError(
                 f"{path} is materialized as {options.get('materialized')}; use one of {', '.join(MATERIALIZATIONS)}."

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from fleet_audit.errors import PermanentError
 from fleet_audit.marts.model import PARTITION_COLUMN, Days, Model, Relation
 from fleet_audit.marts.project import Project
 from fleet_audit.marts.rendering import Variable
+from fleet_audit.marts.rights import rights_of
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _LOCK_TIMEOUT = "15min"
@@ -22,10 +24,15 @@ _COLUMNS = """
     where attrelid = to_regclass(:relation) and attnum > 0 and not attisdropped order by attnum"""
 
 
+_KINDS = {"v": "view", "r": "table", "p": "table"}  # of pg_class; what else has the name is not ours to drop
+_OTHER_KINDS = {"m": "a materialized view", "f": "a foreign table"}
+
+
 @dataclass(frozen=True)
 class _Form:
-    """Names and types of a relation's columns, and as PostgreSQL writes it the SELECT of a view."""
+    """What a relation is: `kind` of pg_class (None: it does not exist), columns and types, and the SELECT of a view."""
 
+    kind: str | None
     columns: list[tuple[str, str]]
     definition: str | None
 
@@ -48,9 +55,10 @@ def publish(
 ) -> Published:
     """Publishes the days of a run (None for a model without days), in one transaction or not at all.
 
-    A table that does not exist yet, or whose columns changed, is rebuilt with all days, together with
-    the views of ours that read it. A foreign view on it is never dropped: PostgreSQL then names it and nothing is
-    changed. Concurrent runs of a model wait for each other. Raises RetryableError on lock and connection trouble.
+    A table that does not exist yet, whose columns changed, or that is a view now, is rebuilt with all days, together
+    with the views of ours that read it; grants and policies stay. A foreign view on it is never dropped: PostgreSQL
+    then names it and nothing is changed. Concurrent runs of a model wait for each other. Raises RetryableError on lock
+    and connection trouble, PermanentError when the name is that of something else than a table or a view.
     """
     with sentences(f"Publishing {model.relation}"), engine_of(url).begin() as connection:
         connection.execute(sa.text(f"set local lock_timeout = '{_LOCK_TIMEOUT}'"))
@@ -58,7 +66,12 @@ def publish(
         connection.execute(sa.text(f"create schema if not exists {model.schema}"))
         wanted = _form_of_query(connection, project.sql(model, variables=variables))
         found = _form(connection, model.relation)
-        is_rebuilt = found.columns != wanted.columns
+        if found.kind is not None and found.kind not in _KINDS:
+            raise PermanentError(
+                f"{model.relation} is {_OTHER_KINDS.get(found.kind, 'neither a table nor a view')}, but a {model.kind} "
+                "of that name is published: rename or drop it, then run the days again."
+            )
+        is_rebuilt = found.columns != wanted.columns or _KINDS.get(found.kind or "") != model.kind
         if is_rebuilt:
             _rebuild(connection, project, model, variables or {})
         elif model.is_view and found.definition != wanted.definition:  # replacing would wait for readers
@@ -74,7 +87,10 @@ def _form(connection: sa.Connection, relation: Relation | str) -> _Form:
     definition = connection.scalar(
         sa.text("select pg_get_viewdef(to_regclass(:relation))"), {"relation": str(relation)}
     )
-    return _Form([(row[0], row[1]) for row in columns], definition)
+    kind = connection.scalar(
+        sa.text("select relkind from pg_class where oid = to_regclass(:relation)"), {"relation": str(relation)}
+    )
+    return _Form(kind, [(row[0], row[1]) for row in columns], definition)
 
 
 def _form_of_query(connection: sa.Connection, sql: str) -> _Form:
@@ -85,31 +101,35 @@ def _form_of_query(connection: sa.Connection, sql: str) -> _Form:
 
 
 def _rebuild(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
-    views = [view for view in project.views_on(model) if _form(connection, view.relation).columns]
-    for relation in [*(view.relation for view in reversed(views)), model.relation]:
-        _drop(connection, relation)
-    if model.is_view:
-        _create_view(connection, project, model, variables)
-    else:
-        _run(connection, f"create table {model.relation} as {project.sql(model, variables=variables)}")
-        for number, columns in enumerate(model.indexes, start=1):
-            _run(connection, f"create index ix_{model.name}_{number} on {model.relation} ({', '.join(columns)})")
-        _comment(connection, model)
-    for view in views:
-        _create_view(connection, project, view, variables)
+    kinds = {one.name: _form(connection, one.relation).kind for one in project.models}
+    readers = project.readers_of(model, [name for name, kind in kinds.items() if kind == "v"])
+    rebuilt = [model, *readers]
+    rights = [statement for one in rebuilt for statement in rights_of(connection, one.relation)]
+    for one in reversed(rebuilt):
+        if (kind := kinds[one.name]) is not None:
+            _run(connection, f"drop {_KINDS[kind]} {one.relation}")
+    for one in rebuilt:
+        if one.is_view:
+            _create_view(connection, project, one, variables)
+        else:
+            _create_table(connection, project, one, variables)
+    for statement in rights:
+        _run(connection, statement)
 
 
-def _drop(connection: sa.Connection, relation: Relation) -> None:
-    """A model may have changed from a view to a table or back, so the kind is looked up."""
-    kind = connection.scalar(
-        sa.text("select relkind from pg_class where oid = to_regclass(:relation)"), {"relation": str(relation)}
-    )
-    if kind is not None:
-        _run(connection, f"drop {'view' if kind == 'v' else 'table'} {relation}")
+def _create_table(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
+    _run(connection, f"create table {model.relation} as {project.sql(model, variables=variables)}")
+    for columns in model.indexes:  # real dbt gives the same names: dbt_like_sql/macros/views.sql
+        name = f"ix_{model.name}_{'_'.join(columns)}"
+        _run(connection, f"create index {name} on {model.relation} ({', '.join(columns)})")
+    _comment(connection, model)
 
 
 def _create_view(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
+    rights = rights_of(connection, model.relation)  # replacing a view resets its options
     _run(connection, f"create or replace view {model.relation} as {project.sql(model, variables=variables)}")
+    for statement in rights:
+        _run(connection, statement)
     _comment(connection, model)
 
 
@@ -122,8 +142,7 @@ def _replace_days(
 
 
 def _comment(connection: sa.Connection, model: Model) -> None:
-    kind = "view" if model.is_view else "table"
-    connection.execute(sa.text(f"comment on {kind} {model.relation} is :text"), {"text": model.description})
+    connection.execute(sa.text(f"comment on {model.kind} {model.relation} is :text"), {"text": model.description})
     for column in model.columns:
         connection.execute(
             sa.text(f"comment on column {model.relation}.{column.name} is :text"), {"text": column.description}

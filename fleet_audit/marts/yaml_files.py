@@ -31,12 +31,12 @@ class ModelDocument:
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """Content of dbt_project.yml: folders of models and of macros, defaults of variables, options by folder."""
+    """Content of dbt_project.yml: folders of models and of macros, defaults of variables, options of every model."""
 
     model_folders: tuple[str, ...]
     macro_folders: tuple[str, ...]
     variables: Mapping[str, Variable]
-    options: Mapping[str, Mapping[str, Any]]
+    options: Mapping[str, Any]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -53,22 +53,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_project_file(folder: Path) -> ProjectFile:
-    """dbt_project.yml of the folder; an option of a folder of models wins over the project's."""
+    """dbt_project.yml of the folder.
+
+    Raises PermanentError when it has options of a folder: dbt counts folders below those of `model-paths`, so that it
+    ignored them, and a `dbt build` once turned every table into a view.
+    """
     path = folder / "dbt_project.yml"
     content = read_yaml(path)
     options = content.get("models", {}).get(content.get("name"), {})
-    common = _options(options)
-    folders = tuple(content.get("model-paths", ["models"]))
+    if folders := [name for name in options if not name.startswith("+")]:
+        raise PermanentError(
+            f"{path}: dbt ignores the options of {', '.join(folders)}; write them for every model, or with config() in "
+            "the model's file."
+        )
     return ProjectFile(
-        folders,
+        tuple(content.get("model-paths", ["models"])),
         tuple(content.get("macro-paths", ["macros"])),
         {name: _variable(name, value, path) for name, value in content.get("vars", {}).items()},
-        {name: {**common, **_options(options.get(name, {}))} for name in folders},
+        {name.removeprefix("+"): value for name, value in options.items()},
     )
-
-
-def _options(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix("+"): value for name, value in mapping.items() if name.startswith("+")}
 
 
 def _variable(name: str, value: object, path: Path) -> Variable:

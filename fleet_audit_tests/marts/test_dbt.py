@@ -55,18 +55,50 @@ def _rows(query, schema: str = "mart") -> dict[str, list[object]]:
     return {name: query(f"select * from {schema}.{name} order by 1") for name in _TABLES}
 
 
-def test_dbt_build_passes_and_publishes_the_same_rows(postgres_url, sample, fill, run, query, tmp_path):
-    output = _dbt(postgres_url, tmp_path, "build")
-    assert "ERROR=0" in output
-    by_dbt = _rows(query)
-    assert len(by_dbt["d1_trips"]) == 3
-    query("drop schema mart cascade")
+def _forms(query) -> dict[str, object]:
+    """Kind, columns, indexes, grants, policies and comments of every relation of `mart`."""
+    relations = """select relname, relkind, obj_description(pg_class.oid) as description, array_to_string(relacl, ' ')
+        as granted, relrowsecurity, array_to_string(reloptions, ' ') as options from pg_class
+        where relnamespace = 'mart'::regnamespace and relkind in ('r', 'v', 'm') order by 1"""
+    columns = """select table_name, column_name, data_type, ordinal_position from information_schema.columns
+        where table_schema = 'mart' order by table_name, ordinal_position"""
+    policies = "select tablename, policyname, cmd, qual from pg_policies where schemaname = 'mart' order by 1, 2"
+    indexes = "select tablename, indexname, indexdef from pg_indexes where schemaname = 'mart' order by 1, 2"
+    return {name: query(sql) for name, sql in locals().items() if name != "query"}
+
+
+def test_dbt_build_leaves_the_relations_and_rows_of_the_pipeline(postgres_url, project, sample, run, query, tmp_path):
     run(DAY, NEXT)
-    assert _rows(query) == by_dbt
+    query("create role reader_of_marts")
+    try:
+        query("grant usage on schema mart to reader_of_marts")
+        for name in ("d1_trips", "stg_trips", "cycle_carriers"):
+            query(f"grant select on mart.{name} to reader_of_marts")
+        query("alter view mart.cycle_carriers set (security_invoker = true)")
+        query("alter table mart.d1_trips enable row level security")
+        query("create policy by_unit on mart.d1_trips for select to reader_of_marts using (unit_code = 'U1')")
+        query("create schema bi")
+        query("create view bi.mine as select plate from mart.stg_trips")
+        before = _forms(query)
+        kinds = {one["relname"]: one["relkind"] for one in before["relations"]}
+        assert kinds == {model.name: "v" if model.is_view else "r" for model in project.models}
+        query("delete from fact.trips where trip_id = 't3'")
+        variables = f"{{from_date: {NEXT}, to_date: {NEXT}}}"
+        assert "ERROR=0" in _dbt(postgres_url, tmp_path, "build", "--vars", variables)
+        assert _forms(query) == before
+        by_dbt = _rows(query)
+        assert [row["trip_id"] for row in by_dbt["d1_trips"]] == ["t1", "t2"]
+        run(NEXT)
+        assert _rows(query) == by_dbt
+        assert len(query("select * from bi.mine")) == 2
+    finally:
+        query("drop owned by reader_of_marts cascade")
+        query("drop role reader_of_marts")
 
 
-def test_dbt_empties_a_day_that_became_empty(postgres_url, sample, fill, run, query, tmp_path):
-    _dbt(postgres_url, tmp_path, "build")
-    query("delete from fact.trips")
-    _dbt(postgres_url, tmp_path, "build", "--vars", f"{{from_date: {NEXT}, to_date: {NEXT}}}")
-    assert query("select count(*) as rows from mart.d1_trips") == [{"rows": 0}]
+def test_dbt_builds_the_same_from_nothing(postgres_url, sample, run, query, tmp_path):
+    run(DAY, NEXT)
+    before = _forms(query), _rows(query)
+    query("drop schema mart cascade")
+    _dbt(postgres_url, tmp_path, "run")
+    assert (_forms(query), _rows(query)) == before

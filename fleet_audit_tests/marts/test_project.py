@@ -81,6 +81,11 @@ def _source_without_table(folder: Path) -> str:
     return r"stg_trips\.sql reads source fact\.trip_marks, which the column dictionary"
 
 
+def _options_of_a_folder(folder: Path) -> str:
+    _replace(folder / "dbt_project.yml", "    +schema: mart", "    staging: {+materialized: view}\n    +schema: mart")
+    return r"dbt_project\.yml: dbt ignores the options of staging"
+
+
 def _duplicate(folder: Path) -> str:
     shutil.copy(folder / "marts/d1_trips.sql", folder / "staging/d1_trips.sql")
     return r"d1_trips\.sql and .*d1_trips\.sql have the same name"
@@ -172,6 +177,7 @@ def _bad_yaml(folder: Path) -> str:
         _unknown_ref,
         _unlisted_source,
         _source_without_table,
+        _options_of_a_folder,
         _duplicate,
         _circle,
         _two_statements,

@@ -29,6 +29,11 @@ def _changed(tmp_path, old: str, new: str):
     return load_project(folder)
 
 
+_KINDS_OF_MARTS = (
+    "select relname, relkind from pg_class where relnamespace = 'mart'::regnamespace and relkind in ('r', 'v')"
+)
+
+
 def _all(query, table: str = "vehicle_days"):
     return query(f"select * from mart.{table} order by 1")
 
@@ -115,6 +120,43 @@ def test_somebody_elses_view_is_not_dropped(sample, run, query, postgres_url, tm
         publish(postgres_url, project, project.model("vehicle_days"), Days(NEXT, NEXT))
     assert len(query("select * from bi.mine")) == 2
     assert query("select * from mart.cycle_carriers")
+
+
+def test_tables_that_became_views_are_tables_again_with_their_grants(sample, run, query, postgres_url, project):
+    run(DAY, NEXT)
+    tables = [model for model in project.models if not model.is_view]
+    before = {model.name: _all(query, model.name) for model in tables}
+    query("drop schema mart cascade; create schema mart")
+    for model in project.models:  # as a dbt project without its options leaves them
+        query(f"create view {model.relation} as {project.sql(model)}".replace(":", "\\:"))
+    query("grant select on mart.d1_trips to public")
+    run(NEXT)
+    kinds = {row["relname"]: row["relkind"] for row in query(_KINDS_OF_MARTS)}
+    assert kinds == {model.name: "v" if model.is_view else "r" for model in project.models}
+    assert {model.name: _all(query, model.name) for model in tables} == before
+    assert query("select has_table_privilege('public', 'mart.d1_trips', 'select') as may") == [{"may": True}]
+
+
+def test_what_is_neither_table_nor_view_is_named_and_stays(sample, run, query):
+    query("create schema if not exists mart; create materialized view mart.stg_places as select 1 as poi_id")
+    with pytest.raises(PermanentError, match=r"mart\.stg_places is a materialized view, but a view of that name"):
+        run(DAY)
+    assert query("select poi_id from mart.stg_places") == [{"poi_id": 1}]
+
+
+def test_a_rebuilt_table_keeps_its_grants_and_its_row_security(sample, run, query, postgres_url, tmp_path):
+    run(DAY, NEXT)
+    query("grant select on mart.vehicle_days to public; grant select (unit_code) on mart.cycle_carriers to public")
+    query("alter table mart.vehicle_days enable row level security")
+    query("create policy by_unit on mart.vehicle_days for select using (unit_code = 'U1')")
+    query("alter view mart.cycle_carriers set (security_invoker = true)")
+    rights = """select relname, cast(relacl as text), relrowsecurity, reloptions,
+        array(select cast(attacl as text) from pg_attribute where attrelid = pg_class.oid and attacl is not null)
+        from pg_class where relname in ('vehicle_days', 'cycle_carriers') order by 1"""
+    before = [query(rights), query("select * from pg_policies")]
+    project = _changed(tmp_path, "named.fleet_number,", "cast(named.fleet_number as varchar(20)) as fleet_number,")
+    assert publish(postgres_url, project, project.model("vehicle_days"), Days(NEXT, NEXT)).is_rebuilt
+    assert [query(rights), query("select * from pg_policies")] == before
 
 
 def test_two_runs_at_once_end_as_one_after_the_other(sample, postgres_url, project, run, query):
