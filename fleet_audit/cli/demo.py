@@ -1,7 +1,7 @@
 """The demo: a simulated fleet, its API over real HTTP, its files in an inbox, the main job on all of it, and a close.
 
-Nothing here is special to the demo but the simulated fleet and that the installation starts with its first day: run,
-close and dossier are those of the commands of these names.
+Special to the demo are the simulated fleet, that the installation starts with the fleet's first day, and that files
+which name further days are settled. Run, close and dossier are those of the commands of these names.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import shutil
 
 import click
 
-from fleet_audit.cli.environment import export_settings
+from fleet_audit.cli.environment import DEMO_FIRST_DAY, export_settings
 from fleet_audit.cli.run import Progress, close_cycle, run_days
 from fleet_audit.cli.summary import print_close, print_summary
 from fleet_audit.dossiers.pdf_files import write_finding_dossier
+from fleet_audit.ingest.inbox.requests import settle_files
 from fleet_audit.installation import Installation
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import simulate
 
-FIRST_DAY, LAST_DAY = dt.date(2025, 6, 9), dt.date(2025, 6, 20)  # 12 days, across the closing of 16 June
+FIRST_DAY, LAST_DAY = DEMO_FIRST_DAY, dt.date(2025, 6, 20)  # 12 days, across the closing of 16 June
 CLOSED_CYCLE = dt.date(2025, 5, 16)
 SEED = 30  # its last day, which the summary points to, has phantom and inflated runs
 
@@ -53,12 +54,23 @@ def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
         return 1
     print_close(settings, closed)
     installation = Installation(settings)
+    settle_inbox(installation)
     package = installation.lake().url(f"reports/cycle/start={CLOSED_CYCLE}/pacote_medicao.xlsx")
     click.echo(f"package        {package}")
     for finding_id in _dearest_finding(installation):
         click.echo(f"dossier        {write_finding_dossier(installation, finding_id)}")
         click.echo(f"explain it     fleet-audit explain {finding_id} --home {settings.home}")
     return 0 if closed.is_success else 1
+
+
+def settle_inbox(installation: Installation) -> None:
+    """Leave nothing for the inbox sensor: the last night's report names a day on which nothing else was simulated.
+
+    A run of that day would show a silent fleet. Until its bytes change, a file requests no run.
+    """
+    inbox = installation.inbox()
+    if inbox is not None:
+        settle_files(installation.warehouse(), inbox.files(), dt.datetime.now(dt.UTC))
 
 
 def _dearest_finding(installation: Installation) -> list[str]:

@@ -5,11 +5,14 @@ Only variables and the instance's folder belong here, without importing Dagster;
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
+
+DEMO_FIRST_DAY = dt.date(2025, 6, 9)  # the installation of a demo starts with it
 
 _DAGSTER_YAML = """# Written once by fleet-audit; edit freely.
 telemetry:

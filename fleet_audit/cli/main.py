@@ -167,15 +167,18 @@ def psql(sql: str, home: str | None, as_csv: bool) -> None:
 def env(home: str | None) -> None:
     """Print the shell variables with which `dg` works on this installation.
 
-    Without an inbox of one's own the demo's is named, where there is one.
+    Without an inbox of one's own the demo's is named, where there is one, and the first day of the demo.
     """
-    from fleet_audit.cli.environment import dagster_home
+    from fleet_audit.cli.environment import DEMO_FIRST_DAY, dagster_home
 
     settings = load_settings(home=home)
     instance = dagster_home(settings)
     demo_inbox = instance.parent / "simulation" / "inbox"
-    inbox = settings.inbox_url or (demo_inbox if demo_inbox.is_dir() else None)
-    variables = {"FLEET_HOME": instance.parent, "DAGSTER_HOME": instance, "FLEET_INBOX_URL": inbox}
+    variables = {"FLEET_HOME": instance.parent, "DAGSTER_HOME": instance, "FLEET_INBOX_URL": settings.inbox_url}
+    if settings.inbox_url is None and demo_inbox.is_dir():
+        variables["FLEET_INBOX_URL"] = demo_inbox
+        if "start_date" not in settings.model_fields_set:
+            variables["FLEET_START_DATE"] = DEMO_FIRST_DAY
     for name, value in variables.items():
         if value is not None:
             click.echo(f"export {name}={shlex.quote(str(value))}")

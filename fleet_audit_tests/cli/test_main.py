@@ -201,6 +201,11 @@ def test_env_prints_what_dg_needs(invoke, tmp_path):
         f"export FLEET_INBOX_URL='{tmp_path}/a folder'",
     ]
     assert (home / "dagster" / "dagster.yaml").is_file()
+    demo = home / "simulation" / "inbox"
+    demo.mkdir(parents=True)
+    named = [f"export FLEET_INBOX_URL={demo}", "export FLEET_START_DATE=2025-06-09"]
+    assert invoke("env").output.splitlines()[2:] == named
+    assert invoke("env", FLEET_START_DATE="2025-01-01").output.splitlines()[2:] == named[:1]
 
 
 @pytest.fixture(scope="module")

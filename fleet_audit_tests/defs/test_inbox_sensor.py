@@ -14,10 +14,14 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from fleet_audit.cli.demo import settle_inbox
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.sensors import MAX_BYTES_A_TICK, MAX_FILES_A_TICK
+from fleet_audit.ingest.inbox.ingestion import ingest_inbox
+from fleet_audit.installation import Installation
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import PENDING_DEVICES
+from fleet_audit.simulation.fleet import simulate
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -133,6 +137,25 @@ def test_files_of_neighbouring_days_are_one_run(watched):
         watched.drop(f"visit_reports/{number}.csv", _report(DAY + number * ONE_DAY))
     watched.drop("visit_reports/far.csv", _report(dt.date(2025, 3, 1)))
     assert _spans(watched.tick()) == [("2025-03-01", "2025-03-01"), ("2025-06-10", "2025-06-12")]
+
+
+def test_the_first_tick_after_a_demo_requests_nothing(watched, tmp_path, postgres_url):
+    """The demo ran 9 to 20 June of files that name 8 and 21 June too; a file that changes is another matter."""
+    simulate(tmp_path / "simulation", seed=30, vehicles=4, date_from=dt.date(2025, 6, 19), date_to=dt.date(2025, 6, 20))
+    watched.url, watched.warehouse_url = str(tmp_path / "simulation" / "inbox"), postgres_url
+    ingest_inbox(
+        watched.fleet.inbox(), watched.fleet.lake(), watched.fleet.warehouse(), watched.fleet.settings(),
+        now=dt.datetime.now(dt.UTC), run_id="demo",
+    )  # fmt: skip
+    cursor = watched.cursor
+    assert watched.tick()  # without the next line
+    watched.cursor = cursor
+    settle_inbox(Installation(watched.fleet.settings()))
+    assert watched.tick() == []
+    assert "Nothing new" in watched.skipped
+    changed = next((tmp_path / "simulation/inbox/bulletins").glob("*2025-06-20*"))
+    changed.write_bytes(changed.read_bytes().replace(b",0,", b",1,", 1))
+    assert watched.tick()
 
 
 def test_the_run_key_is_the_content(watched):

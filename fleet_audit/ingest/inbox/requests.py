@@ -98,13 +98,23 @@ class Collection:
 
 def remembered_stamps(warehouse: Warehouse, collection: Collection) -> dict[str, str]:
     """Stamps by file name of all files whose days are known; the rows of the last tick are written first."""
-    rows = pd.DataFrame(list(collection.rows), columns=INBOX_REQUESTS.column_names)
-    if len(rows):
-        for name in ("first_date", "last_date"):
-            rows[name] = pd.to_datetime(rows[name]).dt.date
-        warehouse.upsert(INBOX_REQUESTS, rows.assign(requested_at=pd.to_datetime(rows["requested_at"])))
+    _remember(warehouse, collection.rows)
     known = warehouse.read("select file_name, stamp from ops.inbox_requests", {})
     return dict(zip(known["file_name"], known["stamp"], strict=True))
+
+
+def settle_files(warehouse: Warehouse, files: Sequence[InboxFile], now: dt.datetime) -> None:
+    """Record that these files request no run until they change: a person chose which of their days to run."""
+    _remember(warehouse, [_row(FileRequest(file, "", ()), now) for file in files])
+
+
+def _remember(warehouse: Warehouse, rows: Sequence[dict[str, str | None]]) -> None:
+    if not rows:
+        return
+    frame = pd.DataFrame(list(rows), columns=INBOX_REQUESTS.column_names)
+    for name in ("first_date", "last_date"):
+        frame[name] = pd.to_datetime(frame[name]).dt.date
+    warehouse.upsert(INBOX_REQUESTS, frame.assign(requested_at=pd.to_datetime(frame["requested_at"])))
 
 
 def bridged(spans: Sequence[Span], gap_days: int) -> list[Span]:
