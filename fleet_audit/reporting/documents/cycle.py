@@ -98,6 +98,7 @@ NOTES = (
     "Nenhum deles conta o mesmo quilômetro duas vezes: de cada veículo vale no ciclo o maior entre a soma de seus "
     "dias e as regras do ciclo inteiro; em cada dia, o maior entre a soma das viagens e as regras do dia. Por isso a "
     "soma dos dias pode ser menor que a do ciclo.",
+    "Km planejados: a parte do plano dos dias já processados, repartido por igual entre os dias em que cada rota roda.",
     "Km declarados incluem as corridas retidas, que não são pagas nem recusadas. Diferença = declarado − medido.",
     "Score é a média dos scores das viagens, ponderada pelos km.",
 )
