@@ -15,6 +15,7 @@ import click
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
 from fleet_audit.cli.operations_commands import backup, metrics, migrate, restore
+from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
 
@@ -40,7 +41,7 @@ def main() -> None:
 
 main.add_command(dossier)
 main.add_command(explain)
-for _command in (metrics, backup, restore, migrate):
+for _command in (metrics, backup, restore, migrate, what_if):
     main.add_command(_command)
 
 

@@ -63,7 +63,7 @@ def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
         raise PermanentError(f"--as-of {instant.isoformat()} is in the future.")
     source = Installation(settings).stores()
     inputs = inputs_as_of(source, instant)
-    scratch = _move_to(settings.home / "as-of" / instant.strftime("%Y%m%dT%H%M%S.%fZ"), {})
+    scratch = use_home(settings.home / "as-of" / instant.strftime("%Y%m%dT%H%M%S.%fZ"), {})
     fill(Installation(scratch).stores(), source, *inputs)
     return scratch
 
@@ -90,7 +90,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     (settings.home / "replay").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / "replay"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server in it is: so it ends after that
-    scratch = _move_to(folder, settings_of(manifest))
+    scratch = use_home(folder, settings_of(manifest))
     stores = Installation(scratch).stores()
     try:
         fill_from(manifest, stores, source)
@@ -109,8 +109,13 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     return verdict
 
 
-def _move_to(home: Path, others: dict[str, str]) -> Settings:
-    """Make another home, on the embedded default, the environment's; before the definitions are loaded."""
+def use_home(home: Path, others: dict[str, str]) -> Settings:
+    """Make another home, on the embedded default, the environment's; before the definitions are loaded.
+
+    Args:
+        home: the folder; it is made.
+        others: further environment variables.
+    """
     home.mkdir(parents=True, exist_ok=True)
     os.environ.update({"FLEET_HOME": str(home.resolve()), **_ELSEWHERE, **others})
     return load_settings()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime as dt
+import io
 import json
 import os
 from dataclasses import replace
@@ -14,6 +16,7 @@ from unittest.mock import patch
 import dagster as dg
 import pandas as pd
 import pytest
+from python_calamine import CalamineWorkbook
 
 from fleet_audit.cli.replay import as_of_installation
 from fleet_audit.cli.run import run_days
@@ -21,7 +24,8 @@ from fleet_audit.closing.freezing import close_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.logic.primitives import parameters
 from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.schema import facts
+from fleet_audit.reporting.locale import MINUS
+from fleet_audit.schema import facts, reference
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.stores import Stores
@@ -74,6 +78,55 @@ def closed(installation: Installation) -> dict[str, pd.DataFrame]:
     done = installation.command("close", "--cycle", CYCLE, "--final")
     assert done.returncode == 0, said(done)
     return before
+
+
+_WHAT_IF = "what-if", "--cycle", "2025-05"
+
+
+def _everything(installation: Installation) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """All tables that a what-if reads, run columns included, and every file of the lake."""
+    tables = [*facts.TABLES, *reference.TABLES]
+    rows = {
+        table.full_name: installation.warehouse.read_table(table)
+        for table in tables
+        if table.schema in ("fact", "ops", "ref")
+    }
+    return rows, installation.files(".")
+
+
+def test_other_tariffs_change_the_bill_by_km_times_the_difference_and_nothing_else(installation, closed, tmp_path):
+    before, files = _everything(installation)
+    tariffs = tmp_path / "proposta.csv"
+    tariffs.write_text(REFERENCE["tariffs"].replace("T-1,CT-1,,onibus,,,5,", "T-1,CT-1,,onibus,,,5.75,"))
+    result = invoked(installation, *_WHAT_IF, "--tariffs", tariffs, "--out", tmp_path / "saida.csv")
+    assert result.exit_code == 0, result.output
+    assert "Simulação do ciclo de 16/05/2025 a 15/06/2025" in result.output
+    assert "warning" not in result.output
+    header, row, *others = csv.reader((tmp_path / "saida.csv").read_text("utf-8-sig").splitlines())
+    found = dict(zip(header, row, strict=True))
+    assert others == []
+    assert (found["Transportadora"], found["Contrato"]) == ("UM", "CT-1")
+    assert (found["Km admitidos antes"], found["Km admitidos depois"]) == ("33,60", "33,60")
+    assert found["Variável (R$) diferença"] == found["Total (R$) diferença"] == "25,20"  # 33.60 km x 0.75
+    assert (found["Fixo (R$) antes"], found["Fixo (R$) diferença"]) == ("100,00", "0,00")
+    assert (found["Total (R$) antes"], found["Total (R$) depois"]) == ("268,00", "293,20")
+    after, files_after = _everything(installation)
+    assert files_after == files
+    for name, rows in before.items():
+        pd.testing.assert_frame_equal(after[name], rows, obj=name)
+
+
+def test_a_contract_that_ends_leaves_trips_without_a_price_and_says_so(installation, closed, tmp_path):
+    contracts = tmp_path / "contratos.csv"
+    contracts.write_text(REFERENCE["contracts"].replace("5,2025-01-01,\nCT-2", "5,2025-01-01,2025-06-01\nCT-2"))
+    result = invoked(installation, *_WHAT_IF, "--contracts", contracts, "--out", tmp_path / "saida.xlsx")
+    assert result.exit_code == 0, result.output
+    assert "Sem preço: 3 viagens depois." in result.output
+    assert "-268,00" in result.output.replace(MINUS, "-")
+    book = CalamineWorkbook.from_filelike(io.BytesIO((tmp_path / "saida.xlsx").read_bytes()))
+    rows = book.get_sheet_by_name("Diferença por contrato").to_python()
+    assert [row[:2] for row in rows[1:3]] == [["UM", "Sem contrato"], ["UM", "CT-1"]]
+    assert rows[1][-2:] == [0, 3]
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +294,24 @@ def test_a_past_run_is_repeated_with_what_had_arrived_by_then(corrected):
     ):
         result = invoked(corrected, "run", "--from", OPEN_DAY, "--to", OPEN_DAY, "--as-of", as_of)
         assert (result.exit_code, sentence in result.output) == (2, True), result.output
+
+
+def test_another_parameter_computes_the_open_cycle_again_in_a_place_of_its_own(corrected):
+    before, files = _everything(corrected)
+    result = invoked(corrected, "what-if", "--cycle", OPEN_DAY, "--set", "yard_max_km=1", "--set", "leg_min_km=12")
+    assert result.exit_code == 0, result.output
+    assert "Parâmetro: leg_min_km = 12 em vez de 0,2." in result.output
+    print(result.output)
+    after, files_after = _everything(corrected)
+    assert files_after == files
+    for name, rows in before.items():
+        pd.testing.assert_frame_equal(after[name], rows, obj=name)
+
+
+def test_a_cycle_without_data_has_no_what_if(installation, closed):
+    result = invoked(installation, "what-if", "--cycle", "2024-05", "--set", "weight_c=30")
+    assert result.exit_code == 2
+    assert "The cycle 2024-05-16 to 2024-06-15 has no computed day" in result.output
 
 
 def test_a_day_that_something_arrived_for_is_not_ready(corrected):

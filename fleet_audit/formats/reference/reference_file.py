@@ -18,6 +18,7 @@ from fleet_audit.formats.numbers import NumberStyle, Reading
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.reference.content_rules import refuse_by_content
 from fleet_audit.formats.reference.validity import refuse_conflicts
 from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.identity import fold
@@ -62,6 +63,7 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
     text = read_table(content, limits, TableFormat(table.column_names, required))
     frame = pd.DataFrame({column.name: _parsed(text, column) for column in table.columns})
     _refuse_empty_periods(frame, text.quarantine)
+    refuse_by_content(table_name, frame, text)
     good = frame[~text.quarantine.is_bad]
     repeated = good.duplicated()
     kept = good[~repeated]

@@ -6,6 +6,7 @@ A dated row of `ref.parameters` changes a default; `version` identifies the whol
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,36 @@ class Parameter:
     description: str
     source: str = "own"
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest value that makes sense for its unit; both are allowed."""
+        return _LIMITS_OF.get(self.name) or _LIMITS_OF_UNIT[self.unit]
+
+
+# Wide enough for any fleet; narrow enough that metres for km, or a percentage for a share of one, are refused.
+_LIMITS_OF_UNIT = {
+    "%": (0, 1_000),
+    "km/h": (0, 500),
+    "km": (0, 10_000_000),
+    "m": (0, 100_000),
+    "s": (0, 7 * 86_400),
+    "min": (0, 1_440),
+    "h": (0, 24),
+    "days": (0, 366),
+    "months": (0, 24),
+    "points": (0, 10_000),
+    "runs": (0, 100_000),
+    "trips": (0, 100_000),
+    "vehicles": (0, 100_000),
+    "deviations": (0, 100),
+    "factor": (0, 10),
+    "probability": (0, 1),
+}
+_SHARES = (
+    *("coverage_min_pct", "gps_min_coverage_pct", "source_overlap_pct", "match_overlap_pct", "phantom_observed_pct"),
+    *("constant_pct", "full_pct", "idle_pct", "silent_fleet_pct", "day_acceptance_pct", "route_text_min"),
+)
+_LIMITS_OF = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
 
 DEFAULTS = (
     Parameter("standing_kmh", 5, "km/h", "A step slower than this is standing", "Rio 3, Geotab 1, Traccar 4"),
@@ -194,6 +225,9 @@ DEFAULTS = (
 )
 
 
+_BY_NAME = {parameter.name: parameter for parameter in DEFAULTS}
+
+
 @dataclass(frozen=True)
 class ParameterSet:
     """All parameters in force on one day: read them as attributes, e.g. `parameters.stop_radius_m`."""
@@ -230,18 +264,31 @@ class ParameterSet:
         )
 
 
+def parameter_fault(name: str, value: float) -> str | None:
+    """What is wrong with a value of a parameter, as the end of a sentence; None when it can be used."""
+    parameter = _BY_NAME.get(name)
+    if parameter is None:
+        near = difflib.get_close_matches(name, _BY_NAME, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"{name[:60]} is not a parameter{hint}; docs/parameters.md lists them"
+    low, high = parameter.limits
+    if not low <= value <= high:
+        return f"{name} is {value:g} {parameter.unit}, outside of {low:g} to {high:g}"
+    return None
+
+
 def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> ParameterSet:
     """The set in force on a day: defaults, changed by the valid rows of `ref.parameters` (name, value, valid_from/to).
 
-    Raises ValueError when a row names a parameter that does not exist, or two valid rows name the same one.
+    Raises ValueError when a row names a parameter that does not exist or gives it a value outside of its limits, or two
+    valid rows name the same one.
     """
     values = {parameter.name: float(parameter.default) for parameter in DEFAULTS}
     changed: set[str] = set()
     for row in [] if overrides is None else overrides.to_dict("records"):
-        if row["name"] not in values:
-            raise ValueError(
-                f"reference/parameters.csv: {row['name']} is not a parameter; docs/parameters.md lists them"
-            )
+        fault = parameter_fault(row["name"], float(row["value"]))
+        if fault:
+            raise ValueError(f"reference/parameters.csv: {fault}")
         starts, ends = row["valid_from"], row["valid_to"]
         if (not pd.isna(starts) and starts > day) or (not pd.isna(ends) and ends < day):
             continue

@@ -1,0 +1,37 @@
+"""Rows of a reference table that are legible and make no sense: a parameter outside of its limits.
+
+Types and closed lists are checked in `reference_file`, overlapping rows in `validity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from fleet_audit.formats.table.text_table import TextTable
+from fleet_audit.logic.primitives.parameters import parameter_fault
+
+
+def refuse_by_content(table_name: str, rows: pd.DataFrame, text: TextTable) -> None:
+    """Refuse the rows that the table's own rule excludes; a table without one keeps all.
+
+    Args:
+        table_name: the reference table.
+        rows: its typed rows, in the file's order; cells that could not be read are null.
+        text: the table as read; its quarantine takes the refused rows.
+    """
+    if table_name in _RULES:
+        _RULES[table_name](rows, text)
+
+
+def _refuse_parameters(rows: pd.DataFrame, text: TextTable) -> None:
+    faults = [
+        None if pd.isna(name) or pd.isna(value) else parameter_fault(name, float(value))
+        for name, value in zip(rows["name"], rows["value"], strict=True)
+    ]
+    reasons = pd.Series([f"{fault}." for fault in faults], index=rows.index, dtype=object)
+    text.quarantine.refuse([fault is not None for fault in faults], "out_of_range", reasons)
+
+
+_RULES: Mapping[str, Callable[[pd.DataFrame, TextTable], None]] = {"parameters": _refuse_parameters}
