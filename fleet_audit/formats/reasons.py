@@ -75,6 +75,12 @@ _ALL = (
     ),
     Reason("duplicate_key", ROW, "The key of an earlier row with other values", "Chave repetida com outro conteúdo"),
     Reason("overlapping_validity", ROW, "Valid while an earlier row of the same thing is", "Vigência sobreposta"),
+    Reason(
+        "unlimited_exception",
+        ROW,
+        "An exception without an end, or one that covers everything",
+        "Exceção sem data final, ou que vale para tudo",
+    ),
     Reason("bad_item", ROW, "An item of the API that is not an object", "Item da API que não é um objeto"),
     Reason(
         "conflict", ROW, "Another row of this device and instant was used", "Outra linha do mesmo instante foi usada"

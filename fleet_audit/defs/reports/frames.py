@@ -44,6 +44,7 @@ TERMS = (
     reference.FIXED_COSTS,
     reference.INVOICES,
     reference.CALENDAR,
+    reference.EXCEPTIONS,
 )
 _NOT_TESTED = """
     select * from ops.rules_not_tested

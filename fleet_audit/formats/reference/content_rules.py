@@ -1,4 +1,4 @@
-"""Rows of a reference table that are legible and make no sense: a parameter outside of its limits.
+"""Rows of a reference table that are legible and may not be used: a parameter outside of its limits, a blank cheque.
 
 Types and closed lists are checked in `reference_file`, overlapping rows in `validity`.
 """
@@ -11,6 +11,8 @@ import pandas as pd
 
 from fleet_audit.formats.table.text_table import TextTable
 from fleet_audit.logic.primitives.parameters import parameter_fault
+
+_SCOPE = ("rule_id", "plate", "carrier_code", "unit_code", "route_code")
 
 
 def refuse_by_content(table_name: str, rows: pd.DataFrame, text: TextTable) -> None:
@@ -34,4 +36,21 @@ def _refuse_parameters(rows: pd.DataFrame, text: TextTable) -> None:
     text.quarantine.refuse([fault is not None for fault in faults], "out_of_range", reasons)
 
 
-_RULES: Mapping[str, Callable[[pd.DataFrame, TextTable], None]] = {"parameters": _refuse_parameters}
+def _refuse_exceptions(rows: pd.DataFrame, text: TextTable) -> None:
+    """Refuse exceptions without an end, and those that cover every finding; who approved it is a required column."""
+    text.quarantine.refuse(
+        text.column("date_to").eq(""),
+        "unlimited_exception",
+        "The exception has no end: write its last day in date_to, and renew it when that comes.",
+    )
+    text.quarantine.refuse(
+        rows[list(_SCOPE)].isna().all(axis=1),
+        "unlimited_exception",
+        f"The exception covers everything: name at least one of {', '.join(_SCOPE)}.",
+    )
+
+
+_RULES: Mapping[str, Callable[[pd.DataFrame, TextTable], None]] = {
+    "parameters": _refuse_parameters,
+    "exceptions": _refuse_exceptions,
+}

@@ -24,6 +24,8 @@ from fleet_audit.reporting.sections.adjustments import adjustments_grid
 from fleet_audit.reporting.sections.carrier_ranking import ranking_grid
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
+from fleet_audit.reporting.sections.exceptions import NOTE as EXCEPTIONS_NOTE
+from fleet_audit.reporting.sections.exceptions import exceptions_grid
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
 from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, budget_note, forecast_grid, total_card
 from fleet_audit.reporting.sections.headline import headline
@@ -253,6 +255,14 @@ def _detail_sections(
             sheet="Não testadas",
             note=NOT_TESTED_NOTE,
             empty="Todas as regras foram testadas.",
+        ),
+        Section(
+            "exceptions",
+            "Exceções",
+            exceptions_grid(frames, cycle),
+            sheet="Exceções",
+            note=EXCEPTIONS_NOTE,
+            empty="Nenhuma exceção aprovada vale neste ciclo.",
         ),
         Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
         Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),

@@ -66,6 +66,7 @@ class Frames:
     fixed_costs: pd.DataFrame = field(default_factory=partial(empty_frame, reference.FIXED_COSTS))
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, reference.INVOICES))
     calendar: pd.DataFrame = field(default_factory=partial(empty_frame, reference.CALENDAR))
+    exceptions: pd.DataFrame = field(default_factory=partial(empty_frame, reference.EXCEPTIONS))
     vehicle_day_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_DAY_AMOUNTS))
     vehicle_cycle_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_CYCLE_AMOUNTS))
     billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
@@ -101,6 +102,7 @@ class Frames:
             fixed_cost_days=own(fixed)[self.fixed_cost_days.columns],
             held_runs=own(self.held_runs),
             findings=own(self.findings),
+            exceptions=_exceptions_of(self.exceptions, own(self.findings), carrier_code),
             incidents=own(self.incidents),
             declared_runs=own(self.declared_runs),
             coverage=own(self.coverage),
@@ -119,6 +121,12 @@ class Frames:
             billing_lines=own(self.billing_lines),
             adjustments=own(self.adjustments),
         )
+
+
+def _exceptions_of(exceptions: pd.DataFrame, findings: pd.DataFrame, carrier_code: str) -> pd.DataFrame:
+    """The exceptions that a carrier may see: those that name it, and those that marked one of its findings."""
+    is_named = (exceptions["carrier_code"] == carrier_code).fillna(False).astype(bool)
+    return exceptions[is_named | exceptions["exception_id"].isin(findings["exception_id"].dropna())]
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -231,3 +231,41 @@ def test_days_of_a_workbook_that_lost_their_format():
     for is_1904, expected in ((False, dt.date(2020, 12, 31)), (True, dt.date(2025, 1, 1))):
         parsed = read("reference", workbook([header.split(","), cells], date_1904=is_1904), "vehicles.xlsx")
         assert parsed.rows["valid_from"].to_list() == [expected]
+
+
+EXCEPTIONS = "exception_id,rule_id,plate,carrier_code,unit_code,route_code,date_from,date_to,reason,approved_by\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "sentence"),
+    [
+        ("E1,,,,,,2025-06-01,2025-06-30,obra,gestor", "unlimited_exception", "covers everything: name at least one of"),
+        ("E1,G07,,UM,,,2025-06-01,,obra,gestor", "unlimited_exception", "has no end: write its last day in date_to"),
+        ("E1,G07,,UM,,,2025-06-01,9999-12-31,obra,gestor", "bad_date", "9999-12-31"),
+        ("E1,G07,,UM,,,2025-06-01,2025-06-30,obra,", "missing_value", "approved_by is empty"),
+        ("E1,G07,,UM,,,2025-06-01,2025-06-30,,gestor", "missing_value", "reason is empty"),
+        ("E1,G07,,UM,,,2025-07-01,2025-06-30,obra,gestor", "bad_period", "date_to lies before date_from"),
+        ("E1,G07,ABC,,,,2025-06-01,2025-06-30,obra,gestor", "bad_plate", "ABC"),
+    ],
+)
+def test_an_exception_is_limited_approved_and_explained_or_refused(row: str, code: str, sentence: str):
+    good = "E2,,,UM,,,2025-06-01,2025-06-30,obra,gestor\n"
+    parsed = reference("exceptions", EXCEPTIONS + row + "\n" + good)
+    assert reasons(parsed) == [(2, code)]
+    assert sentence in parsed.rejected["reason"].iloc[0]
+    assert parsed.rows["exception_id"].to_list() == ["E2"]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("trip_tolerance,8,,", "trip_tolerance is not a parameter (did you mean trip_tolerance_km?)"),
+        ("trip_tolerance_pct,8000,,", "trip_tolerance_pct is 8000 %, outside of 0 to 1000."),
+        ("forecast_alpha,1.5,,", "forecast_alpha is 1.5 factor, outside of 0 to 1."),
+    ],
+)
+def test_a_parameter_that_no_rule_has_or_outside_of_its_limits_is_refused_alone(row: str, sentence: str):
+    parsed = reference("parameters", f"name,value,valid_from,valid_to\n{row}\nagree_km,0.4,,\n")
+    assert reasons(parsed) == [(2, "out_of_range")]
+    assert sentence in parsed.rejected["reason"].iloc[0]
+    assert parsed.rows["name"].to_list() == ["agree_km"]

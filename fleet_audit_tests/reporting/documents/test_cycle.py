@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from fleet_audit.logic.costs.budget import Budget
@@ -17,7 +18,7 @@ from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.formats.render import render_cycle
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.schema import facts
+from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
@@ -62,6 +63,32 @@ def test_plan_of_another_cycle_does_not_count(frames: Frames) -> None:
     assert report(replace(frames, km_plan=other)).figures.planned_km is None
 
 
+def _excepted(frames: Frames) -> Frames:
+    """One finding of one carrier marked by EX-1; EX-2 is of another carrier, EX-3 is over, EX-9 is not in the table."""
+    rows = [
+        {"exception_id": "EX-1", "rule_id": "D01", "date_from": CYCLE.start, "date_to": CYCLE.end},
+        {"exception_id": "EX-2", "carrier_code": "CONLOG", "date_from": CYCLE.start, "date_to": CYCLE.end},
+        {"exception_id": "EX-3", "unit_code": "UCP", "date_from": dt.date(2025, 1, 1), "date_to": dt.date(2025, 2, 1)},
+    ]
+    usual = {"reason": "obra na usina", "approved_by": "gestor"}
+    ids = pd.Series([None] * len(frames.findings), dtype="str")
+    own = (frames.findings["carrier_code"] == "RODA").to_numpy().nonzero()[0]
+    other = (frames.findings["carrier_code"] == "CONLOG").to_numpy().nonzero()[0]
+    ids[own[0]], ids[other[0]] = "EX-1", "EX-9"
+    exceptions = build(reference.EXCEPTIONS, [{**usual, **row} for row in rows])
+    return replace(frames, exceptions=exceptions, findings=frames.findings.assign(exception_id=ids.to_numpy()))
+
+
+def test_exceptions_are_listed_with_what_they_marked_and_no_carrier_sees_those_of_another(frames: Frames) -> None:
+    listed = grid(report(_excepted(frames)), "exceptions")
+    assert listed.column("exception_id") == ["EX-1", "EX-2", "EX-9"]
+    assert listed.column("findings") == [1, 0, 1]
+    assert listed.column("scope")[:2] == ["todos", "transportadora Concórdia Logística"]
+    assert listed.column("approved_by") == ["gestor", "gestor", None]
+    own = grid(report(_excepted(frames), carrier_code="RODA"), "exceptions")
+    assert own.column("exception_id") == ["EX-1"]
+
+
 def test_ranking_is_by_score(made: CycleReport) -> None:
     scores = grid(made, "ranking").column("score")
     assert scores == sorted(scores, reverse=True)
@@ -95,7 +122,7 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
     assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota",
-                               "Por veículo", "Ajustes", "Não testadas", "Retidas", "Achados",
+                               "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
                                "Score por viagem"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
