@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fleet_audit.storage.stores import Stores
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_SCREEN_CHARACTERS = 170  # of a statement that is not printed on a terminal
+_SCREEN_CHARACTERS = 180  # of a statement that is not printed on a terminal
 # In the file only: a screen has room for both sides of the total and for what each part of it adds.
 _NOT_ON_SCREEN = frozenset(
     ("km_difference", "variable_brl_before", "variable_brl_after", "fixed_brl_before", "fixed_brl_after")
@@ -203,11 +203,13 @@ def _show(statement: Statement) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _SCREEN_CHARACTERS)
     console.print(statement.title)
     for grid in _grids(statement).values():
+        if not grid.rows:
+            continue
         table = Table()
         shown = [index for index, entry in enumerate(grid.fields) if entry.name not in _NOT_ON_SCREEN]
         for index in shown:
             is_number = grid.fields[index].kind in NUMERIC
-            table.add_column(grid.fields[index].label, justify="right" if is_number else "left")
+            table.add_column(grid.fields[index].label, justify="right" if is_number else "left", overflow="fold")
         for row in [*grid.rows, grid.total]:
             assert row is not None
             table.add_row(*(written(row[index], grid.fields[index].kind, missing="–") for index in shown))
