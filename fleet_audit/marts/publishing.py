@@ -17,6 +17,7 @@ from fleet_audit.marts.project import Project
 from fleet_audit.marts.rendering import Variable
 from fleet_audit.marts.rights import rights_of
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
+from fleet_audit.storage.rights import apply_to
 
 _LOCK_TIMEOUT = "15min"
 _COLUMNS = """
@@ -115,6 +116,7 @@ def _rebuild(connection: sa.Connection, project: Project, model: Model, variable
             _create_table(connection, project, one, variables)
     for statement in rights:
         _run(connection, statement)
+    apply_to(connection, [str(one.relation) for one in rebuilt])
 
 
 def _create_table(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
@@ -131,6 +133,7 @@ def _create_view(connection: sa.Connection, project: Project, model: Model, vari
     for statement in rights:
         _run(connection, statement)
     _comment(connection, model)
+    apply_to(connection, [str(model.relation)])
 
 
 def _replace_days(

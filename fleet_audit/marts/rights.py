@@ -1,6 +1,6 @@
 """What a relation has besides columns and rows: grants, options of a view, row security and its policies.
 
-They are read before a relation is dropped or replaced and put back after it; who gets which right is not decided here.
+They are read before a relation is dropped or replaced and put back after it; what the profiles read is set by `storage.rights`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from fleet_audit.marts.model import Relation
+from fleet_audit.storage.rights import ROLES
 
 # one statement per row, in the order in which they are to be run
 _STATEMENTS = """
@@ -28,7 +29,10 @@ granted as (
 select format('alter view %s set (%s)', name, array_to_string(reloptions, ', ')) as statement
 from relation where relkind = 'v' and reloptions is not null
 union all
-select format('alter table %s enable row level security', name) from relation where relrowsecurity
+select format('alter table %s enable row level security', name) from relation
+where
+    relrowsecurity
+    and exists (select 1 from pg_policy where polrelid = relation.oid and not polname = any(cast(:ours as text [])))
 union all
 select format('alter table %s force row level security', name) from relation where relforcerowsecurity
 union all
@@ -40,6 +44,7 @@ select
     )
 from relation
 inner join pg_policies on format('%I.%I', schemaname, tablename)::regclass = relation.oid
+where not policyname = any(cast(:ours as text []))
 union all
 select
     format(
@@ -49,11 +54,16 @@ select
         case when granted.is_grantable then ' with grant option' else '' end
     )
 from relation cross join granted
-where granted.grantee <> relation.relowner
+where
+    granted.grantee <> relation.relowner
+    and (granted.grantee = 0 or not pg_get_userbyid(granted.grantee) = any(cast(:ours as text [])))
 """
 
 
 def rights_of(connection: sa.Connection, relation: Relation) -> list[str]:
-    """The statements that give a relation of this name, created again, the rights that it has now."""
-    found = connection.execute(sa.text(_STATEMENTS), {"relation": str(relation)})
+    """The statements that give a relation of this name, created again, the rights that it has now.
+
+    Those of the profiles' roles are not among them: `storage.rights` sets them for the columns that it has by then.
+    """
+    found = connection.execute(sa.text(_STATEMENTS), {"relation": str(relation), "ours": list(ROLES)})
     return list(found.scalars())

@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.sql import metadata
+from fleet_audit.storage import rights
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _VERSION_TABLE_SCHEMA = "ops"
@@ -43,7 +44,7 @@ def config() -> Config:
 
 
 def upgrade(url: str) -> bool:
-    """Migrates the database to the newest revision and writes the dictionary's descriptions as comments.
+    """Migrates the database to the newest revision, writes the dictionary's descriptions as comments, applies rights.
 
     Returns False when both were there already (two queries, about 10 ms).
 
@@ -70,6 +71,7 @@ def upgrade(url: str) -> bool:
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
         _write_comments(connection)
+        rights.apply_all(connection)
     return True
 
 
@@ -100,11 +102,14 @@ def _is_current(connection: sa.Connection, script: ScriptDirectory) -> bool:
 
 @cache
 def _comments_digest() -> str:
-    """SHA-256 over the descriptions of all tables and columns of the dictionary."""
+    """SHA-256 over the dictionary's descriptions of tables and columns, and over the rules of who reads them."""
     texts = [
-        f"{table.fullname}.{column.name}\0{table.comment}\0{column.comment}"
-        for table in metadata.sorted_tables
-        for column in table.columns
+        rights.digest(),
+        *(
+            f"{table.fullname}.{column.name}\0{table.comment}\0{column.comment}"
+            for table in metadata.sorted_tables
+            for column in table.columns
+        ),
     ]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
