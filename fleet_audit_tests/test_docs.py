@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -61,7 +62,10 @@ def test_commands_and_their_options_exist(path: Path) -> None:
     for line in re.findall(r"fleet-audit ([a-z-]+(?: [^`\n|&)]*)?)", path.read_text()):
         command, *words = line.split()
         if command in main.commands:
-            options = {name for parameter in main.commands[command].params for name in parameter.opts} | {"--help"}
+            found = main.commands[command]
+            if isinstance(found, click.Group):
+                found = found.commands[words[0]]
+            options = {name for parameter in found.params for name in parameter.opts} | {"--help"}
             assert {word for word in words if word.startswith("--")} <= options, line
 
 

@@ -15,6 +15,7 @@ import click
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
 from fleet_audit.cli.operations_commands import backup, metrics, migrate, restore
+from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
@@ -41,7 +42,7 @@ def main() -> None:
 
 main.add_command(dossier)
 main.add_command(explain)
-for _command in (metrics, backup, restore, migrate, what_if):
+for _command in (metrics, backup, restore, migrate, user, what_if):
     main.add_command(_command)
 
 
@@ -153,14 +154,19 @@ def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | Non
 @click.option("-c", "--command", "sql", required=True, help="One SQL statement.")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV with a header instead of an aligned table.")
-def psql(sql: str, home: str | None, as_csv: bool) -> None:
-    """Query the warehouse."""
+@click.option("--write", "is_writable", is_flag=True, help="Let the statement change the warehouse.")
+@click.option("--as", "login", metavar="LOGIN", help="With the rights of this user instead of the pipeline's role.")
+def psql(sql: str, home: str | None, as_csv: bool, is_writable: bool, login: str | None) -> None:
+    """Query the warehouse, read-only unless --write. In a terminal the role that read is named."""
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.psql import run_sql
 
     settings = load_settings(home=home)
     export_settings(settings)
-    click.echo(run_sql(settings, sql, as_csv=as_csv), nl=False)
+    text, role = run_sql(settings, sql, as_csv=as_csv, is_writable=is_writable, login=login)
+    click.echo(text, nl=False)
+    if sys.stderr.isatty():
+        click.echo(f"role {role}, {'may write' if is_writable else 'read-only'}", err=True)
 
 
 @main.command(epilog='Example: eval "$(fleet-audit env)" && dg dev')

@@ -18,25 +18,53 @@ from fleet_audit.settings import Settings
 _WIDTH, _UNBOUND = 200, 100_000  # characters
 
 
-def run_sql(settings: Settings, sql: str, *, as_csv: bool) -> str:
-    """The statement's rows. Raises PermanentError with PostgreSQL's own sentence when it refuses the statement."""
+def run_sql(
+    settings: Settings, sql: str, *, as_csv: bool, is_writable: bool = False, login: str | None = None
+) -> tuple[str, str]:
+    """The statement's rows as text, and the role that read them.
+
+    With a login the statement runs with that user's rights. Raises PermanentError with PostgreSQL's own sentence when
+    it refuses the statement.
+    """
     url = Installation(settings).migrated_url()
     connection = psycopg2.connect(url)
     try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("set timezone to 'UTC'")
-            if as_csv:  # PostgreSQL's own CSV: booleans, arrays and JSON as every client writes them
-                buffer = io.StringIO()
-                cursor.copy_expert(f"copy ({sql.strip().rstrip(';')}) to stdout (format csv, header)", buffer)
-                return buffer.getvalue()
-            cursor.execute(sql)
-            if cursor.description is None:
-                return f"{cursor.statusmessage}\n"
-            return _aligned([column.name for column in cursor.description], cursor.fetchall())
+        connection.set_session(readonly=not is_writable)
+        return _rows(connection, sql, as_csv=as_csv, login=login)
+    except psycopg2.errors.ReadOnlySqlTransaction as error:
+        raise PermanentError(f"{error.diag.message_primary}: give --write to change the warehouse.") from None
     except psycopg2.Error as error:
         raise PermanentError(str(error.diag.message_primary or error).strip()) from None
     finally:
         connection.close()
+
+
+def _rows(connection: psycopg2.extensions.connection, sql: str, *, as_csv: bool, login: str | None) -> tuple[str, str]:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("set timezone to 'UTC'")
+        if login is not None:
+            _act_for(cursor, login)
+        cursor.execute("select current_user")
+        (role,) = cursor.fetchone() or ("",)
+        if as_csv:  # PostgreSQL's own CSV: booleans, arrays and JSON as every client writes them
+            buffer = io.StringIO()
+            cursor.copy_expert(f"copy ({sql.strip().rstrip(';')}) to stdout (format csv, header)", buffer)
+            return buffer.getvalue(), role
+        cursor.execute(sql)
+        if cursor.description is None:
+            return f"{cursor.statusmessage}\n", role
+        return _aligned([column.name for column in cursor.description], cursor.fetchall()), role
+
+
+def _act_for(cursor: psycopg2.extensions.cursor, login: str) -> None:
+    """Gives the transaction the rights of a user, as the read API does for a request."""
+    cursor.execute(
+        "select user_id, 'fleet_' || profile from auth.users where login = lower(%s) and not is_disabled", (login,)
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise PermanentError(f"No active user has the login {login}: fleet-audit user add makes one.")
+    cursor.execute("select set_config('app.user_id', %s, true), set_config('role', %s, true)", found)
 
 
 def _aligned(names: list[str], rows: list[tuple[object, ...]]) -> str:

@@ -1,6 +1,7 @@
 """What a relation has besides columns and rows: grants, options of a view, row security and its policies.
 
-They are read before a relation is dropped or replaced and put back after it; what the profiles read is set by `storage.rights`.
+They are read before a relation is dropped or replaced and put back after it. What the profiles
+read is set by `storage.rights`.
 """
 
 from __future__ import annotations

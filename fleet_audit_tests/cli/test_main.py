@@ -170,7 +170,10 @@ def test_the_console_shows_what_looks_like_markup_as_it_is(invoke, postgres_url)
 
 def test_the_console_changes_rows_and_prints_how_many(invoke, postgres_url):
     sql = "insert into ref.units (unit_code, name, timezone) values ('U', 'N', 'America/Sao_Paulo')"
-    assert invoke("psql", "-c", sql, FLEET_WAREHOUSE_URL=postgres_url).output == "INSERT 0 1\n"
+    for options in ((), ("--csv",)):
+        refused = invoke("psql", "-c", f"{sql} returning 1", *options, FLEET_WAREHOUSE_URL=postgres_url)
+        assert (refused.exit_code, "read-only transaction: give --write" in refused.output) == (2, True)
+    assert invoke("psql", "-c", sql, "--write", FLEET_WAREHOUSE_URL=postgres_url).output == "INSERT 0 1\n"
     assert invoke("psql", "-c", "select unit_code from ref.units", "--csv").output == "unit_code\nU\n"
 
 

@@ -1,0 +1,1 @@
+"""Users and their rights, and the read API that serves each what they may see."""
