@@ -132,7 +132,6 @@ def _apply(connection: sa.Connection, relations: Sequence[str], *, are_names: bo
 
 
 def _table_rights(name: str, kind: str, columns: Sequence[str], roles: set[str]) -> Iterator[str]:
-    yield f"revoke all on {name} from public;"
     if kind in ("r", "p"):
         yield f"alter table {name} enable row level security;"
     for profile in READERS:
@@ -153,7 +152,7 @@ def _table_rights(name: str, kind: str, columns: Sequence[str], roles: set[str])
 
 
 def _view_rights(connection: sa.Connection, oid: int, name: str, roles: set[str]) -> Iterator[str]:
-    yield f"alter view {name} set (security_invoker = true); revoke all on {name} from public;"
+    yield f"alter view {name} set (security_invoker = true);"
     for profile in READERS:
         role = role_of(profile)
         if role not in roles:
