@@ -181,7 +181,11 @@ def env(home: str | None) -> None:
     settings = load_settings(home=home)
     instance = dagster_home(settings)
     demo_inbox = instance.parent / "simulation" / "inbox"
-    variables = {"FLEET_HOME": instance.parent, "DAGSTER_HOME": instance, "FLEET_INBOX_URL": settings.inbox_url}
+    variables: dict[str, object] = {
+        "FLEET_HOME": instance.parent,
+        "DAGSTER_HOME": instance,
+        "FLEET_INBOX_URL": settings.inbox_url,
+    }
     if settings.inbox_url is None and demo_inbox.is_dir():
         variables["FLEET_INBOX_URL"] = demo_inbox
         if "start_date" not in settings.model_fields_set:

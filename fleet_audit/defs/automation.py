@@ -27,7 +27,7 @@ CLOSE_KEY = key_of(CYCLE_CLOSES)
 CLOSE_STEP = CLOSE_KEY.to_python_identifier()
 CLOSE_DAYS = 7  # mornings on which a final close that failed is tried again
 CLOSE_ASSETS = dg.AssetSelection.assets(CLOSE_KEY)
-DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS
+DAY_ASSETS = dg.AssetSelection.all() - CYCLE_ASSETS - CLOSE_ASSETS - dg.AssetSelection.groups(group_of("health"))
 
 # Range runs in one process: a step costs about 4 s in the multiprocess executor and under 0.1 s in process.
 day_job = dg.define_asset_job(

@@ -64,6 +64,16 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         self._close(keep=0)
         super().wipe()
 
+    def remove_run(self, run_id: str) -> None:
+        """Delete the database of a run; its events of assets are in the database of all runs too, and stay."""
+        with self._db_lock:
+            if (engine := self._engines.pop(run_id, None)) is not None:
+                engine.dispose()
+            self._initialized_dbs.discard(run_id)
+            path = Path(self.path_for_shard(run_id))
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
     def store_event(self, event: EventLogEntry) -> None:
         """Store it and wake the watchers of the run: the UI looks for changes of the file, which a journal delays."""
         self.store_event_batch([event])

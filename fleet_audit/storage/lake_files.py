@@ -87,16 +87,21 @@ class LakeFiles:
 
     def modified(self, prefix: str = "") -> dict[str, dt.datetime]:
         """Paths of all files in a folder and below, each with the time at which it was written."""
+        return {path: info.mtime.astimezone(dt.UTC) for path, info in self._files(prefix)}
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Paths of all files in a folder and below, each with its size in bytes."""
+        return {path: info.size for path, info in self._files(prefix)}
+
+    def _files(self, prefix: str) -> Iterator[tuple[str, pafs.FileInfo]]:
         selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)
         with self._translating_errors("list", prefix):
             found = self._filesystem.get_file_info(selector)
         start = len(self._root) + 1
-        return {
-            info.path[start:]: info.mtime.astimezone(dt.UTC)
-            for info in found
-            if info.type == pafs.FileType.File
-            and not any(part.startswith(".") for part in info.path[start:].split("/"))
-        }
+        for info in found:
+            path = info.path[start:]
+            if info.type == pafs.FileType.File and not any(part.startswith(".") for part in path.split("/")):
+                yield path, info
 
     def delete(self, path: str) -> None:
         """Removes a file; a missing one is not an error."""

@@ -234,3 +234,14 @@ def test_where_cycles_are_calendar_months_they_are_closed_as_such(postgres_url, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert dict(zip(expected, map(json.loads, done.stdout.splitlines()), strict=True)) == expected
+
+
+def test_the_weekly_retention_removes_what_can_be_computed_again_and_only_reports_pages(definitions):
+    at = dt.datetime(2025, 6, 15, 13, tzinfo=ZONE)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+        (request,) = _schedule(definitions, "weekly_retention").evaluate_tick(context).run_requests
+    config = dg.validate_run_config(definitions.resolve_job_def("retention"), request.run_config)["ops"]
+    assert {step.removeprefix("retention__"): one["config"]["dry_run"] for step, one in config.items()} == {
+        "dagster_history": False, "staging": False, "api_pages": True,
+    }  # fmt: skip

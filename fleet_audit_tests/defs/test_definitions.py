@@ -25,6 +25,9 @@ WITHOUT_COLUMNS = {
     "reports/cycle",
     "reports/package",
     "reports/carriers",
+    "retention/dagster_history",
+    "retention/staging",
+    "retention/api_pages",
 }  # bytes and documents
 # `backfill_policy` is beta in Dagster 1.13; nothing else makes one run of a range
 KNOWN_WARNINGS = {"BetaWarning: Parameter `backfill_policy` of"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 
 import dagster as dg
@@ -40,6 +41,19 @@ def test_assets_of_one_step_are_selected_in_pairs(job, definitions):
     pairs = {pair for step in _steps(definitions) for pair in itertools.combinations(sorted(step & keys), 2)}
     assert len(pairs) > 100
     assert [pair for pair in sorted(pairs) if _selected(job, set(pair)) != set(pair)] == []
+
+
+def test_groups_are_in_reading_order_and_need_no_quotes_in_a_selection(definitions):
+    graph = definitions.resolve_asset_graph()
+    groups = {spec.group_name for spec in definitions.resolve_all_asset_specs()}
+    assert [group.split("_", 1)[1] for group in sorted(groups)] == [
+        "ingestion", "reference", "staging", "trips", "devices", "costs", "audit", "marts", "reports", "cycle",
+        "closing", "health",
+    ]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of Dagster's own call
+        for group in groups:
+            assert dg.AssetSelection.from_string(f"group:{group}").resolve(graph), group
 
 
 def test_each_check_with_a_step_of_its_own_can_be_evaluated_alone(job, definitions):

@@ -87,6 +87,11 @@ def test_only_these_names_are_private_to_dagster():
         for name in re.findall(r"(?:from dagster\._\S+ import|import dagster\._)(.*)", path.read_text())
     }
     assert found == {
+        ("dagster_history.py", " ASSET_CHECK_EVENTS, ASSET_EVENTS"),
+        ("dagster_history.py", " AssetEventTagsTable, SqlEventLogStorageTable"),
+        ("dagster_history.py", " SqlEventLogStorage"),
+        ("dagster_history.py", " SqliteEventLogStorage"),
+        ("definitions.py", " coerce_valid_log_level"),
         ("evaluations.py", " AssetCheckEvaluationTargetMaterializationData"),
         ("event_log.py", " ConfigurableClassData"),
         ("event_log.py", " EventLogEntry"),

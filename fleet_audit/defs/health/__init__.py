@@ -1,0 +1,1 @@
+"""Upkeep of the installation: what is removed after its time."""
