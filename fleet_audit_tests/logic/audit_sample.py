@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_matching
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.matching import match
-from fleet_audit.logic.audit.night_shifts import repair_dates
+from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
@@ -112,6 +112,7 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
         matching=match(
             trip_table, shifted_for_matching(matched, offsets, devices.health), CONTRACTS, DEFAULT_PARAMETERS,
             set(duplicates(matched, DEFAULT_PARAMETERS)["later"]),
+            trips_of_next_day(matched, trip_table, DEFAULT_PARAMETERS),
         ),
         clock_offsets=offsets,
         legs=empty_frame(lake.LEGS),

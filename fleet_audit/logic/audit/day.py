@@ -16,7 +16,7 @@ from fleet_audit.logic.audit.incident_rows import day_incidents
 from fleet_audit.logic.audit.incidents import with_roots
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
-from fleet_audit.logic.audit.night_shifts import repair_dates
+from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.context import AuditDay
@@ -90,11 +90,12 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
     offsets = minute_offsets(runs, trips, parameters)
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
     repeats = set(duplicates(runs, parameters)["later"])
+    postponed = trips_of_next_day(runs, trips, parameters)
     context = AuditDay(
         day=day,
         trips=trips,
         runs=runs,
-        matching=match(trips, at_device_time, reference.contracts, parameters, repeats),
+        matching=match(trips, at_device_time, reference.contracts, parameters, repeats, postponed),
         clock_offsets=offsets,
         incomplete=inputs.incomplete,
         legs=inputs.legs,

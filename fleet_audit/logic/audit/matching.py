@@ -44,6 +44,7 @@ def match(
     contracts: ContractsFrame,
     parameters: ParameterSet,
     repeats: Collection[str] = (),
+    postponed: Collection[str] = (),
 ) -> Matching:
     """Links trips and runs of each plate and compares every connected group.
 
@@ -62,9 +63,15 @@ def match(
         parameters: those in force on the day.
         repeats: declared_run_id of runs that repeat an earlier one (D08): they are linked, but their km are in no
             group's declared km, so that the same claim is not a divergence as well.
+        postponed: trip_id of trips whose group belongs to the day after their own at the earliest
+            (`night_shifts.trips_of_next_day`).
     """
     trips = trips.sort_values(["plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
+    trips = trips.assign(
+        group_date=as_days(trips["operational_date"]) + trips["trip_id"].isin(list(postponed)).to_numpy()
+    )
     runs = runs.sort_values(["plate", "started_at", "declared_run_id"], kind="stable").reset_index(drop=True)
+    runs = runs.assign(group_date=as_days(runs["operational_date"]))
     pairs = _linked(trips, runs, parameters)
     links = pd.DataFrame(
         {
@@ -202,7 +209,7 @@ def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd
                     text: frame[text].to_numpy(dtype=object) if text in frame else None
                     for text in ("plate", "carrier_code", "unit_code", "contract_id")
                 },
-                "day": as_days(frame["operational_date"]).astype("int64"),
+                "day": as_days(frame["group_date"]).astype("int64"),
                 "declared": to_hundredths(frame["declared_km"]) if "declared_km" in frame else 0,
                 "measured": to_hundredths(frame["km_measured"]) if "km_measured" in frame else 0,
                 "is_unknown": frame["km_measured"].isna().to_numpy(dtype=bool) if "km_measured" in frame else False,

@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.written_times import shortest_reading
 from fleet_audit.logic.primitives.cycles import as_days, dates
-from fleet_audit.logic.primitives.intervals import micros
+from fleet_audit.logic.primitives.intervals import intervals, micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local, to_utc
 from fleet_audit.logic.reference.shifts import parse_clock
@@ -69,6 +69,35 @@ def repair_dates(
     return _moved(runs, moves)
 
 
+def trips_of_next_day(runs: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> set[str]:
+    """trip_id of the trips that are compared on the day after their own, whatever run they are linked to.
+
+    A night run of the next DATA would be linked to them as written. Only the window of the next day decides on which
+    day that run is; the window of the trip's own day may link another run, and then the trip would be in the groups of
+    neither day, or of both.
+
+    Args:
+        runs: as `repair_dates` returns them.
+        trips: trips of the window.
+        parameters: match_overlap_pct, match_widen_s.
+    """
+    back = _on_another_day(runs, -_ONE_DAY)
+    is_moved = runs["is_date_repaired"].to_numpy(dtype=bool)
+    written = runs.assign(**{name: runs[name].where(~is_moved, back[name]) for name in ("started_at", "ended_at")})
+    written = written[runs["is_night"].to_numpy(dtype=bool)].reset_index(drop=True)
+    margin = pd.Timedelta(seconds=parameters.match_widen_s)
+    near = written.assign(started_at=written["started_at"] - margin, ended_at=written["ended_at"] + margin)
+    touched = overlaps(intervals(trips), intervals(near)).rename(columns={"left": "trip", "right": "run"})
+    linked, own = half_overlaps(trips, written, parameters), half_overlaps(trips, runs, parameters)
+    taken = own["trip"][_days_after(own, trips, runs) == 0]
+    free = touched[~touched["trip"].isin(taken)]
+    return set(
+        trips["trip_id"].to_numpy()[
+            np.concatenate([pairs["trip"][_days_after(pairs, trips, written) == 1] for pairs in (linked, free)])
+        ]
+    )
+
+
 def repair_dates_of_cycle(
     runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
@@ -105,8 +134,12 @@ def on_next_day(runs: pd.DataFrame) -> pd.DataFrame:
     A wall time that the clock skips becomes the instant at which it resumes; a doubled one is read as in
     `written_times`.
     """
+    return _on_another_day(runs, _ONE_DAY)
+
+
+def _on_another_day(runs: pd.DataFrame, away: pd.Timedelta) -> pd.DataFrame:
     zones = runs["timezone"]
-    moved = {name: to_utc(to_local(runs[name], zones) + _ONE_DAY, zones) for name in ("started_at", "ended_at")}
+    moved = {name: to_utc(to_local(runs[name], zones) + away, zones) for name in ("started_at", "ended_at")}
     return shortest_reading(runs.assign(**moved))
 
 
@@ -134,8 +167,13 @@ def _is_night(runs: pd.DataFrame, shifts: pd.DataFrame, parameters: ParameterSet
 
 def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Pairs whose trip starts on the run's DATA or the day after."""
-    away = as_days(trips["operational_date"])[pairs["trip"]] - as_days(runs["declared_date"])[pairs["run"]]
-    return pairs[np.isin(away.astype(int), (0, 1))]
+    return pairs[np.isin(_days_after(pairs, trips, runs), (0, -1))]
+
+
+def _days_after(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Per pair: days from the trip's operational day to the run's DATA."""
+    away = as_days(runs["declared_date"])[pairs["run"]] - as_days(trips["operational_date"])[pairs["trip"]]
+    return away.astype(int)
 
 
 def _has_other_run(

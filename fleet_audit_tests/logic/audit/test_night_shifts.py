@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.logic.audit.findings import held_runs
 from fleet_audit.logic.audit.matching import match
-from fleet_audit.logic.audit.night_shifts import repair_dates, repair_dates_of_cycle
+from fleet_audit.logic.audit.night_shifts import repair_dates, repair_dates_of_cycle, trips_of_next_day
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import (
@@ -168,20 +168,40 @@ def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written:
 
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.tuples(_clock, _offsets), max_size=8), st.lists(_written, max_size=10))
-def test_each_run_has_one_day_and_one_group_whichever_windows_are_looked_through(starts: list, written: list) -> None:
+def test_each_run_and_trip_has_one_day_and_one_group_whichever_windows_are_looked_through(
+    starts: list, written: list
+) -> None:
     trips, runs = _drawn(starts, written)
-    days, groups = [], []
+    days, groups, grouped_trips = [], [], []
     for window in range(-2, 4):
         seen_trips, seen_runs = _seen_from(window, trips, runs)
         table = repaired(runs_frame(*seen_runs), trips_frame(*seen_trips))
-        matches = match(trips_frame(*seen_trips), table, CONTRACTS, DEFAULT_PARAMETERS).groups
+        postponed = trips_of_next_day(table, trips_frame(*seen_trips), DEFAULT_PARAMETERS)
+        matches = match(trips_frame(*seen_trips), table, CONTRACTS, DEFAULT_PARAMETERS, (), postponed).groups
         days += table.loc[table["operational_date"] == _on(window), "declared_run_id"].to_list()
-        groups += (
-            matches.loc[matches["operational_date"] == _on(window), "declared_run_ids"].explode().dropna().to_list()
-        )
+        of_day = matches[matches["operational_date"] == _on(window)]
+        groups += of_day["declared_run_ids"].explode().dropna().to_list()
+        grouped_trips += of_day["trip_ids"].explode().dropna().to_list()
     names = [row["declared_run_id"] for row in runs]
     assert sorted(days) == sorted(names)
     assert sorted(groups) == sorted(names)
+    assert sorted(grouped_trips) == sorted(row["trip_id"] for row in trips)
+
+
+def test_a_trip_over_midnight_beside_a_night_run_of_the_next_data_is_in_one_group() -> None:
+    """Only the window of NEXT sees that the run is of the night after: there the trip is compared, in neither else."""
+    after = NEXT + dt.timedelta(days=1)
+    trips = [trip("T", "23:50", "24:30", day=DAY), trip("later", "00:01", "00:30", day=after)]
+    run_row = run("R", "00:01", "00:30", day=NEXT, **NIGHT)
+    seen = {}
+    for window in range(-1, 4):
+        of_window = _seen_from(window, trips, [run_row])
+        table = repaired(runs_frame(*of_window[1]), trips_frame(*of_window[0]))
+        postponed = trips_of_next_day(table, trips_frame(*of_window[0]), DEFAULT_PARAMETERS)
+        groups = match(trips_frame(*of_window[0]), table, CONTRACTS, DEFAULT_PARAMETERS, (), postponed).groups
+        for row in groups[groups["operational_date"] == _on(window)].itertuples():
+            seen[tuple(row.trip_ids), tuple(row.declared_run_ids)] = _on(window)
+    assert seen == {(("T",), ()): NEXT, (("later",), ("R",)): after}
 
 
 def readings(at_km: int | None) -> dict[str, str]:
