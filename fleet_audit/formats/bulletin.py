@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.formats import numbers, values
+from fleet_audit.formats.named_days import NamedDays
 from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
@@ -56,6 +58,7 @@ _FORMAT = TableFormat(
 )
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
 _SEARCH_KMH = 60
+_EARLY_S = 4 * 3600  # a run that departs before may be of a trip that started before midnight (night_departure_h)
 _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
 _WITH_UNIT = r"^(-?[0-9][0-9.,]*) ?[kK][mM][.]?$"  # 11 km
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
@@ -100,17 +103,43 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
     )
 
 
+def bulletin_days(content: bytes, today: dt.date, limits: Limits) -> NamedDays:
+    """The days that `parse_bulletin` would find, without reading the other columns; raises what it raises."""
+    table = read_table(content, limits, _FORMAT)
+    day, departed = _days(table, today), values.times(table.column("HORÁRIO SAÍDA"), table.serials_from)
+    is_early = (departed < _EARLY_S).fillna(False).to_numpy(dtype=bool)
+    return NamedDays.of(day, table.quarantine.is_misdated(), today, is_early)
+
+
+def _days(table: TextTable, today: dt.date) -> pd.Series:
+    """DATA of each row as a timestamp, null where it is not legible; wrong ones are rejected."""
+    text, quarantine = table.column("DATA"), table.quarantine
+    day = values.dates(text, table.serials_from)
+    quarantine.refuse_missing("DATA", text)
+    quarantine.refuse_illegible("bad_date", "DATA", text, day, "a day written dd/mm/aaaa")
+    quarantine.refuse_future("DATA", text, day, today)
+    refuse_outside_period(quarantine, "DATA", text, day.where(day <= pd.Timestamp(today)))
+    return day
+
+
+def _texts(table: TextTable) -> dict[str, pd.Series]:
+    """The text columns by their parsed names, cleaned together: a call costs 0.2 ms, however few rows."""
+    columns = [table.column(label) for label in _TEXTS.values()]
+    together = values.nullable(numbers.identifiers(pd.concat(columns, ignore_index=True))).to_numpy(dtype=object)
+    parts = np.split(together, len(columns))
+    return {
+        name: pd.Series(part, index=column.index, dtype="str")
+        for name, part, column in zip(_TEXTS, parts, columns, strict=True)
+    }
+
+
 def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     quarantine = table.quarantine
     for label in _IDS:
         quarantine.refuse_spoilt_ids(label, table.column(label))
-    runs = {name: values.nullable(numbers.identifiers(table.column(label))) for name, label in _TEXTS.items()}
+    runs = _texts(table)
     runs["plate"] = plates(quarantine, "PLACA", table.column("PLACA"))
-    day = values.dates(table.column("DATA"), table.serials_from)
-    quarantine.refuse_missing("DATA", table.column("DATA"))
-    quarantine.refuse_illegible("bad_date", "DATA", table.column("DATA"), day, "a day written dd/mm/aaaa")
-    quarantine.refuse_future("DATA", table.column("DATA"), day, today)
-    refuse_outside_period(quarantine, "DATA", table.column("DATA"), day.where(day <= pd.Timestamp(today)))
+    day = _days(table, today)
     departed, arrived = (_time(table, label) for label in _TIMES)
     runs["declared_date"] = day.dt.date
     runs["departed_local"] = values.clock(day, departed)
@@ -143,7 +172,10 @@ def _searched_seconds(declared_km: pd.Series) -> pd.Series:
 
 def _unreadable_arrivals(runs: pd.DataFrame, table: TextTable) -> pd.DataFrame:
     """A note for each accepted run whose arrival is not the written one."""
-    rows = runs[runs["is_arrival_unreadable"].to_numpy(dtype=bool)]
+    is_unreadable = runs["is_arrival_unreadable"].to_numpy(dtype=bool)
+    if not is_unreadable.any():
+        return pd.DataFrame()
+    rows = runs[is_unreadable]
     return pd.DataFrame(
         {
             "note_code": "arrival_unreadable",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from fleet_audit.formats import numbers, values
+from fleet_audit.formats.named_days import NamedDays
 from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.file_period import refuse_outside_period
@@ -26,7 +27,6 @@ _FORMAT = TableFormat((*REQUIRED, *OPTIONAL), REQUIRED, keys=("deviceId", "times
 _GPS_WEEKS = dt.timedelta(weeks=1024)  # the week number in the GPS signal has 10 bits: it starts again after 19.6 years
 _YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
-_LARGEST_ODOMETER_KM = 10_000_000  # seven digits, more than any vehicle's dial shows
 _TEXT_GUARD = r"^(?:'|=\")([0-9A-Za-z_-]+)\"?$"  # how people keep a spreadsheet from rounding an id: '351… or ="351…"
 _NUMBERS = ("odometroKm", "custoVariavel", "custoFixo", "latitude", "longitude", "velocidadeKmh")
 _KEY = ["device_id", "recorded_at", "trip_key"]
@@ -44,6 +44,7 @@ def parse_telemetry(
     """
     table = read_table(content, limits, _FORMAT)
     positions = _positions(table, received_at)
+    absurd = _drop_absurd_odometers(positions)
     notes = _roll_overs(table, positions["recorded_at"], pd.Timestamp(received_at).tz_convert("UTC"))
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
@@ -66,8 +67,19 @@ def parse_telemetry(
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=table.rows_ignored,
-        warnings=table.warnings,
+        warnings=(*table.warnings, *absurd),
     )
+
+
+def telemetry_days(content: bytes, received_at: dt.datetime, limits: Limits) -> NamedDays:
+    """The days that `parse_telemetry` would find, without reading the other columns; raises what it raises."""
+    table = read_table(content, limits, _FORMAT)
+    recorded = _instants(table, received_at)
+    day = recorded.dt.tz_convert(PARTITION_ZONE).dt.tz_localize(None).dt.normalize()
+    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    found = NamedDays.of(day, table.quarantine.is_misdated(), today)
+    corrected = _roll_overs(table, recorded, pd.Timestamp(received_at).tz_convert("UTC"))["date"]
+    return NamedDays(found.named | frozenset(corrected))
 
 
 def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
@@ -94,13 +106,22 @@ def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
             "latitude": _number(table, "latitude", minimum=-90, maximum=90),
             "longitude": _number(table, "longitude", minimum=-180, maximum=180),
             "speed_kmh": _number(table, "velocidadeKmh"),
-            "odometer_km": _number(table, "odometroKm", is_required=True, maximum=_LARGEST_ODOMETER_KM),
+            "odometer_km": _number(table, "odometroKm", is_required=True),
             "ignition": _ignition(table),
             "driver_id": values.nullable(driver.mask(driver.str.lower().eq("unknown"), "")),
             "passengers": _passengers(table),
             "trip_key": values.nullable(table.column("viagemId")),
         }
     )
+
+
+def _drop_absurd_odometers(positions: pd.DataFrame) -> list[str]:
+    """Removes the readings that no dial shows, and returns a sentence with their number: the positions stay."""
+    is_absurd = positions["odometer_km"].gt(numbers.LARGEST_ODOMETER_KM).fillna(False).to_numpy(dtype=bool)
+    if not is_absurd.any():
+        return []
+    positions["odometer_km"] = positions["odometer_km"].mask(is_absurd)
+    return [f"{is_absurd.sum()} values of odometroKm are above {numbers.LARGEST_ODOMETER_KM:,} and are no readings."]
 
 
 def _instants(table: TextTable, received_at: dt.datetime) -> pd.Series:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.formats.named_days import NamedDays
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
-from fleet_audit.formats.read import parse_file
+from fleet_audit.formats.read import days_of, parse_file
 from fleet_audit.formats.rejection_report import NAME as REPORT_NAME
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,
@@ -54,15 +58,25 @@ def parse_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: d
     Raises RejectedFile when it is refused whole, and nothing else whatever its bytes are: an error that no format
     foresaw is a refusal too, so that one file never stops the others.
     """
+    with _refusing_unforeseen():
+        return parse_file(file.kind, file.name, content, **_reading(settings, now))
+
+
+def days_of_inbox_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> NamedDays:
+    """The local days that a file names, without parsing what is not needed for it; raises as `parse_inbox_file`."""
+    with _refusing_unforeseen():
+        return days_of(file.kind, file.name, content, **_reading(settings, now))
+
+
+def _reading(settings: Settings, now: dt.datetime) -> dict[str, Any]:
+    key = settings.pseudonym_key.get_secret_value().encode()
+    return {"received_at": now, "limits": file_limits(settings), "driver_key": key}
+
+
+@contextmanager
+def _refusing_unforeseen() -> Iterator[None]:
     try:
-        return parse_file(
-            file.kind,
-            file.name,
-            content,
-            received_at=now,
-            limits=file_limits(settings),
-            driver_key=settings.pseudonym_key.get_secret_value().encode(),
-        )
+        yield
     except RejectedFile:
         raise
     except Exception as error:

@@ -42,7 +42,6 @@ def test_rows_become_positions():
         ({"c3": "-1"}, "negative_value"),
         ({"c3": '"117279,4"'}, "bad_number"),
         ({"c3": ""}, "missing_value"),
-        ({"c3": "1e12"}, "out_of_range"),
         ({"c4": "-0.01"}, "negative_value"),
         ({"c5": "x"}, "bad_number"),
         ({"c7": "-90.1"}, "out_of_range"),
@@ -157,3 +156,14 @@ def test_an_id_is_read_without_what_kept_a_spreadsheet_from_rounding_it(written:
 @pytest.mark.parametrize(("written", "ignition"), [("ON", True), ("desligado", False), ("Ligada", True)])
 def test_ignition_in_words(written: str, ignition: bool):
     assert read("telemetry", telemetry(changed(ROW, c10=written))).rows["ignition"].to_list() == [ignition]
+
+
+@pytest.mark.parametrize("text", ["21055406.0", "100019000.0", "1e12"], ids=["not available", "metres", "absurd"])
+def test_an_odometer_beyond_any_dial_is_no_reading_and_its_position_stays(text: str):
+    row = ROW.split(",")
+    row[3] = text
+    parsed = read("telemetry", telemetry(",".join(row), TELEMETRY_ROWS[1]))
+    assert parsed.rejected.empty
+    assert parsed.rows["odometer_km"].isna().tolist() == [True, False]
+    assert parsed.rows["latitude"].notna().all()
+    assert "1 values of odometroKm are above 10,000,000" in parsed.message

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.driver_names import with_pseudonyms
-from fleet_audit.ingest.files import safe_name
+from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file, safe_name
 from fleet_audit.ingest.inbox.file_days import ComputedDays, days_of_file
 from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
 from fleet_audit.ingest.unresolved_files import arrivals_digest, lost_rows, lost_rows_by_day, refused_files
@@ -281,6 +281,7 @@ def test_without_the_folder_a_sentence(arrivals):
         ("visit_report", REPORT, [(DAY, DAY)]),
         ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)), [(DAY, DAY + ONE_DAY)]),
         ("bulletin", bulletin(run_row(1, PAID, "06:30", "26:45", 11)), [(DAY, DAY + ONE_DAY)]),
+        ("bulletin", bulletin(run_row(1, PAID, "00:10", "00:35", 11)), [(DAY - ONE_DAY, DAY + ONE_DAY)]),
         ("telemetry", telemetry(drive(PAID, "06:30")), [(DAY - ONE_DAY, DAY)]),
         ("reference", b"unit_code\n", []),
         ("visit_report", b"rubbish", []),
@@ -290,6 +291,24 @@ def test_without_the_folder_a_sentence(arrivals):
 def test_which_days_a_file_can_change(settings, kind, content, days):
     file = InboxFile(kind, "a.csv", len(content), FIRST_LOOK)
     assert list(days_of_file(file, content, settings, FIRST_LOOK).spans) == days
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("bulletin", bulletin(*(run_row(n, PAID, "06:30", end, 11) for n, end in enumerate(("06:45", "06:20"))))),
+        ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)).replace(b"/2025", b"/2035")),
+        ("bulletin", bulletin(run_row(1, PAID, "06:30", "06:45", 11)).replace(b"/06/2025", b"/13/2025")),
+        ("telemetry", telemetry(drive(PAID, "06:30")).replace(b"2025-", b"2005-")),
+        ("telemetry", telemetry([*drive(PAID, "23:50"), *drive(PAID, "06:30")]).replace(b"T06", b"X06")),
+    ],
+    ids=["an unreadable arrival", "after its arrival", "no date", "of another century's counter", "over midnight"],
+)
+def test_the_days_of_a_file_are_those_of_its_rows_and_notes(settings, kind, content):
+    file = InboxFile(kind, "a.csv", len(content), FIRST_LOOK)
+    parsed = parse_inbox_file(file, content, settings, FIRST_LOOK)
+    found = days_of_inbox_file(file, content, settings, FIRST_LOOK)
+    assert found.named == {*parsed.named_days, *parsed.days["date"]}
 
 
 def test_names_of_drivers_are_in_one_table_only(arrivals):

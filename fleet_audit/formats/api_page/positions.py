@@ -20,6 +20,7 @@ from fleet_audit.formats.adapter import CONTRACT, UNITS, Adapter
 from fleet_audit.formats.api_page.columns import columns_of_page
 from fleet_audit.formats.api_page.decoding import decode_page, items_of_page, value_at
 from fleet_audit.formats.drivers import as_reference, identify
+from fleet_audit.formats.numbers import LARGEST_ODOMETER_KM
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.reference import DRIVERS
@@ -28,7 +29,7 @@ _BOUNDS = {
     "latitude": (-90.0, 90.0),
     "longitude": (-180.0, 180.0),
     "speed_kmh": (0.0, math.inf),
-    "odometer_km": (0.0, math.inf),
+    "odometer_km": (0.0, LARGEST_ODOMETER_KM),
     "passengers": (0.0, 10.0**6),
 }
 # Arrow casts this form in 1 ms per page; other forms are read as the texts of files are
@@ -58,9 +59,9 @@ class ParsedPage:
 def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | None = None) -> ParsedPage:
     """Positions of one page.
 
-    A field of the wrong type, or a number that cannot be (a negative odometer), counts as absent. A position without a
-    fix keeps its row and loses its place: coordinates 0/0, out of range, or only one of the two. An item without a
-    device or a legible instant is rejected.
+    A field of the wrong type, or a number that cannot be (an odometer below 0 or beyond any dial), counts as absent. A
+    position without a fix keeps its row and loses its place: coordinates 0/0, out of range, or only one of the two. An
+    item without a device or a legible instant is rejected.
 
     Args:
         payload: bytes that `decoding.outline` accepts.

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import parse_inbox_file
+from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES
 from fleet_audit.schema.reference import DEVICES
@@ -39,17 +39,18 @@ class FileDays:
 def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> FileDays:
     """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
 
-    A night shift's bulletin names the day before, and the first positions of a day are the tail of the day before.
+    A night shift's bulletin names the day before, a run soon after midnight may be of a trip that started before it,
+    and the first positions of a day are the tail of the day before.
     """
     if file.kind == "reference":
         return FileDays()
     try:
-        parsed = parse_inbox_file(file, content, settings, now)
+        found = days_of_inbox_file(file, content, settings, now)
     except RejectedFile:
         return FileDays()
     before, after = _REACH[file.kind]
-    days = frozenset({*parsed.named_days, *parsed.days["date"]})
-    return FileDays(days, spans_of(day + offset for day in days for offset in {-before, _NONE, after}))
+    reached = {day + offset for day in found.named for offset in (-before, _NONE, after)}
+    return FileDays(found.named, spans_of(reached | {day - _DAY for day in found.early}))
 
 
 def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:
