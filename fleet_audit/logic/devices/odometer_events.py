@@ -23,6 +23,7 @@ from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)
 KINDS = ("fall", "reset", "jump", "frozen", "parked")
+_CATCH_UP_SHARE = 0.05  # an odometer counts up to 5 % more than the path of the positions (RULES section 2)
 
 
 def odometer_events(
@@ -231,8 +232,9 @@ def find_parked(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
 
-    A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. Jumps and falls do not count. The
-    path of such a tracker is the way between its first and its last point.
+    A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. Jumps and falls do not count, nor
+    does an odometer that catches up with what the tracker drove while its reading stood (frozen, O03). The path of such
+    a tracker is the way between its first and its last point.
     """
     size = len(seconds)
     first = np.empty(size, dtype=np.int64)
@@ -241,7 +243,8 @@ def find_parked(  # type: ignore[no-untyped-def]
     count = 0
     for track in range(len(offsets) - 1):
         anchor, reading, start, end = -1, -1, -1, -1
-        counted = 0.0
+        counted = driven_km = 0.0
+        place, standing = offsets[track], np.nan
         for i in range(offsets[track], offsets[track + 1] + 1):
             is_over = i == offsets[track + 1]
             is_new = is_over or anchor < 0
@@ -256,12 +259,19 @@ def find_parked(  # type: ignore[no-untyped-def]
                 if is_over:
                     break
                 anchor, reading, start, end, counted = i, -1, -1, -1, 0.0
+            moved = distance_m(lat[place], lon[place], lat[i], lon[i])
+            if moved > radius_m:
+                driven_km += moved / 1000
+                place = i
             if np.isnan(odometer[i]):
                 continue
+            is_catching_up = odometer[i] - standing <= driven_km * (1 + _CATCH_UP_SHARE) + resolution[track]
+            if odometer[i] != standing:
+                standing, driven_km = odometer[i], 0.0
             if reading >= 0:
                 change = odometer[i] - odometer[reading]
                 most = impossible_kmh * (seconds[i] - seconds[reading]) / 3600 + slack_km
-                if 0 < change <= most:
+                if 0 < change <= most and not is_catching_up:
                     counted += change
                     start = reading if start < 0 else start
                     end = i

@@ -221,3 +221,24 @@ def test_a_tracker_off_the_bus_is_told_by_fixes_that_vary(east_m: float) -> None
         bus.seconds += 60
         bus.report(east_m=east_m * math.sin(minute))
     assert events(bus.park(1800)) == (["parked"] if east_m else [])
+
+
+@pytest.mark.parametrize(
+    ("factor", "count"),
+    [(10, 1), (10, 8), (10, None), (1000, 8), (0.1, 8)],
+    ids=["tenths once", "tenths for a while", "tenths until the end", "metres", "tens"],
+)
+def test_readings_in_another_unit_are_none_and_nobody_is_accused(factor: float, count: int | None) -> None:
+    bus = Bus("05:00", odometer_km=100_000.0).park(1800).to(MILL).park(1800)
+    first = driving(bus)[10]
+    for record in bus.records[first : None if count is None else first + count]:
+        record["odometer_km"] = record["odometer_km"] * factor
+    assert_one_trip(bus, method="odometer" if count else "gps")
+
+
+def test_an_odometer_that_catches_up_with_what_it_missed_is_frozen_and_no_tracker_is_off_the_bus() -> None:
+    bus = to_the_mill()
+    arrived = driving(bus)[-1] + 8
+    for record in bus.records[:arrived]:
+        record["odometer_km"] = bus.records[0]["odometer_km"]
+    assert events(bus) == ["frozen"]

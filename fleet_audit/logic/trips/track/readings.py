@@ -1,4 +1,4 @@
-"""False odometer readings: zero at waking, and sentinels that a device repeats while its bus sleeps.
+"""False odometer readings: zero at waking, sentinels that a device repeats while its bus sleeps, and other units.
 
 Other contradictory readings stay: `devices.odometer_events` names them, and no km rests on them.
 """
@@ -14,6 +14,8 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.tracks import Tracks
+
+_LEAST_KM = 1000.0  # below it a jump of a few km may look like another unit by chance
 
 
 def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
@@ -33,6 +35,16 @@ def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     return replace(tracks, odometer_km=np.where(is_sentinel, np.nan, tracks.odometer_km))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def is_of_another_unit(value, before, elapsed, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
+    """Whether a reading continues the one before it as tenths, tens or metres of it; never below `_LEAST_KM`."""
+    return before >= _LEAST_KM and (
+        is_plausible(value / 10 - before, elapsed, impossible_kmh, slack_km)
+        or is_plausible(value / 1000 - before, elapsed, impossible_kmh, slack_km)
+        or is_plausible(value * 10 - before, elapsed, impossible_kmh, slack_km)
+    )
+
+
 @njit(cache=True, nogil=True)
 def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km, is_sentinel):  # type: ignore[no-untyped-def]
     """Sets is_sentinel of false readings.
@@ -41,6 +53,8 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
     before it and not from that value on, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is
     2^32 - 1 m. (An odometer turned on by 60 km repeats its new value while parked and counts on from it: a jump.) A run
     that begins or ends a track is none when it is 0 or beyond `most_km` and the readings beside it contradict it.
+    A reading that contradicts the one before it and continues it when it is divided or multiplied by 10, or divided by
+    1,000, is written in tenths or in metres: it is none, however long that lasts.
     """
     excursions = np.empty(len(seconds), dtype=np.int64)
     for track in range(len(offsets) - 1):
@@ -61,6 +75,12 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
                 )
             if not is_suspect:
                 before = i
+                i += 1
+                continue
+            if before >= 0 and is_of_another_unit(
+                value, odometer[before], seconds[i] - seconds[before], impossible_kmh, slack_km
+            ):
+                is_sentinel[i] = True
                 i += 1
                 continue
             following, repeats, last = i, 0, i

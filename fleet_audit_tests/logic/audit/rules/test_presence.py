@@ -11,7 +11,7 @@ import pytest
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, found, run, span, trip
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span, trip
 
 PHANTOM = run("7002", "08:00", "09:00", "30")
 YARD = {"purpose": "yard"}
@@ -80,6 +80,16 @@ def test_d05_does_not_accuse_a_night_run_whose_day_is_uncertain() -> None:
     assert not found(context, "D06")
     held = held_runs(context)
     assert dict(zip(held["declared_run_id"], held["reason"], strict=True)) == {"R10": "date_uncertain"}
+
+
+def test_a_tracker_without_an_odometer_proves_no_phantom_run() -> None:
+    """It may lie in the garage while the bus drives: the run is held, not called invented (RULES 6.1)."""
+    trips, runs = [trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM]
+    silent = {"device_id": "D", "readings": 0, "issues": ["no_odometer"]}
+    assert not found(audit(trips, runs, devices=devices_of(health=[silent])), "D05")
+    assert found(audit(trips, runs, devices=devices_of(health=[silent])), "D06")
+    both = [silent, {"device_id": "E"}]
+    assert found(audit(trips, runs, devices=devices_of(health=both)), "D05")
 
 
 def test_a_night_run_whose_day_after_is_not_seen_is_held_and_then_verified() -> None:

@@ -140,6 +140,13 @@ class AuditDay:
         return set(self.health_with("constant_place")["plate"])
 
     @cached_property
+    def plates_without_odometer(self) -> set[str]:
+        """Plates whose devices send no odometer reading on D: nothing but their fixes shows that they stood."""
+        without = self.health_with("no_odometer")
+        counting = self.devices.health[~self.devices.health["device_id"].isin(without["device_id"])]
+        return set(without["plate"]) - set(counting["plate"])
+
+    @cached_property
     def plates_with_tracker_off(self) -> set[str]:
         """Plates whose odometer counts while the tracker stands on D (O04): what they did was not observed."""
         parked = self.devices.events.loc[self.devices.events["kind"] == "parked", "plate"]

@@ -85,6 +85,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
+      A device without an odometer may lie beside the bus, and proves nothing.
       A night run that stays as written is one only when the vehicle stood on the day after, too.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
@@ -95,13 +96,13 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
     is_unseen_later = runs["declared_run_id"].isin(later.index[later["observed_pct"] == 0])
     stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
-    has_receiver = ~runs["plate"].isin(context.plates_with_stuck_receiver)
+    is_proof = ~runs["plate"].isin(context.plates_with_stuck_receiver | context.plates_without_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
         "clock": _is_clock_off(context, runs),
         "not_observed": runs["plate"].isin(context.plates_with_tracker_off),
         "date_uncertain": runs["is_day_uncertain"].astype(bool) | is_unseen_later,
-        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & has_receiver,
+        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof,
         "no_data": runs["observed_pct"] == 0,
     }
     reason = np.select([flags.to_numpy(dtype=bool) for flags in conditions.values()], list(conditions), "no_trip")
