@@ -1,4 +1,4 @@
-"""Commands for whoever operates an installation: `metrics`, `backup`, `restore`, `migrate`.
+"""Commands for whoever operates an installation: `metrics`, `backup`, `restore`, `migrate`, `forget-driver`.
 
 Each reads its options, calls one function and prints.
 """
@@ -97,3 +97,27 @@ def _exported(home: str | None) -> Settings:
 
 def _progress(line: str) -> None:
     click.echo(f"  {line}", err=True)
+
+
+@click.command(epilog='Example: fleet-audit forget-driver "José da Silva" --reason "pedido do titular de 12/06/2025"')
+@click.argument("driver")
+@click.option("--reason", required=True, help="Why, for the audit trail; it must not name the driver.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only say what would be changed.")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+def forget_driver(driver: str, reason: str, is_dry_run: bool, home: str | None) -> None:
+    """Remove a driver's name, given DRIVER: the name, the registered id or the pseudonym (docs/privacy.md)."""
+    import datetime as dt
+
+    from fleet_audit.ingest.driver_forgetting import forget_driver as forget
+    from fleet_audit.installation import Installation
+
+    found = Installation(_exported(home))
+    done = forget(
+        found.lake(), found.warehouse(), found.driver_key(), driver,
+        reason=reason, now=dt.datetime.now(dt.UTC), is_dry_run=is_dry_run,
+    )  # fmt: skip
+    verb = "would be forgotten" if is_dry_run else "is forgotten"
+    click.echo(
+        f"The driver behind {', '.join(sorted(done.pseudonyms))} {verb}: {done.rows} rows of ref.drivers, "
+        f"{done.rejected_rows} rejected rows, {done.parsed_files} parsed files."
+    )

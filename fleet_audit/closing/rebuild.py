@@ -13,6 +13,7 @@ from fleet_audit.closing.archive import restore_closes
 from fleet_audit.closing.replay import verify_frozen
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest import journal
+from fleet_audit.ingest.driver_forgetting import forget_again
 from fleet_audit.ingest.healing import set_aside
 from fleet_audit.ingest.inbox.file_reader import ingest_again
 from fleet_audit.ingest.reference.publishing import mark_refused
@@ -62,6 +63,7 @@ def restore(stores: Stores, progress: Callable[[str], None]) -> Restored:
     lake, warehouse = stores.lake, stores.warehouse
     _require_journal(stores)
     restored = Restored(days=journal.computed_days(lake))
+    forget_again(lake, warehouse)
     for entry in journal.arrivals(lake):
         try:
             ingest_again(lake, warehouse, stores.settings, entry)

@@ -94,7 +94,7 @@ def received_rows(
     stores: Installation, evidence: Mapping[str, Any], track: Track, legs: Sequence[Mapping[str, Any]]
 ) -> list[ReceivedRow]:
     """The rows of files that the evidence names, and the positions that prove it, as they arrived."""
-    lake, warehouse = stores.lake(), stores.warehouse()
+    lake, warehouse, key = stores.lake(), stores.warehouse(), stores.driver_key()
     rows = [*evidence.get("declared_runs", ()), *evidence.get("legs", ()), *legs]
     asked = {(row["file_sha256"], row["row_number"]): None for row in rows if row.get("file_sha256")}
     points = _proving_points(track)
@@ -102,8 +102,8 @@ def received_rows(
     items = [(row.device_id, row.recorded_at) for row in of_pages.itertuples()]
     asked |= {(row.file_sha256, int(row.row_number)): None for row in of_files.itertuples()}
     return [
-        *(rows_of_files(lake, warehouse, asked) if asked else []),
-        *(items_of_pages(lake, warehouse, stores.adapter(), items) if items else []),
+        *(rows_of_files(lake, warehouse, asked, key) if asked else []),
+        *(items_of_pages(lake, warehouse, stores.adapter(), items, key) if items else []),
     ]
 
 

@@ -8,21 +8,27 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import pandas as pd
 import pyarrow.compute as pc
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.adapter import Adapter
 from fleet_audit.formats.api_page.positions import items_of, parse_page
+from fleet_audit.formats.drivers import identify
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.table.cells import read_cells
 from fleet_audit.ingest.api.pages import page_sha256, read_page
+from fleet_audit.ingest.driver_names import FORGOTTEN, forgotten_drivers
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 _ANY_SIZE = Limits(max_bytes=2**40, max_rows=2**40)  # it was read under the installation's limits when it arrived
+
+
+_CELL = re.compile(r"[^,;|\t\"]+")
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,12 @@ class ReceivedRow:
     text: str | None
 
 
-def rows_of_files(lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, int]]) -> list[ReceivedRow]:
+def rows_of_files(
+    lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, int]], driver_key: bytes
+) -> list[ReceivedRow]:
     """Rows of archived files by SHA-256 and row number, each file's first row before them; drivers' names are hidden.
 
-    Names belong to `ref.drivers` alone: a name that stands in a row is replaced by its pseudonym.
+    Names belong to `ref.drivers` alone: a name that stands in a row is replaced by its pseudonym, also a forgotten one.
     """
     wanted: dict[str, set[int]] = {}
     for sha256, number in asked:
@@ -48,7 +56,7 @@ def rows_of_files(lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, i
         "order by file_sha256, received_at, file_name",
         {"wanted": ",".join(sorted(wanted))},
     )
-    hide = _hidden_names(warehouse) if len(known) else None
+    hide = _hidden_names(warehouse, driver_key) if len(known) else None
     result = []
     for file in known.sort_values("file_name").itertuples():
         texts = _texts(lake, file.archive_path)
@@ -60,11 +68,15 @@ def rows_of_files(lake: Lake, warehouse: Warehouse, asked: Iterable[tuple[str, i
 
 
 def items_of_pages(
-    lake: Lake, warehouse: Warehouse, adapter: Adapter, asked: Iterable[tuple[str, dt.datetime]]
+    lake: Lake,
+    warehouse: Warehouse,
+    adapter: Adapter,
+    asked: Iterable[tuple[str, dt.datetime]],
+    driver_key: bytes,
 ) -> list[ReceivedRow]:
     """Positions as the API sent them, by device and instant: rows of staging name no page, so it is looked for."""
     found = [_item(lake, warehouse, adapter, device, instant) for device, instant in asked]
-    hide = _hidden_names(warehouse)
+    hide = _hidden_names(warehouse, driver_key)
     return [replace(row, text=hide(row.text)) if hide and row.text else row for row in found]
 
 
@@ -98,12 +110,28 @@ def _texts(lake: Lake, path: str) -> dict[int, str]:
     return dict(zip(cells.numbers, cells.raws, strict=True))
 
 
-def _hidden_names(warehouse: Warehouse):  # type: ignore[no-untyped-def]
-    """A function that replaces every known driver's name by the driver's pseudonym, whatever its case."""
-    drivers = warehouse.read("select driver_id, name from ref.drivers where length(name) > 2", {})
+def _hidden_names(warehouse: Warehouse, key: bytes) -> Callable[[str], str] | None:
+    """A function that replaces every driver's name by the driver's pseudonym, whatever its case; None without drivers.
+
+    A forgotten name is known by its pseudonym alone, so that each cell is compared by that.
+    """
+    drivers = warehouse.read(
+        "select driver_id, name from ref.drivers where length(name) > 2 and name <> :forgotten",
+        {"forgotten": FORGOTTEN},
+    )
     pseudonym = {name.casefold(): driver for driver, name in zip(drivers["driver_id"], drivers["name"], strict=True)}
-    if not pseudonym:
+    forgotten = forgotten_drivers(warehouse)
+    if not pseudonym and not forgotten:
         return None
     names = sorted(pseudonym, key=lambda name: (-len(name), name))
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
-    return lambda text: pattern.sub(lambda found: pseudonym.get(found[0].casefold(), "[motorista]"), text)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?!\w)", re.IGNORECASE)
+
+    def of_cell(found: re.Match[str]) -> str:
+        driver = identify(pd.Series([found[0]]), key)["driver_id"].iloc[0]
+        return driver if driver in forgotten else found[0]
+
+    def hide(text: str) -> str:
+        known = pattern.sub(lambda found: pseudonym.get(found[0].casefold(), "[motorista]"), text)
+        return _CELL.sub(of_cell, known) if forgotten else known
+
+    return hide

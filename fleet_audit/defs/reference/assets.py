@@ -9,7 +9,7 @@ from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import column_schema, daily_arguments, key_of, output, selected_outputs
-from fleet_audit.ingest.driver_names import with_pseudonyms
+from fleet_audit.ingest.driver_names import forgotten_drivers, with_pseudonyms
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit.ingest.reference.touched_days import fill_deltas
@@ -54,7 +54,7 @@ def reference_tables(context: dg.AssetExecutionContext, fleet: FleetResource) ->
         delivery, touched = published.in_force.get(table.name), published.touched.get(table.name, [])
         rows = empty_frame(table) if delivery is None else delivery.rows
         if table is reference.DRIVERS:
-            rows = with_pseudonyms(rows, fleet.settings().pseudonym_key.get_secret_value().encode())
+            rows = with_pseudonyms(rows, fleet.driver_key(), forgotten_drivers(fleet.warehouse()))
         days = f"{touched[0]} to {touched[-1]}, {len(touched)} days" if touched else "none"
         # Else each run would outdate every table that was computed from this one; drivers seen in files are no change.
         context.set_data_version(key_of(table), dg.DataVersion(content_digest(rows, table)))
