@@ -15,6 +15,7 @@ import pandas as pd
 
 from fleet_audit.dossiers.clauses import parameters_used, prices_of, terms_of
 from fleet_audit.dossiers.movement import legs_of_trips, movement_of, received_rows
+from fleet_audit.dossiers.vehicle_cycle import vehicle_cycle_of
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
@@ -23,7 +24,7 @@ from fleet_audit.reporting.documents.dossier import Case
 from fleet_audit.reporting.sections.inputs import names_of, records
 from fleet_audit.reporting.sections.redaction import Others, masked_texts, without_others
 
-_NAMED = ("units", "pois")  # reference tables with names written by people
+_NAMED = ("units", "pois", "routes")  # reference tables with names written by people
 _FINDINGS_OF_TRIP = """
     select * from fact.findings
     where trip_id = :trip_id
@@ -54,8 +55,14 @@ def finding_case(stores: Installation, finding_id: str) -> Case:
     others = _others(found, reference)
     (finding,) = records(without_others(found, others))
     evidence = json.loads(finding["evidence"])
-    case = _case(stores, finding, evidence, _redacted(reference, others), others)
-    return replace(case, finding=finding, parameters=parameters_used(evidence))
+    redacted = _redacted(reference, others)
+    case = _case(stores, finding, evidence, redacted, others)
+    return replace(
+        case,
+        finding=finding,
+        parameters=parameters_used(evidence),
+        vehicle_cycle=vehicle_cycle_of(stores, finding, redacted),
+    )
 
 
 def trip_case(stores: Installation, trip_id: str) -> Case:

@@ -35,7 +35,10 @@ def movement_of(
     legs: Sequence[Mapping[str, Any]],
     reference: Reference,
 ) -> Track:
-    """The vehicle's points around the period in question: odometer events, else runs and trips, else the day."""
+    """The vehicle's points around the period in question: odometer events, else runs and trips, else the day.
+
+    A finding of a whole cycle that names none of them has no points: its days and trips prove it.
+    """
     day, plate = subject["operational_date"], subject["plate"]
     zones = reference.units.set_index("unit_code")["timezone"].dropna().to_dict()
     zone = zones.get(subject["unit_code"], Track.zone)
@@ -46,7 +49,7 @@ def movement_of(
     devices = valid_on(reference.devices, day)
     own = {*devices.loc[devices["plate"] == plate, "device_id"]}
     own |= {row["device_id"] for name in ("trips", "events") for row in evidence.get(name, ()) if row.get("device_id")}
-    days = _days(start, end)
+    days = _days(start, end) if spans or subject.get("cycle_start") is None else []
     points = lake.read_days(tables.STAGING_POSITIONS, days, filter=pc.field("device_id").isin(sorted(own)))
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
     rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=pc.field("plate") == (plate or ""))

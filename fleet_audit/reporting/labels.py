@@ -42,6 +42,7 @@ LINE_STATUSES = {
     "no_data": "veículo sem dado",
 }
 UNPRICED = ("no_contract", "no_tariff", "ambiguous_tariff")
+DAY_TYPES = {"util": "útil", "sabado": "sábado", "domingo": "domingo", "feriado": "feriado"}
 COVERAGE = {"complete": "Completa", "partial": "Parcial", "silent": "Silencioso"}
 FINDING_STATUSES = {"open": "Aberto", "excepted": "Com exceção"}
 HELD_REASONS = {

@@ -28,6 +28,7 @@ from fleet_audit.schema.derive import conform
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
 
+D = Decimal
 HEADER = "NUMERO ATA,PLACA,DATA"
 ROW = "=52,AAA1A11,10/06/2025,João da Silva"
 START = dt.datetime(2025, 6, 10, 9, tzinfo=dt.UTC)
@@ -184,6 +185,32 @@ def add_trip(installation: FleetResource) -> None:
     installation.lake().write_day(lake.LEGS, DAY, build(lake.LEGS, [leg]))
 
 
+def add_cycle(installation: FleetResource) -> None:
+    """A finding about the cycle of the vehicle, its plan of two routes, and a trip of it for another carrier."""
+    add_trip(installation)
+    warehouse, start = installation.warehouse(), dt.date(2025, 5, 16)
+    own, other = (row._asdict() for row in installation.reference().vehicles.head(2).itertuples())
+    who = {name: own[name] for name in ("plate", "carrier_code", "unit_code")}
+    plan = [
+        {"cycle_start": start, "plate": own["plate"], "route_code": route, "planned_km": D(km), "planned_trips": trips}
+        for route, km, trips in (("R1", 90, 6), ("R2", 30, 2))
+    ]
+    warehouse.replace_table(reference.KM_PLAN, build(reference.KM_PLAN, plan))
+    name = {"route_code": "R1", "unit_code": own["unit_code"], "name": f"Ponto de {other['plate']}"}
+    warehouse.replace_table(reference.ROUTES, build(reference.ROUTES, [name]))
+    trips = warehouse.read_partition(facts.TRIPS, [DAY])
+    theirs = trips.assign(trip_id="t-theirs", carrier_code=other["carrier_code"])
+    warehouse.replace_partition(
+        facts.TRIPS, [DAY], pd.concat([trips.assign(route_code="R1"), theirs], ignore_index=True), "run"
+    )
+    day = {**who, "operational_date": DAY, "status": "complete", "visit_legs": 0, "positions": 41}
+    warehouse.replace_partition(facts.COVERAGE, [DAY], build(facts.COVERAGE, [day]), "run")
+    found = {**who, "finding_id": "f4", "rule_id": "T06", "rule_version": "2", "severity": "H", "confidence": 0.9,
+             "status": "open", "operational_date": dt.date(2025, 6, 15), "cycle_start": start, "evidence": "{}",
+             "explanation_pt": "Menos viagens."}  # fmt: skip
+    warehouse.replace_partition(facts.CYCLE_FINDINGS, [start], build(facts.CYCLE_FINDINGS, [found]), "run")
+
+
 def document(installation: FleetResource, finding_id: str) -> Document:
     return build_dossier(finding_case(installation, finding_id), generated_at=GENERATED_AT, layout=load_layout())
 
@@ -269,6 +296,23 @@ def test_the_chain_of_a_finding_names_rows_as_received(installation):
     text = explain(installation, "f1")
     assert "Parado; ver também [outra transportadora]" in text
     assert "boletim.csv, linha 2: =52,AAA1A11,10/06/2025,drv-1" in text
+
+
+def test_a_finding_about_a_cycle_shows_its_plan_its_days_and_its_trips(installation):
+    add_positions(installation)
+    add_cycle(installation)
+    made = document(installation, "f4")
+    assert "movement" not in {section.key for section in made.sections}  # the cycle's last day proves nothing
+    assert rows(made, "cycle_plan") == [
+        ("Ponto de [outra transportadora]", "todos", 6, 1, D("90.00"), D("15.00")),
+        ("R2", "todos", 2, 0, D("30.00"), None),
+    ]
+    (day,) = rows(made, "cycle_days")
+    assert day[:6] == (DAY, "terça", None, "Completa", 1, D("15.00"))
+    assert [row[0] for row in rows(made, "cycle_trips")] == ["t1"]  # not that of the other carrier
+    text = explain(installation, "f4")
+    assert "6 viagens e 90,00 km planejados; 1 viagem de serviço, 15,00 km" in text
+    assert "10/06/2025: 1 viagem de serviço, 15,00 km em serviço" in text
 
 
 def test_nothing_of_another_carrier_is_in_it(installation):

@@ -22,7 +22,7 @@ from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.sections.comparison import days_before
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake, reference
-from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE
+from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE, RULES_NOT_TESTED
 from fleet_audit.storage.step_errors import acts_on_errors
 
 # Sums of each computed day; a measure that nothing of a day has is null.
@@ -64,7 +64,7 @@ _BUDGETED = (reference.CONTRACTS, reference.TARIFFS, reference.FIXED_COSTS)
     **ARGUMENTS,
     kinds={"excel", "html"},
     partitions_def=daily_partitions,
-    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, lake.LEGS, *REFERENCE, *_BUDGETED)],
+    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, *REFERENCE, *_BUDGETED)],
     metadata={"path": "reports/d1", "label": "date"},
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
@@ -92,9 +92,11 @@ def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Out
 
 def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
     before = [day - dt.timedelta(days=back) for back in range(1, MATRIX_DAYS)]
+    not_tested = fleet.warehouse().read_partition(RULES_NOT_TESTED, [day])
     compared = days_before(day, cycle_of(day, fleet.settings().closing_day))
     return replace(
         frames_of(fleet, [day], with_legs=True),
+        rules_not_tested=not_tested[not_tested["cycle_start"].isna()],
         recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
         recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
         sources=day_sources(fleet.lake(), fleet.warehouse(), day),

@@ -27,6 +27,8 @@ from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
+from fleet_audit.reporting.sections.rules_not_tested import day_rules_not_tested_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
 
 MATRIX_DAYS = 14
@@ -137,6 +139,19 @@ def build_day(
             sources_grid(frames.sources),
             note=missing_note(frames),
             empty="Sem registro de fontes.",
+        ),
+        *(
+            ()
+            if carrier_code is not None  # a reason may name another carrier's file
+            else (
+                Section(
+                    "not_tested",
+                    "Regras não testadas",
+                    day_rules_not_tested_grid(frames),
+                    note=NOT_TESTED_NOTE,
+                    empty="Todas as regras do dia foram testadas.",
+                ),
+            )
         ),
         Section(
             "map",

@@ -34,6 +34,7 @@ from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.proof.legs import legs_grid
 from fleet_audit.reporting.sections.proof.odometer_readings import readings_grid
 from fleet_audit.reporting.sections.proof.positions import LONGEST_S, positions_grid
+from fleet_audit.reporting.sections.proof.vehicle_cycle import VehicleCycle
 from fleet_audit.reporting.sections.sheets.terms import FIELDS as TERMS_FIELDS
 from fleet_audit.reporting.sections.sheets.terms import contract_rows, tariff_rows
 
@@ -72,7 +73,8 @@ class Case:
     names by poi_id. `track` has the points around the period in question, its spans are that period. `legs` are rows
     of `trips.legs` with origin and destination as names. `received` are rows as the sources sent them (file_name,
     row_number, text); `prices` are the costs of the trips (columns of `fact.trip_costs`); `terms` hold the contracts
-    and tariffs that apply; `parameters` are (name, value, unit) of those that decided.
+    and tariffs that apply; `parameters` are (name, value, unit) of those that decided. `vehicle_cycle` has the
+    days, trips and plan of the vehicle where the finding is about a whole cycle.
     """
 
     day: dt.date
@@ -87,6 +89,7 @@ class Case:
     prices: Sequence[Mapping[str, Any]] = ()
     terms: Frames = field(default_factory=Frames)
     parameters: Sequence[tuple[str, float, str]] = ()
+    vehicle_cycle: VehicleCycle | None = None
     unit: str | None = None
     carrier: str | None = None
 
@@ -131,8 +134,6 @@ def _sections(case: Case) -> tuple[Section, ...]:
     spans = tuple(track.spans)
     is_long = sum((span.ended_at - span.started_at).total_seconds() for span in spans) > LONGEST_S
     positions, note = positions_grid(track.points, () if is_long else spans, track.zone)
-    parameters = [{"label": parameter_label(name), "value": parameter_value(value, unit)}
-                  for name, value, unit in case.parameters]  # fmt: skip
     subject = (
         Section("finding", "O achado", grid_of(_FACT_FIELDS, _finding_facts(case, case.finding)))
         if case.finding
@@ -142,8 +143,11 @@ def _sections(case: Case) -> tuple[Section, ...]:
         "findings", "Achados da viagem", grid_of(_FINDING_FIELDS, [_finding_line(row) for row in case.findings]),
         empty="Nenhum achado cita esta viagem.",
     )  # fmt: skip
+    if case.vehicle_cycle and not case.evidence.get("trips") and not case.evidence.get("declared_runs"):
+        return (subject, *_cycle_sections(case.vehicle_cycle), *_term_sections(case))
     return (
         subject,
+        *(_cycle_sections(case.vehicle_cycle) if case.vehicle_cycle else ()),
         Section("readings", "Leituras do hodômetro" + (" que provam" if case.finding else ""),
                 readings_grid(case.evidence, track.points, track.zone),
                 empty="Nenhuma leitura de hodômetro no período em questão."),
@@ -158,10 +162,38 @@ def _sections(case: Case) -> tuple[Section, ...]:
                 note="Do arquivo guardado; nomes de motoristas são trocados pelo pseudônimo.",
                 empty="A evidência não cita linha de arquivo."),
         Section("prices", "Preço das viagens", grid_of(_PRICE_FIELDS, _prices(case)), empty="Nenhuma viagem."),
+        *_term_sections(case),
+    )  # fmt: skip
+
+
+def _term_sections(case: Case) -> tuple[Section, ...]:
+    """The clause and the parameters that decided."""
+    parameters = [{"label": parameter_label(name), "value": parameter_value(value, unit)}
+                  for name, value, unit in case.parameters]  # fmt: skip
+    return (
         Section("clause", "Contrato e tarifa", _terms(clause_rows(case)),
                 empty="Nenhum contrato vigente cobre o veículo no dia."),
         Section("parameters", "Parâmetros usados", grid_of(_PARAMETER_FIELDS, parameters),
                 empty="A regra não usa parâmetros."),
+    )  # fmt: skip
+
+
+def _cycle_sections(vehicle: VehicleCycle) -> tuple[Section, ...]:
+    """What a rule over a whole cycle judged: the plan's rows, each day that was run, each trip."""
+    cycle, days = vehicle.cycle, len(vehicle.days.rows)
+    note = (
+        f"Ciclo de {locale.day(cycle.start)} a {locale.day(cycle.end)}: "
+        f"{locale.counted(days, 'dia processado', 'dias processados')} de {cycle.length}. Uma célula “–” é um valor "
+        "desconhecido, nunca zero."
+    )
+    return (
+        Section("cycle_plan", "Plano do ciclo e o que foi feito", vehicle.plan,
+                empty="Nenhum plano de km para o veículo neste ciclo."),
+        Section("cycle_days", "Dias do ciclo", vehicle.days, pictures=(vehicle.chart,) if vehicle.chart else (),
+                note=note, empty="Nenhum dia do veículo foi processado neste ciclo."),
+        Section("cycle_trips", "Viagens do ciclo", vehicle.trips, is_listing=True,
+                note="O dossiê de cada viagem (fleet-audit dossier --trip) mostra as suas posições.",
+                empty="Nenhuma viagem medida neste ciclo."),
     )  # fmt: skip
 
 

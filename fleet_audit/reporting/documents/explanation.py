@@ -29,6 +29,7 @@ from fleet_audit.reporting.parameter_labels import parameter_label
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.proof.legs import positions_in
 from fleet_audit.reporting.sections.proof.odometer_readings import local_second, readings_grid
+from fleet_audit.reporting.sections.proof.vehicle_cycle import VehicleCycle
 from fleet_audit.reporting.sections.sheets.terms import contract_rows, tariff_rows
 
 _UNKNOWN = "desconhecido"
@@ -52,11 +53,12 @@ class BillingLine:
 
 def explain_case(case: Case) -> str:
     """The chain of a finding or trip, one fact per line."""
+    cycle = case.vehicle_cycle
+    names_rows = bool(case.evidence.get("trips") or case.evidence.get("declared_runs"))
     lines = [
         *(_finding(case, case.finding) if case.finding else _trip_heading(case)),
-        *_money(case),
-        *_kilometres(case),
-        *_movement(case),
+        *(_cycle(cycle) if cycle else ()),
+        *((*_money(case), *_kilometres(case), *_movement(case)) if names_rows or cycle is None else ()),
         *_clauses(clause_rows(case)),
         *_parameters(case),
         *_sources(case),
@@ -146,6 +148,30 @@ def _money(case: Case) -> Iterator[str]:
             yield f"  Viagem {price['trip_id']}: {COST_STATUSES[price['cost_status']]}{reason}"
     if not case.prices:
         yield "  Nenhuma viagem paga está ligada a este caso."
+
+
+def _cycle(vehicle: VehicleCycle) -> Iterator[str]:
+    """The plan's rows, each day of the cycle, their sums, and the ids of the trips."""
+    plan, days = vehicle.plan, vehicle.days
+    yield f"Ciclo de {locale.day(vehicle.cycle.start)} a {locale.day(vehicle.cycle.end)}"
+    for route, weekdays, planned, made, planned_km, km in plan.rows:
+        weekday = f", dias da semana {weekdays}" if weekdays else ""
+        yield (
+            f"  Plano, {route}{weekday}: {_UNKNOWN if planned is None else planned} viagens e {_km(planned_km)} "
+            f"planejados; {locale.counted(made, 'viagem', 'viagens')} de serviço, {_km(km)}"
+        )
+    if not plan.rows:
+        yield "  Nenhum plano de km para o veículo."
+    for row in days.rows if days.total is None else (*days.rows, days.total):
+        day = dict(zip((entry.name for entry in days.fields), row, strict=True))
+        trips = day["service_trips"]
+        yield (
+            f"  {day['day'] if isinstance(day['day'], str) else locale.day(day['day'])}: "
+            f"{_UNKNOWN if trips is None else locale.counted(trips, 'viagem', 'viagens')} de serviço, "
+            f"{_km(day['service_km'])} em serviço, {_km(day['deadhead_km'])} vazio, "
+            f"{_km(day['declared_km'])} declarados"
+        )
+    yield from (f"  Viagem {trip_id}" for trip_id in vehicle.trips.column("trip_id"))
 
 
 def _kilometres(case: Case) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rules that were not tested in a cycle, each with the reason: a rule that lacks its data has not passed.
+"""Rules that were not tested in a cycle or on a day, each with the reason: a rule that lacks its data has not passed.
 
 Which rules lack their data is decided in `logic.audit.not_tested`.
 """
@@ -16,6 +16,10 @@ FIELDS = (
     Field("scope", "Avalia", width=8),
     Field("reason_pt", "Por que não foi testada", width=70),
     Field("days", "Dias", width=34),
+)
+DAY_FIELDS = (
+    Field("reason_pt", "Por que não foram testadas", width=70),
+    Field("rules", "Regras", width=90),
 )
 NOTE = "Regra não testada não quer dizer regra cumprida: faltou o dado de que ela precisa."
 _SCOPES = {"day": "dia", "cycle": "ciclo"}
@@ -41,6 +45,15 @@ def rules_not_tested_grid(frames: Frames) -> Grid:
             for (rule_id, scope, reason), days in groups.items()
         ],
     )
+
+
+def day_rules_not_tested_grid(frames: Frames) -> Grid:
+    """One row per reason with the rules of one day that it holds back, the reason of most rules first."""
+    rules: dict[str, list[str]] = {}
+    for row in records(frames.rules_not_tested.sort_values("rule_id")):
+        rules.setdefault(row["reason_pt"], []).append(f"{row['rule_id']} {rule_title(row['rule_id'])}")
+    by_number = sorted(rules.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    return grid_of(DAY_FIELDS, [{"reason_pt": reason, "rules": "; ".join(names)} for reason, names in by_number])
 
 
 def _words(days: list[str]) -> str:

@@ -138,6 +138,17 @@ def test_group_shares_sum_to_what_was_declared() -> None:
     assert made.trips.marked == {0, 1, 2}
 
 
+def test_rules_that_were_not_tested_stand_together_by_reason(frames: Frames) -> None:
+    rows = [("O01", "sem posições no dia"), ("D08", "sem ata no dia"), ("O02", "sem posições no dia")]
+    untested = build(facts.RULES_NOT_TESTED, [
+        {"operational_date": DAY, "rule_id": rule, "scope": "day", "source": "P", "reason_pt": reason}
+        for rule, reason in rows])  # fmt: skip
+    shown = grid(report(replace(frames, rules_not_tested=untested)), "not_tested").rows
+    assert [row[0] for row in shown] == ["sem posições no dia", "sem ata no dia"]
+    assert shown[0][1].startswith("O01 ")
+    assert "; O02 " in shown[0][1]
+
+
 def test_carrier_copy_holds_its_own_rows_alone(frames: Frames, made: DayReport) -> None:
     own = report(frames, carrier_code="RODA")
     assert set(own.trips.column("carrier")) == {"Roda Viva"}
