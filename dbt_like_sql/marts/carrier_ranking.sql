@@ -15,6 +15,16 @@ amounts as (
     {{ cycle_amounts(['carrier_code']) | indent(4) }}
 ),
 
+incidents as (
+    select
+        top.cycle_start,
+        top.carrier_code,
+        count(*) as incidents
+    from {{ ref('top_incidents') }} as top
+    where top.has_amount
+    group by top.cycle_start, top.carrier_code
+),
+
 figures as (
     select
         cycles.cycle_start,
@@ -46,6 +56,7 @@ select
     figures.exceeding_groups,
     round(100 * figures.exceeding_groups / nullif(figures.compared_groups, 0), 2) as exceeding_pct,
     figures.difference_pct,
+    coalesce(incidents.incidents, 0) as incidents,
     figures.paid_doubtful_brl,
     figures.disallowed_brl,
     figures.held_brl,
@@ -57,3 +68,4 @@ select
     figures.critical_findings,
     round(100 * cast(figures.silent_vehicle_days as numeric) / nullif(figures.vehicle_days, 0), 2) as silent_pct
 from figures
+left join incidents on figures.cycle_start = incidents.cycle_start and figures.carrier_code = incidents.carrier_code

@@ -17,13 +17,13 @@ from fleet_audit_tests.reporting.sample import GENERATED_AT, fleet, settled
 CYCLE = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
 _TABLES = (
     reference.UNITS, reference.CARRIERS, reference.VEHICLES, reference.ROUTES, facts.TRIPS, facts.TRIP_COSTS,
-    facts.FIXED_COST_DAYS, facts.MATCHES, facts.HELD_RUNS, facts.FINDINGS, facts.TRIP_SCORES, facts.DECLARED_RUNS,
-    facts.KM_LEDGER, facts.VEHICLE_DAY_AMOUNTS, facts.VEHICLE_CYCLE_AMOUNTS,
+    facts.FIXED_COST_DAYS, facts.MATCHES, facts.HELD_RUNS, facts.FINDINGS, facts.INCIDENTS, facts.TRIP_SCORES,
+    facts.DECLARED_RUNS, facts.KM_LEDGER, facts.VEHICLE_DAY_AMOUNTS, facts.VEHICLE_CYCLE_AMOUNTS,
 )  # fmt: skip
 _SAME = {  # report -> mart
     "position": "position", "score": "compliance_score", "trips": "trips", "km": "measured_km",
-    "exceeding": "exceeding_groups", "exceeding_pct": "exceeding_pct", **{name: name for name in AMOUNTS},
-    "paid_doubtful_pct": "paid_doubtful_pct", "disallowed_pct": "disallowed_pct",
+    "exceeding": "exceeding_groups", "exceeding_pct": "exceeding_pct", "incidents": "incidents",
+    **{name: name for name in AMOUNTS}, "paid_doubtful_pct": "paid_doubtful_pct", "disallowed_pct": "disallowed_pct",
 }  # fmt: skip
 
 
@@ -42,6 +42,10 @@ def test_bi_and_the_monthly_report_rank_carriers_alike(seed, fill, run, query):
     published = {row["carrier_name"]: row for row in query("select * from mart.carrier_ranking")}
     assert {name: [row[of] for of in _SAME.values()] for name, row in published.items()} == printed
     assert len(printed) == 4
+    assert sum(row["incidents"] for row in published.values()) > 0
+    listed = next(section.grid for section in report.document.sections if section.key == "incidents")
+    ranked = query("select incident_id from mart.top_incidents where has_amount order by position limit 50")
+    assert [row["incident_id"] for row in ranked] == listed.column("incident_id")
     disallowed = [row["disallowed_brl"] for row in published.values()]
     assert sum(disallowed) == sum(frames.vehicle_cycle_amounts["disallowed_brl"]) > 0
     cost = dict(zip(grid.column("name"), grid.column("brl_per_km"), strict=True))

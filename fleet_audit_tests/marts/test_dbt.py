@@ -26,6 +26,7 @@ _TABLES = (
     "cycle_routes",
     "carrier_ranking",
     "top_divergences",
+    "top_incidents",
     "planned_vs_realised",
     "cycle_forecasts",
     "package_days",

@@ -23,6 +23,7 @@ RANKING_FIELDS = (
     Field("brl_per_km", "R$/km", Kind.BRL, 8),
     Field("exceeding", "Diverg.", Kind.INTEGER, 8),
     Field("exceeding_pct", "Diverg. (%)", Kind.PERCENT, 9),
+    Field("incidents", "Incidentes", Kind.INTEGER, 9),
     *AMOUNT_FIELDS,
     Field("paid_doubtful_pct", "Em dúvida / variável (%)", Kind.PERCENT, 12),
     Field("disallowed_pct", "Glosa / variável (%)", Kind.PERCENT, 12),

@@ -43,6 +43,7 @@ _ZERO_IF_KNOWN = (
     "under_km",
     "held",
     "held_km",
+    "incidents",
 )
 
 
@@ -72,6 +73,7 @@ class Figures:
     under_km: Decimal | None = None
     held: int | None = None
     held_km: Decimal | None = None
+    incidents: int | None = None  # those with an amount above zero
     paid_doubtful_brl: Decimal | None = None  # the four amounts: never added up
     disallowed_brl: Decimal | None = None
     held_brl: Decimal | None = None
@@ -128,8 +130,17 @@ def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> li
         ),
         _match_measures(matches),
         _measures(held, held=1, held_km=held["declared_km"]),
+        _measures(incidents_with_amount(frames.incidents), incidents=1),
         _measures(amounts, **{name: amounts[name] for name in AMOUNTS}),
     ]
+
+
+def incidents_with_amount(incidents: pd.DataFrame) -> pd.DataFrame:
+    """The incidents with one of the four amounts above zero: those that reports list and count."""
+    has_amount = pd.Series(False, index=incidents.index)
+    for name in AMOUNTS:
+        has_amount |= (incidents[name] > 0).fillna(False).astype(bool)
+    return incidents[has_amount]
 
 
 def plan_source(frames: Frames, cycle: Cycle, days: Iterable[dt.date]) -> pd.DataFrame:

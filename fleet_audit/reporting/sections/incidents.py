@@ -14,6 +14,7 @@ import pandas as pd
 from fleet_audit.reporting.document_model import Field, Grid, Highlight, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, CAUSES, HELD_REASONS, rule_title
 from fleet_audit.reporting.locale import counted, money
+from fleet_audit.reporting.sections.figures import incidents_with_amount
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
 INCIDENTS_NOTE = (
@@ -62,7 +63,7 @@ def money_by_root(incidents: pd.DataFrame) -> dict[str, Decimal]:
 def incidents_grid(frames: Frames, most: int | None = None) -> Grid:
     """The incidents that touch an amount, by R$; at most so many where `most` is given."""
     carriers = names_of(frames.carriers, "carrier_code")
-    rows = [row for row in records(by_money(frames.incidents)) if _largest(row) > 0]
+    rows = records(by_money(incidents_with_amount(frames.incidents)))
     for row in rows:
         row["cause"], row["title"] = CAUSES[row["cause"]], rule_title(row["root_rule_id"])
         row["plates"], row["members"] = ", ".join(row["plates"]), len(row["finding_ids"])
