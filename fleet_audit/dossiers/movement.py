@@ -18,7 +18,8 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.reporting.drawing.track import Span, Track
 from fleet_audit.reporting.labels import ODOMETER_EVENTS
-from fleet_audit.reporting.sections.inputs import records
+from fleet_audit.reporting.sections.divergences import DivergentGroup
+from fleet_audit.reporting.sections.inputs import POSITION_COLUMNS, records
 from fleet_audit.reporting.sections.proof.odometer_readings import MOST_EVENTS
 from fleet_audit.schema import lake as tables
 from fleet_audit.storage.lake import Lake
@@ -58,6 +59,21 @@ def movement_of(
     points = points.assign(is_rejected=points["reason_code"].notna() & (points["reason_code"] != "no_fix"))
     places = valid_on(reference.pois, day).dropna(subset=["latitude", "longitude"])
     return Track(points.sort_values(["recorded_at", "device_id"]), spans, zone, records(places), _stops(legs))
+
+
+def points_of_groups(lake: Lake, groups: Sequence[DivergentGroup]) -> pd.DataFrame:
+    """Points of the groups' vehicles in their periods, the columns of `POSITION_COLUMNS`."""
+    if not groups:
+        return pd.DataFrame(columns=POSITION_COLUMNS)
+    days = _days(min(group.period[0] for group in groups), max(group.period[1] for group in groups))
+    plates = {device_id: group.plate for group in groups for device_id in group.device_ids}
+    asked = ["device_id", "recorded_at", "latitude", "longitude"]
+    points = lake.read_days(tables.STAGING_POSITIONS, days, asked, pc.field("device_id").isin(sorted(plates)))
+    points = points.assign(plate=points["device_id"].map(plates))
+    rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=pc.field("plate").isin(sorted(plates.values())))
+    pairs = pd.MultiIndex.from_frame(rejected[["plate", "recorded_at"]].astype(object))
+    is_rejected = pd.MultiIndex.from_frame(points[["plate", "recorded_at"]].astype(object)).isin(pairs)
+    return points.assign(is_rejected=is_rejected)[list(POSITION_COLUMNS)]
 
 
 def _stops(legs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from fleet_audit.defs.pictures import preview
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import key_of
+from fleet_audit.dossiers.movement import points_of_groups
 from fleet_audit.ingest.freshness import day_sources, newest_arrival
 from fleet_audit.logic.costs.budget import Budget, cycle_budget
 from fleet_audit.logic.primitives.cycles import cycle_of
@@ -20,6 +21,7 @@ from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.sections.comparison import days_before
+from fleet_audit.reporting.sections.divergences import divergent_groups
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE, RULES_NOT_TESTED
@@ -58,13 +60,15 @@ order by days.operational_date
 
 _BUDGETED = (reference.CONTRACTS, reference.TARIFFS, reference.FIXED_COSTS)
 
+_OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, lake.REJECTED_POINTS)
+
 
 @dg.asset(
     key=["reports", "d1"],
     **ARGUMENTS,
     kinds={"excel", "html"},
     partitions_def=daily_partitions,
-    deps=[key_of(table) for table in (*FACTS, DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, *REFERENCE, *_BUDGETED)],
+    deps=[key_of(table) for table in (*FACTS, *_OF_DAY, *REFERENCE, *_BUDGETED)],
     metadata={"path": "reports/d1", "label": "date"},
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
@@ -94,8 +98,10 @@ def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
     before = [day - dt.timedelta(days=back) for back in range(1, MATRIX_DAYS)]
     not_tested = fleet.warehouse().read_partition(RULES_NOT_TESTED, [day])
     compared = days_before(day, cycle_of(day, fleet.settings().closing_day))
+    frames = frames_of(fleet, [day], with_legs=True)
     return replace(
-        frames_of(fleet, [day], with_legs=True),
+        frames,
+        positions=points_of_groups(fleet.lake(), divergent_groups(frames)),
         rules_not_tested=not_tested[not_tested["cycle_start"].isna()],
         recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
         recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),

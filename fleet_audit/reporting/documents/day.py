@@ -17,10 +17,11 @@ from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section
 from fleet_audit.reporting.drawing.coverage_matrix import coverage_matrix
 from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, divergence_chart, plan_chart
-from fleet_audit.reporting.drawing.maps import unit_maps
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.comparison import comparison_grid, comparison_note
+from fleet_audit.reporting.sections.divergences import NOTE as DIVERGENCES_NOTE
+from fleet_audit.reporting.sections.divergences import divergence_maps
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
@@ -155,9 +156,9 @@ def build_day(
         ),
         Section(
             "map",
-            "Mapa do dia",
-            pictures=unit_maps(frames, lines),
-            note="Linhas retas entre paradas; quadrado: usina ou frente, círculo: outros locais.",
+            "Mapas das divergências",
+            pictures=divergence_maps(frames, frames.positions),
+            note=DIVERGENCES_NOTE,
         ),
         Section(
             "incidents",

@@ -30,6 +30,8 @@ SOURCE_COLUMNS = (
     "is_low",
     "failed_at",
 )
+# Points of the vehicles that are drawn.
+POSITION_COLUMNS = ("plate", "device_id", "recorded_at", "latitude", "longitude", "is_rejected")
 # Sums of one day each: of the days before the reported one.
 DAY_COLUMNS = ("operational_date", "km", "trips", "billable_km", "variable_brl", "fixed_brl")
 
@@ -40,7 +42,8 @@ class Frames:
 
     `legs` give the addresses of ends without a known place, and the map; `billing_lines` and `adjustments` are those
     of the reported cycle; `recent_coverage` is the coverage of the days before the reported one, `recent_days` their
-    sums, `sources` the state of each source on it. Drivers' names are never here.
+    sums, `positions` points of the vehicles that are drawn, `sources` the state of each source on it.
+    Drivers' names are never here.
     """
 
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
@@ -74,6 +77,7 @@ class Frames:
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
     recent_days: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DAY_COLUMNS))
+    positions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=POSITION_COLUMNS))
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
@@ -98,6 +102,7 @@ class Frames:
             trip_costs=of_trips(self.trip_costs),
             trip_scores=of_trips(self.trip_scores),
             legs=of_trips(self.legs),
+            positions=self.positions[self.positions["plate"].isin(vehicles["plate"])],
             matches=own(self.matches),
             fixed_cost_days=own(fixed)[self.fixed_cost_days.columns],
             held_runs=own(self.held_runs),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -281,12 +280,6 @@ def test_an_api_that_did_not_answer_is_no_source_without_news() -> None:
     section = next(section for section in made.document.sections if section.key == "sources")
     assert section.note.startswith("A API não respondeu em 11/06/2025 05:41 (Brasília)")
     assert section.grid.column("state") == ["não respondeu", "nada recebido"]
-
-
-def test_map_tells_divergence_in_words_too(frames: Frames, made: DayReport) -> None:
-    maps = next(section.pictures for section in made.document.sections if section.key == "map")
-    over = sum(int(count) for picture in maps for count in re.findall(r"(\d+) declarado a mais", picture))
-    assert over == sum(made.trips.rows[index][15] > 0 for index in made.trips.marked) > 0
 
 
 def test_a_carrier_without_findings_says_so(frames: Frames) -> None:
