@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from click.testing import CliRunner, Result
 
 from fleet_audit import __version__
@@ -19,6 +20,7 @@ from fleet_audit.cli.main import main
 from fleet_audit.simulation.faults import DEFAULT_SHARE, FAULT_KINDS, PRESETS, Faults, parse_faults
 
 PROGRAM = Path(sys.executable).parent / "fleet-audit"
+REPOSITORY = Path(__file__).parents[2]
 COMMANDS = sorted(main.commands)
 DAYS = ("--from", "2025-06-10", "--to", "2025-06-10")
 
@@ -209,6 +211,46 @@ def test_env_prints_what_dg_needs(invoke, tmp_path):
     named = [f"export FLEET_INBOX_URL={demo}", "export FLEET_START_DATE=2025-06-09"]
     assert invoke("env", FLEET_INBOX_URL="").output.splitlines()[2:] == named
     assert invoke("env", FLEET_START_DATE="2025-01-01").output.splitlines()[2:] == named[:1]
+
+
+_OLD_INSTANCE = """# Written once by fleet-audit; edit freely.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: fleet_audit.storage.event_log
+  class: OpenEventLogStorage
+  config: {home: {env: DAGSTER_HOME}}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}
+"""
+
+
+def test_an_older_dagster_yaml_is_replaced_unless_somebody_edited_it(invoke, tmp_path):
+    """Homes of older versions had no run_monitoring: a run whose process was gone blocked the queue for good."""
+    path = tmp_path / "home" / "dagster" / "dagster.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(_OLD_INSTANCE, encoding="utf-8")
+    assert invoke("env").stderr == ""
+    written = path.read_text(encoding="utf-8")
+    assert yaml.safe_load(written)["run_monitoring"]["enabled"] is True
+    path.write_text(written.replace(": 21600", ": 3600"), encoding="utf-8")
+    assert invoke("env").stderr == ""
+    assert ": 3600" in path.read_text(encoding="utf-8")
+    path.write_text(_OLD_INSTANCE + "compute_logs: {}\n", encoding="utf-8")
+    (sentence,) = invoke("env").stderr.splitlines()
+    assert f"{path} was edited and lacks run_monitoring or concurrency" in sentence
+    assert "compute_logs" in path.read_text(encoding="utf-8")
+
+
+def test_runs_are_monitored_and_queued_in_every_form_of_deployment(invoke, tmp_path):
+    invoke("env")
+    embedded = yaml.safe_load((tmp_path / "home/dagster/dagster.yaml").read_text(encoding="utf-8"))
+    deployed = yaml.safe_load((REPOSITORY / "deploy/dagster.yaml").read_text(encoding="utf-8"))
+    for key in ("run_monitoring", "concurrency", "retention", "telemetry"):
+        assert embedded[key] == deployed[key], key
 
 
 @pytest.fixture(scope="module")
