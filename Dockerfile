@@ -1,6 +1,8 @@
 # One image, three services (deploy/docker-compose.yml): code server, webserver, daemon.
 # The package is installed from its checkout: it reads dbt_like_sql/ and pyproject.toml beside it.
-FROM python:3.12-slim
+# Name the base by digest in a deployment: --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:… (docs/production.md).
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE}
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -10,7 +12,8 @@ ENV PYTHONUNBUFFERED=1 \
     DAGSTER_HOME=/opt/dagster \
     NUMBA_CACHE_DIR=/var/lib/fleet/numba
 
-RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin fleet \
+RUN groupadd --gid 10001 fleet \
+    && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin fleet \
     && install --directory --owner fleet --group fleet /var/lib/fleet /opt/dagster /inbox
 
 WORKDIR /opt/fleet
@@ -21,7 +24,7 @@ RUN pip install --constraint constraints.txt --editable .
 COPY . .
 COPY --chown=fleet:fleet deploy/dagster.yaml /opt/dagster/dagster.yaml
 
-USER fleet
+USER 10001:10001
 VOLUME /var/lib/fleet
 EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \

@@ -12,10 +12,10 @@ DEV_ARGS ?=
 SEGMENTATION_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check format docs bench dbt
+.PHONY: help install demo dev test test-production check format docs bench dbt
 
 help: ## Show these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with everything in it, in the versions of constraints.txt
 
@@ -35,6 +35,9 @@ dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.
 
 test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --basetemp "$$(mktemp -d)/tests" $(PYTEST_ARGS)
+
+test-production: $(INSTALLED) ## A whole deployment on Debian's PostgreSQL (apt-get install postgresql) and S3, some minutes
+	$(BIN)/pytest -n 0 -m production --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/production $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
 	$(BIN)/ruff check .

@@ -74,15 +74,21 @@ def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -
     click.echo(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
 
 
-@click.command(epilog="Example: FLEET_WAREHOUSE_URL=postgresql://fleet_migrate:…@db/fleet fleet-audit migrate")
+@click.command(epilog="Example: fleet-audit migrate --run-role fleet_run")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
-def migrate(home: str | None) -> None:
-    """Bring the warehouse to the form that this version needs, as a role that may change tables."""
+@click.option("--run-role", help="Role that services and runs connect as, where it is another: it publishes the marts.")
+def migrate(home: str | None, run_role: str | None) -> None:
+    """Bring the warehouse to the form that this version needs, as a role that may change tables.
+
+    Where one role does everything this happens by itself.
+    """
     from fleet_audit.installation import Installation
-    from fleet_audit.storage.migrate import recorded_revision, upgrade
+    from fleet_audit.storage.migrate import give_published_tables, recorded_revision, upgrade
 
     url = Installation(_exported(home)).database_url()
     is_changed = upgrade(url)
+    if run_role:
+        give_published_tables(url, run_role)
     click.echo(f"the warehouse is at revision {recorded_revision(url)}{'' if is_changed else ', as it was'}")
 
 

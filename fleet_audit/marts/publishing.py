@@ -64,7 +64,7 @@ def publish(
     with sentences(f"Publishing {model.relation}"), engine_of(url).begin() as connection:
         connection.execute(sa.text(f"set local lock_timeout = '{_LOCK_TIMEOUT}'"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(advisory_key("mart", model.schema))))
-        connection.execute(sa.text(f"create schema if not exists {model.schema}"))
+        _create_schema(connection, model.schema)
         wanted = _form_of_query(connection, project.sql(model, variables=variables))
         found = _form(connection, model.relation)
         if found.kind is not None and found.kind not in _KINDS:
@@ -81,6 +81,12 @@ def publish(
             _replace_days(connection, project, model, days, variables or {})
         by_day, rows = _count(connection, model, days)
         return Published(by_day, rows, is_rebuilt, dict(wanted.columns))
+
+
+def _create_schema(connection: sa.Connection, schema: str) -> None:
+    """Creates a missing schema. `if not exists` asks for the right to create also where nothing is to be created."""
+    if connection.scalar(sa.text("select to_regnamespace(:schema)"), {"schema": schema}) is None:
+        _run(connection, f"create schema {schema}")
 
 
 def _form(connection: sa.Connection, relation: Relation | str) -> _Form:

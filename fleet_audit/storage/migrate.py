@@ -22,6 +22,10 @@ from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _VERSION_TABLE_SCHEMA = "ops"
 _LOCK = advisory_key("migrations")
+_PUBLISHED_BY_OTHERS = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relnamespace = 'mart'::regnamespace AND relkind IN ('r', 'v') AND pg_get_userbyid(relowner) <> :role
+"""
 # Ids that databases of versions up to 0.1 recorded, before the chain was numbered in its order.
 _FORMER_IDS = {
     "0001": "0001_first_tables",
@@ -67,12 +71,37 @@ def upgrade(url: str) -> bool:
             raise PermanentError(
                 f"The warehouse is at revision {current}, which a newer fleet_audit wrote: install that version."
             )
+        _require_owner(connection, current, script.get_current_head())
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_VERSION_TABLE_SCHEMA}"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
         _write_comments(connection)
         rights.apply_all(connection)
     return True
+
+
+def _require_owner(connection: sa.Connection, current: str | None, wanted: str | None) -> None:
+    """Raises PermanentError for a role that may not change tables, such as the one that services connect as."""
+    may_create = "select has_database_privilege(current_database(), 'CREATE')"
+    if not connection.scalar(sa.text(may_create)):
+        role = connection.scalar(sa.text("select current_user"))
+        raise PermanentError(
+            f"The warehouse is at revision {current or 'none'}, this version needs {wanted} and its descriptions, and "
+            f"{role} may not change tables: run `fleet-audit migrate` with FLEET_WAREHOUSE_URL of the role that may."
+        )
+
+
+def give_published_tables(url: str, role: str) -> None:
+    """Makes a role the owner of what is in schema `mart`, and lets it create there: it publishes and replaces that.
+
+    For a deployment in which runs connect as another role than the one that migrates. Raises PermanentError when the
+    role does not exist or the connecting one may not do so.
+    """
+    with sentences(f"Giving schema mart to {role}"), engine_of(url).begin() as connection:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(role)
+        connection.execute(sa.text(f"GRANT CREATE ON SCHEMA mart TO {quoted}"))
+        for name in connection.scalars(sa.text(_PUBLISHED_BY_OTHERS), {"role": role}).all():
+            connection.execute(sa.text(f"ALTER TABLE {name} OWNER TO {quoted}"))  # of views too
 
 
 def recorded_revision(url: str) -> str | None:

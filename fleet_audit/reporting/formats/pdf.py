@@ -6,7 +6,6 @@ The layout is in the template; here only the document's values are turned into t
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import json
 from dataclasses import replace
 from functools import lru_cache
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import typst
 
 _TEMPLATE = Path(__file__).parents[1] / "templates" / "report.typ"
+_FONTS = Path(__file__).parents[1] / "fonts"  # DejaVu Sans, regular and bold, with its licence
 _UNKNOWN = "□"
 _UNKNOWN_NOTE = f"{_UNKNOWN} está no lugar de um caractere que o papel não tem; a planilha e a página o mostram."
 _REMEMBERED_DOCUMENTS = 10
@@ -85,7 +85,7 @@ def _inputs(document: Document) -> dict[str, str]:
 def _compiler() -> typst.Compiler:
     import typst
 
-    return typst.Compiler(str(_TEMPLATE), font_paths=[_font_folder()], ignore_system_fonts=True)
+    return typst.Compiler(str(_TEMPLATE), font_paths=[str(_FONTS)], ignore_system_fonts=True)
 
 
 def _forget() -> None:
@@ -105,16 +105,8 @@ def _letters() -> frozenset[int]:
     """Code points that the paper's font has a form for."""
     from fontTools.ttLib import TTFont
 
-    with TTFont(Path(_font_folder()) / "DejaVuSans.ttf", lazy=True) as font:
+    with TTFont(_FONTS / "DejaVuSans.ttf", lazy=True) as font:
         return frozenset(font.getBestCmap())
-
-
-def _font_folder() -> str:
-    """DejaVu Sans as matplotlib ships it, found without importing matplotlib (0.3 s)."""
-    found = importlib.util.find_spec("matplotlib")
-    if found is None or found.origin is None:
-        raise RuntimeError("The PDF needs the fonts of matplotlib: install the package as pyproject.toml lists it.")
-    return str(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf")
 
 
 def _section(section: Section) -> dict[str, Any]:
