@@ -1,9 +1,10 @@
 -- Two databases and two roles, neither a superuser; run once as an administrator of the server:
 --   psql -v migrate_password="…" -v run_password="…" -f deploy/create-databases.sql "postgresql://admin@db/postgres"
 -- fleet_migrate owns the tables and changes them (fleet-audit migrate, backup, restore); fleet_run is what services and runs
--- connect as: it reads and writes rows, and owns only what it publishes in schema mart.
+-- connect as: it reads and writes rows, all of them (bypassrls: policies are for people), and owns only what it publishes in
+-- schema mart. Roles of people who read through the API are in docs/api.md.
 create role fleet_migrate login nosuperuser nocreatedb nocreaterole password :'migrate_password';
-create role fleet_run login nosuperuser nocreatedb nocreaterole password :'run_password';
+create role fleet_run login nosuperuser nocreatedb nocreaterole bypassrls password :'run_password';
 grant fleet_run to fleet_migrate;
 create database fleet owner fleet_migrate encoding 'UTF8' template template0;
 create database dagster owner fleet_migrate encoding 'UTF8' template template0;

@@ -61,6 +61,7 @@ def upgrade(url: str) -> bool:
     engine = engine_of(url)
     with sentences("Migrating the warehouse"), engine.begin() as connection:
         if _is_current(connection, script):
+            _require_all_rows(connection)
             return False
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         if _is_current(connection, script):
@@ -88,6 +89,16 @@ def _require_owner(connection: sa.Connection, current: str | None, wanted: str |
         raise PermanentError(
             f"The warehouse is at revision {current or 'none'}, this version needs {wanted} and its descriptions, and "
             f"{role} may not change tables: run `fleet-audit migrate` with FLEET_WAREHOUSE_URL of the role that may."
+        )
+
+
+def _require_all_rows(connection: sa.Connection) -> None:
+    """Raises PermanentError for a role that row policies apply to: it would compute from the few rows that it sees."""
+    if connection.scalar(sa.text("SELECT row_security_active('fact.trips')")):
+        role = connection.scalar(sa.text("SELECT current_user"))
+        raise PermanentError(
+            f"{role} sees only the rows that policies show it, so nothing can be computed as it: connect as the owner "
+            f"of the tables, or let an administrator run `alter role {role} bypassrls`."
         )
 
 

@@ -42,7 +42,8 @@ def dump_database(url: str, target: Path) -> None:
 def restore_database(url: str, source: Path) -> None:
     """Replaces everything in the database by the dump, in one transaction: after an error the old content stands.
 
-    Owners and rights are those of the connecting role. Raises PermanentError with the reason of pg_restore or psql.
+    Everything belongs to the connecting role and nobody else may read it. Raises PermanentError with the reason of
+    pg_restore or psql.
     """
     address, environment = _libpq(url)
     read = [postgres_program("pg_restore"), "--no-owner", "--no-acl", "--file=-", str(source)]

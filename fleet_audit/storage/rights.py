@@ -68,7 +68,7 @@ def apply_all(connection: sa.Connection) -> None:
 
     Without the right to create roles, those that exist are served; nobody else can read anything then.
     """
-    _create_roles(connection)
+    create_roles(connection)
     _run(connection, functions.DEFINITIONS + functions.VIEWS)
     _run(connection, "".join(_schema_grants(_existing(connection))))
     _apply(connection, RELATION_SCHEMAS, are_names=False)
@@ -83,8 +83,11 @@ def apply_to(connection: sa.Connection, relations: Sequence[str]) -> None:
         _apply(connection, relations, are_names=True)
 
 
-def _create_roles(connection: sa.Connection) -> None:
-    """Roles belong to the whole cluster, where another database may create them at the same moment."""
+def create_roles(connection: sa.Connection) -> None:
+    """Creates the roles that are missing, where the connecting role may.
+
+    Roles belong to the whole cluster, where another database may create them at the same moment.
+    """
     missing = missing_roles(connection)
     for role in missing:
         options = "login noinherit" if role == API_ROLE else "nologin"

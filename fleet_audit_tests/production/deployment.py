@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import requests
 import yaml
 
@@ -117,6 +118,14 @@ class Deployment:
             url,
         ]
         subprocess.run([*map(str, command)], check=True, capture_output=True, text=True)
+
+    def admin(self, sql: str) -> None:
+        """Runs statements as the server's administrator, as whom no service connects."""
+        connection = psycopg2.connect(f"postgresql://admin:ad%3Amin@127.0.0.1:{self.port}/postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+        connection.close()
 
     def command(self, *arguments: object, role: str = "run") -> subprocess.CompletedProcess[str]:
         """A program of the package's environment, to its end."""

@@ -12,6 +12,7 @@ import psycopg2
 import pyarrow.fs as pafs
 import pytest
 
+from fleet_audit.storage.rights import ROLES_SQL
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.integration import small_fleet
 from fleet_audit_tests.integration.small_fleet import (
@@ -68,6 +69,7 @@ def deployed(tmp_path_factory, seaweed: S3Server) -> Iterator[Deployment]:
     with postgres_cluster(root / "postgres") as port:
         made = Deployment(root, port, seaweed)
         made.sql_file("create-databases.sql", "admin", migrate_password="mi/grate", run_password="ru@n")
+        made.admin(ROLES_SQL)
         made.write_instance()
         for command in (MIGRATE, ("dagster", "instance", "migrate")):
             done = made.command(*command, role="migrate")
@@ -131,6 +133,13 @@ def test_neither_role_is_a_superuser_and_services_cannot_change_tables(deployed)
     assert roles == []
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         _rows(deployed, "alter table fact.trips add column other text")
+
+
+def test_a_role_that_policies_apply_to_is_refused(deployed):
+    deployed.admin("alter role fleet_run nobypassrls")
+    refused = deployed.command("fleet-audit", "metrics", "--once")
+    deployed.admin("alter role fleet_run bypassrls")
+    assert 'source_up{source="warehouse"} 0.0' in refused.stdout
 
 
 def test_the_sensor_runs_what_lies_in_the_inbox(deployed):
