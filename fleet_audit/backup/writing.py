@@ -65,9 +65,8 @@ def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None]
             copy.unlink(missing_ok=True)
             copy_file(path, copy)
             manifest.instance[path.relative_to(parts.instance_folder).as_posix()] = _store_file(place, copy)
-    for path in parts.lake.list():
-        content = parts.lake.get_bytes(path)
-        manifest.lake[path] = _store_bytes(place, content)
+    for name in parts.lake.list():
+        manifest.lake[name] = _store_bytes(place, parts.lake.get_bytes(name))
     progress(f"lake: {len(manifest.lake)} files")
     manifest.runs_going = sorted({*going, *going_runs(parts.instance)})
     return write_manifest(place, manifest)

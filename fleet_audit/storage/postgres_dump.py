@@ -82,8 +82,8 @@ def has_tables(url: str) -> bool:
 
 
 def _drop_statements(url: str) -> str:
-    quote = sa.dialects.postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
     with sentences("Looking into the database"), engine_of(url).connect() as connection:
+        quote = connection.dialect.identifier_preparer.quote
         schemas = connection.scalars(sa.text(f"select nspname from pg_namespace where {_OWN_SCHEMAS}"))  # noqa: S608
         drops = [f"drop schema {quote(name)} cascade;" for name in schemas]
         drops += [f"drop table public.{quote(name)} cascade;" for name in connection.scalars(sa.text(_PUBLIC_TABLES))]
