@@ -11,15 +11,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from fleet_audit.backup.database_dump import has_tables, restore_database
+from fleet_audit.backup.instance_storage import going_runs, postgres_url
 from fleet_audit.backup.manifest import Manifest, object_path
 from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts
 from fleet_audit.errors import PermanentError
 from fleet_audit.storage import rights
-from fleet_audit.storage.dagster_storage import going_runs, postgres_url
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of, sentences
-from fleet_audit.storage.postgres_dump import has_tables, restore_database
 
 
 def verify(place: LakeFiles, manifest: Manifest) -> None:

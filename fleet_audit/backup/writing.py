@@ -14,13 +14,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from fleet_audit.backup.database_dump import dump_database
+from fleet_audit.backup.instance_storage import copy_file, going_runs, instance_files, postgres_url
 from fleet_audit.backup.manifest import Manifest, StoredFile, object_path, write_manifest
 from fleet_audit.closing.code import code_version
 from fleet_audit.errors import RetryableError
-from fleet_audit.storage.dagster_storage import copy_file, going_runs, instance_files, postgres_url
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.migrate import recorded_revision
-from fleet_audit.storage.postgres_dump import dump_database
 
 WAREHOUSE_DUMP, DAGSTER_DUMP = "warehouse", "dagster"
 _CHUNK_BYTES = 1 << 22

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from fleet_audit.backup.instance_storage import postgres_url
 from fleet_audit.backup.manifest import Manifest, read_manifest
 from fleet_audit.backup.restoring import refuse_unless_empty, restore_backup, restore_instance
 from fleet_audit.backup.writing import Parts, write_backup
@@ -15,7 +16,6 @@ from fleet_audit.cli.environment import instance_home
 from fleet_audit.cli.run import opened_instance
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
-from fleet_audit.storage.dagster_storage import postgres_url
 from fleet_audit.storage.lake_files import LakeFiles
 
 Progress = Callable[[str], None]

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pyarrow.fs as pafs
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.s3 import s3_filesystem
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox_entry import EARLIEST, Entry, UnsettledFileError
-from fleet_audit.storage.s3 import s3_filesystem
 
 _REFUSED = ("INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE", "NO_SUCH_BUCKET")
 _DENIED = "ACCESS_DENIED"

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.s3 import s3_filesystem
 from fleet_audit.settings import Settings
-from fleet_audit.storage.s3 import s3_filesystem
 
 _ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
 _LASTING_S3_ERRORS = re.compile(

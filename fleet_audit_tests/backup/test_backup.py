@@ -10,9 +10,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from fleet_audit.backup.database_dump import dump_database, restore_database
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, TRIPS
-from fleet_audit.storage.postgres_dump import dump_database, restore_database
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.integration.installation import Installation, invoked
 from fleet_audit_tests.storage.rows import sample

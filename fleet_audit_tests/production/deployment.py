@@ -85,10 +85,10 @@ class Deployment:
             "FLEET_WAREHOUSE_URL": self.url(role),
             "FLEET_LAKE_URL": f"s3://{self.s3.bucket}/lake",
             "FLEET_INBOX_URL": f"s3://{self.s3.bucket}/inbox",
-            "FLEET_LOG_BUCKET": self.s3.bucket,
+            "DAGSTER_LOG_BUCKET": self.s3.bucket,
             "FLEET_LOG_FORMAT": "json",
             "FLEET_PSEUDONYM_KEY": "of the test",
-            "FLEET_CODE_SOCKET": str(self.root / "code.sock"),
+            "DAGSTER_CODE_SOCKET": str(self.root / "code.sock"),
             "DAGSTER_HOME": str(self.root / "dagster"),
             "DAGSTER_POSTGRES_URL": self.url(role, "dagster", "postgresql+psycopg2"),
             **self.s3.variables(),
@@ -148,9 +148,11 @@ class Deployment:
         with ExitStack() as stack:
             stack.enter_context(
                 self._service("dagster", "code-server", "start", "-m", "fleet_audit.definitions", "-s",
-                              self.environment()["FLEET_CODE_SOCKET"], "--location-name", "fleet_audit")
+                              self.environment()["DAGSTER_CODE_SOCKET"], "--location-name", "fleet_audit")
             )  # fmt: skip
-            wait_until(lambda: Path(self.environment()["FLEET_CODE_SOCKET"]).exists(), 120, "the code server's socket")
+            wait_until(
+                lambda: Path(self.environment()["DAGSTER_CODE_SOCKET"]).exists(), 120, "the code server's socket"
+            )
             stack.enter_context(self._service("dagster-webserver", *address, self.ports["full"], *workspace))
             stack.enter_context(
                 self._service("dagster-webserver", "--read-only", *address, self.ports["read_only"], *workspace)

@@ -1,7 +1,7 @@
 """Dumps of PostgreSQL databases and their restore, by the `pg_dump`, `pg_restore` and `psql` of the embedded package.
 
-What is dumped and where dumps are kept belongs to `backup`. The programs are of PostgreSQL 18 and also work with older
-servers.
+What is dumped and where dumps are kept is in `writing` and `restoring`. The programs are of PostgreSQL 18 and also work
+with older servers.
 """
 
 from __future__ import annotations
