@@ -6,8 +6,10 @@ Every field is documented with the name of its variable; `AWS_*` names are the s
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +81,8 @@ class Settings(BaseSettings):
     @field_validator("lake_url", "inbox_url")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme == "" and Path(value).expanduser().is_file():
+            raise ValueError(f"names {value}, which is a file: name a folder or s3://bucket/prefix")
         if value is not None and urlsplit(value).scheme not in ("", "file", "s3"):
             raise ValueError("must be a folder or s3://bucket/prefix; a relative folder with a colon starts with ./")
         if value is not None and urlsplit(value).scheme == "s3" and not urlsplit(value).netloc:
@@ -92,7 +96,32 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https:// and name a host")
         return value
 
-    @field_validator("api_token")
+    @field_validator("api_adapter")
+    @classmethod
+    def _adapter(cls, value: str) -> str:
+        if value != cls.model_fields["api_adapter"].default:
+            from fleet_audit.formats.adapter import load_adapter
+
+            _sentence_of(load_adapter, value)
+        return value
+
+    @field_validator("report_layout")
+    @classmethod
+    def _layout(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            from fleet_audit.reporting.layout import load_layout
+
+            _sentence_of(load_layout, value)
+        return value
+
+    @field_validator("aws_region")
+    @classmethod
+    def _region(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9-]+", value):
+            raise ValueError("is not the name of a region, such as sa-east-1")
+        return value
+
+    @field_validator("api_token", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     @classmethod
     def _header(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
@@ -103,9 +132,12 @@ class Settings(BaseSettings):
     @classmethod
     def _day(cls, value: str) -> str:
         try:
-            return dt.date.fromisoformat(value).isoformat()
+            day = dt.date.fromisoformat(value)
         except ValueError:
             raise ValueError("is not a day: write YYYY-MM-DD") from None
+        if not dt.date(2000, 1, 1) <= day <= dt.datetime.now(dt.UTC).date():
+            raise ValueError(f"{day} is in the future, or before 2000: name a day that has data")
+        return day.isoformat()
 
     @field_validator("warehouse_url")
     @classmethod
@@ -156,7 +188,37 @@ def _loaded(given: tuple[tuple[str, Any], ...], _: tuple[object, ...]) -> Settin
         problem = error.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else "settings"
         variable = name if name.startswith("AWS_") else f"FLEET_{name.removeprefix('FLEET_').upper()}"
-        raise PermanentError(f"Setting {variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None
+        message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+        raise PermanentError(f"Setting {variable} is wrong: {message}.") from None
+    _require_companions(settings)
+    _refuse_misspelled()
+    return settings
+
+
+def _require_companions(settings: Settings) -> None:
+    """Raises PermanentError that names the setting without which another has no effect."""
     if settings.api_url and not settings.api_token:
         raise PermanentError(f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one.")
-    return settings
+    has_id, has_secret = settings.aws_access_key_id is not None, settings.aws_secret_access_key is not None
+    if has_id != has_secret:
+        missing, given = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")[:: 1 if has_id else -1]
+        raise PermanentError(
+            f"{missing} is not set, but {given} is: S3 needs both, or neither where the host has a role."
+        )
+
+
+def _refuse_misspelled() -> None:
+    """Raises PermanentError for a FLEET_ variable that is nearly a setting: it would be ignored."""
+    known = [f"FLEET_{name.upper()}" for name in Settings.model_fields if not name.startswith("aws_")]
+    for variable in sorted(os.environ):
+        if variable.startswith("FLEET_") and variable not in known:
+            for close in difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
+                raise PermanentError(f"{variable} is not a setting: did you mean {close}?")
+
+
+def _sentence_of(load: Callable[[Any], object], value: object) -> None:
+    """Loads a file that a setting names; what is wrong with it is wrong with the setting."""
+    try:
+        load(value)
+    except PermanentError as error:
+        raise ValueError(str(error)) from None

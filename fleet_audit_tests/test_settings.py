@@ -1,0 +1,100 @@
+"""Every setting that is wrong is named in one sentence before anything runs, and the sentence holds no secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.settings import Settings, load_settings
+
+SECRET = "s3cr\u00e9t value"
+WRONG = {
+    "FLEET_HOME": ["a_file", "a_file/below", "what?"],
+    "FLEET_INBOX_URL": ["a_file", "ftp://host/inbox", "s3://"],
+    "FLEET_LAKE_URL": ["a_file", "gs://bucket/lake", "s3:///prefix"],
+    "FLEET_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "postgresql://user:s3cr\u00e9t@host:port/db", "host"],
+    "FLEET_API_URL": ["api.example.com", "ftp://api.example.com", "https://"],
+    "FLEET_API_TOKEN": [SECRET, "two\nlines"],
+    "FLEET_API_REQUESTS_PER_MIN": ["0", "many", "1.5"],
+    "FLEET_API_CONCURRENCY": ["0", "33"],
+    "FLEET_API_ADAPTER": ["absent.toml", "a_file", "a_folder"],
+    "FLEET_CLOSING_DAY": ["0", "29", "the last"],
+    "FLEET_LATE_HOURS": ["-1", "8785"],
+    "FLEET_START_DATE": ["01/06/2025", "2025-13-01", "2999-01-01", "0025-01-01"],
+    "FLEET_NOTIFY_URLS": ["nothing://s3cr\u00e9t"],
+    "FLEET_REPORT_LAYOUT": ["absent.toml", "a_file", "a_folder"],
+    "FLEET_LOG_FORMAT": ["xml"],
+    "FLEET_MAX_FILE_MB": ["0", "nan", "inf", "big"],
+    "FLEET_MAX_FILE_ROWS": ["0", "-5"],
+    "AWS_ACCESS_KEY_ID": [SECRET],
+    "AWS_SECRET_ACCESS_KEY": [SECRET],
+    "AWS_SESSION_TOKEN": [SECRET],
+    "AWS_DEFAULT_REGION": ["s\u00e3o paulo"],
+    "AWS_ENDPOINT_URL": ["minio:9000", "s3://bucket"],
+}
+ANY_TEXT = {"FLEET_PSEUDONYM_KEY"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder without `.env`, and no variable of ours."""
+    for name in [name for name in os.environ if name.startswith(("FLEET_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").write_text("= no TOML")
+    (tmp_path / "a_folder").mkdir()
+    return tmp_path
+
+
+def test_every_setting_is_in_the_table():
+    names = {field.alias or f"FLEET_{name.upper()}" for name, field in Settings.model_fields.items()}
+    assert names == {*WRONG, *ANY_TEXT}
+
+
+@pytest.mark.parametrize("place", ["environment", ".env"])
+@pytest.mark.parametrize(("variable", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_wrong_value_is_one_sentence_with_the_variables_name(folder, monkeypatch, variable, value, place):
+    if place == "environment":
+        monkeypatch.setenv(variable, value)
+    else:
+        (folder / ".env").write_text(f'{variable}="{value}"\n', encoding="utf-8")
+    with pytest.raises(PermanentError) as raised:
+        load_settings()
+    sentence = str(raised.value)
+    assert sentence.startswith(f"Setting {variable} is wrong: "), sentence
+    assert sentence.endswith(".")
+    assert not sentence.endswith("..")
+    assert "\n" not in sentence
+    assert "cr\u00e9t" not in sentence
+
+
+@pytest.mark.parametrize("variable", sorted({*WRONG, *ANY_TEXT}))
+def test_an_empty_variable_is_an_absent_one(monkeypatch, variable):
+    monkeypatch.setenv(variable, "  ")
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"FLEET_API_URL": "https://api.example.com"}, "FLEET_API_TOKEN is not set"),
+        ({"AWS_ACCESS_KEY_ID": "AK"}, "AWS_SECRET_ACCESS_KEY is not set, but AWS_ACCESS_KEY_ID is"),
+        ({"AWS_SECRET_ACCESS_KEY": "SK"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SECRET_ACCESS_KEY is"),
+        ({"FLEET_CLOSNG_DAY": "1"}, "FLEET_CLOSNG_DAY is not a setting: did you mean FLEET_CLOSING_DAY"),
+        ({"FLEET_INBOX_URI": "inbox"}, "FLEET_INBOX_URI is not a setting: did you mean FLEET_INBOX_URL"),
+    ],
+)
+def test_what_is_missing_or_misspelled_is_named(monkeypatch, variables, sentence):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PermanentError, match=sentence):
+        load_settings()
+
+
+def test_variables_of_others_are_left_alone(monkeypatch):
+    for name in ("FLEET_CODE_HOST", "FLEET_DBT", "FLEET_ANYTHING_ELSE"):
+        monkeypatch.setenv(name, "x")
+    assert load_settings() == Settings()
