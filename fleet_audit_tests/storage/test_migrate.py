@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import uuid
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -15,7 +17,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Type
 from fleet_audit.schema.sql import SCHEMAS, metadata
-from fleet_audit.storage.migrate import upgrade
+from fleet_audit.storage.migrate import give_published_tables, upgrade
 from fleet_audit.storage.postgres import engine_of
 
 _HINT = "the column dictionary changed: write a migration with storage.migrate.make_revision"
@@ -133,3 +135,44 @@ def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
 def test_a_server_that_is_away_is_worth_another_try() -> None:
     with pytest.raises(RetryableError, match="Migrating the warehouse failed"):
         upgrade("postgresql://postgres@127.0.0.1:1/postgres")
+
+
+@pytest.fixture
+def service_url(postgres_url) -> Iterator[str]:
+    """The URL of a role that reads and writes rows and changes no table, as services of a deployment connect."""
+    role = f"service_{uuid.uuid4().hex[:12]}"
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text(f"create role {role} login bypassrls"))
+        connection.execute(sa.text(f"grant usage on schema fact, ops, mart to {role}"))
+        connection.execute(sa.text(f"grant select on all tables in schema fact, ops to {role}"))
+    url = postgres_url.replace("postgres@", f"{role}@")
+    yield url
+    engine_of(url).dispose()
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text(f"drop owned by {role}; drop role {role}"))
+
+
+def test_a_role_that_may_not_change_tables_reads_which_command_to_run(postgres_url, service_url):
+    assert upgrade(service_url) is False
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text("comment on schema ops is 'descriptions of an older version'"))
+    with pytest.raises(PermanentError, match="run `fleet-audit migrate`"):
+        upgrade(service_url)
+    assert upgrade(postgres_url) is True
+    assert upgrade(service_url) is False
+
+
+def test_a_role_that_policies_apply_to_is_refused_instead_of_seeing_no_rows(postgres_url, service_url):
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text(f"alter role {sa.make_url(service_url).username} nobypassrls"))
+    with pytest.raises(PermanentError, match="sees only the rows that policies show it"):
+        upgrade(service_url)
+
+
+def test_the_role_that_publishes_owns_the_marts(postgres_url, service_url):
+    role = str(sa.make_url(service_url).username)
+    with engine_of(postgres_url).begin() as connection:
+        connection.execute(sa.text("create table mart.published (one int); create view mart.shown as select 1 as one"))
+    give_published_tables(postgres_url, role)
+    with engine_of(service_url).begin() as connection:
+        connection.execute(sa.text("drop view mart.shown; drop table mart.published; create table mart.new (one int)"))
