@@ -77,6 +77,8 @@ CONTRACT_FRAUDS = _frauds("contract", (
     ("V01", "the last vehicle with positions works under a contract that has ended"),
     ("K01", "a class of vehicle has no tariff in a contract"),
     ("D09", "a run of the last day before a close is declared again after it"),
+    ("V02", "an invoice bills a minibus or van as a bus, at the bus's rate"),
+    ("V03", "a reserve is paid for a working day on which it and its titular both stay in"),
 ))  # fmt: skip
 DAY_TRAPS = (
     *_kinds("device", (

@@ -20,11 +20,20 @@ from fleet_audit.simulation.catalogue import planted
 from fleet_audit.simulation.devices.transmission import POSITIONS, Transmission, midnight_s
 from fleet_audit.simulation.devices.traps import Trap
 from fleet_audit.simulation.paper.declarations import HEADER, Declarations, Fraud, Run
-from fleet_audit.simulation.paper.tables import Prices, RouteBook, Rows, reference_rows, since, wrong_place
+from fleet_audit.simulation.paper.tables import (
+    Prices,
+    RouteBook,
+    Rows,
+    dearer_invoice,
+    reference_rows,
+    since,
+    wrong_place,
+)
 from fleet_audit.simulation.paper.visit_report import Block, visit_report
-from fleet_audit.simulation.planning.labels import label
+from fleet_audit.simulation.planning.labels import VEHICLES_PER_HABIT, label
 from fleet_audit.simulation.planning.naming import (
     lend_driver,
+    name_billing,
     name_fleet_traps,
     name_habits,
     name_much_deadhead,
@@ -54,7 +63,8 @@ class SimulationSummary:
 
 def simulate(
     out: Path, *, seed: int, vehicles: int, date_from: dt.date, date_to: dt.date, frauds: bool = True,
-    also: Collection[str] = (), without: Collection[str] = (), progress: Callable[[str], None] | None = None,
+    also: Collection[str] = (), without: Collection[str] = (), vehicles_per_habit: int = VEHICLES_PER_HABIT,
+    progress: Callable[[str], None] | None = None,
 ) -> SimulationSummary:  # fmt: skip
     """Writes `out/inbox`, `out/api/positions.parquet` and `out/truth`; the same arguments give the same bytes.
 
@@ -68,6 +78,7 @@ def simulate(
         frauds: with all of `catalogue.FRAUDS`; the traps are always there.
         also: names of `catalogue.KINDS` to plant too.
         without: names not to plant.
+        vehicles_per_habit: one vehicle of each habit for so many vehicles; none in a smaller fleet.
         progress: receives one line per day.
 
     Raises ValueError without a vehicle, without a day, or when a name is unknown.
@@ -76,7 +87,7 @@ def simulate(
         raise ValueError("A simulation needs at least one vehicle, and a last day not before the first")
     days = [date_from + dt.timedelta(days=number) for number in range((date_to - date_from).days + 1)]
     roster = make_roster(seed, vehicles, days, planted(frauds=frauds, also=also, without=without))
-    label(seed, roster)
+    label(seed, roster, vehicles_per_habit)
     install_devices(seed, roster)
     return _Simulation(Path(out), seed, roster).run(progress or (lambda _: None))
 
@@ -133,7 +144,10 @@ class _Simulation:
         )
 
     def _write_reference(self, truth: Truth) -> None:
-        for table, rows in reference_rows(self._world, self._roster, self._routes):
+        service_km = {vehicle_cycle: km["service"] for vehicle_cycle, km in truth.cycle_km.items()}
+        invoices = dearer_invoice(self._roster, service_km)
+        name_billing(self._roster, invoices, truth)
+        for table, rows in reference_rows(self._world, self._roster, self._routes, invoices):
             _write_table(self._out / "inbox" / "reference", table, rows)
         if "wrong_geofence" in self._roster.planted:
             folder = self._out / "first_delivery" / "reference"

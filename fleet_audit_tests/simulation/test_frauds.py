@@ -243,3 +243,23 @@ def test_who_has_a_fixed_cost_stays_in(scene: Scene) -> None:
         working = {day for day in pd.date_range(FIRST, LAST).strftime("%Y-%m-%d") if pd.Timestamp(day).weekday() < 5}
         assert len(working - set(service.operational_date)) > 0.25 * len(working)
         assert plate in set(scene.reference["fixed_costs"].plate)
+
+
+def test_a_van_is_billed_as_a_bus(scene: Scene) -> None:
+    lines = scene.reference["invoices"]
+    assert set(lines.plate) == set(scene.of("V02").plate)
+    assert (lines.vehicle_class == "onibus").all()
+    assert (scene.vehicles.vehicle_class[lines.plate] != "onibus").all()
+    tariffs = scene.reference["tariffs"]
+    for line in lines.itertuples():
+        own = tariffs[(tariffs.contract_id == line.contract_id)
+                      & (tariffs.vehicle_class == scene.vehicles.vehicle_class[line.plate])]  # fmt: skip
+        assert float(line.rate_brl_per_km) > own.rate_brl_per_km.astype(float).max()
+
+
+def test_a_reserve_and_its_titular_stay_in_on_a_paid_working_day(scene: Scene) -> None:
+    for row in scene.of("V03").itertuples():
+        both = {row.plate, scene.vehicles.titular_plate[row.plate]}
+        assert pd.Timestamp(row.operational_date).weekday() < 5
+        driven = scene.trips[(scene.trips.operational_date == row.operational_date) & scene.trips.plate.isin(both)]
+        assert driven.empty

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.model import Table
-from fleet_audit.simulation.planning.roster import Roster, Vehicle, cycle_days, cycle_start
+from fleet_audit.simulation.planning.roster import HOLIDAYS, Roster, Vehicle, cycle_days, cycle_start
 from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import CARRIERS, UNITS, World, offset
 
@@ -21,7 +21,6 @@ AGR_FACTOR = Decimal("1.09")
 AMENDMENT_FACTOR = Decimal("1.035")
 FIXED_BRL = {"onibus": "40314.14", "micro": "28750.00", "van": "17980.50"}
 DEADHEAD_RULES = {"TRANSUL": ("unpaid", ""), "VIAMATA": ("paid", ""), "CANARIO": ("capped", "10")}
-HOLIDAYS = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (12, 25))
 SINCE = dt.date(2025, 1, 1)
 PLANNED_SHARE = {"T05": 0.75, "T06": 1.5}  # of what is driven
 GEOFENCE_OFF_M = 3_000.0
@@ -170,8 +169,30 @@ def wrong_place(world: World, start: dt.date) -> tuple[str, Rows]:
     return wrong.poi_id, rows
 
 
-def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tuple[Table, Rows]]:
-    """All tables of the inbox's `reference` folder; drivers and invoices are headers only."""
+def dearer_invoice(roster: Roster, service_km: dict[tuple[str, dt.date], Decimal]) -> Rows:
+    """V02: the invoice of the first cycle of the vehicle that is billed as a bus; honest carriers send none.
+
+    An honest carrier cannot know the measured km to the cent.
+
+    Args:
+        roster: the fleet.
+        service_km: by plate and cycle, as driven.
+    """
+    if roster.billed_as_bus is None:
+        return []
+    vehicle, start = roster.vehicles[roster.billed_as_bus], cycle_start(roster.days[0])
+    rate = Prices(roster).rate(replace(vehicle, vehicle_class="onibus"), vehicle.default_area, roster.days[0])
+    km = service_km.get((vehicle.plate, start))
+    if rate is None or not km:
+        return []
+    return [{
+        "contract_id": vehicle.contract_id, "cycle_start": start, "plate": vehicle.plate, "vehicle_class": "onibus",
+        "billed_km": km, "rate_brl_per_km": rate, "variable_brl": (km * rate).quantize(CENT, ROUND_HALF_UP),
+    }]  # fmt: skip
+
+
+def reference_rows(world: World, roster: Roster, routes: RouteBook, invoices: Rows) -> list[tuple[Table, Rows]]:
+    """All tables of the inbox's `reference` folder; drivers are a header only."""
     start = since(roster.days)
     return [
         (reference.UNITS, [{"unit_code": unit.code, "name": unit.name, "timezone": unit.timezone,
@@ -197,7 +218,7 @@ def reference_rows(world: World, roster: Roster, routes: RouteBook) -> list[tupl
         (reference.KM_PLAN, routes.km_plan()),
         (reference.CALENDAR, [{"date": day, "unit_code": unit.code, "day_type": _day_type(day)}
                               for day in _calendar_days(roster.days) for unit in UNITS]),
-        (reference.INVOICES, []),
+        (reference.INVOICES, invoices),
         (reference.EXCEPTIONS, [{
             "exception_id": "EX-1", "rule_id": "G07", "carrier_code": CARRIERS[2][0], "date_from": roster.days[0],
             "date_to": roster.days[-1], "reason": "Obra na pista da usina", "approved_by": "gestor.contratos"}]),

@@ -10,11 +10,11 @@ import itertools
 import random
 
 from fleet_audit.simulation.catalogue import DAY_FRAUDS, DAY_TRAPS, HABIT_FRAUDS, Kind
-from fleet_audit.simulation.planning.roster import IDLE_LABELS, Roster, Vehicle, cycle_start
+from fleet_audit.simulation.planning.roster import IDLE_LABELS, Roster, Vehicle, cycle_start, is_working_day
 
 DEVICES_A_LATE_UPLOAD = 40  # one device in so many stores and forwards on any day, and at least one
 VEHICLE_DAYS_A_LABEL = 300  # one label of each kind for so many vehicle-days, and at least one
-VEHICLES_A_HABIT = 40  # one vehicle of each habit for so many vehicles; none in a smaller fleet
+VEHICLES_PER_HABIT = 40  # one vehicle of each habit for so many vehicles; none in a smaller fleet
 CLOCK_OFF_DAYS = 5  # in a row: nobody sets a clock right within a day
 MOST_LABELLED = 0.5  # of the vehicle-days: the others show what is usual
 _NEVER_LATE = (*IDLE_LABELS, "clock_off", "out_of_order")
@@ -26,21 +26,23 @@ _ONE_LONG_WAY_HOME = ("G06", "G07", "T03", "level_crossing", "S03")
 _NOT_OFFICE = ("D05", "G02", "dead_zone_long", "T03", "T02", "S03")  # these need hours of rest, or a common morning
 
 
-def label(seed: int, roster: Roster) -> None:
+def label(seed: int, roster: Roster, vehicles_per_habit: int = VEHICLES_PER_HABIT) -> None:
     """Gives habits to vehicles, then labels to vehicle-days, then late uploads to what is heard."""
-    _give_habits(seed, roster)
+    _give_habits(seed, roster, vehicles_per_habit)
     _label_days(seed, roster)
+    if "V03" in roster.planted:
+        _keep_titular_in(roster)
     roster.operates -= {place for place, kind in roster.labels.items() if kind in IDLE_LABELS}
     if "late_upload" in roster.planted:
         _delay(seed, roster)
 
 
-def _give_habits(seed: int, roster: Roster) -> None:
+def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:
     noise = random.Random(f"{seed}/habits")  # noqa: S311
     free = [vehicle for vehicle in roster.vehicles if _is_usual(vehicle, roster) and vehicle.mode == "positions"
             and "C" not in vehicle.pattern]  # fmt: skip
     noise.shuffle(free)
-    for _ in range(len(roster.vehicles) // VEHICLES_A_HABIT):
+    for _ in range(len(roster.vehicles) // vehicles_per_habit):
         for kind in HABIT_FRAUDS:
             chosen = next((vehicle for vehicle in free if _has_room(kind.name, vehicle)), None)
             if kind.name in roster.planted and chosen is not None:
@@ -71,6 +73,24 @@ def _label_days(seed: int, roster: Roster) -> None:
             roster.labels |= dict.fromkeys(others, kind.name)
         if kind.name in ("O08", "T02"):
             roster.partners[chosen] = others[0][0]
+
+
+def _keep_titular_in(roster: Roster) -> None:
+    """V03: the last working day before a close on which a titular and its reserve have nothing else, both stay in."""
+    closes = [day for day in roster.days if cycle_start(day + dt.timedelta(days=1)) != cycle_start(day)]
+    taken = {*roster.labels, *roster.substitutions, *roster.substitutions.values()}
+    taken |= {(other, day) for (_, day), other in roster.partners.items()}
+    taken |= {(index, day - dt.timedelta(days=1)) for (index, day), kind in roster.labels.items() if kind == "G05"}
+    for reserve in roster.vehicles:
+        if reserve.titular is None or not reserve.has_positions or not closes:
+            continue
+        titular = roster.vehicles[reserve.titular]
+        days = [day for day in roster.days if day <= closes[-1] and is_working_day(day)]
+        days = [day for day in days if not {(titular.index, day), (reserve.index, day)} & taken]
+        if days and _is_usual(titular, roster) and titular.index not in roster.habits:
+            roster.unreplaced = (reserve.index, days[-1])
+            roster.operates -= {(titular.index, days[-1])}
+            return
 
 
 def _kinds(roster: Roster) -> list[Kind]:

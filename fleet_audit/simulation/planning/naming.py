@@ -9,7 +9,7 @@ import datetime as dt
 
 from fleet_audit.simulation.catalogue import DAY_FRAUDS
 from fleet_audit.simulation.devices.traps import Trap
-from fleet_audit.simulation.paper.tables import amended_contract
+from fleet_audit.simulation.paper.tables import Rows, amended_contract
 from fleet_audit.simulation.planning.roster import Roster, cycle_start
 from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import UNITS, World
@@ -54,6 +54,17 @@ def name_habits(roster: Roster, truth: Truth) -> None:
         last = {cycle_start(day): day for day in worked}
         for start, day in last.items():
             truth.fraud(habit, roster.vehicles[index].plate, day, start)
+
+
+def name_billing(roster: Roster, invoices: Rows, truth: Truth) -> None:
+    """V02 of each invoice line, and V03, on the cycle in which they are billed."""
+    first = cycle_start(roster.days[0])
+    for line in invoices:
+        last = max(day for day in roster.days if cycle_start(day) == first)
+        truth.fraud("V02", str(line["plate"]), last, first)
+    if roster.unreplaced is not None:
+        index, day = roster.unreplaced
+        truth.fraud("V03", roster.vehicles[index].plate, day, cycle_start(day))
 
 
 def name_fleet_traps(roster: Roster, world: World, middle: dt.date, truth: Truth) -> None:

@@ -17,6 +17,7 @@ PATTERNS = (("A", "B", "C"), ("A", "B"), ("ADM",), ("A", "B"), ("A", "C"))
 IDLE_LABELS = ("D06", "silent_day", "G05")
 CLOSING_DAY = 16
 RESERVE_EVERY = 16
+HOLIDAYS = ((1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (12, 25))
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Roster:
     devices: list[Device] = field(default_factory=list)
     ended_contract: str | None = None
     untariffed: tuple[str, str] | None = None  # contract, class
+    billed_as_bus: int | None = None
+    unreplaced: tuple[int, dt.date] | None = None  # reserve, day on which neither it nor its titular works
 
     def devices_on(self, day: dt.date) -> dict[int, Device]:
         """The device of each vehicle."""
@@ -114,6 +117,11 @@ def make_roster(seed: int, vehicles: int, days: list[dt.date], planted: frozense
             if (works and not stays) or (vehicle.index, day) in roster.substitutions:
                 roster.operates.add((vehicle.index, day))
     return roster
+
+
+def is_working_day(day: dt.date) -> bool:
+    """Whether the calendar calls it `util`."""
+    return day.isoweekday() <= 5 and (day.month, day.day) not in HOLIDAYS
 
 
 def cycle_start(day: dt.date) -> dt.date:
@@ -178,7 +186,7 @@ def _break_devices(roster: Roster) -> None:
 
 
 def _break_contracts(roster: Roster) -> None:
-    """V01: the last vehicle with positions works under a contract that has ended; K01: a class has no tariff."""
+    """V01: the last vehicle with positions has an ended contract. K01: a class has no tariff. V02: a van is billed."""
     if "V01" in roster.planted:
         for vehicle in reversed(roster.vehicles):
             if vehicle.has_positions and vehicle.titular is None:
@@ -189,6 +197,13 @@ def _break_contracts(roster: Roster) -> None:
         for vehicle in roster.vehicles:
             if vehicle.vehicle_class == "van" and vehicle.contract_id != roster.ended_contract:
                 roster.untariffed = (vehicle.contract_id, "van")
+                break
+    if "V02" in roster.planted:
+        for vehicle in roster.vehicles:
+            has_tariff = (vehicle.contract_id, vehicle.vehicle_class) != roster.untariffed
+            has_tariff &= vehicle.contract_id != roster.ended_contract
+            if vehicle.vehicle_class != "onibus" and has_tariff and vehicle.titular is None:
+                roster.billed_as_bus = vehicle.index
                 break
 
 
