@@ -21,10 +21,11 @@ def numbers_with_two_meanings(context: AuditDay) -> list[Draft]:
     runs = context.runs[context.runs["bulletin_number"].notna() & context.runs["carrier_code"].notna()]
     runs = runs.sort_values(["carrier_code", "bulletin_number", "started_at", "declared_km", "declared_run_id"])
     known = runs.drop_duplicates(["carrier_code", "bulletin_number", *_CONTENT])
+    known = known[known.duplicated(["carrier_code", "bulletin_number"], keep=False)]
     of_day = set(context.of_day(known)["declared_run_id"])
     drafts = []
     for _, rows in known.groupby(["carrier_code", "bulletin_number"], sort=True):
-        if len(rows) > 1 and rows["declared_run_id"].iloc[-1] in of_day:
+        if rows["declared_run_id"].iloc[-1] in of_day:
             drafts.append(_two_meanings(context, rows))
     return drafts
 
