@@ -19,7 +19,8 @@ _COLUMNS = ["operational_date", "rule_id", "scope", "source", "reason_pt"]
 def rules_not_tested(context: Any, rules: Mapping[str, Rule]) -> RulesNotTestedFrame:
     """One row per rule whose needs the day or cycle does not meet, in order of rule_id; without the trace columns.
 
-    A rule that lacks a source of one carrier only is listed, too; it is tested for the other carriers.
+    A rule that lacks a source of one carrier, or enough runs of some vehicles, is listed, too; it is tested for the
+    others.
 
     Args:
         context: `AuditDay` or `AuditCycle`.
@@ -27,7 +28,7 @@ def rules_not_tested(context: Any, rules: Mapping[str, Rule]) -> RulesNotTestedF
     """
     rows = []
     for rule in rules.values():
-        reasons = [*rule.missing(context), *context.partly_missing_sources(rule.rests_on)]
+        reasons = [*rule.missing(context), *rule.partly_missing(context)]
         if reasons:
             rows.append((context.day, rule.rule_id, rule.scope, rule.sources, "; ".join(reasons)))
     return pd.DataFrame(rows, columns=_COLUMNS)

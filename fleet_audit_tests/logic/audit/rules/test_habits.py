@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.statistics import at_least_p, chi2_p, holm, normal_p
 from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, found, untested
 from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, run, trip
@@ -77,6 +79,17 @@ def test_s01_is_silent_where_rounds_of_whole_tens_repeat_the_digit_and_where_dat
     assert not found(a_cycle(runs=readings(true), trips=driven_between(true)), "S01")
     assert not found(a_cycle(runs=readings(true)), "S01")  # nothing was measured between its runs
     assert "S01" in untested(a_cycle(runs=readings(true[:59])))
+
+
+def test_vehicles_with_too_few_runs_are_counted_instead_of_passed_over():
+    true = 1000 + np.cumsum(noise().uniform(8, 40, 90))
+    runs = readings(np.floor(true)) + readings(np.floor(true[:40]), OTHER)
+    context = a_cycle(runs=runs, trips=driven_between(true))
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert reasons["S01"] == (
+        "1 de 2 veículos não testado: poucas leituras KM SAÍDA em km inteiros (n < 60; o maior n entre eles é 40)"
+    )
+    assert reasons["K05"].startswith("2 de 2 veículos não testados: poucas atas")
 
 
 def test_s03_names_a_copied_value_and_spares_whole_kilometres_of_a_steady_way():

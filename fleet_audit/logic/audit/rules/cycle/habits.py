@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.sample import Sample
 from fleet_audit.logic.primitives.statistics import (
     at_least_p,
     chi2_p,
@@ -49,10 +50,7 @@ def last_digits(context: AuditCycle) -> list[Draft]:
     90 honest simulated vehicles 3 had p < 1e-11). Vehicles without measured trips between their runs are not tested.
     """
     parameters = context.parameters
-    runs = context.runs[context.runs["odometer_start_km"].notna()]
-    runs = runs.assign(reading=runs["odometer_start_km"].astype("float64"))
-    runs = runs[runs["reading"] % 1 == 0].sort_values(["plate", "started_at", "declared_run_id"])
-    samples = []
+    samples, runs = [], _whole_km_readings(context)
     for plate, own in runs.groupby("plate", sort=True):
         if len(own) < parameters.digits_min_runs or _is_read(context, str(plate), own) is not False:
             continue
@@ -82,10 +80,7 @@ def constant_declared(context: AuditCycle) -> list[Draft]:
     by d, they show it with a chance of 1 − d (none beyond 1 km; d less the trip's uncertainty). Tested is whether so
     many equal values are more than these chances allow (Poisson binomial, Holm-adjusted p < constant_p).
     """
-    parameters, groups = context.parameters, context.single_runs
-    groups = groups.assign(**{end: folded_places(groups[f"{end}_text"]) for end in ("origin", "destination")})
-    groups = groups[(groups["origin"] != "") & (groups["destination"] != "")]
-    samples = []
+    parameters, groups, samples = context.parameters, _runs_between_places(context), []
     for (plate, origin, destination), own in groups.groupby(["plate", "origin", "destination"], sort=True):
         measured, declared = own["measured"].to_numpy(), own["declared"].to_numpy()
         usual, equal = _most_common(declared)
@@ -121,10 +116,7 @@ def rounded_upwards(context: AuditCycle) -> list[Draft]:
 
     Groups of one run. Tested is a mean of zero (z, Holm-adjusted p < rounding_p): honest rounding goes both ways.
     """
-    parameters, groups = context.parameters, context.single_runs
-    groups = groups.assign(difference=groups["declared"] - groups["measured"])
-    groups = groups[groups["difference"].abs() < parameters.rounding_below_km]
-    samples = []
+    parameters, groups, samples = context.parameters, _small_differences(context), []
     for plate, own in groups.groupby("plate", sort=True):
         difference = own["difference"].to_numpy()
         if len(own) < parameters.rounding_min_runs:
@@ -149,6 +141,45 @@ def rounded_upwards(context: AuditCycle) -> list[Draft]:
         )
         for sample in _significant(samples, parameters.rounding_p)
     ]
+
+
+def _whole_km_readings(context: AuditCycle) -> pd.DataFrame:
+    """Runs with a start reading in whole km, as `reading`."""
+    runs = context.runs[context.runs["odometer_start_km"].notna()]
+    runs = runs.assign(reading=runs["odometer_start_km"].astype("float64"))
+    return runs[runs["reading"] % 1 == 0].sort_values(["plate", "started_at", "declared_run_id"])
+
+
+def _runs_between_places(context: AuditCycle) -> pd.DataFrame:
+    """Compared groups of one run that names both places, as `origin` and `destination`."""
+    groups = context.single_runs
+    groups = groups.assign(**{end: folded_places(groups[f"{end}_text"]) for end in ("origin", "destination")})
+    return groups[(groups["origin"] != "") & (groups["destination"] != "")]
+
+
+def _small_differences(context: AuditCycle) -> pd.DataFrame:
+    """Compared groups of one run with `difference` = declared − measured below rounding_below_km."""
+    groups = context.single_runs
+    groups = groups.assign(difference=groups["declared"] - groups["measured"])
+    return groups[groups["difference"].abs() < context.parameters.rounding_below_km]
+
+
+def _readings_by_plate(context: AuditCycle) -> pd.Series:
+    return _per_declaring_plate(context, _whole_km_readings(context).groupby("plate").size())
+
+
+def _runs_of_a_way_by_plate(context: AuditCycle) -> pd.Series:
+    """Runs of each vehicle between the two places that it names most often."""
+    ways = _runs_between_places(context).groupby(["plate", "origin", "destination"]).size()
+    return _per_declaring_plate(context, ways.groupby("plate").max())
+
+
+def _small_differences_by_plate(context: AuditCycle) -> pd.Series:
+    return _per_declaring_plate(context, _small_differences(context).groupby("plate").size())
+
+
+def _per_declaring_plate(context: AuditCycle, sizes: pd.Series) -> pd.Series:
+    return sizes.reindex(sorted(set(context.runs["plate"])), fill_value=0)
 
 
 def _significant(samples: list[_Sample], alpha: float) -> list[_Sample]:
@@ -219,12 +250,6 @@ def _probability(value: float) -> str:
 
 _RUNS = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")
 
-
-def _enough_in_a_group(context: AuditCycle, most: float) -> bool:
-    groups = context.single_runs
-    return bool((groups.groupby("plate").size() >= most).any())
-
-
 RULES = (
     Rule(
         "S01",
@@ -237,18 +262,8 @@ RULES = (
         last_digits,
         "cycle",
         parameters=("digits_min_runs", "digits_p", "digits_read_km"),
-        needs=(
-            _RUNS,
-            Need(
-                lambda context: bool(
-                    (
-                        context.runs[context.runs["odometer_start_km"].notna()].groupby("plate").size()
-                        >= context.parameters.digits_min_runs
-                    ).any()
-                ),
-                "nenhum veículo tem leituras de partida suficientes no ciclo",
-            ),
-        ),
+        needs=(_RUNS,),
+        sample=Sample(_readings_by_plate, "digits_min_runs", "leituras KM SAÍDA em km inteiros"),
     ),
     Rule(
         "S03",
@@ -261,13 +276,8 @@ RULES = (
         constant_declared,
         "cycle",
         parameters=("constant_pct", "constant_min_runs", "constant_sd_pct", "constant_p"),
-        needs=(
-            _RUNS,
-            Need(
-                lambda context: _enough_in_a_group(context, context.parameters.constant_min_runs),
-                "nenhum veículo tem atas comparadas suficientes no ciclo",
-            ),
-        ),
+        needs=(_RUNS,),
+        sample=Sample(_runs_of_a_way_by_plate, "constant_min_runs", "atas comparadas entre dois mesmos locais"),
     ),
     Rule(
         "K05",
@@ -280,12 +290,9 @@ RULES = (
         rounded_upwards,
         "cycle",
         parameters=("rounding_below_km", "rounding_mean_km", "rounding_min_runs", "rounding_p"),
-        needs=(
-            _RUNS,
-            Need(
-                lambda context: _enough_in_a_group(context, context.parameters.rounding_min_runs),
-                "nenhum veículo tem atas comparadas suficientes no ciclo",
-            ),
+        needs=(_RUNS,),
+        sample=Sample(
+            _small_differences_by_plate, "rounding_min_runs", "atas com diferença pequena entre declarado e medido"
         ),
     ),
 )
