@@ -1,6 +1,10 @@
 """Findings with one root cause as one incident: which findings belong together, and which one names the cause.
 
-The order of causes is that of RULES section 6.1. The money of incidents is in `incident_amounts`, points in `scoring`.
+The order of causes is that of RULES section 6.1. A track sent a second time (G05) is a tracker that does not show the
+bus, as one off it (O04). A vehicle in two trips at once (T01) is about one declared run. Two rules explain no other
+finding and stand on their own: a driver on two vehicles (T02) doubts who drove, not how far; a place that changed
+unseen (G02) has no amount, and a run in that time is held by its own D06. The money of incidents is in
+`incident_amounts`, points in `scoring`.
 """
 
 from __future__ import annotations
@@ -34,11 +38,11 @@ EXCHANGE = Cause("exchange", ("O08",), frozenset({"O01", "O02", "O05", "D01", "D
 CAUSES = (
     Cause("own_gap", ("Q03",), frozenset({"D05", "D06", "D07", "D10", "Q02"})),
     EXCHANGE,
-    Cause("tracker_off", ("O04",), frozenset({"D05", "D06"})),
+    Cause("tracker_off", ("O04", "G05"), frozenset({"D05", "D06"})),
     Cause("clock", ("Q05",), frozenset({"D05", "D06", "D07", "D12", "T03"})),
     Cause("odometer", ("O01", "O02", "O03"), frozenset({"O05", "D10"})),
 )
-DECLARED_RUN = Cause("declared_run", ("D08", "D05", "D11", "D01"), frozenset({"D06"}))
+DECLARED_RUN = Cause("declared_run", ("D08", "T01", "D05", "D11", "D01"), frozenset({"D06"}))
 WHOLE_DAY, WHOLE_CYCLE = "D02", "D03"
 # Causes that no carrier answers for: what they explain takes no points.
 BLAMELESS = frozenset({"own_gap", "clock"})

@@ -81,6 +81,27 @@ def test_a_tracker_off_the_bus_explains_the_runs_that_nobody_saw() -> None:
     assert found["sentence_pt"] == ("Frase de O04; da mesma causa: corrida sem viagem, não verificável (D06), 2 vezes.")
 
 
+def test_a_track_sent_a_second_time_explains_the_runs_that_it_hides() -> None:
+    (found,) = incidents(
+        finding("G05", "90.00", evidence={"trip_ids": ["tA1"]}), finding("D05", "30.00", run="rA2"),
+        finding("D06", "20.00", run="rA3"),
+    )  # fmt: skip
+    assert (found["cause"], found["root_rule_id"], members(found)) == ("tracker_off", "G05", ["G05", "D05", "D06"])
+
+
+def test_a_run_inside_another_one_explains_what_it_adds_to_their_sum() -> None:
+    (found,) = incidents(finding("T01", run="rA1"), finding("D01", "30.00", run="rA1"), finding("D02", "30.00"))
+    assert (found["cause"], found["root_rule_id"], members(found)) == ("declared_run", "T01", ["T01", "D01", "D02"])
+    assert found["disallowed_brl"] == D("30.00")
+
+
+def test_a_driver_on_two_vehicles_and_a_move_that_nobody_saw_stand_on_their_own() -> None:
+    found = incidents(finding("T02", "9.00", trip="tA1"), finding("G02", trip="tA1"), finding("D06", "5.00", run="rA1"))
+    assert sorted((each["root_rule_id"], each["cause"]) for each in found) == [
+        ("D06", "single"), ("G02", "single"), ("T02", "single"),
+    ]  # fmt: skip
+
+
 def test_an_exchange_is_the_root_before_all_others_and_reaches_both_vehicles() -> None:
     exchange = finding("O08", "40.00", trip="tA1", evidence={"other_plate": "B"})
     first, second = incidents(
