@@ -143,11 +143,15 @@ def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> 
 
 
 def _range(draft: Draft, km: Decimal | None, brl: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
-    """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one."""
-    if brl is None or draft.km_uncertainty is None or draft.brl_at_stake is not None or km is None:
+    """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one.
+
+    BRL that a rule states itself change with its km.
+    """
+    if brl is None or draft.km_uncertainty is None or not km:
         return brl, brl
     half = Decimal(str(round(draft.km_uncertainty, 3)))
-    return _cents(max(km - half, Decimal(0)), draft.rate), _cents(km + half, draft.rate)
+    rate = draft.rate if draft.brl_at_stake is None else brl / km
+    return _cents(max(km - half, Decimal(0)), rate), _cents(km + half, rate)
 
 
 def _sentence(draft: Draft) -> str:

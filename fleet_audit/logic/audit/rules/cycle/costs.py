@@ -22,12 +22,16 @@ _CENT = Decimal("0.01")
 def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     """K03: deadhead km in per cent of the vehicle's service km above deadhead_pct; no doubt above deadhead_sure_pct.
 
-    At stake are the km beyond deadhead_pct that the contract pays, if it pays any. A vehicle without service is V04's.
+    At stake are the km beyond deadhead_pct that the contract pays, if it pays any. Their doubt is that of the empty
+    trips plus deadhead_pct of that of the service trips. A vehicle without service is V04's.
     """
     parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
     known = known.assign(km=to_hundredths(known["km_measured"]))
     km = known.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
     km = km.reindex(columns=["service", "deadhead"], fill_value=0)
+    doubt = known.assign(km=known["km_uncertainty"].astype("float64").fillna(0.0))
+    doubt = doubt.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0.0)
+    doubt = doubt.reindex(columns=["service", "deadhead"], fill_value=0.0)
     paid, share = _paid_deadhead(context), Decimal(str(parameters.deadhead_pct)) / 100
     drafts = []
     for plate, row in km[km["service"] > 0].iterrows():
@@ -46,6 +50,8 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
                 km_at_stake=excess,
                 brl_at_stake=_paid_brl(paid.get(str(plate)), excess),
+                km_uncertainty=float(doubt.loc[plate, "deadhead"] + float(share) * doubt.loc[plate, "service"]),
+                tolerance_km=0.0,
                 facts={"service_km": service, "deadhead_km": deadhead, "deadhead_pct": round(pct, 2)},
             )
         )

@@ -76,7 +76,7 @@ def _declared(
         f"{run_ids.nunique()} atas e percorreu {sentences.km(measured)} nas mesmas corridas: "
         f"{sentences.km(excess)} a mais ({sentences.number(row['pct'])} %), acima de {sentences.number(limit, 1)} %.",
         float(trips["evidence_grade"].map(GRADE_CONFIDENCE).astype("float64").mean())
-        * beyond_doubt(float(excess), tolerance, uncertainty / len(trips) ** 0.5),
+        * beyond_doubt(float(excess), tolerance, uncertainty),
         km_at_stake=excess,
         rate=context.rates.get(plate),
         facts={

@@ -28,7 +28,7 @@ def ratio_off(context: AuditCycle) -> list[Draft]:
 
     The worst such days of one device at a time, of which the last lies in the cycle and the first at most
     calibration_days before it. Days of the vehicle with O01–O04 prove nothing about its calibration and are excluded;
-    a device that counts in another unit is Q05.
+    a device that counts in another unit is Q05. Up to ratio_sure_pct it is an indication: the receiver may explain it.
     """
     parameters = context.parameters
     days = context.calibrations[as_days(context.calibrations["operational_date"]) <= as_days(context.day)]
@@ -61,8 +61,9 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 
 
 def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: float, days: pd.DataFrame) -> Draft:
-    difference = half_up(abs(sums["odometer"] - sums["gps"]))
-    paid = _paid_km(context, plate, set(days["operational_date"]))
+    difference, parameters = half_up(abs(sums["odometer"] - sums["gps"])), context.parameters
+    stake = min(difference, _paid_km(context, plate, set(days["operational_date"])))
+    one_pct = sums["gps"] / 100 * float(stake / difference)
     dates = days["operational_date"].to_list()
     side = "a mais" if off_pct > 0 else "a menos"
     return Draft(
@@ -75,7 +76,9 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         f"{sentences.number(context.parameters.ratio_pct, 0)} %: pneu, calibração ou hodômetro precisam ser "
         "verificados.",
         GRADE_CONFIDENCE["A" if abs(off_pct) > context.parameters.ratio_sure_pct else "C"],
-        km_at_stake=min(difference, paid),
+        km_at_stake=stake,
+        km_uncertainty=one_pct * (parameters.ratio_sure_pct - parameters.ratio_pct) or None,
+        tolerance_km=one_pct * parameters.ratio_pct,
         is_in_favour=off_pct < 0,
         rate=context.rates.get(plate),
         facts={

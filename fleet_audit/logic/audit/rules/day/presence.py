@@ -16,7 +16,7 @@ from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 
@@ -65,6 +65,8 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
                 (),
                 trip["km_measured"],
                 context.rate_of([trip_id], []),
+                km_uncertainty=uncertainty_km([trip]),
+                tolerance_km=context.parameters.undeclared_min_km,
             )
         )
     return drafts

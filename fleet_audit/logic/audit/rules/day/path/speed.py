@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
-from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
+from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
@@ -75,6 +75,8 @@ def _draft(context: AuditDay, trip: Record) -> Draft:
         grade_confidence([trip]),
         (trip["trip_id"],),
         km_at_stake=trip["km_measured"] - possible,
+        km_uncertainty=uncertainty_km([trip]),
+        tolerance_km=0.0,
         rate=context.rate_of([trip["trip_id"]], ()),
         facts={"mean_kmh": round(trip["mean_kmh"], 1), "max_speed_kmh": trip["max_speed_kmh"], "local_times": period},
     )

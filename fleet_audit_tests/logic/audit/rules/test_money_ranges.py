@@ -1,0 +1,41 @@
+"""Money of a measured difference has a range, and a range that reaches the tolerance is an indication (*indício*)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, calibrated, worked
+from fleet_audit_tests.logic.audit.rules.test_cycle import found as found_in_cycle
+from fleet_audit_tests.logic.audit_sample import audit, found, run, trip
+
+D = Decimal
+
+
+@pytest.mark.parametrize(("km", "is_indication"), [("2.20", True), ("30.00", False)])
+def test_a_trip_that_nobody_declared_is_an_indication_where_it_may_be_shorter_than_the_least(
+    km: str, is_indication: bool
+) -> None:
+    lone = trip("T", "06:00", "07:00", km, km_uncertainty="0.30")
+    [row] = found(audit([lone], [run("R", "15:00", "16:00")]), "D07")
+    assert ("indício" in row["explanation_pt"]) is is_indication
+    low, high = ((D(km) + sign * D("0.30")) * D("4.90") for sign in (-1, 1))
+    assert (row["brl_low"], row["brl_high"]) == (low.quantize(D("0.01")), high.quantize(D("0.01")))
+
+
+@pytest.mark.parametrize(("deadhead", "is_indication"), [("3.05", True), ("6.00", False)])
+def test_deadhead_beyond_its_share_is_an_indication_where_the_measurement_may_explain_it(
+    deadhead: str, is_indication: bool
+) -> None:
+    trips = [row for day in DAYS for row in (worked(day), worked(day, km=deadhead, purpose="deadhead"))]
+    [row] = found_in_cycle(a_cycle(trips=trips), "K03")
+    assert ("indício" in row["explanation_pt"]) is is_indication
+    assert row["brl_low"] is None or row["brl_low"] <= row["brl_at_stake"] <= row["brl_high"]
+
+
+@pytest.mark.parametrize(("odometer", "is_indication"), [("104", True), ("107", False)])
+def test_an_odometer_that_is_off_by_less_than_is_certain_is_an_indication(odometer: str, is_indication: bool) -> None:
+    days = [calibrated(day, odometer, "100") for day in DAYS[:7]]
+    [row] = found_in_cycle(a_cycle(calibrations=days, trips=[worked(day, km="100.00") for day in DAYS]), "O05")
+    assert ("indício" in row["explanation_pt"]) is is_indication
