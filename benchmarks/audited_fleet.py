@@ -149,18 +149,24 @@ class SimulatedInbox:
         return staged.assign(date=dates(np.full(len(staged), as_days(day))))
 
 
-def audit(day: dt.date, inbox: Staged) -> AuditedDay:
-    """One day: window, costs, ledger, audit."""
-    parameters = parameters_on(day)
-    reference_now = inbox.reference
+def day_inputs(day: dt.date, inbox: Staged) -> tuple[DayWindow, DayInputs]:
+    """The window of one day, and what its audit reads."""
+    parameters, reference_now = parameters_on(day), inbox.reference
     window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters)
     trips = conform(window.trips, facts.TRIP_WINDOW)
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
-    own = trips[trips["operational_date"] == day].reset_index(drop=True)
-    vehicles = reference_now.vehicles_on(day)
     found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_now, parameters)
     devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
-    inputs = DayInputs(day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day))
+    return window, DayInputs(day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day))
+
+
+def audit(day: dt.date, inbox: Staged) -> AuditedDay:
+    """One day: window, costs, ledger, audit."""
+    parameters, reference_now = parameters_on(day), inbox.reference
+    window, inputs = day_inputs(day, inbox)
+    trips, legs, spans = inputs.trips, inputs.legs, inputs.spans
+    own = trips[trips["operational_date"] == day].reset_index(drop=True)
+    vehicles = reference_now.vehicles_on(day)
     result = audit_day(inputs, reference_now, parameters)
     readings = conform(window.readings, lake.READINGS)
     return AuditedDay(
@@ -173,17 +179,24 @@ def audit(day: dt.date, inbox: Staged) -> AuditedDay:
         ))  # fmt: skip
 
 
-def audit_cycles(results: Mapping[dt.date, AuditedDay], inbox: SimulatedInbox) -> pd.DataFrame:
-    """`find_in_cycle` of each cycle of the days, in order of time."""
+def audited_cycles(results: Mapping[dt.date, AuditedDay], inbox: Staged) -> list[AuditCycle]:
+    """The inputs of the rules of each cycle of the days, in order of time."""
     cycles = {cycle_of(day, CLOSING_DAY): day for day in results}
-    return pd.concat([find_in_cycle(_cycle(cycle, day, results, inbox)) for cycle, day in cycles.items()])
+    return [_cycle(cycle, day, results, inbox) for cycle, day in cycles.items()]
 
 
-def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], inbox: SimulatedInbox) -> AuditCycle:
+def cycle_findings(cycles: Iterable[AuditCycle]) -> pd.DataFrame:
+    """`find_in_cycle` of each cycle, in order of time."""
+    return pd.concat([find_in_cycle(cycle) for cycle in cycles], ignore_index=True)
+
+
+def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], inbox: Staged) -> AuditCycle:
     def stacked(name: str, days: Iterable[dt.date]) -> pd.DataFrame:
         return pd.concat([getattr(results[day], name) for day in days], ignore_index=True)
 
     own = [day for day in results if cycle_of(day, CLOSING_DAY) == cycle]
+    before = [results[day].runs for day in results if cycle_of(day, CLOSING_DAY).end < cycle.start]
+    earlier = pd.concat(before, ignore_index=True) if before else empty_frame(facts.DECLARED_RUNS)
     tables = inbox.reference
     return AuditCycle(
         cycle=cycle, day=last, trips=stacked("trips", own), costs=stacked("costs", own), runs=stacked("runs", own),
@@ -192,7 +205,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         calibrations=stacked("calibrations", [day for day in results if day <= last]),
         contracts=tables.contracts, exceptions=tables.exceptions, shifts=tables.shifts,
         vehicles=tables.vehicles_on(last),
-        parameters=parameters_on(last),
+        parameters=parameters_on(last), earlier_runs=earlier, invoices=tables.invoices,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Only comparisons of frames; how the results come about is in `audited_fleet`.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.audited_fleet import CLOSING_DAY, AuditedDay
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import cycle_of
 
 SAME_TRIP_S = 180
-AT_THE_END = ("T05", "T06", "V04", "K03")  # of a cycle
 # Such a trip cannot be found with both of its ends: out of sight, at another hour, elsewhere, or on another plate.
 HIDING = ("dead_zone_long", "clock_off", "O04", "O08", "G02", "G05")
 ANY_RULE = ("O08", "G05")  # what everything of the day contradicts
@@ -32,7 +34,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "D05": ("D02", "D10"),
     "D06": ("D02", "Q02"),
     "D08": ("D01", "D02", "D03"),
-    "D09": ("D01", "D02", "D03", "D05", "D06", "D08", "D10"),
+    "D09": ("D01", "D02", "D03", "D05", "D06", "D08", "D10", "Q05", "T01"),
     "D10": ("D01", "D02"),
     "O05": ("O05",),
     "T01": ("D01", "D02", "D03", "D06", "D10"),
@@ -40,6 +42,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "S03": ("D01", "D02", "D03", "D04"),
     "K05": ("D03",),
     "O03": ("O05",),
+    "V02": ("K01",),
     "O04": ("D02", "D05", "D06", "D10", "O05"),
     "G02": ("D02", "D06", "D10"),
     "G05": ("D05", "D06", "D02"),
@@ -139,19 +142,17 @@ def share_equal(both: pd.DataFrame, name: str) -> float:
 
 
 def judged(
-    truth: Truth, results: Mapping[dt.date, AuditedDay], of_cycles: pd.DataFrame
+    truth: Truth, results: Mapping[dt.date, AuditedDay], cycles: list[AuditCycle], of_cycles: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels that could be judged, with `is_found`; findings with `verdict`: right, follows (a label), unexplained.
+    """Labels with `is_tested`, `is_found`; findings with `verdict`: right, follows (a label), unexplained.
 
     A label is found by a finding of its rule on its vehicle that names its run, its trip or its cycle; where it names
-    none, on its day. Rules that wait for the end of a cycle are asked of those that ended only. What may follow from a
+    none, on its day. A label of a cycle is not tested where its rule or its vehicle was not. What may follow from a
     label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05 within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
-    ends = {str(cycle.start): cycle.end for cycle in (cycle_of(day, CLOSING_DAY) for day in results)}
-    labels = truth.labels()
-    is_open = labels["rule_id"].isin(AT_THE_END) & (labels["reference"].map(ends).fillna(max(results)) > max(results))
-    labels = labels[~is_open].reset_index(drop=True).reset_index(names="label")
+    labels = truth.labels().reset_index(names="label")
+    labels["is_tested"] = [_is_tested(row.rule_id, row.plate, row.reference, cycles) for row in labels.itertuples()]
     pairs = findings.merge(labels, on="rule_id", suffixes=("", "_label"))
     pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna()]
     names_run = pairs["reference"].str.fullmatch(r"\d+").fillna(False).to_numpy(bool)
@@ -160,7 +161,7 @@ def judged(
     starts = pd.to_datetime(pairs["reference"].where(names_trip), utc=True)
     is_same = np.select(
         [names_run, names_trip, names_cycle],
-        [pairs["bulletin_number"] == pairs["reference"],
+        [_names_run(pairs),
          (pairs["trip_started_at"] - starts).abs().dt.total_seconds() <= SAME_TRIP_S,
          pairs["cycle"] == pairs["reference"]],
         pairs["operational_date"] == pairs["operational_date_label"],
@@ -185,6 +186,29 @@ def judged(
     return labels.assign(is_found=labels["label"].isin(same["label"])), findings.assign(verdict=verdict)
 
 
+def _names_run(pairs: pd.DataFrame) -> np.ndarray:
+    """Whether the finding is about the run that the label names; of two runs at once (T01) either may be false."""
+    either = [
+        rule_id == "T01" and re.search(rf"\bata {reference}\b", sentence) is not None
+        for rule_id, reference, sentence in zip(
+            pairs["rule_id"], pairs["reference"].fillna(""), pairs["explanation_pt"], strict=True
+        )
+    ]
+    return (pairs["bulletin_number"] == pairs["reference"]).fillna(False).to_numpy(dtype=bool) | np.array(
+        either, dtype=bool
+    )
+
+
+def _is_tested(rule_id: str, plate: str, reference: str, cycles: list[AuditCycle]) -> bool:
+    """Whether the rule of a cycle that a label names tested the vehicle; true of labels that name no cycle."""
+    rule = CYCLE_RULES.get(rule_id)
+    of_cycle = [cycle for cycle in cycles if str(cycle.cycle.start) == reference]
+    if rule is None or not of_cycle:
+        return True
+    few = rule.sample.untested_plates(of_cycle[0]) if rule.sample else set()
+    return rule.is_testable(of_cycle[0]) and plate not in few
+
+
 def unbalancing(truth: Truth) -> pd.DataFrame:
     """plate, operational_date, cause: the vehicle-days on which something was done that no ledger can balance."""
     frauds = truth.frauds[truth.frauds["rule_id"].isin(UNBALANCING)].rename(columns={"rule_id": "cause"})
@@ -193,11 +217,14 @@ def unbalancing(truth: Truth) -> pd.DataFrame:
 
 
 def rule_table(labels: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
-    """Per rule: labelled, found, findings by verdict, precision and recall (%). From what `judged` gives."""
+    """Per rule: labels tested and not tested, found, findings by verdict, precision and recall (%), as `judged`."""
     rules = sorted({*labels["rule_id"], *findings["rule_id"]})
+    untested = labels[~labels["is_tested"]].groupby("rule_id").size()
+    labels = labels[labels["is_tested"]]
     by_verdict = findings.groupby(["rule_id", "verdict"]).size().unstack(fill_value=0)
     table = pd.DataFrame({
         "labelled": labels.groupby("rule_id").size(),
+        "not_tested": untested,
         "found": labels.groupby("rule_id")["is_found"].sum(),
         "findings": findings.groupby("rule_id").size(),
         **{name: by_verdict.get(name) for name in ("right", "follows", "unexplained")},

@@ -84,6 +84,21 @@ class AuditResult:
 
 def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditResult:
     """Matched runs, findings, incidents, held runs and scores of one day, by the parameters in force on it."""
+    context = day_context(inputs, reference, parameters)
+    findings, held = with_roots(find(context), context.groups), held_runs(context)
+    return AuditResult(
+        context.of_day(context.runs),
+        context.groups,
+        held,
+        findings,
+        day_incidents(findings, context.groups, held),
+        score(context.of_day(context.trips), findings, parameters),
+        rules_not_tested(context, DAY_RULES),
+    )
+
+
+def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditDay:
+    """The inputs of the rules of one day: its runs dated and matched, its trips priced."""
     day, trips = inputs.day, inputs.trips
     vehicles = _vehicles(day, trips, inputs.runs, reference)
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
@@ -91,7 +106,7 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
     repeats = set(duplicates(runs, parameters)["later"])
     postponed = trips_of_next_day(runs, trips, parameters)
-    context = AuditDay(
+    return AuditDay(
         day=day,
         trips=trips,
         runs=runs,
@@ -113,16 +128,6 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
         parameters=parameters,
         reference_changes=reference.reference_changes,
         reference=reference,
-    )
-    findings, held = with_roots(find(context), context.groups), held_runs(context)
-    return AuditResult(
-        context.of_day(runs),
-        context.groups,
-        held,
-        findings,
-        day_incidents(findings, context.groups, held),
-        score(context.of_day(trips), findings, parameters),
-        rules_not_tested(context, DAY_RULES),
     )
 
 

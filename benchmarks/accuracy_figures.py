@@ -1,0 +1,120 @@
+"""Figures over the fleets of the audit-quality report: shares with confidence intervals, per rule and per bucket.
+
+What each fleet gave is in `accuracy_fleets`, the page in `accuracy_page`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.accuracy_fleets import Outcome
+from benchmarks.comparison import rule_table
+from fleet_audit.logic.audit.rules.registry import RULES
+
+Z_95 = NormalDist().inv_cdf(0.975)
+BUCKETS = (0.0, 0.4, 0.6, 0.75, 0.85, 0.925, 1.0)
+STATISTICAL = ("S01", "S03", "S05", "K05", "O07")
+_ROUNDED_KM = 0.0055  # the road is rounded to a metre, the measured km to 0.01
+
+
+def wilson(successes: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927); 0 to 1 without a case."""
+    if count == 0:
+        return 0.0, 1.0
+    share, z2 = successes / count, Z_95**2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = Z_95 / (1 + z2 / count) * (share * (1 - share) / count + z2 / (4 * count**2)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def honest(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The fleets without frauds."""
+    return [outcome for outcome in outcomes if not outcome.facts["has_frauds"]]
+
+
+def total(outcomes: Iterable[Outcome], fact: str) -> float:
+    """Sum of one fact of the fleets."""
+    return sum(float(str(outcome.facts[fact])) for outcome in outcomes)
+
+
+def findings_of(outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """The findings of the fleets, with the fleet's name."""
+    return pd.concat([outcome.findings.assign(fleet=outcome.facts["name"]) for outcome in outcomes], ignore_index=True)
+
+
+def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
+    """Per rule of the registry: recall and precision over all fleets with intervals; what honest fleets show.
+
+    Columns: labelled, not_tested, found, recall, recall_low, recall_high; findings, right, follows, unexplained,
+    precision, precision_low, precision_high; honest (findings on honest fleets), honest_false.
+    """
+    labels = pd.concat([outcome.labels for outcome in outcomes], ignore_index=True)
+    table = rule_table(labels, findings_of(outcomes)).drop(columns=["recall_pct", "precision_pct"])
+    calm = findings_of(honest(outcomes))
+    table = table.reindex(sorted({rule.rule_id for rule in RULES})).fillna(0).astype(int)
+    table["honest"] = calm.groupby("rule_id").size().reindex(table.index, fill_value=0)
+    is_false = calm["verdict"] == "unexplained"
+    table["honest_false"] = calm[is_false].groupby("rule_id").size().reindex(table.index, fill_value=0)
+    for name, hits, count in (
+        ("recall", table["found"], table["labelled"]),
+        ("precision", table["findings"] - table["unexplained"], table["findings"]),
+    ):
+        table[name] = (hits / count.where(count > 0)).astype(float)
+        bounds = [wilson(int(hit), int(of)) for hit, of in zip(hits, count, strict=True)]
+        table[f"{name}_low"], table[f"{name}_high"] = zip(*bounds, strict=True)
+    return table
+
+
+def reliability(findings: pd.DataFrame) -> pd.DataFrame:
+    """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, is_within 5 points."""
+    edges = pd.cut(findings["confidence"], BUCKETS, include_lowest=True)
+    rows = []
+    for bucket, own in findings.groupby(edges, observed=True):
+        share, stated = float(own["is_true"].mean()), float(own["confidence"].mean())
+        low, high = wilson(int(own["is_true"].sum()), len(own))
+        rows.append({"bucket": f"{bucket.left:.2f}-{bucket.right:.2f}".replace("-0.00", "0.00"), "n": len(own),
+                     "confidence": stated, "share": share, "low": low, "high": high,
+                     "is_within": abs(share - stated) <= 0.05})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def reliability_by_rule(findings: pd.DataFrame) -> pd.DataFrame:
+    """Per rule: n, mean confidence, share that is true."""
+    return findings.groupby("rule_id").agg(
+        n=("is_true", "size"), confidence=("confidence", "mean"), share=("is_true", "mean")
+    )
+
+
+def doubt(trips: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Per group of trips, and of all: n, share held by km_uncertainty with interval, medians, error (all in km)."""
+    error = (trips["km"] - trips["km_true"]).abs()
+    trips = trips.assign(error=error, is_held=error <= trips["half_width"] + _ROUNDED_KM,
+                         error_pct=100 * error / trips["km_true"].where(trips["km_true"] > 0))  # fmt: skip
+    rows = []
+    for name, own in [("all", trips), *trips.groupby(by)]:
+        low, high = wilson(int(own["is_held"].sum()), len(own))
+        rows.append({
+            "group": name, "n": len(own), "held": float(own["is_held"].mean()), "low": low, "high": high,
+            "half_width": float(own["half_width"].median()), "error": float(own["error"].median()),
+            "error_pct": float(own["error_pct"].mean()), "error_p95": float(np.quantile(own["error"], 0.95)),
+        })  # fmt: skip
+    return pd.DataFrame(rows).set_index("group")
+
+
+def in_doubt(outcomes: list[Outcome]) -> pd.DataFrame:
+    """Honest fleets: BRL *pago e em dúvida* at the roots of incidents, by rule, verdict and what was planted there."""
+    rows = findings_of(honest(outcomes))
+    rows = rows[rows["is_root"] & (rows["paid_doubtful_brl"] > 0)]
+    rows = rows.assign(cause=rows["cause"].where(rows["scope"] == "day", "(rule of a cycle)"))
+    grouped = rows.groupby(["rule_id", "verdict", "cause"])["paid_doubtful_brl"]
+    return grouped.agg(n="size", brl="sum").reset_index()
+
+
+def false_accusations(outcomes: list[Outcome]) -> pd.DataFrame:
+    """Honest fleets: findings of severity C or H that nothing planted explains, by rule."""
+    rows = findings_of(honest(outcomes))
+    return rows[rows["severity"].isin(["C", "H"]) & (rows["verdict"] == "unexplained")]

@@ -1,0 +1,229 @@
+"""docs/audit-quality.md: what `python -m benchmarks.accuracy` measured, misses included, with its plots.
+
+Only the layout belongs here; the words are in `accuracy_page.md`, figures in `accuracy_figures`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import accuracy_figures as figures
+from benchmarks.accuracy_fleets import Outcome
+from benchmarks.accuracy_plots import plot_doubt, plot_reliability, plot_rules
+from fleet_audit.logic.audit.rules.registry import RULES
+
+_WORDS = Path(__file__).with_suffix(".md")
+_TESTS = Path(__file__).parents[1] / "fleet_audit_tests" / "logic" / "audit" / "rules"
+_TARGET = 0.98
+_MOST_FALSE = 0.5  # C or H findings per 1,000 honest trips
+_NONE = "None.\n"
+
+
+def write_page(docs: Path, outcomes: list[Outcome]) -> None:
+    """Writes audit-quality.md and its plots below `docs`."""
+    images = docs / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    table, findings = figures.rule_figures(outcomes), figures.findings_of(outcomes)
+    trips = pd.concat([outcome.trips for outcome in outcomes], ignore_index=True)
+    buckets, grades = figures.reliability(findings), figures.doubt(trips, "grade")
+    plot_rules(table, images / "audit_quality_rules.svg")
+    plot_reliability(buckets, images / "audit_quality_reliability.svg")
+    plot_doubt(trips, grades.drop("all"), images / "audit_quality_uncertainty.svg")
+    unlabelled = table.index[(table["labelled"] == 0) & (table["not_tested"] == 0)]
+    page = _WORDS.read_text(encoding="utf-8").format(
+        targets=_targets(outcomes, table, buckets, grades),
+        seconds=f"{figures.total(outcomes, 'processor_s'):,.0f}",
+        fleets=_fleets(outcomes),
+        drawn="".join(_drawn(outcome) for outcome in outcomes if len(list(outcome.facts["without"]))),
+        rules=_rules(outcomes, table),
+        unlabelled=", ".join(unlabelled),
+        unexplained=_unexplained(findings),
+        paid=f"{figures.total(figures.honest(outcomes), 'brl_measured'):,.2f}",
+        in_doubt=_in_doubt(outcomes),
+        reliability=_reliability(buckets),
+        unreliable=_unreliable(findings),
+        uncertainty=_uncertainty(pd.concat([grades, figures.doubt(trips, "method").drop("all")])),
+        not_tested=_not_tested(outcomes),
+        hand_written=_hand_written(),
+    )
+    (docs / "audit-quality.md").write_text(page.rstrip() + "\n", encoding="utf-8")
+
+
+def _fleets(outcomes: list[Outcome]) -> str:
+    head = ["fleet", "vehicles", "days", "first day", "trips", "km against the road", "variable cost", "processor s"]
+    rows = []
+    for fact in (outcome.facts for outcome in outcomes):
+        off = [_pct(fact[f"{name}_measured"] / fact[f"{name}_true"] - 1, 3, "+") for name in ("km", "brl")]
+        rows.append(
+            [fact["name"], fact["vehicles"], fact["days"], fact["first_day"], fact["trips"], *off, fact["processor_s"]]
+        )
+    return _table(head, rows)
+
+
+def _drawn(outcome: Outcome) -> str:
+    return f"{outcome.facts['name']}: without {', '.join(f'`{name}`' for name in outcome.facts['without'])}.\n\n"
+
+
+def _targets(outcomes: list[Outcome], table: pd.DataFrame, buckets: pd.DataFrame, grades: pd.DataFrame) -> str:
+    certain = table[~table.index.isin(figures.STATISTICAL)]
+    trips = figures.total(figures.honest(outcomes), "trips")
+    false = len(figures.false_accusations(outcomes))
+    rate, low, high = (1000 * share for share in (false / trips, *figures.wilson(false, int(trips))))
+    doubtful = figures.in_doubt(outcomes)
+    wrong = doubtful[doubtful["verdict"] == "unexplained"]["brl"].sum()
+    every, by_grade = grades.loc["all"], grades.drop("all")["error_pct"]
+    wide = every["half_width"] / max(every["error"], 1e-9)
+    off = buckets[~buckets["is_within"]]["bucket"]
+    rows = [
+        *(
+            [
+                f"{name} ≥ 98 % of each deterministic rule",
+                _named(certain[certain[name] < _TARGET], name),
+                _met(not (certain[name] < _TARGET).any()),
+            ]
+            for name in ("recall", "precision")
+        ),
+        [
+            "at most 0.5 false C or H findings per 1,000 honest trips",
+            f"{false} on {trips:,.0f} trips: {rate:.2f} ({low:.2f} to {high:.2f})",
+            _met(rate <= _MOST_FALSE),
+        ],
+        ["R$ 0 *pago e em dúvida* on honest fleets without a cause", f"R$ {wrong:,.2f}", _met(not wrong)],
+        [
+            "of findings with confidence c a share c ± 5 points is true",
+            "all buckets" if off.empty else f"not {', '.join(off)}",
+            _met(off.empty),
+        ],
+        ["`km_uncertainty` holds the road on ≥ 95 % of trips", _pct(every["held"], 1), _met(every["held"] >= 0.95)],
+        ["median half-width ≤ 3 × median error", f"{wide:.1f} ×", _met(wide <= 3)],
+        [
+            "grades A < B < C by mean error",
+            ", ".join(f"{name} {error:.2f} %" for name, error in by_grade.items()),
+            _met(by_grade.is_monotonic_increasing),
+        ],
+    ]
+    return _table(["to reach", "measured", ""], rows)
+
+
+def _rules(outcomes: list[Outcome], table: pd.DataFrame) -> str:
+    calm = figures.honest(outcomes)
+    trips, days = figures.total(calm, "trips"), figures.total(calm, "vehicle_days")
+    head = ["rule", "labels tested", "not tested", "found", "recall", "findings", "right", "follow", "unexplained"]
+    head += ["precision", "findings", "false", "per 1,000 trips", "per 1,000 vehicle-days"]
+    rows = [
+        [
+            *(rule, row.labelled, row.not_tested or "", row.found, _share(row, "recall", row.labelled)),
+            *(row.findings, row.right, row.follows, row.unexplained, _share(row, "precision", row.findings)),
+            *(row.honest, row.honest_false, *(f"{1000 * row.honest_false / of:.2f}" for of in (trips, days))),
+        ]
+        for rule, row in zip(table.index, table.itertuples(), strict=True)
+    ]
+    return _table(head, rows)
+
+
+def _unexplained(findings: pd.DataFrame) -> str:
+    rows = findings[findings["verdict"] == "unexplained"]
+    listed = [
+        [*key, len(own), own["fleet"].nunique(), _cut(own["sentence"].iloc[0])]
+        for key, own in rows.groupby(["rule_id", "cause"])
+    ]
+    return _table(["rule", "planted on that vehicle within a day", "findings", "fleets", "the first"], listed)
+
+
+def _in_doubt(outcomes: list[Outcome]) -> str:
+    paid = figures.total(figures.honest(outcomes), "brl_measured")
+    rows = [
+        [row.rule_id, row.verdict, row.cause, row.n, f"{row.brl:,.2f}", _pct(row.brl / paid, 3)]
+        for row in figures.in_doubt(outcomes).itertuples()
+    ]
+    return _table(["rule", "verdict", "cause", "incidents", "R$", "of the variable cost"], rows)
+
+
+def _reliability(buckets: pd.DataFrame) -> str:
+    rows = [
+        [row.bucket, row.n, *(_pct(share, 1) for share in (row.confidence, row.share)), _interval(row), _hit(row)]
+        for row in buckets.itertuples()
+    ]
+    return _table(["confidence", "findings", "mean", "true", "95 % interval", ""], rows)
+
+
+def _hit(bucket: object) -> str:
+    return "" if getattr(bucket, "is_within", False) else "**miss**"
+
+
+def _unreliable(findings: pd.DataFrame) -> str:
+    by_rule = figures.reliability_by_rule(findings)
+    off = by_rule[(by_rule["n"] >= 10) & ((by_rule["share"] - by_rule["confidence"]).abs() > 0.1)]
+    rows = [[rule, int(row["n"]), _pct(row["confidence"], 1), _pct(row["share"], 1)] for rule, row in off.iterrows()]
+    return _table(["rule", "findings", "stated", "true"], rows)
+
+
+def _uncertainty(groups: pd.DataFrame) -> str:
+    head = ["trips", "n", "held", "95 % interval", "median half-width, km", "median error, km", "95 % quantile, km"]
+    rows = [
+        [
+            *(name, int(row.n), _pct(row.held, 1), _interval(row)),
+            *(f"{value:.2f}" for value in (row.half_width, row.error, row.error_p95)),
+            f"{row.error_pct:.2f} %",
+        ]
+        for name, row in groups.iterrows()
+    ]
+    return _table([*head, "mean error"], rows)
+
+
+def _not_tested(outcomes: list[Outcome]) -> str:
+    frames = [outcome.not_tested.assign(fleet=outcome.facts["name"]) for outcome in outcomes]
+    rows = pd.concat(frames, ignore_index=True)
+    rows = rows[rows["rule_id"].isin(figures.STATISTICAL)]
+    listed = [[rule, own["fleet"].nunique(), own["reason_pt"].iloc[-1]] for rule, own in rows.groupby("rule_id")]
+    return _table(["rule", "fleets", "reason in `ops.rules_not_tested`"], listed)
+
+
+def _hand_written() -> str:
+    tests = {path.name: path.read_text(encoding="utf-8") for path in sorted(_TESTS.glob("test_*.py"))}
+    rows = []
+    for rule in sorted({rule.rule_id for rule in RULES}):
+        where = [name for name, text in tests.items() if re.search(rf'"{rule}"|test_{rule.lower()}', text)]
+        rows.append([rule, ", ".join(f"`{name}`" for name in where)])
+    return _table(["rule", "tests in `fleet_audit_tests/logic/audit/rules`"], rows)
+
+
+def _share(row: object, name: str, count: int) -> str:
+    if not count:
+        return ""
+    share, low, high = (100 * getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    text = f"{share:.1f} % ({low:.0f} to {high:.0f})"
+    return f"**{text}**" if share < 100 * _TARGET else text
+
+
+def _interval(row: object) -> str:
+    return f"{_pct(getattr(row, 'low', 0.0), 1)} to {_pct(getattr(row, 'high', 1.0), 1)}"
+
+
+def _named(rows: pd.DataFrame, name: str) -> str:
+    below = ", ".join(f"{rule} {_pct(share, 1)}" for rule, share in rows[name].items())
+    return f"below: {below}" if below else "all"
+
+
+def _met(is_met: bool) -> str:
+    return "reached" if is_met else "**missed**"
+
+
+def _pct(share: float, places: int, sign: str = "") -> str:
+    return f"{100 * share:{sign}.{places}f} %"
+
+
+def _cut(text: str, length: int = 220) -> str:
+    plain = text.replace("|", "/")
+    return plain if len(plain) <= length else f"{plain[: length - 1]}…"
+
+
+def _table(head: list[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [[str(cell) for cell in row] for row in rows]
+    if not lines:
+        return _NONE
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
