@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")
     max_file_mb: float = Field(10, gt=0, allow_inf_nan=False, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
+    serve_secret: SecretStr | None = Field(None, description="Signs the tokens of the read API, 32 bytes or more")
+    serve_warehouse_url: SecretStr | None = Field(
+        None, description="The warehouse as the role fleet_api, for the read API; absent = the embedded one"
+    )
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: SecretStr | None = Field(None, alias="AWS_SESSION_TOKEN")
@@ -139,7 +143,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{day} is in the future, or before 2000: name a day that has data")
         return day.isoformat()
 
-    @field_validator("warehouse_url")
+    @field_validator("warehouse_url", "serve_warehouse_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(database_url(value.get_secret_value()))

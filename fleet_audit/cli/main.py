@@ -15,6 +15,7 @@ import click
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
 from fleet_audit.cli.operations_commands import backup, forget_driver, metrics, migrate, restore
+from fleet_audit.cli.serve import serve
 from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
@@ -42,7 +43,7 @@ def main() -> None:
 
 main.add_command(dossier)
 main.add_command(explain)
-for _command in (metrics, backup, restore, migrate, forget_driver, user, what_if):
+for _command in (metrics, backup, restore, migrate, forget_driver, serve, user, what_if):
     main.add_command(_command)
 
 

@@ -1,0 +1,87 @@
+"""Errors as RFC 9457 problems: one plain sentence each, never a value that was sent, never an internal name.
+
+Which error a request ends with is decided where it is raised; here it gets its form.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+_TITLES = {
+    400: "The request cannot be read",
+    401: "Sign in first",
+    403: "Not for your profile",
+    404: "Not found",
+    405: "Not possible here",
+    422: "The request cannot be read",
+    429: "Too many attempts",
+    500: "An error of the service",
+    503: "The service is busy",
+}
+_log = logging.getLogger(__name__)
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was wrong and what to do, in one sentence"},
+    },
+}
+
+
+class Problem(HTTPException):
+    """A request that ends with a status and a sentence."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        """`detail` is shown to the client."""
+        super().__init__(status, detail, headers)
+
+
+def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer in the form of RFC 9457."""
+    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+
+    @app.exception_handler(HTTPException)
+    def expected(_: Request, error: HTTPException) -> JSONResponse:
+        details = {404: "Nothing is at this address.", 405: "This address does not take this method."}
+        detail = error.detail if isinstance(error, Problem) else details.get(error.status_code, str(error.detail))
+        return problem_response(error.status_code, detail, dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = " ".join(str(part) for part in first["loc"] if isinstance(part, str))
+        return problem_response(422, f"{place}: {first['msg']}.")
+
+    @app.exception_handler(sa.exc.DBAPIError)
+    def refused(_: Request, error: sa.exc.DBAPIError) -> JSONResponse:
+        state = getattr(error.orig, "pgcode", None) or ""
+        if state == "42501":
+            return problem_response(403, "Your profile does not read this resource.")
+        if state.startswith("22"):
+            return problem_response(400, "A value has the wrong form: see the parameter's type at /docs.")
+        if state in ("57014", "57P01", "53300", "") or state.startswith("08"):
+            return problem_response(
+                503, "The database is busy: try again with a narrower filter.", {"Retry-After": "5"}
+            )
+        _log.error("the database refused a statement: SQLSTATE %s", state)
+        return problem_response(500, "The service failed; the operator finds the reason in its log.")
+
+    @app.exception_handler(Exception)
+    def unforeseen(_: Request, error: Exception) -> JSONResponse:
+        _log.error("a request failed: %s", type(error).__name__)
+        return problem_response(500, "The service failed; the operator finds the reason in its log.")

@@ -1,0 +1,141 @@
+"""What the read API serves: one entry per resource, with its relation, order and filters.
+
+Columns come from the database, whose comments are the dictionary's and schema.yml's descriptions: the document, the
+columns and their units have one source. How a page is read is in `pages`, HTTP in `app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+# a redacting view has the descriptions of the table of its name; the login role may not resolve names of a schema
+_COLUMNS = """
+select n.nspname || '.' || c.relname as relation, a.attname as name, format_type(a.atttypid, null) as type,
+  c.relkind = 'v' and n.nspname = 'mart' as is_view,
+  coalesce(col_description(c.oid, a.attnum), col_description(fact.oid, f.attnum), '') as description
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join pg_class fact on fact.relname = c.relname and fact.relnamespace = (
+  select oid from pg_namespace where nspname = 'fact')
+left join pg_attribute f on f.attrelid = fact.oid and f.attname = a.attname
+where n.nspname || '.' || c.relname = any(:relations) order by c.oid, a.attnum"""
+_FILTERS = frozenset(
+    (
+        *("unit_code", "carrier_code", "plate", "device_id", "trip_id", "declared_run_id", "contract_id", "route_code"),
+        *("area", "purpose", "kind", "status", "cost_status", "line_status", "shift_code", "rule_id", "severity"),
+        *("source", "evidence_grade", "cycle_start", "reason_code", "file_sha256"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the database describes it; `type` is PostgreSQL's."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One list of rows. `order` is a unique key, whose first column is filtered by day if it is a date."""
+
+    name: str
+    relation: str
+    order: tuple[str, ...]
+    summary: str
+    item: str | None = None
+    columns: tuple[Column, ...] = ()
+    is_view: bool = False  # a view of a mart is granted whole, a table column by column
+
+    @property
+    def schema(self) -> str:
+        """The relation's schema."""
+        return self.relation.split(".")[0]
+
+    @property
+    def table(self) -> str:
+        """The relation's name."""
+        return self.relation.split(".")[1]
+
+    @property
+    def day(self) -> str | None:
+        """The column by which rows are filtered by day, None without one."""
+        names = [column.name for column in self.columns if column.type == "date"]
+        return next((name for name in (*self.order, "operational_date") if name in names), None)
+
+    @property
+    def filters(self) -> tuple[Column, ...]:
+        """The columns that a request may compare with a value."""
+        return tuple(one for one in self.columns if one.name in _FILTERS and one.name != self.day)
+
+
+_DAY = "operational_date"
+RESOURCES = (
+    Resource("days", "mart.vehicle_days", (_DAY, "vehicle_day_id"), "Vehicle days", "vehicle_day_id"),
+    Resource("trips", "fact.trips", (_DAY, "trip_id"), "Trips as measured", "trip_id"),
+    Resource("trip-list", "mart.d1_trips", (_DAY, "trip_id"), "The D-1 trip list", "trip_id"),
+    Resource("costs", "fact.trip_costs", (_DAY, "trip_id"), "What each trip costs, and why", "trip_id"),
+    Resource("scores", "fact.trip_scores", (_DAY, "trip_id"), "Compliance scores of trips", "trip_id"),
+    Resource("ledger", "fact.km_ledger", (_DAY, "plate"), "Kilometres of each vehicle day"),
+    Resource("coverage", "fact.vehicle_day_coverage", (_DAY, "plate"), "What was observed of a vehicle day"),
+    Resource("declared-runs", "fact.declared_runs", (_DAY, "declared_run_id"), "Declared runs", "declared_run_id"),
+    Resource("matches", "fact.matches", (_DAY, "match_id"), "Declared beside measured", "match_id"),
+    Resource("held-runs", "fact.held_runs", (_DAY, "declared_run_id"), "Runs without a trip", "declared_run_id"),
+    Resource("findings", "auth.findings", (_DAY, "finding_id"), "Findings of the audit", "finding_id"),
+    Resource("incidents", "auth.incidents", (_DAY, "incident_id"), "Findings of one cause", "incident_id"),
+    Resource(
+        "adjustments", "fact.adjustments", (_DAY, "adjustment_id"), "Corrections of closed cycles", "adjustment_id"
+    ),
+    Resource("cycles", "mart.cycle_carriers", ("cycle_start", "cycle_carrier_id"), "Cycles by carrier and unit"),
+    Resource("closes", "ops.cycle_closes", ("cycle_start", "status"), "Closes of cycles"),
+    Resource("packages", "mart.package_lines", ("cycle_start", "billing_line_id"), "Lines of the measurement package"),
+    Resource("files", "ops.ingested_files", ("file_sha256", "file_name"), "Files received"),
+    Resource("rejections", "ops.rejected_rows", ("file_sha256", "row_number", "reason_code"), "Rows refused, and why"),
+    Resource("runs", "ops.computed_days", (_DAY,), "Days computed: when, and by which version"),
+    Resource("parameters", "ops.parameter_versions", ("parameters_version", "name"), "Parameters, by version"),
+)
+
+
+def described_resources(connection: sa.Connection) -> dict[str, Resource]:
+    """The resources whose relations exist, with their columns; marts exist once a day was run."""
+    found: dict[str, list[Column]] = {}
+    views = set()
+    names = [resource.relation for resource in RESOURCES]
+    for row in connection.execute(sa.text(_COLUMNS), {"relations": names}):
+        found.setdefault(row.relation, []).append(Column(row.name, row.type, row.description))
+        if row.is_view:
+            views.add(row.relation)
+    return {
+        one.name: replace(one, columns=tuple(found[one.relation]), is_view=one.relation in views)
+        for one in RESOURCES
+        if one.relation in found
+    }
+
+
+JSON_TYPES: Mapping[str, dict[str, object]] = {
+    "text": {"type": "string"},
+    "bigint": {"type": "integer"},
+    "integer": {"type": "integer"},
+    "numeric": {"type": "number"},
+    "double precision": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "date": {"type": "string", "format": "date"},
+    "timestamp with time zone": {"type": "string", "format": "date-time"},
+    "text[]": {"type": "array", "items": {"type": "string"}},
+}
+
+
+def row_schema(resource: Resource) -> dict[str, object]:
+    """JSON Schema of a row; every value may be null or, for a profile that may not read it, absent."""
+    properties = {}
+    for column in resource.columns:
+        shape = dict(JSON_TYPES.get(column.type, {}))
+        if "type" in shape:
+            shape["type"] = [shape["type"], "null"]
+        properties[column.name] = {**shape, "description": column.description}
+    return {"type": "object", "properties": properties, "additionalProperties": False}

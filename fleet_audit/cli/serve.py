@@ -1,0 +1,56 @@
+"""`fleet-audit serve`: the read API over HTTP.
+
+Only options belong here; the application is `access.app`, imported on first use.
+"""
+
+from __future__ import annotations
+
+import click
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.settings import Settings, load_settings
+
+_MIN_SECRET = 32  # bytes: RFC 7518 asks for a key as long as HS256's hash
+
+
+@click.command(epilog="Example: fleet-audit serve --port 8080")
+@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; TLS is the proxy's.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+def serve(home: str | None, host: str, port: int) -> None:
+    """Serve the read API until interrupted: each user reads what their profile and grants allow.
+
+    FLEET_SERVE_SECRET signs the tokens. With FLEET_WAREHOUSE_URL, FLEET_SERVE_WAREHOUSE_URL is the same database as
+    fleet_api. The document is at /docs.
+    """
+    import uvicorn
+
+    from fleet_audit.access.app import create_app
+    from fleet_audit.cli.environment import export_settings
+    from fleet_audit.installation import Installation
+    from fleet_audit.storage.postgres import engine_of
+
+    settings = load_settings(home=home)
+    export_settings(settings)
+    secret = settings.serve_secret.get_secret_value() if settings.serve_secret else ""
+    if len(secret.encode()) < _MIN_SECRET:
+        raise PermanentError(
+            f"FLEET_SERVE_SECRET must have {_MIN_SECRET} bytes or more: it signs the tokens. Make one with "
+            "python3 -c 'import secrets; print(secrets.token_hex(32))'."
+        )
+    installation = Installation(settings)
+    app = create_app(engine_of(_reader_url(settings, installation.migrated_url())), secret, installation.lake())
+    click.echo(f"serving at http://{host}:{port}/docs (Ctrl-C ends it)")
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+
+
+def _reader_url(settings: Settings, pipeline_url: str) -> str:
+    """The warehouse as the role without grants; the embedded one admits every role through its own socket."""
+    if settings.serve_warehouse_url:
+        return settings.serve_warehouse_url.get_secret_value()
+    if settings.warehouse_url:
+        raise PermanentError(
+            "FLEET_SERVE_WAREHOUSE_URL is not set: name the warehouse as the role fleet_api, "
+            "postgresql://fleet_api:password@host:5432/database."
+        )
+    return pipeline_url.replace("postgresql://postgres@", "postgresql://fleet_api@")
