@@ -34,6 +34,7 @@ from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, recor
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
+from fleet_audit.reporting.sections.sheets.waterfall import FIELDS as WATERFALL_FIELDS
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
 
@@ -161,16 +162,17 @@ def build_cycle(
         note=budget_note(budget),
         empty="Sem previsão.",
     )
+    no_lines = closing.no_lines_sentence(frames)
     sections = (
         Section("units", "Por unidade", unit_grid, empty="Sem dado."),
         Section("carriers", "Por transportadora", carrier_grid, empty="Sem dado."),
         Section(
             "waterfall",
             "Do declarado ao faturado",
-            waterfall_grid(frames),
+            grid_of(WATERFALL_FIELDS, []) if no_lines else waterfall_grid(frames),
             sheet="Cascata",
             note=NOTE,
-            empty="Sem dado.",
+            empty=no_lines or "Sem dado.",
         ),
         *(() if carrier_code is not None else (ranking, outlook)),
         *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
@@ -192,8 +194,23 @@ def build_cycle(
         closing.stamp,
         layout.company,
         layout.logo,
+        cover=_cover(figures, closing, carriers, carrier_code),
     )
     return CycleReport(cycle, figures, document)
+
+
+def _cover(
+    figures: Figures, closing: Closing, carriers: Mapping[str, str], carrier_code: str | None
+) -> tuple[str, ...]:
+    """What the document is about, what it costs, and the state of the close, in sentences."""
+    whom = carriers.get(carrier_code, carrier_code) if carrier_code else ", ".join(sorted(carriers.values()))
+    total = locale.NO_DATA if figures.total_brl is None else locale.money(figures.total_brl)
+    km = locale.NO_DATA if figures.km is None else f"{locale.number(figures.km)} km"
+    return (
+        f"{'Transportadora' if carrier_code or len(carriers) == 1 else 'Transportadoras'}: {whom or locale.NO_DATA}.",
+        f"Gasto dos dias processados: {total}. Km medidos: {km}.",
+        closing.sentence,
+    )
 
 
 def _detail_sections(

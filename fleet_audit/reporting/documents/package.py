@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
+from fleet_audit.reporting.document_model import Field, Grid, grid_of
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.package_model import (
     ADJUSTMENTS,
@@ -18,6 +19,8 @@ from fleet_audit.reporting.package_model import (
     DAILY,
     DISALLOWED,
     INVOICES,
+    SHEETS,
+    SUMMARY,
     TERMS,
     VEHICLES,
     WATERFALL,
@@ -37,8 +40,10 @@ from fleet_audit.reporting.sections.sheets.measurement import (
     measurement_lines,
     measurement_sheets,
 )
-from fleet_audit.reporting.sections.sheets.summary import summary_sheet
+from fleet_audit.reporting.sections.sheets.summary import SUMMARY_FIELDS, summary_sheet
 from fleet_audit.reporting.sections.sheets.terms import terms_grid
+
+_Billed = tuple[tuple[Sheet, ...], Sheet, Sheet, Sheet, Sheet]
 
 
 def build_package(
@@ -61,13 +66,16 @@ def build_package(
         frames, closing = frames.of_carrier(carrier_code), closing.of_carrier()
     fields = (*layout.arranged("package", "lines", LINE_FIELDS), *ORIGIN_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
-    lines = measurement_lines(frames, period)
-    glosas, cascade = disallowed_grid(frames), waterfall.waterfall_grid(frames)
-    paid, invoiced = calculation.calculation_grid(frames), invoices.invoices_grid(frames, cycle)
+    glosas, invoiced = disallowed_grid(frames), invoices.invoices_grid(frames, cycle)
+    no_lines = closing.no_lines_sentence(frames)
+    if no_lines is None:
+        billed, totals, vehicles, cascade, paid = _billed_sheets(frames, fields, period, glosas, closing)
+    else:  # frozen rows are never computed again, and zeros would be wrong
+        billed, totals, vehicles, cascade, paid = _sheets_without_lines(fields, no_lines)
     sheets = (
-        *measurement_sheets(lines, fields),
-        summary_sheet(lines, frames, glosas, closing),
-        Sheet(VEHICLES, vehicle_costs.vehicle_costs_grid(lines, frames), note=vehicle_costs.NOTE, frozen_columns=4),
+        *billed,
+        totals,
+        vehicles,
         Sheet(
             DAILY,
             daily_km_grid(frames, cycle),
@@ -82,13 +90,8 @@ def build_package(
             note="O que não entrou no faturamento, e por quê. Valor vazio: sem tarifa conhecida que valha; nunca zero. "
             "Nada desta aba é somado ao Total a Faturar.",
         ),
-        Sheet(WATERFALL, cascade, formulas=(waterfall.FORMULAS,) * len(cascade.rows), note=waterfall.NOTE),
-        Sheet(
-            CALCULATION,
-            paid,
-            note="Uma linha por viagem paga; a soma é a das abas de medição, ao centavo.",
-            frozen_columns=1,
-        ),
+        cascade,
+        paid,
         *((Sheet(INVOICES, invoiced, note=invoices.NOTE),) if invoiced.rows else ()),
         Sheet(TERMS, terms_grid(frames, cycle, closing, parameters)),
         Sheet(
@@ -101,3 +104,31 @@ def build_package(
     if carrier_code is not None:
         subtitle += f" · cópia de {names_of(frames.carriers, 'carrier_code').get(carrier_code, carrier_code)}"
     return Package(layout.title("package"), subtitle, generated_at, closing, layout.company, layout.logo, sheets)
+
+
+def _billed_sheets(frames: Frames, fields: tuple[Field, ...], period: str, glosas: Grid, closing: Closing) -> _Billed:
+    """The sheets made from billing lines: both areas, summary, vehicles, waterfall, calculation."""
+    lines, cascade = measurement_lines(frames, period), waterfall.waterfall_grid(frames)
+    return (
+        measurement_sheets(lines, fields),
+        summary_sheet(lines, frames, glosas, closing),
+        Sheet(VEHICLES, vehicle_costs.vehicle_costs_grid(lines, frames), note=vehicle_costs.NOTE, frozen_columns=4),
+        Sheet(WATERFALL, cascade, formulas=(waterfall.FORMULAS,) * len(cascade.rows), note=waterfall.NOTE),
+        Sheet(
+            CALCULATION,
+            calculation.calculation_grid(frames),
+            note="Uma linha por viagem paga; a soma é a das abas de medição, ao centavo.",
+            frozen_columns=1,
+        ),
+    )
+
+
+def _sheets_without_lines(fields: tuple[Field, ...], sentence: str) -> _Billed:
+    """The same sheets without rows and sums, each with the sentence."""
+    columns = (SUMMARY_FIELDS, vehicle_costs.FIELDS, waterfall.FIELDS, calculation.FIELDS)
+    summary, vehicles, cascade, paid = (
+        Sheet(name, grid_of(own, []), empty=sentence)
+        for name, own in zip((SUMMARY, VEHICLES, WATERFALL, CALCULATION), columns, strict=True)
+    )
+    areas = tuple(Sheet(name, grid_of(fields, []), empty=sentence) for name in SHEETS.values())
+    return areas, summary, vehicles, cascade, paid

@@ -20,7 +20,6 @@ from fleet_audit.reporting.package_model import Footer, Package, Sheet
 _HEAD_ROW = 5  # of each table; above it title, sheet, origin, stamp
 _FIRST_ROW = _HEAD_ROW + 1
 _PAGE_MM, _LETTER_MM = 276, 2.0  # A4 landscape without margins; a letter of a column's width at 100 %
-_NOTHING = "Nenhuma linha neste ciclo."
 _NAME = re.compile(r"\{(?:([^!}]+)!)?([^}]+)\}")
 
 
@@ -92,7 +91,7 @@ def _heading(book: Workbook, target: Worksheet, package: Package, sheet: Sheet) 
     target.write_string(2, 0, f"{package.subtitle} · {package.origin}", book.style(font_color=MUTED, font_size=9))
     target.write_string(3, 0, package.closing.stamp, book.style(bold=True, font_color=ALERT, font_size=12))
     book.logo(target, max(len(sheet.grid.fields) - 2, 1), package.logo, package.company)
-    if note := sheet.note if sheet.grid.rows else _NOTHING:
+    if note := sheet.note if sheet.grid.rows else sheet.empty:
         target.write_string(4, 0, note, book.style(font_color=MUTED, font_size=9))
 
 

@@ -36,7 +36,9 @@ def document_pdf(document: Document) -> bytes:
 
 def first_page(document: Document) -> bytes:
     """The first page, as far as it holds headline, charts and tables of figures, as a PNG of 840 pixels' width."""
-    summary = replace(document, sections=tuple(one for one in document.sections if one.sheet is None), notes=())
+    summary = replace(
+        document, sections=tuple(one for one in document.sections if one.sheet is None), notes=(), cover=()
+    )
     pages = _compiler().compile(format="png", ppi=72, sys_inputs=_inputs(summary))
     _forget()
     page = pages[0] if isinstance(pages, list) else pages
@@ -50,6 +52,7 @@ def _inputs(document: Document) -> dict[str, str]:
         "subtitle": document.subtitle,
         "origin": document.origin,
         "stamp": document.stamp,
+        "cover": document.cover,
         "company": document.company,
         "logo": list(document.logo.content) if document.logo else None,  # Typst makes bytes of numbers
         "cards": [

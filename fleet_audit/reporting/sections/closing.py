@@ -12,7 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from fleet_audit.reporting import locale
+from fleet_audit.reporting.sections.inputs import Frames
 
+_NO_LINES = (
+    "Este ciclo foi fechado{day} por uma versão do sistema que ainda não guardava as linhas de medição: vale o pacote "
+    "entregue no fechamento{total}; esta aba não repete os valores."
+)
 _SHOWN_DIGITS = 16  # of a SHA-256 in a stamp; the whole of it is in PARÂMETROS and in the notes
 
 
@@ -59,6 +64,15 @@ class Closing:
         if self.manifest_sha256:
             words.append(f"manifesto {self.manifest_sha256[:_SHOWN_DIGITS]}…")
         return " · ".join(words)
+
+    def no_lines_sentence(self, frames: Frames) -> str | None:
+        """Why a final cycle that cost something has no billing lines; None where it has them, or nothing to bill."""
+        has_cost = bool(frames.trip_costs["variable_cost_brl"].notna().any()) or len(frames.fixed_cost_days) > 0
+        if not self.is_final or len(frames.billing_lines) or not has_cost:
+            return None
+        day = "" if self.closed_at is None else f" em {locale.instant(self.closed_at)[:10]}"
+        total = "" if self.total_brl is None else f", de {locale.money(self.total_brl)}"
+        return _NO_LINES.format(day=day, total=total)
 
     @property
     def sentence(self) -> str:

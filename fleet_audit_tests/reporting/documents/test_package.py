@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.documents.package import Package, build_package
 from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.locale import money
@@ -56,6 +57,25 @@ def test_a_cycle_in_which_nothing_was_seen_says_so_of_every_vehicle_and_bills_no
     assert len(days) == whole.coverage["plate"].nunique() + 1  # and the sums
     assert {cell for row in days[:-1] for cell in row[4:7]} == {"s/d"}
     assert table(made["pacote_medicao.xlsx"], "GLOSAS")[1:] == []
+
+
+def test_a_cycle_closed_before_lines_were_kept_says_so_and_shows_no_zeros() -> None:
+    old = fleet(4, days=3, first=CYCLE.start)
+    costs = old.trip_costs.assign(billing_area=None, vehicle_class=None).astype(old.trip_costs.dtypes)
+    old = replace(old, trip_costs=costs)  # as a database of that version has them
+    closed = Closing("final", dt.datetime(2025, 6, 18, 12, tzinfo=dt.UTC), total_variable_brl=Decimal("900.10"),
+                     total_fixed_brl=Decimal("100.00"))  # fmt: skip
+    made = build_package(old, cycle=CYCLE, generated_at=GENERATED_AT, closing=closed)
+    assert [sheet.name for sheet in made.sheets] == SHEETS
+    book = openpyxl.load_workbook(io.BytesIO(render_package(made)["pacote_medicao.xlsx"]))
+    for name in (*SHEETS[:4], "CASCATA", "MEMÓRIA DE CÁLCULO"):
+        assert book[name]["A5"].value.startswith("Este ciclo foi fechado em 18/06/2025 por uma versão do sistema")
+        assert money(Decimal("1000.10")) in book[name]["A5"].value
+        assert all(cell.value is None for row in book[name].iter_rows(min_row=7) for cell in row)
+    report = build_cycle(old, cycle=CYCLE, generated_at=GENERATED_AT, closing=closed)
+    waterfall = next(section for section in report.document.sections if section.key == "waterfall")
+    assert not waterfall.grid.rows
+    assert waterfall.empty.startswith("Este ciclo foi fechado")
 
 
 @pytest.fixture(scope="module")
