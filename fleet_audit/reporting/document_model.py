@@ -192,8 +192,8 @@ class Document:
     stamp: str | None = None
     company: str = ""
     logo: Logo | None = None
-    cover: tuple[str, ...] = ()  # sentences of a cover page of the PDF; none: it begins with the headline
     highlights: tuple[Highlight, ...] | None = None  # None: the document has no such list
+    cover: tuple[str, ...] = ()  # sentences of a cover page of the PDF; none: it begins with the headline
 
     @property
     def origin(self) -> str:

@@ -192,8 +192,15 @@ def add_cycle(installation: FleetResource) -> None:
     own, other = (row._asdict() for row in installation.reference().vehicles.head(2).itertuples())
     who = {name: own[name] for name in ("plate", "carrier_code", "unit_code")}
     plan = [
-        {"cycle_start": start, "plate": own["plate"], "route_code": route, "planned_km": D(km), "planned_trips": trips}
-        for route, km, trips in (("R1", 90, 6), ("R2", 30, 2))
+        {
+            "cycle_start": start,
+            "plate": own["plate"],
+            "route_code": route,
+            "planned_km": D(km),
+            "planned_trips": trips,
+            "weekdays": weekdays,
+        }
+        for route, km, trips, weekdays in (("R1", 90, 6, None), ("R2", 30, 2, "1-5"))
     ]
     warehouse.replace_table(reference.KM_PLAN, build(reference.KM_PLAN, plan))
     name = {"route_code": "R1", "unit_code": own["unit_code"], "name": f"Ponto de {other['plate']}"}
@@ -305,7 +312,7 @@ def test_a_finding_about_a_cycle_shows_its_plan_its_days_and_its_trips(installat
     assert "movement" not in {section.key for section in made.sections}  # the cycle's last day proves nothing
     assert rows(made, "cycle_plan") == [
         ("Ponto de [outra transportadora]", "todos", 6, 1, D("90.00"), D("15.00")),
-        ("R2", "todos", 2, 0, D("30.00"), None),
+        ("R2", "segunda a sexta", 2, 0, D("30.00"), None),
     ]
     (day,) = rows(made, "cycle_days")
     assert day[:6] == (DAY, "terça", None, "Completa", 1, D("15.00"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 import subprocess
 from decimal import Decimal
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fleet_audit.defs.catalog import group_of
+from fleet_audit.reporting.locale import money
 from fleet_audit.schema import lake
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.integration.installation import (
@@ -116,6 +119,47 @@ def test_the_summary_equals_the_tables_and_names_the_reports(ran, first):
         "d1.csv", "d1.xlsx", "d1.html", "d1.pdf"}  # fmt: skip
     assert str(reports / "cycle" / f"start={CYCLE}" / "relatorio_mensal.xlsx") in result.stdout
     assert (reports / "cycle" / f"start={CYCLE}" / "relatorio_mensal.xlsx").is_file()
+
+
+def test_the_documents_print_the_km_and_the_cost_of_every_vehicle(first, expected):
+    """What people open sums to the expected values: the trip list of the day, the calculation sheet of the cycle."""
+    reports = first.home / "lake" / "reports"
+    columns = ("km_measured", "Km Telemetria"), ("variable_cost_brl", "Custo Variável (R$)")
+    rows = _table(reports / "d1" / f"date={DAY}" / "d1.csv")
+    printed = {
+        plate: {name: sum((row[label] for row in own), Decimal(0)) for name, label in columns}
+        for plate, own in _by_plate(rows, [label for _, label in columns]).items()
+    }
+    assert printed == {
+        plate: {
+            "km_measured": Decimal(vehicle["reported_km"]), "variable_cost_brl": Decimal(vehicle["variable_cost_brl"])
+        }
+        for plate, vehicle in expected["vehicles"].items()
+    }  # fmt: skip
+    folder = reports / "cycle" / f"start={CYCLE}"
+    lines = _table(folder / "pacote_medicao_memoria_de_calculo.csv")
+    paid = _by_plate([row for row in lines if row["Placa"]], ["Valor (R$)"])
+    assert {plate: sum(row["Valor (R$)"] for row in own) for plate, own in paid.items()} == {
+        plate: Decimal(vehicle["variable_cost_brl"])
+        for plate, vehicle in expected["vehicles"].items()
+        if Decimal(vehicle["variable_cost_brl"])
+    }
+    page = (folder / "relatorio_mensal.html").read_text("utf-8")
+    assert "1 de 31 dias processados" in page
+    assert money(Decimal(expected["variable_cost_brl"])) in page
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+
+
+def _by_plate(rows: list[dict[str, str]], labels: list[str]) -> dict[str, list[dict[str, Decimal]]]:
+    """The numbers of the columns by plate; an empty cell is unknown and adds nothing."""
+    found: dict[str, list[dict[str, Decimal]]] = {}
+    for row in rows:
+        numbers = {label: Decimal(row[label].replace(".", "").replace(",", ".") or 0) for label in labels}
+        found.setdefault(row["Placa"], []).append(numbers)
+    return found
 
 
 def test_the_console_reads_what_the_run_wrote(first):

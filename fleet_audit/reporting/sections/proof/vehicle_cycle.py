@@ -5,6 +5,7 @@ Reading the rows belongs to `dossiers`; figures of whole fleets are in `sections
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import known_sum
+from fleet_audit.logic.reference.shifts import parse_weekdays
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.drawing.charts import BLUE, ORANGE, Bar, columns
@@ -121,7 +123,7 @@ class VehicleCycle:
         rows = [
             {
                 "route": names.get(row["route_code"], row["route_code"]) or _ANY_ROUTE,
-                "weekdays": row["weekdays"] or "todos",
+                "weekdays": _weekdays(row["weekdays"]),
                 "planned_trips": row["planned_trips"],
                 "planned_km": row["planned_km"],
                 **_made([made[row["route_code"]]] if row["route_code"] in made else [] if row["route_code"] else rest),
@@ -144,6 +146,17 @@ class VehicleCycle:
             )
         ]
         return columns("Km do veículo por dia", (("km de serviço", BLUE), ("km vazios", ORANGE)), rows)
+
+
+def _weekdays(text: str | None) -> str:
+    """`segunda a sexta`, `segunda, quarta`; `todos` of seven days or none stated."""
+    chosen = sorted(parse_weekdays(text))
+    monday = dt.date(2024, 1, 1)
+    names = [locale.weekday(monday + dt.timedelta(days=number - 1)).removesuffix("-feira") for number in chosen]
+    if len(chosen) == 7:
+        return "todos"
+    is_span = len(chosen) > 2 and chosen[-1] - chosen[0] == len(chosen) - 1
+    return f"{names[0]} a {names[-1]}" if is_span else ", ".join(names)
 
 
 def _differences(matches: pd.DataFrame) -> dict[Any, Decimal]:
