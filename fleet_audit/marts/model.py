@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Tables = Mapping["Relation", Sequence[str]]  # columns of each
+Lineage = dict[str, list[tuple["Relation", str]]]  # output column -> (relation, column) that it is computed from
 PARTITION_COLUMN = "operational_date"
 MATERIALIZATIONS = ("view", "incremental")
 

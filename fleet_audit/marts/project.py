@@ -12,8 +12,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.marts.model import MATERIALIZATIONS, PARTITION_COLUMN, Days, Model, Relation
-from fleet_audit.marts.queries import Query, analyse
+from fleet_audit.marts.lineage_cache import LineageCache
+from fleet_audit.marts.model import MATERIALIZATIONS, PARTITION_COLUMN, Days, Lineage, Model, Relation
 from fleet_audit.marts.rendering import Rendered, Renderer, Variable
 from fleet_audit.marts.yaml_files import ModelDocument, ProjectFile, read_models, read_project_file, read_sources
 from fleet_audit.schema import registry
@@ -26,11 +26,11 @@ _SOURCE_SCHEMAS = ("ref", "ops", "fact")
 class Project:
     """The models of a folder. `models` are ordered: each comes after those that it reads."""
 
-    def __init__(self, models: Sequence[Model], queries: Mapping[str, Query], renderer: Renderer) -> None:
+    def __init__(self, models: Sequence[Model], lineages: Mapping[str, Lineage], renderer: Renderer) -> None:
         """Use `load_project`."""
         self.models = tuple(models)
         self._by_name = {model.name: model for model in models}
-        self._queries = queries
+        self._lineages = lineages
         self._renderer = renderer
 
     def model(self, name: str) -> Model:
@@ -45,9 +45,9 @@ class Project:
         """A piece of SQL that uses the project's macros, e.g. `{{ in_run('operational_date') }}`."""
         return self._renderer.render(template, model.path, days).sql
 
-    def lineage(self, model: Model) -> dict[str, list[tuple[Relation, str]]]:
+    def lineage(self, model: Model) -> Lineage:
         """Column -> (relation, column) that its value is computed from."""
-        return self._queries[model.name].lineage()
+        return self._lineages[model.name]
 
     def readers_of(self, model: Model, views: Collection[str]) -> list[Model]:
         """Models that break when the model's relation is dropped, in making order.
@@ -67,7 +67,7 @@ class Project:
 
 @lru_cache
 def load_project(folder: Path = FOLDER) -> Project:
-    """Reads and checks the folder (0.3 s). Raises PermanentError: one sentence that names the file."""
+    """Reads and checks the folder: 0.1 s, where a query is new 0.8 s. Raises PermanentError that names the file."""
     return _Loader(folder).load()
 
 
@@ -94,13 +94,14 @@ class _Loader:
             for table in registry.TABLES.values()
             if table.schema in _SOURCE_SCHEMAS
         }
-        models, queries = [], {}
+        models, lineages, cache = [], {}, LineageCache()
         for name in self._order(rendered):
-            queries[name] = analyse(rendered[name].sql, self.paths[name], rendered[name].reads, columns)
-            model = self._model(name, templates[name], rendered[name], queries[name])
-            columns[model.relation] = queries[name].columns
+            lineages[name] = cache.trace_columns(rendered[name].sql, self.paths[name], rendered[name].reads, columns)
+            model = self._model(name, templates[name], rendered[name], tuple(lineages[name]))
+            columns[model.relation] = tuple(lineages[name])
             models.append(model)
-        project = Project(models, queries, self.renderer)
+        cache.save()
+        project = Project(models, lineages, self.renderer)
         self._check_relationships(project, columns)
         return project
 
@@ -165,9 +166,9 @@ class _Loader:
             circle = " -> ".join(error.args[1])
             raise PermanentError(f"{self.paths[error.args[1][0]]} reads itself in a circle: {circle}.") from None
 
-    def _model(self, name: str, template: str, rendered: Rendered, query: Query) -> Model:
+    def _model(self, name: str, template: str, rendered: Rendered, columns: Sequence[str]) -> Model:
         path, document = self.paths[name], self.documents[name]
-        self._check_columns(name, query.columns, document)
+        self._check_columns(name, columns, document)
         options = {**self.file.options, **rendered.config}
         if options.get("materialized") not in MATERIALIZATIONS:
             raise PermanentError(
@@ -181,7 +182,7 @@ class _Loader:
             options["materialized"],
             tuple(tuple(index["columns"]) for index in options.get("indexes", [])),
             document.description,
-            tuple(document.columns[column] for column in query.columns),
+            tuple(document.columns[column] for column in columns),
             tuple(dict.fromkeys(rendered.reads)),
             tuple(dict.fromkeys(rendered.refs)),
         )

@@ -1,12 +1,11 @@
 """Analysis of a SELECT: the tables and columns that it reads, and the origin of its columns.
 
-It parses rendered SQL with sqlglot; nothing is executed.
+It parses rendered SQL with sqlglot; nothing is executed. What was found is kept by `lineage_cache`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import sqlglot
@@ -17,42 +16,15 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope, traverse_scope
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.marts.model import Relation
+from fleet_audit.marts.model import Lineage, Relation, Tables
 
 DIALECT = "postgres"
-Tables = Mapping[Relation, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Query:
-    """A SELECT whose every column is traced to its table."""
+def trace_columns(sql: str, path: Path, reads: Iterable[Relation], tables: Tables) -> Lineage:
+    """The columns of a model's query in their order, each traced to those that its value is computed from.
 
-    expression: exp.Query
-    columns: tuple[str, ...]
-    tables: Tables
-
-    def lineage(self) -> dict[str, list[tuple[Relation, str]]]:
-        """Output column -> (relation, column) that its value is computed from, sorted; filters do not count."""
-        # untrimmed: the trimmed SELECT of each node is for people to look at and takes 28 times as long (3.2 s)
-        nodes = lineage(
-            None,
-            self.expression,
-            _schema(self.tables),
-            dialect=DIALECT,
-            trim_selects=False,
-            scope=build_scope(self.expression),
-        )
-        return {
-            name: sorted(
-                {source for leaf in node.walk() for source in _origin(leaf.expression, leaf.name)},
-                key=lambda source: (str(source[0]), source[1]),
-            )
-            for name, node in nodes.items()
-        }
-
-
-def analyse(sql: str, path: Path, reads: Iterable[Relation], tables: Tables) -> Query:
-    """The query of a model. `tables` are the columns of everything that it may read.
+    `tables` are the columns of everything that the query may read.
 
     Raises PermanentError that names the file when the SQL is not one SELECT, names a table past ref() and source(),
     or names a column that does not exist.
@@ -72,7 +44,27 @@ def analyse(sql: str, path: Path, reads: Iterable[Relation], tables: Tables) -> 
     columns = tuple(qualified.named_selects)
     if len(set(columns)) != len(columns) or "" in columns:
         raise PermanentError(f"{path}: every column needs a name of its own; the SELECT has {', '.join(columns)}.")
-    return Query(qualified, columns, known)
+    return _lineage(qualified, known)
+
+
+def _lineage(expression: exp.Query, tables: Tables) -> Lineage:
+    """Output column -> (relation, column) that its value is computed from, sorted; filters do not count."""
+    # untrimmed: the trimmed SELECT of each node is for people to look at and takes 28 times as long (3.2 s)
+    nodes = lineage(
+        None,
+        expression,
+        _schema(tables),
+        dialect=DIALECT,
+        trim_selects=False,
+        scope=build_scope(expression),
+    )
+    return {
+        name: sorted(
+            {source for leaf in nodes[name].walk() for source in _origin(leaf.expression, leaf.name)},
+            key=lambda source: (str(source[0]), source[1]),
+        )
+        for name in expression.named_selects
+    }
 
 
 def _one_select(sql: str, path: Path) -> exp.Query:
