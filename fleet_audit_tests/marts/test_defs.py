@@ -94,3 +94,11 @@ def test_a_broken_rule_fails_the_run_with_a_sentence(day_run, sample, query):
     assert [(one.asset_key, one.check_name) for one in broken] == [(_key("stg_trips"), "purpose_accepted_values")]
     assert "1 rows break the rule that it is one of service, " in broken[0].description
     assert "purpose=fun" in broken[0].description
+
+
+def test_a_failed_test_stops_only_those_that_read_the_model(mart_checks):
+    """A step fails as a whole: one that stops readers has the tests of one model."""
+    read = {_key(name) for model in load_project().models for name in model.refs}
+    for checks in mart_checks:
+        tested = {spec.asset_key for spec in checks.check_specs}
+        assert len(tested) == 1 or not tested & read

@@ -1,18 +1,20 @@
-"""One asset check per test of schema.yml; those of a model run in one step, over the days of the run.
+"""One asset check per test of schema.yml, over the days of the run.
 
-A failed test stops the readers of the model, as in `dbt build`, unless its severity is `warn`.
+A failed test stops the readers of the model, as in `dbt build`, unless its severity is `warn`: tests of a model that
+others read are a step of their own. Those of models that none reads are one step for all, since a step costs 0.1 s.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
+import sqlalchemy as sa
 
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.marts.assets import days_of, key_of
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.marts.model import Model, SchemaTest
+from fleet_audit.marts.model import Days, Model, SchemaTest
 from fleet_audit.marts.project import Project, load_project
 from fleet_audit.marts.testing import Failures, claim, failures, failures_by_day
 from fleet_audit.storage.postgres import engine_of, sentences
@@ -34,33 +36,59 @@ def _spec(project: Project, model: Model, test: SchemaTest) -> dg.AssetCheckSpec
         )
 
 
-def _checks(project: Project, model: Model) -> dg.AssetChecksDefinition:
-    specs = {test.name: _spec(project, model, test) for test in model.tests}
+def _checks(project: Project, name: str, models: Sequence[Model]) -> dg.AssetChecksDefinition:
+    """One step with the tests of these models."""
+    specs = {(model.name, test.name): _spec(project, model, test) for model in models for test in model.tests}
 
-    @dg.multi_asset_check(name=f"mart_{model.name}_tests", specs=list(specs.values()), can_subset=True)
+    @dg.multi_asset_check(name=f"mart_{name}_tests", specs=list(specs.values()), can_subset=True)
     @acts_on_errors
     def tests(
         context: dg.AssetCheckExecutionContext, fleet: FleetResource
     ) -> Iterator[Evaluated | dg.AssetCheckResult]:
-        wanted = {key.name for key in context.selected_asset_check_keys}
-        url, days = fleet.warehouse().url, days_of(context, model)
-        with sentences(f"Testing {model.relation}"), engine_of(url).connect() as connection:
-            for test in model.tests:
-                if test.name not in wanted:
-                    continue
-                if days is None:
-                    yield _whole_result(model, test, failures(connection, project, model, test))
-                    continue
-                found = failures_by_day(connection, project, model, test, days)
-                yield from partition_results(
-                    context,
-                    specs[test.name],
-                    {day.isoformat(): [one.sentence(model)] if one.count else [] for day, one in found.items()},
-                    severity=_severity(test),
-                    numbers={day.isoformat(): {"failing_rows": one.count} for day, one in found.items()},
-                )
+        with engine_of(fleet.warehouse().url).connect() as connection:
+            for model in models:
+                days = days_of(context, model)
+                for test in model.tests:
+                    spec = specs[model.name, test.name]
+                    if spec.key in context.selected_asset_check_keys:
+                        yield from _results(context, connection, project, model, test, spec, days)
 
     return tests
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext,
+    connection: sa.Connection,
+    project: Project,
+    model: Model,
+    test: SchemaTest,
+    spec: dg.AssetCheckSpec,
+    days: Days | None,
+) -> Iterator[Evaluated | dg.AssetCheckResult]:
+    """The result of a test: one for the whole model, or one per day."""
+    with sentences(f"Testing {model.relation}"):
+        if days is None:
+            yield _whole_result(model, test, failures(connection, project, model, test))
+            return
+        found = failures_by_day(connection, project, model, test, days)
+    yield from partition_results(
+        context,
+        spec,
+        {day.isoformat(): [one.sentence(model)] if one.count else [] for day, one in found.items()},
+        severity=_severity(test),
+        numbers={day.isoformat(): {"failing_rows": one.count} for day, one in found.items()},
+    )
+
+
+def _steps(project: Project) -> dict[str, list[Model]]:
+    """Models with tests by the step that tests them."""
+    read = {name for model in project.models for name in model.refs}
+    steps: dict[str, list[Model]] = {}
+    for model in project.models:
+        if model.tests:
+            name = model.name if model.name in read else "unread_daily" if model.is_daily else "unread_whole"
+            steps.setdefault(name, []).append(model)
+    return steps
 
 
 def _whole_result(model: Model, test: SchemaTest, found: Failures) -> dg.AssetCheckResult:
@@ -79,4 +107,4 @@ def _severity(test: SchemaTest) -> dg.AssetCheckSeverity:
 
 
 _project = load_project()
-mart_checks = [_checks(_project, model) for model in _project.models if model.tests]
+mart_checks = [_checks(_project, name, models) for name, models in _steps(_project).items()]
