@@ -42,10 +42,12 @@ ONE_DAY = dt.timedelta(days=1)
 class Watched:
     """An inbox and the sensor that looks at it, tick by tick; the cursor is kept as the daemon keeps it."""
 
-    def __init__(self, inbox: Path, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, inbox: Path, repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, warehouse_url: str = ""
+    ) -> None:
         self.inbox = inbox
         self.url = ""  # of an inbox elsewhere
-        self.warehouse_url = ""  # of a warehouse elsewhere
+        self.warehouse_url = warehouse_url
         self.cursor: str | None = None
         self._repository = repository
         self._instance = instance
@@ -89,11 +91,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path, repository) -> Iterator[Watched]:
+def watched(tmp_path, repository, postgres_url) -> Iterator[Watched]:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "instance").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
-        yield Watched(tmp_path / "inbox", repository, instance)
+        yield Watched(tmp_path / "inbox", repository, instance, postgres_url)
 
 
 def _spans(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
@@ -341,10 +343,7 @@ def test_a_registered_device_re_runs_the_days_on_which_it_waited(watched):
         ([("5", "", "2025-06-09"), ("5", "2025-06-10", "")], []),  # the same, in two rows
     ],
 )
-def test_a_reference_table_re_runs_the_computed_days_of_open_cycles_that_it_touches(
-    watched, postgres_url, tariffs, spans
-):
-    watched.warehouse_url = postgres_url
+def test_a_reference_table_re_runs_the_computed_days_of_open_cycles_that_it_touches(watched, tariffs, spans):
     computed = [dt.date(2025, 2, 1), *(dt.date(2025, 5, day) for day in range(14, 18))]
     computed += [dt.date(2025, 6, day) for day in range(8, 13)]
     warehouse = watched.fleet.warehouse()
