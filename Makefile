@@ -24,6 +24,7 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m fleet_audit.cli.prepare
 	@touch $@
 
 demo: $(INSTALLED) ## Simulate a small fleet, run the main job on it, show the result and where the reports are
