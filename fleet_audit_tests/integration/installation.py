@@ -210,7 +210,7 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return [(error.cause or error).message if error else "failed" for error in steps] + checks
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
+def said(result: subprocess.CompletedProcess[str] | Result) -> str:
     """All that a command line printed."""
     return f"{result.stdout}\n{result.stderr}"
 
@@ -218,6 +218,7 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
 def invoked(installation: Installation, *arguments: object, **variables: str) -> Result:
     """A command line in this process: it has loaded what one of its own takes 5 s of processor time to load."""
     environment = {**installation.environment, **variables}
+    installation.home.mkdir(parents=True, exist_ok=True)
     with patch.dict(os.environ, environment, clear=True), contextlib.chdir(installation.home):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ SECONDS = 600  # for one case; alone on an idle machine it takes about 30
 
 @pytest.mark.skipif(not NAMES, reason=f"no field cases beside the checkout ({CASES.parent.name}/{CASES.name})")
 @pytest.mark.parametrize("name", NAMES or ["none"])
-def test_a_field_case_ends_in_its_right_result(name: str, tmp_path: Path) -> None:
+def test_a_field_case_ends_in_its_right_result(name: str, tmp_path: Path, new_database: Callable[[], str]) -> None:
+    """In a database of the session's server: each query of a case would start and stop an embedded one."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     done = subprocess.run(
         [sys.executable, str(CASES / "run"), name, str(tmp_path)],
-        env={**environment, "FA": str(COMMAND), "TMPDIR": str(tmp_path)},
+        env={**environment, "FA": str(COMMAND), "TMPDIR": str(tmp_path), "FLEET_WAREHOUSE_URL": new_database()},
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     wrong = [line.strip().removeprefix("FAIL ") for line in done.stdout.splitlines() if line.strip().startswith("FAIL")]

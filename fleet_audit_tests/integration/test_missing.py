@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -15,7 +15,8 @@ import pytest
 
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import POSITIONS
-from fleet_audit_tests.integration.installation import Installation, assert_counts_reconcile, failures, said
+from fleet_audit.storage import step_errors
+from fleet_audit_tests.integration.installation import Installation, assert_counts_reconcile, failures, invoked
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -73,63 +74,90 @@ def api(tmp_path_factory) -> Iterator[ApiServer]:
         yield server
 
 
-def _assert_only_sentences(result: subprocess.CompletedProcess[str]) -> None:
-    for code in ("Traceback", "Error:", '.py", line', "dagster._core"):
-        assert code not in said(result), said(result)
+@dataclass(frozen=True)
+class Printed:
+    """What a command ended with and printed; `everything` is also what went past its own streams."""
+
+    exit_code: int
+    stdout: str
+    everything: str
+
+    @property
+    def failed_lines(self) -> list[str]:
+        return [line for line in self.stdout.splitlines() if line.startswith("FAILED")]
+
+    def assert_only_sentences(self) -> None:
+        for code in ("Traceback", "Error:", '.py", line', "dagster._core"):
+            assert code not in self.everything, self.everything
 
 
-def _failed_lines(result: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+@pytest.fixture
+def printed(capfd) -> Callable[..., Printed]:
+    """Runs a command line in this process."""
+
+    def run(installation: Installation, *arguments: object) -> Printed:
+        capfd.readouterr()
+        result = invoked(installation, *arguments)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return Printed(result.exit_code, result.stdout, "\n".join([result.stdout, result.stderr, *capfd.readouterr()]))
+
+    return run
+
+
+@pytest.fixture
+def run_day(printed) -> Callable[[Installation], Printed]:
+    """`fleet-audit run` over the day."""
+    return lambda installation: printed(installation, "run", "--from", DAY, "--to", DAY)
 
 
 def _sources(installation: Installation) -> list[str]:
     return installation.query("select source from fact.trips order by plate, started_at")["source"].to_list()
 
 
-def test_without_reference_data_the_missing_file_is_named(tmp_path, postgres_url):
+def test_without_reference_data_the_missing_file_is_named(tmp_path, postgres_url, run_day):
     inbox = tmp_path / "inbox" / "visit_reports"
     inbox.mkdir(parents=True)
     (inbox / "day.csv").write_bytes(REPORT["visit_reports/day.csv"])
     installation = Installation(tmp_path / "home", str(inbox.parent), postgres_url)
-    result = installation.run_command(DAY, DAY)
-    assert result.returncode == 1
-    (failure,) = _failed_lines(result)
+    result = run_day(installation)
+    assert result.exit_code == 1
+    (failure,) = result.failed_lines
     assert "reference/units.csv" in failure
-    _assert_only_sentences(result)
+    result.assert_only_sentences()
     files = installation.query("select file_name, status from ops.ingested_files")
     assert files.to_dict("records") == [{"file_name": "visit_reports/day.csv", "status": "accepted"}]
 
 
-def test_a_refused_reference_file_is_named_with_the_reason(tmp_path, postgres_url):
+def test_a_refused_reference_file_is_named_with_the_reason(tmp_path, postgres_url, run_day):
     inbox = write_inbox(tmp_path / "inbox", REPORT)
     (inbox / "reference" / "units.csv").write_text(REFERENCE["units"].replace("unit_code", "unit"))
     installation = Installation(tmp_path / "home", str(inbox), postgres_url)
-    result = installation.run_command(DAY, DAY)
-    assert result.returncode == 1
-    (failure,) = _failed_lines(result)
+    result = run_day(installation)
+    assert result.exit_code == 1
+    (failure,) = result.failed_lines
     assert "reference/units.csv is missing or was refused" in failure
     assert "Column unit_code is missing" in result.stdout
-    _assert_only_sentences(result)
+    result.assert_only_sentences()
 
 
-def test_without_the_inbox_the_folder_and_the_setting_are_named(tmp_path, postgres_url):
+def test_without_the_inbox_the_folder_and_the_setting_are_named(tmp_path, postgres_url, run_day):
     installation = Installation(tmp_path / "home", str(tmp_path / "nowhere"), postgres_url)
-    result = installation.run_command(DAY, DAY)
-    assert result.returncode == 1
-    (failure,) = _failed_lines(result)
+    result = run_day(installation)
+    assert result.exit_code == 1
+    (failure,) = result.failed_lines
     assert str(tmp_path / "nowhere") in failure
     assert "FLEET_INBOX_URL" in failure
-    _assert_only_sentences(result)
+    result.assert_only_sentences()
 
 
-def test_a_refused_token_is_named_and_the_files_still_count(install, api):
+def test_a_refused_token_is_named_and_the_files_still_count(install, api, run_day):
     wrong = install(REPORT | BULLETIN, FLEET_API_URL=api.url, FLEET_API_TOKEN="a-wrong-token")
-    result = wrong.run_command(DAY, DAY)
-    assert result.returncode == 1
-    (failure,) = _failed_lines(result)
+    result = run_day(wrong)
+    assert result.exit_code == 1
+    (failure,) = result.failed_lines
     assert "FLEET_API_TOKEN" in failure
-    assert "a-wrong-token" not in said(result)
-    _assert_only_sentences(result)
+    assert "a-wrong-token" not in result.everything
+    result.assert_only_sentences()
     assert _sources(wrong) == ["visit_report", "visit_report"]
     assert_counts_reconcile(wrong)
     with wrong.dagster() as (_, instance):
@@ -147,28 +175,30 @@ def test_a_refused_token_is_named_and_the_files_still_count(install, api):
     assert_counts_reconcile(right)
 
 
-def test_an_api_that_is_down_is_named_and_the_files_still_count(install):
+def test_an_api_that_is_down_is_named_and_the_files_still_count(install, run_day, monkeypatch):
+    """After as many attempts as ever, but without 75 s of waiting between them."""
+    monkeypatch.setattr(step_errors, "RETRY_POLICY", dg.RetryPolicy(max_retries=step_errors.RETRY_POLICY.max_retries))
     with socket.socket() as taken:  # bound and not listening: nobody else gets the port, nobody answers
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         installation = install(REPORT | BULLETIN, FLEET_API_URL=url, FLEET_API_TOKEN=TOKEN)
-        result = installation.run_command(DAY, DAY)
-    assert result.returncode == 1
-    (failure,) = _failed_lines(result)
+        result = run_day(installation)
+    assert result.exit_code == 1
+    (failure,) = result.failed_lines
     assert url in failure
     assert "FLEET_API_URL" in failure
-    assert TOKEN not in said(result)
-    _assert_only_sentences(result)
+    assert TOKEN not in result.everything
+    result.assert_only_sentences()
     assert _sources(installation) == ["visit_report", "visit_report"]
     assert_counts_reconcile(installation)
 
 
-def test_days_that_have_no_partition_are_refused_before_anything_runs(tmp_path):
+def test_days_that_have_no_partition_are_refused_before_anything_runs(tmp_path, printed):
     installation = Installation(tmp_path / "home", str(Path(tmp_path)))
-    result = installation.command("run", "--from", "2023-06-10", "--to", "2023-06-11")
-    assert result.returncode == 2
-    assert "FLEET_START_DATE" in result.stderr
-    _assert_only_sentences(result)
+    result = printed(installation, "run", "--from", "2023-06-10", "--to", "2023-06-11")
+    assert result.exit_code == 2
+    assert "FLEET_START_DATE" in result.everything
+    result.assert_only_sentences()
     assert not (tmp_path / "home" / "postgres").exists()
 
 
