@@ -22,7 +22,7 @@ from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 
 _DAY = dt.date(2025, 6, 10)
-_ROWS = {
+_ROWS: dict[Table, list[dict[str, object]]] = {
     reference.UNITS: [{"unit_code": "U", "timezone": "America/Sao_Paulo"}],
     reference.VEHICLES: [{"plate": "AAA1A11", "unit_code": "U"}],
     reference.DEVICES: [{"device_id": device, "plate": "AAA1A11"} for device in ("D1", "D2")],
