@@ -45,6 +45,15 @@ def test_every_table_is_described() -> None:
     assert sorted(headings) == sorted({table.full_name for table in TABLES.values()})
 
 
+def test_every_picture_of_the_ui_is_small_and_shown_in_the_tour() -> None:
+    taken = re.findall(r'^    "(\w+)": \(', (ROOT / "docs/pictures.py").read_text(), re.MULTILINE)
+    assert len(taken) >= 4
+    tour = (ROOT / "docs/tour.md").read_text()
+    for name in taken:
+        assert f"images/{name}.png" in tour
+        assert (ROOT / "docs/images" / f"{name}.png").stat().st_size < 200_000
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_and_pictures_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):

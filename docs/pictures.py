@@ -1,0 +1,123 @@
+"""Takes the pictures of the UI in docs/images: `python docs/pictures.py` after `make demo` and beside `make dev`.
+
+Chromium (Debian's package) is driven over its debugging protocol, because a page of Dagster is drawn seconds after it
+was loaded. Pictures have 256 colours, so that each stays below 200 kB.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import click
+from PIL import Image
+from websockets.sync.client import ClientConnection, connect
+
+IMAGES = Path(__file__).with_name("images")
+MAX_BYTES = 200_000
+_DRAWN_AFTER_S = 40.0  # edges of the lineage come last; 15 s were not enough on a busy machine
+_SPINE = (
+    "raw/positions",
+    "ops/ingested_files",
+    "staging/positions",
+    "staging/declared_runs",
+    "trips/trip_window",
+    "fact/trips",
+    "fact/trip_costs",
+    "fact/matches",
+    "fact/findings",
+    "reports/d1",
+    "reports/cycle",
+)  # all 80 assets at once fit no picture
+_SELECTION = quote(" or ".join(f'key:"{key}"' for key in _SPINE), safe="")
+# name: path of the page, width, height
+PAGES = {
+    "asset_graph": (f"/asset-groups~{_SELECTION}", 1900, 640),
+    "asset_checks": ("/assets/ops/ingested_files?view=checks", 1500, 560),
+    "asset_numbers": ("/assets/fact/trip_costs?view=events", 1500, 680),
+    "automation": ("/automation", 1500, 900),
+}
+
+
+@click.command()
+@click.option("--url", default="http://127.0.0.1:3000", show_default=True, help="Address of the UI.")
+@click.option("--only", multiple=True, type=click.Choice(list(PAGES)), help="Only these pictures.")
+@click.option("--out", type=click.Path(path_type=Path), default=IMAGES, help="Folder to write into.")
+def main(url: str, only: tuple[str, ...], out: Path) -> None:
+    """Take the pictures of docs/tour.md and of the README."""
+    with _chromium() as browser:
+        for name in only or PAGES:
+            path, width, height = PAGES[name]
+            picture = _small(_screenshot(browser, url + path, width, height))
+            if len(picture) > MAX_BYTES:
+                raise click.ClickException(f"{name} has {len(picture):,} bytes, more than {MAX_BYTES:,}.")
+            (out / f"{name}.png").write_bytes(picture)
+            click.echo(f"{out / name}.png: {len(picture):,} bytes")
+
+
+@contextmanager
+def _chromium() -> Iterator[ClientConnection]:
+    """A page of a headless browser, as a connection that takes commands."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        arguments = ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--remote-debugging-port=0"]
+        process = subprocess.Popen(  # noqa: S603
+            ["chromium", *arguments, f"--user-data-dir={profile}"],  # noqa: S607
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            line = next(one for one in process.stderr if "DevTools listening" in one)
+            port = re.findall(r":(\d+)/", line)[0]
+            with urlopen(f"http://127.0.0.1:{port}/json") as answer:
+                page = next(one for one in json.load(answer) if one["type"] == "page")
+            with connect(page["webSocketDebuggerUrl"], max_size=None) as browser:
+                yield browser
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+_numbers = itertools.count(1)
+
+
+def _command(browser: ClientConnection, method: str, **parameters: Any) -> dict[str, Any]:
+    """The result of a command; events between are passed over."""
+    number = next(_numbers)
+    browser.send(json.dumps({"id": number, "method": method, "params": parameters}))
+    while (answer := json.loads(browser.recv())).get("id") != number:
+        pass
+    return dict(answer["result"])
+
+
+def _screenshot(browser: ClientConnection, url: str, width: int, height: int) -> bytes:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    _command(browser, "Emulation.setDeviceMetricsOverride", **size)
+    _command(browser, "Page.navigate", url=url)
+    time.sleep(_DRAWN_AFTER_S)
+    return base64.b64decode(_command(browser, "Page.captureScreenshot", format="png")["data"])
+
+
+def _small(picture: bytes) -> bytes:
+    """The picture with a palette of 256 colours."""
+    written = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        written, "png", optimize=True
+    )
+    return written.getvalue()
+
+
+if __name__ == "__main__":
+    main()
