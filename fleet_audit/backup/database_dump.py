@@ -23,6 +23,10 @@ from fleet_audit.storage.postgres import engine_of, sentences
 _HEAD_BYTES = 65_536
 # pg_restore 18 sets it in the first lines; servers before 17 do not know it
 _NEWER_SETTING = b"SET transaction_timeout = 0;\n"
+# the comment is the mark by which `storage.migrate` knows that rights were applied
+_FORGET_RIGHTS = b"""
+do $$ begin if to_regnamespace('ops') is not null then comment on schema ops is null; end if; end $$;
+"""
 _OWN_SCHEMAS = "nspname !~ '^pg_' and nspname not in ('information_schema', 'public')"
 _PUBLIC_TABLES = "select tablename from pg_tables where schemaname = 'public' order by tablename"
 
@@ -42,11 +46,12 @@ def dump_database(url: str, target: Path) -> None:
 def restore_database(url: str, source: Path) -> None:
     """Replaces everything in the database by the dump, in one transaction: after an error the old content stands.
 
-    Everything belongs to the connecting role and nobody else may read it. Raises PermanentError with the reason of
-    pg_restore or psql.
+    Everything belongs to the connecting role and nobody else may read it, until the next migration check gives the
+    profiles their rights again: their roles belong to the server, and a new one lacks them. Raises PermanentError with
+    the reason of pg_restore or psql.
     """
     address, environment = _libpq(url)
-    read = [postgres_program("pg_restore"), "--no-owner", "--no-acl", "--file=-", str(source)]
+    read = [postgres_program("pg_restore"), "--no-owner", "--no-acl", "--no-policies", "--file=-", str(source)]
     run = [postgres_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]
     with tempfile.TemporaryFile() as errors:
         reader = subprocess.Popen(read, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
@@ -62,6 +67,7 @@ def restore_database(url: str, source: Path) -> None:
         try:
             writer.stdin.write(_drop_statements(url).encode())
             _copy_script(reader.stdout, writer.stdin)
+            writer.stdin.write(_FORGET_RIGHTS)
             is_whole = reader.wait() == 0
         except BrokenPipeError:  # psql stopped at an error, which it has written
             is_whole = False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from fleet_audit.backup.database_dump import dump_database, restore_database
 from fleet_audit.marts.model import Days
 from fleet_audit.marts.project import load_project
 from fleet_audit.marts.publishing import publish
@@ -16,6 +18,7 @@ from fleet_audit.schema.model import Type
 from fleet_audit.schema.registry import TABLES
 from fleet_audit.schema.rights import is_amount, readable_columns
 from fleet_audit.schema.sql import metadata
+from fleet_audit.storage.embedded import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.company import DAY, PLACES, USERS, marks, places_of
@@ -255,3 +258,17 @@ def test_a_mart_that_is_published_again_keeps_its_policies(company_url: str) -> 
         assert cursor.fetchall() == [("VIOESTE",)]
     with session(company_url, "operador") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute("select variable_cost_brl from mart.d1_trips")
+
+
+def test_a_restored_database_has_its_rights_on_a_server_that_lacks_the_roles(company_url: str, tmp_path: Path) -> None:
+    dump_database(company_url, tmp_path / "dump")
+    url = ensure_running(tmp_path / "other")
+    restore_database(url, tmp_path / "dump")
+    with engine_of(url).connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from pg_roles where rolname like 'fleet%'")) == 0
+    assert upgrade(url)
+    with session(url, "oeste") as cursor:
+        cursor.execute("select distinct carrier_code from fact.trips")
+        assert cursor.fetchall() == [("VIOESTE",)]
+    with engine_of(url).connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from fact.trips")) == len(PLACES)
