@@ -40,6 +40,7 @@ def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, paramete
         primary and can be compared.
     """
     own = tracks.take(local_days_of(tracks, np.arange(len(tracks.seconds))) == day)
+    plates, devices = (tracks.index[name].to_numpy(dtype=object) for name in ("plate", "device_id"))
     rows = []
     for primary, other in primary_pairs(own, parameters):
         found = _compared([_odometer(own, track, parameters) for track in (primary, other)])
@@ -47,9 +48,8 @@ def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, paramete
         if found:
             km_primary, km_counted, doubt_km = found
             limit = max(parameters.agree_pct / 100 * km_primary, parameters.agree_km) + doubt_km
-            names = tracks.index["device_id"].iloc[[other, primary]]
-            difference = abs(km_counted - km_primary)
-            rows.append((tracks.index["plate"].iloc[other], *names, km_counted, km_primary, difference > limit + 1e-9))
+            is_disputed = abs(km_counted - km_primary) > limit + 1e-9
+            rows.append((plates[other], devices[other], devices[primary], km_counted, km_primary, is_disputed))
     columns = ["plate", "device_id", "primary_device_id", "km_counted", "km_primary", "is_disputed"]
     return pd.DataFrame(rows, columns=columns).drop_duplicates(["plate", "device_id"])
 
