@@ -13,7 +13,7 @@ from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, found
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span
 from fleet_audit_tests.logic.driving import FRONT, GARAGE, MILL, Bus, staged, world
 from fleet_audit_tests.logic.frames import rows
 
@@ -95,3 +95,13 @@ def test_a_reading_further_away_and_one_near_zero_continue_nothing(to_km: float)
 def test_one_vehicle_alone_is_not_tested():
     untested = rules_not_tested(day_of(at_work("D1", 1_000.0)), DAY_RULES).set_index("rule_id")["reason_pt"]
     assert "só um veículo" in untested["O08"]
+
+
+def test_a_run_of_a_bus_whose_tracker_shows_another_one_is_no_phantom():
+    """Of six simulated fleets ten D05 on days of an exchange named runs that had taken place."""
+    late, stood = [run("R", "22:00", "22:50")], [span("00:00", "24:00", plate=plate) for plate in (PLATE, OTHER)]
+    sound = devices_of([], [{"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": OTHER}])
+    of_exchange = replace(sound, events=day_of(*exchanged()).devices.events)
+    assert found(audit([], late, stood, devices=sound), "D05")
+    assert not found(audit([], late, stood, devices=of_exchange), "D05")
+    assert found(audit([], late, stood, devices=of_exchange), "D06")

@@ -153,6 +153,12 @@ class AuditDay:
         return set(parked) - self.plates_with_stuck_receiver
 
     @cached_property
+    def plates_with_another_odometer(self) -> set[str]:
+        """Plates whose device continues another vehicle's odometer on D (O08), and those vehicles."""
+        events = self.devices.events[self.devices.events["continued_plate"].notna()]
+        return {*events["plate"], *events["continued_plate"]}
+
+    @cached_property
     def plates_with_untrusted_device(self) -> set[str]:
         """Plates whose device cannot prove when (a wrong clock) or where (a stuck receiver) they moved on D."""
         return self.plates_with_clock_off | self.plates_with_stuck_receiver

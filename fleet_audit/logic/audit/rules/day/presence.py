@@ -87,7 +87,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
-      A device without an odometer may lie beside the bus, and proves nothing.
+      A device without an odometer may lie beside the bus, and one that continues another vehicle's odometer (O08)
+      may be on that vehicle: they prove nothing.
       A night run that stays as written is one only when the vehicle stood on the day after, too.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
@@ -98,7 +99,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
     is_unseen_later = runs["declared_run_id"].isin(later.index[later["observed_pct"] == 0])
     stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
-    is_proof = ~runs["plate"].isin(context.plates_with_stuck_receiver | context.plates_without_odometer)
+    unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
+    is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
         "clock": _is_clock_off(context, runs),
