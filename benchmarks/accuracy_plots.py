@@ -63,7 +63,7 @@ def plot_doubt(trips: pd.DataFrame, grades: pd.DataFrame, path: Path) -> None:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(6.5, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        sample = trips.iloc[:: max(1, len(trips) // 600)]
+        sample = trips.iloc[:: max(1, len(trips) // 250)]
         error = (sample["km"] - sample["km_true"]).abs().clip(lower=0.005)
         left.loglog(sample["half_width"].clip(lower=0.005), error, ".", color=_BLUE, markersize=2)
         ends = np.array([0.01, 10.0])
