@@ -20,6 +20,10 @@ from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 from fleet_audit.storage.rights import apply_to
 
 _LOCK_TIMEOUT = "15min"
+_HAS_NO_RIGHTS = """
+    select relacl is null and not exists (
+        select from pg_attribute where attrelid = pg_class.oid and attacl is not null
+    ) from pg_class where oid = to_regclass(:relation)"""
 _COLUMNS = """
     select attname, format_type(atttypid, atttypmod) from pg_attribute
     where attrelid = to_regclass(:relation) and attnum > 0 and not attisdropped order by attnum"""
@@ -79,6 +83,8 @@ def publish(
             _create_view(connection, project, model, variables or {})
         elif not model.is_view and days is not None:
             _replace_days(connection, project, model, days, variables or {})
+        if connection.scalar(sa.text(_HAS_NO_RIGHTS), {"relation": str(model.relation)}):  # made by real dbt
+            apply_to(connection, [str(model.relation)])
         by_day, rows = _count(connection, model, days)
         return Published(by_day, rows, is_rebuilt, dict(wanted.columns))
 

@@ -97,9 +97,16 @@ def test_dbt_build_leaves_the_relations_and_rows_of_the_pipeline(postgres_url, p
         query("drop role reader_of_marts")
 
 
-def test_dbt_builds_the_same_from_nothing(postgres_url, sample, run, query, tmp_path):
+def test_dbt_builds_the_same_from_nothing_and_the_next_run_gives_it_the_rights(
+    postgres_url, sample, run, query, tmp_path
+):
     run(DAY, NEXT)
-    before = _forms(query), _rows(query)
+    before, rows = _forms(query), _rows(query)
     query("drop schema mart cascade")
     _dbt(postgres_url, tmp_path, "run")
-    assert (_forms(query), _rows(query)) == before
+    built = _forms(query)
+    assert (built["columns"], built["indexes"], _rows(query)) == (before["columns"], before["indexes"], rows)
+    assert built["policies"] == []  # nobody but the owner reads them yet
+    assert not any(one["granted"] for one in built["relations"])
+    run(NEXT)
+    assert _forms(query) == before
