@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ class Deployment:
         log = (self.root / f"{program}-{arguments[0]}.log").open("w")
         process = subprocess.Popen(
             [str(PROGRAMS / program), *map(str, arguments)],
-            cwd=self.root, env=self.environment(), stdout=log, stderr=log,
+            cwd=self.root, env=self.environment(), stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
             yield
@@ -178,6 +179,8 @@ class Deployment:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            with suppress(ProcessLookupError):  # a code server's own process outlives one that was killed
+                os.killpg(process.pid, signal.SIGKILL)
             log.close()
 
     def graphql(self, query: str, webserver: str = "full", **variables: Any) -> dict[str, Any]:
