@@ -66,6 +66,7 @@ bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and lo
 	$(BIN)/python -m benchmarks.package
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.doubt
+	$(BIN)/python -m benchmarks.rules_speed
 	$(BIN)/python -m benchmarks.marts
 	$(BIN)/python -m benchmarks.start_up
 	$(BIN)/python -m benchmarks.small_day
