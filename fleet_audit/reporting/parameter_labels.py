@@ -129,6 +129,8 @@ _LABELS = {
     "forecast_seasonal_factor": "Fator sazonal da previsão",
     "forecast_alpha": "Suavização exponencial do custo diário",
     "contest_business_days": "Dias úteis para contestar depois da publicação",
+    "sample_confidence_pct": "Amostra para revisão: confiança do limite superior",
+    "sample_materiality_pct": "Amostra para revisão: pagamento a maior tolerado, em relação ao custo variável do ciclo",
     "final_after_days": "Dias após o fim do ciclo em que ele se torna final",
     "adjustment_months": "Meses anteriores em que dados atrasados ainda geram ajuste",
 }

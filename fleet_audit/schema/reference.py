@@ -271,6 +271,23 @@ EXCEPTIONS = Table(
     key=("exception_id",),
 )
 
+SAMPLE_REVIEWS = Table(
+    "ref",
+    "sample_reviews",
+    "What a person found in trips of a cycle's sample (optional file)",
+    (
+        date("cycle_start", "First day of the cycle"),
+        text("trip_id", "Trip of the sample"),
+        km("audited_km", "Km that should have been paid; empty: audited_brl says it", nullable=True, minimum=0),
+        brl(
+            "audited_brl", "What should have been paid; empty: audited_km at the trip's rate", nullable=True, minimum=0
+        ),
+        text("reviewer", "Who reviewed it"),
+        text("note", "What the reviewer saw", nullable=True),
+    ),
+    key=("cycle_start", "trip_id"),
+)
+
 PARAMETERS = Table(
     "ref",
     "parameters",
@@ -300,6 +317,7 @@ TABLES = (
     INVOICES,
     EXCEPTIONS,
     PARAMETERS,
+    SAMPLE_REVIEWS,
 )
 REQUIRED = ("units", "carriers", "contracts", "vehicles")  # without these no kilometre can be attributed at all
 BY_NAME = {table.name: table for table in TABLES}

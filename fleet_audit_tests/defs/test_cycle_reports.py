@@ -8,10 +8,13 @@ import pandas as pd
 import psycopg2
 import pytest
 
+from fleet_audit.defs.cycle import review
 from fleet_audit.defs.reports import cycle as assets
 from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.schema import facts
+from fleet_audit.defs.tables import WAREHOUSE_IO
+from fleet_audit.schema import facts, reference
+from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.reporting.documents.test_package import AREAS, CYCLE, Recalculated, footers
@@ -38,7 +41,11 @@ def installation(postgres_url, tmp_path) -> FleetResource:
 
 
 def materialise(installation: FleetResource, *chosen: dg.AssetsDefinition) -> None:
-    resources = {"fleet": installation, "report_io": ReportIOManager(stores=installation)}
+    resources = {
+        "fleet": installation,
+        "report_io": ReportIOManager(stores=installation),
+        WAREHOUSE_IO: WarehouseIOManager(stores=installation),
+    }
     assert dg.materialize([*chosen], resources=resources, partition_key=CYCLE.start.isoformat()).success
 
 
@@ -67,6 +74,28 @@ def test_the_package_equals_the_sql_models_to_the_cent(installation, tmp_path):
         label: one(installation.warehouse_url, query) for label, query in sql.items()
     }
     assert len(list(folder.glob("pacote_medicao_*.csv"))) == 10
+
+
+def test_reviews_that_come_back_bound_the_overpayment_of_the_cycle(installation):
+    """Every trip of the sample was reviewed and right: the limit is what three errors in a hundred would be."""
+    assets_of_review = (review.review_samples, review.review_estimates)
+    materialise(installation, *assets_of_review)
+    warehouse = Warehouse(installation.warehouse_url)
+    sample = warehouse.read_partition(facts.REVIEW_SAMPLES, [CYCLE.start])
+    (before,) = warehouse.read_table(facts.REVIEW_ESTIMATES).to_dict("records")
+    assert before["sampled_trips"] == len(sample) > 0
+    assert pd.isna(before["upper_limit_brl"])
+    reviews = [
+        {"cycle_start": CYCLE.start, "trip_id": key, "audited_km": km, "reviewer": "R"}
+        for key, km in zip(sample["trip_id"], sample["billable_km"], strict=True)
+    ]
+    warehouse.replace_table(reference.SAMPLE_REVIEWS, build(reference.SAMPLE_REVIEWS, reviews))
+    materialise(installation, *assets_of_review)
+    (after,) = warehouse.read_table(facts.REVIEW_ESTIMATES).to_dict("records")
+    assert (after["reviewed_trips"], after["overpaid_brl"]) == (len(sample), 0)
+    assert after["is_tolerated"]
+    assert float(after["upper_limit_brl"]) == pytest.approx(float(after["interval_brl"]) * 2.9957, abs=0.03)
+    assert warehouse.read_table(facts.REVIEW_SAMPLES)["trip_id"].to_list() == sample["trip_id"].to_list()
 
 
 def test_carriers_get_a_folder_each_and_one_that_is_gone_leaves_none(installation, tmp_path):

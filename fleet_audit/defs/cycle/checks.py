@@ -7,11 +7,15 @@ from fleet_audit.schema.facts import (
     CALIBRATION_SEGMENTS,
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
+    REVIEW_ESTIMATES,
+    REVIEW_SAMPLES,
     VEHICLE_CYCLE_AMOUNTS,
 )
 
 cycle_checks = table_checks("cycle", (CYCLE_FINDINGS, CALIBRATION_SEGMENTS), partitions=cycle_partitions)
 # A step of its own: incidents and amounts are computed from findings that the other step checks first.
 billing_checks = table_checks(
-    "billing", (BILLING_LINES, CYCLE_INCIDENTS, VEHICLE_CYCLE_AMOUNTS), partitions=cycle_partitions
+    "billing",
+    (BILLING_LINES, CYCLE_INCIDENTS, VEHICLE_CYCLE_AMOUNTS, REVIEW_SAMPLES, REVIEW_ESTIMATES),
+    partitions=cycle_partitions,
 )

@@ -94,6 +94,8 @@ def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
         frames_of(fleet, cycle_days(cycle), with_terms=True),
         vehicle_cycle_amounts=warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start]),
         billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
+        review_samples=warehouse.read_partition(facts.REVIEW_SAMPLES, [cycle.start]),
+        review_estimates=warehouse.read_partition(facts.REVIEW_ESTIMATES, [cycle.start]),
         adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
         rules_not_tested=warehouse.read(_NOT_TESTED, {"start": cycle.start, "end": cycle.end}),
     )

@@ -50,7 +50,13 @@ def _refuse_exceptions(rows: pd.DataFrame, text: TextTable) -> None:
     )
 
 
+def _refuse_reviews(rows: pd.DataFrame, text: TextTable) -> None:
+    is_empty = text.column("audited_km").eq("") & text.column("audited_brl").eq("")
+    text.quarantine.refuse(is_empty, "missing_value", "audited_km and audited_brl are empty: write one of them.")
+
+
 _RULES: Mapping[str, Callable[[pd.DataFrame, TextTable], None]] = {
     "parameters": _refuse_parameters,
     "exceptions": _refuse_exceptions,
+    "sample_reviews": _refuse_reviews,
 }

@@ -54,6 +54,8 @@ _SHARES = (
     *("constant_pct", "full_pct", "idle_pct", "silent_fleet_pct", "day_acceptance_pct", "route_text_min"),
 )
 _LIMITS_OF = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
+# Below 63 % the factor of Poisson limits grows by less than one per error, and a limit may lie below its projection.
+_LIMITS_OF |= {"sample_confidence_pct": (70, 99.9), "sample_materiality_pct": (0.1, 100)}
 
 DEFAULTS = (
     Parameter("standing_kmh", 5, "km/h", "A step slower than this is standing", "Rio 3, Geotab 1, Traccar 4"),
@@ -219,6 +221,12 @@ DEFAULTS = (
     Parameter("weight_l", 2, "points", "Score weight of a low finding"),
     Parameter("forecast_seasonal_factor", 1, "factor", "Forecast of the cycle's remaining km"),
     Parameter("forecast_alpha", 0.3, "factor", "Exponential smoothing of the daily variable cost"),
+    Parameter(
+        "sample_confidence_pct", 95, "%", "Sample for review: probability with which its upper limit holds", "AICPA"
+    ),
+    Parameter(
+        "sample_materiality_pct", 2, "%", "Sample for review: overpayment of a cycle that is tolerated, of its cost"
+    ),
     Parameter("contest_business_days", 5, "days", "A carrier may contest so many business days after publication"),
     Parameter("final_after_days", 3, "days", "A cycle is final so many days after its end"),
     Parameter("adjustment_months", 2, "months", "How far before the open cycle late data still make an adjustment"),

@@ -43,6 +43,8 @@ REFERENCES = (
     ("calendar", "unit_code", "units", "unit_code"),
 )
 
+_OF_NO_DAY = frozenset(("sample_reviews",))
+
 
 def public_columns(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows without columns that the history of the table must not have: names of people."""
@@ -60,13 +62,14 @@ def days_touched(table: Table, old: pd.DataFrame, new: pd.DataFrame, first: dt.d
     """The days from first to last, in order, on which the content of the table differs.
 
     A row that only ends later touches the days added; one that is cut in two equal ones touches none. A changed row
-    without dates touches all days.
+    without dates touches all days. Reviews of a sample touch none: they judge what
+    a cycle paid and change nothing of it.
 
     Args:
         table: a table of `schema.reference`; old and new: its content before and after.
         first, last: bounds, inclusive.
     """
-    if last < first:
+    if last < first or table.name in _OF_NO_DAY:
         return []
     days = as_days(pd.date_range(first, last).to_numpy())
     parts = [_contents(table, rows, days, sign) for rows, sign in ((old, -1), (new, 1))]

@@ -38,6 +38,7 @@ class Reference:
     invoices: pd.DataFrame
     exceptions: pd.DataFrame
     parameters: pd.DataFrame
+    sample_reviews: pd.DataFrame
     reference_changes: pd.DataFrame
 
     @classmethod

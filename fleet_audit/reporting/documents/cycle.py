@@ -32,6 +32,7 @@ from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.review_sample import review_sample_grid, review_sample_note
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
 from fleet_audit.reporting.sections.sheets.waterfall import FIELDS as WATERFALL_FIELDS
@@ -176,6 +177,7 @@ def build_cycle(
         ),
         *(() if carrier_code is not None else (ranking, outlook)),
         *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
+        *(() if carrier_code is not None else (_review(frames),)),
     )
     charts = charts_of(
         cost_chart("Gasto por unidade (R$)", unit_grid),
@@ -284,6 +286,17 @@ def _detail_sections(
         Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
         Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),
         Section("scores", "Score por viagem", _scores(lines), sheet="Score por viagem", is_workbook_only=True),
+    )
+
+
+def _review(frames: Frames) -> Section:
+    return Section(
+        "review_sample",
+        "Amostra para revisão manual",
+        review_sample_grid(frames),
+        sheet="Amostra",
+        note=review_sample_note(frames),
+        empty="Nenhuma viagem paga neste ciclo.",
     )
 
 

@@ -74,6 +74,8 @@ class Frames:
     vehicle_cycle_amounts: pd.DataFrame = field(default_factory=partial(empty_frame, facts.VEHICLE_CYCLE_AMOUNTS))
     billing_lines: pd.DataFrame = field(default_factory=partial(empty_frame, facts.BILLING_LINES))
     rules_not_tested: pd.DataFrame = field(default_factory=partial(empty_frame, facts.RULES_NOT_TESTED))
+    review_samples: pd.DataFrame = field(default_factory=partial(empty_frame, facts.REVIEW_SAMPLES))
+    review_estimates: pd.DataFrame = field(default_factory=partial(empty_frame, facts.REVIEW_ESTIMATES))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
     recent_days: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DAY_COLUMNS))
@@ -125,6 +127,8 @@ class Frames:
             vehicle_cycle_amounts=own(self.vehicle_cycle_amounts),
             billing_lines=own(self.billing_lines),
             adjustments=own(self.adjustments),
+            review_samples=self.review_samples.iloc[:0],  # the payer's own control, over everybody's trips
+            review_estimates=self.review_estimates.iloc[:0],
         )
 
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleet_audit.schema.facts.columns import AMOUNT_COLUMNS, AMOUNTS, CYCLE, DAY, TRACE, fact_table
-from fleet_audit.schema.model import Column, Table, Type, brl, date, json, km, text, text_list
+from fleet_audit.schema.model import (
+    Column,
+    Table,
+    Type,
+    brl,
+    date,
+    flag,
+    integer,
+    json,
+    km,
+    rate,
+    real,
+    text,
+    text_list,
+)
 
 _FINDINGS = fact_table(
     "findings",
@@ -130,4 +144,61 @@ RULES_NOT_TESTED = replace(
 )
 CYCLE_RULES_NOT_TESTED = replace(
     RULES_NOT_TESTED, partition="cycle_start", kept=None, asset="cycle_rules_not_tested", frozen_by="cycle_start"
+)
+
+REVIEW_SAMPLES = Table(
+    "fact",
+    "review_samples",
+    "Trips of a cycle that monetary-unit sampling selects for a review by hand, and what the review found",
+    (
+        date("cycle_start", "First day of the cycle (partition)"),
+        date("operational_date", "Last day of the cycle"),
+        text("trip_id", "Trip"),
+        date("trip_date", "Operational date of the trip"),
+        text("plate", "Vehicle"),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit", nullable=True),
+        text("contract_id", "Contract", nullable=True),
+        km("billable_km", "Admitted km", minimum=0),
+        rate("rate_brl_per_km", "Price"),
+        brl("paid_brl", "Variable cost of the trip", minimum=0),
+        integer("selections", "Selected cents that lie in it", minimum=1),
+        flag("is_certain", "It costs at least the interval: every sample holds it"),
+        km("audited_km", "Km that should have been paid, as reviewed", nullable=True, minimum=0),
+        brl("audited_brl", "What should have been paid, as reviewed; null: not reviewed", nullable=True, minimum=0),
+        brl("error_brl", "paid_brl - audited_brl: above zero was paid too much; null: not reviewed", nullable=True),
+        text("reviewer", "Who reviewed it", nullable=True),
+        text("note", "What the reviewer saw", nullable=True),
+        *TRACE,
+    ),
+    key=("cycle_start", "trip_id"),
+    partition="cycle_start",
+    sort=("cycle_start", "trip_date", "plate", "trip_id"),
+)
+
+REVIEW_ESTIMATES = Table(
+    "fact",
+    "review_estimates",
+    "What a cycle's reviewed sample says of all its trips: projected errors and the upper limit of the overpayment",
+    (
+        date("cycle_start", "First day of the cycle (partition)"),
+        date("operational_date", "Last day of the cycle"),
+        integer("population_trips", "Trips with a cost above zero", minimum=0),
+        brl("population_brl", "Their variable cost", minimum=0),
+        real("confidence_pct", "Probability with which the upper limit holds", unit="%"),
+        brl("materiality_brl", "Overpayment of the cycle that is tolerated", minimum=0),
+        brl("interval_brl", "One cent of each interval is selected", minimum=0),
+        brl("start_brl", "Position of the first selected cent, from the cycle's first day alone", minimum=0),
+        integer("sampled_trips", "Trips of the sample", minimum=0),
+        integer("reviewed_trips", "Of these reviewed", minimum=0),
+        integer("other_reviews", "Reviews of trips that are not in the sample: they count nothing", minimum=0),
+        brl("overpaid_brl", "Projected overpayment; null until the whole sample is reviewed", nullable=True, minimum=0),
+        brl("underpaid_brl", "Projected underpayment; null until then", nullable=True, minimum=0),
+        brl("upper_limit_brl", "Upper limit of the overpayment; null until then", nullable=True, minimum=0),
+        flag("is_tolerated", "The limit is at most what is tolerated; null until then", nullable=True),
+        text("parameters_version", "Version of the parameters that made the row"),
+        *TRACE,
+    ),
+    key=("cycle_start",),
+    partition="cycle_start",
 )

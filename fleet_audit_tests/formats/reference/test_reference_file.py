@@ -269,3 +269,16 @@ def test_a_parameter_that_no_rule_has_or_outside_of_its_limits_is_refused_alone(
     assert reasons(parsed) == [(2, "out_of_range")]
     assert sentence in parsed.rejected["reason"].iloc[0]
     assert parsed.rows["name"].to_list() == ["agree_km"]
+
+
+def test_a_review_of_a_sampled_trip_says_km_or_reais():
+    parsed = reference(
+        "sample_reviews",
+        "cycle_start,trip_id,audited_km,audited_brl,reviewer,note\n"
+        "2025-05-16,a1,10.5,,Ana,\n2025-05-16,a2,,52.50,Ana,rota\n2025-05-16,a3,,,Ana,\n2025-05-16,a4,-1,,Ana,\n"
+        "2025-05-16,a1,9,,Bia,\n2025-05-16,a5,1,,,\n",
+    )
+    assert sorted(reasons(parsed)) == [
+        (4, "missing_value"), (5, "negative_value"), (6, "duplicate_key"), (7, "missing_value"),
+    ]  # fmt: skip
+    assert parsed.rows["trip_id"].to_list() == ["a1", "a2"]

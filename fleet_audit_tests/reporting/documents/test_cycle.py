@@ -123,7 +123,7 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
     assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota",
                                "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
-                               "Score por viagem"]  # fmt: skip
+                               "Score por viagem", "Amostra"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
