@@ -65,6 +65,27 @@ def test_a_quiet_day_finds_nothing() -> None:
     assert held_runs(audit([], [], [])).empty
 
 
+def test_a_run_of_no_minutes_is_held_and_no_phantom() -> None:
+    """Departure and arrival are written alike: that is a wrong time, and the vehicle was seen standing for no time."""
+    context = audit([trip("T", "06:00", "07:00", "20.00")], [run("Z", "09:00", "09:00", "20")])
+    assert held_runs(context)["reason"].to_list() == ["no_trip"]
+    assert {"D05", "D06"} & set(find(context)["rule_id"]) == {"D06"}
+    inside = audit([trip("T", "06:00", "07:00", "20.00")], [run("Z", "06:30", "06:30", "20")])
+    assert inside.groups["kind"].to_list() == ["one_to_one"]
+
+
+def test_a_run_of_a_plate_that_nobody_registered_or_saw_is_held_and_has_no_contract() -> None:
+    """A bulletin of a vehicle without telemetry for the whole cycle is the same, day by day."""
+    runs = [run("R", "06:00", "07:00", "20"), run("X", "06:00", "07:00", "20", plate="ZZZ9Z99")]
+    context = audit([trip("T", "06:00", "07:00", "20.00")], runs, spans=[span("00:00", "24:00")])
+    (held,) = held_runs(context).to_dict("records")
+    assert (held["declared_run_id"], held["reason"]) == ("X", "no_data")
+    findings = find(context)
+    of_run = findings[findings["plate"] == "ZZZ9Z99"].set_index("rule_id")
+    assert set(of_run.index) == {"D06", "V01"}
+    assert of_run["disallowed_brl"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("exception", "excepted"),
     [

@@ -89,7 +89,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
       A device without an odometer may lie beside the bus, and one that continues another vehicle's odometer (O08)
       may be on that vehicle: they prove nothing.
-      A night run that stays as written is one only when the vehicle stood on the day after, too.
+      A night run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is
+      none, because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
@@ -99,6 +100,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
     is_unseen_later = runs["declared_run_id"].isin(later.index[later["observed_pct"] == 0])
     stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
+    lasts = runs["ended_at"] > runs["started_at"]  # one of 0 minutes has a wrong time: nobody saw when it was driven
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
@@ -106,7 +108,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
         "clock": _is_clock_off(context, runs),
         "not_observed": runs["plate"].isin(context.plates_with_tracker_off),
         "date_uncertain": runs["is_day_uncertain"].astype(bool) | is_unseen_later,
-        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof,
+        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof & lasts,
         "no_data": runs["observed_pct"] == 0,
     }
     reason = np.select([flags.to_numpy(dtype=bool) for flags in conditions.values()], list(conditions), "no_trip")
