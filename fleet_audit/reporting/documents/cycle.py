@@ -32,9 +32,9 @@ from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
-from fleet_audit.reporting.sections.review_sample import review_sample_grid, review_sample_note
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
+from fleet_audit.reporting.sections.sheets.review_sample import review_sample_grid, review_sample_note
 from fleet_audit.reporting.sections.sheets.waterfall import FIELDS as WATERFALL_FIELDS
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
