@@ -53,7 +53,7 @@ _SHARES = (
     *("coverage_min_pct", "gps_min_coverage_pct", "source_overlap_pct", "match_overlap_pct", "phantom_observed_pct"),
     *("constant_pct", "full_pct", "idle_pct", "silent_fleet_pct", "day_acceptance_pct", "route_text_min"),
 )
-_LIMITS_OF = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
+_LIMITS_OF: dict[str, tuple[float, float]] = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
 # Below 63 % the factor of Poisson limits grows by less than one per error, and a limit may lie below its projection.
 _LIMITS_OF |= {"sample_confidence_pct": (70, 99.9), "sample_materiality_pct": (0.1, 100)}
 
