@@ -54,7 +54,7 @@ _SHARES = (
     *("constant_pct", "full_pct", "idle_pct", "silent_fleet_pct", "day_acceptance_pct", "route_text_min"),
 )
 _LIMITS_OF: dict[str, tuple[float, float]] = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
-# Below 63 % the factor of Poisson limits grows by less than one per error, and a limit may lie below its projection.
+# At 50 % a Poisson factor grows by 0.985 for the first error: a limit may lie below its projection; at 70 % by 1.235.
 _LIMITS_OF |= {"sample_confidence_pct": (70, 99.9), "sample_materiality_pct": (0.1, 100)}
 
 DEFAULTS = (
