@@ -134,9 +134,10 @@ def _named_places(runs: pd.DataFrame, pois: pd.DataFrame) -> list[Record | None]
     names, patterns = ([_plain(text) if not pd.isna(text) else "" for text in pois[column]] for column in columns)
     places = pois.assign(plain_name=names, plain_pattern=patterns).to_dict("records")
     keys = ["unit_code", "destination_code", "destination_text"]
-    texts = [tuple(None if pd.isna(text) else text for text in row) for row in runs[keys].itertuples(index=False)]
-    named = {key: _named_place(*key, places) for key in set(texts)}
-    return [named[key] for key in texts]
+    texts = runs[keys].astype(object).where(runs[keys].notna(), None)
+    asked = list(zip(*(texts[key] for key in keys), strict=True))
+    named = {(unit, code, text): _named_place(unit, code, text, places) for unit, code, text in set(asked)}
+    return [named[key] for key in asked]
 
 
 def _named_place(unit_code: str | None, code: str | None, text: str | None, places: list[Record]) -> Record | None:
