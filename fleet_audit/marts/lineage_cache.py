@@ -61,6 +61,7 @@ class LineageCache:
             descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(self._known if len(self._known) <= _MOST_KEPT else self._used, file)
+            Path(name).chmod(0o644)  # what root made at install is read by the service's user
             Path(name).replace(self._path)
 
 
