@@ -22,7 +22,13 @@ _TEXTS = frozenset({"explanation_pt", "evidence", "sentence_pt"})
 _OF_OTHERS = frozenset({"plates", "finding_ids", "root_finding_id", "reason", "area_reason", "cost_reason"})
 _OF_OTHERS_IN = {"fact.held_runs": frozenset({"reason"}), "fact.calibration_segments": frozenset({"reason"})}  # codes
 _AUDITOR_ONLY = frozenset({"ops.reference_history", "ops.reference_changes"})
-_NOT_FOR_CARRIERS = frozenset({"ref.pois", "ref.routes", "ref.drivers", "ref.parameters", "ops.parameter_versions"})
+# the sample for review is the payer's own control: a carrier would know which trips are reviewed, and by whom
+_NOT_FOR_CARRIERS = frozenset(
+    {
+        *("ref.pois", "ref.routes", "ref.drivers", "ref.parameters", "ops.parameter_versions"),
+        *("ref.sample_reviews", "fact.review_samples", "fact.review_estimates"),
+    }
+)
 
 _LINKED = {
     "fact.trip_costs": "exists (select from fact.trips t where t.trip_id = {relation}.trip_id)",

@@ -74,6 +74,7 @@ def test_a_user_reads_rows_of_their_scope_alone(company_url: str, login: str) ->
         assert "1.234,56" not in repr(found)
     if USERS[login][0] == "carrier":
         assert all(place[0] == USERS[login][1] or place[0] not in repr(found) for place in PLACES)
+        assert not [name for name in found if "review" in name], "which trips are reviewed is the payer's"
     if USERS[login][0] == "admin":
         assert set(found) == {"auth.users", "auth.access", "auth.audit_log"}
     assert "Fulano" not in repr(found)
