@@ -14,6 +14,7 @@ from fleet_audit.backup.restoring import refuse_unless_empty, restore_backup, re
 from fleet_audit.backup.writing import Parts, write_backup
 from fleet_audit.cli.environment import instance_home
 from fleet_audit.cli.run import opened_instance
+from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.lake_files import LakeFiles
@@ -52,8 +53,14 @@ def restore_from(
 
 
 def _place(settings: Settings, place: str) -> LakeFiles:
-    """The files of a backup's place, with the credentials of the lake."""
-    return LakeFiles(load_settings(home=str(settings.home), lake_url=place))
+    """The files of a backup's place, with the credentials of the lake.
+
+    Raises PermanentError for a place inside the lake: it would be backed up too, and removed by a restore.
+    """
+    found, lake = LakeFiles(load_settings(home=str(settings.home), lake_url=place)), LakeFiles(settings)
+    if f"{found.root}/".startswith(f"{lake.root}/"):
+        raise PermanentError(f"{place} is inside the lake {lake.uri}: name another folder or prefix for backups.")
+    return found
 
 
 @contextmanager

@@ -39,6 +39,11 @@ class LakeFiles:
         self.uri = settings.lake_root.rstrip("/")
         self._filesystem, self._root = _open(self.uri, settings)
 
+    @property
+    def root(self) -> str:
+        """The absolute folder, or the bucket with its prefix."""
+        return self._root
+
     def put_bytes(self, path: str, content: bytes | pa.Buffer) -> None:
         """Replaces a file as a whole: no reader sees a part of it, and a killed writer leaves the old one."""
         self.put_chunks(path, [content])

@@ -104,6 +104,12 @@ def test_a_dump_that_ends_early_leaves_the_old_rows(tmp_path, filled):
         pd.testing.assert_frame_equal(rows, kept[name])
 
 
+def test_a_place_inside_the_lake_is_refused(filled):
+    refused = invoked(filled, "backup", filled.home / "lake" / "backup")
+    assert (refused.exit_code, "is inside the lake" in refused.output) == (2, True), refused.output
+    assert not (filled.home / "lake" / "backup").exists()
+
+
 def test_a_going_run_is_named(tmp_path, filled):
     with filled.dagster() as (_, instance):
         instance.add_run(dg.DagsterRun("day", run_id="going", status=dg.DagsterRunStatus.STARTED))
