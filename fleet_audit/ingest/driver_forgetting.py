@@ -84,12 +84,14 @@ def forget_again(lake: Lake, warehouse: Warehouse) -> None:
 
 
 def _names(rows: pd.DataFrame) -> Iterable[str]:
-    return sorted({name for name in rows["name"].dropna() if name != FORGOTTEN})
+    return sorted({name for name in rows["name"].dropna() if name.strip() and name != FORGOTTEN})
 
 
 def _hide(warehouse: Warehouse, name: str, *, is_dry_run: bool) -> int:
-    """Put the mark in the place of a name in rejected rows, whatever its case; how many rows have it."""
-    values = {"pattern": rf"\m{re.escape(name)}\M", "mark": FORGOTTEN}
+    """Put the mark in the place of a name in rejected rows, whatever its case and spaces; how many rows have it."""
+    words = r"\s+".join(map(re.escape, name.split()))
+    # not \m and \M, which match beside letters only: a name may end with a full stop
+    values = {"pattern": rf"(?<!\w){words}(?!\w)", "mark": FORGOTTEN}
     if is_dry_run:
         sql = "select count(*) as rows from ops.rejected_rows where raw ~* :pattern"
         return int(warehouse.read(sql, {"pattern": values["pattern"]})["rows"].iloc[0])

@@ -54,7 +54,7 @@ def registered(arrivals) -> pd.DataFrame:
     )  # fmt: skip
     arrivals.lake.write_table("parsed/drivers/abc.parquet", rows, DRIVERS)
     arrivals.warehouse.upsert(DRIVERS, with_pseudonyms(rows, KEY))
-    rejected = {column.name: "x" for column in REJECTED_ROWS.columns} | {"row_number": 1, "raw": "9;MARIA SOUZA;ontem"}
+    rejected = {column.name: "x" for column in REJECTED_ROWS.columns} | {"row_number": 1, "raw": "9;MARIA  SOUZA;ontem"}
     arrivals.warehouse.upsert(REJECTED_ROWS, conform(pd.DataFrame([rejected]), REJECTED_ROWS))
     arrivals.drop("visit_reports/a.csv", _report("11.20"))
     arrivals.read()
