@@ -14,10 +14,11 @@ LOCK_MINUTES = 15
 _DEFINER = "security definer set search_path = pg_catalog, pg_temp"
 
 # A login role of a BI tool is mapped to its user by its name: only the API and the owner may name another user.
+_MAY_NAME_USERS = f"""(session_user = '{API_ROLE}' or pg_has_role(session_user,
+      (select nspowner from pg_namespace where nspname = 'auth'), 'usage'))"""  # noqa: S608
 _LOOKING_UP = f"""
 create or replace function auth.user_id() returns text language sql stable {_DEFINER} as $$
-  select case when session_user = '{API_ROLE}' or pg_has_role(session_user,
-      (select nspowner from pg_namespace where nspname = 'auth'), 'usage')
+  select case when {_MAY_NAME_USERS}
     then nullif(current_setting('app.user_id', true), '')
     else (select u.user_id from auth.users u where u.database_role = session_user) end
 $$;
@@ -124,8 +125,8 @@ from fact.incidents where {_SCOPE};
 
 _RECORDING = f"""
 create or replace function auth.actor() returns text language sql stable {_DEFINER} as $$
-  select coalesce(nullif(current_setting('app.actor', true), ''), (select login from auth.users
-    where user_id = auth.user_id()), session_user)
+  select coalesce(case when {_MAY_NAME_USERS} then nullif(current_setting('app.actor', true), '') end,
+    (select login from auth.users where user_id = auth.user_id()), session_user)
 $$;
 create or replace function auth.record_change() returns trigger language plpgsql {_DEFINER} as $$
 begin

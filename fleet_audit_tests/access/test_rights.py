@@ -182,6 +182,22 @@ def test_a_bi_tools_login_is_its_user_and_cannot_name_another(company_url: str) 
         owner.execute(sa.text("drop role painel_oeste"))
 
 
+def test_a_bi_tools_auditor_cannot_sign_as_another(company_url: str) -> None:
+    with engine_of(company_url).begin() as owner:
+        owner.execute(sa.text("create role painel_auditora login in role fleet_auditor"))
+        owner.execute(sa.text("update auth.users set database_role = 'painel_auditora' where login = 'auditora'"))
+    connection = psycopg2.connect(company_url.replace("postgres@", "painel_auditora@"))
+    with connection.cursor() as cursor:
+        cursor.execute("select set_config('app.actor', 'financeiro', false)")
+        cursor.execute("select auth.reveal_driver('none', 'a reason that is long enough')")
+        cursor.execute("select actor from auth.audit_log where action = 'driver revealed' order by entry_id desc")
+        assert cursor.fetchone() == ("auditora",)
+    connection.close()
+    with engine_of(company_url).begin() as owner:
+        owner.execute(sa.text("update auth.users set database_role = null"))
+        owner.execute(sa.text("drop role painel_auditora"))
+
+
 def test_what_is_redacted_for_whom(company_url: str) -> None:
     texts = {}
     for login in ("operador", "oeste", "financeiro"):
