@@ -16,10 +16,8 @@ from fleet_audit.backup.instance_storage import going_runs, postgres_url
 from fleet_audit.backup.manifest import Manifest, object_path
 from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts
 from fleet_audit.errors import PermanentError
-from fleet_audit.storage import rights
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.migrate import upgrade
-from fleet_audit.storage.postgres import engine_of, sentences
 
 
 def verify(place: LakeFiles, manifest: Manifest) -> None:
@@ -61,13 +59,9 @@ def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress:
         for name, target in ((WAREHOUSE_DUMP, parts.warehouse_url), (DAGSTER_DUMP, url)):
             if target and name in manifest.dumps:
                 dump.write_bytes(place.get_bytes(object_path(manifest.dumps[name].sha256)))
-                if name == WAREHOUSE_DUMP:
-                    _require_roles(target)
                 restore_database(target, dump)
                 progress(f"database of the {name}")
-    if not upgrade(parts.warehouse_url):  # a dump is restored without grants
-        with sentences("Setting the rights"), engine_of(parts.warehouse_url).begin() as connection:
-            rights.apply_all(connection)
+    upgrade(parts.warehouse_url)  # also sets the rights, which a dump is restored without
     for path, file in manifest.lake.items():
         if parts.lake.sha256(path) != file.sha256:
             parts.lake.put_bytes(path, place.get_bytes(object_path(file.sha256)))
@@ -75,17 +69,6 @@ def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress:
         if path not in manifest.lake:
             parts.lake.delete(path)
     progress(f"lake: {len(manifest.lake)} files")
-
-
-def _require_roles(url: str) -> None:
-    """Creates the roles that policies of the dump name. Raises PermanentError when the restoring role may not."""
-    with sentences("Creating the roles"), engine_of(url).begin() as connection:
-        rights.create_roles(connection)
-        missing = rights.missing_roles(connection)
-    if missing:
-        raise PermanentError(
-            f"The server lacks the roles {', '.join(missing)}, which an administrator creates once:\n{rights.ROLES_SQL}"
-        )
 
 
 def restore_instance(folder: Path, place: LakeFiles, manifest: Manifest) -> None:
