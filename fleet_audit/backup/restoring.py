@@ -35,11 +35,13 @@ def verify(place: LakeFiles, manifest: Manifest) -> None:
 
 
 def refuse_unless_empty(parts: Parts) -> None:
-    """Raises PermanentError with the reason when a restore would replace a warehouse or a lake."""
+    """Raises PermanentError with the reason when a restore would replace a warehouse, a lake or Dagster's runs."""
     if has_tables(parts.warehouse_url):
         raise PermanentError("The warehouse has tables: restore into an empty database, or with --replace.")
     if parts.lake.list():
         raise PermanentError(f"{parts.lake.uri} has files: restore into an empty lake, or with --replace.")
+    if parts.instance.get_runs_count():
+        raise PermanentError("The Dagster instance has runs: restore into an empty one, or with --replace.")
 
 
 def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress: Callable[[str], None]) -> None:

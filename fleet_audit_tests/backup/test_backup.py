@@ -66,6 +66,14 @@ def test_a_restored_installation_has_the_same_rows_files_and_runs(tmp_path, fill
     assert len(list((place / "objects").rglob("*"))) <= before + 6, "files of the lake are stored once"
 
 
+def test_runs_of_dagster_are_replaced_only_on_request(tmp_path, filled, empty):
+    assert invoked(filled, "backup", tmp_path / "place").exit_code == 0
+    with empty.dagster() as (_, instance):
+        instance.add_run(dg.DagsterRun("day", run_id="other", status=dg.DagsterRunStatus.SUCCESS))
+    refused = invoked(empty, "restore", tmp_path / "place")
+    assert (refused.exit_code, "has runs" in refused.output) == (2, True), refused.output
+
+
 def test_a_warehouse_with_data_is_replaced_only_on_request(tmp_path, filled):
     place = tmp_path / "place"
     assert invoked(filled, "backup", place).exit_code == 0
