@@ -162,10 +162,9 @@ def _cursor(fingerprint: str, key: sa.Row | tuple[str, ...]) -> str:
 def _start(resource: Resource, wanted: Wanted, fingerprint: str) -> list[tuple[str, str]]:
     try:
         given, *key = json.loads(base64.b64decode((wanted.cursor or "").encode("ascii"), altchars=b"-_", validate=True))
-    except (ValueError, TypeError):
-        given, key = None, []
-    if given != fingerprint or len(key) != len(resource.order) or not all(isinstance(one, str) for one in key):
-        raise Problem(400, "The cursor belongs to another request: start again without it, with the same filters.")
-    if any("\0" in one for one in key):
+        content = "".join(key).encode()  # raises for what is no text, and for half a surrogate pair
+    except (ValueError, TypeError, RecursionError):
+        given, key, content = None, [], b""
+    if given != fingerprint or len(key) != len(resource.order) or b"\0" in content:
         raise Problem(400, "The cursor belongs to another request: start again without it, with the same filters.")
     return list(zip(resource.order, key, strict=True))

@@ -81,6 +81,11 @@ def add_handlers(app: FastAPI) -> None:
         _log.error("the database refused a statement: SQLSTATE %s", state)
         return problem_response(500, "The service failed; the operator finds the reason in its log.")
 
+    @app.exception_handler(sa.exc.TimeoutError)
+    def exhausted(_: Request, error: sa.exc.TimeoutError) -> JSONResponse:
+        """All connections are in use."""
+        return problem_response(503, "The service is busy: try again.", {"Retry-After": "5"})
+
     @app.exception_handler(Exception)
     def unforeseen(_: Request, error: Exception) -> JSONResponse:
         _log.error("a request failed: %s", type(error).__name__)
