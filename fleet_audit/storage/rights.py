@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -25,6 +26,8 @@ ROLES_SQL = "\n".join(
         f"grant {', '.join(ROLES)} to {API_ROLE};",
     ]
 )
+# a server whose administrator took this right from public, as deploy/create-databases.sql does, admits nobody else
+_CONNECT = "do $$ begin execute format('grant connect on database %I to {roles}', current_database()); end $$;"
 _CREATE_ROLE = """do $$ begin create role {role} {options}; exception
   when duplicate_object or unique_violation or insufficient_privilege then null; end $$;"""
 _RELATIONS = """
@@ -52,8 +55,9 @@ select not exists (
 
 
 def digest() -> str:
-    """Changes when the rules or the functions do: rights are then applied again."""
-    texts = (inspect.getsource(rights), functions.DEFINITIONS, functions.VIEWS, _RELATIONS, _READABLE_VIEW)
+    """Changes when the rules, the functions or this module do: rights are then applied again."""
+    here = Path(__file__).read_text(encoding="utf-8")
+    texts = (inspect.getsource(rights), here, functions.DEFINITIONS, functions.VIEWS)
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
@@ -101,6 +105,8 @@ def _existing(connection: sa.Connection) -> set[str]:
 
 
 def _schema_grants(roles: set[str]) -> Iterator[str]:
+    if roles:
+        yield _CONNECT.format(roles=", ".join(sorted(roles)))
     yield "revoke all on schema auth from public; revoke all on all functions in schema auth from public;"
     yield "revoke all on all tables in schema auth from public;"
     for role in sorted(roles):

@@ -245,6 +245,7 @@ def test_a_pipeline_without_superuser_applies_the_same_rights(postgres_server: s
     with server.cursor() as cursor:
         cursor.execute("create role plain_pipeline login nosuperuser nocreaterole")
         cursor.execute("create database plain_warehouse owner plain_pipeline template template0")
+        cursor.execute("revoke connect on database plain_warehouse from public")  # as deploy/create-databases.sql
     url = postgres_server.replace("postgres@/postgres?", "plain_pipeline@/plain_warehouse?")
     assert upgrade(url)
     with engine_of(url).begin() as connection:
