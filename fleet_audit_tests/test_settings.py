@@ -16,6 +16,7 @@ WRONG = {
     "FLEET_INBOX_URL": ["a_file", "ftp://host/inbox", "s3://"],
     "FLEET_LAKE_URL": ["a_file", "gs://bucket/lake", "s3:///prefix"],
     "FLEET_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "postgresql://user:s3cr\u00e9t@host:port/db", "host"],
+    "FLEET_SERVE_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "host"],
     "FLEET_API_URL": ["api.example.com", "ftp://api.example.com", "https://"],
     "FLEET_API_TOKEN": [SECRET, "two\nlines"],
     "FLEET_API_REQUESTS_PER_MIN": ["0", "many", "1.5"],
@@ -35,7 +36,7 @@ WRONG = {
     "AWS_DEFAULT_REGION": ["s\u00e3o paulo"],
     "AWS_ENDPOINT_URL": ["minio:9000", "s3://bucket"],
 }
-ANY_TEXT = {"FLEET_PSEUDONYM_KEY"}
+ANY_TEXT = {"FLEET_PSEUDONYM_KEY", "FLEET_SERVE_SECRET"}
 
 
 @pytest.fixture(autouse=True)
