@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,12 @@ class JobResult:
 
 
 def opened_instance(home: Path) -> dg.DagsterInstance:
-    """The instance, opened by one process at a time: two that make its databases at once fail on each other."""
+    """The instance, opened by one process at a time: two that make its databases at once fail on each other.
+
+    Not so in a container whose root is read-only: its databases are elsewhere, made by `dagster instance migrate`.
+    """
+    if not os.access(home, os.W_OK):
+        return dg.DagsterInstance.get()
     with locked(home / "open.lock"):
         return dg.DagsterInstance.get()
 
