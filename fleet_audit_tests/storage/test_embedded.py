@@ -162,7 +162,9 @@ def test_users_killed_while_it_is_set_up_leave_nothing_half_made(home: Path) -> 
 
 def test_an_initdb_that_outlives_its_user_keeps_others_out_until_it_ends(home: Path) -> None:
     user = User(home)
+    deadline = time.monotonic() + 60
     while not list((home / "postgres").glob("data.new*/base")):
+        assert time.monotonic() < deadline, "initdb ended before it was seen"
         time.sleep(0.002)
     writing = psutil.Process(user.process.pid).children(recursive=True)
     for process in writing:
