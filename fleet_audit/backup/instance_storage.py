@@ -21,7 +21,7 @@ def postgres_url(instance: dg.DagsterInstance) -> str | None:
     return getattr(instance.run_storage, "postgres_url", None)
 
 
-def going_runs(instance: dg.DagsterInstance) -> list[str]:
+def unfinished_runs(instance: dg.DagsterInstance) -> list[str]:
     """Ids of the runs that may be writing now, in order."""
     statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     return sorted(run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=statuses)))

@@ -37,7 +37,7 @@ class Manifest:
     dumps: dict[str, StoredFile] = field(default_factory=dict)
     instance: dict[str, StoredFile] = field(default_factory=dict)
     lake: dict[str, StoredFile] = field(default_factory=dict)
-    runs_going: list[str] = field(default_factory=list)
+    unfinished_runs: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     def files(self) -> dict[str, StoredFile]:

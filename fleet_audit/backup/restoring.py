@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet_audit.backup.database_dump import has_tables, restore_database
-from fleet_audit.backup.instance_storage import going_runs, postgres_url
+from fleet_audit.backup.instance_storage import postgres_url, unfinished_runs
 from fleet_audit.backup.manifest import Manifest, object_path
 from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts
 from fleet_audit.errors import PermanentError
@@ -48,11 +48,13 @@ def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress:
     """Replaces warehouse, Dagster instance and lake by those of the backup, and migrates the warehouse.
 
     Files of the lake that the backup lacks are removed. An instance with SQLite is replaced by `restore_instance`.
-    Raises PermanentError when the backup is damaged or a run is going; then nothing was changed.
+    Raises PermanentError when the backup is damaged or a run has not ended; then nothing was changed.
     """
-    going = going_runs(parts.instance)
-    if going:
-        raise PermanentError(f"Run {going[0]} is going: end it, and stop webserver and daemon, before a restore.")
+    unfinished = unfinished_runs(parts.instance)
+    if unfinished:
+        raise PermanentError(
+            f"Run {unfinished[0]} has not ended: end it, and stop webserver and daemon, before a restore."
+        )
     verify(place, manifest)
     progress("verified")
     url = postgres_url(parts.instance)

@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from fleet_audit.backup.database_dump import dump_database
-from fleet_audit.backup.instance_storage import copy_file, going_runs, instance_files, postgres_url
+from fleet_audit.backup.instance_storage import copy_file, instance_files, postgres_url, unfinished_runs
 from fleet_audit.backup.manifest import Manifest, StoredFile, object_path, write_manifest
 from fleet_audit.closing.code import code_version
 from fleet_audit.errors import RetryableError
@@ -39,17 +39,20 @@ class Parts:
 def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None], *, is_live: bool) -> str:
     """Backs up an installation to a place and returns the backup's name; files that the place has are not sent again.
 
-    Raises RetryableError while a run is going, unless `is_live`: days that a run writes meanwhile have to run again
+    Raises RetryableError while a run lasts, unless `is_live`: days that a run writes meanwhile have to run again
     after a restore. The manifest names such runs.
     """
-    going = going_runs(parts.instance)
-    if going and not is_live:
+    unfinished = unfinished_runs(parts.instance)
+    if unfinished and not is_live:
         raise RetryableError(
-            f"Run {going[0]} is going: back up when it has ended, or with --live (the days that it writes then have to "
-            "run again after a restore)."
+            f"Run {unfinished[0]} has not ended: back up after it, or with --live (the days that it writes then have "
+            "to run again after a restore)."
         )
     manifest = Manifest(
-        dt.datetime.now(dt.UTC).isoformat(), code_version(), recorded_revision(parts.warehouse_url), runs_going=going
+        dt.datetime.now(dt.UTC).isoformat(),
+        code_version(),
+        recorded_revision(parts.warehouse_url),
+        unfinished_runs=going,
     )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
@@ -68,7 +71,7 @@ def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None]
     for name in parts.lake.list():
         manifest.lake[name] = _store_bytes(place, parts.lake.get_bytes(name))
     progress(f"lake: {len(manifest.lake)} files")
-    manifest.runs_going = sorted({*going, *going_runs(parts.instance)})
+    manifest.unfinished_runs = sorted({*unfinished, *unfinished_runs(parts.instance)})
     return write_manifest(place, manifest)
 
 

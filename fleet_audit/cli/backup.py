@@ -28,7 +28,7 @@ def back_up(settings: Settings, place: str, progress: Progress, *, is_live: bool
     with _parts(settings) as parts:
         name = write_backup(parts, target, progress, is_live=is_live)
     manifest = read_manifest(target, name)
-    return name, len(manifest.files()), manifest.runs_going
+    return name, len(manifest.files()), manifest.unfinished_runs
 
 
 def restore_from(

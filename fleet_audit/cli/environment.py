@@ -89,7 +89,9 @@ def _write_config(path: Path) -> None:
     if found == wanted:
         return
     if found is None or _is_unedited(found):
-        path.write_text(wanted, encoding="utf-8")
+        new = path.with_name(f"{path.name}.{os.getpid()}")  # another process may read it at this moment
+        new.write_text(wanted, encoding="utf-8")
+        new.replace(path)
     elif "run_monitoring:" not in found or "concurrency:" not in found:
         click.echo(
             f"{path} was edited and lacks run_monitoring or concurrency, without which a run whose process is gone "

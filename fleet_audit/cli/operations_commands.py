@@ -42,7 +42,7 @@ def metrics(home: str | None, host: str, port: int, once: bool) -> None:
 @click.command(epilog="Example: fleet-audit backup s3://backups/fleet")
 @click.argument("place")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
-@click.option("--live", "is_live", is_flag=True, help="Also while a run is going; its days then have to run again.")
+@click.option("--live", "is_live", is_flag=True, help="Also while a run lasts; its days then have to run again.")
 def backup(place: str, home: str | None, is_live: bool) -> None:
     """Back up warehouse, Dagster instance and lake to PLACE, a folder or s3://bucket/prefix.
 
@@ -69,7 +69,7 @@ def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -
     from fleet_audit.cli.backup import restore_from
 
     manifest = restore_from(_exported(home), place, name, _progress, is_replaced=is_replaced)
-    for run in manifest.runs_going:
+    for run in manifest.unfinished_runs:
         click.echo(f"warning: run {run} was going when this backup was made: run its days again", err=True)
     click.echo(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
 
@@ -108,7 +108,7 @@ def _progress(line: str) -> None:
 @click.command(epilog='Example: fleet-audit forget-driver "José da Silva" --reason "pedido do titular de 12/06/2025"')
 @click.argument("driver")
 @click.option("--reason", required=True, help="Why, for the audit trail; it must not name the driver.")
-@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only say what would be changed.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only report what would be changed.")
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 def forget_driver(driver: str, reason: str, is_dry_run: bool, home: str | None) -> None:
     """Remove a driver's name, given DRIVER: the name, the registered id or the pseudonym (docs/privacy.md)."""

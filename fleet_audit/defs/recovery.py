@@ -41,7 +41,7 @@ select max(received_at) as at from ops.ingested_files where kind = 'reference' a
     "source that could not be reached, after a delivery of reference data, and once the API answers what it had not.",
 )
 def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
-    """Request what is due; nothing while a run that this sensor requested is going."""
+    """Request what is due; nothing while a run that this sensor requested lasts."""
     now, instance = dt.datetime.now(dt.UTC), context.instance
     last = now.astimezone(ZoneInfo(PARTITION_ZONE)).date() - ONE_DAY
     since = now - dt.timedelta(days=RECOVERY_DAYS)

@@ -16,6 +16,7 @@ REDACTED_VIEWS = ("auth.findings", "auth.incidents")  # their texts name nobody 
 
 # Personal data and rows as received (which may name drivers): read through a function that logs the reason.
 _READ_BY_NOBODY = {"ref.drivers": {"name"}, "ops.rejected_rows": {"raw"}}
+_WITH_AMOUNTS = {"fact.review_samples": {"note"}, "ref.sample_reviews": {"note"}}  # free texts that may name reais
 # Sentences and documents that may name amounts and other carriers; `auth.findings` and `auth.incidents` redact them.
 _TEXTS = frozenset({"explanation_pt", "evidence", "sentence_pt"})
 # What may hold another carrier's name, plate or ids in a row of one's own.
@@ -77,7 +78,8 @@ def readable_columns(profile: str, relation: str, columns: Iterable[str]) -> lis
     if row_condition(profile, relation, names) is None:
         return []
     if profile == "operations":
-        return [name for name in names if not is_amount(name) and name not in _TEXTS]
+        hidden = _TEXTS | _WITH_AMOUNTS.get(relation, set())
+        return [name for name in names if not is_amount(name) and name not in hidden]
     if profile == "carrier":
         hidden = _TEXTS | (_OF_OTHERS - _OF_OTHERS_IN.get(relation, frozenset()))
         return [name for name in names if name not in hidden]

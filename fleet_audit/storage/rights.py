@@ -30,6 +30,9 @@ ROLES_SQL = "\n".join(
 _CONNECT = "do $$ begin execute format('grant connect on database %I to {roles}', current_database()); end $$;"
 _CREATE_ROLE = """do $$ begin create role {role} {options}; exception
   when duplicate_object or unique_violation or insufficient_privilege then null; end $$;"""
+# roles that an administrator made are granted by that administrator alone, as ROLES_SQL does
+_GRANT_ROLES = f"""do $$ begin grant {", ".join(ROLES)} to {API_ROLE};
+  exception when insufficient_privilege then null; end $$;"""
 _RELATIONS = """
 select c.oid, n.nspname || '.' || c.relname as name, c.relkind::text as kind,
   array(select attname::text from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped
@@ -97,7 +100,7 @@ def create_roles(connection: sa.Connection) -> None:
         options = "login noinherit" if role == API_ROLE else "nologin"
         _run(connection, _CREATE_ROLE.format(role=role, options=options))
     if missing and not missing_roles(connection):
-        _run(connection, f"grant {', '.join(ROLES)} to {API_ROLE};")
+        _run(connection, _GRANT_ROLES)
 
 
 def _existing(connection: sa.Connection) -> set[str]:

@@ -122,6 +122,6 @@ def test_a_going_run_is_named(tmp_path, filled):
     with filled.dagster() as (_, instance):
         instance.add_run(dg.DagsterRun("day", run_id="going", status=dg.DagsterRunStatus.STARTED))
     refused = invoked(filled, "backup", tmp_path / "place")
-    assert (refused.exit_code, "Run going is going" in refused.output) == (2, True)
+    assert (refused.exit_code, "Run going has not ended" in refused.output) == (2, True)
     live = invoked(filled, "backup", tmp_path / "place", "--live")
     assert (live.exit_code, "run its days again" in live.output) == (0, True), live.output

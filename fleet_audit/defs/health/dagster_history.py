@@ -23,7 +23,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.storage.event_log import OpenEventLogStorage
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_RUNS_A_STATEMENT = 500
+_RUNS_PER_STATEMENT = 500
 _EVENTS = SqlEventLogStorageTable
 _OF_ASSETS = [kind.value for kind in (*ASSET_EVENTS, *ASSET_CHECK_EVENTS)]
 _Item = TypeVar("_Item")
@@ -136,5 +136,5 @@ def _trim_asset_events(storage: SqlEventLogStorage, before: dt.datetime, *, is_d
 
 
 def _batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), _RUNS_A_STATEMENT):
-        yield items[start : start + _RUNS_A_STATEMENT]
+    for start in range(0, len(items), _RUNS_PER_STATEMENT):
+        yield items[start : start + _RUNS_PER_STATEMENT]
