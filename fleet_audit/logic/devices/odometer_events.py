@@ -265,7 +265,8 @@ def find_parked(  # type: ignore[no-untyped-def]
                 place = i
             if np.isnan(odometer[i]):
                 continue
-            is_catching_up = odometer[i] - standing <= driven_km * (1 + _CATCH_UP_SHARE) + resolution[track]
+            most_missed_km = driven_km * (1 + _CATCH_UP_SHARE) + resolution[track]
+            is_catching_up = driven_km > 0 and odometer[i] - standing <= most_missed_km
             if odometer[i] != standing:
                 standing, driven_km = odometer[i], 0.0
             if reading >= 0:

@@ -164,6 +164,16 @@ def test_an_odometer_that_counts_while_the_tracker_stands():
     assert event["odometer_to_km"] - event["odometer_from_km"] == pytest.approx(99 * 30 / HALF_KM_H * 10, abs=0.2)
 
 
+@pytest.mark.parametrize(("resolution_km", "kmh"), [(1.0, 40), (0.1, 10)])
+def test_a_coarse_odometer_that_counts_by_single_steps_while_the_tracker_stands(resolution_km: float, kmh: float):
+    bus = Bus("05:00", GARAGE).stand(2 * 3600)
+    for number, record in enumerate(bus.records):
+        steps = int(number * 30 / 3600 * kmh / resolution_km + 1e-6)
+        record["odometer_km"] = round(5000 + steps * resolution_km, 1)
+        record["latitude"] += 5 / DEGREE_M * (-1) ** number
+    assert examined(bus.positions()).events["kind"].to_list() == ["parked"]
+
+
 def test_a_bus_that_leaves_unseen_and_comes_back_was_not_parked():
     bus = Bus("05:00", GARAGE).park(1800).unseen(700, 5000).unseen(700, -5000).park(1800)
     del bus.records[-5]  # where it turned round
