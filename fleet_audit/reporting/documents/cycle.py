@@ -352,7 +352,7 @@ def _day_grid(days: list[pd.DataFrame]) -> Grid:
 def _vehicles(frames: Frames, cycle: Cycle) -> dict[str, dict[str, Any]]:
     """Fleet number, unit, cost centre and carrier of each vehicle, as valid at the end of the cycle or latest."""
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
-    centers = dict(zip(frames.units["unit_code"], frames.units["cost_center"], strict=True))
+    centers = {row["unit_code"]: row["cost_center"] for row in records(frames.units)}
     latest = frames.vehicles.sort_values(["plate", "valid_from"], na_position="first", kind="stable")
     latest = latest.drop_duplicates("plate", keep="last").reset_index(drop=True)
     columns = ["fleet_number", "unit_code", "carrier_code"]
