@@ -296,7 +296,7 @@ def _review(frames: Frames) -> Section:
         review_sample_grid(frames),
         sheet="Amostra",
         note=review_sample_note(frames),
-        empty="Nenhuma viagem paga neste ciclo.",
+        empty="Nenhuma viagem paga neste ciclo." if len(frames.review_estimates) else "Amostra ainda não sorteada.",
     )
 
 
