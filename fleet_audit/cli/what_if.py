@@ -108,7 +108,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     )
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
-    from fleet_audit.reporting.documents.what_if import statement_title, unpriced_note
+    from fleet_audit.reporting.documents.what_if import amounts_note, statement_title, unpriced_note
 
     installation = Installation(settings)
     stores, known = installation.stores(), installation.reference()
@@ -130,6 +130,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         warnings = [sentence for sentence in [drift_sentence(rows, days, known, cycle, parameters)] if sentence]
     bill = bill_differences(before, bill_by_contract(again, changed, cycle))
     notes = [*_premises(scenario, parameters), f"Dias calculados: {len(days)} de {cycle.length}.", unpriced_note(bill)]
+    notes += [] if amounts is None else [amounts_note()]
     return Statement(statement_title(cycle), bill, amounts, [note for note in notes if note], warnings)
 
 

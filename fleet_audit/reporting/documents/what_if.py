@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting import locale
@@ -63,6 +64,12 @@ def unpriced_note(statement: pd.DataFrame) -> str:
         if count
     )
     return f"Sem preço: {counts}. O custo delas não é conhecido e não está em nenhuma diferença."
+
+
+def amounts_note() -> str:
+    """Sentence on the amounts that the statement does not hold: those of rules over a whole cycle."""
+    rules = ", ".join(rule_id for rule_id, rule in CYCLE_RULES.items() if rule.amount is not None)
+    return f"Os quatro valores somam as regras de cada dia; não incluem as do ciclo inteiro ({rules})."
 
 
 def statement_title(cycle: Cycle) -> str:
