@@ -37,6 +37,7 @@ _TEXTS = {
     "billing_lines": ["fleet_number"],
     "adjustments": ["reason"],
     "rules_not_tested": ["reason_pt"],
+    "exceptions": ["reason", "approved_by"],
 }
 _CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where the name is unknown
 

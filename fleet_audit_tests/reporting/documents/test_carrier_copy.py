@@ -290,3 +290,11 @@ def test_evidence_tells_times_as_the_sentence_does_on_the_units_clock(frames: Fr
     zones = dict(zip(frames.units["unit_code"], frames.units["timezone"], strict=True))
     assert zones["USL"] == "America/Campo_Grande"
     assert evidence_grid(finding, zones, {}).column("started") == [dt.datetime(2025, 5, 16, 14, 57)]
+
+
+def test_the_reason_of_an_exception_names_no_other_carrier(frames: Frames) -> None:
+    row = {"exception_id": "EX-1", "carrier_code": OWN, "reason": f"acordo com a {CARRIERS[0][1]}",
+           "approved_by": "gestor", "date_from": CYCLE.start, "date_to": CYCLE.end}  # fmt: skip
+    own = copy_of(replace(frames, exceptions=build(reference.EXCEPTIONS, [row]))).document
+    (section,) = (one for one in own.sections if one.key == "exceptions")
+    assert section.grid.column("reason") == [f"acordo com a {OTHER}"]
