@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.costs.amounts import cents_of
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines, unpriced_trips
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.pricing import price_days
@@ -104,6 +106,8 @@ def bill_differences(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 def amount_differences(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The four amounts per carrier: carrier_code, and of each amount `…_before`, `…_after`, `…_difference`.
 
+    An amount of which no day is known is null, and so is its difference.
+
     Args:
         before, after: `fact.vehicle_day_amounts` of the cycle; they are never added to one another.
     """
@@ -113,7 +117,8 @@ def amount_differences(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFram
     result = pd.DataFrame({"carrier_code": carriers}).replace("", None).astype("str")
     for name in AMOUNTS:
         for side, values in (("before", old[name]), ("after", new[name]), ("difference", new[name] - old[name])):
-            result[f"{name}_{side}"] = from_hundredths(values.to_numpy(), BRL, result.index)
+            cents, missing = values.fillna(0).to_numpy(dtype=np.int64), values.isna().to_numpy(dtype=bool)
+            result[f"{name}_{side}"] = from_hundredths(cents, BRL, result.index, missing)
     return result
 
 
@@ -122,5 +127,5 @@ def _by_owner(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _amounts_by_carrier(rows: pd.DataFrame) -> pd.DataFrame:
-    cents = pd.DataFrame({name: to_hundredths(rows[name]) for name in AMOUNTS}, index=rows.index)
-    return cents.groupby(rows["carrier_code"].astype("str").fillna("").to_numpy()).sum()
+    cents = pd.DataFrame({name: cents_of(rows[name]) for name in AMOUNTS}, index=rows.index)
+    return cents.groupby(rows["carrier_code"].astype("str").fillna("").to_numpy()).sum(min_count=1)
