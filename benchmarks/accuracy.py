@@ -1,8 +1,8 @@
 """The audit-quality report: simulated fleets through the whole logic, in memory, against their truth.
 
     python -m benchmarks.accuracy
-    python -m benchmarks.accuracy --seeds 7 --whole-cycle-seeds "" --outcomes /tmp/outcomes --show 10
-    python -m benchmarks.accuracy --outcomes /tmp/outcomes --only-page
+    python -m benchmarks.accuracy --seeds 7 --whole-cycle-seeds "" --outcomes outcomes --show 10
+    python -m benchmarks.accuracy --outcomes outcomes --only-page
 
 Each seed is simulated twice, honest and with frauds; the last of `--seeds` gets a mix drawn at random. Those of
 `--whole-cycle-seeds` cover a whole cycle, which the rules of a cycle need. Writes docs/audit-quality.md and its plots;

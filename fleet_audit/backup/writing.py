@@ -52,7 +52,7 @@ def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None]
         dt.datetime.now(dt.UTC).isoformat(),
         code_version(),
         recorded_revision(parts.warehouse_url),
-        unfinished_runs=going,
+        unfinished_runs=unfinished,
     )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"

@@ -160,8 +160,8 @@ def _sentence(draft: Draft) -> str:
         return draft.explanation_pt
     half = sentences.km(round(draft.km_uncertainty, 3))
     return (
-        f"{draft.explanation_pt.removesuffix('.')} (indício: com a incerteza da medição, de ± {half}, a diferença pode "
-        "caber na tolerância)."
+        f"{draft.explanation_pt.removesuffix('.')} (indício: com a incerteza da medição, de ± {half}, o limite da "
+        "regra pode não ter sido ultrapassado)."
     )
 
 

@@ -288,18 +288,18 @@ def parameter_fault(name: str, value: float) -> str | None:
 def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> ParameterSet:
     """The set in force on a day: defaults, changed by the valid rows of `ref.parameters` (name, value, valid_from/to).
 
-    Raises ValueError when a row names a parameter that does not exist or gives it a value outside of its limits, or two
-    valid rows name the same one.
+    Raises ValueError when a valid row names a parameter that does not exist or gives it a value outside of its limits,
+    or two valid rows name the same one.
     """
     values = {parameter.name: float(parameter.default) for parameter in DEFAULTS}
     changed: set[str] = set()
     for row in [] if overrides is None else overrides.to_dict("records"):
-        fault = parameter_fault(row["name"], float(row["value"]))
-        if fault:
-            raise ValueError(f"reference/parameters.csv: {fault}")
         starts, ends = row["valid_from"], row["valid_to"]
         if (not pd.isna(starts) and starts > day) or (not pd.isna(ends) and ends < day):
             continue
+        fault = parameter_fault(row["name"], float(row["value"]))
+        if fault:
+            raise ValueError(f"reference/parameters.csv: {fault}")
         if row["name"] in changed:
             raise ValueError(f"reference/parameters.csv: two rows of {row['name']} are valid on {day}")
         changed.add(row["name"])

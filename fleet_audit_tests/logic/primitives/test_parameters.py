@@ -36,3 +36,8 @@ def test_a_row_outside_of_its_limits_computes_nothing():
     rows = pd.DataFrame([{"name": "forecast_alpha", "value": 2.0, "valid_from": None, "valid_to": None}])
     with pytest.raises(ValueError, match=r"parameters\.csv: forecast_alpha is 2 factor, outside of 0 to 1"):
         parameters_on(dt.date(2025, 6, 1), rows)
+
+
+def test_an_expired_row_outside_of_its_limits_stops_nothing():
+    old = {"name": "forecast_alpha", "value": 2.0, "valid_from": None, "valid_to": dt.date(2025, 5, 31)}
+    assert parameters_on(dt.date(2025, 6, 1), pd.DataFrame([old])) == parameters_on(dt.date(2025, 6, 1))

@@ -59,6 +59,15 @@ def test_g05_yesterday_s_track_is_sent_again() -> None:
     )
 
 
+def test_g05_a_repeated_track_proves_no_phantom_run() -> None:
+    """The day that it shows is not that of the bus: a run without a trip is held."""
+    runs = [run("R", "08:00", "09:00")]
+    assert found(audit(day_of(DAY, "B"), runs), "D05")
+    repeated = audit([*day_of(DAY, "B"), *day_of(BEFORE, "A")], runs)
+    assert not found(repeated, "D05")
+    assert found(repeated, "D06")
+
+
 def test_g05_another_vehicle_s_track_is_sent() -> None:
     [finding] = found(audit([*day_of(DAY, "B"), *day_of(BEFORE, "A", plate=OTHER)], []), "G05")
     assert "09/06/2025 do veículo BBB2B22" in finding["explanation_pt"]

@@ -61,8 +61,9 @@ def test_doubtful_measurements_make_doubtful_findings() -> None:
         return found(audit(trips, [run("R", "06:00", "07:00", "34")]), "D01")[0]["explanation_pt"]
 
     assert "indício" not in sentence("0.900")
-    assert "(indício: com a incerteza da medição, de ± 1,10 km, a diferença pode caber na tolerância)." in sentence(
-        "1.100"
+    assert (
+        "(indício: com a incerteza da medição, de ± 1,10 km, o limite da regra pode não ter sido ultrapassado)."
+        in sentence("1.100")
     )
     assert confidence(km_uncertainty=Decimal("0.200")) > confidence(km_uncertainty=Decimal("3.000"))
     assert confidence() > confidence(evidence_grade="C")

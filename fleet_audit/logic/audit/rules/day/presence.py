@@ -16,6 +16,7 @@ from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
@@ -87,8 +88,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
-      A device without an odometer may lie beside the bus, and one that continues another vehicle's odometer (O08)
-      may be on that vehicle: they prove nothing.
+      A device without an odometer may lie beside the bus, one that continues another vehicle's odometer (O08) may be
+      on that vehicle, and one whose trips repeat another day (G05) does not show this one: they prove nothing.
       A night run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is
       none, because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
@@ -102,6 +103,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
     lasts = runs["ended_at"] > runs["started_at"]  # one of 0 minutes has a wrong time: nobody saw when it was driven
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
+    unproven |= {draft.plate for draft in repeated_tracks(context) if draft.plate}
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
