@@ -162,7 +162,7 @@ def _cursor(fingerprint: str, key: sa.Row | tuple[str, ...]) -> str:
 def _start(resource: Resource, wanted: Wanted, fingerprint: str) -> list[tuple[str, str]]:
     try:
         given, *key = json.loads(base64.b64decode((wanted.cursor or "").encode("ascii"), altchars=b"-_", validate=True))
-        content = "".join(key).encode()  # raises for what is no text, and for half a surrogate pair
+        content = "".join(key).encode()  # raises for what is not a text, and for half a surrogate pair
     except (ValueError, TypeError, RecursionError):
         given, key, content = None, [], b""
     if given != fingerprint or len(key) != len(resource.order) or b"\0" in content:
