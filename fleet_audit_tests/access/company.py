@@ -79,6 +79,7 @@ def create_company(url: str) -> None:
                 ["operational_date"],
                 ["cycle_start", "status"],
                 ["partition_date"],
+                ["cycle_start"],
             ):
                 rows = rows[:1]
             connection.execute(sa.insert(table), rows)
