@@ -22,7 +22,10 @@ from fleet_audit.storage.report_io_manager import ReportIOManager
 
 
 @dg.logger(
-    config_schema={"log_level": dg.Field(str, default_value="INFO", description="DEBUG prints every event of a run.")}
+    config_schema={
+        "log_level": dg.Field(str, default_value="INFO", description="DEBUG prints every event of a run."),
+        "name": dg.Field(str, default_value="dagster", description="Name of the logger in lines that are not JSON."),
+    }
 )
 def console(context: dg.InitLoggerContext) -> logging.Logger:
     """The console of a run: without Dagster's debug lines, 6,500 in half an hour; the event log keeps all events.
