@@ -13,6 +13,7 @@ import pandas as pd
 
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.logic.trips.visit_movements import counted_movements
@@ -23,7 +24,7 @@ from fleet_audit.schema.model import Table
 
 _DAY = dt.date(2025, 6, 10)
 _ROWS: dict[Table, list[dict[str, object]]] = {
-    reference.UNITS: [{"unit_code": "U", "timezone": "America/Sao_Paulo"}],
+    reference.UNITS: [{"unit_code": "U", "timezone": PARTITION_ZONE}],
     reference.VEHICLES: [{"plate": "AAA1A11", "unit_code": "U"}],
     reference.DEVICES: [{"device_id": device, "plate": "AAA1A11"} for device in ("D1", "D2")],
     reference.POIS: [

@@ -255,8 +255,8 @@ def test_wrong_credentials_are_told_apart_from_a_server_that_is_away(seaweed: S3
 
 
 def test_a_folder_without_permission_is_a_lasting_error(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    blocked = Settings(_env_file=None, lake_url=str(tmp_path / "file"))
+    (tmp_path / "raw").write_text("not a folder")
+    blocked = Settings(_env_file=None, lake_url=str(tmp_path))
     with pytest.raises((PermanentError, RetryableError), match="Cannot write"):
         Lake(blocked).put_bytes("raw/a", b"1")
 
