@@ -43,6 +43,7 @@ _AMOUNTS = {
     "D02": "disallowed_brl",
     "D04": "in_favour_brl",
     "D05": "disallowed_brl",
+    "D06": "held_brl",
     "D07": "in_favour_brl",
 }
 _TRACE = {"run_id": "run", "updated_at": GENERATED_AT}
@@ -51,6 +52,7 @@ _EXPLAIN = {
     "D02": "No dia {day} o veículo declarou {a} km e percorreu {b} km.",
     "D04": "A ata {run} declara {a} km, menos que os {b} km percorridos; a diferença favorece a transportadora.",
     "D05": "A ata {run} declara {a} km, mas o veículo foi observado parado durante todo o período.",
+    "D06": "A ata {run} declara {a} km, mas nenhuma viagem medida corresponde a ela.",
     "D07": "O veículo percorreu {b} km em serviço sem ata correspondente.",
     "G03": "A viagem tem uma lacuna de telemetria de 14 minutos; os km foram lidos no hodômetro.",
     "T03": "A viagem de serviço começou fora da tolerância de todos os turnos da unidade.",
@@ -255,7 +257,7 @@ class _Maker:
         )
         if is_silent:
             self.rows["km_ledger"].append({**who})
-            self._phantom(who, carrier)
+            self._unlinked(who, carrier)
             return
         total = sum((self._trip(who, number, index) for number in range(trips)), Decimal(0))
         self.rows["km_ledger"].append(
@@ -413,7 +415,7 @@ class _Maker:
             return self._finding(who, chance.choice(("G03", "T03")), "L", trip_id, None, None, rate, declared, km)
         return 0
 
-    def _phantom(self, who: dict[str, Any], carrier: str) -> None:
+    def _unlinked(self, who: dict[str, Any], carrier: str) -> None:
         run_id, km = f"r-{who['plate']}-{who['operational_date']:%m%d}-p", Decimal(31)
         start = dt.datetime.combine(who["operational_date"], dt.time(9), dt.UTC)
         self._run(who, run_id, km, start, start + dt.timedelta(hours=1))
@@ -427,10 +429,12 @@ class _Maker:
                 "kind": "declared_only",
             }
         )
+        is_seen = len(self.rows["held_runs"]) % 2 == 0
+        reason, rule, severity = ("phantom", "D05", "C") if is_seen else ("no_data", "D06", "H")
         self.rows["held_runs"].append(
-            {**who, "declared_run_id": run_id, "declared_km": km, "brl_at_rate": Decimal("151.90"), "reason": "no_data"}
+            {**who, "declared_run_id": run_id, "declared_km": km, "brl_at_rate": Decimal("151.90"), "reason": reason}
         )
-        self._finding(who, "D05", "C", None, run_id, km, Decimal("4.90"), km, Decimal(0))
+        self._finding(who, rule, severity, None, run_id, km, Decimal("4.90"), km, Decimal(0))
 
     def _run(self, who: dict[str, Any], run_id: str, km: Decimal, start: dt.datetime, end: dt.datetime) -> None:
         self.rows["declared_runs"].append(

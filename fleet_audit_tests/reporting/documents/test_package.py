@@ -259,9 +259,12 @@ def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames:
     unpriced = {row["trip_id"]: row for row in rows if row["kind"] == "Viagem sem preço"}
     assert set(unpriced) == set(costs.loc[costs["variable_cost_brl"].isna(), "trip_id"]) != set()
     assert {(row["reason"], row["brl"]) for row in unpriced.values()} == {("Sem tarifa.", None)}
-    assert {row["declared_run_id"] for row in rows if row["kind"] == "Corrida retida"} == set(
-        frames.held_runs["declared_run_id"]
-    )
+    is_phantom = frames.held_runs["reason"] == "phantom"
+    for kind, runs in (
+        ("Corrida fantasma", frames.held_runs[is_phantom]),
+        ("Corrida retida", frames.held_runs[~is_phantom]),
+    ):
+        assert {row["declared_run_id"] for row in rows if row["kind"] == kind} == set(runs["declared_run_id"]) != set()
 
 
 @pytest.mark.parametrize(
