@@ -78,7 +78,7 @@ def test_the_package_equals_the_sql_models_to_the_cent(installation, tmp_path):
 
 def test_reviews_that_come_back_bound_the_overpayment_of_the_cycle(installation):
     """Every trip of the sample was reviewed and right: the limit is what three errors in a hundred would be."""
-    assets_of_review = (review.review_samples, review.review_estimates)
+    assets_of_review = (review.cycle_reviews,)
     materialise(installation, *assets_of_review)
     warehouse = Warehouse(installation.warehouse_url)
     sample = warehouse.read_partition(facts.REVIEW_SAMPLES, [CYCLE.start])

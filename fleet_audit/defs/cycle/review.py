@@ -1,48 +1,42 @@
 """The sample of a cycle's trips for a review by hand, and what the reviewed trips say of the cycle."""
 
-from typing import Any
+import datetime as dt
+from collections.abc import Iterator
 
 import dagster as dg
 
 from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.defs.tables import each_day_together, key_of, output, selected_outputs
 from fleet_audit.logic.audit.review_samples import ReviewSample, review_sample
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
 
-_ARGUMENTS: dict[str, Any] = {
-    "partitions_def": cycle_partitions,
-    "backfill_policy": single_run,
-    "deps": [
+_OUTPUTS = {"trips": facts.REVIEW_SAMPLES, "estimates": facts.REVIEW_ESTIMATES}
+
+
+@dg.multi_asset(
+    outs={name: output(table, "cycle") for name, table in _OUTPUTS.items()},
+    deps=[
         *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (facts.TRIPS, facts.TRIP_COSTS)),
         *(key_of(table) for table in (reference.SAMPLE_REVIEWS, reference.PARAMETERS)),
     ],
-}
-
-
-@dg.asset(**asset_arguments(facts.REVIEW_SAMPLES, "cycle"), **_ARGUMENTS)
+    partitions_def=cycle_partitions,
+    backfill_policy=single_run,
+    can_subset=True,
+)
 @acts_on_errors
-def review_samples(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """Select the trips of a cycle that a person reviews, and put what the review found beside each."""
-    return dg.Output([(parse_day(key), _sample(fleet, key).trips) for key in context.partition_keys])
+def cycle_reviews(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
+    """Select the trips of a cycle that a person reviews, and project the errors of the reviewed ones to the cycle."""
+    warehouse, reviews = fleet.warehouse(), fleet.warehouse().read_table(reference.SAMPLE_REVIEWS)
 
+    def one(start: dt.date) -> ReviewSample:
+        cycle = cycle_of(start, fleet.settings().closing_day)
+        trips, trip_costs = (
+            warehouse.read_partition(table, cycle_days(cycle)) for table in (facts.TRIPS, facts.TRIP_COSTS)
+        )
+        return review_sample(cycle, trips, trip_costs, reviews, fleet.parameters(cycle.end))
 
-@dg.asset(**asset_arguments(facts.REVIEW_ESTIMATES, "cycle"), **_ARGUMENTS)
-@acts_on_errors
-def review_estimates(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """Project the errors of the reviewed trips to the cycle, with the upper limit of the overpayment."""
-    return dg.Output([(parse_day(key), _sample(fleet, key).estimates) for key in context.partition_keys])
-
-
-def _sample(fleet: FleetResource, key: str) -> ReviewSample:
-    cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
-    warehouse, days = fleet.warehouse(), cycle_days(cycle)
-    return review_sample(
-        cycle,
-        warehouse.read_partition(facts.TRIPS, days),
-        warehouse.read_partition(facts.TRIP_COSTS, days),
-        warehouse.read_table(reference.SAMPLE_REVIEWS),
-        fleet.parameters(cycle.end),
-    )
+    starts = [parse_day(key) for key in context.partition_keys]
+    yield from each_day_together(starts, one, selected_outputs(context, _OUTPUTS))
