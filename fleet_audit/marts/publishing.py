@@ -29,6 +29,9 @@ _COLUMNS = """
     where attrelid = to_regclass(:relation) and attnum > 0 and not attisdropped order by attnum"""
 
 
+_KINDS_OF_MODELS = """
+    select c.relname, c.relkind from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+    where n.nspname || '.' || c.relname = any(:relations)"""
 _KINDS = {"v": "view", "r": "table", "p": "table"}  # of pg_class; what else has the name is not ours to drop
 _OTHER_KINDS = {"m": "a materialized view", "f": "a foreign table"}
 
@@ -80,7 +83,7 @@ def publish(
         if is_rebuilt:
             _rebuild(connection, project, model, variables or {})
         elif model.is_view and found.definition != wanted.definition:  # replacing would wait for readers
-            _create_view(connection, project, model, variables or {})
+            _replace_view(connection, project, model, variables or {})
         elif not model.is_view and days is not None:
             _replace_days(connection, project, model, days, variables or {})
         if connection.scalar(sa.text(_HAS_NO_RIGHTS), {"relation": str(model.relation)}):  # made by real dbt
@@ -114,12 +117,13 @@ def _form_of_query(connection: sa.Connection, sql: str) -> _Form:
 
 
 def _rebuild(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
-    kinds = {one.name: _form(connection, one.relation).kind for one in project.models}
+    relations = {"relations": [str(one.relation) for one in project.models]}
+    kinds = dict(tuple(row) for row in connection.execute(sa.text(_KINDS_OF_MODELS), relations))
     readers = project.readers_of(model, [name for name, kind in kinds.items() if kind == "v"])
     rebuilt = [model, *readers]
     rights = [statement for one in rebuilt for statement in rights_of(connection, one.relation)]
     for one in reversed(rebuilt):
-        if (kind := kinds[one.name]) is not None:
+        if (kind := kinds.get(one.name)) is not None:
             _run(connection, f"drop {_KINDS[kind]} {one.relation}")
     for one in rebuilt:
         if one.is_view:
@@ -140,11 +144,15 @@ def _create_table(connection: sa.Connection, project: Project, model: Model, var
 
 
 def _create_view(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
-    rights = rights_of(connection, model.relation)  # replacing a view resets its options
     _run(connection, f"create or replace view {model.relation} as {project.sql(model, variables=variables)}")
+    _comment(connection, model)
+
+
+def _replace_view(connection: sa.Connection, project: Project, model: Model, variables: Mapping[str, Variable]) -> None:
+    rights = rights_of(connection, model.relation)  # replacing a view resets its options
+    _create_view(connection, project, model, variables)
     for statement in rights:
         _run(connection, statement)
-    _comment(connection, model)
     apply_to(connection, [str(model.relation)])
 
 
