@@ -20,6 +20,7 @@ from benchmarks.comparison import Truth, agreement, judged, pair_trips, stacked
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit.simulation.catalogue import FRAUDS, TRAPS
 from fleet_audit.simulation.fleet import simulate
 
@@ -169,7 +170,7 @@ def _judged_rows(findings: pd.DataFrame, found: Audited) -> pd.DataFrame:
     took_place = _took_place(rows, found)
     is_true = rows["verdict"].isin(["right", "follows"]).to_numpy()
     is_true = np.where(rows["rule_id"].isin(["D05", "D06"]), ~took_place, is_true)
-    amounts = ["paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl", "confidence"]
+    amounts = [*AMOUNTS, "confidence"]
     is_root = (rows["root_finding_id"] == rows["finding_id"]).to_numpy(dtype=bool)
     return pd.DataFrame(
         {

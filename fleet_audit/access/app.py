@@ -198,8 +198,7 @@ def _add_reports(app: FastAPI, sessions: Sessions, files: Files) -> None:
             content = report_content(session, files, path)
         # an HTML report is downloaded, never shown as a page of this address
         headers = {**_HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-        parts = (content[start : start + 65_536] for start in range(0, len(content), 65_536))
-        return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 def _add_metrics(app: FastAPI) -> None:

@@ -23,7 +23,7 @@ Progress = Callable[[str], None]
 
 
 def back_up(settings: Settings, place: str, progress: Progress, *, is_live: bool) -> tuple[str, int, list[str]]:
-    """Write a backup; its name, how many files it has, and the runs that were going meanwhile."""
+    """Write a backup; its name, how many files it has, and the runs that had not ended meanwhile."""
     target = _place(settings, place)
     with _parts(settings) as parts:
         name = write_backup(parts, target, progress, is_live=is_live)

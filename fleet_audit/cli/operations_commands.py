@@ -52,7 +52,7 @@ def backup(place: str, home: str | None, is_live: bool) -> None:
 
     name, count, runs = back_up(_exported(home), place, _progress, is_live=is_live)
     for run in runs:
-        click.echo(f"warning: run {run} was going: after a restore run its days again", err=True)
+        click.echo(f"warning: run {run} had not ended: after a restore run its days again", err=True)
     click.echo(f"backup {name}: {count} files in {place}")
 
 
@@ -70,7 +70,7 @@ def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -
 
     manifest = restore_from(_exported(home), place, name, _progress, is_replaced=is_replaced)
     for run in manifest.unfinished_runs:
-        click.echo(f"warning: run {run} was going when this backup was made: run its days again", err=True)
+        click.echo(f"warning: run {run} had not ended when this backup was made: run its days again", err=True)
     click.echo(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
 
 

@@ -104,11 +104,11 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         cycle_rows,
         days_with_data,
         drift_sentence,
-        vehicle_day_amounts,
     )
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
     from fleet_audit.reporting.documents.what_if import amounts_note, statement_title, unpriced_note
+    from fleet_audit.schema.facts import VEHICLE_DAY_AMOUNTS
 
     installation = Installation(settings)
     stores, known = installation.stores(), installation.reference()
@@ -122,7 +122,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         again = cycle_rows(scratch.stores().warehouse, days)
         changed = scratch.reference()
         amounts = amount_differences(
-            vehicle_day_amounts(stores.warehouse, days), vehicle_day_amounts(scratch.stores().warehouse, days)
+            *(each.read_partition(VEHICLE_DAY_AMOUNTS, days) for each in (stores.warehouse, scratch.stores().warehouse))
         )
         warnings = _outdated_days(stores, days)
     else:

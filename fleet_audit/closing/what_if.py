@@ -160,11 +160,6 @@ def cycle_rows(warehouse: Warehouse, days: Sequence[dt.date]) -> CycleDays:
     return CycleDays(**{name: warehouse.read_partition(table, days) for name, table in _DAYS.items()})
 
 
-def vehicle_day_amounts(warehouse: Warehouse, days: Sequence[dt.date]) -> pd.DataFrame:
-    """`fact.vehicle_day_amounts` of these days."""
-    return warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
-
-
 def drift_sentence(
     rows: CycleDays, days: Sequence[dt.date], known: Reference, cycle: Cycle, parameters: ParameterSet
 ) -> str | None:

@@ -120,17 +120,19 @@ def watch_dagster(context: dg.SensorEvaluationContext, fleet: FleetResource) -> 
 def standing_still(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tuple[str, str]]:
     """A key and a sentence per problem; the key stays the same while the problem lasts."""
     yield from _waiting_runs(instance, now)
-    for state in instance.all_instigator_state():
-        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=FAILED_TICKS)
-        if len(ticks) == FAILED_TICKS and all(tick.status.value == "FAILURE" for tick in ticks):
-            name = state.instigator_name
-            yield (
-                f"ticks {name}",
-                f"As últimas {FAILED_TICKS} execuções de {name} falharam: veja Automation no Dagster.",
-            )
+    for name in failing_automations(instance):
+        yield f"ticks {name}", f"As últimas {FAILED_TICKS} execuções de {name} falharam: veja Automation no Dagster."
     for kind, heartbeat in instance.get_daemon_heartbeats().items():
         if now.timestamp() - heartbeat.timestamp > DAEMON_SILENT.total_seconds():
             yield f"daemon {kind}", f"A parte {kind} do daemon não responde: reinicie o serviço daemon."
+
+
+def failing_automations(instance: dg.DagsterInstance) -> Iterator[str]:
+    """Names of the schedules and sensors whose last FAILED_TICKS ticks failed."""
+    for state in instance.all_instigator_state():
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=FAILED_TICKS)
+        if len(ticks) == FAILED_TICKS and all(tick.status.value == "FAILURE" for tick in ticks):
+            yield state.instigator_name
 
 
 def _waiting_runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tuple[str, str]]:

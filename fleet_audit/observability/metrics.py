@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from fleet_audit.defs.automation import known_days
 from fleet_audit.defs.notices import READY_HOUR
 from fleet_audit.defs.recovery import RECOVERY_DAYS, failed_on
-from fleet_audit.defs.watching import FAILED_TICKS
+from fleet_audit.defs.watching import FAILED_TICKS, failing_automations
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.incomplete_days import STILL_REFUSED
 from fleet_audit.logic.primitives.cycles import ONE_DAY
@@ -145,9 +145,7 @@ def dagster_metrics(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[
     yesterday = now.astimezone(_ZONE).date() - ONE_DAY
     failed = failed_on(instance, yesterday) if known_days(yesterday, yesterday) else set()
     yield _gauge("failed_days", f"Days of the last {RECOVERY_DAYS} whose last run failed", len(failed))
-    states = instance.all_instigator_state()
-    ticks = [instance.get_ticks(one.instigator_origin_id, one.selector_id, limit=FAILED_TICKS) for one in states]
-    failing = sum(len(last) == FAILED_TICKS and all(one.status.value == "FAILURE" for one in last) for last in ticks)
+    failing = len(list(failing_automations(instance)))
     yield _gauge("failing_automations", f"Schedules and sensors whose last {FAILED_TICKS} ticks failed", failing)
     beats = GaugeMetricFamily(
         f"{PREFIX}_daemon_heartbeat_timestamp_seconds", "Last sign of each part of the daemon", labels=["daemon"]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit.schema.model import Table
 
-_AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
 _SUMS: Mapping[str, tuple[str, ...]] = {
     "fact.trips": ("km_measured", "km_uncertainty"),
     "fact.km_ledger": ("service_km", "deadhead_km", "residual_km"),
@@ -20,11 +20,11 @@ _SUMS: Mapping[str, tuple[str, ...]] = {
     "fact.declared_runs": ("declared_km",),
     "fact.held_runs": ("declared_km", "brl_at_rate"),
     "fact.findings": ("km_at_stake", "brl_at_stake"),
-    "fact.vehicle_day_amounts": _AMOUNTS,
+    "fact.vehicle_day_amounts": AMOUNTS,
     "fact.adjustments": ("difference_km", "difference_brl"),
     "fact.billing_lines": ("km", "variable_brl", "fixed_brl", "total_brl"),
     "fact.cycle_findings": ("km_at_stake", "brl_at_stake"),
-    "fact.vehicle_cycle_amounts": _AMOUNTS,
+    "fact.vehicle_cycle_amounts": AMOUNTS,
     "ops.pending_devices": ("positions",),
     "ops.day_acceptance": ("rows_rejected", "rows_duplicate"),
 }

@@ -107,6 +107,11 @@ def _existing(connection: sa.Connection) -> set[str]:
     return {*ROLES, API_ROLE} - set(missing_roles(connection))
 
 
+def _readers(roles: set[str]) -> list[tuple[str, str]]:
+    """The reading profiles whose role exists, with the role."""
+    return [(profile, role) for profile in READERS if (role := role_of(profile)) in roles]
+
+
 def _schema_grants(roles: set[str]) -> Iterator[str]:
     if roles:
         yield _CONNECT.format(roles=", ".join(sorted(roles)))
@@ -115,7 +120,7 @@ def _schema_grants(roles: set[str]) -> Iterator[str]:
     for role in sorted(roles):
         yield f"revoke all on all tables in schema auth from {role}; grant usage on schema auth to {role};"
         yield f"revoke all on all functions in schema auth from {role};"
-    readers = ", ".join(sorted(roles & {role_of(profile) for profile in READERS}))
+    readers = ", ".join(sorted(role for _, role in _readers(roles)))
     if readers:
         yield f"grant usage on schema {', '.join(RELATION_SCHEMAS)} to {readers};"
         yield "".join(f"grant execute on function auth.{one} to {readers};" for one in functions.FOR_READERS)
@@ -146,10 +151,7 @@ def _apply(connection: sa.Connection, relations: Sequence[str], *, are_names: bo
 def _table_rights(name: str, kind: str, columns: Sequence[str], roles: set[str]) -> Iterator[str]:
     if kind in ("r", "p"):
         yield f"alter table {name} enable row level security;"
-    for profile in READERS:
-        role = role_of(profile)
-        if role not in roles:
-            continue
+    for profile, role in _readers(roles):
         yield f"revoke all on {name} from {role};"
         condition = rights.row_condition(profile, name, columns)
         names = readable_columns(profile, name, columns)
@@ -165,10 +167,7 @@ def _table_rights(name: str, kind: str, columns: Sequence[str], roles: set[str])
 
 def _view_rights(connection: sa.Connection, oid: int, name: str, roles: set[str]) -> Iterator[str]:
     yield f"alter view {name} set (security_invoker = true);"
-    for profile in READERS:
-        role = role_of(profile)
-        if role not in roles:
-            continue
+    for _, role in _readers(roles):
         yield f"revoke all on {name} from {role};"
         if connection.scalar(sa.text(_READABLE_VIEW), {"view": oid, "role": role}):
             yield f"grant select on {name} to {role};"

@@ -19,10 +19,10 @@ from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths, to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema.facts.columns import AMOUNTS
 
 _OWNER = ["carrier_code", "contract_id"]
 _QUANTITIES = {"km": KM, "variable_brl": BRL, "fixed_brl": BRL, "total_brl": BRL}
-AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
 
 
 def priced_again(

@@ -157,7 +157,7 @@ def _named_place(unit_code: str | None, code: str | None, text: str | None, plac
 
 
 def _plain(text: object) -> str:
-    return " ".join(fold(_STRAY.sub(" ", str(text))).split())
+    return fold(_STRAY.sub(" ", str(text)))
 
 
 def _is_missed(context: AuditDay, run: Record, place: Record, last: Record) -> bool:
