@@ -1,6 +1,6 @@
 """A company of two carriers in two units, in which every row of every table carries the marks of its owner.
 
-`PLACES` are the four owners; a text, key or number of one can be told from those of the others wherever it turns up.
+`PLACES` are the four owners; a text, key or number of one is recognised wherever it turns up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What devices and tables say that is no good, through the assets: each has the result in docs/segmentation.md.
+"""Wrong values of devices and tables, through the assets: each has the result in docs/segmentation.md.
 
 One inbox, one run; a bus a defect, all drive the same four rides of 20 km.
 """

@@ -1,4 +1,4 @@
-"""What devices send that is no good: each case has one defined result, described in docs/segmentation.md."""
+"""Wrong values that devices send: each case has one defined result, described in docs/segmentation.md."""
 
 import datetime as dt
 
