@@ -45,7 +45,7 @@ def read_page(session: Session, resource: Resource, wanted: Wanted) -> str:
     A page starts after the key of the last row of the one before, so that rows written meanwhile neither repeat nor
     hide others. Raises Problem 400 for a cursor of other filters, 403 for a resource that the profile does not read.
     """
-    table = _table(session, resource)
+    table = readable_table(session, resource)
     query = _filtered(table, resource, wanted)
     order = [table.c[name] for name in resource.order]
     fingerprint = _fingerprint(resource, wanted)
@@ -75,7 +75,7 @@ def read_row(session: Session, resource: Resource, key: str) -> str:
 
 def read_rows(session: Session, resource: Resource, column: str, value: str) -> list[str]:
     """Rows with a value in a column, each as JSON; the first 100 of them."""
-    table = _table(session, resource)
+    table = readable_table(session, resource)
     page = sa.select(*table.c).where(table.c[column] == value).limit(100).subquery("page")
     whole = sa.cast(sa.func.row_to_json(sa.literal_column("page")), sa.Text)
     return list(session.connection.scalars(sa.select(whole).select_from(page)))
@@ -83,7 +83,7 @@ def read_rows(session: Session, resource: Resource, column: str, value: str) -> 
 
 def export_csv(session: Session, resource: Resource, wanted: Wanted) -> Iterator[bytes]:
     """All rows as CSV in parts; they are read before the first part is sent: the transaction is over by then."""
-    table = _table(session, resource)
+    table = readable_table(session, resource)
     order = [table.c[name].desc() if wanted.is_descending else table.c[name].asc() for name in resource.order]
     texts = [sa.cast(column, sa.Text).label(column.name) for column in table.c]
     query = _filtered(table, resource, wanted).with_only_columns(*texts).order_by(*order)
@@ -117,7 +117,7 @@ def etag_of(body: str) -> str:
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
 
 
-def _table(session: Session, resource: Resource) -> sa.TableClause:
+def readable_table(session: Session, resource: Resource) -> sa.TableClause:
     """The relation with the columns that the profile reads; of a view PostgreSQL grants all or none."""
     names = [column.name for column in resource.columns]
     if not resource.is_view:

@@ -50,7 +50,12 @@ class Sessions:
     @contextmanager
     def begin(self, token: str | None) -> Iterator[Session]:
         """A transaction with the rights of the token's user. Raises Problem 401 for a token that does not count."""
-        user_id, issued_at = self._read(token)
+        with self.begin_as(*self._read(token)) as session:
+            yield session
+
+    @contextmanager
+    def begin_as(self, user_id: str, issued_at: float) -> Iterator[Session]:
+        """A transaction with the rights of a user who signed in at that second. Raises Problem 401 once they ended."""
         with self._engine.begin() as connection:
             role = connection.execute(_BEGIN, {"user_id": user_id, "issued_at": issued_at}).scalar_one()
             if role is None:
@@ -59,7 +64,16 @@ class Sessions:
             yield Session(connection, role.removeprefix("fleet_"))
 
     def sign_in(self, login: str, password: str, address: str) -> str:
-        """A token of TOKEN_S seconds. Raises Problem 401 with the same sentence whatever is wrong, 429 if too often."""
+        """A token of TOKEN_S seconds. Raises what `authenticate` does."""
+        user_id, issued_at = self.authenticate(login, password, address)
+        claims = {"sub": user_id, "iat": issued_at, "exp": int(issued_at) + TOKEN_S}
+        return jwt.encode(claims, self._secret, _ALGORITHM)
+
+    def authenticate(self, login: str, password: str, address: str) -> tuple[str, float]:
+        """The user's id and the second of signing in, by the database's clock.
+
+        Raises Problem 401 with the same sentence whatever is wrong, 429 if the address tries too often.
+        """
         self._count(address)
         with self._engine.begin() as connection:
             query = sa.text("select * from auth.login_candidate(:login)")
@@ -72,8 +86,7 @@ class Sessions:
             issued_at = connection.execute(record, values).scalar_one()
         if not is_success or found is None:
             raise Problem(401, _WRONG, _CHALLENGE)
-        claims = {"sub": found.user_id, "iat": issued_at, "exp": int(issued_at) + TOKEN_S}
-        return jwt.encode(claims, self._secret, _ALGORITHM)
+        return str(found.user_id), float(issued_at)
 
     def is_healthy(self) -> bool:
         """Whether the database answers."""
