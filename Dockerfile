@@ -24,7 +24,7 @@ RUN pip install --constraint constraints.txt --editable .
 COPY . .
 COPY --chown=fleet:fleet deploy/dagster.yaml /opt/dagster/dagster.yaml
 # Compiled functions go to the volume, which a new one is filled from; another kind of processor compiles its own.
-RUN python -m fleet_audit.cli.prepare && chown --recursive fleet:fleet /var/lib/fleet
+RUN python -m fleet_audit.cli.prepare --no-database && chown --recursive fleet:fleet /var/lib/fleet
 
 USER 10001:10001
 VOLUME /var/lib/fleet

@@ -1,13 +1,19 @@
 """`python -m fleet_audit.cli.prepare`: what every process needs and the package's cache folders keep, made at install.
 
-The compiled functions of trips and devices (30 s of processor time) and the lineage of the SQL models (1 s). Without it
-the first run makes both.
+The compiled functions of trips and devices (30 s of processor time), the lineage of the SQL models (1 s), and the data
+folder that each embedded PostgreSQL starts from (3 s), unless `--no-database` says that none will be used. Without it
+the first run makes the first two, and each new home its own database.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 
@@ -21,7 +27,15 @@ from fleet_audit.marts.project import load_project
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.embedded import keep_as_template
 
+_MIGRATED = """
+import sys
+from pathlib import Path
+from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.migrate import upgrade
+upgrade(ensure_running(Path(sys.argv[1])))
+"""
 _DAY = dt.date(2025, 6, 10)
 _ROWS: dict[Table, list[dict[str, object]]] = {
     reference.UNITS: [{"unit_code": "U", "timezone": PARTITION_ZONE}],
@@ -88,6 +102,31 @@ def _twice_reported() -> pd.DataFrame:
     return pd.DataFrame([{**movement, "file_sha256": name, "file_name": name} for name in ("a", "b")])
 
 
-if __name__ == "__main__":
+def make_database_template() -> None:
+    """Make and migrate an embedded database in a process of its own, whose end stops the server, and keep its folder.
+
+    Where no server can be started, one sentence says so: what uses another PostgreSQL is installed all the same.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", _MIGRATED, home], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            click.echo(f"No embedded PostgreSQL can be prepared here, each home makes its own: {reason}", err=True)
+        else:
+            keep_as_template(Path(home))
+
+
+@click.command()
+@click.option("--no-database", is_flag=True, help="Prepare no embedded PostgreSQL: FLEET_WAREHOUSE_URL names another.")
+def main(*, no_database: bool) -> None:
+    """Make what the first run would make, or every new home."""
     compile_functions()
     load_project()
+    if not no_database:
+        make_database_template()
+
+
+if __name__ == "__main__":
+    main()

@@ -33,6 +33,7 @@ import psutil
 import psycopg2
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.storage.embedded_template import copy_template, save_template
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which is not used here
@@ -52,7 +53,10 @@ _SETTINGS = (
 )
 _START = ("pg_ctl", "start", "-w", "-t", str(_START_TIMEOUT_S), "-D", "data", "-l", "data/server.log")
 # code-point order and Unicode case rules on every machine, whatever its locale
-_INITDB = ("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin")
+_INITDB = (
+    "initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+)  # fmt: skip
 _held: dict[Path, int] = {}  # base folder -> descriptor with this process's shared lock
 _answered: dict[Path, float] = {}  # base folder -> when its server was last seen to accept a connection
 _threads = threading.RLock()
@@ -76,6 +80,11 @@ def ensure_running(home: Path) -> str:
                 atexit.register(_release, server, os.getpid())
             server.start(lock)
     return server.url
+
+
+def keep_as_template(home: Path) -> None:
+    """Keeps the data folder of a home as what new ones start from; its server has been stopped."""
+    save_template(TARGET_POSTGRES_VERSION, _INITDB, home / "postgres" / "data")
 
 
 def postgres_program(name: str) -> str:
@@ -219,15 +228,18 @@ class _Server:
     def _initialise(self, lock: int) -> None:
         """Creates the data folder under another name and moves it, so that a killed initdb leaves no partial folder.
 
-        initdb holds start.lock with its starter: it outlives one that is killed, and the next must not remove the
-        folder that it still writes (one of some hundred test runs found such a folder left over).
+        A copy of the template is faster than initdb, which then only writes it to disk. initdb holds start.lock with
+        its starter: it outlives one that is killed, and the next must not remove the folder that it still writes (one
+        of some hundred test runs found such a folder left over).
         """
         for leftover in self.base.glob("data.new*"):
             shutil.rmtree(leftover)
         new = Path(tempfile.mkdtemp(prefix="data.new", dir=self.base))
         if self.account:
             os.chown(new, self.account.pw_uid, self.account.pw_gid)
-        problem = self._run(*_INITDB, "--builtin-locale=C.UTF-8", "-D", new.name, keep_open=(lock,))
+        is_copied = copy_template(TARGET_POSTGRES_VERSION, _INITDB, new, self.account)
+        options = ["--sync-only"] if is_copied else _INITDB[1:]
+        problem = self._run(_INITDB[0], *options, "-D", new.name, keep_open=(lock,))
         if problem:
             raise PermanentError(f"The embedded PostgreSQL cannot be set up in {self.base}: {problem}")
         new.rename(self.data)

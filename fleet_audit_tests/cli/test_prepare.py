@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from fleet_audit.cli.prepare import make_database_template
+from fleet_audit.storage import embedded_template
+from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.migrate import recorded_revision, upgrade
 
 _NEVER_CALLED = """
 import importlib, pkgutil
@@ -29,3 +38,23 @@ def test_every_compiled_function_is_called_with_its_types():
     count, never_called = done.stdout.split(maxsplit=1)
     assert int(count) > 30
     assert never_called.strip() == "[]"
+
+
+def test_a_new_home_starts_with_the_tables_of_the_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedded_template, "TEMPLATES", tmp_path / "installed")
+    make_database_template()
+    url = ensure_running(tmp_path / "home")
+    assert recorded_revision(url) is not None
+    assert not upgrade(url)
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from fact.trips")
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_home_is_made_without_a_readable_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    template = embedded_template.TEMPLATES
+    monkeypatch.setattr(embedded_template, "TEMPLATES", tmp_path / "installed")
+    (tmp_path / "installed").mkdir()
+    for path in template.glob("postgres-*"):
+        (tmp_path / "installed" / path.name).write_text("not a folder")
+    assert recorded_revision(ensure_running(tmp_path / "home")) is None

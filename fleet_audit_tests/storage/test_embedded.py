@@ -21,11 +21,14 @@ import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded_template import TEMPLATES
 from fleet_audit.storage.postgres import engine_of
 
 _USER = """
 import pathlib, sys
+from fleet_audit.storage import embedded_template
 from fleet_audit.storage.embedded import ensure_running
+embedded_template.TEMPLATES = pathlib.Path(sys.argv[2])
 print(ensure_running(pathlib.Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """
@@ -34,10 +37,9 @@ sys.stdin.read()
 class User:
     """A process that uses the server until it is asked to end."""
 
-    def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _USER, str(home)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    def __init__(self, home: Path, templates: Path = TEMPLATES) -> None:
+        command = [sys.executable, "-c", _USER, str(home), str(templates)]
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def url(self) -> str:
         assert self.process.stdout
@@ -153,7 +155,7 @@ def test_a_stale_pid_file_does_not_keep_it_from_starting(home: Path, left_over: 
 
 def test_users_killed_while_it_is_set_up_leave_nothing_half_made(home: Path) -> None:
     for delay in (0.15, 0.3, 0.45, 0.6):
-        user = User(home)
+        user = User(home, templates=home / "none")
         time.sleep(delay)
         user.kill()
     assert _ask(ensure_running(home), "SELECT 1") == 1
@@ -161,7 +163,7 @@ def test_users_killed_while_it_is_set_up_leave_nothing_half_made(home: Path) -> 
 
 
 def test_an_initdb_that_outlives_its_user_keeps_others_out_until_it_ends(home: Path) -> None:
-    user = User(home)
+    user = User(home, templates=home / "none")
     deadline = time.monotonic() + 60
     while not list((home / "postgres").glob("data.new*/base")):
         assert time.monotonic() < deadline, "initdb ended before it was seen"
