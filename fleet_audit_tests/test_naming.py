@@ -63,6 +63,7 @@ def test_no_folder_holds_more_files_than_a_reader_can_scan() -> None:
         str(folder.relative_to(ROOT)): len(modules)
         for folder in [ROOT / "fleet_audit", *(path for path in (ROOT / "fleet_audit").rglob("*") if path.is_dir())]
         if len(modules := [path for path in folder.glob("*.py") if path.name != "__init__.py"]) > 18
+        and folder.name != "versions"  # of migrations: a numbered list, which grows
     }
     assert not crowded, "split the folder by its next noun, see docs/architecture.md"
 

@@ -13,18 +13,20 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import Body, FastAPI, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from pydantic import BaseModel, Field
 
 from fleet_audit import __version__
-from fleet_audit.access.pages import MAX_PAGE, Wanted, etag_of, export_csv, read_page, read_row, read_rows
-from fleet_audit.access.problems import PROBLEM_SCHEMA, Problem, add_handlers
+from fleet_audit.access.actions import add_actions
+from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
+from fleet_audit.access.pages import MAX_PAGE, Wanted, export_csv, read_page, read_row, read_rows
+from fleet_audit.access.problems import Problem, add_handlers
 from fleet_audit.access.report_files import Files, listed_reports, report_content
 from fleet_audit.access.resources import Column, Resource, described_resources, row_schema
 from fleet_audit.access.sessions import TOKEN_S, Sessions
+from fleet_audit.access.uploads import Intake
 
 _DESCRIPTION = """Kilometres, money and findings of a contracted bus fleet, read-only.
 
@@ -32,17 +34,13 @@ Sign in with `POST /v1/login`, then send `Authorization: Bearer <access_token>`.
 their profile and grants; an id out of scope is answered like one that does not exist. Pages follow `next_cursor` with
 the same filters. `format=csv` exports all rows. Times are UTC, decimals are JSON numbers with their own digits, null is
 unknown."""
-_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 _TYPES = {"date": dt.date, "boolean": bool, "bigint": int, "integer": int}
-_TEXT = r"^[^\x00-\x1f]*$"
-_bearer = HTTPBearer(auto_error=False, description="The access_token of POST /v1/login")
-Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 class Login(BaseModel):
     """Who signs in."""
 
-    login: str = Field(max_length=200, pattern=_TEXT, examples=["maria"])
+    login: str = Field(max_length=200, pattern=TEXT, examples=["maria"])
     password: str = Field(max_length=1000, examples=["uma senha bem comprida"])
 
 
@@ -54,11 +52,9 @@ class Grant(BaseModel):
     expires_in: int = Field(description="Seconds", examples=[TOKEN_S])
 
 
-def create_app(engine: sa.Engine, secret: str, files: Files) -> FastAPI:
+def create_app(engine: sa.Engine, secret: str, files: Files, intake: Intake | None = None) -> FastAPI:
     """The application on connections of the role `fleet_api`; resources whose relations exist are served."""
-    app = FastAPI(
-        title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=_problems(401, 422, 503)
-    )
+    app = FastAPI(title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503))
     add_handlers(app)
     sessions = Sessions(engine, secret)
     with engine.connect() as connection:
@@ -72,6 +68,7 @@ def create_app(engine: sa.Engine, secret: str, files: Files) -> FastAPI:
     _add_evidence(app, sessions, resources)
     _add_catalogue(app, sessions)
     _add_reports(app, sessions, files)
+    add_actions(app, sessions, resources, intake)
     return app
 
 
@@ -82,7 +79,7 @@ def _add_service(app: FastAPI, sessions: Sessions) -> None:
             raise Problem(503, "The database does not answer.")
         return {"status": "ok"}
 
-    @app.post("/v1/login", tags=["service"], summary="Sign in", responses=_problems(429))
+    @app.post("/v1/login", tags=["service"], summary="Sign in", responses=problems(429))
     def login(request: Request, given: Annotated[Login, Body()]) -> Grant:
         address = request.client.host if request.client else "unknown"
         token = sessions.sign_in(given.login, given.password, address)
@@ -94,12 +91,12 @@ def _add_list(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
         _refuse_unknown(request, names)
         token, cursor, limit, order, form = (given.pop(one) for one in ("token", "cursor", "limit", "order", "format"))
         wanted = Wanted(given, order == "desc", cursor, limit)
-        with sessions.begin(token.credentials if token else None) as session:
+        with sessions.begin(token_of(token)) as session:
             if form == "csv":
-                headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{resource.name}.csv"'}
+                headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{resource.name}.csv"'}
                 return StreamingResponse(export_csv(session, resource, wanted), media_type="text/csv", headers=headers)
             body = read_page(session, resource, wanted)
-        return _answer(request, body)
+        return answer(request, body)
 
     parameters = _parameters(resource)
     names = {one.name for one in parameters}
@@ -120,15 +117,15 @@ def _add_list(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
         tags=["resources"],
         summary=resource.summary,
         operation_id=f"list_{resource.name}",
-        responses={**responses, **_problems(400, 403)},
+        responses={**responses, **problems(400, 403)},
         response_class=Response,
     )(endpoint)
 
 
 def _add_item(app: FastAPI, sessions: Sessions, resource: Resource, key: str) -> None:
-    def endpoint(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=_TEXT)]) -> Response:
-        with sessions.begin(token.credentials if token else None) as session:
-            return _answer(request, read_row(session, resource, key))
+    def endpoint(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=TEXT)]) -> Response:
+        with sessions.begin(token_of(token)) as session:
+            return answer(request, read_row(session, resource, key))
 
     responses: dict[int | str, dict[str, Any]] = {
         200: {"description": "The row", "content": {"application/json": {"schema": row_schema(resource)}}}
@@ -138,7 +135,7 @@ def _add_item(app: FastAPI, sessions: Sessions, resource: Resource, key: str) ->
         tags=["resources"],
         summary=f"{resource.summary}: one by {key}",
         operation_id=f"get_{resource.name}",
-        responses={**responses, **_problems(403, 404)},
+        responses={**responses, **problems(403, 404)},
         response_class=Response,
     )(endpoint)
 
@@ -154,17 +151,17 @@ def _add_evidence(app: FastAPI, sessions: Sessions, resources: dict[str, Resourc
         "/v1/findings/{key}/evidence",
         tags=["resources"],
         summary="A finding with its trip, the trip's cost and its declared run, as far as the user sees them",
-        responses=_problems(403, 404),
+        responses=problems(403, 404),
     )
-    def evidence(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=_TEXT)]) -> Response:
-        with sessions.begin(token.credentials if token else None) as session:
+    def evidence(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=TEXT)]) -> Response:
+        with sessions.begin(token_of(token)) as session:
             finding = read_row(session, resources["findings"], key)
             ids = json.loads(finding)
             parts = [f'"finding":{finding}']
             for name, resource, column in related:
                 rows = read_rows(session, resources[resource], column, ids[column]) if ids.get(column) else []
                 parts.append(f'"{name}":{rows[0] if rows else "null"}')
-        return _answer(request, f"{{{','.join(parts)}}}")
+        return answer(request, f"{{{','.join(parts)}}}")
 
 
 def _add_catalogue(app: FastAPI, sessions: Sessions) -> None:
@@ -172,32 +169,32 @@ def _add_catalogue(app: FastAPI, sessions: Sessions) -> None:
     def rules(request: Request, token: Token) -> Response:
         from fleet_audit.logic.audit.rules.registry import RULES
 
-        with sessions.begin(token.credentials if token else None):
+        with sessions.begin(token_of(token)):
             names = ("rule_id", "scope", "version", "severity", "title_pt", "proves_pt", "sources", "amount")
             rows = [{name: getattr(rule, name) for name in names} for rule in RULES]
         rows.sort(key=lambda row: (row["rule_id"], row["scope"]))
-        return _answer(request, json.dumps({"data": rows, "next_cursor": None}, ensure_ascii=False))
+        return answer(request, json.dumps({"data": rows, "next_cursor": None}, ensure_ascii=False))
 
 
 def _add_reports(app: FastAPI, sessions: Sessions, files: Files) -> None:
     @app.get("/v1/reports", tags=["reports"], summary="Paths of the report files that the user may download")
     def reports(request: Request, token: Token) -> Response:
-        with sessions.begin(token.credentials if token else None) as session:
+        with sessions.begin(token_of(token)) as session:
             paths = [path.removeprefix("reports/") for path in listed_reports(session, files)]
-        return _answer(request, json.dumps({"data": paths, "next_cursor": None}))
+        return answer(request, json.dumps({"data": paths, "next_cursor": None}))
 
     @app.get(
         "/v1/reports/{path:path}",
         tags=["reports"],
         summary="A report file",
-        responses={200: {"description": "The file", "content": {"application/octet-stream": {}}}, **_problems(404)},
+        responses={200: {"description": "The file", "content": {"application/octet-stream": {}}}, **problems(404)},
         response_class=Response,
     )
     def report(token: Token, path: Annotated[str, Path(max_length=500)]) -> Response:
-        with sessions.begin(token.credentials if token else None) as session:
+        with sessions.begin(token_of(token)) as session:
             content = report_content(session, files, path)
         # an HTML report is downloaded, never shown as a page of this address
-        headers = {**_HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
+        headers = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
 
@@ -249,7 +246,7 @@ def _parameters(resource: Resource) -> list[inspect.Parameter]:
 def _filter(column: Column) -> Any:
     if column.type in _TYPES:
         return Annotated[_TYPES[column.type] | None, Query(description=column.description)]
-    return Annotated[str | None, Query(max_length=200, pattern=_TEXT, description=column.description)]
+    return Annotated[str | None, Query(max_length=200, pattern=TEXT, description=column.description)]
 
 
 def _set_signature(endpoint: Callable[..., Response], parameters: list[inspect.Parameter]) -> None:
@@ -262,18 +259,3 @@ def _refuse_unknown(request: Request, names: set[str]) -> None:
     if not set(request.query_params) <= names - {"token"}:
         known = ", ".join(sorted(names - {"token"}))
         raise Problem(400, f"A parameter is unknown here; the known ones are {known}.")
-
-
-def _answer(request: Request, body: str) -> Response:
-    tag = etag_of(body)
-    headers = {**_HEADERS, "ETag": tag}
-    if tag in request.headers.get("If-None-Match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA}}
-    words = {400: "Bad request", 401: "No valid token", 403: "Not for this profile", 404: "Not found"}
-    others = {422: "A parameter is wrong", 429: "Too many attempts", 503: "Busy"}
-    return {status: {"description": {**words, **others}[status], "content": content} for status in statuses}

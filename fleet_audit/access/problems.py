@@ -19,6 +19,8 @@ _TITLES = {
     403: "Not for your profile",
     404: "Not found",
     405: "Not possible here",
+    409: "Not possible in this state",
+    413: "Too large",
     422: "The request cannot be read",
     429: "Too many attempts",
     500: "An error of the service",
@@ -41,14 +43,20 @@ PROBLEM_SCHEMA = {
 class Problem(HTTPException):
     """A request that ends with a status and a sentence."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        """`detail` is shown to the client."""
+    def __init__(
+        self, status: int, detail: str, headers: dict[str, str] | None = None, kind: str | None = None
+    ) -> None:
+        """`detail` is shown to the client; `kind` is a stable name, by which a page finds its own words."""
         super().__init__(status, detail, headers)
+        self.kind = kind
 
 
-def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem_response(
+    status: int, detail: str, headers: dict[str, str] | None = None, kind: str | None = None
+) -> JSONResponse:
     """The answer in the form of RFC 9457."""
-    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    name = f"urn:fleet-audit:problem:{kind}" if kind else "about:blank"
+    body = {"type": name, "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
@@ -59,7 +67,7 @@ def add_handlers(app: FastAPI) -> None:
     def expected(_: Request, error: HTTPException) -> JSONResponse:
         details = {404: "Nothing is at this address.", 405: "This address does not take this method."}
         detail = error.detail if isinstance(error, Problem) else details.get(error.status_code, str(error.detail))
-        return problem_response(error.status_code, detail, dict(error.headers or {}))
+        return problem_response(error.status_code, detail, dict(error.headers or {}), getattr(error, "kind", None))
 
     @app.exception_handler(RequestValidationError)
     def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:

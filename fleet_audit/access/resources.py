@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
+from fleet_audit.schema.rights import PROFILES, readable_columns
+
 # a redacting view has the descriptions of the table of its name; the login role may not resolve names of a schema
 _COLUMNS = """
 select n.nspname || '.' || c.relname as relation, a.attname as name, format_type(a.atttypid, null) as type,
@@ -18,15 +20,19 @@ select n.nspname || '.' || c.relname as relation, a.attname as name, format_type
   coalesce(col_description(c.oid, a.attnum), col_description(fact.oid, f.attnum), '') as description
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-left join pg_class fact on fact.relname = c.relname and fact.relnamespace = (
-  select oid from pg_namespace where nspname = 'fact')
+left join (values ('attachments', 'contest_files'), ('notes', 'finding_notes'),
+  ('requested_exceptions', 'exceptions'), ('received_uploads', 'uploads')) described(view_name, table_name)
+  on described.view_name = c.relname
+left join pg_class fact on fact.relkind = 'r' and fact.relname = any(array[c.relname::text, described.table_name])
+  and fact.relnamespace = any(array(select oid from pg_namespace where nspname in ('fact', 'auth')))
 left join pg_attribute f on f.attrelid = fact.oid and f.attname = a.attname
 where n.nspname || '.' || c.relname = any(:relations) order by c.oid, a.attnum"""
 _FILTERS = frozenset(
     (
         *("unit_code", "carrier_code", "plate", "device_id", "trip_id", "declared_run_id", "contract_id", "route_code"),
         *("area", "purpose", "kind", "status", "cost_status", "line_status", "shift_code", "rule_id", "severity"),
-        *("source", "evidence_grade", "cycle_start", "reason_code", "file_sha256"),
+        *("source", "evidence_grade", "cycle_start", "reason_code", "file_sha256", "vehicle_class", "cost_center"),
+        *("finding_id", "contest_id", "action", "actor", "subject", "login", "profile", "uploaded_by"),
     )
 )
 
@@ -96,6 +102,14 @@ RESOURCES = (
     Resource("packages", "mart.package_lines", ("cycle_start", "billing_line_id"), "Lines of the measurement package"),
     Resource("files", "ops.ingested_files", ("file_sha256", "file_name"), "Files received"),
     Resource("rejections", "ops.rejected_rows", ("file_sha256", "row_number", "reason_code"), "Rows refused, and why"),
+    Resource("contests", "fact.contests", (_DAY, "contest_id"), "Contests of findings", "contest_id"),
+    Resource("attachments", "auth.attachments", ("file_id",), "Files attached to contests"),
+    Resource("notes", "auth.notes", (_DAY, "note_id"), "Notes on findings", "note_id"),
+    Resource("exceptions", "auth.requested_exceptions", ("exception_id",), "Requested exceptions", "exception_id"),
+    Resource("uploads", "auth.received_uploads", ("upload_id",), "Files sent into the inbox", "upload_id"),
+    Resource("rule-outcomes", "auth.rule_outcomes", ("rule_id",), "What contests made of each rule's findings"),
+    Resource("audit-log", "auth.audit_log", ("entry_id",), "Who did what, and when"),
+    Resource("users", "auth.users", ("user_id",), "Users"),
     Resource("runs", "ops.computed_days", (_DAY,), "Days computed: when, and by which version"),
     Resource("parameters", "ops.parameter_versions", ("parameters_version", "name"), "Parameters, by version"),
 )
@@ -111,10 +125,23 @@ def described_resources(connection: sa.Connection) -> dict[str, Resource]:
         if row.is_view:
             views.add(row.relation)
     return {
-        one.name: replace(one, columns=tuple(found[one.relation]), is_view=one.relation in views)
+        one.name: replace(
+            one,
+            columns=tuple(found[one.relation])
+            if one.relation in views
+            else _readable(one.relation, found[one.relation]),
+            is_view=one.relation in views,
+        )
         for one in RESOURCES
         if one.relation in found
     }
+
+
+def _readable(relation: str, columns: list[Column]) -> tuple[Column, ...]:
+    """The columns that some profile reads: the others are in no document."""
+    names = [column.name for column in columns]
+    shown = {name for profile in PROFILES for name in readable_columns(profile, relation, names)}
+    return tuple(column for column in columns if column.name in shown)
 
 
 JSON_TYPES: Mapping[str, dict[str, object]] = {

@@ -26,6 +26,7 @@ def serve(home: str | None, host: str, port: int) -> None:
     import uvicorn
 
     from fleet_audit.access.app import create_app
+    from fleet_audit.access.uploads import Intake
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.installation import Installation
     from fleet_audit.storage.postgres import engine_of
@@ -39,7 +40,8 @@ def serve(home: str | None, host: str, port: int) -> None:
             "python3 -c 'import secrets; print(secrets.token_hex(32))'."
         )
     installation = Installation(settings)
-    app = create_app(engine_of(_reader_url(settings, installation.migrated_url())), secret, installation.lake())
+    engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
+    app = create_app(engine, secret, lake, Intake(settings, lake))
     click.echo(f"serving at http://{host}:{port}/docs (Ctrl-C ends it)")
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
 

@@ -107,6 +107,12 @@ _ALL = (
     Reason("no_vehicle_block", FILE, "A visit report without a vehicle's block", "Relatório sem bloco de veículo"),
     Reason("unknown_table", FILE, "reference/ has no table of that name", "Tabela de referência desconhecida"),
     Reason(
+        "unknown_vehicle",
+        FILE,
+        "An upload with a vehicle or device that its sender does not see",
+        "Veículo ou rastreador que não é de quem enviou o arquivo",
+    ),
+    Reason(
         "damaged_archive", FILE, "Its archived bytes are lost or damaged: send it again", "Cópia arquivada danificada"
     ),
     Reason("unreadable", FILE, "Anything else; the message names it", "Arquivo ilegível"),

@@ -12,7 +12,12 @@ PROFILES = ("operations", "finance", "auditor", "carrier", "admin")
 READERS = ("operations", "finance", "auditor", "carrier")  # an admin reads users and grants, no data
 RELATION_SCHEMAS = ("ref", "ops", "fact", "mart")
 API_ROLE = "fleet_api"
-REDACTED_VIEWS = ("auth.findings", "auth.incidents")  # their texts name nobody and no amount out of scope
+REDACTED_VIEWS = (  # they choose their rows by their reader; their texts name nobody and no amount out of scope
+    *("auth.findings", "auth.incidents", "fact.contests", "auth.attachments", "auth.notes"),
+    *("auth.requested_exceptions", "auth.received_uploads", "auth.rule_outcomes"),
+)
+_LOG_READERS = {"auth.audit_log": ("auditor", "admin"), "auth.users": ("admin",)}
+_VIEWS_OF_PAYER = frozenset({"auth.requested_exceptions"})
 
 # Personal data and rows as received (which may name drivers): read through a function that logs the reason.
 _READ_BY_NOBODY = {"ref.drivers": {"name"}, "ops.rejected_rows": {"raw"}}
@@ -70,8 +75,10 @@ def is_amount(column: str) -> bool:
 
 def readable_columns(profile: str, relation: str, columns: Iterable[str]) -> list[str]:
     """The columns of a table that a profile reads, in their order; empty when it reads none of its rows."""
+    if relation in _LOG_READERS:
+        return [name for name in columns if profile in _LOG_READERS[relation] and name != "password_hash"]
     if relation in REDACTED_VIEWS:
-        if profile not in READERS:
+        if profile not in READERS or (profile == "carrier" and relation in _VIEWS_OF_PAYER):
             return []
         return [name for name in columns if profile != "operations" or not (is_amount(name) or name == "evidence")]
     names = [name for name in columns if name not in _READ_BY_NOBODY.get(relation, ())]

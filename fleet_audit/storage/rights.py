@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from fleet_audit.schema import rights
 from fleet_audit.schema.rights import API_ROLE, READERS, REDACTED_VIEWS, RELATION_SCHEMAS, readable_columns, role_of
-from fleet_audit.storage import rights_functions as functions
+from fleet_audit.storage.auth import functions
 
 ROLES = tuple(role_of(profile) for profile in rights.PROFILES)
 ROLES_SQL = "\n".join(
@@ -33,6 +33,10 @@ _CREATE_ROLE = """do $$ begin create role {role} {options}; exception
 # roles that an administrator made are granted by that administrator alone, as ROLES_SQL does
 _GRANT_ROLES = f"""do $$ begin grant {", ".join(ROLES)} to {API_ROLE};
   exception when insufficient_privilege then null; end $$;"""
+# an admin reads what happened to users, and nothing of contests or uploads, whose entries hold data
+_LOG_POLICY = """alter table auth.audit_log enable row level security; drop policy if exists {0} on auth.audit_log;
+create policy {0} on auth.audit_log for select to {0} using ({1});"""
+_OF_USERS = "split_part(action, ' ', 1) in ('users', 'access', 'login', 'driver')"
 _RELATIONS = """
 select c.oid, n.nspname || '.' || c.relname as name, c.relkind::text as kind,
   array(select attname::text from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped
@@ -126,11 +130,11 @@ def _schema_grants(roles: set[str]) -> Iterator[str]:
         yield "".join(f"grant execute on function auth.{one} to {readers};" for one in functions.FOR_READERS)
     if "fleet_auditor" in roles:
         yield "".join(f"grant execute on function auth.{one} to fleet_auditor;" for one in functions.FOR_AUDITORS)
-        yield "grant select on auth.audit_log to fleet_auditor;"
+        yield "grant select on auth.audit_log to fleet_auditor;" + _LOG_POLICY.format("fleet_auditor", "true")
     if "fleet_admin" in roles:
         yield "grant select on auth.audit_log, auth.access to fleet_admin; grant select (user_id, login, profile, "
         yield "database_role, is_disabled, failed_logins, locked_until, tokens_valid_from, created_at) on auth.users"
-        yield " to fleet_admin;"
+        yield " to fleet_admin;" + _LOG_POLICY.format("fleet_admin", _OF_USERS)
     if API_ROLE in roles:
         yield "".join(f"grant execute on function auth.{one} to {API_ROLE};" for one in functions.FOR_API)
 

@@ -88,6 +88,31 @@ def create_company(url: str) -> None:
         publish(url, project, model, Days(DAY, DAY) if model.is_daily else None, {"closing_day": 16})
 
 
+def create_disputes(connection: sa.Connection) -> None:
+    """One contest, attached file, note, requested exception and upload of each owner, with its marks."""
+    for number, place in enumerate(PLACES):
+        mark, amount = f"mark{number}mark", Decimal(f"{str(number + 1) * 3}777.77")
+        owner = {"carrier_code": place[0], "unit_code": place[1]}
+        finding = {"finding_id": key("finding_id", place), "operational_date": DAY, **owner}
+        text = f"{PLACES[place]} {mark}: R$ 1.234,56"
+        _insert(connection, "contests", contest_id=mark, rule_id="D01", plate=PLACES[place], brl_at_stake=amount,
+                status="contested", due_date=DAY, opened_by=mark, text=text, **finding)  # fmt: skip
+        _insert(connection, "contest_files", file_id=mark, contest_id=mark, file_name=f"{mark}.pdf",
+                file_sha256=mark, size_bytes=1, path=mark, added_by=mark, **owner)  # fmt: skip
+        _insert(connection, "finding_notes", note_id=mark, written_by=mark, text=text, is_internal=False, **finding)
+        _insert(connection, "exceptions", exception_id=mark, plate=PLACES[place], date_to=DAY, reason=text,
+                status="requested", requested_by=mark, **owner)  # fmt: skip
+    counts = dict.fromkeys(("rows_read", "rows_accepted", "rows_rejected"), 1)
+    _insert(connection, "uploads", upload_id="mark3mark", user_id="leste", uploaded_by="leste", kind="bulletins",
+            file_name="mark3mark.csv", file_sha256="mark3mark", size_bytes=1, status="accepted",
+            message="mark3mark", **counts)  # fmt: skip
+
+
+def _insert(connection: sa.Connection, name: str, **values: Any) -> None:
+    table = sa.table(name, *map(sa.column, values), schema="auth")
+    connection.execute(sa.insert(table).values(values))
+
+
 def _columns_of(name: str) -> tuple[Column, ...]:
     return next(table.columns for table in TABLES.values() if table.full_name == name)
 

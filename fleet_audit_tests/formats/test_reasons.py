@@ -11,7 +11,8 @@ import fleet_audit
 from fleet_audit.formats.reasons import REASONS
 
 ROOT = Path(fleet_audit.__file__).parent
-FILES = [path for room in ("formats", "ingest") for path in (ROOT / room).rglob("*.py") if path.name != "reasons.py"]
+ROOMS = ("formats", "ingest", "access")
+FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.name != "reasons.py"]
 CODE = re.compile(r"^[a-z]+(_[a-z]+)+$")
 
 

@@ -28,7 +28,7 @@ _CATALOG = {
         FROM information_schema.columns
         JOIN pg_attribute ON attname = column_name
                          AND attrelid = format('%I.%I', table_schema, table_name)::regclass
-        WHERE table_schema IN ('ref', 'ops', 'fact') AND table_name <> 'alembic_version'""",
+        WHERE table_schema IN ('ref', 'ops', 'fact') AND table_name NOT IN ('alembic_version', 'contests')""",
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE connamespace::regnamespace::text IN ('ref', 'ops', 'fact') AND contype <> 'n'

@@ -227,7 +227,7 @@ DEFAULTS = (
     Parameter(
         "sample_materiality_pct", 2, "%", "Sample for review: overpayment of a cycle that is tolerated, of its cost"
     ),
-    Parameter("contest_business_days", 5, "days", "A carrier may contest so many business days after publication"),
+    Parameter("contest_business_days", 10, "days", "A carrier may contest so many business days after publication"),
     Parameter("final_after_days", 3, "days", "A cycle is final so many days after its end"),
     Parameter("adjustment_months", 2, "months", "How far before the open cycle late data still make an adjustment"),
 )

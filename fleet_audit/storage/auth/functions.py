@@ -7,6 +7,7 @@ Each is SECURITY DEFINER with a fixed search_path: it runs as the owner of the t
 from __future__ import annotations
 
 from fleet_audit.schema.rights import API_ROLE, scope_condition
+from fleet_audit.storage.auth import disputes
 
 MAX_FAILED_LOGINS = 5  # after that many in a row an account is locked: OWASP's authentication guide asks for a limit
 LOCK_MINUTES = 15
@@ -112,9 +113,12 @@ select finding_id, operational_date, cycle_start, rule_id, rule_version, severit
   unit_code, trip_id, declared_run_id, km_at_stake, brl_at_stake, brl_low, brl_high, {_FOUR}, amount, confidence,
   case when {_WHOLE} then evidence
     when (select auth.profile()) = 'carrier' and auth.is_own_evidence(evidence::text) then evidence end as evidence,
-  status, exception_id, auth.redacted(explanation_pt) as explanation_pt,
-  (auth.own_findings(array[root_finding_id]))[1] as root_finding_id, run_id, updated_at
-from fact.findings where {_SCOPE};
+  coalesce(contest_status, status) as status, exception_id, auth.redacted(explanation_pt) as explanation_pt,
+  (auth.own_findings(array[root_finding_id]))[1] as root_finding_id, run_id, updated_at,
+  contest_id, contest_due_date, auth.contest_until(operational_date, unit_code) as contest_until
+from fact.findings left join (select finding_id as contested_finding_id, contest_id, status as contest_status,
+  due_date as contest_due_date from auth.contests) contested on contested_finding_id = finding_id
+where {_SCOPE};
 create view auth.incidents with (security_barrier = true) as
 select incident_id, operational_date, cycle_start, cause, carrier_code, unit_code, auth.own_plates(plates) as plates,
   (auth.own_findings(array[root_finding_id]))[1] as root_finding_id, root_rule_id,
@@ -131,7 +135,7 @@ $$;
 create or replace function auth.record_change() returns trigger language plpgsql {_DEFINER} as $$
 begin
   insert into auth.audit_log (actor, action, subject, before, after) values (auth.actor(),
-    tg_table_name || ' ' || lower(tg_op), coalesce(to_jsonb(new), to_jsonb(old)) ->> 'user_id',
+    tg_table_name || ' ' || lower(tg_op), coalesce(to_jsonb(new), to_jsonb(old)) ->> coalesce(tg_argv[0], 'user_id'),
     to_jsonb(old) - 'password_hash', to_jsonb(new) - 'password_hash');
   return null;
 end $$;
@@ -187,11 +191,12 @@ begin
 end $$;
 """  # noqa: S608
 
-DEFINITIONS = "".join((_LOOKING_UP, _REDACTING, _RECORDING, _SIGNING_IN))
-VIEWS = _VIEWS
+DEFINITIONS = "".join((_LOOKING_UP, _REDACTING, _RECORDING, _SIGNING_IN, disputes.DEFINITIONS))
+VIEWS = _VIEWS + disputes.VIEWS
 FOR_READERS = (
     "profile()", "sees_all(text)", "whole_units(text)", "whole_carriers(text)", "carriers_in_units(text)",
     "redacted(text)", "is_own_evidence(text)", "own_plates(text[])", "own_findings(text[])",
+    "user_id()", *disputes.FOR_READERS,
 )  # fmt: skip
 FOR_API = ("login_candidate(text)", "record_login(text, boolean, text)", "role_of(text, double precision)")
 FOR_AUDITORS = ("reveal_driver(text, text)",)
