@@ -95,7 +95,7 @@ class Installation:
         return self.settings().api_token or SecretStr("")
 
     def driver_key(self) -> bytes:
-        """The key of the drivers' pseudonyms."""
+        """The key of the drivers' pseudonyms and of the random start of a cycle's sample."""
         return self.settings().pseudonym_key.get_secret_value().encode()
 
     def adapter(self) -> Adapter:

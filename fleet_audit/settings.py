@@ -44,7 +44,8 @@ class Settings(BaseSettings):
         SecretStr(""), description="Apprise URLs, comma separated: they receive failures, D-1 reports, final closes"
     )
     pseudonym_key: SecretStr = Field(
-        SecretStr("fleet-audit"), description="Key of the hash that makes driver_id; set your own in production"
+        SecretStr("fleet-audit"),
+        description="Key of the hash that makes driver_id and draws samples for review; set your own in production",
     )
     report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
     log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")

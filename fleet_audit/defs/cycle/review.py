@@ -30,13 +30,14 @@ _OUTPUTS = {"trips": facts.REVIEW_SAMPLES, "estimates": facts.REVIEW_ESTIMATES}
 def cycle_reviews(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
     """Select the trips of a cycle that a person reviews, and project the errors of the reviewed ones to the cycle."""
     warehouse, reviews = fleet.warehouse(), fleet.warehouse().read_table(reference.SAMPLE_REVIEWS)
+    key = fleet.driver_key()
 
     def one(start: dt.date) -> ReviewSample:
         cycle = cycle_of(start, fleet.settings().closing_day)
         trips, trip_costs = (
             warehouse.read_partition(table, cycle_days(cycle)) for table in (facts.TRIPS, facts.TRIP_COSTS)
         )
-        return review_sample(cycle, trips, trip_costs, reviews, fleet.parameters(cycle.end))
+        return review_sample(cycle, trips, trip_costs, reviews, fleet.parameters(cycle.end), key)
 
     starts = [parse_day(key) for key in context.partition_keys]
     yield from each_day_together(starts, one, selected_outputs(context, _OUTPUTS))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.sampling import Estimate, SamplePlan, estimate, sample_plan, selections
+from fleet_audit.logic.audit.sampling import Estimate, SamplePlan, estimate, sample_plan, sample_seed, selections
 from fleet_audit.logic.costs.billing_lines import billed_trips
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, multiply_brl, to_hundredths
@@ -31,20 +31,28 @@ class ReviewSample:
 
 
 def review_sample(
-    cycle: Cycle, trips: pd.DataFrame, trip_costs: pd.DataFrame, reviews: pd.DataFrame, parameters: ParameterSet
+    cycle: Cycle,
+    trips: pd.DataFrame,
+    trip_costs: pd.DataFrame,
+    reviews: pd.DataFrame,
+    parameters: ParameterSet,
+    key: bytes,
 ) -> ReviewSample:
     """The sample of the cycle's paid trips. Nothing is estimated before every trip of the sample is reviewed.
 
     Args:
-        cycle: the cycle; while it is open the sample changes with every day that is run.
+        cycle: the cycle; while it is open the sample is drawn anew whenever a paid trip changes, so a review begins
+            after the close.
         trips, trip_costs: `fact` tables of its days.
         reviews: `ref.sample_reviews` of any cycles; where one has no audited_brl, its km count at the trip's rate.
         parameters: sample_confidence_pct and sample_materiality_pct.
+        key: secret of the installation, from which the random start follows (see `sampling.sample_seed`).
     """
     paid = billed_trips(trips, trip_costs).sort_values(_ORDER, ignore_index=True)
     paid = paid.assign(cents=to_hundredths(paid["variable_cost_brl"]))
     paid = paid[paid["cents"] > 0]
-    plan = sample_plan(cycle, int(paid["cents"].sum()), parameters)
+    seed = sample_seed(key, cycle, zip(paid["trip_id"], paid["cents"], strict=True))
+    plan = sample_plan(int(paid["cents"].sum()), parameters, seed)
     times = selections(paid["cents"].to_numpy(), plan)
     of_cycle = reviews[(reviews["cycle_start"] == cycle.start).fillna(False).to_numpy(dtype=bool)]
     chosen = paid.assign(selections=times)[times > 0].merge(of_cycle[_REVIEW], on="trip_id", how="left")

@@ -7,7 +7,9 @@ projected misstatement by tainting, and the upper limit of Stringer (1963). The 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,15 +67,29 @@ def _at_most(events: int, mean: float) -> float:
     return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(events + 1))
 
 
-def sample_plan(cycle: Cycle, population_cents: int, parameters: ParameterSet) -> SamplePlan:
-    """The plan of a cycle: interval = tolerated overpayment ÷ reliability factor without errors.
+def sample_seed(key: bytes, cycle: Cycle, trips: Iterable[tuple[str, int]]) -> bytes:
+    """The seed of a cycle's sample: an HMAC-SHA256, with the installation's secret key, of what the cycle paid.
 
-    The random start follows from the first day of the cycle alone, so that anybody can draw the same sample again.
+    Whoever has the key and the closed rows draws the same sample again. Nobody else can know before the close which
+    trips will be reviewed: neither the key nor the last trips of the cycle are known to the audited.
+
+    Args:
+        key: secret of the installation.
+        cycle: the cycle.
+        trips: trip_id and cents of the population, in its order.
     """
+    seed = hmac.new(key, f"sample of {cycle.start}".encode(), hashlib.sha256)
+    for trip_id, cents in trips:
+        seed.update(f"\n{trip_id} {cents}".encode())
+    return seed.digest()
+
+
+def sample_plan(population_cents: int, parameters: ParameterSet, seed: bytes) -> SamplePlan:
+    """The plan of a cycle: interval = tolerated overpayment ÷ reliability factor without errors; start by the seed."""
     materiality = int(population_cents * Fraction(str(parameters.sample_materiality_pct)) / 100)
     interval = max(1, int(materiality / reliability_factor(0, parameters.sample_confidence_pct)))
-    seed = int.from_bytes(hashlib.sha256(f"sample of {cycle.start}".encode()).digest(), "big")
-    return SamplePlan(population_cents, materiality, parameters.sample_confidence_pct, interval, seed % interval)
+    start = int.from_bytes(seed, "big") % interval
+    return SamplePlan(population_cents, materiality, parameters.sample_confidence_pct, interval, start)
 
 
 def selections(cents: np.ndarray, plan: SamplePlan) -> np.ndarray:

@@ -37,7 +37,7 @@ TRIPS, COSTS = rows(facts.TRIPS, *_TRIPS), rows(facts.TRIP_COSTS, *_COSTS)
 
 def sampled(*reviews: dict, trips: pd.DataFrame = TRIPS):
     found = rows(reference.SAMPLE_REVIEWS, *({"cycle_start": CYCLE.start, "reviewer": "R", **one} for one in reviews))
-    return review_sample(CYCLE, trips, COSTS, found, DEFAULT_PARAMETERS)
+    return review_sample(CYCLE, trips, COSTS, found, DEFAULT_PARAMETERS, b"key")
 
 
 def test_the_population_is_what_was_paid_and_the_dear_trip_is_always_in_the_sample():
@@ -80,6 +80,6 @@ def test_a_reviewed_sample_bounds_the_overpayment_of_the_cycle():
 
 
 def test_a_cycle_that_paid_nothing_has_an_empty_sample():
-    made = review_sample(CYCLE, TRIPS[:0], COSTS[:0], rows(reference.SAMPLE_REVIEWS), DEFAULT_PARAMETERS)
+    made = review_sample(CYCLE, TRIPS[:0], COSTS[:0], rows(reference.SAMPLE_REVIEWS), DEFAULT_PARAMETERS, b"key")
     assert made.trips.empty
     assert made.estimates["population_brl"].to_list() == [Decimal("0.00")]

@@ -10,11 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.audit.sampling import SamplePlan, estimate, reliability_factor, sample_plan, selections
+from fleet_audit.logic.audit.sampling import (
+    SamplePlan,
+    estimate,
+    reliability_factor,
+    sample_plan,
+    sample_seed,
+    selections,
+)
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 
 CYCLE = cycle_of(dt.date(2025, 5, 16), 16)
+TRIPS = [("t1", 5_000), ("t2", 7_000)]
 PLAN = SamplePlan(1_000_000, 20_000, 95, 6_666, 123)
 
 
@@ -28,13 +36,27 @@ def test_reliability_factors_are_those_of_the_guide(errors, confidence, factor):
 
 
 def test_the_plan_divides_what_is_tolerated_by_the_factor_and_is_drawn_again_alike():
-    plan = sample_plan(CYCLE, 100_000_000, DEFAULT_PARAMETERS)
+    plan = sample_plan(100_000_000, DEFAULT_PARAMETERS, sample_seed(b"key", CYCLE, TRIPS))
     assert plan.materiality_cents == 2_000_000
     assert plan.interval_cents == 667_616  # 20,000.00 / 2.99573
-    assert plan == sample_plan(CYCLE, 100_000_000, DEFAULT_PARAMETERS)
-    other = sample_plan(cycle_of(dt.date(2025, 6, 16), 16), 100_000_000, DEFAULT_PARAMETERS)
-    assert other.start_cents != plan.start_cents
+    assert plan == sample_plan(100_000_000, DEFAULT_PARAMETERS, sample_seed(b"key", CYCLE, TRIPS))
     assert 0 <= plan.start_cents < plan.interval_cents
+
+
+@pytest.mark.parametrize(
+    ("key", "cycle", "trips"),
+    [
+        (b"another key", CYCLE, TRIPS),
+        (b"key", cycle_of(dt.date(2025, 6, 16), 16), TRIPS),
+        (b"key", CYCLE, [*TRIPS, ("t3", 1)]),
+        (b"key", CYCLE, [("t1", 5_001), ("t2", 7_000)]),
+    ],
+)
+def test_nobody_foresees_the_sample_without_the_key_and_every_trip_of_the_cycle(key, cycle, trips):
+    """The first day of a cycle is known years before: a start that follows from it alone shows which cents are safe."""
+    foreseen, drawn = sample_seed(key, cycle, trips), sample_seed(b"key", CYCLE, TRIPS)
+    starts = [sample_plan(100_000_000, DEFAULT_PARAMETERS, seed).start_cents for seed in (foreseen, drawn)]
+    assert starts[0] != starts[1]
 
 
 @settings(max_examples=60, deadline=None)
