@@ -87,12 +87,12 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
     context = day_context(inputs, reference, parameters)
     findings, held = with_roots(find(context), context.groups), held_runs(context)
     return AuditResult(
-        context.of_day(context.runs),
+        context.runs_of_day,
         context.groups,
         held,
         findings,
         day_incidents(findings, context.groups, held),
-        score(context.of_day(context.trips), findings, parameters),
+        score(context.trips_of_day, findings, parameters),
         rules_not_tested(context, DAY_RULES),
     )
 

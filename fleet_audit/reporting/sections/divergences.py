@@ -12,14 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.reference.named_places import NamedPlaces
 from fleet_audit.reporting.drawing.track import Span, Track
 from fleet_audit.reporting.drawing.track_map import track_map
 from fleet_audit.reporting.locale import REPORT_ZONE, instant, number
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
 
 MOST_VEHICLES = 6  # two rows of three on a screen and on A4
-_LEAST_LETTERS = 4  # a shorter text begins too many names; forms cut long names off
 _AROUND = dt.timedelta(minutes=10)  # drawn before and after trips and runs
 NOTE = (
     "Um quadro por veículo com divergência acima da tolerância, do maior para o menor: o trajeto medido pelas "
@@ -96,8 +95,9 @@ def _map(frames: Frames, group: DivergentGroup, points: pd.DataFrame, zone: str)
     stops = [places[code] for code, _ in ends if code in places]
     names = names_of(frames.pois.drop_duplicates("poi_id", keep="last"), "poi_id")
     first, last = group.runs[0], group.runs[-1]
+    known = NamedPlaces(places.values())
     declared = [place for text in (first["origin_text"], last["destination_text"])
-                if (place := _named(text, places.values())) is not None and place not in stops]  # fmt: skip
+                if (place := known.named_by(text)) is not None and place not in stops]  # fmt: skip
     numbers = ", ".join(str(run["bulletin_number"]) for run in group.runs if run["bulletin_number"] is not None)
     captions = (
         f"Declarado {number(group.match['declared_km'])} km (ata {numbers or 'sem número'}): "
@@ -122,20 +122,6 @@ def _places(frames: Frames, group: DivergentGroup) -> dict[str, dict[str, Any]]:
     columns = ["name", "latitude", "longitude", "address_pattern"]
     valid = asked.join(as_of(asked, frames.pois, "poi_id", "poi_id", columns)).dropna(subset=["latitude", "longitude"])
     return {row["poi_id"]: {**row, "name": row["name"] or row["poi_id"]} for row in records(valid)}
-
-
-def _named(text: str | None, places: Any) -> dict[str, Any] | None:
-    """The one place whose name begins with the text, or whose address pattern it contains; else None."""
-    plain = fold(text or "")
-    if len(plain) < _LEAST_LETTERS:
-        return None
-    found = [
-        place
-        for place in places
-        if fold(place["name"]).startswith(plain)
-        or (place["address_pattern"] and fold(place["address_pattern"]) in plain)
-    ]
-    return found[0] if len(found) == 1 else None
 
 
 def _end(names: Mapping[str, str], code: str | None) -> str:

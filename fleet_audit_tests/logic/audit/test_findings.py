@@ -140,3 +140,13 @@ def test_a_rule_that_lacks_its_data_is_not_tested() -> None:
     declared = {rule_id for rule_id in DAY_RULES if rule_id.startswith("D")}
     assert untested(TRIPS, []) == {*declared, *without_facts, "V05", "V06", "T01"}
     assert untested([], [], []) == set(DAY_RULES) - {"Q04"}  # that a reference table changed is known without any data
+
+
+def test_rules_leave_what_they_share_as_it_is() -> None:
+    """Records and results are computed once per day: a rule that changed one would change another rule's evidence."""
+    context = audit(
+        [trip("T", "06:00", "07:00", "10.00")], [run("R", "06:00", "07:00", "20"), run("S", "09:00", "10:00")]
+    )
+    first = find(context)
+    assert len(first) > 1
+    pd.testing.assert_frame_equal(find(context), first)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from fleet_audit.logic.audit.rules.day.context import Record
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import Record, records_by
+from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -115,11 +115,19 @@ class AuditCycle:
 
     def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of trips by id."""
-        return records_by(self.trips, "trip_id", ids)
+        return self._trip_records.of(ids)
 
     def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of declared runs by id."""
-        return records_by(self.runs, "declared_run_id", ids)
+        return self._run_records.of(ids)
+
+    @cached_property
+    def _run_records(self) -> RowRecords:
+        return RowRecords(self.runs, "declared_run_id")
+
+    @cached_property
+    def _trip_records(self) -> RowRecords:
+        return RowRecords(self.trips, "trip_id")
 
     @cached_property
     def service(self) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
     """Each vehicle of a route compared with the others' medians."""
     medians = rows.groupby("plate", sort=True)["km"].median()
     least_km = max(float(rows["doubt"].fillna(0).median()), 0.01)
-    samples = []
+    samples, of_vehicle = [], dict(tuple(rows.groupby("plate")))
     for plate, own_km in medians.items():
         others = medians.drop(plate).to_numpy()
         middle = float(np.median(others))
@@ -67,14 +67,14 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
             {
                 "plate": plate,
                 "route": route,
-                "own": rows[rows["plate"] == plate],
+                "own": of_vehicle[plate],
                 "own_median_km": float(own_km),
                 "peers_median_km": middle,
                 "difference_km": float(own_km) - middle,
                 "nearest_km": float(np.abs(others - own_km).min()),
                 "scale_km": scale,
                 "robust_z": z,
-                "n_own": int((rows["plate"] == plate).sum()),
+                "n_own": len(of_vehicle[plate]),
                 "n_peers": len(others),
                 "p": 2 * normal_p(abs(z)),
             }

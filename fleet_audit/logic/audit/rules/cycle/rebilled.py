@@ -11,8 +11,8 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.day.context import Record, records_by
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.wall_clock import to_local
@@ -40,7 +40,9 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     pairs = pd.concat([by_readings.assign(key="readings"), by_number.assign(key="bulletin_number")]).drop_duplicates(
         "later"
     )
-    runs = context.run_records(pairs["later"]) | records_by(context.earlier_runs, "declared_run_id", pairs["earlier"])
+    runs = context.run_records(pairs["later"]) | RowRecords(context.earlier_runs, "declared_run_id").of(
+        pairs["earlier"]
+    )
     linked = {key for ids, trips in _members(context) if len(trips) for key in ids}
     return [
         _draft(context, runs[pair.later], runs[pair.earlier], str(pair.key), pair.later in linked)

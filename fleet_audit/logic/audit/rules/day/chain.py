@@ -11,11 +11,11 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
 from fleet_audit.logic.primitives.wall_clock import local_days
@@ -42,13 +42,14 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
     is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
     broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
-    broken = broken[broken["next"].isin(context.of_day(context.runs)["declared_run_id"])]
+    broken = broken[broken["next"].isin(context.runs_of_day["declared_run_id"])]
+    context.run_records([*broken["next"], *broken["previous"]])  # converted together, read one by one
     return [_draft(context, pair) for pair in broken.to_dict("records")]
 
 
 def chained_runs(context: AuditDay) -> pd.DataFrame:
     """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
-    runs = context.runs[~context.runs["declared_run_id"].isin(duplicates(context.runs, context.parameters)["later"])]
+    runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
     is_unlinked_night = runs["is_night"].astype(bool) & ~runs["declared_run_id"].isin(context.trips_of_run)
     runs = runs[~runs["is_day_uncertain"].astype(bool) & ~is_unlinked_night]
     runs = runs[~runs["plate"].isin(context.plates_with_untrusted_device)]
@@ -78,7 +79,8 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     pairs["unseen_s"] = seconds - observed
     pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
     trips = _trips_between(context, pairs, between)
-    sums = trips.groupby("pair").agg(km=("km", lambda km: km.sum(skipna=False)), doubt=("doubt", "sum"))
+    sums = trips.assign(is_unknown=trips["km"].isna()).groupby("pair")[["km", "doubt", "is_unknown"]].sum()
+    sums["km"] = sums["km"].where(sums["is_unknown"] == 0)
     sums = sums.reindex(range(len(pairs)), fill_value=0.0)
     pairs["is_cut"] = np.isin(np.arange(len(pairs)), trips.loc[trips["is_cut"], "pair"])
     shown = trips.groupby("pair")["trip_id"].agg(tuple).to_dict()
@@ -116,9 +118,9 @@ def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame
     bounds = between.assign(pair=np.arange(len(pairs)), previous=pairs["previous"], next=pairs["next"])
     met = bounds.merge(table, on="plate")
     met = met[(met["start_us"] <= met["middle"]) & (met["middle"] <= met["end_us"])]
-    links = set(zip(context.matching.links["declared_run_id"], context.matching.links["trip_id"], strict=True))
-    is_own = [(row.previous, row.trip_id) in links or (row.next, row.trip_id) in links for row in met.itertuples()]
-    return met[~np.array(is_own, dtype=bool)]
+    links = pd.MultiIndex.from_frame(context.matching.links[["declared_run_id", "trip_id"]].astype(object))
+    sides = (pd.MultiIndex.from_frame(met[[side, "trip_id"]].astype(object)) for side in ("previous", "next"))
+    return met[~np.logical_or(*(side.isin(links) for side in sides))]
 
 
 def _draft(context: AuditDay, pair: Record) -> Draft:
@@ -162,7 +164,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
 
 def _has_readings(context: AuditDay) -> bool:
     columns = ["odometer_start_km", "odometer_end_km"]
-    return bool(context.of_day(context.runs)[columns].notna().all(axis=1).any())
+    return bool(context.runs_of_day[columns].notna().all(axis=1).any())
 
 
 RULES = (

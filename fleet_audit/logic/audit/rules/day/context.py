@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,8 @@ import pandas as pd
 from fleet_audit.logic.audit.clock_offsets import no_clock_offsets
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
+from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
@@ -42,7 +43,6 @@ from fleet_audit.schema.frames import (
 )
 
 _SECOND_US = 1_000_000
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,26 @@ class AuditDay:
     def of_day(self, frame: pd.DataFrame, column: str = "operational_date") -> pd.DataFrame:
         """Its rows of D."""
         return frame[as_days(frame[column]) == np.datetime64(self.day)]
+
+    @cached_property
+    def trips_of_day(self) -> TripWindowFrame:
+        """Trips of D."""
+        return self.of_day(self.trips)
+
+    @cached_property
+    def runs_of_day(self) -> DeclaredRunsFrame:
+        """Declared runs of D."""
+        return self.of_day(self.runs)
+
+    @cached_property
+    def legs_of_day(self) -> LegsFrame:
+        """Legs of D."""
+        return self.of_day(self.legs)
+
+    @cached_property
+    def repeated_runs(self) -> pd.DataFrame:
+        """`repeats.duplicates` of the runs."""
+        return duplicates(self.runs, self.parameters)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
@@ -258,11 +278,11 @@ class AuditDay:
 
     def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of declared runs by id."""
-        return records_by(self.runs, "declared_run_id", ids)
+        return self._run_records.of(ids)
 
     def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of trips by id."""
-        return records_by(self.trips, "trip_id", ids)
+        return self._trip_records.of(ids)
 
     def rate_of(self, trip_ids: Iterable[str], run_ids: Iterable[str]) -> Decimal | None:
         """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one."""
@@ -270,6 +290,14 @@ class AuditDay:
         if priced:
             return sum((rate * part for rate, part in priced), Decimal()) / sum((part for _, part in priced), Decimal())
         return next((self.rates[key] for key in run_ids if key in self.rates), None)
+
+    @cached_property
+    def _run_records(self) -> RowRecords:
+        return RowRecords(self.runs, "declared_run_id")
+
+    @cached_property
+    def _trip_records(self) -> RowRecords:
+        return RowRecords(self.trips, "trip_id")
 
     @cached_property
     def _km(self) -> dict[str, Decimal]:
@@ -290,9 +318,3 @@ def moved_km(during: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
 def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
     """The intervals, none shorter than a second."""
     return frame.assign(end_us=np.maximum(frame["end_us"], frame["start_us"] + _SECOND_US))
-
-
-def records_by(frame: pd.DataFrame, key: str, ids: Iterable[str]) -> dict[str, Record]:
-    """Those rows of a frame by their id."""
-    rows = frame[frame[key].isin(list(ids))]
-    return {row[key]: row for row in rows.to_dict("records")}

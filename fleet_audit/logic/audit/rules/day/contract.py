@@ -22,7 +22,7 @@ _WHY = {
 def unpriced_trips(context: AuditDay) -> list[Draft]:
     """K01: cost status no_tariff or ambiguous_tariff. The km are known, their price is not: BRL stay null."""
     costs = context.costs[context.costs["cost_status"].isin(list(_WHY))].set_index("trip_id")
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     drafts = []
     for trip_id, trip in context.trip_records(trips.loc[trips["trip_id"].isin(costs.index), "trip_id"]).items():
         cost = costs.loc[trip_id]

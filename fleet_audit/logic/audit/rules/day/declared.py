@@ -5,7 +5,6 @@ Its odometer readings from run to run are in `chain`, its comparison with what w
 
 from __future__ import annotations
 
-from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
@@ -19,8 +18,8 @@ _DATED_BY_TRIP, _DATED_BY_READINGS = 0.98, 0.8
 
 def declared_twice(context: AuditDay) -> list[Draft]:
     """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused."""
-    pairs = duplicates(context.runs, context.parameters)
-    pairs = pairs[pairs["later"].isin(context.of_day(context.runs)["declared_run_id"])]
+    pairs = context.repeated_runs
+    pairs = pairs[pairs["later"].isin(context.runs_of_day["declared_run_id"])]
     runs = context.run_records([*pairs["later"], *pairs["earlier"]])
     drafts = []
     for pair in pairs.itertuples():
@@ -50,7 +49,7 @@ def declared_twice(context: AuditDay) -> list[Draft]:
 
 def arithmetic(context: AuditDay) -> list[Draft]:
     """D11: KM ROTA is not KM CHEGADA - KM SAÍDA, where all three are written."""
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     runs = runs[runs[["route_km", "odometer_start_km", "odometer_end_km"]].notna().all(axis=1)]
     run_by_reading = to_hundredths(runs["odometer_end_km"]) - to_hundredths(runs["odometer_start_km"])
     wrong = runs[to_hundredths(runs["route_km"]) != run_by_reading]
@@ -79,7 +78,7 @@ def arithmetic(context: AuditDay) -> list[Draft]:
 
 def date_contradicted(context: AuditDay) -> list[Draft]:
     """D12: the run took place on the day after DATA, by its trip or, unseen, by its readings. No km are disputed."""
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     drafts = []
     for run_id, run in context.run_records(runs.loc[runs["is_date_repaired"].astype(bool), "declared_run_id"]).items():
         trips = tuple(context.trips_of_run.get(run_id, ()))
@@ -106,7 +105,7 @@ def date_contradicted(context: AuditDay) -> list[Draft]:
 
 def _has_route_km(context: AuditDay) -> bool:
     columns = ["odometer_start_km", "odometer_end_km", "route_km"]
-    return bool(context.of_day(context.runs)[columns].notna().all(axis=1).any())
+    return bool(context.runs_of_day[columns].notna().all(axis=1).any())
 
 
 RULES = (

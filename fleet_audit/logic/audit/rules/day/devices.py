@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.cycles import as_days
 
 _MINUTES = ("clock_min_runs", "clock_min_s", "clock_max_s", "clock_spread_s")

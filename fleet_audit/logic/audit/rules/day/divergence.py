@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import allowed_hundredths
@@ -52,6 +53,8 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     excess = days["declared"] - days["measured"]
     allowed = allowed_hundredths(days["measured"].to_numpy(), days["pct"].to_numpy(), np.zeros(len(days)))
     exceeding = days[(excess > allowed) & (excess >= round(context.parameters.day_min_km * 100))]
+    groups = groups[groups["plate"].isin(exceeding.index)]
+    context.trip_records(groups["trip_ids"].explode())  # converted together, read one by one
     by_plate = dict(tuple(groups.groupby("plate")))
     return [_day(context, str(plate), by_plate[plate], row.pct) for plate, row in exceeding.iterrows()]
 

@@ -12,9 +12,12 @@ import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.computed_once import computed_once
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.row_records import Record
 
 
+@computed_once
 def doubtful_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed their tolerance without proof.
 

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS
 from fleet_audit.logic.audit.rules.day.odometer import event_draft, events_of_kind
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.wall_clock import local_days
@@ -55,7 +56,7 @@ def _draft(context: AuditDay, events: pd.DataFrame) -> Draft:
     plate, other = events["plate"].iloc[0], events["continued_plate"].iloc[0]
     devices = {events["device_id"].iloc[0], events["continued_device_id"].iloc[0]}
     registered = context.registered[context.registered["device_id"].isin(devices)]
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     since = trips[(trips["plate"] == plate) & (trips["ended_at"] > events["started_at"].min())]
     return replace(
         draft,

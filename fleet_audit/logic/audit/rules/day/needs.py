@@ -15,8 +15,8 @@ def has_positions(context: Any) -> bool:
     return bool((context.spans["source"] == "positions").any())
 
 
-RUNS = Need(lambda context: len(context.of_day(context.runs)) > 0, "nenhum boletim cobre o dia")
-TRIPS = Need(lambda context: len(context.of_day(context.trips)) > 0, "nenhuma viagem medida no dia")
+RUNS = Need(lambda context: len(context.runs_of_day) > 0, "nenhum boletim cobre o dia")
+TRIPS = Need(lambda context: len(context.trips_of_day) > 0, "nenhuma viagem medida no dia")
 OBSERVED = Need(lambda context: len(context.spans) > 0, "nenhum veículo foi observado")
 POSITIONS = Need(has_positions, "nenhuma posição recebida")
 ODOMETERS = Need(

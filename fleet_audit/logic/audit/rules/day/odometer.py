@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.computed_once import computed_once
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
 _CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
+
+EventRows = dict[Any, list[tuple[int, str]]]  # by an event's index label: place in the order of start, id of the row
 
 
 def falls(context: AuditDay) -> list[Draft]:
@@ -117,11 +122,10 @@ def event_draft(
     At stake are the trips that an event overlaps and that are paid by the device's own readings.
     """
     plate, device_id = events["plate"].iloc[0], events["device_id"].iloc[0]
-    trips = context.of_day(context.trips)
-    trip_ids = overlapping_ids(events, trips[trips["source"] == "positions"], "trip_id")
-    run_ids = overlapping_ids(events, context.of_day(context.runs), "declared_run_id")
-    doubtful = _paid_by_own_readings(context, trips[trips["trip_id"].isin(trip_ids)])
-    stake = sum(doubtful["billable_km"], Decimal("0.00")) if len(doubtful) else None
+    trip_ids, run_ids = (_ids_at(events, rows) for rows in (trips_at_events(context), _runs_at_events(context)))
+    paid = _km_paid_by_own_readings(context)
+    doubtful = {trip_id: paid[trip_id] for trip_id in trip_ids if trip_id in paid}
+    stake = sum(doubtful.values(), Decimal("0.00")) if doubtful else None
     rows = events.to_dict("records")
     others = f" (e mais {len(rows) - 1} vezes no dia)" if len(rows) > 1 else ""
     return Draft(
@@ -132,28 +136,52 @@ def event_draft(
         trip_ids,
         (),
         stake,
-        context.rate_of(doubtful["trip_id"], ()),
+        context.rate_of(doubtful, ()),
         {"device_id": device_id, "events": rows[:_SHOWN], "event_count": len(rows)},
         context_run_ids=run_ids,
         extra=(device_id,),
     )
 
 
-def _paid_by_own_readings(context: AuditDay, trips: pd.DataFrame) -> pd.DataFrame:
-    """Of the trips those that are paid by readings of the odometer in question: trip_id, billable_km.
+@computed_once
+def _km_paid_by_own_readings(context: AuditDay) -> dict[str, Decimal]:
+    """Billable km of the trips of D that are paid by readings of the odometer, by trip_id.
 
     Not those that GPS measured, nor those of grade A, whose odometer and path agree.
     """
+    trips = context.trips_of_day
     own = trips[(trips["km_method"] != "gps") & (trips["evidence_grade"] != "A")]
     costs = context.costs[(context.costs["cost_status"] == "priced") & (context.costs["billable_km"] > 0)]
-    return costs.loc[costs["trip_id"].isin(own["trip_id"]), ["trip_id", "billable_km"]]
+    costs = costs[costs["trip_id"].isin(own["trip_id"])]
+    return dict(zip(costs["trip_id"], costs["billable_km"], strict=True))
 
 
-def overlapping_ids(events: pd.DataFrame, rows: pd.DataFrame, key: str) -> tuple[str, ...]:
-    """Ids of the rows that an event of their plate overlaps, in order of start."""
-    ordered = rows.sort_values(["started_at", key])
+@computed_once
+def trips_at_events(context: AuditDay) -> EventRows:
+    """Trips of D by positions that each event of their plate overlaps."""
+    trips = context.trips_of_day
+    return _rows_at_events(context, trips[trips["source"] == "positions"], "trip_id")
+
+
+@computed_once
+def _runs_at_events(context: AuditDay) -> EventRows:
+    """Declared runs of D that each event of their plate overlaps."""
+    return _rows_at_events(context, context.runs_of_day, "declared_run_id")
+
+
+def _rows_at_events(context: AuditDay, rows: pd.DataFrame, key: str) -> EventRows:
+    ordered, events = rows.sort_values(["started_at", key]), context.devices.events
     pairs = overlaps(intervals(ordered), intervals(events))
-    return tuple(ordered[key].iloc[sorted(set(pairs["left"]))])
+    labels, ids = events.index[pairs["right"]], ordered[key].iloc[pairs["left"]]
+    found: EventRows = {}
+    for label, place, row_id in zip(labels, pairs["left"], ids, strict=True):
+        found.setdefault(label, []).append((place, row_id))
+    return found
+
+
+def _ids_at(events: pd.DataFrame, rows: EventRows) -> tuple[str, ...]:
+    """Ids of the rows that one of these events overlaps, in order of start."""
+    return tuple(row_id for _, row_id in sorted({row for label in events.index for row in rows.get(label, ())}))
 
 
 def km_text(value: float) -> str:

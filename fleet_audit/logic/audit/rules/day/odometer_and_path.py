@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS_AND_PLACES, TRIPS
-from fleet_audit.logic.audit.rules.day.odometer import km_text, overlapping_ids
+from fleet_audit.logic.audit.rules.day.odometer import km_text, trips_at_events
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.money import half_up
@@ -27,7 +28,7 @@ def disagreement(context: AuditDay) -> list[Draft]:
 
     At stake is the difference, in either direction: the carrier may claim the other value.
     """
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     trips = trips[(trips["source"] == "positions") & (trips["purpose"] != "yard")]
     trips = trips[~trips["trip_id"].isin(_explained(context, trips))]
     rows = trips.merge(_compared(context), on="trip_id")
@@ -40,7 +41,8 @@ def disagreement(context: AuditDay) -> list[Draft]:
 def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
     """Trips of devices in another unit, and those in which an event already explains the odometer."""
     of_unit = trips["device_id"].isin(context.health_with(*UNITS)["device_id"])
-    return {*trips.loc[of_unit, "trip_id"], *overlapping_ids(context.devices.events, trips, "trip_id")}
+    disturbed = {trip_id for rows in trips_at_events(context).values() for _, trip_id in rows}
+    return {*trips.loc[of_unit, "trip_id"], *disturbed}
 
 
 def _compared(context: AuditDay) -> pd.DataFrame:
@@ -49,7 +51,7 @@ def _compared(context: AuditDay) -> pd.DataFrame:
     All their legs have a sound odometer and a path, and steps of at most 60 s hold half of the path: over longer steps
     the chords are shorter than the road.
     """
-    legs = context.of_day(context.legs)
+    legs = context.legs_of_day
     is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
         axis=1
     )

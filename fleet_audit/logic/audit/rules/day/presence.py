@@ -14,6 +14,7 @@ from fleet_audit.logic.audit.clock_offsets import hours_suspected
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
@@ -75,11 +76,12 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
 
 def declaring_carriers(context: AuditDay) -> set[str]:
     """Carriers with at least one declared run on D, as the bulletin and the vehicle's row name them."""
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     owners = context.vehicles[context.vehicles["plate"].isin(runs["plate"])]
     return {*runs["carrier_code"].dropna(), *owners["carrier_code"].dropna()}
 
 
+@computed_once
 def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     """Runs of D that no trip is linked to, with observed_pct, moved_km and `reason`, the first that holds.
 
@@ -119,7 +121,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
 
 def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
     """Whether the clock of the device is off by a proven shift, or by whole hours that too few runs could prove."""
-    day_runs = context.of_day(context.runs)
+    day_runs = context.runs_of_day
     linked = day_runs[~day_runs["declared_run_id"].isin(runs["declared_run_id"])]
     unproven = runs[~runs["plate"].isin(linked["plate"])]
     lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()

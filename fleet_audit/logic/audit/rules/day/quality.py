@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.day.bulletin import numbers_with_two_meanings
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.devices import clocks_off_by_minutes, device_contradictions
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import resets
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.written_times import departs_in_repeated_hour
 

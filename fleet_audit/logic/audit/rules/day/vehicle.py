@@ -22,10 +22,10 @@ def without_contract(context: AuditDay) -> list[Draft]:
     At stake are the measured service km, or what was declared where nothing was measured; they have no rate.
     """
     status = context.costs.set_index("trip_id")["cost_status"]
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     trips = trips[trips["trip_id"].map(status) == "no_contract"]
     covered = context.vehicles.loc[context.vehicles["contract_id"].notna(), "plate"]
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     runs = runs[~runs["plate"].isin(covered)]
     return [
         _without_contract(context, plate, trips[trips["plate"] == plate], runs[runs["plate"] == plate])
@@ -35,7 +35,7 @@ def without_contract(context: AuditDay) -> list[Draft]:
 
 def empty_runs(context: AuditDay) -> list[Draft]:
     """V06: QTDE PESSOAS is 0; an empty cell is unknown. The whole run is at stake."""
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     drafts = []
     for run_id, run in context.run_records(
         runs.loc[(runs["passengers"] == 0).fillna(False), "declared_run_id"]
@@ -62,7 +62,7 @@ def empty_runs(context: AuditDay) -> list[Draft]:
 def overfull_runs(context: AuditDay) -> list[Draft]:
     """V05: QTDE PESSOAS above the vehicle's seats on that day; vehicles of unknown or 0 seats are not judged."""
     seats = context.vehicles[context.vehicles["seats"] > 0].set_index("plate")["seats"]
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     limit = runs["plate"].astype(object).map(seats)
     over = runs[(runs["passengers"] > limit).fillna(False)]
     drafts = []
@@ -106,7 +106,7 @@ def _has_operation(context: AuditDay) -> bool:
 
 
 def _has_passengers(context: AuditDay) -> bool:
-    return bool(context.of_day(context.runs)["passengers"].notna().any())
+    return bool(context.runs_of_day["passengers"].notna().any())
 
 
 RULES = (

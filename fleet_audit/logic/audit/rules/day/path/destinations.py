@@ -5,24 +5,23 @@ How a trip's route is found is in `reference.routes`.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.reference.named_places import NamedPlaces
 from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
 from fleet_audit.logic.reference.validity import valid_on
 
-_STRAY = re.compile(r"[.,;\-_/]+")
-_LEAST_LETTERS = 4  # a shorter text begins too many names
 _SEEN_CONFIDENCE = 0.8  # a bus that passed a place without a stop of two minutes is not seen there
 
 
@@ -106,7 +105,7 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     linked to trips of positions that saw it for phantom_observed_pct, and the last of them must end at another
     registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
     """
-    runs = context.of_day(context.runs)
+    runs = context.runs_of_day
     runs = runs[
         runs["declared_run_id"].isin(set(context.trips_of_run)) & runs["plate"].isin(context.plates_with_positions)
     ]
@@ -115,14 +114,26 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     runs = runs[runs["declared_run_id"].isin(set(seen.index[seen]))]
     pois = valid_on(context.reference.pois, context.day)
     pois = pois[pois["kind"].isin(TRIP_ENDS) & pois["latitude"].notna() & pois["radius_m"].notna()]
-    last_ids = {run_id: context.trips_of_run[run_id][-1] for run_id in runs["declared_run_id"]}
-    trips = context.trip_records(last_ids.values())
-    drafts = []
-    for run, named in zip(runs.to_dict("records"), _named_places(runs, pois), strict=True):
-        last = trips.get(last_ids[run["declared_run_id"]])
-        if named is not None and last is not None and _is_missed(context, run, named, last):
-            drafts.append(_missed(context, run, named, last))
-    return drafts
+    named = dict(zip(runs["declared_run_id"], _named_places(runs, pois), strict=True))
+    last_ids = {run_id: context.trips_of_run[run_id][-1] for run_id in named}
+    elsewhere = _registered_ends(context)
+    suspected = {
+        run_id: place
+        for run_id, place in named.items()
+        if place is not None and elsewhere.get(last_ids[run_id], place["poi_id"]) != place["poi_id"]
+    }
+    trips = context.trip_records(last_ids[run_id] for run_id in suspected)
+    return [
+        _missed(context, run, suspected[run_id], trips[last_ids[run_id]])
+        for run_id, run in context.run_records(suspected).items()
+        if _is_missed(context, run, suspected[run_id])
+    ]
+
+
+def _registered_ends(context: AuditDay) -> dict[str, str]:
+    """The place at which each trip by positions ends, of those that end at a registered one."""
+    trips = context.trips[(context.trips["source"] == "positions") & context.trips["destination_poi_id"].notna()]
+    return dict(zip(trips["trip_id"], trips["destination_poi_id"], strict=True))
 
 
 def _named_places(runs: pd.DataFrame, pois: pd.DataFrame) -> list[Record | None]:
@@ -130,41 +141,24 @@ def _named_places(runs: pd.DataFrame, pois: pd.DataFrame) -> list[Record | None]
 
     Each text of a unit is looked up once: 500 vehicles write some 2,000 runs, and 100 texts.
     """
-    columns = ("name", "address_pattern")
-    names, patterns = ([_plain(text) if not pd.isna(text) else "" for text in pois[column]] for column in columns)
-    places = pois.assign(plain_name=names, plain_pattern=patterns).to_dict("records")
     keys = ["unit_code", "destination_code", "destination_text"]
     texts = runs[keys].astype(object).where(runs[keys].notna(), None)
     asked = list(zip(*(texts[key] for key in keys), strict=True))
-    named = {(unit, code, text): _named_place(unit, code, text, places) for unit, code, text in set(asked)}
+    places = pois.to_dict("records")
+    of_unit = {
+        unit: [place for place in places if pd.isna(place["unit_code"]) or place["unit_code"] == unit]
+        for unit in {unit for unit, _, _ in asked}
+    }
+    by_text = {unit: NamedPlaces(own) for unit, own in of_unit.items()}
+    named: dict[Any, Record | None] = {}
+    for unit, code, text in set(asked):
+        by_code = [place for place in of_unit[unit] if code is not None and place["poi_id"] == code]
+        named[unit, code, text] = by_code[0] if len(by_code) == 1 else by_text[unit].named_by(text)
     return [named[key] for key in asked]
 
 
-def _named_place(unit_code: str | None, code: str | None, text: str | None, places: list[Record]) -> Record | None:
-    of_unit = [place for place in places if pd.isna(place["unit_code"]) or place["unit_code"] == unit_code]
-    by_code = [place for place in of_unit if code is not None and place["poi_id"] == code]
-    if len(by_code) == 1:
-        return by_code[0]
-    plain = "" if text is None else _plain(text)
-    if len(plain) < _LEAST_LETTERS:
-        return None
-    found = [
-        place
-        for place in of_unit
-        if place["plain_name"].startswith(plain) or (place["plain_pattern"] and place["plain_pattern"] in plain)
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _plain(text: object) -> str:
-    return fold(_STRAY.sub(" ", str(text)))
-
-
-def _is_missed(context: AuditDay, run: Record, place: Record, last: Record) -> bool:
-    """Whether the trip ended at another registered place and no stop around the run was near the named one."""
-    ended_at = last["destination_poi_id"]
-    if last["source"] != "positions" or pd.isna(ended_at) or ended_at == place["poi_id"]:
-        return False
+def _is_missed(context: AuditDay, run: Record, place: Record) -> bool:
+    """Whether no stop around the run was near the named place."""
     around = pd.Timedelta(seconds=context.parameters.place_search_s)
     first, until = run["started_at"] - around, run["ended_at"] + around
     trips = context.trips[(context.trips["plate"] == run["plate"]) & (context.trips["ended_at"] >= first)]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 
@@ -19,7 +20,7 @@ def long_unknown_stops(context: AuditDay) -> list[Draft]:
     An end inside a gap, or one of points without a fix, has no place to be known; a leg that positions measured better
     is evidence only.
     """
-    legs = context.of_day(context.legs)
+    legs = context.legs_of_day
     legs = legs[
         (legs["dwell_s"] > context.parameters.long_stop_s)
         & legs["destination_poi_id"].isna()
@@ -65,7 +66,7 @@ RULES = (
         "P/V",
         long_unknown_stops,
         parameters=("long_stop_s",),
-        needs=(Need(lambda context: len(context.of_day(context.legs)) > 0, "nenhum movimento medido no dia"),),
+        needs=(Need(lambda context: len(context.legs_of_day) > 0, "nenhum movimento medido no dia"),),
         rests_on="PV",
     ),
 )

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.computed_once import computed_once
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import micros
 
@@ -22,6 +24,7 @@ from fleet_audit.logic.primitives.intervals import micros
 _SAME = ("duration_us", "km_gps", "coverage_pct", "max_speed_kmh", "origin_poi_id", "destination_poi_id")
 
 
+@computed_once
 def repeated_tracks(context: AuditDay) -> list[Draft]:
     """G05: all trips of a vehicle's day repeat trips of one vehicle of the day before, at one shift to the second.
 
@@ -97,7 +100,7 @@ def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame) -> Draft:
 
 
 def _has_path(context: AuditDay) -> bool:
-    return bool(context.of_day(context.trips)["km_gps"].notna().any())
+    return bool(context.trips_of_day["km_gps"].notna().any())
 
 
 RULES = (

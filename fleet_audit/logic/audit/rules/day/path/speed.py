@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
@@ -26,7 +27,7 @@ def impossible_speeds(context: AuditDay) -> list[Draft]:
     has no amount. A highest speed from speed_sentinel_kmh on is an error value: nothing is known of the others. Trips
     of which less than gps_min_coverage_pct was seen, and those with an odometer event (O01-O04), have no mean.
     """
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     trips = trips[trips["source"] == "positions"].reset_index(drop=True)
     parameters = context.parameters
     mean = _least_mean_kmh(context, trips)
@@ -96,7 +97,7 @@ RULES = (
         needs=(
             POSITIONS,
             Need(
-                lambda context: bool((context.of_day(context.trips)["source"] == "positions").any()),
+                lambda context: bool((context.trips_of_day["source"] == "positions").any()),
                 "nenhuma viagem do dia foi medida por posições",
             ),
         ),

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
@@ -78,7 +79,7 @@ def _doubtful(context: AuditDay) -> set[str]:
 
 
 def _legs_of_day(context: AuditDay) -> pd.DataFrame:
-    legs = context.of_day(context.legs)
+    legs = context.legs_of_day
     legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(_doubtful(context))]
     keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
     return legs.sort_values(keys).reset_index(drop=True)
@@ -186,8 +187,8 @@ def gaps_in_paid_trips(context: AuditDay) -> list[Draft]:
 
     A device that reports rarely has no gaps: one of whose trips coverage_min_pct or more was seen does report finely.
     """
-    gaps = context.of_day(context.legs).groupby("trip_id")["gaps"].sum()
-    trips = context.of_day(context.trips)
+    gaps = context.legs_of_day.groupby("trip_id")["gaps"].sum()
+    trips = context.trips_of_day
     coverage = context.trips["coverage_pct"].to_numpy(dtype=float, na_value=np.nan)
     finely = set(context.trips.loc[coverage >= context.parameters.coverage_min_pct, "plate"])
     trips = trips[(trips["source"] == "positions") & trips["plate"].isin(finely)]
@@ -238,7 +239,7 @@ RULES = (
         "P/V",
         moved_between_legs,
         parameters=("moved_unseen_km", "impossible_kmh"),
-        needs=(Need(lambda context: len(context.of_day(context.legs)) > 1, "nenhum par de movimentos medido no dia"),),
+        needs=(Need(lambda context: len(context.legs_of_day) > 1, "nenhum par de movimentos medido no dia"),),
         rests_on="PV",
     ),
     Rule(

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
@@ -28,7 +29,9 @@ def on_two_vehicles(context: AuditDay) -> list[Draft]:
     """
     trips = _trips_with_driver(context)
     pairs = _pairs(context, trips)
-    rows = trips.to_dict("records")
+    ids = trips["trip_id"]
+    known = context.trip_records(ids.iloc[[*pairs["earlier"], *pairs["later"]]])
+    rows = {at: known[ids.iloc[at]] for at in {*pairs["earlier"], *pairs["later"]}}
     drafts = []
     for driver, found in pairs.groupby("driver_id", sort=True):
         if found.groupby("later")["other_plate"].nunique().max() > 1:
@@ -133,7 +136,7 @@ RULES = (
         parameters=("overlap_min_s", "gap_note_s", "coverage_min_pct"),
         needs=(
             Need(
-                lambda context: bool(context.of_day(context.trips)["driver_id"].notna().any()),
+                lambda context: bool(context.trips_of_day["driver_id"].notna().any()),
                 "nenhuma viagem do dia traz o motorista",
             ),
         ),

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local
@@ -59,7 +60,7 @@ def unplanned_day(context: AuditDay) -> list[Draft]:
 
 
 def _service_of_day(context: AuditDay) -> pd.DataFrame:
-    trips = context.of_day(context.trips)
+    trips = context.trips_of_day
     return trips[trips["purpose"] == "service"]
 
 

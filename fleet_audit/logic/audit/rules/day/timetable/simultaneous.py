@@ -10,11 +10,11 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
@@ -49,13 +49,15 @@ def _movements_at_once(context: AuditDay) -> list[Draft]:
     Several exports of one movement are one movement before the rules see them (`visit_movements.counted_movements`);
     what positions measured better (`superseded_by_trip_id`) is evidence only.
     """
-    legs = context.of_day(context.legs)
+    legs = context.legs_of_day
     legs = legs[(legs["source"] == "visit_report") & legs["superseded_by_trip_id"].isna() & (legs["km_reported"] > 0)]
     legs = legs.sort_values(["plate", "started_at", "ended_at", "leg_id"]).reset_index(drop=True)
     pairs = self_overlaps(legs, context.parameters.overlap_min_s)
-    rows = legs.to_dict("records")
+    ids = legs["leg_id"]
+    rows = RowRecords(legs, "leg_id").of(ids.iloc[[*pairs["earlier"], *pairs["later"]]])
     return [
-        _movement(context, rows[pair.earlier], rows[pair.later], float(pair.overlap_s)) for pair in pairs.itertuples()
+        _movement(context, rows[ids.iloc[pair.earlier]], rows[ids.iloc[pair.later]], float(pair.overlap_s))
+        for pair in pairs.itertuples()
     ]
 
 
@@ -116,10 +118,11 @@ def _runs_at_once(context: AuditDay) -> list[Draft]:
     """Declared runs that share time and are not one run twice (D08), nor one number with two contents (Q05)."""
     runs = _with_sure_times(context)
     pairs = self_overlaps(runs, context.parameters.overlap_min_s)
-    rows = runs.to_dict("records")
+    ids = runs["declared_run_id"]
+    rows = context.run_records(ids.iloc[[*pairs["earlier"], *pairs["later"]]])
     drafts = []
     for pair in pairs.itertuples():
-        earlier, later, overlap_s = rows[pair.earlier], rows[pair.later], float(pair.overlap_s)
+        earlier, later, overlap_s = rows[ids.iloc[pair.earlier]], rows[ids.iloc[pair.later]], float(pair.overlap_s)
         is_of_day = later["operational_date"] == context.day
         if is_of_day and not _is_explained(context, earlier, later, overlap_s):
             drafts.append(_declared(context, earlier, later, overlap_s))
@@ -134,7 +137,7 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
     is_readable = [row not in unreadable for row in zip(runs["file_sha256"], runs["row_number"], strict=True)]
     hours = (runs["ended_at"] - runs["started_at"]).dt.total_seconds() / 3600
     is_moving = runs["declared_km"].astype("float64") >= context.parameters.standing_kmh * hours
-    is_repeated = runs["declared_run_id"].isin(set(duplicates(runs, context.parameters)["later"]))
+    is_repeated = runs["declared_run_id"].isin(set(context.repeated_runs["later"]))
     kept = runs[np.array(is_readable, dtype=bool) & is_moving & ~is_repeated & ~runs["is_day_uncertain"].astype(bool)]
     return kept.sort_values(["plate", "started_at", "ended_at", "declared_run_id"]).reset_index(drop=True)
 
@@ -172,7 +175,7 @@ def _declared(context: AuditDay, earlier: Record, later: Record, overlap_s: floa
 
 
 def _has_reports_or_runs(context: AuditDay) -> bool:
-    has_reports = bool((context.of_day(context.legs)["source"] == "visit_report").any())
+    has_reports = bool((context.legs_of_day["source"] == "visit_report").any())
     return has_reports or RUNS.is_met(context)
 
 
