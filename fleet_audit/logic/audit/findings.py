@@ -16,9 +16,10 @@ from fleet_audit.logic.audit.evidence import evidence_of, known, legs_of
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.case import Case
 from fleet_audit.logic.audit.rules.day import presence
-from fleet_audit.logic.audit.rules.day.context import AuditDay, Record
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.identity import normalise_plate, stable_id
@@ -145,13 +146,14 @@ def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> 
 def _range(draft: Draft, km: Decimal | None, brl: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
     """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one.
 
-    BRL that a rule states itself change with its km.
+    BRL that a rule states itself change with its km, up to its `brl_paid`: no more than was paid can be paid wrongly.
     """
     if brl is None or draft.km_uncertainty is None or not km:
         return brl, brl
     half = Decimal(str(round(draft.km_uncertainty, 3)))
     rate = draft.rate if draft.brl_at_stake is None else brl / km
-    return _cents(max(km - half, Decimal(0)), rate), _cents(km + half, rate)
+    low, high = _cents(max(km - half, Decimal(0)), rate), _cents(km + half, rate)
+    return low, high if draft.brl_paid is None or high is None else max(brl, min(high, draft.brl_paid))
 
 
 def _sentence(draft: Draft) -> str:

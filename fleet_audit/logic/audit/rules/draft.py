@@ -40,6 +40,7 @@ class Draft:
         is_vehicle_day: the row names the vehicle only, its evidence all trips.
         severity: where the rule has several, the one that holds; else the registry's.
         brl_at_stake: where money is at stake that no km explain.
+        brl_paid: what was paid of the vehicle or trips in question, more than which cannot be at stake.
         is_in_favour: what was declared or measured is too low, so the BRL count for the carrier.
         unit_code, carrier_code: whom it concerns where no vehicle names them.
     """
@@ -60,6 +61,7 @@ class Draft:
     is_vehicle_day: bool = False
     severity: str | None = None
     brl_at_stake: Decimal | None = None
+    brl_paid: Decimal | None = None
     is_in_favour: bool = False
     unit_code: str | None = None
     carrier_code: str | None = None

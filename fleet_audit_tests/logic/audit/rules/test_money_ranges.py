@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, calibrated, worked
 from fleet_audit_tests.logic.audit.rules.test_cycle import found as found_in_cycle
-from fleet_audit_tests.logic.audit_sample import audit, found, run, trip
+from fleet_audit_tests.logic.audit_sample import audit, costs_frame, found, run, trip
 
 D = Decimal
 
@@ -32,6 +33,17 @@ def test_deadhead_beyond_its_share_is_an_indication_where_the_measurement_may_ex
     [row] = found_in_cycle(a_cycle(trips=trips), "K03")
     assert ("indício" in row["explanation_pt"]) is is_indication
     assert row["brl_low"] is None or row["brl_low"] <= row["brl_at_stake"] <= row["brl_high"]
+
+
+def test_deadhead_never_puts_more_at_stake_than_was_paid_for_it() -> None:
+    """Of 12 km empty per day the contract pays one: beyond 10 % of 30 km are 9 km, and R$ 4.90 per day were paid."""
+    trips = [row for day in DAYS for row in (worked(day), worked(day, km="12.00", purpose="deadhead"))]
+    cycle = a_cycle(trips=trips)
+    paid = [{"trip_id": row["trip_id"], "billable_km": "1.00", "variable_cost_brl": "4.90"}
+            for row in trips if row["purpose"] == "deadhead"]  # fmt: skip
+    [row] = found_in_cycle(replace(cycle, costs=costs_frame(*paid)), "K03")
+    in_all = len(DAYS) * D("4.90")
+    assert (row["km_at_stake"], row["brl_at_stake"], row["brl_high"]) == (len(DAYS) * D("9.00"), in_all, in_all)
 
 
 @pytest.mark.parametrize(("odometer", "is_indication"), [("104", True), ("107", False)])

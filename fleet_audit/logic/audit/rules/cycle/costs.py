@@ -50,6 +50,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
                 km_at_stake=excess,
                 brl_at_stake=_paid_brl(paid.get(str(plate)), excess),
+                brl_paid=paid[str(plate)][1] if str(plate) in paid else None,
                 km_uncertainty=float(doubt.loc[plate, "deadhead"] + float(share) * doubt.loc[plate, "service"]),
                 tolerance_km=0.0,
                 facts={"service_km": service, "deadhead_km": deadhead, "deadhead_pct": round(pct, 2)},

@@ -62,7 +62,8 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 
 def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: float, days: pd.DataFrame) -> Draft:
     difference, parameters = half_up(abs(sums["odometer"] - sums["gps"])), context.parameters
-    stake = min(difference, _paid_km(context, plate, set(days["operational_date"])))
+    paid_km, rate = _paid_km(context, plate, set(days["operational_date"])), context.rates.get(plate)
+    stake = min(difference, paid_km)
     one_pct = sums["gps"] / 100 * float(stake / difference)
     dates = days["operational_date"].to_list()
     side = "a mais" if off_pct > 0 else "a menos"
@@ -80,7 +81,8 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         km_uncertainty=one_pct * (parameters.ratio_sure_pct - parameters.ratio_pct) or None,
         tolerance_km=one_pct * parameters.ratio_pct,
         is_in_favour=off_pct < 0,
-        rate=context.rates.get(plate),
+        rate=rate,
+        brl_paid=None if rate is None else half_up(paid_km * rate),
         facts={
             "device_id": device_id,
             "days": days[["operational_date", "trips", "km_odometer", "km_gps", "ratio"]].to_dict("records"),
