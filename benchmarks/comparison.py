@@ -205,7 +205,7 @@ def _is_tested(rule_id: str, plate: str, reference: str, cycles: list[AuditCycle
     of_cycle = [cycle for cycle in cycles if str(cycle.cycle.start) == reference]
     if rule is None or not of_cycle:
         return True
-    few = rule.sample.untested_plates(of_cycle[0]) if rule.sample else set()
+    few = rule.minimum_sample.untested_plates(of_cycle[0]) if rule.minimum_sample else set()
     return rule.is_testable(of_cycle[0]) and plate not in few
 
 

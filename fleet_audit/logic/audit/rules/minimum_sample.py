@@ -1,4 +1,4 @@
-"""How many observations of each vehicle a statistical rule has, and which vehicles have too few for its test.
+"""What a statistical rule needs of each vehicle, and which vehicles it does not test because they lack it.
 
 The test itself is in the rule's own module.
 """
@@ -15,33 +15,49 @@ from fleet_audit.logic.audit.rules.sentences import counted
 
 
 @dataclass(frozen=True)
-class Sample:
+class MinimumSample:
     """What a statistical rule tests of each vehicle: too few observations neither accuse nor clear anybody.
 
     Attributes:
         sizes: returns the number of observations by plate of an `AuditCycle`, of every plate with any.
         least: name of the parameter below which a vehicle is not tested.
         of_pt: what is counted, plural.
+        without_comparison: returns the plates that have nothing to compare their observations with; None where the
+            observations are enough.
+        comparison_pt: what these plates lack.
     """
 
     sizes: Callable[[Any], pd.Series]
     least: str
     of_pt: str
+    without_comparison: Callable[[Any], set[str]] | None = None
+    comparison_pt: str = ""
 
     def untested_plates(self, context: Any) -> set[str]:
-        """Plates with too few observations."""
+        """Plates with too few observations, or with nothing to compare them with."""
+        return self._with_few(context) | self._without_comparison(context)
+
+    def reasons(self, context: Any) -> list[str]:
+        """Reasons that count the vehicles that were not tested, with n; empty where every vehicle was."""
+        sizes, least = self.sizes(context), int(getattr(context.parameters, self.least))
+        few = sizes[sizes.index.isin(self._with_few(context))]
+        others = len(self._without_comparison(context) - self._with_few(context))
+        reasons = []
+        if len(few):
+            largest = f"o maior n entre eles é {int(few.max())}"
+            reasons.append(f"{_vehicles(len(few), len(sizes))}: poucas {self.of_pt} (n < {least}; {largest})")
+        if others:
+            reasons.append(f"{_vehicles(others, len(sizes))}: {self.comparison_pt}")
+        return reasons
+
+    def _with_few(self, context: Any) -> set[str]:
         sizes = self.sizes(context)
         return {str(plate) for plate in sizes.index[sizes < getattr(context.parameters, self.least)]}
 
-    def reasons(self, context: Any) -> list[str]:
-        """One reason that counts the vehicles that were not tested, with n; empty where every vehicle was."""
-        least, sizes = int(getattr(context.parameters, self.least)), self.sizes(context)
-        few = sizes[sizes < least]
-        if sizes.empty or few.empty:
-            return []
-        largest = f"o maior n entre eles é {int(few.max())}"
-        verb = "não testado" if len(few) == 1 else "não testados"
-        return [
-            f"{len(few)} de {counted(len(sizes), 'veículo', 'veículos')} {verb}: poucas {self.of_pt} "
-            f"(n < {least}; {largest})"
-        ]
+    def _without_comparison(self, context: Any) -> set[str]:
+        return self.without_comparison(context) if self.without_comparison else set()
+
+
+def _vehicles(count: int, of: int) -> str:
+    """`1 de 3 veículos não testado`."""
+    return f"{count} de {counted(of, 'veículo', 'veículos')} {'não testado' if count == 1 else 'não testados'}"

@@ -92,6 +92,69 @@ def test_vehicles_with_too_few_runs_are_counted_instead_of_passed_over():
     assert reasons["K05"].startswith("2 de 2 veículos não testados: poucas atas")
 
 
+def test_s01_lists_vehicles_whose_readings_nothing_measured_can_confirm():
+    """80 readings are enough; but without trips between them nobody knows whether they were read or made up."""
+    true = 1000 + np.cumsum(noise().uniform(8, 40, 80))
+    context = a_cycle(runs=readings(5 * np.round(true / 5)) + readings(np.floor(true), OTHER),
+                      trips=driven_between(true, OTHER))  # fmt: skip
+    assert not found(context, "S01")
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert reasons["S01"] == (
+        "1 de 2 veículos não testado: menos da metade das atas tem viagem medida desde a ata anterior"
+    )
+
+
+STATISTICAL = ("S01", "S03", "S05", "K05")
+
+
+def test_statistical_rules_without_any_observation_are_not_tested_and_accuse_nobody():
+    context = a_cycle()
+    assert set(STATISTICAL) <= untested(context)
+    assert not any(found(context, rule) for rule in STATISTICAL)
+
+
+def test_one_vehicle_is_tested_against_chance_and_never_against_peers_that_it_lacks():
+    alone = a_cycle_of(compared([(km, math.ceil(km)) for km in noise().uniform(5, 40, 220).round(2)]))
+    [row] = found(alone, "K05")
+    assert (row["evidence"]["tests"], row["evidence"]["p_adjusted"]) == (1, row["evidence"]["p"])
+    assert not found(a_cycle(trips=on_route(PLATE, [24.0] * 6)), "S05")
+    assert "S05" in untested(a_cycle(trips=on_route(PLATE, [24.0] * 6)))
+
+
+def test_what_never_varies_divides_by_no_zero():
+    """A way of exactly 30.50 km, declared as 31 each time: rounding upwards, and no copied value."""
+    steady = a_cycle_of(compared([(30.5, 31)] * 220))
+    assert not found(steady, "S03")
+    [row] = found(steady, "K05")
+    assert (row["evidence"]["mean_km"], row["evidence"]["sd_km"], row["evidence"]["mean_low_km"]) == (0.5, 0.0, 0.5)
+    assert not found(a_cycle_of(compared([(30.0, 30)] * 220)), "K05")  # nothing differs
+    assert not found(a_cycle_of(compared([(0.0, 5)] * 60)), "S03")  # a tracker that never moves
+
+
+def test_peers_that_are_all_equal_have_the_uncertainty_of_a_trip_as_their_scale():
+    twins = [row for number in range(20) for row in on_route(f"CCC3C{number:02d}", [20.0] * 6)]
+    assert not found(a_cycle(trips=[*twins, *on_route(PLATE, [20.0] * 6)]), "S05")
+    [row] = found(a_cycle(trips=[*twins, *on_route(PLATE, [24.0] * 6)]), "S05")
+    assert (row["evidence"]["scale_km"], row["evidence"]["robust_z"]) == (0.1, 40.0)
+
+
+@pytest.mark.parametrize("rule_id", STATISTICAL)
+def test_a_statistical_rule_puts_no_money_at_stake_and_is_medium_at_most_or_an_indication(rule_id: str):
+    rule = CYCLE_RULES[rule_id]
+    assert rule.amount is None
+    true, ways = 1000 + np.cumsum(noise().uniform(8, 40, 90)), noise().uniform(5, 40, 220).round(2)
+    cases = {
+        "S01": a_cycle(runs=readings(5 * np.round(true / 5)), trips=driven_between(true)),
+        "S03": a_cycle_of(compared([(float(km), 30) for km in np.clip(noise().normal(30, 2.5, 60), 26, 34)])),
+        "S05": a_cycle(trips=[*peers(20), *on_route(PLATE, [24.0] * 6)]),
+        "K05": a_cycle_of(compared([(km, math.ceil(km)) for km in ways])),
+    }
+    [row] = found(cases[rule_id], rule_id)
+    assert pd.isna(row["brl_at_stake"])
+    assert row["explanation_pt"].startswith("Indício: ")
+    assert {"test", "correction", "tests", "p", "p_adjusted"} <= row["evidence"].keys()
+
+
 def test_s03_names_a_copied_value_and_spares_whole_kilometres_of_a_steady_way():
     measured = np.clip(noise().normal(30, 2.5, 60), 26, 34)
     steady = noise(8).normal(10.0, 0.35, 60)  # 3.5 %: honest readings show 10 km three times of four

@@ -1,0 +1,132 @@
+"""The last digits of the readings that a vehicle's runs declare: S01.
+
+Readings that contradict each other are in `rules.day.chain`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.computed_once import computed_once
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.tested_samples import (
+    RUNS_IN_CYCLE,
+    SHOWN,
+    TestedSample,
+    per_declaring_plate,
+    sample_draft,
+    significant,
+)
+from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.minimum_sample import MinimumSample
+from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, uniform_chi2
+
+_CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written times are whole minutes
+
+
+def last_digits(context: AuditCycle) -> list[Draft]:
+    """S01: the last digits of a plate's whole-km start readings are not uniform (χ², Holm-adjusted p < digits_p).
+
+    Not where the readings follow the vehicle's measured km: rounds of a whole ten of kilometres repeat their digit (of
+    90 honest simulated vehicles 3 had p < 1e-11). Vehicles without measured trips between their runs are not tested.
+    """
+    parameters = context.parameters
+    samples, runs, off_km = [], _whole_km_readings(context), _reading_errors_km(context)
+    for plate, own in runs.groupby("plate", sort=True):
+        error_km = off_km.get(str(plate))
+        if len(own) < parameters.digits_min_runs or error_km is None or error_km <= parameters.digits_read_km:
+            continue
+        counts = digit_counts(own["reading"].to_numpy())
+        chi2 = uniform_chi2(counts)
+        facts = {"n": len(own), "test": "chi2, 9 df", "chi2": round(chi2, 2),
+                 "effect_size_w": round((chi2 / len(own)) ** 0.5, 3), "digit_counts": counts.tolist()}  # fmt: skip
+        samples.append(TestedSample(str(plate), chi2_p(chi2), facts, tuple(own["declared_run_id"].head(SHOWN))))
+    return [
+        sample_draft(
+            "S01",
+            sample,
+            f"Indício: nas {sample.facts['n']} leituras KM SAÍDA do veículo {sample.plate} no ciclo, {context.period}, "
+            f"os últimos dígitos não se distribuem por igual ({_common_digits(sample.facts['digit_counts'])}); "
+            f"qui-quadrado {sentences.number(sample.facts['chi2'], 1)}, probabilidade corrigida menor que "
+            f"{_probability(parameters.digits_p)}.",
+        )
+        for sample in significant(samples, parameters.digits_p)
+    ]
+
+
+def _whole_km_readings(context: AuditCycle) -> pd.DataFrame:
+    """Runs with a start reading in whole km, as `reading`."""
+    runs = context.runs[context.runs["odometer_start_km"].notna()]
+    runs = runs.assign(reading=runs["odometer_start_km"].astype("float64"))
+    return runs[runs["reading"] % 1 == 0].sort_values(["plate", "started_at", "declared_run_id"])
+
+
+def _plates_without_measured_trips(context: AuditCycle) -> set[str]:
+    return {plate for plate, error_km in _reading_errors_km(context).items() if error_km is None}
+
+
+def _readings_by_plate(context: AuditCycle) -> pd.Series:
+    return per_declaring_plate(context, _whole_km_readings(context).groupby("plate").size())
+
+
+@computed_once
+def _reading_errors_km(context: AuditCycle) -> dict[str, float | None]:
+    """By how much each vehicle's readings miss its measured km since the reading before, median; None where unknown.
+
+    Whole-km readings that are read differ from what was driven since the last one by 0.3 km at the median, readings
+    estimated to 5 km by 1.5 km. Unknown: half of the runs have no measured trip since the run before.
+    """
+    trips = context.trips[context.trips["km_measured"].notna()].sort_values("started_at")
+    driven = dict(tuple(trips.groupby("plate")[["started_at", "km_measured"]]))
+    runs, nothing = _whole_km_readings(context), trips[["started_at", "km_measured"]].head(0)
+    return {
+        str(plate): _reading_error_km(own, driven.get(plate, nothing))
+        for plate, own in runs.groupby("plate", sort=True)
+    }
+
+
+def _reading_error_km(runs: pd.DataFrame, trips: pd.DataFrame) -> float | None:
+    driven = np.concatenate([[0.0], trips["km_measured"].astype("float64").cumsum().to_numpy()])
+    before = np.searchsorted(trips["started_at"].to_numpy(), (runs["started_at"] + _CLOCK).to_numpy())
+    has_trip = np.diff(before) > 0
+    if not has_trip.any() or 2 * has_trip.sum() < len(runs) - 1:
+        return None
+    return float(np.median(np.abs(np.diff(runs["reading"].to_numpy()) - np.diff(driven[before]))[has_trip]))
+
+
+def _common_digits(counts: list[int]) -> str:
+    """`0 em 30 e 5 em 28`: the two most frequent digits."""
+    first, second = sorted(range(10), key=lambda digit: (-counts[digit], digit))[:2]
+    return f"{first} em {counts[first]} e {second} em {counts[second]}"
+
+
+def _probability(value: float) -> str:
+    """`1 em 1.000.000`."""
+    return f"1 em {sentences.number(1 / value, 0)}"
+
+
+RULES = (
+    Rule(
+        "S01",
+        "1",
+        "M",
+        "Últimos dígitos das leituras não uniformes",
+        "As leituras de partida terminam em certos dígitos com mais frequência do que o acaso explica: podem ser "
+        "estimadas, não lidas.",
+        "B+P/V",
+        last_digits,
+        "cycle",
+        parameters=("digits_min_runs", "digits_p", "digits_read_km"),
+        needs=(RUNS_IN_CYCLE,),
+        minimum_sample=MinimumSample(
+            _readings_by_plate,
+            "digits_min_runs",
+            "leituras KM SAÍDA em km inteiros",
+            _plates_without_measured_trips,
+            "menos da metade das atas tem viagem medida desde a ata anterior",
+        ),
+    ),
+)
