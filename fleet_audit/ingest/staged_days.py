@@ -76,4 +76,4 @@ class StagedDays:
         self.warehouse.upsert(STAGED_DAYS, pd.DataFrame([row]))
 
     def _content(self, day: dt.date, sha256: str | None) -> str:
-        return f"{sha256} {'with' if self.lake.exists(page_notes_path(day)) else 'without'} notes"
+        return f"{sha256} with notes {self.lake.sha256(page_notes_path(day))}"

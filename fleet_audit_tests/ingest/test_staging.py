@@ -12,6 +12,7 @@ import pytest
 
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
 from fleet_audit.ingest.staged_days import StagedDays
+from fleet_audit.ingest.staging import page_notes_path
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -288,3 +289,17 @@ def test_a_file_whose_every_row_is_rolled_over_is_noted_on_the_day_that_was_mean
     arrivals.stage().positions(DAY)
     (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
     assert (note["note_code"], note["plate"]) == ("gps_week_rollover", SEEN_TWICE)
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet"], ids=["lost", "damaged"])
+def test_notes_on_pages_that_are_lost_or_damaged_are_made_again(arrivals, content):
+    rollover = dt.timedelta(weeks=1024)
+    earlier = [str(dt.datetime.fromisoformat(item["timestamp"]) - rollover).replace(" ", "T") for item in _items(40)]
+    _page(arrivals, DAY, [{**item, "timestamp": at} for item, at in zip(_items(40), earlier, strict=True)])
+    _made(arrivals)
+    notes, whole = page_notes_path(DAY), arrivals.lake.get_bytes(page_notes_path(DAY))
+    arrivals.lake.delete(notes)
+    if content is not None:
+        arrivals.lake.put_bytes(notes, content)
+    assert _made(arrivals) == [DAY]
+    assert arrivals.lake.get_bytes(notes) == whole
