@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")
     max_file_mb: float = Field(10, gt=0, allow_inf_nan=False, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
+    backup_keep_days: int | None = Field(
+        None, ge=1, description="`fleet-audit backup` removes backups of its place that are older; absent = never"
+    )
     serve_secret: SecretStr | None = Field(None, description="Signs the tokens of the read API, 32 bytes or more")
     serve_warehouse_url: SecretStr | None = Field(
         None, description="The warehouse as the role fleet_api, for the read API; absent = the embedded one"

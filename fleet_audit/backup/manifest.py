@@ -15,7 +15,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.storage.lake_files import LakeFiles
 
 FORMAT = 1
-FOLDER = "backups"
+FOLDER, OBJECTS = "backups", "objects"
 _SUFFIX = ".json"
 
 
@@ -48,7 +48,7 @@ class Manifest:
 
 def object_path(sha256: str) -> str:
     """Where a backup place keeps the bytes with this digest."""
-    return f"objects/{sha256[:2]}/{sha256}"
+    return f"{OBJECTS}/{sha256[:2]}/{sha256}"
 
 
 def write_manifest(place: LakeFiles, manifest: Manifest) -> str:
@@ -63,13 +63,23 @@ def write_manifest(place: LakeFiles, manifest: Manifest) -> str:
     return name
 
 
+def backup_names(place: LakeFiles) -> list[str]:
+    """Names of the backups of a place, the oldest first."""
+    return [path.rpartition("/")[2].removesuffix(_SUFFIX) for path in place.list(FOLDER) if path.endswith(_SUFFIX)]
+
+
+def remove_manifest(place: LakeFiles, name: str) -> None:
+    """Removes a backup from the list; its objects stay."""
+    place.delete(f"{FOLDER}/{name}{_SUFFIX}")
+
+
 def read_manifest(place: LakeFiles, name: str | None = None) -> Manifest:
     """The backup of this name, or the newest one.
 
     Raises PermanentError when there is none, its bytes are not those that its name promises, or a newer version of the
     program wrote it.
     """
-    names = [path.rpartition("/")[2].removesuffix(_SUFFIX) for path in place.list(FOLDER) if path.endswith(_SUFFIX)]
+    names = backup_names(place)
     if not names or (name and name not in names):
         found = f"; it has {', '.join(names)}" if names else ""
         raise PermanentError(f"{place.uri} has no backup {name or ''}".rstrip() + f"{found}.")

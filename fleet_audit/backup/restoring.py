@@ -5,7 +5,6 @@ Writing backups is in `writing`.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from fleet_audit.backup.database_dump import has_tables, restore_database
 from fleet_audit.backup.instance_storage import postgres_url, unfinished_runs
 from fleet_audit.backup.manifest import Manifest, object_path
-from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts
+from fleet_audit.backup.writing import DAGSTER_DUMP, WAREHOUSE_DUMP, Parts, write_chunks
 from fleet_audit.errors import PermanentError
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.migrate import upgrade
@@ -28,7 +27,7 @@ def verify(place: LakeFiles, manifest: Manifest) -> None:
             raise PermanentError(
                 f"{place.url(stored)} is missing, so {name} cannot be restored: choose another --name."
             )
-        if hashlib.sha256(place.get_bytes(stored)).hexdigest() != file.sha256:
+        if place.sha256(stored) != file.sha256:
             raise PermanentError(
                 f"{place.url(stored)} is damaged, so {name} cannot be restored: choose another --name."
             )
@@ -62,13 +61,13 @@ def restore_backup(parts: Parts, place: LakeFiles, manifest: Manifest, progress:
         dump = Path(folder) / "dump"
         for name, target in ((WAREHOUSE_DUMP, parts.warehouse_url), (DAGSTER_DUMP, url)):
             if target and name in manifest.dumps:
-                dump.write_bytes(place.get_bytes(object_path(manifest.dumps[name].sha256)))
+                write_chunks(dump, place.get_chunks(object_path(manifest.dumps[name].sha256)))
                 restore_database(target, dump)
                 progress(f"database of the {name}")
     upgrade(parts.warehouse_url)  # also sets the rights, which a dump is restored without
     for path, file in manifest.lake.items():
         if parts.lake.sha256(path) != file.sha256:
-            parts.lake.put_bytes(path, place.get_bytes(object_path(file.sha256)))
+            parts.lake.put_chunks(path, place.get_chunks(object_path(file.sha256)))
     for path in parts.lake.list():
         if path not in manifest.lake:
             parts.lake.delete(path)
@@ -84,4 +83,4 @@ def restore_instance(folder: Path, place: LakeFiles, manifest: Manifest) -> None
         if not target.is_relative_to(folder.resolve()):
             raise PermanentError(f"The backup has the file {path!r}, which is outside of the Dagster instance.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(place.get_bytes(object_path(file.sha256)))
+        write_chunks(target, place.get_chunks(object_path(file.sha256)))

@@ -6,9 +6,8 @@ In this order the lake may have more than the warehouse knows, never less. Resto
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import dagster as dg
 
 from fleet_audit.backup.database_dump import dump_database
 from fleet_audit.backup.instance_storage import copy_file, instance_files, postgres_url, unfinished_runs
-from fleet_audit.backup.manifest import Manifest, StoredFile, object_path, write_manifest
+from fleet_audit.backup.manifest import OBJECTS, Manifest, StoredFile, object_path, write_manifest
 from fleet_audit.closing.code import code_version
 from fleet_audit.errors import RetryableError
-from fleet_audit.storage.lake_files import LakeFiles
+from fleet_audit.storage.lake_files import LakeFiles, sha256_of
 from fleet_audit.storage.migrate import recorded_revision
 
 WAREHOUSE_DUMP, DAGSTER_DUMP = "warehouse", "dagster"
@@ -54,41 +53,55 @@ def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None]
         recorded_revision(parts.warehouse_url),
         unfinished_runs=unfinished,
     )
+    present = place.sizes(OBJECTS)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         progress("warehouse")
         dump_database(parts.warehouse_url, copy)
-        manifest.dumps[WAREHOUSE_DUMP] = _store_file(place, copy)
+        manifest.dumps[WAREHOUSE_DUMP] = _store(place, copy, present)
         progress("Dagster instance")
         url = postgres_url(parts.instance)
         if url:
             dump_database(url, copy)
-            manifest.dumps[DAGSTER_DUMP] = _store_file(place, copy)
+            manifest.dumps[DAGSTER_DUMP] = _store(place, copy, present)
         for path in [] if url else instance_files(parts.instance_folder):
             copy.unlink(missing_ok=True)
             copy_file(path, copy)
-            manifest.instance[path.relative_to(parts.instance_folder).as_posix()] = _store_file(place, copy)
-    for name in parts.lake.list():
-        manifest.lake[name] = _store_bytes(place, parts.lake.get_bytes(name))
+            manifest.instance[path.relative_to(parts.instance_folder).as_posix()] = _store(place, copy, present)
+        for name in parts.lake.list():
+            write_chunks(copy, parts.lake.get_chunks(name))  # its digest is known before it is sent
+            manifest.lake[name] = _store(place, copy, present)
     progress(f"lake: {len(manifest.lake)} files")
+    _require_all(place, manifest)
     manifest.unfinished_runs = sorted({*unfinished, *unfinished_runs(parts.instance)})
     return write_manifest(place, manifest)
 
 
-def _store_file(place: LakeFiles, path: Path) -> StoredFile:
-    digest = hashlib.sha256()
+def write_chunks(target: Path, chunks: Iterator[bytes]) -> None:
+    """Writes content that arrives in pieces to a local file, which it replaces."""
+    with target.open("wb") as file:
+        file.writelines(chunks)
+
+
+def _store(place: LakeFiles, path: Path, present: dict[str, int]) -> StoredFile:
+    """Sends a file unless the place has an object of its digest and size; an object cut short is replaced."""
+    stored = StoredFile(sha256_of(_chunks(path)), path.stat().st_size)
+    target = object_path(stored.sha256)
+    if present.get(target) != stored.size:
+        place.put_chunks(target, _chunks(path))
+        present[target] = stored.size
+    return stored
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
-            digest.update(chunk)
-        target = object_path(digest.hexdigest())
-        if not place.exists(target):
-            file.seek(0)
-            place.put_chunks(target, iter(lambda: file.read(_CHUNK_BYTES), b""))
-    return StoredFile(digest.hexdigest(), path.stat().st_size)
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
 
 
-def _store_bytes(place: LakeFiles, content: bytes) -> StoredFile:
-    digest = hashlib.sha256(content).hexdigest()
-    if not place.exists(object_path(digest)):
-        place.put_bytes(object_path(digest), content)
-    return StoredFile(digest, len(content))
+def _require_all(place: LakeFiles, manifest: Manifest) -> None:
+    """Raises RetryableError when an object of the backup is gone: another backup may have pruned it meanwhile."""
+    present = place.sizes(OBJECTS)
+    for name, file in manifest.files().items():
+        if present.get(object_path(file.sha256)) != file.size:
+            raise RetryableError(f"{name} is no longer in {place.uri}: another backup removed it; back up again.")

@@ -5,11 +5,13 @@ What a backup has, and the order of writing and restoring, is in `backup`.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fleet_audit.backup.instance_storage import postgres_url
 from fleet_audit.backup.manifest import Manifest, read_manifest
+from fleet_audit.backup.pruning import prune_backups
 from fleet_audit.backup.restoring import refuse_unless_empty, restore_backup, restore_instance
 from fleet_audit.backup.writing import Parts, write_backup
 from fleet_audit.cli.environment import instance_home
@@ -23,11 +25,17 @@ Progress = Callable[[str], None]
 
 
 def back_up(settings: Settings, place: str, progress: Progress, *, is_live: bool) -> tuple[str, int, list[str]]:
-    """Write a backup; its name, how many files it has, and the runs that had not ended meanwhile."""
+    """Write a backup, then remove those that FLEET_BACKUP_KEEP_DAYS makes too old.
+
+    Returns the backup's name, how many files it has, and the runs that had not ended meanwhile.
+    """
     target = _place(settings, place)
     with _parts(settings) as parts:
         name = write_backup(parts, target, progress, is_live=is_live)
     manifest = read_manifest(target, name)
+    if settings.backup_keep_days:
+        pruned, objects = prune_backups(target, settings.backup_keep_days, dt.datetime.now(dt.UTC))
+        progress(f"{len(pruned)} backups older than {settings.backup_keep_days} days removed, with {objects} objects")
     return name, len(manifest.files()), manifest.unfinished_runs
 
 

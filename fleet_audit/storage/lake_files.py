@@ -24,6 +24,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.s3 import s3_filesystem
 from fleet_audit.settings import Settings
 
+_CHUNK_BYTES = 1 << 22
 _ABANDONED_S = 3600  # a temporary file that old belongs to a writer that was killed
 _LASTING_S3_ERRORS = re.compile(
     r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|"
@@ -77,9 +78,15 @@ class LakeFiles:
         with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
             return file.read()
 
+    def get_chunks(self, path: str) -> Iterator[bytes]:
+        """The content of a file in pieces of 4 MB, because it may be too large for the memory."""
+        with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
     def sha256(self, path: str) -> str | None:
         """SHA-256 of a file's bytes, None without such a file."""
-        return hashlib.sha256(self.get_bytes(path)).hexdigest() if self.exists(path) else None
+        return sha256_of(self.get_chunks(path)) if self.exists(path) else None
 
     def exists(self, path: str) -> bool:
         """Whether a file has this path."""
@@ -140,6 +147,14 @@ class LakeFiles:
                     "settings and the permissions."
                 ) from error
             raise RetryableError(f"Cannot {doing} {self.url(path)}: {reason}") from error
+
+
+def sha256_of(chunks: Iterable[bytes]) -> str:
+    """SHA-256 of content in pieces."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _open(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:

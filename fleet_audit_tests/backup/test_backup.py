@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pandas as pd
 import pytest
 
 from fleet_audit.backup.database_dump import dump_database, restore_database
+from fleet_audit.backup.pruning import prune_backups
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, TRIPS
+from fleet_audit.settings import Settings
+from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.integration.installation import Installation, invoked
 from fleet_audit_tests.storage.rows import sample
@@ -125,3 +129,49 @@ def test_a_going_run_is_named(tmp_path, filled):
     assert (refused.exit_code, "Run going has not ended" in refused.output) == (2, True)
     live = invoked(filled, "backup", tmp_path / "place", "--live")
     assert (live.exit_code, "run its days again" in live.output) == (0, True), live.output
+
+
+def test_backups_that_are_too_old_are_removed_and_the_others_can_be_restored(tmp_path, filled, empty):
+    place = tmp_path / "place"
+    first = invoked(filled, "backup", place)
+    assert first.exit_code == 0, first.output
+    _age(place, days=40)
+    (filled.home / "lake" / "raw" / "bulletin" / "ação 1").unlink()
+    _write(filled.home / "lake" / "raw" / "bulletin" / "2", b"of the second backup")
+    second = invoked(filled, "backup", place, FLEET_BACKUP_KEEP_DAYS="30")
+    assert "1 backups older than 30 days removed" in second.output, second.output
+    assert len(list((place / "backups").iterdir())) == 1
+    contents = {path.read_bytes() for path in (place / "objects").rglob("*") if path.is_file()}
+    assert b"bytes as received" not in contents
+    assert b"of the second backup" in contents
+    restored = invoked(empty, "restore", place)
+    assert restored.exit_code == 0, restored.output
+    assert list(empty.files("raw")) == ["raw/bulletin/2"]
+
+
+def test_the_newest_backup_stays_however_old_and_a_young_object_of_another_backup_too(tmp_path, filled):
+    place = tmp_path / "place"
+    assert invoked(filled, "backup", place).exit_code == 0
+    _age(place, days=40)
+    _write(place / "objects" / "aa" / "aa", b"sent by a backup that has no manifest yet")
+    target = LakeFiles(Settings(_env_file=None, lake_url=str(place)))
+    assert prune_backups(target, 30, dt.datetime.now(dt.UTC)) == ([], 0)
+    assert (place / "objects" / "aa" / "aa").exists()
+
+
+def test_an_object_that_was_cut_short_is_sent_again(tmp_path, filled):
+    place = tmp_path / "place"
+    assert invoked(filled, "backup", place).exit_code == 0
+    (name,) = filled.files("raw").values()
+    (place / "objects" / name[:2] / name).write_bytes(b"bytes as")
+    assert invoked(filled, "backup", place).exit_code == 0
+    assert (place / "objects" / name[:2] / name).read_bytes() == b"bytes as received"
+
+
+def _age(place: Path, days: int) -> None:
+    """Dates the only backup of a place back."""
+    (manifest,) = (place / "backups").iterdir()
+    old = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+    manifest.rename(manifest.with_name(f"{old:%Y%m%dT%H%M%SZ}{manifest.name[16:]}"))
+    for path in (place / "objects").rglob("*"):
+        os.utime(path, (old.timestamp(), old.timestamp()))
