@@ -203,10 +203,10 @@ def test_what_a_killed_writer_left_is_never_read_and_is_swept_up(settings: Setti
     leftover.write_bytes(b"half a fi")
     assert len(pd.read_parquet(folder.parent)) == 3
     assert len(store.list("staging")) == 1
-    store.write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
+    Lake(settings).write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
     assert leftover.exists()  # it could be a concurrent writer's
     os.utime(leftover, (time.time() - 7200,) * 2)
-    store.write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
+    Lake(settings).write_day(POSITIONS, D1, sample(POSITIONS, D1, 3))
     assert [path.name for path in folder.iterdir()] == ["part.parquet"]
 
 
