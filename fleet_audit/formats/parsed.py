@@ -19,6 +19,9 @@ from fleet_audit.schema.reference import DRIVERS
 
 DATE = pd.ArrowDtype(pa.date32())
 REJECTED_COLUMNS = ("row_number", "reason_code", "reason", "raw")
+_EMPTY_REJECTED = pd.DataFrame(
+    {name: pd.Series(dtype="int64" if name == "row_number" else "str") for name in REJECTED_COLUMNS}
+)
 
 DAY_COUNTS = ("date", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate")
 
@@ -54,9 +57,7 @@ def too_large(size: int, limits: Limits) -> RejectedFile:
 
 def empty_rejected() -> pd.DataFrame:
     """A frame of rejected rows without rows."""
-    return pd.DataFrame(
-        {name: pd.Series(dtype="int64" if name == "row_number" else "str") for name in REJECTED_COLUMNS}
-    )
+    return _EMPTY_REJECTED.copy()
 
 
 def counts_by_day(dates: pd.Series, is_bad: np.ndarray, is_duplicate: np.ndarray, today: dt.date) -> pd.DataFrame:
@@ -70,17 +71,12 @@ def counts_by_day(dates: pd.Series, is_bad: np.ndarray, is_duplicate: np.ndarray
         today: the day on which the file arrived.
     """
     legible = pd.Series(pd.to_datetime(dates)).reset_index(drop=True)
-    day = legible.where(legible <= pd.Timestamp(today)).ffill().bfill().dt.date
-    outcome = pd.DataFrame(
-        {
-            "date": day,
-            "rows_read": 1,
-            "rows_accepted": ~is_bad & ~is_duplicate,
-            "rows_rejected": is_bad,
-            "rows_duplicate": is_duplicate & ~is_bad,
-        }
-    )
-    return outcome.groupby("date").sum().astype("int64").reset_index()[list(DAY_COUNTS)]
+    day = legible.where(legible <= pd.Timestamp(today)).ffill().bfill()
+    is_dated = day.notna().to_numpy()
+    named, at = np.unique(day.to_numpy()[is_dated], return_inverse=True)
+    outcomes = (np.ones(len(day), dtype=bool), ~is_bad & ~is_duplicate, is_bad, is_duplicate & ~is_bad)
+    counts = [np.bincount(at[outcome[is_dated]], minlength=len(named)) for outcome in outcomes]
+    return pd.DataFrame(dict(zip(DAY_COUNTS, (pd.Series(named).dt.date, *counts), strict=True)))
 
 
 def conform_notes(notes: pd.DataFrame, source_kind: str, sha256: str, file_name: str) -> pd.DataFrame:

@@ -5,21 +5,27 @@ The two forms of one plate, before and after the Mercosul change, are in `logic.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from fleet_audit.formats.numbers import as_array, is_filled, typed_series
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 
 
 def normalised(text: pd.Series) -> pd.Series:
     """Upper case, without spaces, dots or hyphens; computed once per spelling."""
-    return text.map({spelling: normalise_plate(spelling) for spelling in text.unique()}).astype("str")
+    spellings = as_array(text).dictionary_encode()
+    plates = pa.array([normalise_plate(spelling) for spelling in spellings.dictionary.to_pylist()], pa.large_string())
+    return typed_series(plates.take(spellings.indices), text.index, "str")
 
 
 def is_plate(plates: pd.Series) -> pd.Series:
     """Which normalised texts are Brazilian plates of either form (`ABC1234`, `ABC1D23`)."""
-    known = {plate: plate.isascii() and PLATE.match(plate) is not None for plate in plates.unique()}
-    return plates.map(known).astype(bool)
+    found = as_array(plates).dictionary_encode()
+    known = [plate.isascii() and PLATE.match(plate) is not None for plate in found.dictionary.to_pylist()]
+    return pd.Series(np.array(known, dtype=bool)[found.indices.to_numpy()], index=plates.index)
 
 
 def plates(quarantine: Quarantine, label: str, text: pd.Series, *, is_required: bool = True) -> pd.Series:
@@ -28,6 +34,6 @@ def plates(quarantine: Quarantine, label: str, text: pd.Series, *, is_required: 
     if is_required:
         quarantine.refuse_missing(label, text)
     quarantine.refuse_value(
-        text.ne("") & ~is_plate(result), "bad_plate", label, text, "not a Brazilian plate (ABC1234 or ABC1D23)"
+        is_filled(text) & ~is_plate(result), "bad_plate", label, text, "not a Brazilian plate (ABC1234 or ABC1D23)"
     )
     return result

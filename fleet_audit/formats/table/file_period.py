@@ -33,10 +33,12 @@ def refuse_outside_period(
     dense_first, dense_last = _densest_year(day)
     starts = pd.Series(dense_first, index=day.index) if first is None else first.fillna(dense_first)
     ends = pd.Series(dense_last, index=day.index) if last is None else last.fillna(dense_last)
-    is_outside = (day < starts - _YEAR) | (day > ends + _YEAR)
+    is_outside = ((day < starts - _YEAR) | (day > ends + _YEAR)).fillna(False)
+    if not is_outside.any():
+        return
     spoken = starts.dt.strftime("%d/%m/%Y") + " to " + ends.dt.strftime("%d/%m/%Y")
     quarantine.refuse_value(
-        is_outside.fillna(False),
+        is_outside,
         "outside_period",
         label,
         text,

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleet_audit.formats.numbers import typed_series
 from fleet_audit.logic.primitives.identity import fold
 
 _SPACES = "\u00a0\u2007\u202f"  # no-break, figure and narrow no-break space: web tables and Excel's thousands
@@ -41,4 +42,4 @@ def stripped(values: Iterable[str]) -> pd.Series:
     if not pc.all(pc.string_is_ascii(array)).as_py():
         array = pc.replace_substring_regex(array, f"[{_SPACES}]", " ")
         array = pc.replace_substring_regex(array, f"[{_INVISIBLE}]", "")
-    return pd.Series(pc.utf8_trim_whitespace(array).to_pandas(), dtype="str")
+    return typed_series(pc.utf8_trim_whitespace(array), pd.RangeIndex(len(array)), "str")

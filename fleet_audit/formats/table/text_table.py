@@ -234,12 +234,13 @@ def _refuse_misfits(quarantine: Quarantine, cells: Cells, parts: list[_Part]) ->
     if cells.separator == "," and not is_longer.all():
         # An unquoted 117,279 moves the cells after it; an empty last cell then hides that the row is longer.
         beyond |= is_longer
-    quarantine.refuse(
-        beyond,
-        "bad_width",
-        "The row has " + lengths.astype("str") + " cells and the header " + widths.astype("str") + ": "
-        "put values that contain the separator (a decimal comma, an address) in quotation marks.",
-    )
+    if beyond.any():
+        quarantine.refuse(
+            beyond,
+            "bad_width",
+            "The row has " + lengths.astype("str") + " cells and the header " + widths.astype("str") + ": "
+            "put values that contain the separator (a decimal comma, an address) in quotation marks.",
+        )
     if cells.is_last_cut and len(rows):
         is_cut = (lengths < widths) & (lengths.index == len(rows) - 1)
         quarantine.refuse(is_cut, "bad_width", "The last line is cut off: send the whole file.")

@@ -77,7 +77,11 @@ def ingest_inbox(
         pd.concat(
             [
                 pd.DataFrame(columns=["file_name", "reason_code", "rows"]),
-                *(_counted(str(outcome.record["file_name"]), outcome.refused) for outcome in reader.outcomes),
+                *(
+                    _counted(str(outcome.record["file_name"]), outcome.refused)
+                    for outcome in reader.outcomes
+                    if len(outcome.refused)
+                ),
             ],
             ignore_index=True,
         ),
