@@ -10,10 +10,12 @@ import inspect
 import json
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import Body, FastAPI, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from pydantic import BaseModel, Field
@@ -21,19 +23,23 @@ from pydantic import BaseModel, Field
 from fleet_audit import __version__
 from fleet_audit.access.actions import add_actions
 from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
-from fleet_audit.access.pages import MAX_PAGE, Wanted, export_csv, read_page, read_row, read_rows
-from fleet_audit.access.problems import Problem, add_handlers
+from fleet_audit.access.exports import export_csv, export_parquet
+from fleet_audit.access.filters import Wanted, linked_filters
+from fleet_audit.access.pages import MAX_PAGE, SORTABLE, read_page, read_row, read_rows
+from fleet_audit.access.problems import Problem, add_handlers, problem_response
 from fleet_audit.access.report_files import Files, listed_reports, report_content
-from fleet_audit.access.resources import Column, Resource, described_resources, row_schema
+from fleet_audit.access.resources import RESOURCES, Column, Resource, described_resources, example_row, row_schema
 from fleet_audit.access.sessions import TOKEN_S, Sessions
 from fleet_audit.access.uploads import Intake
 
-_DESCRIPTION = """Kilometres, money and findings of a contracted bus fleet, read-only.
+_DESCRIPTION = """Kilometres, money and findings of a contracted bus fleet, and what people do about them.
 
 Sign in with `POST /v1/login`, then send `Authorization: Bearer <access_token>`. Each user sees the rows and columns of
 their profile and grants; an id out of scope is answered like one that does not exist. Pages follow `next_cursor` with
-the same filters. `format=csv` exports all rows. Times are UTC, decimals are JSON numbers with their own digits, null is
-unknown."""
+the same filters. `format=csv` and `format=parquet` have all rows. Times are UTC, decimals are JSON numbers with their
+own digits, null is unknown."""
+_PARQUET = "application/vnd.apache.parquet"
+_EXPORTS = {"csv": (export_csv, "text/csv"), "parquet": (export_parquet, _PARQUET)}
 _TYPES = {"date": dt.date, "boolean": bool, "bigint": int, "integer": int}
 
 
@@ -59,17 +65,46 @@ def create_app(engine: sa.Engine, secret: str, files: Files, intake: Intake | No
     sessions = Sessions(engine, secret)
     with engine.connect() as connection:
         resources = described_resources(connection)
+    _add_later_resources(app, engine, sessions, resources)
     _add_metrics(app)
     _add_service(app, sessions)
     for resource in resources.values():
-        _add_list(app, sessions, resource)
-        if resource.item:
-            _add_item(app, sessions, resource, resource.item)
+        _add_resource(app, sessions, resource)
     _add_evidence(app, sessions, resources)
     _add_catalogue(app, sessions)
     _add_reports(app, sessions, files)
     add_actions(app, sessions, resources, intake)
     return app
+
+
+def _add_resource(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
+    _add_list(app, sessions, resource)
+    if resource.item:
+        _add_item(app, sessions, resource, resource.item)
+
+
+def _add_later_resources(app: FastAPI, engine: sa.Engine, sessions: Sessions, known: dict[str, Resource]) -> None:
+    """Add a mart that the first day publishes while the service runs, when it is first asked for."""
+    missing = {resource.name for resource in RESOURCES} - known.keys()
+    lock = Lock()
+
+    def add_published() -> None:
+        with lock, engine.connect() as connection:
+            for name, resource in described_resources(connection).items():
+                if name in missing:
+                    missing.remove(name)
+                    _add_resource(app, sessions, resource)
+                    app.openapi_schema = None
+
+    @app.middleware("http")
+    async def later(request: Request, call_next: Callable[..., Any]) -> Response:
+        name = request.url.path.removeprefix("/v1/").split("/")[0]
+        if name in missing:
+            await run_in_threadpool(add_published)
+            if name in missing:
+                return problem_response(404, "No day was run yet: the first one publishes this resource.")
+        answered: Response = await call_next(request)
+        return answered
 
 
 def _add_service(app: FastAPI, sessions: Sessions) -> None:
@@ -89,12 +124,14 @@ def _add_service(app: FastAPI, sessions: Sessions) -> None:
 def _add_list(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
     def endpoint(request: Request, **given: Any) -> Response:
         _refuse_unknown(request, names)
-        token, cursor, limit, order, form = (given.pop(one) for one in ("token", "cursor", "limit", "order", "format"))
-        wanted = Wanted(given, order == "desc", cursor, limit)
+        paging = ("token", "cursor", "limit", "order", "format", "sort")
+        token, cursor, limit, order, form, sort = (given.pop(one) for one in paging)
+        wanted = Wanted(given, order == "desc", cursor, limit, sort)
         with sessions.begin(token_of(token)) as session:
-            if form == "csv":
-                headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{resource.name}.csv"'}
-                return StreamingResponse(export_csv(session, resource, wanted), media_type="text/csv", headers=headers)
+            if form != "json":
+                export, kind = _EXPORTS[form]
+                headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{resource.name}.{form}"'}
+                return StreamingResponse(export(session, resource, wanted), media_type=kind, headers=headers)
             body = read_page(session, resource, wanted)
         return answer(request, body)
 
@@ -109,8 +146,9 @@ def _add_list(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
             "next_cursor": {"type": ["string", "null"], "description": "Give it as `cursor` for the next page"},
         },
     }
+    shown = {"schema": page, "example": {"data": [example_row(resource)], "next_cursor": None}}
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": "A page", "content": {"application/json": {"schema": page}, "text/csv": {}}}
+        200: {"description": "A page", "content": {"application/json": shown, "text/csv": {}, _PARQUET: {}}}
     }
     app.get(
         f"/v1/{resource.name}",
@@ -225,7 +263,8 @@ def _parameters(resource: Resource) -> list[inspect.Parameter]:
         "cursor": Annotated[str | None, Query(max_length=2000, description="next_cursor of the page before")],
         "limit": Annotated[int, Query(ge=1, le=MAX_PAGE, description="Rows of a page")],
         "order": Annotated[Literal["asc", "desc"], Query(description=f"By {', '.join(resource.order)}")],
-        "format": Annotated[Literal["json", "csv"], Query(description="csv exports all rows")],
+        "format": Annotated[Literal["json", "csv", "parquet"], Query(description="csv and parquet have all rows")],
+        "sort": Annotated[_sortable(resource), Query(description="Column of the order; its nulls are last")],
     }
     defaults: dict[str, Any] = {"limit": 100, "order": "asc", "format": "json", "token": inspect.Parameter.empty}
     if resource.day:
@@ -234,6 +273,9 @@ def _parameters(resource: Resource) -> list[inspect.Parameter]:
             found[name] = Annotated[dt.date | None, query]
     for column in resource.filters:
         found[column.name] = _filter(column)
+    for name, one in linked_filters(resource).items():
+        query = Query(max_length=200, pattern=TEXT, description=one.description, examples=[one.example])
+        found[name] = Annotated[str | None, query]
     if any(column.name == "difference_pct" for column in resource.columns):
         query = Query(ge=0, le=1_000_000, description="Differences above this, in either direction, %")
         found["difference_above_pct"] = Annotated[float | None, query]
@@ -241,6 +283,11 @@ def _parameters(resource: Resource) -> list[inspect.Parameter]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=defaults.get(name))
         for name, kind in found.items()
     ]
+
+
+def _sortable(resource: Resource) -> Any:
+    names = [column.name for column in resource.columns if column.type in SORTABLE]
+    return Literal[tuple(names)] | None  # type: ignore[return-value]
 
 
 def _filter(column: Column) -> Any:

@@ -16,6 +16,8 @@ from fleet_audit.schema.rights import PROFILES, readable_columns
 # a redacting view has the descriptions of the table of its name; the login role may not resolve names of a schema
 _COLUMNS = """
 select n.nspname || '.' || c.relname as relation, a.attname as name, format_type(a.atttypid, null) as type,
+  case when a.atttypid = 'numeric'::regtype and a.atttypmod > 4 then ((a.atttypmod - 4) >> 16) & 65535 end as precision,
+  case when a.atttypid = 'numeric'::regtype and a.atttypmod > 4 then (a.atttypmod - 4) & 65535 end as scale,
   c.relkind = 'v' and n.nspname = 'mart' as is_view,
   coalesce(col_description(c.oid, a.attnum), col_description(fact.oid, f.attnum), '') as description
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -39,11 +41,13 @@ _FILTERS = frozenset(
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the database describes it; `type` is PostgreSQL's."""
+    """A column as the database describes it; `type` is PostgreSQL's, precision and scale are those of a numeric."""
 
     name: str
     type: str
     description: str
+    precision: int | None = None
+    scale: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,9 @@ def described_resources(connection: sa.Connection) -> dict[str, Resource]:
     views = set()
     names = [resource.relation for resource in RESOURCES]
     for row in connection.execute(sa.text(_COLUMNS), {"relations": names}):
-        found.setdefault(row.relation, []).append(Column(row.name, row.type, row.description))
+        found.setdefault(row.relation, []).append(
+            Column(row.name, row.type, row.description, row.precision, row.scale or 0)
+        )
         if row.is_view:
             views.add(row.relation)
     return {
@@ -166,3 +172,20 @@ def row_schema(resource: Resource) -> dict[str, object]:
             shape["type"] = [shape["type"], "null"]
         properties[column.name] = {**shape, "description": column.description}
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+_EXAMPLES: Mapping[str, object] = {
+    "plate": "ABC1D23", "carrier_code": "C01", "unit_code": "USI1", "contract_id": "CT-01", "rule_id": "D01",
+    "severity": "H", "area": "AGR", "purpose": "service",
+    "text": "…", "bigint": 1, "integer": 1, "numeric": 12.34, "double precision": 0.9, "boolean": True,
+    "date": "2025-06-10", "timestamp with time zone": "2025-06-10T09:00:00+00:00", "text[]": ["…"],
+}  # fmt: skip
+
+
+def example_row(resource: Resource) -> dict[str, object]:
+    """A row for the document: a value of each column's type, as a reader sees one."""
+    row = {}
+    for column in resource.columns:
+        is_id = column.type == "text" and column.name.endswith("_id") and column.name not in _EXAMPLES
+        row[column.name] = "4c1f0a9be27d8835" if is_id else _EXAMPLES.get(column.name, _EXAMPLES.get(column.type))
+    return row

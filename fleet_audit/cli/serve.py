@@ -5,6 +5,9 @@ Only options belong here; the application is `access.app`, imported on first use
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import click
 
 from fleet_audit.errors import PermanentError
@@ -43,6 +46,8 @@ def serve(home: str | None, host: str, port: int) -> None:
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
     app = create_app(engine, secret, lake, Intake(settings, lake))
     click.echo(f"serving at http://{host}:{port}/docs (Ctrl-C ends it)")
+    # uvicorn ends a service by sending the signal once more: as an exit it releases the embedded PostgreSQL
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
 
 

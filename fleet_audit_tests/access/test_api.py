@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import jwt
+import pyarrow.parquet as pq
 import pytest
 import schemathesis
 import sqlalchemy as sa
@@ -16,7 +18,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase
 
 from fleet_audit.access import sessions
+from fleet_audit.access.app import create_app
 from fleet_audit.access.resources import RESOURCES
+from fleet_audit.access.uploads import Intake
 from fleet_audit.schema.rights import is_amount
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.company import PLACES, USERS, key, marks, places_of
@@ -245,6 +249,91 @@ def test_an_unchanged_answer_is_not_sent_again_and_csv_is_no_formula(client: Tes
     lines = client.get("/v1/declared-runs?format=csv", headers=header).text.split("\r\n")
     assert len(lines) == len(PLACES) + 2
     assert ",'=cmd()," in "".join(lines)
+
+
+def test_pages_follow_any_order_with_unknown_values_last(client: TestClient, company_url: str) -> None:
+    header = signed("auditora")
+    with engine_of(company_url).begin() as connection:
+        connection.execute(sa.text("update fact.trips set km_gps = null where plate = 'AAA2A22'"))
+    expected = {
+        "asc": ["AAA1A11", "BBB1B11", "BBB2B22", "AAA2A22"],
+        "desc": ["BBB2B22", "BBB1B11", "AAA1A11", "AAA2A22"],
+    }
+    for order, plates in expected.items():
+        found, cursor = [], None
+        for _ in range(len(PLACES)):
+            query = {"sort": "km_gps", "order": order, "limit": 1, **({"cursor": cursor} if cursor else {})}
+            page = client.get("/v1/trips", params=query, headers=header).json()
+            found += [row["plate"] for row in page["data"]]
+            cursor = page["next_cursor"]
+        assert (found, cursor) == (plates, None)
+    with engine_of(company_url).begin() as connection:
+        connection.execute(sa.text("update fact.trips set km_gps = km_measured where km_gps is null"))
+    assert client.get("/v1/costs?sort=variable_cost_brl", headers=signed("operador")).status_code == 403
+    assert client.get("/v1/trips?sort=password", headers=header).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "plates"),
+    [
+        ("cost_center=shared 2", {"AAA1A11", "BBB1B11"}),
+        ("cost_center=nothing", set()),
+        ("vehicle_class=onibus", {"AAA1A11", "BBB2B22"}),
+        ("vehicle_class=micro&unit_code=USINAB", {"AAA2A22"}),
+        ("area=AGR", {"AAA1A11", "BBB1B11"}),
+        ("date_from=2025-06-11", set()),
+        ("plate=AAA1A11&date_to=2025-06-10", {"AAA1A11"}),
+    ],
+)
+def test_trips_are_filtered_by_their_unit_and_vehicle(client: TestClient, query: str, plates: set[str]) -> None:
+    answer = client.get(f"/v1/trips?{query}", headers=signed("auditora"))
+    assert {row["plate"] for row in answer.json()["data"]} == plates, answer.text
+    own = client.get(f"/v1/trips?{query}", headers=signed("oeste")).json()["data"]
+    assert {row["plate"] for row in own} == {plate for plate in plates if plate.startswith("AAA")}
+
+
+def test_matches_are_found_by_a_trip_among_theirs(client: TestClient) -> None:
+    for place in PLACES:
+        answer = client.get(f"/v1/matches?trip_id={key('trip_id', place)}", headers=signed("oeste"))
+        assert [row["plate"] for row in answer.json()["data"]] == ([PLACES[place]] if place[0] == "VIOESTE" else [])
+
+
+@pytest.mark.parametrize("login", READERS)
+def test_parquet_has_the_rows_and_types_of_the_list(client: TestClient, login: str) -> None:
+    for address in LISTS:
+        listed = client.get(address, headers=signed(login))
+        answer = client.get(f"{address}?format=parquet", headers=signed(login))
+        assert answer.status_code == listed.status_code, address
+        if listed.status_code == 200:
+            table = pq.read_table(io.BytesIO(answer.content))
+            assert table.num_rows == len(listed.json()["data"]), address
+            assert not [mark for mark in foreign_marks(login) if mark in repr(table.to_pylist())], address
+    if login == "financeiro":
+        costs = pq.read_table(io.BytesIO(client.get("/v1/costs?format=parquet", headers=signed(login)).content))
+        assert str(costs.schema.field("variable_cost_brl").type) == "decimal128(14, 2)"
+        assert str(costs["variable_cost_brl"][0]) == "111777.77"
+
+
+def test_a_mart_is_served_once_it_is_published(company_url: str, intake: Intake) -> None:
+    with engine_of(company_url).begin() as connection:
+        connection.execute(sa.text("alter table mart.d1_trips rename to not_yet"))
+    engine = sa.create_engine(
+        sa.make_url(company_url.replace("postgres@", "fleet_api@")).set(drivername="postgresql+psycopg2")
+    )
+    try:
+        with TestClient(create_app(engine, SECRET, intake.lake)) as fresh:
+            early = fresh.get("/v1/trip-list", headers=signed("oeste"))
+            assert (early.status_code, "No day was run yet" in early.json()["detail"]) == (404, True)
+            assert "/v1/trip-list" not in fresh.get("/openapi.json").json()["paths"]
+            with engine_of(company_url).begin() as connection:
+                connection.execute(sa.text("alter table mart.not_yet rename to d1_trips"))
+            assert {row["plate"] for row in fresh.get("/v1/trip-list", headers=signed("oeste")).json()["data"]} == {
+                "AAA1A11",
+                "AAA2A22",
+            }
+            assert "/v1/trip-list" in fresh.get("/openapi.json").json()["paths"]
+    finally:
+        engine.dispose()
 
 
 def test_the_service_reports_on_itself(client: TestClient) -> None:
