@@ -12,7 +12,7 @@ DEV_ARGS ?=
 SEGMENTATION_ARGS ?=
 
 # uv installs in 10 s of processor time what pip needs 100 s for. pip does it where no uv is to be had, or uv fails, as
-# behind an index that only pip is told of by other means than these two.
+# behind an index that only pip knows, by other means than these two.
 define install_into
 @$(1)/python -m pip install --quiet --quiet --disable-pip-version-check uv 2>/dev/null && \
 index=$${PIP_INDEX_URL:-$$($(1)/python -m pip config get global.index-url 2>/dev/null || true)} && \

@@ -116,4 +116,4 @@ def _budget_until(fleet: FleetResource, known: Reference, frames: Frames, day: d
     earlier = frames.recent_days[(frames.recent_days["operational_date"] >= cycle.start).fillna(False)]
     fixed_so_far = known_sum((*earlier["fixed_brl"].dropna(), *frames.fixed_cost_days["amount_brl"]))
     run_days = {*earlier["operational_date"], day}
-    return cycle_budget(cycle, known, fixed_so_far, run_days, closing_day, fleet.parameters(cycle.end), until=day)
+    return cycle_budget(cycle, known, fixed_so_far, run_days, closing_day, until=day)

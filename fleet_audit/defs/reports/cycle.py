@@ -137,7 +137,7 @@ def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
     forecast = forecast_cycle(daily, cycle, run_days, frames.calendar, parameters) if len(daily) else None
     closing_day = fleet.settings().closing_day
     fixed_so_far = sum_decimal(frames.fixed_cost_days["amount_brl"])
-    budget = cycle_budget(cycle, fleet.reference(), fixed_so_far, run_days, closing_day, parameters)
+    budget = cycle_budget(cycle, fleet.reference(), fixed_so_far, run_days, closing_day)
     return build_cycle(
         frames,
         cycle=cycle,

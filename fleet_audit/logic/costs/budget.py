@@ -12,12 +12,11 @@ from decimal import Decimal
 
 import pandas as pd
 
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_of_days
 from fleet_audit.logic.costs.plan import plan_of_days
 from fleet_audit.logic.costs.tariffs import select_tariffs, with_vehicles
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import known_sum, multiply_brl, sum_decimal
-from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 
 
@@ -50,7 +49,6 @@ def cycle_budget(
     fixed_so_far_brl: Decimal | None,
     run_days: Collection[dt.date],
     closing_day: int,
-    parameters: ParameterSet,
     until: dt.date | None = None,
 ) -> Budget:
     """The budget of a cycle, or of its days up to and with `until`.
@@ -68,17 +66,14 @@ def cycle_budget(
     costs = multiply_brl(plan["planned_km"], rates)
     left = sorted(set(days) - set(run_days))
     titulars = set(reference.vehicles["titular_plate"].dropna())
-    shares = [
-        fixed_cost_days(
-            day, reference.fixed_costs, reference.contracts, reference.vehicles, titulars, closing_day, parameters
-        )["amount_brl"]
-        for day in left
-    ]
+    remaining = fixed_cost_of_days(
+        left, reference.fixed_costs, reference.contracts, reference.vehicles, titulars, closing_day
+    )
     return Budget(
         planned_km=sum_decimal(plan["planned_km"]),
         variable_brl=sum_decimal(costs),
         fixed_so_far_brl=fixed_so_far_brl,
-        fixed_remaining_brl=(sum_decimal(pd.concat(shares)) if shares else None) or Decimal("0.00"),
+        fixed_remaining_brl=remaining or Decimal("0.00"),
         unpriced_lines=int((plan["planned_km"].notna() & costs.isna()).sum()),
     )
 

@@ -6,7 +6,9 @@ Prices per km are in `tariffs`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -42,18 +44,9 @@ def fixed_cost_days(
         closing_day: first day of a cycle, 1..28.
         parameters: only their version, for the row.
     """
-    days = np.array(cycle_days(cycle_of(day, closing_day)), dtype="datetime64[D]")
-    today = int(np.flatnonzero(days == as_days(day))[0])
-    holds = _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
-    reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
-    is_reserve = _any_row(reserves, "plate", fixed_costs["plate"], days)
-    cents = to_hundredths(fixed_costs["amount_brl_per_month"])
-    shares = np.where(
-        is_reserve[:, today], divide_half_up(cents, len(days)), _ordinary_share(cents, holds & ~is_reserve, today)
-    )
-    is_replaced = _is_serving_titular(reserves, day, fixed_costs["plate"], service_plates)
-    is_due = holds[:, today] & ~(is_reserve[:, today] & is_replaced)
-    due = fixed_costs.loc[is_due, ["plate", "contract_id"]].assign(cents=shares[is_due])
+    shares, is_due = _shares([day], fixed_costs, contracts, vehicles, service_plates, closing_day)
+    is_due_today = is_due[:, 0]
+    due = fixed_costs.loc[is_due_today, ["plate", "contract_id"]].assign(cents=shares[is_due_today, 0])
     due = due.groupby(["plate", "contract_id"], as_index=False)["cents"].sum()
     return pd.DataFrame(
         {
@@ -66,12 +59,51 @@ def fixed_cost_days(
     )
 
 
-def _ordinary_share(cents: np.ndarray, in_force: np.ndarray, today: int) -> np.ndarray:
-    """Cents of today of each line whose days in force (rows × days of the cycle) are true."""
+def fixed_cost_of_days(
+    days: Sequence[dt.date],
+    fixed_costs: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    service_plates: AbstractSet[str],
+    closing_day: int,
+) -> Decimal | None:
+    """The sum of `fixed_cost_days` of days of one cycle, on all of which the same plates serve; None without a row."""
+    if not days:
+        return None
+    shares, is_due = _shares(days, fixed_costs, contracts, vehicles, service_plates, closing_day)
+    return Decimal(int(shares[is_due].sum())).scaleb(-2) if is_due.any() else None
+
+
+def _shares(
+    asked: Sequence[dt.date],
+    fixed_costs: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    service_plates: AbstractSet[str],
+    closing_day: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows × asked days of one cycle: cents of each row's share, and whether it is due."""
+    days = np.array(cycle_days(cycle_of(asked[0], closing_day)), dtype="datetime64[D]")
+    at = np.searchsorted(days, np.array(asked, dtype="datetime64[D]"))
+    holds = _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
+    reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
+    is_reserve = _any_row(reserves, "plate", fixed_costs["plate"], days)
+    is_replaced = _any_row(
+        reserves[reserves["titular_plate"].isin(service_plates)], "plate", fixed_costs["plate"], days
+    )
+    cents = to_hundredths(fixed_costs["amount_brl_per_month"])
+    of_reserves = divide_half_up(cents, len(days))[:, np.newaxis]
+    shares = np.where(is_reserve, of_reserves, _ordinary_shares(cents, holds & ~is_reserve))
+    return shares[:, at], (holds & ~(is_reserve & is_replaced))[:, at]
+
+
+def _ordinary_shares(cents: np.ndarray, in_force: np.ndarray) -> np.ndarray:
+    """Rows × days: cents of each line whose days in force (rows × days of the cycle) are true."""
     count = in_force.sum(axis=1)
     line = divide_half_up(cents * count, in_force.shape[1])
     each, odd = np.divmod(line, np.maximum(count, 1))
-    return each + (in_force[:, :today].sum(axis=1) < odd)
+    earlier = in_force.cumsum(axis=1) - in_force
+    return each[:, np.newaxis] + (earlier < odd[:, np.newaxis])
 
 
 def _holds(frame: pd.DataFrame, days: np.ndarray) -> np.ndarray:
@@ -84,12 +116,3 @@ def _any_row(frame: pd.DataFrame, key: str, wanted: pd.Series, days: np.ndarray)
     """Wanted × days: whether any dated row of that key is valid on the day."""
     known = pd.DataFrame(_holds(frame, days)).groupby(frame[key].to_numpy(dtype=object)).any()
     return known.reindex(wanted.to_numpy(dtype=object), fill_value=False).to_numpy(dtype=bool)
-
-
-def _is_serving_titular(
-    reserves: pd.DataFrame, day: dt.date, plates: pd.Series, service_plates: AbstractSet[str]
-) -> np.ndarray:
-    """Whether a titular that each plate replaces on the day has service on it."""
-    valid = reserves[_holds(reserves, np.array([as_days(day)]))[:, 0]]
-    serving = valid.loc[valid["titular_plate"].isin(service_plates), "plate"]
-    return plates.isin(serving).to_numpy(dtype=bool)

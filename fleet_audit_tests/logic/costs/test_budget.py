@@ -10,7 +10,6 @@ import pandas as pd
 from fleet_audit.logic.costs.budget import cycle_budget
 from fleet_audit.logic.costs.plan import plan_of_days
 from fleet_audit.logic.primitives.cycles import Cycle
-from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import empty_frame
@@ -42,7 +41,7 @@ FIRST_TEN = [dt.date(2025, 6, day) for day in range(1, 11)]
 
 
 def test_planned_km_are_priced_and_the_fixed_cost_is_that_of_the_whole_cycle() -> None:
-    found = cycle_budget(JUNE, PLANNED, Decimal("1000.00"), FIRST_TEN, 1, DEFAULT_PARAMETERS)
+    found = cycle_budget(JUNE, PLANNED, Decimal("1000.00"), FIRST_TEN, 1)
     assert found.planned_km == 150
     assert found.variable_brl == Decimal("500.00")
     assert found.unpriced_lines == 1  # its area, the vehicle's own, has no tariff
@@ -52,7 +51,7 @@ def test_planned_km_are_priced_and_the_fixed_cost_is_that_of_the_whole_cycle() -
 
 def test_the_budget_up_to_a_day_holds_its_share_of_the_plan_and_the_days_that_were_not_run() -> None:
     day = dt.date(2025, 6, 12)
-    found = cycle_budget(JUNE, PLANNED, Decimal("1000.00"), FIRST_TEN, 1, DEFAULT_PARAMETERS, until=day)
+    found = cycle_budget(JUNE, PLANNED, Decimal("1000.00"), FIRST_TEN, 1, until=day)
     assert found.planned_km == 60  # 12 of 30 days
     assert found.variable_brl == Decimal("200.00")
     assert (found.fixed_so_far_brl, found.fixed_remaining_brl) == (1000, 200)
@@ -69,5 +68,5 @@ def test_the_share_of_a_day_is_that_of_the_days_on_which_the_line_runs() -> None
 
 
 def test_without_a_plan_nothing_is_budgeted_and_nothing_is_zero() -> None:
-    found = cycle_budget(JUNE, known(), None, [], 1, DEFAULT_PARAMETERS)
+    found = cycle_budget(JUNE, known(), None, [], 1)
     assert (found.planned_km, found.variable_brl, found.total_brl) == (None, None, None)

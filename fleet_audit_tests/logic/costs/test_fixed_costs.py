@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, fixed_cost_of_days
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.derive import conform
@@ -38,12 +38,15 @@ def shares(
     *costs: dict, day: dt.date = JUNE, closing_day: int = 16, contracts: tuple[dict, ...] = (CONTRACT,),
     vehicles: Vehicles = (BUS, RESERVE), serving: Iterable[str] = (),
 ) -> list[Decimal]:  # fmt: skip
-    """Total of each day of the cycle, each computed on its own."""
+    """Total of each day of the cycle, each computed on its own; together they are what a budget counts."""
     frames = rows(FIXED_COSTS, *costs), rows(CONTRACTS, *contracts), rows(VEHICLES, *vehicles)
-    return [
+    days = cycle_days(cycle_of(day, closing_day))
+    found = [
         sum(fixed_cost_days(each, *frames, set(serving), closing_day, DEFAULT_PARAMETERS)["amount_brl"], Decimal(0))
-        for each in cycle_days(cycle_of(day, closing_day))
+        for each in days
     ]
+    assert sum(found) == (fixed_cost_of_days(days, *frames, set(serving), closing_day) or 0)
+    return found
 
 
 def half_up(value: Decimal) -> Decimal:
@@ -93,6 +96,8 @@ def test_days_in_force_sum_to_their_part_of_the_amount(
         assert sum(paid) == half_up(line[0] * len(in_force) / cycle.length)
         assert paid == sorted(paid, reverse=True)
         assert not paid or paid[0] - paid[-1] <= CENT
+    total = fixed_cost_of_days(days, costs, contracts, vehicles, set(), closing_day)
+    assert (total or 0) == sum(sum(shares_of_day.values()) for shares_of_day in by_day)
 
 
 def test_the_contract_s_own_validity_cuts_it() -> None:
