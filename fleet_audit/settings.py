@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         None, ge=1, description="`fleet-audit backup` removes backups of its place that are older; absent = never"
     )
     serve_secret: SecretStr | None = Field(None, description="Signs the tokens of the read API, 32 bytes or more")
+    serve_secure_cookies: bool = Field(
+        True, description="Cookies of the page are sent over HTTPS alone; no = a trial over plain HTTP"
+    )
     serve_warehouse_url: SecretStr | None = Field(
         None, description="The warehouse as the role fleet_api, for the read API; absent = the embedded one"
     )

@@ -31,6 +31,7 @@ from fleet_audit.access.report_files import Files, listed_reports, report_conten
 from fleet_audit.access.resources import RESOURCES, Column, Resource, described_resources, example_row, row_schema
 from fleet_audit.access.sessions import TOKEN_S, Sessions
 from fleet_audit.access.uploads import Intake
+from fleet_audit.access.web.application import mount_page
 
 _DESCRIPTION = """Kilometres, money and findings of a contracted bus fleet, and what people do about them.
 
@@ -59,7 +60,10 @@ class Grant(BaseModel):
 
 
 def create_app(engine: sa.Engine, secret: str, files: Files, intake: Intake | None = None) -> FastAPI:
-    """The application on connections of the role `fleet_api`; resources whose relations exist are served."""
+    """The application on connections of the role `fleet_api`; resources whose relations exist are served.
+
+    With an intake it has the page for carriers and analysts too.
+    """
     app = FastAPI(title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503))
     add_handlers(app)
     sessions = Sessions(engine, secret)
@@ -74,6 +78,8 @@ def create_app(engine: sa.Engine, secret: str, files: Files, intake: Intake | No
     _add_catalogue(app, sessions)
     _add_reports(app, sessions, files)
     add_actions(app, sessions, resources, intake)
+    if intake is not None:
+        mount_page(app, engine, sessions, secret, intake)
     return app
 
 

@@ -6,7 +6,7 @@ columns and their units have one source. How a page is read is in `pages`, HTTP 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -119,11 +119,11 @@ RESOURCES = (
 )
 
 
-def described_resources(connection: sa.Connection) -> dict[str, Resource]:
+def described_resources(connection: sa.Connection, resources: Sequence[Resource] = RESOURCES) -> dict[str, Resource]:
     """The resources whose relations exist, with their columns; marts exist once a day was run."""
     found: dict[str, list[Column]] = {}
     views = set()
-    names = [resource.relation for resource in RESOURCES]
+    names = [resource.relation for resource in resources]
     for row in connection.execute(sa.text(_COLUMNS), {"relations": names}):
         found.setdefault(row.relation, []).append(
             Column(row.name, row.type, row.description, row.precision, row.scale or 0)
@@ -138,7 +138,7 @@ def described_resources(connection: sa.Connection) -> dict[str, Resource]:
             else _readable(one.relation, found[one.relation]),
             is_view=one.relation in views,
         )
-        for one in RESOURCES
+        for one in resources
         if one.relation in found
     }
 

@@ -1,0 +1,144 @@
+"""The pages on which a finding is contested and a contest is decided, with texts, files and deadlines of both sides.
+
+Who may do what, and until when, is checked by PostgreSQL's functions (`access.contests`); here are their words.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, File, Form, Request, Response, UploadFile
+
+from fleet_audit.access import contests
+from fleet_audit.access.problems import Problem
+from fleet_audit.access.web.files import download
+from fleet_audit.access.web.filters import Key, names_of
+from fleet_audit.access.web.formats import local
+from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.reporting.locale import REPORT_ZONE
+from fleet_audit.storage.auth.disputes import MAX_TEXT
+
+CONTEST_STATUSES = {"contested": "Em contestação", "upheld": "Mantido", "reversed": "Revertido"}
+_MAY_CONTEST, _MAY_DECIDE = ("carrier", "finance"), ("finance", "auditor")
+_MAX_MB = contests.MAX_ATTACHMENT_BYTES // 1024 // 1024
+_SENTENCES = {
+    "excepted": "Uma exceção aprovada cobre este achado: não há o que contestar.",
+    "late": "O ciclo deste achado está fechado e o prazo de contestação terminou.",
+    "contested": "Este achado já foi contestado: acompanhe a contestação na página do achado.",
+    "text": f"Escreva o motivo com 10 a {MAX_TEXT} caracteres.",
+    "decided": "Esta contestação já foi decidida, e uma decisão não muda.",
+    "decision": "Escolha se o achado é mantido ou revertido.",
+    "same_person": "Quem contestou não decide: outra pessoa decide.",
+    "file_type": "O anexo não é PDF, PNG, JPEG nem XLSX: envie um destes formatos.",
+    "file_size": f"O anexo tem mais de {_MAX_MB} MB: envie um menor.",
+    "many_files": "Esta contestação já tem 20 arquivos, o máximo.",
+    "profile": "O seu perfil não pode fazer isto.",
+}
+FormText = Annotated[str, Form(max_length=4 * MAX_TEXT)]
+
+
+def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of a finding shows of its contest, and what its reader may do now."""
+    is_offered = site.relations.table(visit.session, "contests") is not None
+    found = site.relations.rows(visit.session, "contests", lambda c: (c.finding_id == finding["finding_id"],))
+    contest = found[0] if found else None
+    profile = visit.session.profile
+    until = _until(visit, finding) if is_offered and contest is None else None
+    today = local(dt.datetime.now(dt.UTC), names_of(site, visit).zone(finding["unit_code"]))
+    is_over = until is not None and today is not None and until < today.date()
+    is_open = finding["status"] != "excepted" and contest is None
+    return {
+        "contest": None if contest is None else {**contest, **_local_times(contest)},
+        "contest_files": _files(site, visit, contest),
+        "contest_statuses": CONTEST_STATUSES,
+        "contest_until": until,
+        "may_contest": is_offered and is_open and not is_over and profile in _MAY_CONTEST,
+        "is_over": is_over,
+        "may_decide": contest is not None and contest["status"] == "contested" and profile in _MAY_DECIDE
+        and contest["opened_by"] != visit.visitor.login,
+    }  # fmt: skip
+
+
+def add_contest_pages(app: FastAPI, site: Site) -> None:
+    """`/achados/{id}/contestar`, `/achados/{id}/decidir` and the files of contests."""
+
+    @app.get("/achados/{key}/contestar")
+    def contest_form(request: Request, key: Key) -> Response:
+        return _form(site, request, key)
+
+    @app.post("/achados/{key}/contestar")
+    def contest(
+        request: Request,
+        key: Key,
+        form_token: Annotated[str, Form(max_length=200)],
+        motivo: FormText = "",
+        anexo: Annotated[UploadFile | None, File()] = None,
+    ) -> Response:
+        try:
+            with site.act(request, form_token) as visit:
+                contest_id = contests.open_contest(visit.session, key, motivo)
+                if anexo is not None and anexo.filename:
+                    content = anexo.file.read(contests.MAX_ATTACHMENT_BYTES + 1)
+                    _, path = contests.attach_file(visit.session, contest_id, anexo.filename, content)
+                    site.lake.put_bytes(path, content)
+                return site.redirect(visit, f"/achados/{key}#contestacao")
+        except Problem as problem:
+            if problem.kind not in _SENTENCES:
+                raise
+            return _form(site, request, key, motivo, problem)
+
+    @app.post("/achados/{key}/decidir")
+    def decide(
+        request: Request,
+        key: Key,
+        form_token: Annotated[str, Form(max_length=200)],
+        contestacao: Annotated[str, Form(max_length=200)],
+        decisao: Annotated[str, Form(max_length=20)] = "",
+        motivo: FormText = "",
+    ) -> Response:
+        try:
+            with site.act(request, form_token) as visit:
+                contests.decide_contest(visit.session, contestacao, decisao, motivo)
+                return site.redirect(visit, f"/achados/{key}#contestacao")
+        except Problem as problem:
+            if problem.kind not in _SENTENCES:
+                raise
+            return _form(site, request, key, motivo, problem)
+
+    @app.get("/contestacoes/arquivos/{file_id}")
+    def attached_file(request: Request, file_id: Key) -> Response:
+        with site.visit(request) as visit:
+            name, path = contests.attachment(visit.session, file_id)
+            return download(site.lake.get_bytes(path), name)
+
+
+def _form(site: Site, request: Request, key: str, text: str = "", problem: Problem | None = None) -> Response:
+    """The form to contest or decide, with what was written and what was wrong with it."""
+    with site.visit(request) as visit:
+        finding = site.relations.row(visit.session, "findings", "finding_id", key)
+        return site.page(
+            visit, "contest.html.j2", problem.status_code if problem else 200,
+            finding=finding, names=names_of(site, visit), text=text, max_mb=_MAX_MB,
+            error=_SENTENCES[problem.kind or ""] if problem else None, **contest_context(site, visit, finding),
+        )  # fmt: skip
+
+
+def _until(visit: Visit, finding: Mapping[str, Any]) -> dt.date | None:
+    """The last day to contest a finding of a closed cycle; None while its cycle is open."""
+    query = sa.text("select auth.contest_until(:day, :unit)")
+    values = {"day": finding["operational_date"], "unit": finding["unit_code"]}
+    found: dt.date | None = visit.session.connection.scalar(query, values)
+    return found
+
+
+def _files(site: Site, visit: Visit, contest: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if contest is None:
+        return []
+    return site.relations.rows(visit.session, "attachments", lambda c: (c.contest_id == contest["contest_id"],))
+
+
+def _local_times(contest: Mapping[str, Any]) -> dict[str, dt.datetime | None]:
+    return {name: local(contest[name], REPORT_ZONE) for name in ("opened_at", "decided_at")}

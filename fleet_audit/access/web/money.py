@@ -1,0 +1,92 @@
+"""The four amounts: sums of days and cycles in which no kilometre counts twice, and what one incident has at stake.
+
+The amounts are never added up; an unknown one is counted as unknown, not as zero.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from fleet_audit.access.web.filters import Scope
+from fleet_audit.access.web.formats import Amount
+from fleet_audit.access.web.rows import Conditions, is_readable
+from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS
+
+Amounts = dict[str, Amount]
+
+
+def amounts_of_days(site: Site, visit: Visit, where: Conditions) -> dict[dt.date, Amounts]:
+    """The sums of each day; empty for a profile that reads no amounts."""
+    return _sums(site, visit, "vehicle_day_amounts", where, "operational_date")
+
+
+def amounts_of_cycle(site: Site, visit: Visit, cycle: Cycle, scope: Scope) -> Amounts:
+    """The sums of a cycle, those of its own rules included; of its days where the cycle was not run yet."""
+    start = cycle.start
+    by_cycle = _sums(
+        site, visit, "vehicle_cycle_amounts", lambda c: (c.cycle_start == start, *scope.conditions(c)), "cycle_start"
+    )
+    if by_cycle:
+        return by_cycle[start]
+    days = amounts_of_days(site, visit, lambda c: (c.operational_date.between(start, cycle.end), *scope.conditions(c)))
+    return {
+        name: Amount(
+            sum((day[name].brl for day in days.values()), Decimal(0)), sum(day[name].unknown for day in days.values())
+        )
+        for name in (AMOUNTS if visit.sees_money else ())
+    }
+
+
+def labelled(amounts: Amounts) -> list[tuple[str, str, str, Amount]]:
+    """Name, label, note and sum of each amount, in the order of the reports."""
+    return [(name, AMOUNTS[name], AMOUNT_NOTES[name], amounts[name]) for name in AMOUNTS if name in amounts]
+
+
+def nothing(visit: Visit) -> Amounts:
+    """Zero of each amount, for who reads amounts."""
+    return {name: Amount(Decimal(0)) for name in AMOUNTS} if visit.sees_money else {}
+
+
+def has_amount(c: Any) -> sa.ColumnElement[bool]:
+    """Whether an incident has an amount that is not zero; true for profiles without amounts."""
+    names = [name for name in AMOUNTS if name in c]
+    return sa.or_(*(sa.or_(c[name] != 0, c[name].is_(None)) for name in names)) if names else sa.true()
+
+
+def amounts_of(incident: Mapping[str, Any]) -> list[tuple[str, Amount]]:
+    """Label and value of the amounts that one incident has: those that are not zero."""
+    found = [(AMOUNTS[name], incident[name]) for name in AMOUNTS if name in incident]
+    return [(label, Amount(value or Decimal(0), int(value is None))) for label, value in found if value != 0]
+
+
+def largest_first(c: Any) -> list[sa.ColumnElement[Any]]:
+    """The order of incidents by their greatest amount; those without amounts come last."""
+    if not is_readable(c, *AMOUNTS):
+        return []
+    return [sa.func.greatest(*(sa.func.coalesce(c[name], 0) for name in AMOUNTS)).desc()]
+
+
+def _sums(site: Site, visit: Visit, relation: str, where: Conditions, group_name: str) -> dict[Any, Amounts]:
+    table = site.relations.table(visit.session, relation)
+    if table is None or not is_readable(table.c, *AMOUNTS):
+        return {}
+    group = table.c[group_name]
+    parts = [
+        part
+        for name in AMOUNTS
+        for part in (sa.func.sum(table.c[name]), sa.func.count().filter(table.c[name].is_(None)))
+    ]
+    rows = visit.session.connection.execute(sa.select(group, *parts).where(*where(table.c)).group_by(group)).all()
+    return {
+        row[0]: {
+            name: Amount(row[1 + 2 * index] or Decimal(0), row[2 + 2 * index]) for index, name in enumerate(AMOUNTS)
+        }
+        for row in rows
+    }
