@@ -1,4 +1,4 @@
-"""`fleet-audit serve`: the read API over HTTP.
+"""`fleet-audit serve`: the read API and the page over HTTP.
 
 Only options belong here; the application is `access.app`, imported on first use.
 """
@@ -21,10 +21,10 @@ _MIN_SECRET = 32  # bytes: RFC 7518 asks for a key as long as HS256's hash
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; TLS is the proxy's.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 def serve(home: str | None, host: str, port: int) -> None:
-    """Serve the read API until interrupted: each user reads what their profile and grants allow.
+    """Serve the read API and the page until interrupted: each user sees what their profile and grants allow.
 
     FLEET_SERVE_SECRET signs the tokens. With FLEET_WAREHOUSE_URL, FLEET_SERVE_WAREHOUSE_URL is the same database as
-    fleet_api. The document is at /docs.
+    fleet_api. The page is at /portal, the API's document at /docs.
     """
     import uvicorn
 
@@ -45,7 +45,7 @@ def serve(home: str | None, host: str, port: int) -> None:
     installation = Installation(settings)
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
     app = create_app(engine, secret, lake, Intake(settings, lake))
-    click.echo(f"serving at http://{host}:{port}/docs (Ctrl-C ends it)")
+    click.echo(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
     # uvicorn ends a service by sending the signal once more: as an exit it releases the embedded PostgreSQL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

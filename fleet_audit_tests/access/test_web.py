@@ -25,7 +25,7 @@ from fleet_audit_tests.access.tokens import PASSWORD, SECRET
 
 OESTE, LESTE = ("VIOESTE", "USINAA"), ("VILESTE", "USINAB")
 PAGES = (
-    "/dias", f"/dias/{DAY}", f"/dias/{DAY}/viagens", "/achados", "/achados?pagina=1&placa=aaa-1a11", "/arquivos",
+    "/dias", f"/dias/{DAY}", f"/dias/{DAY}/viagens", "/achados", "/achados?pagina=1&placa=xxx-1a11", "/arquivos",
     "/envios",
 )  # fmt: skip
 REASON = "A viagem foi feita; o rastreador estava <b>em manutenção</b>."

@@ -141,7 +141,7 @@ def _add_list(app: FastAPI, site: Site) -> None:
                 visit.session, "incidents", where, order=lambda c: (*money.largest_first(c), c.operational_date.desc()),
                 limit=_A_PAGE + 1, offset=(pagina - 1) * _A_PAGE,
             )  # fmt: skip
-            values = {
+            values: dict[str, Any] = {
                 "incidents": _incidents(site, visit, rows[:_A_PAGE]),
                 "next_page": pagina + 1 if len(rows) > _A_PAGE else None,
                 "names": names, "scope": scope, "plate": plate, "cycle": cycle, "amount": valor,
