@@ -17,6 +17,7 @@ WRONG = {
     "FLEET_LAKE_URL": ["a_file", "gs://bucket/lake", "s3:///prefix"],
     "FLEET_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "postgresql://user:s3cr\u00e9t@host:port/db", "host"],
     "FLEET_SERVE_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "host"],
+    "FLEET_SERVE_SECURE_COOKIES": ["maybe"],
     "FLEET_API_URL": ["api.example.com", "ftp://api.example.com", "https://"],
     "FLEET_API_TOKEN": [SECRET, "two\nlines"],
     "FLEET_API_REQUESTS_PER_MIN": ["0", "many", "1.5"],

@@ -180,7 +180,7 @@ def add_headers(app: FastAPI) -> None:
 
 
 def add_error_pages(app: FastAPI, site: Site) -> None:
-    """Makes every error a page in Portuguese; who has not signed in comes to the form, and back after it."""
+    """Makes every error a page in Portuguese; who has not signed in is sent to the form, and back after it."""
 
     def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
         sentence = _SENTENCES.get(status, _FAILED)
