@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     serve_warehouse_url: SecretStr | None = Field(
         None, description="The warehouse as the role fleet_api, for the read API; absent = the embedded one"
     )
+    serve_oidc_issuer: str | None = Field(None, description="Issuer whose tokens the read API takes; absent = its own")
+    serve_oidc_audience: str | None = Field(None, description="Audience that those tokens must name")
+    serve_oidc_keys_url: str | None = Field(None, description="Where the issuer publishes its keys (JWKS)")
+    serve_oidc_login_claim: str = Field("preferred_username", description="Claim that is the login of the user")
     aws_access_key_id: SecretStr | None = Field(None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: SecretStr | None = Field(None, alias="AWS_SESSION_TOKEN")
@@ -100,11 +104,19 @@ class Settings(BaseSettings):
             raise ValueError("has no bucket: write s3://bucket/prefix")
         return value
 
-    @field_validator("api_url", "aws_endpoint_url")
+    @field_validator("api_url", "aws_endpoint_url", "serve_oidc_issuer", "serve_oidc_keys_url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
             raise ValueError("must start with http:// or https:// and name a host")
+        return value
+
+    @field_validator("serve_oidc_keys_url")
+    @classmethod
+    def _not_forged(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("must start with https://: keys that are read over http can be forged")
         return value
 
     @field_validator("api_adapter")
@@ -210,6 +222,10 @@ def _require_companions(settings: Settings) -> None:
     """Raises PermanentError that names the setting without which another has no effect."""
     if settings.api_url and not settings.api_token:
         raise PermanentError(f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one.")
+    oidc = ("serve_oidc_issuer", "serve_oidc_audience", "serve_oidc_keys_url")
+    absent = [f"FLEET_{name.upper()}" for name in oidc if not getattr(settings, name)]
+    if 0 < len(absent) < len(oidc):
+        raise PermanentError(f"{absent[0]} is not set: tokens of the company need issuer, audience and keys.")
     has_id, has_secret = settings.aws_access_key_id is not None, settings.aws_secret_access_key is not None
     if has_id != has_secret:
         missing, given = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")[:: 1 if has_id else -1]

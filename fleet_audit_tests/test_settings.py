@@ -19,6 +19,8 @@ WRONG = {
     "FLEET_SERVE_WAREHOUSE_URL": ["mysql://user:s3cr\u00e9t@host/db", "host"],
     "FLEET_SERVE_SECURE_COOKIES": ["maybe"],
     "FLEET_API_URL": ["api.example.com", "ftp://api.example.com", "https://"],
+    "FLEET_SERVE_OIDC_ISSUER": ["sso.example.com"],
+    "FLEET_SERVE_OIDC_KEYS_URL": ["sso.example.com", "http://sso.example.com/keys"],
     "FLEET_API_TOKEN": [SECRET, "two\nlines"],
     "FLEET_API_REQUESTS_PER_MIN": ["0", "many", "1.5"],
     "FLEET_API_CONCURRENCY": ["0", "33"],
@@ -37,7 +39,7 @@ WRONG = {
     "AWS_DEFAULT_REGION": ["s\u00e3o paulo"],
     "AWS_ENDPOINT_URL": ["minio:9000", "s3://bucket"],
 }
-ANY_TEXT = {"FLEET_PSEUDONYM_KEY", "FLEET_SERVE_SECRET"}
+ANY_TEXT = {"FLEET_PSEUDONYM_KEY", "FLEET_SERVE_SECRET", "FLEET_SERVE_OIDC_AUDIENCE", "FLEET_SERVE_OIDC_LOGIN_CLAIM"}
 
 
 @pytest.fixture(autouse=True)

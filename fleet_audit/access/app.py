@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from fleet_audit import __version__
 from fleet_audit.access.actions import add_actions
 from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
+from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.exports import export_csv, export_parquet
 from fleet_audit.access.filters import Wanted, linked_filters
 from fleet_audit.access.pages import MAX_PAGE, SORTABLE, read_page, read_row, read_rows
@@ -59,14 +60,21 @@ class Grant(BaseModel):
     expires_in: int = Field(description="Seconds", examples=[TOKEN_S])
 
 
-def create_app(engine: sa.Engine, secret: str, files: Files, intake: Intake | None = None) -> FastAPI:
+def create_app(
+    engine: sa.Engine, secret: str, files: Files, intake: Intake | None = None, company: CompanyTokens | None = None
+) -> FastAPI:
     """The application on connections of the role `fleet_api`; resources whose relations exist are served.
 
-    With an intake it has the page for carriers and analysts too.
+    Args:
+        engine: connections of the role without grants.
+        secret: signs the tokens.
+        files: the lake with the reports.
+        intake: where uploads and attachments go, and the page is served; None: neither is.
+        company: verifies tokens of the company's identity provider; None: only those of this service count.
     """
     app = FastAPI(title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503))
     add_handlers(app)
-    sessions = Sessions(engine, secret)
+    sessions = Sessions(engine, secret, company)
     with engine.connect() as connection:
         resources = described_resources(connection)
     _add_later_resources(app, engine, sessions, resources)

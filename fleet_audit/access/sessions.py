@@ -15,6 +15,7 @@ from threading import Lock
 import jwt
 import sqlalchemy as sa
 
+from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.passwords import is_password
 from fleet_audit.access.problems import Problem
 
@@ -41,9 +42,9 @@ class Session:
 class Sessions:
     """Opens transactions for tokens, and tokens for passwords, on connections of the role without grants."""
 
-    def __init__(self, engine: sa.Engine, secret: str) -> None:
-        """`secret` signs the tokens."""
-        self._engine, self._secret = engine, secret
+    def __init__(self, engine: sa.Engine, secret: str, company: CompanyTokens | None = None) -> None:
+        """`secret` signs the tokens of this service; those of the company are taken too, if there are any."""
+        self._engine, self._secret, self._company = engine, secret, company
         self._attempts: dict[str, deque[float]] = {}
         self._lock = Lock()
 
@@ -100,6 +101,9 @@ class Sessions:
         if not token:
             raise Problem(401, "Send a token: Authorization: Bearer …, from POST /v1/login.", _CHALLENGE)
         try:
+            if self._company and jwt.get_unverified_header(token).get("alg") != _ALGORITHM:
+                login, issued_at = self._company.read(token, _LEEWAY_S)
+                return self._user_of(login), issued_at
             claims = jwt.decode(
                 token, self._secret, [_ALGORITHM], options={"require": ["sub", "iat", "exp"]}, leeway=_LEEWAY_S
             )
@@ -108,6 +112,13 @@ class Sessions:
             raise Problem(401, "This token has ended: sign in again.", _CHALLENGE) from None
         except (jwt.InvalidTokenError, ValueError, TypeError):
             raise Problem(401, "This is not a token of this service: sign in again.", _CHALLENGE) from None
+
+    def _user_of(self, login: str) -> str:
+        with self._engine.begin() as connection:
+            found = connection.execute(sa.text("select * from auth.login_candidate(:login)"), {"login": login}).first()
+        if found is None:
+            raise Problem(401, "Your login is not known here: ask an administrator to add it.", _CHALLENGE)
+        return str(found.user_id)
 
     def _count(self, address: str) -> None:
         now = time.monotonic()

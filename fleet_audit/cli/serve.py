@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from fleet_audit.access.company_tokens import CompanyTokens
 
 _MIN_SECRET = 32  # bytes: RFC 7518 asks for a key as long as HS256's hash
 
@@ -44,11 +48,21 @@ def serve(home: str | None, host: str, port: int) -> None:
         )
     installation = Installation(settings)
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
-    app = create_app(engine, secret, lake, Intake(settings, lake))
+    app = create_app(engine, secret, lake, Intake(settings, lake), _company_tokens(settings))
     click.echo(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
     # uvicorn ends a service by sending the signal once more: as an exit it releases the embedded PostgreSQL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+
+
+def _company_tokens(settings: Settings) -> CompanyTokens | None:
+    """Verifies tokens of the company's identity provider, where the settings name one."""
+    from fleet_audit.access.company_tokens import CompanyTokens
+
+    issuer, audience, keys_url = settings.serve_oidc_issuer, settings.serve_oidc_audience, settings.serve_oidc_keys_url
+    if not (issuer and audience and keys_url):
+        return None
+    return CompanyTokens(issuer, audience, keys_url, settings.serve_oidc_login_claim)
 
 
 def _reader_url(settings: Settings, pipeline_url: str) -> str:
