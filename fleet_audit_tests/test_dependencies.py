@@ -43,6 +43,8 @@ def _imported(folder: str, *, also_below: bool = True) -> dict[str, set[str]]:
     [
         ("fleet_audit", RUNTIME, True),
         ("fleet_audit_tests", DEVELOPMENT, True),
+        ("docs", DEVELOPMENT, True),
+        ("deploy", DEVELOPMENT, True),
         ("benchmarks", DEVELOPMENT, False),  # benchmarks/peers has an environment of its own
     ],
 )

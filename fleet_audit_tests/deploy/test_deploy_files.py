@@ -92,3 +92,16 @@ def test_helm_values_run_every_pod_as_a_number_without_rights():
         assert pod["podSecurityContext"]["runAsUser"] == 10001
         assert pod["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert pod["resources"]["limits"]
+
+
+def test_compiled_functions_of_the_image_are_where_the_pods_of_runs_may_write():
+    values = yaml.safe_load((DEPLOY / "helm-values.yaml").read_text())
+    (pod,) = values["dagster-user-deployments"]["deployments"]
+    (first,) = pod["initContainers"]
+    (kept_in,) = re.findall(r"NUMBA_CACHE_DIR=(\S+)", (ROOT / "Dockerfile").read_text())
+    *_, source, target = first["command"]
+    assert source == kept_in
+    assert f"{target}{Path(source).name}" == pod["env"]["NUMBA_CACHE_DIR"]
+    assert target.rstrip("/") in [mount["mountPath"] for mount in first["volumeMounts"]]
+    assert first["image"] == f"{pod['image']['repository']}:{pod['image']['tag']}"
+    assert first["securityContext"] == pod["securityContext"]
