@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DBT := .venv-dbt
+AUDIT := .venv-audit
+FAULTS_ARGS ?=
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEV_ARGS ?=
@@ -21,7 +23,7 @@ $(1)/python -m pip install --quiet --quiet --disable-pip-version-check $(2)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-production check format docs bench dbt
+.PHONY: help install demo dev test test-production check format docs bench faults dbt sbom audit
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +81,21 @@ bench: $(INSTALLED) ## How fast: rows per second of staging, segmentation and lo
 	$(BIN)/python -m benchmarks.marts
 	$(BIN)/python -m benchmarks.start_up
 	$(BIN)/python -m benchmarks.small_day
+
+faults: $(INSTALLED) ## Random faults, each followed by one ordinary run; FAULTS_ARGS='--trials 60 --seed 1'
+	$(BIN)/python -m benchmarks.faults $(FAULTS_ARGS)
+
+sbom: $(INSTALLED) $(AUDIT)/.installed ## List every installed package with version and licence: build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json $(BIN)/python
+
+audit: $(INSTALLED) $(AUDIT)/.installed ## Ask for known vulnerabilities of the installed packages; says so where OSV cannot be reached
+	$(BIN)/python deploy/audit_packages.py $(AUDIT)/bin/pip-audit "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+$(AUDIT)/.installed:
+	test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
+	@touch $@
 
 dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too
 

@@ -1,0 +1,138 @@
+"""The kinds of faults of `benchmarks.faults`: each disturbs an installation at random and returns what it did.
+
+How a trial is judged is in `faults`. Every kind ends its own processes, so that an ordinary run can follow.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run
+from fleet_audit.logic.primitives.cycles import ONE_DAY
+from fleet_audit_tests.integration.installation import Installation
+from fleet_audit_tests.integration.small_fleet import DAY
+
+DISTURBED = DAY + ONE_DAY  # the day that runs of a trial compute
+FULL_DISK = "disk full"
+LARGE_DISK = "2g"
+
+
+@dataclass
+class Trial:
+    """An installation to disturb. `run_s` is the time of a run without a fault, `api` serves its positions."""
+
+    home: Installation
+    chance: random.Random
+    run_s: float
+    api: Child
+    positions: Path
+    port: int
+
+    def start(self, name: str = "run") -> Child:
+        """A run of the disturbed day."""
+        return start_run(self.home, DISTURBED, DISTURBED, name=name)
+
+    def wait_a_while(self) -> float:
+        """Waits until a random moment of a run, and returns the seconds."""
+        seconds = self.chance.uniform(0.0, self.run_s)
+        time.sleep(seconds)
+        return seconds
+
+    def restart_api(self, delay_s: float = 0.0) -> None:
+        """Another API process in place of the one before."""
+        if self.api.exit_code is None:
+            self.api.kill()
+        self.api = start_api(self.positions, self.port, self.api.output, delay_s)
+
+
+def _kill_run(trial: Trial) -> str:
+    run = trial.start()
+    seconds = trial.wait_a_while()
+    run.kill()
+    return f"killed after {seconds:.1f} s"
+
+
+def _kill_postgres(trial: Trial) -> str:
+    run = trial.start()
+    seconds = trial.wait_a_while()
+    found = "killed" if kill_postgres(trial.home) else "not there"
+    run.wait()
+    return f"PostgreSQL {found} after {seconds:.1f} s, the run ended with {run.exit_code}"
+
+
+def _kill_api(trial: Trial) -> str:
+    run = trial.start()
+    seconds = trial.wait_a_while()
+    trial.api.kill()
+    run.wait()
+    trial.restart_api()
+    return f"API killed after {seconds:.1f} s, the run ended with {run.exit_code}"
+
+
+def _slow_api(trial: Trial) -> str:
+    delay_s = trial.chance.uniform(0.5, 4.0)
+    trial.restart_api(delay_s)
+    run = trial.start()
+    seconds = trial.wait_a_while()
+    run.wait()
+    trial.restart_api()
+    return f"each answer of the API {delay_s:.1f} s late, the run ended with {run.exit_code} ({seconds:.0f} s)"
+
+
+def _run_twice(trial: Trial) -> str:
+    first = trial.start()
+    time.sleep(trial.chance.uniform(0, trial.run_s / 3))
+    second = trial.start("second_run")
+    first.wait()
+    second.wait()
+    return f"two runs ended with {first.exit_code} and {second.exit_code}"
+
+
+def _fill_disk(trial: Trial) -> str:
+    """The trial lies on a disk of its own, with little left (`faults`); then the disk is enlarged."""
+    run = trial.start()
+    run.wait()
+    root = str(trial.home.home.parent)
+    subprocess.run(["mount", "-o", f"remount,size={LARGE_DISK}", root], check=True)
+    return f"the run ended with {run.exit_code}"
+
+
+def _damage(folder: str) -> Callable[[Trial], str]:
+    """Truncates, empties, exchanges or removes one file of a folder of the lake."""
+
+    def damage(trial: Trial) -> str:
+        lake = trial.home.home / "lake"
+        path = trial.chance.choice(sorted(path for path in (lake / folder).rglob("*") if path.is_file()))
+        content = path.read_bytes()
+        how = trial.chance.choice(("cut in half", "emptied", "exchanged", "removed"))
+        new = {"cut in half": content[: len(content) // 2], "emptied": b"", "exchanged": os.urandom(len(content))}
+        path.write_bytes(new[how]) if how in new else path.unlink()
+        return f"{path.relative_to(lake)} {how}"
+
+    return damage
+
+
+def _nothing(_: Trial) -> str:
+    return "no fault"
+
+
+FAULTS: dict[str, Callable[[Trial], str]] = {
+    "parsed rows damaged": _damage("parsed"),
+    "staging damaged": _damage("staging"),
+    "API page damaged": _damage("raw/positions"),
+    "run killed": _kill_run,
+    "trips damaged": _damage("trips"),
+    "PostgreSQL killed": _kill_postgres,
+    "API killed": _kill_api,
+    "two runs at once": _run_twice,
+    "archived file damaged": _damage("raw"),
+    FULL_DISK: _fill_disk,
+    "API slow": _slow_api,
+    "no fault": _nothing,
+}

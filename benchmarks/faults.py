@@ -1,0 +1,182 @@
+"""Random faults, one per trial: does one ordinary run after it end in the same rows and bytes?
+
+    python -m benchmarks.faults --trials 20 --seed 1
+
+Each trial copies an installation of a small fleet whose two days were run, disturbs it or another run of the second day
+(`fault_kinds`), and then does what an operator does: one ordinary run of that day, without marts and reports. Counts by
+kind are printed at the end. `disk full` needs root, for a disk of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import json
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import fleet_audit.definitions  # noqa: F401  forked runs have it
+from benchmarks.fault_kinds import DISTURBED, FAULTS, FULL_DISK, Trial
+from benchmarks.fault_processes import TOKEN, start_api, start_run
+from fleet_audit_tests.integration.installation import Installation
+from fleet_audit_tests.integration.small_fleet import (
+    DAY,
+    PAID,
+    SEEN_TWICE,
+    bulletin,
+    drive,
+    from_work,
+    run_row,
+    telemetry,
+    to_work,
+    visit_report,
+    write_inbox,
+)
+
+DAYS = (DAY, DISTURBED)
+COMPARED = ("staging", "trips")  # folders of the lake whose bytes are compared; reports name the time of their run
+NOT_COMPARED = ("computed_at", "changed_at")
+SAME, AFTER_SENDING, DIFFERENT = "same after one run", "same once the inbox was sent again", "not the same"
+
+
+def _write_inbox(folder: Path) -> Path:
+    files = {}
+    for day in DAYS:
+        files[f"visit_reports/visit_{day}.csv"] = visit_report({PAID: [to_work(), from_work()]}, day)
+        files[f"bulletins/{day}.csv"] = bulletin(run_row(1, PAID, "06:30", "06:45", 12, day))
+        files[f"telemetry/{day}.csv"] = telemetry(drive(SEEN_TWICE, "06:30", day))
+    return write_inbox(folder, files)
+
+
+def _write_positions(path: Path) -> Path:
+    """Positions of a bus for the API, the columns of what `simulate` writes."""
+    rows = [row.split(",") for day in DAYS for row in drive(PAID, "06:30", day)]
+    columns = {
+        "device_id": [row[0] for row in rows],
+        "timestamp": pa.array([row[1] for row in rows]).cast(pa.timestamp("us", "UTC")),
+        "driver_id": pa.nulls(len(rows), pa.string()),
+        "latitude": [float(row[7]) for row in rows],
+        "longitude": [float(row[8]) for row in rows],
+        "speed_kmh": [float(row[9]) for row in rows],
+        "odometer_km": [float(row[3]) for row in rows],
+        "ignition": [True] * len(rows),
+        "passengers": pa.nulls(len(rows), pa.int64()),
+    }
+    columns["uploaded_at"] = columns["timestamp"]
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def _run(home: Installation, first: dt.date = DISTURBED) -> tuple[int | None, list[str], dict[str, str]]:
+    """One ordinary run up to the second day: its exit code, its lines that name a fault, and the state after it.
+
+    The state has a digest per fact table, without what names a run, and per file of the lake's tables.
+    """
+
+    def print_state() -> None:
+        for name, frame in home.facts(DAYS).items():
+            rows = frame.drop(columns=[*NOT_COMPARED], errors="ignore").to_csv(index=False)
+            print(json.dumps([name, hashlib.sha256(rows.encode()).hexdigest()]))
+
+    child = start_run(home, first, DISTURBED, then=print_state)
+    lines = [line.strip() for line in child.wait().splitlines()]
+    state = dict(json.loads(line) for line in lines if line.startswith("["))
+    words = ("error", "warning", "failed", "damaged", "cannot", "does not exist", "computed again")
+    reasons = [line[:300] for line in lines if any(word in line.lower() for word in words)]
+    return child.exit_code, reasons, state | home.files(*COMPARED)
+
+
+def _copy(template: Path, root: Path, free_mb: int | None) -> None:
+    """Copies an installation, owners included: the embedded server's account is another.
+
+    `free_mb`: onto a disk of its own, which has no more than that left.
+    """
+    if free_mb is not None:
+        used = int(
+            subprocess.run(["du", "-sm", template], check=True, capture_output=True, text=True).stdout.split()[0]
+        )
+        root.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={used + free_mb}m", "tmpfs", root], check=True)
+        root.chmod(0o755)
+    subprocess.run(["cp", "-a", f"{template}/.", root], check=True)
+
+
+def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], seed: int) -> dict[str, object]:
+    chance = random.Random(seed)
+    root = template.parent / f"trial_{seed}"
+    free_mb = chance.randint(0, 40) if kind == FULL_DISK else None
+    _copy(template, root, free_mb)
+    try:
+        home = Installation(root / "home", str(root / "inbox"), None, made.home.others)
+        made.home, made.chance = home, chance
+        fault = FAULTS[kind](made)
+        code, lines, found = _run(home)
+        outcome = SAME if found == expected else DIFFERENT
+        differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        if outcome == DIFFERENT:
+            for path in (root / "inbox").rglob("*.csv"):
+                path.touch()
+            outcome = AFTER_SENDING if _run(home)[2] == expected else DIFFERENT
+    finally:
+        if free_mb is not None:
+            subprocess.run(["umount", "--lazy", root], check=False)
+        shutil.rmtree(root, ignore_errors=True)
+    return {"kind": kind, "seed": seed, "fault": fault if free_mb is None else f"{free_mb} MB left, {fault}",
+            "exit_code": code, "lines": lines, "outcome": outcome, "differing": differing}  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does the trials, prints a line for each and the counts; 1 when one of them was not the same."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=len(FAULTS))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default=",".join(FAULTS), help="comma separated, tried in turn")
+    given = parser.parse_args(arguments)
+    kinds = given.kinds.split(",")
+    counts: Counter[tuple[str, str]] = Counter()
+    work = Path(tempfile.mkdtemp(prefix="faults"))
+    template, port = work / "template", _free_port()
+    positions = _write_positions(work / "positions.parquet")
+    api = start_api(positions, port, work / "api.log")
+    others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}
+    home = Installation(template / "home", str(_write_inbox(template / "inbox")), None, others)
+    home.home.mkdir(parents=True)
+    made = Trial(home, random.Random(given.seed), 0.0, api, positions, port)
+    try:
+        code, lines, _ = _run(home, DAY)
+        assert code == 0, lines
+        began = time.monotonic()
+        _, _, expected = _run(home)
+        made.run_s = time.monotonic() - began
+        for number in range(given.trials):
+            found = _trial(template, kinds[number % len(kinds)], made, expected, given.seed + number)
+            counts[str(found["kind"]), str(found["outcome"])] += 1
+            print(json.dumps(found, ensure_ascii=False), flush=True)
+    finally:
+        made.api.kill()
+        shutil.rmtree(work, ignore_errors=True)
+    for (kind, outcome), count in sorted(counts.items()):
+        print(f"{kind:24} {outcome:36} {count}")
+    return int(any(outcome != SAME for _, outcome in counts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
