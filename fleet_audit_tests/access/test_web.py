@@ -302,3 +302,9 @@ def test_hostile_addresses_are_a_page_in_words(visiting: Visiting, path: str, st
     assert "<script>alert" not in answer.text
     assert "Traceback" not in answer.text
     assert 'lang="pt-BR"' in answer.text
+
+
+def test_who_has_not_signed_in_sends_no_large_body(visiting: Visiting) -> None:
+    stranger = visiting().post("/portal/envios", content=b"x" * 20_000)
+    assert stranger.status_code == 413
+    assert visiting("oeste").post("/portal/envios", content=b"x" * 20_000).status_code == 422

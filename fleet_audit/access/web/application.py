@@ -42,7 +42,7 @@ def mount_page(app: FastAPI, engine: sa.Engine, sessions: Sessions, secret: str,
         load_layout(settings.report_layout).company,
     )
     page = FastAPI(title="fleet_audit", openapi_url=None, docs_url=None, redoc_url=None)
-    add_headers(page)
+    add_headers(page, site)
     add_error_pages(page, site)
     _add_static_files(page)
     _add_sign_in(page, site)

@@ -83,9 +83,10 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
                 raise Problem(404, "No day of the reader's.")
             within = _within(day, day, scope)
             amounts = money.amounts_of_days(site, visit, within).get(day, money.nothing(visit))
-            incidents = site.relations.rows(
-                visit.session, "incidents", lambda c: (*within(c), c.cycle_start.is_(None), money.has_amount(c)),
-                order=money.largest_first, limit=_INCIDENTS_SHOWN,
+            incidents = site.relations.page(
+                visit.session, "incidents", "incident_id",
+                lambda c: (*within(c), c.cycle_start.is_(None), money.is_important(c)),
+                order=money.gravest_first, limit=_INCIDENTS_SHOWN,
             )  # fmt: skip
             vehicles = site.relations.rows(
                 visit.session, "vehicle_days", within, order=lambda c: (c.open_findings.desc(), c.plate)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fastapi import Path, Query
 
 from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.logic.primitives.identity import normalise_plate
 from fleet_audit.reporting import locale
 
@@ -123,11 +123,6 @@ def neighbours(days: Sequence[dt.date], day: dt.date) -> tuple[dt.date | None, d
     before = max((one for one in days if one < day), default=None)
     after = min((one for one in days if one > day), default=None)
     return before, after
-
-
-def following(day: dt.date) -> dt.date:
-    """The next calendar day."""
-    return day + ONE_DAY
 
 
 def _choices(names: dict[str, str]) -> list[Choice]:

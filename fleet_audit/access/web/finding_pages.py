@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -32,28 +31,17 @@ from fleet_audit.access.web.filters import (
     plate_of,
 )
 from fleet_audit.access.web.formats import local
-from fleet_audit.access.web.movement import movement_pictures
+from fleet_audit.access.web.movement import Subject, movement_pictures
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
 from fleet_audit.logic.audit.rules.registry import RULES
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.labels import AMOUNTS, CAUSES, KM_METHODS, PURPOSES, SEVERITIES
 from fleet_audit.reporting.sections.evidence import evidence_rows
 
 _A_PAGE = 30
 _WORST_FIRST = {severity: place for place, severity in enumerate(SEVERITIES)}
 _PROVES = {rule.rule_id: rule.proves_pt for rule in RULES}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A finding or trip with the rows that it names, as far as the reader sees them."""
-
-    plate: str | None
-    day: dt.date
-    zone: str
-    trips: Sequence[Mapping[str, Any]]
-    runs: Sequence[Mapping[str, Any]]
-    places: Mapping[str, str]
 
 
 def add_finding_pages(app: FastAPI, site: Site) -> None:
@@ -65,18 +53,18 @@ def add_finding_pages(app: FastAPI, site: Site) -> None:
         with site.visit(request) as visit:
             row = site.relations.row(visit.session, "findings", "finding_id", key)
             names = names_of(site, visit)
-            subject = _subject_of_finding(site, visit, row, names.zone(row["unit_code"]))
-            incident = next(
-                iter(site.relations.rows(visit.session, "incidents", lambda c: (sa.any_(c.finding_ids) == key,))), None
-            )
+            zone = names.zone(row["unit_code"])
+            trips, runs = _named_rows(site, visit, row)
+            incident = _incident_of(site, visit, row)
             members = _findings(site, visit, incident["finding_ids"] if incident else [])
             return site.page(
                 visit, "finding.html.j2",
-                finding=row, names=names, zone_name=subject.zone, proves=_PROVES.get(row["rule_id"]),
+                finding=row, names=names, zone_name=zone, proves=_PROVES.get(row["rule_id"]),
                 severities=SEVERITIES, causes=CAUSES, amount_labels=AMOUNTS,
                 incident=incident, members=[one for one in members if one["finding_id"] != key],
-                incident_amounts=money.amounts_of(incident) if incident else [], evidence=_evidence(row, subject),
-                has_map=bool(row["plate"]) and (row["cycle_start"] is None or bool(subject.trips or subject.runs)),
+                incident_amounts=money.amounts_of(incident) if incident else [],
+                evidence=_evidence(row, trips, runs, zone),
+                has_map=bool(row["plate"]) and (row["cycle_start"] is None or bool(trips or runs)),
                 **contest_context(site, visit, row),
             )  # fmt: skip
 
@@ -84,8 +72,8 @@ def add_finding_pages(app: FastAPI, site: Site) -> None:
     def finding_map(request: Request, key: Key) -> Response:
         with site.visit(request) as visit:
             row = site.relations.row(visit.session, "findings", "finding_id", key)
-            names = names_of(site, visit)
-            return _map(site, visit, _subject_of_finding(site, visit, row, names.zone(row["unit_code"])))
+            subject = _subject(site, visit, row, *_named_rows(site, visit, row))
+        return _map(site, visit, subject)
 
     @app.get("/viagens/{key}")
     def trip(request: Request, key: Key) -> Response:
@@ -107,9 +95,8 @@ def add_finding_pages(app: FastAPI, site: Site) -> None:
     def trip_map(request: Request, key: Key) -> Response:
         with site.visit(request) as visit:
             row = site.relations.row(visit.session, "trips", "trip_id", key)
-            zone = names_of(site, visit).zone(row["unit_code"])
-            trips = _named_trips(site, visit, [key])
-            return _map(site, visit, Subject(row["plate"], row["operational_date"], zone, trips, (), {}))
+            subject = _subject(site, visit, row, _named_trips(site, visit, [key]), ())
+        return _map(site, visit, subject)
 
 
 def _add_list(app: FastAPI, site: Site) -> None:
@@ -137,8 +124,8 @@ def _add_list(app: FastAPI, site: Site) -> None:
                 of_amount = (c[valor] > 0,) if valor in AMOUNTS and valor in c else ()
                 return (days, *scope.conditions(c), *of_plate, *of_amount)
 
-            rows = site.relations.rows(
-                visit.session, "incidents", where, order=lambda c: (*money.largest_first(c), c.operational_date.desc()),
+            rows = site.relations.page(
+                visit.session, "incidents", "incident_id", where, order=money.gravest_first,
                 limit=_A_PAGE + 1, offset=(pagina - 1) * _A_PAGE,
             )  # fmt: skip
             values: dict[str, Any] = {
@@ -181,24 +168,54 @@ def _findings(site: Site, visit: Visit, ids: Sequence[str]) -> list[dict[str, An
     return sorted(rows, key=lambda row: (_WORST_FIRST[row["severity"]], row["rule_id"], row["operational_date"]))
 
 
-def _subject_of_finding(site: Site, visit: Visit, finding: Mapping[str, Any], zone: str) -> Subject:
+def _incident_of(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The incident that holds a finding: one of its day, else of its cycle."""
+    day, cycle = finding["operational_date"], cycle_of(finding["operational_date"], site.closing_day)
+
+    def between(first: dt.date, last: dt.date) -> list[dict[str, Any]]:
+        # the view looks up each member of an incident: days keep that to few
+        holds = sa.literal(finding["finding_id"])
+        return site.relations.rows(
+            visit.session,
+            "incidents",
+            lambda c: (c.operational_date.between(first, last), holds == sa.any_(c.finding_ids)),
+        )
+
+    return next(iter(between(day, day) or between(cycle.start, cycle.end)), None)
+
+
+def _named_rows(
+    site: Site, visit: Visit, finding: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The trips and runs of the finding's own vehicle that it names by id; evidence may be absent for the reader."""
-    evidence = _read(finding.get("evidence"))
+    evidence, plate = _read(finding.get("evidence")), finding["plate"]
     trip_ids = {finding["trip_id"], *(row.get("trip_id") for row in evidence.get("trips", ()))}
     run_ids = {finding["declared_run_id"], *(row.get("declared_run_id") for row in evidence.get("declared_runs", ()))}
-    plate = finding["plate"]
     trips = [one for one in _named_trips(site, visit, sorted(filter(None, trip_ids))) if one["plate"] == plate]
     keys = sorted(filter(None, run_ids))
-    runs = site.relations.rows(
+    if not keys or not plate:
+        return trips, []
+    of_plate = site.relations.rows(
         visit.session, "declared_runs", lambda c: (c.declared_run_id.in_(keys), c.plate == plate)
-    ) if keys and plate else []  # fmt: skip
-    places = {
-        trip[f"{end}_poi_id"]: trip[f"{end}_name"]
-        for trip in trips
-        for end in ("origin", "destination")
-        if trip[f"{end}_poi_id"] and trip.get(f"{end}_name")
-    }
-    return Subject(plate, finding["operational_date"], zone, trips, runs, places)
+    )
+    return trips, of_plate
+
+
+def _subject(
+    site: Site,
+    visit: Visit,
+    row: Mapping[str, Any],
+    trips: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+) -> Subject | None:
+    """What is drawn of a finding or trip; None without a vehicle."""
+    plate = row["plate"]
+    if not plate:
+        return None
+    devices = site.relations.rows(visit.session, "devices", lambda c: (c.plate == plate,))
+    zone = names_of(site, visit).zone(row["unit_code"])
+    places = site.relations.rows(visit.session, "pois", lambda c: (c.unit_code == row["unit_code"],))
+    return Subject(plate, row["operational_date"], zone, trips, runs, devices, places)
 
 
 def _named_trips(site: Site, visit: Visit, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -213,13 +230,21 @@ def _named_trips(site: Site, visit: Visit, ids: Sequence[str]) -> list[dict[str,
     return [{**trip, **{name: listed.get(trip["trip_id"], {}).get(name) for name in names}} for trip in trips]
 
 
-def _evidence(finding: Mapping[str, Any], subject: Subject) -> list[dict[str, Any]]:
+def _evidence(
+    finding: Mapping[str, Any], trips: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], zone: str
+) -> list[dict[str, Any]]:
     """Rows for the table of evidence; where the reader has no evidence, the rows of its own that the finding names."""
     evidence = _read(finding.get("evidence")) or {
-        "trips": [plain_facts(dict(trip), TRIP_FACTS) for trip in subject.trips],
-        "declared_runs": [plain_facts(dict(run), RUN_FACTS) for run in subject.runs],
+        "trips": [plain_facts(dict(trip), TRIP_FACTS) for trip in trips],
+        "declared_runs": [plain_facts(dict(run), RUN_FACTS) for run in runs],
     }
-    return list(evidence_rows(evidence, subject.zone, subject.places))
+    places = {
+        trip[f"{end}_poi_id"]: trip[f"{end}_name"]
+        for trip in trips
+        for end in ("origin", "destination")
+        if trip[f"{end}_poi_id"] and trip.get(f"{end}_name")
+    }
+    return list(evidence_rows(evidence, zone, places))
 
 
 def _read(evidence: Any) -> dict[str, Any]:
@@ -227,9 +252,8 @@ def _read(evidence: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _map(site: Site, visit: Visit, subject: Subject) -> Response:
-    pictures = movement_pictures(
-        site, visit, subject.plate, subject.day, subject.zone, subject.trips, subject.runs
-    ) if subject.plate else []  # fmt: skip
+def _map(site: Site, visit: Visit, subject: Subject | None) -> Response:
+    """The pictures; the transaction is over by now, so that reading the lake holds no connection."""
+    pictures = movement_pictures(site.lake, subject) if subject else []
     drawn = [Markup(picture) for picture in pictures]  # noqa: S704  our own SVG, its texts are escaped
     return site.page(visit, "movement.html.j2", pictures=drawn)

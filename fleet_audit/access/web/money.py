@@ -16,10 +16,13 @@ from fleet_audit.access.web.filters import Scope
 from fleet_audit.access.web.formats import Amount
 from fleet_audit.access.web.rows import Conditions, is_readable
 from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.primitives.cycles import Cycle
-from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS
+from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS, SEVERITIES
 
 Amounts = dict[str, Amount]
+_SEVERITY_ORDER = {rule.rule_id: list(SEVERITIES).index(rule.severity) for rule in RULES}
+_GRAVE = [rule.rule_id for rule in RULES if rule.severity in ("C", "H")]
 
 
 def amounts_of_days(site: Site, visit: Visit, where: Conditions) -> dict[dt.date, Amounts]:
@@ -54,10 +57,12 @@ def nothing(visit: Visit) -> Amounts:
     return {name: Amount(Decimal(0)) for name in AMOUNTS} if visit.sees_money else {}
 
 
-def has_amount(c: Any) -> sa.ColumnElement[bool]:
-    """Whether an incident has an amount that is not zero; true for profiles without amounts."""
+def is_important(c: Any) -> sa.ColumnElement[bool]:
+    """Whether an incident has an amount that is not zero; for profiles without amounts, whether its rule is grave."""
     names = [name for name in AMOUNTS if name in c]
-    return sa.or_(*(sa.or_(c[name] != 0, c[name].is_(None)) for name in names)) if names else sa.true()
+    if not names:
+        return c.root_rule_id.in_(_GRAVE)
+    return sa.or_(*(sa.or_(c[name] != 0, c[name].is_(None)) for name in names))
 
 
 def amounts_of(incident: Mapping[str, Any]) -> list[tuple[str, Amount]]:
@@ -66,11 +71,15 @@ def amounts_of(incident: Mapping[str, Any]) -> list[tuple[str, Amount]]:
     return [(label, Amount(value or Decimal(0), int(value is None))) for label, value in found if value != 0]
 
 
-def largest_first(c: Any) -> list[sa.ColumnElement[Any]]:
-    """The order of incidents by their greatest amount; those without amounts come last."""
-    if not is_readable(c, *AMOUNTS):
-        return []
-    return [sa.func.greatest(*(sa.func.coalesce(c[name], 0) for name in AMOUNTS)).desc()]
+def gravest_first(c: Any) -> list[sa.ColumnElement[Any]]:
+    """The order of incidents: by their greatest amount, then by the severity of their rule, then the latest first."""
+    known = [sa.func.coalesce(c[name], 0) for name in AMOUNTS if name in c]
+    by_amount = [sa.func.greatest(*known).desc()] if known else []
+    return [
+        *by_amount,
+        sa.case(_SEVERITY_ORDER, value=c.root_rule_id, else_=len(SEVERITIES)),
+        c.operational_date.desc(),
+    ]
 
 
 def _sums(site: Site, visit: Visit, relation: str, where: Conditions, group_name: str) -> dict[Any, Amounts]:

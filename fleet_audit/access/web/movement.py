@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
 
-from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Span, Track
 from fleet_audit.reporting.drawing.track_map import track_map
 from fleet_audit.schema import lake as tables
+from fleet_audit.storage.lake import Lake
 
 _AROUND = dt.timedelta(minutes=15)  # shown before and after the periods
 _LONGEST = dt.timedelta(hours=36)  # of all periods: a cycle is read day by day
@@ -26,84 +28,82 @@ _DAY = dt.timedelta(days=1)
 _MOST_SPANS = 12  # of one picture: more names than that hide each other
 
 
-def movement_pictures(
-    site: Site,
-    visit: Visit,
-    plate: str,
-    day: dt.date,
-    zone: str,
-    trips: Sequence[Mapping[str, Any]],
-    runs: Sequence[Mapping[str, Any]],
-) -> list[str]:
-    """Map and chart of km over time as SVG; empty without points.
+@dataclass(frozen=True)
+class Subject:
+    """What is drawn of one vehicle and day, all of it rows that PostgreSQL showed to the reader.
 
-    `trips` are rows with device_id, started_at, ended_at, origin_name and destination_name, `runs` with started_at,
-    ended_at, bulletin_number and declared_km, all of this vehicle and of the reader; without both the day is drawn.
+    `trips` have device_id, started_at, ended_at, origin_name and destination_name; `runs` started_at, ended_at,
+    bulletin_number and declared_km. `devices` are rows of ref.devices of the plate, `places` registered places.
     """
-    spans = _spans(trips, runs)
-    midnight = pd.Timestamp(day, tz=zone)
-    start = min((span.started_at for span in spans), default=midnight) - (_AROUND if spans else dt.timedelta(0))
-    end = max((span.ended_at for span in spans), default=midnight + _DAY) + (_AROUND if spans else dt.timedelta(0))
+
+    plate: str
+    day: dt.date
+    zone: str
+    trips: Sequence[Mapping[str, Any]]
+    runs: Sequence[Mapping[str, Any]]
+    devices: Sequence[Mapping[str, Any]]
+    places: Sequence[Mapping[str, Any]]
+
+
+def movement_pictures(lake: Lake, subject: Subject) -> list[str]:
+    """Map and chart of km over time as SVG, of the runs and trips, else of the day; empty without points."""
+    spans = _spans(subject)
+    around = _AROUND if spans else dt.timedelta(0)
+    midnight = pd.Timestamp(subject.day, tz=subject.zone)
+    start = pd.Timestamp(min((span.started_at for span in spans), default=midnight) - around)
+    end = pd.Timestamp(max((span.ended_at for span in spans), default=midnight + _DAY) + around)
     if end - start > _LONGEST:
         return []
-    points = _own_points(site, visit, plate, day, (pd.Timestamp(start), pd.Timestamp(end)), zone, trips)
+    points = _own_points(lake, subject, start, end)
     if points.empty:
         return []
-    track = Track(points, spans, zone, _places(site, visit, day), _stops(points, trips))
-    pictures = (track_map(track, heading=plate), odometer_chart(track))
+    places = [
+        row for row in subject.places if row["latitude"] is not None and row["longitude"] is not None
+        and _is_valid(row, subject.day)
+    ]  # fmt: skip
+    track = Track(points, spans, subject.zone, places, _stops(points, subject.trips))
+    pictures = (track_map(track, heading=subject.plate), odometer_chart(track))
     return [picture for picture in pictures if picture is not None]
 
 
-def _spans(trips: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> tuple[Span, ...]:
+def _spans(subject: Subject) -> tuple[Span, ...]:
     found = [
         Span(f"ata {run['bulletin_number']}" if run.get("bulletin_number") else "corrida", run["started_at"],
              run["ended_at"], None if run.get("declared_km") is None else float(run["declared_km"]))
-        for run in runs if run.get("started_at") and run.get("ended_at")
+        for run in subject.runs if run.get("started_at") and run.get("ended_at")
     ]  # fmt: skip
-    found = found or [Span("viagem", trip["started_at"], trip["ended_at"]) for trip in trips]
+    found = found or [Span("viagem", trip["started_at"], trip["ended_at"]) for trip in subject.trips]
     return tuple(sorted(found, key=lambda span: span.started_at)[:_MOST_SPANS])
 
 
-def _own_points(
-    site: Site,
-    visit: Visit,
-    plate: str,
-    day: dt.date,
-    period: tuple[Any, Any],
-    zone: str,
-    trips: Sequence[Mapping[str, Any]],
-) -> pd.DataFrame:
-    start, end = period
-    devices = site.relations.rows(visit.session, "devices", lambda c: (c.plate == plate,))
-    ids = {row["device_id"] for row in devices} | {trip["device_id"] for trip in trips if trip.get("device_id")}
-    days = [day.date() for day in pd.date_range(start.tz_convert(zone).date(), end.tz_convert(zone).date())]
-    days = sorted({*days, days[0] - _DAY, days[-1] + _DAY})  # folders are days of one zone, whatever the unit's
+def _own_points(lake: Lake, subject: Subject, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    ids = {row["device_id"] for row in (*subject.devices, *subject.trips) if row.get("device_id")}
     columns = ["device_id", "recorded_at", "latitude", "longitude", "odometer_km"]
-    points = site.lake.read_days(tables.STAGING_POSITIONS, days, columns, pc.field("device_id").isin(sorted(ids)))
+    of_devices = pc.field("device_id").isin(sorted(ids))
+    points = lake.read_days(tables.STAGING_POSITIONS, _days(start, end, PARTITION_ZONE), columns, of_devices)
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
-    local = points["recorded_at"].dt.tz_convert(zone).dt.date
     is_own = pd.Series(False, index=points.index)
-    for row in devices:
-        if (row["valid_from"] or day) <= day <= (row["valid_to"] or day):
-            is_own |= (points["device_id"] == row["device_id"]).fillna(False) & (local == day)
-    for trip in trips:
+    on_day = points["recorded_at"].dt.tz_convert(subject.zone).dt.date == subject.day
+    for row in subject.devices:
+        if _is_valid(row, subject.day):
+            is_own |= (points["device_id"] == row["device_id"]).fillna(False) & on_day
+    for trip in subject.trips:
         within = (points["recorded_at"] >= trip["started_at"]) & (points["recorded_at"] <= trip["ended_at"])
         is_own |= within & (points["device_id"] == trip["device_id"]).fillna(False)
     points = points[is_own.astype(bool)]
-    rejected = site.lake.read_days(tables.REJECTED_POINTS, days, filter=pc.field("plate") == plate)
-    reasons = rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"]
-    reason = points["recorded_at"].map(reasons)
+    of_plate = pc.field("plate") == subject.plate
+    rejected = lake.read_days(tables.REJECTED_POINTS, _days(start, end, subject.zone), filter=of_plate)
+    reason = points["recorded_at"].map(rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"])
     points = points.assign(is_rejected=reason.notna() & (reason != "no_fix"))
     return points.sort_values(["recorded_at", "device_id"]).reset_index(drop=True)
 
 
-def _places(site: Site, visit: Visit, day: dt.date) -> list[dict[str, Any]]:
-    """The registered places of that day, for profiles that read the register."""
-    rows = site.relations.rows(visit.session, "pois")
-    return [
-        row for row in rows
-        if row["latitude"] is not None and (row["valid_from"] or day) <= day <= (row["valid_to"] or day)
-    ]  # fmt: skip
+def _days(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> list[dt.date]:
+    return [day.date() for day in pd.date_range(start.tz_convert(zone).date(), end.tz_convert(zone).date())]
+
+
+def _is_valid(row: Mapping[str, Any], day: dt.date) -> bool:
+    return bool((row["valid_from"] or day) <= day <= (row["valid_to"] or day))
 
 
 def _stops(points: pd.DataFrame, trips: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -79,6 +79,26 @@ class Relations:
         query = sa.select(*table.c).where(*where(table.c)).order_by(*order(table.c), *own).limit(limit).offset(offset)
         return [dict(row) for row in session.connection.execute(query).mappings()]
 
+    def page(
+        self,
+        session: Session,
+        name: str,
+        key: str,
+        where: Conditions,
+        *,
+        order: Callable[[Any], Iterable[sa.ColumnElement[Any]]],
+        limit: int,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Some rows of a view that computes its columns: keys are chosen first, so that only theirs are computed."""
+        table = self.table(session, name)
+        if table is None:
+            return []
+        query = sa.select(table.c[key]).where(*where(table.c)).order_by(*order(table.c), table.c[key])
+        keys = list(session.connection.scalars(query.limit(limit).offset(offset)))
+        found = {row[key]: row for row in self.rows(session, name, lambda c: (c[key].in_(keys),))} if keys else {}
+        return [found[one] for one in keys if one in found]
+
     def row(self, session: Session, name: str, key: str, value: str) -> dict[str, Any]:
         """The row with that key. Raises Problem 404 for one that does not exist and for one out of scope alike."""
         found = self.rows(session, name, lambda c: (c[key] == value,), limit=1)

@@ -30,6 +30,7 @@ from fleet_audit.storage.lake import Lake
 ROOT = "/portal"
 _FOLDER = Path(__file__).parent
 _MAX_BODY_BYTES = 24 * 1024 * 1024  # a file of 10 MB with its form, and an attachment
+_MAX_SIGN_IN_BYTES = 16 * 1024  # of who has not signed in
 _HEADERS = {
     # style and script only from files of this address: no text of a page is ever run
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -161,15 +162,16 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def add_headers(app: FastAPI) -> None:
-    """Sets the security headers of every answer, and refuses a body that no form of ours sends."""
+def add_headers(app: FastAPI, site: Site) -> None:
+    """Sets the security headers of every answer, and refuses a body that no form of ours sends to this visitor."""
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Callable[..., Any]) -> Response:
         size = request.headers.get("Content-Length", "")
+        limit = _MAX_BODY_BYTES if site.cookies.visitor(request) else _MAX_SIGN_IN_BYTES
         if request.method not in ("GET", "HEAD") and not size.isdecimal():
             response: Response = HTMLResponse(_SENTENCES[411], 411)
-        elif size.isdecimal() and int(size) > _MAX_BODY_BYTES:
+        elif size.isdecimal() and int(size) > limit:
             response = HTMLResponse(_SENTENCES[413], 413, headers={"Connection": "close"})
         else:
             response = await call_next(request)
