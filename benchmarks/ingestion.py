@@ -33,7 +33,7 @@ from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.telemetry_api import TelemetryApi
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.warehouse import Warehouse

@@ -24,7 +24,7 @@ from fleet_audit.formats.read import parse_file
 from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.warehouse import Warehouse

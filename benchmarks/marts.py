@@ -23,7 +23,7 @@ from fleet_audit.marts.project import load_project
 from fleet_audit.marts.publishing import publish
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 

@@ -30,7 +30,7 @@ from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.settings import Settings, load_settings
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake
 
 FIRST = dt.date(2025, 6, 2)

@@ -34,7 +34,7 @@ from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.simulation.fleet import simulate
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit.storage.warehouse import Warehouse

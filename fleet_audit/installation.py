@@ -38,7 +38,7 @@ class Installation:
 
     def database_url(self) -> str:
         """URL of the warehouse as it is; the embedded PostgreSQL is started when the settings name no other."""
-        from fleet_audit.storage.embedded import ensure_running
+        from fleet_audit.storage.embedded.server import ensure_running
 
         settings = self.settings()
         # asked each time (2 ms): a step that is tried again starts an embedded server that died
@@ -109,19 +109,18 @@ class Installation:
         from fleet_audit.logic.reference.reference import Reference
         from fleet_audit.schema import reference
         from fleet_audit.schema.facts import REFERENCE_CHANGES
+        from fleet_audit.storage.unchanged_tables import read_tables
 
-        warehouse = self.warehouse()
-        return Reference.of(
-            {table.name: warehouse.read_table(table) for table in (*reference.TABLES, REFERENCE_CHANGES)}
-        )
+        return Reference.of(read_tables(self.warehouse(), (*reference.TABLES, REFERENCE_CHANGES)))
 
     def parameters(self, day: dt.date) -> ParameterSet:
         """The parameters in force on a day; their version is recorded in `ops.parameter_versions`."""
         from fleet_audit.logic.primitives.parameters import parameters_on
-        from fleet_audit.schema import reference
+        from fleet_audit.schema.reference import PARAMETERS
+        from fleet_audit.storage.unchanged_tables import read_tables
 
         warehouse = self.warehouse()
-        found = parameters_on(day, warehouse.read_table(reference.PARAMETERS))
+        found = parameters_on(day, read_tables(warehouse, [PARAMETERS])[PARAMETERS.name])
         _record_version(warehouse.url, found)
         return found
 

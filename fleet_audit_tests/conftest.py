@@ -21,7 +21,7 @@ import pytest
 from dagster._core.storage.defs_state.base import _current_storage
 
 from fleet_audit.settings import Settings
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 

@@ -17,7 +17,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.storage.embedded import postgres_program
+from fleet_audit.storage.embedded.server import postgres_program
 from fleet_audit.storage.postgres import engine_of, sentences
 
 _HEAD_BYTES = 65_536

@@ -27,12 +27,12 @@ from fleet_audit.marts.project import load_project
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
-from fleet_audit.storage.embedded import keep_as_template
+from fleet_audit.storage.embedded.server import keep_as_template
 
 _MIGRATED = """
 import sys
 from pathlib import Path
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 upgrade(ensure_running(Path(sys.argv[1])))
 """

@@ -20,7 +20,7 @@ from fleet_audit.cli.environment import dagster_home
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
-from fleet_audit.storage.embedded import locked
+from fleet_audit.storage.embedded.server import locked
 
 Progress = Callable[[str], None]
 LOGGER = "progress"

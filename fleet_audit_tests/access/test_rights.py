@@ -18,7 +18,7 @@ from fleet_audit.schema.model import Type
 from fleet_audit.schema.registry import TABLES
 from fleet_audit.schema.rights import is_amount, readable_columns
 from fleet_audit.schema.sql import metadata
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.company import DAY, PLACES, USERS, marks, places_of

@@ -10,8 +10,8 @@ import psycopg2
 import pytest
 
 from fleet_audit.cli.prepare import make_database_template
-from fleet_audit.storage import embedded_template
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded import template
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import recorded_revision, upgrade
 
 _NEVER_CALLED = """
@@ -41,7 +41,7 @@ def test_every_compiled_function_is_called_with_its_types():
 
 
 def test_a_new_home_starts_with_the_tables_of_the_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(embedded_template, "TEMPLATES", tmp_path / "installed")
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "installed")
     make_database_template()
     url = ensure_running(tmp_path / "home")
     assert recorded_revision(url) is not None
@@ -52,9 +52,9 @@ def test_a_new_home_starts_with_the_tables_of_the_install(tmp_path: Path, monkey
 
 
 def test_a_home_is_made_without_a_readable_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    template = embedded_template.TEMPLATES
-    monkeypatch.setattr(embedded_template, "TEMPLATES", tmp_path / "installed")
+    installed = template.TEMPLATES
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "installed")
     (tmp_path / "installed").mkdir()
-    for path in template.glob("postgres-*"):
+    for path in installed.glob("postgres-*"):
         (tmp_path / "installed" / path.name).write_text("not a folder")
     assert recorded_revision(ensure_running(tmp_path / "home")) is None

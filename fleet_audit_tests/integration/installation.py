@@ -24,7 +24,7 @@ from fleet_audit.defs.catalog import group_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.warehouse import Warehouse
 
 REAL_DAY = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_day"

@@ -20,15 +20,15 @@ import pytest
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError
-from fleet_audit.storage.embedded import ensure_running
-from fleet_audit.storage.embedded_template import TEMPLATES
+from fleet_audit.storage.embedded.server import ensure_running
+from fleet_audit.storage.embedded.template import TEMPLATES
 from fleet_audit.storage.postgres import engine_of
 
 _USER = """
 import pathlib, sys
-from fleet_audit.storage import embedded_template
-from fleet_audit.storage.embedded import ensure_running
-embedded_template.TEMPLATES = pathlib.Path(sys.argv[2])
+from fleet_audit.storage.embedded import template
+from fleet_audit.storage.embedded.server import ensure_running
+template.TEMPLATES = pathlib.Path(sys.argv[2])
 print(ensure_running(pathlib.Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """

@@ -15,6 +15,7 @@ from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, records
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.unchanged_tables import read_tables
 
 FACTS = (
     facts.TRIPS,
@@ -65,7 +66,7 @@ def frames_of(
     warehouse = fleet.warehouse()
     # `vehicle_day_coverage` is `coverage` to a report; every other field has its table's name.
     fields = {_field(table): warehouse.read_partition(table, days) for table in FACTS}
-    fields |= {table.name: warehouse.read_table(table) for table in (*REFERENCE, *(TERMS if with_terms else ()))}
+    fields |= read_tables(warehouse, (*REFERENCE, *(TERMS if with_terms else ())))
     if with_legs:
         fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
         # A cycle's findings are dated on its last day; that day's report excludes them: no cycle run may change it.

@@ -25,7 +25,7 @@ class RowRecords:
         self._known: dict[int, Record] = {}
 
     def of(self, ids: Iterable[Any]) -> dict[str, Record]:
-        """Those rows by their id, in the order of the frame; an id that the frame does not hold is left out."""
+        """Those rows by their id, in the order of the frame; an id that the frame does not hold is skipped."""
         wanted = {self._at[row_id]: row_id for row_id in ids if row_id in self._at}
         new = sorted(wanted.keys() - self._known.keys())
         self._known.update(zip(new, self._frame.iloc[new].to_dict("records"), strict=True))

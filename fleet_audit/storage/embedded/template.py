@@ -1,6 +1,6 @@
 """The data folder that a new embedded PostgreSQL starts from: initialised and migrated once, at install.
 
-Keeping and copying that folder belongs here; the server is in `embedded`, the tables in `migrate`. A new home costs
+Keeping and copying that folder belongs here; the server is in `server`, the tables in `migrate`. A new home costs
 initdb and the migrations 3 s of processor time, a copy 0.2 s. Without a usable template a home is made by initdb.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 TEMPLATES = Path(__file__).parent / "__pycache__"
 _PREFIX = "postgres-"
-_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
+_MIGRATIONS = Path(__file__).parents[1] / "migrations" / "versions"
 _NOT_COPIED = shutil.ignore_patterns("postmaster.pid", "postmaster.opts", "server.log", ".s.PGSQL.*")
 
 

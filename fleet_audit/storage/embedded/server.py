@@ -33,7 +33,7 @@ import psutil
 import psycopg2
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.storage.embedded_template import copy_template, save_template
+from fleet_audit.storage.embedded.template import copy_template, save_template
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which is not used here
