@@ -23,7 +23,7 @@ $(1)/python -m pip install --quiet --quiet --disable-pip-version-check $(2)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-production check format docs bench faults dbt sbom audit
+.PHONY: help install demo dev api test test-production check format docs bench faults dbt sbom audit
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ demo: $(INSTALLED) ## Simulate a small fleet, run the main job on it, show the r
 dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.0.1:3000
 	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && \
 	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" exec $(BIN)/dg dev $(DEV_ARGS)
+
+api: $(INSTALLED) ## The read API and its page on that data, at http://127.0.0.1:8080, with one user of each profile
+	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && exec $(BIN)/fleet-audit serve --demo
 
 test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --basetemp "$$(mktemp -d)/tests" $(PYTEST_ARGS)

@@ -25,9 +25,10 @@ _LEEWAY_S = 5  # between the clock of the database, which dates a token, and thi
 _ALGORITHM = "HS256"
 _WRONG = "The login or the password is wrong, or the account is locked or disabled."
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
-_BEGIN = sa.text(
-    "select auth.role_of(:user_id, :issued_at), set_config('app.user_id', :user_id, true), "
-    "set_config('statement_timeout', '30s', true)"
+_BEGIN = sa.text(  # materialized: the profile's role, once taken, may not ask for the role
+    "with found as materialized (select auth.role_of(:user_id, :issued_at) as role) "
+    "select role, set_config('app.user_id', :user_id, true), set_config('statement_timeout', '30s', true), "
+    "set_config('role', coalesce(role, 'none'), true) from found"
 )
 
 
@@ -61,7 +62,6 @@ class Sessions:
             role = connection.execute(_BEGIN, {"user_id": user_id, "issued_at": issued_at}).scalar_one()
             if role is None:
                 raise Problem(401, "This token has ended: sign in again.", _CHALLENGE)
-            connection.execute(sa.select(sa.func.set_config("role", role, True)))
             yield Session(connection, role.removeprefix("fleet_"))
 
     def sign_in(self, login: str, password: str, address: str) -> str:

@@ -5,6 +5,7 @@ Only options belong here; the application is `access.app`, imported on first use
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ _MIN_SECRET = 32  # bytes: RFC 7518 asks for a key as long as HS256's hash
 @click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; TLS is the proxy's.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
-def serve(home: str | None, host: str, port: int) -> None:
+@click.option("--demo", "is_demo", is_flag=True, help="Make a user of each profile, for an embedded warehouse.")
+def serve(home: str | None, host: str, port: int, is_demo: bool) -> None:
     """Serve the read API and the page until interrupted: each user sees what their profile and grants allow.
 
     FLEET_SERVE_SECRET signs the tokens. With FLEET_WAREHOUSE_URL, FLEET_SERVE_WAREHOUSE_URL is the same database as
@@ -41,12 +43,19 @@ def serve(home: str | None, host: str, port: int) -> None:
     settings = load_settings(home=home)
     export_settings(settings)
     secret = settings.serve_secret.get_secret_value() if settings.serve_secret else ""
+    if is_demo and not secret:
+        secret = secrets.token_hex(_MIN_SECRET)
     if len(secret.encode()) < _MIN_SECRET:
         raise PermanentError(
             f"FLEET_SERVE_SECRET must have {_MIN_SECRET} bytes or more: it signs the tokens. Make one with "
             "python3 -c 'import secrets; print(secrets.token_hex(32))'."
         )
     installation = Installation(settings)
+    if is_demo:
+        from fleet_audit.cli.demo_users import add_demo_users
+
+        for line in add_demo_users(settings, installation.migrated_url()):
+            click.echo(line)
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
     app = create_app(engine, secret, lake, Intake(settings, lake), _company_tokens(settings))
     click.echo(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
