@@ -35,7 +35,7 @@ class Browser:
             self.command(f"{domain}.enable")
         self.command("Fetch.enable", patterns=[{"urlPattern": "*"}])
 
-    def show(self, path: str, width: int, *, is_dark: bool, settle_s: float = 10) -> None:
+    def show(self, path: str, width: int, *, is_dark: bool) -> None:
         """Loads a page at a width, and waits until htmx has its parts too."""
         size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
@@ -43,8 +43,12 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=scheme)
         self.command("Page.navigate", url=ORIGIN + path)
         ready = "document.readyState === 'complete' && !document.querySelector('.waiting, .htmx-request')"
-        end = time.monotonic() + settle_s
-        while time.monotonic() < end and not (f"{ORIGIN}{path}" == self.value("location.href") and self.value(ready)):
+        self.wait_for(f"location.href === {json.dumps(ORIGIN + path)} && {ready}")
+
+    def wait_for(self, condition: str, longest_s: float = 20) -> None:
+        """Waits until a script is true, at most so long."""
+        end = time.monotonic() + longest_s
+        while time.monotonic() < end and not self.value(condition):
             time.sleep(0.02)
 
     def value(self, script: str) -> Any:

@@ -57,5 +57,12 @@ def test_pages_are_accessible_and_fit_a_phone(
                 wrong += [f"{path} at {width}: {one}" for one in browser.value(_CHECK)]
                 widest = browser.value("document.documentElement.scrollWidth")
                 wrong += [f"{path} is {widest} wide at {width}"] if widest > width else []
+        browser.show("/portal/dias", 390, is_dark=False)
+        chosen = "const one = document.querySelector('#f-unidade'); one.value = 'USINAB'; one.dispatchEvent(new Event("
+        browser.value(f"{{{chosen}'change', {{bubbles: true}}))}};0")
+        browser.wait_for("location.search.includes('unidade=USINAB') && !document.querySelector('.htmx-request')")
+        assert browser.value("document.querySelector('#f-unidade').value") == "USINAB", "htmx applies a filter at once"
+        assert "222.777,77" in browser.value("document.body.innerText")
+        assert "111.777,77" not in browser.value("document.body.innerText")
         wrong += [one for one in browser.errors if "404" not in one]
     assert not wrong, "\n".join(wrong)

@@ -22,6 +22,7 @@ from fleet_audit.reporting.locale import REPORT_ZONE
 from fleet_audit.storage.auth.disputes import MAX_TEXT
 
 CONTEST_STATUSES = {"contested": "Em contestação", "upheld": "Mantido", "reversed": "Revertido"}
+CONTEST_FILTERS = {"contested": ("contested",), "decided": ("upheld", "reversed")}
 _MAY_CONTEST, _MAY_DECIDE = ("carrier", "finance"), ("finance", "auditor")
 _MAX_MB = contests.MAX_ATTACHMENT_BYTES // 1024 // 1024
 _SENTENCES = {

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import FastAPI, Query, Request, Response
 from markupsafe import Markup
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from fleet_audit.access.web import money
-from fleet_audit.access.web.contest_pages import CONTEST_STATUSES, contest_context
+from fleet_audit.access.web.contest_pages import CONTEST_FILTERS, CONTEST_STATUSES, contest_context
 from fleet_audit.access.web.filters import (
     MOST_PAGES,
     Choice,
@@ -35,7 +36,7 @@ from fleet_audit.access.web.movement import Subject, movement_pictures
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
 from fleet_audit.logic.audit.rules.registry import RULES
-from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.reporting.labels import AMOUNTS, CAUSES, KM_METHODS, PURPOSES, SEVERITIES
 from fleet_audit.reporting.sections.evidence import evidence_rows
 
@@ -108,6 +109,7 @@ def _add_list(app: FastAPI, site: Site) -> None:
         transportadora: Code = "",
         placa: Code = "",
         valor: Code = "",
+        contestacao: Code = "",
         pagina: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1,
     ) -> Response:
         scope, plate = Scope(unidade, transportadora), plate_of(placa)
@@ -118,11 +120,14 @@ def _add_list(app: FastAPI, site: Site) -> None:
             if cycle is None:
                 return site.page(visit, "empty.html.j2")
 
+            contested = _contested(site, visit, cycle, contestacao)
+
             def where(c: Any) -> tuple[sa.ColumnElement[bool], ...]:
                 days = c.operational_date.between(cycle.start, cycle.end)
                 of_plate = (sa.any_(c.plates) == plate,) if plate else ()
                 of_amount = (c[valor] > 0,) if valor in AMOUNTS and valor in c else ()
-                return (days, *scope.conditions(c), *of_plate, *of_amount)
+                of_contest = (c.finding_ids.op("&&")(contested),) if contested is not None else ()
+                return (days, *scope.conditions(c), *of_plate, *of_amount, *of_contest)
 
             rows = site.relations.page(
                 visit.session, "incidents", "incident_id", where, order=money.gravest_first,
@@ -132,7 +137,7 @@ def _add_list(app: FastAPI, site: Site) -> None:
                 "incidents": _incidents(site, visit, rows[:_A_PAGE]),
                 "next_page": pagina + 1 if len(rows) > _A_PAGE else None,
                 "names": names, "scope": scope, "plate": plate, "cycle": cycle, "amount": valor,
-                "severities": SEVERITIES, "contest_statuses": CONTEST_STATUSES,
+                "contested": contestacao, "severities": SEVERITIES, "contest_statuses": CONTEST_STATUSES,
             }  # fmt: skip
             if pagina > 1 and "HX-Request" in request.headers:
                 return site.page(visit, "incident_rows.html.j2", **values)
@@ -140,8 +145,22 @@ def _add_list(app: FastAPI, site: Site) -> None:
             return site.page(
                 visit, "findings.html.j2", **values, cycles=cycle_choices(cycles), cycle_words=cycle_words(cycle),
                 amounts=money.labelled(amounts),
+                contest_choices=[Choice("contested", "em contestação"), Choice("decided", "decidida")],
                 amount_choices=[Choice(name, label) for name, label in AMOUNTS.items()] if visit.sees_money else [],
             )  # fmt: skip
+
+
+def _contested(site: Site, visit: Visit, cycle: Cycle, wanted: str) -> sa.ColumnElement[Any] | None:
+    """The findings of a cycle whose contest has a status, as an array; None where none is asked for."""
+    statuses = CONTEST_FILTERS.get(wanted)
+    if statuses is None:
+        return None
+    rows = site.relations.rows(
+        visit.session,
+        "contests",
+        lambda c: (c.operational_date.between(cycle.start, cycle.end), c.status.in_(statuses)),
+    )
+    return sa.cast([row["finding_id"] for row in rows], ARRAY(sa.Text()))
 
 
 def _incidents(site: Site, visit: Visit, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

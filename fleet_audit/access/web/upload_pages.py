@@ -5,6 +5,7 @@ What is accepted is decided by `access.uploads`, with the limits of the inbox.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
@@ -25,6 +26,7 @@ _LABELS = {
 }
 _STATUSES = {"accepted": "Aceito", "partial": "Aceito em parte", "rejected": "Recusado", "duplicate": "Repetido"}
 _A_PAGE, _MOST_ROWS = 50, 500
+_FIELD = re.compile(r"(?P<column>[^']{1,60}) is '(?P<value>[^']{0,80})'")  # how the formats name a field and its value
 _SENTENCES = {
     "name": "O nome do arquivo não serve: use até 150 caracteres, sem pasta.",
     "profile": "O seu perfil não envia arquivos deste tipo.",
@@ -66,9 +68,8 @@ def add_upload_pages(app: FastAPI, site: Site, intake: Intake) -> None:
         with site.visit(request) as visit:
             row = _labelled(upload(visit.session, key))
             found = rejections(visit.session, intake, key)
-            return site.page(
-                visit, "upload.html.j2", upload=row, rejections=found[:_MOST_ROWS], count=len(found), labels=_LABELS
-            )
+            shown = [{**one, "field": _field(one["reason"])} for one in found[:_MOST_ROWS]]
+            return site.page(visit, "upload.html.j2", upload=row, rejections=shown, count=len(found), labels=_LABELS)
 
     @app.get("/envios/{key}/recusas.csv")
     def report(request: Request, key: Key) -> Response:
@@ -97,3 +98,9 @@ def _kinds(visit: Visit) -> list[tuple[str, str]]:
 def _labelled(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "status_label": _STATUSES.get(row["status"], row["status"]),
             "at": local(row["uploaded_at"], REPORT_ZONE)}  # fmt: skip
+
+
+def _field(reason: str) -> str:
+    """`DATA: 31/02/2025` of a reason that names a field and its value; else empty."""
+    match = _FIELD.match(reason)
+    return f"{match['column']}: {match['value'] or 'vazio'}" if match else ""
