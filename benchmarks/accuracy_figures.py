@@ -14,10 +14,13 @@ import pandas as pd
 from benchmarks.accuracy_fleets import Outcome
 from benchmarks.comparison import rule_table
 from fleet_audit.logic.audit.rules.registry import RULES
+from fleet_audit.logic.audit.sampling import reliability_factor
 
 Z_95 = NormalDist().inv_cdf(0.975)
 BUCKETS = (0.0, 0.4, 0.6, 0.75, 0.85, 0.925, 1.0)
 STATISTICAL = ("S01", "S03", "S05", "K05", "O07")
+_REDRAWN = 1_000
+_POINTS = 0.05  # a share may be this far from the confidence that was stated
 _ROUNDED_KM = 0.0055  # the road is rounded to a metre, the measured km to 0.01
 
 
@@ -70,15 +73,19 @@ def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
 
 
 def reliability(findings: pd.DataFrame) -> pd.DataFrame:
-    """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, is_within 5 points."""
+    """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, verdict.
+
+    `within`: the share is within 5 points; `miss`: not even its interval reaches them; else `too few to tell`.
+    """
     edges = pd.cut(findings["confidence"], BUCKETS, include_lowest=True)
     rows = []
     for bucket, own in findings.groupby(edges, observed=True):
         share, stated = float(own["is_true"].mean()), float(own["confidence"].mean())
         low, high = wilson(int(own["is_true"].sum()), len(own))
+        is_within, can_be = abs(share - stated) <= _POINTS, low <= stated + _POINTS and high >= stated - _POINTS
         rows.append({"bucket": f"{bucket.left:.2f}-{bucket.right:.2f}".replace("-0.00", "0.00"), "n": len(own),
                      "confidence": stated, "share": share, "low": low, "high": high,
-                     "is_within": abs(share - stated) <= 0.05})  # fmt: skip
+                     "verdict": "within" if is_within else "too few to tell" if can_be else "miss"})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -90,7 +97,11 @@ def reliability_by_rule(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def doubt(trips: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Per group of trips, and of all: n, share held by km_uncertainty with interval, medians, error (all in km)."""
+    """Per group of trips, and of all: n, share held by km_uncertainty with interval, medians, error (all in km).
+
+    error_pct is the mean, with error_low and error_high: 95 % of the means of fleets whose vehicles are drawn again
+    with replacement, because the trips of a vehicle share the error of its odometer.
+    """
     error = (trips["km"] - trips["km_true"]).abs()
     trips = trips.assign(error=error, is_held=error <= trips["half_width"] + _ROUNDED_KM,
                          error_pct=100 * error / trips["km_true"].where(trips["km_true"] > 0))  # fmt: skip
@@ -100,9 +111,23 @@ def doubt(trips: pd.DataFrame, by: str) -> pd.DataFrame:
         rows.append({
             "group": name, "n": len(own), "held": float(own["is_held"].mean()), "low": low, "high": high,
             "half_width": float(own["half_width"].median()), "error": float(own["error"].median()),
-            "error_pct": float(own["error_pct"].mean()), "error_p95": float(np.quantile(own["error"], 0.95)),
+            "error_pct": float(own["error_pct"].mean()), **_means_of_redrawn_vehicles(own),
+            "error_p95": float(np.quantile(own["error"], 0.95)),
         })  # fmt: skip
     return pd.DataFrame(rows).set_index("group")
+
+
+def _means_of_redrawn_vehicles(trips: pd.DataFrame) -> dict[str, float]:
+    by_vehicle = trips.groupby("vehicle")["error_pct"].agg(["sum", "count"]).to_numpy()
+    drawn = np.random.default_rng(0).integers(len(by_vehicle), size=(_REDRAWN, len(by_vehicle)))
+    sums = by_vehicle[drawn].sum(axis=1)
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
+    return {"error_low": float(low), "error_high": float(high)}
+
+
+def most_false_per_1000(false: int, trips: float) -> float:
+    """The one-sided 95 % upper bound (exact, Poisson) of false findings per 1,000 trips."""
+    return 1000 * reliability_factor(false, 95.0) / trips
 
 
 def in_doubt(outcomes: list[Outcome]) -> pd.DataFrame:

@@ -74,7 +74,7 @@ class Outcome:
         facts: trips, vehicle_days, processor_s, km_true, km_measured, brl_true, brl_measured, and the fleet's own.
         labels: rule_id, is_tested, is_found of what was planted.
         findings: rule_id, severity, confidence, verdict, is_true, cause, is_indication, scope and the four amounts.
-        trips: km_true, km, half_width, method, grade of the trips that are the truth's own.
+        trips: plate, km_true, km, half_width, method, grade of the trips that are the truth's own.
         not_tested: rule_id, reason_pt of the cycles.
     """
 
@@ -126,7 +126,7 @@ def audited(fleet: Fleet, folder: Path) -> Audited:
         without=set(fleet.without),
         vehicles_per_habit=fleet.vehicles if fleet.days >= _FEWEST_DAYS_OF_HABITS else fleet.vehicles + 1,
     )
-    inbox = SimulatedInbox(folder)
+    inbox = SimulatedInbox(folder, calendar)
     results = {day: audit(day, inbox) for day in calendar}
     cycles = audited_cycles(results, inbox)
     return Audited(Truth.read(folder / "truth", calendar), results, cycles, cycle_findings(cycles))
@@ -207,6 +207,7 @@ def _trips(found: Audited) -> pd.DataFrame:
     both = both[both["km_measured"].notna()]
     return pd.DataFrame(
         {
+            "plate": both["plate_true"].astype(str),
             "km_true": both["km"].astype(float),
             "km": both["km_measured"].astype(float),
             "half_width": both["km_uncertainty"].astype(float),

@@ -6,7 +6,7 @@ What the results are worth is measured in `accuracy`; here is only how they come
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from benchmarks.reference_changes import reference_changes
 from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
@@ -81,11 +82,18 @@ class Staged(Protocol):
 
 
 class SimulatedInbox:
-    """What a simulation wrote, read by the formats room and dated as the staging of the pipeline is."""
+    """What a simulation wrote, read by the formats room and dated as the staging of the pipeline is.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of the simulation.
+        computed: the days, in order, that had been computed when the inbox corrected the first delivery.
+    """
+
+    def __init__(self, folder: Path, computed: Sequence[dt.date] = ()) -> None:
         self._folder = folder
-        self.reference = _reference(folder / "inbox" / "reference")
+        tables, first = (_tables(folder / where / "reference") for where in ("inbox", "first_delivery"))
+        changes = {"reference_changes": reference_changes(first, tables, computed, CLOSING_DAY)} if computed else {}
+        self.reference = Reference.of({**tables, **changes})
         visits = [self._parse("visit_report", path) for path in self._files("visit_reports")]
         bulletins = [self._parse("bulletin", path) for path in self._files("bulletins")]
         self._visits = _frame([parsed.rows for parsed in visits], lake.PARSED_VISIT_LEGS)
@@ -209,7 +217,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
     )  # fmt: skip
 
 
-def _reference(folder: Path) -> Reference:
+def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     frames: dict[str, pd.DataFrame] = {}
     for path in sorted(folder.glob("*.csv")):
         parsed = parse_file("reference", path.name, path.read_bytes(), received_at=_RECEIVED_AT, limits=Limits(),
@@ -217,7 +225,7 @@ def _reference(folder: Path) -> Reference:
         if len(parsed.rejected):
             raise ValueError(f"{path}: {parsed.message}")
         frames[path.stem] = parsed.rows
-    return Reference.of(frames)
+    return frames
 
 
 def _frame(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:

@@ -146,9 +146,10 @@ def judged(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels with `is_tested`, `is_found`; findings with `verdict`: right, follows (a label), unexplained.
 
-    A label is found by a finding of its rule on its vehicle that names its run, its trip or its cycle; where it names
-    none, on its day. A label of a cycle is not tested where its rule or its vehicle was not. What may follow from a
-    label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05 within RATIO_DAYS after it.
+    A label is found by a finding of its rule on its vehicle that names its run, its trip, its cycle or the row of
+    reference data; where it names none, on its day. A label of a cycle is not tested where its rule or its vehicle was
+    not. What may follow from a label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05
+    within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
     labels = truth.labels().reset_index(names="label")
@@ -160,8 +161,9 @@ def judged(
     names_cycle = pairs["reference"].str.fullmatch(r"\d{4}-\d\d-\d\d").fillna(False).to_numpy(bool)
     starts = pd.to_datetime(pairs["reference"].where(names_trip), utc=True)
     is_same = np.select(
-        [names_run, names_trip, names_cycle],
-        [_names_run(pairs),
+        [pairs["rule_id"] == "Q04", names_run, names_trip, names_cycle],
+        [[row.reference in row.evidence for row in pairs[["reference", "evidence"]].fillna("").itertuples()],
+         _names_run(pairs),
          (pairs["trip_started_at"] - starts).abs().dt.total_seconds() <= SAME_TRIP_S,
          pairs["cycle"] == pairs["reference"]],
         pairs["operational_date"] == pairs["operational_date_label"],

@@ -106,7 +106,7 @@ FLEET_TRAPS = _kinds("fleet", (
     ("front_moves", "", "the third harvest front of each unit is elsewhere from the middle of the period on"),
     ("amendment", "", "the first contract's rates rise in the middle of the period"),
     ("reserve", "", "a reserve replaces its titular for a day"),
-    ("wrong_geofence", "", "`first_delivery` holds a place some 3 km off, which the inbox corrects"),
+    ("wrong_geofence", "Q04", "`first_delivery` holds a place some 3 km off, which the inbox corrects"),
     ("much_deadhead", "K03", "a vehicle drives more than 10 % of its service km empty in a cycle"),
     ("over_midnight", "", "a trip ends on another local day than it starts"),
     ("over_close", "", "a trip starts in one cycle and ends in the next"),

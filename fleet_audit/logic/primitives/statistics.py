@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+Z_95 = 1.959964  # half-width of the 95 % interval of a normal variable, in standard deviations
 MAD_TO_SD = 1.4826  # standard deviation of a normal sample per median absolute deviation
 
 

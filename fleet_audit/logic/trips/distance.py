@@ -21,6 +21,10 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
         parameters: agree_pct, agree_km, gps_min_coverage_pct, calibrated_pct, and the uncertainties of odometer, chord,
             GPS and report.
 
+    A trip's odometer km are those between its first and its last reading, whatever it halted in between: one leg's last
+    reading is the next one's first, and their roundings cancel. Counted once a leg, the median half-width was 2.9 times
+    the median error, and the road was held no more often.
+
     Returns:
         km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
     """
@@ -49,9 +53,9 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
         _report_rounding(reported, parameters) * legs + parameters.report_uncertainty_pct / 100 * reported,
         np.where(
             by_odometer,
-            legs * resolution
+            resolution
             + apart
-            + _unconfirmed_doubt(odometer, np.where(has_both, compared, 0.0), apart, parameters),
+            + _unconfirmed_doubt(odometer, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
             np.maximum(apart + _chord_doubt(rows, parameters), parameters.gps_uncertainty_pct / 100 * km),
         ),
     )
@@ -73,10 +77,12 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
 def _unconfirmed_doubt(
     odometer: np.ndarray, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet
 ) -> np.ndarray:
-    """Doubt (km) of odometer km that no path confirms: all of them where GPS contradicts, else those without one.
+    """Doubt (km) of odometer km that no path confirms: all of them where GPS contradicts or its steps are too coarse to
+    be compared, else those without one.
 
     |odometer - GPS| is 0 over bridged steps by construction, and where both are apart the path errs as well: without
-    this the stated doubt held the road on 52.7 % of trips with a position every 300 s, on 54.9 % at 4 % too many km.
+    this the stated doubt held the road on 52.7 % of trips with a position every 300 s, on 54.9 % at 4 % too many km;
+    and on 89.5 % with one every 120 s while its chords confirmed the odometer.
     """
     is_apart = apart > parameters.calibrated_pct / 100 * confirmed
     return parameters.odometer_uncertainty_pct / 100 * np.where(is_apart, odometer, odometer - confirmed)

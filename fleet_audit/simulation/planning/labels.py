@@ -134,6 +134,10 @@ def _suits(kind: str, place: tuple[int, dt.date], roster: Roster, free: dict[tup
         return False
     if kind in _SEEN_BY_POSITIONS_ONLY and vehicle.mode != "positions":
         return False
+    if kind in IDLE_LABELS and roster.labels.get((place[0], day + dt.timedelta(days=1))) == "clock_off":
+        return False  # a clock three hours behind dates the next morning's positions on the day that shows none
+    if kind == "clock_off" and roster.labels.get((place[0], day - dt.timedelta(days=1))) in IDLE_LABELS:
+        return False
     if kind == "clock_off":  # at three hours to midnight it must stand, or it would be in two places at once
         return vehicle.pattern == ("A", "B") and len(_taken_with(kind, place, roster, free)) > 1
     if kind == "device_swap":

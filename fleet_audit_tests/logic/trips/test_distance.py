@@ -69,7 +69,13 @@ def test_the_uncertainty_is_resolution_and_the_whole_difference_and_a_tenth_of_t
     assert measure(km_odometer=None, km_chord=9.0)["km_uncertainty"] == pytest.approx(0.9)
     assert measure(km_odometer=None, km_chord=9.0, km_long_chord=4.0)["km_uncertainty"] == pytest.approx(0.5 + 0.8)
     assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(2.0 + 0.3)
-    assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.3)
+
+
+def test_the_roundings_of_readings_between_the_legs_of_a_trip_cancel() -> None:
+    """20.04 to 31.96 km in whole km by three legs (20, 24, 28, 31): 11 km of 11.92, within one resolution."""
+    row = measure(legs=3, odometer_resolution_km=1.0, km_odometer=11.0, km_gps=11.9)
+    assert row["km_uncertainty"] == pytest.approx(1.0 + 0.9 + 0.015 * 11)
+    assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.1)
 
 
 def test_odometer_km_that_no_path_confirms_are_less_sure() -> None:

@@ -12,9 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-# Confidence of each evidence grade: A is odometer and GPS agreeing over 80 % of the time between two known
-# places, B lacks one of these, C is a visit report, an odometer alone, or lacks more. Own choice.
-GRADE_CONFIDENCE = {"A": 0.95, "B": 0.9, "C": 0.8}
+from fleet_audit.logic.primitives.statistics import Z_95, normal_p
+
+# How often a finding whose difference is beyond doubt is right, by the weakest evidence that it rests on: the shares of
+# simulated development fleets, (right + 1) / (findings + 2), as docs/audit-quality.md describes them.
+GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
+# The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
+DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,10 @@ def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:
 
 
 def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float) -> float:
-    """1 where the difference is above the tolerance even if the measurement is off by its uncertainty, less between."""
-    doubtful = tolerance_km + uncertainty
-    return 1.0 if doubtful <= 0 else min(1.0, difference_km / doubtful)
+    """P(the true difference is above the tolerance), where the half-width `uncertainty` holds it with 95 %.
+
+    0.5 at the tolerance, 0.975 where the range just excludes it: an error as of a normal variable (RULES section 2).
+    """
+    if uncertainty <= 0:
+        return 1.0
+    return 1 - normal_p((difference_km - tolerance_km) / (uncertainty / Z_95))

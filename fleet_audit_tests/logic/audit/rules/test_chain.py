@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit_tests.logic.audit_sample import DAY, audit, found, run, span, trip
+from fleet_audit_tests.logic.audit_sample import DAY, at, audit, devices_of, found, run, span, trip
 
 TRIPS = [trip("T1", "05:36", "07:05", "68.70"), trip("T2", "07:41", "09:14", "69.60")]
 
@@ -82,6 +82,19 @@ def test_a_long_wait_out_of_sight_proves_nothing_even_if_most_of_it_was_watched(
     hidden = [span("00:00", "20:00", day=before), span("00:00", "24:00")]
     hidden[0]["ended_at"] = hidden[1]["started_at"] - pd.Timedelta(minutes=61)
     assert not found(audit(trips, runs, hidden), "D10")
+
+
+def test_a_tracker_off_the_bus_does_not_show_that_it_stood() -> None:
+    """The odometer counted 14 km while the tracker lay in the garage (O04): the reading is as it should be."""
+    runs = [
+        run("7017", "05:36", "07:05", "69", odometer_start_km="117242", odometer_end_km="117311"),
+        run("7018", "07:41", "09:14", "69", odometer_start_km="117325", odometer_end_km="117394"),
+    ]
+    parked = {"device_id": "D1", "kind": "parked", "started_at": at("07:06"), "ended_at": at("07:40"),
+              "odometer_to_km": 1014.0, "path_km": 0.0}  # fmt: skip
+    devices = devices_of([parked], [{"device_id": "D1"}])
+    assert found(audit(TRIPS, runs), "D10")
+    assert not found(audit(TRIPS, runs, devices=devices), "D10")
 
 
 def test_missing_readings_are_not_tested() -> None:

@@ -59,6 +59,12 @@ def test_g05_yesterday_s_track_is_sent_again() -> None:
     )
 
 
+def test_g05_a_place_that_moved_overnight_hides_no_repeated_track() -> None:
+    """The harvest front of the day before is nowhere on the next day, though its positions are sent again."""
+    before = day_of(BEFORE, "A", origin_poi_id="GAR", destination_poi_id="FRE")
+    assert found(audit([*day_of(DAY, "B", origin_poi_id="GAR"), *before], []), "G05")
+
+
 def test_g05_a_repeated_track_proves_no_phantom_run() -> None:
     """The day that it shows is not that of the bus: a run without a trip is held."""
     runs = [run("R", "08:00", "09:00")]

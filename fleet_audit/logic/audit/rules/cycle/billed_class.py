@@ -12,13 +12,12 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import INVOICED
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
-_CONFIDENCE = 0.95  # both sides are written data
 
 
 def dearer_class(context: AuditCycle) -> list[Draft]:
@@ -64,7 +63,7 @@ def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal)
         f"No ciclo, {context.period}, a fatura cobra o veículo {plate} como {line['vehicle_class']} a R$ "
         f"{_price(line['rate_brl_per_km'])} por km, mas no cadastro ele é {' ou '.join(classes)}, a no "
         f"máximo R$ {_price(rate)} por km{stake}.",
-        _CONFIDENCE,
+        WRITTEN_CONFIDENCE,
         km_at_stake=None if pd.isna(km) else km,
         facts={
             "invoice_line": {name: line[name] for name in context.invoices.columns},

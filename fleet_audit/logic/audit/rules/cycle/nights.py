@@ -9,10 +9,9 @@ import pandas as pd
 
 from fleet_audit.logic.audit.night_shifts import repair_dates_of_cycle
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 
-_CONFIDENCE = 0.7  # own: below that of a run that its trip or its readings date by themselves
 _SHOWN = 40  # runs in the evidence
 
 
@@ -34,7 +33,7 @@ def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> D
         plate,
         f"No ciclo, {context.period}, as atas {turn} do veículo {plate} ({len(runs)} ao todo) correspondem a mais "
         "viagens medidas quando postas um dia depois da data que trazem; os km não são contestados.",
-        _CONFIDENCE,
+        GRADE_CONFIDENCE["C"],
         facts={"shift_code": shift or None, "run_count": len(runs), "first_date": written["declared_date"].iloc[0]},
         context_run_ids=tuple(written["declared_run_id"].head(_SHOWN)),
         extra=(shift,),

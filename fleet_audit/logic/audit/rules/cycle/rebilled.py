@@ -11,7 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.identity import fold
@@ -20,7 +20,6 @@ from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _READINGS = ["plate", "odometer_start_km", "odometer_end_km"]
 _WRITTEN = ["plate", "carrier_code", "bulletin_number", "departure", "arrival", "declared_km", "origin", "destination"]
-_CONFIDENCE = {"readings": 0.95, "bulletin_number": 0.9}  # own: an odometer does not pass the same km twice
 _PROOF_PT = {
     "readings": "mesmo veículo e mesmas leituras de hodômetro",
     "bulletin_number": "mesmo veículo, número, horários, locais e km",
@@ -97,7 +96,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
         f"{later['row_number']}), repete a {sentences.run(earlier)}, de {sentences.day(earlier['operational_date'])} "
         f"({earlier['file_name']}, linha {earlier['row_number']}), já declarada no ciclo anterior: {_PROOF_PT[key]}; "
         f"{sentences.km(later['declared_km'])}.",
-        _CONFIDENCE[key],
+        WRITTEN_CONFIDENCE,
         run_ids=(later["declared_run_id"],),
         km_at_stake=later["declared_km"],
         rate=context.rates.get(later["plate"]) if is_paid else Decimal(0),

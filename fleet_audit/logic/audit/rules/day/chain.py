@@ -33,14 +33,16 @@ def broken_chain(context: AuditDay) -> list[Draft]:
 
     Unmeasured kilometres prove nothing: a reading that is too high counts only when the vehicle was watched
     for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
-    its km are measured), no gap cuts a trip between the runs, and the first of them ends where the window's trips
-    already begin (D-1). A reading that is too low contradicts itself, watched or not.
+    its km are measured), no gap cuts a trip between the runs, the first of them ends where the window's trips
+    already begin (D-1), and the tracker was on the bus (not O04). A reading that is too low contradicts itself, watched
+    or not.
     """
     pairs = _pairs(context)
     parameters = context.parameters
     limit = parameters.chain_km + pairs["uncertainty_km"]
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
     is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
+    is_seen &= ~pairs["plate"].isin(context.plates_with_tracker_off)
     broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
     broken = broken[broken["next"].isin(context.runs_of_day["declared_run_id"])]
     context.run_records([*broken["next"], *broken["previous"]])  # converted together, read one by one

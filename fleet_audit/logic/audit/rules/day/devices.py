@@ -10,7 +10,7 @@ import numpy as np
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.cycles import as_days
 
@@ -40,7 +40,7 @@ def _draft(context: AuditDay, device: Record, issue: str) -> Draft:
         device["plate"],
         f"O equipamento {device['device_id']} do veículo {device['plate']} {_what(device, issue)}; nada foi corrigido: "
         "o cadastro ou o equipamento precisa ser ajustado.",
-        0.9,
+        DEVICE_CONFIDENCE,
         facts={"issue": issue, "device": {name: value for name, value in device.items() if name != "issues"}},
         thresholds={name: getattr(context.parameters, name) for name in _PARAMETERS[issue]},
         extra=(issue, device["device_id"]),
@@ -83,7 +83,7 @@ def _minutes(context: AuditDay, offset: Record) -> Draft:
         f"Em {sentences.day(context.day)}, {offset['runs']} viagens medidas do veículo {offset['plate']} ocorreram "
         f"{sentences.number(abs(minutes), 0)} min {side} dos horários das atas: o relógio do rastreador ou o da "
         "garagem está fora de hora, e as atas foram comparadas com esse deslocamento.",
-        0.9,
+        DEVICE_CONFIDENCE,
         facts={"issue": "clock_minutes", "offset_s": offset["offset_s"], "runs": offset["runs"]},
         thresholds={name: getattr(context.parameters, name) for name in _MINUTES},
         extra=("clock_minutes",),

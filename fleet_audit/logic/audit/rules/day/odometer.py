@@ -18,13 +18,12 @@ from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
-_CONFIDENCE = 0.9  # own
 _SHOWN = 20  # events in the evidence
 
 EventRows = dict[Any, list[tuple[int, str]]]  # by an event's index label: place in the order of start, id of the row
@@ -105,7 +104,7 @@ def events_of_kind(context: AuditDay, *kinds: str) -> pd.DataFrame:
 def _of_kind(context: AuditDay, rule_id: str, kind: str) -> list[Draft]:
     events = events_of_kind(context, kind).sort_values(["plate", "device_id", "started_at"])
     return [
-        event_draft(context, rule_id, group, _SENTENCES[rule_id], _CONFIDENCE)
+        event_draft(context, rule_id, group, _SENTENCES[rule_id], DEVICE_CONFIDENCE)
         for _, group in events.groupby(["plate", "device_id"], sort=True)
     ]
 

@@ -22,8 +22,9 @@ from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_c
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 
-# An unobserved run may have taken place; one observed in part without a trace is less likely. Own values.
-_UNVERIFIED_CONFIDENCE = (0.3, 0.8)
+# How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
+# half, of those on a day on which the tracker lay elsewhere while the odometer counted none.
+_UNSEEN_CONFIDENCE, _TRACKER_OFF_CONFIDENCE = 0.5, 0.05
 UNVERIFIED = ("no_trip", "no_data", "not_observed")  # reasons for which a run without a trip is D06
 
 
@@ -173,10 +174,14 @@ def _phantom(context: AuditDay, run: Any) -> Draft:
     )
 
 
+def _unverified_confidence(observed_pct: float) -> float:
+    """Between that of a run that nothing observed and that of one watched from end to end."""
+    return _UNSEEN_CONFIDENCE + (GRADE_CONFIDENCE["A"] - _UNSEEN_CONFIDENCE) * observed_pct / 100
+
+
 def _unverified(context: AuditDay, run: Any) -> Draft:
     record = run._asdict()
     is_observed = record["reason"] != "not_observed"
-    low, high = _UNVERIFIED_CONFIDENCE
     observed = (
         f"veículo observado em {sentences.number(record['observed_pct'], 0)} % do período"
         if is_observed
@@ -188,7 +193,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
         f"A {sentences.run(record)} declara {sentences.km(record['declared_km'])} em "
         f"{sentences.period(record, context.zone(record['plate']))}, mas nenhuma viagem medida corresponde a ela "
         f"({observed}): os km ficam retidos até comprovação.",
-        low + (high - low) * record["observed_pct"] / 100 if is_observed else low,
+        _unverified_confidence(record["observed_pct"]) if is_observed else _TRACKER_OFF_CONFIDENCE,
         (),
         (record["declared_run_id"],),
         record["declared_km"],

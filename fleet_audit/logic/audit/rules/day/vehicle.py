@@ -12,7 +12,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 
 
@@ -48,7 +48,7 @@ def empty_runs(context: AuditDay) -> list[Draft]:
                 f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara zero "
                 "passageiros "
                 f"em uma corrida de {sentences.km(run['declared_km'])}.",
-                0.9,
+                WRITTEN_CONFIDENCE,
                 trips,
                 (run_id,),
                 run["declared_km"],
@@ -74,7 +74,7 @@ def overfull_runs(context: AuditDay) -> list[Draft]:
                 run["plate"],
                 f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara {count} "
                 f"passageiros, e o veículo {run['plate']} tem {places} lugares no cadastro.",
-                0.9,
+                WRITTEN_CONFIDENCE,
                 (),
                 (run_id,),
                 facts={"passengers": count, "seats": places},

@@ -14,15 +14,13 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS
-from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt, grade_confidence
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.reference.named_places import NamedPlaces
 from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
 from fleet_audit.logic.reference.validity import valid_on
-
-_SEEN_CONFIDENCE = 0.8  # a bus that passed a place without a stop of two minutes is not seen there
 
 
 def detours(context: AuditDay) -> list[Draft]:
@@ -198,7 +196,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draf
         f"o veículo {plate} não parou a menos de {sentences.number(context.parameters.far_from_place_km, 0)} km de "
         f"{place['name'] if not pd.isna(place['name']) else place['poi_id']} e chegou a {ended} às "
         f"{sentences.clock(last['ended_at'], zone)}.",
-        _SEEN_CONFIDENCE,
+        GRADE_CONFIDENCE["C"],
         trips,
         (run["declared_run_id"],),
         facts={

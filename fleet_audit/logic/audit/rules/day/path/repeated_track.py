@@ -20,8 +20,9 @@ from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import micros
 
-# What two trips share when every position of one is that of the other, jitter included: lengths to the metre.
-_SAME = ("duration_us", "km_gps", "coverage_pct", "max_speed_kmh", "origin_poi_id", "destination_poi_id")
+# What two trips share when every position of one is that of the other, jitter included: lengths to the metre. Not their
+# places: a front that moved overnight once gave a copied day other places than the day that it repeats.
+_SAME = ("duration_us", "km_gps", "coverage_pct", "max_speed_kmh")
 
 
 @computed_once
@@ -29,7 +30,7 @@ def repeated_tracks(context: AuditDay) -> list[Draft]:
     """G05: all trips of a vehicle's day repeat trips of one vehicle of the day before, at one shift to the second.
 
     Trips of positions from repeated_min_km on count, at least repeated_min_trips of them. Two are the same when their
-    duration, their path to the metre, their coverage, their highest speed and their places are. Honest trips on one
+    duration, their path to the metre, their coverage and their highest speed are. Honest trips on one
     road differ by some 100 m of jitter and by a minute. The window of a day reaches back one day: older repetitions are
     not seen.
     """
@@ -57,8 +58,6 @@ def _compared(context: AuditDay) -> pd.DataFrame:
     )
     for name in ("km_gps", "coverage_pct", "max_speed_kmh"):
         known[name] = trips[name].to_numpy(dtype=float, na_value=-1.0)
-    for name in ("origin_poi_id", "destination_poi_id"):
-        known[name] = trips[name].astype(object).fillna("")
     return known.sort_values(["plate", "start_us", "trip_id"])
 
 

@@ -11,13 +11,11 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
-from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
-
-_REPORTED_CONFIDENCE = 0.6  # one wrong speed of a receiver does not prove a wrong distance
 
 
 def impossible_speeds(context: AuditDay) -> list[Draft]:
@@ -61,7 +59,7 @@ def _draft(context: AuditDay, trip: Record) -> Draft:
             f"Na viagem de {period}, o equipamento do veículo {plate} informou a velocidade de "
             f"{sentences.number(trip['max_speed_kmh'], 0)} km/h, acima de "
             f"{sentences.number(parameters.reported_speed_kmh, 0)} km/h.",
-            _REPORTED_CONFIDENCE,
+            DEVICE_CONFIDENCE,
             (trip["trip_id"],),
             facts={"max_speed_kmh": trip["max_speed_kmh"], "local_times": period},
         )
