@@ -155,7 +155,7 @@ class _Simulation:
             poi_id, rows = wrong_place(self._world, since(self._roster.days))
             _write_table(folder, reference.POIS, rows)
             first, last = self._roster.days[0], self._roster.days[-1]
-            truth.trap(Trap("wrong_geofence", "", first, *_period_s(first, last), poi_id))
+            truth.trap(Trap("wrong_geofence", "", self._middle, *_period_s(first, last), poi_id))
 
     def _day(self, day: dt.date, writer: pq.ParquetWriter, truth: Truth) -> None:
         roster = self._roster
