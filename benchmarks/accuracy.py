@@ -20,6 +20,7 @@ import click
 import pandas as pd
 
 from benchmarks.accuracy_details import print_details
+from benchmarks.accuracy_figures import honest
 from benchmarks.accuracy_fleets import Fleet, Outcome, measure
 from benchmarks.accuracy_page import write_page
 from benchmarks.doubt import SPOILT_TRIPS
@@ -62,7 +63,11 @@ def main(
                 click.echo(f"{fleet.name}: {outcome.facts['processor_s']} s of processor time")
                 if show:
                     print_details(found, show)
-        write_page(docs, [Outcome.read(folder.parent) for folder in sorted(kept.glob("*/facts.json"))], _spoilt(kept))
+        outcomes_kept = [Outcome.read(folder.parent) for folder in sorted(kept.glob("*/facts.json"))]
+        if not honest(outcomes_kept):
+            click.echo("No page: what honest fleets show is a part of it, and there is none among the outcomes.")
+            return
+        write_page(docs, outcomes_kept, _spoilt(kept))
 
 
 def _spoilt(outcomes: Path) -> pd.DataFrame:
@@ -76,14 +81,14 @@ def _fleets(
     seeds: list[int], whole: list[int], vehicles: tuple[int, int], days: int, first_day: dt.date
 ) -> list[Fleet]:
     """The short fleets, then those of a whole cycle; `vehicles`: of those with frauds and of the short honest ones."""
-    dishonest, honest = vehicles
+    few, many = vehicles
     short = [
-        Fleet(seed, dishonest if has_frauds else honest, days, first_day, has_frauds,
+        Fleet(seed, few if has_frauds else many, days, first_day, has_frauds,
               is_drawn=has_frauds and len(seeds) > 1 and seed == seeds[-1])
         for seed in seeds
         for has_frauds in (False, True)
     ]  # fmt: skip
-    return short + [Fleet(seed, dishonest, _WHOLE_CYCLE[1], _WHOLE_CYCLE[0], has_frauds)
+    return short + [Fleet(seed, few, _WHOLE_CYCLE[1], _WHOLE_CYCLE[0], has_frauds)
                     for seed in whole for has_frauds in (False, True)]  # fmt: skip
 
 

@@ -69,6 +69,9 @@ def plot_doubt(trips: pd.DataFrame, grades: pd.DataFrame, path: Path) -> None:
         ends = np.array([0.01, 10.0])
         left.loglog(ends, ends, color=_ORANGE, linewidth=0.8)
         left.set(xlabel="stated half-width, km", ylabel="error, km (below the line: held)")
-        right.bar(grades.index, grades["error_pct"], color=_BLUE, width=0.5)
+        spread = np.abs(
+            np.stack([grades["error_pct"] - grades["error_low"], grades["error_high"] - grades["error_pct"]])
+        )
+        right.bar(grades.index, grades["error_pct"], yerr=spread, color=_BLUE, width=0.5, ecolor=_GREY)
         right.set(xlabel="evidence grade", ylabel="mean error, % of the km")
         figure.savefig(path, metadata={"Date": None})

@@ -15,10 +15,12 @@ import pytest
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import to_arrow
-from fleet_audit.simulation.catalogue import BAD_DEVICES, DAY_TRAPS, FRAUDS, TRAPS, Kind
+from fleet_audit.simulation.catalogue import BAD_DEVICES, DAY_TRAPS, FRAUDS, TRAPS, Kind, planted
 from fleet_audit.simulation.catalogue_page import table
 from fleet_audit.simulation.fleet import POSITIONS, SimulationSummary, simulate
 from fleet_audit.simulation.paper.declarations import HEADER
+from fleet_audit.simulation.planning.labels import label
+from fleet_audit.simulation.planning.roster import IDLE_LABELS, make_roster
 from fleet_audit.simulation.planning.world import distance_m
 
 FIRST, LAST = dt.date(2025, 6, 9), dt.date(2025, 6, 19)  # across the close of 16 June
@@ -337,6 +339,17 @@ def test_a_kind_can_be_left_out_and_bad_devices_be_asked_for(tmp_path: Path) -> 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Unknown: D99"):
         simulate(tmp_path, seed=1, vehicles=1, date_from=FIRST, date_to=FIRST, also=["D99"])
+
+
+def test_no_clock_that_is_behind_dates_positions_on_a_silent_day_before_it() -> None:
+    """Three hours of the next morning lay on the day that the truth calls silent: it was not, and no Q02 named it."""
+    days = [dt.date(2025, 6, 12 + number) for number in range(6)]
+    for seed in range(100):
+        roster = make_roster(seed, 20, days, planted(frauds=True))
+        label(seed, roster)
+        behind = {place for place, kind in roster.labels.items() if kind == "clock_off"}
+        idle = {place for place, kind in roster.labels.items() if kind in IDLE_LABELS}
+        assert not {(index, day - dt.timedelta(days=1)) for index, day in behind} & idle
 
 
 def test_the_first_delivery_holds_one_place_elsewhere(fleet: Fleet) -> None:

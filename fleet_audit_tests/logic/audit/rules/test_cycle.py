@@ -131,7 +131,7 @@ def test_a_finding_keeps_its_id_as_the_cycle_goes_on():
 
 @pytest.mark.parametrize(
     ("odometer", "is_found", "confidence"),
-    [("102", False, 0), ("104", True, 0.8), ("96", True, 0.8), ("107", True, 0.95)],
+    [("102", False, 0), ("104", True, 0.96), ("96", True, 0.96), ("107", True, 0.99)],
 )
 def test_o05_judges_seven_days_of_a_vehicle(odometer: str, is_found: bool, confidence: float):
     days = [calibrated(day, "100" if number < 20 else odometer, "100") for number, day in enumerate(DAYS)]

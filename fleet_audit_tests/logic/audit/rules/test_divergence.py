@@ -25,7 +25,7 @@ def test_d01_names_numbers_times_and_money() -> None:
     assert evidence["declared_runs"][0]["row_number"] == 2
     assert evidence["trips"][0]["km_measured"] == 26.7
     assert evidence["thresholds"] == {"trip_tolerance_pct": 10, "trip_tolerance_km": 1}
-    assert finding["confidence"] == 0.95
+    assert finding["confidence"] == 0.99
 
 
 def test_the_tolerance_itself_is_tolerated_both_ways() -> None:

@@ -44,7 +44,7 @@ def exchanged() -> tuple[Bus, Bus]:
 
 def test_both_plates_of_an_exchange_are_named_with_both_readings():
     first, second = found(day_of(*exchanged()), "O08")
-    assert (first["plate"], second["plate"], first["severity"], first["confidence"]) == (PLATE, OTHER, "H", 0.95)
+    assert (first["plate"], second["plate"], first["severity"], first["confidence"]) == (PLATE, OTHER, "H", 0.99)
     [event] = first["evidence"]["events"]
     assert event["odometer_from_km"] == pytest.approx(1020, abs=0.2)
     assert event["odometer_to_km"] == pytest.approx(61_020, abs=0.2)
@@ -80,7 +80,7 @@ def test_a_vehicle_whose_partner_falls_silent_is_doubtful():
     second.device = "D1"
     second.unseen(900).to(FRONT).park(2400)
     [finding] = found(day_of(first, second), "O08")
-    assert (finding["plate"], finding["confidence"]) == (PLATE, 0.8)
+    assert (finding["plate"], finding["confidence"]) == (PLATE, 0.96)
     assert "por sua vez" not in finding["explanation_pt"]
 
 

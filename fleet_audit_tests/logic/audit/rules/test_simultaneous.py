@@ -24,7 +24,7 @@ def test_t01_one_report_with_two_movements_of_one_bus_at_once() -> None:
         visit_leg("A", "06:00", "07:00", 30.0),
         visit_leg("B", "06:30", "07:30", 20.0, origin_address="Vila", row_number=9),
     )
-    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("C", 0.9, "B")
+    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("C", 0.99, "B")
     # Half an hour in common: 15 km by the one, 10 km by the other; the vehicle drove one of them.
     assert (finding["km_at_stake"], finding["paid_doubtful_brl"]) == (Decimal("10.00"), Decimal("49.00"))
     assert "das 06:00 às 07:00 (Garagem a Usina)" in finding["explanation_pt"]

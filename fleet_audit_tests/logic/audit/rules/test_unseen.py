@@ -46,7 +46,7 @@ def test_g01_a_trip_that_would_need_120_km_per_hour() -> None:
 
 def test_g01_a_reported_speed_is_a_doubt_without_an_amount() -> None:
     [finding] = fast("24.00", max_speed_kmh=172.0)
-    assert (finding["confidence"], pd.isna(finding["paid_doubtful_brl"])) == (0.6, True)
+    assert (finding["confidence"], pd.isna(finding["paid_doubtful_brl"])) == (0.97, True)
     assert "informou a velocidade de 172 km/h" in finding["explanation_pt"]
 
 
@@ -79,7 +79,7 @@ SILENT = [span("00:00", "06:40"), span("09:00", "24:00")]
 
 def test_g02_the_tracker_is_off_while_the_bus_changes_its_place() -> None:
     [finding] = between(ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE), SILENT)
-    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("H", 0.5, "B")
+    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("H", 0.96, "B")
     assert pd.isna(finding["amount"])
     assert "terminou um trecho em 10/06/2025 06:30 (-22,40000; -52,10000)" in finding["explanation_pt"]
     assert "começou o seguinte em 10/06/2025 09:30 a 24,00 km dali (-22,40000; -51,86655)" in finding["explanation_pt"]
@@ -90,7 +90,7 @@ def test_g02_no_vehicle_can_have_driven_there_in_the_time() -> None:
     [finding] = between(
         ARRIVED, measured_leg("B", "06:50", "07:20", MILL, GARAGE), [span("00:00", "06:45"), span("06:50", "24:00")]
     )
-    assert finding["confidence"] == 0.9
+    assert finding["confidence"] == 0.99
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_g02_a_row_is_missing_in_a_visit_report() -> None:
     first = visit_leg("A", "06:00", "06:30", destination_poi_id="USI", dwell_s=5400.0)
     second = visit_leg("B", "08:00", "08:30", origin_address="Garagem", origin_poi_id="GAR", row_number=9)
     [finding] = between(first, second, [span("06:00", "09:00", source="visit_report")], reference=PLACES)
-    assert finding["confidence"] == 0.9
+    assert finding["confidence"] == 0.99
     assert "(USI, Usina)" in finding["explanation_pt"]
     assert finding["evidence"]["rows"] == [["a" * 64, 8], ["a" * 64, 9]]
     unknown = {**second, "origin_poi_id": None}
@@ -135,7 +135,7 @@ def overnight(last: dict, first: dict) -> list[dict]:
 
 def test_g02_the_tracker_is_off_over_night() -> None:
     [finding] = overnight({}, {})
-    assert (finding["trip_id"], finding["confidence"]) == ("B", 0.5)
+    assert (finding["trip_id"], finding["confidence"]) == ("B", 0.96)
     assert "terminou um trecho em 09/06/2025 22:40 (USI)" in finding["explanation_pt"]
     assert "começou o seguinte em 10/06/2025 06:00 a 22,80 km dali (GAR)" in finding["explanation_pt"]
 

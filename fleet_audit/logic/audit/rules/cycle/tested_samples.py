@@ -12,11 +12,10 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need
 from fleet_audit.logic.primitives.statistics import holm
 
-_CONFIDENCE = 0.8  # own: a habit is an indication, as weak as evidence of grade C
 SHOWN = 40  # runs in the evidence
 
 RUNS_IN_CYCLE = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")
@@ -52,7 +51,7 @@ def sample_draft(rule_id: str, sample: TestedSample, sentence: str) -> Draft:
         rule_id,
         sample.plate,
         sentence,
-        _CONFIDENCE,
+        GRADE_CONFIDENCE["C"],  # own: a habit is an indication, as weak as such evidence
         facts=sample.facts,
         context_run_ids=sample.run_ids,
         extra=sample.extra,

@@ -13,14 +13,14 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS
-from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
 
 # One report that contradicts itself leaves little doubt; two devices or two files may each be right about one vehicle.
-_SURE, _DOUBTFUL = 0.9, 0.5
+_SURE, _DOUBTFUL = WRITTEN_CONFIDENCE, 0.5
 _SECOND_US = 1_000_000
 
 
