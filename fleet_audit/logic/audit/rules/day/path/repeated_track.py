@@ -105,7 +105,7 @@ def _has_path(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "G05",
-        "1",
+        "2",
         "C",
         "Trajeto repetido de outro dia",
         "As posições do dia são as de outro dia, com os mesmos desvios do receptor: o trajeto não foi repetido.",
