@@ -43,7 +43,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "K05": ("D03",),
     "O03": ("O05",),
     "V02": ("K01",),
-    "O04": ("D02", "D05", "D06", "D10", "O05"),
+    "O04": ("D02", "D05", "D06", "O05"),
     "G02": ("D02", "D06", "D10"),
     "G05": ("D05", "D06", "D02"),
     # Of honest traps only what is true of the device, or of what cannot be verified: an accusation is never excused.
