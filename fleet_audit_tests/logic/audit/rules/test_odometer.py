@@ -86,7 +86,7 @@ def test_a_finding_lowers_the_score_of_its_trip_alone():
     context = audit(trips, [], devices=devices_of([event("parked", "06:20", "06:40", 1008.0)], [{"device_id": DEVICE}]))
     scores = score(context.of_day(context.trips), find(context), context.parameters).set_index("trip_id")
     assert scores.loc["T2", "compliance_score"] == Decimal("100.00")
-    assert scores.loc["T1", "compliance_score"] == Decimal("64.00")  # 40 × 0.9
+    assert scores.loc["T1", "compliance_score"] == Decimal("61.20")  # 40 × 0.97
 
 
 def test_many_events_of_a_day_are_one_finding_that_counts_them():
