@@ -236,6 +236,28 @@ def test_readings_in_another_unit_are_none_and_nobody_is_accused(factor: float, 
     assert_one_trip(bus, method="odometer" if count else "gps")
 
 
+@pytest.mark.parametrize("factor", [10, 1000, 0.1], ids=["tenths", "metres", "tens"])
+@pytest.mark.parametrize("resolution_km", [0.1, 1.0])
+def test_readings_in_another_unit_are_none_where_the_window_begins_with_them(
+    factor: float, resolution_km: float
+) -> None:
+    bus = Bus("05:00", odometer_km=100_000.0, resolution_km=resolution_km).park(1800).to(MILL).park(1800)
+    for record in bus.records[:-2]:
+        record["odometer_km"] = record["odometer_km"] * factor
+    trips = trips_of(bus.to(GARAGE).park(1800))
+    assert trips["km_method"].to_list() == ["gps", "odometer"]
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.3 + resolution_km)
+    assert events(bus) == []
+
+
+def test_an_exchanged_odometer_that_reads_a_tenth_by_chance_is_a_fall() -> None:
+    bus = Bus("05:00", odometer_km=100_000.0).park(1800).to(MILL).park(1800)
+    bus.start_km = 10_002.5 - bus.driven_m / 1000
+    bus.park(1800).to(GARAGE).park(1800)
+    assert trips_of(bus)["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.3)
+    assert events(bus) == ["fall"]
+
+
 def test_an_odometer_that_catches_up_with_what_it_missed_is_frozen_and_no_tracker_is_off_the_bus() -> None:
     bus = to_the_mill()
     arrived = driving(bus)[-1] + 8

@@ -1,6 +1,7 @@
-"""False odometer readings: zero at waking, sentinels that a device repeats while its bus sleeps, and other units.
+"""False odometer readings: zero at waking, and sentinels that a device repeats while its bus sleeps.
 
-Other contradictory readings stay: `devices.odometer_events` names them, and no km rests on them.
+Readings in another unit are in `odometer_units`. Other contradictory readings stay: `devices.odometer_events` names
+them, and no km rests on them.
 """
 
 from __future__ import annotations
@@ -13,36 +14,21 @@ import numpy as np
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
+from fleet_audit.logic.trips.track.odometer_units import find_other_units
 from fleet_audit.logic.trips.track.tracks import Tracks
-
-_LEAST_KM = 1000.0  # below it a jump of a few km may look like another unit by chance
 
 
 def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings; their points keep time, place and ignition."""
-    is_sentinel = np.zeros(len(tracks.seconds), dtype=np.bool_)
-    find_sentinels(
-        tracks.seconds,
-        tracks.odometer_km,
-        tracks.offsets,
-        parameters.impossible_kmh,
-        parameters.odometer_slack_km,
-        parameters.odometer_most_km,
-        is_sentinel,
+    is_false = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    limits = (parameters.impossible_kmh, parameters.odometer_slack_km)
+    place = (tracks.latitude, tracks.longitude)
+    find_other_units(
+        tracks.seconds, *place, tracks.odometer_km, tracks.offsets, parameters.standing_kmh, *limits, is_false
     )
-    if not is_sentinel.any():
-        return tracks
-    return replace(tracks, odometer_km=np.where(is_sentinel, np.nan, tracks.odometer_km))
-
-
-@njit(cache=True, nogil=True, inline="always")
-def is_of_another_unit(value, before, elapsed, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
-    """Whether a reading continues the one before it as tenths, tens or metres of it; never below `_LEAST_KM`."""
-    return before >= _LEAST_KM and (
-        is_plausible(value / 10 - before, elapsed, impossible_kmh, slack_km)
-        or is_plausible(value / 1000 - before, elapsed, impossible_kmh, slack_km)
-        or is_plausible(value * 10 - before, elapsed, impossible_kmh, slack_km)
-    )
+    odometer_km = np.where(is_false, np.nan, tracks.odometer_km)
+    find_sentinels(tracks.seconds, odometer_km, tracks.offsets, *limits, parameters.odometer_most_km, is_false)
+    return replace(tracks, odometer_km=np.where(is_false, np.nan, odometer_km)) if is_false.any() else tracks
 
 
 @njit(cache=True, nogil=True)
@@ -53,8 +39,6 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
     before it and not from that value on, and the value is 0, beyond `most_km`, or repeated: 4,294,967.295 km is
     2^32 - 1 m. (An odometer turned on by 60 km repeats its new value while parked and counts on from it: a jump.) A run
     that begins or ends a track is none when it is 0 or beyond `most_km` and the readings beside it contradict it.
-    A reading that contradicts the one before it and continues it when it is divided or multiplied by 10, or divided by
-    1,000, is written in tenths or in metres: it is none, however long that lasts.
     """
     excursions = np.empty(len(seconds), dtype=np.int64)
     for track in range(len(offsets) - 1):
@@ -75,12 +59,6 @@ def find_sentinels(seconds, odometer, offsets, impossible_kmh, slack_km, most_km
                 )
             if not is_suspect:
                 before = i
-                i += 1
-                continue
-            if before >= 0 and is_of_another_unit(
-                value, odometer[before], seconds[i] - seconds[before], impossible_kmh, slack_km
-            ):
-                is_sentinel[i] = True
                 i += 1
                 continue
             following, repeats, last = i, 0, i
