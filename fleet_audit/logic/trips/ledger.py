@@ -52,6 +52,9 @@ def odometer_days(
     first = np.where(from_stop >= 0, from_stop, tracks.reading_from(low))
     last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
     has_readings = (first >= low) & (last > first)  # one reading counts nothing, not zero
+    has_readings &= ~_drives_unread(
+        kept, trips, tracks.seconds[first], tracks.seconds[np.maximum(last, 0)], parameters.gap_note_s
+    )
     row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
 
     def over_day(points: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -103,6 +106,25 @@ def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, days: VehicleDays, day
     bounds["from_s"] = [value.timestamp() for value in bounds["from_at"]]
     bounds["to_s"] = [value.timestamp() for value in bounds["to_at"]]
     return bounds
+
+
+def _drives_unread(
+    bounds: pd.DataFrame, trips: pd.DataFrame, first_s: np.ndarray, last_s: np.ndarray, slack_s: float
+) -> np.ndarray:
+    """Which days have a trip that lasts more than `slack_s` beyond the first or the last reading.
+
+    An odometer that stops in the middle of a day counted a part of it only, which says nothing about the whole.
+    """
+    spans = bounds[["plate", "device_id", "from_s", "to_s"]].assign(
+        row=range(len(bounds)), first_s=first_s, last_s=last_s
+    )
+    driven = trips[["plate", "device_id"]].assign(
+        **{name: [instant.timestamp() for instant in trips[f"{name}_at"]] for name in ("started", "ended")}
+    )
+    driven = driven.merge(spans, on=["plate", "device_id"])
+    driven = driven[(driven["started"] >= driven["from_s"]) & (driven["started"] < driven["to_s"])]
+    is_unread = (driven["ended"] - slack_s > driven["last_s"]) | (driven["started"] + slack_s < driven["first_s"])
+    return np.isin(np.arange(len(bounds)), driven.loc[is_unread, "row"])
 
 
 def _arrival_readings(stops: pd.DataFrame, points: np.ndarray) -> np.ndarray:

@@ -55,6 +55,18 @@ def test_a_day_is_split_by_purpose_and_balances() -> None:
     assert (float(row["odometer_delta_km"]), float(row["residual_km"]), row["is_balanced"]) == (120.0, 0.0, True)
 
 
+@pytest.mark.parametrize("is_first_half", [False, True], ids=["stops", "begins"])
+def test_an_odometer_that_reads_a_part_of_a_day_leaves_the_day_unknown(is_first_half: bool) -> None:
+    bus = Bus().park(1800).to(MILL).park(1800)
+    middle = len(bus.records)
+    bus.to(GARAGE).park(1800)
+    for record in bus.records[:middle] if is_first_half else bus.records[middle:]:
+        record["odometer_km"] = None
+    row = ledger(bus)
+    assert float(row["service_km"]) == pytest.approx(40.0, abs=0.3)
+    assert row[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
+
+
 def test_what_the_odometer_counted_in_a_gap_that_splits_is_gap() -> None:
     row = ledger(Bus().park(1800).to(NOWHERE).unseen(3700, MILL - NOWHERE).park(1800))
     assert floats(row) == {"unknown_km": 10.0, "gap_km": 10.0}
