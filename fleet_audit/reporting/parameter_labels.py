@@ -80,7 +80,7 @@ _LABELS = {
     "calibration_min_km": "Menor viagem comparada na calibração",
     "calibration_change_pct": "Menor mudança da razão que é informada",
     "calibration_p": "Significância de uma mudança da razão",
-    "unit_tolerance_pct": "Desvio em que a razão indica metros ou milhas",
+    "unit_tolerance_pct": "Desvio em que a razão indica metros, milhas, décimos ou dezenas de km",
     "scale_tolerance_pct": "Desvio da razão sem unidade que o explique",
     "clock_min_runs": "Corridas que precisam confirmar um relógio adiantado ou atrasado",
     "clock_min_s": "Menor diferença comum de um relógio",

@@ -24,7 +24,7 @@ from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.facts.devices import DEVICE_ISSUES
 
-UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371}
+UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371, "odometer_tenths": 10.0, "odometer_tens": 0.1}
 _CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit
 _MIN_CHUNKS = 3
 _FROZEN_RATIO = 0.1

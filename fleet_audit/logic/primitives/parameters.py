@@ -201,7 +201,9 @@ DEFAULTS = (
         "calibration_change_pct", 1, "%", "Smallest change of the ratio that is reported: a new tyre is 1 to 3 %"
     ),
     Parameter("calibration_p", 0.01, "probability", "Significance of such a change", "Pettitt 1979"),
-    Parameter("unit_tolerance_pct", 5, "%", "An odometer/GPS ratio within this of metres or miles is that unit"),
+    Parameter(
+        "unit_tolerance_pct", 5, "%", "An odometer/GPS ratio within this of metres, miles, tenths or tens is that unit"
+    ),
     Parameter("scale_tolerance_pct", 20, "%", "A ratio further from 1 that no unit explains is reported"),
     Parameter("clock_min_runs", 3, "runs", "Declared runs that must fit a clock shift of whole hours"),
     Parameter("clock_min_s", 120, "s", "Smallest common offset of a day's runs to their trips that is a clock's"),

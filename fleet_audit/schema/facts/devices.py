@@ -31,6 +31,8 @@ COVERAGE = fact_table(
 DEVICE_ISSUES = (
     "odometer_metres",
     "odometer_miles",
+    "odometer_tenths",
+    "odometer_tens",
     "odometer_scale",
     "clock_shift",
     "constant_place",

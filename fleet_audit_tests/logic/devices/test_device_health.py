@@ -69,7 +69,14 @@ def test_a_sound_day_has_no_issue():
 
 
 @pytest.mark.parametrize(
-    ("factor", "issue"), [(1000.0, "odometer_metres"), (0.621371, "odometer_miles"), (1.4, "odometer_scale")]
+    ("factor", "issue"),
+    [
+        (1000.0, "odometer_metres"),
+        (0.621371, "odometer_miles"),
+        (10.0, "odometer_tenths"),
+        (0.1, "odometer_tens"),
+        (1.4, "odometer_scale"),
+    ],
 )
 def test_an_odometer_in_another_unit_is_named(factor: float, issue: str):
     positions = changed(

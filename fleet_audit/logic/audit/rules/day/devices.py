@@ -14,10 +14,18 @@ from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.cycles import as_days
 
+_UNITS = {
+    "odometer_metres": "metros",
+    "odometer_miles": "milhas",
+    "odometer_tenths": "décimos de quilômetro",
+    "odometer_tens": "dezenas de quilômetros",
+}
 _MINUTES = ("clock_min_runs", "clock_min_s", "clock_max_s", "clock_spread_s")
 _PARAMETERS = {
     "odometer_metres": ("unit_tolerance_pct",),
     "odometer_miles": ("unit_tolerance_pct",),
+    "odometer_tenths": ("unit_tolerance_pct",),
+    "odometer_tens": ("unit_tolerance_pct",),
     "clock_shift": ("clock_min_runs", "clock_fit_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
     "devices_disagree": ("agree_pct", "agree_km"),
@@ -63,7 +71,7 @@ def _what(device: Record, issue: str) -> str:
             f"{device['primary_device_id']}, que mede as viagens do veículo nesse dia, contou "
             f"{sentences.number(device['km_primary'], 1)} km no mesmo período"
         )
-    unit = {"odometer_metres": "metros", "odometer_miles": "milhas"}[issue]
+    unit = _UNITS[issue]
     ratio = sentences.number(device["odometer_ratio"], 3)
     return f"informa o hodômetro em {unit} (razão hodômetro/GPS de {ratio}), e não em quilômetros"
 
