@@ -25,7 +25,9 @@ from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
 from fleet_audit.ingest.reference.touched_days import days_of_reference
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
+from fleet_audit.schema.reference import PARAMETERS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.sources.inbox_entry import UnsettledFileError
 
@@ -110,12 +112,13 @@ def _requests_of_files(
     """Requests of the first files, as many as one tick can read, and their number."""
     chosen = _bounded(files, file_limits(fleet.settings()).max_bytes)
     computed = ComputedDays.read(fleet.warehouse()) if chosen else ComputedDays({}, {})
+    parameters = fleet.warehouse().read_table(PARAMETERS) if chosen else empty_frame(PARAMETERS)
     started = time.monotonic()
     requests: list[FileRequest] = []
     for at, file in enumerate(chosen):
         if at and time.monotonic() - started > MAX_SECONDS_A_TICK:
             return requests, at
-        request = _request(context, fleet, inbox, file, now, computed)
+        request = _request(context, fleet, inbox, file, now, computed, parameters)
         if request is not None:
             requests.append(request)
     return requests, len(chosen)
@@ -128,6 +131,7 @@ def _request(
     file: InboxFile,
     now: dt.datetime,
     computed: ComputedDays,
+    parameters: pd.DataFrame,
 ) -> FileRequest | None:
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
@@ -142,7 +146,7 @@ def _request(
     except PermanentError:
         return refused
     sha256 = hashlib.sha256(content).hexdigest()
-    found = days_of_file(file, content, settings, now)
+    found = days_of_file(file, content, settings, now, parameters)
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
         *days_of_reference(file, content, warehouse, settings, now),

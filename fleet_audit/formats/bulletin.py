@@ -58,7 +58,6 @@ _FORMAT = TableFormat(
 )
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
 _SEARCH_KMH = 60
-_EARLY_S = 4 * 3600  # a run that departs before may be of a trip that started before midnight (night_departure_h)
 _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
 _WITH_UNIT = r"^(-?[0-9][0-9.,]*) ?[kK][mM][.]?$"  # 11 km
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
@@ -107,8 +106,7 @@ def bulletin_days(content: bytes, today: dt.date, limits: Limits) -> NamedDays:
     """The days that `parse_bulletin` would find, without reading the other columns; raises what it raises."""
     table = read_table(content, limits, _FORMAT)
     day, departed = _days(table, today), values.times(table.column("HORÁRIO SAÍDA"), table.serials_from)
-    is_early = (departed < _EARLY_S).fillna(False).to_numpy(dtype=bool)
-    return NamedDays.of(day, table.quarantine.is_misdated(), today, is_early)
+    return NamedDays.of(day, table.quarantine.is_misdated(), today, departed)
 
 
 def _days(table: TextTable, today: dt.date) -> pd.Series:

@@ -6,7 +6,8 @@ The rows of a day are parsed in the module of each format.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,17 +19,17 @@ class NamedDays:
 
     Attributes:
         named: days of its rows and notes, none after its arrival.
-        early: those of them with a run that departs soon after midnight.
+        first_departure_s: seconds after midnight at which the first run of a day departs, where one is legible.
     """
 
     named: frozenset[dt.date]
-    early: frozenset[dt.date] = frozenset()
+    first_departure_s: Mapping[dt.date, int] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, day: pd.Series, is_misdated: np.ndarray, today: dt.date, is_early: np.ndarray | None = None
+        cls, day: pd.Series, is_misdated: np.ndarray, today: dt.date, departed: pd.Series | None = None
     ) -> NamedDays:
         """The distinct days of the rows that are legible, not misdated and not after `today`."""
         legible = day.where(~is_misdated & (day <= pd.Timestamp(today)).to_numpy(dtype=bool))
-        early = legible.iloc[:0] if is_early is None else legible[is_early]
-        return cls(frozenset(legible.dropna().dt.date), frozenset(early.dropna().dt.date))
+        first = {} if departed is None else departed.dropna().groupby(legible.dt.date).min().to_dict()
+        return cls(frozenset(legible.dropna().dt.date), first)

@@ -293,6 +293,14 @@ def test_which_days_a_file_can_change(settings, kind, content, days):
     assert list(days_of_file(file, content, settings, FIRST_LOOK).spans) == days
 
 
+@pytest.mark.parametrize(("hour", "first"), [(4, DAY), (6, DAY - ONE_DAY)])
+def test_which_runs_may_be_of_the_day_before_follows_from_the_parameter(settings, hour, first):
+    content = bulletin(run_row(1, PAID, "05:10", "05:35", 11))
+    rows = pd.DataFrame([{"name": "night_departure_h", "value": hour, "valid_from": None, "valid_to": DAY}])
+    file = InboxFile("bulletin", "a.csv", len(content), FIRST_LOOK)
+    assert days_of_file(file, content, settings, FIRST_LOOK, rows).spans[0][0] == first
+
+
 @pytest.mark.parametrize(
     ("kind", "content"),
     [

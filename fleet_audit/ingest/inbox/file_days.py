@@ -15,6 +15,7 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file
+from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES
 from fleet_audit.schema.reference import DEVICES
@@ -36,11 +37,14 @@ class FileDays:
     spans: Sequence[Span] = ()
 
 
-def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.datetime) -> FileDays:
+def days_of_file(
+    file: InboxFile, content: bytes, settings: Settings, now: dt.datetime, parameters: pd.DataFrame | None = None
+) -> FileDays:
     """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
 
-    A night shift's bulletin names the day before, a run soon after midnight may be of a trip that started before it,
-    and the first positions of a day are the tail of the day before.
+    A night shift's bulletin names the day before, a run before `night_departure_h` may be of a trip that started before
+    midnight, and the first positions of a day are the tail of the day before. `parameters` are rows of
+    `ref.parameters`.
     """
     if file.kind == "reference":
         return FileDays()
@@ -50,7 +54,12 @@ def days_of_file(file: InboxFile, content: bytes, settings: Settings, now: dt.da
         return FileDays()
     before, after = _REACH[file.kind]
     reached = {day + offset for day in found.named for offset in (-before, _NONE, after)}
-    return FileDays(found.named, spans_of(reached | {day - _DAY for day in found.early}))
+    early = {
+        day
+        for day, first_s in found.first_departure_s.items()
+        if first_s < parameters_on(day, parameters).night_departure_h * 3600
+    }
+    return FileDays(found.named, spans_of(reached | {day - _DAY for day in early}))
 
 
 def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:
