@@ -215,6 +215,7 @@ create or replace function auth.exceptions_in_force() returns setof ref.exceptio
   language plpgsql stable {_DEFINER} as $$
 begin
   perform auth.require_api();
+  perform auth.acting_login('{{finance,auditor}}');  -- who may approve one
   return query select r.* from ref.exceptions r
       where not exists (select from auth.exceptions x
         where x.exception_id = r.exception_id and x.status = 'approved')
