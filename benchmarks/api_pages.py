@@ -34,7 +34,7 @@ from fastapi import FastAPI
 
 from fleet_audit.access.app import create_app
 from fleet_audit.settings import Settings
-from fleet_audit.storage.embedded import ensure_running
+from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
