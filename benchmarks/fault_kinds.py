@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run
+from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run, start_run_at
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit_tests.integration.installation import Installation
 from fleet_audit_tests.integration.small_fleet import DAY
+from fleet_audit_tests.seaweed import Seaweed
 
-DISTURBED = DAY + ONE_DAY  # the day that runs of a trial compute
+DISTURBED = DAY + ONE_DAY  # the day that disturbed runs compute
 FULL_DISK = "disk full"
 LARGE_DISK = "2g"
 
@@ -33,6 +34,7 @@ class Trial:
     api: Child
     positions: Path
     port: int
+    s3: Seaweed | None = None
 
     def start(self, name: str = "run") -> Child:
         """A run of the disturbed day."""
@@ -85,6 +87,25 @@ def _slow_api(trial: Trial) -> str:
     return f"each answer of the API {delay_s:.1f} s late, the run ended with {run.exit_code} ({seconds:.0f} s)"
 
 
+def _kill_s3(trial: Trial) -> str:
+    run = trial.start()
+    seconds = trial.wait_a_while()
+    assert trial.s3 is not None, "S3 can only be killed where the lake is on it: --s3"
+    trial.s3.kill()
+    away_s = trial.chance.uniform(0.0, 60.0)
+    time.sleep(away_s)
+    trial.s3.start()
+    run.wait()
+    return f"S3 killed after {seconds:.1f} s and away for {away_s:.0f} s, the run ended with {run.exit_code}"
+
+
+def _change_clock(trial: Trial) -> str:
+    hours = trial.chance.choice((-60, -5, -1, 1, 5, 60))
+    run = start_run_at(trial.home, DISTURBED, DISTURBED, hours)
+    run.wait()
+    return f"clock {hours:+d} h, the run ended with {run.exit_code}"
+
+
 def _run_twice(trial: Trial) -> str:
     first = trial.start()
     time.sleep(trial.chance.uniform(0, trial.run_s / 3))
@@ -132,7 +153,12 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
     "API killed": _kill_api,
     "two runs at once": _run_twice,
     "archived file damaged": _damage("raw"),
+    "clock changed": _change_clock,
     FULL_DISK: _fill_disk,
     "API slow": _slow_api,
     "no fault": _nothing,
+}
+FAULTS_ON_S3: dict[str, Callable[[Trial], str]] = {
+    "S3 killed": _kill_s3,
+    **{kind: FAULTS[kind] for kind in ("run killed", "PostgreSQL killed", "two runs at once")},
 }

@@ -117,6 +117,21 @@ def start_run(
     return forked(home.home.parent / f"{name}.log", in_environment(home, work))
 
 
+def start_run_at(home: Installation, first: dt.date, last: dt.date, hours: int) -> Child:
+    """The same run, by a machine whose clock is wrong by some hours; needs Debian's `faketime`."""
+    days = ", ".join(f"dt.date.fromisoformat('{day}')" for day in (first, last))
+    work = (
+        "import datetime as dt, sys; from fleet_audit.cli.run import run_days; from fleet_audit.settings import *; "
+        f"sys.exit(not run_days(load_settings(), {days}, print, is_published=False).is_success)"
+    )
+
+    def run() -> None:
+        os.environ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+        os.execvp("faketime", ["faketime", "-f", f"{hours:+d}h", sys.executable, "-c", work])
+
+    return forked(home.home.parent / "run.log", in_environment(home, run))
+
+
 def kill_postgres(home: Installation) -> bool:
     """Kills the embedded server with all of its processes; returns whether there was one."""
     pid_file = home.home / "postgres" / "data" / "postmaster.pid"

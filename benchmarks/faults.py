@@ -3,14 +3,14 @@
     python -m benchmarks.faults --trials 20 --seed 1
 
 Each trial copies an installation of a small fleet whose two days were run, disturbs it or another run of the second day
-(`fault_kinds`), and then does what an operator does: one ordinary run of that day, without marts and reports. Counts by
-kind are printed at the end. `disk full` needs root, for a disk of its own.
+(`fault_kinds`), and then does what an operator does: one ordinary run of both days, without marts and reports. Counts
+by kind are printed at the end. `--s3` keeps the lake on a real S3 server, which can be killed then. `disk full` needs
+root, for a disk of its own; `clock changed` needs Debian's `faketime`.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import hashlib
 import json
 import random
@@ -28,8 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fleet_audit.definitions  # noqa: F401  forked runs have it
-from benchmarks.fault_kinds import DISTURBED, FAULTS, FULL_DISK, Trial
+from benchmarks.fault_kinds import DISTURBED, FAULTS, FAULTS_ON_S3, FULL_DISK, Trial
 from benchmarks.fault_processes import TOKEN, start_api, start_run
+from fleet_audit.settings import load_settings
+from fleet_audit.storage.lake import Lake
 from fleet_audit_tests.integration.installation import Installation
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
@@ -44,6 +46,7 @@ from fleet_audit_tests.integration.small_fleet import (
     visit_report,
     write_inbox,
 )
+from fleet_audit_tests.seaweed import Seaweed
 
 DAYS = (DAY, DISTURBED)
 COMPARED = ("staging", "trips")  # folders of the lake whose bytes are compared; reports name the time of their run
@@ -79,8 +82,8 @@ def _write_positions(path: Path) -> Path:
     return path
 
 
-def _run(home: Installation, first: dt.date = DISTURBED) -> tuple[int | None, list[str], dict[str, str]]:
-    """One ordinary run up to the second day: its exit code, its lines that name a fault, and the state after it.
+def _run(home: Installation) -> tuple[int | None, list[str], dict[str, str]]:
+    """One ordinary run of both days: its exit code, its lines that name a fault, and the state after it.
 
     The state has a digest per fact table, without what names a run, and per file of the lake's tables.
     """
@@ -89,13 +92,16 @@ def _run(home: Installation, first: dt.date = DISTURBED) -> tuple[int | None, li
         for name, frame in home.facts(DAYS).items():
             rows = frame.drop(columns=[*NOT_COMPARED], errors="ignore").to_csv(index=False)
             print(json.dumps([name, hashlib.sha256(rows.encode()).hexdigest()]))
+        lake = Lake(load_settings())
+        for path in [path for folder in COMPARED for path in lake.list(folder)]:
+            print(json.dumps([path, lake.sha256(path)]))
 
-    child = start_run(home, first, DISTURBED, then=print_state)
+    child = start_run(home, *DAYS, then=print_state)
     lines = [line.strip() for line in child.wait().splitlines()]
     state = dict(json.loads(line) for line in lines if line.startswith("["))
     words = ("error", "warning", "failed", "damaged", "cannot", "does not exist", "computed again")
     reasons = [line[:300] for line in lines if any(word in line.lower() for word in words)]
-    return child.exit_code, reasons, state | home.files(*COMPARED)
+    return child.exit_code, reasons, state
 
 
 def _copy(template: Path, root: Path, free_mb: int | None) -> None:
@@ -118,10 +124,13 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
     root = template.parent / f"trial_{seed}"
     free_mb = chance.randint(0, 40) if kind == FULL_DISK else None
     _copy(template, root, free_mb)
+    if made.s3:
+        made.s3.folder = root / "s3"
+        made.s3.start()
     try:
         home = Installation(root / "home", str(root / "inbox"), None, made.home.others)
         made.home, made.chance = home, chance
-        fault = FAULTS[kind](made)
+        fault = (FAULTS_ON_S3 if made.s3 else FAULTS)[kind](made)
         code, lines, found = _run(home)
         outcome = SAME if found == expected else DIFFERENT
         differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
@@ -130,6 +139,8 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
                 path.touch()
             outcome = AFTER_SENDING if _run(home)[2] == expected else DIFFERENT
     finally:
+        if made.s3:
+            made.s3.kill()
         if free_mb is not None:
             subprocess.run(["umount", "--lazy", root], check=False)
         shutil.rmtree(root, ignore_errors=True)
@@ -148,30 +159,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=len(FAULTS))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", default=",".join(FAULTS), help="comma separated, tried in turn")
+    parser.add_argument("--kinds", help="comma separated, tried in turn; without it all")
+    parser.add_argument("--s3", action="store_true", help="the lake on S3")
     given = parser.parse_args(arguments)
-    kinds = given.kinds.split(",")
+    kinds = given.kinds.split(",") if given.kinds else [*(FAULTS_ON_S3 if given.s3 else FAULTS)]
     counts: Counter[tuple[str, str]] = Counter()
     work = Path(tempfile.mkdtemp(prefix="faults"))
     template, port = work / "template", _free_port()
     positions = _write_positions(work / "positions.parquet")
     api = start_api(positions, port, work / "api.log")
     others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}
+    s3 = Seaweed(template / "s3") if given.s3 else None
+    if s3:
+        others |= {"FLEET_LAKE_URL": f"s3://{s3.server.bucket}/lake", **s3.server.variables()}
     home = Installation(template / "home", str(_write_inbox(template / "inbox")), None, others)
     home.home.mkdir(parents=True)
-    made = Trial(home, random.Random(given.seed), 0.0, api, positions, port)
+    made = Trial(home, random.Random(given.seed), 0.0, api, positions, port, s3)
     try:
-        code, lines, _ = _run(home, DAY)
+        if s3:
+            s3.folder.mkdir()
+            s3.start()
+        code, lines, _ = _run(home)
         assert code == 0, lines
         began = time.monotonic()
         _, _, expected = _run(home)
         made.run_s = time.monotonic() - began
+        if s3:
+            s3.kill()
         for number in range(given.trials):
             found = _trial(template, kinds[number % len(kinds)], made, expected, given.seed + number)
             counts[str(found["kind"]), str(found["outcome"])] += 1
             print(json.dumps(found, ensure_ascii=False), flush=True)
     finally:
         made.api.kill()
+        if s3:
+            s3.kill()
         shutil.rmtree(work, ignore_errors=True)
     for (kind, outcome), count in sorted(counts.items()):
         print(f"{kind:24} {outcome:36} {count}")
