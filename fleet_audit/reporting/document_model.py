@@ -28,6 +28,7 @@ class Kind(Enum):
     PERCENT = "percent"
     PERCENT_DIFFERENCE = "percent_difference"
     SCORE = "score"
+    POINTS = "points"  # of a score, to the hundredth
     HOURS = "hours"
     DATE = "date"
     MOMENT = "moment"  # local wall clock

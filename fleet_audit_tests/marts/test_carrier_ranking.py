@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
+from fleet_audit.logic.audit.score_contributions import score_contributions
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.sections.inputs import records
@@ -27,11 +29,16 @@ _SAME = {  # report -> mart
 }  # fmt: skip
 
 
+def _with_json(row: dict) -> dict:
+    """A row whose contributions are an object, as the pipeline stores them, and not its text."""
+    return {**row, "contributions": json.loads(row["contributions"])} if "contributions" in row else row
+
+
 @pytest.mark.parametrize("seed", [3, 4])
 def test_bi_and_the_monthly_report_rank_carriers_alike(seed, fill, run, query):
     frames = settled(fleet(24, days=4, seed=seed, first=CYCLE.start), CYCLE)
     for table in _TABLES:
-        fill(table.full_name, *records(getattr(frames, table.name)))
+        fill(table.full_name, *(_with_json(row) for row in records(getattr(frames, table.name))))
     fill(facts.COVERAGE.full_name, *records(frames.coverage))
     run(CYCLE.start, CYCLE.start + dt.timedelta(days=3))
 
@@ -48,6 +55,17 @@ def test_bi_and_the_monthly_report_rank_carriers_alike(seed, fill, run, query):
     assert [row["incident_id"] for row in ranked] == listed.column("incident_id")
     disallowed = [row["disallowed_brl"] for row in published.values()]
     assert sum(disallowed) == sum(frames.vehicle_cycle_amounts["disallowed_brl"]) > 0
+    parts = query("select carrier_code, entry, points from mart.score_contributions where party = 'carrier'")
+    made = score_contributions(frames.trips, frames.trip_scores, ["carrier_code"])
+    assert {(row["carrier_code"], row["entry"], row["points"]) for row in parts} == {
+        (row["carrier_code"], row["entry"], row["points"]) for row in records(made)
+    }
+    differing = query(
+        "select 1 from mart.cycle_vehicles v left join (select plate, carrier_code, unit_code, sum(points) as points "
+        "from mart.score_contributions where party = 'vehicle' group by 1, 2, 3) s "
+        "using (plate, carrier_code, unit_code) where s.points is distinct from v.compliance_score"
+    )
+    assert not differing
     cost = dict(zip(grid.column("name"), grid.column("brl_per_km"), strict=True))
     for name, row in published.items():
         assert row["cost_brl_per_km"].quantize(Decimal("0.01"), ROUND_HALF_UP) == cost[name]

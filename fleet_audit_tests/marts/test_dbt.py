@@ -22,6 +22,7 @@ _TABLES = (
     "daily_kpis",
     "cycle_carriers",
     "cycle_units",
+    "score_contributions",
     "cycle_vehicles",
     "cycle_routes",
     "carrier_ranking",

@@ -342,7 +342,7 @@ class _Maker:
             {
                 "trip_id": trip_id,
                 "operational_date": day,
-                "contributions": "[]",
+                "contributions": json.dumps({"start": 100, **({f"D01:{trip_id}": -deduction} if deduction else {})}),
                 "compliance_score": Decimal(100 - deduction),
             }
         )

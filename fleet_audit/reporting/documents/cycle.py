@@ -35,6 +35,8 @@ from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid,
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
 from fleet_audit.reporting.sections.sheets.review_sample import review_sample_grid, review_sample_note
+from fleet_audit.reporting.sections.sheets.score_parts import NOTE as SCORE_NOTE
+from fleet_audit.reporting.sections.sheets.score_parts import score_parts_grid, vehicle_score_parts_grid
 from fleet_audit.reporting.sections.sheets.waterfall import FIELDS as WATERFALL_FIELDS
 from fleet_audit.reporting.sections.sheets.waterfall import NOTE, waterfall_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, trip_lines
@@ -176,6 +178,14 @@ def build_cycle(
             empty=no_lines or "Sem dado.",
         ),
         *(() if carrier_code is not None else (ranking, outlook)),
+        Section(
+            "score_parts",
+            "Composição do score",
+            score_parts_grid(frames, carrier_code),
+            sheet="Composição do score",
+            note=SCORE_NOTE,
+            empty="Nenhuma viagem com score.",
+        ),
         *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
         *(() if carrier_code is not None else (_review(frames),)),
     )
@@ -286,6 +296,14 @@ def _detail_sections(
         Section("held", "Corridas retidas", held_grid(frames), sheet="Retidas", is_workbook_only=True),
         Section("findings", "Achados", findings, sheet="Achados", is_workbook_only=True),
         Section("scores", "Score por viagem", _scores(lines), sheet="Score por viagem", is_workbook_only=True),
+        Section(
+            "vehicle_score_parts",
+            "Composição do score por veículo",
+            vehicle_score_parts_grid(frames),
+            sheet="Score por veículo",
+            note=SCORE_NOTE,
+            is_workbook_only=True,
+        ),
     )
 
 

@@ -37,6 +37,7 @@ _NUMBER_FORMATS = {
     Kind.PERCENT: f"{_BRAZIL}0.00",
     Kind.PERCENT_DIFFERENCE: f"{_BRAZIL}+0.00;{_BRAZIL}-0.00;{_BRAZIL}0.00",
     Kind.SCORE: f"{_BRAZIL}0.0",
+    Kind.POINTS: f"{_BRAZIL}#,##0.00",
     Kind.HOURS: f"{_BRAZIL}0.0",
     Kind.DATE: "dd/mm/yyyy",
     Kind.MOMENT: "dd/mm/yyyy hh:mm",

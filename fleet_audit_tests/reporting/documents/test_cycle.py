@@ -121,9 +121,9 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert list(files) == ["relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf"]
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
-    assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências", "Por rota",
-                               "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
-                               "Score por viagem", "Amostra"]  # fmt: skip
+    assert book.sheetnames == ["Resumo", "Cascata", "Composição do score", "Dia a dia", "Incidentes", "Divergências",
+                               "Por rota", "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
+                               "Score por viagem", "Score por veículo", "Amostra"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
@@ -200,3 +200,18 @@ def test_vehicles_are_filtered_by_cost_center(frames: Frames) -> None:
     assert set(grid(made, "vehicles").column("cost_center")) <= set(centers)
     page = render_cycle(made)["relatorio_mensal.html"].decode()
     assert "<option>CC-0</option>" in page
+
+
+def test_the_parts_of_each_score_sum_to_the_score_that_the_ranking_prints(frames: Frames) -> None:
+    made = report(frames)
+    parts, ranking = grid(made, "score_parts"), grid(made, "ranking")
+    sums: dict[str, Decimal] = {}
+    scores: dict[str, Decimal] = {}
+    for party, entry, points in zip(*(parts.column(name) for name in ("party", "entry", "points")), strict=True):
+        table = scores if entry == "Score" else sums
+        table[party] = table.get(party, Decimal(0)) + points
+    assert scores == sums
+    of_carriers = dict(zip(ranking.column("name"), ranking.column("score"), strict=True))
+    assert {name: scores[f"Transportadora {name}"] for name in of_carriers} == of_carriers
+    assert scores["Frota"] == made.figures.score
+    assert any(entry == "D01" for entry in parts.column("entry"))

@@ -1,0 +1,99 @@
+{{ config(materialized='view') }}
+
+-- what each score of a cycle is made of; the rows of a party sum exactly to it, as those of the monthly report do
+with entries as (
+    select
+        {{ cycle_start('trips.operational_date') }} as cycle_start,
+        trips.unit_code,
+        trips.carrier_code,
+        trips.plate,
+        trips.km_measured,
+        split_part(part.key, ':', 1) as entry,
+        cast(part.value as numeric) as points
+    from {{ source('fact', 'trips') }} as trips
+    inner join {{ source('fact', 'trip_scores') }} as scores on trips.trip_id = scores.trip_id
+    cross join lateral jsonb_each_text(scores.contributions) as part (key, value)
+    where trips.km_measured > 0
+),
+
+sums as (
+    select
+        entries.cycle_start,
+        case grouping(entries.unit_code, entries.carrier_code, entries.plate)
+            when 0 then 'vehicle'
+            when 3 then 'unit'
+            when 5 then 'carrier'
+            else 'fleet'
+        end as party,
+        entries.unit_code,
+        entries.carrier_code,
+        entries.plate,
+        entries.entry,
+        sum(entries.km_measured * entries.points) as weighted,
+        sum(entries.km_measured) filter (where entries.entry = 'start') as start_km  -- each trip has one start
+    from entries
+    group by grouping sets (
+        (entries.cycle_start, entries.entry),
+        (entries.cycle_start, entries.unit_code, entries.entry),
+        (entries.cycle_start, entries.carrier_code, entries.entry),
+        (entries.cycle_start, entries.unit_code, entries.carrier_code, entries.plate, entries.entry)
+    )
+),
+
+parts as (
+    select
+        sums.*,
+        max(sums.start_km) over (
+            partition by sums.cycle_start, sums.party, sums.unit_code, sums.carrier_code, sums.plate
+        ) as scored_km
+    from sums
+),
+
+scores as (
+    select
+        parts.cycle_start,
+        parts.party,
+        parts.unit_code,
+        parts.carrier_code,
+        parts.plate,
+        round(sum(parts.weighted) / max(parts.scored_km), 2) - sum(round(parts.weighted / parts.scored_km, 2)) as rest
+    from parts
+    group by parts.cycle_start, parts.party, parts.unit_code, parts.carrier_code, parts.plate
+),
+
+rows_of_parties as (
+    select
+        parts.cycle_start,
+        parts.party,
+        parts.unit_code,
+        parts.carrier_code,
+        parts.plate,
+        parts.entry,
+        round(parts.weighted / parts.scored_km, 2) as points
+    from parts
+    union all
+    select
+        scores.cycle_start,
+        scores.party,
+        scores.unit_code,
+        scores.carrier_code,
+        scores.plate,
+        'rounding' as entry,
+        scores.rest as points
+    from scores
+    where scores.rest <> 0
+)
+
+select
+    rows_of_parties.party || ' ' || coalesce(rows_of_parties.plate, '-') || ' '
+    || coalesce(rows_of_parties.carrier_code, '-') || ' ' || coalesce(rows_of_parties.unit_code, '-') || ' '
+    || to_char(rows_of_parties.cycle_start, 'YYYY-MM-DD') || ' ' || rows_of_parties.entry as score_contribution_id,
+    rows_of_parties.cycle_start,
+    {{ cycle_end('rows_of_parties.cycle_start') }} as cycle_end,
+    rows_of_parties.party,
+    rows_of_parties.unit_code,
+    rows_of_parties.carrier_code,
+    rows_of_parties.plate,
+    rows_of_parties.entry,
+    rows_of_parties.points
+from rows_of_parties
