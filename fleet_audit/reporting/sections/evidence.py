@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import KM_METHODS, ODOMETER_EVENTS
-from fleet_audit.reporting.locale import REPORT_ZONE, number
+from fleet_audit.reporting.locale import REPORT_ZONE, counted, number
 from fleet_audit.reporting.sections.inputs import records
 
 FIELDS = (
@@ -78,6 +78,23 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, s
                 "source": _source(leg),
             }
 
+    for name, what in _DAY_LISTS.items():
+        for day in evidence.get(name, ()):
+            yield {
+                "started": dt.datetime.fromisoformat(day["operational_date"]),
+                "what": what,
+                "number": counted(len(day["trip_ids"]), "viagem", "viagens"),
+                "km": _decimal(day["km"]),
+                "source": ", ".join(day["trip_ids"]),
+            }
+    for row in evidence.get("plan_rows", ()):
+        yield {
+            "what": "linha do plano",
+            "number": counted(int(row["planned_trips"]), "viagem", "viagens"),
+            "from_to": f"rota {row['route_code']}" if row["route_code"] else "todas as rotas",
+            "km": _decimal(row["planned_km"]),
+            "source": f"km_plan, ciclo de {row['cycle_start']}",
+        }
     for event in evidence.get("events", ()):
         before, after = (Decimal(str(event[f"odometer_{end}_km"])) for end in ("from", "to"))
         yield {
@@ -95,6 +112,11 @@ def _without_rows(evidence: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 _TRIP_ENDS = ("origin_poi_id", "destination_poi_id")
+_DAY_LISTS = {
+    "trip_days": "viagens de serviço do dia",
+    "service_days": "viagens de serviço do dia",
+    "deadhead_days": "viagens vazias do dia",
+}
 _SOURCES = {"positions": "posições", "visit_report": "relatório de visita"}
 
 

@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import CONTRACTS, OTHER, PLATE, SHIFTS, VEHICLES, at, costs_frame, run, trip
@@ -236,6 +237,40 @@ def test_t05_and_t06_compare_with_the_plan(planned: int, rule_id: str | None):
     plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": planned}]
     context = a_cycle(trips=[worked(day) for day in DAYS], plan=plan)
     assert [name for name in ("T05", "T06") if found(context, name)] == ([rule_id] if rule_id else [])
+
+
+def test_t05_and_t06_compare_only_trips_on_the_routes_that_the_plan_names():
+    """31 trips on R1 are planned; 31 on R2 are not, and neither make up for R1 nor exceed its plan."""
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "route_code": "R1", "planned_km": "900", "planned_trips": 31}]
+    elsewhere = [worked(day, route_code="R2") for day in DAYS]
+    [row] = found(a_cycle(trips=elsewhere, plan=plan), "T06")
+    assert "fez 0 viagens de serviço nas rotas do plano (R1) para 31 no plano" in row["explanation_pt"]
+    as_planned = [{**trip, "trip_id": f"{trip['trip_id']}-1", "route_code": "R1"} for trip in elsewhere]
+    both = a_cycle(trips=[*as_planned, *elsewhere], plan=plan)
+    assert not found(both, "T05")
+    assert not found(both, "T06")
+    unknown = a_cycle(trips=[worked(day) for day in DAYS], plan=plan)  # whose route nobody knows: they may be R1's
+    assert not found(unknown, "T06")
+    assert not found(unknown, "T05")
+
+
+def test_the_evidence_of_t06_and_k03_names_the_plan_and_every_trip_that_is_counted():
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 40}]
+    context = a_cycle(
+        trips=[trip for day in DAYS for trip in (worked(day), worked(day, km="6.00", purpose="deadhead"))], plan=plan
+    )
+    [few] = found(context, "T06")
+    assert [row["planned_trips"] for row in few["evidence"]["plan_rows"]] == [40]
+    named = [key for day in few["evidence"]["trip_days"] for key in day["trip_ids"]]
+    assert len(named) == len(set(named)) == few["evidence"]["service_trips"] == len(DAYS)
+    [empty] = found(context, "K03")
+    for purpose in ("service", "deadhead"):
+        days = empty["evidence"][f"{purpose}_days"]
+        assert sum(Decimal(str(day["km"])) for day in days) == Decimal(str(empty["evidence"][f"{purpose}_km"]))
+        assert [day["operational_date"] for day in days] == [day.isoformat() for day in DAYS]
+    listed = list(evidence_rows(empty["evidence"], "America/Sao_Paulo", {}))
+    assert sum(row["km"] for row in listed if row["what"] == "viagens vazias do dia") == Decimal("6.00") * len(DAYS)
+    assert [row["km"] for row in evidence_rows(few["evidence"], "UTC", {}) if row["what"] == "linha do plano"] == [900]
 
 
 def test_t06_days_without_data_may_have_held_the_trips():

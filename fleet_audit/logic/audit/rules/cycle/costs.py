@@ -12,6 +12,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER
+from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.money import half_up, to_hundredths
@@ -39,6 +40,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
         pct = float(100 * deadhead / service)
         if pct <= parameters.deadhead_pct:
             continue
+        own = known[known["plate"] == plate]
         excess = (deadhead - service * share).quantize(_CENT)
         drafts.append(
             Draft(
@@ -53,7 +55,16 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 brl_paid=paid[str(plate)][1] if str(plate) in paid else None,
                 km_uncertainty=float(doubt.loc[plate, "deadhead"] + float(share) * doubt.loc[plate, "service"]),
                 tolerance_km=0.0,
-                facts={"service_km": service, "deadhead_km": deadhead, "deadhead_pct": round(pct, 2)},
+                facts={
+                    "service_km": service,
+                    "deadhead_km": deadhead,
+                    "deadhead_pct": round(pct, 2),
+                    "paid_deadhead_km": paid[str(plate)][0] if str(plate) in paid else Decimal("0.00"),
+                    **{
+                        f"{purpose}_days": trips_by_day(own[own["purpose"] == purpose])
+                        for purpose in ("deadhead", "service")
+                    },
+                },
             )
         )
     return drafts

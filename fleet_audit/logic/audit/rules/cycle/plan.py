@@ -5,66 +5,106 @@ Planned km and the forecast belong to `logic.costs`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
+
+import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import WHOLE
+from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.money import half_up
 
+_PLAN_FACTS = ["cycle_start", "plate", "route_code", "planned_km", "planned_trips", "weekdays"]
+
+
+@dataclass(frozen=True)
+class _PlannedVehicle:
+    """A vehicle's plan of the cycle beside what it did: the plan's rows, and the service trips on their routes.
+
+    `without_route` counts its service trips whose route is unknown, where the plan names routes: each may be one of
+    them. `unseen` is the share of its days without data or with incomplete data.
+    """
+
+    plate: str
+    plan: pd.DataFrame
+    trips: pd.DataFrame
+    without_route: int
+    unseen: float
+
+    @property
+    def planned(self) -> int:
+        """Planned trips."""
+        return int(self.plan["planned_trips"].sum())
+
+    @property
+    def done(self) -> int:
+        """Service trips."""
+        return len(self.trips)
+
 
 def more_trips_than_planned(context: AuditCycle) -> list[Draft]:
     """T05: service trips of the vehicle above max(plan_over_pct, +1) of those planned. Waits for the cycle's end."""
-    parameters = context.parameters
-    over = [
-        (plate, done, planned)
-        for plate, done, planned, _ in _planned(context)
-        if done > max(planned * parameters.plan_over_pct / 100, planned + 1)
-    ]
-    return [_against_plan(context, "T05", "plan_over_pct", *row) for row in over]
+    over_pct = context.parameters.plan_over_pct
+    over = [own for own in _planned(context) if own.done > max(own.planned * over_pct / 100, own.planned + 1)]
+    return [_against_plan(context, "T05", "plan_over_pct", own) for own in over]
 
 
 def fewer_trips_than_planned(context: AuditCycle) -> list[Draft]:
-    """T06: below plan_under_pct of those planned; what could have run on days without data counts as done."""
+    """T06: below plan_under_pct of those planned; a trip on an unknown route, or on a day without data, may be one."""
+    under_pct = context.parameters.plan_under_pct
     under = [
-        (plate, done, planned)
-        for plate, done, planned, unseen in _planned(context)
-        if done + planned * unseen < planned * context.parameters.plan_under_pct / 100
+        own
+        for own in _planned(context)
+        if own.done + own.without_route + own.planned * own.unseen < own.planned * under_pct / 100
     ]
-    return [_against_plan(context, "T06", "plan_under_pct", *row) for row in under]
+    return [_against_plan(context, "T06", "plan_under_pct", own) for own in under]
 
 
-def _planned(context: AuditCycle) -> list[tuple[str, int, int, float]]:
-    """Of each planned vehicle: service trips, planned trips, share of its days without data or with incomplete data."""
+def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
+    """Each planned vehicle, with its trips on the routes that its plan names: all, where a row names none."""
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
-    planned = plan.groupby("plate")["planned_trips"].sum()
-    done = context.trips[context.trips["purpose"] == "service"].groupby("plate").size()
+    trips = dict(tuple(context.trips[context.trips["purpose"] == "service"].groupby("plate")))
     is_unseen = (context.coverage["status"] == "silent") | context.coverage["operational_date"].isin(
         context.unobserved_dates
     )
     unseen = is_unseen.groupby(context.coverage["plate"]).mean()
-    return [
-        (str(plate), int(done.get(plate, 0)), int(trips), float(unseen.get(plate, 1.0)))
-        for plate, trips in planned.items()
-    ]
+    found = []
+    for plate, rows in plan.groupby("plate", sort=True):
+        own, without_route = trips.get(plate, context.trips.head(0)), 0
+        if rows["route_code"].notna().all():
+            without_route = int(own["route_code"].isna().sum())
+            own = own[own["route_code"].isin(rows["route_code"])]
+        found.append(_PlannedVehicle(str(plate), rows, own, without_route, float(unseen.get(plate, 1.0))))
+    return found
 
 
-def _against_plan(context: AuditCycle, rule_id: str, threshold: str, plate: str, done: int, planned: int) -> Draft:
+def _against_plan(context: AuditCycle, rule_id: str, threshold: str, own: _PlannedVehicle) -> Draft:
     limit = getattr(context.parameters, threshold)
     word = "acima" if rule_id == "T05" else "abaixo"
-    service = context.service.loc[context.service["plate"] == plate, "km_measured"]
-    mean = sum(service, Decimal("0.00")) / len(service) if len(service) else None
-    trips = "viagem" if done == 1 else "viagens"
+    km = own.trips["km_measured"].dropna()
+    mean = sum(km, Decimal("0.00")) / len(km) if len(km) else None
+    trips = "viagem" if own.done == 1 else "viagens"
+    routes = sorted(set(own.plan["route_code"].dropna())) if own.plan["route_code"].notna().all() else []
+    where = f" nas rotas do plano ({', '.join(routes)})" if routes else ""
     return Draft(
         rule_id,
-        plate,
-        f"No ciclo, {context.period}, o veículo {plate} fez {done} {trips} de serviço para {planned} no plano, "
-        f"{word} de {sentences.number(limit, 0)} % do plano.",
+        own.plate,
+        f"No ciclo, {context.period}, o veículo {own.plate} fez {own.done} {trips} de serviço{where} para "
+        f"{own.planned} no plano, {word} de {sentences.number(limit, 0)} % do plano.",
         GRADE_CONFIDENCE["B"],
-        km_at_stake=None if mean is None else half_up(mean * abs(done - planned)),
-        facts={"service_trips": done, "planned_trips": planned},
+        km_at_stake=None if mean is None else half_up(mean * abs(own.done - own.planned)),
+        facts={
+            "service_trips": own.done,
+            "planned_trips": own.planned,
+            "trips_without_route": own.without_route,
+            "days_without_data_pct": round(100 * own.unseen, 1),
+            "plan_rows": own.plan[_PLAN_FACTS].to_dict("records"),
+            "trip_days": trips_by_day(own.trips),
+        },
     )
 
 
@@ -74,7 +114,7 @@ _PLAN = Need(
 RULES = (
     Rule(
         "T05",
-        "2",
+        "3",
         "M",
         "Mais viagens que o planejado",
         "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
@@ -87,7 +127,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "2",
+        "3",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",

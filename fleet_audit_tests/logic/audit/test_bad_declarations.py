@@ -1,0 +1,100 @@
+"""Declarations that cannot be right, and vehicles that nothing shows: each has a defined outcome and accuses nobody.
+
+What a file may not hold at all (negative km, a run of 30 hours, an exception without limits) is refused in `formats`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.cycle import find_in_cycle
+from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, worked
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span, trip
+
+
+def rules_of(context) -> set[str]:
+    """Rules that find something about the carrier; the silence of the other vehicle (Q02) is no declaration."""
+    return set(find(context)["rule_id"]) - {"Q02"}
+
+
+def test_a_run_of_no_minutes_is_held_and_no_phantom() -> None:
+    """Its times cannot be right, so nobody saw when it was driven: the bus stood at 09:00."""
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), run("Z", "09:00", "09:00", "12")])
+    [held] = held_runs(context).to_dict("records")
+    assert (held["declared_run_id"], held["reason"]) == ("Z", "no_trip")
+    [finding] = found(context, "D06")
+    assert (finding["declared_run_id"], finding["km_at_stake"]) == ("Z", Decimal("12.00"))
+    assert not found(context, "D05")
+
+
+def test_a_run_of_no_minutes_inside_a_trip_is_compared_with_it() -> None:
+    context = audit([trip("T", "06:00", "07:00", "30.00")], [run("Z", "06:30", "06:30", "30")])
+    assert rules_of(context) <= {"D12"}
+    assert held_runs(context).empty
+
+
+def test_a_plate_that_does_not_exist_is_without_a_contract_and_its_km_are_held() -> None:
+    unknown = "ZZZ9Z99"
+    context = audit([], [run("R", "06:00", "07:00", plate=unknown)], [], devices=devices_of())
+    [finding] = found(context, "V01")
+    assert (finding["plate"], finding["km_at_stake"]) == (unknown, Decimal("30.00"))
+    [held] = held_runs(context).to_dict("records")
+    assert (held["plate"], held["reason"]) == (unknown, "no_data")
+    assert not rules_of(context) & {"D01", "D05", "D07"}
+
+
+def test_two_bulletins_that_contradict_each_other_are_one_claim_and_a_question() -> None:
+    """One NUMERO ATA with 30 km in one file and 45 in another: the number is Q05, and the trip is not paid twice."""
+    first = run("R1", "06:00", "07:00", "30", bulletin_number="7", origin_text="ORIGEM")
+    second = run("R2", "06:05", "07:05", "45", bulletin_number="7", origin_text="ORIGEM", file_name="outro.csv")
+    context = audit([trip("T", "06:00", "07:00", "30.00")], [first, second])
+    [twice] = found(context, "D08")
+    assert {twice["evidence"]["declared_runs"][at]["file_name"] for at in (0, 1)} == {"boletim.csv", "outro.csv"}
+    assert not found(context, "D01")  # the repeated claim takes part in no comparison
+
+
+@pytest.mark.parametrize("offset", [-1, 1])
+def test_a_bulletin_of_another_day_is_held_and_the_trip_of_this_day_stays_undeclared(offset: int) -> None:
+    """DATA of another month is on its own day: it neither covers nor accuses the trips of this one."""
+    other_month = DAY + pd.DateOffset(months=offset)
+    runs = [run("R", "06:00", "07:00", day=other_month.date()), run("S", "09:00", "10:00", plate=OTHER)]
+    context = audit([trip("T", "06:00", "07:00"), trip("U", "09:00", "10:00", plate=OTHER)], runs)
+    assert [row["trip_id"] for row in found(context, "D07")] == ["T"]
+    assert "R" not in set(held_runs(context)["declared_run_id"])
+
+
+def test_a_vehicle_that_nothing_showed_all_cycle_is_accused_of_nothing() -> None:
+    """Declared every day, planned, with a fixed cost, and its tracker silent: unknown is neither zero nor guilty."""
+    silent = [{"operational_date": day, "plate": PLATE, "status": "silent", "positions": 0, "visit_legs": 0}
+              for day in DAYS]  # fmt: skip
+    seen = [{"operational_date": day, "plate": OTHER, "status": "complete", "positions": 9, "visit_legs": 0}
+            for day in DAYS]  # fmt: skip
+    runs = [run(f"R{day}", "06:00", "07:00", day=day, operational_date=day, is_date_repaired=False) for day in DAYS]
+    alone = [{"match_id": f"M{day}", "operational_date": day, "plate": PLATE, "trip_ids": [], "kind": "declared_only",
+              "declared_run_ids": [f"R{day}"], "declared_km": "30.00", "is_exceeding": False}
+             for day in DAYS]  # fmt: skip
+    context = a_cycle(
+        runs=runs,
+        matches=alone,
+        coverage=[*silent, *seen],
+        trips=[worked(day, plate=OTHER) for day in DAYS],
+        plan=[{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "930", "planned_trips": 31}],
+        calendar=[{"date": day, "unit_code": "UCP", "day_type": "util"} for day in DAYS],
+        fixed_costs=[{"operational_date": day, "plate": PLATE, "contract_id": "CT1", "amount_brl": "100.00"}
+                     for day in DAYS],
+    )  # fmt: skip
+    findings = find_in_cycle(context)
+    assert findings[findings["plate"] == PLATE].empty, findings[["rule_id", "explanation_pt"]].to_dict("records")
+    assert {"S01", "S03", "K05"} <= set(rules_not_tested(context, CYCLE_RULES)["rule_id"])
+
+
+def test_a_day_of_that_vehicle_is_held_and_no_phantom() -> None:
+    context = audit([], [run("R", "06:00", "07:00")], [span("00:00", "24:00", plate=OTHER)])
+    assert [row["reason"] for row in held_runs(context).to_dict("records")] == ["no_data"]
+    assert rules_of(context) == {"D06"}
