@@ -98,6 +98,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
 
     Raises PermanentError when the cycle has no data, or the scenario names what does not exist.
     """
+    from fleet_audit.closing.audited_cycle import amounts_under_scenario
     from fleet_audit.closing.what_if import (
         changed_reference,
         cycle_named,
@@ -107,8 +108,8 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     )
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
-    from fleet_audit.reporting.documents.what_if import amounts_note, statement_title, unpriced_note
-    from fleet_audit.schema.facts import VEHICLE_DAY_AMOUNTS
+    from fleet_audit.reporting.documents.what_if import AMOUNTS_NOTE, statement_title, unpriced_note
+    from fleet_audit.schema.facts import VEHICLE_CYCLE_AMOUNTS
 
     installation = Installation(settings)
     stores, known = installation.stores(), installation.reference()
@@ -121,16 +122,18 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         scratch = _computed_elsewhere(settings, stores, cycle, days, scenario)
         again = cycle_rows(scratch.stores().warehouse, days)
         changed = scratch.reference()
-        amounts = amount_differences(
-            *(each.read_partition(VEHICLE_DAY_AMOUNTS, days) for each in (stores.warehouse, scratch.stores().warehouse))
+        recomputed = amounts_under_scenario(
+            scratch.warehouse(), changed, scratch.parameters, cycle, past=stores.warehouse
         )
+        stored = stores.warehouse.read_partition(VEHICLE_CYCLE_AMOUNTS, [cycle.start])
+        amounts = amount_differences(stored, recomputed)
         warnings = _outdated_days(stores, days)
     else:
         again = priced_again(rows, days, changed, cycle, parameters)
         warnings = [sentence for sentence in [drift_sentence(rows, days, known, cycle, parameters)] if sentence]
     bill = bill_differences(before, bill_by_contract(again, changed, cycle))
     notes = [*_premises(scenario, parameters), f"Dias calculados: {len(days)} de {cycle.length}.", unpriced_note(bill)]
-    notes += [] if amounts is None else [amounts_note()]
+    notes += [] if amounts is None else [AMOUNTS_NOTE]
     return Statement(statement_title(cycle), bill, amounts, [note for note in notes if note], warnings)
 
 

@@ -301,7 +301,7 @@ def test_another_parameter_computes_the_open_cycle_again_in_a_place_of_its_own(c
     result = invoked(corrected, "what-if", "--cycle", OPEN_DAY, "--set", "yard_max_km=1", "--set", "leg_min_km=12")
     assert result.exit_code == 0, result.output
     assert "Parâmetro: leg_min_km = 12 em vez de 0,2." in result.output
-    assert "não incluem as do ciclo inteiro (D03," in result.output  # else --set deadhead_pct would look idle
+    assert "as do ciclo inteiro, como no relatório mensal" in result.output
     assert f"{MINUS}201,60" in result.output  # no leg of 11.20 km is one any more: 33.60 km x 6
     after, files_after = _everything(corrected)
     assert files_after == files

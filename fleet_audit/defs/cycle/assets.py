@@ -1,11 +1,11 @@
 """A cycle from its days' results: findings of whole cycles, and the calibration of each vehicle."""
 
-import datetime as dt
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from fleet_audit.closing.audited_cycle import DAY_TABLES, audited_cycle
 from fleet_audit.defs.partitions import (
     cycle_and_before_mapping,
     cycle_mapping,
@@ -16,25 +16,15 @@ from fleet_audit.defs.partitions import (
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
-from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
 from fleet_audit.logic.audit.incident_rows import cycle_incidents
-from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
-from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
 
-_DAYS = {
-    "trips": facts.TRIPS,
-    "costs": facts.TRIP_COSTS,
-    "runs": facts.DECLARED_RUNS,
-    "matches": facts.MATCHES,
-    "coverage": facts.COVERAGE,
-    "fixed_costs": facts.FIXED_COST_DAYS,
-}
 _REFERENCE = (
     reference.KM_PLAN,
     reference.CALENDAR,
@@ -47,7 +37,11 @@ _REFERENCE = (
     reference.PARAMETERS,
 )
 _DAY_DEPS = (
-    *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for name, table in _DAYS.items() if name != "runs"),
+    *(
+        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
+        for name, table in DAY_TABLES.items()
+        if name != "runs"
+    ),
     dg.AssetDep(key_of(facts.DECLARED_RUNS), partition_mapping=cycle_and_before_mapping),  # a run billed twice
 )
 _CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)
@@ -142,35 +136,5 @@ def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
 
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:
-    closing_day = fleet.settings().closing_day
-    cycle = cycle_of(parse_day(key), closing_day)
-    warehouse, known = fleet.warehouse(), fleet.reference()
-    days = cycle_days(cycle)
-    frames = {name: warehouse.read_partition(table, days) for name, table in _DAYS.items()}
-    run_until = frames["coverage"]["operational_date"].max()
-    day = cycle.start if pd.isna(run_until) else run_until
-    parameters = fleet.parameters(day)
-    reach = [*days_before(cycle, int(parameters.calibration_days)), *days]
-    findings = warehouse.read_partition(facts.FINDINGS, reach)
-    files = warehouse.read_partition(facts.INCOMPLETE_DAYS, days)
-    return AuditCycle(
-        cycle=cycle,
-        day=day,
-        calibrations=warehouse.read_partition(facts.CALIBRATIONS, reach),
-        plan=known.km_plan,
-        calendar=known.calendar,
-        contracts=known.contracts,
-        exceptions=known.exceptions,
-        earlier_runs=warehouse.read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle, closing_day)),
-        invoices=known.invoices,
-        shifts=known.shifts,
-        vehicles=known.vehicles_on(day),
-        parameters=parameters,
-        day_findings=findings[findings["cycle_start"].isna()],
-        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),
-        **frames,
-    )
-
-
-def _days_of_cycle_before(cycle: Cycle, closing_day: int) -> list[dt.date]:
-    return cycle_days(cycle_of(cycle.start - ONE_DAY, closing_day))
+    cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
+    return audited_cycle(fleet.warehouse(), fleet.reference(), fleet.parameters, cycle)

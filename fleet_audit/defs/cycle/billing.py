@@ -3,14 +3,13 @@
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
+from fleet_audit.closing.audited_cycle import AMOUNT_TABLES
+from fleet_audit.closing.audited_cycle import cycle_amounts as amounts_of_cycle
 from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
-from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
-from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -20,13 +19,6 @@ _DAYS = {
     "trip_costs": facts.TRIP_COSTS,
     "fixed_cost_days": facts.FIXED_COST_DAYS,
     "coverage": facts.COVERAGE,
-}
-_WATERFALL = {
-    "trips": facts.TRIPS,
-    "trip_costs": facts.TRIP_COSTS,
-    "matches": facts.MATCHES,
-    "held_runs": facts.HELD_RUNS,
-    "findings": facts.FINDINGS,
 }
 _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
 
@@ -53,7 +45,7 @@ def cycle_billing_lines(context: dg.AssetExecutionContext, fleet: FleetResource)
     deps=[
         *(
             dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-            for table in (facts.VEHICLE_DAY_AMOUNTS, *_WATERFALL.values())
+            for table in (facts.VEHICLE_DAY_AMOUNTS, *AMOUNT_TABLES.values())
         ),
         key_of(facts.CYCLE_FINDINGS),
     ],
@@ -63,14 +55,7 @@ def cycle_amounts(context: dg.AssetExecutionContext, fleet: FleetResource) -> Da
     """Sum the findings of each vehicle of a cycle per amount, no kilometre twice."""
     closing_day = fleet.settings().closing_day
     cycles = [cycle_of(parse_day(key), closing_day) for key in context.partition_keys]
-    return dg.Output([(cycle.start, _amounts(fleet, cycle)) for cycle in cycles])
-
-
-def _amounts(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
-    days, warehouse = cycle_days(cycle), fleet.warehouse()
-    day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
-    found = CycleFacts(**{name: warehouse.read_partition(table, days) for name, table in _WATERFALL.items()})
-    return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
+    return dg.Output([(cycle.start, amounts_of_cycle(fleet.warehouse(), cycle)) for cycle in cycles])
 
 
 def _days(fleet: FleetResource, cycle: Cycle) -> CycleDays:

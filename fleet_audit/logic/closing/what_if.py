@@ -106,10 +106,10 @@ def bill_differences(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 def amount_differences(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The four amounts per carrier: carrier_code, and of each amount `…_before`, `…_after`, `…_difference`.
 
-    An amount of which no day is known is null, and so is its difference.
+    An amount of which no vehicle is known is null, and so is its difference.
 
     Args:
-        before, after: `fact.vehicle_day_amounts` of the cycle; they are never added to one another.
+        before, after: `fact.vehicle_cycle_amounts` of the cycle; they are never added to one another.
     """
     sums = [_amounts_by_carrier(rows) for rows in (before, after)]
     carriers = sums[0].index.union(sums[1].index)

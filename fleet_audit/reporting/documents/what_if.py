@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting import locale
@@ -32,6 +31,10 @@ _AMOUNTS = (
     ("in_favour_brl", "A favor (R$)", Kind.BRL),
 )
 _NO_CONTRACT = "Sem contrato"
+AMOUNTS_NOTE = (
+    "Os quatro valores incluem as regras de cada dia e as do ciclo inteiro, como no relatório mensal, sem contar um "
+    "quilômetro duas vezes; nunca se somam."
+)
 
 
 def bill_grid(statement: pd.DataFrame) -> Grid:
@@ -64,12 +67,6 @@ def unpriced_note(statement: pd.DataFrame) -> str:
         if count
     )
     return f"Sem preço: {counts}. O custo delas não é conhecido e não está em nenhuma diferença."
-
-
-def amounts_note() -> str:
-    """Sentence on the amounts that the statement does not hold: those of rules over a whole cycle."""
-    rules = ", ".join(rule_id for rule_id, rule in CYCLE_RULES.items() if rule.amount is not None)
-    return f"Os quatro valores somam as regras de cada dia; não incluem as do ciclo inteiro ({rules})."
 
 
 def statement_title(cycle: Cycle) -> str:

@@ -1,0 +1,118 @@
+"""A cycle's inputs of its rules, read from a warehouse, and the four amounts that its findings come to.
+
+The rules are in `logic.audit`; which tables hold the results is decided in `defs.cycle`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import pandas as pd
+
+from fleet_audit.ingest.api.windows import api_gaps
+from fleet_audit.logic.audit.cycle import find_in_cycle
+from fleet_audit.logic.audit.incomplete import incomplete_sources
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
+from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
+from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
+from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, cycle_days, cycle_of
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import facts
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.warehouse import Warehouse
+
+Parameters = Callable[[dt.date], ParameterSet]
+DAY_TABLES = {
+    "trips": facts.TRIPS,
+    "costs": facts.TRIP_COSTS,
+    "runs": facts.DECLARED_RUNS,
+    "matches": facts.MATCHES,
+    "coverage": facts.COVERAGE,
+    "fixed_costs": facts.FIXED_COST_DAYS,
+}
+AMOUNT_TABLES = {
+    "trips": facts.TRIPS,
+    "trip_costs": facts.TRIP_COSTS,
+    "matches": facts.MATCHES,
+    "held_runs": facts.HELD_RUNS,
+    "findings": facts.FINDINGS,
+}
+
+
+def audited_cycle(
+    warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse | None = None
+) -> AuditCycle:
+    """The results of the cycle's days as inputs of its rules, as far as its days were run.
+
+    Args:
+        warehouse: it holds the days of the cycle.
+        known: the reference tables.
+        parameters_on: returns the parameters in force on a day.
+        cycle: the cycle.
+        past: warehouse with the days before the cycle, where the first one does not hold them.
+    """
+    days = cycle_days(cycle)
+    frames = {name: warehouse.read_partition(table, days) for name, table in DAY_TABLES.items()}
+    run_until = frames["coverage"]["operational_date"].max()
+    day = cycle.start if pd.isna(run_until) else run_until
+    parameters = parameters_on(day)
+    before = days_before(cycle, int(parameters.calibration_days))
+
+    def with_past(table: Table) -> pd.DataFrame:
+        earlier = (past or warehouse).read_partition(table, before)
+        return pd.concat([earlier, warehouse.read_partition(table, days)], ignore_index=True)
+
+    findings = with_past(facts.FINDINGS)
+    files = warehouse.read_partition(facts.INCOMPLETE_DAYS, days)
+    return AuditCycle(
+        cycle=cycle,
+        day=day,
+        calibrations=with_past(facts.CALIBRATIONS),
+        plan=known.km_plan,
+        calendar=known.calendar,
+        contracts=known.contracts,
+        exceptions=known.exceptions,
+        earlier_runs=(past or warehouse).read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle)),
+        invoices=known.invoices,
+        shifts=known.shifts,
+        vehicles=known.vehicles_on(day),
+        parameters=parameters,
+        day_findings=findings[findings["cycle_start"].isna()],
+        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),
+        **frames,
+    )
+
+
+def cycle_amounts(warehouse: Warehouse, cycle: Cycle, of_cycle: pd.DataFrame | None = None) -> pd.DataFrame:
+    """`fact.vehicle_cycle_amounts` of the cycle without the trace columns.
+
+    Args:
+        warehouse: it holds the days of the cycle.
+        cycle: the cycle.
+        of_cycle: findings of rules over the cycle, in place of those that the warehouse holds.
+    """
+    days = cycle_days(cycle)
+    rows = {name: warehouse.read_partition(table, days) for name, table in AMOUNT_TABLES.items()}
+    if of_cycle is not None:
+        of_days = rows["findings"][rows["findings"]["cycle_start"].isna()]
+        rows["findings"] = pd.concat([of_days, of_cycle], ignore_index=True)
+    found = CycleFacts(**rows)
+    day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
+    return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
+
+
+def amounts_under_scenario(
+    scratch: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse
+) -> pd.DataFrame:
+    """`cycle_amounts` of a warehouse in which the days of the cycle were computed, and its rules were not.
+
+    The arguments are those of `audited_cycle`.
+    """
+    findings = find_in_cycle(audited_cycle(scratch, known, parameters_on, cycle, past))
+    return cycle_amounts(scratch, cycle, findings)
+
+
+def _days_of_cycle_before(cycle: Cycle) -> list[dt.date]:
+    return cycle_days(cycle_of(cycle.start - ONE_DAY, cycle.start.day))
