@@ -1,4 +1,4 @@
-"""A cycle's inputs of its rules, read from a warehouse, and the four amounts that its findings come to.
+"""A cycle's inputs of its rules, read from a warehouse, and the four amounts of its findings.
 
 The rules are in `logic.audit`; which tables hold the results is decided in `defs.cycle`.
 """
