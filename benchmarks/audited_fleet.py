@@ -36,6 +36,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
 from fleet_audit.logic.trips.ledger import km_ledger
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
@@ -163,7 +164,9 @@ def day_inputs(day: dt.date, inbox: Staged) -> tuple[DayWindow, DayInputs]:
     window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters)
     trips = conform(window.trips, facts.TRIP_WINDOW)
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
-    found = device_day(day, inbox.positions(day), trips, inbox.declared_runs(day), reference_now, parameters)
+    found = device_day(
+        day, [PositionArrays.of_frame(inbox.positions(day))], trips, inbox.declared_runs(day), reference_now, parameters
+    )
     devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
     return window, DayInputs(day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day))
 

@@ -22,6 +22,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.visit_movements import counted_movements
 from fleet_audit.marts.project import load_project
 from fleet_audit.schema import lake, reference
@@ -54,7 +55,7 @@ def compile_functions() -> None:
     backwards, twice = positions[::-1], pd.concat([positions, positions])
     window = build_window(_DAY, backwards, empty_frame(lake.STAGING_VISIT_LEGS), tables, DEFAULT_PARAMETERS)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS)
-    device_day(_DAY, twice, window.trips, runs, tables, DEFAULT_PARAMETERS)
+    device_day(_DAY, [PositionArrays.of_frame(twice)], window.trips, runs, tables, DEFAULT_PARAMETERS)
     counted_movements(_twice_reported())
 
 

@@ -6,6 +6,7 @@ Faults are named and shown, never corrected: a corrected reading would be no evi
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
-from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.facts.devices import DEVICE_ISSUES
 
@@ -42,7 +44,7 @@ class DeviceDay:
 
 def device_day(
     day: dt.date,
-    positions: pd.DataFrame,
+    positions: Sequence[PositionArrays],
     trips: pd.DataFrame,
     runs: pd.DataFrame,
     reference: Reference,
@@ -52,14 +54,14 @@ def device_day(
 
     Args:
         day: operational day D.
-        positions: `staging.positions` of D-2 … D+1; trips: `trips.trip_window` of D.
+        positions: `staging.positions` of D-2 … D+1, in parts as they were read; trips: `trips.trip_window` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1: witnesses of a device's clock.
         reference: the reference tables.
         parameters: those in force on D.
     """
     devices = reference.devices
     zones = reference.zones(devices["plate"], day)
-    tracks = build_tracks_of_frame(positions, assignments(devices, zones), day)
+    tracks = build_tracks(positions, assignments(devices, zones), day)
     clean = clean_tracks(tracks, parameters)
     points, vehicles = filter_points(clean, parameters), merge_devices(clean, parameters)
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
@@ -75,7 +77,7 @@ def device_day(
     return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
 
 
-def _seen(tracks: Tracks, positions: pd.DataFrame, day: dt.date) -> pd.DataFrame:
+def _seen(tracks: Tracks, positions: Sequence[PositionArrays], day: dt.date) -> pd.DataFrame:
     """Contents of each track with positions on the local day: one row per track."""
     points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
     track = tracks.track_of(points)
@@ -98,7 +100,7 @@ def _seen(tracks: Tracks, positions: pd.DataFrame, day: dt.date) -> pd.DataFrame
         longitudes=("longitude", "nunique"),
     ).reset_index()
     owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
-    ignited = set(positions.loc[positions["ignition"].notna(), "device_id"])
+    ignited = {device for part in positions for device in part.devices_with_ignition}
     return seen.assign(
         plate=owners["plate"], device_id=owners["device_id"], has_ignition=owners["device_id"].isin(ignited)
     )

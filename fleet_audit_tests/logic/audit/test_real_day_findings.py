@@ -17,6 +17,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.wall_clock import to_utc
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
@@ -58,7 +59,9 @@ def result() -> AuditResult:
     runs = staged("bulletin", "bulletins", lake.STAGING_DECLARED_RUNS)
     window = build_window(DAY, empty_frame(lake.STAGING_POSITIONS), legs, ref, DEFAULT_PARAMETERS)
     notes = empty_frame(lake.STAGING_NOTES)
-    devices = device_day(DAY, empty_frame(lake.STAGING_POSITIONS), window.trips, runs, ref, DEFAULT_PARAMETERS)
+    devices = device_day(
+        DAY, [PositionArrays.of_frame(empty_frame(lake.STAGING_POSITIONS))], window.trips, runs, ref, DEFAULT_PARAMETERS
+    )
     inputs = DayInputs(DAY, window.trips, window.legs, window.spans, devices, runs, notes)
     return audit_day(inputs, ref, DEFAULT_PARAMETERS)
 

@@ -11,6 +11,7 @@ import pytest
 
 from fleet_audit.logic.devices.device_health import DeviceDay, clock_shifts, device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import run, runs_frame, trip, trips_frame
@@ -51,7 +52,7 @@ def examined(positions: pd.DataFrame, runs: pd.DataFrame | None = None) -> Devic
     tables = world()
     trips = conform(segment_day(positions).trips, facts.TRIP_WINDOW)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS) if runs is None else runs
-    return device_day(DAY, positions, trips, runs, tables, DEFAULT_PARAMETERS)
+    return device_day(DAY, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)
 
 
 def issues(found: DeviceDay) -> list[str]:
@@ -229,7 +230,10 @@ def test_honest_vehicles_have_no_events_in_whatever_order_they_report():
     shuffled = positions.sample(frac=1, random_state=5)
     trips = conform(segment_day(positions, tables=tables).trips, facts.TRIP_WINDOW)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS)
-    found = [device_day(DAY, one, trips, runs, tables, DEFAULT_PARAMETERS) for one in (positions, shuffled)]
+    found = [
+        device_day(DAY, [PositionArrays.of_frame(one)], trips, runs, tables, DEFAULT_PARAMETERS)
+        for one in (positions, shuffled)
+    ]
     assert found[0].events.empty
     pd.testing.assert_frame_equal(found[0].health, found[1].health)
 
@@ -248,7 +252,14 @@ def beside(*, factor: float = 1.0, has_odometer: bool = True, is_cut: bool = Fal
     tables = world({"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"})
     positions = staged([*own, *(other[: len(other) // 2] if is_cut else other)])
     trips = conform(segment_day(positions, tables=tables).trips, facts.TRIP_WINDOW)
-    found = device_day(DAY, positions, trips, empty_frame(lake.STAGING_DECLARED_RUNS), tables, DEFAULT_PARAMETERS)
+    found = device_day(
+        DAY,
+        [PositionArrays.of_frame(positions)],
+        trips,
+        empty_frame(lake.STAGING_DECLARED_RUNS),
+        tables,
+        DEFAULT_PARAMETERS,
+    )
     health = {row["device_id"]: row for row in found.health.to_dict("records")}
     return health["D2"], health["D1"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import lake
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.driving import (
@@ -42,8 +43,9 @@ def driving(bus: Bus) -> list[int]:
 def events(bus: Bus | pd.DataFrame) -> list[str]:
     positions = bus.positions() if isinstance(bus, Bus) else bus
     seen = window(positions)
+    rows = [PositionArrays.of_frame(positions)]
     found = device_day(
-        DAY, positions, seen.trips, empty_frame(lake.STAGING_DECLARED_RUNS), world(), DEFAULT_PARAMETERS
+        DAY, rows, seen.trips, empty_frame(lake.STAGING_DECLARED_RUNS), world(), DEFAULT_PARAMETERS
     ).events
     return found.loc[~found["is_lone"].astype(bool), "kind"].to_list()
 

@@ -58,6 +58,12 @@ class PositionArrays:
             **dict(zip(NUMBER_COLUMNS, numbers, strict=True)),
         )
 
+    @property
+    def devices_with_ignition(self) -> np.ndarray:
+        """The devices that state in any position whether the ignition is on."""
+        devices = np.unique(self.device[self.ignition >= 0])
+        return self.names["device"][devices[devices >= 0]]
+
     @classmethod
     def of_frame(cls, positions: pd.DataFrame) -> PositionArrays:
         """The rows of a frame of `staging.positions`."""

@@ -11,6 +11,7 @@ from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span
@@ -24,7 +25,7 @@ def day_of(*buses: Bus, registered: tuple[dict, ...] = REGISTERED):
     """The audit's inputs of a day on which these buses reported."""
     positions, tables = staged([record for bus in buses for record in bus.records]), world(*registered)
     trips, runs = empty_frame(facts.TRIP_WINDOW), empty_frame(lake.STAGING_DECLARED_RUNS)
-    devices = device_day(DAY, positions, trips, runs, tables, DEFAULT_PARAMETERS)
+    devices = device_day(DAY, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)
     devices = replace(devices, events=conform(devices.events, lake.ODOMETER_EVENTS))
     return audit([], [], devices=devices, registered=rows(reference.DEVICES, *registered))
 
