@@ -1,88 +1,112 @@
-"""Days of positions from staging to priced trips as one run: processor time and peak memory, for a day and for many.
+"""Days of positions from staging to priced trips as one run: processor time and peak memory, by days and processes.
 
-    python -m benchmarks.range_of_days --days 1 --days 4 --days 30
+    python -m benchmarks.range_of_days --days 1 --days 8 --days 30
 
 The product's own assets through Dagster, on a real PostgreSQL, with their checks: windows, trips, ledger, coverage,
-costs. Every range runs in a process of its own, which does nothing else; the staging that it reads is written before.
+costs, devices, audit. Every range runs in a process of its own, which does nothing else, once for each number of
+processes (FLEET_DAY_PROCESSES); the staging that it reads is written before. Times are of all processes but PostgreSQL,
+memory of all together. That each number of processes gave the same files and rows is compared.
 """
 
 from __future__ import annotations
 
 import atexit
 import datetime as dt
-import multiprocessing
+import hashlib
+import itertools
+import json
 import os
-import resource
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import dagster as dg
 import numpy as np
 import pandas as pd
+import psutil
 
+from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
-from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.schema.facts import FACTS, TRIP_WINDOW
+from fleet_audit.schema.lake import (
+    LEGS,
+    OBSERVED_SPANS,
+    ODOMETER_EVENTS,
+    READINGS,
+    REJECTED_POINTS,
+    STAGING_POSITIONS,
+)
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.warehouse import Warehouse
 
 FIRST = dt.date(2025, 6, 2)
 PERIOD_S = 30
-GROUPS = ("trips", "costs")
-BEFORE = ("reference", "ingestion")
+GROUPS = ("trips", "costs", "devices", "audit")
+BEFORE = ("reference", "ingestion", "staging")
 TRIPS_A_DAY, KMH, STANDS_S = 6, 45, 3 * 3600
 METRES_PER_DEGREE = 111_195
-_SPAWNED = multiprocessing.get_context("spawn")
+_PROGRAM = """
+import json, sys
+from pathlib import Path
+from benchmarks import range_of_days
+name, home, *arguments = json.loads(sys.argv[1])
+print(json.dumps(getattr(range_of_days, name)(Path(home), *arguments)))
+"""
 
 
 @click.command()
 @click.option("--vehicles", default=500, show_default=True, help="Vehicles, each with a position every 30 s.")
-@click.option("--days", "ranges", multiple=True, type=int, default=[1, 4], show_default=True, help="Days of a run.")
-def main(vehicles: int, ranges: tuple[int, ...]) -> None:
+@click.option("--days", "ranges", multiple=True, type=int, default=[1, 8], show_default=True, help="Days of a run.")
+@click.option(
+    "--processes", "pools", multiple=True, type=int, default=[1, 2], show_default=True, help="FLEET_DAY_PROCESSES."
+)
+def main(vehicles: int, ranges: tuple[int, ...], pools: tuple[int, ...]) -> None:
     """Write staging, run each range, print."""
     home = Path(tempfile.mkdtemp(prefix="range"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)  # after the server in it has been stopped
     ensure_running(home)  # in this process: the server stays for the others
     write_reference(home / "inbox" / "reference", vehicles)
-    _in_process(write_staging, home, vehicles, max(ranges))
-    _in_process(run_days, home, BEFORE, 1)
-    _in_process(run_days, home, GROUPS, 1)  # compiles
+    adopt_orphans()  # those from here on: not the server
+    _in_process("run_days", home, BEFORE, max(ranges))
+    _in_process("write_staging", home, vehicles, max(ranges))
+    _in_process("run_days", home, GROUPS, 1)  # compiles
     print(f"{vehicles} vehicles, {vehicles * 86_400 // PERIOD_S:,} positions a day\n")
-    print("days in one run  processor s    a day   wall s  peak MB   before    trips")
-    for days in ranges:
-        measured = _in_process(run_days, home, GROUPS, days)
+    print("days in one run  processes  processor s    a day   wall s  peak MB    trips")
+    expected: dict[int, str] = {}
+    for days, processes in itertools.product(ranges, pools):
+        measured = _in_process("run_days", home, GROUPS, days, processes)
+        processor_s = measured["processor_s"] - measured["before_s"]
         print(
-            f"{days:>15} {measured['cpu_s']:>12.1f} {measured['cpu_s'] / days:>8.2f} {measured['wall_s']:>8.1f} "
-            f"{measured['peak_mb']:>8} {measured['before_mb']:>8} {measured['trips']:>8,}",
+            f"{days:>15} {processes:>10} {processor_s:>12.1f} {processor_s / days:>8.2f} {measured['wall_s']:>8.1f} "
+            f"{measured['peak_mb']:>8} {measured['trips']:>8,}",
             flush=True,
         )
+        found = _in_process("digest", home, days)["digest"]
+        if expected.setdefault(days, found) != found:
+            raise SystemExit(f"{processes} processes gave other rows or files than {pools[0]}.")
 
 
-def _in_process(work: Callable[..., dict | None], *arguments: object) -> dict:
-    """In a process of its own; this one stays small, because a child's peak is at least what its parent held."""
-    mine, theirs = _SPAWNED.Pipe()
-    process = _SPAWNED.Process(target=_send_result, args=(theirs, work, arguments))
-    process.start()
-    theirs.close()
-    result: dict = mine.recv()
-    process.join()
-    return result
+def _in_process(name: str, home: Path, *arguments: object) -> dict:
+    """What a function of this module gives in a process of its own, with the processor time of all that it started."""
+    processor_s, printed = processor_time_s(_PROGRAM, json.dumps([name, str(home), *arguments]))
+    return {"processor_s": processor_s, **(json.loads(printed) or {})}
 
 
-def _send_result(results: Connection, work: Callable[..., dict | None], arguments: tuple[object, ...]) -> None:
-    results.send(work(*arguments))
-
-
-def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]:
+def run_days(home: Path, groups: tuple[str, ...], days: int, processes: int = 1) -> dict[str, float]:
     """Materialize these groups over so many days as one run; what it took."""
-    os.environ |= {"FLEET_HOME": str(home), "FLEET_INBOX_URL": str(home / "inbox")}
+    os.environ |= {
+        "FLEET_HOME": str(home),
+        "FLEET_INBOX_URL": str(home / "inbox"),
+        "FLEET_DAY_PROCESSES": str(processes),
+    }
     dagster_home(load_settings())
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
     from fleet_audit.defs.catalog import group_of
@@ -96,7 +120,8 @@ def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]
         for spec in definitions.resolve_all_asset_specs()
         if spec.group_name in map(group_of, groups) and spec.key in day_keys
     ]
-    before, wall_s, cpu_s = _peak_mb(), time.perf_counter(), time.process_time()
+    peak_mb, wall_s, before_s = [0], time.perf_counter(), time.process_time()
+    threading.Thread(target=_watch_memory, args=(peak_mb,), daemon=True).start()
     with dg.DagsterInstance.get() as instance:
         run = job.execute_in_process(
             instance=instance,
@@ -110,16 +135,39 @@ def run_days(home: Path, groups: tuple[str, ...], days: int) -> dict[str, float]
         if event.asset_key == dg.AssetKey(["fact", "trip_costs"])
     ]
     return {
-        "cpu_s": time.process_time() - cpu_s,
+        "before_s": before_s,
         "wall_s": time.perf_counter() - wall_s,
-        "peak_mb": _peak_mb(),
-        "before_mb": before,
+        "peak_mb": peak_mb[0],
         "trips": rows[0] if rows else 0,  # every partition of a range holds the sum
     }
 
 
-def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def _watch_memory(peak_mb: list[int]) -> None:
+    """Keep the most memory that this process and those that it started held together, five times a second."""
+    while True:
+        own, total = psutil.Process(), 0
+        for process in (own, *own.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        peak_mb[0] = max(peak_mb[0], total >> 20)
+        time.sleep(0.2)
+
+
+def digest(home: Path, days: int) -> dict[str, str]:
+    """SHA-256 over the files of the lake and the rows of `fact` that a run of so many days gave."""
+    lake, warehouse = Lake(Settings(_env_file=None, home=home)), Warehouse(ensure_running(home))
+    sha256 = hashlib.sha256()
+    for table in (TRIP_WINDOW, LEGS, OBSERVED_SPANS, REJECTED_POINTS, READINGS, ODOMETER_EVENTS):
+        for day in _days(days):
+            sha256.update(str(lake.sha256(lake.partition_path(table, day))).encode())
+    for fact in FACTS:
+        rows = warehouse.read_partition(fact, _days(days)).drop(columns=["run_id", "updated_at"])
+        sha256.update(rows.to_csv(index=False).encode())
+    return {"digest": sha256.hexdigest()}
+
+
+def _days(days: int) -> list[dt.date]:
+    return [FIRST + dt.timedelta(days=number) for number in range(days)]
 
 
 def write_staging(home: Path, vehicles: int, days: int) -> None:

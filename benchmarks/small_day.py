@@ -55,6 +55,11 @@ print(json.dumps([marks, steps.most_common()]))
 """
 
 
+def adopt_orphans() -> None:
+    """Make this process the parent of what its children leave running, so that it can wait for it (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def processor_time_s(program: str, *arguments: str) -> tuple[float, str]:
     """User and system time of a program with all processes that it leaves, and the last line that it printed."""
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
@@ -78,7 +83,7 @@ def processor_time_s(program: str, *arguments: str) -> tuple[float, str]:
 @click.option("--most", default=12, show_default=True, help="Number of steps to list.")
 def main(inbox: Path | None, day: dt.datetime, again: bool, most: int) -> None:
     """Print seconds, and multiples of the import."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     with tempfile.TemporaryDirectory() as folder:
         if inbox is None:
             simulate(Path(folder) / "simulation", seed=1, vehicles=10, date_from=day.date(), date_to=day.date())

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     api_requests_per_min: int = Field(600, ge=1, description="Client-side rate limit, of all threads together")
     api_concurrency: int = Field(4, ge=1, le=32, description="Windows of the telemetry API that are read at once")
     api_adapter: str = Field("contract", description="TOML file of names and units, or the name of a shipped one")
+    day_processes: int = Field(
+        min(os.cpu_count() or 1, 4),
+        ge=1,
+        le=64,
+        description="Processes that compute the days of a long range",
+    )
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
     late_hours: int = Field(24, ge=0, le=8_784, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")

@@ -4,8 +4,9 @@ The computation of assets does not belong here.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
 
 import dagster as dg
 import pandas as pd
@@ -14,12 +15,18 @@ import pyarrow.parquet as pq
 
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import daily_partitions, single_run
+from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 
 LAKE_IO = "lake_io"
 WAREHOUSE_IO = "warehouse_io"
 POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_POOL_FROM_DAYS = 8  # processes cost 4 s of imports, once a run: more than they save on a few days of a small fleet
+_PRELOADED = ("fleet_audit.defs.window_positions", "fleet_audit.logic.audit.day", "fleet_audit.defs.reports.day_files")
 
 
 def key_of(table: Table) -> dg.AssetKey:
@@ -93,10 +100,31 @@ def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame 
     return dg.Output((day, compute(day)) for day in days)
 
 
-def each_day_together(
-    days: Iterable[dt.date], compute: Callable[[dt.date], Any], outputs: Mapping[str, Table]
-) -> Iterator[dg.Output]:
-    """Several outputs of one computation, day by day: each is an attribute of what `compute` gives.
+def computed_days(
+    days: Sequence[dt.date], inputs: Callable[[dt.date], Item], work: Callable[[Item], Result], processes: int
+) -> Iterator[tuple[dt.date, Result]]:
+    """Each day with what `work` makes of its inputs, in order.
+
+    A long range is computed by so many processes, which get `work` and the inputs; results are the same. Raises
+    PermanentError when one of them is killed.
+    """
+    results = map_in_processes(work, map(inputs, days), processes if len(days) >= _POOL_FROM_DAYS else 1, _PRELOADED)
+    for day in days:
+        try:
+            result = next(results)
+        except BrokenProcessPool as error:
+            raise PermanentError(
+                f"A process that computed {day} or a day near it was killed, most likely for lack of memory: set "
+                f"FLEET_DAY_PROCESSES to less than {processes}, and run the range again."
+            ) from error
+        except Exception as error:
+            error.add_note(f"The day was {day}.")
+            raise
+        yield day, result
+
+
+def each_day_together(computed: Iterable[tuple[dt.date, Any]], outputs: Mapping[str, Table]) -> Iterator[dg.Output]:
+    """Several outputs of one computation, day by day: each is an attribute of what was computed of a day.
 
     Dagster writes one output after the other. The first one's days are computed while they are written; those of the
     others wait packed, a tenth of their size, so that a range needs little more memory than a day.
@@ -105,11 +133,10 @@ def each_day_together(
     waiting: dict[str, list[tuple[dt.date, pa.Buffer]]] = {name: [] for name in others}
 
     def frames() -> Iterator[tuple[dt.date, pd.DataFrame]]:
-        for day in days:
-            computed = compute(day)
+        for day, result in computed:
             for name in others:
-                waiting[name].append((day, _packed(getattr(computed, name), outputs[name])))
-            yield day, getattr(computed, first)
+                waiting[name].append((day, _packed(getattr(result, name), outputs[name])))
+            yield day, getattr(result, first)
 
     yield dg.Output(frames(), output_name=first)
     for name in others:

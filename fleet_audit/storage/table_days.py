@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -41,7 +42,7 @@ class LakeDays(Days):
     """The same of a table in the lake, whose rows also come as Arrow keeps them."""
 
     def __init__(self, lake: Lake, table: Table, days: Sequence[dt.date]) -> None:
-        super().__init__(days, lambda wanted, columns: lake.read_days(table, wanted, columns))
+        super().__init__(days, partial(lake.read_days, table))  # picklable: processes take days of a range
         self._lake, self._table = lake, table
 
     def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:

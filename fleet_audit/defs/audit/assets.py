@@ -8,11 +8,12 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import each_day_together, key_of, output, selected_outputs
+from fleet_audit.defs.tables import computed_days, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
-from fleet_audit.logic.audit.day import AuditResult, DayInputs, audit_day
+from fleet_audit.logic.audit.day import AuditOfDay, AuditResult, DayInputs
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.devices.device_health import DeviceDay
+from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import days_with_context, window_days
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
@@ -96,15 +97,14 @@ def audit(
     runs: Days,
 ) -> Iterator[dg.Output]:
     """Match each day's runs with its trips, apply the rules, group findings by cause, score the trips."""
-    reference = fleet.reference()
     days = run_days(context)
     warehouse, read = fleet.warehouse(), days_with_context(days)
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
     incomplete = incomplete_sources(files, gaps)
     not_tested: Counter[str] = Counter()
 
-    def one(day: dt.date) -> AuditResult:
-        inputs = DayInputs(
+    def inputs(day: dt.date) -> tuple[DayInputs, ParameterSet]:
+        of_day = DayInputs(
             day=day,
             trips=windows.read([day]),
             legs=legs.read([day]),
@@ -114,11 +114,15 @@ def audit(
             notes=notes.read([day]),
             incomplete=incomplete,
         )
-        result = audit_day(inputs, reference, fleet.parameters(day))
-        not_tested.update(result.rules_not_tested["rule_id"].unique())
-        return result
+        return of_day, fleet.parameters(day)
 
-    yield from each_day_together(days, one, selected_outputs(context, _OUTPUTS))
+    def counted() -> Iterator[tuple[dt.date, AuditResult]]:
+        work, processes = AuditOfDay(fleet.reference()), fleet.settings().day_processes
+        for day, result in computed_days(days, inputs, work, processes):
+            not_tested.update(result.rules_not_tested["rule_id"].unique())
+            yield day, result
+
+    yield from each_day_together(counted(), selected_outputs(context, _OUTPUTS))
     if not_tested:  # one line, also for a month: 500 lines of an empty one hid everything else
         rules = ", ".join(f"{rule} on {count} days" for rule, count in sorted(not_tested.items()))
         context.log.info(f"Rules not tested: {rules}. ops.rules_not_tested has the reasons.")

@@ -40,4 +40,4 @@ def cycle_reviews(context: dg.AssetExecutionContext, fleet: FleetResource) -> It
         return review_sample(cycle, trips, trip_costs, reviews, fleet.parameters(cycle.end), key)
 
     starts = [parse_day(key) for key in context.partition_keys]
-    yield from each_day_together(starts, one, selected_outputs(context, _OUTPUTS))
+    yield from each_day_together(((start, one(start)) for start in starts), selected_outputs(context, _OUTPUTS))

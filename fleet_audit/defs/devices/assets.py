@@ -9,6 +9,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, 
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
+    computed_days,
     daily_arguments,
     each_day,
     each_day_together,
@@ -16,15 +17,14 @@ from fleet_audit.defs.tables import (
     output,
     selected_outputs,
 )
+from fleet_audit.defs.window_positions import DeviceInputs, DevicesOfDay, WindowPositions
 from fleet_audit.logic.devices.calibration import day_calibrations
-from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.window import window_days
-from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
-from fleet_audit.storage.table_days import Days
+from fleet_audit.storage.table_days import Days, LakeDays
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
 
@@ -43,23 +43,17 @@ _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
 )
 @acts_on_errors
 def device_days(
-    context: dg.AssetExecutionContext, fleet: FleetResource, positions: Days, runs: Days, windows: Days
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, runs: Days, windows: Days
 ) -> Iterator[dg.Output]:
     """Odometer events of each day, and the health of each device."""
-    reference = fleet.reference()
+    days = run_days(context)
 
-    def one(day: dt.date) -> DeviceDay:
-        window = window_days(day)
-        return device_day(
-            day,
-            positions.read(window, columns=POSITION_COLUMNS),
-            windows.read([day]),
-            runs.read(window),
-            reference,
-            fleet.parameters(day),
-        )
+    def inputs(day: dt.date) -> DeviceInputs:
+        return DeviceInputs(day, windows.read([day]), runs.read(window_days(day)), fleet.parameters(day))
 
-    yield from each_day_together(run_days(context), one, selected_outputs(context, _OUTPUTS))
+    devices = DevicesOfDay(WindowPositions(positions, is_kept=len(days) > 1), fleet.reference())
+    computed = computed_days(days, inputs, devices, fleet.settings().day_processes)
+    yield from each_day_together(computed, selected_outputs(context, _OUTPUTS))
 
 
 @dg.asset(

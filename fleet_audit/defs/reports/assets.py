@@ -8,17 +8,17 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
+from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import key_of
+from fleet_audit.defs.tables import computed_days, key_of
 from fleet_audit.dossiers.movement import points_of_groups
 from fleet_audit.ingest.freshness import day_sources, newest_arrival
 from fleet_audit.logic.costs.budget import Budget, cycle_budget
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.reporting.documents.day import MATRIX_DAYS, build_day
-from fleet_audit.reporting.formats.render import render_day
+from fleet_audit.reporting.documents.day import MATRIX_DAYS
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.reporting.sections.comparison import days_before
 from fleet_audit.reporting.sections.divergences import divergent_groups
@@ -28,7 +28,7 @@ from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE, RULES_NOT_TESTED
 from fleet_audit.storage.step_errors import acts_on_errors
 
 # Sums of each computed day; a measure that nothing of a day has is null.
-_DAY_SUMS = """
+DAY_SUMS = """
 with measured as (
     select
         trips.operational_date,
@@ -76,22 +76,17 @@ _OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, 
 @acts_on_errors
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
-    as_of, layout = newest_arrival(fleet.warehouse()), load_layout(fleet.settings().report_layout)
-    known, closing_day = fleet.reference(), fleet.settings().closing_day
-    days = ((day, _day_frames(fleet, day)) for day in run_days(context))
-    reports = (
-        build_day(
-            frames,
-            operational_date=day,
-            generated_at=as_of,
-            last_data_at=as_of,
-            layout=layout,
-            closing_day=closing_day,
-            budget=_budget_until(fleet, known, frames, day),
-        )
-        for day, frames in days
+    days, known, settings = run_days(context), fleet.reference(), fleet.settings()
+
+    def inputs(day: dt.date) -> DayReportInputs:
+        frames = _day_frames(fleet, day)
+        return DayReportInputs(day, frames, _budget_until(fleet, known, frames, day), is_shown=day == days[-1])
+
+    work = DayFiles(newest_arrival(fleet.warehouse()), load_layout(settings.report_layout), settings.closing_day)
+    reports = computed_days(days, inputs, work, settings.day_processes)
+    return dg.Output(
+        (day.isoformat(), files, partial(preview, shown) if shown else dict) for day, (files, shown) in reports
     )
-    return dg.Output((made.operational_date.isoformat(), render_day(made), partial(preview, made)) for made in reports)
 
 
 def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
@@ -104,7 +99,7 @@ def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
         positions=points_of_groups(fleet.lake(), divergent_groups(frames)),
         rules_not_tested=not_tested[not_tested["cycle_start"].isna()],
         recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
-        recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
+        recent_days=fleet.warehouse().read(DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
         sources=day_sources(fleet.lake(), fleet.warehouse(), day),
     )
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from functools import lru_cache
 
 import dagster as dg
 import pandas as pd
@@ -12,6 +11,7 @@ from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
+    computed_days,
     daily_arguments,
     each_day,
     each_day_together,
@@ -19,11 +19,10 @@ from fleet_audit.defs.tables import (
     output,
     selected_outputs,
 )
-from fleet_audit.logic.primitives.window import WINDOW_OFFSETS, window_days
+from fleet_audit.defs.window_positions import WindowInputs, WindowOfDay, WindowPositions
+from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
-from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import (
     LEGS,
@@ -63,18 +62,14 @@ def day_windows(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: Days
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
-    reference, run = fleet.reference(), run_days(context)
+    days = run_days(context)
 
-    @lru_cache(maxsize=len(WINDOW_OFFSETS) if len(run) > 1 else 0)  # a staging day is in the windows of four days
-    def rows(day: dt.date) -> PositionArrays:
-        return PositionArrays.of(positions.read_arrow([day], POSITION_COLUMNS))
+    def inputs(day: dt.date) -> WindowInputs:
+        return WindowInputs(day, visit_legs.read(window_days(day)), fleet.parameters(day))
 
-    def window(day: dt.date) -> DayWindow:
-        days = window_days(day)
-        seen = build_day_tracks(day, [rows(known) for known in days], reference)
-        return segment_day(day, seen, visit_legs.read(days), reference, fleet.parameters(day))
-
-    yield from each_day_together(run, window, selected_outputs(context, _OUTPUTS))
+    window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), fleet.reference())
+    computed = computed_days(days, inputs, window, fleet.settings().day_processes)
+    yield from each_day_together(computed, selected_outputs(context, _OUTPUTS))
 
 
 @dg.asset(

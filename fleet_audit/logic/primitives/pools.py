@@ -1,0 +1,86 @@
+"""Independent items worked on by a few processes: the results that one process gives, in the order of the items.
+
+What an item is belongs to the caller; work that releases Python's lock needs no processes (`threads`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing.context import BaseContext
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_work: list[Callable[[Any], Any]] = []  # of a process of the pool: what it was started for
+
+
+def map_in_processes(
+    work: Callable[[Item], Result], items: Iterable[Item], processes: int, preloaded: Sequence[str] = ()
+) -> Iterator[Result]:
+    """Returns `work(item)` of each item in the order of the items; with 1 process in this one.
+
+    `work` is sent to each process once and may keep there what the next item needs again; it, items and results must be
+    picklable. Twice as many items as processes are taken ahead of the result that is waited for, so that memory does
+    not grow with their number. What an item raises is raised here, and ends the processes; so does leaving the
+    iterator. Raises BrokenProcessPool when a process is killed.
+
+    Args:
+        preloaded: modules that the processes have in common; those of the first call in a process count.
+    """
+    if processes == 1:
+        yield from map(work, items)
+        return
+    with _pool(work, processes, _forkserver(tuple(preloaded))) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(_worked, item))
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def _pool(work: Callable[[Item], Result], processes: int, context: BaseContext) -> Iterator[ProcessPoolExecutor]:
+    """Processes that are killed when the block is left before its end, and end themselves when this one is killed."""
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(work,))
+    is_finished = False
+    try:
+        yield pool
+        is_finished = True
+    finally:
+        started = list((pool._processes or {}).values())
+        pool.shutdown(wait=is_finished, cancel_futures=True)
+        for process in () if is_finished else started:
+            process.kill()
+
+
+@cache
+def _forkserver(preloaded: tuple[str, ...]) -> BaseContext:
+    """Processes are forked from one that has the modules and no threads: a fork of this one could wait for a lock."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preloaded))
+    return context
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    _work.append(work)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _worked(item: Any) -> Any:
+    return _work[0](item)

@@ -1,0 +1,54 @@
+"""Days of a range computed by processes: a report's bytes are the same, and what went wrong names its day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+from decimal import Decimal
+
+import pytest
+
+from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
+from fleet_audit.defs.tables import computed_days
+from fleet_audit.errors import PermanentError
+from fleet_audit.logic.costs.budget import Budget
+from fleet_audit.reporting.layout import load_layout
+from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
+
+DAYS = [DAY, DAY + dt.timedelta(days=1)]
+
+
+@pytest.fixture(autouse=True)
+def _two_days_are_a_long_range(monkeypatch):
+    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", len(DAYS))
+
+
+def report_inputs(day: dt.date) -> DayReportInputs:
+    budget = Budget(Decimal("1200.00"), Decimal("700.00"), Decimal("40.00"), Decimal("20.00"))
+    return DayReportInputs(day, fleet(4, first=day), budget, is_shown=day == DAYS[-1])
+
+
+def killed(day: dt.date) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_reports_have_the_same_bytes():
+    work = DayFiles(GENERATED_AT, load_layout(None), 16)
+    alone, together = (list(computed_days(DAYS, report_inputs, work, processes)) for processes in (1, 2))
+    assert [(day, files) for day, (files, _) in together] == [(day, files) for day, (files, _) in alone]
+    assert [shown is not None for _, (_, shown) in together] == [False, True]
+
+
+def test_an_error_names_its_day():
+    wrong = {DAYS[0]: report_inputs(DAYS[0]), DAYS[1]: DayReportInputs(DAYS[1], fleet(4), Budget(*[None] * 4), False)}
+    computed = computed_days(DAYS, wrong.__getitem__, DayFiles(GENERATED_AT, load_layout(None), 16), 2)
+    assert next(computed)[0] == DAYS[0]
+    with pytest.raises(ValueError, match="day") as raised:
+        next(computed)
+    assert f"The day was {DAYS[1]}." in raised.value.__notes__
+
+
+def test_a_killed_process_is_one_sentence_with_a_cure():
+    with pytest.raises(PermanentError, match="FLEET_DAY_PROCESSES to less than 2"):
+        list(computed_days(DAYS, lambda day: day, killed, 2))

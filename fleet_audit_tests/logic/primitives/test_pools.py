@@ -1,0 +1,72 @@
+"""Items worked on by processes: the same results in order, errors raised, nothing left running."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from fleet_audit.logic.primitives.pools import map_in_processes
+
+ITEMS = range(12)
+
+
+def squared_with_process(number: int) -> tuple[int, int]:
+    time.sleep(0.02 if number % 3 else 0.1)  # the later ones are ready before the first
+    return number * number, os.getpid()
+
+
+def failed_at_three(number: int) -> int:
+    if number == 3:
+        raise ValueError("3 is not wanted")
+    return number
+
+
+def killed_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def is_nothing_left() -> bool:
+    for child in multiprocessing.active_children():
+        child.join(10)
+    return not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_results_come_in_the_order_of_the_items(processes):
+    results = list(map_in_processes(squared_with_process, ITEMS, processes))
+    assert [square for square, _ in results] == [number * number for number in ITEMS]
+    workers = {process for _, process in results}
+    assert workers == {os.getpid()} if processes == 1 else len(workers) == 2 and os.getpid() not in workers
+    assert is_nothing_left()
+
+
+def test_items_are_taken_as_results_are_asked_for():
+    taken = []
+    items = (taken.append(number) or number for number in ITEMS)
+    results = map_in_processes(squared_with_process, items, 2)
+    next(results)
+    assert len(taken) == 5
+    results.close()
+    assert is_nothing_left()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_comes_after_the_results_before_it(processes):
+    results = map_in_processes(failed_at_three, ITEMS, processes)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="3 is not wanted"):
+        next(results)
+    assert is_nothing_left()
+
+
+def test_a_killed_process_is_an_error():
+    with pytest.raises(BrokenProcessPool):
+        list(map_in_processes(killed_at_three, ITEMS, 2))
+    assert is_nothing_left()
