@@ -52,12 +52,12 @@ def whole(value: Any) -> str:
 
 
 def amount(value: Amount) -> str:
-    """`R$ 12,30`, `R$ 12,30 + 2 sem valor`, `sem valor (2)`: what is unknown is never zero."""
+    """`R$ 12,30`, `R$ 12,30 + 2 a apurar`, `2 a apurar`: what is unknown is never zero."""
     if not value.unknown:
         return locale.money(value.brl)
     if not value.brl:
-        return "sem valor" if value.unknown == 1 else f"sem valor ({value.unknown})"
-    return f"{locale.money(value.brl)} + {value.unknown} sem valor"
+        return "a apurar" if value.unknown == 1 else f"{value.unknown} a apurar"
+    return f"{locale.money(value.brl)} + {value.unknown} a apurar"
 
 
 def short_amount(value: Amount) -> str:

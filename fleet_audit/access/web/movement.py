@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
@@ -79,7 +80,7 @@ def _spans(subject: Subject) -> tuple[Span, ...]:
 def _own_points(lake: Lake, subject: Subject, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     ids = {row["device_id"] for row in (*subject.devices, *subject.trips) if row.get("device_id")}
     columns = ["device_id", "recorded_at", "latitude", "longitude", "odometer_km"]
-    of_devices = pc.field("device_id").isin(sorted(ids))
+    of_devices = pc.field("device_id").isin(pa.array(sorted(ids), pa.string()))  # typed: there may be none
     points = lake.read_days(tables.STAGING_POSITIONS, _days(start, end, PARTITION_ZONE), columns, of_devices)
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
     is_own = pd.Series(False, index=points.index)
