@@ -14,11 +14,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.utils import coerce_valid_log_level
 
-from fleet_audit.defs.resources import FleetResource, warehouse_io_manager
+from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.observability.json_logs import RunJsonFormatter
 from fleet_audit.settings import load_settings
-from fleet_audit.storage.io_managers import LakeIOManager
-from fleet_audit.storage.report_io_manager import ReportIOManager
 
 
 @dg.logger(
@@ -47,12 +45,7 @@ def build_definitions(
     """All definitions; `resource_overrides` replaces resources by key, `loggers` adds loggers for runs to choose."""
     overrides = dict(resource_overrides or {})
     fleet = overrides.get("fleet") or FleetResource()
-    resources: dict[str, Any] = {
-        "fleet": fleet,
-        "lake_io": LakeIOManager(stores=fleet),
-        "warehouse_io": warehouse_io_manager(fleet),
-        "report_io": ReportIOManager(stores=fleet),
-    }
+    resources: dict[str, Any] = {"fleet": fleet, **run_resources(fleet)}
     with warnings.catch_warnings():  # of arguments that are still in beta
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)

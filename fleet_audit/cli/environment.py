@@ -33,7 +33,9 @@ run_monitoring:
   enabled: true
   start_timeout_seconds: 300
   cancel_timeout_seconds: 180
-  max_runtime_seconds: 21600  # a run whose process is gone holds its place in the queue no longer than this
+  max_runtime_seconds: 21600  # of a run that hangs; one whose process is gone is ended by the sensor lost_runs
+python_logs:
+  python_log_level: INFO  # runs of single assets, which choose no logger, print no debug lines
 retention:
   schedule: {purge_after_days: 90}
   sensor: {purge_after_days: {skipped: 7, success: 90, failure: -1, started: -1}}

@@ -43,6 +43,24 @@ def partition_results(
         )
 
 
+def check_result(
+    spec: dg.AssetCheckSpec,
+    sentences: Sequence[str],
+    severity: dg.AssetCheckSeverity,
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.AssetCheckResult:
+    """The result of a check without partitions: passed without sentences, described by the first of them."""
+    more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+    return dg.AssetCheckResult(
+        passed=not sentences,
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        severity=severity,
+        description=f"{sentences[0]}{more}" if sentences else None,
+        metadata={**listed(sentences), **(metadata or {})},
+    )
+
+
 def listed(sentences: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """The first sentences as a list, and how many more there are; empty without sentences."""
     if not sentences:

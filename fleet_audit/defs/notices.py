@@ -13,6 +13,7 @@ import dagster as dg
 
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.defs.automation import close_job, day_job
+from fleet_audit.defs.reports.lateness import LATE_DAYS, READY_HOUR
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import run_span
 from fleet_audit.errors import PermanentError, RetryableError
@@ -24,9 +25,6 @@ from fleet_audit.reporting.locale import day as written
 from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, HELD_RUNS, INCIDENTS
-
-READY_HOUR = 8  # local: the D-1 report is ready before it
-_LATE_DAYS = 7  # a first report of an older day is a backfill
 
 _SUMS = """
 with days as (
@@ -66,7 +64,7 @@ def notify_day(context: dg.RunStatusSensorContext, fleet: FleetResource) -> dg.S
     """Notify of the first report of the last day of the run, up to a week after it."""
     span, now = run_span(context.dagster_run), dt.datetime.now(ZoneInfo(PARTITION_ZONE))
     yesterday = now.date() - ONE_DAY
-    if span is None or not yesterday - _LATE_DAYS * ONE_DAY <= span[1] <= yesterday:
+    if span is None or not yesterday - LATE_DAYS * ONE_DAY <= span[1] <= yesterday:
         return dg.SkipReason("The run is not of one of the last days.")
     day = span[1]
     if _was_reported(context, day):
@@ -82,7 +80,7 @@ def _was_reported(context: dg.RunStatusSensorContext, day: dt.date) -> bool:
     wanted = dg.RunsFilter(
         job_name=day_job.name,
         statuses=[dg.DagsterRunStatus.SUCCESS],
-        created_after=dt.datetime.now(dt.UTC) - (_LATE_DAYS + 2) * ONE_DAY,
+        created_after=dt.datetime.now(dt.UTC) - (LATE_DAYS + 2) * ONE_DAY,
     )
     ended = {record.dagster_run.run_id: record for record in context.instance.get_run_records(wanted)}
     own = ended.pop(run_id, None)

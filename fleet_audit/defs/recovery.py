@@ -57,7 +57,7 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
         due = failed_days(runs, failed, attempts, reference, now)
         gaps = api_gaps(fleet.warehouse(), last - RECOVERY_DAYS * ONE_DAY, last + DAYS_AFTER * ONE_DAY)
         gaps = gaps[~gaps["run_id"].isin({run.run_id for run in going})]
-        asked = _statuses(instance, RAW_POSITIONS, last, {"MATERIALIZED"}) if len(gaps) else set()
+        asked = days_with_status(instance, RAW_POSITIONS, last, {"MATERIALIZED"}) if len(gaps) else set()
         unanswered = unanswered_days(gaps, asked, attempts, last, now)
         silence = _why_silent(fleet, unanswered)
     except (PermanentError, RetryableError) as error:
@@ -89,7 +89,9 @@ def _why_silent(fleet: FleetResource, unanswered: Sequence[Recoverable]) -> str 
     return api.failure_now(*gap) if gap else None
 
 
-def _statuses(instance: dg.DagsterInstance, key: dg.AssetKey, last: dt.date, wanted: Collection[str]) -> set[dt.date]:
+def days_with_status(
+    instance: dg.DagsterInstance, key: dg.AssetKey, last: dt.date, wanted: Collection[str]
+) -> set[dt.date]:
     """Days up to `last` on which an asset has one of these statuses (MATERIALIZED, FAILED)."""
     keys = [day.isoformat() for day in known_days(last - RECOVERY_DAYS * ONE_DAY, last)]
     statuses = instance.get_status_by_partition(key, keys, daily_partitions) or {}
@@ -98,7 +100,7 @@ def _statuses(instance: dg.DagsterInstance, key: dg.AssetKey, last: dt.date, wan
 
 def failed_on(instance: dg.DagsterInstance, last: dt.date) -> set[dt.date]:
     """Days whose findings or report were to be written by a run that failed, and were not written since."""
-    return {day for key in _RESULTS for day in _statuses(instance, key, last, {"FAILED"})}
+    return {day for key in _RESULTS for day in days_with_status(instance, key, last, {"FAILED"})}
 
 
 def _failed_runs(instance: dg.DagsterInstance, since: dt.datetime) -> list[FailedRun]:

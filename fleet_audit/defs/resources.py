@@ -5,16 +5,22 @@ Bound explicitly in `fleet_audit.definitions`; stores are opened in `fleet_audit
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from fleet_audit.defs.run_tags import run_days_with_context
+from fleet_audit.defs.run_tags import UNIT_TAG, missing_tags, run_days_with_context
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.installation import Installation
+from fleet_audit.observability.json_logs import write_json
 from fleet_audit.settings import Settings, load_settings
-from fleet_audit.storage.io_managers import WarehouseIOManager
-from fleet_audit.storage.run_locks import locked
+from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
+from fleet_audit.storage.report_io_manager import ReportIOManager
+from fleet_audit.storage.run_locks import locked, process_lock
+
+RUN_PROCESS = "run_process"
+_UNITS = "select distinct unit_code from ref.units order by unit_code"
 
 
 class FleetResource(dg.ConfigurableResource, Installation):
@@ -39,14 +45,65 @@ class FleetResource(dg.ConfigurableResource, Installation):
         )
 
 
+def run_resources(fleet: FleetResource) -> dict[str, Any]:
+    """The IO managers of runs, each of which holds the lock of the run's process; of tables, reports, and of checks.
+
+    Every step has an IO manager, and only runs have any: a resource that sensors use too would lock for each tick.
+    """
+    return {
+        RUN_PROCESS: _run_process(fleet),
+        "lake_io": _of_run(LakeIOManager(stores=fleet)),
+        "warehouse_io": warehouse_io_manager(fleet),
+        "report_io": _of_run(ReportIOManager(stores=fleet)),
+        "io_manager": _of_run(dg.InMemoryIOManager()),  # of steps that write nothing themselves, such as checks
+    }
+
+
+def _run_process(fleet: FleetResource) -> dg.ResourceDefinition:
+    @dg.resource(description="Shows the sensor lost_runs that the run's process is there; tags the run, sets its log.")
+    def run_process(context: dg.InitResourceContext) -> Iterator[None]:
+        if context.run is None:
+            yield
+            return
+        if context.log is not None and fleet.settings().log_format == "json":
+            write_json(context.log)
+        with process_lock(fleet.database_url, context.run.run_id):
+            _tag(fleet, context)
+            try:
+                yield
+            finally:  # the first run of all reads the table of units itself
+                _tag(fleet, context)
+
+    return run_process
+
+
+def _tag(fleet: FleetResource, context: dg.InitResourceContext) -> None:
+    """Adds the tags that the run lacks; those of its units only once they are known."""
+    instance = context.instance
+    run = instance.get_run_by_id(context.run.run_id) if instance is not None and context.run is not None else None
+    if instance is None or run is None or UNIT_TAG in run.tags:
+        return
+    try:
+        units = list(fleet.warehouse().read(_UNITS, {})["unit_code"])
+    except (PermanentError, RetryableError):  # its steps report why
+        units = []
+    instance.add_run_tags(run.run_id, missing_tags(run, units))
+
+
+def _of_run(manager: dg.IOManager) -> dg.IOManagerDefinition:
+    return dg.IOManagerDefinition(lambda _: manager, required_resource_keys={RUN_PROCESS})
+
+
 def warehouse_io_manager(fleet: FleetResource) -> dg.IOManagerDefinition:
     """The IO manager of PostgreSQL tables, which holds the days of a run until the run ends.
 
-    Runs over the same days end as if one had followed the other. Only runs have IO managers: a resource that sensors
-    use too would lock for each tick.
+    Runs over the same days end as if one had followed the other.
     """
 
-    @dg.io_manager(description="Tables in PostgreSQL; runs over the same days follow each other.")  # type: ignore[arg-type]
+    @dg.io_manager(  # type: ignore[arg-type]
+        required_resource_keys={RUN_PROCESS},
+        description="Tables in PostgreSQL; runs over the same days follow each other.",
+    )
     def warehouse_io(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
         with days_held(fleet, context):
             yield WarehouseIOManager(stores=fleet)

@@ -13,13 +13,14 @@ from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.settings import load_settings
 
-TRIGGER_TAG = "fleet/trigger"  # schedule, command, inbox, late, recovery; a run without it was started in the UI
-DAYS_TAG, CYCLE_TAG, FILES_TAG = "fleet/days", "fleet/cycle", "fleet/files"
+TRIGGER_TAG = "fleet/trigger"  # schedule, command, inbox, late, recovery, final; manual: a person, in the UI or by dg
+MANUAL = "manual"
+DAYS_TAG, CYCLE_TAG, FILES_TAG, UNIT_TAG = "fleet/days", "fleet/cycle", "fleet/files", "fleet/unit"
 CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle to close for good after it
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # What lists a run under its job in the UI; runs of the command line have no code location of their own.
 REPOSITORY_TAGS = {".dagster/repository": "__repository__@fleet_audit"}
-SHOWN_FILES = 3
+SHOWN_FILES = SHOWN_UNITS = 3
 CYCLE_JOBS = ("cycle", "close")  # jobs whose partition keys are starts of cycles
 
 
@@ -36,9 +37,31 @@ def reason_tags(trigger: str, first: dt.date, last: dt.date, files: Sequence[str
     if len(cycles) > 1:
         tags[CYCLE_TAG] = f"{cycles[0]} to {cycles[-1]}"
     if files:
-        more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
-        tags[FILES_TAG] = f"{', '.join(files[:SHOWN_FILES])}{more}"
+        tags[FILES_TAG] = first_names(files, SHOWN_FILES)
     return tags
+
+
+def missing_tags(run: dg.DagsterRun, units: Sequence[str]) -> dict[str, str]:
+    """The tags that a run lacks once it has started: of its units, and why, when a person started it.
+
+    A run over days computes every unit; days and files are not of one unit.
+    """
+    tags = {UNIT_TAG: first_names(units, SHOWN_UNITS)} if units else {}
+    span = run_span(run)
+    if TRIGGER_TAG not in run.tags:
+        tags |= reason_tags(MANUAL, *partition_days(run.job_name, *span)) if span else {TRIGGER_TAG: MANUAL}
+    return {name: value for name, value in tags.items() if name not in run.tags}
+
+
+def partition_days(job: str, first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
+    """First and last day of partitions, which are starts of cycles in some jobs."""
+    return (first, cycle_of(last, load_settings().closing_day).end) if job in CYCLE_JOBS else (first, last)
+
+
+def first_names(names: Sequence[str], shown: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
 
 
 def run_span(run: dg.DagsterRun) -> tuple[dt.date, dt.date] | None:

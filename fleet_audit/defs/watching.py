@@ -13,13 +13,15 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from dagster._core.storage.event_log.base import PartitionKeyFilter
 
 from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
-from fleet_audit.defs.notices import READY_HOUR, notify, written_span
+from fleet_audit.defs.health.days import REPORT, health_job
+from fleet_audit.defs.lost_runs import silent_runs
+from fleet_audit.defs.notices import notify, written_span
+from fleet_audit.defs.reports.lateness import READY_HOUR
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.messages import Notice, checks_notice, health_notice, late_notice, missing_day_notice
 
-REPORT = dg.AssetKey(["reports", "d1"])
 LATE_AT = dt.time(7, 30)
 QUEUED_TOO_LONG = dt.timedelta(minutes=30)
 SILENT_TOO_LONG = dt.timedelta(hours=2)  # a run without any event; a step of a month takes minutes
@@ -29,7 +31,7 @@ DAEMON_SILENT = dt.timedelta(minutes=10)
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[day_job, cycle_job, close_job],
+    monitored_jobs=[day_job, cycle_job, close_job, health_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Notifies FLEET_NOTIFY_URLS of checks that failed in a run that succeeded: an outage of the API, a "
     "refused file, little accepted. Once per check and day, until it passes and fails again.",
@@ -141,13 +143,6 @@ def _waiting_runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tu
     )
     if queued:
         yield "queue", f"Execuções na fila há mais de 30 min: {len(queued)}. Veja as que estão em andamento no Dagster."
-    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    for record in started:
-        last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-        stamp = last[0].event_log_entry.timestamp if last else record.create_timestamp.timestamp()
-        if now.timestamp() - stamp > SILENT_TOO_LONG.total_seconds():
-            run_id = record.dagster_run.run_id
-            yield (
-                f"run {run_id}",
-                f"Execução {run_id} sem registro há mais de 2 h: se o processo dela não existe, termine-a no Dagster.",
-            )
+    for run in silent_runs(instance, now, SILENT_TOO_LONG):
+        sentence = f"Execução {run.run_id} sem registro há mais de 2 h, embora o processo dela exista: veja o que faz."
+        yield f"run {run.run_id}", sentence

@@ -38,6 +38,18 @@ class RunJsonFormatter(JsonFormatter):
         return exc_info[0].__name__ if exc_info and exc_info[0] else ""
 
 
+def write_json(log: logging.Logger) -> None:
+    """Makes the consoles of a run write JSON; `log` is the log manager of any of its contexts.
+
+    Runs that chose no logger print Dagster's own console: those of the UI, the daemon and `dg`. No setting of Dagster
+    reaches its format.
+    """
+    for dispatcher in log.handlers:
+        for console in getattr(dispatcher, "_loggers", ()):
+            for handler in console.handlers:
+                handler.setFormatter(RunJsonFormatter())
+
+
 def run_fields(record: logging.LogRecord) -> dict[str, Any]:
     """What Dagster knows of a record: message, run_id, job, partition, step, event, error_class, error, tags.
 

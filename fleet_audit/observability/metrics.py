@@ -18,8 +18,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from fleet_audit.defs.automation import known_days
-from fleet_audit.defs.notices import READY_HOUR
 from fleet_audit.defs.recovery import RECOVERY_DAYS, failed_on
+from fleet_audit.defs.reports.lateness import READY_HOUR
 from fleet_audit.defs.watching import FAILED_TICKS, failing_automations
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.incomplete_days import STILL_REFUSED

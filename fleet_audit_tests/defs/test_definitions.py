@@ -25,6 +25,7 @@ WITHOUT_COLUMNS = {
     "reports/cycle",
     "reports/package",
     "reports/carriers",
+    "health/days",
     "retention/dagster_history",
     "retention/staging",
     "retention/api_pages",

@@ -15,11 +15,12 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 from fleet_audit.defs import watching
 from fleet_audit.defs.evaluations import partition_results
 from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.reports.lateness import lateness_min
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import range_tags
 from fleet_audit.defs.table_checks import check_spec
 from fleet_audit.defs.tables import key_of
-from fleet_audit.defs.watching import QUEUED_TOO_LONG, SILENT_TOO_LONG, late_day, newly_failed, standing_still
+from fleet_audit.defs.watching import QUEUED_TOO_LONG, REPORT, SILENT_TOO_LONG, late_day, newly_failed, standing_still
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
 from fleet_audit_tests.defs.test_notices import Inboxes
 
@@ -95,6 +96,19 @@ def test_a_report_is_late_from_half_past_seven_and_missing_from_eight_until_it_i
     assert titles == [None, late, late, missing]
     instance.report_runless_asset_event(dg.AssetMaterialization(["reports", "d1"], partition="2025-06-10"))
     assert [late_day(instance, one) for one in at] == [None] * 4
+
+
+def test_the_lateness_of_a_report_is_that_of_its_first_writing_and_a_backfill_has_none(instance):
+    today = dt.datetime.now(ZONE).date()
+    yesterday, due = today - dt.timedelta(days=1), dt.datetime.combine(today, dt.time(8), ZONE)
+    now = (dt.datetime.now(ZONE) - due).total_seconds() / 60
+    found = lateness_min(instance, REPORT, [yesterday, today - dt.timedelta(days=30)])
+    assert found == {yesterday: pytest.approx(now, abs=1)}
+    instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, partition=str(yesterday)))
+    first = lateness_min(instance, REPORT, [yesterday])
+    time.sleep(0.3)
+    instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, partition=str(yesterday)))
+    assert lateness_min(instance, REPORT, [yesterday]) == first
 
 
 def test_a_late_and_a_missing_report_are_notified_once_each(instance, definitions, inboxes, monkeypatch, postgres_url):

@@ -111,6 +111,19 @@ def test_each_day_of_a_range_has_its_own_numbers_and_evaluations(in_one_range):
     assert {one.check_key for one in found if not one.is_current} == set()
 
 
+def test_a_run_that_a_person_started_carries_its_days_its_cycles_and_its_units(in_one_range):
+    with in_one_range.dagster() as (_, instance):
+        tags = instance.get_runs()[-1].tags
+    units = in_one_range.query("select distinct unit_code from ref.units order by 1")["unit_code"]
+    shown = {name: tags[f"fleet/{name}"] for name in ("trigger", "days", "cycle", "unit")}
+    assert shown == {
+        "trigger": "manual",
+        "days": f"{FIRST} to {LAST}",
+        "cycle": "2025-05-16 to 2025-06-16",
+        "unit": ", ".join(units),
+    }
+
+
 LAST_OF_STEPS = [lake.READINGS, facts.RULES_NOT_TESTED, facts.DEVICE_HEALTH, reference.VEHICLES]
 
 

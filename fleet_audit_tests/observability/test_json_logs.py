@@ -7,9 +7,12 @@ import logging
 
 import dagster as dg
 
+from fleet_audit.cli.environment import dagster_home
 from fleet_audit.definitions import console
+from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.errors import PermanentError
 from fleet_audit.observability.json_logs import RunJsonFormatter
+from fleet_audit.settings import load_settings
 from fleet_audit.storage.step_errors import acts_on_errors
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2025-06-01")
@@ -49,6 +52,26 @@ def test_a_line_names_its_run_job_partition_and_step(monkeypatch, capsys):
         "level": "INFO", "job": "day", "partition": "2025-06-10", "step": "km", "trigger": "schedule",
     }  # fmt: skip
     assert line["time"].endswith("+00:00")
+
+
+def test_a_run_that_chose_no_logger_writes_json_and_no_debug_lines(monkeypatch, capsys, tmp_path):
+    """As the UI, the daemon and `dg launch` start runs, on an instance that fleet-audit set up."""
+    monkeypatch.setenv("FLEET_LOG_FORMAT", "json")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+    @dg.asset
+    def km(context) -> None:
+        context.log.debug("a detail")
+        context.log.info("4 vehicles were read")
+
+    resources = run_resources(FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db"))
+    dagster_home(load_settings(home=str(tmp_path)))
+    with dg.DagsterInstance.get() as instance:
+        assert dg.materialize([km], instance=instance, resources=resources).success
+    written = capsys.readouterr().err.splitlines()
+    (line,) = [json.loads(line) for line in written if "4 vehicles" in line]
+    assert (line["step"], line["level"], line["message"]) == ("km", "INFO", "4 vehicles were read")
+    assert not [line for line in written if "detail" in line or "DEBUG" in line]
 
 
 def test_our_own_error_is_a_sentence_and_any_other_only_a_class(monkeypatch, capsys):

@@ -135,7 +135,7 @@ def _result(found: Expired, *, is_dry_run: bool) -> dg.MaterializeResult:
 
 retention_job = dg.define_asset_job(
     "retention",
-    selection=dg.AssetSelection.groups(group_of("health")),
+    selection=dg.AssetSelection.key_prefixes("retention"),
     executor_def=dg.in_process_executor,
     description="Removes what is older than its limit; what is removed, and a dry run, is in each asset's launchpad.",
 )

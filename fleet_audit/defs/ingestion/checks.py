@@ -3,13 +3,12 @@
 They judge all that is unresolved, whichever run recorded it; days of a file with lost rows are blocked in `staging`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.evaluations import SHOWN, listed
+from fleet_audit.defs.evaluations import SHOWN, check_result
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES
 from fleet_audit.defs.tables import key_of
@@ -40,24 +39,10 @@ def arrived_files(context: dg.AssetCheckExecutionContext, fleet: FleetResource) 
         yield _refused(refused_files(fleet.warehouse()))
     if _LOST.key in selected:
         sentences = lost_rows(fleet.warehouse())
-        yield _result(_LOST, sentences, dg.AssetCheckSeverity.ERROR, {"files_with_lost_rows": len(sentences)})
+        yield check_result(_LOST, sentences, dg.AssetCheckSeverity.ERROR, {"files_with_lost_rows": len(sentences)})
 
 
 def _refused(files: pd.DataFrame) -> dg.AssetCheckResult:
     sentences = [f"{row.file_name}: {row.message}" for row in files.itertuples()]
     shown = {"files": dg.MetadataValue.md(markdown(files.head(SHOWN))), "cure": _CURE} if sentences else {}
-    return _result(_REFUSED, sentences, dg.AssetCheckSeverity.WARN, {"refused_files": len(files), **shown})
-
-
-def _result(
-    spec: dg.AssetCheckSpec, sentences: Sequence[str], severity: dg.AssetCheckSeverity, metadata: Mapping[str, Any]
-) -> dg.AssetCheckResult:
-    more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-    return dg.AssetCheckResult(
-        passed=not sentences,
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        severity=severity,
-        description=f"{sentences[0]}{more}" if sentences else None,
-        metadata={**listed(sentences), **metadata},
-    )
+    return check_result(_REFUSED, sentences, dg.AssetCheckSeverity.WARN, {"refused_files": len(files), **shown})

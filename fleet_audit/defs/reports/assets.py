@@ -10,6 +10,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
+from fleet_audit.defs.reports.lateness import lateness_min
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_days, key_of
 from fleet_audit.dossiers.movement import points_of_groups
@@ -17,6 +18,7 @@ from fleet_audit.ingest.freshness import day_sources, newest_arrival
 from fleet_audit.logic.costs.budget import Budget, cycle_budget
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.money import known_sum
+from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.documents.day import MATRIX_DAYS
 from fleet_audit.reporting.layout import load_layout
@@ -70,6 +72,8 @@ _OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, 
     partitions_def=daily_partitions,
     deps=[key_of(table) for table in (*FACTS, *_OF_DAY, *REFERENCE, *_BUDGETED)],
     metadata={"path": "reports/d1", "label": "date"},
+    # of the asset, not of its partitions: a day that failed earlier is in health/days
+    freshness_policy=dg.FreshnessPolicy.cron("0 8 * * *", dt.timedelta(hours=8), PARTITION_ZONE),
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
 )
@@ -77,6 +81,8 @@ _OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, 
 def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each day's report."""
     days, known, settings = run_days(context), fleet.reference(), fleet.settings()
+    for day, minutes in lateness_min(context.instance, context.asset_key, days).items():
+        context.add_asset_metadata({"lateness_min": minutes}, partition_key=str(day))
 
     def inputs(day: dt.date) -> DayReportInputs:
         frames = _day_frames(fleet, day)

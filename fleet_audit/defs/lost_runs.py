@@ -1,0 +1,56 @@
+"""The sensor that ends runs whose process is gone, so that they neither block the queue nor look as if they worked.
+
+Dagster's own monitoring asks the run launcher, and the one of a code server does not know its runs after a restart.
+Runs that stand still with a living process are notified in `watching`; `recovery` requests the days of
+ended runs again.
+"""
+
+import datetime as dt
+
+import dagster as dg
+
+from fleet_audit.defs.recovery import RECOVERY_DAYS
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.storage.run_locks import has_process
+
+# Long enough for a process to start and to show itself, and to take its lock again after a restart of PostgreSQL.
+QUIET = dt.timedelta(minutes=3)
+GONE = (
+    "The process of this run is gone: it was killed, or its machine, container or code server stopped. What it had "
+    f"written is whole: each day has its old rows or its new ones. Days of the last {RECOVERY_DAYS} are requested again "
+    "within minutes; run older days, and cycles, again."
+)
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends started runs without an event for 3 minutes whose process is gone: it no longer holds its lock "
+    "in PostgreSQL. They would block the queue. The sensor unfinished_days requests their days again.",
+)
+def lost_runs(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SkipReason:
+    """Report runs without a process as failed."""
+    instance = context.instance
+    try:
+        quiet = silent_runs(instance, dt.datetime.now(dt.UTC), QUIET)
+        gone = {run.run_id for run in quiet if not has_process(fleet.database_url(), run.run_id)}
+    except (PermanentError, RetryableError) as error:
+        return dg.SkipReason(str(error))
+    # looked at again: a run that ended meanwhile has recorded the end of its last step before it released the lock
+    lost = [run for run in silent_runs(instance, dt.datetime.now(dt.UTC), QUIET) if run.run_id in gone] if gone else []
+    for run in lost:
+        context.log.warning(f"Run {run.run_id}: {GONE}")
+        instance.report_run_failed(run, GONE)
+    return dg.SkipReason(f"Runs ended: {len(lost)}." if lost else "Every started run has its process.")
+
+
+def silent_runs(instance: dg.DagsterInstance, now: dt.datetime, since: dt.timedelta) -> list[dg.DagsterRun]:
+    """Started runs without any event for so long."""
+    silent = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+        stamp = last[0].event_log_entry.timestamp if last else record.create_timestamp.timestamp()
+        if now.timestamp() - stamp > since.total_seconds():
+            silent.append(record.dagster_run)
+    return silent

@@ -1,0 +1,105 @@
+"""Runs whose process was killed are ended by a sensor, and only those; PostgreSQL knows who still lives."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from fleet_audit.defs import lost_runs
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.storage import run_locks
+from fleet_audit.storage.postgres import engine_of
+from fleet_audit.storage.run_locks import has_process, process_lock
+
+_LONG_RUN = """
+import sys, time
+import dagster as dg
+from fleet_audit.defs.resources import FleetResource, run_resources
+
+@dg.asset
+def long() -> None:
+    print("started", flush=True)
+    time.sleep(120)
+
+folder, url = sys.argv[1:]
+with dg.DagsterInstance.local_temp(folder) as instance:
+    dg.materialize([long], instance=instance, resources=run_resources(FleetResource(warehouse_url=url)))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "dagster").mkdir()
+    return tmp_path / "dagster"
+
+
+@pytest.fixture
+def instance(folder) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        yield instance
+
+
+def _until(is_true, seconds: float = 30) -> None:
+    ends = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def test_a_run_is_ended_when_its_process_was_killed_and_not_before(
+    instance, folder, postgres_url, definitions, monkeypatch
+):
+    monkeypatch.setattr(lost_runs, "QUIET", dt.timedelta(0))
+    sensor = next(one for one in definitions.sensors if one.name == "lost_runs")
+    fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
+
+    def tick() -> str | None:
+        context = dg.build_sensor_context(instance, None, resources=fleet)
+        return sensor.evaluate_tick(context).skip_message
+
+    command = [sys.executable, "-c", _LONG_RUN, str(folder), postgres_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout.readline() == "started\n"
+            (run,) = instance.get_runs()
+            _until(lambda: has_process(postgres_url, run.run_id))
+            assert tick() == "Every started run has its process."
+            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
+        finally:
+            process.kill()
+    _until(lambda: not has_process(postgres_url, run.run_id))
+    assert tick() == "Runs ended: 1."
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert any("was killed" in (entry.message or "") for entry in instance.all_logs(run.run_id))
+
+
+def test_a_process_shows_itself_again_after_a_restart_of_postgresql(postgres_url, monkeypatch):
+    monkeypatch.setattr(run_locks, "_LOOK_S", 0.1)
+    monkeypatch.setattr(run_locks, "_RETRY_S", 0.1)
+    with process_lock(lambda: postgres_url, "run"):
+        _until(lambda: has_process(postgres_url, "run"))
+        with engine_of(postgres_url).connect() as connection:
+            ended = "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and granted"
+            assert connection.execute(sa.text(ended)).scalar_one() == 1
+        _until(lambda: has_process(postgres_url, "run"))
+    _until(lambda: not has_process(postgres_url, "run"))
+
+
+def test_while_postgresql_is_down_no_run_is_ended(instance, definitions, monkeypatch):
+    monkeypatch.setattr(lost_runs, "QUIET", dt.timedelta(0))
+    job = dg.GraphDefinition(name="day", node_defs=[]).to_job()
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    sensor = next(one for one in definitions.sensors if one.name == "lost_runs")
+    fleet = {"fleet": FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db")}
+    time.sleep(0.01)
+    tick = sensor.evaluate_tick(dg.build_sensor_context(instance, None, resources=fleet))
+    assert "Looking for the process of a run failed" in tick.skip_message
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
