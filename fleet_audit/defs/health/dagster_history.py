@@ -79,40 +79,54 @@ def _storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
 def _trim_logs(
     instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_ids: Sequence[str], *, is_dry_run: bool
 ) -> tuple[int, int]:
-    """Number of these runs that had log events, and of the events."""
+    """Number of these runs that had log events, and of the events.
+
+    Runs without any were trimmed before. Events go last: an interrupted run of this finds the others again.
+    """
     if isinstance(storage, OpenEventLogStorage):
-        counts = _trim_files(storage, run_ids, is_dry_run=is_dry_run)
+        counts = _events_of_files(storage, run_ids)
     else:
-        counts = _trim_rows(storage, run_ids, is_dry_run=is_dry_run)
+        counts = _events_of_rows(storage, run_ids)
     if not is_dry_run:
-        for run_id in run_ids:
+        for run_id in counts:
             instance.compute_log_manager.delete_logs(prefix=[run_id])
-    return sum(count > 0 for count in counts), sum(counts)
+        _remove_events(storage, list(counts))
+    return len(counts), sum(counts.values())
 
 
-def _trim_files(storage: OpenEventLogStorage, run_ids: Sequence[str], *, is_dry_run: bool) -> list[int]:
+def _events_of_files(storage: OpenEventLogStorage, run_ids: Sequence[str]) -> dict[str, int]:
     """SQLite has a file per run; the events of assets are in the database of all runs too, and stay there."""
-    counts = []
+    counts = {}
     for run_id in run_ids:
         if not Path(storage.path_for_shard(run_id)).exists():
             continue
         with storage.run_connection(run_id) as connection:
-            counts.append(connection.scalar(sa.select(sa.func.count()).select_from(_EVENTS)) or 0)
-        if not is_dry_run:
+            counts[run_id] = connection.scalar(sa.select(sa.func.count()).select_from(_EVENTS)) or 0
+    return {
+        run_id: count for run_id, count in counts.items() if count
+    }  # who looks at a trimmed run makes its file again
+
+
+def _events_of_rows(storage: SqlEventLogStorage, run_ids: Sequence[str]) -> dict[str, int]:
+    counted = sa.select(_EVENTS.c.run_id, sa.func.count()).where(_is_log(run_ids)).group_by(_EVENTS.c.run_id)
+    with storage.index_connection() as connection:
+        return {row[0]: row[1] for row in connection.execute(counted)}
+
+
+def _remove_events(storage: SqlEventLogStorage, run_ids: Sequence[str]) -> None:
+    if isinstance(storage, OpenEventLogStorage):
+        for run_id in run_ids:
             storage.remove_run(run_id)
-    return counts
+        return
+    with storage.index_connection() as connection:
+        connection.execute(_EVENTS.delete().where(_is_log(run_ids)))
 
 
-def _trim_rows(storage: SqlEventLogStorage, run_ids: Sequence[str], *, is_dry_run: bool) -> list[int]:
-    is_log = sa.and_(
+def _is_log(run_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(
         _EVENTS.c.run_id.in_(run_ids),
         sa.or_(_EVENTS.c.dagster_event_type.is_(None), _EVENTS.c.dagster_event_type.not_in(_OF_ASSETS)),
     )
-    with storage.index_connection() as connection:
-        counts = connection.execute(sa.select(sa.func.count()).where(is_log).group_by(_EVENTS.c.run_id)).scalars().all()
-        if not is_dry_run:
-            connection.execute(_EVENTS.delete().where(is_log))
-    return list(counts)
 
 
 def _trim_asset_events(storage: SqlEventLogStorage, before: dt.datetime, *, is_dry_run: bool) -> int:
