@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.utils import coerce_valid_log_level
 
 from fleet_audit.defs.resources import FleetResource, run_resources
-from fleet_audit.observability.json_logs import RunJsonFormatter
+from fleet_audit.observability.json_logs import RunJsonFormatter, write_json
 from fleet_audit.settings import load_settings
 
 
@@ -39,13 +39,19 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
+def _set_log(log: logging.Logger) -> None:
+    """Makes a run that chose no logger write JSON where FLEET_LOG_FORMAT asks for it."""
+    if load_settings().log_format == "json":
+        write_json(log)
+
+
 def build_definitions(
     resource_overrides: Mapping[str, Any] | None = None, loggers: Mapping[str, dg.LoggerDefinition] | None = None
 ) -> dg.Definitions:
     """All definitions; `resource_overrides` replaces resources by key, `loggers` adds loggers for runs to choose."""
     overrides = dict(resource_overrides or {})
     fleet = overrides.get("fleet") or FleetResource()
-    resources: dict[str, Any] = {"fleet": fleet, **run_resources(fleet)}
+    resources: dict[str, Any] = {"fleet": fleet, **run_resources(fleet, _set_log)}
     with warnings.catch_warnings():  # of arguments that are still in beta
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -18,8 +18,8 @@ from fleet_audit.storage.run_locks import has_process
 QUIET = dt.timedelta(minutes=3)
 GONE = (
     "The process of this run is gone: it was killed, or its machine, container or code server stopped. What it had "
-    f"written is whole: each day has its old rows or its new ones. Days of the last {RECOVERY_DAYS} are requested again "
-    "within minutes; run older days, and cycles, again."
+    "written is whole: each day has its old rows or its new ones. Days of the last "
+    f"{RECOVERY_DAYS} are requested again within minutes; run older days, and cycles, again."
 )
 
 

@@ -3,7 +3,8 @@
 Bound explicitly in `fleet_audit.definitions`; stores are opened in `fleet_audit.installation`.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,7 +14,6 @@ from pydantic import Field
 from fleet_audit.defs.run_tags import UNIT_TAG, missing_tags, run_days_with_context
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.installation import Installation
-from fleet_audit.observability.json_logs import write_json
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
@@ -45,13 +45,17 @@ class FleetResource(dg.ConfigurableResource, Installation):
         )
 
 
-def run_resources(fleet: FleetResource) -> dict[str, Any]:
+SetLog = Callable[[logging.Logger], None]
+
+
+def run_resources(fleet: FleetResource, set_log: SetLog = lambda _: None) -> dict[str, Any]:
     """The IO managers of runs, each of which holds the lock of the run's process; of tables, reports, and of checks.
 
     Every step has an IO manager, and only runs have any: a resource that sensors use too would lock for each tick.
+    `set_log` is called with the log manager of a run when it starts.
     """
     return {
-        RUN_PROCESS: _run_process(fleet),
+        RUN_PROCESS: _run_process(fleet, set_log),
         "lake_io": _of_run(LakeIOManager(stores=fleet)),
         "warehouse_io": warehouse_io_manager(fleet),
         "report_io": _of_run(ReportIOManager(stores=fleet)),
@@ -59,14 +63,14 @@ def run_resources(fleet: FleetResource) -> dict[str, Any]:
     }
 
 
-def _run_process(fleet: FleetResource) -> dg.ResourceDefinition:
+def _run_process(fleet: FleetResource, set_log: SetLog) -> dg.ResourceDefinition:
     @dg.resource(description="Shows the sensor lost_runs that the run's process is there; tags the run, sets its log.")
     def run_process(context: dg.InitResourceContext) -> Iterator[None]:
         if context.run is None:
             yield
             return
-        if context.log is not None and fleet.settings().log_format == "json":
-            write_json(context.log)
+        if context.log is not None:
+            set_log(context.log)
         with process_lock(fleet.database_url, context.run.run_id):
             _tag(fleet, context)
             try:

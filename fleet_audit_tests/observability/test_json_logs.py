@@ -8,7 +8,7 @@ import logging
 import dagster as dg
 
 from fleet_audit.cli.environment import dagster_home
-from fleet_audit.definitions import console
+from fleet_audit.definitions import _set_log, console
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.errors import PermanentError
 from fleet_audit.observability.json_logs import RunJsonFormatter
@@ -64,7 +64,7 @@ def test_a_run_that_chose_no_logger_writes_json_and_no_debug_lines(monkeypatch, 
         context.log.debug("a detail")
         context.log.info("4 vehicles were read")
 
-    resources = run_resources(FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db"))
+    resources = run_resources(FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db"), _set_log)
     dagster_home(load_settings(home=str(tmp_path)))
     with dg.DagsterInstance.get() as instance:
         assert dg.materialize([km], instance=instance, resources=resources).success
