@@ -20,7 +20,7 @@ CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle to clo
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # What lists a run under its job in the UI; runs of the command line have no code location of their own.
 REPOSITORY_TAGS = {".dagster/repository": "__repository__@fleet_audit"}
-SHOWN_FILES = SHOWN_UNITS = 3
+SHOWN_FILES, SHOWN_UNITS = 3, 10
 CYCLE_JOBS = ("cycle", "close")  # jobs whose partition keys are starts of cycles
 
 
