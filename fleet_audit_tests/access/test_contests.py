@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from fleet_audit.access.uploads import Intake
+from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.logic.closing.deadlines import business_deadline
+from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.company import PLACES, key
 from fleet_audit_tests.access.test_rights import session
@@ -186,6 +188,10 @@ def test_an_exception_needs_two_persons_and_goes_into_the_inbox(client: TestClie
     row = rows[made.json()["exception_id"]]
     assert (row["rule_id"], row["unit_code"], row["approved_by"]) == ("G07", "USINAA", "auditora")
     assert len(rows) == 1 + len(PLACES), "a delivery replaces the table: it holds what was in force"
+    now = dt.datetime.now(dt.UTC)
+    listed = InboxFile("reference", "reference/approved/x/exceptions.csv", 0, now)
+    read = parse_inbox_file(listed, file.read_bytes(), intake.settings, now)
+    assert made.json()["exception_id"] in set(read.rows["exception_id"]), "the pipeline reads it as any delivery"
 
 
 def test_functions_of_files_refuse_who_does_not_come_through_the_api(company_url: str) -> None:
