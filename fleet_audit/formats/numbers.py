@@ -25,6 +25,7 @@ _GROUPED_BY_COMMAS = r"^-?[1-9][0-9]{0,2}(,[0-9]{3})+[.][0-9]{1,10}$|^-?[1-9][0-
 _GROUPED_BY_SPACES = r"^-?[1-9][0-9]{0,2}( [0-9]{3})+([.,][0-9]{1,10})?$"
 _POINT_BEFORE_THREE = r"^-?[1-9][0-9]{0,2}[.][0-9]{3}$"
 _COMMA_BEFORE_THREE = r"^-?[1-9][0-9]{0,2},[0-9]{3}$"
+_TEXT_GUARD = r"^(?:'|=\")([0-9A-Za-z_ -]+)\"?$"  # how people keep a spreadsheet from rounding an id: '351… or ="351…"
 _SPOILT_ID = r"^[0-9]+[.,][0-9]+[eE][+]?[0-9]{1,3}$|^[0-9]+[eE][+][0-9]{1,3}$"
 
 
@@ -167,6 +168,11 @@ def wholes(text: pd.Series, *, largest: int = 10**9) -> pd.Series:
 def identifiers(text: pd.Series) -> pd.Series:
     """Codes as text: a number that a spreadsheet wrote as `23.0` or `23,0` is `23`."""
     return typed_series(pc.replace_substring_regex(as_array(text), r"^([0-9]+)[.,]0+$", r"\1"), text.index, "str")
+
+
+def without_text_guard(text: pd.Series) -> pd.Series:
+    """Codes without the apostrophe or formula that keeps a spreadsheet from changing them."""
+    return typed_series(pc.replace_substring_regex(as_array(text), _TEXT_GUARD, r"\1"), text.index, "str")
 
 
 def is_spoilt_id(text: pd.Series) -> pd.Series:

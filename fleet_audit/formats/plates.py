@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fleet_audit.formats.numbers import as_array, is_filled, typed_series
+from fleet_audit.formats.numbers import as_array, is_filled, typed_series, without_text_guard
 from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 
 
 def normalised(text: pd.Series) -> pd.Series:
     """Upper case, without spaces, dots or hyphens; computed once per spelling."""
-    spellings = as_array(text).dictionary_encode()
+    spellings = as_array(without_text_guard(text)).dictionary_encode()
     plates = pa.array([normalise_plate(spelling) for spelling in spellings.dictionary.to_pylist()], pa.large_string())
     return typed_series(plates.take(spellings.indices), text.index, "str")
 

@@ -27,7 +27,6 @@ _FORMAT = TableFormat((*REQUIRED, *OPTIONAL), REQUIRED, keys=("deviceId", "times
 _GPS_WEEKS = dt.timedelta(weeks=1024)  # the week number in the GPS signal has 10 bits: it starts again after 19.6 years
 _YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
-_TEXT_GUARD = r"^(?:'|=\")([0-9A-Za-z_-]+)\"?$"  # how people keep a spreadsheet from rounding an id: '351… or ="351…"
 _NUMBERS = ("odometroKm", "custoVariavel", "custoFixo", "latitude", "longitude", "velocidadeKmh")
 _KEY = ["device_id", "recorded_at", "trip_key"]
 
@@ -84,7 +83,7 @@ def telemetry_days(content: bytes, received_at: dt.datetime, limits: Limits) -> 
 
 def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
     quarantine = table.quarantine
-    device = numbers.identifiers(table.column("deviceId").str.replace(_TEXT_GUARD, r"\1", regex=True))
+    device = numbers.identifiers(numbers.without_text_guard(table.column("deviceId")))
     quarantine.refuse_missing("deviceId", device)
     quarantine.refuse_spoilt_ids("deviceId", device)
     kind = table.column("tipoVeiculo")

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.formats.numbers import as_array, floats, is_filled, matches, typed_series
+from fleet_audit.formats.numbers import as_array, floats, is_filled, matches, matching, typed_series
 
 SERIALS_FROM_1900, SERIALS_FROM_1904 = "1899-12-30", "1904-01-01"  # day 0 of the two date systems of spreadsheets
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -48,16 +48,16 @@ def _whole(array: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(pc.equal(array, ""), "0", array), pa.int64())
 
 
-def dates(text: pd.Series, serials_from: str | None = None) -> pd.Series:
+def dates(text: pd.Series, serials_from: str | None = None, earliest_year: int = _EARLIEST_YEAR) -> pd.Series:
     """dd/mm/aaaa (or with - or .) or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
 
     `serials_from` is day 0 of unformatted day numbers, which only workbooks hold.
     """
-    parsed = _calendar(text, _DATE_BR)
+    parsed = _calendar(text, _DATE_BR, earliest_year)
     if not _is_left(text, parsed):
         return parsed
     for pattern in (_DATE_ISO, _DATE_MARKED):
-        parsed = parsed.fillna(_calendar(text, pattern))
+        parsed = parsed.fillna(_calendar(text, pattern, earliest_year))
     if serials_from is not None:
         serials = _serials(text)
         days = np.floor(serials.where(serials >= _first_serial(serials_from)))
@@ -78,12 +78,12 @@ def _serials(text: pd.Series) -> pd.Series:
     return floats(text.where(matches(text, _SERIAL), "").str.replace(",", ".", regex=False))
 
 
-def _calendar(text: pd.Series, pattern: str) -> pd.Series:
+def _calendar(text: pd.Series, pattern: str, earliest_year: int) -> pd.Series:
     year, month, day = _groups(text, pattern, "y", "m", "d")
     padded = [pc.utf8_lpad(part, width=2, padding="0") for part in (month, day)]
     iso = typed_series(pc.binary_join_element_wise(year, *padded, pa.scalar("-", pa.large_string())), text.index, "str")
     parsed = pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
-    return parsed.where(parsed.dt.year.between(_EARLIEST_YEAR, _LATEST_YEAR))
+    return parsed.where(parsed.dt.year.between(earliest_year, _LATEST_YEAR))
 
 
 def times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
@@ -151,7 +151,7 @@ def clock(day: pd.Series, seconds: pd.Series) -> pd.Series:
 
 def instants(text: pd.Series) -> pd.Series:
     """ISO 8601 with an offset as UTC, `datetime64[us, UTC]`; null without an offset or outside 2000-2099."""
-    legible = text.where(matches(text, _INSTANT))
+    legible = typed_series(pc.utf8_upper(matching(text, _INSTANT)), text.index, "str")
     parsed = pd.to_datetime(legible, format="ISO8601", utc=True, errors="coerce").astype("datetime64[us, UTC]")
     return parsed.where(parsed.dt.year.between(_EARLIEST_YEAR, _LATEST_YEAR))
 

@@ -167,3 +167,9 @@ def test_an_odometer_beyond_any_dial_is_no_reading_and_its_position_stays(text: 
     assert parsed.rows["odometer_km"].isna().tolist() == [True, False]
     assert parsed.rows["latitude"].notna().all()
     assert "1 values of odometroKm are above 10,000,000" in parsed.message
+
+
+def test_an_instant_in_lower_case_is_one() -> None:
+    written = telemetry(TELEMETRY_ROWS[0].replace("T06:04:35-03:00", "t09:04:35z"))
+    [position] = read("telemetry", written).rows.to_dict("records")
+    assert position["recorded_at"] == pd.Timestamp("2025-06-10 09:04:35Z")

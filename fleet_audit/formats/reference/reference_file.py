@@ -32,6 +32,10 @@ _ID_ENDINGS = ("_id", "_code", "_number", "plate")
 _WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
 # The parser calls itself for each nested collection, and 300,000 of them end the process: none is passed to it.
 _POLYGON = r"^(?i:(multi)?polygon)[ (]"
+_EARLIEST_YEAR = 1900  # a garage or a contract may be older than every position
+_OPEN_END = (
+    r"^(31[/.-]12[/.-](2999|9999)|(2999|9999)-12-31)([ T]00:00(:00)?)?$"  # how an ERP writes a period without end
+)
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
 # Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
 _MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
@@ -93,7 +97,9 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
     if column.type is Type.TEXT:
         return _text(quarantine, column, text)
     if column.type is Type.DATE:
-        days = values.dates(text, table.serials_from)
+        if column.name == "valid_to":
+            text = text.mask(numbers.matches(text, _OPEN_END), "")
+        days = values.dates(text, table.serials_from, _EARLIEST_YEAR)
         quarantine.refuse_illegible("bad_date", column.name, text, days, "a day written YYYY-MM-DD")
         return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
     if column.type is Type.BOOLEAN:

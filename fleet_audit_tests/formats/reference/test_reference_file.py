@@ -56,6 +56,27 @@ def test_a_bad_row_is_rejected_alone(old: str, new: str, code: str):
     assert len(parsed.rows) == 1
 
 
+@pytest.mark.parametrize("end", ["9999-12-31", "31/12/9999", "31.12.9999", "2999-12-31", "9999-12-31 00:00:00"])
+def test_a_period_that_an_erp_ends_in_9999_has_no_end(end: str):
+    parsed = reference("vehicles", VEHICLES.replace(",2025-01-01,", f",01/03/1998,{end}", 1))
+    first = parsed.rows.iloc[0]
+    assert (first["valid_from"], pd.isna(first["valid_to"])) == (dt.date(1998, 3, 1), True)
+    assert reasons(parsed) == []
+
+
+@pytest.mark.parametrize("end", ["2205-12-31", "00/00/0000", "31/12/1899"])
+def test_no_other_end_beyond_the_century_is_taken_for_none(end: str):
+    assert reasons(reference("vehicles", VEHICLES.replace(",2025-01-01,", f",2025-01-01,{end}", 1))) == [
+        (2, "bad_date")
+    ]
+
+
+@pytest.mark.parametrize("written", ["'KPU-9A36", '"=""KPU9A36"""', "'KPU 9A36"])
+def test_a_plate_guarded_against_the_spreadsheet_is_that_plate(written: str):
+    parsed = reference("vehicles", VEHICLES.replace("KPU-9A36", written, 1))
+    assert parsed.rows["plate"].iloc[0] == "KPU9A36"
+
+
 def test_overlapping_validity_refuses_the_later_row_and_names_both():
     header, row, _ = VEHICLES.splitlines()
     closed = row.replace("2025-01-01,", "2025-01-01,2025-06-30")
