@@ -13,7 +13,7 @@ import pandas as pd
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.warehouse import Warehouse
 
-# A row's xmin is the transaction that wrote it. Start and oid distinguish a server or database made anew at the url.
+# A row's xmin is the transaction that wrote it. Start and oid distinguish a server or database that was replaced.
 _STATE = """
 select '{name}' as name, count(*) as rows, max(cast(cast(xmin as text) as bigint)) as newest,
   pg_postmaster_start_time() as started,
