@@ -118,7 +118,7 @@ def _serve(results: Connection, folder: Path, as_of: dt.datetime) -> None:
 
 
 def _measure(results: Connection, day: dt.date) -> None:
-    """Apart from the server, which is no child of this process: the time of all its children counts."""
+    """Apart from the server, which is not a child of this process: the time of all its children counts."""
     adopt_orphans()
     started = time.perf_counter()
     processor_s, printed = processor_time_s(_RUN, day.isoformat())
