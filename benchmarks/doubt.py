@@ -1,6 +1,6 @@
 """How sure the kilometres are: whether km_measured ± km_uncertainty holds the true road, on fleets of spoilt devices.
 
-    python -m benchmarks.doubt --vehicles 36 --days 3
+    python -m benchmarks.doubt
     python -m benchmarks.doubt --outcomes outcomes
 
 One honest fleet is simulated; what its devices sent is spoilt in one way at a time and goes through `build_window`. The
@@ -75,8 +75,8 @@ SPOILT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], int]] = {
 
 
 @click.command()
-@click.option("--vehicles", default=36, show_default=True, help="Vehicles of the fleet.")
-@click.option("--days", default=3, show_default=True, help="Days of the fleet.")
+@click.option("--vehicles", default=24, show_default=True, help="Vehicles of the fleet.")
+@click.option("--days", default=1, show_default=True, help="Days of the fleet.")
 @click.option("--first-day", default="2025-06-09", show_default=True, help="First day.")
 @click.option("--seed", default=67_103, show_default=True, help="Seed of the simulation.")
 @click.option("--outcomes", type=click.Path(path_type=Path), help="Folder that keeps the trips.")
