@@ -69,7 +69,10 @@ _FACTS: dict[str, tuple[str, dict[str, str]]] = {
             "rate_brl_per_km": "4.9", "variable_cost_brl": "100 + n",
         },
     ),
-    "fact.trip_scores": (_TRIPS, {"trip_id": _TRIP, "operational_date": _DAY, "compliance_score": "90"}),
+    "fact.trip_scores": (
+        _TRIPS,
+        {"trip_id": _TRIP, "operational_date": _DAY, "compliance_score": "90", "contributions": "'{}'"},
+    ),
     "fact.declared_runs": (
         _TRIPS,
         {"declared_run_id": f"'r' || {_TRIP}", "operational_date": _DAY, "plate": _PLATE, "declared_km": "21 + n"},
