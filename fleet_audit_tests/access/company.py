@@ -132,7 +132,8 @@ def _value(table: str, column: Column, place: tuple[str, str]) -> Any:
         "evidence": {"placa": PLACES[other], "brl": f"{number + 1}{number + 1}{number + 1}777.77"}, "status": None,
         "explanation_pt": f"{plate} rodou junto com {PLACES[other]} da Transportadora {other[0]}: R$ 1.234,56 a mais.",
         "started_at": dt.datetime(2025, 6, 10, 12, tzinfo=dt.UTC), "weekdays": "1-5", "start_local": "06:00",
-        "end_local": "14:00", "shift_code": f"T{number}", "exception_id": None if table == "fact.findings" else mark,
+        "end_local": "14:00", "contributions": {"start": 100, f"{mark}:D01": 0},
+        "shift_code": f"T{number}", "exception_id": None if table == "fact.findings" else mark,
         "latitude": -21.0 - number, "longitude": -48.0,
     }  # fmt: skip
     if table in SHARED:
