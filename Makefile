@@ -6,7 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DBT := .venv-dbt
+DBT_PACKAGES := 'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2'
 AUDIT := .venv-audit
+AUDIT_PACKAGES := 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
 FAULTS_ARGS ?=
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -97,12 +99,12 @@ audit: $(INSTALLED) $(AUDIT)/.installed ## Ask for known vulnerabilities of the 
 
 $(AUDIT)/.installed:
 	test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
-	$(AUDIT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
+	$(call install_into,$(AUDIT)/bin,$(AUDIT_PACKAGES))
 	@touch $@
 
 dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too
 
 $(DBT)/.installed:
 	test -x $(DBT)/bin/python || $(PYTHON) -m venv $(DBT)
-	$(call install_into,$(DBT)/bin,'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2')
+	$(call install_into,$(DBT)/bin,$(DBT_PACKAGES))
 	@touch $@
