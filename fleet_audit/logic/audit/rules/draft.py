@@ -14,8 +14,8 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.statistics import Z_95, normal_p
 
-# How often a finding whose difference is beyond doubt is right, by the weakest evidence that it rests on: the shares of
-# simulated development fleets, (right + 1) / (findings + 2), as docs/audit-quality.md describes them.
+# How often a finding whose difference is beyond doubt is right, by the weakest evidence that it rests on: chosen near
+# the shares of simulated development fleets; docs/audit-quality.md measures them on others.
 GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
