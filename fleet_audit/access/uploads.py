@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import re
+from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +25,7 @@ from fleet_audit.formats.parsed import ParsedFile, RejectedFile, too_large
 from fleet_audit.formats.rejection_report import refusal, rejection_report
 from fleet_audit.ingest.files import file_limits, parse_inbox_file, safe_name
 from fleet_audit.logic.reference.plate_forms import other_form
+from fleet_audit.schema.reference import EXCEPTIONS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import FOLDERS, InboxFile
 from fleet_audit.storage.lake import Lake
@@ -36,6 +39,12 @@ KINDS = {
 }
 _REPORT_KEYS = ("file_name", "row_number", "reason_code", "meaning_pt", "reason", "raw")
 _OF_OTHERS = "unknown_vehicle"
+# Vehicles or devices in the user's scope, each with the days on which they are; row security excludes the others.
+_OWN_PERIODS = {
+    "plate": "select plate, valid_from, valid_to from ref.vehicles where plate = any(:asked)",
+    "device_id": "select d.device_id, greatest(d.valid_from, v.valid_from), least(d.valid_to, v.valid_to) "
+    "from ref.devices d join ref.vehicles v on v.plate = d.plate where d.device_id = any(:asked)",
+}
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ def receive_file(session: Session, intake: Intake, kind: str, name: str, content
     """Judge, record and store a file; returns its row of `/v1/uploads`, whose status is accepted, partial or rejected.
 
     A file of which all or some rows are accepted goes into the inbox; one that is rejected whole is kept in the lake,
-    with the reason. Rows of a vehicle that the user does not see reject the whole file. The same bytes sent again
-    return the first answer.
+    with the reason. Rows of a vehicle on a day on which the user does not see it reject the whole file. A file with the
+    name of an earlier one of the same user takes its place in the inbox; the same bytes as that one's return its row.
 
     Args:
         session: of the user who sends it.
@@ -79,11 +88,11 @@ def receive_file(session: Session, intake: Intake, kind: str, name: str, content
         name: file name as sent; of a path only the last part counts.
         content: its bytes.
 
-    Raises Problem 403 for a kind that the profile does not send, 422 for a bad name, 429 after 100 files in an hour,
-    503 without an inbox.
+    Raises Problem 403 for a kind or table that the profile does not send, 422 for a bad name, 429 after 100 files in
+    an hour, 503 without an inbox.
     """
     name = _plain_name(name)
-    _require_may_send(session, kind)
+    _require_may_send(session, kind, name)
     sha256 = hashlib.sha256(content).hexdigest()
     earlier = _earlier(session, kind, name, sha256)
     if earlier:
@@ -150,7 +159,7 @@ def _plain_name(name: str) -> str:
     return last
 
 
-def _require_may_send(session: Session, kind: str) -> None:
+def _require_may_send(session: Session, kind: str, name: str) -> None:
     if kind not in FOLDERS:
         raise Problem(404, f"Files are sent to one of {', '.join(FOLDERS)}.")
     is_allowed = kind in KINDS.get(session.profile, ())
@@ -158,15 +167,20 @@ def _require_may_send(session: Session, kind: str) -> None:
         is_allowed = bool(session.connection.scalar(sa.text("select auth.sees_all(null)")))
     if not is_allowed:
         raise Problem(403, "Your profile does not send files of this kind.", kind="profile")
+    if kind == "reference" and PurePosixPath(name).stem == EXCEPTIONS.name:  # one person alone would put it in force
+        raise Problem(
+            403, "Exceptions need two persons: request each by POST /v1/exceptions, to be approved.", kind="exceptions"
+        )
 
 
 def _earlier(session: Session, kind: str, name: str, sha256: str) -> dict[str, Any] | None:
+    """The user's file of this name in the inbox if it has these bytes; a rejected one is judged again."""
     query = sa.text(
-        "select u.* from auth.received_uploads u where kind = :kind and file_name = :name and file_sha256 = :sha256 "
-        "and uploaded_by = auth.own_login() order by uploaded_at limit 1"
+        "select u.* from auth.received_uploads u where kind = :kind and file_name = :name and status <> 'rejected' "
+        "and uploaded_by = auth.own_login() order by uploaded_at desc limit 1"
     )
-    found = session.connection.execute(query, {"kind": kind, "name": name, "sha256": sha256}).mappings().first()
-    return dict(found) if found else None
+    found = session.connection.execute(query, {"kind": kind, "name": name}).mappings().first()
+    return dict(found) if found and found["file_sha256"] == sha256 else None
 
 
 def _judge(session: Session, intake: Intake, file: InboxFile, content: bytes) -> _Judged:
@@ -181,23 +195,28 @@ def _judge(session: Session, intake: Intake, file: InboxFile, content: bytes) ->
 
 
 def _require_own_vehicles(session: Session, parsed: ParsedFile) -> None:
-    """Refuses a file with a vehicle or device that the user does not see, whether it exists or not."""
+    """Refuses a file with a vehicle or device on a day on which the user does not see it, whether it exists or not."""
     if session.connection.scalar(sa.text("select auth.sees_all(null)")) or parsed.kind == "reference":
         return
-    column, table = ("device_id", "devices") if parsed.kind == "telemetry" else ("plate", "vehicles")
-    named = sorted({*parsed.rows[column].dropna(), *parsed.covered.iloc[:, 0].dropna()})
-    asked = [form for text in named for form in (text, other_form(text)) if form]
-    query = sa.text(f"select {column} from ref.{table} where {column} = any(:asked)")  # noqa: S608
-    own = set(session.connection.scalars(query, {"asked": asked}))
-    others = [text for text in named if not {text, other_form(text)} & own]
+    column = "device_id" if parsed.kind == "telemetry" else "plate"
+    named = sorted(set(parsed.covered[[column, "date"]].dropna().itertuples(index=False, name=None)))
+    asked = [form for text in {text for text, _ in named} for form in (text, other_form(text)) if form]
+    own = defaultdict(list)
+    for text, first, last in session.connection.execute(sa.text(_OWN_PERIODS[column]), {"asked": asked}):
+        for form in (text, other_form(text)):
+            own[form].append((first or dt.date.min, last or dt.date.max))
+    others = {text: day for text, day in reversed(named) if not any(first <= day <= last for first, last in own[text])}
     if others:
+        text = min(others)
         raise RejectedFile(
-            f"{column} {others[0]} is none of yours, or is not registered: remove its rows, or ask for its "
-            f"registration{f' and that of {len(others) - 1} others' if len(others) > 1 else ''}.",
+            f"{column} {text} is none of yours on {others[text]}, or is not registered: remove its rows, or ask for "
+            f"its registration{f' and that of {len(others) - 1} others' if len(others) > 1 else ''}.",
             _OF_OTHERS,
         )
 
 
 def _inbox_name(kind: str, name: str) -> str:
-    """A path that no other upload has; the table of a reference file is its name's stem."""
-    return f"{kind}/uploads/<upload>/{safe_name(name)}"
+    """A path that only the same name of the same user has; the table of a reference file is its name's stem."""
+    safe = safe_name(name)
+    digest = "" if safe == name else f"{hashlib.sha256(name.encode()).hexdigest()[:12]}/"  # two names, one safe name
+    return f"{kind}/uploads/<user>/{digest}{safe}"

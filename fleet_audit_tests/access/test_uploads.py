@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 
 from fleet_audit.access.uploads import Intake
 from fleet_audit.storage.postgres import engine_of
+from fleet_audit_tests.access.company import key
 from fleet_audit_tests.access.tokens import signed
-from fleet_audit_tests.formats.samples import BULLETIN_ROWS, bulletin
+from fleet_audit_tests.formats.samples import BULLETIN_ROWS, TELEMETRY_ROWS, bulletin, telemetry
 
 ROW = BULLETIN_ROWS[0]
 OWN, FOREIGN = ROW.replace("KPU-9A36", "AAA1A11"), ROW.replace("KPU-9A36", "BBB1B11")
@@ -55,6 +56,42 @@ def test_an_accepted_file_is_recorded_and_put_into_the_inbox(client: TestClient,
     assert row["upload_id"] in {one["upload_id"] for one in listed}
     assert client.get(f"/v1/uploads/{row['upload_id']}", headers=signed("leste")).status_code == 404
     assert client.get(f"/v1/uploads/{row['upload_id']}", headers=signed("auditora")).status_code == 200
+
+
+def test_a_corrected_file_takes_the_place_of_the_one_with_its_name(client: TestClient, intake: Intake) -> None:
+    first, second = bulletin(OWN), bulletin(OWN.replace("USINA", "GARAGEM"))
+    assert first != second
+    rows = [send(client, content, name="corrigido.csv").json() for content in (first, second, first)]
+    assert len({row["upload_id"] for row in rows}) == 3, "the first bytes again correct the second"
+    assert len({row["inbox_name"] for row in rows}) == 1
+    assert in_inbox(intake)[rows[0]["inbox_name"]] == first
+    names = [send(client, first, name=name).json()["inbox_name"] for name in ("junho é.csv", "junho ó.csv")]
+    assert names[0] != names[1], "names that are one in plain letters are still two files"
+
+
+def test_a_vehicle_is_its_carriers_on_its_days_alone(client: TestClient, company_url: str) -> None:
+    change = sa.text("update ref.vehicles set valid_to = :day where plate = 'AAA1A11'")
+    with engine_of(company_url).begin() as connection:
+        connection.execute(change, {"day": "2025-06-09"})
+    refused = send(client, bulletin(OWN), name="depois.csv").json()
+    with engine_of(company_url).begin() as connection:
+        connection.execute(change, {"day": None})
+    assert (refused["status"], refused["reason_code"]) == ("rejected", "unknown_vehicle")
+    assert "2025-06-10" in refused["message"]
+    assert send(client, bulletin(OWN), name="depois.csv").json()["status"] == "accepted", "it is judged again"
+
+
+def test_a_device_is_its_units_on_its_days_alone(client: TestClient, company_url: str) -> None:
+    device = key("device_id", ("VIOESTE", "USINAA"))
+    row = TELEMETRY_ROWS[0].split(",")
+    content = telemetry(",".join((device, *row[1:])))
+    change = sa.text("update ref.devices set valid_from = :day where device_id = :device")
+    found = []
+    for day in ("2025-06-11", "2025-01-01"):
+        with engine_of(company_url).begin() as connection:
+            connection.execute(change, {"day": day, "device": device})
+        found.append(send(client, content, name="posicoes.csv", kind="telemetry", login="operador").json())
+    assert [row["status"] for row in found] == ["rejected", "accepted"], [row["message"] for row in found]
 
 
 def test_rejected_rows_are_reported_one_by_one(client: TestClient, intake: Intake) -> None:
@@ -103,6 +140,10 @@ def test_who_may_send_what(client: TestClient) -> None:
         ("oeste", "nothing", 422),
     ):
         assert send(client, bulletin(OWN), kind=kind, login=login).status_code == status, (login, kind)
+    for name in ("exceptions.csv", "exceptions.xlsx", "exceptions"):
+        refused = send(client, b"x", name=name, kind="reference", login="auditora")
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:fleet-audit:problem:exceptions"), name
+    assert send(client, b"x", name="drivers.csv", kind="reference", login="auditora").status_code == 201
     assert client.post("/v1/uploads/bulletins?name=x.csv", content=b"x").status_code == 401
 
 

@@ -24,12 +24,13 @@ _LABELS = {
     "telemetry": "Telemetria por arquivo",
     "reference": "Tabela de cadastro",
 }
-_STATUSES = {"accepted": "Aceito", "partial": "Aceito em parte", "rejected": "Recusado", "duplicate": "Repetido"}
+_STATUSES = {"accepted": "Aceito", "partial": "Aceito em parte", "rejected": "Recusado"}
 _A_PAGE, _MOST_ROWS = 50, 500
 _FIELD = re.compile(r"(?P<column>[^']{1,60}) is '(?P<value>[^']{0,80})'")  # how the formats name a field and its value
 _SENTENCES = {
     "name": "O nome do arquivo não serve: use até 150 caracteres, sem pasta.",
     "profile": "O seu perfil não envia arquivos deste tipo.",
+    "exceptions": "Uma exceção é pedida por uma pessoa e aprovada por outra, pela API (/v1/exceptions).",
     "no_inbox": "A caixa de entrada não está configurada: avise quem opera o serviço.",
     "too_many": "Você enviou 100 arquivos em uma hora: envie os outros mais tarde.",
     "no_file": "Escolha um arquivo CSV ou XLSX.",

@@ -196,6 +196,7 @@ declare
   person constant text := auth.acting_login('{{finance,auditor}}');
   e auth.exceptions;
 begin
+  perform pg_advisory_xact_lock(hashtext('auth.decide_exception'));  -- each file has all that were approved before it
   perform auth.require_api();
   select x.* into e from auth.exceptions x
     where x.exception_id = wanted and auth.covers(x.carrier_code, x.unit_code) for update;
@@ -237,7 +238,7 @@ begin
   perform auth.require_api();
   insert into auth.uploads select r.* from jsonb_populate_record(null::auth.uploads, given || jsonb_build_object(
     'upload_id', made, 'user_id', auth.user_id(), 'uploaded_by', person, 'uploaded_at', clock_timestamp(),
-    'inbox_name', replace(given ->> 'inbox_name', '<upload>', made),
+    'inbox_name', replace(given ->> 'inbox_name', '<user>', auth.user_id()),
     'report_path', case when (given ->> 'has_report')::boolean then 'uploads/' || made || '/rejections.csv' end)) r;
   return made;
 end $$;
