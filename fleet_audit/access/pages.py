@@ -106,18 +106,20 @@ def _after(
 ) -> sa.ColumnElement[bool]:
     """The rows after a place: one comparison of keys, which an index answers, or first one of the sorting column."""
     columns = query.selected_columns
+
+    def is_beyond(left: sa.ColumnElement[Any], right: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return left < right if wanted.is_descending else left > right
+
     keys = [name for name in place if name != wanted.sort]
-    key = sa.tuple_(*(columns[name] for name in keys))
     key_place = sa.tuple_(*(_typed(resource, name, place[name] or "") for name in keys))
-    is_later = key < key_place if wanted.is_descending else key > key_place
+    is_later = is_beyond(sa.tuple_(*(columns[name] for name in keys)), key_place) if keys else sa.false()
     if not wanted.sort:
         return is_later
     column, text = columns[wanted.sort], place[wanted.sort]
     if text is None:
         return column.is_(None) & is_later
     value = _typed(resource, wanted.sort, text)
-    is_beyond = column < value if wanted.is_descending else column > value
-    return is_beyond | column.is_(None) | ((column == value) & is_later)
+    return is_beyond(column, value) | column.is_(None) | ((column == value) & is_later)
 
 
 def _typed(resource: Resource, name: str, text: str) -> sa.ColumnElement[Any]:

@@ -271,6 +271,11 @@ def test_pages_follow_any_order_with_unknown_values_last(client: TestClient, com
         connection.execute(sa.text("update fact.trips set km_gps = km_measured where km_gps is null"))
     assert client.get("/v1/costs?sort=variable_cost_brl", headers=signed("operador")).status_code == 403
     assert client.get("/v1/trips?sort=password", headers=header).status_code == 422
+    query = {"sort": "entry_id", "order": "desc", "limit": 1}  # the whole key
+    first = client.get("/v1/audit-log", params=query, headers=header).json()
+    after = client.get("/v1/audit-log", params={**query, "cursor": first["next_cursor"]}, headers=header)
+    assert after.status_code == 200, after.text
+    assert after.json()["data"][0]["entry_id"] < first["data"][0]["entry_id"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psycopg2
@@ -14,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from fleet_audit.access.contests import decide_exception
 from fleet_audit.access.uploads import Intake
 from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.logic.closing.deadlines import business_deadline
@@ -192,6 +194,24 @@ def test_an_exception_needs_two_persons_and_goes_into_the_inbox(client: TestClie
     listed = InboxFile("reference", "reference/approved/x/exceptions.csv", 0, now)
     read = parse_inbox_file(listed, file.read_bytes(), intake.settings, now)
     assert made.json()["exception_id"] in set(read.rows["exception_id"]), "the pipeline reads it as any delivery"
+
+
+def test_exceptions_that_two_persons_approve_at_once_are_both_in_force(client: TestClient, intake: Intake) -> None:
+    wanted = {"rule_id": "G07", "unit_code": "USINAA", "date_to": "2025-06-30", "reason": "Obras na ponte do km 13"}
+    first, second = (
+        client.post("/v1/exceptions", json=wanted, headers=signed("operador")).json()["exception_id"] for _ in range(2)
+    )
+    sessions = client.app.state.sessions  # type: ignore[attr-defined]
+    token = signed("auditora")["Authorization"].removeprefix("Bearer ")
+    place, approval = f"/v1/exceptions/{second}/decision", {"is_approved": True}
+    with ThreadPoolExecutor(1) as others:
+        with sessions.begin(token) as slow:
+            decide_exception(slow, first, is_approved=True)
+            answer = others.submit(client.post, place, json=approval, headers=signed("financeiro"))
+            wait([answer], timeout=0.5)
+        assert answer.result().status_code == 200, answer.result().text
+    file = Path(intake.settings.inbox_url or "") / f"reference/approved/{second}/exceptions.csv"
+    assert {first, second} <= {row["exception_id"] for row in csv.DictReader(io.StringIO(file.read_text()))}
 
 
 def test_functions_of_files_refuse_who_does_not_come_through_the_api(company_url: str) -> None:
