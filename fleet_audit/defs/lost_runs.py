@@ -6,6 +6,7 @@ ended runs again.
 """
 
 import datetime as dt
+import json
 
 import dagster as dg
 
@@ -14,9 +15,10 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.storage.run_locks import has_process
 
-# Long enough for a process to start and to show itself, and to take its lock again after a restart of PostgreSQL.
-QUIET = dt.timedelta(minutes=3)
-GONE = (
+MIN_SILENCE = dt.timedelta(minutes=3)  # long enough for a process to start and to show itself
+# After a restart of PostgreSQL a living process takes its lock again within 6 s (`run_locks`).
+MIN_ABSENCE = dt.timedelta(seconds=60)
+PROCESS_GONE = (
     "The process of this run is gone: it was killed, or its machine, container or code server stopped. What it had "
     "written is whole: each day has its old rows or its new ones. Days of the last "
     f"{RECOVERY_DAYS} are requested again within minutes; run older days, and cycles, again."
@@ -26,23 +28,33 @@ GONE = (
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends started runs without an event for 3 minutes whose process is gone: it no longer holds its lock "
-    "in PostgreSQL. They would block the queue. The sensor unfinished_days requests their days again.",
+    description="Ends started runs without an event for 3 minutes whose process is gone: twice, a minute apart, it "
+    "did not hold its lock in PostgreSQL. They would block the queue; unfinished_days requests their days again.",
 )
-def lost_runs(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SkipReason:
-    """Report runs without a process as failed."""
-    instance = context.instance
+def lost_runs(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult:
+    """Report runs without a process as failed; the cursor has since when each process was not there."""
+    instance, now = context.instance, dt.datetime.now(dt.UTC)
     try:
-        quiet = silent_runs(instance, dt.datetime.now(dt.UTC), QUIET)
-        gone = {run.run_id for run in quiet if not has_process(fleet.database_url(), run.run_id)}
+        silent = silent_runs(instance, now, MIN_SILENCE)
+        gone = [run.run_id for run in silent if not has_process(fleet.database_url(), run.run_id)]
     except (PermanentError, RetryableError) as error:
-        return dg.SkipReason(str(error))
+        return dg.SensorResult(skip_reason=str(error), cursor="{}")  # every process has to take its lock again
+    before = json.loads(context.cursor or "{}")
+    since = {run_id: before.get(run_id, now.timestamp()) for run_id in gone}
+    due = {run_id for run_id, at in since.items() if now.timestamp() - at >= MIN_ABSENCE.total_seconds()}
     # looked at again: a run that ended meanwhile has recorded the end of its last step before it released the lock
-    lost = [run for run in silent_runs(instance, dt.datetime.now(dt.UTC), QUIET) if run.run_id in gone] if gone else []
+    lost = [run for run in silent_runs(instance, now, MIN_SILENCE) if run.run_id in due] if due else []
     for run in lost:
-        context.log.warning(f"Run {run.run_id}: {GONE}")
-        instance.report_run_failed(run, GONE)
-    return dg.SkipReason(f"Runs ended: {len(lost)}." if lost else "Every started run has its process.")
+        context.log.warning(f"Run {run.run_id}: {PROCESS_GONE}")
+        instance.report_run_failed(run, PROCESS_GONE)
+    return dg.SensorResult(skip_reason=_summary(len(lost), len(gone) - len(due)), cursor=json.dumps(since))
+
+
+def _summary(ended: int, absent: int) -> str:
+    sentences = [f"Runs ended: {ended}."] if ended else []
+    if absent:
+        sentences.append(f"Runs whose process is looked for once more: {absent}.")
+    return " ".join(sentences) or "Every started run has its process."
 
 
 def silent_runs(instance: dg.DagsterInstance, now: dt.datetime, since: dt.timedelta) -> list[dg.DagsterRun]:

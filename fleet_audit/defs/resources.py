@@ -5,19 +5,20 @@ Bound explicitly in `fleet_audit.definitions`; stores are opened in `fleet_audit
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from fleet_audit.defs.run_tags import UNIT_TAG, missing_tags, run_days_with_context
+from fleet_audit.defs.tables import WAREHOUSE_IO
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
-from fleet_audit.storage.run_locks import locked, process_lock
+from fleet_audit.storage.run_locks import RunLock, process_lock
 
 RUN_PROCESS = "run_process"
 _UNITS = "select distinct unit_code from ref.units order by unit_code"
@@ -56,10 +57,11 @@ def run_resources(fleet: FleetResource, set_log: SetLog = lambda _: None) -> dic
     """
     return {
         RUN_PROCESS: _run_process(fleet, set_log),
-        "lake_io": _of_run(LakeIOManager(stores=fleet)),
-        "warehouse_io": warehouse_io_manager(fleet),
-        "report_io": _of_run(ReportIOManager(stores=fleet)),
-        "io_manager": _of_run(dg.InMemoryIOManager()),  # of steps that write nothing themselves, such as checks
+        "lake_io": _of_run(lambda days: LakeIOManager(fleet, days)),
+        WAREHOUSE_IO: warehouse_io_manager(fleet),
+        "report_io": _of_run(lambda days: ReportIOManager(fleet, days)),
+        # of steps that write nothing themselves, such as checks
+        "io_manager": dg.IOManagerDefinition(lambda _: dg.InMemoryIOManager(), required_resource_keys={RUN_PROCESS}),
     }
 
 
@@ -94,8 +96,12 @@ def _tag(fleet: FleetResource, context: dg.InitResourceContext) -> None:
     instance.add_run_tags(run.run_id, missing_tags(run, units))
 
 
-def _of_run(manager: dg.IOManager) -> dg.IOManagerDefinition:
-    return dg.IOManagerDefinition(lambda _: manager, required_resource_keys={RUN_PROCESS})
+def _of_run(manager: Callable[[Callable[[], None]], dg.IOManager]) -> dg.IOManagerDefinition:
+    """An IO manager that asks before each write whether the run still holds its days, which `warehouse_io` locks."""
+    return dg.IOManagerDefinition(
+        lambda context: manager(getattr(context.resources, WAREHOUSE_IO).before_write),
+        required_resource_keys={RUN_PROCESS, WAREHOUSE_IO},
+    )
 
 
 def warehouse_io_manager(fleet: FleetResource) -> dg.IOManagerDefinition:
@@ -109,24 +115,31 @@ def warehouse_io_manager(fleet: FleetResource) -> dg.IOManagerDefinition:
         description="Tables in PostgreSQL; runs over the same days follow each other.",
     )
     def warehouse_io(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
-        with days_held(fleet, context):
-            yield WarehouseIOManager(stores=fleet)
+        with days_held(fleet, context) as require_days:
+            yield WarehouseIOManager(fleet, require_days)
 
     return warehouse_io
 
 
 @contextmanager
-def days_held(fleet: FleetResource, context: dg.InitResourceContext) -> Iterator[None]:
-    """Locks the days of the run; nothing while the warehouse cannot be reached, which the first step reports."""
+def days_held(fleet: FleetResource, context: dg.InitResourceContext) -> Iterator[Callable[[], None]]:
+    """Locks the days of the run; gives what raises RetryableError unless the run still holds them.
+
+    While the warehouse cannot be reached the run begins without them: the first step reports it, and they are locked
+    once it can be.
+    """
     days = run_days_with_context(context.run) if context.run is not None else []
-    with ExitStack() as held:
-        if days:
-            waiting = f"Waiting: another run works on days between {days[0]} and {days[-1]}."
-            try:
-                held.enter_context(locked(fleet.migrated_url(), days, lambda: _log(context, waiting)))
-            except (PermanentError, RetryableError) as error:
-                _log(context, f"The days of the run are not locked: {error}")
-        yield
+    if not days:
+        yield lambda: None
+        return
+    lock = RunLock(fleet.database_url, days)
+    waiting = f"Waiting: another run works on days between {days[0]} and {days[-1]}."
+    try:
+        lock.acquire(lambda: _log(context, waiting))
+    except (PermanentError, RetryableError) as error:
+        _log(context, f"The days of the run are not locked: {error}")
+    with lock.kept():
+        yield lock.require
 
 
 def _log(context: dg.InitResourceContext, sentence: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
@@ -49,9 +49,10 @@ class _TableIOManager(dg.IOManager):
     own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 
-    def __init__(self, stores: StoreOpener) -> None:
-        """`stores` opens the lake and the warehouse on first use."""
+    def __init__(self, stores: StoreOpener, before_write: Callable[[], None] = lambda: None) -> None:
+        """`stores` opens the lake and the warehouse on first use; `before_write` raises where the run may not write."""
         self.stores = stores
+        self.before_write = before_write
 
     @acts_on_errors
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
@@ -63,6 +64,7 @@ class _TableIOManager(dg.IOManager):
             return
         if not isinstance(obj, pd.DataFrame):
             raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
+        self.before_write()
         rows = self._write_whole(table, obj)
         context.add_output_metadata({"dagster/row_count": rows, "preview": preview_of(obj, table)})
 
@@ -117,8 +119,8 @@ class _TableIOManager(dg.IOManager):
                 add_partition_metadata(context, day.isoformat(), shown)
         missing = [day for day in days if day not in written]
         for day in missing:
-            rows = self._write_day(table, day, empty_frame(table), context.run_id)
-            add_partition_metadata(context, day.isoformat(), day_metadata(empty_frame(table), table, rows))
+            shown = self._write_or_keep(table, day, empty_frame(table), context.run_id)
+            add_partition_metadata(context, day.isoformat(), shown)
         if missing:
             context.log.warning(
                 f"{table.full_name}: the asset gave nothing for {', '.join(map(str, missing))}; emptied."
@@ -128,6 +130,7 @@ class _TableIOManager(dg.IOManager):
         self, table: Table, day: dt.date, frame: pd.DataFrame | Parts | Kept, run_id: str
     ) -> dict[str, Any]:
         """Metadata of a day that was written, or of one whose file in the lake stays as it is."""
+        self.before_write()
         if isinstance(frame, Kept):
             rows, head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
             return {**day_metadata(head, table, rows), "is_unchanged": True}

@@ -25,9 +25,10 @@ class ReportIOManager(dg.IOManager):
     below that folder of the partition, and what a run before left there under other names is removed.
     """
 
-    def __init__(self, stores: StoreOpener) -> None:
-        """`stores` opens the lake on first use."""
+    def __init__(self, stores: StoreOpener, before_write: Callable[[], None] = lambda: None) -> None:
+        """`stores` opens the lake on first use; `before_write` raises where the run may not write."""
         self._stores = stores
+        self._before_write = before_write
 
     @acts_on_errors
     def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[Any, ...]]) -> None:
@@ -38,6 +39,7 @@ class ReportIOManager(dg.IOManager):
         key: str | None = None
         make_preview: Callable[[], Mapping[str, dg.MetadataValue]] = dict
         for key, files, *preview in obj:
+            self._before_write()
             make_preview = preview[0] if preview else make_preview
             base = f"{path}/{label}={key}" + (f"/{folder}" if folder else "")
             targets = {f"{base}/{name}": content for name, content in files.items()}

@@ -12,46 +12,134 @@ from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
-from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.errors import RetryableError
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
 _RETRY_S = 1.0
-_LOOK_S = 20.0  # how often a process looks after its connection: a PostgreSQL that restarted has forgotten the lock
+# How often a holder looks after its connection: a PostgreSQL that restarted has forgotten its locks. A run takes longer
+# than this, so that none comes and goes between two looks.
+_LOOK_S = 5.0
 _TRY_ALL = sa.text("select bool_and(pg_try_advisory_lock(key)) from unnest(cast(:keys as bigint[])) as wanted (key)")
 _RELEASE = sa.text("select pg_advisory_unlock_all()")
 _SHARE = sa.text("select pg_advisory_lock_shared(:key)")  # shared: a run may have a process per step
 _TRY_ONE = sa.text("select pg_try_advisory_xact_lock(:key)")
+_LOST = (
+    "Another run took days of this run while PostgreSQL was away, so this run ends before it writes beside the other: "
+    "its days are requested again within minutes; run older days, and cycles, again."
+)
+
+
+class _Lock:
+    """Locks on a connection of their own, which are taken again when the connection ended."""
+
+    def __init__(self, url: Callable[[], str], try_lock: Callable[[sa.Connection], bool]) -> None:
+        """`try_lock` takes all locks on a connection, or none and returns False. Nothing is taken yet."""
+        self._url, self._try_lock = url, try_lock
+        self._connection: sa.Connection | None = None
+        self._is_lost = False
+        self._mutex = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether the locks are held now, after a look at the connection; takes them where they are not.
+
+        Raises RetryableError while the database cannot be reached.
+        """
+        with self._mutex:
+            if self._connection is not None:
+                with suppress(sa.exc.SQLAlchemyError):
+                    self._connection.execute(sa.text("select 1"))
+                    return True
+                self._release()
+            with sentences("Locking the days of the run"):
+                connection = engine_of(self._url()).execution_options(isolation_level="AUTOCOMMIT").connect()
+                try:
+                    if self._try_lock(connection):
+                        self._connection = connection
+                finally:
+                    if self._connection is None:
+                        connection.close()
+                return self._connection is not None
+
+    def require(self) -> None:
+        """Returns while the locks are held. Raises RetryableError when another run took one, or nobody can know.
+
+        A lock that was lost once stays lost: what the run has read may be older than what the other run wrote.
+        """
+        self._is_lost = self._is_lost or not self.take()
+        if self._is_lost:
+            raise RetryableError(_LOST)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Looks after the locks in a thread, and releases them at the end; the block never waits for PostgreSQL."""
+        is_over = threading.Event()
+        holder = threading.Thread(target=self._keep, args=(is_over,), daemon=True)
+        holder.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            holder.join(timeout=_RETRY_S)
+
+    def _keep(self, is_over: threading.Event) -> None:
+        while not is_over.is_set():
+            wait_s = _RETRY_S
+            # any error: a thread that ended for one of the operating system would let the sensor end a living run
+            with suppress(Exception):
+                self.require()
+                wait_s = _LOOK_S
+            is_over.wait(wait_s)
+        with self._mutex:
+            self._release()
+
+    def _release(self) -> None:
+        """Ends the connection, which releases its locks, also where it is broken."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+class RunLock(_Lock):
+    """Exclusive locks of a run on days or other things.
+
+    All are taken or none, so that runs over overlapping ranges never wait for each other in a circle.
+    """
+
+    def __init__(self, url: Callable[[], str], what: Sequence[object]) -> None:
+        """Nothing is taken yet."""
+        keys = sorted({advisory_key("run", one) for one in what})
+        super().__init__(url, lambda connection: _all_taken(connection, keys))
+
+    def acquire(self, waiting: Callable[[], None]) -> None:
+        """Takes the locks; calls `waiting` once when another run has one of them.
+
+        Raises RetryableError when the database cannot be reached at first; who has begun to wait waits on.
+        """
+        if self.take():
+            return
+        waiting()
+        is_taken = False
+        while not is_taken:
+            time.sleep(_RETRY_S)
+            with suppress(RetryableError):
+                is_taken = self.take()
 
 
 @contextmanager
-def locked(url: str, what: Sequence[object], waiting: Callable[[], None]) -> Iterator[None]:
-    """Holds a lock on each of these things; calls `waiting` once when another run has one of them.
-
-    All are taken or none, so that runs over overlapping ranges never wait for each other in a circle. Raises
-    RetryableError while the database cannot be reached.
-    """
-    keys = sorted({advisory_key("run", one) for one in what})
-    with sentences("Locking the days of the run"):
-        connection = engine_of(url).execution_options(isolation_level="AUTOCOMMIT").connect()
-    with connection:
-        try:
-            is_first = True
-            while not _taken(connection, keys):
-                if is_first:
-                    waiting()
-                is_first = False
-                time.sleep(_RETRY_S)
-            yield
-        finally:
-            connection.invalidate()  # its end releases the locks, also where the connection is broken
+def run_lock(url: str, what: Sequence[object], waiting: Callable[[], None]) -> Iterator[RunLock]:
+    """Holds a lock on each of these things; errors and `waiting` as in `RunLock.acquire`."""
+    lock = RunLock(lambda: url, what)
+    lock.acquire(waiting)
+    with lock.kept():
+        yield lock
 
 
-def _taken(connection: sa.Connection, keys: Sequence[int]) -> bool:
-    with sentences("Locking the days of the run"):
-        if connection.execute(_TRY_ALL, {"keys": keys}).scalar_one():
-            return True
-        connection.execute(_RELEASE)
-        return False
+def _all_taken(connection: sa.Connection, keys: Sequence[int]) -> bool:
+    if connection.execute(_TRY_ALL, {"keys": keys}).scalar_one():
+        return True
+    connection.execute(_RELEASE)
+    return False
 
 
 @contextmanager
@@ -60,29 +148,13 @@ def process_lock(url: Callable[[], str], run_id: str) -> Iterator[None]:
 
     A thread takes it, and takes it again where the database was away; the run itself never waits for it.
     """
-    is_over = threading.Event()
-    holder = threading.Thread(target=_hold_process_lock, args=(url, run_id, is_over), daemon=True)
-    holder.start()
-    try:
+
+    def share(connection: sa.Connection) -> bool:
+        connection.execute(_SHARE, {"key": _process_key(run_id)})
+        return True
+
+    with _Lock(url, share).kept():
         yield
-    finally:
-        is_over.set()
-        holder.join(timeout=_RETRY_S)
-
-
-def _hold_process_lock(url: Callable[[], str], run_id: str, is_over: threading.Event) -> None:
-    while not is_over.is_set():
-        with (
-            suppress(sa.exc.SQLAlchemyError, RetryableError, PermanentError),
-            engine_of(url()).execution_options(isolation_level="AUTOCOMMIT").connect() as connection,
-        ):
-            try:
-                connection.execute(_SHARE, {"key": _process_key(run_id)})
-                while not is_over.wait(_LOOK_S):
-                    connection.execute(sa.text("select 1"))
-            finally:
-                connection.invalidate()
-        is_over.wait(_RETRY_S)
 
 
 def has_process(url: str, run_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import subprocess
 import sys
 import time
@@ -57,13 +58,13 @@ def _until(is_true, seconds: float = 30) -> None:
 def test_a_run_is_ended_when_its_process_was_killed_and_not_before(
     instance, folder, postgres_url, definitions, monkeypatch
 ):
-    monkeypatch.setattr(lost_runs, "QUIET", dt.timedelta(0))
+    monkeypatch.setattr(lost_runs, "MIN_SILENCE", dt.timedelta(0))
     sensor = next(one for one in definitions.sensors if one.name == "lost_runs")
     fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
 
-    def tick() -> str | None:
-        context = dg.build_sensor_context(instance, None, resources=fleet)
-        return sensor.evaluate_tick(context).skip_message
+    def tick(cursor: str | None = None) -> tuple[str | None, str | None]:
+        found = sensor.evaluate_tick(dg.build_sensor_context(instance, cursor, resources=fleet))
+        return found.skip_message, found.cursor
 
     command = [sys.executable, "-c", _LONG_RUN, str(folder), postgres_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -71,14 +72,46 @@ def test_a_run_is_ended_when_its_process_was_killed_and_not_before(
             assert process.stdout.readline() == "started\n"
             (run,) = instance.get_runs()
             _until(lambda: has_process(postgres_url, run.run_id))
-            assert tick() == "Every started run has its process."
+            assert tick() == ("Every started run has its process.", "{}")
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
         finally:
             process.kill()
     _until(lambda: not has_process(postgres_url, run.run_id))
-    assert tick() == "Runs ended: 1."
+    message, cursor = tick()
+    assert message == "Runs whose process is looked for once more: 1."
+    assert tick(cursor)[0] == message  # less than a minute later
+    a_minute_ago = {run_id: at - 60 for run_id, at in json.loads(cursor).items()}
+    assert tick(json.dumps(a_minute_ago))[0] == "Runs ended: 1."
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     assert any("was killed" in (entry.message or "") for entry in instance.all_logs(run.run_id))
+
+
+def test_a_living_run_is_not_ended_while_it_takes_its_lock_again(instance, postgres_url, definitions, monkeypatch):
+    monkeypatch.setattr(lost_runs, "MIN_SILENCE", dt.timedelta(0))
+    run = instance.create_run_for_job(
+        dg.GraphDefinition(name="day", node_defs=[]).to_job(), status=dg.DagsterRunStatus.STARTED
+    )
+    sensor = next(one for one in definitions.sensors if one.name == "lost_runs")
+    fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
+    absent_before = json.dumps({run.run_id: time.time() - 60})
+    with process_lock(lambda: postgres_url, run.run_id):
+        _until(lambda: has_process(postgres_url, run.run_id))
+        tick = sensor.evaluate_tick(dg.build_sensor_context(instance, absent_before, resources=fleet))
+    assert tick.cursor == "{}"
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
+
+
+def test_a_process_shows_itself_again_after_an_error_of_the_operating_system(postgres_url, monkeypatch):
+    monkeypatch.setattr(run_locks, "_RETRY_S", 0.05)
+    answers = [OSError("no file descriptors are left"), ValueError("of a library")]
+
+    def url() -> str:
+        if answers:
+            raise answers.pop()
+        return postgres_url
+
+    with process_lock(url, "run"):
+        _until(lambda: has_process(postgres_url, "run"))
 
 
 def test_a_process_shows_itself_again_after_a_restart_of_postgresql(postgres_url, monkeypatch):
@@ -94,7 +127,7 @@ def test_a_process_shows_itself_again_after_a_restart_of_postgresql(postgres_url
 
 
 def test_while_postgresql_is_down_no_run_is_ended(instance, definitions, monkeypatch):
-    monkeypatch.setattr(lost_runs, "QUIET", dt.timedelta(0))
+    monkeypatch.setattr(lost_runs, "MIN_SILENCE", dt.timedelta(0))
     job = dg.GraphDefinition(name="day", node_defs=[]).to_job()
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     sensor = next(one for one in definitions.sensors if one.name == "lost_runs")

@@ -6,15 +6,23 @@ import datetime as dt
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import SimpleNamespace
 
+import dagster as dg
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from fleet_audit.defs.resources import FleetResource, days_held
+from fleet_audit.defs.resources import FleetResource, days_held, run_resources
 from fleet_audit.defs.run_tags import range_tags, run_days_with_context
+from fleet_audit.errors import RetryableError
+from fleet_audit.schema.facts import TRIPS
+from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.storage import run_locks, step_errors
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit.storage.run_locks import locked
+from fleet_audit.storage.run_locks import run_lock
+from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)
 ONE_DAY = dt.timedelta(days=1)
@@ -62,16 +70,78 @@ def test_a_process_that_died_holds_nothing(postgres_url):
     waited = threading.Event()
 
     def wait_then_take() -> None:
-        with locked(postgres_url, [DAY], waited.set):
+        with run_lock(postgres_url, [DAY], waited.set):
             pass
 
-    with ThreadPoolExecutor(1) as threads, locked(postgres_url, [DAY], waited.set):
+    with ThreadPoolExecutor(1) as threads, run_lock(postgres_url, [DAY], waited.set):
         taking = threads.submit(wait_then_take)
         assert waited.wait(timeout=10)
-        with engine_of(postgres_url).connect() as connection:
-            ended = "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and granted"
-            assert connection.execute(sa.text(ended)).scalar_one() == 1
+        _end_holders(postgres_url)
         taking.result(timeout=10)
+
+
+def _end_holders(url: str) -> None:
+    """Ends the connection of each lock, as a restart of PostgreSQL does."""
+    with engine_of(url).connect() as connection:
+        ended = "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and granted"
+        assert connection.execute(sa.text(ended)).scalar_one() > 0
+
+
+def test_days_stay_locked_after_a_restart_of_postgresql(postgres_url, monkeypatch):
+    monkeypatch.setattr(run_locks, "_LOOK_S", 0.05)
+    waited, is_taken = threading.Event(), threading.Event()
+
+    def wait_then_take() -> None:
+        with run_lock(postgres_url, [DAY], waited.set):
+            is_taken.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        with run_lock(postgres_url, [DAY], waited.set) as lock:
+            _end_holders(postgres_url)
+            time.sleep(0.5)
+            taking = threads.submit(wait_then_take)
+            assert waited.wait(timeout=10)
+            lock.require()
+            assert not is_taken.is_set()
+        taking.result(timeout=10)
+
+
+def test_days_that_another_run_took_stay_lost(postgres_url):
+    with run_lock(postgres_url, [DAY], print) as lock:
+        lock.require()
+        _end_holders(postgres_url)
+        lost = "Another run took days of this run"
+        with run_lock(postgres_url, [DAY], print), pytest.raises(RetryableError, match=lost):
+            lock.require()
+        with pytest.raises(RetryableError, match=lost):
+            lock.require()
+
+
+@pytest.mark.parametrize(("table", "io"), [(TRIPS, "warehouse_io"), (STAGING_POSITIONS, "lake_io")])
+def test_a_run_whose_days_another_run_took_writes_nothing(postgres_url, tmp_path, monkeypatch, table, io):
+    monkeypatch.setattr(step_errors, "RETRY_POLICY", dg.RetryPolicy(max_retries=0))
+    fleet = FleetResource(warehouse_url=postgres_url, home=str(tmp_path), lake_url=str(tmp_path / "lake"))
+
+    with ExitStack() as other_run:
+
+        @dg.asset(
+            key=[table.schema, table.name],
+            metadata={"table": table.full_name},
+            io_manager_key=io,
+            partitions_def=dg.DailyPartitionsDefinition("2025-06-01", end_date="2025-07-01"),
+        )
+        def made() -> pd.DataFrame:
+            _end_holders(postgres_url)
+            other_run.enter_context(run_lock(postgres_url, [DAY], print))
+            return sample(table, DAY, 3)
+
+        with dg.DagsterInstance.ephemeral() as instance:
+            options = {"partition_key": DAY.isoformat(), "instance": instance, "raise_on_error": False}
+            result = dg.materialize([made], resources=run_resources(fleet), **options)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "before it writes beside the other" in str(failure.step_failure_data.error)
+    assert fleet.warehouse().read_partition(TRIPS, [DAY]).empty
+    assert not fleet.lake().has_day(STAGING_POSITIONS, DAY)
 
 
 def test_without_a_warehouse_the_run_begins_and_its_steps_report_it(capsys):

@@ -23,7 +23,7 @@ from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, w
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.output_metadata import markdown
-from fleet_audit.storage.run_locks import locked
+from fleet_audit.storage.run_locks import run_lock
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _COUNTED = ["file_name", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "message"]
@@ -129,7 +129,7 @@ def raw_positions(
         return
     now = dt.datetime.now(dt.UTC)
     fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
-    with locked(fleet.warehouse().url, [API_LOCK], lambda: context.log.info("Waiting: another run asks the API.")):
+    with run_lock(fleet.warehouse().url, [API_LOCK], lambda: context.log.info("Waiting: another run asks the API.")):
         fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
     for sentence in fetcher.set_aside:
         context.log.warning(sentence)
