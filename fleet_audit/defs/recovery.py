@@ -45,8 +45,8 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
     now, instance = dt.datetime.now(dt.UTC), context.instance
     last = now.astimezone(ZoneInfo(PARTITION_ZONE)).date() - ONE_DAY
     since = now - dt.timedelta(days=RECOVERY_DAYS)
-    going = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    if any(run.tags.get(TRIGGER_TAG) == TRIGGER for run in going):
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    if any(run.tags.get(TRIGGER_TAG) == TRIGGER for run in unfinished):
         return dg.SkipReason("Days that were requested again are still being run.")
     requested = instance.get_runs(dg.RunsFilter(tags={TRIGGER_TAG: TRIGGER}, created_after=since))
     attempts = counted_attempts([_days_of(run) for run in requested])
@@ -56,13 +56,13 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
         runs = _failed_runs(instance, since) if failed else []
         due = failed_days(runs, failed, attempts, reference, now)
         gaps = api_gaps(fleet.warehouse(), last - RECOVERY_DAYS * ONE_DAY, last + DAYS_AFTER * ONE_DAY)
-        gaps = gaps[~gaps["run_id"].isin({run.run_id for run in going})]
+        gaps = gaps[~gaps["run_id"].isin({run.run_id for run in unfinished})]
         asked = days_with_status(instance, RAW_POSITIONS, last, {"MATERIALIZED"}) if len(gaps) else set()
         unanswered = unanswered_days(gaps, asked, attempts, last, now)
         silence = _why_silent(fleet, unanswered)
     except (PermanentError, RetryableError) as error:
         return dg.SkipReason(str(error))
-    busy = {day for run in going for day in _days_of(run)}
+    busy = {day for run in unfinished for day in _days_of(run)}
     due = [one for one in [*due, *([] if silence else unanswered)] if one.day not in busy]
     if not due:
         return dg.SkipReason(silence or "No day that failed or is unanswered is due.")

@@ -204,9 +204,9 @@ def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) ->
     state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]
     if state == context.cursor or hours.empty:
         return dg.SkipReason("No position came late.")
-    going = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))}
-    if going & set(hours["run_id"]):
-        return dg.SkipReason("A run that changed positions is still going; its days are looked at when it has ended.")
+    unfinished = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))}
+    if unfinished & set(hours["run_id"]):
+        return dg.SkipReason("A run that changed positions has not ended; its days are looked at when it has.")
     computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}
     behind = [(day, day) for day in outdated_days(hours, computed)]
     return dg.SensorResult(

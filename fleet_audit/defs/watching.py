@@ -110,7 +110,7 @@ def late_day(instance: dg.DagsterInstance, now: dt.datetime) -> Notice | None:
 def watch_dagster(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
     """Look at the queue, the runs, the ticks and the daemons; a problem is sent when it is new."""
     known = set(json.loads(context.cursor or "[]"))
-    problems = dict(standing_still(context.instance, dt.datetime.now(dt.UTC)))
+    problems = dict(dagster_problems(context.instance, dt.datetime.now(dt.UTC)))
     cursor = json.dumps(sorted(problems))
     new = [sentence for key, sentence in problems.items() if key not in known]
     if not new:
@@ -119,7 +119,7 @@ def watch_dagster(context: dg.SensorEvaluationContext, fleet: FleetResource) -> 
     return dg.SensorResult(skip_reason=skipped.skip_message if skipped else " ".join(new), cursor=cursor)
 
 
-def standing_still(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tuple[str, str]]:
+def dagster_problems(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[tuple[str, str]]:
     """A key and a sentence per problem; the key stays the same while the problem lasts."""
     yield from _waiting_runs(instance, now)
     for name in failing_automations(instance):

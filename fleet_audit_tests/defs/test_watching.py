@@ -20,7 +20,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import range_tags
 from fleet_audit.defs.table_checks import check_spec
 from fleet_audit.defs.tables import key_of
-from fleet_audit.defs.watching import QUEUED_TOO_LONG, REPORT, SILENT_TOO_LONG, late_day, newly_failed, standing_still
+from fleet_audit.defs.watching import QUEUED_TOO_LONG, REPORT, SILENT_TOO_LONG, dagster_problems, late_day, newly_failed
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
 from fleet_audit_tests.defs.test_notices import Inboxes
 
@@ -129,11 +129,11 @@ def test_a_late_and_a_missing_report_are_notified_once_each(instance, definition
 def test_a_queue_and_a_run_that_stand_still_are_problems(instance):
     job = dg.GraphDefinition(name="day", node_defs=[]).to_job()
     now = dt.datetime.now(dt.UTC)
-    assert list(standing_still(instance, now)) == []
+    assert list(dagster_problems(instance, now)) == []
     for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
         instance.create_run_for_job(job, status=status, remote_job_origin=ORIGIN)
     time.sleep(0.01)
-    assert list(standing_still(instance, now)) == []
+    assert list(dagster_problems(instance, now)) == []
     later = now + max(QUEUED_TOO_LONG, SILENT_TOO_LONG) + dt.timedelta(minutes=1)
-    keys = [key.split()[0] for key, _ in standing_still(instance, later)]
+    keys = [key.split()[0] for key, _ in dagster_problems(instance, later)]
     assert keys == ["queue", "run"]

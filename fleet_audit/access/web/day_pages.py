@@ -59,7 +59,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
             amounts = money.amounts_of_days(site, visit, within)
             rows = _day_sums(site, visit, within, by_day=True)
             for row in rows:
-                row["amounts"] = money.labelled(amounts.get(row["operational_date"], money.nothing(visit)))
+                row["amounts"] = money.labelled(amounts.get(row["operational_date"], money.zero_amounts(visit)))
             return site.page(
                 visit, "days.html.j2",
                 days=rows, cycle=cycle, cycle_words=cycle_words(cycle), cycles=cycle_choices(cycles), names=names,
@@ -82,7 +82,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
             if day not in known:
                 raise Problem(404, "No day of the reader's.")
             within = _within(day, day, scope)
-            amounts = money.amounts_of_days(site, visit, within).get(day, money.nothing(visit))
+            amounts = money.amounts_of_days(site, visit, within).get(day, money.zero_amounts(visit))
             incidents = site.relations.page(
                 visit.session, "incidents", "incident_id",
                 lambda c: (*within(c), c.cycle_start.is_(None), money.is_important(c)),

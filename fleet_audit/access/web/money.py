@@ -52,7 +52,7 @@ def labelled(amounts: Amounts) -> list[tuple[str, str, str, Amount]]:
     return [(name, AMOUNTS[name], AMOUNT_NOTES[name], amounts[name]) for name in AMOUNTS if name in amounts]
 
 
-def nothing(visit: Visit) -> Amounts:
+def zero_amounts(visit: Visit) -> Amounts:
     """Zero of each amount, for who reads amounts."""
     return {name: Amount(Decimal(0)) for name in AMOUNTS} if visit.sees_money else {}
 
