@@ -1,4 +1,4 @@
-# One image, three services (deploy/docker-compose.yml): code server, webserver, daemon.
+# One image for every service of deploy/docker-compose.yml.
 # The package is installed from its checkout: it reads dbt_like_sql/ and pyproject.toml beside it.
 # Name the base by digest in a deployment: --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:… (docs/production.md).
 ARG PYTHON_IMAGE=python:3.12-slim

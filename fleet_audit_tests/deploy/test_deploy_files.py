@@ -12,11 +12,17 @@ import yaml
 from botocore.validate import validate_parameters
 from dagster._core.instance.config import dagster_instance_config
 
+from fleet_audit.settings import Settings
+from fleet_audit.storage.rights import ROLES_SQL
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ROOT = DEPLOY.parent
+SECRET = "PASSWORD|TOKEN|KEY|SECRET|WAREHOUSE_URL|POSTGRES_URL"
 COMPOSE = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-TASK = json.loads((DEPLOY / "ecs-task-definition.json").read_text())
+TASKS = [
+    json.loads((DEPLOY / name).read_text()) for name in ("ecs-task-definition.json", "ecs-serve-task-definition.json")
+]
 
 
 def test_every_container_is_hardened_and_limited():
@@ -33,15 +39,54 @@ def test_every_container_is_hardened_and_limited():
 def test_only_the_proxy_publishes_ports_and_only_our_network_reaches_the_code_server():
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    proxied = set(re.findall(r"reverse_proxy (\w+):3000", (DEPLOY / "Caddyfile").read_text()))
-    assert proxied == {"webserver", "viewer"}
+    proxied = set(re.findall(r"reverse_proxy (\w+):(\d+)", (DEPLOY / "Caddyfile").read_text()))
+    assert proxied == {("webserver", "3000"), ("viewer", "3000"), ("serve", "8080")}
+    for name, port in proxied:
+        assert SERVICES[name]["command"][SERVICES[name]["command"].index("--port") + 1] == port
     assert "--read-only" in SERVICES["viewer"]["command"]
+
+
+def test_every_host_name_of_the_proxy_is_a_variable_that_it_is_given():
+    used = set(re.findall(r"\{\$(\w+)\}", (DEPLOY / "Caddyfile").read_text()))
+    assert used == set(SERVICES["proxy"]["environment"])
+
+
+def test_the_read_api_has_its_settings_and_alone_may_write_into_the_inbox():
+    serve = SERVICES["serve"]
+    assert serve["environment"]["FLEET_SERVE_WAREHOUSE_URL"].startswith("postgresql://fleet_api:${API_PASSWORD:?}@")
+    assert serve["environment"]["FLEET_SERVE_SECRET"] == "${FLEET_SERVE_SECRET:?}"
+    mounts = {
+        name: [one for one in service.get("volumes", []) if ":/inbox" in one] for name, service in SERVICES.items()
+    }
+    assert [name for name, found in mounts.items() if any(one.endswith(":/inbox") for one in found)] == ["serve"]
+    known = {f"FLEET_{name.upper()}" for name in Settings.model_fields}
+    own = {name for name in serve["environment"] if name.startswith("FLEET_SERVE_")}
+    assert own <= known
+
+
+def test_the_roles_of_the_read_api_are_created_as_the_program_names_them():
+    text = (DEPLOY / "create-databases.sql").read_text()
+    created = re.search(r"\\if :\{\?api_password\}\n(.*?)\\endif", text, re.DOTALL).group(1)
+    assert created.replace(" password :'api_password'", "").strip() == ROLES_SQL.strip()
+    assert "api_password" in (DEPLOY / "create-databases.sh").read_text()
+
+
+def test_kubernetes_runs_the_read_api_as_a_number_without_rights():
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes-serve.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["command"] == SERVICES["serve"]["command"]
+    assert not [one["name"] for one in container["env"] if re.search(SECRET, one["name"])]
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
 
 
 def test_images_from_elsewhere_are_named_by_digest():
     for name in ("postgres", "proxy"):
         assert "@sha256:" in SERVICES[name]["image"], name
-    assert "@sha256:" in TASK["containerDefinitions"][0]["image"]
+    assert all("@sha256:" in task["containerDefinitions"][0]["image"] for task in TASKS)
 
 
 def test_every_variable_without_a_default_is_in_the_example():
@@ -58,21 +103,23 @@ def test_mounted_and_copied_files_exist():
     assert [path for path in [*(f"deploy/{name}" for name in mounted), *copied] if not (ROOT / path).is_file()] == []
 
 
-def test_the_task_definition_fits_the_model_of_ecs():
+@pytest.mark.parametrize("task", TASKS, ids=["pipeline", "serve"])
+def test_the_task_definition_fits_the_model_of_ecs(task):
     client = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     shape = client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
-    validate_parameters(TASK, shape)
-    memory = sum(container["memory"] for container in TASK["containerDefinitions"])
-    assert memory <= int(TASK["memory"])
-    for container in TASK["containerDefinitions"]:
+    validate_parameters(task, shape)
+    memory = sum(container["memory"] for container in task["containerDefinitions"])
+    assert memory <= int(task["memory"])
+    for container in task["containerDefinitions"]:
         assert container["readonlyRootFilesystem"], container["name"]
         assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_secrets_are_never_plain_variables():
-    for container in TASK["containerDefinitions"]:
+@pytest.mark.parametrize("task", TASKS, ids=["pipeline", "serve"])
+def test_secrets_are_never_plain_variables(task):
+    for container in task["containerDefinitions"]:
         plain = {one["name"] for one in container["environment"]}
-        assert not [name for name in plain if re.search("PASSWORD|TOKEN|KEY|WAREHOUSE_URL|POSTGRES_URL", name)]
+        assert not [name for name in plain if re.search(SECRET, name)]
 
 
 @pytest.mark.parametrize("with_s3_logs", [False, True])
