@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from fleet_audit import __version__
 from fleet_audit.access.actions import add_actions
 from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
+from fleet_audit.access.body_limit import BodyLimit
 from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.exports import export_csv, export_parquet
 from fleet_audit.access.filters import Wanted, linked_filters
@@ -74,6 +75,7 @@ def create_app(
     """
     app = FastAPI(title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503))
     add_handlers(app)
+    app.add_middleware(BodyLimit)  # the first one added is next to the routes
     sessions = Sessions(engine, secret, company)
     with engine.connect() as connection:
         resources = described_resources(connection)

@@ -5,6 +5,7 @@ Which user a login is, and what the user may see, is asked of PostgreSQL in `ses
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 _TIMEOUT_S = 5
 _MAX_BYTES = 1_000_000
 _KEPT_S = 3600  # keys that were withdrawn are not used any longer than this
-_REFETCH_S = 30  # a token with an unknown key asks for the keys again, but no more often
+_REFETCH_S = 30  # a token with an unknown key asks for the keys again, but no more often, and not after a failure
 
 
 @dataclass
@@ -36,7 +37,8 @@ class CompanyTokens:
     keys_url: str
     login_claim: str
     _keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
-    _asked_at: float = -_KEPT_S
+    _read_at: float = -math.inf
+    _failed_at: float = -math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, token: str, leeway_s: float) -> tuple[str, float]:
@@ -63,15 +65,28 @@ class CompanyTokens:
         return login.strip().lower().replace("\0", ""), float(claims["iat"])
 
     def _key(self, key_id: str) -> jwt.PyJWK:
-        with self._lock:
-            age_s = time.monotonic() - self._asked_at
-            if age_s > _KEPT_S or (key_id not in self._keys and age_s > _REFETCH_S):
-                self._keys = self._published()
-                self._asked_at = time.monotonic()
-            found = self._keys.get(key_id)
+        found = self._known(key_id)  # without the lock: a key server that hangs stops no token whose key is known
+        if found is None:
+            with self._lock:
+                found = self._known(key_id) or self._read_again().get(key_id)
         if found is None:
             raise jwt.InvalidTokenError("not a key of the issuer")
         return found
+
+    def _known(self, key_id: str) -> jwt.PyJWK | None:
+        return self._keys.get(key_id) if time.monotonic() - self._read_at <= _KEPT_S else None
+
+    def _read_again(self) -> dict[str, jwt.PyJWK]:
+        if time.monotonic() - self._read_at > _REFETCH_S:
+            if time.monotonic() - self._failed_at <= _REFETCH_S:
+                raise _unreadable()
+            try:
+                keys = self._published()
+            except Problem:
+                self._failed_at = time.monotonic()
+                raise
+            self._keys, self._read_at = keys, time.monotonic()
+        return self._keys
 
     def _published(self) -> dict[str, jwt.PyJWK]:
         try:
@@ -80,7 +95,10 @@ class CompanyTokens:
                 content = answer.raw.read(_MAX_BYTES, decode_content=True)
             keys = jwt.PyJWKSet.from_json(content.decode())
         except (requests.RequestException, jwt.PyJWTError, ValueError, OSError):
-            raise Problem(
-                503, "The keys of the company's sign-in cannot be read: try again.", {"Retry-After": "30"}
-            ) from None
+            raise _unreadable() from None
         return {str(key.key_id): key for key in keys.keys if key.public_key_use in (None, "sig")}
+
+
+def _unreadable() -> Problem:
+    sentence = "The keys of the company's sign-in cannot be read: try again."
+    return Problem(503, sentence, {"Retry-After": str(_REFETCH_S)})

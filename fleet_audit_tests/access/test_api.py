@@ -354,6 +354,14 @@ def test_the_service_reports_on_itself(client: TestClient) -> None:
     assert (nowhere.status_code, nowhere.json()["title"]) == (404, "Not found")
 
 
+def test_a_body_other_than_a_file_has_a_limit(client: TestClient) -> None:
+    text = "ç" * 10_000  # JSON writes it with 60,000 bytes
+    assert client.post("/v1/findings/x/contest", json={"text": text}, headers=signed("oeste")).status_code == 404
+    for body in (b"x" * 70_000, iter([b"x" * 40_000] * 2)):  # the second one without a Content-Length
+        answer = client.post("/v1/login", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["title"]) == (413, "Too large"), answer.text
+
+
 def test_addresses_and_parameters_are_those_of_the_snapshot(client: TestClient) -> None:
     """After an intended change FLEET_WRITE_SNAPSHOT=1 writes it again. Columns are those of docs/tables.md."""
     document = client.get("/openapi.json").json()

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastapi.testclient import TestClient
 from fleet_audit.access import company_tokens
 from fleet_audit.access.app import create_app
 from fleet_audit.access.company_tokens import CompanyTokens
+from fleet_audit.access.problems import Problem
 from fleet_audit.access.uploads import Intake
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.tokens import SECRET, signed
@@ -35,6 +37,8 @@ class Provider(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.published, self.asked, self.is_down = ["rsa"], 0, False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -42,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        self.server.may_answer.wait(10)
         keys = [
             {**ALGORITHMS[name][1].to_jwk(KEYS[name].public_key(), as_dict=True), "kid": name, "use": "sig"}
             for name in self.server.published
@@ -160,10 +165,43 @@ def test_keys_are_read_again_when_they_change_and_not_for_each_token(
     assert served.get("/v1/trips", headers=company()).status_code == 401, "its key was withdrawn"
 
 
+def test_a_key_server_that_hangs_stops_no_token_whose_key_is_known(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = CompanyTokens(
+        ISSUER, AUDIENCE, f"http://127.0.0.1:{provider.server_address[1]}/keys", "preferred_username"
+    )
+
+    def read(name: str) -> str:
+        return tokens.read(company(name=name)["Authorization"].removeprefix("Bearer "), 5)[0]
+
+    monkeypatch.setattr(provider, "published", ["rsa"])
+    assert read("rsa") == "financeiro"
+    monkeypatch.setattr(company_tokens, "_REFETCH_S", 0)
+    monkeypatch.setattr(provider, "is_down", True)
+    provider.may_answer.clear()
+    with ThreadPoolExecutor(2) as others:
+        unknown = others.submit(read, "ec")
+        try:
+            assert others.submit(read, "rsa").result(timeout=3) == "financeiro"
+            assert not unknown.done()
+        finally:
+            provider.may_answer.set()
+        assert isinstance(unknown.exception(), Problem)
+    asked = provider.asked
+    tokens._read_at -= 60
+    monkeypatch.setattr(company_tokens, "_REFETCH_S", 30)
+    for _ in range(3):
+        with pytest.raises(Problem):
+            read("ec")
+    assert provider.asked == asked, "a failure is remembered"
+
+
 def test_keys_that_cannot_be_read_are_503_and_local_accounts_go_on(
     served: TestClient, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider.is_down = True
-    monkeypatch.setattr(company_tokens, "_KEPT_S", 0)
+    for name in ("_KEPT_S", "_REFETCH_S"):
+        monkeypatch.setattr(company_tokens, name, 0)
     assert served.get("/v1/trips", headers=company()).status_code == 503
     assert served.get("/v1/trips", headers=signed("financeiro")).status_code == 200
