@@ -28,7 +28,9 @@ _ANY_FILE = {
 }
 DOWNLOAD = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
 Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
-FileName = Annotated[str, Query(max_length=500, description="The file's name", examples=["boletim-junho.xlsx"])]
+FileName = Annotated[
+    str, Query(max_length=500, pattern=TEXT, description="The file's name", examples=["boletim-junho.xlsx"])
+]
 Kind = Literal["bulletins", "visit_reports", "telemetry", "reference"]
 
 
@@ -83,18 +85,25 @@ def _signed_in(request: Request, token: Token) -> None:
         pass
 
 
-async def _read_body(request: Request, _: Annotated[None, Depends(_signed_in)]) -> bytes:
-    """The body, and no more of it than a file may have."""
+async def _read_upload(request: Request, _: Annotated[None, Depends(_signed_in)]) -> bytes:
+    """The body, and no more of it than a file of the inbox may have."""
     most = _require(request.app.state.intake).max_bytes
+    sentence = f"The file has more than {most:,} bytes: split it and send the parts."
+    return await _body(request, most, Problem(413, sentence, kind="file_size"))
+
+
+async def _read_attachment(request: Request, _: Annotated[None, Depends(_signed_in)]) -> bytes:
+    """The body, and no more of it than an attached file may have."""
+    return await _body(request, contests.MAX_ATTACHMENT_BYTES, contests.attachment_too_large())
+
+
+async def _body(request: Request, most: int, too_large: Problem) -> bytes:
     content = bytearray()
     async for part in request.stream():
         content += part
         if len(content) > most:
-            raise Problem(413, f"The file has more than {most:,} bytes: split it and send the parts.", kind="file_size")
+            raise too_large
     return bytes(content)
-
-
-FileBody = Annotated[bytes, Depends(_read_body)]
 
 
 def add_actions(app: FastAPI, sessions: Sessions, resources: Mapping[str, Resource], intake: Intake | None) -> None:
@@ -180,7 +189,9 @@ def _add_files(app: FastAPI, sessions: Sessions, resources: Mapping[str, Resourc
         summary="Attach a PDF, PNG, JPEG or XLSX to a contest",
         responses=problems(403, 404, 409, 413), 
     )  # fmt: skip
-    def attach(token: Token, key: Key, name: FileName, content: FileBody) -> dict[str, str]:
+    def attach(
+        token: Token, key: Key, name: FileName, content: Annotated[bytes, Depends(_read_attachment)]
+    ) -> dict[str, str]:
         with sessions.begin(token_of(token)) as session:
             sha256, path = contests.attach_file(session, key, name, content)
             _require(intake).lake.put_bytes(path, content)
@@ -200,7 +211,9 @@ def _add_files(app: FastAPI, sessions: Sessions, resources: Mapping[str, Resourc
         "/v1/uploads/{kind}", tags=["actions"], summary="Send a file into the inbox", status_code=201,
         openapi_extra=_ANY_FILE, responses=_row(resources["uploads"], 403, 413, 429), response_class=Response,
     )  # fmt: skip
-    def upload(request: Request, token: Token, kind: Kind, name: FileName, content: FileBody) -> Response:
+    def upload(
+        request: Request, token: Token, kind: Kind, name: FileName, content: Annotated[bytes, Depends(_read_upload)]
+    ) -> Response:
         with sessions.begin(token_of(token)) as session:
             row = receive_file(session, _require(intake), kind, name, content)
             return answer(request, json.dumps(row, default=str, ensure_ascii=False), 201)

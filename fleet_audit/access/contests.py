@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from fleet_audit.access.database_errors import refusals
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.sessions import Session
+from fleet_audit.access.uploads import plain_name
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.schema.reference import EXCEPTIONS
 
@@ -59,18 +60,24 @@ def annotate_finding(session: Session, finding_id: str, text: str, *, is_interna
 def attach_file(session: Session, contest_id: str, name: str, content: bytes) -> tuple[str, str]:
     """Record a file of a contest; returns its SHA-256 and the path in the lake where its bytes belong.
 
-    Raises Problem 404, 409, 403, and 422 for a file that is not a PDF, PNG, JPEG or XLSX, or is too large.
+    Of a path in the name only the last part counts. Raises Problem 404, 409, 403, 422 for a bad name or a file that is
+    not a PDF, PNG, JPEG or XLSX, and 413 for one that is too large.
     """
+    name = plain_name(name)
     ending = "." + name.rpartition(".")[2].lower()
     if not content.startswith(_BEGINNINGS.get(ending, ())):
         raise Problem(422, "The file is not a PDF, PNG, JPEG or XLSX: attach one of these.", kind="file_type")
     if len(content) > MAX_ATTACHMENT_BYTES:
-        raise Problem(
-            413, f"The file has more than {MAX_ATTACHMENT_BYTES:,} bytes: attach a smaller one.", kind="file_size"
-        )
+        raise attachment_too_large()
     sha256 = hashlib.sha256(content).hexdigest()
     call = "auth.attach_contest_file(:id, :name, :sha256, :size)"
     return sha256, str(_call(session, call, id=contest_id, name=name, sha256=sha256, size=len(content)))
+
+
+def attachment_too_large() -> Problem:
+    """The refusal of a file with more bytes than one that is attached may have."""
+    sentence = f"The file has more than {MAX_ATTACHMENT_BYTES:,} bytes: attach a smaller one."
+    return Problem(413, sentence, kind="file_size")
 
 
 def attachment(session: Session, file_id: str) -> tuple[str, str]:

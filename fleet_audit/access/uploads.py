@@ -59,6 +59,11 @@ class Intake:
         """Largest file that is taken."""
         return file_limits(self.settings).max_bytes
 
+    @property
+    def max_rows(self) -> int:
+        """Most rows of a file that is taken."""
+        return file_limits(self.settings).max_rows
+
     def put_into_inbox(self, name: str, content: bytes) -> None:
         """Put a file into the inbox as a whole, under a path inside it. Raises Problem 503 without an inbox."""
         inbox_url = self.settings.inbox_url
@@ -91,7 +96,7 @@ def receive_file(session: Session, intake: Intake, kind: str, name: str, content
     Raises Problem 403 for a kind or table that the profile does not send, 422 for a bad name, 429 after 100 files in
     an hour, 503 without an inbox.
     """
-    name = _plain_name(name)
+    name = plain_name(name)
     _require_may_send(session, kind, name)
     sha256 = hashlib.sha256(content).hexdigest()
     earlier = _earlier(session, kind, name, sha256)
@@ -130,6 +135,14 @@ def receive_file(session: Session, intake: Intake, kind: str, name: str, content
     return row
 
 
+def plain_name(name: str) -> str:
+    """The name of a file that was sent: of a path its last part. Raises Problem 422 for one that a file cannot have."""
+    last = re.split(r"[/\\]", name)[-1].strip()
+    if not last or last.startswith((".", "~$")) or len(last) > 150 or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", last):
+        raise Problem(422, "name is not a file's name of up to 150 characters: send one, without a path.", kind="name")
+    return last
+
+
 def upload(session: Session, upload_id: str) -> dict[str, Any]:
     """One row of `/v1/uploads`. Raises Problem 404 for an upload of another user as for none."""
     query = sa.text("select * from auth.received_uploads where upload_id = :id")
@@ -150,13 +163,6 @@ def rejections(session: Session, intake: Intake, upload_id: str) -> list[dict[st
     rows = csv.reader(io.StringIO(rejection_csv(session, intake, upload_id).decode("utf-8-sig")))
     found = [dict(zip(_REPORT_KEYS, row, strict=True)) for row in list(rows)[1:]]
     return [row | {"row_number": int(row["row_number"]) if row["row_number"] else None} for row in found]
-
-
-def _plain_name(name: str) -> str:
-    last = re.split(r"[/\\]", name)[-1].strip()
-    if not last or last.startswith((".", "~$")) or len(last) > 150 or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", last):
-        raise Problem(422, "name is not a file's name of up to 150 characters: send one, without a path.", kind="name")
-    return last
 
 
 def _require_may_send(session: Session, kind: str, name: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from fleet_audit.access.contests import decide_exception
+from fleet_audit.access.contests import MAX_ATTACHMENT_BYTES, decide_exception
 from fleet_audit.access.uploads import Intake
 from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.logic.closing.deadlines import business_deadline
@@ -161,6 +161,8 @@ def test_attached_files_are_read_by_both_sides_alone(client: TestClient, finding
         ("laudo.pdf", b"%PDF-1.7 laudo", 201),
         ("laudo.exe", b"MZ", 422),
         ("laudo.pdf", b"<script>", 422),
+        ("laudo\0.pdf", b"%PDF-1.7", 422),
+        ("laudo.pdf", b"%PDF-" + b"x" * MAX_ATTACHMENT_BYTES, 413),
         ("../../laudo.png", b"\x89PNG\r\n\x1a\n", 201),
     ):
         sent = client.post(place, params={"name": name}, content=content, headers=signed("oeste"))

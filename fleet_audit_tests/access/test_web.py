@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import httpx
+import jwt
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -89,6 +90,8 @@ def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(visiti
     assert session.startswith("__Host-fleet_session=")
     for part in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
         assert part in session
+    claims = jwt.decode(session.split(";")[0].partition("=")[2], options={"verify_signature": False})
+    assert claims["login"] == "oeste", "as it is stored, however it was typed"
     page = see(browser, "/dias")
     assert page.status_code == 200
     assert page.headers["cache-control"] == "no-store"
@@ -194,7 +197,10 @@ def test_a_finding_is_contested_with_a_file_and_decided_on_its_pages(
     given = {"form_token": form_token(form), "motivo": "<i>curto"}
     short = carrier.post(f"{place}/contestar", data=given)
     assert (short.status_code, "&lt;i&gt;curto" in short.text, "<i>curto" in short.text) == (422, True, False)
+    assert carrier.post(f"{place}/contestar", data={**given, "motivo": f"{REASON}\0"}).status_code == 422
     given["motivo"] = REASON
+    unnamed = carrier.post(f"{place}/contestar", data=given, files={"anexo": (".pdf", b"%PDF-1.7")})
+    assert (unnamed.status_code, "nome do anexo" in unnamed.text) == (422, True)
     wrong = carrier.post(f"{place}/contestar", data=given, files={"anexo": ("x.exe", b"MZ")})
     assert (wrong.status_code, "não é PDF" in wrong.text) == (422, True)
     sent = carrier.post(f"{place}/contestar", data=given, files={"anexo": ("prova ç.pdf", b"%PDF-1.7 prova")})
@@ -212,6 +218,8 @@ def test_a_finding_is_contested_with_a_file_and_decided_on_its_pages(
     again = carrier.post(f"{place}/contestar", data=given)
     assert (again.status_code, "já foi contestado" in again.text) == (409, True)
     contest = re.findall(r'name="contestacao" value="([^"]+)"', finance.get(f"{place}/contestar").text)[0]
+    spoilt = {"contestacao": f"{contest}\0", "decisao": "upheld", "motivo": REASON, "form_token": given["form_token"]}
+    assert carrier.post(f"{place}/decidir", data=spoilt).status_code == 422
     decision = {"contestacao": contest, "decisao": "reversed", "motivo": "O rastreador estava em manutenção."}
     as_carrier = carrier.post(f"{place}/decidir", data={**decision, "form_token": given["form_token"]})
     assert as_carrier.status_code == 403
@@ -244,6 +252,7 @@ def test_a_file_is_sent_and_its_rejected_rows_are_shown_to_its_sender_alone(visi
     assert visiting("leste").get(sent.headers["location"]).status_code == 404
     assert visiting("leste").get(f"{sent.headers['location']}/recusas.csv").status_code == 404
     assert "boletim.csv" in see(browser, "/envios").text
+    assert "até 10 MB e 50.000 linhas" in see(browser, "/envios").text
     none = browser.post("/portal/envios", data=given)
     assert (none.status_code, "Escolha um arquivo" in none.text) == (422, True)
     foreign = browser.post("/portal/envios", data={**given, "tipo": "reference"}, files={"arquivo": ("a.csv", b"x")})

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from fleet_audit.access.contests import MAX_ATTACHMENT_BYTES
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.sessions import Sessions
 from fleet_audit.access.uploads import Intake
@@ -24,6 +25,7 @@ from fleet_audit.access.web.site import ROOT, Site, add_error_pages, add_headers
 from fleet_audit.access.web.upload_pages import add_upload_pages
 from fleet_audit.reporting.layout import load_layout
 
+_FORM_BYTES = 4 * 1024 * 1024  # a form without its file; a file twice too large still gets its own sentence
 _WRONG = {
     401: "O login ou a senha não confere, ou a conta está bloqueada ou desativada.",
     429: "Houve muitas tentativas deste endereço: espere um minuto.",
@@ -40,6 +42,7 @@ def mount_page(app: FastAPI, engine: sa.Engine, sessions: Sessions, secret: str,
         intake.lake,
         settings.closing_day,
         load_layout(settings.report_layout).company,
+        2 * max(intake.max_bytes, MAX_ATTACHMENT_BYTES) + _FORM_BYTES,
     )
     page = FastAPI(title="fleet_audit", openapi_url=None, docs_url=None, redoc_url=None)
     add_headers(page, site)
@@ -99,15 +102,16 @@ def _add_sign_in(page: FastAPI, site: Site) -> None:
         volta: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:
         site.cookies.check(request, site.cookies.form_name(request), form_token)
+        login = login.strip().lower().replace("\0", "")  # as PostgreSQL stores it: pages compare it with `opened_by`
         address = request.client.host if request.client else "unknown"
         try:
-            user_id, signed_in_at = site.sessions.authenticate(login.strip().replace("\0", ""), senha, address)
+            user_id, signed_in_at = site.sessions.authenticate(login, senha, address)
         except Problem as problem:
             if problem.status_code not in _WRONG:
                 raise
             return form(request, safe_target(volta), problem.status_code, login)
         response = RedirectResponse(safe_target(volta), 303)
-        site.cookies.sign_in(response, user_id, login.strip(), signed_in_at)
+        site.cookies.sign_in(response, user_id, login, signed_in_at)
         return response
 
     @page.post("/sair")

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 
 from fleet_audit.access import contests
+from fleet_audit.access.answers import TEXT
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.web.files import download
 from fleet_audit.access.web.filters import Key, names_of
@@ -33,12 +34,13 @@ _SENTENCES = {
     "decided": "Esta contestação já foi decidida, e uma decisão não muda.",
     "decision": "Escolha se o achado é mantido ou revertido.",
     "same_person": "Quem contestou não decide: outra pessoa decide.",
+    "name": "O nome do anexo não serve: use até 150 caracteres, sem pasta.",
     "file_type": "O anexo não é PDF, PNG, JPEG nem XLSX: envie um destes formatos.",
     "file_size": f"O anexo tem mais de {_MAX_MB} MB: envie um menor.",
     "many_files": "Esta contestação já tem 20 arquivos, o máximo.",
     "profile": "O seu perfil não pode fazer isto.",
 }
-FormText = Annotated[str, Form(max_length=4 * MAX_TEXT)]
+FormText = Annotated[str, Form(max_length=4 * MAX_TEXT, pattern=r"^[^\x00]*$")]
 
 
 def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,8 +98,8 @@ def add_contest_pages(app: FastAPI, site: Site) -> None:
         request: Request,
         key: Key,
         form_token: Annotated[str, Form(max_length=200)],
-        contestacao: Annotated[str, Form(max_length=200)],
-        decisao: Annotated[str, Form(max_length=20)] = "",
+        contestacao: Annotated[str, Form(max_length=200, pattern=TEXT)],
+        decisao: Annotated[str, Form(max_length=20, pattern=TEXT)] = "",
         motivo: FormText = "",
     ) -> Response:
         try:

@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import Path, Query
 
+from fleet_audit.access.answers import TEXT
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.logic.primitives.identity import normalise_plate
 from fleet_audit.reporting import locale
 
-_TEXT = r"^[^\x00-\x1f]*$"
-Code = Annotated[str, Query(max_length=100, pattern=_TEXT)]
-Key = Annotated[str, Path(max_length=200, pattern=_TEXT)]
+Code = Annotated[str, Query(max_length=100, pattern=TEXT)]
+Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
 MOST_PAGES = 500
 
 

@@ -29,7 +29,6 @@ from fleet_audit.storage.lake import Lake
 
 ROOT = "/portal"
 _FOLDER = Path(__file__).parent
-_MAX_BODY_BYTES = 24 * 1024 * 1024  # a file of 10 MB with its form, and an attachment
 _MAX_SIGN_IN_BYTES = 16 * 1024  # of who has not signed in
 _HEADERS = {
     # style and script only from files of this address: no text of a page is ever run
@@ -72,7 +71,10 @@ class Visit:
 
 @dataclass(frozen=True)
 class Site:
-    """What the pages are made with. `closing_day` is the first day of a cycle, `company` may be empty."""
+    """What the pages are made with. `closing_day` is the first day of a cycle, `company` may be empty.
+
+    `max_body_bytes` is the most that a form of a visitor may send, with its file.
+    """
 
     sessions: Sessions
     cookies: Cookies
@@ -80,6 +82,7 @@ class Site:
     lake: Lake
     closing_day: int
     company: str
+    max_body_bytes: int
 
     @contextmanager
     def visit(self, request: Request) -> Iterator[Visit]:
@@ -168,7 +171,7 @@ def add_headers(app: FastAPI, site: Site) -> None:
     @app.middleware("http")
     async def guarded(request: Request, call_next: Callable[..., Any]) -> Response:
         size = request.headers.get("Content-Length", "")
-        limit = _MAX_BODY_BYTES if site.cookies.visitor(request) else _MAX_SIGN_IN_BYTES
+        limit = site.max_body_bytes if site.cookies.visitor(request) else _MAX_SIGN_IN_BYTES
         if request.method not in ("GET", "HEAD") and not size.isdecimal():
             response: Response = HTMLResponse(_SENTENCES[411], 411)
         elif size.isdecimal() and int(size) > limit:

@@ -6,6 +6,7 @@ What is accepted is decided by `access.uploads`, with the limits of the inbox.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
@@ -16,7 +17,7 @@ from fleet_audit.access.web.files import download
 from fleet_audit.access.web.filters import Key
 from fleet_audit.access.web.formats import local
 from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.reporting.locale import REPORT_ZONE
+from fleet_audit.reporting.locale import REPORT_ZONE, number
 
 _LABELS = {
     "bulletins": "Boletim (km declarado)",
@@ -80,6 +81,7 @@ def add_upload_pages(app: FastAPI, site: Site, intake: Intake) -> None:
 
 
 def _list(site: Site, intake: Intake, request: Request, error: str | None = None, status: int = 200) -> Response:
+    largest = intake.settings.max_file_mb
     with site.visit(request) as visit:
         rows = site.relations.rows(
             visit.session, "received_uploads", order=lambda c: (c.uploaded_at.desc(),), limit=_A_PAGE
@@ -87,7 +89,7 @@ def _list(site: Site, intake: Intake, request: Request, error: str | None = None
         return site.page(
             visit, "uploads.html.j2", status,
             uploads=[_labelled(row) for row in rows], kinds=_kinds(visit), labels=_LABELS, error=error,
-            max_mb=intake.max_bytes // 1024 // 1024,
+            max_mb=number(Decimal(str(largest)), 0 if largest == int(largest) else 1), max_rows=intake.max_rows,
         )  # fmt: skip
 
 
