@@ -19,7 +19,7 @@ from fleet_audit.access.filters import Wanted
 from fleet_audit.access.pages import ordered_rows
 from fleet_audit.access.resources import Column, Resource
 from fleet_audit.access.sessions import Session
-from fleet_audit.reporting.formats.csv import safe_text
+from fleet_audit.logic.primitives.text_cells import safe_text
 
 _SPOOLED_BYTES = 8_000_000
 _PART_BYTES = 65_536

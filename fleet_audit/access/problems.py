@@ -26,6 +26,13 @@ _TITLES = {
     500: "An error of the service",
     503: "The service is busy",
 }
+_FAILED = "The service failed; the operator finds the reason in its log."
+_REFUSALS = {  # of the database, by what `status_of` returns
+    400: "A value has the wrong form: see the parameter's type at /docs.",
+    403: "Your profile does not read this resource.",
+    500: _FAILED,
+    503: "The database is busy: try again with a narrower filter.",
+}
 _log = logging.getLogger(__name__)
 
 PROBLEM_SCHEMA = {
@@ -60,6 +67,21 @@ def problem_response(
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
+def status_of(error: sa.exc.SQLAlchemyError) -> int:
+    """The HTTP status of an error of the database: a missing right, a value of a wrong form, or no answer in time."""
+    state = _state(error)
+    if state == "42501":
+        return 403
+    if state.startswith("22"):
+        return 400
+    is_busy = state in ("57014", "57P01", "53300", "") or state.startswith("08")
+    return 503 if is_busy else 500
+
+
+def _state(error: sa.exc.SQLAlchemyError) -> str:
+    return getattr(getattr(error, "orig", None), "pgcode", None) or ""
+
+
 def add_handlers(app: FastAPI) -> None:
     """Makes every error of the application a problem."""
 
@@ -77,17 +99,10 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(sa.exc.DBAPIError)
     def refused(_: Request, error: sa.exc.DBAPIError) -> JSONResponse:
-        state = getattr(error.orig, "pgcode", None) or ""
-        if state == "42501":
-            return problem_response(403, "Your profile does not read this resource.")
-        if state.startswith("22"):
-            return problem_response(400, "A value has the wrong form: see the parameter's type at /docs.")
-        if state in ("57014", "57P01", "53300", "") or state.startswith("08"):
-            return problem_response(
-                503, "The database is busy: try again with a narrower filter.", {"Retry-After": "5"}
-            )
-        _log.error("the database refused a statement: SQLSTATE %s", state)
-        return problem_response(500, "The service failed; the operator finds the reason in its log.")
+        status = status_of(error)
+        if status == 500:
+            _log.error("the database refused a statement: SQLSTATE %s", _state(error))
+        return problem_response(status, _REFUSALS[status], {"Retry-After": "5"} if status == 503 else None)
 
     @app.exception_handler(sa.exc.TimeoutError)
     def exhausted(_: Request, error: sa.exc.TimeoutError) -> JSONResponse:
@@ -97,4 +112,4 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def unforeseen(_: Request, error: Exception) -> JSONResponse:
         _log.error("a request failed: %s", type(error).__name__)
-        return problem_response(500, "The service failed; the operator finds the reason in its log.")
+        return problem_response(500, _FAILED)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
+from fleet_audit.logic.primitives.text_cells import FORMULA
 
 NAME = "rejections.csv"
 _HEADER = ["Arquivo", "Linha", "Código", "Motivo", "Detalhe (inglês)", "Linha recebida"]
-_FORMULA = r"^(?=\s*[=+\-@\t\r])"  # spreadsheets run a cell that begins so
 
 
 def rejection_report(file_name: str, rejected: pd.DataFrame) -> bytes:
@@ -33,7 +33,7 @@ def rejection_report(file_name: str, rejected: pd.DataFrame) -> bytes:
         }
     )
     for column in ("file", "detail", "raw"):
-        lines[column] = lines[column].astype("str").str.replace(_FORMULA, "'", regex=True)
+        lines[column] = lines[column].astype("str").str.replace(FORMULA.pattern, "'", regex=True)
     return lines.to_csv(index=False, header=_HEADER, lineterminator="\r\n").encode("utf-8-sig")
 
 

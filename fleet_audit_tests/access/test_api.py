@@ -245,10 +245,10 @@ def test_an_unchanged_answer_is_not_sent_again_and_csv_is_no_formula(client: Tes
     assert (again.status_code, again.content) == (304, b"")
     change = sa.text("update fact.declared_runs set origin_text = :text where plate = 'AAA1A11'")
     with engine_of(company_url).begin() as connection:
-        connection.execute(change, {"text": "=cmd()"})
+        connection.execute(change, {"text": " =cmd()"})
     lines = client.get("/v1/declared-runs?format=csv", headers=header).text.split("\r\n")
     assert len(lines) == len(PLACES) + 2
-    assert ",'=cmd()," in "".join(lines)
+    assert ",' =cmd()," in "".join(lines)
 
 
 def test_pages_follow_any_order_with_unknown_values_last(client: TestClient, company_url: str) -> None:

@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from fleet_audit.access.problems import Problem
+from fleet_audit.access.problems import Problem, status_of
 from fleet_audit.access.sessions import Session, Sessions
 from fleet_audit.access.web import formats
 from fleet_audit.access.web.identity import Cookies, Visitor
@@ -216,14 +216,3 @@ def add_error_pages(app: FastAPI, site: Site) -> None:
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:
         return error_page(request, 500)
-
-
-def status_of(error: sa.exc.SQLAlchemyError) -> int:
-    """The HTTP status of an error of the database: a missing right, a value of a wrong form, or no answer in time."""
-    state = getattr(getattr(error, "orig", None), "pgcode", None) or ""
-    if state == "42501":
-        return 403
-    if state.startswith("22"):
-        return 400
-    is_busy = state in ("57014", "57P01", "53300", "") or state.startswith("08")
-    return 503 if is_busy else 500

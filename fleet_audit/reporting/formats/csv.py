@@ -11,14 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from fleet_audit.logic.primitives.text_cells import safe_text
 from fleet_audit.reporting.document_model import Grid, Kind, written
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def safe_text(text: str) -> str:
-    """A text that a spreadsheet would run as a formula gets a leading apostrophe; any other stays."""
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def grid_csv(grid: Grid) -> bytes:
