@@ -62,7 +62,7 @@ def test_a_corrected_file_takes_the_place_of_the_one_with_its_name(client: TestC
     first, second = bulletin(OWN), bulletin(OWN.replace("USINA", "GARAGEM"))
     assert first != second
     rows = [send(client, content, name="corrigido.csv").json() for content in (first, second, first)]
-    assert len({row["upload_id"] for row in rows}) == 3, "the first bytes again correct the second"
+    assert len({row["upload_id"] for row in rows}) == 3, "the first bytes again take their place back"
     assert len({row["inbox_name"] for row in rows}) == 1
     assert in_inbox(intake)[rows[0]["inbox_name"]] == first
     names = [send(client, first, name=name).json()["inbox_name"] for name in ("junho é.csv", "junho ó.csv")]
