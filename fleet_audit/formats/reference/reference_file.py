@@ -99,7 +99,8 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
     if column.type is Type.DATE:
         if column.name == "valid_to":
             text = text.mask(numbers.matches(text, _OPEN_END), "")
-        days = values.dates(text, table.serials_from, _EARLIEST_YEAR)
+        earliest = [_EARLIEST_YEAR] if column.name == "valid_from" else []
+        days = values.dates(text, table.serials_from, *earliest)
         quarantine.refuse_illegible("bad_date", column.name, text, days, "a day written YYYY-MM-DD")
         return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
     if column.type is Type.BOOLEAN:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +29,8 @@ def map_in_processes(
 
     `work` is sent to each process once and may keep there what the next item needs again; it, items and results must be
     picklable. Twice as many items as processes are taken ahead of the result that is waited for, so that memory does
-    not grow with their number. What an item raises is raised here, and ends the processes; so does leaving the
-    iterator. Raises BrokenProcessPool when a process is killed.
+    not grow with their number. What an item raises, or the taking of it, is raised here in its place among the
+    results, and ends the processes; so does leaving the iterator. Raises BrokenProcessPool when a process is killed.
 
     Args:
         preloaded: modules that the processes have in common; those of the first call in a process count.
@@ -39,12 +40,23 @@ def map_in_processes(
         return
     with _pool(work, processes, _forkserver(tuple(preloaded))) as pool:
         waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(pool.submit(_worked, item))
+        for submitted in _submitted(pool, items):
+            waiting.append(submitted)
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _submitted(pool: ProcessPoolExecutor, items: Iterable[Item]) -> Iterator[Future[Any]]:
+    """The work on each item; where an item cannot be taken, its error in the place of its work, and no more."""
+    try:
+        for item in items:
+            yield pool.submit(_worked, item)
+    except Exception as error:
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        yield failed
 
 
 @contextmanager
@@ -83,4 +95,18 @@ def _end_with_parent() -> None:
 
 
 def _worked(item: Any) -> Any:
-    return _work[0](item)
+    """The result; an error that cannot be sent to another process, which would break the pool, as one that can."""
+    try:
+        return _work[0](item)
+    except Exception as error:
+        if _is_picklable(error):
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+
+def _is_picklable(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        return False
+    return True

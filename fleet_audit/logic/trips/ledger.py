@@ -53,7 +53,7 @@ def odometer_days(
     last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
     has_readings = (first >= low) & (last > first)  # one reading counts nothing, not zero
     has_readings &= ~_drives_unread(
-        kept, trips, tracks.seconds[first], tracks.seconds[np.maximum(last, 0)], parameters.gap_note_s
+        kept, trips, tracks.seconds[first], tracks.seconds[np.maximum(last, 0)], parameters.compare_step_s
     )
     row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
 

@@ -71,6 +71,11 @@ def test_no_other_end_beyond_the_century_is_taken_for_none(end: str):
     ]
 
 
+def test_an_empty_date_of_a_spreadsheet_is_no_day_of_the_calendar():
+    parsed = reference("calendar", "date,unit_code,day_type\n1900-01-01,UCP,feriado\n2025-06-19,UCP,feriado\n")
+    assert reasons(parsed) == [(2, "bad_date")]
+
+
 @pytest.mark.parametrize("written", ["'KPU-9A36", '"=""KPU9A36"""', "'KPU 9A36"])
 def test_a_plate_guarded_against_the_spreadsheet_is_that_plate(written: str):
     parsed = reference("vehicles", VEHICLES.replace("KPU-9A36", written, 1))

@@ -26,6 +26,26 @@ def failed_at_three(number: int) -> int:
     return number
 
 
+class LateError(Exception):
+    """One that cannot be unpickled: it takes more than its arguments hold."""
+
+    def __init__(self, day: str, reason: str) -> None:
+        super().__init__(f"{day}: {reason}")
+
+
+def fails_late(number: int) -> int:
+    if number == 3:
+        raise LateError("day 3", "no data")
+    return number
+
+
+def items_until_three():
+    for number in ITEMS:
+        if number == 3:
+            raise ValueError("3 cannot be taken")
+        yield number
+
+
 def killed_at_three(number: int) -> int:
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -69,4 +89,19 @@ def test_an_error_comes_after_the_results_before_it(processes):
 def test_a_killed_process_is_an_error():
     with pytest.raises(BrokenProcessPool):
         list(map_in_processes(killed_at_three, ITEMS, 2))
+    assert is_nothing_left()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_item_that_cannot_be_taken_fails_in_its_place(processes):
+    results, found = map_in_processes(squared_with_process, items_until_three(), processes), []
+    with pytest.raises(ValueError, match="3 cannot be taken"):
+        found.extend(square for square, _ in results)
+    assert found == [0, 1, 4]
+    assert is_nothing_left()
+
+
+def test_an_error_that_cannot_be_sent_is_reported_by_its_text():
+    with pytest.raises(RuntimeError, match="LateError: day 3: no data"):
+        list(map_in_processes(fails_late, ITEMS, 2))
     assert is_nothing_left()

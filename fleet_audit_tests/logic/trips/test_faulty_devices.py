@@ -260,6 +260,14 @@ def test_an_exchanged_odometer_that_reads_a_tenth_by_chance_is_a_fall() -> None:
     assert events(bus) == ["fall"]
 
 
+@pytest.mark.parametrize("reading", [150.0, 900.0, 3_000.0, 12_500.0])
+def test_an_odometer_turned_back_during_a_silence_is_a_fall_and_no_other_unit(reading: float) -> None:
+    """150 km/h over 20 h of silence allow 3,000 km, which are 3 thousands of kilometres and 300 tens of them."""
+    bus = Bus("00:30", odometer_km=100_000.0).park(3600)
+    bus.start_km = reading
+    assert events(bus.unseen(20 * 3600).park(600).to(MILL).park(1800)) == ["fall"]
+
+
 def test_an_odometer_that_catches_up_with_what_it_missed_is_frozen_and_no_tracker_is_off_the_bus() -> None:
     bus = to_the_mill()
     arrived = driving(bus)[-1] + 8

@@ -67,6 +67,15 @@ def test_an_odometer_that_reads_a_part_of_a_day_leaves_the_day_unknown(is_first_
     assert row[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
 
 
+def test_an_odometer_that_misses_the_last_minutes_of_a_day_leaves_it_unknown() -> None:
+    bus = Bus().park(1800).to(MILL).park(1800).to(GARAGE)
+    last_s = bus.records[-1]["recorded_at"] - 570
+    for record in bus.park(1800).records:
+        if record["recorded_at"] > last_s:
+            record["odometer_km"] = None
+    assert ledger(bus)[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
+
+
 def test_what_the_odometer_counted_in_a_gap_that_splits_is_gap() -> None:
     row = ledger(Bus().park(1800).to(NOWHERE).unseen(3700, MILL - NOWHERE).park(1800))
     assert floats(row) == {"unknown_km": 10.0, "gap_km": 10.0}

@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.statistics import Z_95, normal_p
 GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
+UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (RULES section 6, D06 and D10)
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,10 @@ def _unit_change(value, before, elapsed, impossible_kmh, slack_km):  # type: ign
     if before < _LEAST_KM or is_plausible(value - before, elapsed, impossible_kmh, slack_km):
         return 0
     most = impossible_kmh * elapsed / 3600 + slack_km
-    for change in (1, 3):  # compared in the greater unit; a dial of whole kilometres may read 1 less
-        if -1 <= value / 10.0**change - before <= most:
+    for change in (1, 3):  # compared in the greater unit; a dial of whole units may read 1 less or 1 more
+        if -1 <= value / 10.0**change - before <= most + 1:
             return change
-        if -1 <= value - before / 10.0**change <= most:
+        if -1 <= value - before / 10.0**change <= most / 10.0**change + 1:
             return -change
     return 0
 

@@ -14,7 +14,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
@@ -144,9 +144,10 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
         f"percorreu {sentences.km(measured)}: {sentences.km(abs(break_km))} "
         f"{'a mais' if break_km > 0 else 'a menos'} no "
         "hodômetro.",
-        GRADE_CONFIDENCE["A"]
-        * (pair["observed_pct"] / 100 if break_km > 0 else 1.0)
-        * beyond_doubt(abs(float(break_km)), limit, _READINGS_KM),
+        min(
+            GRADE_CONFIDENCE["A"] * beyond_doubt(abs(float(break_km)), limit, _READINGS_KM),
+            UNOBSERVED_CONFIDENCE if break_km > 0 and pair["unseen_s"] > 0 else 1.0,
+        ),
         trips,
         run_ids,
         abs(break_km),

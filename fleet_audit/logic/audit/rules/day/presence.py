@@ -18,13 +18,19 @@ from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.draft import (
+    GRADE_CONFIDENCE,
+    UNOBSERVED_CONFIDENCE,
+    Draft,
+    grade_confidence,
+    uncertainty_km,
+)
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.money import to_hundredths
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
 # half, of those on a day on which the tracker lay elsewhere while the odometer counted none.
-_UNSEEN_CONFIDENCE, _TRACKER_OFF_CONFIDENCE = 0.5, 0.05
+_TRACKER_OFF_CONFIDENCE = 0.05
 UNVERIFIED = ("no_trip", "no_data", "not_observed")  # reasons for which a run without a trip is D06
 
 
@@ -176,7 +182,7 @@ def _phantom(context: AuditDay, run: Any) -> Draft:
 
 def _unverified_confidence(observed_pct: float) -> float:
     """Between that of a run that nothing observed and that of one watched from end to end."""
-    return _UNSEEN_CONFIDENCE + (GRADE_CONFIDENCE["A"] - _UNSEEN_CONFIDENCE) * observed_pct / 100
+    return UNOBSERVED_CONFIDENCE + (GRADE_CONFIDENCE["A"] - UNOBSERVED_CONFIDENCE) * observed_pct / 100
 
 
 def _unverified(context: AuditDay, run: Any) -> Draft:

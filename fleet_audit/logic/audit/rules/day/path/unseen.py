@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
@@ -28,9 +28,9 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     Both places must be known: an end or start inside a gap has none. Of a visit report both rows must be of one file,
     and both addresses registered places: how far two texts are apart is not known. Legs of different devices, and
     plates whose device has a wrong clock, a stuck receiver or another vehicle's odometer (O08), are not judged.
-    Unobserved time between the legs may be an honest silence: the confidence is then that of grade C. It is that of
-    grade A where the vehicle cannot have driven in that time, or where the report itself says that it stood until the
-    next departure.
+    Unobserved time between the legs may be an honest silence: the confidence is then 0.5. It is that of grade A
+    where the vehicle cannot have driven in that time, or where the report itself says that it stood until the next
+    departure.
     """
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
@@ -157,7 +157,7 @@ def _moved(context: AuditDay, leg: Record, following: Record, apart_km: float, u
         f"O veículo {plate} terminou um trecho em {sentences.moment(leg['ended_at'], zone)} ({places[0]}) e começou o "
         f"seguinte em {sentences.moment(following['started_at'], zone)} a {sentences.km(apart_km)} dali ({places[1]}), "
         f"{why}.",
-        GRADE_CONFIDENCE["A" if is_sure else "C"],
+        GRADE_CONFIDENCE["A"] if is_sure else UNOBSERVED_CONFIDENCE,
         (following["trip_id"],),
         facts={
             "apart_km": round(apart_km, 3),
