@@ -18,6 +18,7 @@ from fleet_audit.schema.model import Type
 from fleet_audit.schema.registry import TABLES
 from fleet_audit.schema.rights import is_amount, readable_columns
 from fleet_audit.schema.sql import metadata
+from fleet_audit.storage.embedded import template
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
@@ -278,7 +279,10 @@ def test_a_mart_that_is_published_again_keeps_its_policies(company_url: str) -> 
         cursor.execute("select variable_cost_brl from mart.d1_trips")
 
 
-def test_a_restored_database_has_its_rights_on_a_server_that_lacks_the_roles(company_url: str, tmp_path: Path) -> None:
+def test_a_restored_database_has_its_rights_on_a_server_that_lacks_the_roles(
+    company_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "none")  # the install's template has the roles
     dump_database(company_url, tmp_path / "dump")
     url = ensure_running(tmp_path / "other")
     restore_database(url, tmp_path / "dump")
