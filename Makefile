@@ -10,7 +10,8 @@ DBT_PACKAGES := 'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2'
 AUDIT := .venv-audit
 AUDIT_PACKAGES := 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
 FAULTS_ARGS ?=
-WORKERS ?= 2
+# of two cores, which two workers left idle for a quarter of the time: tests wait for servers, ticks and disks
+WORKERS ?= 3
 PYTEST_ARGS ?=
 DEV_ARGS ?=
 SEGMENTATION_ARGS ?=
@@ -50,8 +51,9 @@ dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.
 api: $(INSTALLED) ## The read API and its page on that data, at http://127.0.0.1:8080, with one user of each profile
 	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && exec $(BIN)/fleet-audit serve --demo
 
+# In the order of the folders: by number of tests, the few long ones (integration) would begin last, on one worker.
 test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --basetemp "$$(mktemp -d)/tests" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --basetemp "$$(mktemp -d)/tests" $(PYTEST_ARGS)
 
 test-production: $(INSTALLED) ## A whole deployment on Debian's PostgreSQL (apt-get install postgresql) and S3, some minutes
 	$(BIN)/pytest -n 0 -m production --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/production $(PYTEST_ARGS)

@@ -164,7 +164,8 @@ def test_a_refused_token_is_named_and_the_files_still_count(install, api, run_da
         (run,) = instance.get_runs(dg.RunsFilter(job_name="day"))
         lines = [event.user_message for event in instance.all_logs(run.run_id) if not event.is_dagster_event]
     reasons = {name: value for name, value in run.tags.items() if name.startswith("fleet/")}
-    assert reasons == {"fleet/trigger": "command", "fleet/days": str(DAY), "fleet/cycle": "2025-05-16"}
+    days = {"fleet/days": str(DAY), "fleet/cycle": "2025-05-16"}
+    assert reasons == {"fleet/trigger": "command", "fleet/unit": "UCP", **days}
     assert run.tags[".dagster/repository"] == "__repository__@fleet_audit", "the UI lists it under its job"
     (not_tested,) = (line for line in lines if "not tested" in line)
     assert not_tested.startswith("Rules not tested: ")

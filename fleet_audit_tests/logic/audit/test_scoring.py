@@ -82,7 +82,7 @@ def test_a_run_burdens_its_trips_and_a_day_burdens_none() -> None:
     assert len(found(context, "D02")) == 1
     findings = with_roots(find(context), context.groups)
     table = score(context.trips, findings, DEFAULT_PARAMETERS).set_index("trip_id")["compliance_score"]
-    assert table["T0"] == Decimal("92.80")
+    assert table["T0"] == Decimal("92.08")
     assert (table.drop("T0") == 100).all()
 
 
