@@ -6,6 +6,7 @@ Which rows a rule asks for is decided by the rule.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -30,3 +31,26 @@ class RowRecords:
         new = sorted(wanted.keys() - self._known.keys())
         self._known.update(zip(new, self._frame.iloc[new].to_dict("records"), strict=True))
         return {wanted[at]: self._known[at] for at in sorted(wanted)}
+
+
+class TripAndRunRecords:
+    """What the contexts of days and of cycles share: their frames `trips` and `runs` by the ids of rows."""
+
+    trips: pd.DataFrame
+    runs: pd.DataFrame
+
+    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of trips by id."""
+        return self._trip_records.of(ids)
+
+    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Rows of declared runs by id."""
+        return self._run_records.of(ids)
+
+    @cached_property
+    def _trip_records(self) -> RowRecords:
+        return RowRecords(self.trips, "trip_id")
+
+    @cached_property
+    def _run_records(self) -> RowRecords:
+        return RowRecords(self.runs, "declared_run_id")

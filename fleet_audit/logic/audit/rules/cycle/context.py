@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
+from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -26,7 +26,7 @@ from fleet_audit.schema.reference import INVOICES
 
 
 @dataclass(frozen=True)
-class AuditCycle:
+class AuditCycle(TripAndRunRecords):
     """The results of a cycle's days, as far as they were run.
 
     Attributes:
@@ -112,22 +112,6 @@ class AuditCycle:
     def owners(self) -> dict[str, Record]:
         """unit_code and carrier_code of each plate's vehicle on the last day."""
         return {row["plate"]: row for row in self.vehicles[["plate", "unit_code", "carrier_code"]].to_dict("records")}
-
-    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of trips by id."""
-        return self._trip_records.of(ids)
-
-    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of declared runs by id."""
-        return self._run_records.of(ids)
-
-    @cached_property
-    def _run_records(self) -> RowRecords:
-        return RowRecords(self.runs, "declared_run_id")
-
-    @cached_property
-    def _trip_records(self) -> RowRecords:
-        return RowRecords(self.trips, "trip_id")
 
     @cached_property
     def service(self) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.clock_offsets import no_clock_offsets
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
-from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
+from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
@@ -46,7 +46,7 @@ _SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
-class AuditDay:
+class AuditDay(TripAndRunRecords):
     """One day's window, matched.
 
     Attributes:
@@ -276,28 +276,12 @@ class AuditDay:
         """IANA zone of a plate; America/Sao_Paulo where no vehicle row names one."""
         return self.zones.get(plate, DEFAULT_ZONE)
 
-    def run_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of declared runs by id."""
-        return self._run_records.of(ids)
-
-    def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Rows of trips by id."""
-        return self._trip_records.of(ids)
-
     def rate_of(self, trip_ids: Iterable[str], run_ids: Iterable[str]) -> Decimal | None:
         """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one."""
         priced = [(self.rates[key], self._km[key]) for key in trip_ids if key in self.rates and self._km.get(key)]
         if priced:
             return sum((rate * part for rate, part in priced), Decimal()) / sum((part for _, part in priced), Decimal())
         return next((self.rates[key] for key in run_ids if key in self.rates), None)
-
-    @cached_property
-    def _run_records(self) -> RowRecords:
-        return RowRecords(self.runs, "declared_run_id")
-
-    @cached_property
-    def _trip_records(self) -> RowRecords:
-        return RowRecords(self.trips, "trip_id")
 
     @cached_property
     def _km(self) -> dict[str, Decimal]:
