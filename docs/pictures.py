@@ -1,4 +1,4 @@
-"""Takes the pictures of the UI in docs/images: `python docs/pictures.py` after `make demo` and beside `make dev`.
+"""Takes the pictures of the UI in docs/images: `python -m docs.pictures` after `make demo` and beside `make dev`.
 
 Chromium (Debian's package) is driven over its debugging protocol, because a page of Dagster is drawn seconds after it
 was loaded. Pictures have 256 colours, so that each stays below 200 kB.
@@ -10,20 +10,17 @@ import base64
 import io
 import itertools
 import json
-import re
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from urllib.request import urlopen
 
 import click
 from PIL import Image
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
+
+from fleet_audit_tests.chromium import open_page
 
 IMAGES = Path(__file__).with_name("images")
 MAX_BYTES = 200_000
@@ -57,7 +54,10 @@ PAGES = {
 @click.option("--out", type=click.Path(path_type=Path), default=IMAGES, help="Folder to write into.")
 def main(url: str, only: tuple[str, ...], out: Path) -> None:
     """Take the pictures of docs/tour.md and of the README."""
-    with _chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        open_page("chromium", Path(profile)) as browser,
+    ):
         for name in only or PAGES:
             path, width, height = PAGES[name]
             picture = _small(_screenshot(browser, url + path, width, height))
@@ -65,29 +65,6 @@ def main(url: str, only: tuple[str, ...], out: Path) -> None:
                 raise click.ClickException(f"{name} has {len(picture):,} bytes, more than {MAX_BYTES:,}.")
             (out / f"{name}.png").write_bytes(picture)
             click.echo(f"{out / name}.png: {len(picture):,} bytes")
-
-
-@contextmanager
-def _chromium() -> Iterator[ClientConnection]:
-    """A page of a headless browser, as a connection that takes commands."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        arguments = ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--remote-debugging-port=0"]
-        process = subprocess.Popen(  # noqa: S603
-            ["chromium", *arguments, f"--user-data-dir={profile}"],  # noqa: S607
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stderr is not None
-            line = next(one for one in process.stderr if "DevTools listening" in one)
-            port = re.findall(r":(\d+)/", line)[0]
-            with urlopen(f"http://127.0.0.1:{port}/json") as answer:
-                page = next(one for one in json.load(answer) if one["type"] == "page")
-            with connect(page["webSocketDebuggerUrl"], max_size=None) as browser:
-                yield browser
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 _numbers = itertools.count(1)

@@ -8,17 +8,16 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import re
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 from fastapi.testclient import TestClient
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
+
+from fleet_audit_tests.chromium import open_page
 
 ORIGIN = "https://testserver"
 
@@ -92,16 +91,5 @@ class Browser:
 @contextmanager
 def open_browser(program: str, client: TestClient, profile: Path) -> Iterator[Browser]:
     """A new browser with an empty profile; ends with the block."""
-    arguments = ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--remote-debugging-port=0"]
-    process = subprocess.Popen([program, *arguments, f"--user-data-dir={profile}"], stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        line = next(one for one in process.stderr if "DevTools listening" in one)
-        port = re.findall(r":(\d+)/", line)[0]
-        with urlopen(f"http://127.0.0.1:{port}/json") as answer:
-            page = next(one for one in json.load(answer) if one["type"] == "page")
-        with connect(page["webSocketDebuggerUrl"], max_size=None) as connection:
-            yield Browser(connection, client)
-    finally:
-        process.terminate()
-        process.wait(20)
+    with open_page(program, profile) as connection:
+        yield Browser(connection, client)
