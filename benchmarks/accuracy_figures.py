@@ -75,7 +75,7 @@ def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
 def reliability(findings: pd.DataFrame) -> pd.DataFrame:
     """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, verdict.
 
-    `within`: the share is within 5 points; `miss`: not even its interval reaches them; else `too few to tell`.
+    `within`: the share is within 5 points; `miss`: not even its interval reaches them; else `too few to judge`.
     """
     edges = pd.cut(findings["confidence"], BUCKETS, include_lowest=True)
     rows = []
@@ -85,7 +85,7 @@ def reliability(findings: pd.DataFrame) -> pd.DataFrame:
         is_within, can_be = abs(share - stated) <= _POINTS, low <= stated + _POINTS and high >= stated - _POINTS
         rows.append({"bucket": f"{bucket.left:.2f}-{bucket.right:.2f}".replace("-0.00", "0.00"), "n": len(own),
                      "confidence": stated, "share": share, "low": low, "high": high,
-                     "verdict": "within" if is_within else "too few to tell" if can_be else "miss"})  # fmt: skip
+                     "verdict": "within" if is_within else "too few to judge" if can_be else "miss"})  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -90,7 +90,7 @@ def _targets(
     wrong = doubtful[doubtful["verdict"] == "unexplained"]["brl"].sum()
     by_grade = grades.drop("all")
     wide = every["half_width"] / max(every["error"], 1e-9)
-    off, unsure = (buckets[buckets["verdict"] == verdict]["bucket"] for verdict in ("miss", "too few to tell"))
+    off, unsure = (buckets[buckets["verdict"] == verdict]["bucket"] for verdict in ("miss", "too few to judge"))
     rows = [
         *(
             [

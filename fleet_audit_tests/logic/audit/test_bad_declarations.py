@@ -19,7 +19,7 @@ from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devic
 
 
 def rules_of(context) -> set[str]:
-    """Rules that find something about the carrier; the silence of the other vehicle (Q02) is no declaration."""
+    """Rules that find something about the carrier; the silence of the other vehicle (Q02) is not one."""
     return set(find(context)["rule_id"]) - {"Q02"}
 
 
