@@ -6,7 +6,6 @@ The wording is in `reporting.documents.explanation`.
 from __future__ import annotations
 
 import pandas as pd
-import pyarrow.compute as pc
 
 from fleet_audit.dossiers.case_reader import finding_case, trip_case
 from fleet_audit.errors import PermanentError
@@ -17,6 +16,7 @@ from fleet_audit.reporting.documents.explanation import BillingLine, explain_cas
 from fleet_audit.reporting.drawing.track import Track
 from fleet_audit.reporting.sections.inputs import Frames, records
 from fleet_audit.schema import facts, lake
+from fleet_audit.storage.lake import one_of
 
 _KINDS = """
     select 'finding' as kind from fact.findings where finding_id = :id
@@ -72,6 +72,6 @@ def _leg_counts(stores: Installation, trips: pd.DataFrame) -> dict[str, int]:
     days, ids = sorted(trips["operational_date"].unique()), sorted(trips["trip_id"])
     if not days:
         return {}
-    legs = stores.lake().read_days(lake.LEGS, days, ["trip_id", "is_short"], filter=pc.field("trip_id").isin(ids))
+    legs = stores.lake().read_days(lake.LEGS, days, ["trip_id", "is_short"], filter=one_of("trip_id", ids))
     counts: dict[str, int] = legs[~legs["is_short"]]["trip_id"].value_counts().to_dict()
     return counts

@@ -6,11 +6,10 @@ The pictures and tables of it are in `reporting`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet_audit.ingest.source_rows import ReceivedRow, items_of_pages, rows_of_files
@@ -23,7 +22,7 @@ from fleet_audit.reporting.sections.divergences import DivergentGroup
 from fleet_audit.reporting.sections.inputs import POSITION_COLUMNS, records
 from fleet_audit.reporting.sections.proof.odometer_readings import MOST_EVENTS
 from fleet_audit.schema import lake as tables
-from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake import Lake, one_of
 from fleet_audit.storage.warehouse import Warehouse
 
 _AROUND = dt.timedelta(minutes=30)  # shown before and after the period in question
@@ -52,7 +51,7 @@ def movement_of(
     own = {*devices.loc[devices["plate"] == plate, "device_id"]}
     own |= {row["device_id"] for name in ("trips", "events") for row in evidence.get(name, ()) if row.get("device_id")}
     days = _days(start, end) if spans or subject.get("cycle_start") is None else []
-    points = lake.read_days(tables.STAGING_POSITIONS, days, filter=_one_of("device_id", own))
+    points = lake.read_days(tables.STAGING_POSITIONS, days, filter=one_of("device_id", own))
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
     rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=pc.field("plate") == (plate or ""))
     reasons = rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"]
@@ -69,17 +68,12 @@ def points_of_groups(lake: Lake, groups: Sequence[DivergentGroup]) -> pd.DataFra
     days = _days(min(group.period[0] for group in groups), max(group.period[1] for group in groups))
     plates = {device_id: group.plate for group in groups for device_id in group.device_ids}
     asked = ["device_id", "recorded_at", "latitude", "longitude"]
-    points = lake.read_days(tables.STAGING_POSITIONS, days, asked, _one_of("device_id", plates))
+    points = lake.read_days(tables.STAGING_POSITIONS, days, asked, one_of("device_id", plates))
     points = points.assign(plate=points["device_id"].map(plates))
-    rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=_one_of("plate", plates.values()))
+    rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=one_of("plate", plates.values()))
     pairs = pd.MultiIndex.from_frame(rejected[["plate", "recorded_at"]].astype(object))
     is_rejected = pd.MultiIndex.from_frame(points[["plate", "recorded_at"]].astype(object)).isin(pairs)
     return points.assign(is_rejected=is_rejected)[list(POSITION_COLUMNS)]
-
-
-def _one_of(column: str, texts: Iterable[str]) -> pc.Expression:
-    """Whether a column has one of these texts, of which there may be none: Arrow takes no list without a type."""
-    return pc.field(column).isin(pa.array(sorted(texts), pa.string()))
 
 
 def _stops(legs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -103,7 +97,7 @@ def legs_of_trips(
     )["day"]
     if days.empty:
         return []
-    legs = lake.read_days(tables.LEGS, sorted(days), filter=pc.field("trip_id").isin(ids))
+    legs = lake.read_days(tables.LEGS, sorted(days), filter=one_of("trip_id", ids))
     return [
         {
             **leg,

@@ -84,7 +84,7 @@ def _mask(array: pa.Array, pattern: str) -> pa.Array:
     return pc.fill_null(pc.match_substring_regex(array, pattern), False)
 
 
-def typed_series(array: pa.Array, index: pd.Index, dtype: str) -> pd.Series:
+def typed_series(array: pa.Array, index: pd.Index, dtype: str | pd.ArrowDtype) -> pd.Series:
     """An Arrow array as a column of a pandas type.
 
     By the type itself: `pd.array` and `astype` take ten times as long, and a small file has sixty such columns.
@@ -151,7 +151,7 @@ def decimals(plain: pd.Series, dtype: pd.ArrowDtype) -> pd.Series:
     rounded = pc.round(exact, target.scale, round_mode="half_towards_infinity")
     greatest = pa.scalar(10 ** (target.precision - target.scale), pa.decimal128(30, 10))
     fitting = pc.if_else(pc.less(pc.abs(rounded), greatest), rounded, None)
-    return pd.Series(dtype.__from_arrow__(pc.cast(fitting, target)), index=plain.index)
+    return typed_series(pc.cast(fitting, target), plain.index, dtype)
 
 
 def is_finer_than(plain: pd.Series, scale: int) -> pd.Series:

@@ -91,9 +91,9 @@ def times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
 
     With `serials_from` also the fraction of a day of a workbook's cell.
     """
-    parsed = _seconds(text, _TIME, 24, 86_400)
+    parsed = _seconds(text, _TIME, 86_400)
     if _is_left(text, parsed):
-        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 24, 86_400)).fillna(_seconds_of_half_days(text))
+        parsed = parsed.fillna(_seconds(text, _TIME_WITH_H, 86_400)).fillna(_seconds_of_half_days(text))
     if serials_from is None or not _is_left(text, parsed):
         return parsed
     serials = _serials(text)
@@ -103,22 +103,20 @@ def times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
 
 def durations(text: pd.Series, *, is_serial_accepted: bool = False) -> pd.Series:
     """hh:mm:ss as seconds, `Int64`; more than 24 hours are fine; where accepted also a number of days."""
-    parsed = _seconds(text, _DURATION, 9999)
+    parsed = _seconds(text, _DURATION, 10_000 * 3600 - 1)
     return parsed.fillna((_serials(text) * 86_400).round().astype("Int64")) if is_serial_accepted else parsed
 
 
-def _seconds(text: pd.Series, pattern: str, last_hour: int, largest: int | None = None) -> pd.Series:
+def _seconds(text: pd.Series, pattern: str, largest: int) -> pd.Series:
     hours, minutes, seconds = (_whole(part) for part in _groups(text, pattern, "h", "m", "s"))
     total = pc.add(pc.add(pc.multiply(hours, 3600), pc.multiply(minutes, 60)), seconds)
-    valid = pc.and_(pc.less_equal(hours, last_hour), pc.and_(pc.less(minutes, 60), pc.less(seconds, 60)))
-    if largest is not None:
-        valid = pc.and_(valid, pc.less_equal(total, largest))
+    valid = pc.and_(pc.and_(pc.less(minutes, 60), pc.less(seconds, 60)), pc.less_equal(total, largest))
     return typed_series(pc.if_else(valid, total, None), text.index, "Int64")
 
 
 def _seconds_of_half_days(text: pd.Series) -> pd.Series:
     """Times of 12 hours with AM or PM as seconds since midnight; 12:10 AM is ten past midnight."""
-    seconds = _seconds(text, _TIME_OF_HALF_DAY, 12)
+    seconds = _seconds(text, _TIME_OF_HALF_DAY, 13 * 3600 - 1)
     (half,) = _groups(text, _TIME_OF_HALF_DAY, "half")
     is_afternoon = typed_series(half, text.index, "str").str.lower().eq("p")
     return seconds.where(seconds >= 3600).mod(43_200) + is_afternoon.astype("Int64") * 43_200

@@ -35,6 +35,11 @@ class WrittenDay:
     sha256: str
 
 
+def one_of(column: str, texts: Iterable[str]) -> pc.Expression:
+    """Whether a column has one of these texts, of which there may be none: Arrow takes no list without a type."""
+    return pc.field(column).isin(pa.array(sorted(texts), pa.string()))
+
+
 class Lake(LakeFiles):
     """The files of one installation, with the tables that Parquet files hold."""
 

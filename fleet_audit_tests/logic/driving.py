@@ -21,7 +21,8 @@ from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.points import clean_tracks
-from fleet_audit.logic.trips.track.tracks import build_tracks_of_frame
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.tracks import build_tracks
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.frames import rows
@@ -149,7 +150,7 @@ def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet 
     """Stops and legs of what a bus reported."""
     tables = world(pois=pois)
     spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
-    tracks = clean_tracks(build_tracks_of_frame(bus.positions(), spans, DAY), parameters)
+    tracks = clean_tracks(build_tracks([PositionArrays.of_frame(bus.positions())], spans, DAY), parameters)
     return segment(tracks, Places(tables.pois), parameters)
 
 

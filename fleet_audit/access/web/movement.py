@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet_audit.logic.primitives.window import PARTITION_ZONE
@@ -21,7 +20,7 @@ from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Span, Track
 from fleet_audit.reporting.drawing.track_map import track_map
 from fleet_audit.schema import lake as tables
-from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake import Lake, one_of
 
 _AROUND = dt.timedelta(minutes=15)  # shown before and after the periods
 _LONGEST = dt.timedelta(hours=36)  # of all periods: a cycle is read day by day
@@ -80,8 +79,9 @@ def _spans(subject: Subject) -> tuple[Span, ...]:
 def _own_points(lake: Lake, subject: Subject, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     ids = {row["device_id"] for row in (*subject.devices, *subject.trips) if row.get("device_id")}
     columns = ["device_id", "recorded_at", "latitude", "longitude", "odometer_km"]
-    of_devices = pc.field("device_id").isin(pa.array(sorted(ids), pa.string()))  # typed: there may be none
-    points = lake.read_days(tables.STAGING_POSITIONS, _days(start, end, PARTITION_ZONE), columns, of_devices)
+    points = lake.read_days(
+        tables.STAGING_POSITIONS, _days(start, end, PARTITION_ZONE), columns, one_of("device_id", ids)
+    )
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
     is_own = pd.Series(False, index=points.index)
     on_day = points["recorded_at"].dt.tz_convert(subject.zone).dt.date == subject.day

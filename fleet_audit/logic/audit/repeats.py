@@ -5,18 +5,15 @@ The finding about them is D08 in `rules.day.declared`; matching counts each clai
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.intervals import micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.named_places import plain_place
 
 _PLACES = ("origin_code", "destination_code", "origin_text", "destination_text")
-_STRAY = re.compile(r"[.,;\-_/]+")
 
 
 def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
@@ -74,10 +71,4 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
 
 def folded_places(texts: pd.Series) -> np.ndarray:
     """Texts as they are compared: folded, without stray dots; a missing one is empty."""
-    return np.array(
-        [
-            "" if is_missing else fold(_STRAY.sub(" ", text))
-            for text, is_missing in zip(texts, texts.isna(), strict=True)
-        ],
-        dtype=object,
-    )
+    return np.array([plain_place(text) for text in texts], dtype=object)

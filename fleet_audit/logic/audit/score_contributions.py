@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.scoring import FLOOR, START
 from fleet_audit.logic.primitives.money import KM, divide_half_up, from_hundredths, to_hundredths
 
-START, FLOOR, ROUNDING = "start", "floor", "rounding"
+ROUNDING = "rounding"
 
 
 def score_contributions(trips: pd.DataFrame, trip_scores: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import TRIP_SCORES
 
-_START = Decimal("100.00")
+START, FLOOR = "start", "floor"  # entries of a score that no rule gives
+_START_POINTS = Decimal("100.00")
 # The payer's own register and our own data: no carrier answers for them (RULES, "Score").
 _WITHOUT_POINTS = r"K01|V01|Q\d\d"
 
@@ -95,9 +96,9 @@ def _concerned(trip_id: str | None, evidence: str) -> list[str]:
 
 
 def _scored(deductions: dict[str, Decimal]) -> tuple[Decimal, str]:
-    contributions = {"start": _START, **{name: -deductions[name] for name in sorted(deductions)}}
+    contributions = {START: _START_POINTS, **{name: -deductions[name] for name in sorted(deductions)}}
     total = sum(contributions.values(), Decimal())
     if total < 0:
-        contributions["floor"] = -total
+        contributions[FLOOR] = -total
     numbers = {name: float(points) + 0.0 for name, points in contributions.items()}  # + 0.0 turns -0.0 into 0.0
     return max(total, Decimal("0.00")), json.dumps(numbers, separators=(",", ":"))

@@ -21,11 +21,11 @@ class NamedPlaces:
     """Places with name and address_pattern, prepared for many texts."""
 
     def __init__(self, places: Iterable[dict[str, Any]]) -> None:
-        self._places = [(_plain(place["name"]), _plain(place["address_pattern"]), place) for place in places]
+        self._places = [(plain_place(place["name"]), plain_place(place["address_pattern"]), place) for place in places]
 
     def named_by(self, text: object) -> dict[str, Any] | None:
         """The one place that the text names; None where it names none, or several."""
-        plain = _plain(text)
+        plain = plain_place(text)
         if len(plain) < _LEAST_LETTERS:
             return None
         found = [
@@ -34,6 +34,6 @@ class NamedPlaces:
         return found[0] if len(found) == 1 else None
 
 
-def _plain(text: Any) -> str:
+def plain_place(text: Any) -> str:
     """A text as it is compared: folded, without stray marks; a missing one is empty."""
     return "" if pd.isna(text) else fold(_STRAY.sub(" ", str(text)))

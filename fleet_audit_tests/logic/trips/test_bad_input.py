@@ -14,7 +14,8 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.track.assignments import assignments
-from fleet_audit.logic.trips.track.tracks import build_tracks_of_frame
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.tracks import build_tracks
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic.driving import (
@@ -144,7 +145,9 @@ def many(points: int, metres: np.ndarray) -> Segmentation:
     )
     tables = world()
     spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
-    return segment(build_tracks_of_frame(positions, spans, DAY), Places(tables.pois), DEFAULT_PARAMETERS)
+    return segment(
+        build_tracks([PositionArrays.of_frame(positions)], spans, DAY), Places(tables.pois), DEFAULT_PARAMETERS
+    )
 
 
 def test_a_million_positions_of_one_vehicle_take_time_in_proportion() -> None:

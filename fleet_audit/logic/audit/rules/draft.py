@@ -17,7 +17,8 @@ from fleet_audit.logic.primitives.statistics import Z_95, normal_p
 # How often a finding whose difference is beyond doubt is right, by the weakest evidence that it rests on: chosen near
 # the shares of simulated development fleets; docs/audit-quality.md measures them on others.
 GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
-_CHORDS_CONFIDENCE = 0.6  # of trips of grade C: chords of minutes miss roads that simulated fleets do not wind
+# The same of a trip's km: chords of minutes (grade C) miss roads that simulated fleets do not wind.
+TRIP_CONFIDENCE = {**GRADE_CONFIDENCE, "C": 0.6}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
 UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (RULES section 6, D06 and D10)
@@ -84,8 +85,7 @@ class Draft:
 
 def grade_confidence(trips: Iterable[Mapping[str, Any]]) -> float:
     """That of the weakest trip; without one that of evidence of grade C."""
-    weakest = max((trip["evidence_grade"] for trip in trips), default="")
-    return _CHORDS_CONFIDENCE if weakest == "C" else GRADE_CONFIDENCE[weakest or "C"]
+    return min((TRIP_CONFIDENCE[trip["evidence_grade"]] for trip in trips), default=GRADE_CONFIDENCE["C"])
 
 
 def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:

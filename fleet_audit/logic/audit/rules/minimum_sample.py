@@ -35,13 +35,13 @@ class MinimumSample:
 
     def untested_plates(self, context: Any) -> set[str]:
         """Plates with too few observations, or with nothing to compare them with."""
-        return self._with_few(context) | self._without_comparison(context)
+        return set(self._few(context, self.sizes(context)).index) | self._without_comparison(context)
 
     def reasons(self, context: Any) -> list[str]:
         """Reasons that count the vehicles that were not tested, with n; empty where every vehicle was."""
         sizes, least = self.sizes(context), int(getattr(context.parameters, self.least))
-        few = sizes[sizes.index.isin(self._with_few(context))]
-        others = len(self._without_comparison(context) - self._with_few(context))
+        few = self._few(context, sizes)
+        others = len(self._without_comparison(context) - set(few.index))
         reasons = []
         if len(few):
             largest = f"o maior n entre eles é {int(few.max())}"
@@ -50,9 +50,8 @@ class MinimumSample:
             reasons.append(f"{_vehicles(others, len(sizes))}: {self.comparison_pt}")
         return reasons
 
-    def _with_few(self, context: Any) -> set[str]:
-        sizes = self.sizes(context)
-        return {str(plate) for plate in sizes.index[sizes < getattr(context.parameters, self.least)]}
+    def _few(self, context: Any, sizes: pd.Series) -> pd.Series:
+        return sizes[sizes < getattr(context.parameters, self.least)]
 
     def _without_comparison(self, context: Any) -> set[str]:
         return self.without_comparison(context) if self.without_comparison else set()

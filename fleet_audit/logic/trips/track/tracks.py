@@ -99,11 +99,6 @@ def within_window(rows: pd.DataFrame, zones: pd.Series, day: dt.date) -> pd.Data
     return rows[(rows["started_at"] >= starts) & (rows["started_at"] < ends)].reset_index(drop=True)
 
 
-def build_tracks_of_frame(positions: pd.DataFrame, spans: pd.DataFrame, day: dt.date) -> Tracks:
-    """`build_tracks` rows of a frame of `staging.positions`."""
-    return build_tracks([PositionArrays.of_frame(positions)], spans, day)
-
-
 def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.date) -> Tracks:
     """Tracks of the window of a day.
 

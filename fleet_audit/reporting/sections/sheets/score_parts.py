@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from fleet_audit.logic.audit.score_contributions import FLOOR, ROUNDING, START, score_contributions
+from fleet_audit.logic.audit.score_contributions import ROUNDING, score_contributions
+from fleet_audit.logic.audit.scoring import FLOOR, START
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT, rule_title

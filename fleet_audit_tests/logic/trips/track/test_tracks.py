@@ -8,7 +8,8 @@ import pytest
 
 from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.track.assignments import assignments
-from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks_of_frame, within_window
+from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks, within_window
 from fleet_audit_tests.logic.driving import DAY, DEVICE, ZONE, Bus, at, staged, world
 
 OTHER_ZONE = "America/Campo_Grande"
@@ -16,7 +17,7 @@ OTHER_ZONE = "America/Campo_Grande"
 
 def tracks(positions: pd.DataFrame, *devices: dict[str, object], zone: str = ZONE) -> Tracks:
     table = world(*devices).devices
-    return build_tracks_of_frame(positions, assignments(table, pd.Series([zone] * len(table))), DAY)
+    return build_tracks([PositionArrays.of_frame(positions)], assignments(table, pd.Series([zone] * len(table))), DAY)
 
 
 def test_a_device_that_moves_at_midnight_is_another_vehicle_from_then_on() -> None:

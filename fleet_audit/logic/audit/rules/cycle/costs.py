@@ -42,6 +42,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
             continue
         own = known[known["plate"] == plate]
         excess = (deadhead - service * share).quantize(_CENT)
+        paid_km, paid_brl = paid.get(str(plate), (Decimal("0.00"), None))
         drafts.append(
             Draft(
                 "K03",
@@ -51,15 +52,15 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 f"{sentences.number(parameters.deadhead_pct, 0)} %.",
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
                 km_at_stake=excess,
-                brl_at_stake=_paid_brl(paid.get(str(plate)), excess),
-                brl_paid=paid[str(plate)][1] if str(plate) in paid else None,
+                brl_at_stake=_paid_of_excess(paid_km, paid_brl, excess),
+                brl_paid=paid_brl,
                 km_uncertainty=float(doubt.loc[plate, "deadhead"] + float(share) * doubt.loc[plate, "service"]),
                 tolerance_km=0.0,
                 facts={
                     "service_km": service,
                     "deadhead_km": deadhead,
                     "deadhead_pct": round(pct, 2),
-                    "paid_deadhead_km": paid[str(plate)][0] if str(plate) in paid else Decimal("0.00"),
+                    "paid_deadhead_km": paid_km,
                     **{
                         f"{purpose}_days": trips_by_day(own[own["purpose"] == purpose])
                         for purpose in ("deadhead", "service")
@@ -81,12 +82,9 @@ def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
     }
 
 
-def _paid_brl(paid: tuple[Decimal, Decimal] | None, excess_km: Decimal) -> Decimal | None:
+def _paid_of_excess(km: Decimal, brl: Decimal | None, excess_km: Decimal) -> Decimal | None:
     """BRL of the excess, as far as the contract pays it; None where it pays no deadhead: nothing is at stake."""
-    if paid is None or not paid[0]:
-        return None
-    km, brl = paid
-    return half_up(min(excess_km, km) * brl / km)
+    return half_up(min(excess_km, km) * brl / km) if brl is not None and km else None
 
 
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:

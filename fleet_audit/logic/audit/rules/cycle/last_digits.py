@@ -11,8 +11,8 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
 from fleet_audit.logic.audit.rules.cycle.tested_samples import (
-    RUNS_IN_CYCLE,
     SHOWN,
     TestedSample,
     per_declaring_plate,
@@ -57,6 +57,7 @@ def last_digits(context: AuditCycle) -> list[Draft]:
     ]
 
 
+@computed_once
 def _whole_km_readings(context: AuditCycle) -> pd.DataFrame:
     """Runs with a start reading in whole km, as `reading`."""
     runs = context.runs[context.runs["odometer_start_km"].notna()]

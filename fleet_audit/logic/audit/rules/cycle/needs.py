@@ -1,4 +1,4 @@
-"""Data that rules of a cycle need: the share of the cycle that was run, its invoices.
+"""Data that rules of a cycle need: the share of the cycle that was run, its runs and invoices.
 
 Needs of a single rule are in the rule's own module.
 """
@@ -9,6 +9,7 @@ from fleet_audit.logic.audit.rules.rule import Need
 
 OVER = Need(lambda context: context.is_over, "espera o fim do ciclo")
 WHOLE = Need(lambda context: context.is_whole, "espera todos os dias do ciclo")
+RUNS_IN_CYCLE = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")
 INVOICED = Need(lambda context: len(context.invoice_lines) > 0, "nenhuma fatura do ciclo")
 ENOUGH_DAYS = Need(
     lambda context: context.is_whole or context.run_days >= context.parameters.cycle_min_days,

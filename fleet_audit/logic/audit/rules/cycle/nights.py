@@ -9,10 +9,10 @@ import pandas as pd
 
 from fleet_audit.logic.audit.night_shifts import repair_dates_of_cycle
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
+from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
-from fleet_audit.logic.audit.rules.rule import Need, Rule
-
-_SHOWN = 40  # runs in the evidence
+from fleet_audit.logic.audit.rules.rule import Rule
 
 
 def nights_dated_early(context: AuditCycle) -> list[Draft]:
@@ -35,7 +35,7 @@ def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> D
         "viagens medidas quando postas um dia depois da data que trazem; os km não são contestados.",
         GRADE_CONFIDENCE["C"],
         facts={"shift_code": shift or None, "run_count": len(runs), "first_date": written["declared_date"].iloc[0]},
-        context_run_ids=tuple(written["declared_run_id"].head(_SHOWN)),
+        context_run_ids=tuple(written["declared_run_id"].head(SHOWN)),
         extra=(shift,),
     )
 
@@ -50,6 +50,6 @@ RULES = (
         "B+P/V",
         nights_dated_early,
         "cycle",
-        needs=(Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo"),),
+        needs=(RUNS_IN_CYCLE,),
     ),
 )

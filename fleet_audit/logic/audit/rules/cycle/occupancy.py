@@ -9,10 +9,9 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-
-_SHOWN = 40  # runs in the evidence
 
 
 def always_full(context: AuditCycle) -> list[Draft]:
@@ -37,7 +36,7 @@ def always_full(context: AuditCycle) -> list[Draft]:
                     "seats": seats,
                     "passengers": {str(count): int(size) for count, size in own.groupby("passengers").size().items()},
                 },
-                context_run_ids=tuple(own["declared_run_id"].head(_SHOWN)),
+                context_run_ids=tuple(own["declared_run_id"].head(SHOWN)),
                 extra=("always_full",),
             )
         )

@@ -75,11 +75,16 @@ def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
     found = []
     for plate, rows in plan.groupby("plate", sort=True):
         own, without_route = trips.get(plate, context.trips.head(0)), 0
-        if rows["route_code"].notna().all():
+        if routes := _routes(rows):
             without_route = int(own["route_code"].isna().sum())
-            own = own[own["route_code"].isin(rows["route_code"])]
+            own = own[own["route_code"].isin(routes)]
         found.append(_PlannedVehicle(str(plate), rows, own, without_route, float(unseen.get(plate, 1.0))))
     return found
+
+
+def _routes(plan: pd.DataFrame) -> list[str]:
+    """The routes that a vehicle's plan names; none where a row names none, and the plan is for all."""
+    return sorted(set(plan["route_code"])) if plan["route_code"].notna().all() else []
 
 
 def _against_plan(context: AuditCycle, rule_id: str, threshold: str, own: _PlannedVehicle) -> Draft:
@@ -88,7 +93,7 @@ def _against_plan(context: AuditCycle, rule_id: str, threshold: str, own: _Plann
     km = own.trips["km_measured"].dropna()
     mean = sum(km, Decimal("0.00")) / len(km) if len(km) else None
     trips = "viagem" if own.done == 1 else "viagens"
-    routes = sorted(set(own.plan["route_code"].dropna())) if own.plan["route_code"].notna().all() else []
+    routes = _routes(own.plan)
     where = f" nas rotas do plano ({', '.join(routes)})" if routes else ""
     return Draft(
         rule_id,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -116,7 +117,7 @@ RULES = (
         "cycle",
         "paid_doubtful_brl",
         needs=(
-            Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo"),
+            RUNS_IN_CYCLE,
             Need(lambda context: len(context.earlier_runs) > 0, "nenhuma ata do ciclo anterior foi processada"),
         ),
     ),

@@ -13,12 +13,9 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
-from fleet_audit.logic.audit.rules.rule import Need
 from fleet_audit.logic.primitives.statistics import holm
 
 SHOWN = 40  # runs in the evidence
-
-RUNS_IN_CYCLE = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")
 
 
 @dataclass(frozen=True)
