@@ -31,7 +31,7 @@ from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of, dates
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.primitives.wall_clock import to_utc
-from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
+from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.day_window import DayWindow, build_window
@@ -40,6 +40,7 @@ from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 ZONE = PARTITION_ZONE
 CLOSING_DAY = 16

@@ -31,7 +31,6 @@ import psutil
 
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.cli.environment import dagster_home
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import FACTS, TRIP_WINDOW
 from fleet_audit.schema.lake import (
@@ -42,6 +41,7 @@ from fleet_audit.schema.lake import (
     REJECTED_POINTS,
     STAGING_POSITIONS,
 )
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.lake import Lake

@@ -32,7 +32,6 @@ import pyarrow.parquet as pq
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
@@ -41,6 +40,7 @@ from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, TEXT
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 from fleet_audit.logic.trips.track.tracks import build_tracks
 from fleet_audit.logic.trips.trips import join_trips
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.simulation.fleet import simulate
 
 DAY = dt.date(2025, 6, 11)

@@ -19,7 +19,6 @@ import pandas as pd
 
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
@@ -28,6 +27,7 @@ from fleet_audit.marts.project import load_project
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.embedded.server import keep_as_template
 
 _MIGRATED = """

@@ -30,7 +30,7 @@ from fleet_audit.closing.replay import (
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import Settings, load_settings
 
 # Of another installation: all it holds was put there, and its warehouse is an embedded one of its own.

@@ -97,7 +97,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     from fleet_audit.defs.automation import CLOSE_STEP, known_days
     from fleet_audit.logic.closing.manifest import refusal
     from fleet_audit.logic.primitives.cycles import cycle_of
-    from fleet_audit.logic.primitives.window import PARTITION_ZONE
+    from fleet_audit.schema.partition import PARTITION_ZONE
 
     installation = Installation(settings)
     warehouse = installation.warehouse()

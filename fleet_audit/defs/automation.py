@@ -17,8 +17,8 @@ from fleet_audit.defs.run_tags import CLOSE_TAG, range_tags, reason_tags
 from fleet_audit.defs.tables import key_of
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import CYCLE_CLOSES
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import load_settings
 
 _CYCLE_REPORTS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])

@@ -18,13 +18,13 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import run_span
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.apprise import send, urls_of
 from fleet_audit.notify.messages import Notice, close_notice, day_notice, failure_notice
 from fleet_audit.reporting.locale import day as written
 from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, HELD_RUNS, INCIDENTS
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 _SUMS = """
 with days as (

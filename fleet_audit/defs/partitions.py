@@ -9,7 +9,8 @@ import warnings
 import dagster as dg
 
 from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.logic.primitives.window import DAYS_AFTER, DAYS_BEFORE, PARTITION_ZONE
+from fleet_audit.logic.primitives.window import DAYS_AFTER, DAYS_BEFORE
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import load_settings
 
 DAY_FORMAT = "%Y-%m-%d"

@@ -21,13 +21,15 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.recovery import FailedRun, Recoverable, counted_attempts, failed_days, unanswered_days
 from fleet_audit.logic.primitives.cycles import ONE_DAY
-from fleet_audit.logic.primitives.window import DAYS_AFTER, PARTITION_ZONE
+from fleet_audit.logic.primitives.window import DAYS_AFTER
 from fleet_audit.schema.facts import FINDINGS
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 RECOVERY_DAYS = 40  # a cycle and its close; older days are for a person to run
 TRIGGER = "recovery"
 PROBE_TIMEOUT_S = 10.0  # a tick has 60 s
-_RESULTS = (dg.AssetKey(["reports", "d1"]), key_of(FINDINGS))
+REPORT = dg.AssetKey(["reports", "d1"])
+_RESULTS = (REPORT, key_of(FINDINGS))
 _NEWEST_REFERENCE = """
 select max(received_at) as at from ops.ingested_files where kind = 'reference' and status in ('accepted', 'partial')
 """

@@ -24,9 +24,9 @@ from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, 
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
 from fleet_audit.ingest.reference.touched_days import days_of_reference
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import PARAMETERS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.sources.inbox_entry import UnsettledFileError

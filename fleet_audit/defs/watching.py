@@ -13,14 +13,15 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from dagster._core.storage.event_log.base import PartitionKeyFilter
 
 from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
-from fleet_audit.defs.health.days import REPORT, health_job
+from fleet_audit.defs.health.days import health_job
 from fleet_audit.defs.lost_runs import silent_runs
 from fleet_audit.defs.notices import notify, written_span
+from fleet_audit.defs.recovery import REPORT
 from fleet_audit.defs.reports.lateness import READY_HOUR
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.logic.primitives.cycles import ONE_DAY
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.notify.messages import Notice, checks_notice, health_notice, late_notice, missing_day_notice
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 LATE_AT = dt.time(7, 30)
 QUEUED_TOO_LONG = dt.timedelta(minutes=30)

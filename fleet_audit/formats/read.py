@@ -16,7 +16,7 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.reference.reference_file import parse_reference
 from fleet_audit.formats.telemetry_file import parse_telemetry, telemetry_days
 from fleet_audit.formats.visit_report.movements import parse_visit_report
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 
 def parse_file(

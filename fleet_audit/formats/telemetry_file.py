@@ -17,9 +17,9 @@ from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.identity import fold
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel", "custoFixo", "viagemId")
 OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import INCOMPLETE_DAYS
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.warehouse import Warehouse
 
 ALL_CARRIERS, NO_FILE = "", ""

@@ -24,7 +24,7 @@ from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
-from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
+from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.validity import valid_on, vehicle_zones
 from fleet_audit.logic.trips.visit_movements import counted_movements
@@ -42,6 +42,7 @@ from fleet_audit.schema.lake import (
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import CARRIERS, DEVICES, UNITS, VEHICLES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse

@@ -24,9 +24,9 @@ from fleet_audit.defs.watching import FAILED_TICKS, failing_automations
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.incomplete_days import STILL_REFUSED
 from fleet_audit.logic.primitives.cycles import ONE_DAY
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.facts import FINDINGS
 from fleet_audit.schema.facts.columns import AMOUNTS
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.warehouse import Warehouse
 
 PREFIX = "fleet_audit"

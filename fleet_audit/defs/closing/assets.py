@@ -25,7 +25,7 @@ from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
-from fleet_audit.logic.primitives.window import PARTITION_ZONE, window_days
+from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
@@ -41,6 +41,7 @@ from fleet_audit.schema.facts import (
     TRIPS,
     VEHICLE_CYCLE_AMOUNTS,
 )
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days

@@ -22,7 +22,7 @@ from fleet_audit.ingest.retention import (
     remove,
     remove_pages,
 )
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _DRY_RUN = "true: only report what would be removed. false: remove it; nothing brings it back but a backup."

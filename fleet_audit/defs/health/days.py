@@ -14,27 +14,27 @@ from pydantic import Field
 from fleet_audit.defs.automation import known_days
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import check_result
-from fleet_audit.defs.recovery import RECOVERY_DAYS, days_with_status
+from fleet_audit.defs.recovery import RECOVERY_DAYS, REPORT, days_with_status
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import TRIGGER_TAG, first_names
 from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.inbox.file_days import spans_of
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.volumes import Limits, UnusualVolume, unusual_volumes
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.registry import TABLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
 
-REPORT = dg.AssetKey(["reports", "d1"])
 HEALTH = dg.AssetKey(["health", "days"])
 _SHOWN_ASSETS = 3
 _LOCAL = ZoneInfo(PARTITION_ZONE)
 _DAYS_OK = dg.AssetCheckSpec(
     "no_day_failed_or_is_missing",
     asset=HEALTH,
-    description=f"No table of the last {RECOVERY_DAYS} days failed, and no day since the first one is missing.",
+    description=f"No table of the last {RECOVERY_DAYS} days failed, and no day since the first that was computed or "
+    "failed is missing.",
 )
 _VOLUMES_OK = dg.AssetCheckSpec(
     "volumes_are_usual",
@@ -104,10 +104,8 @@ def failed_tables(instance: dg.DagsterInstance, last: dt.date) -> dict[dt.date, 
 
 
 def missing_days(instance: dg.DagsterInstance, last: dt.date) -> list[dt.date]:
-    """Days without a D-1 report between the first computed day of the last 40 and the last one, without failed ones."""
-    done = days_with_status(instance, REPORT, last, {"MATERIALIZED"})
-    failed = days_with_status(instance, REPORT, last, {"FAILED"})
-    attempted = done | failed
+    """Days without a D-1 report after the first of the last 40 that was computed or failed; not those that failed."""
+    attempted = days_with_status(instance, REPORT, last, {"MATERIALIZED", "FAILED"})
     return [day for day in known_days(min(attempted), last) if day not in attempted] if attempted else []
 
 

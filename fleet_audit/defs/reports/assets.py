@@ -10,7 +10,7 @@ from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
-from fleet_audit.defs.reports.lateness import lateness_min
+from fleet_audit.defs.reports.lateness import READY_HOUR, lateness_min
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_days, key_of
 from fleet_audit.dossiers.movement import points_of_groups
@@ -18,7 +18,6 @@ from fleet_audit.ingest.freshness import day_sources, newest_arrival
 from fleet_audit.logic.costs.budget import Budget, cycle_budget
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.money import known_sum
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.reporting.documents.day import MATRIX_DAYS
 from fleet_audit.reporting.layout import load_layout
@@ -27,10 +26,11 @@ from fleet_audit.reporting.sections.divergences import divergent_groups
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.facts import COVERAGE, DAY_ACCEPTANCE, RULES_NOT_TESTED
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.step_errors import acts_on_errors
 
 # Sums of each computed day; a measure that nothing of a day has is null.
-DAY_SUMS = """
+_DAY_SUMS = """
 with measured as (
     select
         trips.operational_date,
@@ -73,7 +73,7 @@ _OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, 
     deps=[key_of(table) for table in (*FACTS, *_OF_DAY, *REFERENCE, *_BUDGETED)],
     metadata={"path": "reports/d1", "label": "date"},
     # of the asset, not of its partitions: a day that failed earlier is in health/days
-    freshness_policy=dg.FreshnessPolicy.cron("0 8 * * *", dt.timedelta(hours=8), PARTITION_ZONE),
+    freshness_policy=dg.FreshnessPolicy.cron(f"0 {READY_HOUR} * * *", dt.timedelta(hours=READY_HOUR), PARTITION_ZONE),
     description="The D-1 report: spent yesterday, km, trips, divergences, R$ at stake, by unit and carrier; then "
     "the trip list. CSV, XLSX, HTML and PDF.",
 )
@@ -105,7 +105,7 @@ def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
         positions=points_of_groups(fleet.lake(), divergent_groups(frames)),
         rules_not_tested=not_tested[not_tested["cycle_start"].isna()],
         recent_coverage=fleet.warehouse().read_partition(COVERAGE, before),
-        recent_days=fleet.warehouse().read(DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
+        recent_days=fleet.warehouse().read(_DAY_SUMS, dict(zip(("first", "last"), compared, strict=True))),
         sources=day_sources(fleet.lake(), fleet.warehouse(), day),
     )
 

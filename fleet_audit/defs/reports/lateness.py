@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from fleet_audit.logic.primitives.cycles import ONE_DAY
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 READY_HOUR = 8  # local: the D-1 report is ready before it
 LATE_DAYS = 7  # a first report of an older day is a backfill

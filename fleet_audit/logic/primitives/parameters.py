@@ -10,8 +10,10 @@ import difflib
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # who asks for a default only, as the database's rights do for `fleet-audit psql`, needs no pandas
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,8 @@ class ParameterSet:
 
     def as_frame(self) -> pd.DataFrame:
         """Rows of `ops.parameter_versions`: parameters_version, name, value, unit, origin."""
+        import pandas as pd
+
         units = {parameter.name: parameter.unit for parameter in DEFAULTS}
         return pd.DataFrame(
             [
@@ -296,8 +300,7 @@ def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> Parame
     values = {parameter.name: float(parameter.default) for parameter in DEFAULTS}
     changed: set[str] = set()
     for row in [] if overrides is None else overrides.to_dict("records"):
-        starts, ends = row["valid_from"], row["valid_to"]
-        if (not pd.isna(starts) and starts > day) or (not pd.isna(ends) and ends < day):
+        if not _is_valid(row, day):
             continue
         fault = parameter_fault(row["name"], float(row["value"]))
         if fault:
@@ -307,6 +310,13 @@ def parameters_on(day: dt.date, overrides: pd.DataFrame | None = None) -> Parame
         changed.add(row["name"])
         values[row["name"]] = float(row["value"])
     return ParameterSet(tuple(sorted(values.items())), tuple(sorted(changed)))
+
+
+def _is_valid(row: dict[Any, Any], day: dt.date) -> bool:
+    import pandas as pd
+
+    starts, ends = row["valid_from"], row["valid_to"]
+    return (pd.isna(starts) or starts <= day) and (pd.isna(ends) or ends >= day)
 
 
 DEFAULT_PARAMETERS = parameters_on(dt.date(2000, 1, 1))

@@ -15,8 +15,8 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.wall_clock import local_midnight
+from fleet_audit.schema.partition import PARTITION_ZONE
 
-PARTITION_ZONE = "America/Sao_Paulo"  # of every partition; a vehicle's own day is in its unit's zone
 DAYS_BEFORE, DAYS_AFTER = 2, 1  # staged days that the window of D reads: D-2 … D+1
 WINDOW_OFFSETS = tuple(range(-DAYS_BEFORE, DAYS_AFTER + 1))
 TIME_BEFORE = dt.timedelta(hours=36)  # trips of the day before are context for matching, whole ones

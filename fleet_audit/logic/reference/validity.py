@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import as_days, dates
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 DEFAULT_ZONE = PARTITION_ZONE  # of a vehicle whose unit is not known
 _CONTRACT_FIELDS = [

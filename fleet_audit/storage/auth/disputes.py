@@ -7,7 +7,7 @@ Each function checks profile and scope itself, whoever calls it, and its tables 
 from __future__ import annotations
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.rights import API_ROLE, scope_condition
 
 MAX_TEXT = 10_000  # characters

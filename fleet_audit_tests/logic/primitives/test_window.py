@@ -8,14 +8,8 @@ import pandas as pd
 import pytest
 
 import fleet_audit
-from fleet_audit.logic.primitives.window import (
-    PARTITION_ZONE,
-    Window,
-    days_that_read,
-    file_span,
-    partition_day_bounds,
-    window_days,
-)
+from fleet_audit.logic.primitives.window import Window, days_that_read, file_span, partition_day_bounds, window_days
+from fleet_audit.schema.partition import PARTITION_ZONE
 
 DAY = dt.date(2025, 6, 10)
 
@@ -50,4 +44,4 @@ def test_the_partition_zone_is_written_once() -> None:
         for path in root.rglob("*.py")
         if f'"{PARTITION_ZONE}"' in path.read_text(encoding="utf-8") and "simulation" not in path.parts
     ]
-    assert written == ["logic/primitives/window.py"]
+    assert written == ["schema/partition.py"]
