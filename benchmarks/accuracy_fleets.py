@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audited_cycles, cycle_findings
-from benchmarks.comparison import Truth, agreement, judged, pair_trips, stacked
+from benchmarks.comparison import Truth, judged, measured_trips, pair_trips, stacked
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -203,18 +203,7 @@ def _took_place(findings: pd.DataFrame, found: Audited) -> np.ndarray:
 
 
 def _trips(found: Audited) -> pd.DataFrame:
-    both = agreement(pair_trips(found.truth, stacked(found.results, "trips")))
-    both = both[both["km_measured"].notna()]
-    return pd.DataFrame(
-        {
-            "plate": both["plate_true"].astype(str),
-            "km_true": both["km"].astype(float),
-            "km": both["km_measured"].astype(float),
-            "half_width": both["km_uncertainty"].astype(float),
-            "method": both["km_method"].astype(str),
-            "grade": both["evidence_grade"].astype(str),
-        }
-    )
+    return measured_trips(pair_trips(found.truth, stacked(found.results, "trips")))
 
 
 def _sum(results: dict[dt.date, AuditedDay], table: str, column: str) -> float:

@@ -134,6 +134,22 @@ def agreement(pairs: TripPairs) -> pd.DataFrame:
     return real.reset_index(drop=True).join(found, lsuffix="_true", rsuffix="_measured")
 
 
+def measured_trips(pairs: TripPairs) -> pd.DataFrame:
+    """Trips with measured km: plate, km_true, km, half_width (km), method, grade."""
+    both = agreement(pairs)
+    both = both[both["km_measured"].notna()]
+    return pd.DataFrame(
+        {
+            "plate": both["plate_true"].astype(str),
+            "km_true": both["km"].astype(float),
+            "km": both["km_measured"].astype(float),
+            "half_width": both["km_uncertainty"].astype(float),
+            "method": both["km_method"].astype(str),
+            "grade": both["evidence_grade"].astype(str),
+        }
+    )
+
+
 def share_equal(both: pd.DataFrame, name: str) -> float:
     """Per cent of trips that have the same value on both sides; missing equals missing."""
     sides = [both[f"{name}_{side}"].astype(object).where(both[f"{name}_{side}"].notna(), "") for side in

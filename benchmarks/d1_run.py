@@ -29,7 +29,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from benchmarks.small_day import adopt_orphans, processor_time_s
-from fleet_audit.logic.primitives.window import PARTITION_ZONE, partition_day_bounds
+from fleet_audit.logic.primitives.window import partition_day_bounds
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import simulate
 
@@ -60,9 +61,8 @@ def progress(line):
 result = run_days(settings, day, day, progress)
 if not result.is_success:
     sys.exit("; ".join(result.errors))
-peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"steps": steps, "own_s": time.process_time(), "peak_mb": peaks[0], "child_mb": peaks[1],
-                  "of_cycle": of_cycle}))
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps({"steps": steps, "own_s": time.process_time(), "peak_mb": peak_mb, "of_cycle": of_cycle}))
 """
 
 

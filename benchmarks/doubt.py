@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.audited_fleet import SimulatedInbox
-from benchmarks.comparison import SAME_TRIP_S, Truth, agreement, pair_trips
+from benchmarks.comparison import SAME_TRIP_S, Truth, measured_trips, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema import facts
@@ -117,18 +117,7 @@ def measured(
         own = conform(window.trips, facts.TRIP_WINDOW)
         trips.append(own[own["operational_date"] == day])
     pairs = pair_trips(truth, pd.concat(trips, ignore_index=True), within_s=SAME_TRIP_S + slack_s)
-    both = agreement(pairs)
-    both = both[both["km_measured"].notna()]
-    return pd.DataFrame(
-        {
-            "plate": both["plate_true"].astype(str),
-            "km_true": both["km"],
-            "km": both["km_measured"].astype(float),
-            "half_width": both["km_uncertainty"].astype(float),
-            "method": both["km_method"],
-            "grade": both["evidence_grade"],
-        }
-    )
+    return measured_trips(pairs)
 
 
 def coverage_table(found: dict[str, pd.DataFrame]) -> pd.DataFrame:

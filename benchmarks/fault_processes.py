@@ -37,9 +37,9 @@ class Child:
     output: Path
     exit_code: int | None = None
 
-    def wait(self, timeout_s: float = RUN_TIMEOUT_S) -> str:
+    def wait(self) -> str:
         """Waits for the end and returns what was printed; a process that does not end is killed and so reported."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + RUN_TIMEOUT_S
         while self.exit_code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

@@ -15,7 +15,6 @@ import hashlib
 import json
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,7 +45,7 @@ from fleet_audit_tests.integration.small_fleet import (
     visit_report,
     write_inbox,
 )
-from fleet_audit_tests.seaweed import Seaweed
+from fleet_audit_tests.seaweed import Seaweed, free_ports
 
 DAYS = (DAY, DISTURBED)
 COMPARED = ("staging", "trips")  # folders of the lake whose bytes are compared; reports name the time of their run
@@ -148,12 +147,6 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
             "exit_code": code, "lines": lines, "outcome": outcome, "differing": differing}  # fmt: skip
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does the trials, prints a line for each and the counts; 1 when one of them was not the same."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -165,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = given.kinds.split(",") if given.kinds else [*(FAULTS_ON_S3 if given.s3 else FAULTS)]
     counts: Counter[tuple[str, str]] = Counter()
     work = Path(tempfile.mkdtemp(prefix="faults"))
-    template, port = work / "template", _free_port()
+    template, port = work / "template", free_ports(1)[0]
     positions = _write_positions(work / "positions.parquet")
     api = start_api(positions, port, work / "api.log")
     others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}

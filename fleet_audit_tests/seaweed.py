@@ -56,7 +56,7 @@ class S3Server:
         )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ class Seaweed:
     """A server whose files lie in a folder; it is up in about 5 s, and dies by its process id."""
 
     folder: Path
-    ports: dict[str, int] = field(default_factory=lambda: dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True)))
+    ports: dict[str, int] = field(default_factory=lambda: dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -29,7 +29,6 @@ class Browser:
         """Every request to ORIGIN is answered by the client, with the client's cookies."""
         self._connection, self._client, self._numbers = connection, client, itertools.count(1)
         self.errors: list[str] = []
-        self._open = 0
         for domain in ("Page", "Log", "Runtime"):
             self.command(f"{domain}.enable")
         self.command("Fetch.enable", patterns=[{"urlPattern": "*"}])
@@ -44,9 +43,9 @@ class Browser:
         ready = "document.readyState === 'complete' && !document.querySelector('.waiting, .htmx-request')"
         self.wait_for(f"location.href === {json.dumps(ORIGIN + path)} && {ready}")
 
-    def wait_for(self, condition: str, longest_s: float = 20) -> None:
-        """Waits until a script is true, at most so long."""
-        end = time.monotonic() + longest_s
+    def wait_for(self, condition: str) -> None:
+        """Waits until a script is true, at most 20 s."""
+        end = time.monotonic() + 20
         while time.monotonic() < end and not self.value(condition):
             time.sleep(0.02)
 
@@ -56,10 +55,6 @@ class Browser:
         if "exceptionDetails" in found:
             raise AssertionError(found["exceptionDetails"])
         return found["result"].get("value")
-
-    def picture(self, path: Path) -> None:
-        """Writes the page as a PNG."""
-        path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
 
     def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of a command; requests that the page makes meanwhile are answered."""

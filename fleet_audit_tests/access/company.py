@@ -61,6 +61,11 @@ def marks(place: tuple[str, str]) -> set[str]:
     return {PLACES[place], f"mark{number}mark", f"{number + 1}{number + 1}{number + 1}777.77"}
 
 
+def foreign_marks(login: str) -> set[str]:
+    """Texts that only rows out of the user's scope hold."""
+    return set().union(*(marks(place) for place in PLACES if place not in places_of(login)), set())
+
+
 def key(column: str, place: tuple[str, str]) -> str:
     """A key of an owner: 16 hexadecimal digits, as the pipeline's are."""
     return f"{_HASHES.get(column, 'f')}{list(PLACES).index(place)}".rjust(16, "a")

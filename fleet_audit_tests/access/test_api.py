@@ -23,16 +23,12 @@ from fleet_audit.access.resources import RESOURCES
 from fleet_audit.access.uploads import Intake
 from fleet_audit.schema.rights import is_amount
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import PLACES, USERS, key, marks, places_of
+from fleet_audit_tests.access.company import PLACES, USERS, foreign_marks, key, places_of
 from fleet_audit_tests.access.tokens import PASSWORD, SECRET, signed
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 LISTS = [f"/v1/{resource.name}" for resource in RESOURCES]
 READERS = [login for login in USERS if USERS[login][0] != "admin"]
-
-
-def foreign_marks(login: str) -> set[str]:
-    return set().union(*(marks(place) for place in PLACES if place not in places_of(login)), set())
 
 
 @pytest.mark.parametrize("login", USERS)

@@ -22,7 +22,7 @@ from fleet_audit.storage.embedded import template
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import DAY, PLACES, USERS, marks, places_of
+from fleet_audit_tests.access.company import DAY, PLACES, USERS, foreign_marks, places_of
 
 _RELATIONS = """select n.nspname || '.' || c.relname, c.oid
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -61,7 +61,7 @@ def everything_read(cursor: psycopg2.extensions.cursor) -> dict[str, list[dict[s
 def test_a_user_reads_rows_of_their_scope_alone(company_url: str, login: str) -> None:
     with session(company_url, login) as cursor:
         found = everything_read(cursor)
-    foreign = set().union(*(marks(place) for place in PLACES if place not in places_of(login)), set())
+    foreign = foreign_marks(login)
     for name, rows in found.items():
         text = repr(rows)
         assert not {mark for mark in foreign if mark in text}, f"{login} reads another's rows in {name}"

@@ -11,18 +11,13 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from fleet_audit.access.resources import RESOURCES
-from fleet_audit_tests.access.company import PLACES, USERS, key, marks, places_of
+from fleet_audit_tests.access.company import PLACES, USERS, foreign_marks, key, places_of
 from fleet_audit_tests.access.test_rights import session
 from fleet_audit_tests.access.tokens import signed
 
 FOREIGN = ("VILESTE", "USINAB")
 REASON = "uma razão que é bem comprida"
 ITEMS = [resource for resource in RESOURCES if resource.item and resource.name not in ("days", "uploads")]
-
-
-def foreign_marks(login: str) -> set[str]:
-    """Texts that only rows out of the user's scope hold."""
-    return set().union(*(marks(place) for place in PLACES if place not in places_of(login)), set())
 
 
 @contextmanager

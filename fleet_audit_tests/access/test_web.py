@@ -12,6 +12,7 @@ import jwt
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from fastapi import Response
 from fastapi.testclient import TestClient
 
 from fleet_audit.access.uploads import Intake
@@ -20,7 +21,7 @@ from fleet_audit.access.web.site import safe_target
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import DAY, PLACES, USERS, key, marks, places_of
+from fleet_audit_tests.access.company import DAY, PLACES, USERS, foreign_marks, key, places_of
 from fleet_audit_tests.access.test_contests import finding  # noqa: F401
 from fleet_audit_tests.access.tokens import PASSWORD, SECRET
 
@@ -35,16 +36,10 @@ Visiting = Callable[..., TestClient]
 
 def cookie(login: str, age_s: float = 0) -> dict[str, str]:
     """The session cookie of a user, as signing in sets it."""
-    response = httpx_response()
+    response = Response()
     Cookies(SECRET, is_secure=True).renew(response, Visitor(login, login, time.time() - age_s, f"session of {login}"))
     name, value = response.headers["set-cookie"].split(";")[0].split("=", 1)
     return {name: value}
-
-
-def httpx_response() -> object:
-    from fastapi import Response
-
-    return Response()
 
 
 @pytest.fixture
@@ -69,10 +64,6 @@ def form_token(page: httpx.Response) -> str:
 
 def see(browser: TestClient, path: str) -> httpx.Response:
     return browser.get(f"/portal{path}")
-
-
-def foreign_marks(login: str) -> set[str]:
-    return set().union(*(marks(place) for place in PLACES if place not in places_of(login)), set())
 
 
 def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(visiting: Visiting) -> None:

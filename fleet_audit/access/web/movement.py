@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 
-from fleet_audit.logic.primitives.window import PARTITION_ZONE
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Span, Track
 from fleet_audit.reporting.drawing.track_map import track_map
 from fleet_audit.schema import lake as tables
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.lake import Lake, one_of
 
 _AROUND = dt.timedelta(minutes=15)  # shown before and after the periods

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 WEEK = dt.timedelta(days=7)
+_LEAST_DAYS = 3  # with fewer known days among the same weekdays nothing is judged
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,11 @@ class Limits:
         low_pct: below this share of the median of the same weekdays.
         high_pct: above this share of it.
         weeks: how many weeks before a day are compared.
-        least_days: with fewer known days among them nothing is judged.
     """
 
     low_pct: float
     high_pct: float
     weeks: int = 8
-    least_days: int = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def unusual_volumes(
         for source, of_source in sorted(numbers.items()):
             earlier = (day - week * WEEK for week in range(1, limits.weeks + 1))
             known = [of_source[each] for each in earlier if each in of_source and each not in holidays]
-            if day not in of_source or len(known) < limits.least_days:
+            if day not in of_source or len(known) < _LEAST_DAYS:
                 continue
             usual = median(known)
             low, high = usual * limits.low_pct / 100, usual * limits.high_pct / 100
