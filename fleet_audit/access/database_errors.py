@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from fleet_audit.access.problems import Problem
+from fleet_audit.access.problems import Problem, state_of
 
 _STATE = "FA"
 
@@ -21,7 +21,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        state = getattr(error.orig, "pgcode", None) or ""
+        state = state_of(error)
         if not state.startswith(_STATE):
             raise
         diag = error.orig.diag  # type: ignore[union-attr]

@@ -69,7 +69,7 @@ def problem_response(
 
 def status_of(error: sa.exc.SQLAlchemyError) -> int:
     """The HTTP status of an error of the database: a missing right, a value of a wrong form, or no answer in time."""
-    state = _state(error)
+    state = state_of(error)
     if state == "42501":
         return 403
     if state.startswith("22"):
@@ -78,7 +78,8 @@ def status_of(error: sa.exc.SQLAlchemyError) -> int:
     return 503 if is_busy else 500
 
 
-def _state(error: sa.exc.SQLAlchemyError) -> str:
+def state_of(error: sa.exc.SQLAlchemyError) -> str:
+    """The SQLSTATE of an error of the database; empty where it has none."""
     return getattr(getattr(error, "orig", None), "pgcode", None) or ""
 
 
@@ -101,7 +102,7 @@ def add_handlers(app: FastAPI) -> None:
     def refused(_: Request, error: sa.exc.DBAPIError) -> JSONResponse:
         status = status_of(error)
         if status == 500:
-            _log.error("the database refused a statement: SQLSTATE %s", _state(error))
+            _log.error("the database refused a statement: SQLSTATE %s", state_of(error))
         return problem_response(status, _REFUSALS[status], {"Retry-After": "5"} if status == 503 else None)
 
     @app.exception_handler(sa.exc.TimeoutError)

@@ -39,6 +39,10 @@ class Session:
     connection: sa.Connection
     profile: str
 
+    def sees_all(self) -> bool:
+        """Whether the user's scope is the whole company."""
+        return bool(self.connection.scalar(sa.text("select auth.sees_all(null)")))
+
 
 class Sessions:
     """Opens transactions for tokens, and tokens for passwords, on connections of the role without grants."""

@@ -83,13 +83,17 @@ def read_manifest(place: LakeFiles, name: str | None = None) -> Manifest:
     if not names or (name and name not in names):
         found = f"; it has {', '.join(names)}" if names else ""
         raise PermanentError(f"{place.uri} has no backup {name or ''}".rstrip() + f"{found}.")
-    chosen = name or max(names)
-    content = place.get_bytes(f"{FOLDER}/{chosen}{_SUFFIX}")
-    if not chosen.endswith(hashlib.sha256(content).hexdigest()[:16]):
-        raise PermanentError(f"The manifest of backup {chosen} in {place.uri} is damaged: choose another --name.")
+    return load_manifest(place, name or max(names))
+
+
+def load_manifest(place: LakeFiles, name: str) -> Manifest:
+    """The backup of a name that the place lists; raises what `read_manifest` raises of its bytes."""
+    content = place.get_bytes(f"{FOLDER}/{name}{_SUFFIX}")
+    if not name.endswith(hashlib.sha256(content).hexdigest()[:16]):
+        raise PermanentError(f"The manifest of backup {name} in {place.uri} is damaged: choose another --name.")
     values = json.loads(content)
     if values["format"] > FORMAT:
-        raise PermanentError(f"Backup {chosen} was written by a newer fleet_audit: install that version.")
+        raise PermanentError(f"Backup {name} was written by a newer fleet_audit: install that version.")
     for part in ("dumps", "instance", "lake"):
         values[part] = {path: StoredFile(**file) for path, file in values[part].items()}
     return Manifest(**values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from fleet_audit.backup.manifest import OBJECTS, backup_names, object_path, read_manifest, remove_manifest
+from fleet_audit.backup.manifest import OBJECTS, backup_names, load_manifest, object_path, remove_manifest
 from fleet_audit.storage.lake_files import LakeFiles
 
 # another backup may be sending objects that no manifest names yet
@@ -25,7 +25,7 @@ def prune_backups(place: LakeFiles, keep_days: int, now: dt.datetime) -> tuple[l
     pruned = [name for name in older if name < oldest]
     for name in pruned:
         remove_manifest(place, name)
-    kept = [read_manifest(place, name) for name in backup_names(place)]
+    kept = [load_manifest(place, name) for name in backup_names(place)]
     named = {object_path(file.sha256) for manifest in kept for file in manifest.files().values()}
     unnamed = [
         path

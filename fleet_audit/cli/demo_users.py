@@ -11,10 +11,9 @@ import sqlalchemy as sa
 
 from fleet_audit.access.users import Users
 from fleet_audit.errors import PermanentError
+from fleet_audit.schema.rights import PROFILES
 from fleet_audit.settings import Settings
 from fleet_audit.storage.postgres import engine_of
-
-_PROFILES = ("operations", "finance", "auditor", "carrier", "admin")
 
 
 def add_demo_users(settings: Settings, url: str) -> list[str]:
@@ -32,7 +31,7 @@ def add_demo_users(settings: Settings, url: str) -> list[str]:
         known = set(connection.scalars(sa.text("select login from auth.users")))
     if carrier is None or unit is None:
         raise PermanentError("The warehouse has no carrier yet: make demo fills it.")
-    for profile in _PROFILES:
+    for profile in PROFILES:
         login = f"demo-{profile}"
         if login in known:
             users.set_password(login, password)
@@ -41,4 +40,4 @@ def add_demo_users(settings: Settings, url: str) -> list[str]:
     users.grant("demo-operations", None, unit)
     users.grant("demo-finance", None, None)
     users.grant("demo-carrier", carrier, None)
-    return [f"demo-{profile}  {password}" for profile in _PROFILES]
+    return [f"demo-{profile}  {password}" for profile in PROFILES]

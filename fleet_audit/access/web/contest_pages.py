@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 
 from fleet_audit.access import contests
@@ -43,14 +42,13 @@ _SENTENCES = {
 FormText = Annotated[str, Form(max_length=4 * MAX_TEXT, pattern=r"^[^\x00]*$")]
 
 
-def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[str, Any]:
+def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any], zone: str) -> dict[str, Any]:
     """What the page of a finding shows of its contest, and what its reader may do now."""
-    is_offered = site.relations.table(visit.session, "contests") is not None
     found = site.relations.rows(visit.session, "contests", lambda c: (c.finding_id == finding["finding_id"],))
     contest = found[0] if found else None
     profile = visit.session.profile
-    until = _until(visit, finding) if is_offered and contest is None else None
-    today = local(dt.datetime.now(dt.UTC), names_of(site, visit).zone(finding["unit_code"]))
+    until = finding["contest_until"] if contest is None else None
+    today = local(dt.datetime.now(dt.UTC), zone)
     is_over = until is not None and today is not None and until < today.date()
     is_open = finding["status"] != "excepted" and contest is None
     return {
@@ -58,7 +56,7 @@ def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dic
         "contest_files": _files(site, visit, contest),
         "contest_statuses": CONTEST_STATUSES,
         "contest_until": until,
-        "may_contest": is_offered and is_open and not is_over and profile in _MAY_CONTEST,
+        "may_contest": is_open and not is_over and profile in _MAY_CONTEST,
         "is_over": is_over,
         "may_decide": contest is not None and contest["status"] == "contested" and profile in _MAY_DECIDE
         and contest["opened_by"] != visit.visitor.login,
@@ -122,19 +120,12 @@ def _form(site: Site, request: Request, key: str, text: str = "", problem: Probl
     """The form to contest or decide, with what was written and what was wrong with it."""
     with site.visit(request) as visit:
         finding = site.relations.row(visit.session, "findings", "finding_id", key)
+        zone = names_of(site, visit).zone(finding["unit_code"])
         return site.page(
             visit, "contest.html.j2", problem.status_code if problem else 200,
-            finding=finding, names=names_of(site, visit), text=text, max_mb=_MAX_MB,
-            error=_SENTENCES[problem.kind or ""] if problem else None, **contest_context(site, visit, finding),
+            finding=finding, text=text, max_mb=_MAX_MB,
+            error=_SENTENCES[problem.kind or ""] if problem else None, **contest_context(site, visit, finding, zone),
         )  # fmt: skip
-
-
-def _until(visit: Visit, finding: Mapping[str, Any]) -> dt.date | None:
-    """The last day to contest a finding of a closed cycle; None while its cycle is open."""
-    query = sa.text("select auth.contest_until(:day, :unit)")
-    values = {"day": finding["operational_date"], "unit": finding["unit_code"]}
-    found: dt.date | None = visit.session.connection.scalar(query, values)
-    return found
 
 
 def _files(site: Site, visit: Visit, contest: Mapping[str, Any] | None) -> list[dict[str, Any]]:

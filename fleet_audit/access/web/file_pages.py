@@ -56,11 +56,12 @@ def add_file_pages(app: FastAPI, site: Site) -> None:
     @app.get("/arquivos")
     def files(request: Request, ciclo: dt.date | None = None) -> Response:
         with site.visit(request) as visit:
-            paths = [path for path in listed_reports(visit.session, site.lake) if _PATH.fullmatch(path)]
-            days = sorted({_day(path) for path in paths}, reverse=True)
+            listed = listed_reports(visit.session, site.lake)
+            found = [match for path in listed if (match := _PATH.fullmatch(path))]
+            days = sorted({_day(match) for match in found}, reverse=True)
             cycles = cycles_of(days, site.closing_day)
             cycle = chosen_cycle(cycles, ciclo)
-            shown = [path for path in paths if cycle and cycle_of(_day(path), site.closing_day) == cycle]
+            shown = [match for match in found if cycle and cycle_of(_day(match), site.closing_day) == cycle]
             return site.page(
                 visit, "files.html.j2",
                 groups=_groups(shown, names_of(site, visit).carriers), cycles=cycle_choices(cycles), cycle=cycle,
@@ -74,29 +75,24 @@ def add_file_pages(app: FastAPI, site: Site) -> None:
         return download(content, _download_name(path))
 
 
-def _day(path: str) -> dt.date:
-    match = _PATH.fullmatch(path)
-    assert match is not None
+def _day(match: re.Match[str]) -> dt.date:
     return dt.date.fromisoformat(match["day"])
 
 
-def _groups(paths: Iterable[str], carriers: Mapping[str, str]) -> list[tuple[str, list[Report]]]:
+def _groups(reports: Iterable[re.Match[str]], carriers: Mapping[str, str]) -> list[tuple[str, list[Report]]]:
     """Reports of the cycle, of each carrier's copy, and of the days with the latest first, each in its formats."""
     names = {carrier_folder(code): name for code, name in carriers.items()}
     found: dict[tuple[int, str], dict[tuple[Any, str], list[tuple[str, str]]]] = {}
-    for path in paths:
-        match = _PATH.fullmatch(path)
-        if match is None:
-            continue
+    for match in reports:
         stem, folder = match["stem"], match["folder"]
         title = _TITLES.get(stem, stem)
         place: Any = list(_TITLES).index(stem) if stem in _TITLES else len(_TITLES)
         group = (1, f"Cópia de {names.get(folder, folder)}") if folder else (0, "Ciclo inteiro")
         if match["kind"] == "d1":
-            day = dt.date.fromisoformat(match["day"])
+            day = _day(match)
             group, title, place = (2, "Relatórios D-1"), locale.day(day), -day.toordinal()
         form = _FORMS.get(match["form"], match["form"].upper())
-        found.setdefault(group, {}).setdefault((place, title), []).append((form, path.removeprefix("reports/")))
+        found.setdefault(group, {}).setdefault((place, title), []).append((form, match.string.removeprefix("reports/")))
     return [
         (
             group[1],

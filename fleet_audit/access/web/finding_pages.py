@@ -66,7 +66,7 @@ def add_finding_pages(app: FastAPI, site: Site) -> None:
                 incident_amounts=money.amounts_of(incident) if incident else [],
                 evidence=_evidence(row, trips, runs, zone),
                 has_map=bool(row["plate"]) and (row["cycle_start"] is None or bool(trips or runs)),
-                **contest_context(site, visit, row),
+                **contest_context(site, visit, row, zone),
             )  # fmt: skip
 
     @app.get("/achados/{key}/mapa")

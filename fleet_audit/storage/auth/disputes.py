@@ -245,16 +245,7 @@ end $$;
 """  # noqa: S608
 
 _SCOPE = scope_condition("null", has_carrier=True, has_unit=True)
-VIEW_NAMES = (
-    "fact.contests",
-    "auth.attachments",
-    "auth.notes",
-    "auth.requested_exceptions",
-    "auth.received_uploads",
-    "auth.rule_outcomes",
-)
 VIEWS = f"""
-drop view if exists {", ".join(VIEW_NAMES)};
 create view fact.contests with (security_barrier = true) as
 select contest_id, finding_id, status, opened_at, due_date, opened_by, auth.redacted(text) as text, decided_at,
   decided_by, auth.redacted(decision_text) as decision_text, operational_date, rule_id, plate, carrier_code, unit_code,

@@ -6,7 +6,7 @@ Each is SECURITY DEFINER with a fixed search_path: it runs as the owner of the t
 
 from __future__ import annotations
 
-from fleet_audit.schema.rights import API_ROLE, scope_condition
+from fleet_audit.schema.rights import API_ROLE, REDACTED_VIEWS, scope_condition
 from fleet_audit.storage.auth import disputes
 
 MAX_FAILED_LOGINS = 5  # after that many in a row an account is locked: OWASP's authentication guide asks for a limit
@@ -107,7 +107,7 @@ _WHOLE = "(select auth.profile()) in ('auditor', 'finance')"
 _FOUR = "paid_doubtful_brl, disallowed_brl, held_brl, in_favour_brl"
 # The views belong to the owner of the tables, so that they read what they redact; their WHERE is the rows' policy.
 _VIEWS = f"""
-drop view if exists auth.findings, auth.incidents;
+drop view if exists {", ".join(REDACTED_VIEWS)};
 create view auth.findings with (security_barrier = true) as
 select finding_id, operational_date, cycle_start, rule_id, rule_version, severity, plate, driver_id, carrier_code,
   unit_code, trip_id, declared_run_id, km_at_stake, brl_at_stake, brl_low, brl_high, {_FOUR}, amount, confidence,
