@@ -14,7 +14,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.draft import TRIP_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import as_days
@@ -75,7 +75,7 @@ def _declared(
         f"No ciclo, {context.period}, o veículo {plate} declarou {sentences.km(declared)} em "
         f"{run_ids.nunique()} atas e percorreu {sentences.km(measured)} nas mesmas corridas: "
         f"{sentences.km(excess)} a mais ({sentences.number(row['pct'])} %), acima de {sentences.number(limit, 1)} %.",
-        float(trips["evidence_grade"].map(GRADE_CONFIDENCE).astype("float64").mean())
+        float(trips["evidence_grade"].map(TRIP_CONFIDENCE).astype("float64").mean())
         * beyond_doubt(float(excess), tolerance, uncertainty),
         km_at_stake=excess,
         rate=context.rates.get(plate),

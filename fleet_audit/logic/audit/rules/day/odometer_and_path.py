@@ -12,7 +12,7 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS_AND_PLACES, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import km_text, trips_at_events
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt
+from fleet_audit.logic.audit.rules.draft import TRIP_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
@@ -78,7 +78,7 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
         f"Na viagem do veículo {plate} em {sentences.period(row, context.zone(plate))}, o hodômetro contou "
         f"{km_text(row['odometer_km'])} e o GPS mediu {km_text(row['gps_km'])}: {sentences.km(difference)} de "
         f"diferença, acima da tolerância de {km_text(row['limit_km'])}; vale {counts}.",
-        GRADE_CONFIDENCE[row["evidence_grade"]] * beyond_doubt(row["difference"], row["limit_km"], _RESOLUTION_KM),
+        TRIP_CONFIDENCE[row["evidence_grade"]] * beyond_doubt(row["difference"], row["limit_km"], _RESOLUTION_KM),
         (row["trip_id"],),
         km_at_stake=difference,
         rate=context.rate_of([row["trip_id"]], ()),
