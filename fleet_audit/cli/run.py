@@ -157,13 +157,13 @@ def _execute(
     config: Mapping[str, object] | None = None,
 ) -> bool:
     """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
-    from fleet_audit.defs.run_tags import REPOSITORY_TAGS, partition_days, range_tags, reason_tags
+    from fleet_audit.defs.run_tags import CYCLE_JOBS, REPOSITORY_TAGS, partition_days, range_tags, reason_tags
 
     outcome = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
         tags={
             **range_tags(*partitions),
-            **reason_tags("command", *partition_days(job, *partitions)),
+            **reason_tags("command", *partition_days(job in CYCLE_JOBS, *partitions)),
             **REPOSITORY_TAGS,
         },
         raise_on_error=False,

@@ -14,7 +14,7 @@ from fleet_audit.defs.automation import day_job, known_days
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.run_tags import CYCLE_JOBS, TRIGGER_TAG, range_tags, reason_tags, run_span
+from fleet_audit.defs.run_tags import TRIGGER_TAG, is_over_cycles, range_tags, reason_tags, run_span
 from fleet_audit.defs.sensors import UNFINISHED, merged
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
@@ -130,7 +130,7 @@ def _is_transient(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 def _days_of(run: dg.DagsterRun) -> list[dt.date]:
     """The daily partitions of a run; empty for a run without, as those of cycles are."""
-    span = None if run.job_name in CYCLE_JOBS else run_span(run)
+    span = None if is_over_cycles(run) else run_span(run)
     if span is None or not daily_partitions.has_partition_key(span[0].isoformat()):
         return []
     return known_days(*span)

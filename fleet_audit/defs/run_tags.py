@@ -22,6 +22,24 @@ RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_ra
 REPOSITORY_TAGS = {".dagster/repository": "__repository__@fleet_audit"}
 SHOWN_FILES, SHOWN_UNITS = 3, 10
 CYCLE_JOBS = ("cycle", "close")  # jobs whose partition keys are starts of cycles
+# Assets whose partition keys are starts of cycles: of a run that the UI or `dg` started on them, no job says so.
+CYCLE_KEYS = frozenset(
+    dg.AssetKey(name.split("/"))
+    for name in (
+        "fact/billing_lines",
+        "fact/calibration_segments",
+        "fact/cycle_findings",
+        "fact/cycle_incidents",
+        "fact/review_estimates",
+        "fact/review_samples",
+        "fact/vehicle_cycle_amounts",
+        "ops/cycle_closes",
+        "ops/cycle_rules_not_tested",
+        "reports/carriers",
+        "reports/cycle",
+        "reports/package",
+    )
+)
 
 
 def range_tags(first: dt.date, last: dt.date) -> dict[str, str]:
@@ -49,13 +67,19 @@ def missing_tags(run: dg.DagsterRun, units: Sequence[str]) -> dict[str, str]:
     tags = {UNIT_TAG: first_names(units, SHOWN_UNITS)} if units else {}
     span = run_span(run)
     if TRIGGER_TAG not in run.tags:
-        tags |= reason_tags(MANUAL, *partition_days(run.job_name, *span)) if span else {TRIGGER_TAG: MANUAL}
+        tags |= reason_tags(MANUAL, *partition_days(is_over_cycles(run), *span)) if span else {TRIGGER_TAG: MANUAL}
     return {name: value for name, value in tags.items() if name not in run.tags}
 
 
-def partition_days(job: str, first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
-    """First and last day of partitions, which are starts of cycles in some jobs."""
-    return (first, cycle_of(last, load_settings().closing_day).end) if job in CYCLE_JOBS else (first, last)
+def is_over_cycles(run: dg.DagsterRun) -> bool:
+    """Whether the partition keys of a run are starts of cycles, whoever started it: by a job, assets or their checks."""
+    selected = {check.asset_key for check in run.asset_check_selection or ()} | set(run.asset_selection or ())
+    return run.job_name in CYCLE_JOBS or not CYCLE_KEYS.isdisjoint(selected)
+
+
+def partition_days(are_cycles: bool, first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
+    """First and last day of partitions, which may be starts of cycles."""
+    return (first, cycle_of(last, load_settings().closing_day).end) if are_cycles else (first, last)
 
 
 def first_names(names: Sequence[str], shown: int) -> str:
@@ -75,7 +99,7 @@ def run_days_with_context(run: dg.DagsterRun) -> list[dt.date]:
     span = run_span(run)
     if span is None:
         return []
-    if run.job_name not in CYCLE_JOBS:
+    if not is_over_cycles(run):
         return days_with_context([span[0] + dt.timedelta(days=at) for at in range((span[1] - span[0]).days + 1)])
     closing_day = load_settings().closing_day
     return sorted({day for start in span for day in cycle_days(cycle_of(start, closing_day))})

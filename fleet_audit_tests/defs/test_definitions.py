@@ -14,6 +14,8 @@ import dagster as dg
 import pytest
 
 import fleet_audit.defs
+from fleet_audit.defs.partitions import cycle_partitions
+from fleet_audit.defs.run_tags import CYCLE_KEYS
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.registry import TABLES
 from fleet_audit_tests.defs.snapshot import PATH, REFRESH, text
@@ -53,6 +55,13 @@ def test_the_code_location_is_the_one_of_the_snapshot(definitions):
     assert text(definitions) == PATH.read_text(encoding="utf-8"), (
         f"The code location changed. If that is meant: {REFRESH}, and commit the difference."
     )
+
+
+def test_the_assets_whose_runs_are_over_cycles_are_those_with_cycles_as_partitions(specs):
+    """A run that the UI starts on an asset names no job: from its assets it is known which days it locks."""
+    assert {key.to_user_string() for key in CYCLE_KEYS} == {
+        name for name, spec in specs.items() if spec.partitions_def == cycle_partitions
+    }
 
 
 def test_every_module_of_defs_is_loaded(definitions, specs):

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from fleet_audit.defs.resources import FleetResource, days_held, run_resources
-from fleet_audit.defs.run_tags import range_tags, run_days_with_context
+from fleet_audit.defs.run_tags import DAYS_TAG, missing_tags, range_tags, run_days_with_context
 from fleet_audit.errors import RetryableError
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -26,15 +26,16 @@ from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)
 ONE_DAY = dt.timedelta(days=1)
+_REPORT = dg.AssetKey(["reports", "cycle"])
 
 
 class _Run(SimpleNamespace):
     """What a run's resource sees of it."""
 
     @classmethod
-    def over(cls, first: dt.date, last: dt.date, job: str = "day") -> _Run:
+    def over(cls, first: dt.date, last: dt.date, job: str = "day", **selected: object) -> _Run:
         log = SimpleNamespace(info=print)
-        return cls(run=SimpleNamespace(tags=range_tags(first, last), job_name=job), log=log)
+        return cls(run=dg.DagsterRun(job_name=job, tags=range_tags(first, last), **selected), log=log)
 
 
 def _holds(fleet: FleetResource, run: _Run, held: list[str], name: str, seconds: float) -> None:
@@ -154,5 +155,20 @@ def test_without_a_warehouse_the_run_begins_and_its_steps_report_it(capsys):
 def test_the_days_of_a_run_are_those_that_it_reads_or_writes():
     days = run_days_with_context(_Run.over(DAY, DAY).run)
     assert (days[0], days[-1]) < (DAY, DAY) < (days[-1], days[-1])
-    cycle = run_days_with_context(_Run.over(dt.date(2025, 5, 16), dt.date(2025, 5, 16), "close").run)
-    assert (cycle[0], cycle[-1], len(cycle)) == (dt.date(2025, 5, 16), dt.date(2025, 6, 15), 31)
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        {"job": "close"},
+        {"job": "__ASSET_JOB", "asset_selection": frozenset({_REPORT})},
+        {"job": "__ASSET_JOB", "asset_check_selection": frozenset({dg.AssetCheckKey(_REPORT, "any")})},
+    ],
+    ids=["by a job", "one asset, as the UI starts it", "a check alone"],
+)
+def test_the_days_of_a_run_over_a_cycle_are_all_of_the_cycle(started):
+    start, end = dt.date(2025, 5, 16), dt.date(2025, 6, 15)
+    run = _Run.over(start, start, **started).run
+    days = run_days_with_context(run)
+    assert (days[0], days[-1], len(days)) == (start, end, 31)
+    assert missing_tags(run, [])[DAYS_TAG] == f"{start} to {end}"
