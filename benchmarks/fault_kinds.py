@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run, start_run_at
 from fleet_audit.logic.primitives.cycles import ONE_DAY
+from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit_tests.integration.installation import Installation
 from fleet_audit_tests.integration.small_fleet import DAY
 from fleet_audit_tests.seaweed import Seaweed
@@ -124,12 +126,13 @@ def _fill_disk(trial: Trial) -> str:
     return f"the run ended with {run.exit_code}"
 
 
-def _damage(folder: str) -> Callable[[Trial], str]:
-    """Truncates, empties, exchanges or removes one file of a folder of the lake."""
+def _damage(*folders: str) -> Callable[[Trial], str]:
+    """Truncates, empties, exchanges or removes one file of some folders of the lake."""
 
     def damage(trial: Trial) -> str:
         lake = trial.home.home / "lake"
-        path = trial.chance.choice(sorted(path for path in (lake / folder).rglob("*") if path.is_file()))
+        files = [path for folder in folders for path in (lake / folder).rglob("*") if path.is_file()]
+        path = trial.chance.choice(sorted(files))
         content = path.read_bytes()
         how = trial.chance.choice(("cut in half", "emptied", "exchanged", "removed"))
         new = {"cut in half": content[: len(content) // 2], "emptied": b"", "exchanged": os.urandom(len(content))}
@@ -137,6 +140,13 @@ def _damage(folder: str) -> Callable[[Trial], str]:
         return f"{path.relative_to(lake)} {how}"
 
     return damage
+
+
+def _damage_archive(trial: Trial) -> str:
+    """Damages an archived file, and removes all parsed rows: without that nothing would read the file again."""
+    done = _damage(*(f"raw/{kind}" for kind in FOLDERS.values()))(trial)
+    shutil.rmtree(trial.home.home / "lake" / "parsed")
+    return f"{done}, all parsed rows removed"
 
 
 def _nothing(_: Trial) -> str:
@@ -152,7 +162,7 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
     "PostgreSQL killed": _kill_postgres,
     "API killed": _kill_api,
     "two runs at once": _run_twice,
-    "archived file damaged": _damage("raw"),
+    "archived file damaged": _damage_archive,
     "clock changed": _change_clock,
     FULL_DISK: _fill_disk,
     "API slow": _slow_api,

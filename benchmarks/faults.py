@@ -51,6 +51,7 @@ DAYS = (DAY, DISTURBED)
 COMPARED = ("staging", "trips")  # folders of the lake whose bytes are compared; reports name the time of their run
 NOT_COMPARED = ("computed_at", "changed_at")
 SAME, AFTER_SENDING, DIFFERENT = "same after one run", "same once the inbox was sent again", "not the same"
+FAILED = "the ordinary run failed"  # it may have left all as it was, which proves nothing
 
 
 def _write_inbox(folder: Path) -> Path:
@@ -131,7 +132,7 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
         made.home, made.chance = home, chance
         fault = (FAULTS_ON_S3 if made.s3 else FAULTS)[kind](made)
         code, lines, found = _run(home)
-        outcome = SAME if found == expected else DIFFERENT
+        outcome = DIFFERENT if found != expected else SAME if code == 0 else FAILED
         differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         if outcome == DIFFERENT:
             for path in (root / "inbox").rglob("*.csv"):

@@ -1,4 +1,4 @@
-"""Lost and damaged files of the lake: parsed rows are computed again, and a damaged archived file is set aside.
+"""Lost and damaged files of the lake: parsed rows are computed again; a damaged archived file is fetched or set aside.
 
 Staging and the windows of days need no function here: every run writes those of its days before it reads them.
 """
@@ -6,6 +6,7 @@ Staging and the windows of days need no function here: every run writes those of
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
-from fleet_audit.sources.inbox import InboxFile
+from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -30,7 +31,7 @@ QUARANTINE = "quarantine"
 class ParsedFiles:
     """The parsed rows of archived files; what is lost or unreadable is parsed again. `warn` takes a sentence on it.
 
-    `damaged` has a sentence per SHA-256 whose archived bytes are damaged as well.
+    `damaged` has a sentence per SHA-256 whose archived bytes are damaged as well, and gone from the inbox.
     """
 
     lake: Lake
@@ -40,7 +41,7 @@ class ParsedFiles:
     damaged: dict[str, str] = field(default_factory=dict)
 
     def read(self, table: Table, sha256: str) -> pd.DataFrame:
-        """The parsed rows of a file in a table; no rows when its archived bytes are damaged as well."""
+        """The parsed rows of a file in a table; no rows when its archived bytes are lost, and gone from the inbox."""
         path = parsed_path(table, sha256)
         try:
             return self.lake.read_table(path, table)
@@ -63,13 +64,53 @@ class ParsedFiles:
         return self.lake.read_table(path, table)
 
     def _parse_again(self, entry: Mapping[str, Any]) -> None:
-        content = archived_bytes(self.lake, entry["archive_path"], entry["file_sha256"])
+        content = self._archived_bytes(entry)
         file = InboxFile(entry["kind"], entry["file_name"], len(content), entry["received_at"])
         try:
             parsed = parse_inbox_file(file, content, self.settings, entry["received_at"].to_pydatetime())
         except RejectedFile as error:
             raise PermanentError(f"{entry['file_name']} was accepted once and is refused now: {error}") from error
         write_parsed(self.lake, file, parsed, entry["file_sha256"])
+
+    def _archived_bytes(self, entry: Mapping[str, Any]) -> bytes:
+        """The archived file; when it is damaged, the same bytes from the inbox, which the archive gets back."""
+        path = str(entry["archive_path"])
+        try:
+            return archived_bytes(self.lake, path, entry["file_sha256"])
+        except PermanentError:
+            content = self._inbox_bytes(entry)
+            if content is None:
+                raise
+        quarantined = _quarantine(self.lake, path)
+        self.lake.put_bytes(path, content)
+        moved = f"was damaged and moved to {QUARANTINE}/" if quarantined else "was lost"
+        self.warn(
+            f"{self.lake.url(path)} {moved}; {entry['file_name']} of the inbox has the same bytes and replaced it."
+        )
+        return content
+
+    def _inbox_bytes(self, entry: Mapping[str, Any]) -> bytes | None:
+        """The bytes that were received, where the inbox still has them under their name."""
+        if self.settings.inbox_url is None:
+            return None
+        inbox = Inbox(self.settings.inbox_url, self.settings)
+        try:
+            for file in inbox.files():
+                if (file.name, file.size) == (entry["file_name"], entry["size_bytes"]):
+                    content = inbox.read(file)
+                    return content if hashlib.sha256(content).hexdigest() == entry["file_sha256"] else None
+        except PermanentError:  # the file, or the whole inbox, cannot be read: the archive alone had the bytes
+            pass
+        return None
+
+
+def _quarantine(lake: Lake, path: str) -> bool:
+    """Moves what is left of an archived file to `quarantine/`; whether anything was left."""
+    if not lake.exists(path):
+        return False
+    lake.put_bytes(f"{QUARANTINE}/{path}", lake.get_bytes(path))
+    lake.delete(path)
+    return True
 
 
 def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], problem: str) -> None:
@@ -80,10 +121,7 @@ def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], proble
         entry: file_sha256, file_name, kind, size_bytes, received_at and archive_path of the file.
         problem: one sentence that names the archived file and what to do.
     """
-    path = str(entry["archive_path"])
-    if lake.exists(path):
-        lake.put_bytes(f"{QUARANTINE}/{path}", lake.get_bytes(path))
-        lake.delete(path)
+    _quarantine(lake, str(entry["archive_path"]))
     counts = dict.fromkeys(("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"), 0)
     names = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "run_id")
     row = {name: entry[name] for name in names} | counts

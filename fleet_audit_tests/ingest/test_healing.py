@@ -63,13 +63,38 @@ def test_parsed_rows_that_are_gone_are_computed_again_and_named_in_one_line(arri
     assert len(arrivals.warnings) == 1  # it is whole again
 
 
-def test_a_damaged_archived_file_is_set_aside_by_name_and_the_same_bytes_heal_it(arrivals):
+@pytest.mark.parametrize("left", [b"what a broken disk left", None])
+def test_an_archived_file_that_is_lost_is_fetched_again_from_the_inbox(arrivals, left):
+    arrivals.drop("visit_reports/a.csv", REPORT)
+    arrivals.read()
+    before, path = arrivals.stage().visit_legs(DAY), _raw_path(arrivals, "visit_reports/a.csv")
+    whole = arrivals.lake.get_bytes(path)
+    arrivals.lake.delete(path)
+    if left is not None:
+        arrivals.lake.put_bytes(path, left)
+    arrivals.lake.delete(parsed_path(PARSED_VISIT_LEGS, _sha256(arrivals, "visit_reports/a.csv")))
+    assert arrivals.stage().visit_legs(DAY).equals(before)
+    assert arrivals.lake.get_bytes(path) == whole
+    line, _ = arrivals.warnings  # the other one is on the parsed rows
+    assert path in line
+    assert "visit_reports/a.csv of the inbox" in line
+    assert arrivals.lake.exists(f"quarantine/{path}") == (left is not None)
+    assert set(arrivals.warehouse.read_table(facts.INGESTED_FILES)["status"]) == {"accepted"}
+
+
+@pytest.mark.parametrize("in_inbox", [None, b"x"])
+def test_a_damaged_archived_file_is_set_aside_by_name_and_the_same_bytes_heal_it(arrivals, in_inbox):
+    """The inbox has it no more, or another version of it."""
     arrivals.drop("visit_reports/a.csv", visit_report({PAID: [to_work()]}))
     arrivals.read()
     arrivals.drop("visit_reports/b.csv", visit_report({SEEN_TWICE: [to_work()]}))
     arrivals.read()
     path = _raw_path(arrivals, "visit_reports/a.csv")
     received_at = _received_at(arrivals)
+    whole = arrivals.lake.get_bytes(path)
+    (arrivals.inbox / "visit_reports/a.csv").unlink()
+    if in_inbox is not None:
+        arrivals.drop("visit_reports/a.csv", in_inbox * len(whole))
     arrivals.lake.put_bytes(path, b"what a broken disk left")
     arrivals.lake.delete(parsed_path(PARSED_VISIT_LEGS, _sha256(arrivals, "visit_reports/a.csv")))
     assert arrivals.stage().visit_legs(DAY)["plate"].tolist() == [SEEN_TWICE]
@@ -84,6 +109,7 @@ def test_a_damaged_archived_file_is_set_aside_by_name_and_the_same_bytes_heal_it
     assert (row["file_name"], row["reason_code"]) == ("visit_reports/a.csv", "damaged_archive")
     assert path in row["message"]
 
+    arrivals.drop("visit_reports/a.csv", whole)
     summary = arrivals.read()
     assert summary.files[["file_name", "status"]].values.tolist() == [["visit_reports/a.csv", "accepted"]]
     assert sorted(arrivals.stage().visit_legs(DAY)["plate"]) == [PAID, SEEN_TWICE]
@@ -114,11 +140,13 @@ def test_a_damaged_reference_table_stops_the_run_until_it_is_sent_again(arrivals
         arrivals.drop(f"reference/{name}.csv", text.encode())
     arrivals.read()
     path = _raw_path(arrivals, "reference/tariffs.csv")
+    (arrivals.inbox / "reference/tariffs.csv").unlink()
     arrivals.lake.put_bytes(path, b"damaged")
     arrivals.lake.delete(parsed_path(reference.TARIFFS, _sha256(arrivals, "reference/tariffs.csv")))
     for _ in range(2):  # also when it was set aside before
         with pytest.raises(PermanentError, match="is damaged"):
             publish(_files(arrivals), "a-run")
+    arrivals.drop("reference/tariffs.csv", REFERENCE["tariffs"].encode())
     arrivals.read()
     assert len(publish(_files(arrivals), "a-run").in_force["tariffs"].rows) == 2
 
