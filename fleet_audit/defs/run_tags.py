@@ -72,7 +72,7 @@ def missing_tags(run: dg.DagsterRun, units: Sequence[str]) -> dict[str, str]:
 
 
 def is_over_cycles(run: dg.DagsterRun) -> bool:
-    """Whether the partition keys of a run are starts of cycles, whoever started it: by a job, assets or their checks."""
+    """Whether the partition keys of a run are starts of cycles, by a job, assets or their checks."""
     selected = {check.asset_key for check in run.asset_check_selection or ()} | set(run.asset_selection or ())
     return run.job_name in CYCLE_JOBS or not CYCLE_KEYS.isdisjoint(selected)
 
