@@ -20,7 +20,7 @@ WORKDIR /opt/fleet
 # Dependencies first: they change less often than the code, and are the slow layer.
 COPY pyproject.toml setup.py constraints.txt README.md ./
 COPY fleet_audit/__init__.py fleet_audit/__init__.py
-RUN pip install --constraint constraints.txt --editable .
+RUN pip install --constraint constraints.txt --editable '.[otel]'
 COPY . .
 COPY --chown=fleet:fleet deploy/dagster.yaml /opt/dagster/dagster.yaml
 # Compiled functions go to the volume, which a new one is filled from; another kind of processor compiles its own.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,24 @@ def _set_log(log: logging.Logger) -> None:
         write_json(log)
 
 
+def _send_trace(instance: dg.DagsterInstance, run: dg.DagsterRun, warn: Callable[[str], None]) -> None:
+    """Sends the trace of a run that ends, where FLEET_OTLP_URL asks for it; a receiver that is away fails no run."""
+    url = load_settings().otlp_url
+    if url is None:
+        return
+    from fleet_audit.observability.traces import send_trace  # not at the top: OpenTelemetry is an extra
+
+    if not send_trace(url, instance, run):
+        warn("The trace of this run was not sent: the receiver that FLEET_OTLP_URL names did not take it.")
+
+
 def build_definitions(
     resource_overrides: Mapping[str, Any] | None = None, loggers: Mapping[str, dg.LoggerDefinition] | None = None
 ) -> dg.Definitions:
     """All definitions; `resource_overrides` replaces resources by key, `loggers` adds loggers for runs to choose."""
     overrides = dict(resource_overrides or {})
     fleet = overrides.get("fleet") or FleetResource()
-    resources: dict[str, Any] = {"fleet": fleet, **run_resources(fleet, _set_log)}
+    resources: dict[str, Any] = {"fleet": fleet, **run_resources(fleet, _set_log, _send_trace)}
     with warnings.catch_warnings():  # of arguments that are still in beta
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fleet_audit.database_url import database_url
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import unreadable
+
+_OTLP_EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 
 
 class Settings(BaseSettings):
@@ -55,6 +58,9 @@ class Settings(BaseSettings):
     )
     report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
     log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")
+    otlp_url: str | None = Field(
+        None, description="OTLP/HTTP receiver of a trace per run, such as http://collector:4318; absent = no traces"
+    )
     max_file_mb: float = Field(10, gt=0, allow_inf_nan=False, description="Largest file that is read")
     max_file_rows: int = Field(50_000, gt=0, description="Most data rows of a file")
     backup_keep_days: int | None = Field(
@@ -110,7 +116,7 @@ class Settings(BaseSettings):
             raise ValueError("has no bucket: write s3://bucket/prefix")
         return value
 
-    @field_validator("api_url", "aws_endpoint_url", "serve_oidc_issuer", "serve_oidc_keys_url")
+    @field_validator("api_url", "aws_endpoint_url", "otlp_url", "serve_oidc_issuer", "serve_oidc_keys_url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
@@ -123,6 +129,13 @@ class Settings(BaseSettings):
         parts = urlsplit(value or "")
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             raise ValueError("must start with https://: keys that are read over http can be forged")
+        return value
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _sendable(cls, value: str | None) -> str | None:
+        if value is not None and not (_is_installed("opentelemetry.sdk") and _is_installed(_OTLP_EXPORTER)):
+            raise ValueError("needs OpenTelemetry, which is not installed: pip install '.[otel]'")
         return value
 
     @field_validator("api_adapter")
@@ -255,3 +268,10 @@ def _sentence_of(load: Callable[[Any], object], value: object) -> None:
         load(value)
     except PermanentError as error:
         raise ValueError(str(error)) from None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -20,8 +20,9 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~\[; ]", requirement)[0]).lower()
 
 
-RUNTIME = {_name(one) for one in PROJECT["dependencies"]}
-DEVELOPMENT = RUNTIME | {_name(one) for one in PROJECT["optional-dependencies"]["dev"]}
+EXTRAS = PROJECT["optional-dependencies"]
+RUNTIME = {_name(one) for one in [*PROJECT["dependencies"], *EXTRAS["otel"]]}  # traces alone import the extra
+DEVELOPMENT = RUNTIME | {_name(one) for one in EXTRAS["dev"]}
 
 
 def _imported(folder: str, *, also_below: bool = True) -> dict[str, set[str]]:
@@ -51,3 +52,7 @@ def _imported(folder: str, *, also_below: bool = True) -> dict[str, set[str]]:
 def test_every_import_is_declared(folder, declared, also_below):
     imported = _imported(folder, also_below=also_below)
     assert sorted(module for module, distributions in imported.items() if not distributions & declared) == []
+
+
+def test_what_the_tests_need_of_the_extras_is_installed_with_them():
+    assert "fleet-audit[otel]" in EXTRAS["dev"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ WRONG = {
     "FLEET_NOTIFY_URLS": ["nothing://s3cr\u00e9t"],
     "FLEET_REPORT_LAYOUT": ["absent.toml", "a_file", "a_folder"],
     "FLEET_LOG_FORMAT": ["xml"],
+    "FLEET_OTLP_URL": ["collector:4318", "grpc://collector:4317"],
     "FLEET_MAX_FILE_MB": ["0", "nan", "inf", "big"],
     "FLEET_MAX_FILE_ROWS": ["0", "-5"],
     "AWS_ACCESS_KEY_ID": [SECRET],
@@ -104,3 +106,11 @@ def test_variables_of_others_are_left_alone(monkeypatch):
     for name in ("FLEET_CODE_HOST", "FLEET_DBT", "FLEET_ANYTHING_ELSE"):
         monkeypatch.setenv(name, "x")
     assert load_settings() == Settings()
+
+
+def test_traces_without_opentelemetry_are_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)  # as where it is not installed
+    assert load_settings().otlp_url is None
+    monkeypatch.setenv("FLEET_OTLP_URL", "http://collector:4318")
+    with pytest.raises(PermanentError, match=r"FLEET_OTLP_URL.*not installed: pip install"):
+        load_settings()

@@ -47,16 +47,19 @@ class FleetResource(dg.ConfigurableResource, Installation):
 
 
 SetLog = Callable[[logging.Logger], None]
+OnEnd = Callable[[dg.DagsterInstance, dg.DagsterRun, Callable[[str], None]], None]
 
 
-def run_resources(fleet: FleetResource, set_log: SetLog = lambda _: None) -> dict[str, Any]:
+def run_resources(
+    fleet: FleetResource, set_log: SetLog = lambda _: None, on_end: OnEnd = lambda *_: None
+) -> dict[str, Any]:
     """The IO managers of runs, each of which holds the lock of the run's process; of tables, reports, and of checks.
 
     Every step has an IO manager, and only runs have any: a resource that sensors use too would lock for each tick.
-    `set_log` is called with the log manager of a run when it starts.
+    `set_log` is called with the log manager of a run when it starts, `on_end` with the run once its steps have ended.
     """
     return {
-        RUN_PROCESS: _run_process(fleet, set_log),
+        RUN_PROCESS: _run_process(fleet, set_log, on_end),
         "lake_io": _of_run(lambda days: LakeIOManager(fleet, days)),
         WAREHOUSE_IO: warehouse_io_manager(fleet),
         "report_io": _of_run(lambda days: ReportIOManager(fleet, days)),
@@ -65,7 +68,7 @@ def run_resources(fleet: FleetResource, set_log: SetLog = lambda _: None) -> dic
     }
 
 
-def _run_process(fleet: FleetResource, set_log: SetLog) -> dg.ResourceDefinition:
+def _run_process(fleet: FleetResource, set_log: SetLog, on_end: OnEnd) -> dg.ResourceDefinition:
     @dg.resource(description="Shows the sensor lost_runs that the run's process is there; tags the run, sets its log.")
     def run_process(context: dg.InitResourceContext) -> Iterator[None]:
         if context.run is None:
@@ -79,8 +82,16 @@ def _run_process(fleet: FleetResource, set_log: SetLog) -> dg.ResourceDefinition
                 yield
             finally:  # the first run of all reads the table of units itself
                 _tag(fleet, context)
+                _end(context, on_end)
 
     return run_process
+
+
+def _end(context: dg.InitResourceContext, on_end: OnEnd) -> None:
+    """Calls `on_end` with the run as the instance has it now, with the tags that it was given while it lasted."""
+    run = context.instance.get_run_by_id(context.run.run_id) if context.instance and context.run else None
+    if context.instance is not None and run is not None:
+        on_end(context.instance, run, lambda sentence: _log(context, sentence))
 
 
 def _tag(fleet: FleetResource, context: dg.InitResourceContext) -> None:

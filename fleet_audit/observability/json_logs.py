@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
@@ -63,23 +64,30 @@ def run_fields(record: logging.LogRecord) -> dict[str, Any]:
         "message": meta.get("orig_message"),
         "run_id": meta.get("run_id"),
         "job": meta.get("job_name"),
-        "partition": (getattr(event, "partition", None) if event else None) or _partition(tags),
+        **run_tag_fields(tags, getattr(event, "partition", None) if event else None),
         "step": meta.get("step_key") or getattr(event, "step_key", None),
         "event": event.event_type_value if event else None,
-        **_error(event),
-        **{name: tags.get(tag) for name, tag in _TAGS.items()},
+        **error_fields(event),
     }
 
 
-def _partition(tags: dict[str, str]) -> str | None:
+def run_tag_fields(tags: Mapping[str, str], partition: str | None = None) -> dict[str, str | None]:
+    """What the tags of a run say: partition (unless the event has its own), trigger, days, cycle; None where absent."""
+    return {"partition": partition or _partition(tags), **{name: tags.get(tag) for name, tag in _TAGS.items()}}
+
+
+def _partition(tags: Mapping[str, str]) -> str | None:
     first, last = (tags.get(name) for name in _RANGE_TAGS)
     if first and last:
         return first if first == last else f"{first}...{last}"
     return tags.get("dagster/partition")
 
 
-def _error(event: Any) -> dict[str, str | None]:
-    """Class and sentence of what a step raised; Dagster's wrapper names the step, its cause what was raised there."""
+def error_fields(event: Any) -> dict[str, str | None]:
+    """`error_class` and `error`, the sentence, of what a step raised; empty for an event without an error.
+
+    Dagster's wrapper names the step, its cause what was raised there.
+    """
     data = getattr(event, "event_specific_data", None)
     error = getattr(data, "error", None)
     if error is None:
