@@ -5,7 +5,6 @@ ARG PYTHON_IMAGE=python:3.12-slim
 FROM ${PYTHON_IMAGE}
 
 ENV PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     FLEET_HOME=/var/lib/fleet \
@@ -23,7 +22,7 @@ COPY fleet_audit/__init__.py fleet_audit/__init__.py
 RUN pip install --constraint constraints.txt --editable '.[otel]'
 COPY . .
 COPY --chown=fleet:fleet deploy/dagster.yaml /opt/dagster/dagster.yaml
-# Compiled functions go to the volume, which a new one is filled from; another kind of processor compiles its own.
+# Bytecode stays in the image, whose user may not write it. Compiled functions go to the volume, which a new one is filled from; another kind of processor compiles its own.
 RUN python -m fleet_audit.cli.prepare --no-database && chown --recursive fleet:fleet /var/lib/fleet
 
 USER 10001:10001
