@@ -223,8 +223,8 @@ def _is_tested(rule_id: str, plate: str, reference: str, cycles: list[AuditCycle
     of_cycle = [cycle for cycle in cycles if str(cycle.cycle.start) == reference]
     if rule is None or not of_cycle:
         return True
-    few = rule.minimum_sample.untested_plates(of_cycle[0]) if rule.minimum_sample else set()
-    return rule.is_testable(of_cycle[0]) and plate not in few
+    lacking = rule.vehicle_need.untested_plates(of_cycle[0]) if rule.vehicle_need else set()
+    return rule.is_testable(of_cycle[0]) and plate not in lacking
 
 
 def unbalancing(truth: Truth) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.minimum_sample import MinimumSample
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample, VehicleNeed
 
 Amount = Literal["paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl"]
 Scope = Literal["day", "cycle"]
@@ -48,7 +48,7 @@ class Rule:
         needs: data without which the rule is not tested.
         rests_on: letters of sources whose absence would be taken for a fact about the carrier: the rule is not tested
             on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
-        minimum_sample: what a statistical rule needs of each vehicle; those with less are not tested, the others are.
+        vehicle_need: what the rule needs of each vehicle; those that lack it are not tested, the others are.
     """
 
     rule_id: str
@@ -63,7 +63,7 @@ class Rule:
     parameters: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     rests_on: str = ""
-    minimum_sample: MinimumSample | None = None
+    vehicle_need: MinimumSample | VehicleNeed | None = None
 
     def missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested on a day or in a cycle; empty where it is tested."""
@@ -72,7 +72,7 @@ class Rule:
 
     def partly_missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested for some carriers or vehicles; empty where it is for all."""
-        few = self.minimum_sample.reasons(context) if self.minimum_sample else []
+        few = self.vehicle_need.reasons(context) if self.vehicle_need else []
         return [*context.partly_missing_sources(self.rests_on), *few]
 
     def is_testable(self, context: Any) -> bool:

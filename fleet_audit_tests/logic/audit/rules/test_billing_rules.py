@@ -9,7 +9,9 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.logic.audit.rules.test_cycle import (
     CYCLE,
@@ -82,6 +84,21 @@ def test_v02_a_minibus_billed_as_a_bus() -> None:
 )
 def test_v02_honest_invoices(line: dict, registered: str | None) -> None:
     assert not found(as_class(line, registered=registered), "V02")
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(billed(rate_brl_per_km="6.10"), "no_tariff"), (billed(rate_brl_per_km=None), "priced")],
+    ids=["no trip shows its own price", "no price billed"],
+)
+def test_v02_says_which_vehicle_it_could_not_compare(line: dict, status: str) -> None:
+    context = as_class(line)
+    rate = None if status == "no_tariff" else Decimal("4.90")
+    costs = context.costs.assign(cost_status=status, rate_brl_per_km=rate).to_dict("records")
+    context = replace(context, costs=rows(facts.TRIP_COSTS, *costs))
+    assert not found(context, "V02")
+    [reason] = rules_not_tested(context, CYCLE_RULES).query("rule_id == 'V02'")["reason_pt"]
+    assert reason.startswith(f"1 de 1 veículo não testado ({PLATE}): cobrado em outra classe")
 
 
 def test_v02_is_not_tested_without_an_invoice_of_the_cycle() -> None:

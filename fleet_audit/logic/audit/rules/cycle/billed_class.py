@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
@@ -15,6 +16,7 @@ from fleet_audit.logic.audit.rules.cycle.needs import INVOICED
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
@@ -25,18 +27,34 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
 
     The vehicle's classes are those by which its trips were priced, and the registered one. Its own rate is the highest
     at which a trip of the cycle was priced: a vehicle without a priced trip, or a line without a rate, shows no
-    dearer price and is not judged. At stake is the difference of the rates over the billed km.
+    dearer price and is not tested. At stake is the difference of the rates over the billed km.
     """
-    lines = context.invoice_lines
-    lines = lines[lines["vehicle_class"].notna() & lines["rate_brl_per_km"].notna()]
     classes, rates = _registered_classes(context), _highest_rates(context)
-    lines = lines.sort_values(["plate", "contract_id", "vehicle_class", "rate_brl_per_km"])
     drafts = []
-    for line in lines.to_dict("records"):
-        own, rate = classes.get(line["plate"], set()), rates.get(line["plate"])
-        if own and line["vehicle_class"] not in own and rate is not None and line["rate_brl_per_km"] > rate:
-            drafts.append(_draft(context, line, sorted(own), rate))
+    for line in _lines_of_other_classes(context).dropna(subset="rate_brl_per_km").to_dict("records"):
+        rate = rates.get(line["plate"])
+        if rate is not None and line["rate_brl_per_km"] > rate:
+            drafts.append(_draft(context, line, sorted(classes[line["plate"]]), rate))
     return drafts
+
+
+def _lines_of_other_classes(context: AuditCycle) -> pd.DataFrame:
+    """Invoice lines whose class their vehicle had on no day of the cycle; none of vehicles without a known class."""
+    classes, lines = _registered_classes(context), context.invoice_lines
+    lines = lines[lines["vehicle_class"].notna() & lines["plate"].isin(list(classes))]
+    pairs = zip(lines["plate"], lines["vehicle_class"], strict=True)
+    lines = lines[np.array([billed not in classes[plate] for plate, billed in pairs], dtype=bool)]
+    return lines.sort_values(["plate", "contract_id", "vehicle_class", "rate_brl_per_km"])
+
+
+def _plates_of_other_classes(context: AuditCycle) -> set[str]:
+    return set(_lines_of_other_classes(context)["plate"])
+
+
+def _plates_without_rate(context: AuditCycle) -> set[str]:
+    """Plates that were billed in another class, and whose own rate or billed rate is not known."""
+    lines, rates = _lines_of_other_classes(context), _highest_rates(context)
+    return set(lines.loc[lines["rate_brl_per_km"].isna() | ~lines["plate"].isin(list(rates)), "plate"])
 
 
 def _registered_classes(context: AuditCycle) -> dict[str, set[str]]:
@@ -97,6 +115,11 @@ RULES = (
                 lambda context: bool(context.vehicles["vehicle_class"].notna().any()),
                 "nenhum veículo tem classe no cadastro",
             ),
+        ),
+        vehicle_need=VehicleNeed(
+            _plates_of_other_classes,
+            _plates_without_rate,
+            "cobrado em outra classe, mas sem viagem com preço ou sem preço na fatura para comparar",
         ),
     ),
 )

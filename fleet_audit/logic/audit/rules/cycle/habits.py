@@ -20,8 +20,8 @@ from fleet_audit.logic.audit.rules.cycle.tested_samples import (
     significant,
 )
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.minimum_sample import MinimumSample
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
 from fleet_audit.logic.primitives.statistics import (
     at_least_p,
     normal_p,
@@ -149,7 +149,7 @@ RULES = (
         "cycle",
         parameters=("constant_pct", "constant_min_runs", "constant_sd_pct", "constant_p"),
         needs=(RUNS_IN_CYCLE,),
-        minimum_sample=MinimumSample(
+        vehicle_need=MinimumSample(
             _runs_of_a_way_by_plate, "constant_min_runs", "atas comparadas entre dois mesmos locais"
         ),
     ),
@@ -165,7 +165,7 @@ RULES = (
         "cycle",
         parameters=("rounding_below_km", "rounding_mean_km", "rounding_min_runs", "rounding_p"),
         needs=(RUNS_IN_CYCLE,),
-        minimum_sample=MinimumSample(
+        vehicle_need=MinimumSample(
             _small_differences_by_plate, "rounding_min_runs", "atas com diferença pequena entre declarado e medido"
         ),
     ),

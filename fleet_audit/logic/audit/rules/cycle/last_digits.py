@@ -20,8 +20,8 @@ from fleet_audit.logic.audit.rules.cycle.tested_samples import (
     significant,
 )
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.minimum_sample import MinimumSample
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
 from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, uniform_chi2
 
 _CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written times are whole minutes
@@ -122,7 +122,7 @@ RULES = (
         "cycle",
         parameters=("digits_min_runs", "digits_p", "digits_read_km"),
         needs=(RUNS_IN_CYCLE,),
-        minimum_sample=MinimumSample(
+        vehicle_need=MinimumSample(
             _readings_by_plate,
             "digits_min_runs",
             "leituras KM SAÍDA em km inteiros",

@@ -1,4 +1,4 @@
-"""What a statistical rule needs of each vehicle, and which vehicles it does not test because they lack it.
+"""What a rule needs of each vehicle, and which vehicles it does not test because they lack it.
 
 The test itself is in the rule's own module.
 """
@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.sentences import counted
+
+_SHOWN = 5  # plates in a reason
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,34 @@ class MinimumSample:
 
     def _without_comparison(self, context: Any) -> set[str]:
         return self.without_comparison(context) if self.without_comparison else set()
+
+
+@dataclass(frozen=True)
+class VehicleNeed:
+    """Data of a vehicle without which a rule neither accuses nor clears it.
+
+    Attributes:
+        asked: returns the plates of an `AuditCycle` that the rule would judge.
+        lacking: returns those of them that lack the data.
+        reason_pt: what they lack.
+    """
+
+    asked: Callable[[Any], set[str]]
+    lacking: Callable[[Any], set[str]]
+    reason_pt: str
+
+    def untested_plates(self, context: Any) -> set[str]:
+        """Plates that the rule would judge and that lack the data."""
+        return self.lacking(context)
+
+    def reasons(self, context: Any) -> list[str]:
+        """The reason, with the number of vehicles and the first of them; empty where every vehicle was tested."""
+        plates = sorted(self.lacking(context))
+        if not plates:
+            return []
+        more = f" e mais {len(plates) - _SHOWN}" if len(plates) > _SHOWN else ""
+        named = ", ".join(plates[:_SHOWN])
+        return [f"{_vehicles(len(plates), len(self.asked(context)))} ({named}{more}): {self.reason_pt}"]
 
 
 def _vehicles(count: int, of: int) -> str:
