@@ -14,6 +14,7 @@ import pandas as pd
 
 from fleet_audit.logic.devices.device_agreement import compare_devices
 from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
+from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
@@ -65,15 +66,18 @@ def device_day(
     clean = clean_tracks(tracks, parameters)
     points, vehicles = filter_points(clean, parameters), merge_devices(clean, parameters)
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
-    events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), day, parameters)
+    events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
+    is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
     health = _seen(tracks, positions, day)
     health = health.join(_ratios(points.tracks, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     compared = compare_devices(clean, points, np.datetime64(day), parameters)
     health = health.merge(compared, on=["plate", "device_id"], how="left")
     health["issues"] = _issues(health, parameters)
+    health["is_off_bus_day_before"] = health["plate"].isin(events.loc[is_off_bus, "plate"])
     owners = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")
     owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
+    events = events[events["operational_date"] == day].reset_index(drop=True)
     return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
 
 

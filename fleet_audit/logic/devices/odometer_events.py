@@ -1,11 +1,9 @@
-"""Odometer events of a day: falls, resets, jumps, frozen over a path, counting while parked.
+"""Odometer events of a window of days: falls, resets, jumps, frozen over a path, counting while parked.
 
-They are computed from the points of the day's window; the findings about them are in `rules`.
+They are computed from the points of the window; the findings about them are in `rules`.
 """
 
 from __future__ import annotations
-
-import datetime as dt
 
 import numpy as np
 import pandas as pd
@@ -27,9 +25,9 @@ _CATCH_UP_SHARE = 0.05  # an odometer counts up to 5 % more than the path of the
 
 
 def odometer_events(
-    tracks: Tracks, points: Points, trips: pd.DataFrame, days: VehicleDays, day: dt.date, parameters: ParameterSet
+    tracks: Tracks, points: Points, trips: pd.DataFrame, days: VehicleDays, parameters: ParameterSet
 ) -> pd.DataFrame:
-    """Rows of `trips.odometer_events` of a day.
+    """Rows of `trips.odometer_events` of all days of a window; those of its first and last day may be incomplete.
 
     An event belongs to the trip that it lies in, with that trip's day; else to the local day on which it ends. What
     lasts (frozen, parked) is cut at local midnight, so that no event depends on how far the window reaches.
@@ -38,8 +36,7 @@ def odometer_events(
         tracks: all points of the window, for readings.
         points: those that segmentation uses, for the path.
         days: operational days of vehicles that change their zone.
-        trips: `trips.trip_window` of the day.
-        day: operational day.
+        trips: `trips.trip_window` of the window's day.
         parameters: fall_km, frozen_km, parked_count_km, parked_radius_m, those of `continued_readings` and of
             segmentation.
     """
@@ -48,8 +45,7 @@ def odometer_events(
     events = pd.concat([faults, lasting], ignore_index=True)
     events = events.join(continued_readings(events, tracks, parameters))
     events["local_day"] = days.of(events["plate"], events["ended_at"], events["timezone"])
-    events["operational_date"] = dates(_days(events, trips))
-    return events[events["operational_date"] == day].reset_index(drop=True)
+    return events.assign(operational_date=dates(_days(events, trips)))
 
 
 def _events(

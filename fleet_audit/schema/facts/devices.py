@@ -73,6 +73,11 @@ DEVICE_HEALTH = fact_table(
         ),
         real("km_counted", "Counted by this one while both report: odometer, or path", unit="km", nullable=True),
         real("km_primary", "The same by the one that measures", unit="km", nullable=True),
+        flag(
+            "is_off_bus_day_before",
+            "On the day before, the odometer of a device of this vehicle counted while the tracker lay still (O04)",
+            nullable=True,
+        ),
     ),
 )
 

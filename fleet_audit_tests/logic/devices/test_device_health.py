@@ -47,12 +47,12 @@ def changed(bus: Bus, change: Callable[[dict], dict]) -> pd.DataFrame:
     return bus.positions()
 
 
-def examined(positions: pd.DataFrame, runs: pd.DataFrame | None = None) -> DeviceDay:
+def examined(positions: pd.DataFrame, runs: pd.DataFrame | None = None, day: dt.date = DAY) -> DeviceDay:
     """The device's day as the pipeline computes it."""
     tables = world()
-    trips = conform(segment_day(positions).trips, facts.TRIP_WINDOW)
+    trips = conform(segment_day(positions, day=day).trips, facts.TRIP_WINDOW)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS) if runs is None else runs
-    return device_day(DAY, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)
+    return device_day(day, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)
 
 
 def issues(found: DeviceDay) -> list[str]:
@@ -170,6 +170,20 @@ def test_an_odometer_that_counts_while_the_tracker_stands():
     [event] = examined(bus.positions()).events.to_dict("records")
     assert event["kind"] == "parked"
     assert event["odometer_to_km"] - event["odometer_from_km"] == pytest.approx(99 * 30 / HALF_KM_H * 10, abs=0.2)
+
+
+def test_the_day_after_knows_that_the_tracker_lay_off_the_bus():
+    bus = Bus("20:00", GARAGE).stand(2 * 3600)
+    for number, record in enumerate(bus.records):
+        record["odometer_km"] = round(5000 + number / 12, 1)
+        record["latitude"] += 5 / DEGREE_M * (-1) ** number
+    end_km = bus.records[-1]["odometer_km"]
+    rest = Bus("22:10", GARAGE).park(10 * 3600)
+    bus.records += [{**record, "odometer_km": end_km} for record in rest.records]
+    of_day, day_after = (examined(bus.positions(), day=DAY + dt.timedelta(days=later)) for later in (0, 1))
+    assert of_day.events["kind"].to_list() == ["parked"]
+    assert day_after.events.empty
+    assert [found.health["is_off_bus_day_before"].to_list() for found in (of_day, day_after)] == [[False], [True]]
 
 
 @pytest.mark.parametrize(("resolution_km", "kmh"), [(1.0, 40), (0.1, 10)])

@@ -97,6 +97,22 @@ def test_a_tracker_off_the_bus_does_not_show_that_it_stood() -> None:
     assert not found(audit(TRIPS, runs, devices=devices), "D10")
 
 
+@pytest.mark.parametrize(("starts_on", "is_broken"), [(-1, False), (0, True)], ids=["overnight", "within the day"])
+def test_a_tracker_off_the_bus_on_the_evening_before_did_not_see_the_way_home(starts_on: int, is_broken: bool) -> None:
+    """Last night the odometer counted 14 km while the tracker lay still; this morning it is on the bus again."""
+    before = DAY + dt.timedelta(days=starts_on)
+    start, end = ("17:00", "18:00") if starts_on else ("04:00", "05:00")
+    runs = [
+        run("1", start, end, day=before, odometer_start_km="100", odometer_end_km="130"),
+        run("2", "06:00", "07:00", odometer_start_km="144", odometer_end_km="174"),
+    ]
+    trips = [trip("T1", start, end, day=before), trip("T2", "06:00", "07:00")]
+    watched = [span("00:00", "24:00", day=DAY - dt.timedelta(days=1)), span("00:00", "24:00")]
+    devices = devices_of(health=[{"device_id": "D1", "is_off_bus_day_before": True}])
+    assert found(audit(trips, runs, watched), "D10")
+    assert bool(found(audit(trips, runs, watched, devices=devices), "D10")) is is_broken
+
+
 def test_missing_readings_are_not_tested() -> None:
     assert not chain(None)
 

@@ -5,7 +5,6 @@ Readings inside one row are compared in `declared` (D11), readings of a device n
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 
 import numpy as np
@@ -17,6 +16,7 @@ from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
 from fleet_audit.logic.primitives.wall_clock import local_days
 
@@ -34,15 +34,15 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     Unmeasured kilometres prove nothing: a reading that is too high counts only when the vehicle was watched
     for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
     its km are measured), no gap cuts a trip between the runs, the first of them ends where the window's trips
-    already begin (D-1), and the tracker was on the bus (not O04). A reading that is too low contradicts itself, watched
-    or not.
+    already begin (D-1), and the tracker was on the bus (no O04 on D, nor on D-1 where the pair begins there). A
+    reading that is too low contradicts itself, watched or not.
     """
     pairs = _pairs(context)
     parameters = context.parameters
     limit = parameters.chain_km + pairs["uncertainty_km"]
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
     is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
-    is_seen &= ~pairs["plate"].isin(context.plates_with_tracker_off)
+    is_seen &= ~_is_tracker_off(context, pairs)
     broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
     broken = broken[broken["next"].isin(context.runs_of_day["declared_run_id"])]
     context.run_records([*broken["next"], *broken["previous"]])  # converted together, read one by one
@@ -96,9 +96,20 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
 
 def _begins_before_window(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
     """Whether the time between the runs begins before D-1, whose trips are the first that the window holds."""
-    first_day = context.day - dt.timedelta(days=1)
+    return _first_days(context, pairs) < np.datetime64(context.day - ONE_DAY)
+
+
+def _is_tracker_off(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
+    """Whether the tracker lay off the bus on D, or on the day before where the time between the runs begins then."""
+    is_off_before = pairs["plate"].isin(context.plates_with_tracker_off_before)
+    begins_before = _first_days(context, pairs) < np.datetime64(context.day)
+    return pairs["plate"].isin(context.plates_with_tracker_off) | (is_off_before & begins_before)
+
+
+def _first_days(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
+    """Local day on which the time between the runs of each pair begins."""
     zones = pairs["plate"].map(context.zone).astype("str")
-    return pd.Series(local_days(pairs["started_at"], zones) < np.datetime64(first_day), index=pairs.index)
+    return pd.Series(local_days(pairs["started_at"], zones), index=pairs.index)
 
 
 def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +184,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "3",
+        "4",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",

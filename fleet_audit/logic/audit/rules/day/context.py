@@ -173,6 +173,12 @@ class AuditDay(TripAndRunRecords):
         return set(parked) - self.plates_with_stuck_receiver
 
     @cached_property
+    def plates_with_tracker_off_before(self) -> set[str]:
+        """Plates whose tracker lay off the bus (O04) on the day before D."""
+        health = self.devices.health
+        return set(health.loc[health["is_off_bus_day_before"].eq(True).fillna(False), "plate"])
+
+    @cached_property
     def plates_with_another_odometer(self) -> set[str]:
         """Plates whose device continues another vehicle's odometer on D (O08), and those vehicles."""
         events = self.devices.events[self.devices.events["continued_plate"].notna()]
