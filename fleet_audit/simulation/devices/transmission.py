@@ -128,6 +128,8 @@ class Transmission:
             if day == its_day:
                 devices[index], devices[partner] = devices[partner], devices[index]
             for vehicle in (self._roster.vehicles[index], self._roster.vehicles[partner]):
+                if day != its_day and self._roster.labels.get((vehicle.index, day)) == "clock_off":
+                    continue  # a clock three hours behind dates the change back on the day before, which is named
                 held = (
                     midnight_s(vehicle, day),
                     midnight_s(vehicle, day, 1) if day == its_day else midnight_s(vehicle, day),
