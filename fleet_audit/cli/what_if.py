@@ -98,7 +98,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
 
     Raises PermanentError when the cycle has no data, or the scenario names what does not exist.
     """
-    from fleet_audit.closing.audited_cycle import amounts_under_scenario
+    from fleet_audit.closing.audited_cycle import current_amounts, recomputed_amounts
     from fleet_audit.closing.what_if import (
         changed_reference,
         cycle_named,
@@ -109,7 +109,6 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
     from fleet_audit.reporting.documents.what_if import AMOUNTS_NOTE, statement_title, unpriced_note
-    from fleet_audit.schema.facts import VEHICLE_CYCLE_AMOUNTS
 
     installation = Installation(settings)
     stores, known = installation.stores(), installation.reference()
@@ -122,11 +121,9 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         scratch = _computed_elsewhere(settings, stores, cycle, days, scenario)
         again = cycle_rows(scratch.stores().warehouse, days)
         changed = scratch.reference()
-        recomputed = amounts_under_scenario(
-            scratch.warehouse(), changed, scratch.parameters, cycle, past=stores.warehouse
-        )
-        stored = stores.warehouse.read_partition(VEHICLE_CYCLE_AMOUNTS, [cycle.start])
-        amounts = amount_differences(stored, recomputed)
+        recomputed = recomputed_amounts(scratch.warehouse(), changed, scratch.parameters, cycle, past=stores.warehouse)
+        current = current_amounts(stores.warehouse, known, installation.parameters, cycle)
+        amounts = amount_differences(current, recomputed)
         warnings = _outdated_days(stores, days)
     else:
         again = priced_again(rows, days, changed, cycle, parameters)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from fleet_audit.closing.freezing import existing_close
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.incomplete import incomplete_sources
@@ -103,15 +104,25 @@ def cycle_amounts(warehouse: Warehouse, cycle: Cycle, of_cycle: pd.DataFrame | N
     return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
 
 
-def amounts_under_scenario(
-    scratch: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse
+def recomputed_amounts(
+    warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse | None = None
 ) -> pd.DataFrame:
-    """`cycle_amounts` of a warehouse in which the days of the cycle were computed, and its rules were not.
+    """`cycle_amounts` of the cycle's days, with the findings of its rules computed here instead of read.
 
     The arguments are those of `audited_cycle`.
     """
-    findings = find_in_cycle(audited_cycle(scratch, known, parameters_on, cycle, past))
-    return cycle_amounts(scratch, cycle, findings)
+    findings = find_in_cycle(audited_cycle(warehouse, known, parameters_on, cycle, past))
+    return cycle_amounts(warehouse, cycle, findings)
+
+
+def current_amounts(warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle) -> pd.DataFrame:
+    """The four amounts of a cycle as they are: those that its final close froze; of an open cycle, of its days.
+
+    The stored rows of an open cycle are as old as the last run of its rules: days may have been computed since then.
+    """
+    if existing_close(warehouse, cycle.start, "final") is not None:
+        return warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start])
+    return recomputed_amounts(warehouse, known, parameters_on, cycle)
 
 
 def _days_of_cycle_before(cycle: Cycle) -> list[dt.date]:

@@ -20,6 +20,7 @@ from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_c
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import archived_pages
+from fleet_audit.ingest.incomplete_days import refused_files
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal
@@ -194,17 +195,22 @@ def fingerprint(settings: Settings) -> str:
 
 
 def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
-    """Files that the cycle's days read: of each reference table the one in force, of the others all versions."""
+    """Files that the cycle's days read: of each reference table the one in force, of the others all versions.
+
+    Refused files of these days are among them: rules that were not tested for their sake stay so in a replay.
+    """
+    first, last = file_span(cycle.start, cycle.end)
     rows = warehouse.read(
         "select file_sha256, file_name, kind, received_at, archive_path from ops.ingested_files "
         "where status in ('accepted', 'partial') and (kind = 'reference' "
         "or first_date <= :last and last_date >= :first) order by received_at, file_name",
-        dict(zip(("first", "last"), file_span(cycle.start, cycle.end), strict=True)),
+        {"first": first, "last": last},
     )
     is_reference = rows["kind"] == "reference"
     tables = rows["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
     newest = rows[is_reference & ~tables.where(is_reference).duplicated(keep="last")]
-    chosen = pd.concat([rows[~is_reference], newest]).sort_values(["received_at", "file_name"])
+    refused = refused_files(warehouse, first, last).astype(rows.dtypes.to_dict())
+    chosen = pd.concat([rows[~is_reference], newest, refused]).sort_values(["received_at", "file_name"])
     return [
         {**row, "received_at": row["received_at"].isoformat()}
         for row in chosen.rename(columns={"file_sha256": "sha256", "file_name": "name"}).to_dict("records")

@@ -70,13 +70,17 @@ def _require(source: Stores, path: str, content: bytes, sha256: str) -> None:
 def inputs_as_of(
     source: Stores, instant: dt.datetime
 ) -> tuple[list[dict[str, Any]], list[str], pd.DataFrame, pd.DataFrame]:
-    """Arguments of `fill`: everything that had arrived by an instant.
+    """Arguments of `fill`: everything that had arrived by an instant, refused files included.
+
+    Rules are not tested on the days of a refused file, and they are not tested where it is refused again. A refused
+    reference table was never in force.
 
     Raises PermanentError when nothing had arrived.
     """
     rows = source.warehouse.read(
         "select file_sha256 as sha256, file_name as name, kind, received_at, archive_path from ops.ingested_files "
-        "where status in ('accepted', 'partial') and received_at <= :at order by received_at, file_name",
+        "where (status in ('accepted', 'partial') or status = 'rejected' and kind <> 'reference' "
+        "and archive_path is not null) and received_at <= :at order by received_at, file_name",
         {"at": instant},
     )
     if rows.empty:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
@@ -32,13 +33,14 @@ STILL_REFUSED = """refused.status = 'rejected'
                 or later.file_sha256 = refused.file_sha256)
     )"""
 _REFUSED = f"""
-select refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    min(older.first_date) as first_date, max(older.last_date) as last_date
+select refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
+    refused.archive_path, min(older.first_date) as first_date, max(older.last_date) as last_date
 from ops.ingested_files as refused
 left join ops.ingested_files as older
     on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
 where refused.kind <> 'reference' and {STILL_REFUSED}
-group by refused.file_name, refused.kind, refused.reason_code, refused.received_at
+group by refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
+    refused.archive_path
 order by refused.received_at, refused.file_name
 """  # noqa: S608
 _SEPARATOR = r"[-_. ]?"
@@ -67,6 +69,18 @@ def incomplete_days(
         pd.concat([found, missing], ignore_index=True).assign(run_id="", updated_at=pd.Timestamp.now("UTC")),
         INCOMPLETE_DAYS,
     )
+
+
+def refused_files(warehouse: Warehouse, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """Archived files that were refused and should have contained a day from first to last, in order of arrival.
+
+    Columns: file_sha256, file_name, kind, received_at, archive_path. Without them a repeated run would take their days
+    for complete.
+    """
+    rows = warehouse.read(_REFUSED, {})
+    touches = [any(first <= day <= last for day in refused_days(row)) for row in rows.itertuples()]
+    rows = rows[np.array(touches, dtype=bool) & rows["archive_path"].notna().to_numpy(dtype=bool)]
+    return rows[["file_sha256", "file_name", "kind", "received_at", "archive_path"]]
 
 
 def refused_days(file: object) -> set[dt.date]:

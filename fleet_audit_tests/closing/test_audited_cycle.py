@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
-from fleet_audit.closing.audited_cycle import cycle_amounts
+from fleet_audit.closing.audited_cycle import current_amounts, cycle_amounts
 from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, worked
-from fleet_audit_tests.logic.audit_sample import costs_frame
+from fleet_audit_tests.logic.audit_sample import PLATE, costs_frame
+from fleet_audit_tests.logic.frames import rows
 
 
 class DaysOfCycle:
@@ -24,6 +28,13 @@ class DaysOfCycle:
 
     def read_partition(self, table, days):
         return self._frames.get(table.name, empty_frame(table))
+
+    def read_table(self, table):
+        return self.read_partition(table, None)
+
+    def read(self, sql, values):
+        """The telemetry API answered on every day."""
+        return pd.DataFrame({"operational_date": []})
 
 
 @pytest.mark.parametrize(("deadhead_pct", "doubtful"), [(10.0, "1367.10"), (30.0, "455.70"), (50.0, None)])
@@ -37,6 +48,33 @@ def test_another_share_of_deadhead_changes_what_is_paid_and_in_doubt(deadhead_pc
     )  # fmt: skip
     parameters = ParameterSet(tuple((dict(DEFAULT_PARAMETERS.values) | {"deadhead_pct": deadhead_pct}).items()))
     context = replace(a_cycle(trips=trips), costs=paid, parameters=parameters)
-    rows = DaysOfCycle(trips=context.trips, trip_costs=context.costs)
-    made = cycle_amounts(rows, CYCLE, find_in_cycle(context))
+    tables = DaysOfCycle(trips=context.trips, trip_costs=context.costs)
+    made = cycle_amounts(tables, CYCLE, find_in_cycle(context))
     assert sum_decimal(made["paid_doubtful_brl"]) == (None if doubtful is None else Decimal(doubtful))
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_the_amounts_of_an_open_cycle_are_those_of_its_days_and_not_of_the_last_run_of_its_rules(is_closed: bool):
+    """3 km beyond 30 % of deadhead on each day since the rules of the cycle last ran, when 1.00 BRL was in doubt."""
+    trips = [row for day in DAYS for row in (worked(day), worked(day, km="12.00", purpose="deadhead"))]
+    brl = {"30.00": "147.00", "12.00": "58.80"}
+    context = a_cycle(trips=trips)
+    paid = costs_frame(
+        *({"trip_id": row["trip_id"], "billable_km": row["km_measured"], "variable_cost_brl": brl[row["km_measured"]]}
+          for row in trips)
+    )  # fmt: skip
+    stored = rows(
+        facts.VEHICLE_CYCLE_AMOUNTS,
+        {"cycle_start": CYCLE.start, "plate": PLATE, "carrier_code": "CONLOG", "paid_doubtful_brl": "1.00",
+         "run_id": "r", "updated_at": "2025-05-20T12:00:00Z"},
+    )  # fmt: skip
+    close = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "status": "final", "closed_at": "2025-06-19T12:00:00Z",
+             "manifest_path": "m", "manifest_sha256": "s", "code_version": "c", "run_id": "r",
+             "updated_at": "2025-06-19T12:00:00Z"}  # fmt: skip
+    closes = rows(facts.CYCLE_CLOSES, *([close] if is_closed else []))
+    warehouse = DaysOfCycle(trips=context.trips, trip_costs=paid, vehicle_day_coverage=context.coverage,
+                            vehicle_cycle_amounts=stored, cycle_closes=closes)  # fmt: skip
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
+    known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts})
+    made = current_amounts(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
+    assert sum_decimal(made["paid_doubtful_brl"]) == Decimal("1.00" if is_closed else "1367.10")

@@ -14,11 +14,14 @@ import pytest
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import close_cycle
-from fleet_audit.closing.scratch import fill
+from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import compressed, page_folder
+from fleet_audit.ingest.inbox.file_reader import ingest_archived
+from fleet_audit.ingest.incomplete_days import incomplete_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.stores import Stores
@@ -123,6 +126,35 @@ def test_a_cycle_without_any_data_is_closed_with_totals_that_nobody_knows(instal
         assert again.output.count("no data") == 3
     assert installation.query("select * from ops.cycle_closes").to_dict("records") == closes
     assert not (installation.home / "dagster" / "history" / "runs").exists()  # nothing was run
+
+
+def test_a_replay_and_a_what_if_refuse_again_what_was_refused(installation, tmp_path):
+    """A rule that was not tested for a refused bulletin is not tested when the cycle is computed elsewhere."""
+    source, content, at = _stores(installation), b"no workbook", dt.datetime.now(dt.UTC)
+    for day in (MAY.start, MAY.end + 60 * ONE_DAY):
+        name = f"bulletins/boletim_{day}.xlsx"
+        ingest_archived(source.lake, source.warehouse, source.settings, "bulletin", name, content + name.encode(), at)
+    _computed(installation, MAY)
+    record = close_cycle(source, MAY, cycle_days(MAY), parameters_on, "run", is_final=True)
+    manifest = json.loads(source.lake.get_bytes(record["manifest_path"]))
+    [frozen] = manifest["inputs"]["files"]
+    assert frozen["name"] == f"bulletins/boletim_{MAY.start}.xlsx"
+    files = inputs_as_of(source, dt.datetime.now(dt.UTC))[0]
+    assert len(files) == 2
+
+    def incomplete() -> list[str]:
+        no_runs = pd.DataFrame({"plate": [], "carrier_code": []})
+        rows = incomplete_days(source.warehouse, no_runs, Reference.of({}), MAY.start)
+        return rows[["source", "file_name", "reason_pt"]].to_dict("records")
+
+    [known] = incomplete()
+    elsewhere = load_settings(home=str(tmp_path / "scratch"), lake_url=str(tmp_path / "scratch"))
+    scratch = Stores(Lake(elsewhere), source.warehouse, elsewhere)  # its warehouse is emptied in place
+    for inputs in ([frozen], files):
+        source.warehouse.execute("delete from ops.ingested_files", {})
+        assert incomplete() == []
+        fill(scratch, source, inputs, [], pd.DataFrame())
+        assert incomplete() == [known]
 
 
 OTHER_PAGE = compressed(b'{"data":[],"next_cursor":"x"}').to_pybytes()
