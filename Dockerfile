@@ -22,7 +22,8 @@ COPY fleet_audit/__init__.py fleet_audit/__init__.py
 RUN pip install --constraint constraints.txt --editable '.[otel]'
 COPY . .
 COPY --chown=fleet:fleet deploy/dagster.yaml /opt/dagster/dagster.yaml
-# Bytecode stays in the image, whose user may not write it. Compiled functions go to the volume, which a new one is filled from; another kind of processor compiles its own.
+# Bytecode stays in the image, whose user may not write it. Compiled functions go to the volume, which a new one is
+# filled from; another kind of processor compiles its own.
 RUN python -m fleet_audit.cli.prepare --no-database && chown --recursive fleet:fleet /var/lib/fleet
 
 USER 10001:10001

@@ -15,8 +15,11 @@ import dagster as dg
 from dagster._core.utils import coerce_valid_log_level
 
 from fleet_audit.defs.resources import FleetResource, run_resources
+from fleet_audit.garbage_collection import collect_rarely, keep_loaded_objects
 from fleet_audit.observability.json_logs import RunJsonFormatter, write_json
 from fleet_audit.settings import load_settings
+
+collect_rarely()
 
 
 @dg.logger(
@@ -75,7 +78,9 @@ def build_definitions(
         # one process 20 s
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(loaded, bound)
+    merged = dg.Definitions.merge(loaded, bound)
+    keep_loaded_objects()
+    return merged
 
 
 @dg.definitions

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 from dagster._core.storage.defs_state.base import _current_storage
 
+from fleet_audit.garbage_collection import collect_rarely
 from fleet_audit.settings import Settings
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.migrate import upgrade
@@ -18,6 +19,7 @@ from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.seaweed import S3Server, Seaweed
 
 _TEMPLATE = "migrated"
+collect_rarely()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from fleet_audit.cli.serve import serve
 from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.garbage_collection import collect_rarely
 from fleet_audit.settings import load_settings
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -65,6 +66,7 @@ def run(
 
     Exits 0 only if every partition succeeded; a finding is not a failure.
     """
+    collect_rarely()  # before Dagster and pandas are imported
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import as_of_installation, parse_as_of
     from fleet_audit.cli.run import run_days

@@ -4,6 +4,7 @@ What is judged belongs to the checks of each subject.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -74,13 +75,22 @@ def listed(sentences: Sequence[str]) -> dict[str, dg.MetadataValue]:
 def _last_materializations(
     context: Context, asset: dg.AssetKey, partitions: Sequence[str]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """What each partition's evaluation is about: without it the UI calls the evaluation outdated. Two queries."""
-    latest = context.instance.get_latest_storage_id_by_partition(
+    """What each partition's evaluation is about: without it the UI calls the evaluation outdated."""
+    step = (context.run.run_id, context.op_execution_context.op_def.name, context.retry_number)
+    return _found_by_step(context.instance, step, asset, tuple(partitions))
+
+
+@lru_cache(maxsize=1)  # the checks of one asset in a step follow each other: ten of most SQL models
+def _found_by_step(
+    instance: dg.DagsterInstance, step: tuple[str, str, int], asset: dg.AssetKey, partitions: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The last materialization per partition key as it was when the step first asked. Two queries."""
+    latest = instance.get_latest_storage_id_by_partition(
         asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
     )
     if not latest:
         return {}
-    records = context.instance.fetch_materializations(
+    records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(latest.values())), limit=len(latest)
     ).records
     return {
