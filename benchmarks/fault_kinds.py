@@ -5,7 +5,6 @@ How a trial is judged is in `faults`. Every kind ends its own processes, so that
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run, start_run_at
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.sources.inbox import FOLDERS
+from fleet_audit_tests.damage import damage_a_file
 from fleet_audit_tests.integration.installation import Installation
 from fleet_audit_tests.integration.small_fleet import DAY
 from fleet_audit_tests.seaweed import Seaweed
@@ -128,18 +128,7 @@ def _fill_disk(trial: Trial) -> str:
 
 def _damage(*folders: str) -> Callable[[Trial], str]:
     """Truncates, empties, exchanges or removes one file of some folders of the lake."""
-
-    def damage(trial: Trial) -> str:
-        lake = trial.home.home / "lake"
-        files = [path for folder in folders for path in (lake / folder).rglob("*") if path.is_file()]
-        path = trial.chance.choice(sorted(files))
-        content = path.read_bytes()
-        how = trial.chance.choice(("cut in half", "emptied", "exchanged", "removed"))
-        new = {"cut in half": content[: len(content) // 2], "emptied": b"", "exchanged": os.urandom(len(content))}
-        path.write_bytes(new[how]) if how in new else path.unlink()
-        return f"{path.relative_to(lake)} {how}"
-
-    return damage
+    return lambda trial: damage_a_file(trial.home.home / "lake", folders, trial.chance)
 
 
 def _damage_archive(trial: Trial) -> str:
