@@ -118,3 +118,11 @@ def _exists(name: str) -> bool:
     return module.exists() or (
         inside.exists() and re.search(rf"^(def|class) {last}\b", inside.read_text(), re.MULTILINE) is not None
     )
+
+
+@pytest.mark.parametrize("name", ["operations.md", "reliability.md"])
+def test_the_tests_that_a_page_names_exist(name: str) -> None:
+    """A cure or a survived fault that a page calls tried was tried by something."""
+    named = set(re.findall(r"`(?:fleet_audit_tests/)?((?:\w+/)*test_\w+\.py)`", (ROOT / "docs" / name).read_text()))
+    assert named
+    assert sorted(path for path in named if not (ROOT / "fleet_audit_tests" / path).is_file()) == []
