@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -251,12 +252,14 @@ def _require_companions(settings: Settings) -> None:
         raise PermanentError(
             f"{missing} is not set, but {given} is: S3 needs both, or neither where the host has a role."
         )
+    if settings.aws_session_token and not has_id:
+        raise PermanentError("AWS_ACCESS_KEY_ID is not set, but AWS_SESSION_TOKEN is: it is the session of a key.")
 
 
 def _refuse_misspelled() -> None:
-    """Raises PermanentError for a FLEET_ variable that is nearly a setting: it would be ignored."""
+    """Raises PermanentError for a FLEET_ variable, also of `.env`, that is nearly a setting: it would be ignored."""
     known = [f"FLEET_{name.upper()}" for name in Settings.model_fields if not name.startswith("aws_")]
-    for variable in sorted(os.environ):
+    for variable in sorted({*os.environ, *dotenv_values(".env")}):
         if variable.startswith("FLEET_") and variable not in known:
             for close in difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
                 raise PermanentError(f"{variable} is not a setting: did you mean {close}?")

@@ -85,19 +85,24 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch, variable):
     assert load_settings() == Settings()
 
 
+@pytest.mark.parametrize("place", ["environment", ".env"])
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
         ({"FLEET_API_URL": "https://api.example.com"}, "FLEET_API_TOKEN is not set"),
         ({"AWS_ACCESS_KEY_ID": "AK"}, "AWS_SECRET_ACCESS_KEY is not set, but AWS_ACCESS_KEY_ID is"),
+        ({"AWS_SESSION_TOKEN": "ST"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SESSION_TOKEN is"),
         ({"AWS_SECRET_ACCESS_KEY": "SK"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SECRET_ACCESS_KEY is"),
         ({"FLEET_CLOSNG_DAY": "1"}, "FLEET_CLOSNG_DAY is not a setting: did you mean FLEET_CLOSING_DAY"),
         ({"FLEET_INBOX_URI": "inbox"}, "FLEET_INBOX_URI is not a setting: did you mean FLEET_INBOX_URL"),
     ],
 )
-def test_what_is_missing_or_misspelled_is_named(monkeypatch, variables, sentence):
+def test_what_is_missing_or_misspelled_is_named(folder, monkeypatch, variables, sentence, place):
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+        if place == "environment":
+            monkeypatch.setenv(name, value)
+        else:
+            (folder / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
     with pytest.raises(PermanentError, match=sentence):
         load_settings()
 
