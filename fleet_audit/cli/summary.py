@@ -101,8 +101,8 @@ def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, objec
     )
     if adjusted["lines"]:
         console.print(
-            f"adjustments    {adjusted['lines']} lines of closed days: {_number(adjusted['km'])} km, "
-            f"{_brl(adjusted['brl'])}",
+            f"adjustments    {adjusted['lines']} lines of closed days and of reversed findings: "
+            f"{_number(adjusted['km'])} km, {_brl(adjusted['brl'])}",
             soft_wrap=True,
         )
 

@@ -6,16 +6,17 @@ The rules are in `logic.audit`; which tables hold the results is decided in `def
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from fleet_audit.closing.contests import reversed_findings
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
-from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts
+from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -86,22 +87,41 @@ def audited_cycle(
     )
 
 
-def cycle_amounts(warehouse: Warehouse, cycle: Cycle, of_cycle: pd.DataFrame | None = None) -> pd.DataFrame:
-    """`fact.vehicle_cycle_amounts` of the cycle without the trace columns.
+def cycle_amounts(
+    warehouse: Warehouse, cycle: Cycle, of_cycle: pd.DataFrame | None = None, contested_in: Warehouse | None = None
+) -> pd.DataFrame:
+    """`fact.vehicle_cycle_amounts` of the cycle without the trace columns; a reversed finding puts nothing in doubt.
 
     Args:
         warehouse: it holds the days of the cycle.
         cycle: the cycle.
         of_cycle: findings of rules over the cycle, in place of those that the warehouse holds.
+        contested_in: the warehouse that has the contests, where the first one is a scratch one.
     """
     days = cycle_days(cycle)
     rows = {name: warehouse.read_partition(table, days) for name, table in AMOUNT_TABLES.items()}
     if of_cycle is not None:
         of_days = rows["findings"][rows["findings"]["cycle_start"].isna()]
         rows["findings"] = pd.concat([of_days, of_cycle], ignore_index=True)
-    found = CycleFacts(**rows)
     day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
+    decided = reversed_findings(contested_in or warehouse)
+    settled = decided.loc[decided["amount"] == "paid_doubtful_brl", "finding_id"]
+    doubted = rows["findings"]["finding_id"].isin(settled).to_numpy()
+    if doubted.any():
+        again = set(rows["findings"].loc[doubted, "operational_date"])
+        rows["findings"] = rows["findings"][~doubted]
+        day_amounts = _computed_again(day_amounts, again, rows)
+    found = CycleFacts(**rows)
     return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
+
+
+def _computed_again(day_amounts: pd.DataFrame, days: set[dt.date], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The four amounts of vehicle-days, those of some days computed from these findings."""
+    parts = [day_amounts[~day_amounts["operational_date"].isin(days).to_numpy(dtype=bool)]]
+    for day in sorted(days):
+        own = {name: rows[name][rows[name]["operational_date"] == day] for name in ("findings", "matches", "held_runs")}
+        parts.append(vehicle_day_amounts(day, **own))
+    return pd.concat(parts, ignore_index=True)
 
 
 def recomputed_amounts(
@@ -112,7 +132,7 @@ def recomputed_amounts(
     The arguments are those of `audited_cycle`.
     """
     findings = find_in_cycle(audited_cycle(warehouse, known, parameters_on, cycle, past))
-    return cycle_amounts(warehouse, cycle, findings)
+    return cycle_amounts(warehouse, cycle, findings, past)
 
 
 def current_amounts(warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle) -> pd.DataFrame:

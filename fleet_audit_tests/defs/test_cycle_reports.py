@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
+
 import dagster as dg
 import openpyxl
 import pandas as pd
 import psycopg2
 import pytest
 
-from fleet_audit.defs.cycle import review
+from fleet_audit.defs.cycle import billing, reversals, review
 from fleet_audit.defs.reports import cycle as assets
 from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import WAREHOUSE_IO
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
@@ -20,6 +24,7 @@ from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.reporting.documents.test_package import AREAS, CYCLE, Recalculated, footers
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 
+TRACE = ["run_id", "updated_at"]
 FILE = {"file_sha256": "f", "file_name": "boletim.csv", "kind": "bulletin", "size_bytes": 1, "status": "accepted",
         "received_at": GENERATED_AT,
         **dict.fromkeys(["rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"], 0)}  # fmt: skip
@@ -40,13 +45,13 @@ def installation(postgres_url, tmp_path) -> FleetResource:
     return FleetResource(warehouse_url=postgres_url, home=str(tmp_path), lake_url=str(tmp_path / "lake"))
 
 
-def materialise(installation: FleetResource, *chosen: dg.AssetsDefinition) -> None:
+def materialise(installation: FleetResource, *chosen: dg.AssetsDefinition, start: dt.date = CYCLE.start) -> None:
     resources = {
         "fleet": installation,
         "report_io": ReportIOManager(stores=installation),
         WAREHOUSE_IO: WarehouseIOManager(stores=installation),
     }
-    assert dg.materialize([*chosen], resources=resources, partition_key=CYCLE.start.isoformat()).success
+    assert dg.materialize([*chosen], resources=resources, partition_key=start.isoformat()).success
 
 
 def one(url: str, sql: str) -> object:
@@ -117,3 +122,47 @@ def test_a_close_stamps_the_documents_the_final_one_first(installation, tmp_path
     materialise(installation, assets.cycle_report)
     path = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}" / "relatorio_mensal.xlsx"
     assert openpyxl.load_workbook(path)["Resumo"]["A4"].value == f"FINAL · manifesto {'b' * 16}…"
+
+
+def test_a_reversed_finding_is_billed_by_the_first_open_cycle_once(installation, tmp_path):
+    """Reversed while its cycle is open, then that cycle is closed: the next one has nothing left to bill of it."""
+    warehouse = Warehouse(installation.warehouse_url)
+    findings = warehouse.read_table(facts.FINDINGS)
+    held = findings[((findings["rule_id"] == "D06") & findings["held_brl"].notna()).to_numpy()].iloc[0]
+    doubted = {**findings.iloc[-1], "finding_id": "doubted", "rule_id": "O04", "amount": "paid_doubtful_brl",
+               "paid_doubtful_brl": Decimal(50), "disallowed_brl": None, "held_brl": None,
+               "in_favour_brl": None}  # fmt: skip
+    warehouse.upsert(facts.FINDINGS, build(facts.FINDINGS, [doubted]))
+    for finding, amount in ((held["finding_id"], "held_brl"), ("doubted", "paid_doubtful_brl")):
+        warehouse.execute(
+            "insert into auth.contests (finding_id, operational_date, rule_id, amount, status, due_date, opened_by, "
+            "text, decided_at, decided_by, decision_text) values (:finding, :day, 'D06', :amount, 'reversed', :day, "
+            "'a', 'a', '2025-06-01 01:00Z', 'b', 'b')",
+            {"finding": finding, "day": held["operational_date"], "amount": amount},
+        )
+    materialise(installation, reversals.adjustments_of_reversals, billing.cycle_amounts, assets.measurement_package)
+    rows = warehouse.read_table(facts.ADJUSTMENTS)
+    materialise(installation, reversals.adjustments_of_reversals)
+    again = warehouse.read_table(facts.ADJUSTMENTS)
+    pd.testing.assert_frame_equal(rows.drop(columns=TRACE), again.drop(columns=TRACE))
+    due = {row["finding_id"]: (row["difference_brl"], row["reason"]) for row in rows.to_dict("records")}
+    assert due[held["finding_id"]] == (
+        held["held_brl"], "Achado D06 revertido em 31/05/2025: o valor retido é liberado.",
+    )  # fmt: skip
+    assert due["doubted"][0] == 0
+    amounts = warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [CYCLE.start])
+    assert amounts["paid_doubtful_brl"].sum() == 0, "what was reversed is in doubt no more"
+    path = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}" / "pacote_medicao.xlsx"
+    sheet = openpyxl.load_workbook(path, data_only=True)["AJUSTES"]
+    assert "achado revertido" in {cell.value for row in sheet.iter_rows() for cell in row}
+    close = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "closed_at": GENERATED_AT, "manifest_path": "closes/m",
+             "manifest_sha256": "a" * 64, "code_version": "1.0", "parameters_version": "p", "run_id": "run",
+             "status": "final"}  # fmt: skip
+    warehouse.upsert(facts.CYCLE_CLOSES, build(facts.CYCLE_CLOSES, [close]))
+    materialise(installation, reversals.adjustments_of_reversals)  # of the closed cycle: its rows are frozen
+    following = cycle_of(CYCLE.end + dt.timedelta(days=1), CYCLE.start.day).start
+    materialise(installation, reversals.adjustments_of_reversals, start=following)
+    pd.testing.assert_frame_equal(
+        warehouse.read_table(facts.ADJUSTMENTS).drop(columns=TRACE),
+        rows.drop(columns=TRACE),
+    )

@@ -9,7 +9,9 @@ import pandas as pd
 from pydantic import Field
 
 from fleet_audit.closing.code import code_version
+from fleet_audit.closing.contests import contest_outcomes
 from fleet_audit.closing.freezing import close_cycle, closed_starts
+from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import (
     cycle_mapping,
@@ -20,7 +22,7 @@ from fleet_audit.defs.partitions import (
     single_run,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, column_schema, daily_arguments, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, asset_arguments, column_schema, daily_arguments, each_day, key_of
 from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
@@ -32,11 +34,13 @@ from fleet_audit.schema.facts import (
     BILLING_LINES,
     CALIBRATION_SEGMENTS,
     COMPUTED_DAYS,
+    CONTEST_OUTCOMES,
     CYCLE_CLOSES,
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
     FACTS,
     FIXED_COST_DAYS,
+    REVERSAL_ADJUSTMENTS,
     TRIP_COSTS,
     TRIPS,
     VEHICLE_CYCLE_AMOUNTS,
@@ -88,11 +92,18 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[d
     months = int(fleet.parameters(day).adjustment_months)
     start = billing_cycle(day, closed, closing_day, months)
     frozen = BilledRows(*(warehouse.read_partition(table, [day]) for table in (TRIPS, TRIP_COSTS, FIXED_COST_DAYS)))
-    adjusted = warehouse.read_partition(ADJUSTMENTS, [day])
+    adjusted = day_rows(warehouse, ADJUSTMENTS, [day])
     billed = adjusted[adjusted["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()
     vehicles = reference.vehicles_on(day)
     return start, day_adjustments(day, start or day, closing_day, frozen, now, billed, vehicles)
+
+
+@dg.asset(**asset_arguments(CONTEST_OUTCOMES, "closing"))
+@acts_on_errors
+def outcomes_of_contests(context: dg.AssetExecutionContext, fleet: FleetResource) -> pd.DataFrame:
+    """Copy what became of each contest, for the models of `dbt_like_sql`."""
+    return contest_outcomes(fleet.warehouse(), context.run_id)
 
 
 @dg.asset(
@@ -142,7 +153,14 @@ class CloseConfig(dg.Config):
         ),
         *(
             key_of(table)
-            for table in (CALIBRATION_SEGMENTS, CYCLE_FINDINGS, CYCLE_INCIDENTS, BILLING_LINES, VEHICLE_CYCLE_AMOUNTS)
+            for table in (
+                CALIBRATION_SEGMENTS,
+                CYCLE_FINDINGS,
+                CYCLE_INCIDENTS,
+                BILLING_LINES,
+                VEHICLE_CYCLE_AMOUNTS,
+                REVERSAL_ADJUSTMENTS,
+            )
         ),  # before they are frozen
     ],
     description="The close of a cycle: provisional, or final, which freezes its rows. Inputs, parameters, code and "

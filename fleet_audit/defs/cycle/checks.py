@@ -7,6 +7,7 @@ from fleet_audit.schema.facts import (
     CALIBRATION_SEGMENTS,
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
+    REVERSAL_ADJUSTMENTS,
     REVIEW_ESTIMATES,
     REVIEW_SAMPLES,
     VEHICLE_CYCLE_AMOUNTS,
@@ -16,6 +17,6 @@ cycle_checks = table_checks("cycle", (CYCLE_FINDINGS, CALIBRATION_SEGMENTS), par
 # A step of its own: incidents and amounts are computed from findings that the other step checks first.
 billing_checks = table_checks(
     "billing",
-    (BILLING_LINES, CYCLE_INCIDENTS, VEHICLE_CYCLE_AMOUNTS, REVIEW_SAMPLES, REVIEW_ESTIMATES),
+    (BILLING_LINES, CYCLE_INCIDENTS, VEHICLE_CYCLE_AMOUNTS, REVERSAL_ADJUSTMENTS, REVIEW_SAMPLES, REVIEW_ESTIMATES),
     partitions=cycle_partitions,
 )

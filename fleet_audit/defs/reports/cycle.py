@@ -36,6 +36,7 @@ from fleet_audit.schema.facts import (
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
     CYCLE_RULES_NOT_TESTED,
+    REVERSAL_ADJUSTMENTS,
     REVIEW_ESTIMATES,
     REVIEW_SAMPLES,
     RULES_NOT_TESTED,
@@ -52,6 +53,7 @@ _DEPS = [
     key_of(CYCLE_RULES_NOT_TESTED),
     key_of(BILLING_LINES),
     key_of(VEHICLE_CYCLE_AMOUNTS),
+    key_of(REVERSAL_ADJUSTMENTS),
     key_of(REVIEW_SAMPLES),
     key_of(REVIEW_ESTIMATES),
     dg.AssetDep(key_of(ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles

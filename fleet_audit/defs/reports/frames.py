@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from fleet_audit.closing.contests import contest_outcomes
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import single_run
 from fleet_audit.defs.resources import FleetResource
@@ -98,5 +99,6 @@ def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
         review_samples=warehouse.read_partition(facts.REVIEW_SAMPLES, [cycle.start]),
         review_estimates=warehouse.read_partition(facts.REVIEW_ESTIMATES, [cycle.start]),
         adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
+        contest_outcomes=contest_outcomes(warehouse),
         rules_not_tested=warehouse.read(_NOT_TESTED, {"start": cycle.start, "end": cycle.end}),
     )

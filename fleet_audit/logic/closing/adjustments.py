@@ -45,12 +45,18 @@ def billing_cycle(day: dt.date, closed_starts: Collection[dt.date], closing_day:
 
     None when the day is more than `months` before that cycle: what arrives so late changes nothing.
     """
+    start = next_open_cycle(day, closed_starts, closing_day)
+    month = start.year * 12 + start.month - 1 - months
+    earliest = start.replace(year=month // 12, month=month % 12 + 1)
+    return start if day >= earliest else None
+
+
+def next_open_cycle(day: dt.date, closed_starts: Collection[dt.date], closing_day: int) -> dt.date:
+    """First day of the first cycle, from that of the day on, that is not closed for good."""
     cycle = cycle_of(day, closing_day)
     while cycle.start in closed_starts:
         cycle = cycle_of(cycle.end + ONE_DAY, closing_day)
-    month = cycle.start.year * 12 + cycle.start.month - 1 - months
-    earliest = cycle.start.replace(year=month // 12, month=month % 12 + 1)
-    return cycle.start if day >= earliest else None
+    return cycle.start
 
 
 def too_late_message(day: dt.date, differences: pd.DataFrame) -> str:

@@ -35,6 +35,8 @@ from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid,
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
 from fleet_audit.reporting.sections.sheets.review_sample import review_sample_grid, review_sample_note
+from fleet_audit.reporting.sections.sheets.rule_outcomes import NOTE as RULE_OUTCOMES_NOTE
+from fleet_audit.reporting.sections.sheets.rule_outcomes import rule_outcomes_grid
 from fleet_audit.reporting.sections.sheets.score_parts import NOTE as SCORE_NOTE
 from fleet_audit.reporting.sections.sheets.score_parts import score_parts_grid, vehicle_score_parts_grid
 from fleet_audit.reporting.sections.sheets.waterfall import FIELDS as WATERFALL_FIELDS
@@ -187,7 +189,7 @@ def build_cycle(
             empty="Nenhuma viagem com score.",
         ),
         *_detail_sections(frames, sources, figures, lines, day_grid, cycle),
-        *(() if carrier_code is not None else (_review(frames),)),
+        *(() if carrier_code is not None else (_outcomes(frames), _review(frames))),
     )
     charts = charts_of(
         cost_chart("Gasto por unidade (R$)", unit_grid),
@@ -271,11 +273,11 @@ def _detail_sections(
         Section("vehicles", "Por veículo", vehicles, sheet="Por veículo", is_listing=True, empty="Sem dado."),
         Section(
             "adjustments",
-            "Ajustes de ciclos anteriores",
+            "Ajustes de ciclos anteriores e de achados revertidos",
             adjustments_grid(frames),
             sheet="Ajustes",
             note="Faturados neste ciclo, além dos valores acima. Diferença vazia aguarda decisão e não é somada.",
-            empty="Nenhum ajuste de ciclo anterior é faturado neste ciclo.",
+            empty="Nenhum ajuste é faturado neste ciclo.",
         ),
         Section(
             "not_tested",
@@ -304,6 +306,17 @@ def _detail_sections(
             note=SCORE_NOTE,
             is_workbook_only=True,
         ),
+    )
+
+
+def _outcomes(frames: Frames) -> Section:
+    return Section(
+        "rule_outcomes",
+        "Contestações por regra",
+        rule_outcomes_grid(frames),
+        sheet="Contestações",
+        note=RULE_OUTCOMES_NOTE,
+        empty="Nenhum achado foi contestado até hoje.",
     )
 
 

@@ -97,7 +97,8 @@ def build_package(
         Sheet(
             ADJUSTMENTS,
             adjustments_grid(frames),
-            note="Diferenças de ciclos já fechados, faturadas neste. Diferença vazia aguarda decisão e não é somada.",
+            note="Diferenças de ciclos já fechados e valores de achados revertidos, faturados neste ciclo. Diferença "
+            "vazia aguarda decisão e não é somada.",
         ),
     )
     subtitle = cycle_words(cycle, frames)

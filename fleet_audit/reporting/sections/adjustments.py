@@ -1,4 +1,4 @@
-"""Adjustments of earlier, closed cycles that a cycle bills: one row per difference, in every document of the cycle.
+"""Adjustments that a cycle bills, of closed cycles and of reversed findings: one row per difference, in every document.
 
 Differences arrive computed; they are not part of the cycle's own sums.
 """
@@ -25,10 +25,11 @@ FIELDS = (
     Field("brl_now", "Agora (R$)", Kind.BRL, 12),
     Field("reason", "Motivo", width=52),
     Field("trip_id", "Viagem", width=18, in_print=False),
+    Field("finding_id", "Achado", width=18, in_print=False),
     Field("adjustment_id", "Ajuste (id)", width=18, in_print=False),
     Field("difference_brl", "Diferença (R$)", Kind.BRL, 13),
 )
-_KINDS = {"trip": "variável", "fixed": "fixo"}
+_KINDS = {"trip": "variável", "fixed": "fixo", "finding": "achado revertido"}
 
 
 def adjustments_grid(frames: Frames) -> Grid:

@@ -77,6 +77,7 @@ class Frames:
     review_samples: pd.DataFrame = field(default_factory=partial(empty_frame, facts.REVIEW_SAMPLES))
     review_estimates: pd.DataFrame = field(default_factory=partial(empty_frame, facts.REVIEW_ESTIMATES))
     adjustments: pd.DataFrame = field(default_factory=partial(empty_frame, facts.ADJUSTMENTS))
+    contest_outcomes: pd.DataFrame = field(default_factory=partial(empty_frame, facts.CONTEST_OUTCOMES))
     recent_coverage: pd.DataFrame = field(default_factory=partial(empty_frame, facts.COVERAGE))
     recent_days: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DAY_COLUMNS))
     positions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=POSITION_COLUMNS))
@@ -127,6 +128,7 @@ class Frames:
             vehicle_cycle_amounts=own(self.vehicle_cycle_amounts),
             billing_lines=own(self.billing_lines),
             adjustments=own(self.adjustments),
+            contest_outcomes=own(self.contest_outcomes),
             review_samples=self.review_samples.iloc[:0],  # the payer's own control, over everybody's trips
             review_estimates=self.review_estimates.iloc[:0],
         )

@@ -21,6 +21,7 @@ from fleet_audit.schema.facts.arrivals import (
     STAGED_DAYS,
 )
 from fleet_audit.schema.facts.audit import (
+    CONTEST_OUTCOMES,
     CYCLE_FINDINGS,
     CYCLE_INCIDENTS,
     CYCLE_RULES_NOT_TESTED,
@@ -39,6 +40,7 @@ from fleet_audit.schema.facts.closing import (
     REFERENCE_CHANGES,
     REFERENCE_DELTAS,
     REFERENCE_HISTORY,
+    REVERSAL_ADJUSTMENTS,
 )
 from fleet_audit.schema.facts.costs import (
     BILLING_LINES,
@@ -74,6 +76,7 @@ CYCLE_FACTS = (
     ADJUSTMENTS,
     REVIEW_SAMPLES,
     REVIEW_ESTIMATES,
+    CONTEST_OUTCOMES,
 )
 OPS = (
     INGESTED_FILES,
@@ -97,4 +100,7 @@ OPS = (
     REFERENCE_CHANGES,
     REFERENCE_DELTAS,
 )
-TABLES = (*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, CYCLE_INCIDENTS, *OPS, CYCLE_RULES_NOT_TESTED, TRIP_WINDOW)
+TABLES = (
+    *(*FACTS, *CYCLE_FACTS, CYCLE_FINDINGS, CYCLE_INCIDENTS, REVERSAL_ADJUSTMENTS),
+    *(*OPS, CYCLE_RULES_NOT_TESTED, TRIP_WINDOW),
+)

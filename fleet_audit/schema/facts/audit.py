@@ -146,6 +146,28 @@ CYCLE_RULES_NOT_TESTED = replace(
     RULES_NOT_TESTED, partition="cycle_start", kept=None, asset="cycle_rules_not_tested", frozen_by="cycle_start"
 )
 
+CONTEST_STATUSES = ("contested", "upheld", "reversed")
+CONTEST_OUTCOMES = Table(
+    "fact",
+    "contest_outcomes",
+    "What became of each contested finding, without texts and people; written whole by each run of a day",
+    (
+        text("finding_id", "Finding"),
+        DAY,
+        text("rule_id", "Rule"),
+        text("carrier_code", "Carrier", nullable=True),
+        text("unit_code", "Unit", nullable=True),
+        text(
+            "status",
+            "contested: not decided yet; upheld: the finding stands; reversed: it was wrong",
+            values=CONTEST_STATUSES,
+        ),
+        *TRACE,
+    ),
+    key=("finding_id",),
+    sort=("operational_date", "finding_id"),
+)
+
 REVIEW_SAMPLES = Table(
     "fact",
     "review_samples",

@@ -5,26 +5,33 @@ What arrived is in `arrivals`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fleet_audit.schema.facts.columns import TRACE
 from fleet_audit.schema.model import Column, Table, Type, brl, date, flag, instant, integer, json, km, text, text_list
 
 CLOSE_STATUSES = ("provisional", "final")
-ADJUSTMENT_KINDS = ("trip", "fixed")
+ADJUSTMENT_KINDS = ("trip", "fixed", "finding")
 ADJUSTMENTS = Table(
     "fact",
     "adjustments",
-    "What a closed day would be now minus what was billed of it, line by line; an open cycle bills the difference",
+    "What a closed day would be now minus what was billed of it, line by line, and what reversed findings release; an "
+    "open cycle bills the difference",
     (
         text("adjustment_id", "Hash of the billing cycle and the line"),
-        date("operational_date", "Closed day that it is about (partition)"),
-        date("billed_cycle_start", "Cycle that bills it: the first after the closed one that is not final"),
-        date("origin_cycle_start", "Closed cycle that the day belongs to"),
-        text("kind", "trip: variable cost of a trip; fixed: a vehicle-day's share", values=ADJUSTMENT_KINDS),
+        date("operational_date", "Closed day, or day of the reversed finding, that it is about (partition)"),
+        date("billed_cycle_start", "Cycle that bills it: the first, from that of the day on, that is not final"),
+        date("origin_cycle_start", "Cycle that the day belongs to"),
+        text(
+            "kind",
+            "trip: variable cost of a trip; fixed: a vehicle-day's share; finding: what a reversed finding releases",
+            values=ADJUSTMENT_KINDS,
+        ),
         text("plate", "Vehicle"),
         text("carrier_code", "Carrier", nullable=True),
         text("unit_code", "Unit", nullable=True),
         text("contract_id", "Contract", nullable=True),
-        text("trip_id", "Trip; empty for a fixed share", nullable=True),
+        text("trip_id", "Trip; empty for a fixed share and for a finding without a trip", nullable=True),
         km("km_closed", "Billed until now, earlier adjustments included; null: nothing was", nullable=True),
         km("km_now", "Admitted with what is known now; null: unknown, or the trip does not exist", nullable=True),
         km("difference_km", "To be billed, may be negative; null: a person must decide", nullable=True),
@@ -33,12 +40,20 @@ ADJUSTMENTS = Table(
         brl("difference_brl", "To be billed, may be negative; null: a person must decide", nullable=True),
         text("reason", "Why, one sentence (pt-BR)"),
         *TRACE,
+        text("finding_id", "Reversed finding; empty for a line of a day that was run again", nullable=True),
+        date("decided_cycle_start", "billed_cycle_start of a reversed finding; empty for other lines", nullable=True),
     ),
     key=("adjustment_id",),
     partition="operational_date",
     sort=("operational_date", "plate", "kind", "trip_id", "contract_id", "adjustment_id"),
+    kept="decided_cycle_start",
     frozen_by="billed_cycle_start",
 )
+# The same table, written per cycle: what reversed findings release.
+REVERSAL_ADJUSTMENTS = replace(
+    ADJUSTMENTS, partition="decided_cycle_start", kept=None, asset="reversal_adjustments",
+    frozen_by="decided_cycle_start",
+)  # fmt: skip
 
 CYCLE_CLOSES = Table(
     "ops",

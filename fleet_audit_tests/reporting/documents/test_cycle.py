@@ -18,6 +18,7 @@ from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.formats.render import render_cycle
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.sheets.rule_outcomes import rule_outcomes_grid
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 
@@ -50,6 +51,18 @@ def test_totals_are_the_sums_of_the_printed_lines(made: CycleReport, key: str, n
     table = grid(made, key)
     position = [entry.name for entry in table.fields].index(name)
     assert table.total[position] == sum(value for value in table.column(name) if value is not None)
+
+
+def test_outcomes_of_contests_stand_in_the_report_of_the_whole_fleet_alone(frames: Frames, made: CycleReport) -> None:
+    rows = [{"finding_id": f"f{number}", "operational_date": CYCLE.start, "rule_id": "D06", "carrier_code": "RODA",
+             "status": status} for number, status in enumerate(("upheld", "reversed", "contested"))]  # fmt: skip
+    contested = replace(frames, contest_outcomes=build(facts.CONTEST_OUTCOMES, rows))
+    table = rule_outcomes_grid(contested)
+    assert "rule_outcomes" in {section.key for section in made.document.sections}
+    found = [table.column(name)[0] for name in ("contests", "open", "upheld_pct", "low_pct")]
+    assert found == [3, 1, Decimal("50.00"), Decimal("9.45")]
+    assert table.column("rule")[0].startswith("D06 ")
+    assert "rule_outcomes" not in {section.key for section in report(contested, carrier_code="RODA").document.sections}
 
 
 def test_routes_and_days_add_up_to_the_cycle(made: CycleReport) -> None:

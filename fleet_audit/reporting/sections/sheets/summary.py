@@ -80,7 +80,12 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
     of_cycle = f"{{{SUMMARY}!total_brl}}"
     of_others = f"{{{ADJUSTMENTS}!difference_brl}}"
     return (
-        Footer("Ajustes de ciclos anteriores (R$)", adjusted, Kind.BRL, f"ROUND(SUM({of_others}),2)"),
+        Footer(
+            "Ajustes de ciclos anteriores e de achados revertidos (R$)",
+            adjusted,
+            Kind.BRL,
+            f"ROUND(SUM({of_others}),2)",
+        ),
         Footer(
             "Total a Faturar com ajustes (R$)", billed + adjusted, Kind.BRL, f"ROUND(SUM({of_cycle},{of_others}),2)"
         ),

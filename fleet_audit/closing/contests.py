@@ -1,0 +1,30 @@
+"""Contests of findings as the pipeline reads them: which findings were reversed, and what became of each contest.
+
+Who contests and decides is the business of `access`; texts and people are not read here.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.facts import CONTEST_OUTCOMES
+from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.storage.warehouse import Warehouse
+
+_REVERSED = """
+    select finding_id, operational_date, amount, (decided_at at time zone :zone)::date as decided_date
+    from auth.contests where status = 'reversed' order by finding_id
+"""
+_OUTCOMES = "select finding_id, operational_date, rule_id, carrier_code, unit_code, status from auth.contests"
+
+
+def reversed_findings(warehouse: Warehouse) -> pd.DataFrame:
+    """finding_id, operational_date, amount and local decided_date of each reversed finding."""
+    return warehouse.read(_REVERSED, {"zone": PARTITION_ZONE})
+
+
+def contest_outcomes(warehouse: Warehouse, run_id: str = "") -> pd.DataFrame:
+    """Rows of `fact.contest_outcomes` as of now; `run_id` is the run that writes them."""
+    rows = warehouse.read(_OUTCOMES)
+    return conform(rows.assign(run_id=run_id, updated_at=pd.Timestamp(0, tz="UTC")), CONTEST_OUTCOMES)

@@ -1,0 +1,64 @@
+"""Adjustments that a cycle bills because findings were reversed."""
+
+import datetime as dt
+
+import dagster as dg
+import pandas as pd
+
+from fleet_audit.closing.contests import reversed_findings
+from fleet_audit.closing.freezing import closed_starts
+from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
+from fleet_audit.defs.resources import FleetResource
+from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.logic.closing.adjustments import next_open_cycle
+from fleet_audit.logic.closing.reversals import ReversalInputs, reversal_adjustments
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.schema import facts
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.storage.io_managers import WarehouseIOManager
+from fleet_audit.storage.step_errors import acts_on_errors
+
+
+@dg.asset(
+    **asset_arguments(facts.REVERSAL_ADJUSTMENTS, "cycle"),
+    partitions_def=cycle_partitions,
+    backfill_policy=single_run,
+    deps=[
+        dg.AssetDep(key_of(facts.ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles
+        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (facts.FINDINGS, facts.MATCHES)),
+        key_of(facts.CYCLE_FINDINGS),
+    ],
+)
+@acts_on_errors
+def adjustments_of_reversals(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
+    """Release what reversed findings kept from carriers, in the first cycle that is not closed for good."""
+    decisions = reversed_findings(fleet.warehouse())
+    starts = [parse_day(key) for key in context.partition_keys]
+    return dg.Output([(start, _adjustments(fleet, start, decisions)) for start in starts])
+
+
+def _adjustments(fleet: FleetResource, start: dt.date, decisions: pd.DataFrame) -> pd.DataFrame:
+    warehouse, closing_day = fleet.warehouse(), fleet.settings().closing_day
+    closed = closed_starts(warehouse)
+    is_billed_here = [next_open_cycle(day, closed, closing_day) == start for day in decisions["operational_date"]]
+    chosen = decisions[is_billed_here]
+    if chosen.empty:
+        return empty_frame(facts.ADJUSTMENTS)
+    days = set(chosen["operational_date"])
+    findings = warehouse.read_partition(facts.FINDINGS, sorted(days))
+    is_whole = findings["finding_id"].isin(chosen["finding_id"]) & findings["cycle_start"].notna()
+    for first in set(findings.loc[is_whole, "cycle_start"]):
+        days |= set(cycle_days(cycle_of(first, closing_day)))
+    ordered = sorted(days)
+    adjusted = warehouse.read_partition(facts.ADJUSTMENTS, ordered)
+    is_of_finding = adjusted["finding_id"].notna()
+    is_billed = is_of_finding & adjusted["billed_cycle_start"].isin(closed)
+    inputs = ReversalInputs(
+        decisions=chosen[["finding_id", "decided_date"]],
+        findings=warehouse.read_partition(facts.FINDINGS, ordered),
+        matches=warehouse.read_partition(facts.MATCHES, ordered),
+        matches_now=WarehouseIOManager(fleet).read_now(facts.MATCHES, ordered),
+        late=adjusted[~is_of_finding],
+        billed=adjusted[is_billed],
+    )
+    return reversal_adjustments(start, closing_day, inputs)
