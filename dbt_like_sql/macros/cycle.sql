@@ -8,6 +8,28 @@ cast(date_trunc('month', cast({{ column }} - ({{ var('closing_day') }} - 1) as t
 cast({{ column }} + interval '1 month' as date) - 1
 {%- endmacro %}
 
+{# The cycles of a relation's days, from its first day to its last. A view that joins it reads, of a query about one cycle,
+   the days of that cycle through the index on the day; `cycle_start` of each row would have to be computed first. #}
+{% macro cycle_spans(relation) -%}
+(
+    select
+        cast(starts.at as date) as cycle_start,
+        {{ cycle_end('cast(starts.at as date)') }} as cycle_end
+    from (
+        select
+            min(dated.operational_date) as first_date,
+            max(dated.operational_date) as last_date
+        from {{ relation }} as dated
+    ) as span
+    -- of an array PostgreSQL expects ten elements, of a series a thousand: it would read the whole relation for them
+    cross join lateral unnest(array(
+        select generate_series(
+            cast({{ cycle_start('span.first_date') }} as timestamp), cast(span.last_date as timestamp), interval '1 month'
+        )
+    )) as starts (at)
+)
+{%- endmacro %}
+
 {# Sums over the vehicle-days of a cycle, per group of the caller. A null is unknown and takes no part in a sum. #}
 {% macro vehicle_day_sums(days) -%}
 count(distinct {{ days }}.operational_date) as days_with_rows,
@@ -41,13 +63,30 @@ sum({{ days }}.score_points) as score_points,
 sum({{ days }}.scored_km) as scored_km
 {%- endmacro %}
 
-{# How much of a cycle its sums are about: days that were run, and days that it has. #}
-{% macro cycle_progress(cycle_start_column) -%}
+{# Days of each cycle that were run: one look per day into an index. #}
+{% macro cycle_progress() -%}
 (
-    select count(distinct run.operational_date)
-    from {{ source('fact', 'vehicle_day_coverage') }} as run
-    where {{ cycle_start('run.operational_date') }} = {{ cycle_start_column }}
-) as days_processed,
+    select
+        spans.cycle_start,
+        (
+            select count(*)
+            from generate_series(
+                cast(spans.cycle_start as timestamp), cast(spans.cycle_end as timestamp), interval '1 day'
+            ) as days (day)
+            cross join lateral (
+                select 1
+                from {{ source('fact', 'vehicle_day_coverage') }} as run
+                where run.operational_date = cast(days.day as date)
+                limit 1  -- keeps PostgreSQL from reading all days for a join
+            ) as run
+        ) as days_processed
+    from {{ cycle_spans(source('fact', 'vehicle_day_coverage')) }} as spans
+)
+{%- endmacro %}
+
+{# How much of a cycle its sums are about: days that were run, from `progress`, and days that it has. #}
+{% macro cycle_progress_columns(cycle_start_column) -%}
+coalesce(progress.days_processed, 0) as days_processed,
 {{ cycle_end(cycle_start_column) }} - {{ cycle_start_column }} + 1 as days_in_cycle
 {%- endmacro %}
 
@@ -67,7 +106,7 @@ group by facts.cycle_start{% for column in by %}, facts.{{ column }}{% endfor %}
 
 {# The columns that people read, from these sums and the cycle's amounts; 0 where nothing is at stake. #}
 {% macro cycle_figures(sums, amounts) -%}
-{{ cycle_progress(sums ~ '.cycle_start') }},
+{{ cycle_progress_columns(sums ~ '.cycle_start') }},
 {{ sums }}.days_with_rows,
 {{ sums }}.vehicles,
 {{ sums }}.vehicle_days,

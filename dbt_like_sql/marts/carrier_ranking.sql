@@ -2,13 +2,16 @@
 
 with cycles as (
     select
-        {{ cycle_start('days.operational_date') }} as cycle_start,
+        spans.cycle_start,
         days.carrier_code,
         max(days.carrier_name) as carrier_name,
         {{ vehicle_day_sums('days') | indent(8) }}
     from {{ ref('vehicle_days') }} as days
+    inner join
+        {{ cycle_spans(ref('vehicle_days')) }} as spans
+        on days.operational_date between spans.cycle_start and spans.cycle_end
     where days.carrier_code is not null
-    group by cycle_start, days.carrier_code
+    group by spans.cycle_start, days.carrier_code
 ),
 
 amounts as (
@@ -32,6 +35,7 @@ figures as (
         cycles.carrier_name,
         {{ cycle_figures('cycles', 'amounts') | indent(8) }}
     from cycles
+    left join {{ cycle_progress() }} as progress on cycles.cycle_start = progress.cycle_start
     left join amounts on cycles.cycle_start = amounts.cycle_start and cycles.carrier_code = amounts.carrier_code
 )
 

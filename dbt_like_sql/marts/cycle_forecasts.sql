@@ -3,15 +3,18 @@
 -- days on which a vehicle was seen; other days take no part
 with seen as (
     select
-        days.operational_date,
-        {{ cycle_start('days.operational_date') }} as cycle_start
+        spans.cycle_start,
+        days.operational_date
     from {{ source('fact', 'vehicle_day_coverage') }} as days
+    inner join {{ cycle_spans(source('fact', 'vehicle_day_coverage')) }} as spans
+        on days.operational_date between spans.cycle_start and spans.cycle_end
     where days.status <> 'silent'
-    group by days.operational_date
+    group by spans.cycle_start, days.operational_date
 ),
 
 totals as (
     select
+        spans.cycle_start,
         trips.operational_date,
         count(*) as trips,
         count(*) filter (where trips.purpose = 'service') as service_trips,
@@ -19,8 +22,10 @@ totals as (
         sum(costs.variable_cost_brl) as variable_cost_brl,
         max(trips.parameters_version) as parameters_version
     from {{ source('fact', 'trips') }} as trips
+    inner join {{ cycle_spans(source('fact', 'trips')) }} as spans
+        on trips.operational_date between spans.cycle_start and spans.cycle_end
     left join {{ source('fact', 'trip_costs') }} as costs on trips.trip_id = costs.trip_id
-    group by trips.operational_date
+    group by spans.cycle_start, trips.operational_date
 ),
 
 -- without trips the sum is zero; trips without any km or price make it unknown
@@ -32,7 +37,7 @@ known as (
         case when totals.service_trips > 0 then totals.km else 0 end as km,
         case when totals.trips > 0 then totals.variable_cost_brl else 0 end as variable_cost_brl
     from seen
-    left join totals on seen.operational_date = totals.operational_date
+    left join totals on seen.cycle_start = totals.cycle_start and seen.operational_date = totals.operational_date
 ),
 
 -- class of a day: what most units' calendars name it, else its weekday
@@ -45,14 +50,16 @@ classes as (
     group by calendar.date
 ),
 
-run as (
+run as not materialized (
     select distinct
-        {{ cycle_start('coverage.operational_date') }} as cycle_start,
+        spans.cycle_start,
         coverage.operational_date
     from {{ source('fact', 'vehicle_day_coverage') }} as coverage
+    inner join {{ cycle_spans(source('fact', 'vehicle_day_coverage')) }} as spans
+        on coverage.operational_date between spans.cycle_start and spans.cycle_end
 ),
 
-cycles as (
+cycles as not materialized (
     select
         run.cycle_start,
         max(run.operational_date) as last_date
@@ -72,7 +79,7 @@ calendar_days as (
     ) as days (day)
 ),
 
-cycle_days as (
+cycle_days as not materialized (
     select
         calendar_days.cycle_start,
         calendar_days.operational_date,
@@ -84,7 +91,8 @@ cycle_days as (
             end
         ) as day_type
     from calendar_days
-    left join run on calendar_days.operational_date = run.operational_date
+    left join run
+        on calendar_days.cycle_start = run.cycle_start and calendar_days.operational_date = run.operational_date
     left join classes on calendar_days.operational_date = classes.date
 ),
 
@@ -98,7 +106,7 @@ remaining as (
     group by cycle_days.cycle_start, cycle_days.day_type
 ),
 
-days as (
+days as not materialized (
     select
         known.cycle_start,
         known.operational_date,
@@ -107,7 +115,8 @@ days as (
         known.variable_cost_brl,
         cycle_days.day_type
     from known
-    inner join cycle_days on known.operational_date = cycle_days.operational_date
+    inner join cycle_days
+        on known.cycle_start = cycle_days.cycle_start and known.operational_date = cycle_days.operational_date
 ),
 
 -- parameters of the cycle's last trips
@@ -120,7 +129,7 @@ versions as (
     order by days.cycle_start asc, days.operational_date desc
 ),
 
-parameters as (
+parameters as not materialized (
     select
         versions.cycle_start,
         max(cast(used.value as numeric)) filter (where used.name = 'forecast_alpha') as alpha,
@@ -138,16 +147,9 @@ grouped as (
         days.operational_date,
         days.km,
         days.variable_cost_brl,
-        days.day_type
+        classed.day_type
     from days
-    union all
-    select
-        days.cycle_start,
-        days.operational_date,
-        days.km,
-        days.variable_cost_brl,
-        null as day_type
-    from days
+    cross join lateral (values (days.day_type), (null)) as classed (day_type)
 ),
 
 ranked as (
@@ -165,7 +167,7 @@ ranked as (
 ),
 
 -- exponential smoothing written out: the first day's level has weight (1 - alpha) ^ (days - 1)
-levels as (
+levels as not materialized (
     select
         ranked.cycle_start,
         ranked.day_type,

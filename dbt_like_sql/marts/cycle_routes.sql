@@ -2,7 +2,7 @@
 
 with cycles as (
     select
-        {{ cycle_start('trips.operational_date') }} as cycle_start,
+        spans.cycle_start,
         trips.unit_code,
         trips.route_code,
         trips.area,
@@ -23,8 +23,11 @@ with cycles as (
         sum(trips.compliance_score * trips.km_measured) as score_points,
         sum(trips.km_measured) filter (where trips.compliance_score is not null) as scored_km
     from {{ ref('d1_trips') }} as trips
+    inner join
+        {{ cycle_spans(ref('d1_trips')) }} as spans
+        on trips.operational_date between spans.cycle_start and spans.cycle_end
     where trips.purpose = 'service'
-    group by cycle_start, trips.unit_code, trips.route_code, trips.area
+    group by spans.cycle_start, trips.unit_code, trips.route_code, trips.area
 )
 
 select
@@ -32,7 +35,7 @@ select
     || ' ' || to_char(cycles.cycle_start, 'YYYY-MM-DD') as cycle_route_id,
     cycles.cycle_start,
     {{ cycle_end('cycles.cycle_start') }} as cycle_end,
-    {{ cycle_progress('cycles.cycle_start') | indent(4) }},
+    {{ cycle_progress_columns('cycles.cycle_start') | indent(4) }},
     cycles.unit_code,
     cycles.unit_name,
     cycles.route_code,
@@ -55,4 +58,5 @@ select
     cycles.open_findings,
     round(cycles.score_points / nullif(cycles.scored_km, 0), 2) as compliance_score
 from cycles
+left join {{ cycle_progress() }} as progress on cycles.cycle_start = progress.cycle_start
 left join {{ source('ref', 'routes') }} as routes on cycles.route_code = routes.route_code

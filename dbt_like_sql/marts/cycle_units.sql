@@ -2,13 +2,16 @@
 
 with cycles as (
     select
-        {{ cycle_start('days.operational_date') }} as cycle_start,
+        spans.cycle_start,
         days.unit_code,
         max(days.unit_name) as unit_name,
         count(distinct days.carrier_code) as carriers,
         {{ vehicle_day_sums('days') | indent(8) }}
     from {{ ref('vehicle_days') }} as days
-    group by cycle_start, days.unit_code
+    inner join
+        {{ cycle_spans(ref('vehicle_days')) }} as spans
+        on days.operational_date between spans.cycle_start and spans.cycle_end
+    group by spans.cycle_start, days.unit_code
 ),
 
 amounts as (
@@ -24,6 +27,7 @@ select
     cycles.carriers,
     {{ cycle_figures('cycles', 'amounts') | indent(4) }}
 from cycles
+left join {{ cycle_progress() }} as progress on cycles.cycle_start = progress.cycle_start
 left join amounts
     on
         cycles.cycle_start = amounts.cycle_start

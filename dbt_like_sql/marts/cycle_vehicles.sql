@@ -2,7 +2,7 @@
 
 with cycles as (
     select
-        {{ cycle_start('days.operational_date') }} as cycle_start,
+        spans.cycle_start,
         days.plate,
         days.carrier_code,
         days.unit_code,
@@ -13,7 +13,10 @@ with cycles as (
         {{ vehicle_day_sums('days') | indent(8) }},
         count(*) filter (where days.is_ledger_balanced is false) as unbalanced_days
     from {{ ref('vehicle_days') }} as days
-    group by cycle_start, days.plate, days.carrier_code, days.unit_code
+    inner join
+        {{ cycle_spans(ref('vehicle_days')) }} as spans
+        on days.operational_date between spans.cycle_start and spans.cycle_end
+    group by spans.cycle_start, days.plate, days.carrier_code, days.unit_code
 ),
 
 amounts as (
@@ -35,6 +38,7 @@ select
     {{ cycle_figures('cycles', 'amounts') | indent(4) }},
     cycles.unbalanced_days
 from cycles
+left join {{ cycle_progress() }} as progress on cycles.cycle_start = progress.cycle_start
 left join amounts
     on
         cycles.cycle_start = amounts.cycle_start

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-with planned as (
+with planned as not materialized (
     select
         plan.cycle_start,
         plan.plate,
@@ -11,9 +11,9 @@ with planned as (
     group by plan.cycle_start, plan.plate, plan.route_code
 ),
 
-realised as (
+realised as not materialized (
     select
-        {{ cycle_start('trips.operational_date') }} as cycle_start,
+        spans.cycle_start,
         trips.plate,
         trips.route_code,
         count(*) as service_trips,
@@ -22,8 +22,11 @@ realised as (
         sum(trips.billable_km) as billable_km,
         sum(trips.variable_cost_brl) as variable_cost_brl
     from {{ ref('d1_trips') }} as trips
+    inner join
+        {{ cycle_spans(ref('d1_trips')) }} as spans
+        on trips.operational_date between spans.cycle_start and spans.cycle_end
     where trips.purpose = 'service'
-    group by cycle_start, trips.plate, trips.route_code
+    group by spans.cycle_start, trips.plate, trips.route_code
 ),
 
 lines as (
@@ -45,7 +48,7 @@ select
         as cycle_plan_id,
     lines.cycle_start,
     {{ cycle_end('lines.cycle_start') }} as cycle_end,
-    {{ cycle_progress('lines.cycle_start') | indent(4) }},
+    {{ cycle_progress_columns('lines.cycle_start') | indent(4) }},
     lines.plate,
     lines.route_code,
     coalesce(routes.name, lines.route_code) as route_name,
@@ -60,6 +63,7 @@ select
     round(100 * realised.measured_km / nullif(planned.planned_km, 0), 2) as realised_pct,
     planned.cycle_start is not null as is_planned
 from lines
+left join {{ cycle_progress() }} as progress on lines.cycle_start = progress.cycle_start
 left join planned
     on
         lines.cycle_start = planned.cycle_start

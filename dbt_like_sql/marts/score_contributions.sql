@@ -3,7 +3,7 @@
 -- what each score of a cycle is made of; the rows of a party sum exactly to it, as those of the monthly report do
 with entries as (
     select
-        {{ cycle_start('trips.operational_date') }} as cycle_start,
+        spans.cycle_start,
         trips.unit_code,
         trips.carrier_code,
         trips.plate,
@@ -11,20 +11,17 @@ with entries as (
         split_part(part.key, ':', 1) as entry,
         cast(part.value as numeric) as points
     from {{ source('fact', 'trips') }} as trips
+    inner join
+        {{ cycle_spans(source('fact', 'trips')) }} as spans
+        on trips.operational_date between spans.cycle_start and spans.cycle_end
     inner join {{ source('fact', 'trip_scores') }} as scores on trips.trip_id = scores.trip_id
     cross join lateral jsonb_each_text(scores.contributions) as part (key, value)
     where trips.km_measured > 0
 ),
 
-sums as (
+of_vehicles as (
     select
         entries.cycle_start,
-        case grouping(entries.unit_code, entries.carrier_code, entries.plate)
-            when 0 then 'vehicle'
-            when 3 then 'unit'
-            when 5 then 'carrier'
-            else 'fleet'
-        end as party,
         entries.unit_code,
         entries.carrier_code,
         entries.plate,
@@ -32,15 +29,39 @@ sums as (
         sum(entries.km_measured * entries.points) as weighted,
         sum(entries.km_measured) filter (where entries.entry = 'start') as start_km  -- each trip has one start
     from entries
-    group by grouping sets (
-        (entries.cycle_start, entries.entry),
-        (entries.cycle_start, entries.unit_code, entries.entry),
-        (entries.cycle_start, entries.carrier_code, entries.entry),
-        (entries.cycle_start, entries.unit_code, entries.carrier_code, entries.plate, entries.entry)
-    )
+    group by entries.cycle_start, entries.unit_code, entries.carrier_code, entries.plate, entries.entry
 ),
 
-parts as (
+-- not by grouping sets, which a query about one cycle cannot look into
+sums as (
+    select
+        of_vehicles.cycle_start,
+        parties.party,
+        parties.unit_code,
+        parties.carrier_code,
+        parties.plate,
+        of_vehicles.entry,
+        sum(of_vehicles.weighted) as weighted,
+        sum(of_vehicles.start_km) as start_km
+    from of_vehicles
+    cross join
+        lateral (
+            values
+            ('vehicle', of_vehicles.unit_code, of_vehicles.carrier_code, of_vehicles.plate),
+            ('unit', of_vehicles.unit_code, null, null),
+            ('carrier', null, of_vehicles.carrier_code, null),
+            ('fleet', null, null, null)
+        ) as parties (party, unit_code, carrier_code, plate)
+    group by
+        of_vehicles.cycle_start,
+        parties.party,
+        parties.unit_code,
+        parties.carrier_code,
+        parties.plate,
+        of_vehicles.entry
+),
+
+parts as not materialized (
     select
         sums.*,
         max(sums.start_km) over (

@@ -4,7 +4,7 @@ with exceeding as (
     select
         matches.match_id,
         matches.operational_date,
-        {{ cycle_start('matches.operational_date') }} as cycle_start,
+        spans.cycle_start,
         matches.plate,
         matches.carrier_code,
         matches.unit_code,
@@ -16,27 +16,10 @@ with exceeding as (
         matches.difference_km,
         matches.difference_pct
     from {{ source('fact', 'matches') }} as matches
+    inner join
+        {{ cycle_spans(source('fact', 'matches')) }} as spans
+        on matches.operational_date between spans.cycle_start and spans.cycle_end
     where matches.is_exceeding
-),
-
--- D01 and D04 of the group: one finding per group
-found as (
-    select distinct on (exceeding.match_id)
-        exceeding.match_id,
-        stg.finding_id,
-        stg.rule_id,
-        stg.status,
-        stg.brl_at_stake,
-        stg.amount,
-        stg.confidence,
-        stg.explanation_pt
-    from exceeding
-    inner join {{ ref('stg_findings') }} as stg
-        on
-            exceeding.plate = stg.plate
-            and stg.rule_id in ('D01', 'D04')
-            and (stg.trip_id = any(exceeding.trip_ids) or stg.declared_run_id = any(exceeding.declared_run_ids))
-    order by exceeding.match_id asc, stg.finding_id asc
 )
 
 select
@@ -68,7 +51,25 @@ select
     found.confidence,
     found.explanation_pt
 from exceeding
-left join found on exceeding.match_id = found.match_id
+-- D01 and D04 of the group: one finding per group, dated within a day of it
+left join lateral (
+    select
+        stg.finding_id,
+        stg.rule_id,
+        stg.status,
+        stg.brl_at_stake,
+        stg.amount,
+        stg.confidence,
+        stg.explanation_pt
+    from {{ ref('stg_findings') }} as stg
+    where
+        exceeding.plate = stg.plate
+        and stg.operational_date between exceeding.operational_date - 1 and exceeding.operational_date + 1
+        and stg.rule_id in ('D01', 'D04')
+        and (stg.trip_id = any(exceeding.trip_ids) or stg.declared_run_id = any(exceeding.declared_run_ids))
+    order by stg.finding_id asc
+    limit 1
+) as found on true
 left join {{ source('ref', 'carriers') }} as carriers on exceeding.carrier_code = carriers.carrier_code
 left join {{ source('ref', 'units') }} as units on exceeding.unit_code = units.unit_code
 left join {{ ref('stg_vehicles') }} as vehicle

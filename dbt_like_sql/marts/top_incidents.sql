@@ -5,7 +5,7 @@ with incidents as (
     select
         facts.incident_id,
         facts.operational_date,
-        {{ cycle_start('facts.operational_date') }} as cycle_start,
+        spans.cycle_start,
         case when facts.cycle_start is null then 'day' else 'cycle' end as scope,
         facts.cause,
         facts.root_finding_id,
@@ -22,6 +22,9 @@ with incidents as (
         greatest(facts.paid_doubtful_brl, facts.disallowed_brl, facts.held_brl, facts.in_favour_brl) as largest_brl,
         facts.sentence_pt
     from {{ source('fact', 'incidents') }} as facts
+    inner join
+        {{ cycle_spans(source('fact', 'incidents')) }} as spans
+        on facts.operational_date between spans.cycle_start and spans.cycle_end
 )
 
 select

@@ -15,6 +15,7 @@ from typing import Any
 Tables = Mapping["Relation", Sequence[str]]  # columns of each
 Lineage = dict[str, list[tuple["Relation", str]]]  # output column -> (relation, column) that it is computed from
 PARTITION_COLUMN = "operational_date"
+CYCLE_COLUMN = "cycle_start"
 MATERIALIZATIONS = ("view", "incremental")
 
 
@@ -93,6 +94,11 @@ class Model:
         return any(column.name == PARTITION_COLUMN for column in self.columns)
 
     @property
+    def is_of_cycles(self) -> bool:
+        """Whether rows name their measurement cycle: a run then looks at those of its own cycles only."""
+        return any(column.name == CYCLE_COLUMN for column in self.columns)
+
+    @property
     def tests(self) -> tuple[SchemaTest, ...]:
         """All tests of its columns, in their order."""
         return tuple(test for column in self.columns for test in column.tests)
@@ -105,11 +111,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Days:
-    """A run's operational days, both ends inclusive."""
+    """A run's operational days, both ends inclusive, and the first days of the cycles that it publishes rows of."""
 
     first: dt.date
     last: dt.date
+    cycles: tuple[dt.date, ...] = ()
 
     def each(self) -> list[dt.date]:
         """The days in order."""
         return [self.first + dt.timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    def conditions(self, model: Model, of_days: str) -> list[str]:
+        """Conditions on the model's relation, one for each cycle, that hold together for what a run publishes.
+
+        `of_days` is the condition on the day. A cycle has a condition of its own, because PostgreSQL looks into a view
+        for an equal cycle and not for one of several.
+        """
+        by_day = [of_days] if model.is_daily else []
+        if not model.is_of_cycles or not self.cycles:
+            return [" and ".join(by_day) or "true"]
+        return [" and ".join([*by_day, f"{CYCLE_COLUMN} = date '{start}'"]) for start in self.cycles]

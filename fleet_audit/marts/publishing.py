@@ -173,19 +173,22 @@ def _comment(connection: sa.Connection, model: Model) -> None:
 
 
 def _count(connection: sa.Connection, model: Model, days: Days | None) -> tuple[dict[dt.date, int], int]:
-    """Rows by day of the run, and in all: of the run where it has days, else of the relation."""
+    """Rows by day of the run, and in all: of the run's days or cycles where the model has any, else all."""
     if days is None or not model.is_daily:
-        return {}, connection.execute(sa.text(f"select count(*) from {model.relation}")).scalar_one()  # noqa: S608
-    counted = connection.execute(
-        sa.text(
-            f"select {PARTITION_COLUMN}, count(*) from {model.relation} "  # noqa: S608
-            f"where {PARTITION_COLUMN} between :first and :last group by {PARTITION_COLUMN}"
-        ),
-        {"first": days.first, "last": days.last},
-    )
-    found = {row[0]: row[1] for row in counted}
-    length = (days.last - days.first).days + 1
-    by_day = {day: found.get(day, 0) for day in (days.first + dt.timedelta(days=n) for n in range(length))}
+        conditions = days.conditions(model, "true") if days else ["true"]
+        counts = (f"select count(*) from {model.relation} where {condition}" for condition in conditions)  # noqa: S608
+        return {}, sum(connection.execute(sa.text(count)).scalar_one() for count in counts)
+    by_day = dict.fromkeys(days.each(), 0)
+    for condition in days.conditions(model, f"{PARTITION_COLUMN} between :first and :last"):
+        counted = connection.execute(
+            sa.text(
+                f"select {PARTITION_COLUMN}, count(*) from {model.relation} "  # noqa: S608
+                f"where {condition} group by {PARTITION_COLUMN}"
+            ),
+            {"first": days.first, "last": days.last},
+        )
+        for day, rows in counted:
+            by_day[day] += rows
     return by_day, sum(by_day.values())
 
 

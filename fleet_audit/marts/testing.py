@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from fleet_audit.marts.model import PARTITION_COLUMN, Days, Model, SchemaTest
+from fleet_audit.marts.model import PARTITION_COLUMN, Days, Model, Relation, SchemaTest
 from fleet_audit.marts.project import Project
 
 SAMPLE = 5
+LONGEST_CYCLE_DAYS = 31  # a finding of a cycle is dated on its last day, and may name a trip of its first
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ class Failures:
 def failures(
     connection: sa.Connection, project: Project, model: Model, test: SchemaTest, days: Days | None = None
 ) -> Failures:
-    """Runs a test over the whole model, or over the days that a run of `days` published."""
-    sql, parameters = failing_rows(project, model, test, days if model.is_daily else None)
-    sampled = f"select *, count(*) over () as failing from ({sql}) as broken limit {SAMPLE}"  # noqa: S608
-    rows = connection.execute(sa.text(sampled), parameters)
-    found = [dict(row) for row in rows.mappings()]
-    count = found[0]["failing"] if found else 0
-    return Failures(test, count, tuple({k: v for k, v in row.items() if k != "failing"} for row in found))
+    """Runs a test over the whole model, or over the days and cycles that a run of `days` published."""
+    count, sample = 0, []
+    for sql, parameters in failing_rows(project, model, test, days):
+        sampled = f"select *, count(*) over () as failing from ({sql}) as broken limit {SAMPLE}"  # noqa: S608
+        found = [dict(row) for row in connection.execute(sa.text(sampled), parameters).mappings()]
+        count += found[0]["failing"] if found else 0
+        sample += [{name: value for name, value in row.items() if name != "failing"} for row in found]
+    return Failures(test, count, tuple(sample[:SAMPLE]))
 
 
 def failures_by_day(
@@ -57,14 +59,27 @@ def failures_by_day(
     whole = failures(connection, project, model, test, days)
     if not whole.count:
         return dict.fromkeys(days.each(), whole)
-    found = {day: failures(connection, project, model, test, Days(day, day)) for day in days.each()}
+    found = {day: failures(connection, project, model, test, replace(days, first=day, last=day)) for day in days.each()}
     if not any(one.count for one in found.values()):
         found[days.last] = whole
     return found
 
 
-def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | None) -> tuple[str, dict[str, Any]]:
-    """SELECT of the values that break a test, and its bound parameters; names come from checked identifiers only."""
+def failing_rows(
+    project: Project, model: Model, test: SchemaTest, days: Days | None
+) -> list[tuple[str, dict[str, Any]]]:
+    """SELECTs of the values that break a test, with bound parameters: one for each cycle of a run, if there are any.
+
+    Names come from checked identifiers only.
+    """
+    of_days = project.condition("{{ in_run('" + PARTITION_COLUMN + "') }}", model, days)
+    conditions = days.conditions(model, of_days) if days else ["true"]
+    return [_failing_rows(project, model, test, days, condition) for condition in conditions]
+
+
+def _failing_rows(
+    project: Project, model: Model, test: SchemaTest, days: Days | None, in_run: str
+) -> tuple[str, dict[str, Any]]:
     shown = ", ".join(
         dict.fromkeys(
             [
@@ -74,7 +89,6 @@ def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | 
             ]
         )
     )
-    in_run = project.condition("{{ in_run('" + PARTITION_COLUMN + "') }}", model, days)
     relation, column = model.relation, test.column
     match test.kind:
         case "not_null":
@@ -93,9 +107,19 @@ def failing_rows(project: Project, model: Model, test: SchemaTest, days: Days | 
             parent, field = project.related(model, test.arguments["to"]), test.arguments["field"]
             return (
                 f"select {shown} from {relation} as child where {column} is not null and {in_run} "  # noqa: S608
-                f"and not exists (select from {parent} as parent where parent.{field} = child.{column})"
+                f"and not exists (select from {parent} as parent where parent.{field} = child.{column}"
+                f"{_near_run(project, parent, days)})"
             ), {}
     raise AssertionError(test.kind)
+
+
+def _near_run(project: Project, parent: Relation, days: Days | None) -> str:
+    """A condition that keeps the search for a related row to the days that a row of the run can be about."""
+    named = next((one for one in project.models if one.relation == parent), None)
+    if days is None or named is None or not named.is_daily:
+        return ""
+    first = days.first - dt.timedelta(days=1 + LONGEST_CYCLE_DAYS)
+    return f" and parent.{PARTITION_COLUMN} between date '{first}' and date '{days.last + dt.timedelta(days=1)}'"
 
 
 def claim(test: SchemaTest) -> str:

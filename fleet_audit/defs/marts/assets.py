@@ -9,8 +9,9 @@ from typing import Any
 import dagster as dg
 
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.partitions import daily_partitions, parse_day, single_run
 from fleet_audit.defs.resources import FleetResource
+from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.marts.model import Days, Model, Relation
 from fleet_audit.marts.project import Project, load_project
 from fleet_audit.marts.publishing import Published, publish
@@ -22,12 +23,16 @@ def key_of(relation: Relation) -> dg.AssetKey:
     return dg.AssetKey([relation.schema, relation.name])
 
 
-def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, model: Model) -> Days | None:
-    """The run's days, or None for a model that is published whole."""
-    if not model.is_daily or not context.has_partition_key_range:
+def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, closing_day: int) -> Days | None:
+    """The run's days and their cycles; None in a run without days, which publishes and tests models whole.
+
+    A run publishes the rows of the day before its first one too (`in_run` of dbt_like_sql), which may end a cycle.
+    """
+    if not context.has_partition_key_range:
         return None
-    days = run_days(context)
-    return Days(days[0], days[-1])
+    first, last = (parse_day(key) for key in (context.partition_key_range.start, context.partition_key_range.end))
+    days = Days(first - ONE_DAY, last).each()
+    return Days(first, last, tuple(sorted({cycle_of(day, closing_day).start for day in days})))
 
 
 def _column_schema(model: Model, types: Mapping[str, str]) -> dg.TableSchema:
@@ -59,7 +64,7 @@ def _column_lineage(project: Project, model: Model) -> dg.TableColumnLineage:
 
 def _metadata(project: Project, model: Model, published: Published) -> dict[str, Any]:
     return {
-        **({} if model.is_daily else {"dagster/row_count": published.rows}),
+        **({} if model.is_daily else {"rows_of_cycles" if model.is_of_cycles else "dagster/row_count": published.rows}),
         "dagster/column_schema": _column_schema(model, published.types),
         "dagster/column_lineage": _column_lineage(project, model),
         "is_rebuilt": published.is_rebuilt,
@@ -85,12 +90,9 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
     )
     @acts_on_errors
     def mart(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
+        closing_day = fleet.settings().closing_day
         published = publish(
-            fleet.warehouse().url,
-            project,
-            model,
-            days_of(context, model),
-            {"closing_day": fleet.settings().closing_day},
+            fleet.warehouse().url, project, model, days_of(context, closing_day), {"closing_day": closing_day}
         )
         for day, rows in published.rows_by_day.items():
             context.add_asset_metadata({"dagster/row_count": rows}, partition_key=day.isoformat())

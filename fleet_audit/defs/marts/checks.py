@@ -45,9 +45,9 @@ def _checks(project: Project, name: str, models: Sequence[Model]) -> dg.AssetChe
     def tests(
         context: dg.AssetCheckExecutionContext, fleet: FleetResource
     ) -> Iterator[Evaluated | dg.AssetCheckResult]:
+        days = days_of(context, fleet.settings().closing_day)
         with engine_of(fleet.warehouse().url).connect() as connection:
             for model in models:
-                days = days_of(context, model)
                 for test in model.tests:
                     spec = specs[model.name, test.name]
                     if spec.key in context.selected_asset_check_keys:
@@ -67,8 +67,8 @@ def _results(
 ) -> Iterator[Evaluated | dg.AssetCheckResult]:
     """The result of a test: one for the whole model, or one per day."""
     with sentences(f"Testing {model.relation}"):
-        if days is None:
-            yield _whole_result(model, test, failures(connection, project, model, test))
+        if days is None or not model.is_daily:
+            yield _whole_result(model, test, failures(connection, project, model, test, days))
             return
         found = failures_by_day(connection, project, model, test, days)
     yield from partition_results(
