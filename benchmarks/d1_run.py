@@ -85,22 +85,22 @@ def main(vehicles: int, most: int, home: Path | None) -> None:
             "FLEET_API_TOKEN": TOKEN,
             "FLEET_START_DATE": span["date_from"].isoformat(),
         }
-        _run(folder, before)
-        measured = _run(folder, YESTERDAY)
+        run_day(folder, before)
+        measured = run_day(folder, YESTERDAY)
         print(f"{vehicles} vehicles, {_positions(folder, YESTERDAY):,} positions of {YESTERDAY}; "
               f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")  # fmt: skip
         _print(measured, most)
 
 
-def _run(folder: Path, day: dt.date) -> dict:
-    """One day run in a fresh process, with what existed at 05:30 of the day after."""
+def run_day(folder: Path, day: dt.date, program: str = _RUN) -> dict:
+    """What a program prints that runs one day in a fresh process, with what existed at 05:30 of the day after."""
     morning = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(5, 30), ZoneInfo(PARTITION_ZONE))
     mine, theirs = _SPAWNED.Pipe()
     server = _SPAWNED.Process(target=_serve, args=(theirs, folder, morning), daemon=True)
     server.start()
     os.environ["FLEET_API_URL"] = mine.recv()
     try:
-        run = _SPAWNED.Process(target=_measure, args=(theirs, day))
+        run = _SPAWNED.Process(target=_measure, args=(theirs, program, day))
         run.start()
         run.join()
         if run.exitcode:
@@ -117,11 +117,11 @@ def _serve(results: Connection, folder: Path, as_of: dt.datetime) -> None:
         time.sleep(86_400)
 
 
-def _measure(results: Connection, day: dt.date) -> None:
+def _measure(results: Connection, program: str, day: dt.date) -> None:
     """Apart from the server, which is not a child of this process: the time of all its children counts."""
     adopt_orphans()
     started = time.perf_counter()
-    processor_s, printed = processor_time_s(_RUN, day.isoformat())
+    processor_s, printed = processor_time_s(program, day.isoformat())
     wall_s = time.perf_counter() - started
     results.send({**json.loads(printed), "processor_s": processor_s, "wall_s": wall_s})
 
