@@ -6,6 +6,7 @@ findings are in `amounts`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,15 +61,18 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     priced = priced.assign(carrier_code=priced["carrier_code"].fillna(""))
     groups = facts.matches[facts.matches["declared_km"].notna()].reset_index(drop=True)
     groups = groups.assign(carrier_code=groups["carrier_code"].fillna(""))
-    members = _members(groups, "trip_ids").merge(groups[["match_id", "carrier_code"]], on="match_id")
+    runs, trips = _members(groups, "declared_run_ids"), _members(groups, "trip_ids")
+    members = trips.merge(groups[["match_id", "carrier_code"]], on="match_id")
     paid = members.merge(priced[["trip_id", "carrier_code", "cents", "hm"]].rename(columns={"trip_id": "member"}),
                          on=["member", "carrier_code"])  # fmt: skip
     alone = priced[~priced["trip_id"].isin(paid["member"])]
-    rows = [_group_rows(groups, members, paid, facts), _trip_rows(alone, facts.findings)]
+    rows = [_group_rows(groups, runs, members, paid, facts), _trip_rows(alone, facts.findings)]
     return pd.concat(rows, ignore_index=True)
 
 
-def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
+def _group_rows(
+    groups: pd.DataFrame, runs: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame, facts: CycleFacts
+) -> pd.DataFrame:
     sums = paid.groupby("match_id")[["cents", "hm"]].sum().reindex(groups["match_id"]).reset_index(drop=True)
     has_price = (sums["hm"].fillna(0) > 0).to_numpy()
     costs = facts.trip_costs
@@ -79,14 +83,14 @@ def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame,
     difference = to_hundredths(groups["declared_km"]) - hm
     at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
-    held, is_held_priced = _held_cents(groups, facts.held_runs)
+    held, is_held_priced = _held_cents(groups, runs, facts.held_runs)
     is_priced = np.where(has_trips, has_price & ~is_open, is_held_priced)
     declared = np.where(has_trips, admitted + np.where(is_priced, at_rate, 0), held)
     return pd.DataFrame(
         {
             **{name: groups[name] for name in _GROUP},
             "trip_id": None,
-            "line": _group_lines(groups, has_trips, declared - admitted, facts.findings),
+            "line": _group_lines(groups, [runs, members], has_trips, declared - admitted, facts.findings),
             "declared_cents": declared,
             "admitted_cents": admitted,
             "declared_km": groups["declared_km"],
@@ -96,12 +100,19 @@ def _group_rows(groups: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame,
 
 
 def _group_lines(
-    groups: pd.DataFrame, has_trips: np.ndarray, difference: np.ndarray, findings: pd.DataFrame
+    groups: pd.DataFrame,
+    members: Sequence[pd.DataFrame],
+    has_trips: np.ndarray,
+    difference: np.ndarray,
+    findings: pd.DataFrame,
 ) -> np.ndarray:
-    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held."""
+    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held.
+
+    `members` are the runs and the trips of the groups.
+    """
     found = findings[findings["status"] == "open"]
     disallowed = found[found["amount"] == "disallowed_brl"]
-    own = _touched(groups, disallowed)
+    own = _touched(groups, members, disallowed)
     of_day = disallowed[disallowed["rule_id"] == "D02"]
     of_cycle = disallowed[disallowed["rule_id"] == "D03"]
     days = set(zip(of_day["plate"], of_day["operational_date"], strict=True))
@@ -109,7 +120,7 @@ def _group_lines(
         [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
     )
     covered = in_day | groups["plate"].isin(of_cycle["plate"]).to_numpy()
-    favoured = _touched(groups, found[found["amount"] == "in_favour_brl"])
+    favoured = _touched(groups, members, found[found["amount"] == "in_favour_brl"])
     return np.select(
         [
             ~has_trips & own,
@@ -150,19 +161,19 @@ def _members(groups: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows[["match_id", "member"]].astype({"member": "str"}).reset_index(drop=True)
 
 
-def _held_cents(groups: pd.DataFrame, held_runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _held_cents(groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Cents of each group's held runs at the rate that applies, and whether a rate is known."""
-    runs = _members(groups, "declared_run_ids").merge(
+    held = runs.merge(
         held_runs[["declared_run_id", "brl_at_rate"]].rename(columns={"declared_run_id": "member"}), on="member"
     )
-    runs = runs[runs["brl_at_rate"].notna()]
-    cents = pd.Series(to_hundredths(runs["brl_at_rate"]), index=runs["match_id"].to_numpy()).groupby(level=0).sum()
+    held = held[held["brl_at_rate"].notna()]
+    cents = pd.Series(to_hundredths(held["brl_at_rate"]), index=held["match_id"].to_numpy()).groupby(level=0).sum()
     known = cents.reindex(groups["match_id"])
     return known.fillna(0).to_numpy(dtype=np.int64), known.notna().to_numpy()
 
 
-def _touched(groups: pd.DataFrame, findings: pd.DataFrame) -> np.ndarray:
+def _touched(groups: pd.DataFrame, members: Sequence[pd.DataFrame], findings: pd.DataFrame) -> np.ndarray:
     """Whether a finding names a run or a trip of the group."""
     named = {*findings["declared_run_id"].dropna(), *findings["trip_id"].dropna()}
-    members = pd.concat([_members(groups, name) for name in ("declared_run_ids", "trip_ids")])
-    return groups["match_id"].isin(members.loc[members["member"].isin(named), "match_id"]).to_numpy()
+    touched = {match for own in members for match in own.loc[own["member"].isin(named), "match_id"]}
+    return groups["match_id"].isin(touched).to_numpy()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
@@ -228,10 +229,10 @@ def _cover(
 
 
 def _detail_sections(
-    frames: Frames, sources: list[pd.DataFrame], figures: Figures, lines: pd.DataFrame, day_grid: Grid, cycle: Cycle
+    frames: Frames, sources: list[pa.Table], figures: Figures, lines: pd.DataFrame, day_grid: Grid, cycle: Cycle
 ) -> tuple[Section, ...]:
     findings = findings_grid(frames)
-    of_routes = [*(source for source in sources if "route_code" in source), _declared_of_routes(lines)]
+    of_routes = [*(source for source in sources if "route_code" in source.column_names), _declared_of_routes(lines)]
     routes = figures_grid(
         "Rota",
         names_of(frames.routes, "route_code"),
@@ -331,9 +332,9 @@ def _review(frames: Frames) -> Section:
     )
 
 
-def _declared_of_routes(lines: pd.DataFrame) -> pd.DataFrame:
+def _declared_of_routes(lines: pd.DataFrame) -> pa.Table:
     """Each trip's share of what was declared for it, by route."""
-    return lines[["route_code", "declared_km"]]
+    return pa.table({name: pa.array(lines[name]) for name in ("route_code", "declared_km")})
 
 
 def _cards(
@@ -373,7 +374,7 @@ def _plan_note(figures: Figures, budget: Budget | None) -> str:
     return f"dos dias processados, {locale.number(realised, 1)} % em serviço{of_cycle}"
 
 
-def _day_grid(days: list[pd.DataFrame]) -> Grid:
+def _day_grid(days: list[pa.Table]) -> Grid:
     grid = figures_grid(
         "Dia", {}, "", figures_by(days, "operational_date"), figures_of(days), DAY_FIELDS, largest_first=False
     )

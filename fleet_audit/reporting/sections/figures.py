@@ -13,14 +13,15 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fleet_audit.logic.costs.plan import plan_of_days
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import half_up, known_sum
 from fleet_audit.reporting.labels import AMOUNTS, UNPRICED
-from fleet_audit.reporting.sections.inputs import Frames, records, with_vehicle
+from fleet_audit.reporting.sections.inputs import Frames, with_vehicle
 
-_COUNT = pd.ArrowDtype(pa.int64())
+_SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
 _DIMENSIONS = ("unit_code", "carrier_code", "plate", "route_code", "operational_date")
 # Zero only where a vehicle was watched all day long; otherwise what is missing is unknown.
 _ZERO_IF_COMPLETE = (
@@ -107,8 +108,8 @@ class Figures:
         return values | {"total_brl": self.total_brl, "brl_per_km": self.brl_per_km, "score": self.score}
 
 
-def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> list[pd.DataFrame]:
-    """Sources of the sums: frames of measures under the dimensions that each of them knows.
+def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> list[pa.Table]:
+    """Sources of the sums: tables of measures under the dimensions that each of them knows.
 
     `amounts` are `vehicle_day_amounts` of a day's figures, `vehicle_cycle_amounts` of a cycle's.
     """
@@ -143,7 +144,7 @@ def incidents_with_amount(incidents: pd.DataFrame) -> pd.DataFrame:
     return incidents[has_amount]
 
 
-def plan_source(frames: Frames, cycle: Cycle, days: Iterable[dt.date]) -> pd.DataFrame:
+def plan_source(frames: Frames, cycle: Cycle, days: Iterable[dt.date]) -> pa.Table:
     """What the plan of the cycle gives to these days of it, as a source for `figures_of` and `figures_by`.
 
     A vehicle's unit and carrier are those of the row valid on the first of the days, else of its latest row.
@@ -161,26 +162,38 @@ def plan_source(frames: Frames, cycle: Cycle, days: Iterable[dt.date]) -> pd.Dat
     )
     for name in ("unit_code", "carrier_code"):
         plan[name] = plan[name].fillna(plan["plate"].map(latest[name]).astype("str"))
-    return _measures(plan, planned_km=plan["planned_km"]).drop(columns="operational_date")
+    return _measures(plan.drop(columns="operational_date"), planned_km=plan["planned_km"])
 
 
-def figures_of(sources: Sequence[pd.DataFrame]) -> Figures:
+def figures_of(sources: Sequence[pa.Table]) -> Figures:
     """The figures of everything."""
-    return figures_by([source.assign(everything="all") for source in sources], "everything").get("all", Figures())
+    values: dict[str, Any] = {}
+    for source in sources:
+        for row in _sums(source, pa.repeat("all", source.num_rows)).values():
+            values |= row
+    return _figures(values) if values else Figures()
 
 
-def figures_by(sources: Sequence[pd.DataFrame], dimension: str) -> dict[Any, Figures]:
+def figures_by(sources: Sequence[pa.Table], dimension: str) -> dict[Any, Figures]:
     """Figures by value of a dimension, sorted; sources without it are excluded, its missing value is ""."""
     values: dict[Any, dict[str, Any]] = {}
     for source in sources:
-        if dimension not in source:
+        if dimension not in source.column_names:
             continue
-        key = source[dimension] if dimension == "operational_date" else source[dimension].fillna("")
-        measures = source.drop(columns=[name for name in (*_DIMENSIONS, "everything") if name in source])
-        sums = measures.groupby(key).sum(min_count=1)
-        for name, row in zip(sums.index, records(sums), strict=True):
+        key = source[dimension] if dimension == "operational_date" else pc.fill_null(source[dimension], "")
+        for name, row in _sums(source, key).items():
             values.setdefault(name, {}).update(row)
     return {name: _figures(values[name]) for name in sorted(values)}
+
+
+def _sums(source: pa.Table, key: pa.Array | pa.ChunkedArray) -> dict[Any, dict[str, Any]]:
+    """The sum of each measure per value of the key; of missing values alone it is missing."""
+    measures = source.drop_columns([name for name in _DIMENSIONS if name in source.column_names])
+    grouped = measures.append_column("key", key).group_by("key", use_threads=False)
+    sums = grouped.aggregate([(name, "sum", _SUM) for name in measures.column_names])
+    columns = [sums[f"{name}_sum"].to_pylist() for name in measures.column_names]
+    rows = zip(sums["key"].to_pylist(), zip(*columns, strict=True), strict=True)
+    return {name: dict(zip(measures.column_names, row, strict=True)) for name, row in rows if name is not None}
 
 
 def _figures(values: dict[str, Any]) -> Figures:
@@ -195,7 +208,7 @@ def _figures(values: dict[str, Any]) -> Figures:
     return Figures(**values)
 
 
-def _line_measures(lines: pd.DataFrame) -> pd.DataFrame:
+def _line_measures(lines: pd.DataFrame) -> pa.Table:
     purpose, km = lines["purpose"], lines["km_measured"]
     is_scored = lines["compliance_score"].notna() & km.notna()
     scored = km.where(is_scored)
@@ -215,7 +228,7 @@ def _line_measures(lines: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _match_measures(matches: pd.DataFrame) -> pd.DataFrame:
+def _match_measures(matches: pd.DataFrame) -> pa.Table:
     exceeds, difference = matches["is_exceeding"].fillna(False), matches["difference_km"]
     return _measures(
         matches,
@@ -231,14 +244,14 @@ def _only(series: pd.Series, mask: pd.Series) -> pd.Series:
     return series.where(mask | series.isna(), Decimal(0))
 
 
-def _measures(frame: pd.DataFrame, **measures: Any) -> pd.DataFrame:
+def _measures(frame: pd.DataFrame, **measures: Any) -> pa.Table:
     """A source: the dimensions that the frame has, and the measures as counts or exact decimals."""
-    result = frame[[name for name in _DIMENSIONS if name in frame]].copy()
+    columns: dict[str, Any] = {name: pa.array(frame[name]) for name in _DIMENSIONS if name in frame}
     for name, values in measures.items():
-        column = values if isinstance(values, pd.Series) else pd.Series(values, index=frame.index)
-        is_count = column.dtype.kind in "biu" or str(column.dtype).startswith("bool")
-        result[name] = column.astype(_COUNT) if is_count else column
-    return result
+        column = pa.array(values) if isinstance(values, pd.Series) else pa.repeat(values, len(frame))
+        is_count = pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)
+        columns[name] = column.cast(pa.int64()) if is_count else column
+    return pa.table(columns)
 
 
 def percent_of(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal | None:

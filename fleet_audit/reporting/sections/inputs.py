@@ -10,9 +10,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from fleet_audit.logic.primitives.cycles import as_days
+from fleet_audit.logic.reference.validity import validity
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import empty_frame
 
@@ -162,15 +166,34 @@ def as_of(
 
     Where none is valid, or `key` is missing, the columns are missing; of several valid rows the first by date holds.
     """
-    ask = left[[key, "operational_date"]].rename(columns={key: reference_key}).dropna(subset=[reference_key])
-    ask = ask.assign(row=ask.index)
     dated = reference_frame[[reference_key, *columns, "valid_from", "valid_to"]].sort_values(
         [reference_key, "valid_from"], na_position="first", kind="stable"
     )
-    found = ask.merge(dated, on=reference_key)
-    starts = found["valid_from"].isna() | (found["valid_from"] <= found["operational_date"]).fillna(False)
-    ends = found["valid_to"].isna() | (found["valid_to"] >= found["operational_date"]).fillna(False)
-    return found[starts & ends].drop_duplicates("row").set_index("row")[columns].reindex(left.index)
+    rows = _valid_rows(pa.array(left[key]), as_days(left["operational_date"]), dated, reference_key)
+    return pd.DataFrame(
+        {name: dated[name].array.take(rows, allow_fill=True) for name in columns}, index=left.index, columns=columns
+    )
+
+
+def _valid_rows(keys: pa.Array, days: np.ndarray, dated: pd.DataFrame, reference_key: str) -> np.ndarray:
+    """Row number in `dated` (sorted by key and first day) of the first row valid on each day; -1 without one."""
+    encoded = pa.array(dated[reference_key]).dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    number = (
+        pc.index_in(keys.cast(encoded.dictionary.type), encoded.dictionary).fill_null(-1).to_numpy(zero_copy_only=False)
+    )
+    first = np.append(np.searchsorted(codes, np.arange(len(encoded.dictionary))), 0)
+    count = np.append(np.bincount(codes[codes >= 0], minlength=len(encoded.dictionary)), 0)
+    starts, ends = validity(dated)
+    found = np.full(len(days), -1)
+    for version in range(count.max()):
+        open_rows = np.flatnonzero((found < 0) & (version < count[number]))
+        at = first[number[open_rows]] + version
+        is_valid = (starts[at] <= days[open_rows]) & (days[open_rows] <= ends[at])
+        found[open_rows[is_valid]] = at[is_valid]
+    return found
 
 
 def with_vehicle(left: pd.DataFrame, vehicles: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
