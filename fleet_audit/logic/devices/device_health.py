@@ -23,6 +23,7 @@ from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
+from fleet_audit.logic.trips.track.readings import readings_in_other_units
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.facts.devices import DEVICE_ISSUES
@@ -68,7 +69,7 @@ def device_day(
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
     events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
-    health = _seen(tracks, positions, day)
+    health = _seen(tracks, readings_in_other_units(tracks, parameters), positions, day)
     health = health.join(_ratios(points.tracks, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     compared = compare_devices(clean, points, np.datetime64(day), parameters)
@@ -81,7 +82,7 @@ def device_day(
     return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
 
 
-def _seen(tracks: Tracks, positions: Sequence[PositionArrays], day: dt.date) -> pd.DataFrame:
+def _seen(tracks: Tracks, is_other_unit: np.ndarray, positions: Sequence[PositionArrays], day: dt.date) -> pd.DataFrame:
     """Contents of each track with positions on the local day: one row per track."""
     points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
     track = tracks.track_of(points)
@@ -91,6 +92,7 @@ def _seen(tracks: Tracks, positions: Sequence[PositionArrays], day: dt.date) -> 
             "latitude": tracks.latitude[points],
             "longitude": tracks.longitude[points],
             "odometer_km": tracks.odometer_km[points],
+            "is_other_unit": is_other_unit[points],
         }
     )
     groups = rows.groupby("track")
@@ -102,6 +104,7 @@ def _seen(tracks: Tracks, positions: Sequence[PositionArrays], day: dt.date) -> 
         highest_km=("odometer_km", "max"),
         latitudes=("latitude", "nunique"),
         longitudes=("longitude", "nunique"),
+        other_unit_readings=("is_other_unit", "sum"),
     ).reset_index()
     owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
     ignited = {device for part in positions for device in part.devices_with_ignition}
@@ -192,6 +195,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         & (health["latitudes"] == 1)
         & (health["longitudes"] == 1)
         & (counted > parameters.parked_count_km),
+        "odometer_unit_changes": health["other_unit_readings"] > 0,
         # Odometers of two units disagree; the unit is the reason, and it is named.
         "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),
         "no_odometer": (health["readings"] == 0) | (health["highest_km"] == 0),

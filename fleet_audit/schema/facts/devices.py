@@ -34,6 +34,7 @@ DEVICE_ISSUES = (
     "odometer_tenths",
     "odometer_tens",
     "odometer_scale",
+    "odometer_unit_changes",
     "clock_shift",
     "constant_place",
     "devices_disagree",
@@ -77,6 +78,9 @@ DEVICE_HEALTH = fact_table(
             "is_off_bus_day_before",
             "On the day before, the odometer of a device of this vehicle counted while the tracker lay still (O04)",
             nullable=True,
+        ),
+        integer(
+            "other_unit_readings", "Readings of the day in another unit for a while, which no km use", nullable=True
         ),
     ),
 )

@@ -14,7 +14,8 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit_tests.logic.audit_sample import run, runs_frame, trip, trips_frame
+from fleet_audit_tests.logic.audit_sample import audit, run, runs_frame, trip, trips_frame
+from fleet_audit_tests.logic.audit_sample import found as findings_of
 from fleet_audit_tests.logic.driving import (
     DAY,
     DEGREE_M,
@@ -170,6 +171,21 @@ def test_an_odometer_that_counts_while_the_tracker_stands():
     [event] = examined(bus.positions()).events.to_dict("records")
     assert event["kind"] == "parked"
     assert event["odometer_to_km"] - event["odometer_from_km"] == pytest.approx(99 * 30 / HALF_KM_H * 10, abs=0.2)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_readings_in_another_unit_for_a_while_are_counted_and_named(count: int):
+    bus = Bus("05:00", GARAGE, odometer_km=100_000.0).park(1800).to(MILL).park(1800)
+    for record in bus.records[20 : 20 + count]:
+        record["odometer_km"] *= 10
+    found = examined(bus.positions())
+    assert (found.events.empty, found.health["other_unit_readings"].to_list()) == (True, [count])
+    [finding] = [
+        row for row in findings_of(audit([], [], devices=found), "Q05") if "outra unidade" in row["explanation_pt"]
+    ]
+    readings = "1 leitura" if count == 1 else "8 leituras"
+    assert f"informou {readings} do hodômetro em outra unidade" in finding["explanation_pt"]
+    assert finding["evidence"]["device"]["other_unit_readings"] == count
 
 
 def test_the_day_after_knows_that_the_tracker_lay_off_the_bus():

@@ -20,15 +20,20 @@ from fleet_audit.logic.trips.track.tracks import Tracks
 
 def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings; their points keep time, place and ignition."""
-    is_false = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    is_false = readings_in_other_units(tracks, parameters)
     limits = (parameters.impossible_kmh, parameters.odometer_slack_km)
-    place = (tracks.latitude, tracks.longitude)
-    find_other_units(
-        tracks.seconds, *place, tracks.odometer_km, tracks.offsets, parameters.standing_kmh, *limits, is_false
-    )
     odometer_km = np.where(is_false, np.nan, tracks.odometer_km)
     find_sentinels(tracks.seconds, odometer_km, tracks.offsets, *limits, parameters.odometer_most_km, is_false)
     return replace(tracks, odometer_km=np.where(is_false, np.nan, odometer_km)) if is_false.any() else tracks
+
+
+def readings_in_other_units(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
+    """Per point of the tracks: whether its reading is in another unit than its track's kilometres."""
+    is_other = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    limits = (parameters.standing_kmh, parameters.impossible_kmh, parameters.odometer_slack_km)
+    place = (tracks.latitude, tracks.longitude)
+    find_other_units(tracks.seconds, *place, tracks.odometer_km, tracks.offsets, *limits, is_other)
+    return is_other
 
 
 @njit(cache=True, nogil=True)

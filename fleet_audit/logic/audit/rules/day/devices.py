@@ -26,6 +26,7 @@ _PARAMETERS = {
     "odometer_miles": ("unit_tolerance_pct",),
     "odometer_tenths": ("unit_tolerance_pct",),
     "odometer_tens": ("unit_tolerance_pct",),
+    "odometer_unit_changes": ("impossible_kmh", "odometer_slack_km"),
     "clock_shift": ("clock_min_runs", "clock_fit_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
     "devices_disagree": ("agree_pct", "agree_km"),
@@ -62,6 +63,13 @@ def _what(device: Record, issue: str) -> str:
         return (
             f"tem o relógio {abs(hours)} h {side} em relação a {int(device['clock_runs'])} corridas declaradas ou "
             "relatadas, que coincidem com as viagens medidas nesse deslocamento"
+        )
+    if issue == "odometer_unit_changes":
+        count = int(device["other_unit_readings"])
+        readings = sentences.counted(count, "leitura", "leituras")
+        return (
+            f"informou {readings} do hodômetro em outra unidade (décimos, dezenas de quilômetros ou metros) nesse dia, "
+            f"e nenhum km {'a usa' if count == 1 else 'as usa'}"
         )
     if issue == "constant_place":
         return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
