@@ -99,29 +99,29 @@ def reliability_by_rule(findings: pd.DataFrame) -> pd.DataFrame:
 def doubt(trips: pd.DataFrame, by: str) -> pd.DataFrame:
     """Per group of trips, and of all: n, share held by km_uncertainty with interval, medians, error (all in km).
 
-    error_pct is the mean, with error_low and error_high: 95 % of the means of fleets whose vehicles are drawn again
-    with replacement, because the trips of a vehicle share the error of its odometer.
+    error_pct is the error per km of road, as km are what is paid: the mean over trips would let rounding on a few short
+    trips outweigh a wrong ratio on all long ones. error_low and error_high: 95 % of the figures of fleets whose
+    vehicles are drawn again with replacement, because the trips of a vehicle share the error of its odometer.
     """
     error = (trips["km"] - trips["km_true"]).abs()
-    trips = trips.assign(error=error, is_held=error <= trips["half_width"] + _ROUNDED_KM,
-                         error_pct=100 * error / trips["km_true"].where(trips["km_true"] > 0))  # fmt: skip
+    trips = trips.assign(error=error, is_held=error <= trips["half_width"] + _ROUNDED_KM)
     rows = []
     for name, own in [("all", trips), *trips.groupby(by)]:
         low, high = wilson(int(own["is_held"].sum()), len(own))
         rows.append({
             "group": name, "n": len(own), "held": float(own["is_held"].mean()), "low": low, "high": high,
             "half_width": float(own["half_width"].median()), "error": float(own["error"].median()),
-            "error_pct": float(own["error_pct"].mean()), **_means_of_redrawn_vehicles(own),
+            "error_pct": 100 * float(own["error"].sum() / own["km_true"].sum()), **_errors_of_redrawn_vehicles(own),
             "error_p95": float(np.quantile(own["error"], 0.95)),
         })  # fmt: skip
     return pd.DataFrame(rows).set_index("group")
 
 
-def _means_of_redrawn_vehicles(trips: pd.DataFrame) -> dict[str, float]:
-    by_vehicle = trips.groupby("vehicle")["error_pct"].agg(["sum", "count"]).to_numpy()
+def _errors_of_redrawn_vehicles(trips: pd.DataFrame) -> dict[str, float]:
+    by_vehicle = trips.groupby("vehicle")[["error", "km_true"]].sum().to_numpy()
     drawn = np.random.default_rng(0).integers(len(by_vehicle), size=(_REDRAWN, len(by_vehicle)))
     sums = by_vehicle[drawn].sum(axis=1)
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
+    low, high = np.quantile(100 * sums[:, 0] / sums[:, 1], [0.025, 0.975])
     return {"error_low": float(low), "error_high": float(high)}
 
 

@@ -5,6 +5,7 @@ Only the layout belongs here; the words are in `accuracy_page.md`, figures in `a
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +18,7 @@ from benchmarks.accuracy_plots import plot_doubt, plot_reliability, plot_rules
 from fleet_audit.logic.audit.rules.registry import RULES
 
 _WORDS = Path(__file__).with_suffix(".md")
-_TESTS = Path(__file__).parents[1] / "fleet_audit_tests" / "logic" / "audit" / "rules"
+_TESTS = Path(__file__).parents[1] / "fleet_audit_tests" / "logic" / "audit"
 _TARGET = 0.98
 _MOST_FALSE = 0.5  # C or H findings per 1,000 honest trips
 _NONE = "None.\n"
@@ -33,8 +34,7 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
         ignore_index=True,
     )
     spoilt = spoilt.assign(vehicle=spoilt["seed"].astype(str) + " " + spoilt["plate"])
-    every = pd.concat([trips, spoilt], ignore_index=True)
-    buckets, grades = figures.reliability(findings), figures.doubt(every, "grade")
+    buckets, grades = figures.reliability(findings), figures.doubt(spoilt if len(spoilt) else trips, "grade")
     plot_rules(table, images / "audit_quality_rules.svg")
     plot_reliability(buckets, images / "audit_quality_reliability.svg")
     plot_doubt(trips, grades.drop("all"), images / "audit_quality_uncertainty.svg")
@@ -114,7 +114,7 @@ def _targets(
         ["`km_uncertainty` holds the road on ≥ 95 % of trips", _pct(every["held"], 1), _met(every["held"] >= 0.95)],
         ["median half-width ≤ 3 × median error", f"{wide:.1f} ×", _met(wide <= 3)],
         [
-            "grades A < B < C by mean error",
+            "grades A < B < C by error per km",
             ", ".join(f"{row.Index} {row.error_pct:.2f} %" for row in by_grade.itertuples()),
             _ordered(by_grade),
         ],
@@ -194,7 +194,7 @@ def _uncertainty(groups: pd.DataFrame) -> str:
         ]
         for name, row in groups.iterrows()
     ]
-    return _table([*head, "mean error"], rows)
+    return _table([*head, "error per km"], rows)
 
 
 def _not_tested(outcomes: list[Outcome]) -> str:
@@ -206,12 +206,34 @@ def _not_tested(outcomes: list[Outcome]) -> str:
 
 
 def _hand_written() -> str:
-    tests = {path.name: path.read_text(encoding="utf-8") for path in sorted(_TESTS.glob("test_*.py"))}
+    """Per rule: test functions that name it or call a helper of their module that does, and their files."""
+    named: dict[str, list[str]] = {}
+    for path in sorted(_TESTS.rglob("test_*.py")):
+        tests, helpers = _functions(path)
+        for text in tests:
+            reached = [text, *(body for name, body in helpers.items() if re.search(rf"\b{name}\(", text))]
+            found = re.findall(r'"([A-Z]\d\d)"|(?<=\bdef test_)([a-z]\d\d)_', "\n".join(reached))
+            for rule_id in {"".join(either).upper() for either in found}:
+                named.setdefault(rule_id, []).append(path.name)
     rows = []
-    for rule in sorted({rule.rule_id for rule in RULES}):
-        where = [name for name, text in tests.items() if re.search(rf'"{rule}"|test_{rule.lower()}', text)]
-        rows.append([rule, ", ".join(f"`{name}`" for name in where)])
-    return _table(["rule", "tests in `fleet_audit_tests/logic/audit/rules`"], rows)
+    for rule_id in sorted({rule.rule_id for rule in RULES}):
+        files = named.get(rule_id, [])
+        rows.append([rule_id, len(files), ", ".join(f"`{name}`" for name in sorted(set(files)))])
+    return _table(["rule", "tests", "files in `fleet_audit_tests/logic/audit`"], rows)
+
+
+def _functions(path: Path) -> tuple[list[str], dict[str, str]]:
+    """Sources of a module's tests with their decorators, and of its other functions by name."""
+    source = path.read_text(encoding="utf-8")
+    tests, helpers = [], {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            parts = [ast.get_source_segment(source, part) or "" for part in (*node.decorator_list, node)]
+            if node.name.startswith("test_"):
+                tests.append("\n".join(parts))
+            else:
+                helpers[node.name] = parts[-1]
+    return tests, helpers
 
 
 def _share(row: object, name: str, count: int) -> str:

@@ -59,7 +59,7 @@ def plot_reliability(buckets: pd.DataFrame, path: Path) -> None:
 
 
 def plot_doubt(trips: pd.DataFrame, grades: pd.DataFrame, path: Path) -> None:
-    """Errors of measured trips against their stated half-width, and the mean error of each grade."""
+    """Errors of measured trips against their stated half-width, and the error per km of each grade."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(6.5, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -73,5 +73,5 @@ def plot_doubt(trips: pd.DataFrame, grades: pd.DataFrame, path: Path) -> None:
             np.stack([grades["error_pct"] - grades["error_low"], grades["error_high"] - grades["error_pct"]])
         )
         right.bar(grades.index, grades["error_pct"], yerr=spread, color=_BLUE, width=0.5, ecolor=_GREY)
-        right.set(xlabel="evidence grade", ylabel="mean error, % of the km")
+        right.set(xlabel="evidence grade", ylabel="error per km, %")
         figure.savefig(path, metadata={"Date": None})

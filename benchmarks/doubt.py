@@ -3,7 +3,8 @@
     python -m benchmarks.doubt
     python -m benchmarks.doubt --outcomes outcomes
 
-One honest fleet is simulated; what its devices sent is spoilt in one way at a time and goes through `build_window`. The
+One honest fleet is simulated; what its devices sent, and what visit reports print of their odometers, is spoilt in one
+way at a time and goes through `build_window`. The
 road is the simulator's own, which neither the odometer (each up to 1 % off) nor the receiver shows. With `--outcomes`
 the trips stay there, for the page that `accuracy` writes.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import click
@@ -23,7 +26,7 @@ from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import SAME_TRIP_S, Truth, measured_trips, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.trips.day_window import build_window
-from fleet_audit.schema import facts
+from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit.simulation.fleet import simulate
 
@@ -62,15 +65,38 @@ def _odometer(change: Callable[[pd.Series], pd.Series]) -> Callable[[pd.DataFram
     return lambda positions: positions.assign(odometer_km=change(positions["odometer_km"]))
 
 
-# What is done to a day's positions, and how far it may move the ends of a trip (s).
-SPOILT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], int]] = {
-    "clean": (lambda positions: positions, 0),
-    "whole km": (_odometer(np.floor), 0),
-    "no odometer": (_odometer(lambda km: km * np.nan), 0),
-    "every 120 s": (every(120), 120),
-    "every 300 s": (every(300), 300),
-    "30 m noise": (noisy, 0),
-    "odometer × 1.04": (_odometer(lambda km: km * 1.04), 0),
+def _reported(times: str, unit: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Visit legs whose km are multiplied and rounded to the unit: a report prints what its odometer counted."""
+
+    def printed(km: Decimal | None) -> Decimal | None:
+        return None if pd.isna(km) else (km * Decimal(times)).quantize(Decimal(unit), ROUND_HALF_UP)
+
+    return lambda legs: legs.assign(
+        reported_km=pd.Series([printed(km) for km in legs["reported_km"]], index=legs.index, dtype=object)
+    )
+
+
+def _unchanged(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """What is done to a day's positions and visit legs, and how far it may move the ends of a trip (s)."""
+
+    positions: Callable[[pd.DataFrame], pd.DataFrame] = _unchanged
+    visit_legs: Callable[[pd.DataFrame], pd.DataFrame] = _unchanged
+    slack_s: int = 0
+
+
+SPOILT = {
+    "clean": Spoiling(),
+    "whole km": Spoiling(_odometer(np.floor), _reported("1", "1")),
+    "no odometer": Spoiling(_odometer(lambda km: km * np.nan)),
+    "every 120 s": Spoiling(every(120), slack_s=120),
+    "every 300 s": Spoiling(every(300), slack_s=300),
+    "30 m noise": Spoiling(noisy),
+    "odometer × 1.04": Spoiling(_odometer(lambda km: km * 1.04), _reported("1.04", "0.1")),
 }
 
 
@@ -88,7 +114,7 @@ def main(vehicles: int, days: int, first_day: str, seed: int, outcomes: Path | N
         folder = Path(scratch)
         simulate(folder, seed=seed, vehicles=vehicles, date_from=first, date_to=calendar[-1], frauds=False)
         inbox, truth = SimulatedInbox(folder), Truth.read(folder / "truth", calendar)
-        found = {name: measured(inbox, truth, calendar, *how) for name, how in SPOILT.items()}
+        found = {name: measured(inbox, truth, calendar, how) for name, how in SPOILT.items()}
     if outcomes is not None:
         outcomes.mkdir(parents=True, exist_ok=True)
         stacked = [trips.assign(devices=name, seed=seed) for name, trips in found.items()]
@@ -99,24 +125,19 @@ def main(vehicles: int, days: int, first_day: str, seed: int, outcomes: Path | N
         print(line)
 
 
-def measured(
-    inbox: SimulatedInbox,
-    truth: Truth,
-    calendar: list[dt.date],
-    spoil: Callable[[pd.DataFrame], pd.DataFrame],
-    slack_s: int,
-) -> pd.DataFrame:
+def measured(inbox: SimulatedInbox, truth: Truth, calendar: list[dt.date], spoiling: Spoiling) -> pd.DataFrame:
     """Trips that are the truth's own, ends within SAME_TRIP_S + slack_s, and how far they are off.
 
     Columns: plate, km_true, km, half_width, method, grade.
     """
     trips = []
     for day in calendar:
-        positions, parameters = spoil(inbox.positions(day)), parameters_on(day)
-        window = build_window(day, positions, inbox.visit_legs(day), inbox.reference, parameters)
+        positions, visit_legs = spoiling.positions(inbox.positions(day)), spoiling.visit_legs(inbox.visit_legs(day))
+        visit_legs = conform(visit_legs, lake.STAGING_VISIT_LEGS)
+        window = build_window(day, positions, visit_legs, inbox.reference, parameters_on(day))
         own = conform(window.trips, facts.TRIP_WINDOW)
         trips.append(own[own["operational_date"] == day])
-    pairs = pair_trips(truth, pd.concat(trips, ignore_index=True), within_s=SAME_TRIP_S + slack_s)
+    pairs = pair_trips(truth, pd.concat(trips, ignore_index=True), within_s=SAME_TRIP_S + spoiling.slack_s)
     return measured_trips(pairs)
 
 
