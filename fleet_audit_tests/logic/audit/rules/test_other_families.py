@@ -1,4 +1,4 @@
-"""V01, V05, V06, K01, G07 and Q05: vehicle, contract, movement and quality."""
+"""V01, V05, V06, K01, G07, Q04 and Q05: vehicle, contract, movement and quality."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.schema import lake
+from fleet_audit.schema import facts, lake
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, VEHICLES, at, audit, costs_frame, found, run, trip
 from fleet_audit_tests.logic.frames import rows
 
@@ -131,3 +131,38 @@ def test_q05_each_note_of_the_day() -> None:
     assert with_km["carrier_code"] == "CONLOG"
     assert "v.csv, linha 7 (veículo AAA1A11)" in with_km["explanation_pt"]
     assert pd.isna(without["km_at_stake"])
+
+
+def a_change(change_id: str, finding_date: dt.date, table: str, added: int, removed: int) -> dict:
+    """A change of reference data inside the cycle from 16/05/2025, which touches its days up to finding_date."""
+    return {
+        "change_id": change_id, "cycle_start": dt.date(2025, 5, 16), "finding_date": finding_date, "table_name": table,
+        "recorded_at": at("09:00"), "first_date": dt.date(2025, 6, 1), "last_date": finding_date, "rows_added": added,
+        "rows_removed": removed, "file_name": f"reference/{table}.csv", "file_sha256": "new", "previous_sha256": "old",
+        "changes": '[{"contract_id": "CT1"}]', "run_id": "r", "updated_at": at("09:00"),
+    }  # fmt: skip
+
+
+def test_q04_names_each_change_on_the_last_day_that_it_touches_and_no_other() -> None:
+    """A tariff and a place changed and touch days until DAY; a contract touches nothing after the day before."""
+    changes = rows(
+        facts.REFERENCE_CHANGES,
+        a_change("C1", DAY, "tariffs", 2, 1),
+        a_change("C2", DAY, "pois", 0, 3),
+        a_change("C3", DAY - dt.timedelta(days=1), "contracts", 1, 1),
+    )
+    tariffs, places = sorted(found(audit([], [], reference_changes=changes), "Q04"),
+                             key=lambda row: row["evidence"]["table_name"], reverse=True)  # fmt: skip
+    assert "O cadastro tariffs mudou dentro do ciclo aberto de 16/05/2025" in tariffs["explanation_pt"]
+    assert (
+        "novas ou alteradas: 2; retiradas ou substituídas: 1; com efeito em dias de 01/06/2025 a 10/06/2025"
+        in (tariffs["explanation_pt"])
+    )
+    assert "novas ou alteradas: 0; retiradas ou substituídas: 3" in places["explanation_pt"]
+    assert tariffs["evidence"]["changes"] == [{"contract_id": "CT1"}]
+    assert pd.isna(tariffs["plate"])
+    assert pd.isna(tariffs["amount"])
+
+
+def test_q04_without_a_change_finds_nothing() -> None:
+    assert not found(audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00")]), "Q04")
