@@ -7,9 +7,10 @@
 
 Each of `--seeds` is simulated with frauds, the last of several with a mix drawn at random. The fleets of
 `--honest-seeds` are larger: only 6,000 honest trips without a false finding show, with 95 %, at most 0.5 per 1,000. The
-fleets of `--whole-cycle-seeds`, honest and with frauds, cover a whole cycle, which the rules of a cycle need. Writes
-docs/audit-quality.md and its plots; with `--outcomes` what is measured stays there, fleet by fleet, and a fleet that is
-there is not measured again.
+fleets of `--whole-cycle-seeds`, honest and with frauds, cover a whole cycle, which the rules of a cycle need. The
+fleets of `--coarse-seeds` report every 300 s: the page uses only their stated confidences, as sound devices leave few
+doubts. Writes docs/audit-quality.md and its plots; with `--outcomes` what is measured stays there, fleet by fleet, and
+a fleet that is there is not measured again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.accuracy_details import print_details
 from benchmarks.accuracy_figures import honest
 from benchmarks.accuracy_fleets import Fleet, Outcome, measure
 from benchmarks.accuracy_page import write_page
-from benchmarks.doubt import SPOILT_TRIPS
+from benchmarks.doubt import COARSE, SPOILT_TRIPS
 
 _DOCS = Path(__file__).parents[1] / "docs"
 _WHOLE_CYCLE = (dt.date(2025, 5, 16), 32)  # first day, days: the cycle and the day after its close
@@ -39,6 +40,7 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> list[int]:
 @click.option("--seeds", default="61037,62041,63059,64067,66083,65077", callback=_seeds, help="Seeds, with frauds.")
 @click.option("--honest-seeds", default="61037,62041", callback=_seeds, help="Seeds of honest fleets.")
 @click.option("--whole-cycle-seeds", default="", callback=_seeds, help="Seeds of fleets over a whole cycle.")
+@click.option("--coarse-seeds", default="", callback=_seeds, help="Seeds of fleets that report every 300 s.")
 @click.option("--vehicles", default=20, show_default=True, help="Vehicles of each fleet.")
 @click.option("--honest-vehicles", default=190, show_default=True, help="Vehicles of the short honest fleets.")
 @click.option("--days", default=4, show_default=True, help="Days of the short fleets.")
@@ -48,8 +50,8 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> list[int]:
 @click.option("--only-page", is_flag=True, help="Write the page from the outcomes that are there.")
 @click.option("--docs", type=click.Path(path_type=Path), default=_DOCS, help="Folder of the page.")
 def main(
-    seeds: list[int], honest_seeds: list[int], whole_cycle_seeds: list[int], vehicles: int, honest_vehicles: int,
-    days: int, first_day: str, outcomes: Path | None, show: int, only_page: bool, docs: Path,
+    seeds: list[int], honest_seeds: list[int], whole_cycle_seeds: list[int], coarse_seeds: list[int], vehicles: int,
+    honest_vehicles: int, days: int, first_day: str, outcomes: Path | None, show: int, only_page: bool, docs: Path,
 ) -> None:  # fmt: skip
     """Measure how right the audit is, and write the page."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -65,6 +67,7 @@ def main(
             for seed in whole_cycle_seeds
             for has_frauds in (False, True)
         ]
+        fleets += [Fleet(seed, vehicles, days, first, has_frauds=True, devices=COARSE) for seed in coarse_seeds]
         for fleet in [] if only_page else fleets:
             folder = kept / fleet.name.replace(" ", "_").replace(",", "")
             if not (folder / "facts.json").exists():

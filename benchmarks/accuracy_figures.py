@@ -5,6 +5,7 @@ What each fleet gave is in `accuracy_fleets`, the page in `accuracy_page`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from statistics import NormalDist
 
@@ -13,11 +14,13 @@ import pandas as pd
 
 from benchmarks.accuracy_fleets import Outcome
 from benchmarks.comparison import rule_table
+from benchmarks.doubt import SOUND
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.audit.sampling import reliability_factor
 
 Z_95 = NormalDist().inv_cdf(0.975)
 BUCKETS = (0.0, 0.4, 0.6, 0.75, 0.85, 0.925, 1.0)
+FEWEST_OF_BUCKET = 30  # own: below it the interval of a share is wider than 30 points
 STATISTICAL = ("S01", "S03", "S05", "K05", "O07")
 _REDRAWN = 1_000
 _POINTS = 0.05  # a share may be this far from the confidence that was stated
@@ -37,6 +40,11 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
 def honest(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The fleets without frauds."""
     return [outcome for outcome in outcomes if not outcome.facts["has_frauds"]]
+
+
+def sound(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The fleets whose devices are not spoilt."""
+    return [outcome for outcome in outcomes if outcome.facts.get("devices", SOUND) == SOUND]
 
 
 def total(outcomes: Iterable[Outcome], fact: str) -> float:
@@ -75,18 +83,33 @@ def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
 def reliability(findings: pd.DataFrame) -> pd.DataFrame:
     """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, verdict.
 
+    Below the highest bucket neighbours are joined, from the lowest on, until each holds FEWEST_OF_BUCKET findings.
     `within`: the share is within 5 points; `miss`: not even its interval reaches them; else `too few to judge`.
     """
-    edges = pd.cut(findings["confidence"], BUCKETS, include_lowest=True)
     rows = []
-    for bucket, own in findings.groupby(edges, observed=True):
+    for low_edge, high_edge in _joined_buckets(findings["confidence"]):
+        is_first = low_edge == BUCKETS[0]
+        own = findings[findings["confidence"].between(low_edge, high_edge, inclusive="both" if is_first else "right")]
+        if own.empty:
+            continue
         share, stated = float(own["is_true"].mean()), float(own["confidence"].mean())
         low, high = wilson(int(own["is_true"].sum()), len(own))
         is_within, can_be = abs(share - stated) <= _POINTS, low <= stated + _POINTS and high >= stated - _POINTS
-        rows.append({"bucket": f"{bucket.left:.2f}-{bucket.right:.2f}".replace("-0.00", "0.00"), "n": len(own),
+        rows.append({"bucket": f"{low_edge:.2f}-{high_edge:.2f}", "n": len(own),
                      "confidence": stated, "share": share, "low": low, "high": high,
                      "verdict": "within" if is_within else "too few to judge" if can_be else "miss"})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _joined_buckets(confidence: pd.Series) -> list[tuple[float, float]]:
+    """Edges of the buckets; what is left over below the highest one is joined to the bucket before it."""
+    lows, edges = confidence[confidence <= BUCKETS[-2]], [BUCKETS[0]]
+    for edge in BUCKETS[1:-1]:
+        if ((lows > edges[-1]) & (lows <= edge)).sum() + (edges[-1] == 0) * (lows == 0).sum() >= FEWEST_OF_BUCKET:
+            edges.append(edge)
+    if edges[-1] != BUCKETS[-2]:
+        edges = [*edges[: max(1, len(edges) - 1)], BUCKETS[-2]]
+    return list(itertools.pairwise([*edges, BUCKETS[-1]]))
 
 
 def reliability_by_rule(findings: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audited_cycles, cycle_findings
 from benchmarks.comparison import Truth, judged, measured_trips, pair_trips, stacked
+from benchmarks.doubt import SOUND, SPOILT, SpoiltInbox
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -37,6 +38,7 @@ class Fleet:
         seed: of the simulation; vehicles, days: its size; first_day: its first operational day.
         has_frauds: with labelled frauds, else honest.
         is_drawn: whether the mix of frauds and traps is drawn at random from the seed, else everything is planted.
+        devices: how all of its devices are spoilt (`doubt.SPOILT`).
     """
 
     seed: int
@@ -45,12 +47,14 @@ class Fleet:
     first_day: dt.date
     has_frauds: bool
     is_drawn: bool = False
+    devices: str = SOUND
 
     @property
     def name(self) -> str:
         """`seed 7, with frauds`."""
         kind = "with frauds" if self.has_frauds else "honest"
-        return f"seed {self.seed}, {kind}{', mix drawn' if self.is_drawn else ''}"
+        spoilt = "" if self.devices == SOUND else f", devices {self.devices}"
+        return f"seed {self.seed}, {kind}{', mix drawn' if self.is_drawn else ''}{spoilt}"
 
     @property
     def calendar(self) -> list[dt.date]:
@@ -126,7 +130,7 @@ def audited(fleet: Fleet, folder: Path) -> Audited:
         without=set(fleet.without),
         vehicles_per_habit=fleet.vehicles if fleet.days >= _FEWEST_DAYS_OF_HABITS else fleet.vehicles + 1,
     )
-    inbox = SimulatedInbox(folder, calendar)
+    inbox = SpoiltInbox(SimulatedInbox(folder, calendar), SPOILT[fleet.devices])
     results = {day: audit(day, inbox) for day in calendar}
     cycles = audited_cycles(results, inbox)
     return Audited(Truth.read(folder / "truth", calendar), results, cycles, cycle_findings(cycles))
@@ -141,6 +145,7 @@ def measure(fleet: Fleet, folder: Path) -> tuple[Audited, Outcome]:
     facts = {
         "name": fleet.name, "seed": fleet.seed, "vehicles": fleet.vehicles, "days": fleet.days,
         "first_day": str(fleet.first_day), "has_frauds": fleet.has_frauds, "without": fleet.without,
+        "devices": fleet.devices,
         "trips": len(stacked(results, "trips")), "vehicle_days": len(truth.vehicle_days),
         "km_true": float(truth.trips["km"].sum()), "km_measured": _sum(results, "trips", "km_measured"),
         "brl_true": float(truth.trips["variable_cost_brl"].sum()),

@@ -28,29 +28,31 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
     """Writes audit-quality.md and its plots below `docs`; `spoilt`: the trips of `benchmarks.doubt`, or no row."""
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
+    every, outcomes = outcomes, figures.sound(outcomes)
     table, findings = figures.rule_figures(outcomes), figures.findings_of(outcomes)
+    stated = figures.findings_of(every)
     trips = pd.concat(
         [outcome.trips.assign(vehicle=f"{outcome.facts['seed']} " + outcome.trips["plate"]) for outcome in outcomes],
         ignore_index=True,
     )
     spoilt = spoilt.assign(vehicle=spoilt["seed"].astype(str) + " " + spoilt["plate"])
-    buckets, grades = figures.reliability(findings), figures.doubt(spoilt if len(spoilt) else trips, "grade")
+    buckets, grades = figures.reliability(stated), figures.doubt(spoilt if len(spoilt) else trips, "grade")
     plot_rules(table, images / "audit_quality_rules.svg")
     plot_reliability(buckets, images / "audit_quality_reliability.svg")
     plot_doubt(trips, grades.drop("all"), images / "audit_quality_uncertainty.svg")
     unlabelled = table.index[(table["labelled"] == 0) & (table["not_tested"] == 0)]
     page = _WORDS.read_text(encoding="utf-8").format(
         targets=_targets(outcomes, table, buckets, grades, figures.doubt(trips, "grade").loc["all"]),
-        seconds=f"{figures.total(outcomes, 'processor_s'):,.0f}",
-        fleets=_fleets(outcomes),
-        drawn="".join(_drawn(outcome) for outcome in outcomes if len(list(outcome.facts["without"]))),
+        seconds=f"{figures.total(every, 'processor_s'):,.0f}",
+        fleets=_fleets(every),
+        drawn="".join(_drawn(outcome) for outcome in every if len(list(outcome.facts["without"]))),
         rules=_rules(outcomes, table),
         unlabelled=", ".join(unlabelled),
         unexplained=_unexplained(findings),
         paid=f"{figures.total(figures.honest(outcomes), 'brl_measured'):,.2f}",
         in_doubt=_in_doubt(outcomes),
         reliability=_reliability(buckets),
-        unreliable=_unreliable(findings),
+        unreliable=_unreliable(stated),
         uncertainty=_uncertainty(
             pd.concat(
                 [figures.doubt(trips, name).drop("all" if name == "method" else []) for name in ("grade", "method")]

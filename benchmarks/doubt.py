@@ -25,6 +25,7 @@ import pandas as pd
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import SAME_TRIP_S, Truth, measured_trips, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
@@ -89,15 +90,45 @@ class Spoiling:
     slack_s: int = 0
 
 
+SOUND, COARSE = "clean", "every 300 s"
 SPOILT = {
-    "clean": Spoiling(),
+    SOUND: Spoiling(),
     "whole km": Spoiling(_odometer(np.floor), _reported("1", "1")),
     "no odometer": Spoiling(_odometer(lambda km: km * np.nan)),
     "every 120 s": Spoiling(every(120), slack_s=120),
-    "every 300 s": Spoiling(every(300), slack_s=300),
+    COARSE: Spoiling(every(300), slack_s=300),
     "30 m noise": Spoiling(noisy),
     "odometer × 1.04": Spoiling(_odometer(lambda km: km * 1.04), _reported("1.04", "0.1")),
 }
+
+
+@dataclass(frozen=True)
+class SpoiltInbox:
+    """What `SimulatedInbox` stages, with positions and visit legs spoilt."""
+
+    inbox: SimulatedInbox
+    spoiling: Spoiling
+
+    @property
+    def reference(self) -> Reference:
+        """As the inbox has it."""
+        return self.inbox.reference
+
+    def positions(self, day: dt.date) -> pd.DataFrame:
+        """Spoilt positions of D-2 … D+1."""
+        return self.spoiling.positions(self.inbox.positions(day))
+
+    def visit_legs(self, day: dt.date) -> pd.DataFrame:
+        """Spoilt visit legs of D-2 … D+1."""
+        return conform(self.spoiling.visit_legs(self.inbox.visit_legs(day)), lake.STAGING_VISIT_LEGS)
+
+    def declared_runs(self, day: dt.date) -> pd.DataFrame:
+        """As the inbox has them."""
+        return self.inbox.declared_runs(day)
+
+    def notes(self, day: dt.date) -> pd.DataFrame:
+        """As the inbox has them."""
+        return self.inbox.notes(day)
 
 
 @click.command()
@@ -130,11 +161,9 @@ def measured(inbox: SimulatedInbox, truth: Truth, calendar: list[dt.date], spoil
 
     Columns: plate, km_true, km, half_width, method, grade.
     """
-    trips = []
+    trips, spoilt = [], SpoiltInbox(inbox, spoiling)
     for day in calendar:
-        positions, visit_legs = spoiling.positions(inbox.positions(day)), spoiling.visit_legs(inbox.visit_legs(day))
-        visit_legs = conform(visit_legs, lake.STAGING_VISIT_LEGS)
-        window = build_window(day, positions, visit_legs, inbox.reference, parameters_on(day))
+        window = build_window(day, spoilt.positions(day), spoilt.visit_legs(day), inbox.reference, parameters_on(day))
         own = conform(window.trips, facts.TRIP_WINDOW)
         trips.append(own[own["operational_date"] == day])
     pairs = pair_trips(truth, pd.concat(trips, ignore_index=True), within_s=SAME_TRIP_S + spoiling.slack_s)
