@@ -47,6 +47,8 @@ def repair_dates(
     """
     runs = shortest_reading(_placed(runs, vehicles_zone)).assign(is_date_repaired=False)
     runs["is_night"] = _is_night(runs, shifts, parameters)
+    if not runs["is_night"].any():
+        return _moved(runs.assign(is_day_uncertain=False), np.zeros(len(runs), dtype=bool))
     trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
     next_day = on_next_day(runs)
     written = half_overlaps(trips, runs, parameters)
@@ -81,10 +83,12 @@ def trips_of_next_day(runs: pd.DataFrame, trips: pd.DataFrame, parameters: Param
         trips: trips of the window.
         parameters: match_overlap_pct, match_widen_s.
     """
-    back = _on_another_day(runs, -_ONE_DAY)
-    is_moved = runs["is_date_repaired"].to_numpy(dtype=bool)
-    written = runs.assign(**{name: runs[name].where(~is_moved, back[name]) for name in ("started_at", "ended_at")})
-    written = written[runs["is_night"].to_numpy(dtype=bool)].reset_index(drop=True)
+    nights = runs[runs["is_night"].to_numpy(dtype=bool)].reset_index(drop=True)
+    if nights.empty:
+        return set()
+    back = _on_another_day(nights, -_ONE_DAY)
+    is_moved = nights["is_date_repaired"].to_numpy(dtype=bool)
+    written = nights.assign(**{name: nights[name].where(~is_moved, back[name]) for name in ("started_at", "ended_at")})
     margin = pd.Timedelta(seconds=parameters.match_widen_s)
     near = written.assign(started_at=written["started_at"] - margin, ended_at=written["ended_at"] + margin)
     touched = overlaps(intervals(trips), intervals(near)).rename(columns={"left": "trip", "right": "run"})
@@ -251,10 +255,9 @@ def _linked_runs(pairs: pd.DataFrame, now: pd.DataFrame, together: np.ndarray) -
 
 def _moved(runs: pd.DataFrame, moves: np.ndarray) -> pd.DataFrame:
     """Runs with the chosen ones on the next day, and operational_date: the local day of the start."""
-    later = on_next_day(runs)
-    settled = runs.assign(
-        started_at=runs["started_at"].where(~moves, later["started_at"]),
-        ended_at=runs["ended_at"].where(~moves, later["ended_at"]),
-        is_date_repaired=runs["is_date_repaired"].to_numpy(dtype=bool) | moves,
-    )
+    settled = runs.assign(is_date_repaired=runs["is_date_repaired"].to_numpy(dtype=bool) | moves)
+    if moves.any():
+        later = on_next_day(runs)
+        placed = {name: runs[name].where(~moves, later[name]) for name in ("started_at", "ended_at")}
+        settled = settled.assign(**placed)
     return settled.assign(operational_date=dates(local_days(settled["started_at"], settled["timezone"])))

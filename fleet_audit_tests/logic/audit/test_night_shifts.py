@@ -174,10 +174,11 @@ def test_each_run_and_trip_has_one_day_and_one_group_whichever_windows_are_looke
     trips, runs = _drawn(starts, written)
     days, groups, grouped_trips = [], [], []
     for window in range(-2, 4):
-        seen_trips, seen_runs = _seen_from(window, trips, runs)
-        table = repaired(runs_frame(*seen_runs), trips_frame(*seen_trips))
-        postponed = trips_of_next_day(table, trips_frame(*seen_trips), DEFAULT_PARAMETERS)
-        matches = match(trips_frame(*seen_trips), table, CONTRACTS, DEFAULT_PARAMETERS, (), postponed).groups
+        of_window = _seen_from(window, trips, runs)
+        seen = trips_frame(*of_window[0])
+        table = repaired(runs_frame(*of_window[1]), seen)
+        postponed = trips_of_next_day(table, seen, DEFAULT_PARAMETERS)
+        matches = match(seen, table, CONTRACTS, DEFAULT_PARAMETERS, (), postponed).groups
         days += table.loc[table["operational_date"] == _on(window), "declared_run_id"].to_list()
         of_day = matches[matches["operational_date"] == _on(window)]
         groups += of_day["declared_run_ids"].explode().dropna().to_list()

@@ -11,7 +11,9 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
+from fleet_audit.logic.audit.cycle import calibration_segments
+from fleet_audit.logic.audit.findings import complete
+from fleet_audit.logic.audit.incident_rows import with_cycle_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -79,9 +81,13 @@ def untested(context: AuditCycle) -> set[str]:
 
 
 def found(context: AuditCycle, rule_id: str) -> list[dict]:
-    findings = conform(find_in_cycle(context).assign(**WRITTEN), facts.CYCLE_FINDINGS)
-    return [{**row, "evidence": json.loads(row["evidence"])} for row in findings.to_dict("records")
-            if row["rule_id"] == rule_id]  # fmt: skip
+    """Findings of one rule of the cycle as records, evidence read; none where it is not tested."""
+    rule = CYCLE_RULES[rule_id]
+    drafts = rule.find(context) if rule.is_testable(context) else []
+    findings = complete(context, drafts, CYCLE_RULES).assign(cycle_start=CYCLE.start)
+    findings = with_cycle_roots(CYCLE, findings, context.day_findings)
+    records = conform(findings.assign(**WRITTEN), facts.CYCLE_FINDINGS).to_dict("records")
+    return [{**row, "evidence": json.loads(row["evidence"])} for row in records]
 
 
 @pytest.mark.parametrize(

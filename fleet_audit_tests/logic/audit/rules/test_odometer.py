@@ -70,7 +70,8 @@ def test_an_event_is_a_finding_on_the_trip_that_it_lies_in(rule_id, kind, to_km,
     trips = [trip("T1", "06:00", "07:00", "30.00", **own), trip("T2", "12:00", "13:00", **own)]
     devices = devices_of([event(kind, "06:20", "06:40", to_km, path_km=path_km)])
     costs = costs_frame({"trip_id": "T1", "billable_km": "30"}, {"trip_id": "T2", "billable_km": "30"})
-    [finding] = found(audit(trips, [], devices=devices, costs=costs), rule_id)
+    context = audit(trips, [], devices=devices, costs=costs)
+    [finding] = found(context, rule_id)
     assert (finding["severity"], finding["trip_id"], finding["amount"]) == (severity, "T1", "paid_doubtful_brl")
     assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("30.00"), Decimal("147.00"))
     assert PLATE in finding["explanation_pt"]
@@ -78,7 +79,7 @@ def test_an_event_is_a_finding_on_the_trip_that_it_lies_in(rule_id, kind, to_km,
     assert (row["odometer_from_km"], row["odometer_to_km"], row["device_id"]) == (1000.0, to_km, DEVICE)
     assert row["started_at"] == "2025-06-10T09:20:00Z"
     others = {"O01", "O02", "O03", "O04", "O05"} - {rule_id}
-    assert not any(found(audit(trips, [], devices=devices), other) for other in others)
+    assert not any(found(context, other) for other in others)
 
 
 def test_a_finding_lowers_the_score_of_its_trip_alone():
@@ -202,7 +203,8 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
         run("R3", "15:00", "16:00", odometer_start_km="190", odometer_end_km="220"),
     ]
     proofs = ("D01", "D02", "D05", "D07", "D10")
-    assert all(found(audit(trips, runs), rule_id) for rule_id in proofs)
+    sound = audit(trips, runs)
+    assert all(found(sound, rule_id) for rule_id in proofs)
     health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
     context = audit(trips, runs, devices=devices_of([], [health]))
     assert not any(found(context, rule_id) for rule_id in proofs)
