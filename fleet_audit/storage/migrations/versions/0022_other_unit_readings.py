@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021_other_unit_readings"
-down_revision = "0020_tracker_off_day_before"
+revision = "0022_other_unit_readings"
+down_revision = "0021_reversed_findings"
 branch_labels = None
 depends_on = None
 
