@@ -19,9 +19,10 @@ from fleet_audit.defs.run_tags import range_tags, reason_tags
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import file_limits
-from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file, days_of_registration
+from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file, days_of_registration, spans_of
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.inbox.settling import settled_names
+from fleet_audit.ingest.incomplete_days import dates_in_name
 from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
 from fleet_audit.ingest.reference.touched_days import days_of_reference
 from fleet_audit.schema.derive import empty_frame
@@ -135,7 +136,8 @@ def _request(
 ) -> FileRequest | None:
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
-    refused = FileRequest(file, file.stamp, [_recent()])  # a run refuses it with a message
+    # a run refuses it with a message
+    refused = FileRequest(file, file.stamp, spans_of(dates_in_name(file.name)) or [_recent()])
     if file.problem or file.size > file_limits(settings).max_bytes:
         return refused
     try:

@@ -227,12 +227,12 @@ def test_a_temporary_name_is_never_looked_at(watched):
 
 
 def test_rubbish_stops_no_tick_and_is_reported_by_a_run_of_yesterday(watched):
-    """A refused file has no days; the run records it and says why."""
+    """A refused file without a date in its name has no days; the run records it and says why."""
     watched.drop("visit_reports/torn.csv", b"\x00\xff\xfe")
     watched.drop("bulletins/empty.csv", b"")
     watched.drop("bulletins/book.xlsx", b"PK\x03\x04 no workbook")
     watched.drop("telemetry/big.csv", b"deviceId\n" * 2_000_000)
-    watched.drop("visit_reports/good.csv", _report(DAY))
+    watched.drop(f"telemetry/{DAY}.csv", b"deviceId\n" * 2_000_000)
     assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_yesterday(), _yesterday())]
     assert len(watched.seen()) == 5
     assert watched.tick() == []

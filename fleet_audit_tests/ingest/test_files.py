@@ -293,6 +293,11 @@ def test_which_days_a_file_can_change(settings, kind, content, days):
     assert list(days_of_file(file, content, settings, FIRST_LOOK).spans) == days
 
 
+def test_a_refused_file_changes_the_days_in_its_name_which_become_incomplete(settings):
+    file = InboxFile("visit_report", f"visit_reports/visita_{DAY:%d-%m-%Y}.csv", 7, FIRST_LOOK)
+    assert list(days_of_file(file, b"rubbish", settings, FIRST_LOOK).spans) == [(DAY, DAY)]
+
+
 @pytest.mark.parametrize(("hour", "first"), [(4, DAY), (6, DAY - ONE_DAY)])
 def test_which_runs_may_be_of_the_day_before_follows_from_the_parameter(settings, hour, first):
     content = bulletin(run_row(1, PAID, "05:10", "05:35", 11))

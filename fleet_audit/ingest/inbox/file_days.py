@@ -15,6 +15,7 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file
+from fleet_audit.ingest.incomplete_days import dates_in_name
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES
@@ -40,7 +41,9 @@ class FileDays:
 def days_of_file(
     file: InboxFile, content: bytes, settings: Settings, now: dt.datetime, parameters: pd.DataFrame | None = None
 ) -> FileDays:
-    """Operational days whose results a file can change, as spans in order; none when it is refused or reference.
+    """Operational days whose results a file can change, as spans in order; none of a reference table.
+
+    Of a refused file the days in its name, which become incomplete; none when its name has no date.
 
     A night shift's bulletin names the day before, a run before `night_departure_h` may be of a trip that started before
     midnight, and the first positions of a day are the tail of the day before. `parameters` are rows of
@@ -51,7 +54,8 @@ def days_of_file(
     try:
         found = days_of_inbox_file(file, content, settings, now)
     except RejectedFile:
-        return FileDays()
+        dates = dates_in_name(file.name)
+        return FileDays(frozenset(dates), spans_of(dates))
     before, after = _REACH[file.kind]
     reached = {day + offset for day in found.named for offset in (-before, _NONE, after)}
     early = {
