@@ -29,6 +29,10 @@ $(1)/uv pip install --quiet --python $(1)/python $${index:+--default-index "$$in
 $(1)/python -m pip install --quiet --quiet --disable-pip-version-check $(2)
 endef
 
+# Dagster handles SIGTERM as it handles SIGINT, which shells ignore for what they start in the background: `make dev &` then
+# ran on after both, with its webserver, daemon and code server.
+INTERRUPTIBLE := import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev api test test-production check format docs bench faults dbt sbom audit
 
@@ -50,7 +54,7 @@ demo: $(INSTALLED) ## Simulate a small fleet, run the main job on it, show the r
 
 dev: $(INSTALLED) ## The UI, schedules and sensor on that data, at http://127.0.0.1:3000
 	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && \
-	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" exec $(BIN)/dg dev $(DEV_ARGS)
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" exec $(BIN)/python -c '$(INTERRUPTIBLE)' $(BIN)/dg dev $(DEV_ARGS)
 
 api: $(INSTALLED) ## The read API and its page on that data, at http://127.0.0.1:8080, with one user of each profile
 	@variables=$$($(BIN)/fleet-audit env) && eval "$$variables" && exec $(BIN)/fleet-audit serve --demo

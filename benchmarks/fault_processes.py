@@ -106,7 +106,7 @@ def start_run(
     def work() -> int:
         try:
             result = run_days(load_settings(), first, last, print, is_published=False)
-            print(*result.warnings, *result.errors, sep="\n")
+            print(*result.warnings, *(f"error: {sentence}" for sentence in result.errors), sep="\n")
             return int(not result.is_success)
         except (PermanentError, RetryableError) as error:
             print(f"error: {error}")
