@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from fleet_audit.access import contests
-from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
+from fleet_audit.access.answers import HEADERS, TEXT, Key, Token, answer, problems, token_of
 from fleet_audit.access.pages import read_row
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.resources import Resource, row_schema
@@ -27,7 +27,6 @@ _ANY_FILE = {
     "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}
 }
 DOWNLOAD = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
 FileName = Annotated[
     str, Query(max_length=500, pattern=TEXT, description="The file's name", examples=["boletim-junho.xlsx"])
 ]
@@ -163,7 +162,7 @@ def _add_exceptions(app: FastAPI, sessions: Sessions, resources: Mapping[str, Re
         with sessions.begin(token_of(token)) as session:
             content = contests.decide_exception(session, key, is_approved=given.is_approved)
             if content is not None:
-                _require(intake).put_into_inbox(f"reference/approved/{key}/exceptions.csv", content)
+                _require(intake).put_into_inbox(contests.approved_file(key), content)
             return answer(request, read_row(session, resources["exceptions"], key))
 
 

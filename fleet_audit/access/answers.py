@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Path, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from fleet_audit.access.pages import etag_of
 from fleet_audit.access.problems import PROBLEM_SCHEMA
 
 TEXT = r"^[^\x00-\x1f]*$"
+Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 _bearer = HTTPBearer(auto_error=False, description="The access_token of POST /v1/login")
 Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]

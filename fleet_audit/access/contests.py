@@ -89,6 +89,11 @@ def attachment(session: Session, file_id: str) -> tuple[str, str]:
     return found.file_name, f"contests/{found.contest_id}/{found.file_sha256}"
 
 
+def approved_file(exception_id: str) -> str:
+    """Path inside the inbox of the table that an approval delivers."""
+    return f"reference/approved/{exception_id}/exceptions.csv"
+
+
 def request_exception(session: Session, values: Mapping[str, Any]) -> str:
     """Request an exception (columns of ref.exceptions without id and approver); returns the exception_id.
 

@@ -103,7 +103,9 @@ def receive_file(session: Session, intake: Intake, kind: str, name: str, content
     if earlier:
         return earlier
     if session.connection.scalar(sa.text("select auth.uploads_left()")) <= 0:
-        raise Problem(429, "You sent 100 files within an hour: send the others later.", {"Retry-After": "600"})
+        raise Problem(
+            429, "You sent 100 files within an hour: send the others later.", {"Retry-After": "600"}, kind="too_many"
+        )
     file = InboxFile(FOLDERS[kind], f"{kind}/{name}", len(content), dt.datetime.now(dt.UTC))
     judged = _judge(session, intake, file, content)
     parsed = judged.parsed

@@ -27,6 +27,7 @@ PLACES = {  # (carrier, unit) -> plate
     ("VILESTE", "USINAA"): "BBB1B11",
     ("VILESTE", "USINAB"): "BBB2B22",
 }
+OESTE, LESTE = ("VIOESTE", "USINAA"), ("VILESTE", "USINAB")
 USERS = {  # login -> (profile, carrier, unit)
     "operador": ("operations", None, "USINAA"),
     "financeiro": ("finance", None, "USINAA"),
@@ -91,6 +92,12 @@ def create_company(url: str) -> None:
     project = load_project()
     for model in project.models:
         publish(url, project, model, Days(DAY, DAY) if model.is_daily else None, {"closing_day": 16})
+
+
+def api_engine(owner_url: str) -> sa.Engine:
+    """Two connections of the read API's role to a database, given its owner's URL."""
+    url = sa.make_url(owner_url.replace("postgres@", "fleet_api@")).set(drivername="postgresql+psycopg2")
+    return sa.create_engine(url, pool_size=2, max_overflow=0)
 
 
 def create_disputes(connection: sa.Connection) -> None:

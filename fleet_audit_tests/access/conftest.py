@@ -16,8 +16,8 @@ from fleet_audit.access.uploads import Intake
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import USERS, create_company, create_disputes
-from fleet_audit_tests.access.tokens import PASSWORD, SECRET
+from fleet_audit_tests.access.company import OESTE, USERS, api_engine, create_company, create_disputes, key
+from fleet_audit_tests.access.tokens import PASSWORD, SECRET, Visiting, session_cookie
 
 
 @pytest.fixture(scope="package")
@@ -66,8 +66,41 @@ def client(company_url: str, intake: Intake) -> Iterator[TestClient]:
     """The application on two connections."""
     with engine_of(company_url).begin() as connection:
         connection.execute(sa.text("update auth.users set password_hash = :hash"), {"hash": hash_password(PASSWORD)})
-    url = sa.make_url(company_url.replace("postgres@", "fleet_api@")).set(drivername="postgresql+psycopg2")
-    engine = sa.create_engine(url, pool_size=2, max_overflow=0)
+    engine = api_engine(company_url)
     with TestClient(create_app(engine, SECRET, intake.lake, intake), raise_server_exceptions=False) as one:
         yield one
     engine.dispose()
+
+
+@pytest.fixture
+def finding(company_url: str) -> Iterator[str]:
+    """A finding of VIOESTE in USINAA that nobody contested; what was made of it goes with it."""
+    changes = "jsonb_build_object('finding_id', 'bbbbbbbbbbbbbbbb', 'status', 'open', 'exception_id', null)"
+    copy = f"insert into fact.findings select (jsonb_populate_record(f, {changes})).* from fact.findings f "
+    copy += "where finding_id = :id"
+    with engine_of(company_url).begin() as connection:
+        connection.execute(sa.text(copy), {"id": key("finding_id", OESTE)})
+    yield "bbbbbbbbbbbbbbbb"
+    with engine_of(company_url).begin() as connection:
+        for table in ("contest_files", "contests", "finding_notes"):
+            column = "contest_id" if table == "contest_files" else "finding_id"
+            ids = "select contest_id from auth.contests where finding_id = 'bbbbbbbbbbbbbbbb'"
+            wanted = ids if table == "contest_files" else "select 'bbbbbbbbbbbbbbbb'"
+            connection.execute(sa.text(f"delete from auth.{table} where {column} in ({wanted})"))
+        connection.execute(sa.text("delete from fact.findings where finding_id = 'bbbbbbbbbbbbbbbb'"))
+
+
+@pytest.fixture
+def visiting(client: TestClient) -> Iterator[Visiting]:
+    """Browsers: one that nobody signed in to, or that of a user."""
+    opened = []
+
+    def browser(login: str | None = None) -> TestClient:
+        one = TestClient(client.app, "https://testserver", raise_server_exceptions=False, follow_redirects=False)
+        one.cookies.update(session_cookie(login) if login else {})
+        opened.append(one)
+        return one
+
+    yield browser
+    for one in opened:
+        one.close()

@@ -23,7 +23,7 @@ from fleet_audit.access.resources import RESOURCES
 from fleet_audit.access.uploads import Intake
 from fleet_audit.schema.rights import is_amount
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import PLACES, USERS, foreign_marks, key, places_of
+from fleet_audit_tests.access.company import PLACES, USERS, api_engine, foreign_marks, key, places_of
 from fleet_audit_tests.access.tokens import PASSWORD, SECRET, signed
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
@@ -318,9 +318,7 @@ def test_parquet_has_the_rows_and_types_of_the_list(client: TestClient, login: s
 def test_a_mart_is_served_once_it_is_published(company_url: str, intake: Intake) -> None:
     with engine_of(company_url).begin() as connection:
         connection.execute(sa.text("alter table mart.d1_trips rename to not_yet"))
-    engine = sa.create_engine(
-        sa.make_url(company_url.replace("postgres@", "fleet_api@")).set(drivername="postgresql+psycopg2")
-    )
+    engine = api_engine(company_url)
     try:
         with TestClient(create_app(engine, SECRET, intake.lake)) as fresh:
             early = fresh.get("/v1/trip-list", headers=signed("oeste"))

@@ -23,6 +23,7 @@ from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.uploads import Intake
 from fleet_audit.storage.postgres import engine_of
+from fleet_audit_tests.access.company import api_engine
 from fleet_audit_tests.access.tokens import SECRET, signed
 
 ISSUER, AUDIENCE = "https://sso.example.com", "fleet-audit"
@@ -70,8 +71,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def served(company_url: str, intake: Intake, provider: Provider) -> Iterator[TestClient]:
-    url = sa.make_url(company_url.replace("postgres@", "fleet_api@")).set(drivername="postgresql+psycopg2")
-    engine = sa.create_engine(url)
+    engine = api_engine(company_url)
     keys_url = f"http://127.0.0.1:{provider.server_address[1]}/keys"
     tokens = CompanyTokens(ISSUER, AUDIENCE, keys_url, "preferred_username")
     with TestClient(create_app(engine, SECRET, intake.lake, intake, tokens)) as client:

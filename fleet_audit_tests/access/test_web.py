@@ -4,58 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import time
-from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import jwt
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from fastapi import Response
 from fastapi.testclient import TestClient
 
 from fleet_audit.access.uploads import Intake
-from fleet_audit.access.web.identity import LONGEST_S, Cookies, Visitor
+from fleet_audit.access.web.analysis_pages import ANALYSTS
+from fleet_audit.access.web.identity import LONGEST_S
 from fleet_audit.access.web.site import safe_target
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit_tests.access.company import DAY, PLACES, USERS, foreign_marks, key, places_of
-from fleet_audit_tests.access.test_contests import finding  # noqa: F401
-from fleet_audit_tests.access.tokens import PASSWORD, SECRET
+from fleet_audit_tests.access.company import DAY, OESTE, PLACES, USERS, foreign_marks, key, places_of
+from fleet_audit_tests.access.tokens import PASSWORD, Visiting, session_cookie
 
-OESTE, LESTE = ("VIOESTE", "USINAA"), ("VILESTE", "USINAB")
 PAGES = (
     "/dias", f"/dias/{DAY}", f"/dias/{DAY}/viagens", "/achados", "/achados?pagina=1&placa=xxx-1a11", "/arquivos",
     "/envios",
 )  # fmt: skip
 REASON = "A viagem foi feita; o rastreador estava <b>em manutenção</b>."
-Visiting = Callable[..., TestClient]
-
-
-def cookie(login: str, age_s: float = 0) -> dict[str, str]:
-    """The session cookie of a user, as signing in sets it."""
-    response = Response()
-    Cookies(SECRET, is_secure=True).renew(response, Visitor(login, login, time.time() - age_s, f"session of {login}"))
-    name, value = response.headers["set-cookie"].split(";")[0].split("=", 1)
-    return {name: value}
-
-
-@pytest.fixture
-def visiting(client: TestClient) -> Iterator[Visiting]:
-    """Browsers: one that nobody signed in to, or that of a user."""
-    opened = []
-
-    def browser(login: str | None = None) -> TestClient:
-        one = TestClient(client.app, "https://testserver", raise_server_exceptions=False, follow_redirects=False)
-        one.cookies.update(cookie(login) if login else {})
-        opened.append(one)
-        return one
-
-    yield browser
-    for one in opened:
-        one.close()
 
 
 def form_token(page: httpx.Response) -> str:
@@ -102,7 +74,8 @@ def test_signing_in_leads_to_no_other_site(target: str) -> None:
 def test_no_page_shows_what_is_out_of_scope(visiting: Visiting, login: str) -> None:
     browser, foreign = visiting(login), foreign_marks(login)
     own = [key("finding_id", place) for place in places_of(login)]
-    details = [f"/achados/{one}{part}" for one in own for part in ("", "/mapa", "/contestar")]
+    details = [f"/achados/{one}{part}" for one in own for part in ("", "/mapa", "/contestar", "/notas")]
+    details += ["/analise"] if USERS[login][0] in ANALYSTS else []
     details += [f"/viagens/{key('trip_id', place)}{part}" for place in places_of(login) for part in ("", "/mapa")]
     for path in (*PAGES, *details):
         page = see(browser, path)
@@ -121,7 +94,7 @@ def test_no_page_shows_what_is_out_of_scope(visiting: Visiting, login: str) -> N
         assert "default-src 'none'" in policy
     for place in PLACES:
         if place not in places_of(login):
-            for path in ("/achados/{}", "/achados/{}/mapa", "/achados/{}/contestar"):
+            for path in ("/achados/{}", "/achados/{}/mapa", "/achados/{}/contestar", "/achados/{}/notas"):
                 found = see(browser, path.format(key("finding_id", place)))
                 absent = see(browser, path.format("nothing"))
                 assert (found.status_code, found.content) == (404, absent.content)
@@ -151,18 +124,18 @@ def test_a_session_ends_with_its_user_its_time_and_a_foreign_signature(visiting:
     finally:
         with engine_of(company_url).begin() as connection:
             connection.execute(sa.text("update auth.users set is_disabled = false where login = 'leste'"))
-    for value in (cookie("oeste", age_s=LONGEST_S + 60), {next(iter(cookie("oeste"))): "x.y.z"}):
+    for value in (session_cookie("oeste", age_s=LONGEST_S + 60), {next(iter(session_cookie("oeste"))): "x.y.z"}):
         stale = visiting()
         stale.cookies.update(value)
         assert see(stale, "/dias").status_code == 303
 
 
 def test_a_token_of_the_api_is_no_session_and_a_session_is_no_token(client: TestClient) -> None:
-    (value,) = cookie("oeste").values()
+    (value,) = session_cookie("oeste").values()
     assert client.get("/v1/trips", headers={"Authorization": f"Bearer {value}"}).status_code == 401
 
 
-def test_forms_of_other_sites_and_sessions_change_nothing(visiting: Visiting, finding: str) -> None:  # noqa: F811
+def test_forms_of_other_sites_and_sessions_change_nothing(visiting: Visiting, finding: str) -> None:
     browser, other = visiting("oeste"), visiting("leste")
     place = f"/portal/achados/{finding}/contestar"
     own, foreign = form_token(see(browser, "/dias")), form_token(see(other, "/dias"))
@@ -179,7 +152,7 @@ def test_forms_of_other_sites_and_sessions_change_nothing(visiting: Visiting, fi
 
 def test_a_finding_is_contested_with_a_file_and_decided_on_its_pages(
     visiting: Visiting,
-    finding: str,  # noqa: F811
+    finding: str,
 ) -> None:
     carrier, finance = visiting("oeste"), visiting("financeiro")
     place = f"/portal/achados/{finding}"
@@ -219,6 +192,64 @@ def test_a_finding_is_contested_with_a_file_and_decided_on_its_pages(
     assert (empty.status_code, "mantido ou revertido" in empty.text) == (422, True)
     assert finance.post(f"{place}/decidir", data={**decision, "form_token": token}).status_code == 303
     assert "Revertido" in carrier.get(place).text
+
+
+def test_notes_are_written_at_a_finding_and_an_internal_one_is_for_the_payer(visiting: Visiting, finding: str) -> None:
+    carrier, finance = visiting("oeste"), visiting("financeiro")
+    place = f"/portal/achados/{finding}/notas"
+    given = {"form_token": form_token(finance.get(place)), "texto": "curta", "interna": "sim"}
+    short = finance.post(place, data=given)
+    assert (short.status_code, "de 10 a 10.000" in short.text) == (422, True)
+    for text, internal in (("Ver com a <b>operação</b> antes de decidir.", "sim"), ("Enviem a ficha do veículo.", "")):
+        sent = finance.post(place, data={**given, "texto": text, "interna": internal})
+        assert (sent.status_code, sent.headers["location"]) == (303, f"/portal/achados/{finding}#notas")
+    own = {"form_token": form_token(carrier.get(place)), "texto": "A ficha segue por e-mail.", "interna": "sim"}
+    assert carrier.post(place, data=own).status_code == 303
+    shown, of_carrier = finance.get(f"/portal/achados/{finding}").text, carrier.get(f"/portal/achados/{finding}").text
+    assert "&lt;b&gt;operação" in shown
+    assert "operação&lt;" not in of_carrier
+    for text in ("Enviem a ficha do veículo.", "A ficha segue por e-mail."):
+        assert text in shown
+        assert text in of_carrier, "a carrier writes no internal note"
+    other = visiting("leste")
+    assert other.post(place, data={**own, "form_token": form_token(see(other, "/dias"))}).status_code == 404
+    assert carrier.post(place, data={**own, "form_token": given["form_token"]}).status_code == 403
+
+
+def test_an_exception_takes_two_persons_on_the_analysts_page(visiting: Visiting, intake: Intake) -> None:
+    operator, finance = visiting("operador"), visiting("financeiro")
+    assert see(visiting("oeste"), "/analise").status_code == 404
+    assert "Análise" not in see(visiting("oeste"), "/dias").text
+
+    def waiting() -> list[str]:
+        return re.findall(r"/portal/excecoes/([^/]+)/decidir", see(finance, "/analise").text)
+
+    before = set(waiting())
+    page = see(operator, "/analise?regra=G07&unidade=USINAA&dia=2025-06-10")
+    assert 'value="2025-06-10"' in page.text
+    given = {"form_token": form_token(page), "regra": "G07", "unidade": "USINAA", "ate": "2025-06-30",
+             "motivo": "Obras na ponte <script>x</script> do km 15"}  # fmt: skip
+    for wrong, words in (({"ate": ""}, "precisa de um último dia"), ({"ate": "amanhã"}, "não pode ser lida"),
+                         ({"motivo": "curto"}, "10 a 10.000 caracteres"),
+                         ({"unidade": "USINAB"}, "Escolha ao menos"), ({"regra": "X99"}, "não existe")):  # fmt: skip
+        refused = operator.post("/portal/excecoes", data={**given, **wrong})
+        assert (refused.status_code, words in refused.text) == (422, True), wrong
+        assert "Obras na ponte &lt;script&gt;" in refused.text or "motivo" in wrong, "what was written is kept"
+    assert operator.post("/portal/excecoes", data=given).status_code == 303
+    shown = see(operator, "/analise").text
+    assert "outra pessoa aprova ou recusa" in shown
+    (wanted,) = set(waiting()) - before
+    place, token = f"/portal/excecoes/{wanted}/decidir", form_token(see(finance, "/analise"))
+    assert operator.post(place, data={"form_token": given["form_token"], "decisao": "aprovar"}).status_code == 403
+    assert finance.post(place, data={"form_token": given["form_token"], "decisao": "aprovar"}).status_code == 403
+    assert finance.post(place, data={"form_token": token, "decisao": "talvez"}).status_code == 422
+    assert finance.post(place, data={"form_token": token, "decisao": "aprovar"}).status_code == 303
+    assert "Aprovada" in see(operator, "/analise").text
+    again = finance.post(place, data={"form_token": token, "decisao": "recusar"})
+    assert (again.status_code, "já foi decidida" in again.text) == (409, True)
+    inbox = Path(intake.settings.inbox_url or "")
+    assert wanted in (inbox / f"reference/approved/{wanted}/exceptions.csv").read_text()
+    assert "D01 ·" in shown, "the outcomes of contests per rule"
 
 
 def test_a_file_is_sent_and_its_rejected_rows_are_shown_to_its_sender_alone(visiting: Visiting) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from fleet_audit_tests.access.browser import open_browser
-from fleet_audit_tests.access.company import DAY, key
-from fleet_audit_tests.access.test_contests import finding  # noqa: F401
-from fleet_audit_tests.access.test_web import OESTE, Visiting, visiting  # noqa: F401
+from fleet_audit_tests.access.company import DAY, OESTE, key
+from fleet_audit_tests.access.tokens import Visiting
 
 AXE = "axe-core@4.14.1"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,8 +37,8 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_pages_are_accessible_and_fit_a_phone(
-    visiting: Visiting,  # noqa: F811
-    finding: str,  # noqa: F811
+    visiting: Visiting,
+    finding: str,
     axe: str,
     tmp_path: Path,
 ) -> None:
@@ -65,4 +64,13 @@ def test_pages_are_accessible_and_fit_a_phone(
         assert "222.777,77" in browser.value("document.body.innerText")
         assert "111.777,77" not in browser.value("document.body.innerText")
         wrong += [one for one in browser.errors if "404" not in one]
+    with open_browser(str(CHROMIUM), visiting("auditora"), tmp_path / "analyst") as browser:
+        for path in ("/portal/analise", f"/portal/achados/{finding}/notas"):
+            for width in (390, 1280):
+                browser.show(path, width, is_dark=width == 390)
+                browser.value(f"{axe};0")
+                wrong += [f"{path} at {width}: {one}" for one in browser.value(_CHECK)]
+                widest = browser.value("document.documentElement.scrollWidth")
+                wrong += [f"{path} is {widest} wide at {width}"] if widest > width else []
+        wrong += browser.errors
     assert not wrong, "\n".join(wrong)

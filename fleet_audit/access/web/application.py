@@ -15,11 +15,13 @@ from fleet_audit.access.contests import MAX_ATTACHMENT_BYTES
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.sessions import Sessions
 from fleet_audit.access.uploads import Intake
+from fleet_audit.access.web.analysis_pages import add_analysis_pages
 from fleet_audit.access.web.contest_pages import add_contest_pages
 from fleet_audit.access.web.day_pages import add_day_pages
 from fleet_audit.access.web.file_pages import add_file_pages
 from fleet_audit.access.web.finding_pages import add_finding_pages
 from fleet_audit.access.web.identity import Cookies
+from fleet_audit.access.web.note_pages import add_note_pages
 from fleet_audit.access.web.rows import Relations
 from fleet_audit.access.web.site import ROOT, Site, add_error_pages, add_headers, safe_target, static_files
 from fleet_audit.access.web.upload_pages import add_upload_pages
@@ -52,6 +54,8 @@ def mount_page(app: FastAPI, engine: sa.Engine, sessions: Sessions, secret: str,
     add_day_pages(page, site)
     add_finding_pages(page, site)
     add_contest_pages(page, site)
+    add_note_pages(page, site)
+    add_analysis_pages(page, site, intake)
     add_file_pages(page, site)
     add_upload_pages(page, site, intake)
     app.mount(ROOT, page)

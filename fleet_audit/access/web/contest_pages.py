@@ -12,13 +12,12 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 
 from fleet_audit.access import contests
-from fleet_audit.access.answers import TEXT
+from fleet_audit.access.answers import TEXT, Key
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.web.files import download
-from fleet_audit.access.web.filters import Key, names_of
+from fleet_audit.access.web.filters import names_of
 from fleet_audit.access.web.formats import local
 from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.reporting.locale import REPORT_ZONE
 from fleet_audit.storage.auth.disputes import MAX_TEXT
 
 CONTEST_STATUSES = {"contested": "Em contestação", "upheld": "Mantido", "reversed": "Revertido"}
@@ -52,7 +51,7 @@ def contest_context(site: Site, visit: Visit, finding: Mapping[str, Any], zone: 
     is_over = until is not None and today is not None and until < today.date()
     is_open = finding["status"] != "excepted" and contest is None
     return {
-        "contest": None if contest is None else {**contest, **_local_times(contest)},
+        "contest": contest,
         "contest_files": _files(site, visit, contest),
         "contest_statuses": CONTEST_STATUSES,
         "contest_until": until,
@@ -132,7 +131,3 @@ def _files(site: Site, visit: Visit, contest: Mapping[str, Any] | None) -> list[
     if contest is None:
         return []
     return site.relations.rows(visit.session, "attachments", lambda c: (c.contest_id == contest["contest_id"],))
-
-
-def _local_times(contest: Mapping[str, Any]) -> dict[str, dt.datetime | None]:
-    return {name: local(contest[name], REPORT_ZONE) for name in ("opened_at", "decided_at")}

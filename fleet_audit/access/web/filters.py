@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import Path, Query
+from fastapi import Query
 
 from fleet_audit.access.answers import TEXT
 from fleet_audit.access.web.site import Site, Visit
@@ -20,7 +20,6 @@ from fleet_audit.logic.primitives.identity import normalise_plate
 from fleet_audit.reporting import locale
 
 Code = Annotated[str, Query(max_length=100, pattern=TEXT)]
-Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
 MOST_PAGES = 500
 
 

@@ -15,13 +15,13 @@ from fastapi import FastAPI, Query, Request, Response
 from markupsafe import Markup
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from fleet_audit.access.answers import Key
 from fleet_audit.access.web import money
 from fleet_audit.access.web.contest_pages import CONTEST_FILTERS, CONTEST_STATUSES, contest_context
 from fleet_audit.access.web.filters import (
     MOST_PAGES,
     Choice,
     Code,
-    Key,
     Scope,
     chosen_cycle,
     cycle_choices,
@@ -33,6 +33,7 @@ from fleet_audit.access.web.filters import (
 )
 from fleet_audit.access.web.formats import local
 from fleet_audit.access.web.movement import Subject, movement_pictures
+from fleet_audit.access.web.note_pages import notes_context
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
 from fleet_audit.logic.audit.rules.registry import RULES
@@ -42,6 +43,7 @@ from fleet_audit.reporting.sections.evidence import evidence_rows
 
 _A_PAGE = 30
 _WORST_FIRST = {severity: place for place, severity in enumerate(SEVERITIES)}
+_LISTED = ("finding_id", "operational_date", "rule_id", "severity", "plate", "status", "km_at_stake")
 _PROVES = {rule.rule_id: rule.proves_pt for rule in RULES}
 
 
@@ -66,7 +68,7 @@ def add_finding_pages(app: FastAPI, site: Site) -> None:
                 incident_amounts=money.amounts_of(incident) if incident else [],
                 evidence=_evidence(row, trips, runs, zone),
                 has_map=bool(row["plate"]) and (row["cycle_start"] is None or bool(trips or runs)),
-                **contest_context(site, visit, row, zone),
+                **contest_context(site, visit, row, zone), **notes_context(site, visit, key),
             )  # fmt: skip
 
     @app.get("/achados/{key}/mapa")
@@ -159,6 +161,7 @@ def _contested(site: Site, visit: Visit, cycle: Cycle, wanted: str) -> sa.Column
         visit.session,
         "contests",
         lambda c: (c.operational_date.between(cycle.start, cycle.end), c.status.in_(statuses)),
+        columns=("finding_id",),
     )
     return sa.cast([row["finding_id"] for row in rows], ARRAY(sa.Text()))
 
@@ -167,7 +170,13 @@ def _incidents(site: Site, visit: Visit, rows: Sequence[dict[str, Any]]) -> list
     """Incidents with their amounts, their gravest severity, and the contests of their findings."""
     ids = [key for row in rows for key in row["finding_ids"]]
     findings = {one["finding_id"]: one for one in _findings(site, visit, ids)}
-    contests = site.relations.rows(visit.session, "contests", lambda c: (c.finding_id.in_(ids),)) if ids else []
+    contests = (
+        site.relations.rows(
+            visit.session, "contests", lambda c: (c.finding_id.in_(ids),), columns=("finding_id", "status")
+        )
+        if ids
+        else []
+    )
     status = {one["finding_id"]: one["status"] for one in contests}
     result = []
     for row in rows:
@@ -183,7 +192,10 @@ def _incidents(site: Site, visit: Visit, rows: Sequence[dict[str, Any]]) -> list
 
 
 def _findings(site: Site, visit: Visit, ids: Sequence[str]) -> list[dict[str, Any]]:
-    rows = site.relations.rows(visit.session, "findings", lambda c: (c.finding_id.in_(ids),)) if ids else []
+    """Of these findings what a list shows: their texts, which a view redacts one by one, are not read."""
+    if not ids:
+        return []
+    rows = site.relations.rows(visit.session, "findings", lambda c: (c.finding_id.in_(ids),), columns=_LISTED)
     return sorted(rows, key=lambda row: (_WORST_FIRST[row["severity"]], row["rule_id"], row["operational_date"]))
 
 

@@ -84,6 +84,11 @@ def moment(value: dt.datetime | None) -> str:
     return DASH if value is None else locale.moment(value)
 
 
+def instant(value: dt.datetime | str | None) -> str:
+    """`10/06/2025 06:04` of an instant, in the zone of the reports."""
+    return moment(local(value, locale.REPORT_ZONE))
+
+
 def day(value: dt.date | None) -> str:
     """`10/06/2025`."""
     return DASH if value is None else locale.day(value)
@@ -110,6 +115,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "short_amount": short_amount,
     "clock": clock,
     "moment": moment,
+    "instant": instant,
     "day": day,
     "day_in_words": locale.day_in_words,
     "weekday": locale.weekday,

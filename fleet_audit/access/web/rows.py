@@ -5,7 +5,7 @@ SQL only with bound values; which rows there are is decided by PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -32,6 +32,9 @@ _RELATIONS = tuple(
         ("fact.declared_runs", (_DAY, "declared_run_id")),
         ("fact.contests", ("opened_at", "contest_id")),
         ("auth.attachments", ("added_at", "file_id")),
+        ("auth.notes", ("written_at", "note_id")),
+        ("auth.requested_exceptions", ("requested_at", "exception_id")),
+        ("auth.rule_outcomes", ("rule_id",)),
         ("auth.received_uploads", ("uploaded_at", "upload_id")),
         ("ref.units", ("unit_code",)),
         ("ref.carriers", ("carrier_code",)),
@@ -70,13 +73,18 @@ class Relations:
         order: Callable[[Any], Iterable[sa.ColumnElement[Any]]] = lambda _: (),
         limit: int | None = None,
         offset: int = 0,
+        columns: Collection[str] | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows as dictionaries, in an order that ends with the relation's own; none where the relation is not read."""
+        """Rows as dictionaries, in an order that ends with the relation's own; none where the relation is not read.
+
+        `columns` are those to compute, as far as the profile reads them; all where None.
+        """
         table = self.table(session, name)
         if table is None:
             return []
         own = (table.c[one] for one in self._found[name].order if one in table.c)
-        query = sa.select(*table.c).where(*where(table.c)).order_by(*order(table.c), *own).limit(limit).offset(offset)
+        chosen = [one for one in table.c if columns is None or one.name in columns]
+        query = sa.select(*chosen).where(*where(table.c)).order_by(*order(table.c), *own).limit(limit).offset(offset)
         return [dict(row) for row in session.connection.execute(query).mappings()]
 
     def page(

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 
+from fleet_audit.access.answers import Key
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.uploads import KINDS, Intake, receive_file, rejection_csv, rejections, upload
 from fleet_audit.access.web.files import download
-from fleet_audit.access.web.filters import Key
-from fleet_audit.access.web.formats import local
 from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.reporting.locale import REPORT_ZONE, number
+from fleet_audit.reporting.locale import number
 
 _LABELS = {
     "bulletins": "Boletim (km declarado)",
@@ -31,7 +30,7 @@ _FIELD = re.compile(r"(?P<column>[^']{1,60}) is '(?P<value>[^']{0,80})'")  # how
 _SENTENCES = {
     "name": "O nome do arquivo não serve: use até 150 caracteres, sem pasta.",
     "profile": "O seu perfil não envia arquivos deste tipo.",
-    "exceptions": "Uma exceção é pedida por uma pessoa e aprovada por outra, pela API (/v1/exceptions).",
+    "exceptions": "Uma exceção é pedida por uma pessoa e aprovada por outra, na página Análise.",
     "no_inbox": "A caixa de entrada não está configurada: avise quem opera o serviço.",
     "too_many": "Você enviou 100 arquivos em uma hora: envie os outros mais tarde.",
     "no_file": "Escolha um arquivo CSV ou XLSX.",
@@ -60,10 +59,9 @@ def add_upload_pages(app: FastAPI, site: Site, intake: Intake) -> None:
                 row = receive_file(visit.session, intake, tipo, arquivo.filename, content)
                 return site.redirect(visit, f"/envios/{row['upload_id']}")
         except Problem as problem:
-            kind = "too_many" if problem.status_code == 429 else problem.kind
-            if kind not in _SENTENCES:
+            if problem.kind not in _SENTENCES:
                 raise
-            return _list(site, intake, request, _SENTENCES[kind], problem.status_code)
+            return _list(site, intake, request, _SENTENCES[problem.kind], problem.status_code)
 
     @app.get("/envios/{key}")
     def one_upload(request: Request, key: Key) -> Response:
@@ -99,8 +97,7 @@ def _kinds(visit: Visit) -> list[tuple[str, str]]:
 
 
 def _labelled(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "status_label": _STATUSES.get(row["status"], row["status"]),
-            "at": local(row["uploaded_at"], REPORT_ZONE)}  # fmt: skip
+    return {**row, "status_label": _STATUSES.get(row["status"], row["status"])}
 
 
 def _field(reason: str) -> str:
