@@ -78,7 +78,7 @@ def main(vehicles: int, most: int, home: Path | None) -> None:
         span = {"date_from": before - dt.timedelta(days=2), "date_to": YESTERDAY + dt.timedelta(days=1)}
         if not (folder / "api").exists():
             simulate(folder, seed=SEED, vehicles=vehicles, **span)
-            _densify(folder / "api" / "positions.parquet")
+            densify(folder / "api" / "positions.parquet")
         os.environ |= {
             "FLEET_HOME": str(folder / "home"),
             "FLEET_INBOX_URL": str(folder / "inbox"),
@@ -133,7 +133,7 @@ def _positions(folder: Path, day: dt.date) -> int:
     return ds.dataset(folder / "api" / "positions.parquet").count_rows(filter=(at >= start) & (at < end))
 
 
-def _densify(path: Path) -> None:
+def densify(path: Path) -> None:
     """Add positions on the way between two that are up to 15 min apart, so that every device reports every 30 s."""
     table = pq.read_table(path).sort_by([("device_id", "ascending"), ("timestamp", "ascending")])
     device = table["device_id"].combine_chunks().dictionary_encode().indices.to_numpy()

@@ -1,58 +1,55 @@
-"""Days of positions from staging to priced trips as one run: processor time and peak memory, by days and processes.
+"""Past days from the raw archive to every D-1 report and the cycle's documents, as one run: by days, vehicles, processes.
 
-    python -m benchmarks.range_of_days --days 1 --days 8 --days 30
+    python -m benchmarks.range_of_days --vehicles 20 --vehicles 40 --days 8 --days 31
 
-The product's own assets through Dagster, on a real PostgreSQL, with their checks: windows, trips, ledger, coverage,
-costs, devices, audit. Every range runs in a process of its own, which does nothing else, once for each number of
-processes (FLEET_DAY_PROCESSES); the staging that it reads is written before. Times are of all processes but PostgreSQL,
-memory of all together. That each number of processes gave the same files and rows is compared.
+The aim is a past month of 500 vehicles (`--vehicles 500 --days 31 --processes 2`). A simulated fleet that reports every
+30 s is archived from its API first, which is not measured. Each range then runs in a fresh process on a copy of that
+archive, without an API, as `fleet-audit run` does it. Processor time is that of all processes, PostgreSQL's apart; peak
+memory is of all together, PostgreSQL's excluded. That files of the lake, reports and rows are the same with each number
+of processes, and those of each day the same in the longest range, is compared. 31 days are one billing cycle.
 """
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import hashlib
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import click
-import dagster as dg
-import numpy as np
-import pandas as pd
-import psutil
 
+from benchmarks.d1_run import densify
+from benchmarks.process_usage import ProcessUsage
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.cli.environment import dagster_home
-from fleet_audit.schema.derive import conform
-from fleet_audit.schema.facts import FACTS, TRIP_WINDOW
-from fleet_audit.schema.lake import (
-    LEGS,
-    OBSERVED_SPANS,
-    ODOMETER_EVENTS,
-    READINGS,
-    REJECTED_POINTS,
-    STAGING_POSITIONS,
-)
-from fleet_audit.schema.partition import PARTITION_ZONE
-from fleet_audit.settings import Settings, load_settings
+from fleet_audit.cli.run import run_days
+from fleet_audit.schema.facts import FACTS
+from fleet_audit.settings import load_settings
+from fleet_audit.simulation.api_server import ApiServer
+from fleet_audit.simulation.fleet import simulate
 from fleet_audit.storage.embedded.server import ensure_running
-from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
-FIRST = dt.date(2025, 6, 2)
-PERIOD_S = 30
-GROUPS = ("trips", "costs", "devices", "audit")
-BEFORE = ("reference", "ingestion", "staging")
-TRIPS_A_DAY, KMH, STANDS_S = 6, 45, 3 * 3600
-METRES_PER_DEGREE = 111_195
+FIRST = dt.date(2025, 5, 16)  # first day of a cycle of the default closing day
+CONTEXT = dt.timedelta(days=2)
+SEED = 14
+TOKEN = "benchmark"
+AIM_VEHICLES, AIM_DAYS, AIM_PROCESSES = 500, 31, 2
+AIMS = {"wall, s": 600, "processor time, s": 1200, "peak memory, MB": 2500}
+ARCHIVED = ("reference", "ingestion")
+COMPARED = ("staging", "trips", "reports")  # folders of the lake
+_TRACE = ["run_id", "updated_at"]
 _PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -63,200 +60,211 @@ print(json.dumps(getattr(range_of_days, name)(Path(home), *arguments)))
 
 
 @click.command()
-@click.option("--vehicles", default=500, show_default=True, help="Vehicles, each with a position every 30 s.")
-@click.option("--days", "ranges", multiple=True, type=int, default=[1, 8], show_default=True, help="Days of a run.")
+@click.option("--vehicles", "fleets", multiple=True, type=int, default=[20, 40], show_default=True)
+@click.option("--days", "ranges", multiple=True, type=int, default=[8, 31], show_default=True, help="Days of a run.")
 @click.option(
     "--processes", "pools", multiple=True, type=int, default=[1, 2], show_default=True, help="FLEET_DAY_PROCESSES."
 )
-def main(vehicles: int, ranges: tuple[int, ...], pools: tuple[int, ...]) -> None:
-    """Write staging, run each range, print."""
-    home = Path(tempfile.mkdtemp(prefix="range"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)  # after the server in it has been stopped
-    ensure_running(home)  # in this process: the server stays for the others
-    write_reference(home / "inbox" / "reference", vehicles)
-    adopt_orphans()  # those from here on: not the server
-    _in_process("run_days", home, BEFORE, max(ranges))
-    _in_process("write_staging", home, vehicles, max(ranges))
-    _in_process("run_days", home, GROUPS, 1)  # compiles
-    print(f"{vehicles} vehicles, {vehicles * 86_400 // PERIOD_S:,} positions a day\n")
-    print("days in one run  processes  processor s    a day   wall s  peak MB    trips")
-    expected: dict[int, str] = {}
-    for days, processes in itertools.product(ranges, pools):
-        measured = _in_process("run_days", home, GROUPS, days, processes)
-        processor_s = measured["processor_s"] - measured["before_s"]
-        print(
-            f"{days:>15} {processes:>10} {processor_s:>12.1f} {processor_s / days:>8.2f} {measured['wall_s']:>8.1f} "
-            f"{measured['peak_mb']:>8} {measured['trips']:>8,}",
-            flush=True,
-        )
-        found = _in_process("digest", home, days)["digest"]
-        if expected.setdefault(days, found) != found:
-            raise SystemExit(f"{processes} processes gave other rows or files than {pools[0]}.")
+@click.option("--most", default=16, show_default=True, help="Number of steps to list.")
+@click.option("--home", type=click.Path(path_type=Path), help="Where to keep the archives; default: temporary.")
+def main(
+    fleets: tuple[int, ...], ranges: tuple[int, ...], pools: tuple[int, ...], most: int, home: Path | None
+) -> None:
+    """Archive each fleet, run each range, print."""
+    measured: dict[tuple[int, int, int], dict] = {}
+    with tempfile.TemporaryDirectory(prefix="range_of_days") as temporary:
+        for vehicles in fleets:
+            archive = (home or Path(temporary)) / f"{vehicles}-vehicles-{max(ranges)}-days"
+            if not (archive / "archived").exists():
+                make_archive(archive, vehicles, max(ranges))
+            adopt_orphans()  # from here on: processes of the archive were not waited for
+            expected: dict[str, str] = {}
+            for days, processes in itertools.product(sorted(ranges, reverse=True), pools):
+                found = _measured(archive, Path(temporary) / "run", days, processes)
+                _require_same(expected, found.pop("digests"), f"{days} days by {processes} processes")
+                measured[vehicles, days, processes] = found
+                _print_run(vehicles, days, processes, found, most)
+    _print_slopes(measured)
 
 
-def _in_process(name: str, home: Path, *arguments: object) -> dict:
-    """What a function of this module gives in a process of its own, with the processor time of all that it started."""
-    processor_s, printed = processor_time_s(_PROGRAM, json.dumps([name, str(home), *arguments]))
-    return {"processor_s": processor_s, **(json.loads(printed) or {})}
+def _measured(archive: Path, folder: Path, days: int, processes: int) -> dict:
+    """The figures and digests of one run on a copy of the archive, which is removed."""
+    subprocess.run(["cp", "-a", str(archive), str(folder)], check=True)  # with owners: PostgreSQL's files have their own
+    try:
+        started = time.perf_counter()
+        total_s, printed = processor_time_s(_PROGRAM, json.dumps(["measure", str(folder), days, processes]))
+        found = {"wall_s": time.perf_counter() - started, "total_s": total_s, **json.loads(printed)}
+        _, printed = processor_time_s(_PROGRAM, json.dumps(["digests", str(folder), days]))
+        return found | {"digests": json.loads(printed)}
+    finally:
+        shutil.rmtree(folder)
 
 
-def run_days(home: Path, groups: tuple[str, ...], days: int, processes: int = 1) -> dict[str, float]:
-    """Materialize these groups over so many days as one run; what it took."""
-    os.environ |= {
-        "FLEET_HOME": str(home),
-        "FLEET_INBOX_URL": str(home / "inbox"),
-        "FLEET_DAY_PROCESSES": str(processes),
-    }
-    dagster_home(load_settings())
+def _require_same(expected: dict[str, str], found: dict[str, str], what: str) -> None:
+    """Compare the digests of each day and document with those of runs before."""
+    differing = sorted(name for name, digest in found.items() if expected.setdefault(name, digest) != digest)
+    if differing:
+        raise SystemExit(f"{what} gave other bytes than a run before of {', '.join(differing[:5])}.")
+
+
+def make_archive(folder: Path, vehicles: int, days: int) -> None:
+    """A home whose archive holds what a fleet's files and API gave of so many days and their neighbours."""
+    last = FIRST + dt.timedelta(days=days)
+    simulate(folder, seed=SEED, vehicles=vehicles, date_from=FIRST - CONTEXT, date_to=last)
+    densify(folder / "api" / "positions.parquet")
+    spawned = multiprocessing.get_context("spawn")
+    here, there = spawned.Pipe()
+    server = spawned.Process(target=_serve, args=(there, folder), daemon=True)
+    server.start()
+    try:
+        arguments = json.dumps(["archive", str(folder), days, here.recv()])
+        subprocess.run([sys.executable, "-W", "ignore", "-c", _PROGRAM, arguments], check=True, stdout=subprocess.DEVNULL)
+    finally:
+        server.kill()
+        server.join()
+    shutil.rmtree(folder / "api")
+    (folder / "archived").touch()
+
+
+def _serve(results: Connection, folder: Path) -> None:
+    with ApiServer(folder, token=TOKEN) as server:
+        results.send(server.url)
+        time.sleep(86_400)
+
+
+def archive(folder: Path, days: int, api_url: str) -> None:
+    """Read the inbox and ask the API, as a run over so many days does it first."""
+    _use(folder, 1, FLEET_API_URL=api_url)
+    import dagster as dg
+
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
     from fleet_audit.defs.catalog import group_of
     from fleet_audit.defs.run_tags import range_tags
 
     definitions = build_definitions()
-    job = definitions.resolve_job_def("day")
-    day_keys = job.asset_layer.executable_asset_keys
-    wanted = [
-        spec.key
-        for spec in definitions.resolve_all_asset_specs()
-        if spec.group_name in map(group_of, groups) and spec.key in day_keys
-    ]
-    peak_mb, wall_s, before_s = [0], time.perf_counter(), time.process_time()
-    threading.Thread(target=_watch_memory, args=(peak_mb,), daemon=True).start()
+    job, groups = definitions.resolve_job_def("day"), [group_of(subject) for subject in ARCHIVED]
+    wanted = {spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name in groups}
     with dg.DagsterInstance.get() as instance:
-        run = job.execute_in_process(
+        job.execute_in_process(
             instance=instance,
-            asset_selection=wanted,
+            asset_selection=sorted(wanted & set(job.asset_layer.executable_asset_keys)),
             tags=range_tags(FIRST, FIRST + dt.timedelta(days=days - 1)),
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
         )
-    rows = [
-        event.materialization.metadata["dagster/row_count"].value
-        for event in run.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey(["fact", "trip_costs"])
-    ]
-    return {
-        "before_s": before_s,
-        "wall_s": time.perf_counter() - wall_s,
-        "peak_mb": peak_mb[0],
-        "trips": rows[0] if rows else 0,  # every partition of a range holds the sum
-    }
 
 
-def _watch_memory(peak_mb: list[int]) -> None:
-    """Keep the most memory that this process and those that it started held together, five times a second."""
-    while True:
-        own, total = psutil.Process(), 0
-        for process in (own, *own.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += process.memory_full_info().pss
-        peak_mb[0] = max(peak_mb[0], total >> 20)
-        time.sleep(0.2)
+def measure(folder: Path, days: int, processes: int) -> dict[str, object]:
+    """Run so many days from the archive; usage of each step."""
+    _use(folder, processes)
+    usage = ProcessUsage()
+    usage.start()
+    result = run_days(
+        load_settings(),
+        FIRST,
+        FIRST + dt.timedelta(days=days - 1),
+        lambda line: usage.end_step(line.split(":")[0]) if line.endswith(": done") else None,
+    )
+    if not result.is_success:
+        raise SystemExit("; ".join(result.errors))
+    from fleet_audit.definitions import build_definitions
+
+    of_cycle = build_definitions().resolve_job_def("cycle").graph.node_names()
+    return {"steps": {name: asdict(step) for name, step in usage.steps.items()}, "of_cycle": of_cycle}
 
 
-def digest(home: Path, days: int) -> dict[str, str]:
-    """SHA-256 over the files of the lake and the rows of `fact` that a run of so many days gave."""
-    lake, warehouse = Lake(Settings(_env_file=None, home=home)), Warehouse(ensure_running(home))
-    sha256 = hashlib.sha256()
-    for table in (TRIP_WINDOW, LEGS, OBSERVED_SPANS, REJECTED_POINTS, READINGS, ODOMETER_EVENTS):
-        for day in _days(days):
-            sha256.update(str(lake.sha256(lake.partition_path(table, day))).encode())
+def digests(folder: Path, days: int) -> dict[str, str]:
+    """SHA-256 of each day's and document's files, and of the rows of each fact and day."""
+    warehouse, run = Warehouse(ensure_running(folder / "home")), _days(days)
+    found = {}
     for fact in FACTS:
-        rows = warehouse.read_partition(fact, _days(days)).drop(columns=["run_id", "updated_at"])
-        sha256.update(rows.to_csv(index=False).encode())
-    return {"digest": sha256.hexdigest()}
+        if fact.partition == "operational_date":
+            rows = warehouse.read_partition(fact, run).drop(columns=_TRACE, errors="ignore")
+            if "cycle_start" in rows and fact.partition != "cycle_start":
+                rows = rows[rows["cycle_start"].isna()]  # those of a cycle follow from how many of its days were run
+            for day, of_day in rows.groupby(fact.partition):
+                found[f"{fact.full_name} {day}"] = _sha256(of_day.to_csv(index=False).encode())
+    for path in _files(folder / "home" / "lake", run):
+        name = str(path.relative_to(folder / "home" / "lake"))
+        found[name if "start=" not in name else f"{name} of {days} days"] = _sha256(path.read_bytes())
+    return found
+
+
+def _files(lake: Path, run: list[dt.date]) -> Iterator[Path]:
+    """The files of the run's days, and the documents of its cycles."""
+    labels = {f"date={day}" for day in run}
+    for folder in COMPARED:
+        for path in sorted((lake / folder).rglob("*")):
+            parts = path.relative_to(lake).parts
+            if path.is_file() and (labels & set(parts) or any(part.startswith("start=") for part in parts)):
+                yield path
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _days(days: int) -> list[dt.date]:
     return [FIRST + dt.timedelta(days=number) for number in range(days)]
 
 
-def write_staging(home: Path, vehicles: int, days: int) -> None:
-    """`staging.positions` of the windows of so many days."""
-    lake = Lake(Settings(_env_file=None, home=home))
-    for offset in range(-2, days + 1):
-        lake.write_day(STAGING_POSITIONS, FIRST + dt.timedelta(days=offset), positions(FIRST, offset, vehicles))
+def _use(folder: Path, processes: int, **others: str) -> None:
+    """Make this process one of the installation in the folder."""
+    os.environ |= {
+        "FLEET_HOME": str(folder / "home"),
+        "FLEET_INBOX_URL": str(folder / "inbox"),
+        "FLEET_API_TOKEN": TOKEN,
+        "FLEET_API_URL": "",
+        "FLEET_START_DATE": (FIRST - CONTEXT).isoformat(),
+        "FLEET_DAY_PROCESSES": str(processes),
+        **others,
+    }
+    dagster_home(load_settings())
 
 
-def positions(first: dt.date, offset: int, vehicles: int) -> pd.DataFrame:
-    """A day of a fleet that reports every 30 s and drives to the mill or back six times."""
-    count = 86_400 // PERIOD_S
-    second = np.arange(count) * PERIOD_S
-    chance = np.random.default_rng(offset + 1000)
-    vehicle = np.arange(vehicles)
-    km = 8 + vehicle % 25
-    way = np.empty((vehicles, count))  # km driven today
-    for one in vehicle:
-        starts = 4 * 3600 + one % 60 * 60 + np.arange(TRIPS_A_DAY) * STANDS_S
-        knots = np.column_stack([starts, starts + km[one] / KMH * 3600]).ravel()
-        driven = np.repeat(np.arange(TRIPS_A_DAY + 1), 2)[1:-1] * km[one]
-        way[one] = np.interp(second, knots, driven)
-    turn, rest = np.divmod(way, km[:, None])
-    away = np.where(turn % 2 == 0, rest, km[:, None] - rest)  # km from the garage
-    drift = chance.normal(0, 4, (2, vehicles, count)) / METRES_PER_DEGREE
-    speed = np.append(np.zeros((vehicles, 1)), np.diff(way), axis=1) * 3600 / PERIOD_S
-    day = first + dt.timedelta(days=offset)
-    midnight = pd.Timestamp(day, tz=PARTITION_ZONE).tz_convert("UTC")
-    number = np.repeat(vehicle, count)
-    return conform(
-        pd.DataFrame(
-            {
-                "date": day,
-                "device_id": pd.Series([f"dev-{one:05d}" for one in vehicle]).to_numpy(dtype=object)[number],
-                "recorded_at": (midnight + pd.to_timedelta(np.tile(second, vehicles), unit="s")).as_unit("us"),
-                "latitude": (-22.5 + away * 1000 / METRES_PER_DEGREE + drift[0]).ravel(),
-                "longitude": (-52.1 + drift[1]).ravel(),
-                "speed_kmh": speed.ravel().round(),
-                "odometer_km": ((offset + 10) * TRIPS_A_DAY * km[:, None] + way).ravel().round(1),
-                "driver_id": np.array([f"drv-{one:05d}" for one in range(vehicles)], dtype=object)[number],
-                "source": "api",
-                "file_sha256": "0" * 64,
-                "file_name": "benchmark",
-                "row_number": np.arange(1, vehicles * count + 1),
-            }
-        ),
-        STAGING_POSITIONS,
+def _print_run(vehicles: int, days: int, processes: int, found: dict, most: int) -> None:
+    steps, whole = found["steps"], _whole(found)
+    print(
+        f"\n{vehicles} vehicles, {days} days, {processes} processes; load {os.getloadavg()[0]:.1f} "
+        f"on {os.cpu_count()} cores"
     )
+    for name, value in whole.items():
+        aim = ""
+        if (vehicles, days, processes) == (AIM_VEHICLES, AIM_DAYS, AIM_PROCESSES):
+            aim = f"   at most {AIMS[name]}: {'reached' if value <= AIMS[name] else 'MISSED'}"
+        print(f"  {name:40} {value:>9.1f}{aim}")
+    print(f"  {'of it PostgreSQL':40} {sum(step['postgres_s'] for step in steps.values()):>9.1f}")
+    print(f"  {'of it other processes of the run':40} {sum(step['pool_s'] for step in steps.values()):>9.1f}")
+    cycle_s = sum(step["processor_s"] for name, step in steps.items() if name in found["of_cycle"])
+    print(f"  {'of it the steps of cycles':40} {cycle_s:>9.1f}")
+    print(f"  {'step':40} processor s   in pool  PostgreSQL    wall s  peak MB")
+    for name, step in sorted(steps.items(), key=lambda item: -item[1]["processor_s"])[:most]:
+        print(
+            f"  {name:40} {step['processor_s']:>11.2f} {step['pool_s']:>9.2f} {step['postgres_s']:>11.2f} "
+            f"{step['wall_s']:>9.2f} {step['peak_mb']:>8}",
+            flush=True,
+        )
 
 
-def write_reference(folder: Path, vehicles: int) -> None:
-    """What prices the trips: one unit, one contract, a garage, and a mill of each length of way."""
-    folder.mkdir(parents=True)
-    since = "2025-01-01"
-    plates = [f"{chr(ord('A') + at // 10_000)}AA{at % 10_000:04d}" for at in range(vehicles)]
-    ways = sorted({8 + one % 25 for one in range(vehicles)})
-    tables = {
-        "units": ("unit_code,name,timezone,cost_center", ["UCP,Conquista,America/Sao_Paulo,CC-1"]),
-        "carriers": ("carrier_code,name", ["UM,Transportadora Um"]),
-        "contracts": (
-            "contract_id,carrier_code,unit_code,kind,deadhead_rule,deadhead_cap_pct,trip_tolerance_pct,"
-            "trip_tolerance_km,day_tolerance_pct,cycle_tolerance_pct,valid_from,valid_to",
-            [f"CT-1,UM,UCP,contrato,unpaid,,10,1,10,5,{since},"],
-        ),
-        "vehicles": (
-            "plate,fleet_number,carrier_code,unit_code,contract_id,vehicle_class,default_area,seats,status,valid_from,"
-            "valid_to",
-            [f"{plate},{at},UM,UCP,CT-1,onibus,IND,46,ativo,{since}," for at, plate in enumerate(plates)],
-        ),
-        "devices": (
-            "device_id,plate,valid_from,valid_to", [f"dev-{at:05d},{plate},{since}," for at, plate in enumerate(plates)]
-        ),
-        "pois": (
-            "poi_id,unit_code,name,kind,latitude,longitude,radius_m,polygon_wkt,address_pattern,valid_from,valid_to",
-            [f"GAR,UCP,Garagem,garagem,-22.5,-52.1,300,,,{since},"]
-            + [f"USI{km},UCP,Usina {km},usina,{-22.5 + km * 1000 / METRES_PER_DEGREE:.6f},-52.1,300,,,{since},"
-               for km in ways],
-        ),
-        "shifts": (
-            "unit_code,shift_code,start_local,end_local,weekdays,tolerance_min",
-            ["UCP,A,07:00,15:20,1-7,90", "UCP,B,15:20,23:40,1-7,90", "UCP,C,23:40,07:00,1-7,90"],
-        ),
-        "tariffs": (
-            "tariff_id,contract_id,route_code,vehicle_class,area,regime,rate_brl_per_km,valid_from,valid_to",
-            [f"T-1,CT-1,,onibus,,,5,{since},"],
-        ),
-    }  # fmt: skip
-    for name, (header, rows) in tables.items():
-        (folder / f"{name}.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+def _whole(found: dict) -> dict[str, float]:
+    peak_mb = max(step["peak_mb"] for step in found["steps"].values())
+    return dict(zip(AIMS, (found["wall_s"], found["total_s"], peak_mb), strict=True))
+
+
+def _print_slopes(measured: dict[tuple[int, int, int], dict]) -> None:
+    """Processor seconds of each fleet and range, and what one more day and one more vehicle-day add to them."""
+    print("\nvehicles  days  processes  processor s  per day  per further day  per vehicle-day, ms  peak MB")
+    for (vehicles, days, processes), found in sorted(measured.items(), key=lambda item: item[0][::-1]):
+        whole = _whole(found)
+        seconds = whole["processor time, s"]
+        shorter = [other for other in measured if other[::2] == (vehicles, processes) and other[1] < days]
+        further = ""
+        if shorter:
+            before = max(shorter)
+            further = f"{(seconds - measured[before]['total_s']) / (days - before[1]):.2f}"
+        print(
+            f"{vehicles:>8} {days:>5} {processes:>10} {seconds:>12.1f} {seconds / days:>8.2f} {further:>16} "
+            f"{seconds / days / vehicles * 1000:>20.0f} {whole['peak memory, MB']:>8}"
+        )
 
 
 if __name__ == "__main__":
