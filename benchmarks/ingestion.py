@@ -113,7 +113,7 @@ def read_and_stage(url: str, folder: str, database: str) -> int:
     fetched = PageFetcher(TelemetryApi(url, TOKEN), lake, warehouse, "benchmark").fetch_days([DAY], LATER)
     assert [one.error for one in fetched] == [None]
     stage = Stage(lake, warehouse, "benchmark", b"key")
-    return lake.write_day_parts(STAGING_POSITIONS, DAY, stage.position_parts(DAY)).rows
+    return lake.write_encoded(STAGING_POSITIONS, DAY, stage.staged_positions(DAY))
 
 
 def _served(vehicles: int) -> tuple[str, Callable[[], None]]:

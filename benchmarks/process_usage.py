@@ -1,6 +1,6 @@
-"""Processor time and memory of a process with all that it started, by step of a run.
+"""Processor time and memory of a process and its children, by step of a run.
 
-PostgreSQL is a child too and counted apart: its memory is its cache, not the run's. What runs belongs to benchmarks.
+The embedded PostgreSQL is none of them: it leaves the process that starts it. What runs belongs to benchmarks.
 """
 
 from __future__ import annotations
@@ -13,33 +13,31 @@ from dataclasses import dataclass, field
 import psutil
 
 SAMPLED_S = 0.25
-_POSTGRES = "postgres"
 
 
 @dataclass
 class StepUsage:
-    """What a step took; `processor_s` is of all processes but PostgreSQL's, `pool_s` the part of other processes."""
+    """What a step took; `pool_s` is the part of `processor_s` that children took."""
 
     processor_s: float = 0.0
     pool_s: float = 0.0
-    postgres_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: int = 0
 
 
 @dataclass
 class ProcessUsage:
-    """Samples this process and its descendants four times a second, until it ends.
+    """Samples this process and its children four times a second, until it ends.
 
-    A descendant that ends between two samples is counted up to the last one, so that a pool of processes is up to
+    A child that ends between two samples is counted up to the last one, so that a pool of processes is up to
     `SAMPLED_S` per process too cheap in its step; the total of the operating system has no such error.
     """
 
     steps: dict[str, StepUsage] = field(default_factory=dict)
-    _seen_s: dict[tuple[int, float], tuple[bool, float]] = field(default_factory=dict)
+    _seen_s: dict[tuple[int, float], float] = field(default_factory=dict)
     _peak_mb: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _last: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    _last: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def start(self) -> None:
         """Begin the first step."""
@@ -52,19 +50,15 @@ class ProcessUsage:
         self._sample()
         with self._lock:
             now, step = self._now(), self.steps.setdefault(name, StepUsage())
-            own_s, pool_s, postgres_s, wall_s = (after - before for after, before in zip(now, self._last, strict=True))
+            own_s, pool_s, wall_s = (after - before for after, before in zip(now, self._last, strict=True))
             step.processor_s += own_s + pool_s
             step.pool_s += pool_s
-            step.postgres_s += postgres_s
             step.wall_s += wall_s
             step.peak_mb = max(step.peak_mb, self._peak_mb)
             self._last, self._peak_mb = now, 0
 
-    def _now(self) -> tuple[float, float, float, float]:
-        of = {is_server: 0.0 for is_server in (False, True)}
-        for is_server, seconds in self._seen_s.values():
-            of[is_server] += seconds
-        return time.process_time(), of[False], of[True], time.perf_counter()
+    def _now(self) -> tuple[float, float, float]:
+        return time.process_time(), sum(self._seen_s.values()), time.perf_counter()
 
     def _watch(self) -> None:
         while True:
@@ -74,12 +68,12 @@ class ProcessUsage:
     def _sample(self) -> None:
         own = psutil.Process()
         total = own.memory_full_info().pss
-        seen: dict[tuple[int, float], tuple[bool, float]] = {}
+        seen: dict[tuple[int, float], float] = {}
         for process in own.children(recursive=True):
             with suppress(psutil.Error):
-                is_server, times = process.name().startswith(_POSTGRES), process.cpu_times()
-                seen[process.pid, process.create_time()] = (is_server, times.user + times.system)
-                total += 0 if is_server else process.memory_full_info().pss
+                times = process.cpu_times()
+                seen[process.pid, process.create_time()] = times.user + times.system
+                total += process.memory_full_info().pss
         with self._lock:
             self._seen_s |= seen
             self._peak_mb = max(self._peak_mb, total >> 20)

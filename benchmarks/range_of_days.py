@@ -89,7 +89,9 @@ def main(
 
 def _measured(archive: Path, folder: Path, days: int, processes: int) -> dict:
     """The figures and digests of one run on a copy of the archive, which is removed."""
-    subprocess.run(["cp", "-a", str(archive), str(folder)], check=True)  # with owners: PostgreSQL's files have their own
+    subprocess.run(
+        ["cp", "-a", str(archive), str(folder)], check=True
+    )  # with owners: PostgreSQL's files have their own
     try:
         started = time.perf_counter()
         total_s, printed = processor_time_s(_PROGRAM, json.dumps(["measure", str(folder), days, processes]))
@@ -118,7 +120,9 @@ def make_archive(folder: Path, vehicles: int, days: int) -> None:
     server.start()
     try:
         arguments = json.dumps(["archive", str(folder), days, here.recv()])
-        subprocess.run([sys.executable, "-W", "ignore", "-c", _PROGRAM, arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _PROGRAM, arguments], check=True, stdout=subprocess.DEVNULL
+        )
     finally:
         server.kill()
         server.join()

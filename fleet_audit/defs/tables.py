@@ -26,7 +26,12 @@ POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _POOL_FROM_DAYS = 8  # processes cost 4 s of imports, once a run: more than they save on a few days of a small fleet
-_PRELOADED = ("fleet_audit.defs.window_positions", "fleet_audit.logic.audit.day", "fleet_audit.defs.reports.day_files")
+_PRELOADED = (
+    "fleet_audit.ingest.api.staged_positions",
+    "fleet_audit.defs.window_positions",
+    "fleet_audit.logic.audit.day",
+    "fleet_audit.defs.reports.day_files",
+)
 
 
 def key_of(table: Table) -> dg.AssetKey:
@@ -92,8 +97,8 @@ def selected_outputs(context: dg.AssetExecutionContext, outputs: Mapping[str, Ta
 DayFrames = dg.Output  # of an iterator of (day, frame): Dagster cannot resolve the parametrised form
 
 
-def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame | Iterable[pa.Table]]) -> DayFrames:
-    """The frames (or parts) of days, computed one at a time as they are written: lifts a body for one day over a range.
+def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame]) -> DayFrames:
+    """The frames of days, computed one at a time as they are written: lifts a body for one day over a range.
 
     Wrapped in an Output, because Dagster takes a bare generator for one of its own events.
     """

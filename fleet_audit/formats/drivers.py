@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from fleet_audit.schema.derive import conform
 from fleet_audit.schema.reference import DRIVERS
 
 _NO_DRIVER = {"", "unknown", "desconhecido", "-", "--"}
+# Each page of a fleet names the same drivers: 70,000 times 500 drivers are a fifth of a day's reading.
+_KEPT_SPELLINGS = 65_536
 _MAINTENANCE = re.compile(r"[\s\-–(/|,]*manuten[cç][aã]o[\s.)]*", re.IGNORECASE)
 
 
@@ -27,6 +30,7 @@ def identify(text: pd.Series, key: bytes) -> pd.DataFrame:
     )
 
 
+@lru_cache(maxsize=_KEPT_SPELLINGS)
 def _identify(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
     composed = unicodedata.normalize("NFC", text)
     is_maintenance = "manutenc" in fold(composed)

@@ -6,18 +6,25 @@ What a day is made of is listed by `Stage.position_inputs`; how it is made is no
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
+from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.schema.facts import STAGED_DAYS
 from fleet_audit.schema.lake import STAGING_POSITIONS
-from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.table_days import Kept, Parts
+from fleet_audit.storage.lake import EncodedDay, Lake
+from fleet_audit.storage.table_days import Kept
 from fleet_audit.storage.warehouse import Warehouse
 
+Inputs = Callable[[dt.date], PositionArrivals | None]
+Work = Callable[[PositionArrivals | None], StagedPositions | None]
+Compute = Callable[[Sequence[dt.date], Inputs, Work], Iterator[tuple[dt.date, StagedPositions | None]]]
 # A kept day holds what had arrived when its inputs were read: `closing.readiness` asks its counts for that instant.
 _CONFIRM = """
     update ops.stage_counts set updated_at = :read_at
@@ -38,22 +45,30 @@ class StagedDays:
     run_id: str
 
     def positions(
-        self, stage: Stage, days: Iterable[dt.date], code_version: str
-    ) -> Iterator[tuple[dt.date, Kept | Parts]]:
+        self, stage: Stage, days: Sequence[dt.date], code_version: str, compute: Compute
+    ) -> Iterator[tuple[dt.date, Kept | EncodedDay]]:
         """The days, each to be made again only where it would differ: most days of a D-1 run are days before.
 
-        Each is recorded when the next one is asked for, because it is written by then; `Parts.sha256` is its file's.
+        Each is recorded when the next one is asked for, because it is written by then. `compute` returns each day with
+        what a piece of work makes of its inputs, here or in processes; an unchanged day's inputs are None.
         """
-        for day in days:
-            read_at = pd.Timestamp.now("UTC")
-            inputs_digest = stage.position_inputs(day, code_version)
-            if self.is_unchanged(day, inputs_digest):
-                self.warehouse.execute(_CONFIRM, {"day": day, "read_at": read_at})
-                yield day, Kept.AS_IT_IS
-            else:
-                parts = Parts(stage.position_parts(day))
-                yield day, parts
-                self.record(day, inputs_digest, parts.sha256)
+        looked_at: dict[dt.date, tuple[pd.Timestamp, str]] = {}
+
+        def arrivals(day: dt.date) -> PositionArrivals | None:
+            looked_at[day] = pd.Timestamp.now("UTC"), stage.position_inputs(day, code_version)
+            return None if self.is_unchanged(day, looked_at[day][1]) else stage.position_arrivals(day)
+
+        with tempfile.TemporaryDirectory(prefix="staging") as folder:  # a process that is killed leaves its files
+            work = StagePositions(stage.lake, stage.adapter, stage.driver_key, Path(folder))
+            for day, staged in compute(days, arrivals, partial(_staged, work)):
+                read_at, inputs_digest = looked_at.pop(day)
+                if staged is None:
+                    self.warehouse.execute(_CONFIRM, {"day": day, "read_at": read_at})
+                    yield day, Kept.AS_IT_IS
+                else:
+                    stage.record_positions(day, staged)
+                    yield day, staged.file
+                    self.record(day, inputs_digest, staged.file.sha256)
 
     def is_unchanged(self, day: dt.date, inputs_digest: str) -> bool:
         """Whether the day was staged from the same inputs, and its file still holds the bytes that were written."""
@@ -77,3 +92,8 @@ class StagedDays:
 
     def _content(self, day: dt.date, sha256: str | None) -> str:
         return f"{sha256} with notes {self.lake.sha256(page_notes_path(day))}"
+
+
+def _staged(work: StagePositions, arrivals: PositionArrivals | None) -> StagedPositions | None:
+    """The positions of a day; None for an unchanged one."""
+    return None if arrivals is None else work(arrivals)

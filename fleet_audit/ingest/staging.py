@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property, lru_cache
 
 import pandas as pd
-import pyarrow as pa
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.bulletin import RUN_IDENTITY
 from fleet_audit.ingest.api.pages import asked_rows, page_arrivals, set_aside_page
-from fleet_audit.ingest.api.positions import PositionsOfDay
+from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
 from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
-from fleet_audit.ingest.late_positions import HourDigests, record_hours
+from fleet_audit.ingest.late_positions import record_hours
 from fleet_audit.ingest.versions import first_of_each, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
-from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.validity import valid_on, vehicle_zones
 from fleet_audit.logic.trips.visit_movements import counted_movements
-from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, from_arrow
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
 from fleet_audit.schema.lake import (
     PARSED_COVERAGE,
@@ -38,13 +36,12 @@ from fleet_audit.schema.lake import (
     PARSED_VISIT_LEGS,
     STAGING_DECLARED_RUNS,
     STAGING_NOTES,
-    STAGING_POSITIONS,
     STAGING_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import CARRIERS, DEVICES, UNITS, VEHICLES
-from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 MARGIN = dt.timedelta(days=1)  # a file's days are local to its units, an address in the lake is São Paulo's
@@ -142,42 +139,39 @@ class Stage:
         devices = valid_on(self._reference(DEVICES), day).drop_duplicates("device_id", keep="last")
         return notes.assign(plate=notes["plate"].map(devices.set_index("device_id")["plate"]))
 
-    def positions(self, day: dt.date) -> pd.DataFrame:
-        """`staging.positions` of a day in one frame; `position_parts` needs the memory of one part only."""
-        parts = [*self.position_parts(day), arrow_schema(STAGING_POSITIONS).empty_table()]
-        return from_arrow(pa.concat_tables(parts), STAGING_POSITIONS)
+    def position_arrivals(self, day: dt.date) -> PositionArrivals:
+        """What `staging.positions` of a day of America/Sao_Paulo is made of: pages, and rows of files in force."""
+        rows = self._positions_in_force(self._files("telemetry", day), day)
+        return PositionArrivals(day, page_arrivals(self.lake, day), rows)
 
-    def position_parts(self, day: dt.date) -> Iterator[pa.Table]:
-        """`staging.positions` of a day of America/Sao_Paulo: pages and files, one row per device and instant.
+    def staged_positions(self, day: dt.date) -> EncodedDay:
+        """`staging.positions` of a day, made and recorded: one row per device and instant."""
+        staged = StagePositions(self.lake, self.adapter, self.driver_key)(self.position_arrivals(day))
+        self.record_positions(day, staged)
+        return staged.file
 
-        Counts, rejected rows and the state of each hour are recorded when the last part was taken. A damaged page is
-        set aside: its window becomes a gap of the day, and the next run requests it again.
+    def record_positions(self, day: dt.date, staged: StagedPositions) -> None:
+        """Record the counts, rejected rows, notes, drivers and hours of a staged day.
+
+        A damaged page is set aside: its window becomes a gap of the day, and the next run requests it again.
         """
-        files = self._files("telemetry", day)
-        file_rows = self._positions_in_force(files, day)
-        pages, window = page_arrivals(self.lake, day), partition_day_bounds(day)
-        merged = PositionsOfDay(self.lake, pages, file_rows, self.adapter, self.driver_key, day, window)
-        hours = HourDigests()
-        for part in merged:
-            hours.add(part)
-            yield part
-        if merged.rejected:
-            refused = pd.concat(merged.rejected, ignore_index=True)
+        if staged.rejected:
+            refused = pd.concat(staged.rejected, ignore_index=True)
             self.warehouse.upsert(REJECTED_ROWS, refused.assign(run_id=self.run_id))
-        self._keep_page_notes(day, merged.notes)
-        for page, reason in merged.damaged.items():
+        self._keep_page_notes(day, staged.notes)
+        for page, reason in staged.damaged.items():
             set_aside_page(self.lake, self.warehouse, page, reason, self.run_id)
-        if merged.drivers:
-            remember_drivers(self.warehouse, pd.concat(merged.drivers, ignore_index=True))
-        counts = merged.counts
+        if staged.drivers:
+            remember_drivers(self.warehouse, pd.concat(staged.drivers, ignore_index=True))
+        counts = staged.counts
         # what the requests counted, so that a page that was lost since, or is read otherwise now, is missed (Q03)
-        expected = merged.rows_of_pages | asked_rows(self.warehouse, day)
+        expected = staged.rows_of_pages | asked_rows(self.warehouse, day)
         pages_read = sum(expected.values())
-        legible = sum(merged.rows_of_pages.values()) - counts.illegible
+        legible = sum(staged.rows_of_pages.values()) - counts.illegible
         self._record(day, "pages", "api", pages_read, legible, counts.illegible, 0)
-        read = len(file_rows) + pages_read
+        read = staged.read + pages_read
         self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
-        record_hours(self.warehouse, day, hours, self.run_id)
+        record_hours(self.warehouse, day, staged.hours, self.run_id)
 
     def position_inputs(self, day: dt.date, code_version: str) -> str:
         """SHA-256 over all that `staging.positions` of a day follows from, with the version of the code.

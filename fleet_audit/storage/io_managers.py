@@ -14,20 +14,19 @@ from typing import Any, Protocol, TypeAlias
 
 import dagster as dg
 import pandas as pd
-import pyarrow as pa
 from sqlalchemy import make_url
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
-from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.output_metadata import add_partition_metadata, day_metadata, preview_of
 from fleet_audit.storage.step_errors import acts_on_errors
-from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays, Parts
+from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays
 from fleet_audit.storage.warehouse import Warehouse
 
-Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | Iterable[pa.Table] | Kept]]
+Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | EncodedDay | Kept]]
 
 
 class StoreOpener(Protocol):
@@ -44,8 +43,7 @@ class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
     A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; into the lake
-    also `(day, parts)`, an iterable of Arrow tables in the table's order, for a day too large for memory, and `(day,
-    Kept.AS_IT_IS)`. It is wrapped into `dg.Output` when it is a generator, because Dagster takes a returned one for its
+    also `(day, EncodedDay)`, the finished file of a day too large for a frame, and `(day, Kept.AS_IT_IS)`. It is wrapped into `dg.Output` when it is a generator, because Dagster takes a returned one for its
     own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 
@@ -108,8 +106,7 @@ class _TableIOManager(dg.IOManager):
             obj = [(days[0], obj)]
         may_write_others = self._allows_neighbours(context)
         written: set[dt.date] = set()
-        for day, given in obj:
-            frame = given if isinstance(given, (pd.DataFrame, Parts, Kept)) else Parts(given)
+        for day, frame in obj:
             if day in written or (day not in days and not may_write_others):
                 what = "twice" if day in written else "which is not a partition of the run"
                 raise PermanentError(f"{table.full_name}: the asset gave {day} {what}.")
@@ -127,7 +124,7 @@ class _TableIOManager(dg.IOManager):
             )
 
     def _write_or_keep(
-        self, table: Table, day: dt.date, frame: pd.DataFrame | Parts | Kept, run_id: str
+        self, table: Table, day: dt.date, frame: pd.DataFrame | EncodedDay | Kept, run_id: str
     ) -> dict[str, Any]:
         """Metadata of a day that was written, or of one whose file in the lake stays as it is."""
         self.before_write()
@@ -140,7 +137,7 @@ class _TableIOManager(dg.IOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...
 
     @abstractmethod
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int: ...
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | EncodedDay, run_id: str) -> int: ...
 
     @abstractmethod
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int: ...
@@ -167,11 +164,9 @@ class LakeIOManager(_TableIOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool:
         return bool((context.definition_metadata or {}).get("writes_neighbours"))
 
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
-        if isinstance(frame, Parts):
-            result = self.stores.lake().write_day_parts(table, day, frame)
-            frame.sha256 = result.sha256
-            return result.rows
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | EncodedDay, run_id: str) -> int:
+        if isinstance(frame, EncodedDay):
+            return self.stores.lake().write_encoded(table, day, frame)
         return self.stores.lake().write_day(table, day, frame)
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
@@ -200,8 +195,8 @@ class WarehouseIOManager(_TableIOManager):
     def _allows_neighbours(self, context: dg.OutputContext) -> bool:
         return False
 
-    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | Parts, run_id: str) -> int:
-        if isinstance(frame, Parts):
+    def _write_day(self, table: Table, day: dt.date, frame: pd.DataFrame | EncodedDay, run_id: str) -> int:
+        if isinstance(frame, EncodedDay):
             raise PermanentError(f"{table.full_name} is not a table of the lake: give whole frames.")
         warehouse = self.stores.warehouse()
         if table.frozen_by == table.partition and table.partition is not None and warehouse.closed_days([day]):

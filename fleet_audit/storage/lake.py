@@ -24,15 +24,54 @@ from fleet_audit.storage.results import typed_frame
 
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
+_FIRST_ROWS = 20  # of an encoded day
 _READ_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class WrittenDay:
-    """The number of rows of a day's file, and the SHA-256 of its bytes."""
+class EncodedDay:
+    """The bytes of a day's file, which another process may have encoded, with what is shown of it.
 
+    Attributes:
+        content: Parquet; `sha256` is that of these bytes.
+        rows: number of rows.
+        first: the first rows, a few more than are shown.
+    """
+
+    content: pa.Buffer
     rows: int
     sha256: str
+    first: pa.Table
+
+    def head(self, rows: int) -> pd.DataFrame:
+        """The first rows."""
+        return self.first.slice(0, rows).to_pandas()
+
+
+def encoded_day(table: Table, parts: Iterable[pa.Table]) -> EncodedDay:
+    """The file of a day of rows in parts, each in the table's schema and order, one part in memory.
+
+    It has the same bytes as `Lake.write_day` writes of all rows.
+    """
+    stored = arrow_schema(table)
+    if table.partition == _HIVE_KEY:
+        stored = stored.remove(stored.get_field_index(_HIVE_KEY))
+    sink, count, first = pa.BufferOutputStream(), 0, arrow_schema(table).empty_table()
+    with pq.ParquetWriter(sink, stored, compression="zstd") as writer:
+
+        def narrowed() -> Iterator[pa.Table]:
+            nonlocal first
+            for part in parts:
+                first = first if first.num_rows else part.slice(0, _FIRST_ROWS).combine_chunks()
+                yield part.select(stored.names).cast(stored)
+
+        for group in _row_groups(narrowed()):
+            writer.write_table(group, row_group_size=_ROW_GROUP)
+            count += group.num_rows
+        if not count:
+            writer.write_table(stored.empty_table())
+    content = sink.getvalue()
+    return EncodedDay(content, count, hashlib.sha256(content).hexdigest(), first)
 
 
 def one_of(column: str, texts: Iterable[str]) -> pc.Expression:
@@ -62,24 +101,10 @@ class Lake(LakeFiles):
         self.put_bytes(self.partition_path(table, day), _parquet(stored))
         return rows.num_rows
 
-    def write_day_parts(self, table: Table, day: dt.date, parts: Iterable[pa.Table]) -> WrittenDay:
-        """Replaces one day of a table by rows in parts, each in the table's schema and order, one part in memory.
-
-        The file has the same bytes as `write_day` of all rows.
-        """
-        stored = arrow_schema(table)
-        if table.partition == _HIVE_KEY:
-            stored = stored.remove(stored.get_field_index(_HIVE_KEY))
-        sink, count = pa.BufferOutputStream(), 0
-        with pq.ParquetWriter(sink, stored, compression="zstd") as writer:
-            for group in _row_groups(part.select(stored.names).cast(stored) for part in parts):
-                writer.write_table(group, row_group_size=_ROW_GROUP)
-                count += group.num_rows
-            if not count:
-                writer.write_table(stored.empty_table())
-        content = sink.getvalue()
-        self.put_bytes(self.partition_path(table, day), content)
-        return WrittenDay(count, hashlib.sha256(content).hexdigest())
+    def write_encoded(self, table: Table, day: dt.date, encoded: EncodedDay) -> int:
+        """Replaces one day of a table by the file that `encoded_day` made of it. Returns the number of rows."""
+        self.put_bytes(self.partition_path(table, day), encoded.content)
+        return encoded.rows
 
     def read_days(
         self,

@@ -13,18 +13,19 @@ import pandas as pd
 
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.plotted import partition_numbers
-from fleet_audit.storage.table_days import PREVIEW_ROWS, Parts
+from fleet_audit.storage.lake import EncodedDay
+from fleet_audit.storage.table_days import PREVIEW_ROWS
 
 _PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, also out of the event log
 
 
-def preview_of(frame: pd.DataFrame | Parts, table: Table) -> dg.MarkdownMetadataValue:
+def preview_of(frame: pd.DataFrame | EncodedDay, table: Table) -> dg.MarkdownMetadataValue:
     """The first rows, without columns that name people."""
     shown = frame.head(PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
     return dg.MetadataValue.md(markdown(shown))
 
 
-def day_metadata(frame: pd.DataFrame | Parts, table: Table, rows: int) -> dict[str, Any]:
+def day_metadata(frame: pd.DataFrame | EncodedDay, table: Table, rows: int) -> dict[str, Any]:
     """Metadata of one partition: number of rows, numbers to plot, first rows."""
     numbers = partition_numbers(frame, table) if isinstance(frame, pd.DataFrame) else {}
     return {"dagster/row_count": rows, **numbers, "preview": preview_of(frame, table)}

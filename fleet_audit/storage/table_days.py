@@ -6,7 +6,7 @@ How Dagster stores an output is in `io_managers`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 
@@ -48,28 +48,6 @@ class LakeDays(Days):
     def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
         """These columns of any days, texts as dictionaries: of many rows no object is made for each."""
         return self._lake.read_arrow(self._table, days, columns)
-
-
-class Parts:
-    """A day whose rows come in parts, in the table's order; the first ones are kept to be shown.
-
-    `sha256` is that of the day's file, once it is written.
-    """
-
-    def __init__(self, parts: Iterable[pa.Table]) -> None:
-        self._parts = parts
-        self.sha256: str | None = None
-        self._first: pa.Table | None = None
-
-    def __iter__(self) -> Iterator[pa.Table]:
-        for part in self._parts:
-            if self._first is None:
-                self._first = part.slice(0, PREVIEW_ROWS)
-            yield part
-
-    def head(self, rows: int) -> pd.DataFrame:
-        """The first rows of what was taken so far."""
-        return pd.DataFrame() if self._first is None else self._first.slice(0, rows).to_pandas()
 
 
 class Kept(Enum):

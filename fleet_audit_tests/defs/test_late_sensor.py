@@ -41,7 +41,7 @@ class Site:
         items = [{"device_id": "1", "timestamp": instant, "odometer_km": 7.0} for instant in instants]
         body = json.dumps({"data": items, "next_cursor": None}).encode()
         lake.put_bytes(f"{page_folder(DAY)}/{hashlib.sha256(body).hexdigest()}.json", body)
-        list(Stage(lake, Warehouse(self.url), run_id, b"key").position_parts(DAY))
+        Stage(lake, Warehouse(self.url), run_id, b"key").staged_positions(DAY)
 
     def compute(self, *days: int) -> None:
         for day in days:

@@ -6,10 +6,12 @@ import datetime as dt
 import hashlib
 import json
 import random
+from functools import partial
 
 import pandas as pd
 import pytest
 
+from fleet_audit.defs.tables import computed_days
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import page_notes_path
@@ -17,6 +19,7 @@ from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage.table_days import Kept
+from fleet_audit_tests.ingest.staged_frame import staged_frame
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     DEVICES,
@@ -140,13 +143,13 @@ _FACTS = ["device_id", "recorded_at", "latitude", "longitude", "odometer_km"]
 def test_positions_twice_and_in_any_order_are_the_same_rows(arrivals, settings):
     items = _items(40)
     _page(arrivals, DAY, items)
-    once = arrivals.stage().positions(DAY)
+    once = staged_frame(arrivals.stage(), DAY)
     assert len(once) == 40
     shuffled = items + items[:10]
     random.Random(1).shuffle(shuffled)
     _page(arrivals, DAY, shuffled[:30])
     _page(arrivals, DAY, shuffled[30:])
-    twice = arrivals.stage().positions(DAY)
+    twice = staged_frame(arrivals.stage(), DAY)
     pd.testing.assert_frame_equal(twice[_FACTS], once[_FACTS])
     assert arrivals.counts("positions") == {DAY: (90, 40, 0, 50)}
 
@@ -154,7 +157,7 @@ def test_positions_twice_and_in_any_order_are_the_same_rows(arrivals, settings):
 def test_the_fuller_of_two_unequal_rows_wins_and_the_other_is_kept_as_conflict(arrivals):
     item = _items(1)[0]
     _page(arrivals, DAY, [{**item, "odometer_km": None}, item, {**item, "odometer_km": "broken"}])
-    (row,) = arrivals.stage().positions(DAY).to_dict("records")
+    (row,) = staged_frame(arrivals.stage(), DAY).to_dict("records")
     assert row["odometer_km"] == 100.0
     rejected = arrivals.warehouse.read("select reason_code, raw from ops.rejected_rows", {})
     assert set(rejected["reason_code"]) == {"conflict"}
@@ -166,7 +169,7 @@ def test_the_fuller_of_two_unequal_rows_wins_and_the_other_is_kept_as_conflict(a
 def test_a_row_outside_of_the_window_is_left_out_and_counted(arrivals):
     stray = {**_items(1)[0], "timestamp": "2025-06-12T09:00:00Z"}
     _page(arrivals, DAY, [*_items(2), stray])
-    assert len(arrivals.stage().positions(DAY)) == 2
+    assert len(staged_frame(arrivals.stage(), DAY)) == 2
     assert arrivals.counts("positions") == {DAY: (3, 2, 1, 0)}
     assert arrivals.warehouse.read("select reason_code from ops.rejected_rows", {})["reason_code"].to_list() == [
         "outside_window"
@@ -176,14 +179,14 @@ def test_a_row_outside_of_the_window_is_left_out_and_counted(arrivals):
 def test_positions_of_a_file_and_of_the_api_are_one_row_an_instant(arrivals):
     arrivals.drop("telemetry/a.csv", telemetry(drive(PAID, "06:30")))
     arrivals.read()
-    from_file = arrivals.stage().positions(DAY)
+    from_file = staged_frame(arrivals.stage(), DAY)
     _page(arrivals, DAY, [
         {"device_id": row.device_id, "timestamp": row.recorded_at.isoformat(), "latitude": row.latitude,
          "longitude": row.longitude, "speed_kmh": row.speed_kmh, "odometer_km": row.odometer_km,
          "ignition": bool(row.ignition), "passengers": int(row.passengers)}
         for row in from_file.itertuples()
     ])  # fmt: skip
-    both = arrivals.stage().positions(DAY)
+    both = staged_frame(arrivals.stage(), DAY)
     pd.testing.assert_frame_equal(both[_FACTS], from_file[_FACTS])
     read, accepted, bad, duplicate = arrivals.counts("positions")[DAY]
     assert (read, accepted, bad + duplicate) == (2 * len(both), len(both), len(both))
@@ -191,7 +194,7 @@ def test_positions_of_a_file_and_of_the_api_are_one_row_an_instant(arrivals):
 
 def test_a_day_without_anything_has_no_rows_and_is_counted(arrivals):
     stage = arrivals.stage()
-    for build in (stage.positions, stage.visit_legs, stage.declared_runs, stage.source_notes):
+    for build in (partial(staged_frame, stage), stage.visit_legs, stage.declared_runs, stage.source_notes):
         assert build(NEXT).empty
     for source in ("positions", "visit_legs", "declared_runs"):
         assert arrivals.counts(source) == {NEXT: (0, 0, 0, 0)}
@@ -201,7 +204,7 @@ def test_the_instant_decides_the_day_of_a_position(arrivals):
     """23:50 to 00:20 in São Paulo: two days of the lake."""
     arrivals.drop("telemetry/a.csv", telemetry(drive(PAID, "23:55")))
     arrivals.read()
-    today, tomorrow = (arrivals.stage().positions(day) for day in (DAY, NEXT))
+    today, tomorrow = (staged_frame(arrivals.stage(), day) for day in (DAY, NEXT))
     midnight = pd.Timestamp("2025-06-11T03:00Z")
     assert len(today) > 20
     assert len(tomorrow) > 20
@@ -219,7 +222,7 @@ def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_
     arrivals.read()
     unknown = {**_items(1)[0], "device_id": "not registered", "timestamp": "2005-10-25T09:00:00Z"}
     _page(arrivals, DAY, [unknown, {**unknown, "timestamp": "2005-10-25T09:01:00Z"}])
-    arrivals.stage().positions(DAY)
+    staged_frame(arrivals.stage(), DAY)
     notes = arrivals.stage().source_notes(DAY).sort_values("source_kind")
     assert set(notes["note_code"]) == {"gps_week_rollover"}
     assert notes["source_kind"].tolist() == ["positions", "telemetry"]
@@ -231,14 +234,14 @@ def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_
 WEEK = [DAY + dt.timedelta(days=offset) for offset in range(-5, 2)]
 
 
-def _made(arrivals) -> list[dt.date]:
+def _made(arrivals, processes: int = 1) -> list[dt.date]:
     """Stages the week as a run does, and returns the days that were made again."""
-    made = []
+    made, compute = [], partial(computed_days, processes=processes)
     staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run")
-    for day, given in staged.positions(arrivals.stage(), WEEK, "0.1.0"):
+    for day, given in staged.positions(arrivals.stage(), WEEK, "0.1.0", compute):
         if not isinstance(given, Kept):
             made.append(day)
-            given.sha256 = arrivals.lake.write_day_parts(STAGING_POSITIONS, day, given).sha256
+            arrivals.lake.write_encoded(STAGING_POSITIONS, day, given)
     return made
 
 
@@ -286,7 +289,7 @@ def test_a_file_whose_every_row_is_rolled_over_is_noted_on_the_day_that_was_mean
     )
     (file,) = arrivals.read().files.to_dict("records")
     assert (file["rows_accepted"], file["first_date"], file["last_date"]) == (0, DAY, DAY)
-    arrivals.stage().positions(DAY)
+    staged_frame(arrivals.stage(), DAY)
     (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
     assert (note["note_code"], note["plate"]) == ("gps_week_rollover", SEEN_TWICE)
 

@@ -84,7 +84,7 @@ def test_every_source_through_every_store(
     assert {page_sha256(path) for path in archived_pages(arrivals.lake, DAY)} == pages
 
     stage = arrivals.stage()
-    arrivals.lake.write_day_parts(STAGING_POSITIONS, DAY, stage.position_parts(DAY))
+    arrivals.lake.write_encoded(STAGING_POSITIONS, DAY, stage.staged_positions(DAY))
     sources = arrivals.lake.read_days(STAGING_POSITIONS, [DAY])["source"].value_counts().to_dict()
     assert sources["api"] == 9
     assert sources["file"] >= len(telemetry(drive(PAID, "06:30")).splitlines()) - 1

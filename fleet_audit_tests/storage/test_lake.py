@@ -22,7 +22,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import arrow_schema, empty_frame, to_arrow
 from fleet_audit.settings import Settings
-from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake import Lake, encoded_day
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.storage.rows import sample
 
@@ -283,7 +283,7 @@ def test_a_day_in_parts_is_the_same_bytes_as_the_day_whole(
     expected = store.get_bytes(path)
     starts = [sum(sizes[:at]) for at in range(len(sizes))]
     parts = [whole.slice(start, size) for start, size in zip(starts, sizes, strict=True)]
-    assert store.write_day_parts(POSITIONS, D1, parts).rows == sum(sizes)
+    assert store.write_encoded(POSITIONS, D1, encoded_day(POSITIONS, parts)) == sum(sizes)
     assert store.get_bytes(path) == expected
 
 

@@ -87,6 +87,7 @@ class PositionsOfDay:
         file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
         adapter: the vendor's names and units.
         driver_key: key of the drivers' pseudonyms.
+        folder: where sorted pages are kept meanwhile; the system's temporary folder without it.
 
     Attributes, complete after the last part:
         counts: rows of the day.
@@ -107,10 +108,11 @@ class PositionsOfDay:
         driver_key: bytes,
         day: dt.date,
         window: tuple[pd.Timestamp, pd.Timestamp],
+        folder: Path | None = None,
     ) -> None:
         self._lake, self._pages, self._arrivals, self._file_rows = lake, sorted(pages), pages, file_rows
         self._adapter, self._driver_key = adapter, driver_key
-        self._day, self._window = day, window
+        self._day, self._window, self._folder = day, window, folder
         self.counts = DayCounts()
         self.rejected: list[pd.DataFrame] = []
         self.notes: list[pd.DataFrame] = []
@@ -120,7 +122,7 @@ class PositionsOfDay:
         self._parsing = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.Table]:
-        with tempfile.TemporaryDirectory(prefix="positions") as folder:
+        with tempfile.TemporaryDirectory(prefix="positions", dir=self._folder) as folder:
             runs = list(self._runs(Path(folder)))
             for devices in _shares(runs):
                 parts = [part for run in runs if (part := run.rows(devices)) is not None]

@@ -38,7 +38,8 @@ def _fetch(lake: Lake, url: str, database: str) -> str | None:
 
 
 def _staged(lake: Lake, database: str) -> bytes:
-    lake.write_day_parts(STAGING_POSITIONS, DAY, Stage(lake, Warehouse(database), "a-run", b"key").position_parts(DAY))
+    staged = Stage(lake, Warehouse(database), "a-run", b"key").staged_positions(DAY)
+    lake.write_encoded(STAGING_POSITIONS, DAY, staged)
     return lake.get_bytes(lake.partition_path(STAGING_POSITIONS, DAY))
 
 

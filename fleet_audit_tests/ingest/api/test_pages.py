@@ -28,6 +28,7 @@ from fleet_audit.simulation.fleet import POSITIONS
 from fleet_audit.sources.telemetry_api import TelemetryApi
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.ingest.staged_frame import staged_frame
 from fleet_audit_tests.sources.small_server import answering
 
 DAY = dt.date(2025, 6, 10)
@@ -219,7 +220,7 @@ def test_a_damaged_page_that_staging_meets_makes_its_hours_a_gap(server, lake, p
     PageFetcher(TelemetryApi(server.url, TOKEN), lake, warehouse, "a-run").fetch_days([DAY], LATER)
     path = next(path for path in archived_pages(lake, DAY) if b"T03:00:00" in read_page(lake, path))
     lake.put_bytes(path, lake.get_bytes(path)[:-9])
-    staged = Stage(lake, warehouse, "a-run", b"key").positions(DAY)
+    staged = staged_frame(Stage(lake, warehouse, "a-run", b"key"), DAY)
     assert list(staged["recorded_at"]) == [pd.Timestamp(INSTANTS[2])]
     gaps = api_gaps(warehouse, DAY, DAY)
     assert gaps["started_at"].tolist() == [pd.Timestamp("2025-06-10T03:00Z")]
@@ -242,7 +243,7 @@ def test_positions_of_another_time_are_refused_with_their_own_reason(lake, postg
     body = json.dumps({"data": items, "next_cursor": None}).encode()
     archive_page(lake, DAY, body, hashlib.sha256(body).hexdigest())
     warehouse = Warehouse(postgres_url)
-    assert list(Stage(lake, warehouse, "a-run", b"key").positions(DAY)["recorded_at"]) == [pd.Timestamp(at)]
+    assert list(staged_frame(Stage(lake, warehouse, "a-run", b"key"), DAY)["recorded_at"]) == [pd.Timestamp(at)]
     refused = warehouse.read("select row_number, reason_code, reason from ops.rejected_rows")
     assert refused[["row_number", "reason_code"]].values.tolist() == [[2, code]]
 
@@ -258,7 +259,7 @@ def test_a_position_ahead_of_its_arrival_is_refused(lake, postgres_url):
     body = json.dumps({"data": items, "next_cursor": None}).encode()
     archive_page(lake, today, body, hashlib.sha256(body).hexdigest())
     warehouse = Warehouse(postgres_url)
-    assert len(Stage(lake, warehouse, "a-run", b"key").positions(today)) == 2
+    assert len(staged_frame(Stage(lake, warehouse, "a-run", b"key"), today)) == 2
     assert list(warehouse.read("select reason_code from ops.rejected_rows")["reason_code"]) == ["future_timestamp"]
 
 

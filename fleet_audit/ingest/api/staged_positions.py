@@ -1,0 +1,100 @@
+"""`staging.positions` of a day from its pages and files, as work that another process may take.
+
+It reads the archive and records nothing: that belongs to `staging`. How rows are merged is in `positions`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from fleet_audit.formats.adapter import Adapter
+from fleet_audit.ingest.api.positions import DayCounts, PositionsOfDay
+from fleet_audit.ingest.late_positions import HourDigests
+from fleet_audit.logic.primitives.window import partition_day_bounds
+from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.storage.lake import EncodedDay, Lake, encoded_day
+
+
+@dataclass(frozen=True)
+class PositionArrivals:
+    """What the positions of a day are made of.
+
+    Attributes:
+        pages: paths of the day's pages in the archive, each with the time of its first arrival.
+        file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
+    """
+
+    day: dt.date
+    pages: Mapping[str, dt.datetime]
+    file_rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class StagedPositions:
+    """The file of a day of positions, and what its recording needs.
+
+    Attributes:
+        file: `staging.positions` of the day.
+        read: rows of telemetry files that were read.
+        hours: digest of each hour.
+        counts, rejected, notes, drivers, damaged, rows_of_pages: as in `PositionsOfDay`.
+    """
+
+    file: EncodedDay
+    read: int
+    hours: HourDigests
+    counts: DayCounts
+    rejected: list[pd.DataFrame]
+    notes: list[pd.DataFrame]
+    drivers: list[pd.DataFrame]
+    damaged: dict[str, str]
+    rows_of_pages: dict[str, int]
+
+
+@dataclass(frozen=True)
+class StagePositions:
+    """Stages the positions of a day; `folder` holds the sorted pages meanwhile."""
+
+    lake: Lake
+    adapter: Adapter
+    driver_key: bytes
+    folder: Path | None = None
+
+    def __call__(self, arrivals: PositionArrivals) -> StagedPositions:
+        """One row per device and instant, of all pages and files, in the memory of some pages and of the file."""
+        merged, hours = self._merged(arrivals), HourDigests()
+
+        def parts() -> Iterator[pa.Table]:
+            for part in merged:
+                hours.add(part)
+                yield part
+
+        return StagedPositions(
+            encoded_day(STAGING_POSITIONS, parts()),
+            len(arrivals.file_rows),
+            hours,
+            merged.counts,
+            merged.rejected,
+            merged.notes,
+            merged.drivers,
+            merged.damaged,
+            merged.rows_of_pages,
+        )
+
+    def _merged(self, arrivals: PositionArrivals) -> PositionsOfDay:
+        return PositionsOfDay(
+            self.lake,
+            arrivals.pages,
+            arrivals.file_rows,
+            self.adapter,
+            self.driver_key,
+            arrivals.day,
+            partition_day_bounds(arrivals.day),
+            self.folder,
+        )
