@@ -43,9 +43,9 @@ class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
     A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; into the lake
-    also `(day, EncodedDay)`, the finished file of a day too large for a frame, and `(day, Kept.AS_IT_IS)`. It is wrapped
-    into `dg.Output` when it is a generator, because Dagster takes a returned one for its own events. A day of the run
-    that does not come is emptied. An asset without partitions gives a frame.
+    also `(day, EncodedDay)`, the finished file of a day too large for a frame, and `(day, Kept.AS_IT_IS)`. A generator
+    is wrapped into `dg.Output`, because Dagster takes a returned one for its own events. A day of the run that does
+    not come is emptied. An asset without partitions gives a frame.
     """
 
     def __init__(self, stores: StoreOpener, before_write: Callable[[], None] = lambda: None) -> None:

@@ -264,6 +264,32 @@ def test_a_day_is_made_again_only_when_what_it_is_made_of_has_changed(arrivals):
     assert _made(arrivals) == [WEEK[0]]
 
 
+def test_processes_stage_a_week_as_one_process_does(arrivals, monkeypatch):
+    """A page with a position of another time too: what is refused is recorded by the run, not by a process."""
+    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", len(WEEK))
+    _page(arrivals, DAY, [*_items(40), {"device_id": "1", "timestamp": "2025-08-01T12:00:00Z"}])
+    arrivals.drop("telemetry/t.csv", telemetry(drive(PAID, "06:30")))
+    arrivals.read()
+    assert _made(arrivals) == WEEK
+    alone = _left(arrivals)
+    assert _made(arrivals, processes=2) == [], "days that have not changed are recognised"
+    arrivals.warehouse.execute("delete from ops.staged_days")
+    arrivals.warehouse.execute("delete from ops.rejected_rows")
+    arrivals.warehouse.execute("delete from ops.position_hours")
+    assert _made(arrivals, processes=2) == WEEK
+    assert _left(arrivals) == alone
+
+
+def _left(arrivals) -> list[object]:
+    """What staging leaves of the week: bytes, counts, refused rows and digests of hours."""
+    refused = arrivals.warehouse.read("select row_number, reason_code from ops.rejected_rows")
+    hours = arrivals.warehouse.read("select hour_at, rows_accepted, digest from ops.position_hours order by 1")
+    assert not refused.empty
+    assert not hours.empty
+    files = [arrivals.lake.sha256(arrivals.lake.partition_path(STAGING_POSITIONS, day)) for day in WEEK]
+    return [files, arrivals.counts("positions"), refused.to_csv(index=False), hours.to_csv(index=False)]
+
+
 def test_a_day_whose_file_is_lost_or_damaged_or_whose_page_was_replaced_is_made_again(arrivals):
     _page(arrivals, DAY, _items(40))
     assert _made(arrivals) == WEEK
