@@ -15,7 +15,7 @@ from fastapi import Body, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from fleet_audit.access import contests
-from fleet_audit.access.answers import HEADERS, TEXT, Key, Token, answer, problems, token_of
+from fleet_audit.access.answers import DOWNLOAD, TEXT, Key, Token, answer, problems, token_of
 from fleet_audit.access.pages import read_row
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.resources import Resource, row_schema
@@ -26,7 +26,6 @@ from fleet_audit.storage.auth.disputes import MAX_TEXT
 _ANY_FILE = {
     "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}
 }
-DOWNLOAD = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
 FileName = Annotated[
     str, Query(max_length=500, pattern=TEXT, description="The file's name", examples=["boletim-junho.xlsx"])
 ]

@@ -16,6 +16,7 @@ from fleet_audit.access.problems import PROBLEM_SCHEMA
 TEXT = r"^[^\x00-\x1f]*$"
 Key = Annotated[str, Path(max_length=200, pattern=TEXT)]
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+DOWNLOAD = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
 _bearer = HTTPBearer(auto_error=False, description="The access_token of POST /v1/login")
 Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 _WORDS = {

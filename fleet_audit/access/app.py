@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from fleet_audit import __version__
 from fleet_audit.access.actions import add_actions
-from fleet_audit.access.answers import HEADERS, TEXT, Token, answer, problems, token_of
+from fleet_audit.access.answers import DOWNLOAD, HEADERS, TEXT, Key, Token, answer, problems, token_of
 from fleet_audit.access.body_limit import BodyLimit
 from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.exports import export_csv, export_parquet
@@ -73,7 +73,10 @@ def create_app(
         intake: where uploads and attachments go, and the page is served; None: neither is.
         company: verifies tokens of the company's identity provider; None: only those of this service count.
     """
-    app = FastAPI(title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503))
+    app = FastAPI(
+        title="fleet_audit", version=__version__, description=_DESCRIPTION, responses=problems(401, 422, 503),
+        redirect_slashes=False,  # such a redirect repeats the Host header, which a cache may keep for others
+    )  # fmt: skip
     add_handlers(app)
     app.add_middleware(BodyLimit)  # the first one added is next to the routes
     sessions = Sessions(engine, secret, company)
@@ -177,7 +180,7 @@ def _add_list(app: FastAPI, sessions: Sessions, resource: Resource) -> None:
 
 
 def _add_item(app: FastAPI, sessions: Sessions, resource: Resource, key: str) -> None:
-    def endpoint(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=TEXT)]) -> Response:
+    def endpoint(request: Request, token: Token, key: Key) -> Response:
         with sessions.begin(token_of(token)) as session:
             return answer(request, read_row(session, resource, key))
 
@@ -207,7 +210,7 @@ def _add_evidence(app: FastAPI, sessions: Sessions, resources: dict[str, Resourc
         summary="A finding with its trip, the trip's cost and its declared run, as far as the user sees them",
         responses=problems(403, 404),
     )
-    def evidence(request: Request, token: Token, key: Annotated[str, Path(max_length=200, pattern=TEXT)]) -> Response:
+    def evidence(request: Request, token: Token, key: Key) -> Response:
         with sessions.begin(token_of(token)) as session:
             finding = read_row(session, resources["findings"], key)
             ids = json.loads(finding)
@@ -248,8 +251,7 @@ def _add_reports(app: FastAPI, sessions: Sessions, files: Files) -> None:
         with sessions.begin(token_of(token)) as session:
             content = report_content(session, files, path)
         # an HTML report is downloaded, never shown as a page of this address
-        headers = {**HEADERS, "X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return Response(content, media_type="application/octet-stream", headers=DOWNLOAD)
 
 
 def _add_metrics(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from fleet_audit.ingest.source_rows import ReceivedRow, items_of_pages, rows_of_
 from fleet_audit.installation import Installation
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
-from fleet_audit.reporting.drawing.track import Span, Track
+from fleet_audit.reporting.drawing.track import Span, Track, mark_rejected
 from fleet_audit.reporting.labels import ODOMETER_EVENTS
 from fleet_audit.reporting.sections.divergences import DivergentGroup
 from fleet_audit.reporting.sections.inputs import POSITION_COLUMNS, records
@@ -54,9 +54,7 @@ def movement_of(
     points = lake.read_days(tables.STAGING_POSITIONS, days, filter=one_of("device_id", own))
     points = points[(points["recorded_at"] >= start) & (points["recorded_at"] <= end)]
     rejected = lake.read_days(tables.REJECTED_POINTS, days, filter=pc.field("plate") == (plate or ""))
-    reasons = rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"]
-    points = points.assign(reason_code=points["recorded_at"].map(reasons))
-    points = points.assign(is_rejected=points["reason_code"].notna() & (points["reason_code"] != "no_fix"))
+    points = mark_rejected(points, rejected)
     places = valid_on(reference.pois, day).dropna(subset=["latitude", "longitude"])
     return Track(points.sort_values(["recorded_at", "device_id"]), spans, zone, records(places), _stops(legs))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fleet_audit.logic.audit.rules.registry import TITLES
 
 SEVERITIES = {"C": "Crítica", "H": "Alta", "M": "Média", "L": "Baixa"}
+SEVERITY_RANK = {code: rank for rank, code in enumerate(SEVERITIES)}  # the gravest first
 PURPOSES = {
     "service": "serviço",
     "deadhead": "vazio",

@@ -26,7 +26,11 @@ _WITH_AMOUNTS = {"fact.review_samples": {"note"}, "ref.sample_reviews": {"note"}
 _TEXTS = frozenset({"explanation_pt", "evidence", "sentence_pt"})
 # What may hold another carrier's name, plate or ids in a row of one's own.
 _OF_OTHERS = frozenset({"plates", "finding_ids", "root_finding_id", "reason", "area_reason", "cost_reason"})
-_OF_OTHERS_IN = {"fact.held_runs": frozenset({"reason"}), "fact.calibration_segments": frozenset({"reason"})}  # codes
+_OF_OTHERS_IN = {
+    "fact.held_runs": frozenset({"reason"}),
+    "fact.calibration_segments": frozenset({"reason"}),
+    "fact.adjustments": frozenset({"reason"}),
+}  # codes and fixed sentences
 _AUDITOR_ONLY = frozenset({"ops.reference_history", "ops.reference_changes"})
 # the sample for review is the payer's own control: a carrier would know which trips are reviewed, and by whom
 _NOT_FOR_CARRIERS = frozenset(

@@ -120,3 +120,30 @@ def test_no_order_of_rows_reveals_others(client: TestClient, name: str) -> None:
             answer = client.get(f"/v1/{name}?sort={column}&limit=1", headers=signed(login))
             assert answer.status_code in (200, 403), answer.text
             assert not [mark for mark in foreign_marks(login) if mark in answer.text], column
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/trips/", "/v1//trips", "/portal", "/portal/", "/portal/dias/", "/portal/achados/x/", "/", "/nada/"]
+)
+def test_a_foreign_host_name_is_repeated_in_no_answer(client: TestClient, path: str) -> None:
+    """A cache before the service would keep such a redirect for others."""
+    answer = client.get(path, headers={"Host": "evil.example", **signed("oeste")}, follow_redirects=False)
+    assert answer.status_code in (303, 404), answer.status_code
+    assert "evil.example" not in f"{answer.headers} {answer.text}"
+    if answer.status_code == 303:
+        assert answer.headers["location"].startswith("/portal/")
+
+
+def test_an_answer_of_one_user_is_never_another_users_unchanged_one(client: TestClient) -> None:
+    """A tag that another user's answer had, and every answer that a shared cache must not keep."""
+    tags = {}
+    for login in ("oeste", "leste", "auditora"):
+        answer = client.get("/v1/trips", headers=signed(login))
+        tags[login] = answer.headers["etag"]
+        assert answer.headers["cache-control"] == "private, no-cache"
+        assert answer.headers["vary"] == "Authorization"
+    assert len(set(tags.values())) == 3
+    for tag in (tags["oeste"], tags["auditora"], "*", '""', '"'):
+        other = client.get("/v1/trips", headers={**signed("leste"), "If-None-Match": tag})
+        assert other.status_code == 200, tag
+        assert not [mark for mark in foreign_marks("leste") if mark in other.text]

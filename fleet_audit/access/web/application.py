@@ -46,7 +46,7 @@ def mount_page(app: FastAPI, engine: sa.Engine, sessions: Sessions, secret: str,
         load_layout(settings.report_layout).company,
         2 * max(intake.max_bytes, MAX_ATTACHMENT_BYTES) + _FORM_BYTES,
     )
-    page = FastAPI(title="fleet_audit", openapi_url=None, docs_url=None, redoc_url=None)
+    page = FastAPI(title="fleet_audit", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     add_headers(page, site)
     add_error_pages(page, site)
     _add_static_files(page)
@@ -61,6 +61,7 @@ def mount_page(app: FastAPI, engine: sa.Engine, sessions: Sessions, secret: str,
     app.mount(ROOT, page)
 
     @app.get("/", include_in_schema=False)
+    @app.get(ROOT, include_in_schema=False)
     def first() -> Response:
         return RedirectResponse(f"{ROOT}/dias", 303)
 

@@ -38,11 +38,10 @@ from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
-from fleet_audit.reporting.labels import AMOUNTS, CAUSES, KM_METHODS, PURPOSES, SEVERITIES
+from fleet_audit.reporting.labels import AMOUNTS, CAUSES, KM_METHODS, PURPOSES, SEVERITIES, SEVERITY_RANK
 from fleet_audit.reporting.sections.evidence import evidence_rows
 
 _A_PAGE = 30
-_WORST_FIRST = {severity: place for place, severity in enumerate(SEVERITIES)}
 _LISTED = ("finding_id", "operational_date", "rule_id", "severity", "plate", "status", "km_at_stake")
 _PROVES = {rule.rule_id: rule.proves_pt for rule in RULES}
 
@@ -181,7 +180,7 @@ def _incidents(site: Site, visit: Visit, rows: Sequence[dict[str, Any]]) -> list
     result = []
     for row in rows:
         members = [findings[key] for key in row["finding_ids"] if key in findings]
-        gravest = min((one["severity"] for one in members), key=_WORST_FIRST.__getitem__, default=None)
+        gravest = min((one["severity"] for one in members), key=SEVERITY_RANK.__getitem__, default=None)
         contested = [status[key] for key in row["finding_ids"] if key in status]
         target = row["root_finding_id"] or (members[0]["finding_id"] if members else None)
         is_excepted = bool(members) and all(one["status"] == "excepted" for one in members)
@@ -196,7 +195,7 @@ def _findings(site: Site, visit: Visit, ids: Sequence[str]) -> list[dict[str, An
     if not ids:
         return []
     rows = site.relations.rows(visit.session, "findings", lambda c: (c.finding_id.in_(ids),), columns=_LISTED)
-    return sorted(rows, key=lambda row: (_WORST_FIRST[row["severity"]], row["rule_id"], row["operational_date"]))
+    return sorted(rows, key=lambda row: (SEVERITY_RANK[row["severity"]], row["rule_id"], row["operational_date"]))
 
 
 def _incident_of(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,10 +18,10 @@ from fleet_audit.access.web.rows import Conditions, is_readable
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.primitives.cycles import Cycle
-from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS, SEVERITIES
+from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS, SEVERITIES, SEVERITY_RANK
 
 Amounts = dict[str, Amount]
-_SEVERITY_ORDER = {rule.rule_id: list(SEVERITIES).index(rule.severity) for rule in RULES}
+_SEVERITY_ORDER = {rule.rule_id: SEVERITY_RANK[rule.severity] for rule in RULES}
 _GRAVE = [rule.rule_id for rule in RULES if rule.severity in ("C", "H")]
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
-from fleet_audit.reporting.drawing.track import Span, Track
+from fleet_audit.reporting.drawing.track import Span, Track, mark_rejected
 from fleet_audit.reporting.drawing.track_map import track_map
 from fleet_audit.schema import lake as tables
 from fleet_audit.schema.partition import PARTITION_ZONE
@@ -94,9 +94,7 @@ def _own_points(lake: Lake, subject: Subject, start: pd.Timestamp, end: pd.Times
     points = points[is_own.astype(bool)]
     of_plate = pc.field("plate") == subject.plate
     rejected = lake.read_days(tables.REJECTED_POINTS, _days(start, end, subject.zone), filter=of_plate)
-    reason = points["recorded_at"].map(rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"])
-    points = points.assign(is_rejected=reason.notna() & (reason != "no_fix"))
-    return points.sort_values(["recorded_at", "device_id"]).reset_index(drop=True)
+    return mark_rejected(points, rejected).sort_values(["recorded_at", "device_id"]).reset_index(drop=True)
 
 
 def _days(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> list[dt.date]:

@@ -103,7 +103,7 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[d
 @acts_on_errors
 def outcomes_of_contests(context: dg.AssetExecutionContext, fleet: FleetResource) -> pd.DataFrame:
     """Copy what became of each contest, for the models of `dbt_like_sql`."""
-    return contest_outcomes(fleet.warehouse(), context.run_id)
+    return contest_outcomes(fleet.warehouse(), context.run.run_id)
 
 
 @dg.asset(

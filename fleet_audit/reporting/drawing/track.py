@@ -53,6 +53,18 @@ class Track:
         return result
 
 
+def mark_rejected(points: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
+    """The points with reason_code, and is_rejected; a point without a fix was not rejected.
+
+    Args:
+        points: points of one vehicle with recorded_at.
+        rejected: rows of `trips.rejected_points` of the same vehicle.
+    """
+    reasons = rejected.drop_duplicates("recorded_at").set_index("recorded_at")["reason_code"]
+    found = points["recorded_at"].map(reasons)
+    return points.assign(reason_code=found, is_rejected=found.notna() & (found != "no_fix"))
+
+
 def thinned(count: int) -> np.ndarray:
     """Positions of at most 1,500 of so many points, evenly, both ends included."""
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(int))

@@ -13,7 +13,15 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import AMOUNTS, COVERAGE, FINDING_STATUSES, HELD_REASONS, SEVERITIES, rule_title
+from fleet_audit.reporting.labels import (
+    AMOUNTS,
+    COVERAGE,
+    FINDING_STATUSES,
+    HELD_REASONS,
+    SEVERITIES,
+    SEVERITY_RANK,
+    rule_title,
+)
 from fleet_audit.reporting.sections.figures import Figures
 from fleet_audit.reporting.sections.incidents import money_by_root
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records, with_vehicle
@@ -99,7 +107,6 @@ COVERAGE_FIELDS = (
     Field("residual_km", "Resíduo (km)", Kind.KM_DIFFERENCE, 9, is_summed=True),
     Field("balanced", "Fecha?", width=8),
 )
-_SEVERITY_ORDER = {code: rank for rank, code in enumerate(SEVERITIES)}
 
 
 def findings_grid(frames: Frames) -> Grid:
@@ -123,7 +130,7 @@ def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
         is_member=[
             bool(brl_of.get(root)) and root != own for root, own in zip(roots, found["finding_id"], strict=True)
         ],
-        rank=found["severity"].map(_SEVERITY_ORDER),
+        rank=found["severity"].map(SEVERITY_RANK),
         brl=found["brl_at_stake"].fillna(Decimal(-1)),
         km=found["km_at_stake"].fillna(Decimal(-1)),
     ).sort_values(
