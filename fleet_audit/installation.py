@@ -105,13 +105,13 @@ class Installation:
         return load_adapter(self.settings().api_adapter)
 
     def reference(self) -> Reference:
-        """The reference tables as they are now, and their changes inside open cycles."""
+        """The reference tables as they are now, and their changes inside open cycles. Its frames are shared."""
         from fleet_audit.logic.reference.reference import Reference
         from fleet_audit.schema import reference
         from fleet_audit.schema.facts import REFERENCE_CHANGES
-        from fleet_audit.storage.unchanged_tables import read_tables
+        from fleet_audit.storage.unchanged_tables import made_of_tables
 
-        return Reference.of(read_tables(self.warehouse(), (*reference.TABLES, REFERENCE_CHANGES)))
+        return made_of_tables(self.warehouse(), (*reference.TABLES, REFERENCE_CHANGES), Reference.of)
 
     def parameters(self, day: dt.date) -> ParameterSet:
         """The parameters in force on a day; their version is recorded in `ops.parameter_versions`."""

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
-from dagster._core.storage.event_log.base import PartitionKeyFilter
 
 from fleet_audit.defs.automation import close_job, cycle_job, day_job, known_days
 from fleet_audit.defs.health.days import health_job
@@ -65,6 +64,9 @@ def newly_failed(instance: dg.DagsterInstance, run_id: str) -> dict[tuple[str, s
 
 def _failed_before(instance: dg.DagsterInstance, found: dg.AssetCheckEvaluation, run_id: str) -> bool:
     """Whether the last evaluation by another run failed too, with the same words: a second refused file is news."""
+    # not at the top: it imports Alembic, 0.2 s
+    from dagster._core.storage.event_log.base import PartitionKeyFilter
+
     history = instance.event_log_storage.get_asset_check_execution_history(
         found.asset_check_key,
         limit=10,

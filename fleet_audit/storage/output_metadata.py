@@ -43,11 +43,14 @@ def markdown(frame: pd.DataFrame) -> str:
     def line(cells: Iterable[object]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
-    missing = frame.astype(object).where(frame.notna(), "")
+    columns = [
+        ["" if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
+        for _, column in frame.items()
+    ]
     return "\n".join(
         [
             line(frame.columns),
             line("---" for _ in frame.columns),
-            *(line(row) for row in missing.itertuples(index=False, name=None)),
+            *map(line, zip(*columns, strict=True)),
         ]
     )

@@ -6,7 +6,8 @@ read belongs to `warehouse`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -20,15 +21,31 @@ select '{name}' as name, count(*) as rows, max(cast(cast(xmin as text) as bigint
   (select cast(oid as bigint) from pg_database where datname = current_database()) as database
 from {name}"""
 _read: dict[tuple[str, str], tuple[tuple[object, ...], pd.DataFrame]] = {}  # url, table -> state, rows
+_made: dict[tuple[str, object], tuple[dict[str, pd.DataFrame], Any]] = {}  # url, function -> its frames, its result
+_Made = TypeVar("_Made")
 
 
 def read_tables(warehouse: Warehouse, tables: Iterable[Table]) -> dict[str, pd.DataFrame]:
     """All rows of each table by its name, as `Warehouse.read_table` gives them; a caller may change its frames."""
-    tables = list(tables)
+    return {name: frame.copy(deep=False) for name, frame in _unchanged(warehouse, list(tables)).items()}
+
+
+def made_of_tables(
+    warehouse: Warehouse, tables: Iterable[Table], make: Callable[[dict[str, pd.DataFrame]], _Made]
+) -> _Made:
+    """What `make` makes of the tables by name: the same object as long as their rows have not changed."""
+    frames = _unchanged(warehouse, list(tables))
+    former = _made.get((warehouse.url, make))
+    if former is None or any(former[0].get(name) is not frame for name, frame in frames.items()):
+        former = _made[warehouse.url, make] = frames, make(frames)
+    return former[1]
+
+
+def _unchanged(warehouse: Warehouse, tables: Sequence[Table]) -> dict[str, pd.DataFrame]:
     states = warehouse.read(" union all ".join(_STATE.format(name=table.full_name) for table in tables))
     now = {row[0]: tuple(row) for row in states.itertuples(index=False)}
     for table in tables:
         key = (warehouse.url, table.full_name)
         if key not in _read or _read[key][0] != now[table.full_name]:
             _read[key] = (now[table.full_name], warehouse.read_table(table))
-    return {table.name: _read[warehouse.url, table.full_name][1].copy(deep=False) for table in tables}
+    return {table.name: _read[warehouse.url, table.full_name][1] for table in tables}

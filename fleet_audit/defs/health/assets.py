@@ -1,6 +1,6 @@
 """Retention as assets: Dagster's history, staging, and archived pages of the API, each with a dry run in its launchpad.
 
-Which files and events are old enough is decided in `ingest.retention` and `defs.health.dagster_history`.
+Which files and events are old enough is decided in `ingest.retention` and `storage.dagster_history`.
 """
 
 import datetime as dt
@@ -11,7 +11,6 @@ import dagster as dg
 from pydantic import Field
 
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.health.dagster_history import history_bytes, trim_history
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import TRIGGER_TAG
 from fleet_audit.ingest.retention import (
@@ -64,6 +63,8 @@ class PagesConfig(dg.Config):
 @acts_on_errors
 def dagster_history(context: dg.AssetExecutionContext, config: HistoryConfig) -> dg.MaterializeResult:
     """Trim the instance that this run belongs to."""
+    from fleet_audit.storage.dagster_history import history_bytes, trim_history  # imports Alembic, 0.2 s
+
     now = dt.datetime.now(dt.UTC)
     events_before = dt.datetime.combine(months_before(now.date(), config.event_months), dt.time(), dt.UTC)
     logs_before = now - dt.timedelta(days=config.log_days)

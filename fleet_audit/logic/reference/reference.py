@@ -6,16 +6,19 @@ Which dated rows hold on a day is in `validity`; places have their own index in 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from fleet_audit.logic.reference.validity import vehicle_zones, vehicles_on, vehicles_on_days
+from fleet_audit.logic.reference.validity import join_days, vehicles_on, zones_by_plate, zones_of
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import REFERENCE_CHANGES
+
+_KEPT_VIEWS = 100  # a cycle of days, each with its neighbours; 0.2 MB per day of 500 vehicles
+_View = TypeVar("_View", pd.DataFrame, pd.Series)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,25 @@ class Reference:
 
     def vehicles_on(self, day: dt.date) -> pd.DataFrame:
         """One row per plate with a valid row on the day, its contract and zone: `validity.vehicles_on`."""
-        return vehicles_on(self.vehicles, self.contracts, self.units, day)
+        return self._kept("vehicles", day, lambda: vehicles_on(self.vehicles, self.contracts, self.units, day))
 
     def vehicles_on_days(self, days: Iterable[dt.date]) -> pd.DataFrame:
         """`vehicles_on` of each day, with the day in `operational_date`."""
-        return vehicles_on_days(self.vehicles, self.contracts, self.units, days)
+        return join_days(self.vehicles_on, days)
 
     def zones(self, plates: pd.Series, day: dt.date) -> pd.Series:
         """IANA zone of each plate as of the day: `validity.vehicle_zones`."""
-        return vehicle_zones(plates, self.vehicles, self.units, day)
+        return zones_of(plates, self._kept("zones", day, lambda: zones_by_plate(self.vehicles, self.units, day)))
+
+    def __getstate__(self) -> dict[str, pd.DataFrame]:
+        """The tables alone: the processes of a range of days compute their own views."""
+        return self.tables()
+
+    def _kept(self, name: str, day: dt.date, compute: Callable[[], _View]) -> _View:
+        """A copy of what `compute` returns; the steps of a day ask for the same day some twenty times."""
+        kept: dict[tuple[str, dt.date], Any] = self.__dict__.setdefault("_views", {})
+        if (name, day) not in kept:
+            if len(kept) >= _KEPT_VIEWS:
+                del kept[next(iter(kept))]
+            kept[name, day] = compute()
+        return kept[name, day].copy(deep=False)

@@ -6,7 +6,8 @@ Frames are those of `schema.reference`; places have their own index in `places`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -84,24 +85,38 @@ def vehicles_on_days(
     vehicles: pd.DataFrame, contracts: pd.DataFrame, units: pd.DataFrame, days: Iterable[dt.date]
 ) -> pd.DataFrame:
     """`vehicles_on` of several days, one under the other, with the day in `operational_date`."""
+    return join_days(partial(vehicles_on, vehicles, contracts, units), days)
+
+
+def join_days(vehicles_of: Callable[[dt.date], pd.DataFrame], days: Iterable[dt.date]) -> pd.DataFrame:
+    """What `vehicles_of` returns of several days, one under the other, with the day in `operational_date`."""
     views = []
     for day in sorted(set(days)):
-        view = vehicles_on(vehicles, contracts, units, day)
+        view = vehicles_of(day)
         views.append(view.assign(operational_date=dates(np.full(len(view), as_days(day)))))
     if not views:
-        nowhere = vehicles_on(vehicles.iloc[:0], contracts, units, dt.date.min)
+        nowhere = vehicles_of(dt.date.min).iloc[:0]
         return nowhere.assign(operational_date=dates(np.empty(0, dtype="datetime64[D]")))
     return pd.concat(views, ignore_index=True)
 
 
 def vehicle_zones(plates: pd.Series, vehicles: pd.DataFrame, units: pd.DataFrame, day: dt.date) -> pd.Series:
     """IANA zone of each plate: of the unit of its row valid on the day, else of its latest row, else São Paulo's."""
+    return zones_of(plates, zones_by_plate(vehicles, units, day))
+
+
+def zones_of(plates: pd.Series, zones: pd.Series) -> pd.Series:
+    """IANA zone of each plate by `zones_by_plate`, São Paulo's of a plate that it does not have."""
+    found = plates.map(zones).astype("str")  # typed: of no vehicle it would be a number
+    return found.fillna(DEFAULT_ZONE).rename("timezone")
+
+
+def zones_by_plate(vehicles: pd.DataFrame, units: pd.DataFrame, day: dt.date) -> pd.Series:
+    """IANA zone by plate: of the unit of its row valid on the day, else of its latest row; missing without a unit."""
     latest = _latest_last(vehicles, "plate")
     chosen = pd.concat([latest, valid_on(latest, day)]).drop_duplicates("plate", keep="last")
-    unit_of = chosen.set_index("plate")["unit_code"]
     zone_of = units.drop_duplicates("unit_code").set_index("unit_code")["timezone"]
-    zones = plates.map(unit_of).astype("str").map(zone_of).astype("str")  # typed: of no vehicle it would be a number
-    return zones.fillna(DEFAULT_ZONE).rename("timezone")
+    return chosen.set_index("plate")["unit_code"].map(zone_of).astype("str")
 
 
 def _latest_last(frame: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from fleet_audit.cli.environment import dagster_home
-from fleet_audit.defs.health.dagster_history import history_bytes, trim_history
 from fleet_audit.settings import load_settings
+from fleet_audit.storage.dagster_history import history_bytes, trim_history
 
 AFTER = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
 
