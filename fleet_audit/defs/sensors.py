@@ -23,10 +23,10 @@ from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file,
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.incomplete_days import dates_in_name
-from fleet_audit.ingest.late_positions import Computed, outdated_days, touched_days
+from fleet_audit.ingest.late_positions import Computed, changed_hours, outdated_days, touched_days
 from fleet_audit.ingest.reference.touched_days import days_of_reference
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import POSITION_HOURS, TRIPS
+from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import PARAMETERS
 from fleet_audit.sources.inbox import Inbox, InboxFile
@@ -181,6 +181,7 @@ def _recent() -> Span:
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
 
 
+LATE_DAYS = 40  # a cycle and its close; each tick looks at the hours that changed within
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -200,7 +201,8 @@ UNFINISHED = [
 def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
     """Compare what staging holds of each hour with when the days around it were computed."""
     try:
-        hours = fleet.warehouse().read_table(POSITION_HOURS)
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=LATE_DAYS)  # older ones were looked at in their time
+        hours = changed_hours(fleet.warehouse(), since)
     except (PermanentError, RetryableError) as error:
         return dg.SkipReason(str(error))
     state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]

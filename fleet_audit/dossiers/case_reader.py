@@ -25,19 +25,20 @@ from fleet_audit.reporting.sections.inputs import names_of, records
 from fleet_audit.reporting.sections.redaction import Others, masked_texts, without_others
 
 _NAMED = ("units", "pois", "routes")  # reference tables with names written by people
-_FINDINGS_OF_TRIP = """
+_RUN_IDS = """
+    select unnest(declared_run_ids) from fact.matches
+    where operational_date between cast(:day as date) and cast(:day as date) + 2 and :trip_id = any(trip_ids)
+"""  # a night's group is dated on a later day than its first trips
+# A finding of a cycle is dated on the cycle's last day. Without days each dossier would read all findings of all years.
+_FINDINGS_OF_TRIP = f"""
     select * from fact.findings
-    where trip_id = :trip_id
-        or declared_run_id in (
-            select unnest(declared_run_ids) from fact.matches where :trip_id = any(trip_ids)
-        )
+    where operational_date between cast(:day as date) - 1 and cast(:day as date) + 31
+        and (trip_id = :trip_id or declared_run_id in ({_RUN_IDS}))
     order by severity, rule_id, finding_id
-"""
-_RUNS_OF_TRIP = """
-    select * from fact.declared_runs
-    where declared_run_id in (select unnest(declared_run_ids) from fact.matches where :trip_id = any(trip_ids))
-    order by started_at, declared_run_id
-"""
+"""  # noqa: S608
+_RUNS_OF_TRIP = f"""
+    select * from fact.declared_runs where declared_run_id in ({_RUN_IDS}) order by started_at, declared_run_id
+"""  # noqa: S608
 
 
 def finding_case(stores: Installation, finding_id: str) -> Case:
@@ -76,9 +77,9 @@ def trip_case(stores: Installation, trip_id: str) -> Case:
         raise PermanentError(
             f"Trip {trip_id!r} does not exist; fact.trips.trip_id and the sheet MEMÓRIA DE CÁLCULO list all trips."
         )
-    findings = warehouse.read(_FINDINGS_OF_TRIP, {"trip_id": trip_id})
-    runs = warehouse.read(_RUNS_OF_TRIP, {"trip_id": trip_id})
     (trip,) = records(trips)
+    named = {"trip_id": trip_id, "day": trip["operational_date"]}
+    findings, runs = warehouse.read(_FINDINGS_OF_TRIP, named), warehouse.read(_RUNS_OF_TRIP, named)
     evidence = {
         "trips": [plain_facts(trip, TRIP_FACTS)],
         "declared_runs": [plain_facts(run, RUN_FACTS) for run in records(runs)],

@@ -18,8 +18,13 @@ _COUNTS = {"rows": ("at", "size"), "first_at": ("at", "min"), "last_at": ("at", 
 _RECEIVED = """
     select case kind when 'telemetry' then 'file' else kind end as source, max(received_at) as received_at
     from ops.ingested_files
-    where status in ('accepted', 'partial')
-        and (kind = 'reference' or (first_date <= :day and last_date >= :day))
+    where status in ('accepted', 'partial') and kind = 'reference'
+    group by kind
+    union all
+    select case kind when 'telemetry' then 'file' else kind end as source, max(received_at) as received_at
+    from ops.ingested_files
+    where status in ('accepted', 'partial') and kind in ('visit_report', 'bulletin', 'telemetry')
+        and first_date <= :day and last_date >= :day
     group by kind
 """
 _ACCEPTANCE = """

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet_audit.logic.primitives.window import days_that_read, partition_window
+from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import POSITION_HOURS
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -96,6 +97,12 @@ def record_hours(warehouse: Warehouse, day: dt.date, found: HourDigests, run_id:
     if len(changed):
         stamped = changed.assign(changed_at=pd.Timestamp.now("UTC"), run_id=run_id)
         warehouse.upsert(POSITION_HOURS, stamped.drop(columns="known_digest"))
+
+
+def changed_hours(warehouse: Warehouse, since: dt.datetime) -> pd.DataFrame:
+    """Rows of `ops.position_hours` that changed after an instant, in order of their hours."""
+    sql = "select * from ops.position_hours where changed_at > :since order by hour_at"
+    return conform(warehouse.read(sql, {"since": since}), POSITION_HOURS)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,12 @@ def _indexes(table: Table) -> Iterator[SchemaItem]:
         yield sa.Index(f"ix_{table.name}_{table.partition}", table.partition)
     if table.partition == "operational_date" and "plate" in table.column_names:
         yield sa.Index(f"ix_{table.name}_plate_operational_date", "plate", "operational_date")
+    if table.kept:  # few rows have a value; the others cost an index nothing
+        yield sa.Index(
+            f"ix_{table.name}_{table.kept}", table.kept, postgresql_where=sa.text(f"{table.kept} IS NOT NULL")
+        )
+    for columns in table.indexes:
+        yield sa.Index(f"ix_{table.name}_{'_'.join(columns)}", *columns)
 
 
 def build_metadata() -> sa.MetaData:

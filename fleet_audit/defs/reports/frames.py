@@ -50,7 +50,10 @@ TERMS = (
 )
 _NOT_TESTED = """
     select * from ops.rules_not_tested
-    where cycle_start = :start or (cycle_start is null and operational_date between :start and :end)
+    where cycle_start = :start
+    union all
+    select * from ops.rules_not_tested
+    where cycle_start is null and operational_date between :start and :end
 """
 ARGUMENTS: dict[str, Any] = {
     "group_name": group_of("reports"),

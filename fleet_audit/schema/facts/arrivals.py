@@ -39,6 +39,7 @@ INGESTED_FILES = Table(
         ),
     ),
     key=("file_sha256", "file_name"),
+    indexes=(("kind", "last_date"), ("file_name",), ("received_at",)),
 )
 
 FILE_DAYS = Table(
@@ -55,6 +56,7 @@ FILE_DAYS = Table(
         integer("rows_duplicate", "Duplicates"),
     ),
     key=("file_sha256", "file_name", "date"),
+    indexes=(("date",),),
 )
 
 DAY_ACCEPTANCE = Table(
@@ -199,6 +201,7 @@ API_REQUESTS = Table(
     ),
     key=("request_id",),
     sort=("partition_date", "window_from", "page_number", "request_id"),
+    indexes=(("partition_date",),),
 )
 
 API_WINDOWS = Table(
@@ -231,6 +234,7 @@ POSITION_HOURS = Table(
         text("run_id", "Run that changed it"),
     ),
     key=("hour_at",),
+    indexes=(("partition_date",), ("changed_at",)),
 )
 
 STAGED_DAYS = Table(
