@@ -30,6 +30,7 @@ CYCLE_KEYS = frozenset(
         "fact/calibration_segments",
         "fact/cycle_findings",
         "fact/cycle_incidents",
+        "fact/reversal_adjustments",
         "fact/review_estimates",
         "fact/review_samples",
         "fact/vehicle_cycle_amounts",
