@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that compute the days of a long range",
     )
+    backfill_days: int | None = Field(
+        None, ge=1, le=366, description="Days per run of a backfill of the job `day`; absent = all in one run"
+    )
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
     late_hours: int = Field(24, ge=0, le=8_784, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")

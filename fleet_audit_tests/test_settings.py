@@ -28,6 +28,7 @@ WRONG = {
     "FLEET_API_ADAPTER": ["absent.toml", "a_file", "a_folder"],
     "FLEET_BACKUP_KEEP_DAYS": ["0", "many"],
     "FLEET_DAY_PROCESSES": ["0", "65"],
+    "FLEET_BACKFILL_DAYS": ["0", "367", "all"],
     "FLEET_CLOSING_DAY": ["0", "29", "the last"],
     "FLEET_LATE_HOURS": ["-1", "8785"],
     "FLEET_START_DATE": ["01/06/2025", "2025-13-01", "2999-01-01", "0025-01-01"],

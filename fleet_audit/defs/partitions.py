@@ -40,6 +40,14 @@ with warnings.catch_warnings():
 single_run = dg.BackfillPolicy.single_run()
 
 
+def backfill_policy(days: int | None) -> dg.BackfillPolicy:
+    """Runs of a backfill of days: of at most so many days each, which a run launcher may spread; None: one run."""
+    return single_run if days is None else dg.BackfillPolicy.multi_run(max_partitions_per_run=days)
+
+
+daily_backfill = backfill_policy(_settings.backfill_days)
+
+
 def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
     """The partition days of a run, one or a range, in order."""
     return [parse_day(key) for key in context.partition_keys]

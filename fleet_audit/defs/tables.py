@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import daily_partitions, single_run
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
@@ -80,7 +80,7 @@ def daily_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
     return {
         **asset_arguments(table, group, **metadata),
         "partitions_def": daily_partitions,
-        "backfill_policy": single_run,
+        "backfill_policy": daily_backfill,
     }
 
 

@@ -35,11 +35,12 @@ WITHOUT_COLUMNS = {
 # `backfill_policy` is beta in Dagster 1.13; nothing else makes one run of a range
 KNOWN_WARNINGS = {"BetaWarning: Parameter `backfill_policy` of"}
 _LIST_WARNINGS = """
-import warnings
+import sys, warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from fleet_audit.definitions import build_definitions
-    build_definitions()
+    days = build_definitions().resolve_job_def("day")
+print(days.backfill_policy.max_partitions_per_run, file=sys.stderr)
 for one in caught:
     if one.category.__module__.startswith("dagster") or "fleet_audit" in one.filename:
         print(one.category.__name__ + ": " + str(one.message))
@@ -143,9 +144,12 @@ def test_runs_outside_of_the_jobs_are_one_process(definitions):
     assert {definitions.resolve_job_def(name).executor_def.name for name in ("day", "cycle")} == {"in_process"}
 
 
-def test_loading_warns_of_nothing_but_what_is_known(tmp_path):
+def test_loading_warns_of_nothing_but_what_is_known_and_splits_backfills_as_set(tmp_path, definitions, monkeypatch):
+    assert definitions.resolve_job_def("day").backfill_policy == dg.BackfillPolicy.single_run()
+    monkeypatch.setenv("FLEET_BACKFILL_DAYS", "8")
     listed = _run(tmp_path, tmp_path, sys.executable, "-c", _LIST_WARNINGS)
     assert listed.returncode == 0, listed.stderr
+    assert listed.stderr.splitlines()[-1] == "8"
     unknown = {
         line for line in listed.stdout.splitlines() if not any(line.startswith(known) for known in KNOWN_WARNINGS)
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_days, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
@@ -81,7 +81,7 @@ _OUTPUTS = {
         ),
     ],
     partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    backfill_policy=daily_backfill,
     can_subset=True,
 )
 @acts_on_errors

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
@@ -38,7 +38,7 @@ _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
     },
     deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
     partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    backfill_policy=daily_backfill,
     can_subset=True,
 )
 @acts_on_errors

@@ -10,7 +10,7 @@ import pandas as pd
 from fleet_audit.closing.archive import archive_missing_closes
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import Evaluated, partition_results
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import column_schema, key_of
 from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
@@ -110,7 +110,7 @@ with warnings.catch_warnings():
     owners=owners_of("ingestion"),
     kinds={"rest", "json"},
     partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    backfill_policy=daily_backfill,
     description="Pages of the telemetry API, as received, by day; the day after is read too: it holds the tail of "
     "night trips, and the days before again: positions arrive up to FLEET_LATE_HOURS late.",
     check_specs=[_API_ANSWERED],

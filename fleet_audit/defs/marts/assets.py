@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import daily_partitions, parse_day, single_run
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, parse_day
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.marts.model import Days, Model, Relation
@@ -81,7 +81,7 @@ def _asset(project: Project, model: Model) -> dg.AssetsDefinition:
         description=model.description,
         code_version=model.code_version,
         partitions_def=daily_partitions if model.is_daily else None,
-        backfill_policy=single_run if model.is_daily else None,
+        backfill_policy=daily_backfill if model.is_daily else None,
         metadata={
             "dagster/column_schema": _column_schema(model, {}),
             "dagster/table_name": str(model.relation),

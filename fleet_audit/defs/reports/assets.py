@@ -6,7 +6,7 @@ from functools import partial
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import daily_partitions, run_days
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
 from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
@@ -67,7 +67,7 @@ _OF_DAY = (DAY_ACCEPTANCE, RULES_NOT_TESTED, lake.LEGS, lake.STAGING_POSITIONS, 
 
 @dg.asset(
     key=["reports", "d1"],
-    **ARGUMENTS,
+    **(ARGUMENTS | {"backfill_policy": daily_backfill}),
     kinds={"excel", "html"},
     partitions_def=daily_partitions,
     deps=[key_of(table) for table in (*FACTS, *_OF_DAY, *REFERENCE, *_BUDGETED)],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.defs.partitions import daily_partitions, run_days, single_run, window_mapping
+from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days, window_mapping
 from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
@@ -54,7 +54,7 @@ _REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRA
         "visit_legs": dg.AssetIn(key_of(STAGING_VISIT_LEGS), partition_mapping=window_mapping),
     },
     partitions_def=daily_partitions,
-    backfill_policy=single_run,
+    backfill_policy=daily_backfill,
     can_subset=True,
 )
 @acts_on_errors
