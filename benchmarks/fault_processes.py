@@ -87,8 +87,9 @@ def in_environment(home: Installation, work: Callable[[], int | None]) -> Callab
     """The work with the variables and in the folder of an installation."""
 
     def inside() -> int | None:
+        variables = home.environment  # read before they are cleared: it keeps PATH and PYTHONPATH of this process
         os.environ.clear()
-        os.environ.update(home.environment)
+        os.environ.update(variables)
         os.chdir(home.home)
         return work()
 

@@ -124,5 +124,8 @@ def audit(
 
     yield from each_day_together(counted(), selected_outputs(context, _OUTPUTS))
     if not_tested:  # one line, also for a month: 500 lines of an empty one hid everything else
-        rules = ", ".join(f"{rule} on {count} days" for rule, count in sorted(not_tested.items()))
+        of_days = len(days) > 1  # of one day the numbers say nothing
+        rules = ", ".join(
+            f"{rule} on {count} of {len(days)} days" if of_days else rule for rule, count in sorted(not_tested.items())
+        )
         context.log.info(f"Rules not tested: {rules}. ops.rules_not_tested has the reasons.")
