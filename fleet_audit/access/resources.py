@@ -99,7 +99,11 @@ RESOURCES = (
     Resource("findings", "auth.findings", (_DAY, "finding_id"), "Findings of the audit", "finding_id"),
     Resource("incidents", "auth.incidents", (_DAY, "incident_id"), "Findings of one cause", "incident_id"),
     Resource(
-        "adjustments", "fact.adjustments", (_DAY, "adjustment_id"), "Corrections of closed cycles", "adjustment_id"
+        "adjustments",
+        "fact.adjustments",
+        (_DAY, "adjustment_id"),
+        "Corrections of closed cycles, and what reversed findings release",
+        "adjustment_id",
     ),
     Resource("cycles", "mart.cycle_carriers", ("cycle_start", "cycle_carrier_id"), "Cycles by carrier and unit"),
     Resource("closes", "ops.cycle_closes", ("cycle_start", "status"), "Closes of cycles"),

@@ -196,6 +196,15 @@ def test_exceptions_that_two_persons_approve_at_once_are_both_in_force(client: T
     assert {first, second} <= {row["exception_id"] for row in csv.DictReader(io.StringIO(file.read_text()))}
 
 
+def test_the_mart_of_outcomes_has_each_share_with_its_interval(company_url: str) -> None:
+    """Of the four owners' contests one is upheld and one reversed; two are open, and have no share."""
+    query = "select upheld, reversed, upheld_pct, upheld_low_pct, upheld_high_pct from mart.rule_outcomes"
+    with engine_of(company_url).connect() as connection:
+        found = sorted(connection.execute(sa.text(f"{query} where contests > open_contests order by upheld")).all())
+        assert connection.scalar(sa.text("select count(*) from mart.rule_outcomes where upheld_pct is null")) == 2
+    assert [tuple(map(float, row)) for row in found] == [(0, 1, 0, 0, 79.35), (1, 0, 100, 20.65, 100)]
+
+
 def test_functions_of_files_refuse_who_does_not_come_through_the_api(company_url: str) -> None:
     with engine_of(company_url).begin() as owner:
         owner.execute(sa.text("create role painel_oeste login in role fleet_carrier"))
