@@ -29,6 +29,8 @@ _BASE = "import dagster, pandas"
 _RUN = """
 import datetime as dt, json, sys, time
 from collections import Counter
+from fleet_audit.garbage_collection import collect_rarely
+collect_rarely()  # as the command does first
 clock = time.process_time
 marks = {"start": clock()}
 import dagster, pandas
