@@ -147,8 +147,8 @@ def _exceptions_of(exceptions: pd.DataFrame, findings: pd.DataFrame, carrier_cod
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries of plain values; every kind of missing value is None."""
     columns = [
-        [None if missing else value for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)]
-        for name in frame
+        [None if missing else value for value, missing in zip(column.tolist(), pd.isna(column.array), strict=True)]
+        for _, column in frame.items()
     ]
     names = list(frame)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
