@@ -46,6 +46,5 @@ def as_reference(identified: pd.DataFrame) -> pd.DataFrame:
     What a row notes of its driver is true of that row. Kept here it would make every later trip of the driver one of
     maintenance, and which trips would hang on the file that arrived first.
     """
-    named = identified.dropna(subset=["driver_id"])
-    rows = named.groupby("driver_id", sort=True).agg(name=("name", "min"))
-    return conform(rows.reset_index(), DRIVERS)
+    named = identified[["driver_id", "name"]].dropna(subset=["driver_id"]).sort_values(["driver_id", "name"])
+    return conform(named.drop_duplicates("driver_id").reset_index(drop=True), DRIVERS)

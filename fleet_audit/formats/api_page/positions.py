@@ -32,8 +32,9 @@ _BOUNDS = {
     "odometer_km": (0.0, LARGEST_ODOMETER_KM),
     "passengers": (0.0, 10.0**6),
 }
-# Arrow casts this form in 1 ms per page; other forms are read as the texts of files are
-_UTC_SECOND = len("2025-06-10T09:04:35Z")
+# Arrow casts these forms in 1 ms per page of 10,000; other forms are read as the texts of files are, in 23 ms
+_UTC_FORMS = pa.array([len(form) for form in ("2025-06-10T09:04:35Z", "2025-06-10T09:04:35.250Z",
+                                              "2025-06-10T09:04:35.250000Z")], pa.int32())  # fmt: skip
 _YEARS = (pa.scalar(946_684_800_000_000), pa.scalar(4_102_444_799_999_999))  # 2000-2099 in µs, as `values.instants`
 _PER_SECOND = {"s": 1e6, "ms": 1e3}
 _NO_DRIVER = pa.array(["", "unknown"])
@@ -143,8 +144,7 @@ def _instants(written: pa.Array, unit: str) -> pa.Array:
         low, high = (bound.cast(pa.float64()) for bound in _YEARS)
         inside = pc.and_(pc.greater_equal(micros, low), pc.less_equal(micros, high))
         return pc.if_else(inside, micros, None).cast(pa.int64()).cast(to_type)
-    lengths = pc.min_max(pc.utf8_length(written))
-    if lengths["min"].as_py() == lengths["max"].as_py() == _UTC_SECOND:
+    if pc.all(pc.and_(pc.is_in(pc.utf8_length(written), _UTC_FORMS), pc.ends_with(written, "Z"))).as_py():
         try:
             instants = written.cast(to_type)
         except pa.ArrowInvalid:

@@ -157,9 +157,12 @@ class PositionsOfDay:
         excluded = pd.DataFrame({"row_number": page.positions.column("row_number").to_numpy(), "reason_code": reasons})
         excluded = excluded[reasons != ""]
         with self._parsing:
-            self._reject(page.rejected.assign(**origin))
-            self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
-            self.notes.append(self._roll_overs(page.positions, reasons == "gps_week_rollover", origin))
+            if len(page.rejected):
+                self._reject(page.rejected.assign(**origin))
+            if len(excluded):
+                self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
+            if (is_moved := reasons == "gps_week_rollover").any():
+                self.notes.append(self._roll_overs(page.positions, is_moved, origin))
             self.drivers.append(page.drivers)
             self.rows_of_pages[path] = page.rows
             self.counts.illegible += page.rows - page.positions.num_rows

@@ -45,6 +45,19 @@ def test_items_become_positions():
     assert list(rows["source"]) == ["api", "api"]
 
 
+def test_instants_with_and_without_a_fraction_are_those_that_an_offset_gives():
+    """A page of one common form is read at once, one with any other form text by text."""
+    texts = ["2025-06-10T09:04:35Z", "2025-06-10T09:04:35.250Z", "2025-06-10T09:04:35.250001Z", "2025-02-30T09:04:35Z"]
+    fast, rejected, _ = page(*({**ITEM, "timestamp": text} for text in texts[:3]))
+    assert [instant.isoformat() for instant in fast["recorded_at"]] == [
+        "2025-06-10T09:04:35+00:00", "2025-06-10T09:04:35.250000+00:00", "2025-06-10T09:04:35.250001+00:00",
+    ]  # fmt: skip
+    assert rejected.empty
+    slow, rejected, _ = page(*({**ITEM, "timestamp": text} for text in [*texts, "2025-06-10T06:04:36-03:00"]))
+    assert list(slow["recorded_at"])[:3] == list(fast["recorded_at"])
+    assert list(rejected["row_number"]) == [4]
+
+
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
