@@ -19,6 +19,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.table_days import Kept
 
 LAKE_IO = "lake_io"
 WAREHOUSE_IO = "warehouse_io"
@@ -129,19 +130,21 @@ def computed_days(
 
 
 def each_day_together(computed: Iterable[tuple[dt.date, Any]], outputs: Mapping[str, Table]) -> Iterator[dg.Output]:
-    """Several outputs of one computation, day by day: each is an attribute of what was computed of a day.
+    """Several outputs of one computation, day by day: each is an attribute of what was computed of a day, or all of
+    them stay as they are.
 
     Dagster writes one output after the other. The first one's days are computed while they are written; those of the
     others wait packed, a tenth of their size, so that a range needs little more memory than a day.
     """
     first, *others = outputs
-    waiting: dict[str, list[tuple[dt.date, pa.Buffer]]] = {name: [] for name in others}
+    waiting: dict[str, list[tuple[dt.date, pa.Buffer | Kept]]] = {name: [] for name in others}
 
-    def frames() -> Iterator[tuple[dt.date, pd.DataFrame]]:
+    def frames() -> Iterator[tuple[dt.date, pd.DataFrame | Kept]]:
         for day, result in computed:
+            is_kept = isinstance(result, Kept)
             for name in others:
-                waiting[name].append((day, _packed(getattr(result, name), outputs[name])))
-            yield day, getattr(result, first)
+                waiting[name].append((day, result if is_kept else _packed(getattr(result, name), outputs[name])))
+            yield day, result if is_kept else getattr(result, first)
 
     yield dg.Output(frames(), output_name=first)
     for name in others:
@@ -155,5 +158,7 @@ def _packed(frame: pd.DataFrame, table: Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _unpacked(packed: pa.Buffer, table: Table) -> pd.DataFrame:
+def _unpacked(packed: pa.Buffer | Kept, table: Table) -> pd.DataFrame | Kept:
+    if isinstance(packed, Kept):
+        return packed
     return from_arrow(pq.read_table(pa.BufferReader(packed)), table.untraced)

@@ -16,8 +16,8 @@ import pandas as pd
 
 from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
 from fleet_audit.ingest.staging import Stage, page_notes_path
-from fleet_audit.schema.facts import STAGED_DAYS
 from fleet_audit.schema.lake import STAGING_POSITIONS
+from fleet_audit.storage.day_digests import DayDigests
 from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.table_days import Kept
 from fleet_audit.storage.warehouse import Warehouse
@@ -25,6 +25,7 @@ from fleet_audit.storage.warehouse import Warehouse
 Inputs = Callable[[dt.date], PositionArrivals | None]
 Work = Callable[[PositionArrivals | None], StagedPositions | None]
 Compute = Callable[[Sequence[dt.date], Inputs, Work], Iterator[tuple[dt.date, StagedPositions | None]]]
+_COMPUTATION = "staging/positions"
 # A kept day holds what had arrived when its inputs were read: `closing.readiness` asks its counts for that instant.
 _CONFIRM = """
     update ops.stage_counts set updated_at = :read_at
@@ -34,11 +35,7 @@ _CONFIRM = """
 
 @dataclass(frozen=True)
 class StagedDays:
-    """The record of `ops.staged_days`, for the days of one run.
-
-    It lies in the warehouse beside the counts and the refused rows that staging leaves there, so that a warehouse
-    restored from a backup does not claim what its counts do not show.
-    """
+    """The staging of positions, for the days of one run."""
 
     lake: Lake
     warehouse: Warehouse
@@ -52,11 +49,13 @@ class StagedDays:
         Each is recorded when the next one is asked for, because it is written by then. `compute` returns each day with
         what a piece of work makes of its inputs, here or in processes; an unchanged day's inputs are None.
         """
+        digests = DayDigests(self.warehouse, _COMPUTATION, self.run_id)
         looked_at: dict[dt.date, tuple[pd.Timestamp, str]] = {}
 
         def arrivals(day: dt.date) -> PositionArrivals | None:
             looked_at[day] = pd.Timestamp.now("UTC"), stage.position_inputs(day, code_version)
-            return None if self.is_unchanged(day, looked_at[day][1]) else stage.position_arrivals(day)
+            is_unchanged = digests.is_unchanged(day, looked_at[day][1], partial(self._stored, day))
+            return None if is_unchanged else stage.position_arrivals(day)
 
         with tempfile.TemporaryDirectory(prefix="staging") as folder:  # a process that is killed leaves its files
             work = StagePositions(stage.lake, stage.adapter, stage.driver_key, Path(folder))
@@ -68,27 +67,10 @@ class StagedDays:
                 else:
                     stage.record_positions(day, staged)
                     yield day, staged.file
-                    self.record(day, inputs_digest, staged.file.sha256)
+                    digests.record(day, inputs_digest, self._content(day, staged.file.sha256))
 
-    def is_unchanged(self, day: dt.date, inputs_digest: str) -> bool:
-        """Whether the day was staged from the same inputs, and its file still holds the bytes that were written."""
-        recorded = self.warehouse.read(
-            "select inputs_digest, content_digest from ops.staged_days where partition_date = :day", {"day": day}
-        )
-        if recorded.empty or recorded["inputs_digest"].iloc[0] != inputs_digest:
-            return False
-        sha256 = self.lake.sha256(self.lake.partition_path(STAGING_POSITIONS, day))
-        return bool(recorded["content_digest"].iloc[0] == self._content(day, sha256))
-
-    def record(self, day: dt.date, inputs_digest: str, sha256: str | None) -> None:
-        """Record that the day was staged from these inputs, and the SHA-256 of the file that was written."""
-        row = {
-            "partition_date": day,
-            "inputs_digest": inputs_digest,
-            "content_digest": self._content(day, sha256),
-            "run_id": self.run_id,
-        }
-        self.warehouse.upsert(STAGED_DAYS, pd.DataFrame([row]))
+    def _stored(self, day: dt.date) -> str:
+        return self._content(day, self.lake.sha256(self.lake.partition_path(STAGING_POSITIONS, day)))
 
     def _content(self, day: dt.date, sha256: str | None) -> str:
         return f"{sha256} with notes {self.lake.sha256(page_notes_path(day))}"

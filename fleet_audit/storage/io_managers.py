@@ -29,6 +29,9 @@ from fleet_audit.storage.warehouse import Warehouse
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | EncodedDay | Kept]]
 
 
+UNCHANGED = "Not computed again: what it is made of, and what is stored of it, are as the last run left them."
+
+
 class StoreOpener(Protocol):
     """The lake and the warehouse, opened on first use."""
 
@@ -43,9 +46,9 @@ class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
     A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; into the lake
-    also `(day, EncodedDay)`, the finished file of a day too large for a frame, and `(day, Kept.AS_IT_IS)`. A generator
-    is wrapped into `dg.Output`, because Dagster takes a returned one for its own events. A day of the run that does
-    not come is emptied. An asset without partitions gives a frame.
+    also `(day, EncodedDay)`, the finished file of a day too large for a frame. `(day, Kept.AS_IT_IS)` leaves the rows of
+    the day as they are stored. A generator is wrapped into `dg.Output`, because Dagster takes a returned one for its
+    own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 
     def __init__(self, stores: StoreOpener, before_write: Callable[[], None] = lambda: None) -> None:
@@ -127,12 +130,14 @@ class _TableIOManager(dg.IOManager):
     def _write_or_keep(
         self, table: Table, day: dt.date, frame: pd.DataFrame | EncodedDay | Kept, run_id: str
     ) -> dict[str, Any]:
-        """Metadata of a day that was written, or of one whose file in the lake stays as it is."""
+        """Metadata of a day that was written, or of one whose rows stay as they are."""
         self.before_write()
         if isinstance(frame, Kept):
-            rows, head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
-            return {**day_metadata(head, table, rows), "is_unchanged": True}
+            return {**self._keep_day(table, day, run_id), "unchanged": UNCHANGED}
         return day_metadata(frame, table, self._write_day(table, day, frame, run_id))
+
+    @abstractmethod
+    def _keep_day(self, table: Table, day: dt.date, run_id: str) -> dict[str, Any]: ...
 
     @abstractmethod
     def _allows_neighbours(self, context: dg.OutputContext) -> bool: ...
@@ -170,6 +175,10 @@ class LakeIOManager(_TableIOManager):
             return self.stores.lake().write_encoded(table, day, frame)
         return self.stores.lake().write_day(table, day, frame)
 
+    def _keep_day(self, table: Table, day: dt.date, run_id: str) -> dict[str, Any]:
+        rows, head = self.stores.lake().first_rows(table, day, PREVIEW_ROWS)
+        return day_metadata(head, table, rows)
+
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.lake().write_table(_whole_path(table), frame, table)
 
@@ -204,6 +213,11 @@ class WarehouseIOManager(_TableIOManager):
             trace = {"run_id": run_id, "updated_at": pd.Timestamp.now("UTC")}
             return self.stores.lake().write_day(restated(table), day, frame.assign(**trace))
         return warehouse.replace_partition(table, [day], frame, run_id).rows
+
+    def _keep_day(self, table: Table, day: dt.date, run_id: str) -> dict[str, Any]:
+        """Writes the same rows again: each row names the run that last confirmed it (`closing.readiness`)."""
+        rows = self.read_now(table, [day])
+        return day_metadata(rows, table, self._write_day(table, day, rows, run_id))
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.warehouse().replace_table(table, frame).rows

@@ -51,6 +51,6 @@ class LakeDays(Days):
 
 
 class Kept(Enum):
-    """In place of a day's rows: its file in the lake is what would be written, and stays."""
+    """In place of a day's rows: those that are stored are what would be written, and stay."""
 
     AS_IT_IS = "as it is"

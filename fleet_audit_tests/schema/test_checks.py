@@ -25,7 +25,6 @@ def test_good_rows_of_every_table_pass(described: Table) -> None:
         facts.CYCLE_CLOSES,
         facts.DAY_ACCEPTANCE,
         facts.COMPUTED_DAYS,
-        facts.STAGED_DAYS,
         facts.REVIEW_ESTIMATES,
     )
     count = 1 if described.schema == "ref" or is_one else 5

@@ -7,19 +7,21 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
 
+from fleet_audit.defs.tables import each_day_together
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
 from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
 from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.table_days import Days
+from fleet_audit.storage.table_days import Days, Kept
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.storage.rows import sample
 
@@ -255,6 +257,41 @@ def test_outputs_of_a_multi_asset_go_to_their_own_tables(stores: Opened) -> None
 
     assert _run(stores, window, first=D1, last=D2).success
     assert [len(stores.a_lake.read_days(table, [D1, D2])) for table in (lake.LEGS, lake.READINGS)] == [4, 4]
+
+
+def test_a_kept_day_has_the_rows_and_numbers_that_it_had_and_says_so(stores: Opened) -> None:
+    """Of a multi-asset that computes one of two days: rows in the lake stay, rows of `fact` name the confirming run."""
+    tables = {"legs": lake.LEGS, "trips": facts.TRIPS}
+    outs = {name: dg.AssetOut(key=[table.schema, table.name], metadata={"table": table.full_name},
+                              io_manager_key=f"{'lake' if table is lake.LEGS else 'warehouse'}_io")
+            for name, table in tables.items()}  # fmt: skip
+    computed: list[tuple[dt.date, Any]] = [
+        (day, SimpleNamespace(**{name: sample(table, day, 4) for name, table in tables.items()})) for day in (D1, D2)
+    ]
+
+    @dg.multi_asset(outs=outs, partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run())
+    def both(context):
+        yield from each_day_together(computed, tables)
+
+    def stored() -> tuple[list[bytes], bytes]:
+        found = stores.a_warehouse.read_partition(facts.TRIPS, [D1, D2]).drop(columns=["run_id", "updated_at"])
+        paths = [stores.a_lake.partition_path(lake.LEGS, day) for day in (D1, D2)]
+        return [stores.a_lake.get_bytes(path) for path in paths], found.to_csv().encode()
+
+    first = _run(stores, both, first=D1, last=D2)
+    before, shown = stored(), _materializations(first)
+    computed[0] = (D1, Kept.AS_IT_IS)
+    again = _run(stores, both, first=D1, last=D2)
+    assert again.success
+    assert stored() == before
+    runs = stores.a_warehouse.read_partition(facts.TRIPS, [D1, D2])["run_id"]
+    assert set(runs) == {again.run_id}
+    kept = _materializations(again)
+    assert kept["2025-06-10"].pop("unchanged").startswith("Not computed again")
+    assert {day: one.get("km_measured") for day, one in kept.items()} == {
+        day: one.get("km_measured") for day, one in shown.items()
+    }
+    assert "unchanged" not in kept["2025-06-11"]
 
 
 def test_an_asset_without_a_table_is_told_what_to_do(stores: Opened) -> None:

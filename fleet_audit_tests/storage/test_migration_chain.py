@@ -21,6 +21,7 @@ from fleet_audit.storage.postgres import engine_of
 
 _SCRIPT = ScriptDirectory.from_config(config())
 _CHAIN = [revision.revision for revision in reversed(list(_SCRIPT.walk_revisions()))]
+_RENAMED = {"ops.staged_days": "day_digests"}
 _VALUES = {
     sa.Text: "x",
     sa.Numeric: Decimal(1),
@@ -96,7 +97,9 @@ def _value(connection: sa.Connection, column: sa.Column) -> object:
 
 
 def _rows(connection: sa.Connection, table: sa.Table) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in connection.execute(sa.select(table))]
+    """The rows of the columns that the table has here, under the name that it has in the database now."""
+    name = table.name if sa.inspect(connection).has_table(table.name, table.schema) else _RENAMED[table.fullname]
+    return [tuple(row) for row in connection.execute(sa.select(table.to_metadata(sa.MetaData(), name=name)))]
 
 
 def _is_ours(name: str | None, kind: str, _: object) -> bool:

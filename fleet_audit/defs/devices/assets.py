@@ -9,7 +9,6 @@ from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_da
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
-    computed_days,
     daily_arguments,
     each_day,
     each_day_together,
@@ -17,6 +16,7 @@ from fleet_audit.defs.tables import (
     output,
     selected_outputs,
 )
+from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.defs.window_positions import DeviceInputs, DevicesOfDay, WindowPositions
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.primitives.window import window_days
@@ -27,6 +27,13 @@ from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days, LakeDays
 
 _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
+DEVICE_DAYS = Computation(
+    "devices/days",
+    of_window=(STAGING_POSITIONS, STAGING_DECLARED_RUNS),
+    of_day=(TRIP_WINDOW,),
+    reference=(DEVICES, VEHICLES, UNITS),
+    results=tuple(_OUTPUTS.values()),
+)
 
 
 @dg.multi_asset(
@@ -36,7 +43,7 @@ _OUTPUTS = {"events": ODOMETER_EVENTS, "health": DEVICE_HEALTH}
         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
         "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
     },
-    deps=[key_of(table) for table in (DEVICES, VEHICLES, UNITS, PARAMETERS)],
+    deps=[key_of(table) for table in (*DEVICE_DAYS.reference, PARAMETERS)],
     partitions_def=daily_partitions,
     backfill_policy=daily_backfill,
     can_subset=True,
@@ -51,9 +58,11 @@ def device_days(
     def inputs(day: dt.date) -> DeviceInputs:
         return DeviceInputs(day, windows.read([day]), runs.read(window_days(day)), fleet.parameters(day))
 
-    devices = DevicesOfDay(WindowPositions(positions, is_kept=len(days) > 1), fleet.reference())
-    computed = computed_days(days, inputs, devices, fleet.settings().day_processes)
-    yield from each_day_together(computed, selected_outputs(context, _OUTPUTS))
+    known, selected = UnchangedDays(fleet, DEVICE_DAYS, context.run.run_id), selected_outputs(context, _OUTPUTS)
+    devices = DevicesOfDay(WindowPositions(positions, is_kept=len(days) > 1), known.reference)
+    yield from each_day_together(known.computed(days, inputs, devices, fleet.settings().day_processes), selected)
+    if len(selected) == len(_OUTPUTS):
+        known.record()
 
 
 @dg.asset(

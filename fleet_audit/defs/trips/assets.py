@@ -11,7 +11,6 @@ from fleet_audit.defs.pictures import coverage_shown, ledger_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import (
     DayFrames,
-    computed_days,
     daily_arguments,
     each_day,
     each_day_together,
@@ -19,6 +18,7 @@ from fleet_audit.defs.tables import (
     output,
     selected_outputs,
 )
+from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.defs.window_positions import WindowInputs, WindowOfDay, WindowPositions
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
@@ -43,12 +43,18 @@ _OUTPUTS = {
     "rejected": REJECTED_POINTS,
     "readings": READINGS,
 }
-_REFERENCE = [key_of(table) for table in (POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES)]
+WINDOWS = Computation(
+    "trips/windows",
+    of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS),
+    of_day=(),
+    reference=(POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES),
+    results=tuple(_OUTPUTS.values()),
+)
 
 
 @dg.multi_asset(
     outs={name: output(table, "trips") for name, table in _OUTPUTS.items()},
-    deps=_REFERENCE,
+    deps=[key_of(table) for table in WINDOWS.reference],
     ins={
         "positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
         "visit_legs": dg.AssetIn(key_of(STAGING_VISIT_LEGS), partition_mapping=window_mapping),
@@ -67,9 +73,11 @@ def day_windows(
     def inputs(day: dt.date) -> WindowInputs:
         return WindowInputs(day, visit_legs.read(window_days(day)), fleet.parameters(day))
 
-    window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), fleet.reference())
-    computed = computed_days(days, inputs, window, fleet.settings().day_processes)
-    yield from each_day_together(computed, selected_outputs(context, _OUTPUTS))
+    known, selected = UnchangedDays(fleet, WINDOWS, context.run.run_id), selected_outputs(context, _OUTPUTS)
+    window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), known.reference)
+    yield from each_day_together(known.computed(days, inputs, window, fleet.settings().day_processes), selected)
+    if len(selected) == len(_OUTPUTS):
+        known.record()
 
 
 @dg.asset(

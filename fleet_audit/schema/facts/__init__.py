@@ -9,6 +9,7 @@ from fleet_audit.schema.facts.arrivals import (
     API_REQUESTS,
     API_WINDOWS,
     DAY_ACCEPTANCE,
+    DAY_DIGESTS,
     FILE_DAYS,
     INBOX_REQUESTS,
     INBOX_SIGHTINGS,
@@ -18,7 +19,6 @@ from fleet_audit.schema.facts.arrivals import (
     POSITION_HOURS,
     REJECTED_ROWS,
     STAGE_COUNTS,
-    STAGED_DAYS,
 )
 from fleet_audit.schema.facts.audit import (
     CONTEST_OUTCOMES,
@@ -92,7 +92,7 @@ OPS = (
     API_REQUESTS,
     API_WINDOWS,
     POSITION_HOURS,
-    STAGED_DAYS,
+    DAY_DIGESTS,
     PARAMETER_VERSIONS,
     COMPUTED_DAYS,
     CYCLE_CLOSES,

@@ -237,17 +237,18 @@ POSITION_HOURS = Table(
     indexes=(("partition_date",), ("changed_at",)),
 )
 
-STAGED_DAYS = Table(
+DAY_DIGESTS = Table(
     "ops",
-    "staged_days",
-    "What each day of positions was last staged from and what came of it: a day that differs in neither is not made "
+    "day_digests",
+    "What a computation of a day was last made of and what came of it: a day that differs in neither is not computed "
     "again",
     (
         date("partition_date", "Day of America/Sao_Paulo"),
-        text("inputs_digest", "Of the files in force, the pages, what the requests counted, the adapter and the code"),
-        text("content_digest", "Of the bytes of the day's file in the lake, and whether its pages have notes"),
-        text("run_id", "Run that staged it"),
+        text("inputs_digest", "Of everything that the computation reads of the day, and of the code"),
+        text("content_digest", "Of what it wrote of the day"),
+        text("run_id", "Run that computed it"),
         instant("updated_at", "When"),
+        text("computation", "`staging/positions`, `trips/windows` or `devices/days`"),
     ),
-    key=("partition_date",),
+    key=("computation", "partition_date"),
 )

@@ -1,0 +1,125 @@
+"""Recognises days of windows and of devices that need not be computed again: their inputs and results are the same.
+
+The computations are in `logic`; the same for days of positions is in `ingest.staged_days`.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Protocol
+
+from fleet_audit.closing.code import code_version
+from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Item, Result, computed_days
+from fleet_audit.logic.closing.manifest import canonical_rows, digest
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.window import window_days
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.day_digests import DayDigests
+from fleet_audit.storage.io_managers import StoreOpener, WarehouseIOManager
+from fleet_audit.storage.table_days import Kept
+
+
+class Fleet(StoreOpener, Protocol):
+    """The stores, and the parameters in force on a day."""
+
+    def parameters(self, day: dt.date) -> ParameterSet:
+        """The parameters in force on the day."""
+
+    def reference(self) -> Reference:
+        """The reference tables."""
+
+
+@dataclass(frozen=True)
+class Computation:
+    """What a computation of a day D reads beside its parameters, and what it writes.
+
+    Attributes:
+        name: in `ops.day_digests`.
+        of_window: tables of the lake of which it reads D-2 … D+1.
+        of_day: tables of the lake of which it reads D.
+        reference: tables that it reads whole. It gets no others, so that none can be forgotten here.
+        results: tables whose rows of D it writes.
+    """
+
+    name: str
+    of_window: Sequence[Table]
+    of_day: Sequence[Table]
+    reference: Sequence[Table]
+    results: Sequence[Table]
+
+
+class UnchangedDays:
+    """The days of one run of a computation: those that differ are computed, the others stay as they are."""
+
+    def __init__(self, fleet: Fleet, computation: Computation, run_id: str) -> None:
+        """Reads nothing yet."""
+        self._fleet, self._computation = fleet, computation
+        self._digests = DayDigests(fleet.warehouse(), computation.name, run_id)
+        self._files: dict[str, str | None] = {}
+        self._changed: dict[dt.date, str] = {}
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference tables that the computation reads; all others are empty."""
+        tables = self._fleet.reference().tables()
+        return Reference.of({table.name: tables[table.name] for table in self._computation.reference})
+
+    def computed(
+        self, days: Sequence[dt.date], inputs: Callable[[dt.date], Item], work: Callable[[Item], Result], processes: int
+    ) -> Iterator[tuple[dt.date, Result | Kept]]:
+        """`computed_days` of those days that differ, in their order among the others, which stay as they are."""
+        self._changed = dict(self._changed_days(days))
+        computed = computed_days(list(self._changed), inputs, work, processes)
+        for day in days:
+            yield next(computed) if day in self._changed else (day, Kept.AS_IT_IS)
+
+    def record(self) -> None:
+        """Record the days that were computed; only to be called when all their results are written."""
+        for day, inputs_digest in self._changed.items():
+            self._digests.record(day, inputs_digest, self._stored(day))
+
+    def _changed_days(self, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, str]]:
+        for day in days:
+            inputs_digest = self._inputs(day)
+            if not self._digests.is_unchanged(day, inputs_digest, partial(self._stored, day)):
+                yield day, inputs_digest
+
+    def _inputs(self, day: dt.date) -> str:
+        files = [(table, one) for table in self._computation.of_window for one in window_days(day)]
+        files += [(table, day) for table in self._computation.of_day]
+        return _sha256(
+            [
+                code_version(),
+                self._fleet.parameters(day).version,
+                self._reference_digest,
+                *(f"{table.address} {one} {self._read_file(table, one)}" for table, one in files),
+            ]
+        )
+
+    @cached_property
+    def _reference_digest(self) -> str:
+        tables = self.reference.tables()
+        return _sha256([digest(canonical_rows(tables[table.name], table)) for table in self._computation.reference])
+
+    def _read_file(self, table: Table, day: dt.date) -> str | None:
+        """SHA-256 of a file that the computation reads: a day is in the windows of four."""
+        path = self._fleet.lake().partition_path(table, day)
+        if path not in self._files:
+            self._files[path] = self._fleet.lake().sha256(path)
+        return self._files[path]
+
+    def _stored(self, day: dt.date) -> str:
+        """Digest of the results of a day as they are stored now."""
+        return _sha256([f"{table.address} {self._stored_digest(table, day)}" for table in self._computation.results])
+
+    def _stored_digest(self, table: Table, day: dt.date) -> str | None:
+        if table.schema in POSTGRES_SCHEMAS:
+            return digest(canonical_rows(WarehouseIOManager(self._fleet).read_now(table, [day]), table))
+        return self._fleet.lake().sha256(self._fleet.lake().partition_path(table, day))
+
+
+def _sha256(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

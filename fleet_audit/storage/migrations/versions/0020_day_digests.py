@@ -1,0 +1,31 @@
+"""Let the table of what each day of positions was staged from hold other computations of a day, too."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020_day_digests"
+down_revision = "0019_contests"
+branch_labels = None
+depends_on = None
+
+_POSITIONS = "staging/positions"
+
+
+def upgrade() -> None:
+    op.rename_table("staged_days", "day_digests", schema="ops")
+    op.add_column(
+        "day_digests", sa.Column("computation", sa.Text(), server_default=_POSITIONS, nullable=False), schema="ops"
+    )
+    op.alter_column("day_digests", "computation", server_default=None, schema="ops")
+    op.drop_constraint("pk_staged_days", "day_digests", schema="ops")
+    op.create_primary_key("pk_day_digests", "day_digests", ["computation", "partition_date"], schema="ops")
+
+
+def downgrade() -> None:
+    op.execute(sa.text("delete from ops.day_digests where computation <> :name").bindparams(name=_POSITIONS))
+    op.drop_constraint("pk_day_digests", "day_digests", schema="ops")
+    op.drop_column("day_digests", "computation", schema="ops")
+    op.create_primary_key("pk_staged_days", "day_digests", ["partition_date"], schema="ops")
+    op.rename_table("day_digests", "staged_days", schema="ops")

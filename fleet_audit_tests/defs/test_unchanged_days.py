@@ -1,0 +1,114 @@
+"""A day of windows or of devices is computed again when anything that it is made of has changed, and only then."""
+
+from __future__ import annotations
+
+import datetime as dt
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+from pydantic import SecretStr
+
+from fleet_audit.defs.devices.assets import DEVICE_DAYS
+from fleet_audit.defs.tables import POSTGRES_SCHEMAS
+from fleet_audit.defs.trips.assets import WINDOWS
+from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
+from fleet_audit.installation import Installation
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.model import Table
+from fleet_audit.storage.table_days import Kept
+from fleet_audit_tests.storage.rows import sample
+
+DAY = dt.date(2025, 6, 10)
+NEXT = DAY + dt.timedelta(days=1)
+BOTH = [DAY, NEXT]
+
+
+class Fleet(Installation):
+    """Computes the windows and devices of both days as a run does, with sample rows as their results."""
+
+    def stage(self, table: Table, day: dt.date, rows: int = 1) -> None:
+        self.lake().write_day(table, day, sample(table, day, rows))
+
+    def windows(self) -> list[dt.date]:
+        """The days whose windows had to be computed."""
+        return self._computed(WINDOWS)
+
+    def devices(self) -> list[dt.date]:
+        """The days whose devices had to be computed."""
+        return self._computed(DEVICE_DAYS)
+
+    def _computed(self, computation: Computation) -> list[dt.date]:
+        known, made = UnchangedDays(self, computation, "a-run"), []
+        for day, result in known.computed(BOTH, lambda day: day, lambda day: "computed", 1):
+            if not isinstance(result, Kept):
+                made.append(day)
+                for table in computation.results:
+                    self._write(table, day)
+        known.record()
+        return made
+
+    def _write(self, table: Table, day: dt.date) -> None:
+        if table.schema in POSTGRES_SCHEMAS:
+            self.warehouse().replace_partition(table, [day], sample(table, day, 1), "a-run")
+        else:
+            self.stage(table, day)
+
+
+@pytest.fixture
+def fleet(settings, postgres_url) -> Fleet:
+    fleet = Fleet(settings.model_copy(update={"warehouse_url": SecretStr(postgres_url)}))
+    fleet.stage(lake.STAGING_POSITIONS, DAY)
+    assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
+    assert (fleet.windows(), fleet.devices()) == ([], []), "nothing has changed"
+    return fleet
+
+
+def test_files_of_the_lake_are_ingredients_of_the_days_whose_window_holds_them(fleet):
+    fleet.stage(lake.STAGING_POSITIONS, DAY - dt.timedelta(days=2), 2)  # the day after does not reach so far back
+    assert (fleet.windows(), fleet.devices()) == ([DAY], [DAY])
+    fleet.stage(lake.STAGING_VISIT_LEGS, DAY)
+    assert (fleet.windows(), fleet.devices()) == (BOTH, [])
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)
+    assert (fleet.windows(), fleet.devices()) == ([], BOTH)
+    fleet.stage(facts.TRIP_WINDOW, DAY, 3)
+    assert fleet.devices() == [DAY]
+
+
+def test_reference_tables_are_ingredients_of_the_computations_that_read_them(fleet):
+    for table in (*WINDOWS.reference, reference.TARIFFS, reference.CALENDAR):
+        fleet.warehouse().replace_table(table, sample(table, DAY, 1))
+        assert fleet.windows() == (BOTH if table in WINDOWS.reference else []), table.name
+        assert fleet.devices() == (BOTH if table in DEVICE_DAYS.reference else []), table.name
+    tables = UnchangedDays(fleet, DEVICE_DAYS, "a-run").reference.tables()
+    assert {name for name, rows in tables.items() if len(rows)} == {"devices", "vehicles", "units"}
+
+
+def test_parameters_and_the_code_are_ingredients(fleet):
+    row = {"name": "stop_min_s", "value": 200, "valid_from": DAY}
+    fleet.warehouse().replace_table(reference.PARAMETERS, conform(pd.DataFrame([row]), reference.PARAMETERS))
+    assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
+    with patch("fleet_audit.defs.unchanged_days.code_version", lambda: "0.1.0+another"):
+        assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
+
+
+def test_results_that_are_lost_or_damaged_are_computed_again(fleet):
+    for table in WINDOWS.results:
+        path = fleet.lake().partition_path(table, DAY)
+        content = fleet.lake().get_bytes(path)
+        fleet.lake().put_bytes(path, content[:-1])
+        assert fleet.windows() == [DAY], table.name
+        assert fleet.lake().get_bytes(path) == content
+    fleet.lake().delete(fleet.lake().partition_path(lake.LEGS, NEXT))
+    assert fleet.windows() == [NEXT]
+    none = empty_frame(facts.DEVICE_HEALTH)
+    fleet.warehouse().replace_partition(facts.DEVICE_HEALTH, [DAY], none, "another-run")
+    assert fleet.devices() == [DAY]
+
+
+def test_a_run_that_ended_before_all_was_written_claims_nothing(fleet):
+    fleet.stage(lake.STAGING_POSITIONS, DAY, 2)
+    known = UnchangedDays(fleet, WINDOWS, "a-run")
+    assert list(known.computed([DAY], lambda day: day, lambda day: "computed", 1)) == [(DAY, "computed")]
+    assert fleet.windows() == BOTH
