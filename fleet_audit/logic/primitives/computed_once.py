@@ -1,6 +1,6 @@
-"""Results that several rules of one audited day or cycle share, computed once.
+"""Results that several readers of one input share, computed once: of an audited day or cycle, or a report's frames.
 
-Look-ups of the inputs themselves are properties of `AuditDay` and `AuditCycle`.
+Look-ups of the inputs themselves are properties of the input's class.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ Result = TypeVar("Result")
 
 
 def computed_once(function: Callable[[Any], Result]) -> Callable[[Any], Result]:
-    """The function of an `AuditDay` or `AuditCycle`, computed once for each; callers do not change what it returns."""
+    """The function of one object, computed once for each object; callers do not change what it returns."""
+    name = f"{function.__module__}.{function.__qualname__}"  # a function itself would not survive pickling
 
     @wraps(function)
     def kept(context: Any) -> Result:
         results = vars(context).setdefault("_computed_once", {})
-        if function not in results:
-            results[function] = function(context)
-        found: Result = results[function]
+        if name not in results:
+            results[name] = function(context)
+        found: Result = results[name]
         return found
 
     return kept

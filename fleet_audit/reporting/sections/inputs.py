@@ -47,9 +47,10 @@ class Frames:
     `legs` give the addresses of ends without a known place, and the map; `billing_lines` and `adjustments` are those
     of the reported cycle; `recent_coverage` is the coverage of the days before the reported one, `recent_days` their
     sums, `positions` points of the vehicles that are drawn, `sources` the state of each source on it.
-    Drivers' names are never here.
+    Drivers' names are never here. `carrier_code` is the carrier that the rows were cut to.
     """
 
+    carrier_code: str | None = None
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
     trip_costs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIP_COSTS))
     fixed_cost_days: pd.DataFrame = field(default_factory=partial(empty_frame, facts.FIXED_COST_DAYS))
@@ -88,7 +89,9 @@ class Frames:
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
     def of_carrier(self, carrier_code: str) -> Frames:
-        """The same frames with the rows of one carrier alone: the input of its own copy."""
+        """The same frames with the rows of one carrier alone: the input of its own copy, which is cut once."""
+        if self.carrier_code == carrier_code:
+            return self
 
         def own(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[(frame["carrier_code"] == carrier_code).fillna(False)]
@@ -104,6 +107,7 @@ class Frames:
 
         return replace(
             self,
+            carrier_code=carrier_code,
             trips=trips,
             vehicles=vehicles,
             trip_costs=of_trips(self.trip_costs),

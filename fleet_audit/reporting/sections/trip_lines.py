@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import COST_STATUSES, PURPOSES, UNPRICED, VEHICLE_CLASSES
 from fleet_audit.reporting.locale import REPORT_ZONE
@@ -54,6 +55,7 @@ STACKED = (
 )
 
 
+@computed_once
 def trip_lines(frames: Frames) -> pd.DataFrame:
     """One row per trip by unit, plate and start: columns of `FIELDS`, purpose, cost_status, billable_km and codes."""
     trips = frames.trips.reset_index(drop=True)

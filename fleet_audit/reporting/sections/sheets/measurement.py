@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
 from fleet_audit.logic.costs.billing_lines import billed_trips, line_ids
-from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Field, Kind, grid_of
 from fleet_audit.reporting.labels import AREAS as AREA_NAMES
@@ -51,6 +52,9 @@ _FOOTERS = (
     ("Total Fixo", "fixed_brl", Kind.BRL),
     ("Total a Faturar", "total_brl", Kind.BRL),
 )
+
+
+_OF_LINE = ("billing_line_id", "purpose")
 
 
 def measurement_lines(frames: Frames, period: str) -> list[dict[str, Any]]:
@@ -99,15 +103,19 @@ def _routes(line: dict[str, Any], names: dict[str, str], silent: dict[str, int])
 def _line_trips(frames: Frames) -> dict[str, dict[str, Any]]:
     """By line: the tariffs that priced its trips, and the service and deadhead km that it pays."""
     trips = billed_trips(frames.trips, frames.trip_costs)
-    trips = trips.assign(billing_line_id=line_ids(trips, frames.billing_lines))
-    found: dict[str, dict[str, Any]] = {}
-    for line_id, own in trips.groupby("billing_line_id"):
-        by_purpose = {
-            f"{purpose}_km": sum_decimal(own.loc[own["purpose"] == purpose, "billable_km"])
-            for purpose in ("service", "deadhead")
+    trips = trips.assign(billing_line_id=line_ids(trips, frames.billing_lines)).dropna(subset=["billing_line_id"])
+    rows = pa.table({name: pa.array(trips[name], from_pandas=True) for name in (*_OF_LINE, "billable_km")})
+    sums = rows.group_by([*_OF_LINE], use_threads=False).aggregate([("billable_km", "sum")]).to_pylist()
+    km = {(row["billing_line_id"], row["purpose"]): row["billable_km_sum"] for row in sums}
+    priced = trips[["billing_line_id", "tariff_id"]].dropna().drop_duplicates().sort_values("tariff_id")
+    tariffs = priced.groupby("billing_line_id")["tariff_id"].agg("; ".join).to_dict()
+    return {
+        line_id: {
+            "tariffs": tariffs.get(line_id),
+            **{f"{purpose}_km": km.get((line_id, purpose)) for purpose in ("service", "deadhead")},
         }
-        found[str(line_id)] = {"tariffs": "; ".join(sorted({*own["tariff_id"].dropna()})) or None, **by_purpose}
-    return found
+        for line_id in trips["billing_line_id"].unique()
+    }
 
 
 def _silent_days(frames: Frames) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import NO_CARRIER
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
@@ -47,6 +48,7 @@ def cycle_facts(frames: Frames) -> CycleFacts:
     return CycleFacts(frames.trips, frames.trip_costs, frames.matches, frames.held_runs, frames.findings)
 
 
+@computed_once
 def waterfall_grid(frames: Frames) -> Grid:
     """One row per carrier, by name, and the sums of all."""
     lines = {row["carrier_code"]: row for row in records(waterfall(cycle_facts(frames)))}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
 from fleet_audit.logic.audit.rules.cycle.tested_samples import (
@@ -22,6 +21,7 @@ from fleet_audit.logic.audit.rules.cycle.tested_samples import (
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, uniform_chi2
 
 _CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written times are whole minutes

@@ -12,9 +12,9 @@ import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
-from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.row_records import Record
+from fleet_audit.logic.primitives.computed_once import computed_once
 
 
 @computed_once

@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import ODOMETERS, ODOMETERS_AND_PLACES
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
@@ -22,6 +21,7 @@ from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.device_health import UNITS
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 
 _SHOWN = 20  # events in the evidence

@@ -14,7 +14,6 @@ from fleet_audit.logic.audit.clock_offsets import hours_suspected
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
@@ -26,6 +25,7 @@ from fleet_audit.logic.audit.rules.draft import (
     uncertainty_km,
 )
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import to_hundredths
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed

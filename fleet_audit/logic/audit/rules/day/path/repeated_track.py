@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.computed_once import computed_once
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import micros
 
 # What two trips share when every position of one is that of the other, jitter included: lengths to the metre. Not their
