@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020_day_digests"
-down_revision = "0019_contests"
+revision = "0024_day_digests"
+down_revision = "0023_history"
 branch_labels = None
 depends_on = None
 
