@@ -17,7 +17,7 @@ COPIED = (
     *facts.FACTS,
     *(facts.INGESTED_FILES, facts.DAY_ACCEPTANCE, facts.INBOX_REQUESTS, facts.INBOX_SIGHTINGS),
     *(facts.INCOMPLETE_DAYS, facts.RULES_NOT_TESTED, facts.REJECTED_ROWS, facts.STAGE_COUNTS, facts.API_REQUESTS),
-    *(facts.API_WINDOWS, facts.POSITION_HOURS, facts.STAGED_DAYS, facts.COMPUTED_DAYS),
+    *(facts.API_WINDOWS, facts.POSITION_HOURS, facts.DAY_DIGESTS, facts.COMPUTED_DAYS),
 )
 CYCLE_COPIED = (facts.BILLING_LINES, facts.VEHICLE_CYCLE_AMOUNTS, facts.CALIBRATION_SEGMENTS, facts.REVIEW_SAMPLES)
 _MONTHS = 12
@@ -49,7 +49,7 @@ _CONDITIONS = {  # which rows of a table without a partition are those of the da
     "ops.api_requests": "partition_date = '{day}'",
     "ops.api_windows": "partition_date = '{day}'",
     "ops.position_hours": "partition_date = '{day}'",
-    "ops.staged_days": "partition_date = '{day}'",
+    "ops.day_digests": "partition_date = '{day}'",
     "ops.inbox_requests": "'{day}' between first_date and last_date",
     "ops.inbox_sightings": "file_name not like 'reference/%'",
     "ops.rejected_rows": "source_kind <> 'reference'",

@@ -46,8 +46,8 @@ class _TableIOManager(dg.IOManager):
     """The contract that both IO managers keep.
 
     A daily asset gives a frame (one partition) or an iterable of `(day, frame)`, written as they come; into the lake
-    also `(day, EncodedDay)`, the finished file of a day too large for a frame. `(day, Kept.AS_IT_IS)` leaves the rows of
-    the day as they are stored. A generator is wrapped into `dg.Output`, because Dagster takes a returned one for its
+    also `(day, EncodedDay)`, the finished file of a day too large for a frame. `(day, Kept.AS_IT_IS)` leaves the rows
+    of the day as they are stored. A generator is wrapped into `dg.Output`, because Dagster takes a returned one for its
     own events. A day of the run that does not come is emptied. An asset without partitions gives a frame.
     """
 

@@ -273,7 +273,7 @@ def test_processes_stage_a_week_as_one_process_does(arrivals, monkeypatch):
     assert _made(arrivals) == WEEK
     alone = _left(arrivals)
     assert _made(arrivals, processes=2) == [], "days that have not changed are recognised"
-    arrivals.warehouse.execute("delete from ops.staged_days")
+    arrivals.warehouse.execute("delete from ops.day_digests")
     arrivals.warehouse.execute("delete from ops.rejected_rows")
     arrivals.warehouse.execute("delete from ops.position_hours")
     assert _made(arrivals, processes=2) == WEEK
