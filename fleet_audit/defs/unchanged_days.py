@@ -12,12 +12,12 @@ from typing import Protocol
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Item, Result, computed_days
+from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.logic.closing.manifest import canonical_rows, digest
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.model import Table
-from fleet_audit.storage.day_digests import DayDigests
 from fleet_audit.storage.io_managers import StoreOpener, WarehouseIOManager
 from fleet_audit.storage.table_days import Kept
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
+from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.schema.lake import STAGING_POSITIONS
-from fleet_audit.storage.day_digests import DayDigests
 from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.table_days import Kept
 from fleet_audit.storage.warehouse import Warehouse
