@@ -8,9 +8,9 @@
 Each of `--seeds` is simulated with frauds, the last of several with a mix drawn at random. The fleets of
 `--honest-seeds` are larger: only 6,000 honest trips without a false finding show, with 95 %, at most 0.5 per 1,000. The
 fleets of `--whole-cycle-seeds`, honest and with frauds, cover a whole cycle, which the rules of a cycle need. The
-fleets of `--coarse-seeds` report every 300 s: the page uses only their stated confidences, as sound devices leave few
-doubts. Writes docs/audit-quality.md and its plots; with `--outcomes` what is measured stays there, fleet by fleet, and
-a fleet that is there is not measured again.
+fleets of `--coarse-seeds` report every 300 s: the page shows only their stated confidences, as sound devices leave
+few doubts. Writes docs/audit-quality.md and its plots; with `--outcomes` what is measured stays there, fleet by fleet,
+and a fleet that is there is not measured again.
 """
 
 from __future__ import annotations

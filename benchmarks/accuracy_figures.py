@@ -47,6 +47,11 @@ def sound(outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.facts.get("devices", SOUND) == SOUND]
 
 
+def spoilt(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The fleets whose devices are spoilt."""
+    return [outcome for outcome in outcomes if outcome.facts.get("devices", SOUND) != SOUND]
+
+
 def total(outcomes: Iterable[Outcome], fact: str) -> float:
     """Sum of one fact of the fleets."""
     return sum(float(str(outcome.facts[fact])) for outcome in outcomes)

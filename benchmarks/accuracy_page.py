@@ -30,19 +30,19 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
     images.mkdir(parents=True, exist_ok=True)
     every, outcomes = outcomes, figures.sound(outcomes)
     table, findings = figures.rule_figures(outcomes), figures.findings_of(outcomes)
-    stated = figures.findings_of(every)
+    coarse = figures.reliability(figures.findings_of(figures.spoilt(every))) if figures.spoilt(every) else None
     trips = pd.concat(
         [outcome.trips.assign(vehicle=f"{outcome.facts['seed']} " + outcome.trips["plate"]) for outcome in outcomes],
         ignore_index=True,
     )
     spoilt = spoilt.assign(vehicle=spoilt["seed"].astype(str) + " " + spoilt["plate"])
-    buckets, grades = figures.reliability(stated), figures.doubt(spoilt if len(spoilt) else trips, "grade")
+    buckets, grades = figures.reliability(findings), figures.doubt(spoilt if len(spoilt) else trips, "grade")
     plot_rules(table, images / "audit_quality_rules.svg")
     plot_reliability(buckets, images / "audit_quality_reliability.svg")
     plot_doubt(trips, grades.drop("all"), images / "audit_quality_uncertainty.svg")
     unlabelled = table.index[(table["labelled"] == 0) & (table["not_tested"] == 0)]
     page = _WORDS.read_text(encoding="utf-8").format(
-        targets=_targets(outcomes, table, buckets, grades, figures.doubt(trips, "grade").loc["all"]),
+        targets=_targets(outcomes, table, (buckets, coarse), grades, figures.doubt(trips, "grade").loc["all"]),
         seconds=f"{figures.total(every, 'processor_s'):,.0f}",
         fleets=_fleets(every),
         drawn="".join(_drawn(outcome) for outcome in every if len(list(outcome.facts["without"]))),
@@ -52,7 +52,8 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
         paid=f"{figures.total(figures.honest(outcomes), 'brl_measured'):,.2f}",
         in_doubt=_in_doubt(outcomes),
         reliability=_reliability(buckets),
-        unreliable=_unreliable(stated),
+        coarse=_NONE if coarse is None else _reliability(coarse),
+        unreliable=_unreliable(findings),
         uncertainty=_uncertainty(
             pd.concat(
                 [figures.doubt(trips, name).drop("all" if name == "method" else []) for name in ("grade", "method")]
@@ -82,7 +83,11 @@ def _drawn(outcome: Outcome) -> str:
 
 
 def _targets(
-    outcomes: list[Outcome], table: pd.DataFrame, buckets: pd.DataFrame, grades: pd.DataFrame, every: pd.Series
+    outcomes: list[Outcome],
+    table: pd.DataFrame,
+    stated: tuple[pd.DataFrame, pd.DataFrame | None],
+    grades: pd.DataFrame,
+    every: pd.Series,
 ) -> str:
     certain = table[~table.index.isin(figures.STATISTICAL)]
     trips = figures.total(figures.honest(outcomes), "trips")
@@ -92,7 +97,6 @@ def _targets(
     wrong = doubtful[doubtful["verdict"] == "unexplained"]["brl"].sum()
     by_grade = grades.drop("all")
     wide = every["half_width"] / max(every["error"], 1e-9)
-    off, unsure = (buckets[buckets["verdict"] == verdict]["bucket"] for verdict in ("miss", "too few to judge"))
     rows = [
         *(
             [
@@ -108,11 +112,12 @@ def _targets(
             "not shown" if rate <= _MOST_FALSE < most else _met(rate <= _MOST_FALSE),
         ],
         ["R$ 0 *pago e em dúvida* on honest fleets without a cause", f"R$ {wrong:,.2f}", _met(not wrong)],
-        [
-            "of findings with confidence c a share c ± 5 points is true",
-            f"not {', '.join(off)}" if len(off) else f"too few findings: {', '.join(unsure)}" if len(unsure) else "all",
-            "not shown" if off.empty and len(unsure) else _met(off.empty),
-        ],
+        ["of findings with confidence c a share c ± 5 points is true", *_judged_buckets(stated[0])],
+        *(
+            [["the same where devices report every 300 s", *_judged_buckets(stated[1])]]
+            if stated[1] is not None
+            else []
+        ),
         ["`km_uncertainty` holds the road on ≥ 95 % of trips", _pct(every["held"], 1), _met(every["held"] >= 0.95)],
         ["median half-width ≤ 3 × median error", f"{wide:.1f} ×", _met(wide <= 3)],
         [
@@ -122,6 +127,14 @@ def _targets(
         ],
     ]
     return _table(["to reach", "measured", ""], rows)
+
+
+def _judged_buckets(buckets: pd.DataFrame) -> list[str]:
+    """What the buckets show of the target on confidences, and whether it is reached."""
+    off, unsure = (buckets[buckets["verdict"] == verdict]["bucket"] for verdict in ("miss", "too few to judge"))
+    if len(off):
+        return [f"not {', '.join(off)}", _met(False)]
+    return [f"too few findings: {', '.join(unsure)}", "not shown"] if len(unsure) else ["all", _met(True)]
 
 
 def _ordered(grades: pd.DataFrame) -> str:

@@ -34,6 +34,7 @@ POSITIONS = pa.schema([
     ("uploaded_at", pa.timestamp("us", tz="UTC")),
 ])  # fmt: skip
 TAIL_S = 3_600  # positions go on for so long after the last night trip, so that its end is seen
+_SILENT = ("D06", "silent_day")
 _LABELS_OF_DEVICES = (*(kind.name for kind in DAY_TRAPS if kind.where == "device"), "D06")
 
 
@@ -128,13 +129,22 @@ class Transmission:
             if day == its_day:
                 devices[index], devices[partner] = devices[partner], devices[index]
             for vehicle in (self._roster.vehicles[index], self._roster.vehicles[partner]):
-                if day != its_day and self._roster.labels.get((vehicle.index, day)) == "clock_off":
-                    continue  # a clock three hours behind dates the change back on the day before, which is named
                 held = (
                     midnight_s(vehicle, day),
                     midnight_s(vehicle, day, 1) if day == its_day else midnight_s(vehicle, day),
                 )
-                truth.fraud("O08", vehicle.plate, day, "", held)
+                shown = self._day_shown(vehicle, day)
+                if day == its_day or shown > its_day:  # the day of the exchange is named already
+                    truth.fraud("O08", vehicle.plate, shown, "", held)
+
+    def _day_shown(self, vehicle: Vehicle, day: dt.date) -> dt.date:
+        """Day on which a change of devices at the midnight that begins a day shows: a silent device shows it when it
+        reports again, one whose clock is three hours behind dates it on the day before.
+        """
+        label = self._roster.labels.get((vehicle.index, day), "")
+        if label == "clock_off":
+            return day - dt.timedelta(days=1)
+        return self._day_shown(vehicle, day + dt.timedelta(days=1)) if label in _SILENT else day
 
     def _send_again(self, day: dt.date, order: list[int], bounds: list[tuple[int, int]], track: Track,
                     truth: Truth) -> Track:  # fmt: skip

@@ -64,7 +64,7 @@ class VehicleNeed:
     """Data of a vehicle without which a rule neither accuses nor clears it.
 
     Attributes:
-        asked: returns the plates of an `AuditCycle` that the rule would judge.
+        asked: returns the plates of an `AuditDay` or `AuditCycle` that the rule would judge.
         lacking: returns those of them that lack the data.
         reason_pt: what they lack.
     """

@@ -181,6 +181,20 @@ def test_g03_honest_silences() -> None:
     assert not found(audit(trips, [], IN_TRIP, legs=legs), "G03")  # a position every 15 min
 
 
+def test_g02_says_which_vehicle_it_did_not_judge_after_an_exchange_of_devices() -> None:
+    """On the day on which a device is back on its bus (O08), an unseen way is not tested, and that is listed."""
+    back = {"kind": "fall", "device_id": "D1", "started_at": at("00:00"), "ended_at": at("00:10"),
+            "odometer_from_km": 9_000.0, "odometer_to_km": 1_000.0, "continued_plate": OTHER}  # fmt: skip
+    left = measured_leg("B", "09:30", "10:00", MILL, GARAGE)
+    legs, trips = rows(lake.LEGS, ARRIVED, left), [trip(leg["trip_id"], "06:00", "07:00") for leg in (ARRIVED, left)]
+    sound, context = (audit(trips, [], SILENT, legs=legs, devices=devices_of(events)) for events in ([], [back]))
+    assert found(sound, "G02")
+    assert not found(context, "G02")
+    assert "G02" not in set(rules_not_tested(sound, DAY_RULES)["rule_id"])
+    [reason] = rules_not_tested(context, DAY_RULES).query("rule_id == 'G02'")["reason_pt"]
+    assert reason.startswith(f"1 de 1 veículo não testado ({PLATE}): o equipamento tem o relógio fora de hora")
+
+
 def test_without_positions_or_legs_nothing_is_tested() -> None:
     context = audit(
         [trip("T", "06:00", "07:00", source="visit_report")], [], [span("06:00", "07:00", source="visit_report")]

@@ -14,6 +14,7 @@ from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
 from fleet_audit.logic.reference.places import distance_m
@@ -241,6 +242,11 @@ RULES = (
         parameters=("moved_unseen_km", "impossible_kmh"),
         needs=(Need(lambda context: len(context.legs_of_day) > 1, "nenhum par de movimentos medido no dia"),),
         rests_on="PV",
+        vehicle_need=VehicleNeed(
+            lambda context: set(context.legs_of_day["plate"]),
+            lambda context: _doubtful(context) & set(context.legs_of_day["plate"]),
+            "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo",
+        ),
     ),
     Rule(
         "G03",
