@@ -134,9 +134,11 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
     """Whole hours by which a vehicle's clock is wrong: plate, clock_shift_h, clock_runs (witnesses that fit).
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
-    its start and its end do within `clock_fit_s`. A shift holds when `clock_min_runs` witnesses and most of the
-    plate's fit it while at most half as many fit without one: a carrier that invents a run does not shift all
-    of them by the same three hours. 0: most fit as they are; null: too little is known.
+    its start and its end do within `clock_fit_s`, or one of them does and the witness lies inside the trip: a device
+    that reports every 5 min does not show a short halt between two runs, and makes one trip of them. A shift holds when
+    `clock_min_runs` witnesses and most of the plate's fit it while at most half as many fit without one: a carrier that
+    invents a run does not shift all of them by the same three hours. 0: most fit as they are; null: too little is
+    known.
 
     The day's own witnesses decide where they can, so that a repaired clock counts from its first day; else those of
     the window.
@@ -155,13 +157,15 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
 def _shifts(witnesses: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     witnesses = witnesses.assign(witness=np.arange(len(witnesses)))
     pairs = witnesses.merge(measured, on="plate", suffixes=("_witness", ""))
-    shift = (pairs["start_us"] - pairs["start_us_witness"]) / _HOUR_US
-    hours = shift.round()
-    fit_us = parameters.clock_fit_s * 1e6
-    end_us = pairs["end_us"] - pairs["end_us_witness"] - hours * _HOUR_US
-    start_us = (shift - hours) * _HOUR_US
-    is_fit = (hours.abs() <= _MOST_HOURS) & (start_us.abs() <= fit_us) & (end_us.abs() <= fit_us)
-    counts = pairs.assign(hours=hours)[is_fit].groupby(["plate", "hours"])["witness"].nunique()
+    at_start, at_end = (pairs[f"{side}_us"] - pairs[f"{side}_us_witness"] for side in ("start", "end"))
+    fit_us, fits = parameters.clock_fit_s * 1e6, []
+    for at in (at_start, at_end):
+        hours = (at / _HOUR_US).round()
+        start_us, end_us = at_start - hours * _HOUR_US, at_end - hours * _HOUR_US
+        is_inside = (start_us <= fit_us) & (end_us >= -fit_us)
+        fits.append(pairs.assign(hours=hours)[is_inside & ((at - hours * _HOUR_US).abs() <= fit_us)])
+    fitting = pd.concat(fits)
+    counts = fitting[fitting["hours"].abs() <= _MOST_HOURS].groupby(["plate", "hours"])["witness"].nunique()
     counts = counts.rename("runs").reset_index()
     as_is = counts[counts["hours"] == 0].set_index("plate")["runs"].rename("as_is")
     counts = counts.join(witnesses.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")

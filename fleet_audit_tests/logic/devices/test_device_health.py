@@ -227,6 +227,26 @@ def test_a_clock_off_by_hours_shows_against_what_was_declared(hours: int):
     assert (row["clock_shift_h"], row["clock_runs"]) == (hours, 4)
 
 
+@pytest.mark.parametrize("hours", [-3, 0, 2])
+def test_a_clock_off_by_hours_shows_where_two_runs_are_one_trip_of_a_coarse_device(hours: int):
+    """A halt of 4 min between 05:50 and 05:54 that a position every 5 min does not show."""
+    trips = trips_frame(
+        *(trip(f"T{hour}", f"{hour + hours:02d}:10", f"{hour + hours + 1:02d}:20") for hour in (5, 13, 17))
+    )
+    runs = runs_frame(
+        *(run(f"A{hour}", f"{hour:02d}:12", f"{hour:02d}:50") for hour in (5, 13, 17)),
+        *(run(f"B{hour}", f"{hour:02d}:54", f"{hour + 1:02d}:15") for hour in (5, 13, 17)),
+    )
+    [row] = clock_shifts(trips, runs, DAY, DEFAULT_PARAMETERS).to_dict("records")
+    assert (row["clock_shift_h"], row["clock_runs"]) == (hours, 6)
+
+
+def test_runs_that_lie_inside_long_trips_and_share_no_end_with_them_prove_no_clock_wrong():
+    trips = trips_frame(trip("T1", "05:10", "09:40"), trip("T2", "12:10", "16:40"))
+    runs = runs_frame(*(run(f"R{hour}", f"{hour:02d}:35", f"{hour + 1:02d}:05") for hour in (4, 6, 11, 13)))
+    assert 3 not in clock_shifts(trips, runs, DAY, DEFAULT_PARAMETERS)["clock_shift_h"].to_list()
+
+
 @pytest.mark.parametrize(("runs_a_day", "hours"), [(4, [0, 3, 0]), (2, [0, 3, 0])])
 def test_a_clock_that_is_wrong_for_one_day_is_wrong_on_that_day_alone(runs_a_day: int, hours: list[int]):
     starts = (5, 8, 12, 15)[:runs_a_day]
