@@ -71,13 +71,17 @@ def main(
     fleets: tuple[int, ...], ranges: tuple[int, ...], pools: tuple[int, ...], most: int, home: Path | None
 ) -> None:
     """Archive each fleet, run each range, print."""
+    subprocess.run([sys.executable, "-m", "fleet_audit.cli.prepare", "--no-database"], check=True)  # compiles
     measured: dict[tuple[int, int, int], dict] = {}
     with tempfile.TemporaryDirectory(prefix="range_of_days") as temporary:
-        for vehicles in fleets:
-            archive = (home or Path(temporary)) / f"{vehicles}-vehicles-{max(ranges)}-days"
+        archives = {
+            vehicles: (home or Path(temporary)) / f"{vehicles}-vehicles-{max(ranges)}-days" for vehicles in fleets
+        }
+        for vehicles, archive in archives.items():
             if not (archive / "archived").exists():
-                make_archive(archive, vehicles, max(ranges))
-            adopt_orphans()  # from here on: processes of the archive were not waited for
+                _call("make_archive", archive, vehicles, max(ranges))
+        adopt_orphans()  # from here on: the servers of archives are not to be waited for
+        for vehicles, archive in archives.items():
             expected: dict[str, str] = {}
             for days, processes in itertools.product(sorted(ranges, reverse=True), pools):
                 found = _measured(archive, Path(temporary) / "run", days, processes)
@@ -85,6 +89,12 @@ def main(
                 measured[vehicles, days, processes] = found
                 _print_run(vehicles, days, processes, found, most)
     _print_slopes(measured)
+
+
+def _call(name: str, folder: Path, *arguments: object) -> None:
+    """Call a function of this module in a process of its own: `_measured` would wait for what it leaves running."""
+    program = [sys.executable, "-W", "ignore", "-c", _PROGRAM, json.dumps([name, str(folder), *arguments])]
+    subprocess.run(program, check=True, stdout=subprocess.DEVNULL)
 
 
 def _measured(archive: Path, folder: Path, days: int, processes: int) -> dict:
@@ -117,10 +127,7 @@ def make_archive(folder: Path, vehicles: int, days: int) -> None:
     server = spawned.Process(target=_serve, args=(there, folder), daemon=True)
     server.start()
     try:
-        arguments = json.dumps(["archive", str(folder), days, here.recv()])
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", _PROGRAM, arguments], check=True, stdout=subprocess.DEVNULL
-        )
+        _call("fill_archive", folder, days, here.recv())
     finally:
         server.kill()
         server.join()
@@ -134,7 +141,7 @@ def _serve(results: Connection, folder: Path) -> None:
         time.sleep(86_400)
 
 
-def archive(folder: Path, days: int, api_url: str) -> None:
+def fill_archive(folder: Path, days: int, api_url: str) -> None:
     """Read the inbox and ask the API, as a run over so many days does it first."""
     _use(folder, 1, FLEET_API_URL=api_url)
     import dagster as dg

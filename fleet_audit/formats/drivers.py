@@ -13,7 +13,7 @@ from fleet_audit.schema.derive import conform
 from fleet_audit.schema.reference import DRIVERS
 
 _NO_DRIVER = {"", "unknown", "desconhecido", "-", "--"}
-# Each page of a fleet names the same drivers: 70,000 times 500 drivers are a fifth of a day's reading.
+# Each page of a fleet names the same drivers: 144 pages of 500 take 0.4 to 1.0 s of processor time less of 4.5.
 _KEPT_SPELLINGS = 65_536
 _MAINTENANCE = re.compile(r"[\s\-–(/|,]*manuten[cç][aã]o[\s.)]*", re.IGNORECASE)
 
