@@ -30,6 +30,7 @@ from fleet_audit.marts.project import load_project
 from fleet_audit.marts.publishing import publish
 from fleet_audit.simulation.fleet import simulate
 from fleet_audit.storage.embedded.server import ensure_running
+from fleet_audit.storage.migrate import upgrade
 
 DAY = dt.date(2025, 6, 17)  # the second day of a cycle: what is measured of the cycle is small
 SEED = 11
@@ -130,6 +131,7 @@ def _prepare(place: Path, vehicles: int, days: int) -> None:
         shutil.rmtree(place / home, ignore_errors=True)
         subprocess.run(["cp", "-a", place / "day", place / home], check=True)  # with owners: the server has its own
     url = ensure_running(place / "full")
+    upgrade(url)
     load_past(url, before, days)
     project = load_project()
     for model in project.models:

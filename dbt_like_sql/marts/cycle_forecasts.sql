@@ -24,7 +24,10 @@ totals as (
     from {{ source('fact', 'trips') }} as trips
     inner join {{ cycle_spans(source('fact', 'trips')) }} as spans
         on trips.operational_date between spans.cycle_start and spans.cycle_end
-    left join {{ source('fact', 'trip_costs') }} as costs on trips.trip_id = costs.trip_id
+    left join {{ source('fact', 'trip_costs') }} as costs
+        on
+            trips.trip_id = costs.trip_id
+            and costs.operational_date between spans.cycle_start and spans.cycle_end
     group by spans.cycle_start, trips.operational_date
 ),
 

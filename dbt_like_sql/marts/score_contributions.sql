@@ -14,7 +14,11 @@ with entries as (
     inner join
         {{ cycle_spans(source('fact', 'trips')) }} as spans
         on trips.operational_date between spans.cycle_start and spans.cycle_end
-    inner join {{ source('fact', 'trip_scores') }} as scores on trips.trip_id = scores.trip_id
+    inner join
+        {{ source('fact', 'trip_scores') }} as scores
+        on
+            trips.trip_id = scores.trip_id
+            and scores.operational_date between spans.cycle_start and spans.cycle_end
     cross join lateral jsonb_each_text(scores.contributions) as part (key, value)
     where trips.km_measured > 0
 ),

@@ -39,7 +39,8 @@ with measured as (
         sum(costs.billable_km) filter (where costs.variable_cost_brl is not null) as billable_km,
         sum(costs.variable_cost_brl) as variable_brl
     from fact.trips as trips
-    left join fact.trip_costs as costs on trips.trip_id = costs.trip_id
+    left join fact.trip_costs as costs
+        on trips.trip_id = costs.trip_id and costs.operational_date between :first and :last
     where trips.operational_date between :first and :last
     group by trips.operational_date
 ),
