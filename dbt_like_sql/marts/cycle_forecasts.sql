@@ -12,23 +12,45 @@ with seen as (
     group by spans.cycle_start, days.operational_date
 ),
 
-totals as (
+moved as (
     select
         spans.cycle_start,
         trips.operational_date,
         count(*) as trips,
         count(*) filter (where trips.purpose = 'service') as service_trips,
         sum(trips.km_measured) filter (where trips.purpose = 'service') as km,
-        sum(costs.variable_cost_brl) as variable_cost_brl,
         max(trips.parameters_version) as parameters_version
     from {{ source('fact', 'trips') }} as trips
-    inner join {{ cycle_spans(source('fact', 'trips')) }} as spans
+    inner join
+        {{ cycle_spans(source('fact', 'trips')) }} as spans
         on trips.operational_date between spans.cycle_start and spans.cycle_end
-    left join {{ source('fact', 'trip_costs') }} as costs
-        on
-            trips.trip_id = costs.trip_id
-            and costs.operational_date between spans.cycle_start and spans.cycle_end
     group by spans.cycle_start, trips.operational_date
+),
+
+-- each cost is of a trip of its day
+priced as (
+    select
+        spans.cycle_start,
+        costs.operational_date,
+        sum(costs.variable_cost_brl) as variable_cost_brl
+    from {{ source('fact', 'trip_costs') }} as costs
+    inner join
+        {{ cycle_spans(source('fact', 'trip_costs')) }} as spans
+        on costs.operational_date between spans.cycle_start and spans.cycle_end
+    group by spans.cycle_start, costs.operational_date
+),
+
+totals as (
+    select
+        moved.cycle_start,
+        moved.operational_date,
+        moved.trips,
+        moved.service_trips,
+        moved.km,
+        moved.parameters_version,
+        priced.variable_cost_brl
+    from moved
+    left join priced on moved.cycle_start = priced.cycle_start and moved.operational_date = priced.operational_date
 ),
 
 -- without trips the sum is zero; trips without any km or price make it unknown

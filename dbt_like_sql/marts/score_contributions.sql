@@ -14,11 +14,15 @@ with entries as (
     inner join
         {{ cycle_spans(source('fact', 'trips')) }} as spans
         on trips.operational_date between spans.cycle_start and spans.cycle_end
+    -- spans of their own: PostgreSQL then reads the scores of the cycle, and not all of them, to look for the trips in
+    inner join
+        {{ cycle_spans(source('fact', 'trip_scores')) }} as score_spans
+        on spans.cycle_start = score_spans.cycle_start
     inner join
         {{ source('fact', 'trip_scores') }} as scores
         on
             trips.trip_id = scores.trip_id
-            and scores.operational_date between spans.cycle_start and spans.cycle_end
+            and scores.operational_date between score_spans.cycle_start and score_spans.cycle_end
     cross join lateral jsonb_each_text(scores.contributions) as part (key, value)
     where trips.km_measured > 0
 ),
