@@ -16,6 +16,8 @@ from fleet_audit.logic.trips.steps import Steps
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
+_SEARCHES_WITHOUT_AHEAD = 2  # most tracks need no more
+
 
 def _median_places(tracks: Tracks, steps: Steps, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median latitude and longitude of the fixes of each stretch first … last; NaN where it has none."""
@@ -56,7 +58,10 @@ def _points_of_stops(
 
     A track is searched again until each of its candidates that stood too briefly for nowhere lies in a known place.
     Where no place is near, one refusal is that of all points of the candidate: what begins at one of them stays within
-    two radii of the first. Else a bus that crawls all day at 12 points per second is searched 1,500 times.
+    two radii of the first. Near a place each point of a crawl may begin a candidate of its own: from the third search
+    on, those that would follow are examined together, twice as many each time, so that n points need about log2(n)
+    searches. Each answer depends on the first point alone, so the order of the questions does not matter. 4,500
+    positions around a place were searched 1,292 times before.
     """
     is_refused = np.zeros(len(tracks.seconds), dtype=np.bool_)
     is_broken = steps.is_split | steps.is_away
@@ -74,23 +79,27 @@ def _points_of_stops(
             parameters.stop_min_s,
             parameters.stop_min_place_s,
             is_refused,
+            ahead,
         )
         return found
 
     found = []
-    again = np.arange(len(tracks.index))
+    again, searches = np.arange(len(tracks.index)), 0
     while len(again):
-        first, last, standing = map(
+        ahead = 2**searches if searches >= _SEARCHES_WITHOUT_AHEAD else 0
+        searches += 1
+        first, last, standing, later_first, later_last = map(
             np.concatenate, zip(*map_in_threads(candidates, np.array_split(again, 2)), strict=True)
         )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
-        nowhere = brief[_is_nowhere(tracks, steps, places, first[brief], last[brief])]
-        is_refused[first[nowhere]] = True
+        asked_first, asked_last = np.append(first[brief], later_first), np.append(last[brief], later_last)
+        nowhere = _is_nowhere(tracks, steps, places, asked_first, asked_last)
+        is_refused[asked_first[nowhere]] = True
         if places is not None:
-            at = first[nowhere]
+            at = asked_first[nowhere]
             remote = places.is_remote(tracks.latitude[at], tracks.longitude[at], 2 * parameters.stop_radius_m)
-            stop_kernels.mark(is_refused, at[remote], last[nowhere][remote])
-        again = np.unique(tracks.track_of(first[nowhere]))
+            stop_kernels.mark(is_refused, at[remote], asked_last[nowhere][remote])
+        again = np.unique(tracks.track_of(first[brief[nowhere[: len(brief)]]]))
         is_final = ~np.isin(tracks.track_of(first), again)
         found.append((first[is_final], last[is_final], standing[is_final]))
     first, last, standing = (

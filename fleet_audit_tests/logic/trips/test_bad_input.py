@@ -1,6 +1,7 @@
 """Wrong values that devices send: each case has one defined result, described in docs/segmentation.md."""
 
 import datetime as dt
+import math
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.trips.kernels import stops as stop_kernels
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.logic.trips.segmentation import Segmentation, segment
 from fleet_audit.logic.trips.track.assignments import assignments
@@ -29,6 +31,7 @@ from fleet_audit_tests.logic.driving import (
     NO_SHRINKING,
     NOWHERE,
     PLATE,
+    POINT,
     ZONE,
     Bus,
     at,
@@ -123,10 +126,10 @@ def test_many_rows_of_one_instant_are_one_point() -> None:
     assert seen.readings["positions"].tolist() == [1]
 
 
-def many(points: int, metres: np.ndarray) -> Segmentation:
-    """One vehicle's day of so many points at these places of the road."""
+def many(points: int, metres: np.ndarray, east_m: float | np.ndarray = 0.0, lasts_s: float = 86_399) -> Segmentation:
+    """One vehicle's day of so many points at these places of the road, or beside it."""
     instants = pd.Timestamp(DAY, tz=ZONE).tz_convert("UTC") + pd.to_timedelta(
-        np.linspace(0, 86_399, points) * 1e6, unit="us"
+        np.linspace(0, lasts_s, points) * 1e6, unit="us"
     )
     nothing = pd.Series([None] * points, dtype="str")
     positions = pd.DataFrame(
@@ -134,7 +137,7 @@ def many(points: int, metres: np.ndarray) -> Segmentation:
             "device_id": pd.Series([DEVICE] * points, dtype="str"),
             "recorded_at": instants.as_unit("us"),
             "latitude": LATITUDE + metres / DEGREE_M,
-            "longitude": LONGITUDE,
+            "longitude": LONGITUDE + east_m / DEGREE_M / math.cos(math.radians(LATITUDE)),
             "odometer_km": np.round(np.cumsum(np.abs(np.diff(metres, prepend=metres[0]))) / 1000, 1),
             "speed_kmh": np.nan,
             "passengers": np.nan,
@@ -166,6 +169,22 @@ def test_a_million_positions_of_a_crawl_that_never_quite_stops_do_too() -> None:
     seen = many(1_000_000, 80_000 + np.linspace(0, 2_000, 1_000_000) % 800 * 50)
     assert len(seen.tracks.seconds) + len(seen.rejected) == 1_000_000
     assert len(seen.stops) == 0
+
+
+@pytest.mark.parametrize("points", [4_500, 18_000])
+def test_a_crawl_around_a_place_is_searched_a_few_times_whatever_its_length(
+    points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 4.2 km/h and ten points per second, 440 m from the middle of a place of 300 m: each point begins a stop that
+    is too brief for nowhere. 4,500 of them were searched 1,292 times.
+    """
+    searches = []
+    search = stop_kernels.find_stops
+    monkeypatch.setattr(stop_kernels, "find_stops", lambda *given: searches.append(given) or search(*given))
+    angle = 4.2 / 3.6 / 440 * np.arange(points) / 10
+    seen = many(points, POINT + 440 * np.cos(angle), 440 * np.sin(angle), (points - 1) / 10)
+    assert len(seen.stops) == 0
+    assert len(searches) <= 2 * (2 + math.log2(points))  # two threads
 
 
 @pytest.mark.parametrize(("day", "hours"), [(dt.date(2018, 11, 4), 23), (dt.date(2018, 2, 17), 25)])

@@ -13,53 +13,84 @@ from fleet_audit.logic.trips.kernels.sphere import cos_degrees, is_within
 
 @njit(cache=True, nogil=True)
 def find_stops(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, is_standing, is_broken, offsets, tracks, radius_m, stop_min_s, stop_min_place_s, is_refused
-):
+    seconds, lat, lon, is_standing, is_broken, offsets, tracks, radius_m, stop_min_s, stop_min_place_s, is_refused,
+    ahead,
+):  # fmt: skip
     """First point, last standing point and standing seconds of each stop candidate of the tracks with these numbers.
 
     A candidate stays within `radius_m` of its first standing point, through no step that `is_broken`, and stands
     `stop_min_place_s` there; a first point that `is_refused` (its candidate turned out to lie in no known place) needs
     `stop_min_s`.
+
+    Then first and last point of the brief candidates that would begin at one of the `ahead` points after a brief one's
+    first, were that one refused: whether they lie in a place can be asked at the same time.
     """
     size = len(seconds)
     first = np.empty(size, dtype=np.int64)
     last = np.empty(size, dtype=np.int64)
     standing = np.empty(size)
+    later_first = np.empty(size if ahead else 0, dtype=np.int64)
+    later_last = np.empty(size if ahead else 0, dtype=np.int64)
     stood_until = np.empty(size)
-    count = 0
+    count = later = 0
     for track in tracks:
         low, end = offsets[track], offsets[track + 1]
         stood = 0.0
         for j in range(low, end):
             stood += seconds[j] - seconds[j - 1] if j > low and is_standing[j] else 0.0
             stood_until[j] = stood
-        i = low
+        i = asked = low
         while i + 1 < end:
-            if not is_standing[i + 1]:
-                i += 1
-                continue
-            cos_i = cos_degrees(lat[i])
-            # The point up to which it must have stayed: mostly this alone shows that it did not.
-            asked = (stop_min_s if is_refused[i] else stop_min_place_s) - 0.001
-            reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + asked)
-            if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):
-                i += 1
-                continue
-            stood, last_standing, j = 0.0, i, i + 1
-            while j < end and not is_broken[j] and is_within(lat[i], lon[i], cos_i, lat[j], lon[j], radius_m):
-                if is_standing[j]:
-                    stood += seconds[j] - seconds[j - 1]
-                    last_standing = j
-                j += 1
-            if stood >= (stop_min_s if is_refused[i] else stop_min_place_s):
+            least = stop_min_s if is_refused[i] else stop_min_place_s
+            left, last_standing, stood = _stay(
+                seconds, lat, lon, is_standing, is_broken, stood_until, low, end, i, radius_m, least
+            )
+            if stood >= least:
                 first[count], last[count], standing[count] = i, last_standing, stood
                 count += 1
+                for k in range(max(i + 1, asked), min(i + ahead + 1, end - 1)):
+                    asked = k + 1
+                    if not is_refused[k]:
+                        _, brief_last, brief = _stay(
+                            seconds, lat, lon, is_standing, is_broken, stood_until, low, end, k, radius_m,
+                            stop_min_place_s,
+                        )  # fmt: skip
+                        if stop_min_place_s <= brief < stop_min_s:
+                            later_first[later], later_last[later] = k, brief_last
+                            later += 1
                 i = last_standing
-            elif stood < stop_min_place_s and (j == end or is_broken[j]):
-                i = j  # no later point of this stretch stands longer
+            elif left >= 0 and stood < stop_min_place_s and (left == end or is_broken[left]):
+                i = left  # no later point of this stretch stands longer
             else:
                 i += 1
-    return first[:count].copy(), last[:count].copy(), standing[:count].copy()
+    return (
+        first[:count].copy(), last[:count].copy(), standing[:count].copy(),
+        later_first[:later].copy(), later_last[:later].copy(),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _stay(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, is_standing, is_broken, stood_until, low, end, i, radius_m, least_s
+):
+    """The point at which a stay that begins at i ends, its last standing point, and its standing seconds.
+
+    -1, i and 0 where the stay certainly stands for less than `least_s`.
+    """
+    if not is_standing[i + 1]:
+        return -1, i, 0.0
+    cos_i = cos_degrees(lat[i])
+    # The point up to which it must have stayed: mostly this alone shows that it did not.
+    reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + least_s - 0.001)
+    if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):
+        return -1, i, 0.0
+    stood, last_standing, j = 0.0, i, i + 1
+    while j < end and not is_broken[j] and is_within(lat[i], lon[i], cos_i, lat[j], lon[j], radius_m):
+        if is_standing[j]:
+            stood += seconds[j] - seconds[j - 1]
+            last_standing = j
+        j += 1
+    return j, last_standing, stood
 
 
 @njit(cache=True, nogil=True)

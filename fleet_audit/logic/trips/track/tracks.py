@@ -19,6 +19,8 @@ from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
+_INSTANT = "datetime64[us, UTC]"
+
 
 @dataclass(frozen=True)
 class Tracks:
@@ -171,8 +173,10 @@ def _recoded(part: PositionArrays, name: str, names: pd.Index) -> np.ndarray:
 def _cuts(spans: pd.DataFrame, day: dt.date) -> tuple[np.ndarray, np.ndarray]:
     """First µs of each span inside the window of its zone, and the first one no longer in it."""
     windows = {zone: Window(day, ZoneInfo(zone)) for zone in spans["timezone"].unique()}
-    opens = spans["timezone"].map({zone: window.start for zone, window in windows.items()})
-    closes = spans["timezone"].map({zone: window.positions_end for zone, window in windows.items()})
+    opens, closes = (  # typed: of a fleet without devices they would be no instants
+        spans["timezone"].map({zone: getattr(window, name) for zone, window in windows.items()}).astype(_INSTANT)
+        for name in ("start", "positions_end")
+    )
     return (
         _all_micros(spans["start"].where(spans["start"] > opens, opens)),
         _all_micros(spans["end"].where(spans["end"] < closes, closes)),
