@@ -34,7 +34,7 @@ endef
 INTERRUPTIBLE := import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev api test test-production check format docs bench faults dbt sbom audit
+.PHONY: help install demo dev api test test-production test-spark check format docs bench faults dbt sbom audit
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
 
 test-production: $(INSTALLED) ## A whole deployment on Debian's PostgreSQL (apt-get install postgresql) and S3, some minutes
 	$(BIN)/pytest -n 0 -m production --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/production $(PYTEST_ARGS)
+
+test-spark: $(INSTALLED) ## A fleet's windows on a Spark cluster of two workers (Java 17): installs the extra spark, 456 MB
+	$(call install_into,$(BIN),--constraint constraints.txt --editable '.[dev,spark]')
+	$(BIN)/pytest -n 0 --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/engine $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
 	$(BIN)/ruff check .

@@ -93,7 +93,7 @@ class SimulatedInbox:
 
     def __init__(self, folder: Path, computed: Sequence[dt.date] = ()) -> None:
         self._folder = folder
-        tables, first = (_tables(folder / where / "reference") for where in ("inbox", "first_delivery"))
+        tables, first = (reference_tables(folder / where / "reference") for where in ("inbox", "first_delivery"))
         changes = {"reference_changes": reference_changes(first, tables, computed, CLOSING_DAY)} if computed else {}
         self.reference = Reference.of({**tables, **changes})
         visits = [self._parse("visit_report", path) for path in self._files("visit_reports")]
@@ -221,7 +221,8 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
     )  # fmt: skip
 
 
-def _tables(folder: Path) -> dict[str, pd.DataFrame]:
+def reference_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The reference tables by name of a folder's CSV files; ValueError when a row is rejected."""
     frames: dict[str, pd.DataFrame] = {}
     for path in sorted(folder.glob("*.csv")):
         parsed = parse_file("reference", path.name, path.read_bytes(), received_at=_RECEIVED_AT, limits=Limits(),

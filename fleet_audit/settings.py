@@ -25,6 +25,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import unreadable
 
 _OTLP_EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+_SPARK_MASTER = r"yarn|(spark|k8s)://\S+|local(\[(\*|\d+)\])?|local-cluster\[\d+,\d+,\d+\]"
 
 
 class Settings(BaseSettings):
@@ -45,11 +46,14 @@ class Settings(BaseSettings):
         min(os.cpu_count() or 1, 4),
         ge=1,
         le=64,
-        description="Processes that compute the days of a long range",
+        description="Processes that compute the days of a long range, or the chunks of a large fleet",
     )
     backfill_days: int | None = Field(
         None, ge=1, le=366, description="Days per run of a backfill of the job `day`; absent = all in one run"
     )
+    chunk_vehicles: int = Field(500, ge=1, description="About how many vehicles are computed at once")
+    engine: Literal["local", "spark"] = Field("local", description="What computes windows: local processes, or Spark")
+    spark_master: str | None = Field(None, description="Master of the Spark cluster: spark://host:7077, yarn, k8s://…")
     closing_day: int = Field(16, ge=1, le=28, description="First day of a measurement cycle")
     late_hours: int = Field(24, ge=0, le=8_784, description="How long after the event a position may still arrive")
     start_date: str = Field("2024-01-01", description="First operational day that can be materialised")
@@ -140,6 +144,16 @@ class Settings(BaseSettings):
     def _sendable(cls, value: str | None) -> str | None:
         if value is not None and not (_is_installed("opentelemetry.sdk") and _is_installed(_OTLP_EXPORTER)):
             raise ValueError("needs OpenTelemetry, which is not installed: pip install '.[otel]'")
+        return value
+
+    @field_validator("spark_master")
+    @classmethod
+    def _master(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(_SPARK_MASTER, value):
+            raise ValueError(
+                "is not the master of a Spark cluster: write spark://host:7077, yarn, k8s://https://host:443 or "
+                "local-cluster[2,1,1024]"
+            )
         return value
 
     @field_validator("api_adapter")
@@ -245,6 +259,8 @@ def _require_companions(settings: Settings) -> None:
     """Raises PermanentError that names the setting without which another has no effect."""
     if settings.api_url and not settings.api_token:
         raise PermanentError(f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one.")
+    if settings.engine == "spark" and not settings.spark_master:
+        raise PermanentError("FLEET_SPARK_MASTER is not set, but FLEET_ENGINE is spark: name the cluster's master.")
     oidc = ("serve_oidc_issuer", "serve_oidc_audience", "serve_oidc_keys_url")
     absent = [f"FLEET_{name.upper()}" for name in oidc if not getattr(settings, name)]
     if 0 < len(absent) < len(oidc):

@@ -21,7 +21,7 @@ def _name(requirement: str) -> str:
 
 
 EXTRAS = PROJECT["optional-dependencies"]
-RUNTIME = {_name(one) for one in [*PROJECT["dependencies"], *EXTRAS["otel"]]}  # traces alone import the extra
+RUNTIME = {_name(one) for one in [*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["spark"]]}  # imported where used
 DEVELOPMENT = RUNTIME | {_name(one) for one in EXTRAS["dev"]}
 
 
@@ -35,7 +35,7 @@ def _imported(folder: str, *, also_below: bool = True) -> dict[str, set[str]]:
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
             for module in {name.partition(".")[0] for name in names} - OURS - set(sys.stdlib_module_names):
-                found[module] = {_name(one) for one in provided.get(module, [])}
+                found[module] = {_name(one) for one in provided.get(module, [module])}  # an extra may be absent
     return found
 
 

@@ -29,6 +29,9 @@ WRONG = {
     "FLEET_BACKUP_KEEP_DAYS": ["0", "many"],
     "FLEET_DAY_PROCESSES": ["0", "65"],
     "FLEET_BACKFILL_DAYS": ["0", "367", "all"],
+    "FLEET_CHUNK_VEHICLES": ["0", "all"],
+    "FLEET_ENGINE": ["flink", "Spark"],
+    "FLEET_SPARK_MASTER": ["http://host:7077", "local-cluster", "local-cluster[2]", "host:7077"],
     "FLEET_CLOSING_DAY": ["0", "29", "the last"],
     "FLEET_LATE_HOURS": ["-1", "8785"],
     "FLEET_START_DATE": ["01/06/2025", "2025-13-01", "2999-01-01", "0025-01-01"],
@@ -91,6 +94,7 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch, variable):
     ("variables", "sentence"),
     [
         ({"FLEET_API_URL": "https://api.example.com"}, "FLEET_API_TOKEN is not set"),
+        ({"FLEET_ENGINE": "spark"}, "FLEET_SPARK_MASTER is not set, but FLEET_ENGINE is spark"),
         ({"AWS_ACCESS_KEY_ID": "AK"}, "AWS_SECRET_ACCESS_KEY is not set, but AWS_ACCESS_KEY_ID is"),
         ({"AWS_SESSION_TOKEN": "ST"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SESSION_TOKEN is"),
         ({"AWS_SECRET_ACCESS_KEY": "SK"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SECRET_ACCESS_KEY is"),

@@ -27,7 +27,7 @@ POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _POOL_FROM_DAYS = 8  # processes cost 4 s of imports, once a run: more than they save on a few days of a small fleet
-_PRELOADED = (
+PRELOADED = (
     "fleet_audit.ingest.api.staged_positions",
     "fleet_audit.defs.window_positions",
     "fleet_audit.logic.audit.day",
@@ -106,6 +106,11 @@ def each_day(days: Iterable[dt.date], compute: Callable[[dt.date], pd.DataFrame]
     return dg.Output((day, compute(day)) for day in days)
 
 
+def pool_size(items: int, processes: int) -> int:
+    """The processes for so many days, or chunks of days: one for a few of them."""
+    return processes if items >= _POOL_FROM_DAYS else 1
+
+
 def computed_days(
     days: Sequence[dt.date], inputs: Callable[[dt.date], Item], work: Callable[[Item], Result], processes: int
 ) -> Iterator[tuple[dt.date, Result]]:
@@ -114,7 +119,7 @@ def computed_days(
     A long range is computed by so many processes, which get `work` and the inputs; results are the same. Raises
     PermanentError when one of them is killed.
     """
-    results = map_in_processes(work, map(inputs, days), processes if len(days) >= _POOL_FROM_DAYS else 1, _PRELOADED)
+    results = map_in_processes(work, map(inputs, days), pool_size(len(days), processes), PRELOADED)
     for day in days:
         try:
             result = next(results)

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import Protocol
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Item, Result, computed_days
+from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Result
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.logic.closing.manifest import canonical_rows, digest
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -68,11 +68,13 @@ class UnchangedDays:
         return Reference.of({table.name: tables[table.name] for table in self._computation.reference})
 
     def computed(
-        self, days: Sequence[dt.date], inputs: Callable[[dt.date], Item], work: Callable[[Item], Result], processes: int
+        self,
+        days: Sequence[dt.date],
+        compute: Callable[[Sequence[dt.date]], Iterator[tuple[dt.date, Result]]],
     ) -> Iterator[tuple[dt.date, Result | Kept]]:
-        """`computed_days` of those days that differ, in their order among the others, which stay as they are."""
+        """What `compute` makes of those days that differ, in their order among the others, which stay as they are."""
         self._changed = dict(self._changed_days(days))
-        computed = computed_days(list(self._changed), inputs, work, processes)
+        computed = compute(list(self._changed))
         for day in days:
             yield next(computed) if day in self._changed else (day, Kept.AS_IT_IS)
 

@@ -7,15 +7,38 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import pandas as pd
-
+from fleet_audit.engine.chunks import Chunk
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
+from fleet_audit.storage.row_groups import TextFilter
 from fleet_audit.storage.table_days import LakeDays
+
+
+@dataclass(frozen=True)
+class DayVehicles:
+    """A day of a chunk of the fleet, or of the whole fleet where it is not cut; `parameters` are those in force."""
+
+    day: dt.date
+    parameters: ParameterSet
+    chunk: Chunk | None = None
+
+    @property
+    def of_plates(self) -> TextFilter | None:
+        """The rows of these vehicles."""
+        return None if self.chunk is None else TextFilter("plate", self.chunk.plates)
+
+    @property
+    def of_devices(self) -> TextFilter | None:
+        """The rows of the devices that were ever in these vehicles."""
+        return None if self.chunk is None else TextFilter("device_id", self.chunk.device_ids)
+
+    def reference(self, given: Reference) -> Reference:
+        """The reference with these vehicles: `given`, where it is that of the whole fleet."""
+        return given if self.chunk is None else self.chunk.reference(given)
 
 
 @dataclass
@@ -24,69 +47,53 @@ class WindowPositions:
 
     Attributes:
         positions: `staging.positions`.
-        is_kept: whether the days of a window stay in memory (60 bytes a position) for the next one.
+        is_kept: whether the days of a window stay in memory (60 bytes a position) for the next one, of a fleet that is
+            not cut.
     """
 
     positions: LakeDays
     is_kept: bool
     _known: Mapping[dt.date, PositionArrays] = field(default_factory=dict, repr=False)
 
-    def of(self, day: dt.date) -> list[PositionArrays]:
+    def of(self, vehicles: DayVehicles) -> list[PositionArrays]:
         """The positions of D-2 … D+1, a part per day."""
-        found = {known: self._known.get(known) or self._read(known) for known in window_days(day)}
-        self._known = found if self.is_kept else {}
+        days, is_kept = window_days(vehicles.day), self.is_kept and vehicles.chunk is None
+        found = {day: self._known.get(day) or self._read(day, vehicles.of_devices) for day in days}
+        self._known = found if is_kept else {}
         return list(found.values())
 
-    def _read(self, day: dt.date) -> PositionArrays:
-        return PositionArrays.of(self.positions.read_arrow([day], POSITION_COLUMNS))
-
-
-@dataclass(frozen=True)
-class WindowInputs:
-    """What the window of a day is made of beside positions: `visit_legs` are `staging.visit_legs` of D-2 … D+1."""
-
-    day: dt.date
-    visit_legs: pd.DataFrame
-    parameters: ParameterSet
+    def _read(self, day: dt.date, wanted: TextFilter | None) -> PositionArrays:
+        return PositionArrays.of(self.positions.read_arrow([day], POSITION_COLUMNS, wanted))
 
 
 @dataclass(frozen=True)
 class WindowOfDay:
-    """Segments the window of a day."""
+    """Segments the window of a day; `visit_legs` is `staging.visit_legs`."""
 
     positions: WindowPositions
+    visit_legs: LakeDays
     reference: Reference
 
-    def __call__(self, inputs: WindowInputs) -> DayWindow:
+    def __call__(self, vehicles: DayVehicles) -> DayWindow:
         """Trips, legs, spans, rejected points and readings of the day."""
-        day = inputs.day
-        tracks = build_day_tracks(day, self.positions.of(day), self.reference)
-        return segment_day(day, tracks, inputs.visit_legs, self.reference, inputs.parameters)
-
-
-@dataclass(frozen=True)
-class DeviceInputs:
-    """What the devices of a day are judged by beside positions.
-
-    Attributes:
-        trips: `trips.trip_window` of D.
-        runs: `staging.declared_runs` of DATA D-2 … D+1.
-    """
-
-    day: dt.date
-    trips: pd.DataFrame
-    runs: pd.DataFrame
-    parameters: ParameterSet
+        day, reference = vehicles.day, vehicles.reference(self.reference)
+        tracks = build_day_tracks(day, self.positions.of(vehicles), reference)
+        visit_legs = self.visit_legs.read(window_days(day), filter=vehicles.of_plates)
+        return segment_day(day, tracks, visit_legs, reference, vehicles.parameters)
 
 
 @dataclass(frozen=True)
 class DevicesOfDay:
-    """Judges the devices of a day."""
+    """Judges the devices of a day; `trips` is `trips.trip_window`, `runs` is `staging.declared_runs`."""
 
     positions: WindowPositions
+    trips: LakeDays
+    runs: LakeDays
     reference: Reference
 
-    def __call__(self, inputs: DeviceInputs) -> DeviceDay:
+    def __call__(self, vehicles: DayVehicles) -> DeviceDay:
         """Odometer events of the day, and the health of each device."""
-        rows = self.positions.of(inputs.day)
-        return device_day(inputs.day, rows, inputs.trips, inputs.runs, self.reference, inputs.parameters)
+        day, rows = vehicles.day, self.positions.of(vehicles)
+        trips = self.trips.read([day], filter=vehicles.of_plates)
+        runs = self.runs.read(window_days(day), filter=vehicles.of_plates)
+        return device_day(day, rows, trips, runs, vehicles.reference(self.reference), vehicles.parameters)

@@ -21,6 +21,7 @@ from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.results import typed_frame
+from fleet_audit.storage.row_groups import TextFilter, read_filtered
 
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
@@ -111,23 +112,25 @@ class Lake(LakeFiles):
         table: Table,
         days: Sequence[dt.date],
         columns: Sequence[str] | None = None,
-        filter: pc.Expression | None = None,
+        filter: pc.Expression | TextFilter | None = None,
     ) -> pd.DataFrame:
         """The rows of these days in the order given, in the dictionary's dtypes; a day without a file has no rows.
 
         `columns` names the columns wanted (all); `filter` is an Arrow expression over any other column than the
-        partition's, which is applied to whole row groups before they are read.
+        partition's, which is applied to whole row groups before they are read, or a `TextFilter` of a wanted column.
         """
         wanted = _narrowed(table, columns)
         return from_arrow(self._read_days(table, days, arrow_schema(wanted), filter), wanted)
 
-    def read_arrow(self, table: Table, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
+    def read_arrow(
+        self, table: Table, days: Sequence[dt.date], columns: Sequence[str], filter: TextFilter | None = None
+    ) -> pa.Table:
         """The rows of `read_days` as an Arrow table: nulls stay null, text columns are dictionary-encoded."""
         schema = arrow_schema(_narrowed(table, columns))
         for at, field in enumerate(schema):
             if pa.types.is_string(field.type):
                 schema = schema.set(at, field.with_type(pa.dictionary(pa.int32(), field.type)))
-        return self._read_days(table, days, schema)
+        return self._read_days(table, days, schema, filter)
 
     def first_rows(self, table: Table, day: dt.date, rows: int) -> tuple[int, pd.DataFrame]:
         """The number of rows of a day, and the first of them; nothing else of its file is read."""
@@ -154,12 +157,18 @@ class Lake(LakeFiles):
             return from_arrow(self._read_parquet(path, wanted.column_names, None), wanted)
 
     def _read_days(
-        self, table: Table, days: Sequence[dt.date], schema: pa.Schema, filter: pc.Expression | None = None
+        self,
+        table: Table,
+        days: Sequence[dt.date],
+        schema: pa.Schema,
+        filter: pc.Expression | TextFilter | None = None,
     ) -> pa.Table:
         parts = [part for day in days if (part := self._read_day(table, day, schema, filter)) is not None]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
-    def _read_day(self, table: Table, day: dt.date, schema: pa.Schema, filter: pc.Expression | None) -> pa.Table | None:
+    def _read_day(
+        self, table: Table, day: dt.date, schema: pa.Schema, filter: pc.Expression | TextFilter | None
+    ) -> pa.Table | None:
         stored = [name for name in schema.names if not (name == _HIVE_KEY == table.partition)]
         encoded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         path = self.partition_path(table, day)
@@ -177,7 +186,7 @@ class Lake(LakeFiles):
         return rows.select(schema.names).cast(schema)
 
     def _read_parquet(
-        self, path: str, columns: Sequence[str], filter: pc.Expression | None, encoded: Sequence[str] = ()
+        self, path: str, columns: Sequence[str], filter: pc.Expression | TextFilter | None, encoded: Sequence[str] = ()
     ) -> pa.Table:
         """Reads one version of a Parquet file, while other processes may replace it.
 
@@ -186,6 +195,8 @@ class Lake(LakeFiles):
         """
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
+                if isinstance(filter, TextFilter):
+                    return self._read_filtered(path, columns, filter, encoded)
                 with self._filesystem.open_input_file(self._full(path)) as file:
                     # ranges of an object can be of different versions, one whole get is not
                     source = (
@@ -205,6 +216,21 @@ class Lake(LakeFiles):
                 if attempt == _READ_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    def _read_filtered(self, path: str, columns: Sequence[str], wanted: TextFilter, encoded: Sequence[str]) -> pa.Table:
+        """The rows that a filter wants, by ranges: a whole day of a large fleet is too much for each of its chunks.
+
+        Raises ArrowInvalid when the file was replaced meanwhile, because ranges of an object can be of two versions.
+        """
+        before = self._filesystem.get_file_info(self._full(path))
+        with self._filesystem.open_input_file(self._full(path)) as source:
+            file = pq.ParquetFile(source, read_dictionary=[*encoded])
+            held = set(file.schema_arrow.names)
+            rows = read_filtered(file, [name for name in columns if name in held], wanted)
+        after = self._filesystem.get_file_info(self._full(path))
+        if (before.size, before.mtime_ns) != (after.size, after.mtime_ns):
+            raise pa.ArrowInvalid(f"{path} was replaced while it was read")
+        return rows
 
 
 def _narrowed(table: Table, columns: Sequence[str] | None) -> Table:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.row_groups import TextFilter
 
 PREVIEW_ROWS = 10
 
@@ -45,9 +46,15 @@ class LakeDays(Days):
         super().__init__(days, partial(lake.read_days, table))  # picklable: processes take days of a range
         self._lake, self._table = lake, table
 
-    def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str]) -> pa.Table:
-        """These columns of any days, texts as dictionaries: of many rows no object is made for each."""
-        return self._lake.read_arrow(self._table, days, columns)
+    def read(
+        self, days: Sequence[dt.date], columns: Sequence[str] | None = None, filter: TextFilter | None = None
+    ) -> pd.DataFrame:
+        """The rows of any days that the filter wants; a day that was never written has none."""
+        return self._lake.read_days(self._table, days, columns, filter)
+
+    def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str], filter: TextFilter | None = None) -> pa.Table:
+        """These columns of such rows, texts as dictionaries: of many rows no object is made for each."""
+        return self._lake.read_arrow(self._table, days, columns, filter)
 
 
 class Kept(Enum):

@@ -1,7 +1,7 @@
 """Devices: each day's odometer events (lake), health and calibration (PostgreSQL)."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -17,9 +17,9 @@ from fleet_audit.defs.tables import (
     selected_outputs,
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
-from fleet_audit.defs.window_positions import DeviceInputs, DevicesOfDay, WindowPositions
+from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
+from fleet_audit.defs.window_positions import DevicesOfDay, WindowPositions
 from fleet_audit.logic.devices.calibration import day_calibrations
-from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
@@ -50,17 +50,19 @@ DEVICE_DAYS = Computation(
 )
 @acts_on_errors
 def device_days(
-    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, runs: Days, windows: Days
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, runs: LakeDays, windows: LakeDays
 ) -> Iterator[dg.Output]:
     """Odometer events of each day, and the health of each device."""
-    days = run_days(context)
+    days, selected = run_days(context), selected_outputs(context, _OUTPUTS)
+    known = UnchangedDays(fleet, DEVICE_DAYS, context.run.run_id)
+    fleet_cut = FleetCut(known.reference, fleet.settings().chunk_vehicles)
+    kept = WindowPositions(positions, is_kept=len(days) > 1)
+    devices = DevicesOfDay(kept, windows, runs, fleet_cut.reference)
 
-    def inputs(day: dt.date) -> DeviceInputs:
-        return DeviceInputs(day, windows.read([day]), runs.read(window_days(day)), fleet.parameters(day))
+    def compute(changed: Sequence[dt.date]) -> ComputedDays:
+        return computed_vehicles(changed, fleet_cut, fleet.parameters, devices, selected, fleet.settings())
 
-    known, selected = UnchangedDays(fleet, DEVICE_DAYS, context.run.run_id), selected_outputs(context, _OUTPUTS)
-    devices = DevicesOfDay(WindowPositions(positions, is_kept=len(days) > 1), known.reference)
-    yield from each_day_together(known.computed(days, inputs, devices, fleet.settings().day_processes), selected)
+    yield from each_day_together(known.computed(days, compute), selected)
     if len(selected) == len(_OUTPUTS):
         known.record()
 

@@ -1,7 +1,7 @@
 """Movement: each day's window segmented once (lake), and its trips, ledger and coverage (PostgreSQL)."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import pandas as pd
@@ -19,8 +19,8 @@ from fleet_audit.defs.tables import (
     selected_outputs,
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
-from fleet_audit.defs.window_positions import WindowInputs, WindowOfDay, WindowPositions
-from fleet_audit.logic.primitives.window import window_days
+from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
+from fleet_audit.defs.window_positions import WindowOfDay, WindowPositions
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
@@ -65,17 +65,18 @@ WINDOWS = Computation(
 )
 @acts_on_errors
 def day_windows(
-    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: Days
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: LakeDays
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
-    days = run_days(context)
+    days, selected = run_days(context), selected_outputs(context, _OUTPUTS)
+    known = UnchangedDays(fleet, WINDOWS, context.run.run_id)
+    fleet_cut = FleetCut(known.reference, fleet.settings().chunk_vehicles, visit_legs)
+    window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), visit_legs, fleet_cut.reference)
 
-    def inputs(day: dt.date) -> WindowInputs:
-        return WindowInputs(day, visit_legs.read(window_days(day)), fleet.parameters(day))
+    def compute(changed: Sequence[dt.date]) -> ComputedDays:
+        return computed_vehicles(changed, fleet_cut, fleet.parameters, window, selected, fleet.settings())
 
-    known, selected = UnchangedDays(fleet, WINDOWS, context.run.run_id), selected_outputs(context, _OUTPUTS)
-    window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), known.reference)
-    yield from each_day_together(known.computed(days, inputs, window, fleet.settings().day_processes), selected)
+    yield from each_day_together(known.computed(days, compute), selected)
     if len(selected) == len(_OUTPUTS):
         known.record()
 

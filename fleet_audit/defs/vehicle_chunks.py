@@ -1,0 +1,102 @@
+"""Days of a fleet computed in chunks of whole vehicles by the engine of the settings, and put together again.
+
+What is computed of a chunk is in `window_positions`; how a fleet is cut, and where chunks are computed, in `engine`.
+"""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import SimpleNamespace
+
+import pyarrow as pa
+
+from fleet_audit.defs.tables import PRELOADED, pool_size
+from fleet_audit.defs.window_positions import DayVehicles
+from fleet_audit.engine.chunks import cut_fleet, shared_reference
+from fleet_audit.engine.selection import engine_of
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.window import window_days
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema.derive import from_arrow, to_arrow
+from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.storage.table_days import LakeDays
+
+
+@dataclass(frozen=True)
+class FleetCut:
+    """A fleet in chunks of about `chunk_vehicles`; one that fits into a chunk is not cut.
+
+    `declared` is a table whose plates the reference may lack, such as `staging.visit_legs`.
+    """
+
+    whole: Reference
+    chunk_vehicles: int
+    declared: LakeDays | None = None
+
+    @property
+    def count(self) -> int:
+        """About how many chunks there are."""
+        return -(-self.whole.vehicles["plate"].nunique() // self.chunk_vehicles)
+
+    @property
+    def reference(self) -> Reference:
+        """What all chunks have in common; of a fleet that is not cut, its reference."""
+        return shared_reference(self.whole) if self.count > 1 else self.whole
+
+    def day(self, day: dt.date, parameters: ParameterSet) -> list[DayVehicles]:
+        """The chunks of a day, or the whole fleet."""
+        if self.count <= 1:
+            return [DayVehicles(day, parameters)]
+        rows = None if self.declared is None else self.declared.read_arrow(window_days(day), ["plate"])
+        plates = () if rows is None else rows["plate"].unique().to_pylist()
+        return [DayVehicles(day, parameters, chunk) for chunk in cut_fleet(self.whole, plates, self.chunk_vehicles)]
+
+
+def computed_vehicles(
+    days: Sequence[dt.date],
+    fleet_cut: FleetCut,
+    parameters: Callable[[dt.date], ParameterSet],
+    work: Callable[[DayVehicles], object],
+    tables: Mapping[str, Table],
+    settings: Settings,
+) -> Iterator[tuple[dt.date, SimpleNamespace]]:
+    """Each day with what `work` makes of the fleet, in order: a frame per table, each an attribute of the result.
+
+    The tables have the same rows however the fleet is cut and whichever engine computes the chunks.
+    """
+    waiting: deque[int] = deque()  # chunks of the days whose first chunk was taken
+
+    def items() -> Iterator[DayVehicles]:
+        for day in days:
+            of_day = fleet_cut.day(day, parameters(day))
+            waiting.append(len(of_day))
+            yield from of_day
+
+    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
+    engine = engine_of(settings, processes, PRELOADED)
+    results = engine.map(InArrow(work, tables), items())
+    for day in days:
+        parts = [next(results)]
+        parts += islice(results, waiting.popleft() - 1)
+        joined = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
+        yield day, SimpleNamespace(**{name: from_arrow(joined[name], table.untraced) for name, table in tables.items()})
+
+
+@dataclass(frozen=True)
+class InArrow:
+    """Work with its result as Arrow: a table of the dictionary per attribute."""
+
+    work: Callable[[DayVehicles], object]
+    tables: Mapping[str, Table]
+
+    def __call__(self, vehicles: DayVehicles) -> dict[str, pa.Table]:
+        """The tables of these vehicles; what is raised has a note that names the day."""
+        try:
+            result = self.work(vehicles)
+            return {name: to_arrow(getattr(result, name), table.untraced) for name, table in self.tables.items()}
+        except Exception as error:
+            error.add_note(f"The day was {vehicles.day}.")
+            raise

@@ -1,0 +1,57 @@
+"""A fleet in chunks of whole vehicles: nothing that is computed of a day shows how it was cut."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fleet_audit.engine.chunks import cut_fleet, shared_reference
+from fleet_audit.settings import Settings
+from fleet_audit.storage.lake import Lake
+from fleet_audit_tests.engine.fleet import DAYS, DEVICES, WINDOWS, computed, stage
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Lake:
+    return Lake(Settings(_env_file=None, lake_url=str(tmp_path_factory.mktemp("lake"))))
+
+
+@pytest.fixture(scope="module")
+def fleet(store):
+    return stage(store)
+
+
+def local(size: int) -> Settings:
+    return Settings(_env_file=None, chunk_vehicles=size, day_processes=1)
+
+
+def test_the_tables_of_a_fleet_in_chunks_are_those_of_the_undivided_fleet(store, fleet):
+    whole, cut = (computed(store, fleet, local(size)) for size in (500, 2))
+    assert sorted(whole) == sorted([(day, name) for day in DAYS for name in WINDOWS] + [(DAYS[0], n) for n in DEVICES])
+    assert {name for (_, name), table in whole.items() if table.num_rows} == {*WINDOWS, *DEVICES}
+    assert [where for where, table in whole.items() if not cut[where].equals(table)] == []
+
+
+def test_vehicles_that_a_device_joins_are_in_one_chunk_and_no_vehicle_in_two(fleet):
+    chunks = cut_fleet(fleet, ["ZZZ9Z99", "AAA1A11"], 1)
+    assert [chunk.plates.to_pylist() for chunk in chunks] == [
+        ["AAA1A11"], ["BBB2B22"], ["CCC3C33", "DDD4D44"], ["FFF6F66"], ["GGG7G77"], ["EEE5E55"], ["ZZZ9Z99"],
+    ]  # fmt: skip
+    assert [chunk.device_ids.to_pylist() for chunk in chunks[:3]] == [["D1"], ["D2", "T2"], ["D3"]]
+    assert [len(chunk.plates) for chunk in cut_fleet(fleet, [], 3)] == [4, 2, 1]
+
+
+def test_a_chain_of_moved_devices_joins_all_its_vehicles(fleet):
+    chain = [{"device_id": f"D{n:02d}", "plate": f"P{n + at:02d}"} for n in range(30) for at in (0, 1)]
+    moved = fleet.with_tables(vehicles=fleet.vehicles.iloc[:0], devices=pd.DataFrame(chain))
+    assert [len(chunk.plates) for chunk in cut_fleet(moved, [], 5)] == [31]
+
+
+def test_each_chunk_has_its_rows_of_the_reference_and_all_have_the_rest(fleet):
+    shared = shared_reference(fleet)
+    assert (len(shared.vehicles), len(shared.devices)) == (0, 0)
+    parts = [chunk.reference(shared) for chunk in cut_fleet(fleet, [], 2)]
+    for name in ("vehicles", "devices"):
+        together = pd.concat([getattr(part, name) for part in parts]).sort_index()
+        pd.testing.assert_frame_equal(together, getattr(fleet, name))
+    assert all(part.pois is fleet.pois for part in parts)
