@@ -8,6 +8,7 @@ counts. The projection adds measured costs up; it is no measurement of a fleet o
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.audited_fleet import reference_tables
-from benchmarks.range_of_days import FIRST, PERIOD_S, positions, write_reference
+from benchmarks.mill_fleet import PERIOD_S, positions, write_reference
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.defs.vehicle_chunks import InArrow
 from fleet_audit.defs.window_positions import DayVehicles, DevicesOfDay, WindowOfDay, WindowPositions
@@ -35,6 +36,7 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.row_groups import TextFilter, read_filtered
 from fleet_audit.storage.table_days import LakeDays
 
+FIRST = dt.date(2025, 6, 2)
 WINDOWS = {
     "trips": facts.TRIP_WINDOW,
     "legs": lake.LEGS,
