@@ -3,7 +3,7 @@
     python -m benchmarks.vehicle_chunks --vehicles 500 --master "local-cluster[2,1,1024]"
 
 Everything is processor time, which other work on the machine changes less than seconds. The least of the repeats
-counts. The projection adds measured costs up; it is no measurement of a fleet of that size.
+counts. The projection adds measured costs up; a fleet of that size was not measured.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import arrow_schema, empty_frame
 from fleet_audit.settings import Settings
-from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.row_groups import TextFilter, read_filtered
+from fleet_audit.storage.lake import Lake, TextFilter, _rows_of_groups
 from fleet_audit.storage.table_days import LakeDays
 
 FIRST = dt.date(2025, 6, 2)
@@ -169,7 +168,7 @@ def _row_group_s(repeat: int) -> float:
         for _ in range(ROW_GROUPS):
             writer.write_table(rows)
     content, wanted = sink.getvalue(), TextFilter("device_id", pa.array(["D0000002"]))
-    read = lambda: read_filtered(pq.ParquetFile(pa.BufferReader(content)), ["device_id"], wanted)  # noqa: E731
+    read = lambda: _rows_of_groups(pq.ParquetFile(pa.BufferReader(content)), ["device_id"], wanted)  # noqa: E731
     return _least(read, repeat) / ROW_GROUPS
 
 

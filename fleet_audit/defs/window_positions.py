@@ -14,7 +14,7 @@ from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
-from fleet_audit.storage.row_groups import TextFilter
+from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import LakeDays
 
 

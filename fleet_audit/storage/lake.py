@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +22,6 @@ from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake_files import LakeFiles
 from fleet_audit.storage.results import typed_frame
-from fleet_audit.storage.row_groups import TextFilter, read_filtered
 
 _HIVE_KEY = "date"  # partition folders are date=YYYY-MM-DD, whatever the table calls its partition column
 _ROW_GROUP = 131_072  # rows; sorted by vehicle, so that a reader of few vehicles skips most groups
@@ -73,6 +73,14 @@ def encoded_day(table: Table, parts: Iterable[pa.Table]) -> EncodedDay:
             writer.write_table(stored.empty_table())
     content = sink.getvalue()
     return EncodedDay(content, count, hashlib.sha256(content).hexdigest(), first)
+
+
+@dataclass(frozen=True)
+class TextFilter:
+    """The rows whose column is one of these texts, which are sorted."""
+
+    column: str
+    texts: pa.Array
 
 
 def one_of(column: str, texts: Iterable[str]) -> pc.Expression:
@@ -226,7 +234,7 @@ class Lake(LakeFiles):
         with self._filesystem.open_input_file(self._full(path)) as source:
             file = pq.ParquetFile(source, read_dictionary=[*encoded])
             held = set(file.schema_arrow.names)
-            rows = read_filtered(file, [name for name in columns if name in held], wanted)
+            rows = _rows_of_groups(file, [name for name in columns if name in held], wanted)
         after = self._filesystem.get_file_info(self._full(path))
         if (before.size, before.mtime_ns) != (after.size, after.mtime_ns):
             raise pa.ArrowInvalid(f"{path} was replaced while it was read")
@@ -264,3 +272,24 @@ def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
             waiting = [rows.slice(_ROW_GROUP)]
     if sum(one.num_rows for one in waiting):
         yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _rows_of_groups(file: pq.ParquetFile, columns: Sequence[str], wanted: TextFilter) -> pa.Table:
+    """These columns, the filter's among them, of the rows that it wants, in their order.
+
+    Row groups are chosen here: of 10 million positions, Arrow's own filter took 0.6 s of processor time for 100,000
+    rows that this takes 0.02 s for.
+    """
+    at = file.schema_arrow.get_field_index(wanted.column)
+    texts = wanted.texts.to_numpy(zero_copy_only=False)
+    groups = [group for group in range(file.num_row_groups) if _may_have(file, group, at, texts)]
+    rows = file.read_row_groups(groups, columns=list(columns))
+    return rows.filter(pc.is_in(rows[wanted.column], wanted.texts))
+
+
+def _may_have(file: pq.ParquetFile, group: int, column: int, texts: np.ndarray) -> bool:
+    statistics = file.metadata.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    first = np.searchsorted(texts, statistics.min)
+    return bool(first < len(texts) and texts[first] <= statistics.max)

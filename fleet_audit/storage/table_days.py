@@ -14,8 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.schema.model import Table
-from fleet_audit.storage.lake import Lake
-from fleet_audit.storage.row_groups import TextFilter
+from fleet_audit.storage.lake import Lake, TextFilter
 
 PREVIEW_ROWS = 10
 

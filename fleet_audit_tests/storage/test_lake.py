@@ -22,7 +22,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import arrow_schema, empty_frame, to_arrow
 from fleet_audit.settings import Settings
-from fleet_audit.storage.lake import Lake, encoded_day
+from fleet_audit.storage.lake import Lake, TextFilter, encoded_day
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.storage.rows import sample
 
@@ -81,6 +81,19 @@ def test_as_arrow_days_have_the_same_values_and_their_texts_as_dictionaries(any_
     assert pa.types.is_dictionary(found.schema.field("device_id").type)
     assert found.to_pylist() == pa.Table.from_pandas(any_lake.read_days(POSITIONS, [D2, D1], columns)).to_pylist()
     assert any_lake.read_arrow(POSITIONS, [D3], columns).schema.equals(found.schema)
+
+
+def test_rows_of_some_texts_are_those_of_the_day_whichever_row_groups_hold_them(any_lake: Lake, monkeypatch) -> None:
+    monkeypatch.setattr("fleet_audit.storage.lake._ROW_GROUP", 3)
+    rows = sample(POSITIONS, D1, 20).assign(device_id=[f"D{number // 2}" for number in range(20)])
+    any_lake.write_day(POSITIONS, D1, rows)
+    stored = any_lake.read_days(POSITIONS, [D1])
+    for texts in (["D0", "D7"], ["D4"], ["absent"], []):
+        wanted = TextFilter("device_id", pa.array(texts, pa.string()))
+        expected = stored[stored["device_id"].isin(texts)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(any_lake.read_days(POSITIONS, [D1, D2], filter=wanted), expected)
+        found = any_lake.read_arrow(POSITIONS, [D1], ["device_id", "odometer_km"], wanted)
+        assert found["odometer_km"].to_pylist() == expected["odometer_km"].tolist()
 
 
 def test_days_never_written_and_empty_days_have_typed_no_rows(any_lake: Lake) -> None:
