@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import SimpleNamespace
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -23,6 +24,8 @@ from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
 from fleet_audit.storage.table_days import LakeDays
+
+ComputedDays: TypeAlias = Iterator[tuple[dt.date, SimpleNamespace]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def computed_vehicles(
     work: Callable[[DayVehicles], object],
     tables: Mapping[str, Table],
     settings: Settings,
-) -> Iterator[tuple[dt.date, SimpleNamespace]]:
+) -> ComputedDays:
     """Each day with what `work` makes of the fleet, in order: a frame per table, each an attribute of the result.
 
     The tables have the same rows however the fleet is cut and whichever engine computes the chunks.

@@ -41,7 +41,7 @@ class Fleet(Installation):
 
     def _computed(self, computation: Computation) -> list[dt.date]:
         known, made = UnchangedDays(self, computation, "a-run"), []
-        for day, result in known.computed(BOTH, lambda day: day, lambda day: "computed", 1):
+        for day, result in known.computed(BOTH, lambda changed: ((one, "computed") for one in changed)):
             if not isinstance(result, Kept):
                 made.append(day)
                 for table in computation.results:
@@ -110,5 +110,5 @@ def test_results_that_are_lost_or_damaged_are_computed_again(fleet):
 def test_a_run_that_ended_before_all_was_written_claims_nothing(fleet):
     fleet.stage(lake.STAGING_POSITIONS, DAY, 2)
     known = UnchangedDays(fleet, WINDOWS, "a-run")
-    assert list(known.computed([DAY], lambda day: day, lambda day: "computed", 1)) == [(DAY, "computed")]
+    assert list(known.computed([DAY], lambda changed: ((one, "computed") for one in changed))) == [(DAY, "computed")]
     assert fleet.windows() == BOTH
