@@ -159,10 +159,19 @@ class Lake(LakeFiles):
         return rows.num_rows
 
     def read_table(self, path: str, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows of a file that `write_table` wrote. Raises PermanentError that names a missing file."""
+        """The rows of a file that `write_table` wrote; a nullable column that an older file lacks is null.
+
+        Raises PermanentError that names a missing file, or a column that every row must have and the file lacks.
+        """
         wanted = _narrowed(table, columns)
         with self._translating_errors("read", path):
-            return from_arrow(self._read_parquet(path, wanted.column_names, None), wanted)
+            rows = _with_added_columns(self._read_parquet(path, wanted.column_names, None), arrow_schema(wanted))
+        lacking = sorted({*wanted.column_names} - {*rows.column_names})
+        if lacking:
+            raise PermanentError(
+                f"{self.url(path)} lacks {', '.join(lacking)} of {table.full_name}. Restore it from a backup."
+            )
+        return from_arrow(rows, wanted)
 
     def _read_days(
         self,
@@ -185,9 +194,7 @@ class Lake(LakeFiles):
                 rows = self._read_parquet(path, stored, filter, encoded)
         except FileNotFoundError:
             return None
-        for field in schema:
-            if field.name not in rows.column_names and field.name in stored and field.nullable:
-                rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+        rows = _with_added_columns(rows, pa.schema([schema.field(name) for name in stored]))
         if len(stored) < len(schema):
             column = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
             rows = rows.append_column(_HIVE_KEY, column)
@@ -239,6 +246,14 @@ class Lake(LakeFiles):
         if (before.size, before.mtime_ns) != (after.size, after.mtime_ns):
             raise pa.ArrowInvalid(f"{path} was replaced while it was read")
         return rows
+
+
+def _with_added_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows, with nulls in nullable columns of the schema that were added after their file was written."""
+    for field in schema:
+        if field.name not in rows.column_names and field.nullable:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows
 
 
 def _narrowed(table: Table, columns: Sequence[str] | None) -> Table:

@@ -20,7 +20,7 @@ import pytest
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, lake
-from fleet_audit.schema.derive import arrow_schema, empty_frame, to_arrow
+from fleet_audit.schema.derive import arrow_schema, conform, empty_frame, to_arrow
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake, TextFilter, encoded_day
 from fleet_audit_tests.conftest import S3Server
@@ -206,6 +206,24 @@ def test_one_file_of_a_table(any_lake: Lake) -> None:
     any_lake.put_bytes("parsed/bad.parquet", b"no parquet at all")
     with pytest.raises(PermanentError, match=r"bad\.parquet cannot be read as Parquet"):
         any_lake.read_table("parsed/bad.parquet", lake.PARSED_NOTES)
+
+
+def test_a_file_from_before_a_column_was_added_is_read_with_nulls_and_one_without_a_required_column_is_named(
+    settings: Settings,
+) -> None:
+    store, table = Lake(settings), facts.ADJUSTMENTS
+    rows = sample(table, D1, 3).assign(finding_id=None, decided_cycle_start=None)
+
+    def without(*names: str) -> str:
+        kept = tuple(column for column in table.columns if column.name not in names)
+        older = replace(table, columns=kept, sort=("adjustment_id",))
+        store.write_table("raw/older.parquet", rows, older)
+        return "raw/older.parquet"
+
+    read = store.read_table(without("finding_id", "decided_cycle_start"), table)
+    pd.testing.assert_frame_equal(read, conform(rows, table))
+    with pytest.raises(PermanentError, match=r"raw/older\.parquet lacks plate of fact\.adjustments"):
+        store.read_table(without("plate"), replace(table, sort=()))
 
 
 def test_what_a_killed_writer_left_is_never_read_and_is_swept_up(settings: Settings) -> None:
