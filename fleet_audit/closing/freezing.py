@@ -119,7 +119,7 @@ def read_manifest(lake: Lake, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def outputs_of(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[str, Any]:
-    """Rows and digests of each daily table of `fact`, by day; without rows of cycle rules."""
+    """Rows, columns and digests of each daily table of `fact`, by day; without rows of cycle rules."""
     return {table.full_name: _output(warehouse, table, days) for table in facts.FACTS}
 
 
@@ -129,15 +129,16 @@ def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict
         rows = day_rows(warehouse, table, [day])
         digests[day.isoformat()] = digest(canonical_rows(rows, table))
         count += len(rows)
-    return {"rows": count, "sha256": combined(digests), "days": digests}
+    return {"rows": count, "sha256": combined(digests), "days": digests, "columns": table.untraced.column_names}
 
 
 def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
-    """Rows and digests of what belongs to the whole cycle: findings of whole cycles, calibration, adjustments."""
+    """Rows, columns and digests of what belongs to the whole cycle: findings, calibration, adjustments."""
     found = {}
     for name, table, column in ROWS_OF_A_CYCLE:
         rows = rows_of_cycle(warehouse, table, column, start)
-        found[name] = {"rows": len(rows), "sha256": digest(canonical_rows(rows, table))}
+        columns = table.untraced.column_names
+        found[name] = {"rows": len(rows), "sha256": digest(canonical_rows(rows, table)), "columns": columns}
     return found
 
 

@@ -6,12 +6,15 @@ The main job does the run; its inputs and the comparison of its rows belong here
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
-from fleet_audit.closing.freezing import cycle_rows, fingerprint, outputs_of
+from fleet_audit.closing.digested_rows import changed_rows_of_cycle, outputs_as_in, replayed_as_closed
+from fleet_audit.closing.freezing import fingerprint
 from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.closing.scratch import fill
 from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows
@@ -80,28 +83,24 @@ def verify_frozen(manifest: dict[str, Any], warehouse: Warehouse, scratch: Wareh
     if manifest["cycle"]["status"] != "final":
         return []
     days, outputs = days_of(manifest), manifest["outputs"]
-    replayed = {} if scratch is None else outputs_of(scratch, days)
+    replayed = {} if scratch is None else outputs_as_in(outputs, scratch, days, is_frozen=False)
     not_remade = {one.table_name: set(one.days) for one in differences(outputs, replayed)}
-    sentences = [
-        _with_differing_rows(
-            f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}",
-            next((day for day in one.days if day not in not_remade.get(one.table_name, ())), None),
-            one.table_name,
-            scratch or warehouse,
-            warehouse,
-        )
-        for one in differences(outputs, outputs_of(warehouse, days))
-    ]
+    sentences = []
+    for one in differences(outputs, outputs_as_in(outputs, warehouse, days, is_frozen=True)):
+        sentence = f"{one.table_name}: frozen rows were changed after the close, on {', '.join(one.days)}"
+        remade = next((day for day in one.days if day not in not_remade.get(one.table_name, ())), None)
+        if scratch is None or remade is None:
+            sentences.append(f"{sentence}.")
+        else:
+            frozen, again = _rows_of_both(outputs, one.table_name, remade, warehouse, scratch)
+            sentences.append(_with_differing_rows(sentence, remade, one.table_name, again, frozen))
     return sentences + _changed_beside_days(manifest, warehouse)
 
 
 def _changed_beside_days(manifest: dict[str, Any], warehouse: Warehouse) -> list[str]:
-    now = cycle_rows(warehouse, dt.date.fromisoformat(manifest["cycle"]["start"]))
-    sentences = [
-        f"{name}: rows were changed after the close."
-        for name, entry in manifest["cycle_rows"].items()
-        if now.get(name) != entry
-    ]
+    start = dt.date.fromisoformat(manifest["cycle"]["start"])
+    changed_names = changed_rows_of_cycle(manifest["cycle_rows"], warehouse, start)
+    sentences = [f"{name}: rows were changed after the close." for name in changed_names]
     parameters = manifest["parameters"]
     rows = warehouse.read(
         "select name, value from ops.parameter_versions where parameters_version = :version",
@@ -121,21 +120,29 @@ def _changed_beside_days(manifest: dict[str, Any], warehouse: Warehouse) -> list
 
 def compare(manifest: dict[str, Any], scratch: Warehouse, closed: Warehouse) -> Verdict:
     """The replayed rows against the manifest; the first differing rows against those that are closed."""
-    outputs = outputs_of(scratch, days_of(manifest))
+    expected = manifest["outputs"]
+    outputs = outputs_as_in(expected, scratch, days_of(manifest), is_frozen=False)
     verdict = Verdict(sum(entry["rows"] for entry in outputs.values()), len(outputs))
-    for one in differences(manifest["outputs"], outputs):
-        sentence = f"{one.table_name} differs on {', '.join(one.days)}"
-        verdict.sentences.append(_with_differing_rows(sentence, one.days[0], one.table_name, closed, scratch))
+    for one in differences(expected, outputs):
+        sentence, day = f"{one.table_name} differs on {', '.join(one.days)}", one.days[0]
+        frozen, replayed = _rows_of_both(expected, one.table_name, day, closed, scratch)
+        verdict.sentences.append(_with_differing_rows(sentence, day, one.table_name, frozen, replayed))
     return verdict
 
 
-def _with_differing_rows(sentence: str, day: str | None, name: str, before: Warehouse, after: Warehouse) -> str:
-    """The sentence, and the first rows of that day that differ between two warehouses, one line each."""
-    if day is None:
-        return f"{sentence}."
-    table = table_called(name)
-    old, new = (canonical_rows(day_rows(each, table, [dt.date.fromisoformat(day)]), table) for each in (before, after))
-    lines = differing_rows(old, new, table.key, _SHOWN_ROWS)
+def _rows_of_both(
+    outputs: Mapping[str, Any], name: str, day: str, closed: Warehouse, scratch: Warehouse
+) -> tuple[pa.Table, pa.Table]:
+    """Frozen and replayed canonical rows of a day, the latter empty in columns added since the close."""
+    table, entry = table_called(name), outputs[name]
+    days = [dt.date.fromisoformat(day)]
+    frozen, replayed = (canonical_rows(day_rows(each, table, days), table) for each in (closed, scratch))
+    return frozen, replayed_as_closed(entry["days"][day], replayed, frozen, table, entry)
+
+
+def _with_differing_rows(sentence: str, day: str, name: str, before: pa.Table, after: pa.Table) -> str:
+    """The sentence, and the first canonical rows of that day that differ, one line each."""
+    lines = differing_rows(before, after, table_called(name).key, _SHOWN_ROWS)
     return "\n    ".join([f"{sentence}; the first rows of {day}:", *lines])
 
 

@@ -25,6 +25,23 @@ from fleet_audit.schema.model import Table
 _TRACE = ("run_id", "updated_at")  # who wrote a row and when: another run of the same inputs has others
 _SEPARATOR = "\x1f"
 
+# Columns that frozen tables got after the first closes: one tuple per migration, in the order in which they were
+# appended. Manifests of before migration 0025 do not name their columns, so that each further one is listed here too.
+COLUMNS_ADDED = {
+    "fact.trip_costs": (("vehicle_class", "billing_area", "regime"),),  # 0008
+    "fact.findings": (
+        ("amount", "paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl"),  # 0010
+        ("root_finding_id",),  # 0015
+        ("brl_low", "brl_high"),  # 0016
+    ),
+    "fact.device_health": (
+        ("primary_device_id", "km_counted", "km_primary"),  # 0013
+        ("is_off_bus_day_before",),  # 0020
+        ("other_unit_readings",),  # 0022
+    ),
+    "fact.adjustments": (("finding_id", "decided_cycle_start"),),  # 0021
+}
+
 
 def refusal(cycle: Cycle, today: dt.date, parameters: ParameterSet, *, is_final: bool) -> str | None:
     """Why the cycle cannot be closed yet, one sentence; None when it can: provisional from D+1, final from D+3."""
@@ -58,6 +75,38 @@ def digest(rows: pa.Table) -> str:
     sink = io.BytesIO()
     pacsv.write_csv(rows, sink)
     return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def columns_digested(
+    expected: str, rows: pa.Table, table: Table, recorded: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The columns over which canonical rows have the digest of a manifest; None when they are other rows.
+
+    The header is part of a digest, so that it is of one set of columns only.
+
+    Args:
+        expected: the digest that the manifest has.
+        rows: canonical rows of the table, all columns.
+        table: the table.
+        recorded: the columns that the manifest names; None when it is older: these were all that there are now, or
+            all but those of the last migrations of `COLUMNS_ADDED`.
+    """
+    for columns in [recorded] if recorded is not None else _possible_columns(rows.column_names, table):
+        if {*columns} <= {*rows.column_names} and digest(rows.select(columns)) == expected:
+            return columns
+    return None
+
+
+def _possible_columns(names: Sequence[str], table: Table) -> list[list[str]]:
+    possible = [[*names]]
+    for added in reversed(COLUMNS_ADDED.get(table.full_name, ())):
+        possible.append([name for name in possible[-1] if name not in added])
+    return possible
+
+
+def columns_with_values(rows: pa.Table, beside: Sequence[str]) -> list[str]:
+    """The columns beside some of which a row has a value."""
+    return [name for name in rows.column_names if name not in beside and rows.column(name).null_count < rows.num_rows]
 
 
 def combined(days: Mapping[str, str]) -> str:
