@@ -7,16 +7,18 @@ are in `adjustments`.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from fleet_audit.logic.audit.incident_amounts import cycle_money, day_money
-from fleet_audit.logic.costs.amounts import cents_of, groups_by_member
-from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.closing.late_payments import LatePayments, is_compared
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import half_up, sum_decimal
 from fleet_audit.schema.derive import conform, empty_frame
@@ -34,7 +36,13 @@ _NOTHING = (
     "nada a pagar: já foi acertado por ajuste das mesmas viagens ou depende de outro achado que continua valendo."
 )
 _UNKNOWN = "não há tarifa conhecida para o valor: uma pessoa precisa decidir."
+_UNKNOWN_OTHER = (
+    "outro achado sobre os mesmos km continua valendo e não tem tarifa conhecida: uma pessoa precisa decidir quanto "
+    "é liberado."
+)
 _ZERO = Decimal("0.00")
+_VEHICLE = ["carrier_code", "plate"]
+_VehicleDay = tuple[str, str, dt.date]
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,9 @@ class ReversalInputs:
     Attributes:
         decisions: finding_id and decided_date of each reversed contest that the cycle bills.
         findings: `fact.findings` of the days, and of the rules of their cycles.
-        matches: `fact.matches` as billed; matches_now: the same as of now.
-        late: rows of `fact.adjustments` of the days that come from data.
+        matches: `fact.matches` as billed, of the days, the day before and the day after: trips cross midnight;
+            matches_now: the same as of now.
+        late: rows of `fact.adjustments` of these days that come from data.
         billed: rows of `fact.adjustments` of the same findings that closed cycles billed.
     """
 
@@ -62,8 +71,9 @@ def reversal_adjustments(billed_start: dt.date, closing_day: int, inputs: Revers
 
     What was disallowed or held is released: as far as no finding that stands keeps the same trips and runs, less what
     adjustments of the same trips have paid, and less what closed cycles have released. Money in doubt was paid, and
-    what is in the carrier's favour is measured: these rows have 0.00. A finding without a known rate has null. A
-    finding that a closed cycle has billed has a row only when its amount changed since.
+    what is in the carrier's favour is measured: these rows have 0.00. A finding without a known rate has null, and one
+    whose km a standing finding without a known rate keeps as well. A finding that a closed cycle has billed has a row
+    only when its amount changed since.
 
     Args:
         billed_start: first day of the cycle that bills the rows.
@@ -72,7 +82,7 @@ def reversal_adjustments(billed_start: dt.date, closing_day: int, inputs: Revers
     """
     chosen = inputs.findings.merge(inputs.decisions, on="finding_id")
     chosen = chosen[chosen["amount"].notna() & chosen["plate"].notna()].sort_values("finding_id")
-    released = _released_cents(inputs)
+    released = _released_cents(inputs, closing_day)
     billed = {str(name): rows for name, rows in inputs.billed.groupby("finding_id")}
     records = [_record(row, released, billed.get(row["finding_id"])) for row in chosen.to_dict("records")]
     records = [record for record in records if record is not None]
@@ -125,34 +135,44 @@ def _due(finding: dict[str, Any], cents: int | None) -> tuple[Decimal | None, De
 def _effect(finding: dict[str, Any], due: Decimal | None) -> str:
     amount = finding["amount"]
     if due is None:
-        return _UNKNOWN
+        return _UNKNOWN if pd.isna(finding[amount]) else _UNKNOWN_OTHER
     if amount not in RELEASING or due == finding[amount]:
         return _EFFECTS[amount]
     return f"{_EFFECTS[amount]} {_PARTLY}" if due else _NOTHING
 
 
-def _released_cents(inputs: ReversalInputs) -> dict[str, int | None]:
-    """Cents that each reversed finding releases, by its id; None without a known rate."""
-    money, late = _money(inputs), _LatePayments(inputs)
+def _released_cents(inputs: ReversalInputs, closing_day: int) -> dict[str, int | None]:
+    """Cents that each reversed finding releases, by its id; None where it is unknown.
+
+    Groups of trips and runs come first, then whole days (D02), then whole cycles (D03): each releases what exceeds its
+    parts, and takes of late payments what is left of them.
+    """
+    money, late = _money(inputs, closing_day), LatePayments(inputs.late, inputs.matches, inputs.matches_now)
     released: dict[str, int | None] = {}
-    for (_, plate), rows in money.groupby(["carrier_code", "plate"]):
-        if not rows["is_reversed"].any():
-            continue
-        counted = set_off = 0
-        for day, of_day in rows[~rows["is_of_cycle"]].groupby("operational_date"):
-            found, counted_of_day, paid = _released_of_day(of_day, late, plate, day)
-            released |= found
-            counted += counted_of_day
-            set_off += paid
-        found, _, _ = _released_beyond(rows[rows["is_of_cycle"]], counted, late.of_vehicle(plate) - set_off)
-        released |= found
+    parts: dict[_VehicleDay, _Kept] = defaultdict(_Kept)
+    of_group, is_compared_row = money["concern"] != "", money["is_compared"]
+    for (carrier, plate, day, concern), rows in money[of_group].groupby([*_VEHICLE, "operational_date", "concern"]):
+        take = partial(late.take_of_group, concern)
+        released |= _released_beyond(rows, _Kept(), take)
+        if is_compared_row.loc[rows.index[0]]:
+            parts[carrier, plate, day] += _kept(rows)
+    whole, of_cycle = money[~of_group], money.loc[~of_group, "is_of_cycle"]
+    for (carrier, plate, day), rows in whole[~of_cycle].groupby([*_VEHICLE, "operational_date"]):
+        take = partial(late.take_of_days, carrier, plate, [day])
+        released |= _released_beyond(rows, parts[carrier, plate, day], take)
+        parts[carrier, plate, day] = parts[carrier, plate, day].or_more(_kept(rows))
+    for (carrier, plate, start), rows in whole[of_cycle].groupby([*_VEHICLE, "start"]):
+        days = cycle_days(cycle_of(start, closing_day))
+        counted = sum((parts[carrier, plate, day] for day in days), _Kept())
+        released |= _released_beyond(rows, counted, partial(late.take_of_days, carrier, plate, days))
     return released
 
 
-def _money(inputs: ReversalInputs) -> pd.DataFrame:
+def _money(inputs: ReversalInputs, closing_day: int) -> pd.DataFrame:
     """Findings that keep money from a carrier, or did until reversed: rows of `day_money` and `cycle_money`.
 
-    Added are operational_date, is_of_cycle and is_reversed.
+    Added are operational_date, start (first day of its cycle), is_of_cycle, is_reversed, and is_compared: whether
+    D02 and D03 see its group. Vehicles of a carrier without a reversed finding are left out.
     """
     is_reversed = inputs.findings["finding_id"].isin(inputs.decisions["finding_id"])
     rows = inputs.findings.assign(is_reversed=is_reversed)
@@ -165,75 +185,50 @@ def _money(inputs: ReversalInputs) -> pd.DataFrame:
     ]
     found = pd.concat([*parts, cycle_money(rows[of_cycle])], ignore_index=True)
     known = rows[["finding_id", "operational_date", "is_reversed"]].assign(is_of_cycle=of_cycle)
-    return found.merge(known, on="finding_id")
+    found = found.merge(known, on="finding_id")
+    found["start"] = [cycle_of(day, closing_day).start for day in found["operational_date"]]
+    found["is_compared"] = found["concern"].isin(inputs.matches.loc[is_compared(inputs.matches), "match_id"])
+    return found[found.groupby(_VEHICLE)["is_reversed"].transform("any")]
 
 
-class _LatePayments:
-    """What adjustments of late data pay: by the group of a finding, by vehicle and day, by vehicle [cents]."""
+@dataclass(frozen=True)
+class _Kept:
+    """What findings keep of the same money: the cents, and whether one that stands keeps an unknown amount."""
 
-    def __init__(self, inputs: ReversalInputs) -> None:
-        trips = inputs.late[inputs.late["kind"] == "trip"]
-        group_of = groups_by_member(inputs.matches)
-        now = inputs.matches_now.explode("trip_ids").explode("declared_run_ids")
-        by_run = dict(zip(now["trip_ids"], now["declared_run_ids"].map(group_of), strict=True))
-        self._of_group: Counter[str] = Counter()
-        self._of_day: Counter[tuple[str, dt.date]] = Counter()
-        names = trips["trip_id"], trips["plate"], trips["operational_date"], cents_of(trips["difference_brl"]).fillna(0)
-        for trip, plate, day, cents in zip(*names, strict=True):
-            self._of_group[group_of.get(trip) or by_run.get(trip) or ""] += int(cents)
-            self._of_day[plate, day] += int(cents)
+    cents: int = 0
+    is_unknown: bool = False
 
-    def of_group(self, concern: str) -> int:
-        """Cents that trips of the group were paid more; 0 where they were paid less."""
-        return max(self._of_group[concern], 0)
+    def __add__(self, other: _Kept) -> _Kept:
+        return _Kept(self.cents + other.cents, self.is_unknown or other.is_unknown)
 
-    def of_day(self, plate: str, day: dt.date) -> int:
-        """Cents that the vehicle's trips of the day were paid more."""
-        return max(self._of_day[plate, day], 0)
-
-    def of_vehicle(self, plate: str) -> int:
-        """Cents that its trips were paid more, on all days."""
-        return sum(max(cents, 0) for (other, _), cents in self._of_day.items() if other == plate)
+    def or_more(self, other: _Kept) -> _Kept:
+        """The larger of the two."""
+        return _Kept(max(self.cents, other.cents), self.is_unknown or other.is_unknown)
 
 
-def _released_of_day(
-    rows: pd.DataFrame, late: _LatePayments, plate: str, day: dt.date
-) -> tuple[dict[str, int | None], int, int]:
-    """Cents released on a vehicle-day, by finding; all that its findings keep; those that late data paid."""
-    released: dict[str, int | None] = {}
-    counted = used = 0
-    for concern, group in rows[rows["concern"] != ""].groupby("concern"):
-        found, full, paid = _released_beyond(group, 0, late.of_group(str(concern)))
-        released |= found
-        counted += full
-        used += paid
-    found, full, paid = _released_beyond(rows[rows["concern"] == ""], counted, late.of_day(plate, day) - used)
-    return released | found, max(counted, full), used + paid
+def _kept(rows: pd.DataFrame) -> _Kept:
+    """What the findings keep or kept: the cents of the rule with the largest sum."""
+    largest = int(max(rows["cents"].fillna(0).groupby(rows["rule_id"]).sum(), default=0))
+    return _Kept(largest, bool((rows["cents"].isna() & ~rows["is_reversed"]).any()))
 
 
-def _released_beyond(rows: pd.DataFrame, counted: int, late: int) -> tuple[dict[str, int | None], int, int]:
-    """Cents by reversed finding of what they alone keep, beyond what counts already; all cents; those set off.
+def _released_beyond(rows: pd.DataFrame, parts: _Kept, take: Callable[[int], int]) -> dict[str, int | None]:
+    """Cents by reversed finding of what they alone keep, beyond what its parts keep or kept.
 
     Args:
         rows: findings about the same money: of one group, or of a whole vehicle-day or vehicle-cycle.
-        counted: cents that findings of its parts keep.
-        late: cents that adjustments of late data have paid for it.
+        parts: what findings of its parts keep or kept.
+        take: takes up to so many cents of what late data have paid for it, and returns what it took.
     """
-    reversed_rows = rows[rows["is_reversed"]]
-    full, standing = _largest(rows), _largest(rows[~rows["is_reversed"]])
-    if rows["cents"].isna().any():
-        return dict.fromkeys(reversed_rows["finding_id"]), full, 0
-    free = max(full - max(standing, counted), 0)
-    left = max(free - max(late, 0), 0)
-    paid = free - left
-    released: dict[str, int | None] = {}
-    ordered = reversed_rows.sort_values(["cents", "finding_id"], ascending=[False, True])
-    for name, cents in zip(ordered["finding_id"], ordered["cents"], strict=True):
+    reversed_rows = rows[rows["is_reversed"]].sort_values(["cents", "finding_id"], ascending=[False, True])
+    released: dict[str, int | None] = dict.fromkeys(reversed_rows["finding_id"])
+    standing = _kept(rows[~rows["is_reversed"]]).or_more(parts)
+    if reversed_rows.empty or standing.is_unknown:
+        return released
+    left = max(_kept(rows).cents - standing.cents, 0)
+    left -= take(left)
+    known = reversed_rows[reversed_rows["cents"].notna()]
+    for name, cents in zip(known["finding_id"], known["cents"], strict=True):
         released[name] = own = min(int(cents), left)
         left -= own
-    return released, full, paid
-
-
-def _largest(rows: pd.DataFrame) -> int:
-    """Cents of the rule with the largest sum."""
-    return int(max(rows["cents"].fillna(0).groupby(rows["rule_id"]).sum(), default=0))
+    return released

@@ -35,17 +35,20 @@ def finding(name: str, rule: str, brl: str | None, **more: Any) -> dict[str, Any
             "amount": AMOUNT_OF[rule], AMOUNT_OF[rule]: None if brl is None else D(brl), **more}  # fmt: skip
 
 
-def group(name: str, runs: list[str], trips: list[str] | None = None) -> dict[str, Any]:
-    return {"match_id": name, "operational_date": DAY, **OWNER, "declared_run_ids": runs, "trip_ids": trips or []}
+def group(name: str, runs: list[str], trips: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    """A group that is compared over its day and cycle, unless difference_km is None."""
+    return {"match_id": name, "operational_date": DAY, **OWNER, "declared_run_ids": runs, "trip_ids": trips or [],
+            "difference_km": D(1), **more}  # fmt: skip
 
 
-def late(trip: str, brl: str | None) -> dict[str, Any]:
+def late(trip: str, brl: str | None, **more: Any) -> dict[str, Any]:
     """A line of a day that was computed again."""
     return {"adjustment_id": trip, "operational_date": DAY, "kind": "trip", **OWNER, "trip_id": trip,
-            "difference_brl": None if brl is None else D(brl)}  # fmt: skip
+            "difference_brl": None if brl is None else D(brl), **more}  # fmt: skip
 
 
 ONE_RUN = rows(MATCHES, group("g", ["r"]))
+TWO_RUNS = rows(MATCHES, group("g", ["r"]), group("h", ["s"]))
 
 
 def adjusted(
@@ -58,6 +61,10 @@ def adjusted(
         rows(ADJUSTMENTS, *(lates or [])), billed,
     )  # fmt: skip
     return reversal_adjustments(start, 16, inputs)
+
+
+def brl_of(frame: pd.DataFrame) -> dict[str, str]:
+    return {name: brl for name, (_, brl) in released(frame).items()}
 
 
 def released(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
@@ -170,3 +177,87 @@ def test_never_more_than_was_kept_and_late_data_left(reversed_ones, expected) ->
     now = rows(MATCHES, group("g", ["r"], ["t"]))
     found = released(adjusted(known, reversed_ones, lates=[late("t", "25.00")], now=now))
     assert {name: brl for name, (_, brl) in found.items()} == expected
+
+
+def held(name: str, run: str, brl: str | None = "100.00", **more: Any) -> dict[str, Any]:
+    return finding(name, "D06", brl, declared_run_id=run, **more)
+
+
+@pytest.mark.parametrize(
+    ("paid", "reversed_ones", "expected"),
+    [
+        ("200.00", "a b", {"a": "0.00", "b": "0.00"}),
+        ("150.00", "a b", {"a": "0.00", "b": "50.00"}),
+        ("150.00", "b", {"b": "0.00"}),
+    ],
+)
+def test_a_late_trip_of_two_runs_is_set_off_against_both(paid, reversed_ones, expected) -> None:
+    now = rows(MATCHES, group("new", ["r", "s"], ["t"]))
+    known = [held("a", "r"), held("b", "s")]
+    assert brl_of(adjusted(known, reversed_ones, lates=[late("t", paid)], matches=TWO_RUNS, now=now)) == expected
+
+
+def test_a_late_trip_that_also_serves_a_run_unknown_at_the_close_is_set_off() -> None:
+    now = rows(MATCHES, group("new", ["r", "z"], ["t"]))
+    assert brl_of(adjusted([held("a", "r")], "a", lates=[late("t", "100.00")], now=now)) == {"a": "0.00"}
+    assert brl_of(adjusted([held("a", "r")], "a", lates=[late("z", "100.00")], now=now)) == {"a": "0.00"}
+
+
+def test_two_runs_that_a_late_trip_joins_still_release_both_what_they_kept() -> None:
+    """D05 of one run and D06 of another are not the same km, though one trip was measured for both."""
+    now = rows(MATCHES, group("new", ["r", "s"], ["t"]))
+    known = [finding("a", "D05", "100.00", declared_run_id="r"), held("b", "s")]
+    found = brl_of(adjusted(known, "a b", lates=[late("t", "30.00")], matches=TWO_RUNS, now=now))
+    assert found == {"a": "70.00", "b": "100.00"}
+
+
+def test_a_late_trip_of_the_next_day_is_set_off_against_the_run_before_midnight() -> None:
+    next_day = {"operational_date": DAY + dt.timedelta(days=1)}
+    now = rows(MATCHES, group("new", ["r"], ["t"]))
+    known = [held("a", "r"), finding("day", "D02", "150.00")]
+    found = brl_of(adjusted(known, "a day", lates=[late("t", "120.00", **next_day)], now=now))
+    assert found == {"a": "0.00", "day": "30.00"}
+
+
+@pytest.mark.parametrize("rule", ["D02", "D03"])
+def test_runs_without_a_trip_are_no_part_of_a_day_or_cycle(rule) -> None:
+    """D02 and D03 compare what has runs and trips; a held run keeps other km, and late data pay them apart."""
+    matches = rows(MATCHES, group("g", ["r"], ["u"]), group("h", ["s"], difference_km=None))
+    whole = finding("whole", rule, "60.00", cycle_start=MAY if rule == "D03" else None)
+    known = [whole, held("run", "s")]
+    assert brl_of(adjusted(known, "whole", matches=matches)) == {"whole": "60.00"}
+    assert brl_of(adjusted(known, "whole run", matches=matches)) == {"whole": "60.00", "run": "100.00"}
+    now = rows(MATCHES, group("g", ["r"], ["u"]), group("new", ["s"], ["t"]))
+    paid = adjusted(known, "whole run", lates=[late("t", "100.00")], matches=matches, now=now)
+    assert brl_of(paid) == {"whole": "60.00", "run": "0.00"}
+    assert brl_of(adjusted([whole], "whole", lates=[late("undeclared", "100.00")])) == {"whole": "60.00"}
+
+
+def test_what_was_paid_to_another_carrier_of_the_vehicle_is_not_set_off() -> None:
+    later = {"operational_date": DAY + dt.timedelta(days=3), "carrier_code": "DOIS"}
+    matches = rows(MATCHES, group("g", ["r"], ["t"]), group("h", ["s"], ["u"], **later))
+    whole = finding("whole", "D03", "60.00", cycle_start=MAY, **later)
+    assert brl_of(adjusted([whole], "whole", lates=[late("t", "50.00")], matches=matches)) == {"whole": "60.00"}
+    own = late("u", "50.00", **later)
+    assert brl_of(adjusted([whole], "whole", lates=[own], matches=matches)) == {"whole": "10.00"}
+
+
+def test_two_cycles_of_a_vehicle_are_released_apart() -> None:
+    """What runs of May keep does not lessen what D03 of June releases."""
+    in_june = {"operational_date": JUNE, "cycle_start": JUNE}
+    known = [
+        held("run", "r"),
+        finding("may", "D03", "60.00", cycle_start=MAY),
+        finding("june", "D03", "60.00", **in_june),
+    ]
+    assert brl_of(adjusted(known, "may june", start=JULY)) == {"may": "0.00", "june": "60.00"}
+
+
+def test_only_the_finding_without_a_rate_is_unknown() -> None:
+    unknown = finding("unknown", "D01", None, declared_run_id="r")
+    known = [held("f", "r"), unknown, finding("day", "D02", "150.00")]
+    assert brl_of(adjusted(known, "f unknown")) == {"f": "100.00", "unknown": "None"}
+    frame = adjusted(known, "f day")
+    assert frame["difference_brl"].isna().all(), "how much of the run the standing finding keeps is not known"
+    assert all("outro achado sobre os mesmos km continua valendo" in reason for reason in frame["reason"])
+    assert not frame["reason"].str.contains("há tarifa conhecida para").any()
