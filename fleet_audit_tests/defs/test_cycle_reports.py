@@ -131,9 +131,17 @@ def test_a_reversed_finding_is_billed_by_the_first_open_cycle_once(installation,
     held = findings[((findings["rule_id"] == "D06") & findings["held_brl"].notna()).to_numpy()].iloc[0]
     doubted = {**findings.iloc[-1], "finding_id": "doubted", "rule_id": "O04", "amount": "paid_doubtful_brl",
                "paid_doubtful_brl": Decimal(50), "disallowed_brl": None, "held_brl": None,
-               "in_favour_brl": None}  # fmt: skip
-    warehouse.upsert(facts.FINDINGS, build(facts.FINDINGS, [doubted]))
-    for finding, amount in ((held["finding_id"], "held_brl"), ("doubted", "paid_doubtful_brl")):
+               "in_favour_brl": None, "operational_date": held["operational_date"], "cycle_start": None}  # fmt: skip
+    whole = {**doubted, "finding_id": "whole", "rule_id": "D03", "amount": "disallowed_brl", "paid_doubtful_brl": None,
+             "disallowed_brl": Decimal(70), "carrier_code": "OUTRA", "declared_run_id": None, "trip_id": None,
+             "operational_date": CYCLE.end, "cycle_start": CYCLE.start}  # fmt: skip
+    warehouse.upsert(facts.FINDINGS, build(facts.FINDINGS, [doubted, whole]))
+    day_after = held["operational_date"] + dt.timedelta(days=1)
+    joined = {"match_id": "after midnight", "operational_date": day_after, "plate": held["plate"], "kind": "one_to_one",
+              "declared_run_ids": [held["declared_run_id"]], "trip_ids": ["late"]}  # fmt: skip
+    warehouse.upsert(facts.MATCHES, build(facts.MATCHES, [joined]))
+    contested = {held["finding_id"]: "held_brl", "doubted": "paid_doubtful_brl", "whole": "disallowed_brl"}
+    for finding, amount in contested.items():
         warehouse.execute(
             "insert into auth.contests (finding_id, operational_date, rule_id, amount, status, due_date, opened_by, "
             "text, decided_at, decided_by, decision_text) values (:finding, :day, 'D06', :amount, 'reversed', :day, "
@@ -150,6 +158,7 @@ def test_a_reversed_finding_is_billed_by_the_first_open_cycle_once(installation,
         held["held_brl"], "Achado D06 revertido em 31/05/2025: o valor retido é liberado.",
     )  # fmt: skip
     assert due["doubted"][0] == 0
+    assert due["whole"][0] == 70, "contested while the cycle was running: its day has moved since"
     amounts = warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [CYCLE.start])
     assert amounts["paid_doubtful_brl"].sum() == 0, "what was reversed is in doubt no more"
     path = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}" / "pacote_medicao.xlsx"
@@ -166,3 +175,11 @@ def test_a_reversed_finding_is_billed_by_the_first_open_cycle_once(installation,
         warehouse.read_table(facts.ADJUSTMENTS).drop(columns=TRACE),
         rows.drop(columns=TRACE),
     )
+    warehouse.execute("delete from auth.contests where finding_id = 'whole'")  # it has the whole cycle read
+    late = {**again.iloc[0], "adjustment_id": "late", "operational_date": day_after, "kind": "trip", "trip_id": "late",
+            "plate": held["plate"], "billed_cycle_start": following, "difference_brl": Decimal("0.50"),
+            "finding_id": None, "decided_cycle_start": None}  # fmt: skip
+    warehouse.upsert(facts.ADJUSTMENTS, build(facts.ADJUSTMENTS, [late]))
+    materialise(installation, reversals.adjustments_of_reversals, start=following)
+    taken_back = warehouse.read_table(facts.ADJUSTMENTS).query("decided_cycle_start == @following")
+    assert taken_back[["finding_id", "difference_brl"]].to_numpy().tolist() == [[held["finding_id"], Decimal("-0.50")]]

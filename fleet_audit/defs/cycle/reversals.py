@@ -12,7 +12,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
 from fleet_audit.logic.closing.adjustments import next_open_cycle
 from fleet_audit.logic.closing.reversals import ReversalInputs, reversal_adjustments
-from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_days, cycle_of
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.storage.io_managers import WarehouseIOManager
@@ -45,19 +45,17 @@ def _adjustments(fleet: FleetResource, start: dt.date, decisions: pd.DataFrame) 
     if chosen.empty:
         return empty_frame(facts.ADJUSTMENTS)
     days = set(chosen["operational_date"])
-    findings = warehouse.read_partition(facts.FINDINGS, sorted(days))
-    is_whole = findings["finding_id"].isin(chosen["finding_id"]) & findings["cycle_start"].notna()
-    for first in set(findings.loc[is_whole, "cycle_start"]):
+    for first in set(chosen["cycle_start"].dropna()):
         days |= set(cycle_days(cycle_of(first, closing_day)))
-    ordered = sorted(days)
-    adjusted = warehouse.read_partition(facts.ADJUSTMENTS, ordered)
+    around = sorted({day + number * ONE_DAY for day in days for number in (-1, 0, 1)})
+    adjusted = warehouse.read_partition(facts.ADJUSTMENTS, around)
     is_of_finding = adjusted["finding_id"].notna()
     is_billed = is_of_finding & adjusted["billed_cycle_start"].isin(closed)
     inputs = ReversalInputs(
         decisions=chosen[["finding_id", "decided_date"]],
-        findings=warehouse.read_partition(facts.FINDINGS, ordered),
-        matches=warehouse.read_partition(facts.MATCHES, ordered),
-        matches_now=WarehouseIOManager(fleet).read_now(facts.MATCHES, ordered),
+        findings=warehouse.read_partition(facts.FINDINGS, sorted(days)),
+        matches=warehouse.read_partition(facts.MATCHES, around),
+        matches_now=WarehouseIOManager(fleet).read_now(facts.MATCHES, around),
         late=adjusted[~is_of_finding],
         billed=adjusted[is_billed],
     )
