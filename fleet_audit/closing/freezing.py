@@ -198,7 +198,8 @@ def fingerprint(settings: Settings) -> str:
 def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     """Files that the cycle's days read: of each reference table the one in force, of the others all versions.
 
-    Refused files of these days are among them: rules that were not tested for their sake stay so in a replay.
+    Refused files of these days are among them: rules that were not tested for their sake stay so in a replay. Of those
+    whose bytes the archive does not have, only the record is there.
     """
     first, last = file_span(cycle.start, cycle.end)
     rows = warehouse.read(
@@ -210,11 +211,17 @@ def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     is_reference = rows["kind"] == "reference"
     tables = rows["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
     newest = rows[is_reference & ~tables.where(is_reference).duplicated(keep="last")]
-    refused = refused_files(warehouse, first, last).astype(rows.dtypes.to_dict())
-    chosen = pd.concat([rows[~is_reference], newest, refused]).sort_values(["received_at", "file_name"])
+    refused = refused_files(warehouse, first, last)
+    has_bytes = refused["archive_path"].notna()
+    archived = refused.loc[has_bytes, rows.columns].astype(rows.dtypes.to_dict())
+    chosen = pd.concat([rows[~is_reference], newest, archived])
+    records = [*chosen.to_dict("records"), *refused[~has_bytes].assign(archive_path=None).to_dict("records")]
     return [
-        {**row, "received_at": row["received_at"].isoformat()}
-        for row in chosen.rename(columns={"file_sha256": "sha256", "file_name": "name"}).to_dict("records")
+        {
+            **{{"file_sha256": "sha256", "file_name": "name"}.get(name, name): value for name, value in row.items()},
+            "received_at": row["received_at"].isoformat(),
+        }
+        for row in sorted(records, key=lambda row: (row["received_at"], row["file_name"]))
     ]
 
 

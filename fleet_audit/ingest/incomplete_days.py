@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
+from fleet_audit.ingest.files import DAMAGED
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import INCOMPLETE_DAYS
@@ -34,13 +35,15 @@ STILL_REFUSED = """refused.status = 'rejected'
     )"""
 _REFUSED = f"""
 select refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    refused.archive_path, min(older.first_date) as first_date, max(older.last_date) as last_date
+    refused.size_bytes, case when refused.reason_code = '{DAMAGED}' then null else refused.archive_path end
+        as archive_path,
+    min(older.first_date) as first_date, max(older.last_date) as last_date
 from ops.ingested_files as refused
 left join ops.ingested_files as older
     on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
 where refused.kind <> 'reference' and {STILL_REFUSED}
 group by refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    refused.archive_path
+    refused.size_bytes, refused.archive_path
 order by refused.received_at, refused.file_name
 """  # noqa: S608
 _SEPARATOR = r"[-_. ]?"
@@ -72,15 +75,16 @@ def incomplete_days(
 
 
 def refused_files(warehouse: Warehouse, first: dt.date, last: dt.date) -> pd.DataFrame:
-    """Archived files that were refused and should have contained a day from first to last, in order of arrival.
+    """Files that were refused and should have contained a day from first to last, in order of arrival.
 
-    Columns: file_sha256, file_name, kind, received_at, archive_path. Without them a repeated run would take their days
-    for complete.
+    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, size_bytes; archive_path is null
+    where the archive does not have the bytes, which could not be read or were damaged. Without these files a repeated
+    run would take their days for complete.
     """
     rows = warehouse.read(_REFUSED, {})
     touches = [any(first <= day <= last for day in refused_days(row)) for row in rows.itertuples()]
-    rows = rows[np.array(touches, dtype=bool) & rows["archive_path"].notna().to_numpy(dtype=bool)]
-    return rows[["file_sha256", "file_name", "kind", "received_at", "archive_path"]]
+    columns = ["file_sha256", "file_name", "kind", "received_at", "archive_path", "reason_code", "size_bytes"]
+    return rows.loc[np.array(touches, dtype=bool), columns]
 
 
 def refused_days(file: object) -> set[dt.date]:

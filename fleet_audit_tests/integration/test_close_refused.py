@@ -17,15 +17,20 @@ from fleet_audit.closing.freezing import close_cycle
 from fleet_audit.closing.scratch import fill, inputs_as_of
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import compressed, page_folder
-from fleet_audit.ingest.inbox.file_reader import ingest_archived
+from fleet_audit.ingest.healing import set_aside
+from fleet_audit.ingest.inbox.file_reader import FileReader, ingest_archived
 from fleet_audit.ingest.incomplete_days import incomplete_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
+from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.stores import Stores
+from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.integration.installation import Installation, invoked
+from fleet_audit_tests.integration.small_fleet import visit_report
 
 TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
 THIS_CYCLE = cycle_of(TODAY, 16)
@@ -128,33 +133,48 @@ def test_a_cycle_without_any_data_is_closed_with_totals_that_nobody_knows(instal
     assert not (installation.home / "dagster" / "history" / "runs").exists()  # nothing was run
 
 
+def _incomplete(warehouse: Warehouse) -> list[dict]:
+    no_runs = pd.DataFrame({"plate": [], "carrier_code": []})
+    rows = incomplete_days(warehouse, no_runs, Reference.of({}), MAY.start)
+    return rows[["source", "file_name", "reason_pt"]].to_dict("records")
+
+
 def test_a_replay_and_a_what_if_refuse_again_what_was_refused(installation, tmp_path):
-    """A rule that was not tested for a refused bulletin is not tested when the cycle is computed elsewhere."""
+    """A rule that was not tested for a refused file is not tested when the cycle is computed elsewhere.
+
+    Also where the bytes are gone: they could not be read, or were damaged in the archive and set aside.
+    """
     source, content, at = _stores(installation), b"no workbook", dt.datetime.now(dt.UTC)
     for day in (MAY.start, MAY.end + 60 * ONE_DAY):
         name = f"bulletins/boletim_{day}.xlsx"
         ingest_archived(source.lake, source.warehouse, source.settings, "bulletin", name, content + name.encode(), at)
+    damaged = f"visit_reports/{MAY.start}.csv"
+    ingest_archived(source.lake, source.warehouse, source.settings, "visit_report", damaged, visit_report({}), at)
+    of_damaged = "select * from ops.ingested_files where file_name = :name"
+    [entry] = source.warehouse.read(of_damaged, {"name": damaged}).to_dict("records")
+    source.lake.put_bytes(entry["archive_path"], b"what a broken disk left")
+    set_aside(source.lake, source.warehouse, entry, "It is damaged. Send the file again.")
+    unreadable = InboxFile("bulletin", f"bulletins/{MAY.start}.csv", 0, at)
+    reader = FileReader(Inbox(str(tmp_path), source.settings), source.lake, source.warehouse, source.settings, at, "r")
+    reader.record([reader.refuse_unread(unreadable, PermanentError("It cannot be read."))])
     _computed(installation, MAY)
     record = close_cycle(source, MAY, cycle_days(MAY), parameters_on, "run", is_final=True)
-    manifest = json.loads(source.lake.get_bytes(record["manifest_path"]))
-    [frozen] = manifest["inputs"]["files"]
-    assert frozen["name"] == f"bulletins/boletim_{MAY.start}.xlsx"
+    frozen = json.loads(source.lake.get_bytes(record["manifest_path"]))["inputs"]["files"]
+    assert {file["name"] for file in frozen} == {f"bulletins/boletim_{MAY.start}.xlsx", damaged, unreadable.name}
     files = inputs_as_of(source, dt.datetime.now(dt.UTC))[0]
-    assert len(files) == 2
+    assert len(files) == 4
 
-    def incomplete() -> list[str]:
-        no_runs = pd.DataFrame({"plate": [], "carrier_code": []})
-        rows = incomplete_days(source.warehouse, no_runs, Reference.of({}), MAY.start)
-        return rows[["source", "file_name", "reason_pt"]].to_dict("records")
-
-    [known] = incomplete()
+    known = _incomplete(source.warehouse)
+    assert len(known) == 3
     elsewhere = load_settings(home=str(tmp_path / "scratch"), lake_url=str(tmp_path / "scratch"))
     scratch = Stores(Lake(elsewhere), source.warehouse, elsewhere)  # its warehouse is emptied in place
-    for inputs in ([frozen], files):
+    for inputs in (frozen, files):
         source.warehouse.execute("delete from ops.ingested_files", {})
-        assert incomplete() == []
+        assert _incomplete(source.warehouse) == []
         fill(scratch, source, inputs, [], pd.DataFrame())
-        assert incomplete() == [known]
+        assert _incomplete(source.warehouse) == known
+        fill(scratch, source, inputs, [], pd.DataFrame())  # what is there stays
+        assert len(source.warehouse.read_table(facts.INGESTED_FILES)) == len(inputs)
 
 
 OTHER_PAGE = compressed(b'{"data":[],"next_cursor":"x"}').to_pybytes()
