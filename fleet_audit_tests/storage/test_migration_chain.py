@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql as pg
 
+from fleet_audit.errors import PermanentError
 from fleet_audit.schema.sql import SCHEMAS, metadata
 from fleet_audit.storage.migrate import _FORMER_IDS, config, upgrade
 from fleet_audit.storage.postgres import engine_of
@@ -66,6 +67,27 @@ def test_rows_of_an_earlier_revision_survive_the_upgrade(empty_postgres_url: str
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
     assert len(before) >= 30
     assert all(len(rows) == 1 for rows in before.values())
+
+
+def test_lines_of_reversed_findings_that_a_final_close_froze_survive_the_downgrade(empty_postgres_url: str) -> None:
+    """Only a close for good freezes them; a provisional one is written again."""
+    _create_as_of(empty_postgres_url, "0021_reversed_findings")
+    settings, engine = config(), engine_of(empty_postgres_url)
+    with engine.begin() as connection:
+        for name, kind in (("fact.adjustments", "finding"), ("ops.cycle_closes", None)):
+            table = next(table for table in _tables(connection) if table.fullname == name)
+            row = {column.name: _value(connection, column) for column in table.columns}
+            connection.execute(table.insert(), {**row, **({"kind": kind} if kind else {"status": "final"})})
+    with engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        with pytest.raises(PermanentError, match="1 lines of reversed findings"):
+            command.downgrade(settings, "0020_tracker_off_day_before")
+    with engine.begin() as connection:
+        assert connection.scalar(sa.text("select count(*) from fact.adjustments")) == 1
+        connection.execute(sa.text("update ops.cycle_closes set status = 'provisional'"))
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "0020_tracker_off_day_before")
+        assert connection.scalar(sa.text("select count(*) from fact.adjustments")) == 0
 
 
 def _create_as_of(url: str, revision: str) -> None:

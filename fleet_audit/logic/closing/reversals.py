@@ -172,7 +172,7 @@ def _money(inputs: ReversalInputs, closing_day: int) -> pd.DataFrame:
     """Findings that keep money from a carrier, or did until reversed: rows of `day_money` and `cycle_money`.
 
     Added are operational_date, start (first day of its cycle), is_of_cycle, is_reversed, and is_compared: whether
-    D02 and D03 see its group. Vehicles of a carrier without a reversed finding are left out.
+    D02 and D03 see its group. Vehicles of a carrier without a reversed finding have no row.
     """
     is_reversed = inputs.findings["finding_id"].isin(inputs.decisions["finding_id"])
     rows = inputs.findings.assign(is_reversed=is_reversed)

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from fleet_audit.errors import PermanentError
+
 revision = "0021_reversed_findings"
 down_revision = "0020_tracker_off_day_before"
 branch_labels = None
@@ -22,6 +24,10 @@ _COLUMNS = (
         comment="billed_cycle_start of a reversed finding; empty for other lines",
     ),
 )
+_FROZEN = """
+    select count(*) as lines, min(billed_cycle_start) as first_start from fact.adjustments where kind = 'finding'
+      and billed_cycle_start in (select cycle_start from ops.cycle_closes where status = 'final')
+"""
 
 
 def upgrade() -> None:
@@ -45,12 +51,24 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _refuse_frozen_lines()
     op.execute("drop view if exists mart.rule_outcomes")
     op.drop_table("contest_outcomes", schema="fact")
     op.execute("delete from fact.adjustments where kind = 'finding'")
     _restrict_kinds("'trip', 'fixed'")
     for column in _COLUMNS:
         op.drop_column("adjustments", column.name, schema="fact")
+
+
+def _refuse_frozen_lines() -> None:
+    """Raises PermanentError where lines of reversed findings stand in a cycle that is closed for good."""
+    frozen = op.get_bind().execute(sa.text(_FROZEN)).one()
+    if frozen.lines:
+        raise PermanentError(
+            f"{frozen.lines} lines of reversed findings in fact.adjustments are billed by cycles that are closed for "
+            f"good, the first from {frozen.first_start}, and this revision has no place for them: stay at "
+            f"{revision}, or restore a backup from before that close."
+        )
 
 
 def _restrict_kinds(listed: str) -> None:
