@@ -1,6 +1,7 @@
 {{ config(materialized='view') }}
 
--- of contested findings alone; the interval is Wilson's of 95 % (JASA 22, 1927)
+-- of contested findings alone; the interval is Wilson's of 95 % (JASA 22, 1927), as in logic.closing.rule_outcomes:
+-- a test compares them
 with counted as (
     select
         facts.rule_id,
@@ -37,6 +38,10 @@ select
     round(cast(100 * ends.share as numeric), 2) as upheld_pct,
     round(cast(100 * greatest(ends.centre - ends.half, 0) / (1 + 3.841459 / ends.decided) as numeric), 2)
         as upheld_low_pct,
-    round(cast(100 * least((ends.centre + ends.half) / (1 + 3.841459 / ends.decided), 1) as numeric), 2)
-        as upheld_high_pct
+    -- least and greatest ignore nulls: the division, not they, makes the ends null without a decision
+    round(
+        cast(
+            100 * least(ends.centre + ends.half, 1 + 3.841459 / ends.decided) / (1 + 3.841459 / ends.decided) as numeric
+        ), 2
+    ) as upheld_high_pct
 from ends

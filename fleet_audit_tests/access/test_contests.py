@@ -18,6 +18,8 @@ from fleet_audit.access.contests import MAX_ATTACHMENT_BYTES, decide_exception
 from fleet_audit.access.uploads import Intake
 from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.logic.closing.deadlines import business_deadline
+from fleet_audit.logic.closing.rule_outcomes import rule_outcome
+from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.access.company import LESTE, PLACES, key
@@ -55,7 +57,7 @@ def test_a_finding_is_contested_and_reversed_by_another_person(
     assert (carrier["status"], carrier["decided_by"]) == ("reversed", "financeiro")
     assert client.get(f"/v1/findings/{finding}", headers=signed("oeste")).json()["status"] == "reversed"
     outcomes = client.get("/v1/rule-outcomes?rule_id=" + shown["rule_id"], headers=signed("auditora")).json()["data"]
-    assert (outcomes[0]["reversed"], outcomes[0]["precision_pct"]) == (1, 0)
+    assert (outcomes[0]["reversed"], outcomes[0]["upheld_pct"]) == (1, 0)
     log = log_of(company_url, contest["contest_id"])
     assert [(one.actor, one.action) for one in log] == [("oeste", "contests insert"), ("financeiro", "contests update")]
     assert (log[1].before["status"], log[1].after["status"]) == ("contested", "reversed")
@@ -203,6 +205,36 @@ def test_the_mart_of_outcomes_has_each_share_with_its_interval(company_url: str)
         found = sorted(connection.execute(sa.text(f"{query} where contests > open_contests order by upheld")).all())
         assert connection.scalar(sa.text("select count(*) from mart.rule_outcomes where upheld_pct is null")) == 2
     assert [tuple(map(float, row)) for row in found] == [(0, 1, 0, 0, 79.35), (1, 0, 100, 20.65, 100)]
+
+
+def test_the_mart_the_service_and_the_report_agree_on_shares_to_the_hundredth(company_url: str) -> None:
+    """The mart computes the interval in SQL, the report in Python; the service has the share alone."""
+    counts = {"X1": (8, 2), "X2": (0, 10), "X3": (1, 2), "X4": (0, 0)}
+    contests = [
+        {"id": f"{rule} {number}", "rule": rule, "status": status, "by": None if status == "contested" else "b"}
+        for rule, (upheld, wrong) in counts.items()
+        for number, status in enumerate([*["upheld"] * upheld, *["reversed"] * wrong, "contested"])
+    ]
+    with engine_of(company_url).connect() as owner:  # closed without a commit
+        owner.execute(sa.text("select set_config('app.user_id', 'auditora', true)"))
+        for insert in (
+            "insert into auth.contests (finding_id, operational_date, rule_id, status, due_date, opened_by, text, "
+            "decided_at, decided_by, decision_text) select :id, '2025-06-10', :rule, :status, '2025-06-10', 'a', 'a', "
+            "case when cast(:by as text) is not null then now() end, :by, :by",
+            "insert into fact.contest_outcomes (finding_id, operational_date, rule_id, status, run_id, updated_at) "
+            "select :id, '2025-06-10', :rule, :status, 'r', now()",
+        ):
+            owner.execute(sa.text(insert), contests)
+        ends = "upheld_pct, upheld_low_pct, upheld_high_pct"
+        mart, service = (
+            {row[0]: tuple(row[1:]) for row in owner.execute(sa.text(f"{query} where rule_id like 'X_'"))}
+            for query in (f"select rule_id, {ends} from mart.rule_outcomes",
+                          "select rule_id, upheld_pct from auth.rule_outcomes")
+        )  # fmt: skip
+    for rule, (upheld, wrong) in counts.items():
+        one = rule_outcome(rule, upheld + wrong + 1, upheld, wrong)
+        report = [value if value is None else half_up(value) for value in (one.upheld_pct, one.low_pct, one.high_pct)]
+        assert (list(mart[rule]), list(service[rule])) == (report, report[:1])
 
 
 def test_functions_of_files_refuse_who_does_not_come_through_the_api(company_url: str) -> None:

@@ -270,8 +270,8 @@ from auth.uploads where user_id = (select auth.user_id()) or (select auth.sees_a
 create view auth.rule_outcomes with (security_barrier = true) as
 select rule_id, count(*) as contests, count(*) filter (where status = 'upheld') as upheld,
   count(*) filter (where status = 'reversed') as reversed,
-  round(100.0 * count(*) filter (where status = 'upheld') / nullif(count(*) filter (where status <> 'contested'), 0), 1)
-    as precision_pct
+  round(100.0 * count(*) filter (where status = 'upheld') / nullif(count(*) filter (where status <> 'contested'), 0), 2)
+    as upheld_pct
 from auth.contests where {_SCOPE} group by rule_id;
 """  # noqa: S608
 
