@@ -6,7 +6,6 @@ Every field is documented with the name of its variable; `AWS_*` names are the s
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fleet_audit.database_url import database_url
 from fleet_audit.errors import PermanentError
 from fleet_audit.notify.apprise import unreadable
+from fleet_audit.setting_names import check_names
 
 _OTLP_EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 _SPARK_MASTER = r"yarn|(spark|k8s)://\S+|local(\[(\*|\d+)\])?|local-cluster\[\d+,\d+,\d+\]"
@@ -218,6 +218,11 @@ class Settings(BaseSettings):
         return self.lake_url or str(self.home.expanduser().resolve() / "lake")
 
 
+def known_variables() -> list[str]:
+    """The variable of each setting, in the order of the settings."""
+    return [field.alias or f"FLEET_{name.upper()}" for name, field in Settings.model_fields.items()]
+
+
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment and `.env`; keyword arguments that are not None win (the command line's options).
 
@@ -251,7 +256,7 @@ def _loaded(given: tuple[tuple[str, Any], ...], _: tuple[object, ...]) -> Settin
         message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         raise PermanentError(f"Setting {variable} is wrong: {message}.") from None
     _require_companions(settings)
-    _refuse_misspelled()
+    check_names({*os.environ, *dotenv_values(".env")}, known_variables())
     return settings
 
 
@@ -273,15 +278,6 @@ def _require_companions(settings: Settings) -> None:
         )
     if settings.aws_session_token and not has_id:
         raise PermanentError("AWS_ACCESS_KEY_ID is not set, but AWS_SESSION_TOKEN is: it is the session of a key.")
-
-
-def _refuse_misspelled() -> None:
-    """Raises PermanentError for a FLEET_ variable, also of `.env`, that is nearly a setting: it would be ignored."""
-    known = [f"FLEET_{name.upper()}" for name in Settings.model_fields if not name.startswith("aws_")]
-    for variable in sorted({*os.environ, *dotenv_values(".env")}):
-        if variable.startswith("FLEET_") and variable not in known:
-            for close in difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
-                raise PermanentError(f"{variable} is not a setting: did you mean {close}?")
 
 
 def _sentence_of(load: Callable[[Any], object], value: object) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet_audit import setting_names
 from fleet_audit.errors import PermanentError
-from fleet_audit.settings import Settings, load_settings
+from fleet_audit.settings import Settings, known_variables, load_settings
 
 SECRET = "s3cr\u00e9t value"
 WRONG = {
@@ -62,8 +63,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_every_setting_is_in_the_table():
-    names = {field.alias or f"FLEET_{name.upper()}" for name, field in Settings.model_fields.items()}
-    assert names == {*WRONG, *ANY_TEXT}
+    assert set(known_variables()) == {*WRONG, *ANY_TEXT}
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
@@ -100,6 +100,7 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch, variable):
         ({"AWS_SECRET_ACCESS_KEY": "SK"}, "AWS_ACCESS_KEY_ID is not set, but AWS_SECRET_ACCESS_KEY is"),
         ({"FLEET_CLOSNG_DAY": "1"}, "FLEET_CLOSNG_DAY is not a setting: did you mean FLEET_CLOSING_DAY"),
         ({"FLEET_INBOX_URI": "inbox"}, "FLEET_INBOX_URI is not a setting: did you mean FLEET_INBOX_URL"),
+        ({"FLEET_OTEL_URL": "http://collector"}, "FLEET_OTEL_URL is not a setting: did you mean FLEET_OTLP_URL"),
     ],
 )
 def test_what_is_missing_or_misspelled_is_named(folder, monkeypatch, variables, sentence, place):
@@ -112,10 +113,33 @@ def test_what_is_missing_or_misspelled_is_named(folder, monkeypatch, variables, 
         load_settings()
 
 
-def test_variables_of_others_are_left_alone(monkeypatch):
-    for name in ("FLEET_CODE_HOST", "FLEET_DBT", "FLEET_ANYTHING_ELSE"):
+OWN_NAMES = ["FLEET_CODE_HOST", "FLEET_ANYTHING_ELSE", "FLEET_NAME", "FLEET_PSEUDONYM_KEY_OLD", "FLEET_WAREHOUSE_USER"]
+OWN_NAMES += ["FLEET_WAREHOUSE_URL_2", "FLEET_SERVE_WAREHOUSE_URL_FILE"]
+NEAR_NAMES = {
+    "FLEET_WAREHOUSE": "FLEET_WAREHOUSE_URL",
+    "FLEET_DATABASE_URL": "",
+    "FLEET_LAKE": "FLEET_LAKE_URL",
+    "FLEET_INBOX": "FLEET_INBOX_URL",
+    "FLEET_CLOSE_DAY": "FLEET_CLOSING_DAY",
+}
+
+
+@pytest.mark.parametrize("variable", [*OWN_NAMES, *NEAR_NAMES])
+def test_a_name_that_nothing_reads_is_one_line_of_the_log(monkeypatch, caplog, variable):
+    setting_names._warn_ignored.cache_clear()
+    monkeypatch.setenv(variable, "x")
+    assert load_settings() == Settings()
+    assert load_settings(home="another") is not None
+    (line,) = caplog.messages
+    assert line.startswith(f"{variable} is not a setting and has no effect")
+    assert NEAR_NAMES.get(variable, "") in line
+
+
+def test_names_of_the_deployment_and_of_kubernetes_are_left_alone(monkeypatch, caplog):
+    for name in ("FLEET_HOST", "FLEET_DBT", "FLEET_SERVE_SERVICE_HOST", "FLEET_SERVE_PORT_8080_TCP_ADDR"):
         monkeypatch.setenv(name, "x")
     assert load_settings() == Settings()
+    assert caplog.messages == []
 
 
 def test_traces_without_opentelemetry_are_one_sentence(monkeypatch):
