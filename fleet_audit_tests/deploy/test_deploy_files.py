@@ -12,7 +12,9 @@ import yaml
 from botocore.validate import validate_parameters
 from dagster._core.instance.config import dagster_instance_config
 
-from fleet_audit.settings import Settings
+from fleet_audit.errors import PermanentError
+from fleet_audit.setting_names import BESIDE_SETTINGS, check_names
+from fleet_audit.settings import known_variables
 from fleet_audit.storage.rights import ROLES_SQL
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -59,9 +61,43 @@ def test_the_read_api_has_its_settings_and_alone_may_write_into_the_inbox():
         name: [one for one in service.get("volumes", []) if ":/inbox" in one] for name, service in SERVICES.items()
     }
     assert [name for name, found in mounts.items() if any(one.endswith(":/inbox") for one in found)] == ["serve"]
-    known = {f"FLEET_{name.upper()}" for name in Settings.model_fields}
-    own = {name for name in serve["environment"] if name.startswith("FLEET_SERVE_")}
-    assert own <= known
+
+
+def test_compose_gives_every_setting_to_the_containers_that_read_it():
+    of_serve = {name for name in known_variables() if name.startswith("FLEET_SERVE_")}
+    for service in (one for one in SERVICES.values() if one["image"] == "fleet_audit"):
+        given = {name: value for name, value in service["environment"].items() if re.match("FLEET_|AWS_", name)}
+        assert given.keys() | of_serve == set(known_variables())
+        values = {
+            name: value for name, value in given.items() if name not in ("FLEET_HOME", "FLEET_LOG_FORMAT") and value
+        }
+        assert [name for name, value in values.items() if not value.startswith((f"${{{name}:", "postgresql://"))] == []
+    assert of_serve <= SERVICES["serve"]["environment"].keys()
+
+
+def test_a_misspelled_setting_of_compose_env_stops_the_start(caplog):
+    migrate = SERVICES["migrate"]
+    assert migrate["env_file"] == "compose.env"  # its names reach the program, which checks them
+    names = re.findall(r"^(\w+)=", (DEPLOY / "compose.env.example").read_text(), re.MULTILINE)
+    check_names(names, known_variables())
+    assert caplog.messages == []
+    with pytest.raises(PermanentError, match="FLEET_CLOSNG_DAY"):
+        check_names([*names, "FLEET_CLOSNG_DAY"], known_variables())
+    secrets = {name for name in names if re.search(f"{SECRET}|HASH", name)}
+    assert {name for name in secrets if migrate["environment"].get(name) != ""} == {
+        "MIGRATE_PASSWORD",
+        "FLEET_PSEUDONYM_KEY",
+    }
+    assert BESIDE_SETTINGS & set(names) == set(SERVICES["proxy"]["environment"]) & BESIDE_SETTINGS
+
+
+@pytest.mark.parametrize(
+    "name", ["helm-values.yaml", "kubernetes-serve.yaml", "ecs-task-definition.json", "ecs-serve-task-definition.json"]
+)
+def test_settings_of_the_other_platforms_exist(name):
+    named = set(re.findall(r"\bFLEET_[A-Z_]+\b", (DEPLOY / name).read_text()))
+    assert named
+    assert named <= set(known_variables())
 
 
 def test_the_roles_of_the_read_api_are_created_as_the_program_names_them():
