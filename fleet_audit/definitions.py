@@ -14,12 +14,14 @@ from typing import Any
 import dagster as dg
 from dagster._core.utils import coerce_valid_log_level
 
+from fleet_audit.closing.code import code_version
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.garbage_collection import collect_rarely, keep_loaded_objects
 from fleet_audit.observability.json_logs import RunJsonFormatter, write_json
 from fleet_audit.settings import load_settings
 
 collect_rarely()
+code_version()  # of the sources that are loaded here: a deployment may replace them while a run lasts
 
 
 @dg.logger(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
 
-from fleet_audit.closing.code import code_version
+from fleet_audit.closing.code import computing_versions
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Result
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.logic.closing.manifest import canonical_rows, digest
@@ -94,7 +94,7 @@ class UnchangedDays:
         files += [(table, day) for table in self._computation.of_day]
         return _sha256(
             [
-                code_version(),
+                computing_versions(),
                 self._fleet.parameters(day).version,
                 self._reference_digest,
                 *(f"{table.address} {one} {self._read_file(table, one)}" for table, one in files),

@@ -42,7 +42,7 @@ class StagedDays:
     run_id: str
 
     def positions(
-        self, stage: Stage, days: Sequence[dt.date], code_version: str, compute: Compute
+        self, stage: Stage, days: Sequence[dt.date], versions: str, compute: Compute
     ) -> Iterator[tuple[dt.date, Kept | EncodedDay]]:
         """The days, each to be made again only where it would differ: most days of a D-1 run are days before.
 
@@ -53,7 +53,7 @@ class StagedDays:
         looked_at: dict[dt.date, tuple[pd.Timestamp, str]] = {}
 
         def arrivals(day: dt.date) -> PositionArrivals | None:
-            looked_at[day] = pd.Timestamp.now("UTC"), stage.position_inputs(day, code_version)
+            looked_at[day] = pd.Timestamp.now("UTC"), stage.position_inputs(day, versions)
             is_unchanged = digests.is_unchanged(day, looked_at[day][1], partial(self._stored, day))
             return None if is_unchanged else stage.position_arrivals(day)
 

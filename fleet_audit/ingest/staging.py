@@ -173,14 +173,14 @@ class Stage:
         self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
         record_hours(self.warehouse, day, staged.hours, self.run_id)
 
-    def position_inputs(self, day: dt.date, code_version: str) -> str:
-        """SHA-256 over all that `staging.positions` of a day follows from, with the version of the code.
+    def position_inputs(self, day: dt.date, versions: str) -> str:
+        """SHA-256 over all that `staging.positions` of a day follows from, with those of the code and its libraries.
 
         To be asked before the day is made: what arrives meanwhile then makes it differ the next time.
         """
         adapter = {**vars(self.adapter), "fields": sorted(self.adapter.fields.items())}
         parts = (
-            code_version,
+            versions,
             hashlib.sha256(self.driver_key).hexdigest(),
             sorted(adapter.items()),
             self._files("telemetry", day).to_csv(index=False),

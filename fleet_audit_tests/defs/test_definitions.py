@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 import fleet_audit.defs
+from fleet_audit.closing.code import code_version
 from fleet_audit.defs.partitions import cycle_partitions
 from fleet_audit.defs.run_tags import CYCLE_KEYS
 from fleet_audit.schema import facts, reference
@@ -40,7 +41,9 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from fleet_audit.definitions import build_definitions
     days = build_definitions().resolve_job_def("day")
-print(days.backfill_policy.max_partitions_per_run, file=sys.stderr)
+from fleet_audit.closing import code
+code._PACKAGE = code._PACKAGE / "replaced"
+print(code.code_version(), days.backfill_policy.max_partitions_per_run, file=sys.stderr)
 for one in caught:
     if one.category.__module__.startswith("dagster") or "fleet_audit" in one.filename:
         print(one.category.__name__ + ": " + str(one.message))
@@ -149,7 +152,9 @@ def test_loading_warns_of_nothing_but_what_is_known_and_splits_backfills_as_set(
     monkeypatch.setenv("FLEET_BACKFILL_DAYS", "8")
     listed = _run(tmp_path, tmp_path, sys.executable, "-c", _LIST_WARNINGS)
     assert listed.returncode == 0, listed.stderr
-    assert listed.stderr.splitlines()[-1] == "8"
+    version, days = listed.stderr.splitlines()[-1].split()
+    assert days == "8"
+    assert version == code_version(), "the version of the sources that were loaded, not of those that replaced them"
     unknown = {
         line for line in listed.stdout.splitlines() if not any(line.startswith(known) for known in KNOWN_WARNINGS)
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import platform
+from importlib.metadata import version
 from unittest.mock import patch
 
 import pandas as pd
 import pytest
 from pydantic import SecretStr
 
+from fleet_audit.closing import code
 from fleet_audit.defs.devices.assets import DEVICE_DAYS
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS
 from fleet_audit.defs.trips.assets import WINDOWS
@@ -89,8 +92,26 @@ def test_parameters_and_the_code_are_ingredients(fleet):
     row = {"name": "stop_min_s", "value": 200, "valid_from": DAY}
     fleet.warehouse().replace_table(reference.PARAMETERS, conform(pd.DataFrame([row]), reference.PARAMETERS))
     assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
-    with patch("fleet_audit.defs.unchanged_days.code_version", lambda: "0.1.0+another"):
+    with patch("fleet_audit.defs.unchanged_days.computing_versions", lambda: "0.1.0+another"):
         assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
+
+
+@pytest.mark.parametrize("name", ["numpy", "pandas", "pyarrow", "numba", "shapely"])
+def test_an_upgraded_library_is_an_ingredient(name, monkeypatch):
+    installed = code.computing_versions()
+    monkeypatch.setattr(code, "version", lambda one: "99.9" if one == name else version(one))
+    assert code.computing_versions.__wrapped__() == installed.replace(f"{name} {version(name)}", f"{name} 99.9")
+    assert f"{name} {version(name)}" in installed
+
+
+def test_python_and_the_rules_of_time_zones_are_ingredients(tmp_path, monkeypatch):
+    installed = code.computing_versions()
+    assert f"Python {platform.python_version()}" in installed
+    (tmp_path / "tzdata.zi").write_text("# version 2099z\nmore", encoding="utf-8")
+    monkeypatch.setattr(code, "TZPATH", [str(tmp_path)])
+    assert code.computing_versions.__wrapped__().endswith("time zones # version 2099z")
+    monkeypatch.setattr(code, "TZPATH", [str(tmp_path / "absent")])
+    assert "2099z" not in code.computing_versions.__wrapped__()
 
 
 def test_results_that_are_lost_or_damaged_are_computed_again(fleet):

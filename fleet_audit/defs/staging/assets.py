@@ -7,7 +7,7 @@ from functools import partial
 import dagster as dg
 import pandas as pd
 
-from fleet_audit.closing.code import code_version
+from fleet_audit.closing.code import computing_versions
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
@@ -47,7 +47,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         if table == STAGING_POSITIONS:
             compute = partial(computed_days, processes=fleet.settings().day_processes)
             staged = StagedDays(files.lake, files.warehouse, run_id)
-            return dg.Output(staged.positions(stage, days, code_version(), compute))
+            return dg.Output(staged.positions(stage, days, computing_versions(), compute))
         return each_day(days, lambda day: _BUILD[table](stage, day))
 
     return staging
