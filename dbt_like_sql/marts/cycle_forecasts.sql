@@ -27,7 +27,7 @@ moved as (
     group by spans.cycle_start, trips.operational_date
 ),
 
--- each cost is of a trip of its day
+-- each cost is of a trip of its day; those of trips that are no more stay until the step of the costs has ended well
 priced as (
     select
         spans.cycle_start,
@@ -37,6 +37,17 @@ priced as (
     inner join
         {{ cycle_spans(source('fact', 'trip_costs')) }} as spans
         on costs.operational_date between spans.cycle_start and spans.cycle_end
+    -- the days of a cycle again: through the costs' own days alone PostgreSQL would read every trip
+    where exists (
+        select 1
+        from {{ source('fact', 'trips') }} as trips
+        inner join {{ cycle_spans(source('fact', 'trips')) }} as own
+            on trips.operational_date between own.cycle_start and own.cycle_end
+        where
+            own.cycle_start = spans.cycle_start
+            and trips.operational_date = costs.operational_date
+            and trips.trip_id = costs.trip_id
+    )
     group by spans.cycle_start, costs.operational_date
 ),
 

@@ -1,6 +1,6 @@
 """Lost and damaged files of the lake: parsed rows are computed again; a damaged archived file is fetched or set aside.
 
-Staging and the windows of days need no function here: a run computes a file that is lost or damaged again before it reads it.
+Staging and the windows of days need no function here: a run computes those that are lost or damaged again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Retention of the lake: which days of staging and which archived pages of the API are old enough to be removed.
 
 Files that arrived in the inbox, the journal and the closes are kept for good; Dagster's own storage is in
-`defs.health.dagster_history`.
+`storage.dagster_history`.
 """
 
 from __future__ import annotations

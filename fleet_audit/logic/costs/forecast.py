@@ -109,13 +109,14 @@ def daily_totals(trips: pd.DataFrame, costs: pd.DataFrame, coverage: pd.DataFram
     """Input of `forecast_cycle`: measured service km and variable cost of each day on which a vehicle was seen.
 
     A day without trips counts as zero. A day none of whose trips has km, or a price, is unknown; of one that has some,
-    their sum is what is known.
+    their sum is what is known. Costs of trips that are no more, which stay when the step of the costs failed, do not
+    count.
 
     Args:
         trips: `fact.trips`; costs: `fact.trip_costs`; coverage: `fact.vehicle_day_coverage` of the cycle so far.
     """
     days = coverage.loc[coverage["status"] != "silent", "operational_date"].drop_duplicates().sort_values()
-    service = trips[trips["purpose"] == "service"]
+    service, costs = trips[trips["purpose"] == "service"], costs[costs["trip_id"].isin(trips["trip_id"])]
     totals = pd.DataFrame({"operational_date": days.to_list()})
     for name, rows, column in (("km", service, "km_measured"), ("variable_cost_brl", costs, "variable_cost_brl")):
         sums = rows.dropna(subset=[column]).groupby("operational_date")[column].sum()

@@ -290,8 +290,17 @@ def test_a_cycle_goes_on_as_its_days_with_data_did(hundredths, over, seed) -> No
 def test_a_day_whose_trips_have_no_price_is_unknown_and_one_without_trips_is_nothing() -> None:
     days = [JUNE.start + dt.timedelta(days=number) for number in range(4)]
     coverage = pd.DataFrame({"operational_date": days, "status": ["complete", "complete", "partial", "silent"]})
-    trips = pd.DataFrame({"operational_date": days[:2], "purpose": "service", "km_measured": decimals("10.00", None)})
-    costs = pd.DataFrame({"operational_date": days[:2], "variable_cost_brl": decimals(None, "5.00")})
+    trips = pd.DataFrame(
+        {
+            "trip_id": ["a", "b"],
+            "operational_date": days[:2],
+            "purpose": "service",
+            "km_measured": decimals("10.00", None),
+        }
+    )
+    costs = pd.DataFrame(
+        {"trip_id": ["a", "b"], "operational_date": days[:2], "variable_cost_brl": decimals(None, "5.00")}
+    )
     daily = daily_totals(trips, costs, coverage)
     assert daily["operational_date"].to_list() == days[:3]
     assert daily["km"].to_list() == [10, None, 0]
