@@ -92,6 +92,9 @@ def cycle_amounts(
 ) -> pd.DataFrame:
     """`fact.vehicle_cycle_amounts` of the cycle without the trace columns; a reversed finding puts nothing in doubt.
 
+    Of a cycle that is closed for good only the findings reversed before its close: what later ones release is billed by
+    another cycle (`fact.adjustments`), and is no effect of computing this one again.
+
     Args:
         warehouse: it holds the days of the cycle.
         cycle: the cycle.
@@ -104,8 +107,7 @@ def cycle_amounts(
         of_days = rows["findings"][rows["findings"]["cycle_start"].isna()]
         rows["findings"] = pd.concat([of_days, of_cycle], ignore_index=True)
     day_amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
-    decided = reversed_findings(contested_in or warehouse)
-    settled = decided.loc[decided["amount"] == "paid_doubtful_brl", "finding_id"]
+    settled = _settled_findings(contested_in or warehouse, cycle)
     doubted = rows["findings"]["finding_id"].isin(settled).to_numpy()
     if doubted.any():
         again = set(rows["findings"].loc[doubted, "operational_date"])
@@ -113,6 +115,16 @@ def cycle_amounts(
         day_amounts = _computed_again(day_amounts, again, rows)
     found = CycleFacts(**rows)
     return vehicle_cycle_amounts(cycle, day_amounts, found.findings, waterfall_rows(found))
+
+
+def _settled_findings(warehouse: Warehouse, cycle: Cycle) -> pd.Series:
+    """Ids of the findings whose amount in doubt was reversed, as far as the cycle's rows account for it."""
+    decided = reversed_findings(warehouse)
+    close = existing_close(warehouse, cycle.start, "final")
+    counts = decided["amount"] == "paid_doubtful_brl"
+    if close is not None:
+        counts &= decided["decided_at"] <= close["closed_at"]
+    return decided.loc[counts.to_numpy(dtype=bool), "finding_id"]
 
 
 def _computed_again(day_amounts: pd.DataFrame, days: set[dt.date], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from fleet_audit.storage.warehouse import Warehouse
 # a finding over a cycle keeps its id while its day moves with the last day that was run: the contest has an old one
 _REVERSED = """
     select finding_id, coalesce(found.operational_date, contest.operational_date) as operational_date,
-      found.cycle_start, contest.amount, (contest.decided_at at time zone :zone)::date as decided_date
+      found.cycle_start, contest.amount, contest.decided_at,
+      (contest.decided_at at time zone :zone)::date as decided_date
     from auth.contests as contest left join fact.findings as found using (finding_id)
     where contest.status = 'reversed' order by finding_id
 """
@@ -23,7 +24,7 @@ _OUTCOMES = "select finding_id, operational_date, rule_id, carrier_code, unit_co
 
 
 def reversed_findings(warehouse: Warehouse) -> pd.DataFrame:
-    """finding_id, operational_date, cycle_start, amount and local decided_date of each reversed finding.
+    """finding_id, operational_date, cycle_start, amount, decided_at and local decided_date of each reversed finding.
 
     The day is that of the finding as it stands; that of its contest where it is not found any more.
     """

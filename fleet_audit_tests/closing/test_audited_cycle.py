@@ -19,12 +19,17 @@ from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle,
 from fleet_audit_tests.logic.audit_sample import PLATE, costs_frame
 from fleet_audit_tests.logic.frames import rows
 
+CLOSE = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "status": "final", "closed_at": "2025-06-19T12:00:00Z",
+         "manifest_path": "m", "manifest_sha256": "s", "code_version": "c", "parameters_version": "p",
+         "run_id": "r"}  # fmt: skip
+
 
 class DaysOfCycle:
     """The tables of a cycle's days in memory, as a warehouse returns them; all others are empty."""
 
-    def __init__(self, **frames) -> None:
-        self._frames = frames
+    def __init__(self, contests: tuple[tuple[str, str], ...] = (), **frames) -> None:
+        """`contests`: id of a finding whose amount in doubt was reversed, and when."""
+        self._contests, self._frames = contests, frames
 
     def read_partition(self, table, days):
         return self._frames.get(table.name, empty_frame(table))
@@ -34,7 +39,10 @@ class DaysOfCycle:
 
     def read(self, sql, values):
         """The telemetry API answered on every day."""
-        return pd.DataFrame({"operational_date": []})
+        if "auth.contests" not in sql:
+            return pd.DataFrame({"operational_date": []})
+        decided = pd.DataFrame(self._contests, columns=["finding_id", "decided_at"])
+        return decided.assign(amount="paid_doubtful_brl", decided_at=pd.to_datetime(decided["decided_at"], utc=True))
 
 
 @pytest.mark.parametrize(("deadhead_pct", "doubtful"), [(10.0, "1367.10"), (30.0, "455.70"), (50.0, None)])
@@ -68,13 +76,34 @@ def test_the_amounts_of_an_open_cycle_are_those_of_its_days_and_not_of_the_last_
         {"cycle_start": CYCLE.start, "plate": PLATE, "carrier_code": "CONLOG", "paid_doubtful_brl": "1.00",
          "run_id": "r", "updated_at": "2025-05-20T12:00:00Z"},
     )  # fmt: skip
-    close = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "status": "final", "closed_at": "2025-06-19T12:00:00Z",
-             "manifest_path": "m", "manifest_sha256": "s", "code_version": "c", "run_id": "r",
-             "updated_at": "2025-06-19T12:00:00Z"}  # fmt: skip
-    closes = rows(facts.CYCLE_CLOSES, *([close] if is_closed else []))
+    closes = rows(facts.CYCLE_CLOSES, *([CLOSE] if is_closed else []))
     warehouse = DaysOfCycle(trips=context.trips, trip_costs=paid, vehicle_day_coverage=context.coverage,
                             vehicle_cycle_amounts=stored, cycle_closes=closes)  # fmt: skip
     vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
     known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts})
     made = current_amounts(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
     assert sum_decimal(made["paid_doubtful_brl"]) == Decimal("1.00" if is_closed else "1367.10")
+
+
+@pytest.mark.parametrize(
+    ("is_closed", "decided_at", "doubtful"),
+    [
+        (False, "2025-07-01T12:00:00Z", None),
+        (True, "2025-06-19T12:00:00Z", None),
+        (True, "2025-06-19T12:00:01Z", "1367.10"),  # an adjustment of an open cycle releases it
+    ],
+)
+def test_a_closed_cycle_computed_again_keeps_what_was_in_doubt_at_its_close(is_closed, decided_at, doubtful):
+    trips = [row for day in DAYS for row in (worked(day), worked(day, km="12.00", purpose="deadhead"))]
+    brl = {"30.00": "147.00", "12.00": "58.80"}
+    paid = costs_frame(
+        *({"trip_id": row["trip_id"], "billable_km": row["km_measured"], "variable_cost_brl": brl[row["km_measured"]]}
+          for row in trips)
+    )  # fmt: skip
+    context = replace(a_cycle(trips=trips), costs=paid)
+    found = find_in_cycle(context)
+    contests = tuple((name, decided_at) for name in found["finding_id"])
+    closed = DaysOfCycle(contests, cycle_closes=rows(facts.CYCLE_CLOSES, *([CLOSE] if is_closed else [])))
+    scratch = DaysOfCycle(trips=context.trips, trip_costs=context.costs)
+    made = cycle_amounts(scratch, CYCLE, found, closed)
+    assert sum_decimal(made["paid_doubtful_brl"]) == (None if doubtful is None else Decimal(doubtful))
