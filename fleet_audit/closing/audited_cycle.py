@@ -93,7 +93,7 @@ def cycle_amounts(
     """`fact.vehicle_cycle_amounts` of the cycle without the trace columns; a reversed finding puts nothing in doubt.
 
     Of a cycle that is closed for good only the findings reversed before its close: what later ones release is billed by
-    another cycle (`fact.adjustments`), and is no effect of computing this one again.
+    another cycle (`fact.adjustments`), and is not due to computing this one again.
 
     Args:
         warehouse: it holds the days of the cycle.

@@ -252,6 +252,25 @@ def test_an_exception_takes_two_persons_on_the_analysts_page(visiting: Visiting,
     assert "D01 ·" in shown, "the outcomes of contests per rule"
 
 
+def test_every_open_contest_is_counted_and_listed(visiting: Visiting, company_url: str) -> None:
+    """80 open contests are a usual month of a carrier that contests one kind of finding."""
+    many = "insert into auth.contests select (jsonb_populate_record(c, jsonb_build_object('contest_id', 'many' || n, "
+    many += "'finding_id', 'many' || n, 'status', 'contested', 'decided_at', null, 'decided_by', null, "
+    many += "'decision_text', null))).* from auth.contests as c, generate_series(1, 80) as n "
+    many += "where contest_id = (select min(contest_id) from auth.contests)"
+    with engine_of(company_url).begin() as connection:
+        connection.execute(sa.text(many))
+        still = "select count(*) from auth.contests where status = 'contested'"
+        count = connection.scalar(sa.text(still))
+    try:
+        page = see(visiting("auditora"), "/analise").text
+    finally:
+        with engine_of(company_url).begin() as connection:
+            connection.execute(sa.text("delete from auth.contests where contest_id like 'many%'"))
+    assert f'Contestações em aberto <b class="count">{count}</b>' in page
+    assert len(set(re.findall(r"/portal/achados/(many\d+)", page))) == 80
+
+
 def test_a_file_is_sent_and_its_rejected_rows_are_shown_to_its_sender_alone(visiting: Visiting) -> None:
     browser = visiting("oeste")
     header = (

@@ -163,11 +163,11 @@ def _labelled(row: dict[str, Any], visit: Visit) -> dict[str, Any]:
 
 
 def _open_contests(site: Site, visit: Visit) -> list[dict[str, Any]]:
-    """Contests that wait for a decision, the first deadline first."""
+    """All contests that wait for a decision, the first deadline first."""
     columns = ("finding_id", "operational_date", "rule_id", "plate", "carrier_code", "due_date", "opened_by")
     return site.relations.rows(
         visit.session, "contests", lambda c: (c.status == "contested",),
-        order=lambda c: (c.due_date,), limit=_SHOWN, columns=columns,
+        order=lambda c: (c.due_date,), columns=columns,
     )  # fmt: skip
 
 
