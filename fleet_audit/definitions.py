@@ -55,10 +55,13 @@ def _send_trace(instance: dg.DagsterInstance, run: dg.DagsterRun, warn: Callable
     url = load_settings().otlp_url
     if url is None:
         return
-    from fleet_audit.observability.traces import send_trace  # not at the top: OpenTelemetry is an extra
+    try:
+        from fleet_audit.observability.traces import send_trace  # not at the top: OpenTelemetry is an extra
 
-    if not send_trace(url, instance, run):
-        warn("The trace of this run was not sent: the receiver that FLEET_OTLP_URL names did not take it.")
+        if not send_trace(url, instance, run):
+            warn("The trace of this run was not sent: the receiver that FLEET_OTLP_URL names did not take it.")
+    except Exception as error:  # its own variables (OTEL_…) raise whatever they like
+        warn(f"The trace of this run was not sent ({type(error).__name__}): check the variables that begin with OTEL_.")
 
 
 def build_definitions(

@@ -1,13 +1,15 @@
 """A trace of each run for OpenTelemetry: a span of the run, and one of each of its steps, sent when the run ends.
 
 Spans are made from the run's event log: nothing is measured twice, and a run without FLEET_OTLP_URL does no work.
-A span has no text of a source: of an error it has what the JSON log lines have.
+A span has no text of a source: of an error it has the class alone.
 """
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,22 +23,23 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Status, StatusCode, Tracer, set_span_in_context
 
 from fleet_audit import __version__
-from fleet_audit.observability.json_logs import error_fields, run_tag_fields
+from fleet_audit.observability.json_logs import run_tag_fields
 
 SERVICE = "fleet-audit"
 TIMEOUT_S = 10  # a receiver that is away may hold the end of a run no longer
+_WRAPPERS = ("DagsterExecutionStepExecutionError", dg.Failure.__name__, dg.RetryRequested.__name__)
 _BEGINS = dg.DagsterEventType.STEP_START
 _ENDS = (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A step as its events recorded it; times are seconds since 1970, `error` is empty for one that succeeded."""
+    """A step as its events recorded it; times are seconds since 1970, `error_class` is None for one that succeeded."""
 
     name: str
     began_s: float
     ended_s: float
-    error: dict[str, str | None]
+    error_class: str | None
 
 
 class _RunIds(RandomIdGenerator):
@@ -53,18 +56,35 @@ def send_trace(url: str, instance: dg.DagsterInstance, run: dg.DagsterRun) -> bo
     """Sends the spans of a run, whose steps have ended, to an OTLP/HTTP receiver; whether it took them.
 
     `url` is its base, such as http://collector:4318. Headers and certificates are the exporter's own settings
-    (`OTEL_EXPORTER_OTLP_HEADERS`, `…_CERTIFICATE`).
+    (`OTEL_EXPORTER_OTLP_HEADERS`, `…_CERTIFICATE`). A run without spans, as where `OTEL_SDK_DISABLED` is true, sends
+    nothing and has nothing that was not taken.
     """
     spans = InMemorySpanExporter()
     resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
     provider = TracerProvider(resource=resource, id_generator=_RunIds(run.run_id), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
     _record(provider.get_tracer(SERVICE), run, list(_steps(instance, run.run_id)))
-    exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=TIMEOUT_S)
+    finished = spans.get_finished_spans()
+    if not finished:
+        return True
+    with _silent():
+        exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=TIMEOUT_S)
+        try:
+            return exporter.export(finished) is SpanExportResult.SUCCESS
+        finally:
+            exporter.shutdown()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the lines of the exporter: it writes four, none of them JSON, for a receiver that is away."""
+    logger = logging.getLogger("opentelemetry")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
     try:
-        return exporter.export(spans.get_finished_spans()) is SpanExportResult.SUCCESS
+        yield
     finally:
-        exporter.shutdown()
+        logger.setLevel(before)
 
 
 def _record(tracer: Tracer, run: dg.DagsterRun, steps: Sequence[_Step]) -> None:
@@ -72,7 +92,7 @@ def _record(tracer: Tracer, run: dg.DagsterRun, steps: Sequence[_Step]) -> None:
     if not steps:
         return
     fields = _known({"run_id": run.run_id, "job": run.job_name, **run_tag_fields(run.tags)})
-    failed = [step for step in steps if step.error]
+    failed = [step for step in steps if step.error_class]
     began_s = min(step.began_s for step in steps)
     whole = tracer.start_span(f"run {run.job_name}", start_time=_ns(began_s), attributes=fields)
     for step in steps:
@@ -80,10 +100,10 @@ def _record(tracer: Tracer, run: dg.DagsterRun, steps: Sequence[_Step]) -> None:
             step.name,
             context=set_span_in_context(whole),
             start_time=_ns(step.began_s),
-            attributes=_known({**fields, "step": step.name, "error.type": step.error.get("error_class")}),
+            attributes=_known({**fields, "step": step.name, "error.type": step.error_class}),
         )
-        if step.error:
-            span.set_status(Status(StatusCode.ERROR, step.error.get("error") or step.error.get("error_class")))
+        if step.error_class:
+            span.set_status(Status(StatusCode.ERROR, step.error_class))
         span.end(_ns(step.ended_s))
     if failed:
         whole.set_status(Status(StatusCode.ERROR, f"{len(failed)} of {len(steps)} steps failed"))
@@ -100,7 +120,15 @@ def _steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[_Step]:
         if event.event_type == _BEGINS:
             began[event.step_key] = entry.timestamp
         else:
-            yield _Step(event.step_key, began[event.step_key], entry.timestamp, error_fields(event))
+            yield _Step(event.step_key, began[event.step_key], entry.timestamp, _error_class(event))
+
+
+def _error_class(event: dg.DagsterEvent) -> str | None:
+    """The class of what a step raised, below Dagster's own wrappers; None for a step that succeeded."""
+    error = getattr(event.event_specific_data, "error", None)
+    while error is not None and error.cause is not None and error.cls_name in _WRAPPERS:
+        error = error.cause
+    return error.cls_name if error is not None else None
 
 
 def _known(fields: dict[str, Any]) -> dict[str, str]:

@@ -13,12 +13,12 @@ import pytest
 from fleet_audit.definitions import _send_trace
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.errors import PermanentError
+from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.storage.step_errors import acts_on_errors
 
-pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 DAYS = dg.DailyPartitionsDefinition(start_date="2025-06-01")
 QUOTED = "Motorista Fulano de Tal"
-MISSING = "reference/contracts.csv is missing: put it into the inbox."
+REFUSED = f"a.csv was accepted once and is refused now: The file cannot be read (ValueError: {QUOTED})."
 
 
 @contextmanager
@@ -98,7 +98,12 @@ def test_a_run_is_one_trace_with_a_span_of_each_step(monkeypatch, postgres_url):
 
 
 @pytest.mark.parametrize(
-    ("error", "text"), [(PermanentError(MISSING), MISSING), (ValueError(f"cannot parse {QUOTED}"), "ValueError")]
+    ("error", "text"),
+    [
+        (PermanentError(REFUSED), "PermanentError"),
+        (RejectedFile(REFUSED), "RejectedFile"),
+        (ValueError(f"cannot parse {QUOTED}"), "ValueError"),
+    ],
 )
 def test_a_failed_step_is_an_error_without_the_text_of_a_source(monkeypatch, postgres_url, error, text):
     received: list[bytes] = []
@@ -117,4 +122,25 @@ def test_a_receiver_that_is_away_fails_no_run(monkeypatch, postgres_url, capfd):
     monkeypatch.setattr("fleet_audit.observability.traces.TIMEOUT_S", 0.2)
     monkeypatch.setenv("FLEET_OTLP_URL", "http://127.0.0.1:9")
     assert _run(postgres_url).success
-    assert "The trace of this run was not sent" in capfd.readouterr().err
+    lines = capfd.readouterr().err.splitlines()
+    assert len([line for line in lines if "The trace of this run was not sent" in line]) == 1
+    assert [line for line in lines if "127.0.0.1" in line or "opentelemetry" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("OTEL_SDK_DISABLED", "true", None),
+        ("OTEL_TRACES_SAMPLER", "always_off", None),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "abc", "The trace of this run was not sent (ValueError)"),
+    ],
+)
+def test_variables_of_the_exporter_fail_no_run(monkeypatch, postgres_url, capfd, variable, value, line):
+    received: list[bytes] = []
+    monkeypatch.setenv(variable, value)
+    with _receiver(received) as url:
+        monkeypatch.setenv("FLEET_OTLP_URL", url)
+        assert _run(postgres_url).success
+    assert received == []
+    printed = capfd.readouterr().err
+    assert line in printed if line else "was not sent" not in printed
