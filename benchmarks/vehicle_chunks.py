@@ -24,7 +24,7 @@ from benchmarks.audited_fleet import reference_tables
 from benchmarks.mill_fleet import PERIOD_S, positions, write_reference
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.defs.vehicle_chunks import InArrow
-from fleet_audit.defs.window_positions import DayVehicles, DevicesOfDay, WindowOfDay, WindowPositions
+from fleet_audit.defs.window_positions import DEVICE_PARTS, DayVehicles, DevicesOfDay, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.window import window_days
@@ -43,7 +43,6 @@ WINDOWS = {
     "rejected": lake.REJECTED_POINTS,
     "readings": lake.READINGS,
 }
-DEVICES = {"events": lake.ODOMETER_EVENTS, "health": facts.DEVICE_HEALTH}
 FLEETS = (10_000, 100_000, 1_000_000)
 ROW_GROUP = 131_072
 ROW_GROUPS = 2_000  # of the file whose footer is read
@@ -138,7 +137,7 @@ class Fleet:
         )
         kept = WindowPositions(read, is_kept=False)
         windows = InArrow(WindowOfDay(kept, legs, self._reference), WINDOWS)(item)
-        return windows | InArrow(DevicesOfDay(kept, trips, runs, self._reference), DEVICES)(item)
+        return windows | InArrow(DevicesOfDay(kept, trips, runs, self._reference), DEVICE_PARTS)(item)
 
 
 def _least(work: Callable[[], object], repeat: int) -> float:

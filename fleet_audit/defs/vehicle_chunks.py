@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -25,7 +25,12 @@ from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
 from fleet_audit.storage.table_days import LakeDays
 
-ComputedDays: TypeAlias = Iterator[tuple[dt.date, SimpleNamespace]]
+ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
+
+
+def as_found(day: dt.date, found: Any, parameters: ParameterSet) -> Any:
+    """What was found of the vehicles, where nothing but their rows makes the fleet's."""
+    return found
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,20 @@ def computed_vehicles(
     work: Callable[[DayVehicles], object],
     tables: Mapping[str, Table],
     settings: Settings,
+    join: Callable[[dt.date, Any, ParameterSet], Any] = as_found,
 ) -> ComputedDays:
     """Each day with what `work` makes of the fleet, in order: a frame per table, each an attribute of the result.
 
-    The tables have the same rows however the fleet is cut and whichever engine computes the chunks.
+    The tables have the same rows however the fleet is cut and whichever engine computes the chunks. What one vehicle's
+    rows owe to another's belongs in `join`, which has those of the whole fleet.
     """
-    waiting: deque[int] = deque()  # chunks of the days whose first chunk was taken
+    waiting: deque[tuple[int, ParameterSet]] = deque()  # of the days whose first chunk was taken; how many chunks
 
     def items() -> Iterator[DayVehicles]:
         for day in days:
-            of_day = fleet_cut.day(day, parameters(day))
-            waiting.append(len(of_day))
+            in_force = parameters(day)
+            of_day = fleet_cut.day(day, in_force)
+            waiting.append((len(of_day), in_force))
             yield from of_day
 
     processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
@@ -83,9 +91,11 @@ def computed_vehicles(
     results = engine.map(InArrow(work, tables), items())
     for day in days:
         parts = [next(results)]
-        parts += islice(results, waiting.popleft() - 1)
-        joined = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
-        yield day, SimpleNamespace(**{name: from_arrow(joined[name], table.untraced) for name, table in tables.items()})
+        count, in_force = waiting.popleft()
+        parts += islice(results, count - 1)
+        rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
+        found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
+        yield day, join(day, found, in_force)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleet_audit.engine.chunks import Chunk
-from fleet_audit.logic.devices.device_health import DeviceDay, device_day
+from fleet_audit.logic.devices.device_health import VehicleDevices, vehicle_devices
+from fleet_audit.logic.devices.exchanges import LEFT_READINGS, WINDOW_EVENTS
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
+from fleet_audit.schema.facts import DEVICE_HEALTH
 from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import LakeDays
+
+DEVICE_PARTS = {"events": WINDOW_EVENTS, "left": LEFT_READINGS, "health": DEVICE_HEALTH}  # of `VehicleDevices`
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,16 @@ class WindowOfDay:
 
 @dataclass(frozen=True)
 class DevicesOfDay:
-    """Judges the devices of a day; `trips` is `trips.trip_window`, `runs` is `staging.declared_runs`."""
+    """The devices of a day, for `fleet_devices`; `trips` is `trips.trip_window`, `runs` is `staging.declared_runs`."""
 
     positions: WindowPositions
     trips: LakeDays
     runs: LakeDays
     reference: Reference
 
-    def __call__(self, vehicles: DayVehicles) -> DeviceDay:
-        """Odometer events of the day, and the health of each device."""
+    def __call__(self, vehicles: DayVehicles) -> VehicleDevices:
+        """Odometer events of the window, readings that are left, and the health of each device."""
         day, rows = vehicles.day, self.positions.of(vehicles)
         trips = self.trips.read([day], filter=vehicles.of_plates)
         runs = self.runs.read(window_days(day), filter=vehicles.of_plates)
-        return device_day(day, rows, trips, runs, vehicles.reference(self.reference), vehicles.parameters)
+        return vehicle_devices(day, rows, trips, runs, vehicles.reference(self.reference), vehicles.parameters)

@@ -1,7 +1,7 @@
 """Staging of a fleet made by hand in a lake: what is hard to cut is in it, and its windows and devices are computed.
 
-Two devices in a vehicle, a device that moves to a vehicle in another zone, a vehicle that changes its unit, one of
-visit reports alone, and a plate that the reference lacks.
+Two devices in a vehicle, a device that moves to a vehicle in another zone, two devices that are exchanged without a
+word, a vehicle that changes its unit, one of visit reports alone, and a plate that the reference lacks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pyarrow as pa
 
-from fleet_audit.defs.vehicle_chunks import FleetCut, computed_vehicles
-from fleet_audit.defs.window_positions import DevicesOfDay, WindowOfDay, WindowPositions
-from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
+from fleet_audit.defs.window_positions import DEVICE_PARTS, DevicesOfDay, WindowOfDay, WindowPositions
+from fleet_audit.logic.devices.device_health import fleet_devices
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, lake, reference
@@ -57,7 +58,7 @@ def stage(store: Lake) -> Reference:
 
 
 def _buses() -> list[Bus]:
-    """D1 to D4 and D6 drive on both days; D2 has a second device beside it; D4 jumps, and its odometer falls."""
+    """D1 to D4 and D6 drive; D2 has a second device beside it; D4 jumps, and falls; D1 and D6 are exchanged at noon."""
     buses = []
     for number, device in enumerate(("D1", "D2", MOVED, "D4", "D6")):
         bus = Bus(at("16:00", DAY - dt.timedelta(days=1)), odometer_km=1000.0 * (number + 1), device=device).park(3600)
@@ -73,6 +74,9 @@ def _buses() -> list[Bus]:
     for record in buses[3].records[60:]:
         record |= {"odometer_km": float(record["odometer_km"]) - 700}  # type: ignore[arg-type]
     buses[3].report(off_m=90_000)
+    for record in (*buses[0].records, *buses[4].records):
+        if float(record["recorded_at"]) >= at("12:00"):  # type: ignore[arg-type]
+            record["device_id"] = "D6" if record["device_id"] == "D1" else "D1"
     return [*buses, second]
 
 
@@ -115,17 +119,20 @@ def computed(store: Lake, fleet: Reference, settings: Settings) -> dict[tuple[dt
     )
     found: dict[tuple[dt.date, str], pa.Table] = {}
 
-    def add(days: list[dt.date], fleet_cut: FleetCut, work: object, tables: dict) -> None:
-        results = computed_vehicles(days, fleet_cut, lambda _: DEFAULT_PARAMETERS, work, tables, settings)  # type: ignore[arg-type]
+    def add(results: ComputedDays, tables: dict) -> None:
         for day, result in results:
             found.update({(day, name): _written(result, name, table) for name, table in tables.items()})
 
+    def in_force(_: dt.date) -> ParameterSet:
+        return DEFAULT_PARAMETERS
+
     fleet_cut = FleetCut(fleet, settings.chunk_vehicles, legs)
-    add(DAYS, fleet_cut, WindowOfDay(WindowPositions(positions, is_kept=True), legs, fleet_cut.reference), WINDOWS)
+    windows = WindowOfDay(WindowPositions(positions, is_kept=True), legs, fleet_cut.reference)
+    add(computed_vehicles(DAYS, fleet_cut, in_force, windows, WINDOWS, settings), WINDOWS)
     store.write_day(facts.TRIP_WINDOW, DAY, found[DAY, "trips"])
     fleet_cut = FleetCut(fleet, settings.chunk_vehicles)
     devices = DevicesOfDay(WindowPositions(positions, is_kept=False), trips, runs, fleet_cut.reference)
-    add([DAY], fleet_cut, devices, DEVICES)
+    add(computed_vehicles([DAY], fleet_cut, in_force, devices, DEVICE_PARTS, settings, fleet_devices), DEVICES)
     return found
 
 

@@ -25,11 +25,25 @@ def local(size: int) -> Settings:
     return Settings(_env_file=None, chunk_vehicles=size, day_processes=1)
 
 
-def test_the_tables_of_a_fleet_in_chunks_are_those_of_the_undivided_fleet(store, fleet):
-    whole, cut = (computed(store, fleet, local(size)) for size in (500, 2))
+@pytest.fixture(scope="module")
+def cut(store, fleet):
+    return computed(store, fleet, local(2))
+
+
+def test_the_tables_of_a_fleet_in_chunks_are_those_of_the_undivided_fleet(store, fleet, cut):
+    whole = computed(store, fleet, local(500))
     assert sorted(whole) == sorted([(day, name) for day in DAYS for name in WINDOWS] + [(DAYS[0], n) for n in DEVICES])
     assert {name for (_, name), table in whole.items() if table.num_rows} == {*WINDOWS, *DEVICES}
     assert [where for where, table in whole.items() if not cut[where].equals(table)] == []
+
+
+def test_devices_exchanged_between_vehicles_of_two_chunks_are_recognised(fleet, cut):
+    plates = [chunk.plates.to_pylist() for chunk in cut_fleet(fleet, [], 2)]
+    assert (plates[0], plates[2]) == (["AAA1A11", "BBB2B22"], ["FFF6F66", "GGG7G77"])
+    events = cut[DAYS[0], "events"].to_pylist()
+    continued = {event["plate"]: event["continued_plate"] for event in events if event["continued_plate"]}
+    assert continued == {"AAA1A11": "GGG7G77", "GGG7G77": "AAA1A11"}
+    assert all(event["is_mutual"] for event in events if event["continued_plate"])
 
 
 def test_vehicles_that_a_device_joins_are_in_one_chunk_and_no_vehicle_in_two(fleet):

@@ -18,8 +18,9 @@ from fleet_audit.defs.tables import (
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
-from fleet_audit.defs.window_positions import DevicesOfDay, WindowPositions
+from fleet_audit.defs.window_positions import DEVICE_PARTS, DevicesOfDay, WindowPositions
 from fleet_audit.logic.devices.calibration import day_calibrations
+from fleet_audit.logic.devices.device_health import fleet_devices
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
 from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
@@ -60,7 +61,9 @@ def device_days(
     devices = DevicesOfDay(kept, windows, runs, fleet_cut.reference)
 
     def compute(changed: Sequence[dt.date]) -> ComputedDays:
-        return computed_vehicles(changed, fleet_cut, fleet.parameters, devices, selected, fleet.settings())
+        return computed_vehicles(
+            changed, fleet_cut, fleet.parameters, devices, DEVICE_PARTS, fleet.settings(), fleet_devices
+        )
 
     yield from each_day_together(known.computed(days, compute), selected)
     if len(selected) == len(_OUTPUTS):

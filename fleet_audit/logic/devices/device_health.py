@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.devices.device_agreement import compare_devices
+from fleet_audit.logic.devices.exchanges import continued_readings, left_readings
 from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import intervals
@@ -37,6 +38,20 @@ _MOST_HOURS = 12
 
 
 @dataclass(frozen=True)
+class VehicleDevices:
+    """What a day's devices of some vehicles of a fleet give to its `DeviceDay`.
+
+    Attributes:
+        events: `WINDOW_EVENTS` of all days of the window; left: `LEFT_READINGS`.
+        health: `fact.device_health` without trace columns.
+    """
+
+    events: pd.DataFrame
+    left: pd.DataFrame
+    health: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class DeviceDay:
     """Results of one day: `trips.odometer_events`, and `fact.device_health` without trace columns."""
 
@@ -52,7 +67,29 @@ def device_day(
     reference: Reference,
     parameters: ParameterSet,
 ) -> DeviceDay:
-    """Odometer events and the health of each device that reported on a day.
+    """Odometer events and the health of each device that reported on a day, of a whole fleet.
+
+    The arguments are those of `vehicle_devices`.
+    """
+    found = vehicle_devices(day, positions, trips, runs, reference, parameters)
+    return fleet_devices(day, found, parameters)
+
+
+def fleet_devices(day: dt.date, found: VehicleDevices, parameters: ParameterSet) -> DeviceDay:
+    """The day's events with what they continue, and health; `found` holds the rows of all vehicles of the fleet."""
+    events = found.events.join(continued_readings(found.events, found.left, parameters))
+    return DeviceDay(events[events["operational_date"] == day].reset_index(drop=True), found.health)
+
+
+def vehicle_devices(
+    day: dt.date,
+    positions: Sequence[PositionArrays],
+    trips: pd.DataFrame,
+    runs: pd.DataFrame,
+    reference: Reference,
+    parameters: ParameterSet,
+) -> VehicleDevices:
+    """What needs only whole vehicles: any part of the fleet gives the rows that the whole fleet gives of it.
 
     Args:
         day: operational day D.
@@ -78,8 +115,8 @@ def device_day(
     health["is_off_bus_day_before"] = health["plate"].isin(events.loc[is_off_bus, "plate"])
     owners = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")
     owners = owners.drop_duplicates("plate", keep="last")[["plate", "unit_code", "carrier_code"]]
-    events = events[events["operational_date"] == day].reset_index(drop=True)
-    return DeviceDay(events, health.merge(owners, on="plate", how="left").assign(operational_date=day))
+    health = health.merge(owners, on="plate", how="left").assign(operational_date=day)
+    return VehicleDevices(events, left_readings(events, vehicles), health)
 
 
 def _seen(tracks: Tracks, is_other_unit: np.ndarray, positions: Sequence[PositionArrays], day: dt.date) -> pd.DataFrame:

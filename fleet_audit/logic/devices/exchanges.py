@@ -1,21 +1,43 @@
 """Readings of one vehicle's device that continue another vehicle's odometer: two devices were exchanged.
 
 Falls and jumps are found in `odometer_events`; whether the register explains an exchange belongs to the rule O08.
+A reading may be continued by any vehicle of the fleet: what is computed of a part of it is joined before it is matched.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.sphere import distance_m
+from fleet_audit.logic.trips.track.points import instants
 from fleet_audit.logic.trips.track.tracks import Tracks
+from fleet_audit.schema.lake import ODOMETER_EVENTS
+from fleet_audit.schema.model import Table, instant, real, text
 
 COLUMNS = ["continued_plate", "continued_device_id", "continued_at", "continued_km", "is_mutual"]
+WINDOW_EVENTS = replace(
+    ODOMETER_EVENTS, columns=tuple(column for column in ODOMETER_EVENTS.columns if column.name not in COLUMNS)
+)
+LEFT_READINGS = Table(
+    "trips",
+    "left_readings",
+    "Readings that their own device does not continue (in memory only)",
+    (
+        text("continued_plate", "Vehicle"),
+        text("continued_device_id", "Device"),
+        instant("continued_at", "When"),
+        real("continued_km", "Reading", unit="km"),
+        real("left_latitude", "Where, WGS 84", unit="°", nullable=True),
+        real("left_longitude", "Where, WGS 84", unit="°", nullable=True),
+    ),
+)
 
 
-def continued_readings(events: pd.DataFrame, tracks: Tracks, parameters: ParameterSet) -> pd.DataFrame:
+def continued_readings(events: pd.DataFrame, left: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """Reading of another plate that each fall or jump continues: `COLUMNS`, all null where there is none.
 
     A reading can be continued elsewhere only where its own device does not count on from it: the reading before a
@@ -25,14 +47,14 @@ def continued_readings(events: pd.DataFrame, tracks: Tracks, parameters: Paramet
     `is_mutual`: that plate's own event continues a reading of this plate, too.
 
     Args:
-        events: `odometer_events` of all days of the window: kind, is_lone, plate, device_id, started_at, ended_at,
-            odometer_from_km, odometer_to_km, latitude and longitude of both ends.
-        tracks: the window's points.
+        events: `odometer_events` of the whole fleet, of all days of the window: kind, is_lone, plate, device_id,
+            started_at, ended_at, odometer_from_km, odometer_to_km, latitude and longitude of both ends.
+        left: `left_readings` of the whole fleet.
         parameters: exchange_km, reset_below_km, impossible_kmh, odometer_slack_km.
     """
-    is_break = events["kind"].isin(["fall", "jump"]) & ~events["is_lone"].astype(bool)
-    breaks = events[is_break & (events["odometer_to_km"] >= parameters.reset_below_km)].reset_index(names="event")
-    left = _left_readings(events[is_break], tracks)
+    breaks = _breaks(events)
+    breaks = breaks[breaks["odometer_to_km"] >= parameters.reset_below_km].reset_index(names="event")
+    left = left.sort_values("continued_km", kind="stable")
     pairs = breaks.merge(_near(breaks, left, parameters.exchange_km), on="event")
     pairs = pairs[(pairs["plate"] != pairs["continued_plate"]) & (pairs["continued_at"] <= pairs["ended_at"])]
     pairs = pairs[_is_reachable(pairs, parameters)]
@@ -46,30 +68,33 @@ def continued_readings(events: pd.DataFrame, tracks: Tracks, parameters: Paramet
     return best.assign(is_mutual=is_mutual).set_index("event")[COLUMNS].reindex(events.index)
 
 
-def _left_readings(breaks: pd.DataFrame, tracks: Tracks) -> pd.DataFrame:
-    """Readings that their own device does not continue: before each fall or jump, and the last one of each track."""
-    before = breaks[["plate", "device_id", "started_at", "odometer_from_km", "latitude_from", "longitude_from"]]
+def left_readings(events: pd.DataFrame, tracks: Tracks) -> pd.DataFrame:
+    """Readings that their own device does not continue: before each fall or jump, and the last one of each track.
+
+    Args:
+        events: `odometer_events` of all days of the window.
+        tracks: the window's points, of the same vehicles.
+    """
+    before = _breaks(events)[
+        ["plate", "device_id", "started_at", "odometer_from_km", "latitude_from", "longitude_from"]
+    ]
     has_reading = np.flatnonzero(~np.isnan(tracks.odometer_km))
     last = pd.Series(has_reading).groupby(tracks.track_of(has_reading)).last()
     owners = tracks.index.iloc[last.index]
     ends = pd.DataFrame({
         "plate": owners["plate"].to_numpy(dtype=object),
         "device_id": owners["device_id"].to_numpy(dtype=object),
-        "started_at": pd.to_datetime(tracks.seconds[last], unit="s", utc=True),
+        "started_at": instants(tracks.seconds[last]),
         "odometer_from_km": tracks.odometer_km[last],
         "latitude_from": tracks.latitude[last],
         "longitude_from": tracks.longitude[last],
     })  # fmt: skip
-    names = [
-        "continued_plate",
-        "continued_device_id",
-        "continued_at",
-        "continued_km",
-        "left_latitude",
-        "left_longitude",
-    ]
-    found = pd.concat([before.astype(ends.dtypes.to_dict()), ends]).set_axis(names, axis=1)
-    return found.sort_values("continued_km", kind="stable").reset_index(drop=True)
+    found = pd.concat([before.astype(ends.dtypes.to_dict()), ends], ignore_index=True)
+    return found.set_axis(LEFT_READINGS.column_names, axis=1)
+
+
+def _breaks(events: pd.DataFrame) -> pd.DataFrame:
+    return events[events["kind"].isin(["fall", "jump"]) & ~events["is_lone"].astype(bool)]
 
 
 def _near(breaks: pd.DataFrame, left: pd.DataFrame, most_km: float) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.devices.exchanges import continued_readings
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
@@ -29,6 +28,8 @@ def odometer_events(
 ) -> pd.DataFrame:
     """Rows of `trips.odometer_events` of all days of a window; those of its first and last day may be incomplete.
 
+    What they continue is not among their columns: see `exchanges`.
+
     An event belongs to the trip that it lies in, with that trip's day; else to the local day on which it ends. What
     lasts (frozen, parked) is cut at local midnight, so that no event depends on how far the window reaches.
 
@@ -37,13 +38,12 @@ def odometer_events(
         points: those that segmentation uses, for the path.
         days: operational days of vehicles that change their zone.
         trips: `trips.trip_window` of the window's day.
-        parameters: fall_km, frozen_km, parked_count_km, parked_radius_m, those of `continued_readings` and of
-            segmentation.
+        parameters: fall_km, frozen_km, parked_count_km, parked_radius_m, reset_below_km, impossible_kmh,
+            odometer_slack_km, those of segmentation.
     """
     faults = _events(tracks, *_faults(tracks, parameters))
     lasting = _events(points.tracks, *_lasting(points, parameters))
     events = pd.concat([faults, lasting], ignore_index=True)
-    events = events.join(continued_readings(events, tracks, parameters))
     events["local_day"] = days.of(events["plate"], events["ended_at"], events["timezone"])
     return events.assign(operational_date=dates(_days(events, trips)))
 
