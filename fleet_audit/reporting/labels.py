@@ -45,7 +45,7 @@ LINE_STATUSES = {
 UNPRICED = ("no_contract", "no_tariff", "ambiguous_tariff")
 DAY_TYPES = {"util": "útil", "sabado": "sábado", "domingo": "domingo", "feriado": "feriado"}
 COVERAGE = {"complete": "Completa", "partial": "Parcial", "silent": "Silencioso"}
-FINDING_STATUSES = {"open": "Aberto", "excepted": "Com exceção"}
+FINDING_STATUSES = {"open": "Aberto", "excepted": "Com exceção", "reversed": "Revertido"}
 HELD_REASONS = {
     "phantom": "Veículo observado e parado",
     "no_trip": "Observado em parte, sem viagem",

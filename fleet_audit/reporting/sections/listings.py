@@ -110,7 +110,10 @@ COVERAGE_FIELDS = (
 
 
 def findings_grid(frames: Frames) -> Grid:
-    """Findings ranked: open before excepted, by the R$ of their incident, its root first, then by severity and R$."""
+    """Findings ranked: open ones first, by the R$ of their incident, its root first, then by severity and R$.
+
+    One whose contest was decided as reversed is marked where the frames have outcomes of contests; its R$ stay.
+    """
     return grid_of(FINDING_FIELDS, _ranked_findings(frames))
 
 
@@ -120,11 +123,13 @@ def answer_grid(frames: Frames) -> Grid:
 
 
 def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
-    found = frames.findings
+    outcomes, found = frames.contest_outcomes, frames.findings
+    is_reversed = found["finding_id"].isin(outcomes.loc[outcomes["status"] == "reversed", "finding_id"])
+    found = found.assign(status=found["status"].mask(is_reversed, "reversed"))
     brl_of = money_by_root(frames.incidents)
     roots = found["root_finding_id"].astype(object).where(found["root_finding_id"].notna(), found["finding_id"])
     ranked = found.assign(
-        excepted=found["status"] == "excepted",
+        is_closed=found["status"] != "open",
         incident=[float(brl_of.get(root, 0)) for root in roots],
         root=[root if brl_of.get(root) else "" for root in roots],
         is_member=[
@@ -134,7 +139,7 @@ def _ranked_findings(frames: Frames) -> list[dict[str, Any]]:
         brl=found["brl_at_stake"].fillna(Decimal(-1)),
         km=found["km_at_stake"].fillna(Decimal(-1)),
     ).sort_values(
-        ["excepted", "incident", "root", "is_member", "rank", "brl", "km", "finding_id"],
+        ["is_closed", "incident", "root", "is_member", "rank", "brl", "km", "finding_id"],
         ascending=[True, False, True, True, True, False, False, True],
         kind="stable",
     )

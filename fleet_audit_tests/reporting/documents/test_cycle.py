@@ -18,6 +18,7 @@ from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.formats.render import render_cycle
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.listings import findings_grid
 from fleet_audit.reporting.sections.sheets.rule_outcomes import rule_outcomes_grid
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
@@ -63,6 +64,18 @@ def test_outcomes_of_contests_stand_in_the_report_of_the_whole_fleet_alone(frame
     assert found == [3, 1, Decimal("50.00"), Decimal("9.45")]
     assert table.column("rule")[0].startswith("D06 ")
     assert "rule_outcomes" not in {section.key for section in report(contested, carrier_code="RODA").document.sections}
+
+
+def test_a_reversed_finding_is_marked_and_stands_after_the_open_ones(frames: Frames) -> None:
+    table = findings_grid(frames)
+    first = dict(zip([entry.name for entry in table.fields], table.rows[0], strict=True))
+    row = {"finding_id": first["finding_id"], "operational_date": CYCLE.start, "rule_id": first["rule_id"],
+           "status": "reversed"}  # fmt: skip
+    marked = findings_grid(replace(frames, contest_outcomes=build(facts.CONTEST_OUTCOMES, [row])))
+    status = dict(zip(marked.column("finding_id"), marked.column("status"), strict=True))
+    assert (first["status"], status.pop(first["finding_id"])) == ("Aberto", "Revertido")
+    assert set(status.values()) == {"Aberto", "Com exceção"}
+    assert marked.column("finding_id").index(first["finding_id"]) >= marked.column("status").count("Aberto")
 
 
 def test_routes_and_days_add_up_to_the_cycle(made: CycleReport) -> None:
@@ -136,7 +149,7 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
     assert book.sheetnames == ["Resumo", "Cascata", "Composição do score", "Dia a dia", "Incidentes", "Divergências",
                                "Por rota", "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
-                               "Score por viagem", "Score por veículo", "Amostra"]  # fmt: skip
+                               "Score por viagem", "Score por veículo", "Contestações", "Amostra"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()
