@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from benchmarks.audited_fleet import reference_tables
 from benchmarks.mill_fleet import PERIOD_S, positions, write_reference
 from benchmarks.small_day import adopt_orphans, processor_time_s
-from fleet_audit.defs.vehicle_chunks import InArrow
+from fleet_audit.closing.code import code_version
+from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
 from fleet_audit.defs.window_positions import DEVICE_PARTS, DayVehicles, DevicesOfDay, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
@@ -125,7 +126,7 @@ class Fleet:
         return sum(table.nbytes for table in self._found.values())
 
     def _computed(self, size: int) -> dict[str, pa.Table]:
-        item = DayVehicles(FIRST, DEFAULT_PARAMETERS, cut_fleet(self._reference, (), size)[0])
+        vehicles = DayVehicles(FIRST, DEFAULT_PARAMETERS, cut_fleet(self._reference, (), size)[0])
         read, legs, runs, trips = (
             LakeDays(self._lake, table, [FIRST])
             for table in (
@@ -136,8 +137,9 @@ class Fleet:
             )
         )
         kept = WindowPositions(read, is_kept=False)
-        windows = InArrow(WindowOfDay(kept, legs, self._reference), WINDOWS)(item)
-        return windows | InArrow(DevicesOfDay(kept, trips, runs, self._reference), DEVICE_PARTS)(item)
+        windows, devices = WindowOfDay(kept, legs, self._reference), DevicesOfDay(kept, trips, runs, self._reference)
+        sent = [SentVehicles(vehicles, work.files(FIRST), code_version()) for work in (windows, devices)]
+        return InArrow(windows, WINDOWS)(sent[0]) | InArrow(devices, DEVICE_PARTS)(sent[1])
 
 
 def _least(work: Callable[[], object], repeat: int) -> float:

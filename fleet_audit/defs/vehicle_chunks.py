@@ -4,19 +4,22 @@ What is computed of a chunk is in `window_positions`; how a fleet is cut, and wh
 """
 
 import datetime as dt
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
+from fleet_audit.closing.code import code_version
 from fleet_audit.defs.tables import PRELOADED, pool_size
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.selection import engine_of
+from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
@@ -31,6 +34,16 @@ ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
 def as_found(day: dt.date, found: Any, parameters: ParameterSet) -> Any:
     """What was found of the vehicles, where nothing but their rows makes the fleet's."""
     return found
+
+
+class Work(Protocol):
+    """What is computed of a chunk, in any process that has this package and the lake."""
+
+    def files(self, day: dt.date) -> Mapping[str, int | None]:
+        """The files that a day is computed from, with their sizes; None: there is none."""
+
+    def __call__(self, vehicles: DayVehicles) -> object:
+        """The rows of these vehicles: a frame per attribute."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ def computed_vehicles(
     days: Sequence[dt.date],
     fleet_cut: FleetCut,
     parameters: Callable[[dt.date], ParameterSet],
-    work: Callable[[DayVehicles], object],
+    work: Work,
     tables: Mapping[str, Table],
     settings: Settings,
     join: Callable[[dt.date, Any, ParameterSet], Any] = as_found,
@@ -79,12 +92,13 @@ def computed_vehicles(
     """
     waiting: deque[tuple[int, ParameterSet]] = deque()  # of the days whose first chunk was taken; how many chunks
 
-    def items() -> Iterator[DayVehicles]:
+    def items() -> Iterator[SentVehicles]:
         for day in days:
             in_force = parameters(day)
             of_day = fleet_cut.day(day, in_force)
             waiting.append((len(of_day), in_force))
-            yield from of_day
+            files = work.files(day)
+            yield from (SentVehicles(vehicles, files, code_version()) for vehicles in of_day)
 
     processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
     engine = engine_of(settings, processes, PRELOADED)
@@ -99,17 +113,54 @@ def computed_vehicles(
 
 
 @dataclass(frozen=True)
+class SentVehicles:
+    """Vehicles with what the run sees of the work's surroundings, so that another machine computes the same or nothing.
+
+    Attributes:
+        files: those that the day is computed from, with their sizes.
+        code: the run's version of the code.
+    """
+
+    vehicles: DayVehicles
+    files: Mapping[str, int | None]
+    code: str
+
+
+@dataclass(frozen=True)
 class InArrow:
     """Work with its result as Arrow: a table of the dictionary per attribute."""
 
-    work: Callable[[DayVehicles], object]
+    work: Work
     tables: Mapping[str, Table]
 
-    def __call__(self, vehicles: DayVehicles) -> dict[str, pa.Table]:
-        """The tables of these vehicles; what is raised has a note that names the day."""
+    def __call__(self, sent: SentVehicles) -> dict[str, pa.Table]:
+        """The tables of these vehicles; what is raised has a note that names the day.
+
+        Raises PermanentError when this process has other code or another lake than the run.
+        """
+        vehicles = sent.vehicles
         try:
+            self._check_surroundings(sent)
             result = self.work(vehicles)
             return {name: to_arrow(getattr(result, name), table.untraced) for name, table in self.tables.items()}
         except Exception as error:
             error.add_note(f"The day was {vehicles.day}.")
             raise
+
+    def _check_surroundings(self, sent: SentVehicles) -> None:
+        if code_version() != sent.code:
+            raise PermanentError(
+                f"A worker on {socket.gethostname()} has fleet_audit {code_version()}, and the run has {sent.code}: "
+                "install the run's version on every worker, and run it again."
+            )
+        found = self.work.files(sent.vehicles.day)
+        for path, size in sent.files.items():
+            if found[path] != size:
+                raise PermanentError(
+                    f"{path} of the lake {_shown(size)} for the run and {_shown(found[path])} on "
+                    f"{socket.gethostname()}: mount the folder of FLEET_LAKE_URL on every worker, and run it again."
+                )
+
+
+def _shown(size: int | None) -> str:
+    return "does not exist" if size is None else f"has {size} bytes"

@@ -78,6 +78,11 @@ class WindowOfDay:
     visit_legs: LakeDays
     reference: Reference
 
+    def files(self, day: dt.date) -> dict[str, int | None]:
+        """The files that a day is computed from, with their sizes; None: there is none."""
+        days = window_days(day)
+        return self.positions.positions.sizes(days) | self.visit_legs.sizes(days)
+
     def __call__(self, vehicles: DayVehicles) -> DayWindow:
         """Trips, legs, spans, rejected points and readings of the day."""
         day, reference = vehicles.day, vehicles.reference(self.reference)
@@ -94,6 +99,11 @@ class DevicesOfDay:
     trips: LakeDays
     runs: LakeDays
     reference: Reference
+
+    def files(self, day: dt.date) -> dict[str, int | None]:
+        """The files that a day is computed from, with their sizes; None: there is none."""
+        days = window_days(day)
+        return self.positions.positions.sizes(days) | self.runs.sizes(days) | self.trips.sizes([day])
 
     def __call__(self, vehicles: DayVehicles) -> VehicleDevices:
         """Odometer events of the window, readings that are left, and the health of each device."""

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,6 +109,12 @@ class LakeFiles:
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Paths of all files in a folder and below, each with its size in bytes."""
         return {path: info.size for path, info in self._files(prefix)}
+
+    def sizes_of(self, paths: Sequence[str]) -> dict[str, int | None]:
+        """The size of each file, None where it does not exist: one request per file, at the same time."""
+        with self._translating_errors("find", paths[0] if paths else ""):
+            found = self._filesystem.get_file_info([self._full(path) for path in paths])
+        return {path: info.size for path, info in zip(paths, found, strict=True)}
 
     def _files(self, prefix: str) -> Iterator[tuple[str, pafs.FileInfo]]:
         selector = pafs.FileSelector(self._full(prefix), allow_not_found=True, recursive=True)

@@ -51,6 +51,10 @@ class LakeDays(Days):
         """The rows of any days that the filter wants; a day that was never written has none."""
         return self._lake.read_days(self._table, days, columns, filter)
 
+    def sizes(self, days: Sequence[dt.date]) -> dict[str, int | None]:
+        """The size of each day's file by its path, None where there is none."""
+        return self._lake.sizes_of([self._lake.partition_path(self._table, day) for day in days])
+
     def read_arrow(self, days: Sequence[dt.date], columns: Sequence[str], filter: TextFilter | None = None) -> pa.Table:
         """These columns of such rows, texts as dictionaries: of many rows no object is made for each."""
         return self._lake.read_arrow(self._table, days, columns, filter)

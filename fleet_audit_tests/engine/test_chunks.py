@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from fleet_audit.closing.code import code_version
+from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
+from fleet_audit.defs.window_positions import DayVehicles, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
+from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.schema.lake import STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.table_days import LakeDays
 from fleet_audit_tests.engine.fleet import DAYS, DEVICES, WINDOWS, computed, stage
 
 
@@ -44,6 +53,19 @@ def test_devices_exchanged_between_vehicles_of_two_chunks_are_recognised(fleet, 
     continued = {event["plate"]: event["continued_plate"] for event in events if event["continued_plate"]}
     assert continued == {"AAA1A11": "GGG7G77", "GGG7G77": "AAA1A11"}
     assert all(event["is_mutual"] for event in events if event["continued_plate"])
+
+
+def test_a_worker_with_another_lake_or_other_code_refuses_the_vehicles(store, fleet, tmp_path):
+    def windows(lake: Lake) -> WindowOfDay:
+        positions, legs = (LakeDays(lake, table, DAYS) for table in (STAGING_POSITIONS, STAGING_VISIT_LEGS))
+        return WindowOfDay(WindowPositions(positions, is_kept=False), legs, fleet)
+
+    elsewhere = windows(Lake(Settings(_env_file=None, lake_url=str(tmp_path))))
+    sent = SentVehicles(DayVehicles(DAYS[0], DEFAULT_PARAMETERS), windows(store).files(DAYS[0]), code_version())
+    with pytest.raises(PermanentError, match=r"of the lake has \d+ bytes for the run and does not exist on"):
+        InArrow(elsewhere, WINDOWS)(sent)
+    with pytest.raises(PermanentError, match=r"has fleet_audit \S+, and the run has 0\.0: install the run's version"):
+        InArrow(windows(store), WINDOWS)(replace(sent, code="0.0"))
 
 
 def test_vehicles_that_a_device_joins_are_in_one_chunk_and_no_vehicle_in_two(fleet):
