@@ -171,11 +171,10 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
     """Whole hours by which a vehicle's clock is wrong: plate, clock_shift_h, clock_runs (witnesses that fit).
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
-    its start and its end do within `clock_fit_s`, or one of them does and the witness lies inside the trip: a device
-    that reports every 5 min does not show a short halt between two runs, and makes one trip of them. A shift holds when
-    `clock_min_runs` witnesses and most of the plate's fit it while at most half as many fit without one: a carrier that
-    invents a run does not shift all of them by the same three hours. 0: most fit as they are; null: too little is
-    known.
+    its start and its end do within `clock_fit_s`. A shift holds when `clock_min_runs` witnesses and most of the
+    plate's fit it while at most half as many fit without one: a carrier that invents a run does not shift all
+    of them by the same three hours. Where none holds so, witnesses that fill a trip together are asked
+    (`_joined_fits`). 0: most fit as they are; null: too little is known.
 
     The day's own witnesses decide where they can, so that a repaired clock counts from its first day; else those of
     the window.
@@ -193,24 +192,62 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
 
 def _shifts(witnesses: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     witnesses = witnesses.assign(witness=np.arange(len(witnesses)))
+    measured = measured.assign(trip=np.arange(len(measured)))
     pairs = witnesses.merge(measured, on="plate", suffixes=("_witness", ""))
+    ends = _fitting_ends(pairs, parameters)
+    whole = ends[ends["is_start"] & ends["is_end"]]
+    asked = witnesses.groupby("plate").size()
+    proven = [
+        _proven(whole, whole[whole["hours"] == 0], asked, parameters),
+        _proven(_joined_fits(ends, parameters), _half_over_trips(pairs), asked, parameters),
+    ]
+    return pd.concat(proven, ignore_index=True).drop_duplicates("plate")
+
+
+def _fitting_ends(pairs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Witnesses with an end at a trip's at a whole hour's shift: plate, hours, trip, witness, is_start, is_end."""
     at_start, at_end = (pairs[f"{side}_us"] - pairs[f"{side}_us_witness"] for side in ("start", "end"))
     fit_us, fits = parameters.clock_fit_s * 1e6, []
-    for at in (at_start, at_end):
-        hours = (at / _HOUR_US).round()
+    for hours in ((at / _HOUR_US).round() for at in (at_start, at_end)):
         start_us, end_us = at_start - hours * _HOUR_US, at_end - hours * _HOUR_US
-        is_inside = (start_us <= fit_us) & (end_us >= -fit_us)
-        fits.append(pairs.assign(hours=hours)[is_inside & ((at - hours * _HOUR_US).abs() <= fit_us)])
-    fitting = pd.concat(fits)
-    counts = fitting[fitting["hours"].abs() <= _MOST_HOURS].groupby(["plate", "hours"])["witness"].nunique()
-    counts = counts.rename("runs").reset_index()
-    as_is = counts[counts["hours"] == 0].set_index("plate")["runs"].rename("as_is")
-    counts = counts.join(witnesses.groupby("plate").size().rename("witnesses"), on="plate").join(as_is, on="plate")
-    counts = counts.fillna({"as_is": 0})
-    is_most = (counts["runs"] >= parameters.clock_min_runs) & (2 * counts["runs"] > counts["witnesses"])
-    is_shift = is_most & ((counts["hours"] == 0) | (2 * counts["as_is"] <= counts["runs"]))
-    best = counts[is_shift].sort_values(["plate", "runs", "hours"], ascending=[True, False, True])
-    best = best.drop_duplicates("plate")
+        is_start, is_end = start_us.abs() <= fit_us, end_us.abs() <= fit_us
+        is_inside = (start_us <= fit_us) & (end_us >= -fit_us) & (hours.abs() <= _MOST_HOURS)
+        fits.append(pairs.assign(hours=hours, is_start=is_start, is_end=is_end)[is_inside & (is_start | is_end)])
+    return pd.concat(fits)[["plate", "hours", "trip", "witness", "is_start", "is_end"]].drop_duplicates()
+
+
+def _joined_fits(ends: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Fits of witnesses inside a trip that reach both of its ends together, at shifts with `clock_min_runs` such trips.
+
+    A device that reports every 5 min does not show a short halt between two runs, and makes one trip of them. One end
+    alone proves nothing: of times that are written 15 min inside both ends, the next trip of a regular loop has one.
+    """
+    is_covered = ends.groupby(["trip", "hours"])[["is_start", "is_end"]].transform("any").all(axis=1)
+    covered = ends[is_covered]
+    trips = covered.groupby(["plate", "hours"])["trip"].transform("nunique")
+    return covered[trips >= parameters.clock_min_runs]
+
+
+def _half_over_trips(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs where half of the witness or more lies in the trip as it is: for these no wrong clock is needed."""
+    ends, starts = (pairs[[f"{side}_us", f"{side}_us_witness"]] for side in ("end", "start"))
+    lasting_us = pairs["end_us_witness"] - pairs["start_us_witness"]
+    return pairs[2 * (ends.min(axis=1) - starts.max(axis=1)) >= lasting_us]
+
+
+def _proven(fits: pd.DataFrame, as_is: pd.DataFrame, asked: pd.Series, parameters: ParameterSet) -> pd.DataFrame:
+    """The shift of each plate that its fits prove against those without one, by witnesses and by trips.
+
+    By trips too: two true runs and four invented ones that halve the same trips three hours later are no wrong clock.
+    """
+    counted = {"runs": ("witness", "nunique"), "trips": ("trip", "nunique")}
+    counts = fits.groupby(["plate", "hours"]).agg(**counted).reset_index()
+    own = as_is.groupby("plate").agg(**counted).reindex(counts["plate"]).fillna(0).reset_index(drop=True)
+    witnesses = asked.reindex(counts["plate"]).to_numpy()
+    is_most = (counts["runs"] >= parameters.clock_min_runs) & (2 * counts["runs"] > witnesses)
+    is_more = (2 * own["runs"] <= counts["runs"]) & (2 * own["trips"] <= counts["trips"])
+    best = counts[is_most & ((counts["hours"] == 0) | is_more)]
+    best = best.sort_values(["plate", "runs", "hours"], ascending=[True, False, True]).drop_duplicates("plate")
     return pd.DataFrame(
         {
             "plate": best["plate"].astype("str"),

@@ -247,6 +247,48 @@ def test_runs_that_lie_inside_long_trips_and_share_no_end_with_them_prove_no_clo
     assert 3 not in clock_shifts(trips, runs, DAY, DEFAULT_PARAMETERS)["clock_shift_h"].to_list()
 
 
+def off_clocks(trips: list[dict], runs: list[dict]) -> list[str]:
+    """Plates whose clock is said to be off by hours."""
+    found = clock_shifts(trips_frame(*trips), runs_frame(*runs), DAY, DEFAULT_PARAMETERS)
+    return found.loc[found["clock_shift_h"] != 0, "plate"].to_list()
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def test_times_inside_both_ends_of_a_regular_loop_prove_no_clock_wrong():
+    """One end of each run is at one of the next trip at a shift of 2 h."""
+    starts = [300 + 110 * number for number in range(6)]
+    trips = [trip(f"T{at}", clock(at), clock(at + 90)) for at in starts]
+    assert off_clocks(trips, [run(f"R{at}", clock(at + 15), clock(at + 75)) for at in starts]) == []
+
+
+def test_invented_runs_that_halve_true_trips_hours_later_prove_no_clock_wrong():
+    trips = [trip("T1", "05:00", "07:00"), trip("T2", "14:00", "16:00")]
+    true = [run("R1", "05:00", "07:00"), run("R2", "14:00", "16:00")]
+    for halves in (
+        (("08:00", "08:30"), ("09:30", "10:00"), ("17:00", "17:30"), ("18:30", "19:00")),
+        (("08:00", "08:55"), ("09:00", "10:00"), ("17:00", "17:55"), ("18:00", "19:00")),
+    ):
+        assert off_clocks(trips, [*true, *(run(f"P{at}", at, to) for at, to in halves)]) == []
+
+
+def test_sound_clocks_of_random_days_are_not_wrong_whatever_the_carrier_rounds():
+    draw = np.random.default_rng(150)
+    trips, runs = [], []
+    for plate in (f"AAA{number:04d}" for number in range(150)):
+        at = int(draw.integers(240, 330))
+        for number in range(6):
+            lasting = int(draw.integers(65, 120))
+            inside = draw.integers(11, 26, size=2)
+            trips.append(trip(f"T{plate}{number}", clock(at), clock(at + lasting), plate=plate))
+            ends = (clock(at + int(inside[0])), clock(at + lasting - int(inside[1])))
+            runs.append(run(f"R{plate}{number}", *ends, plate=plate))
+            at += lasting + int(draw.integers(10, 60))
+    assert off_clocks(trips, runs) == []
+
+
 @pytest.mark.parametrize(("runs_a_day", "hours"), [(4, [0, 3, 0]), (2, [0, 3, 0])])
 def test_a_clock_that_is_wrong_for_one_day_is_wrong_on_that_day_alone(runs_a_day: int, hours: list[int]):
     starts = (5, 8, 12, 15)[:runs_a_day]
