@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import lake, reference
@@ -21,6 +22,7 @@ from fleet_audit_tests.logic.audit_sample import (
     devices_of,
     found,
     measured_leg,
+    run,
     span,
     trip,
     visit_leg,
@@ -193,6 +195,37 @@ def test_g02_says_which_vehicle_it_did_not_judge_after_an_exchange_of_devices() 
     assert "G02" not in set(rules_not_tested(sound, DAY_RULES)["rule_id"])
     [reason] = rules_not_tested(context, DAY_RULES).query("rule_id == 'G02'")["reason_pt"]
     assert reason.startswith(f"1 de 1 veículo não testado ({PLATE}): o equipamento tem o relógio fora de hora")
+
+
+def test_g02_judges_legs_of_a_device_whose_runs_are_written_minutes_late() -> None:
+    """One offset moves no leg's end: three runs that a carrier writes 5 min late hide no move."""
+    legs = rows(lake.LEGS, ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE))
+    trips = [trip("A", "06:00", "06:30"), trip("B", "09:30", "10:00"), trip("C", "12:00", "12:30")]
+    late = [run("RA", "06:05", "06:35"), run("RB", "09:35", "10:05"), run("RC", "12:05", "12:35")]
+    context = audit(trips, late, SILENT, legs=legs)
+    assert list(context.clock_offsets["plate"]) == [PLATE]
+    assert found(context, "G02")
+    assert "G02" not in set(rules_not_tested(context, DAY_RULES)["rule_id"])
+
+
+def test_g02_judges_visit_reports_beside_a_device_with_a_wrong_clock() -> None:
+    """A report needs no device; of the vehicles asked, one with a single leg has no pair."""
+    first = visit_leg("A", "06:00", "06:30", destination_poi_id="USI", dwell_s=5400.0)
+    second = visit_leg("B", "08:00", "08:30", origin_address="Garagem", origin_poi_id="GAR", row_number=9)
+    legs = [first, second, visit_leg("C", "08:00", "08:30", plate=OTHER)]
+    wrong = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"], "clock_shift_h": 3, "clock_runs": 6}])
+    trips = [trip("A", "06:00", "06:30"), trip("B", "08:00", "08:30"), trip("C", "08:00", "08:30", plate=OTHER)]
+
+    def judged(*more: dict) -> AuditDay:
+        return audit(trips, [], SILENT, legs=rows(lake.LEGS, *legs, *more), devices=wrong, reference=PLACES)
+
+    assert found(judged(), "G02")
+    assert "G02" not in set(rules_not_tested(judged(), DAY_RULES)["rule_id"])
+    measured = judged(ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE))
+    [finding] = found(measured, "G02")
+    assert finding["evidence"]["rows"][0] == ["a" * 64, 8]
+    [reason] = rules_not_tested(measured, DAY_RULES).query("rule_id == 'G02'")["reason_pt"]
+    assert reason.startswith(f"1 de 1 veículo não testado ({PLATE})")
 
 
 def test_without_positions_or_legs_nothing_is_tested() -> None:

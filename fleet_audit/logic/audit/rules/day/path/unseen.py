@@ -28,7 +28,8 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
     Both places must be known: an end or start inside a gap has none. Of a visit report both rows must be of one file,
     and both addresses registered places: how far two texts are apart is not known. Legs of different devices, and
-    plates whose device has a wrong clock, a stuck receiver or another vehicle's odometer (O08), are not judged.
+    those that a device with a clock off by hours, a stuck receiver or another vehicle's odometer (O08) measured, are
+    not judged; minutes by which a whole day's runs differ move no leg's end.
     Unobserved time between the legs may be an honest silence: the confidence is then 0.5. It is that of grade A
     where the vehicle cannot have driven in that time, or where the report itself says that it stood until the next
     departure.
@@ -74,14 +75,30 @@ def _as_leg(trip: pd.Series) -> Record:
 
 
 def _doubtful(context: AuditDay) -> set[str]:
-    """Plates whose device has a wrong clock, a stuck receiver, or another vehicle's odometer (O08)."""
+    """Plates whose device has a clock off by hours, a stuck receiver, or another vehicle's odometer (O08)."""
     events = context.devices.events
-    return context.plates_with_doubtful_times | set(events.loc[events["continued_plate"].notna(), "plate"])
+    return context.plates_with_untrusted_device | set(events.loc[events["continued_plate"].notna(), "plate"])
+
+
+def _plates_with_pairs(context: AuditDay) -> set[str]:
+    """Plates with two legs of one source or more."""
+    legs = context.legs_of_day
+    sizes = legs[legs["superseded_by_trip_id"].isna()].groupby(["plate", "source"]).size()
+    return set(sizes[sizes > 1].index.get_level_values("plate"))
+
+
+def _doubtful_plates_with_pairs(context: AuditDay) -> set[str]:
+    """Doubtful plates with two legs of positions or more: visit reports need no device."""
+    legs = context.legs_of_day
+    is_measured = (legs["source"] == "positions") & legs["superseded_by_trip_id"].isna()
+    sizes = legs[is_measured].groupby("plate").size()
+    return _doubtful(context) & set(sizes[sizes > 1].index)
 
 
 def _legs_of_day(context: AuditDay) -> pd.DataFrame:
     legs = context.legs_of_day
-    legs = legs[legs["superseded_by_trip_id"].isna() & ~legs["plate"].isin(_doubtful(context))]
+    is_doubtful = (legs["source"] == "positions") & legs["plate"].isin(_doubtful(context))
+    legs = legs[legs["superseded_by_trip_id"].isna() & ~is_doubtful]
     keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
     return legs.sort_values(keys).reset_index(drop=True)
 
@@ -233,7 +250,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "1",
+        "2",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
@@ -243,8 +260,8 @@ RULES = (
         needs=(Need(lambda context: len(context.legs_of_day) > 1, "nenhum par de movimentos medido no dia"),),
         rests_on="PV",
         vehicle_need=VehicleNeed(
-            lambda context: set(context.legs_of_day["plate"]),
-            lambda context: _doubtful(context) & set(context.legs_of_day["plate"]),
+            _plates_with_pairs,
+            _doubtful_plates_with_pairs,
             "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo",
         ),
     ),
