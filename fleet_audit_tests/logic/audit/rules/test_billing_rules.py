@@ -55,9 +55,9 @@ def test_k01_names_the_line_that_bills_more_than_its_trips_and_spares_the_one_a_
     assert "R$ 49,00 a mais" in row["explanation_pt"]
 
 
-def as_class(line: dict, *, registered: str | None = "micro") -> AuditCycle:
+def as_class(*lines: dict, registered: str | None = "micro") -> AuditCycle:
     """A cycle whose trips were priced at 4.90 as vans or minibuses of these registered classes."""
-    context = invoiced(line)
+    context = invoiced(*lines)
     costs = rows(facts.TRIP_COSTS, *context.costs.assign(vehicle_class=registered).to_dict("records"))
     return replace(context, costs=costs, vehicles=context.vehicles.assign(vehicle_class=registered))
 
@@ -99,6 +99,12 @@ def test_v02_says_which_vehicle_it_could_not_compare(line: dict, status: str) ->
     assert not found(context, "V02")
     [reason] = rules_not_tested(context, CYCLE_RULES).query("rule_id == 'V02'")["reason_pt"]
     assert reason.startswith(f"1 de 1 veículo não testado ({PLATE}): cobrado em outra classe")
+
+
+def test_v02_does_not_say_of_a_vehicle_that_it_found_that_it_was_not_tested() -> None:
+    context = as_class(billed(rate_brl_per_km="6.10"), billed(rate_brl_per_km=None))
+    assert found(context, "V02")
+    assert "V02" not in set(rules_not_tested(context, CYCLE_RULES)["rule_id"])
 
 
 def test_v02_is_not_tested_without_an_invoice_of_the_cycle() -> None:

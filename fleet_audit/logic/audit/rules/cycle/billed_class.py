@@ -52,9 +52,10 @@ def _plates_of_other_classes(context: AuditCycle) -> set[str]:
 
 
 def _plates_without_rate(context: AuditCycle) -> set[str]:
-    """Plates that were billed in another class, and whose own rate or billed rate is not known."""
+    """Plates that were billed in another class, and whose own rate or each billed rate is not known."""
     lines, rates = _lines_of_other_classes(context), _highest_rates(context)
-    return set(lines.loc[lines["rate_brl_per_km"].isna() | ~lines["plate"].isin(list(rates)), "plate"])
+    is_comparable = lines["rate_brl_per_km"].notna() & lines["plate"].isin(list(rates))
+    return set(lines["plate"]) - set(lines.loc[is_comparable, "plate"])
 
 
 def _registered_classes(context: AuditCycle) -> dict[str, set[str]]:
