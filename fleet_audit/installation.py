@@ -109,9 +109,9 @@ class Installation:
         from fleet_audit.logic.reference.reference import Reference
         from fleet_audit.schema import reference
         from fleet_audit.schema.facts import REFERENCE_CHANGES
-        from fleet_audit.storage.unchanged_tables import made_of_tables
+        from fleet_audit.storage.unchanged_tables import computed_from_tables
 
-        return made_of_tables(self.warehouse(), (*reference.TABLES, REFERENCE_CHANGES), Reference.of)
+        return computed_from_tables(self.warehouse(), (*reference.TABLES, REFERENCE_CHANGES), Reference.of)
 
     def parameters(self, day: dt.date) -> ParameterSet:
         """The parameters in force on a day; their version is recorded in `ops.parameter_versions`."""

@@ -38,16 +38,17 @@ priced as (
         {{ cycle_spans(source('fact', 'trip_costs')) }} as spans
         on costs.operational_date between spans.cycle_start and spans.cycle_end
     -- the days of a cycle again: through the costs' own days alone PostgreSQL would read every trip
-    where exists (
-        select 1
-        from {{ source('fact', 'trips') }} as trips
-        inner join {{ cycle_spans(source('fact', 'trips')) }} as own
-            on trips.operational_date between own.cycle_start and own.cycle_end
-        where
-            own.cycle_start = spans.cycle_start
-            and trips.operational_date = costs.operational_date
-            and trips.trip_id = costs.trip_id
-    )
+    where
+        exists (
+            select 1
+            from {{ source('fact', 'trips') }} as trips
+            inner join {{ cycle_spans(source('fact', 'trips')) }} as own
+                on trips.operational_date between own.cycle_start and own.cycle_end
+            where
+                own.cycle_start = spans.cycle_start
+                and trips.operational_date = costs.operational_date
+                and trips.trip_id = costs.trip_id
+        )
     group by spans.cycle_start, costs.operational_date
 ),
 

@@ -29,7 +29,7 @@ from fleet_audit.storage.warehouse import Warehouse
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | EncodedDay | Kept]]
 
 
-UNCHANGED = "Not computed again: what it is made of, and what is stored of it, are as the last run left them."
+UNCHANGED = "Not computed again: inputs and stored rows have not changed."
 
 
 class StoreOpener(Protocol):

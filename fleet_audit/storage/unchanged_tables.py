@@ -21,8 +21,8 @@ select '{name}' as name, count(*) as rows, max(cast(cast(xmin as text) as bigint
   (select cast(oid as bigint) from pg_database where datname = current_database()) as database
 from {name}"""
 _read: dict[tuple[str, str], tuple[tuple[object, ...], pd.DataFrame]] = {}  # url, table -> state, rows
-_made: dict[tuple[str, object], tuple[dict[str, pd.DataFrame], Any]] = {}  # url, function -> its frames, its result
-_Made = TypeVar("_Made")
+_computed: dict[tuple[str, object], tuple[dict[str, pd.DataFrame], Any]] = {}  # url, function -> its frames, its result
+_Computed = TypeVar("_Computed")
 
 
 def read_tables(warehouse: Warehouse, tables: Iterable[Table]) -> dict[str, pd.DataFrame]:
@@ -30,14 +30,14 @@ def read_tables(warehouse: Warehouse, tables: Iterable[Table]) -> dict[str, pd.D
     return {name: frame.copy(deep=False) for name, frame in _unchanged(warehouse, list(tables)).items()}
 
 
-def made_of_tables(
-    warehouse: Warehouse, tables: Iterable[Table], make: Callable[[dict[str, pd.DataFrame]], _Made]
-) -> _Made:
-    """What `make` makes of the tables by name: the same object as long as their rows have not changed."""
+def computed_from_tables(
+    warehouse: Warehouse, tables: Iterable[Table], compute: Callable[[dict[str, pd.DataFrame]], _Computed]
+) -> _Computed:
+    """What `compute` returns for the tables by name: the same object as long as their rows have not changed."""
     frames = _unchanged(warehouse, list(tables))
-    former = _made.get((warehouse.url, make))
+    former = _computed.get((warehouse.url, compute))
     if former is None or any(former[0].get(name) is not frame for name, frame in frames.items()):
-        former = _made[warehouse.url, make] = frames, make(frames)
+        former = _computed[warehouse.url, compute] = frames, compute(frames)
     return former[1]
 
 

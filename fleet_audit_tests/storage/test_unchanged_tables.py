@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.schema.reference import CARRIERS, UNITS
-from fleet_audit.storage.unchanged_tables import made_of_tables, read_tables
+from fleet_audit.storage.unchanged_tables import computed_from_tables, read_tables
 from fleet_audit.storage.warehouse import Warehouse
 
 _CHANGES = {
@@ -44,11 +44,11 @@ def test_a_frame_that_its_reader_changes_is_not_what_the_next_one_gets(warehouse
     assert read_tables(warehouse, [CARRIERS])["carriers"].equals(warehouse.read_table(CARRIERS))
 
 
-def test_what_is_made_of_tables_is_made_again_after_a_change_only(warehouse: Warehouse) -> None:
+def test_what_is_computed_from_tables_is_computed_again_after_a_change_only(warehouse: Warehouse) -> None:
     def names(frames: dict[str, pd.DataFrame]) -> list[list[str]]:
         return [frames["carriers"]["name"].tolist()]
 
-    first = made_of_tables(warehouse, [CARRIERS, UNITS], names)
-    assert made_of_tables(warehouse, [CARRIERS, UNITS], names) is first
+    first = computed_from_tables(warehouse, [CARRIERS, UNITS], names)
+    assert computed_from_tables(warehouse, [CARRIERS, UNITS], names) is first
     warehouse.execute(_CHANGES["update"])
-    assert made_of_tables(warehouse, [CARRIERS, UNITS], names) == [["Other", "Second"]]
+    assert computed_from_tables(warehouse, [CARRIERS, UNITS], names) == [["Other", "Second"]]
