@@ -43,3 +43,12 @@ def test_the_view_of_a_day_is_the_caller_s_own_and_that_of_the_tables_as_they_ar
             "America/Sao_Paulo",
         ]
     assert known.with_tables(vehicles=known.vehicles.iloc[:0]).vehicles_on(DAY).empty
+
+
+def test_a_process_that_sees_a_hundred_days_keeps_the_views_of_few() -> None:
+    known = Reference.of({})
+    for number in range(100):
+        known.vehicles_on(DAY + dt.timedelta(days=number))
+        known.zones(pd.Series([], dtype="str"), DAY + dt.timedelta(days=number))
+    views = [view for of_day in known.__dict__["_views"].values() for view in of_day.values()]
+    assert 16 <= len(views) <= 24, "a range run of eight days, at most with the neighbours that it reads"
