@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -23,7 +23,14 @@ from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file,
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.incomplete_days import dates_in_name
-from fleet_audit.ingest.late_positions import Computed, changed_hours, outdated_days, touched_days
+from fleet_audit.ingest.late_positions import (
+    Computed,
+    changed_hours,
+    hours_digest,
+    outdating_hours,
+    touched_days,
+    window_hours,
+)
 from fleet_audit.ingest.reference.touched_days import days_of_reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import TRIPS
@@ -181,7 +188,6 @@ def _recent() -> Span:
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
 
 
-LATE_DAYS = 40  # a cycle and its close; each tick looks at the hours that changed within
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -199,30 +205,48 @@ UNFINISHED = [
     "run again, neighbours in one range run; nothing changed, no run.",
 )
 def late_positions(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
-    """Compare what staging holds of each hour with when the days around it were computed."""
+    """Compare what staging holds of each hour with when the days around it were computed.
+
+    The cursor is the instant until which changes were looked at, so that a sensor that was stopped misses none. A run
+    key is of the hours that outdate the days of its span: a run that failed is not asked for again without new data.
+    """
+    unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
     try:
-        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=LATE_DAYS)  # older ones were looked at in their time
-        hours = changed_hours(fleet.warehouse(), since)
+        changed = changed_hours(fleet.warehouse(), _looked_at(context.cursor))
+        if changed.empty:
+            return dg.SkipReason("No position came late.")
+        if {record.dagster_run.run_id for record in unfinished} & set(changed["run_id"]):
+            return dg.SkipReason("A run that changed positions has not ended; its days are looked at when it has.")
+        touched = touched_days(changed)
+        hours = window_hours(fleet.warehouse(), touched)
     except (PermanentError, RetryableError) as error:
         return dg.SkipReason(str(error))
-    state = hashlib.sha256("".join(hours["digest"] + hours["run_id"]).encode()).hexdigest()[:24]
-    if state == context.cursor or hours.empty:
-        return dg.SkipReason("No position came late.")
-    unfinished = {run.run_id for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))}
-    if unfinished & set(hours["run_id"]):
-        return dg.SkipReason("A run that changed positions has not ended; its days are looked at when it has.")
-    computed = {day: run for day in touched_days(hours) if (run := _computed(context.instance, day)) is not None}
-    behind = [(day, day) for day in outdated_days(hours, computed)]
+    computed = {day: run for day in touched if (run := _computed(context.instance, day)) is not None}
+    late = outdating_hours(hours, computed)
+    # what a run that lasts has written but not committed yet changed after its begin: to be looked at again
+    begun = [pd.Timestamp(record.start_time, unit="s", tz="UTC") for record in unfinished if record.start_time]
     return dg.SensorResult(
-        cursor=state,
+        cursor=min([changed["changed_at"].max(), *begun]).isoformat(),
         run_requests=[
             dg.RunRequest(
-                run_key=f"late-{state}-{first}-{last}",
+                run_key=f"late-{_digest(late, first, last)}-{first}-{last}",
                 tags={**range_tags(first, last), **reason_tags("late", first, last)},
             )
-            for first, last in merged(behind)
+            for first, last in merged([(day, day) for day in late])
         ],
     )
+
+
+def _looked_at(cursor: str | None) -> dt.datetime:
+    """The instant in a cursor; before all changes without one, and for the digests that cursors were once."""
+    try:
+        return dt.datetime.fromisoformat(cursor or "")
+    except ValueError:
+        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _digest(late: Mapping[dt.date, pd.DataFrame], first: dt.date, last: dt.date) -> str:
+    return hours_digest(pd.concat([hours for day, hours in late.items() if first <= day <= last]))
 
 
 def _computed(instance: dg.DagsterInstance, day: dt.date) -> Computed | None:

@@ -6,7 +6,8 @@ Which runs follow is decided in `defs`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.logic.primitives.window import days_that_read, partition_window
+from fleet_audit.logic.primitives.window import days_that_read, partition_window, window_days
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import POSITION_HOURS
 from fleet_audit.storage.warehouse import Warehouse
@@ -105,6 +106,13 @@ def changed_hours(warehouse: Warehouse, since: dt.datetime) -> pd.DataFrame:
     return conform(warehouse.read(sql, {"since": since}), POSITION_HOURS)
 
 
+def window_hours(warehouse: Warehouse, days: Iterable[dt.date]) -> pd.DataFrame:
+    """Rows of `ops.position_hours` in the windows of days, in order of their hours."""
+    read = sorted({one for day in days for one in window_days(day)})
+    sql = "select * from ops.position_hours where partition_date = any(:days) order by hour_at"
+    return conform(warehouse.read(sql, {"days": read}), POSITION_HOURS)
+
+
 @dataclass(frozen=True)
 class Computed:
     """When and by which run a day was last computed."""
@@ -125,8 +133,8 @@ def touched_days(hours: pd.DataFrame) -> list[dt.date]:
     )
 
 
-def outdated_days(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> list[dt.date]:
-    """Computed days with an hour in their window that had passed when they were computed, and changed since.
+def outdating_hours(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> dict[dt.date, pd.DataFrame]:
+    """The outdated ones of the computed days in order, with their hours that had passed by then and changed since.
 
     An hour that was still in the future is not late: each day's own run reads it.
 
@@ -134,16 +142,23 @@ def outdated_days(hours: pd.DataFrame, computed: Mapping[dt.date, Computed]) -> 
         hours: rows of `ops.position_hours`.
         computed: the days that were computed; other days cannot be outdated.
     """
-    return [
-        day
-        for day, run in sorted(computed.items())
-        if (
+    late = {
+        day: hours[
             _in_window(hours, day)
             & (hours["hour_at"] + pd.Timedelta(hours=1) <= run.started_at)
             & (hours["changed_at"] > run.started_at)
             & (hours["run_id"] != run.run_id)  # what a run staged itself it has also read
-        ).any()
-    ]
+        ]
+        for day, run in sorted(computed.items())
+    }
+    return {day: rows for day, rows in late.items() if len(rows)}
+
+
+def hours_digest(hours: pd.DataFrame) -> str:
+    """24 hex digits, the same for the same content of the same hours, left by the same runs."""
+    rows = hours.drop_duplicates("hour_at").sort_values("hour_at")
+    content = zip(rows["hour_at"].astype("str"), rows["digest"], rows["run_id"], strict=True)
+    return hashlib.sha256("\n".join(map(" ".join, content)).encode()).hexdigest()[:24]
 
 
 def _in_window(hours: pd.DataFrame, day: dt.date) -> pd.Series:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
@@ -47,6 +48,11 @@ class Site:
         for day in days:
             assert dg.materialize([trips], partition_key=f"2025-06-{day:02}", instance=self.instance).success
 
+    def changed(self, days_ago: int, hour: str) -> None:
+        """An hour became what it is so many days ago."""
+        sql = "update ops.position_hours set changed_at = now() - :ago * interval '1 day' where hour_at = :hour"
+        Warehouse(self.url).execute(sql, {"ago": days_ago, "hour": hour})
+
     def tick(self) -> list[dg.RunRequest]:
         fleet = FleetResource(warehouse_url=self.url)
         context = dg.build_sensor_context(
@@ -81,6 +87,49 @@ def test_a_late_position_re_runs_the_computed_days_whose_window_holds_it(site):
     site.compute(9, 10, 11)
     site.cursor = None
     assert site.tick() == []
+
+
+def test_a_day_whose_late_run_failed_is_asked_for_again_by_new_data_alone(site):
+    site.arrive("2025-06-10T09:00:00Z", "2025-06-10T16:00:00Z")
+    site.compute(10)
+    site.arrive("2025-06-10T09:00:10Z")
+    (request,) = site.tick()
+    site.changed(50, "2025-06-10T16:00Z")  # an hour that makes no day outdated grows old
+    assert site.tick() == []
+    site.cursor = None
+    assert [one.run_key for one in site.tick()] == [request.run_key]
+    site.arrive("2025-06-10T09:00:20Z")
+    (again,) = site.tick()
+    assert again.run_key != request.run_key
+
+
+def test_what_changed_while_the_sensor_was_stopped_for_a_quarter_is_looked_at(site):
+    site.arrive("2025-06-10T09:00:00Z")
+    site.compute(10)
+    with site.instance.run_storage.connect() as connection:
+        connection.execute(sa.text("update runs set start_time = start_time - 100 * 86400"))
+    site.changed(110, "2025-06-10T09:00Z")
+    assert site.tick() == []
+    site.arrive("2025-06-10T09:00:10Z")
+    site.changed(90, "2025-06-10T09:00Z")
+    assert _spans(site.tick()) == [("2025-06-10", "2025-06-10")]
+
+
+def test_what_a_run_commits_after_a_tick_is_looked_at_by_the_next(site):
+    site.arrive("2025-06-10T09:00:00Z")
+    site.compute(10, 12)
+
+    @dg.asset
+    def lasting() -> None:
+        site.arrive("2025-06-10T16:00:00Z")
+        move = "update ops.position_hours set changed_at = changed_at + :days * interval '1 day' where hour_at > :hour"
+        Warehouse(site.url).execute(move, {"days": -1, "hour": "2025-06-10T15:00Z"})  # not to be seen yet
+        site.arrive("2025-06-10T09:00:10Z")
+        assert _spans(site.tick()) == [("2025-06-10", "2025-06-10")]
+        Warehouse(site.url).execute(move, {"days": 1, "hour": "2025-06-10T15:00Z"})  # committed after the tick
+
+    assert dg.materialize([lasting], instance=site.instance).success
+    assert _spans(site.tick()) == [("2025-06-10", "2025-06-12")]
 
 
 def test_an_afternoon_reaches_two_days_on(site):
