@@ -208,6 +208,9 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
     context = audit(trips, runs, devices=devices_of([], [health]))
     assert not any(found(context, rule_id) for rule_id in proofs)
+    silent = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert all(silent[rule_id].startswith(f"1 de 1 veículo não testado ({PLATE})") for rule_id in (*proofs, "D04"))
+    assert not {*proofs, "D04"} & set(rules_not_tested(sound, DAY_RULES)["rule_id"])
     assert bool(found(context, "D06")) is (issue == "constant_place")
     assert set(held_runs(context)["reason"]) == {"clock" if issue == "clock_shift" else "no_trip"}
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS
+from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, TRUSTED_DEVICE_OF_RUNS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -201,5 +201,6 @@ RULES = (
             OBSERVED,
         ),
         rests_on="PVB",
+        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
     ),
 )

@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches
-from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, TRUSTED_DEVICE_OF_RUNS
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -166,6 +166,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
+        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
     ),
     Rule(
         "D02",
@@ -185,6 +186,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
+        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
     ),
     Rule(
         "D04",
@@ -204,5 +206,6 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
+        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet_audit.logic.audit.rules.rule import Need
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 
 
 def has_positions(context: Any) -> bool:
@@ -26,4 +27,15 @@ ODOMETERS = Need(
 ODOMETERS_AND_PLACES = Need(
     lambda context: bool(((context.devices.health["readings"] > 0) & (context.devices.health["located"] > 0)).any()),
     "nenhum equipamento informou hodômetro e posição no dia",
+)
+_UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
+TRUSTED_DEVICE_OF_RUNS = VehicleNeed(
+    lambda context: set(context.runs_of_day["plate"].dropna()),
+    lambda context: context.plates_with_untrusted_device & set(context.runs_of_day["plate"].dropna()),
+    _UNTRUSTED_PT,
+)
+TRUSTED_DEVICE_OF_TRIPS = VehicleNeed(
+    lambda context: set(context.trips_of_day["plate"]),
+    lambda context: context.plates_with_untrusted_device & set(context.trips_of_day["plate"]),
+    _UNTRUSTED_PT,
 )

@@ -15,7 +15,14 @@ from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.needs import OBSERVED, POSITIONS, RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.needs import (
+    OBSERVED,
+    POSITIONS,
+    RUNS,
+    TRIPS,
+    TRUSTED_DEVICE_OF_RUNS,
+    TRUSTED_DEVICE_OF_TRIPS,
+)
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
 from fleet_audit.logic.audit.rules.draft import (
     GRADE_CONFIDENCE,
@@ -231,6 +238,7 @@ RULES = (
             OBSERVED,
         ),
         rests_on="PV",
+        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
     ),
     Rule(
         "D06",
@@ -262,5 +270,6 @@ RULES = (
             TRIPS,
         ),
         rests_on="PVB",
+        vehicle_need=TRUSTED_DEVICE_OF_TRIPS,
     ),
 )
