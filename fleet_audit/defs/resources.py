@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from fleet_audit.defs.run_tags import UNIT_TAG, missing_tags, run_days_with_context
+from fleet_audit.defs.run_tags import RECOMPUTE_TAG, UNIT_TAG, missing_tags, run_days_with_context
 from fleet_audit.defs.tables import WAREHOUSE_IO
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.ingest.day_digests import forget_days
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.io_managers import LakeIOManager, WarehouseIOManager
@@ -78,6 +79,8 @@ def _run_process(fleet: FleetResource, set_log: SetLog, on_end: OnEnd) -> dg.Res
             set_log(context.log)
         with process_lock(fleet.database_url, context.run.run_id):
             _tag(fleet, context)
+            if context.run.tags.get(RECOMPUTE_TAG) == "true":
+                forget_days(fleet.warehouse(), run_days_with_context(context.run))
             try:
                 yield
             finally:  # the first run of all reads the table of units itself

@@ -17,6 +17,7 @@ TRIGGER_TAG = "fleet/trigger"  # schedule, command, inbox, late, recovery, final
 MANUAL = "manual"
 DAYS_TAG, CYCLE_TAG, FILES_TAG, UNIT_TAG = "fleet/days", "fleet/cycle", "fleet/files", "fleet/unit"
 CLOSE_TAG = "fleet/close"  # on the last run of a cycle's days: the cycle to close for good after it
+RECOMPUTE_TAG = "fleet/recompute"  # true: each day of the run is computed, whether or not it has changed
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # What lists a run under its job in the UI; runs of the command line have no code location of their own.
 REPOSITORY_TAGS = {".dagster/repository": "__repository__@fleet_audit"}

@@ -6,7 +6,7 @@ Which inputs a computation has is known where it is made.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +18,11 @@ _RECORDED = """
     select inputs_digest, content_digest from ops.day_digests
     where computation = :computation and partition_date = :day
 """
+
+
+def forget_days(warehouse: Warehouse, days: Sequence[dt.date]) -> None:
+    """Remove the records of days in all computations, so that each is computed again."""
+    warehouse.execute("delete from ops.day_digests where partition_date = any(:days)", {"days": list(days)})
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,16 @@ import platform
 from importlib.metadata import version
 from unittest.mock import patch
 
+import dagster as dg
 import pandas as pd
 import pytest
 from pydantic import SecretStr
 
 from fleet_audit.closing import code
 from fleet_audit.defs.devices.assets import DEVICE_DAYS
+from fleet_audit.defs.partitions import daily_partitions
+from fleet_audit.defs.resources import RUN_PROCESS, FleetResource, run_resources
+from fleet_audit.defs.run_tags import RECOMPUTE_TAG
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS
 from fleet_audit.defs.trips.assets import WINDOWS
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
@@ -126,6 +130,18 @@ def test_results_that_are_lost_or_damaged_are_computed_again(fleet):
     none = empty_frame(facts.DEVICE_HEALTH)
     fleet.warehouse().replace_partition(facts.DEVICE_HEALTH, [DAY], none, "another-run")
     assert fleet.devices() == [DAY]
+
+
+def test_a_run_that_is_tagged_so_computes_its_days_again(fleet, postgres_url):
+    @dg.asset(partitions_def=daily_partitions, required_resource_keys={RUN_PROCESS})
+    def step() -> None:
+        pass
+
+    resources = {RUN_PROCESS: run_resources(FleetResource(warehouse_url=postgres_url))[RUN_PROCESS]}
+    for value, days in (("false", []), ("true", BOTH)):  # NEXT is a neighbour, whose positions are staged again too
+        tags = {RECOMPUTE_TAG: value}
+        assert dg.materialize([step], partition_key=DAY.isoformat(), resources=resources, tags=tags).success
+        assert (fleet.windows(), fleet.devices()) == (days, days)
 
 
 def test_a_run_that_ended_before_all_was_written_claims_nothing(fleet):
