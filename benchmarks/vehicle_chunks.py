@@ -53,7 +53,7 @@ BRL_PER_CORE_HOUR = 0.30  # an assumption: about US$ 0.055 for a virtual process
 _SPARK = """
 import sys
 from fleet_audit.engine.spark import SparkCluster
-list(SparkCluster(sys.argv[1]).map(lambda item: {}, range(int(sys.argv[2]))))
+list(SparkCluster(sys.argv[1]).map(dict, [()] * int(sys.argv[2])))
 print(0)
 """
 

@@ -1,12 +1,14 @@
 """The engine of a cluster: work on items by Spark's workers, a map without a shuffle.
 
-A worker needs this package and the lake; how it is given memory, processors and keys is Spark's own configuration.
+A worker needs this package and the lake. Its memory, processors and the encryption of its network are Spark's own
+configuration. The keys of a lake on S3 are not: where the settings have them, they travel inside the pickled work.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.logic.primitives.pools import sendable_error
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 _AHEAD = 2  # items per slot of the cluster that are computed before results are taken: bounds the driver's memory
 _FIELDS = "number long, output string, rows binary, error binary"
 _RESULTS = pa.schema([("number", pa.int64()), ("output", pa.string()), ("rows", pa.binary()), ("error", pa.binary())])
+_RAISED = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)")
+_LASTING = re.compile(r"ModuleNotFoundError|ImportError|.*PYTHON_VERSION_MISMATCH")
+_INSTALL = "Install the run's version of fleet_audit on every worker, under the same minor version of Python."
 _Work = Callable[[Any], Mapping[str, pa.Table]]
 
 
@@ -53,14 +59,17 @@ def mapped(session: SparkSession, work: _Work, items: list[Any]) -> DataFrame:
     """Spark's plan of the work on items: each is a partition of its own from the beginning."""
     session.conf.set("spark.sql.leafNodeDefaultParallelism", str(len(items)))
     packed = pa.table({"number": range(len(items)), "item": [pickle.dumps(item) for item in items]})
-    return session.createDataFrame(packed).mapInArrow(_Task(work), _FIELDS)
+    return session.createDataFrame(packed).mapInArrow(_Task(pickle.dumps(work)), _FIELDS)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """Work on the items of a partition, in a Python process of a worker."""
+    """Work on the items of a partition, in a Python process of a worker.
 
-    work: _Work
+    `work` is pickled: Spark would unpickle it where nothing is caught, and try a missing module four times.
+    """
+
+    work: bytes
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -70,12 +79,23 @@ class _Task:
     def _rows(self, number: int, item: bytes) -> Iterator[pa.RecordBatch]:
         """A row per table of the result, or one with what was raised: Spark would try the task again, and print it."""
         try:
-            result = self.work(pickle.loads(item))  # noqa: S301
+            result = _unpickled(self.work)(_unpickled(item))
         except Exception as error:
-            yield _row(number, "", None, pickle.dumps(error))
+            yield _row(number, "", None, pickle.dumps(sendable_error(error)))
             return
         for output, table in result.items():
             yield _row(number, output, _packed(table), None)
+
+
+def _unpickled(packed: bytes) -> Any:
+    try:
+        return pickle.loads(packed)  # noqa: S301
+    except Exception as error:
+        raise PermanentError(f"A worker of Spark cannot load its task: {_named(error)}. {_INSTALL}") from error
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(".")
 
 
 def _row(number: int, output: str, rows: bytes | None, error: bytes | None) -> pa.RecordBatch:
@@ -143,5 +163,15 @@ def _one_sentence(master: str, what: str) -> Iterator[None]:
                 "FLEET_ENGINE is spark, but Java cannot be started: install a JRE of version 17 or later "
                 "(apt-get install openjdk-17-jre-headless), or set FLEET_ENGINE to local."
             ) from error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RetryableError(f"FLEET_SPARK_MASTER is {master}, and {what}: {reason}") from error
+        where, reason = f"FLEET_SPARK_MASTER is {master}, and {what}", _reason(error)
+        if _LASTING.match(reason):
+            raise PermanentError(f"{where}: {reason.rstrip('.')}. {_INSTALL}") from error
+        raise RetryableError(f"{where}: {reason}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Python raised on a worker, which Spark repeats after its traceback; else the first line of Spark's text."""
+    text = str(error).strip()
+    if raised := _RAISED.findall(text):
+        return str(raised[-1])
+    return (text.splitlines() or [type(error).__name__])[0]

@@ -99,14 +99,18 @@ def _worked(item: Any) -> Any:
     try:
         return _work[0](item)
     except Exception as error:
-        if _is_picklable(error):
+        if (sendable := sendable_error(error)) is error:
             raise
-        raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise sendable from None
 
 
-def _is_picklable(error: Exception) -> bool:
+def sendable_error(error: Exception) -> Exception:
+    """The error; where it cannot be pickled and unpickled, a RuntimeError with its text and notes."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301
     except Exception:
-        return False
-    return True
+        named = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            named.add_note(note)
+        return named
+    return error
