@@ -121,17 +121,24 @@ def computed_days(
     """
     results = map_in_processes(work, map(inputs, days), pool_size(len(days), processes), PRELOADED)
     for day in days:
-        try:
-            result = next(results)
-        except BrokenProcessPool as error:
-            raise PermanentError(
-                f"A process that computed {day} or a day near it was killed, most likely for lack of memory: set "
-                f"FLEET_DAY_PROCESSES to less than {processes}, and run the range again."
-            ) from error
-        except Exception as error:
-            error.add_note(f"The day was {day}.")
-            raise
-        yield day, result
+        yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}")
+
+
+def next_of_day(results: Iterator[Result], day: dt.date, cure: str) -> Result:
+    """The next result, which is of that day; what is raised has a note that names it.
+
+    Raises PermanentError when a process is killed, with the settings to change: `cure`.
+    """
+    try:
+        return next(results)
+    except BrokenProcessPool as error:
+        raise PermanentError(
+            f"A process that computed {day} or a day near it was killed, most likely for lack of memory: set {cure}, "
+            "and run it again."
+        ) from error
+    except Exception as error:
+        error.add_note(f"The day was {day}.")
+        raise
 
 
 def each_day_together(computed: Iterable[tuple[dt.date, Any]], outputs: Mapping[str, Table]) -> Iterator[dg.Output]:

@@ -8,14 +8,13 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.defs.tables import PRELOADED, pool_size
+from fleet_audit.defs.tables import PRELOADED, next_of_day, pool_size
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.selection import engine_of
@@ -101,12 +100,13 @@ def computed_vehicles(
             yield from (SentVehicles(vehicles, files, code_version()) for vehicles in of_day)
 
     processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
+    cure = f"FLEET_DAY_PROCESSES to less than {processes}, or FLEET_CHUNK_VEHICLES to less"
     engine = engine_of(settings, processes, PRELOADED)
     results = engine.map(InArrow(work, tables), items())
     for day in days:
-        parts = [next(results)]
+        parts = [next_of_day(results, day, cure)]
         count, in_force = waiting.popleft()
-        parts += islice(results, count - 1)
+        parts += [next_of_day(results, day, cure) for _ in range(count - 1)]
         rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
         found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
         yield day, join(day, found, in_force)
@@ -134,18 +134,10 @@ class InArrow:
     tables: Mapping[str, Table]
 
     def __call__(self, sent: SentVehicles) -> dict[str, pa.Table]:
-        """The tables of these vehicles; what is raised has a note that names the day.
-
-        Raises PermanentError when this process has other code or another lake than the run.
-        """
-        vehicles = sent.vehicles
-        try:
-            self._check_surroundings(sent)
-            result = self.work(vehicles)
-            return {name: to_arrow(getattr(result, name), table.untraced) for name, table in self.tables.items()}
-        except Exception as error:
-            error.add_note(f"The day was {vehicles.day}.")
-            raise
+        """The tables of these vehicles; raises PermanentError when this process has other code or another lake."""
+        self._check_surroundings(sent)
+        result = self.work(sent.vehicles)
+        return {name: to_arrow(getattr(result, name), table.untraced) for name, table in self.tables.items()}
 
     def _check_surroundings(self, sent: SentVehicles) -> None:
         if code_version() != sent.code:

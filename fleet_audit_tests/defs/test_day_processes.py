@@ -11,9 +11,14 @@ import pytest
 
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
 from fleet_audit.defs.tables import computed_days
+from fleet_audit.defs.vehicle_chunks import FleetCut, computed_vehicles
+from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.costs.budget import Budget
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.reporting.layout import load_layout
+from fleet_audit.settings import Settings
+from fleet_audit_tests.logic.driving import world
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
 
 DAYS = [DAY, DAY + dt.timedelta(days=1)]
@@ -50,5 +55,21 @@ def test_an_error_names_its_day():
 
 
 def test_a_killed_process_is_one_sentence_with_a_cure():
-    with pytest.raises(PermanentError, match="FLEET_DAY_PROCESSES to less than 2"):
+    with pytest.raises(PermanentError, match=f"computed {DAYS[0]} or .*FLEET_DAY_PROCESSES to less than 2, and run"):
         list(computed_days(DAYS, lambda day: day, killed, 2))
+
+
+class KilledVehicles:
+    """Work on vehicles whose process is killed."""
+
+    def files(self, day: dt.date) -> dict[str, int | None]:
+        return {}
+
+    def __call__(self, vehicles: DayVehicles) -> None:
+        killed(vehicles.day)
+
+
+def test_so_it_is_where_a_process_computed_a_chunk_of_vehicles():
+    fleet_cut, settings = FleetCut(world(), 500), Settings(_env_file=None, day_processes=2)
+    with pytest.raises(PermanentError, match=f"computed {DAYS[0]} or .*FLEET_CHUNK_VEHICLES to less, and run it again"):
+        list(computed_vehicles(DAYS, fleet_cut, lambda _: DEFAULT_PARAMETERS, KilledVehicles(), {}, settings))
