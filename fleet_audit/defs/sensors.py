@@ -22,7 +22,7 @@ from fleet_audit.ingest.files import file_limits
 from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file, days_of_registration, spans_of
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
 from fleet_audit.ingest.inbox.settling import settled_names
-from fleet_audit.ingest.incomplete_days import dates_in_name
+from fleet_audit.ingest.incomplete_days import days_if_refused
 from fleet_audit.ingest.late_positions import (
     Computed,
     changed_hours,
@@ -38,6 +38,7 @@ from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import PARAMETERS
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.sources.inbox_entry import UnsettledFileError
+from fleet_audit.storage.warehouse import Warehouse
 
 # A tick has 60 s, and one that takes longer moves no cursor, so it would fail for ever: parsing takes 0.02 s for a
 # small file and 2 s for one of 10 MB here.
@@ -143,25 +144,36 @@ def _request(
 ) -> FileRequest | None:
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
-    # a run refuses it with a message
-    refused = FileRequest(file, file.stamp, spans_of(dates_in_name(file.name)) or [_recent()])
     if file.problem or file.size > file_limits(settings).max_bytes:
-        return refused
+        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, now))
     try:
         content = inbox.read(file)
     except (UnsettledFileError, RetryableError) as error:
         context.log.warning(str(error))
         return None
     except PermanentError:
-        return refused
+        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, now))
     sha256 = hashlib.sha256(content).hexdigest()
     found = days_of_file(file, content, settings, now, parameters)
+    if found.is_refused:
+        incomplete = _spans_of_refused(file, warehouse, now)
+        return FileRequest(file, sha256, computed.remaining(sha256, file.name, incomplete, found.named))
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
         *days_of_reference(file, content, warehouse, settings, now),
         *([] if computed.was_read(sha256, file.name) else [_recent()]),  # a run by hand or by the schedule was faster
     ]
     return FileRequest(file, sha256, computed.remaining(sha256, file.name, spans, found.named))
+
+
+def _spans_of_refused(file: InboxFile, warehouse: Warehouse, now: dt.datetime) -> list[Span]:
+    """Days that a file makes incomplete; yesterday, whose run refuses it with a message, where no run can be of them.
+
+    A file that was named for today or before the first day was once remembered without any run.
+    """
+    spans = spans_of(days_if_refused(warehouse, file.name, now))
+    yesterday = [_recent()]
+    return yesterday if spans == yesterday or not merged(spans) else spans
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:

@@ -103,6 +103,17 @@ def refused_days(file: object) -> set[dt.date]:
     return {received - dt.timedelta(days=1)}
 
 
+def days_if_refused(warehouse: Warehouse, file_name: str, received_at: dt.datetime) -> set[dt.date]:
+    """The days that become incomplete when a file of this name, received at this instant, is refused."""
+    found = warehouse.read(
+        "select :file_name as file_name, min(first_date) as first_date, max(last_date) as last_date "
+        "from ops.ingested_files where file_name = :file_name and status in ('accepted', 'partial')",
+        {"file_name": file_name},
+    )
+    (row,) = found.assign(received_at=pd.Timestamp(received_at)).itertuples()
+    return refused_days(row)
+
+
 def dates_in_name(name: str) -> list[dt.date]:
     """Dates in a path, as year, month, day or day, month, year, with or without separators; in order."""
     found = []

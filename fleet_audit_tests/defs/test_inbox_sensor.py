@@ -238,6 +238,28 @@ def test_rubbish_stops_no_tick_and_is_reported_by_a_run_of_yesterday(watched):
     assert watched.tick() == []
 
 
+@pytest.mark.parametrize(
+    ("days_after_today", "content"),
+    [(0, b""), (3, b""), (-9_000, b"deviceId\n" * 2_000_000)],
+    ids=["today", "future", "before the first day"],
+)
+def test_a_refused_file_of_a_day_without_a_run_is_refused_by_a_run_of_yesterday(watched, days_after_today, content):
+    """Named for today it was remembered without a run, and nobody heard that it is unreadable."""
+    day = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() + days_after_today * ONE_DAY
+    watched.drop(f"bulletins/{day}.csv", content)
+    assert _spans(watched.tick()) == [(_yesterday(), _yesterday())]
+
+
+def test_a_refused_version_re_runs_the_days_of_the_accepted_one(watched):
+    watched.drop("visit_reports/report.csv", _report(DAY))
+    ingest_inbox(
+        watched.fleet.inbox(), watched.fleet.lake(), watched.fleet.warehouse(), watched.fleet.settings(),
+        now=dt.datetime.now(dt.UTC), run_id="first",
+    )  # fmt: skip
+    watched.drop("visit_reports/report.csv", b"rubbish")
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat())]
+
+
 def test_a_reference_table_re_runs_yesterday(watched):
     watched.drop("reference/units.csv", REFERENCE["units"].encode())
     assert _spans(watched.tick()) == [(_yesterday(), _yesterday())]

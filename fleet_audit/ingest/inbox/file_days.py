@@ -32,10 +32,11 @@ _REACH = {"visit_report": (_NONE, _NONE), "bulletin": (_NONE, _DAY), "telemetry"
 
 @dataclass(frozen=True)
 class FileDays:
-    """The days that a file names, and the spans of all days whose results it can change."""
+    """The days that a file names, the spans of all days whose results it can change, and whether it is refused."""
 
     named: frozenset[dt.date] = frozenset()
     spans: Sequence[Span] = ()
+    is_refused: bool = False
 
 
 def days_of_file(
@@ -55,7 +56,7 @@ def days_of_file(
         found = days_of_inbox_file(file, content, settings, now)
     except RejectedFile:
         dates = dates_in_name(file.name)
-        return FileDays(frozenset(dates), spans_of(dates))
+        return FileDays(frozenset(dates), spans_of(dates), is_refused=True)
     before, after = _REACH[file.kind]
     reached = {day + offset for day in found.named for offset in (-before, _NONE, after)}
     early = {
