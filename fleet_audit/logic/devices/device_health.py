@@ -33,6 +33,7 @@ UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371, "odometer_tenths
 _CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit
 _MIN_CHUNKS = 3
 _FROZEN_RATIO = 0.1
+_UNIT_READINGS = 3  # one or two are digits too many or too few: no readings, and no finding either
 _HOUR_US = 3_600_000_000
 _MOST_HOURS = 12
 
@@ -273,7 +274,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         & (health["latitudes"] == 1)
         & (health["longitudes"] == 1)
         & (counted > parameters.parked_count_km),
-        "odometer_unit_changes": health["other_unit_readings"] > 0,
+        "odometer_unit_changes": health["other_unit_readings"] >= _UNIT_READINGS,
         # Odometers of two units disagree; the unit is the reason, and it is named.
         "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),
         "no_odometer": (health["readings"] == 0) | (health["highest_km"] == 0),

@@ -65,11 +65,9 @@ def _what(device: Record, issue: str) -> str:
             "relatadas, que coincidem com as viagens medidas nesse deslocamento"
         )
     if issue == "odometer_unit_changes":
-        count = int(device["other_unit_readings"])
-        readings = sentences.counted(count, "leitura", "leituras")
         return (
-            f"informou {readings} do hodômetro em outra unidade (décimos, dezenas de quilômetros ou metros) nesse dia, "
-            f"e nenhum km {'a usa' if count == 1 else 'as usa'}"
+            f"informou {int(device['other_unit_readings'])} leituras do hodômetro em outra unidade (décimos, dezenas "
+            "de quilômetros ou metros) nesse dia, e nenhum km as usa"
         )
     if issue == "constant_place":
         return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
