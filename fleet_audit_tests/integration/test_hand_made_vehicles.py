@@ -170,13 +170,19 @@ VEHICLES = list(_vehicles())
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def run_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, dict[str, str]]:
     folder = tmp_path_factory.mktemp("hand_made")
     plates = write_inbox(folder / "inbox", VEHICLES)
     (folder / "home").mkdir()
     home = Installation(folder / "home", inbox=str(folder / "inbox"))
     ran = invoked(home, "run", "--inbox", str(folder / "inbox"), "--from", DAY.isoformat(), "--to", DAY.isoformat())
     assert ran.exit_code == 0, ran.output
+    return home, plates
+
+
+@pytest.fixture(scope="module")
+def results(run_home: tuple[Installation, dict[str, str]]) -> dict[str, dict[str, Any]]:
+    home, plates = run_home
     found = json.loads(_query(home, _RESULTS))
     return {kind: found[plate] for kind, plate in plates.items()}
 
@@ -224,6 +230,12 @@ def test_a_hand_made_vehicle_is_measured_paid_and_judged_right(
     if vehicle.is_balanced is not None:
         assert found["is_balanced"] is vehicle.is_balanced
     assert all(float(stake) <= 96 * 5 for stake in found["stakes"]), "a stake is never above what is claimed or paid"
+
+
+def test_no_evidence_names_the_run_that_wrote_it(run_home: tuple[Installation, dict[str, str]]) -> None:
+    """Another run of the same inputs gives the same bytes."""
+    written_by_runs = "select json_agg(rule_id) from fact.findings where evidence::text ~ '\"(run_id|updated_at)\":'"
+    assert _query(run_home[0], written_by_runs).strip() in {"", "null"}
 
 
 def test_every_kind_of_vehicle_has_its_own_plate(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from fleet_audit.schema.facts import (
     TRIP_WINDOW,
 )
 from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_NOTES
+from fleet_audit.schema.model import TRACE_COLUMNS
 from fleet_audit.schema.reference import (
     CONTRACTS,
     DEVICES,
@@ -109,7 +110,7 @@ def audit(
             trips=windows.read([day]),
             legs=legs.read([day]),
             spans=spans.read([day]),
-            devices=DeviceDay(events.read([day]), health.read([day])),
+            devices=DeviceDay(events.read([day]), health.read([day]).drop(columns=[*TRACE_COLUMNS])),
             runs=runs.read(window_days(day)),
             notes=notes.read([day]),
             incomplete=incomplete,
