@@ -69,7 +69,11 @@ class ParsedFiles:
         try:
             parsed = parse_inbox_file(file, content, self.settings, entry["received_at"].to_pydatetime())
         except RejectedFile as error:
-            raise PermanentError(f"{entry['file_name']} was accepted once and is refused now: {error}") from error
+            # the code only: the sentence may quote the file, and a failed run's error is logged
+            raise PermanentError(
+                f"{entry['file_name']} was accepted once and is refused now for the reason {error.code} of "
+                "docs/reasons.md: put a corrected file with that name into the inbox."
+            ) from error
         write_parsed(self.lake, file, parsed, entry["file_sha256"])
 
     def _archived_bytes(self, entry: Mapping[str, Any]) -> bytes:
