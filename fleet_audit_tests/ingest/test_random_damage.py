@@ -15,6 +15,7 @@ from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit_tests.damage import damage_a_file
+from fleet_audit_tests.ingest.staged_frame import staged_frame
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -35,7 +36,8 @@ ARCHIVE = [f"raw/{kind}" for kind in FOLDERS.values()]
 def _look(arrivals) -> dict[str, pd.DataFrame]:
     """All that is read of the files: rows of each source, their notes, and the reference tables in force."""
     stage = arrivals.stage()
-    sources = {name: getattr(stage, name)(DAY) for name in ("visit_legs", "declared_runs", "positions", "source_notes")}
+    sources = {name: getattr(stage, name)(DAY) for name in ("visit_legs", "declared_runs", "source_notes")}
+    sources["positions"] = staged_frame(stage, DAY)
     files = ParsedFiles(arrivals.lake, arrivals.warehouse, arrivals.settings, arrivals.warnings.append)
     return sources | {name: table.rows for name, table in publish(files, "a-run").in_force.items()}
 
