@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -17,24 +16,14 @@ from benchmarks.comparison import rule_table
 from benchmarks.doubt import SOUND
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.audit.sampling import reliability_factor
+from fleet_audit.logic.primitives.statistics import share_interval
 
-Z_95 = NormalDist().inv_cdf(0.975)
 BUCKETS = (0.0, 0.4, 0.6, 0.75, 0.85, 0.925, 1.0)
 FEWEST_OF_BUCKET = 30  # own: below it the interval of a share is wider than 30 points
 STATISTICAL = ("S01", "S03", "S05", "K05", "O07")
 _REDRAWN = 1_000
 _POINTS = 0.05  # a share may be this far from the confidence that was stated
 _ROUNDED_KM = 0.0055  # the road is rounded to a metre, the measured km to 0.01
-
-
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); 0 to 1 without a case."""
-    if count == 0:
-        return 0.0, 1.0
-    share, z2 = successes / count, Z_95**2
-    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 / (1 + z2 / count) * (share * (1 - share) / count + z2 / (4 * count**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def honest(outcomes: Iterable[Outcome]) -> list[Outcome]:
@@ -80,7 +69,7 @@ def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
         ("precision", table["findings"] - table["unexplained"], table["findings"]),
     ):
         table[name] = (hits / count.where(count > 0)).astype(float)
-        bounds = [wilson(int(hit), int(of)) for hit, of in zip(hits, count, strict=True)]
+        bounds = [share_interval(int(hit), int(of)) for hit, of in zip(hits, count, strict=True)]
         table[f"{name}_low"], table[f"{name}_high"] = zip(*bounds, strict=True)
     return table
 
@@ -98,7 +87,7 @@ def reliability(findings: pd.DataFrame) -> pd.DataFrame:
         if own.empty:
             continue
         share, stated = float(own["is_true"].mean()), float(own["confidence"].mean())
-        low, high = wilson(int(own["is_true"].sum()), len(own))
+        low, high = share_interval(int(own["is_true"].sum()), len(own))
         is_within, can_be = abs(share - stated) <= _POINTS, low <= stated + _POINTS and high >= stated - _POINTS
         rows.append({"bucket": f"{low_edge:.2f}-{high_edge:.2f}", "n": len(own),
                      "confidence": stated, "share": share, "low": low, "high": high,
@@ -135,7 +124,7 @@ def doubt(trips: pd.DataFrame, by: str) -> pd.DataFrame:
     trips = trips.assign(error=error, is_held=error <= trips["half_width"] + _ROUNDED_KM)
     rows = []
     for name, own in [("all", trips), *trips.groupby(by)]:
-        low, high = wilson(int(own["is_held"].sum()), len(own))
+        low, high = share_interval(int(own["is_held"].sum()), len(own))
         rows.append({
             "group": name, "n": len(own), "held": float(own["is_held"].mean()), "low": low, "high": high,
             "half_width": float(own["half_width"].median()), "error": float(own["error"].median()),

@@ -5,12 +5,11 @@ Which contests there are is read elsewhere. Findings that nobody contested are i
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
 
-_Z = 1.959964  # of the normal distribution: 95 %
+from fleet_audit.logic.primitives.statistics import share_interval
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,8 @@ def rule_outcomes(contests: pd.DataFrame) -> list[RuleOutcome]:
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float | None, float | None]:
-    """Both ends, in per cent, of the 95 % score interval of a share; None without a trial.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): it stays
-    within 0 and 100 and holds for few trials.
-    """
+    """Both ends of `share_interval` in per cent; None without a trial."""
     if not trials:
         return None, None
-    share, spread = successes / trials, _Z * _Z / trials
-    centre = share + spread / 2
-    half = _Z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    ends = ((centre + sign * half) / (1 + spread) for sign in (-1, 1))
-    low, high = (min(max(100 * end, 0.0), 100.0) for end in ends)
-    return low, high
+    low, high = share_interval(successes, trials)
+    return 100 * low, 100 * high

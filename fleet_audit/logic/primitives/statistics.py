@@ -1,4 +1,4 @@
-"""Statistics of samples: p values, their correction where many samples are tested at once, and a robust spread.
+"""Statistics of samples: p values and their correction for many samples, intervals of shares, and a robust spread.
 
 Which sample is tested, and what follows from it, belongs to the caller.
 """
@@ -29,6 +29,20 @@ def chi2_p(chi2: float) -> float:
     root = math.sqrt(chi2)
     density = math.sqrt(2 / math.pi) * math.exp(-chi2 / 2)
     return math.erfc(root / math.sqrt(2)) + density * (root + root**3 / 3 + root**5 / 15 + root**7 / 105)
+
+
+def share_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Both ends of the 95 % score interval of a share; 0 and 1 without a trial.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): it stays
+    within 0 and 1 and holds for few trials.
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, spread = successes / trials, Z_95 * Z_95 / trials
+    centre = share + spread / 2
+    half = Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max((centre - half) / (1 + spread), 0.0), min((centre + half) / (1 + spread), 1.0)
 
 
 def normal_p(z: float) -> float:
