@@ -138,16 +138,15 @@ def _session(master: str) -> Iterator[SparkSession]:
         ) from None
     if master.startswith("local"):  # its workers are processes of this machine; elsewhere Spark's settings name Python
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    with warnings.catch_warnings(), _one_sentence(master, "no session can be opened there"):
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # of frames: only Arrow is used
-        builder = SparkSession.builder.master(master).appName("fleet_audit")
-        session = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
+        with _one_sentence(master, "no session can be opened there"):
+            builder = SparkSession.builder.master(master).appName("fleet_audit")
+            session = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+        try:
             yield session
-    finally:
-        session.stop()
+        finally:
+            session.stop()
 
 
 @contextmanager

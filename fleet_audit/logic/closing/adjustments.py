@@ -122,9 +122,7 @@ def day_adjustments(
     )
     result = result[km.is_other | brl.is_other | is_unknown].reset_index(names="line")
     ids = stable_ids(result, ["billed_cycle_start", "operational_date", "line"])
-    return conform(result.assign(adjustment_id=ids, run_id="", updated_at=pd.Timestamp(0, tz="UTC")), ADJUSTMENTS)[
-        ADJUSTMENTS.untraced.column_names
-    ]
+    return conform(result.assign(adjustment_id=ids), ADJUSTMENTS.untraced)
 
 
 def _lines(rows: BilledRows, vehicles: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,7 @@ class VehicleNeed:
 
     Attributes:
         asked: returns the plates of an `AuditDay` or `AuditCycle` that the rule would judge.
-        lacking: returns those of them that lack the data.
+        lacking: returns the plates that lack the data.
         reason_pt: what they lack.
     """
 
@@ -75,11 +75,11 @@ class VehicleNeed:
 
     def untested_plates(self, context: Any) -> set[str]:
         """Plates that the rule would judge and that lack the data."""
-        return self.lacking(context)
+        return self.asked(context) & self.lacking(context)
 
     def reasons(self, context: Any) -> list[str]:
         """The reason, with the number of vehicles and the first of them; empty where every vehicle was tested."""
-        plates = sorted(self.lacking(context))
+        plates = sorted(self.untested_plates(context))
         if not plates:
             return []
         more = f" e mais {len(plates) - _SHOWN}" if len(plates) > _SHOWN else ""

@@ -31,11 +31,11 @@ ODOMETERS_AND_PLACES = Need(
 _UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
 TRUSTED_DEVICE_OF_RUNS = VehicleNeed(
     lambda context: set(context.runs_of_day["plate"].dropna()),
-    lambda context: context.plates_with_untrusted_device & set(context.runs_of_day["plate"].dropna()),
+    lambda context: context.plates_with_untrusted_device,
     _UNTRUSTED_PT,
 )
 TRUSTED_DEVICE_OF_TRIPS = VehicleNeed(
     lambda context: set(context.trips_of_day["plate"]),
-    lambda context: context.plates_with_untrusted_device & set(context.trips_of_day["plate"]),
+    lambda context: context.plates_with_untrusted_device,
     _UNTRUSTED_PT,
 )
