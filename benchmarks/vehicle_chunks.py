@@ -25,7 +25,14 @@ from benchmarks.mill_fleet import PERIOD_S, positions, write_reference
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
-from fleet_audit.defs.window_positions import DEVICE_PARTS, DayVehicles, DevicesOfDay, WindowOfDay, WindowPositions
+from fleet_audit.defs.window_positions import (
+    DEVICE_PARTS,
+    WINDOW_PARTS,
+    DayVehicles,
+    DevicesOfDay,
+    WindowOfDay,
+    WindowPositions,
+)
 from fleet_audit.engine.chunks import cut_fleet
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.primitives.window import window_days
@@ -37,13 +44,6 @@ from fleet_audit.storage.lake import Lake, TextFilter, _rows_of_groups
 from fleet_audit.storage.table_days import LakeDays
 
 FIRST = dt.date(2025, 6, 2)
-WINDOWS = {
-    "trips": facts.TRIP_WINDOW,
-    "legs": lake.LEGS,
-    "spans": lake.OBSERVED_SPANS,
-    "rejected": lake.REJECTED_POINTS,
-    "readings": lake.READINGS,
-}
 FLEETS = (10_000, 100_000, 1_000_000)
 ROW_GROUP = 131_072
 ROW_GROUPS = 2_000  # of the file whose footer is read
@@ -116,7 +116,7 @@ class Fleet:
         """Processor time of joining and writing the day's tables in the lake."""
 
         def write() -> None:
-            for name, table in WINDOWS.items():
+            for name, table in WINDOW_PARTS.items():
                 self._lake.write_day(table, FIRST, self._found[name])
 
         return _least(write, self._repeat)
@@ -139,7 +139,7 @@ class Fleet:
         kept = WindowPositions(read, is_kept=False)
         windows, devices = WindowOfDay(kept, legs, self._reference), DevicesOfDay(kept, trips, runs, self._reference)
         sent = [SentVehicles(vehicles, work.files(FIRST), code_version()) for work in (windows, devices)]
-        return InArrow(windows, WINDOWS)(sent[0]) | InArrow(devices, DEVICE_PARTS)(sent[1])
+        return InArrow(windows, WINDOW_PARTS)(sent[0]) | InArrow(devices, DEVICE_PARTS)(sent[1])
 
 
 def _least(work: Callable[[], object], repeat: int) -> float:

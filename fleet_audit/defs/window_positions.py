@@ -15,10 +15,18 @@ from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
-from fleet_audit.schema.facts import DEVICE_HEALTH
+from fleet_audit.schema.facts import DEVICE_HEALTH, TRIP_WINDOW
+from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, READINGS, REJECTED_POINTS
 from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import LakeDays
 
+WINDOW_PARTS = {
+    "trips": TRIP_WINDOW,
+    "legs": LEGS,
+    "spans": OBSERVED_SPANS,
+    "rejected": REJECTED_POINTS,
+    "readings": READINGS,
+}  # of `DayWindow`
 DEVICE_PARTS = {"events": WINDOW_EVENTS, "left": LEFT_READINGS, "health": DEVICE_HEALTH}  # of `VehicleDevices`
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
-from fleet_audit.defs.window_positions import DEVICE_PARTS, DevicesOfDay, WindowOfDay, WindowPositions
+from fleet_audit.defs.window_positions import DEVICE_PARTS, WINDOW_PARTS, DevicesOfDay, WindowOfDay, WindowPositions
 from fleet_audit.logic.devices.device_health import fleet_devices
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
 from fleet_audit.logic.primitives.window import window_days
@@ -28,13 +28,6 @@ from fleet_audit_tests.logic.frames import rows
 from fleet_audit_tests.logic.trips.test_trips import visit, visits
 
 DAYS = [DAY, DAY + dt.timedelta(days=1)]
-WINDOWS = {
-    "trips": facts.TRIP_WINDOW,
-    "legs": lake.LEGS,
-    "spans": lake.OBSERVED_SPANS,
-    "rejected": lake.REJECTED_POINTS,
-    "readings": lake.READINGS,
-}
 DEVICES = {"events": lake.ODOMETER_EVENTS, "health": facts.DEVICE_HEALTH}
 MOVED, SECOND = "D3", "T2"
 
@@ -128,7 +121,7 @@ def computed(store: Lake, fleet: Reference, settings: Settings) -> dict[tuple[dt
 
     fleet_cut = FleetCut(fleet, settings.chunk_vehicles, legs)
     windows = WindowOfDay(WindowPositions(positions, is_kept=True), legs, fleet_cut.reference)
-    add(computed_vehicles(DAYS, fleet_cut, in_force, windows, WINDOWS, settings), WINDOWS)
+    add(computed_vehicles(DAYS, fleet_cut, in_force, windows, WINDOW_PARTS, settings), WINDOW_PARTS)
     store.write_day(facts.TRIP_WINDOW, DAY, found[DAY, "trips"])
     fleet_cut = FleetCut(fleet, settings.chunk_vehicles)
     devices = DevicesOfDay(WindowPositions(positions, is_kept=False), trips, runs, fleet_cut.reference)

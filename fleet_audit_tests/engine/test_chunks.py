@@ -9,7 +9,7 @@ import pytest
 
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
-from fleet_audit.defs.window_positions import DayVehicles, WindowOfDay, WindowPositions
+from fleet_audit.defs.window_positions import WINDOW_PARTS, DayVehicles, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
@@ -17,7 +17,7 @@ from fleet_audit.schema.lake import STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.table_days import LakeDays
-from fleet_audit_tests.engine.fleet import DAYS, DEVICES, WINDOWS, computed, stage
+from fleet_audit_tests.engine.fleet import DAYS, DEVICES, computed, stage
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,10 @@ def cut(store, fleet):
 
 def test_the_tables_of_a_fleet_in_chunks_are_those_of_the_undivided_fleet(store, fleet, cut):
     whole = computed(store, fleet, local(500))
-    assert sorted(whole) == sorted([(day, name) for day in DAYS for name in WINDOWS] + [(DAYS[0], n) for n in DEVICES])
-    assert {name for (_, name), table in whole.items() if table.num_rows} == {*WINDOWS, *DEVICES}
+    assert sorted(whole) == sorted(
+        [(day, name) for day in DAYS for name in WINDOW_PARTS] + [(DAYS[0], n) for n in DEVICES]
+    )
+    assert {name for (_, name), table in whole.items() if table.num_rows} == {*WINDOW_PARTS, *DEVICES}
     assert [where for where, table in whole.items() if not cut[where].equals(table)] == []
 
 
@@ -63,9 +65,9 @@ def test_a_worker_with_another_lake_or_other_code_refuses_the_vehicles(store, fl
     elsewhere = windows(Lake(Settings(_env_file=None, lake_url=str(tmp_path))))
     sent = SentVehicles(DayVehicles(DAYS[0], DEFAULT_PARAMETERS), windows(store).files(DAYS[0]), code_version())
     with pytest.raises(PermanentError, match=r"of the lake has \d+ bytes for the run and does not exist on"):
-        InArrow(elsewhere, WINDOWS)(sent)
+        InArrow(elsewhere, WINDOW_PARTS)(sent)
     with pytest.raises(PermanentError, match=r"has fleet_audit \S+, and the run has 0\.0: install the run's version"):
-        InArrow(windows(store), WINDOWS)(replace(sent, code="0.0"))
+        InArrow(windows(store), WINDOW_PARTS)(replace(sent, code="0.0"))
 
 
 def test_vehicles_that_a_device_joins_are_in_one_chunk_and_no_vehicle_in_two(fleet):

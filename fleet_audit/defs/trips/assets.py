@@ -20,7 +20,7 @@ from fleet_audit.defs.tables import (
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles
-from fleet_audit.defs.window_positions import WindowOfDay, WindowPositions
+from fleet_audit.defs.window_positions import WINDOW_PARTS, WindowOfDay, WindowPositions
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema.facts import COVERAGE, KM_LEDGER, TRIP_WINDOW, TRIPS
@@ -28,7 +28,6 @@ from fleet_audit.schema.lake import (
     LEGS,
     OBSERVED_SPANS,
     READINGS,
-    REJECTED_POINTS,
     STAGING_POSITIONS,
     STAGING_VISIT_LEGS,
 )
@@ -36,24 +35,17 @@ from fleet_audit.schema.reference import CALENDAR, CONTRACTS, DEVICES, DRIVERS, 
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days, LakeDays
 
-_OUTPUTS = {
-    "trips": TRIP_WINDOW,
-    "legs": LEGS,
-    "spans": OBSERVED_SPANS,
-    "rejected": REJECTED_POINTS,
-    "readings": READINGS,
-}
 WINDOWS = Computation(
     "trips/windows",
     of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS),
     of_day=(),
     reference=(POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES),
-    results=tuple(_OUTPUTS.values()),
+    results=tuple(WINDOW_PARTS.values()),
 )
 
 
 @dg.multi_asset(
-    outs={name: output(table, "trips") for name, table in _OUTPUTS.items()},
+    outs={name: output(table, "trips") for name, table in WINDOW_PARTS.items()},
     deps=[key_of(table) for table in WINDOWS.reference],
     ins={
         "positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
@@ -68,7 +60,7 @@ def day_windows(
     context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: LakeDays
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
-    days, selected = run_days(context), selected_outputs(context, _OUTPUTS)
+    days, selected = run_days(context), selected_outputs(context, WINDOW_PARTS)
     known = UnchangedDays(fleet, WINDOWS, context.run.run_id)
     fleet_cut = FleetCut(known.reference, fleet.settings().chunk_vehicles, visit_legs)
     window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), visit_legs, fleet_cut.reference)
@@ -77,7 +69,7 @@ def day_windows(
         return computed_vehicles(changed, fleet_cut, fleet.parameters, window, selected, fleet.settings())
 
     yield from each_day_together(known.computed(days, compute), selected)
-    if len(selected) == len(_OUTPUTS):
+    if len(selected) == len(WINDOW_PARTS):
         known.record()
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet_audit.defs.window_positions import WINDOW_PARTS
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
@@ -31,17 +32,10 @@ from fleet_audit_tests.logic.driving import (
 from fleet_audit_tests.logic.trips.test_trips import visit, visits
 
 NEXT = DAY + dt.timedelta(days=1)
-OUTPUTS = {
-    "trips": facts.TRIP_WINDOW,
-    "legs": lake.LEGS,
-    "spans": lake.OBSERVED_SPANS,
-    "rejected": lake.REJECTED_POINTS,
-    "readings": lake.READINGS,
-}
 
 
 def same(one: DayWindow, other: DayWindow) -> None:
-    for name, table in OUTPUTS.items():
+    for name, table in WINDOW_PARTS.items():
         left, right = (conform(getattr(seen, name), table).sort_values(list(table.sort)) for seen in (one, other))
         pd.testing.assert_frame_equal(left.reset_index(drop=True), right.reset_index(drop=True))
 
@@ -96,7 +90,7 @@ def test_other_vehicles_do_not_matter(buses: list[Bus]) -> None:
     plate = registered(buses)[0]["plate"]
     first = [bus for bus in buses if bus.vehicle == buses[0].vehicle]
     all_of_them, alone = window(reported(buses), tables=tables), window(reported(first), tables=tables)
-    own = {name: getattr(all_of_them, name) for name in OUTPUTS}
+    own = {name: getattr(all_of_them, name) for name in WINDOW_PARTS}
     own = {name: frame[frame["plate"] == plate].reset_index(drop=True) for name, frame in own.items()}
     same(DayWindow(**own), alone)
 
@@ -123,7 +117,7 @@ def test_the_next_days_window_shows_the_same_trips(buses: list[Bus]) -> None:
 def test_every_trip_and_leg_fits_the_dictionary_and_has_its_own_id() -> None:
     bus = Bus().park(1800).to(NOWHERE).stand(240).to(MILL).park(1800).to(GARAGE).park(1800)
     seen = window(bus, visits(visit("06:00", "06:30")))
-    for name, table in OUTPUTS.items():
+    for name, table in WINDOW_PARTS.items():
         frame = conform(getattr(seen, name), table)
         assert not frame.duplicated(list(table.key)).any() if table.key else True
     counting = seen.legs[seen.legs["superseded_by_trip_id"].isna()]
@@ -133,7 +127,7 @@ def test_every_trip_and_leg_fits_the_dictionary_and_has_its_own_id() -> None:
 
 def test_a_day_without_any_data_is_empty_not_an_error() -> None:
     seen = window(empty_frame(lake.STAGING_POSITIONS))
-    for name, table in OUTPUTS.items():
+    for name, table in WINDOW_PARTS.items():
         assert conform(getattr(seen, name), table).empty
 
 
