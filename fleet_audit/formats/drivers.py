@@ -23,7 +23,7 @@ def identify(text: pd.Series, key: bytes) -> pd.DataFrame:
 
     A note "… manutenção." sets the flag and is not part of the name; `Unknown` and empty are not a driver.
     """
-    known = {spelling: _identify(spelling, key) for spelling in text.unique()}
+    known = {spelling: identify_text(spelling, key) for spelling in text.unique()}
     rows = [known[spelling] for spelling in text]
     return pd.DataFrame(rows, columns=["driver_id", "name", "is_maintenance"], index=text.index).astype(
         {"driver_id": "str", "name": "str", "is_maintenance": "boolean"}
@@ -31,7 +31,8 @@ def identify(text: pd.Series, key: bytes) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=_KEPT_SPELLINGS)
-def _identify(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
+def identify_text(text: str, key: bytes) -> tuple[str | None, str | None, bool]:
+    """driver_id, name and is_maintenance of a text, as `identify` finds them."""
     composed = unicodedata.normalize("NFC", text)
     is_maintenance = "manutenc" in fold(composed)
     name = _MAINTENANCE.sub(" ", composed).strip()

@@ -161,8 +161,7 @@ class Stage:
         self._keep_page_notes(day, staged.notes)
         for page, reason in staged.damaged.items():
             set_aside_page(self.lake, self.warehouse, page, reason, self.run_id)
-        if staged.drivers:
-            remember_drivers(self.warehouse, pd.concat(staged.drivers, ignore_index=True))
+        remember_drivers(self.warehouse, staged.drivers)
         counts = staged.counts
         # what the requests counted, so that a page that was lost since, or is read otherwise now, is missed (Q03)
         expected = staged.rows_of_pages | asked_rows(self.warehouse, day)

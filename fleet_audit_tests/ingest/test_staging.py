@@ -15,6 +15,7 @@ from fleet_audit.defs.tables import computed_days
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import page_notes_path
+from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -152,6 +153,16 @@ def test_positions_twice_and_in_any_order_are_the_same_rows(arrivals, settings):
     twice = staged_frame(arrivals.stage(), DAY)
     pd.testing.assert_frame_equal(twice[_FACTS], once[_FACTS])
     assert arrivals.counts("positions") == {DAY: (90, 40, 0, 50)}
+
+
+def test_a_driver_spelt_in_two_ways_has_one_name_whichever_page_is_read_first(arrivals):
+    """It was the name of the page that a thread had parsed first."""
+    item, driver = _items(1)[0], driver_pseudonym("Ana Dias", b"key")
+    for number, name in enumerate(("ana dias", "ANA DIAS", "Ana  Dias", "Unknown")):
+        _page(arrivals, DAY, [{**item, "driver_id": name, "odometer_km": 100.0 + number}])
+    assert staged_frame(arrivals.stage(), DAY)["driver_id"].to_list() == [driver]
+    known = arrivals.warehouse.read("select driver_id, name from ref.drivers", {})
+    assert known.to_dict("records") == [{"driver_id": driver, "name": "ANA DIAS"}]
 
 
 def test_the_fuller_of_two_unequal_rows_wins_and_the_other_is_kept_as_conflict(arrivals):

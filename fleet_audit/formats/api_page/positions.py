@@ -19,11 +19,10 @@ from fleet_audit.formats import values
 from fleet_audit.formats.adapter import CONTRACT, UNITS, Adapter
 from fleet_audit.formats.api_page.columns import columns_of_page
 from fleet_audit.formats.api_page.decoding import decode_page, items_of_page, value_at
-from fleet_audit.formats.drivers import as_reference, identify
+from fleet_audit.formats.drivers import identify_text
 from fleet_audit.formats.numbers import LARGEST_ODOMETER_KM
+from fleet_audit.formats.parsed import empty_rejected
 from fleet_audit.formats.quarantine import Quarantine
-from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.reference import DRIVERS
 
 _BOUNDS = {
     "latitude": (-90.0, 90.0),
@@ -38,7 +37,6 @@ _UTC_FORMS = pa.array([len(form) for form in ("2025-06-10T09:04:35Z", "2025-06-1
 _YEARS = (pa.scalar(946_684_800_000_000), pa.scalar(4_102_444_799_999_999))  # 2000-2099 in µs, as `values.instants`
 _PER_SECOND = {"s": 1e6, "ms": 1e3}
 _NO_DRIVER = pa.array(["", "unknown"])
-_NO_NAMES = empty_frame(DRIVERS)
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,14 @@ class ParsedPage:
     Attributes:
         positions: device_id, recorded_at, the facts and row_number (1 = first item), in the page's order.
         rejected: row_number, reason_code, reason, raw.
-        drivers: rows of `ref.drivers` of the drivers that the page names, when it was read with a key.
+        drivers: driver_id and name of each driver that the page names, when it was read with a key; one with several
+            spellings has them all.
     """
 
     positions: pa.Table
     rejected: pd.DataFrame
     rows: int
-    drivers: pd.DataFrame
+    drivers: frozenset[tuple[str, str]]
 
 
 def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | None = None) -> ParsedPage:
@@ -89,7 +88,7 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
     )
     is_bad = pc.or_(pc.equal(device, ""), pc.is_null(instants))
     if not pc.any(is_bad).as_py():
-        return ParsedPage(positions, Quarantine([], []).frame(), len(device), drivers)
+        return ParsedPage(positions, empty_rejected(), len(device), drivers)
     items = items_of_page(decode_page(payload), adapter)
     raws = [json.dumps(_with_driver(item, adapter, text)) for item, text in zip(items, driver.to_pylist(), strict=True)]
     rejected = _rejected(raws, adapter, device, written, instants, is_object)
@@ -180,11 +179,15 @@ def _fixes(latitude: pa.Array, longitude: pa.Array) -> dict[str, pa.Array]:
     }
 
 
-def _driver(text: pa.Array, key: bytes | None) -> tuple[pa.Array, pd.DataFrame]:
-    """Each row's driver, as a pseudonym where there is a key; and the rows of `ref.drivers` that explain them."""
+def _driver(text: pa.Array, key: bytes | None) -> tuple[pa.Array, frozenset[tuple[str, str]]]:
+    """Each row's driver, as a pseudonym where there is a key; and the pseudonyms with their names.
+
+    No frame is made: each page of a fleet names the same drivers, and pandas took a third of what a page costs.
+    """
     if key is None:
-        return pc.if_else(pc.is_in(pc.utf8_lower(text), _NO_DRIVER), pa.scalar(None, pa.string()), text), _NO_NAMES
+        return pc.if_else(pc.is_in(pc.utf8_lower(text), _NO_DRIVER), pa.scalar(None, pa.string()), text), frozenset()
     encoded = text.dictionary_encode()
-    identified = identify(pd.Series(encoded.dictionary.to_pylist(), dtype="str"), key)
-    known = pa.array(identified["driver_id"], pa.string(), from_pandas=True)
-    return known.take(encoded.indices), as_reference(identified)
+    identified = [identify_text(one, key)[:2] for one in encoded.dictionary.to_pylist()]
+    known = pa.array([driver_id for driver_id, _ in identified], pa.string())
+    names = frozenset((driver_id, name) for driver_id, name in identified if driver_id is not None and name is not None)
+    return known.take(encoded.indices), names

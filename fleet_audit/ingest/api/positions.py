@@ -37,6 +37,7 @@ PARSERS = 2  # Arrow reads JSON beside other threads; a third one waits for the 
 FUTURE_SLACK = dt.timedelta(minutes=5)
 # the week number of GPS has 10 bits: an old receiver is off by this, once or twice
 GPS_WEEKS = dt.timedelta(weeks=1024)
+_EXCLUDED = ("gps_week_rollover", "future_timestamp", "outside_window")
 _REASONS = {
     "future_timestamp": "The position is more than 5 minutes ahead of its arrival: check the device's clock.",
     "gps_week_rollover": "The position is off by 1,024 weeks, the period of the GPS week number: update the device.",
@@ -94,7 +95,7 @@ class PositionsOfDay:
         rejected: rows of `ops.rejected_rows`.
         notes: a row of `parsed.source_notes` per page and device whose dates the GPS week counter moved; `plate`
             holds the device.
-        drivers: rows of `ref.drivers` of the drivers that pages name.
+        drivers: driver_id and name of each driver that pages name, in all spellings.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
     """
@@ -116,7 +117,7 @@ class PositionsOfDay:
         self.counts = DayCounts()
         self.rejected: list[pd.DataFrame] = []
         self.notes: list[pd.DataFrame] = []
-        self.drivers: list[pd.DataFrame] = []
+        self.drivers: set[tuple[str, str]] = set()
         self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
         self._parsing = threading.Lock()
@@ -152,26 +153,29 @@ class PositionsOfDay:
                 f"{self._lake.url(path)} is not a page of the adapter {self._adapter.name}: {error} "
                 "Set FLEET_API_ADAPTER to the one that it was fetched with."
             ) from error
-        reasons = self._excluded(page.positions.column("recorded_at"), self._arrivals[path])
-        origin = {"source_kind": "positions", "file_sha256": page_sha256(path), "file_name": path}
-        excluded = pd.DataFrame({"row_number": page.positions.column("row_number").to_numpy(), "reason_code": reasons})
-        excluded = excluded[reasons != ""]
+        rows, origin = page.positions, {"source_kind": "positions", "file_sha256": page_sha256(path), "file_name": path}
+        reasons = self._excluded(rows.column("recorded_at"), self._arrivals[path])
+        is_excluded = reasons >= 0
         with self._parsing:
             if len(page.rejected):
                 self._reject(page.rejected.assign(**origin))
-            if len(excluded):
+            if is_excluded.any():
+                codes = np.array(_EXCLUDED)[reasons[is_excluded]]
+                excluded = pd.DataFrame(
+                    {"row_number": rows["row_number"].to_numpy()[is_excluded], "reason_code": codes}
+                )
                 self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
-            if (is_moved := reasons == "gps_week_rollover").any():
-                self.notes.append(self._roll_overs(page.positions, is_moved, origin))
-            self.drivers.append(page.drivers)
+                if (is_moved := reasons == _EXCLUDED.index("gps_week_rollover")).any():
+                    self.notes.append(self._roll_overs(rows, is_moved, origin))
+                rows = rows.filter(pa.array(~is_excluded))
+            self.drivers |= page.drivers
             self.rows_of_pages[path] = page.rows
             self.counts.illegible += page.rows - page.positions.num_rows
-        rows = page.positions.filter(pa.array(reasons == "")) if len(excluded) else page.positions
         rows = rows.append_column("trip_key", pa.nulls(rows.num_rows, pa.string()))
         return _written(folder / f"{number}", rows, {"source": "api", "file_sha256": f"{number:08}", "file_name": ""})
 
     def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:
-        """The reason code of each position that cannot be one of this window and page; empty for the others."""
+        """Which of `_EXCLUDED` each position is that cannot be one of this window and page, -1 for the others."""
         at = instants.to_numpy()
         start, end = (bound.tz_convert(None).to_datetime64() for bound in self._window)
         weeks, latest = np.timedelta64(GPS_WEEKS), np.datetime64((arrived_at + FUTURE_SLACK).replace(tzinfo=None))
@@ -180,9 +184,9 @@ class PositionsOfDay:
             is_rolled_over |= (at + shift >= start) & (at + shift < end)
         return np.select(
             [is_rolled_over, at > latest, (at < start) | (at >= end)],
-            ["gps_week_rollover", "future_timestamp", "outside_window"],
-            "",
-        ).astype(object)
+            [np.int8(0), np.int8(1), np.int8(2)],
+            np.int8(-1),
+        )
 
     def _roll_overs(self, positions: pa.Table, is_moved: np.ndarray, origin: dict[str, str]) -> pd.DataFrame:
         """A note per device of a page that has positions of the day under dates that are 1,024 weeks off."""

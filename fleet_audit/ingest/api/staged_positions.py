@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.formats.adapter import Adapter
+from fleet_audit.formats.drivers import as_reference
 from fleet_audit.ingest.api.positions import DayCounts, PositionsOfDay
 from fleet_audit.ingest.late_positions import HourDigests
 from fleet_audit.logic.primitives.window import partition_day_bounds
@@ -43,7 +44,8 @@ class StagedPositions:
         file: `staging.positions` of the day.
         read: rows of telemetry files that were read.
         hours: digest of each hour.
-        counts, rejected, notes, drivers, damaged, rows_of_pages: as in `PositionsOfDay`.
+        drivers: rows of `ref.drivers` of the drivers that pages name.
+        counts, rejected, notes, damaged, rows_of_pages: as in `PositionsOfDay`.
     """
 
     file: EncodedDay
@@ -52,7 +54,7 @@ class StagedPositions:
     counts: DayCounts
     rejected: list[pd.DataFrame]
     notes: list[pd.DataFrame]
-    drivers: list[pd.DataFrame]
+    drivers: pd.DataFrame
     damaged: dict[str, str]
     rows_of_pages: dict[str, int]
 
@@ -82,7 +84,7 @@ class StagePositions:
             merged.counts,
             merged.rejected,
             merged.notes,
-            merged.drivers,
+            as_reference(pd.DataFrame(sorted(merged.drivers), columns=["driver_id", "name"])),
             merged.damaged,
             merged.rows_of_pages,
         )

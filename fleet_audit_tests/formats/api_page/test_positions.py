@@ -125,7 +125,7 @@ def test_drivers_become_the_pseudonyms_of_other_sources_and_their_names_stay_apa
     parsed = parse_page(payload, driver_key=b"key")
     jose, other = driver_pseudonym("José da Silva", b"key"), driver_pseudonym("M 7", b"key")
     assert parsed.positions["driver_id"].to_pylist() == [jose, jose, None, other]
-    assert set(parsed.drivers["driver_id"]) == {jose, other}
+    assert parsed.drivers == {(jose, "JOSÉ DA SILVA"), (jose, "josé  da silva"), (other, "M 7")}
     assert json.loads(parsed.rejected["raw"].iloc[0])["driver_id"] == jose
     assert "SILVA" not in json.dumps(items_of(payload))
 
