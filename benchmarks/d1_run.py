@@ -1,12 +1,13 @@
 """The morning's run: a large fleet's yesterday from the telemetry API to all reports, the days before being known.
 
-    python -m benchmarks.d1_run --vehicles 500
+    python -m benchmarks.d1_run --vehicles 560 --processes 1 --processes 2
 
 A simulated fleet that reports every 30 s, served by a process of its own that knows what was uploaded until 05:30. The
-day before is run first and not measured. Then yesterday is run in a fresh process as the schedule does it at 05:30, and
-its cycle as at 06:00: wall, processor time of the process and of PostgreSQL, peak memory, seconds of each step. Each
-target, of the day without its cycle, is printed as reached or missed; on a busy machine the wall says little, and
-processor times are longer than on an idle one.
+day before is run first and not measured. Then yesterday is run in a fresh process, on a copy of that state, as the
+schedule does it at 05:30, and its cycle as at 06:00: wall, processor time of all processes and of PostgreSQL, peak
+memory of all but PostgreSQL together, and the same of each step. It is compared that each number of processes gives the
+same files, reports and rows. Each target, of the day without its cycle, is printed as reached or missed; on a busy
+machine the wall says little, and processor times are longer than on an idle one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import datetime as dt
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -28,6 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from benchmarks.result_digests import require_same
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.partition import PARTITION_ZONE
@@ -41,55 +45,80 @@ TOKEN = "benchmark"
 TARGETS = {"wall_s": 45, "processor_s": 60, "peak_mb": 1500}
 _SPAWNED = multiprocessing.get_context("spawn")
 _RUN = """
-import datetime as dt, json, resource, sys, time
-from fleet_audit.cli.environment import export_settings
+import datetime as dt, json, resource, sys
+from dataclasses import asdict
+from benchmarks.process_usage import ProcessUsage
+from fleet_audit.cli.environment import dagster_home, export_settings
 from fleet_audit.cli.run import run_days
+from fleet_audit.garbage_collection import collect_rarely
 from fleet_audit.settings import load_settings
+collect_rarely()  # as the command does first
 settings, day = load_settings(), dt.date.fromisoformat(sys.argv[1])
 export_settings(settings)
-from fleet_audit.cli.environment import dagster_home
 dagster_home(settings)
 from fleet_audit.definitions import build_definitions
 of_cycle = build_definitions().resolve_job_def("cycle").graph.node_names()
-steps, last = {}, [time.process_time(), time.perf_counter()]
-def progress(line):
-    now = [time.process_time(), time.perf_counter()]
-    name = line.split(":")[0]
-    spent = steps.get(name, [0, 0])
-    steps[name] = [before + here - there for before, here, there in zip(spent, now, last)]
-    last[:] = now
-result = run_days(settings, day, day, progress)
+usage = ProcessUsage()
+usage.start()
+result = run_days(settings, day, day, lambda line: usage.end_step(line.split(":")[0]))
 if not result.is_success:
     sys.exit("; ".join(result.errors))
-peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(json.dumps({"steps": steps, "own_s": time.process_time(), "peak_mb": peak_mb, "of_cycle": of_cycle}))
+steps = {name: asdict(step) for name, step in usage.steps.items()}
+own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps({"steps": steps, "own_mb": own_mb, "of_cycle": of_cycle}))
+"""
+_DIGESTS = """
+import datetime as dt, json, sys
+from pathlib import Path
+from benchmarks.result_digests import digests
+found = digests(Path(sys.argv[1]), [dt.date.fromisoformat(sys.argv[2])])
+print(json.dumps({"digests": found}))
 """
 
 
 @click.command()
 @click.option("--vehicles", default=500, show_default=True, help="Vehicles of the simulated fleet.")
+@click.option(
+    "--processes", "pools", multiple=True, type=int, default=[2], show_default=True, help="FLEET_DAY_PROCESSES."
+)
 @click.option("--most", default=16, show_default=True, help="Number of steps to list.")
 @click.option("--home", type=click.Path(path_type=Path), help="Where to keep everything; default: a temporary folder.")
-def main(vehicles: int, most: int, home: Path | None) -> None:
+def main(vehicles: int, pools: tuple[int, ...], most: int, home: Path | None) -> None:
     """Simulate, run the day before, measure yesterday, print."""
     with tempfile.TemporaryDirectory(prefix="d1_run") as temporary:
         folder = home or Path(temporary)
-        before = YESTERDAY - dt.timedelta(days=1)
-        span = {"date_from": before - dt.timedelta(days=2), "date_to": YESTERDAY + dt.timedelta(days=1)}
-        if not (folder / "api").exists():
-            simulate(folder, seed=SEED, vehicles=vehicles, **span)
-            densify(folder / "api" / "positions.parquet")
-        os.environ |= {
-            "FLEET_HOME": str(folder / "home"),
-            "FLEET_INBOX_URL": str(folder / "inbox"),
-            "FLEET_API_TOKEN": TOKEN,
-            "FLEET_START_DATE": span["date_from"].isoformat(),
-        }
-        run_day(folder, before)
-        measured = run_day(folder, YESTERDAY)
-        print(f"{vehicles} vehicles, {_positions(folder, YESTERDAY):,} positions of {YESTERDAY}; "
-              f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")  # fmt: skip
-        _print(measured, most)
+        prepare(folder, vehicles)
+        expected: dict[str, str] = {}
+        for processes in pools:
+            os.environ["FLEET_DAY_PROCESSES"] = str(processes)
+            copy = folder / "measured"
+            shutil.rmtree(copy, ignore_errors=True)
+            subprocess.run(["cp", "-a", str(folder / "before"), str(copy)], check=True)  # PostgreSQL owns its files
+            _use(folder, copy)
+            measured = run_day(folder, YESTERDAY)
+            found = _call(_DIGESTS, str(copy), YESTERDAY.isoformat())
+            require_same(expected, found["digests"], f"{processes} processes")
+            print(f"{vehicles} vehicles, {_positions(folder, YESTERDAY):,} positions of {YESTERDAY}, {processes} "
+                  f"processes; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")  # fmt: skip
+            _print(measured, most)
+
+
+def prepare(folder: Path, vehicles: int) -> None:
+    """Write the fleet's API and inbox, and in `before` the home after the run of the day before."""
+    first, last = YESTERDAY - dt.timedelta(days=3), YESTERDAY + dt.timedelta(days=1)
+    if not (folder / "api").exists():
+        simulate(folder, seed=SEED, vehicles=vehicles, date_from=first, date_to=last)
+        densify(folder / "api" / "positions.parquet")
+    os.environ |= {"FLEET_API_TOKEN": TOKEN, "FLEET_START_DATE": first.isoformat()}
+    if not (folder / "before").exists():
+        _use(folder, folder / "unfinished")
+        run_day(folder, YESTERDAY - dt.timedelta(days=1))
+        (folder / "unfinished").rename(folder / "before")
+
+
+def _use(folder: Path, installation: Path) -> None:
+    """Make the runs that follow those of the installation."""
+    os.environ |= {"FLEET_HOME": str(installation / "home"), "FLEET_INBOX_URL": str(folder / "inbox")}
 
 
 def run_day(folder: Path, day: dt.date, program: str = _RUN) -> dict:
@@ -100,15 +129,21 @@ def run_day(folder: Path, day: dt.date, program: str = _RUN) -> dict:
     server.start()
     os.environ["FLEET_API_URL"] = mine.recv()
     try:
-        run = _SPAWNED.Process(target=_measure, args=(theirs, program, day))
-        run.start()
-        run.join()
-        if run.exitcode:
-            raise SystemExit(run.exitcode)
-        return mine.recv()
+        return _call(program, day.isoformat())
     finally:
         server.kill()
         server.join()
+
+
+def _call(program: str, *arguments: str) -> dict:
+    """What a program prints, with the wall and the processor time of all its processes."""
+    mine, theirs = _SPAWNED.Pipe()
+    run = _SPAWNED.Process(target=_measure, args=(theirs, program, arguments))
+    run.start()
+    run.join()
+    if run.exitcode:
+        raise SystemExit(run.exitcode)
+    return mine.recv()
 
 
 def _serve(results: Connection, folder: Path, as_of: dt.datetime) -> None:
@@ -117,11 +152,11 @@ def _serve(results: Connection, folder: Path, as_of: dt.datetime) -> None:
         time.sleep(86_400)
 
 
-def _measure(results: Connection, program: str, day: dt.date) -> None:
+def _measure(results: Connection, program: str, arguments: tuple[str, ...]) -> None:
     """Apart from the server, which is not a child of this process: the time of all its children counts."""
     adopt_orphans()
     started = time.perf_counter()
-    processor_s, printed = processor_time_s(program, day.isoformat())
+    processor_s, printed = processor_time_s(program, *arguments)
     wall_s = time.perf_counter() - started
     results.send({**json.loads(printed), "processor_s": processor_s, "wall_s": wall_s})
 
@@ -156,20 +191,32 @@ def densify(path: Path) -> None:
 
 
 def _print(measured: dict, most: int) -> None:
-    of_cycle = [spent for name, spent in measured["steps"].items() if name in measured["of_cycle"]]
-    cycle_s = [sum(part) for part in zip(*of_cycle, strict=True)]
-    measured |= {"processor_s": measured["processor_s"] - cycle_s[0], "wall_s": measured["wall_s"] - cycle_s[1]}
+    steps, of_day, of_cycle = measured["steps"], [], []
+    for name, step in steps.items():
+        (of_cycle if name in measured["of_cycle"] else of_day).append(step)
+    cycle_s, cycle_wall_s = (sum(step[name] for step in of_cycle) for name in ("processor_s", "wall_s"))
+    own_s = sum(step["processor_s"] for step in steps.values())
+    together_mb = max(step["peak_mb"] for step in of_day)
+    found = {
+        "wall_s": measured["wall_s"] - cycle_wall_s,
+        "processor_s": measured["processor_s"] - cycle_s,
+        "peak_mb": together_mb,
+    }
     for name, title in (("wall_s", "wall, s"), ("processor_s", "processor time, s"), ("peak_mb", "peak memory, MB")):
-        is_reached = measured[name] <= TARGETS[name]
-        print(f"{title:34} {measured[name]:>8.1f}   at most {TARGETS[name]}: {'reached' if is_reached else 'MISSED'}")
-    print(f"{'of the processor time PostgreSQL':34} {measured['processor_s'] + cycle_s[0] - measured['own_s']:>8.1f}")
-    print(f"{'the cycle, processor s and wall s':34} {cycle_s[0]:>8.1f} {cycle_s[1]:>8.1f}")
-    print(f"\n{'step':44} processor s  wall s")
-    longest = sorted(measured["steps"].items(), key=lambda item: -item[1][0])
-    for name, (processor_s, wall_s) in longest[:most]:
-        print(f"{name:44} {processor_s:>11.2f} {wall_s:>7.2f}")
-    rest = [sum(spent) for spent in zip(*(spent for _, spent in longest[most:]), strict=True)] or [0, 0]
-    print(f"{f'the other {max(len(longest) - most, 0)} steps':44} {rest[0]:>11.2f} {rest[1]:>7.2f}")
+        is_reached = found[name] <= TARGETS[name]
+        print(f"{title:34} {found[name]:>8.1f}   at most {TARGETS[name]}: {'reached' if is_reached else 'MISSED'}")
+    print(f"{'of the first process, its cycle too':34} {measured['own_mb']:>8.1f}")
+    print(f"{'of the processor time PostgreSQL':34} {measured['processor_s'] - own_s:>8.1f}")
+    print(f"{'of it the processes of the pool':34} {sum(step['pool_s'] for step in of_day):>8.1f}")
+    print(f"{'the cycle, processor s and wall s':34} {cycle_s:>8.1f} {cycle_wall_s:>8.1f}")
+    print(f"\n{'step':44} processor s  in pool  wall s  peak MB")
+    longest = sorted(steps.items(), key=lambda item: -item[1]["processor_s"])
+    rest = {name: sum(step[name] for _, step in longest[most:]) for name in ("processor_s", "pool_s", "wall_s")}
+    rest["peak_mb"] = max((step["peak_mb"] for _, step in longest[most:]), default=0)
+    for name, step in [*longest[:most], (f"the other {len(longest[most:])} steps", rest)]:
+        print(
+            f"{name:44} {step['processor_s']:>11.2f} {step['pool_s']:>8.2f} {step['wall_s']:>7.2f} {step['peak_mb']:>8}"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ processes, and for each day each length of the range, gives the same files, repo
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import itertools
 import json
 import multiprocessing
@@ -22,24 +21,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import click
 
+from benchmarks import result_digests
 from benchmarks.d1_run import densify
 from benchmarks.process_usage import ProcessUsage
+from benchmarks.result_digests import require_same
 from benchmarks.small_day import adopt_orphans, processor_time_s
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.cli.run import run_days
-from fleet_audit.schema.facts import FACTS
 from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit.simulation.fleet import simulate
-from fleet_audit.storage.embedded.server import ensure_running
-from fleet_audit.storage.warehouse import Warehouse
 
 FIRST = dt.date(2025, 5, 16)  # first day of a cycle of the default closing day
 CONTEXT = dt.timedelta(days=2)
@@ -48,8 +45,6 @@ TOKEN = "benchmark"
 AIM_VEHICLES, AIM_DAYS, AIM_PROCESSES = 500, 31, 2
 AIMS = {"wall, s": 600, "processor time, s": 1200, "peak memory, MB": 2500}
 ARCHIVED = ("reference", "ingestion")
-COMPARED = ("staging", "trips", "reports")  # folders of the lake
-_TRACE = ["run_id", "updated_at"]
 _PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -85,7 +80,7 @@ def main(
             expected: dict[str, str] = {}
             for days, processes in itertools.product(sorted(ranges, reverse=True), pools):
                 found = _measured(archive, Path(temporary) / "run", days, processes)
-                _require_same(expected, found.pop("digests"), f"{days} days by {processes} processes")
+                require_same(expected, found.pop("digests"), f"{days} days by {processes} processes")
                 measured[vehicles, days, processes] = found
                 _print_run(vehicles, days, processes, found, most)
     _print_slopes(measured)
@@ -108,13 +103,6 @@ def _measured(archive: Path, folder: Path, days: int, processes: int) -> dict:
         return found | {"digests": json.loads(printed)}
     finally:
         shutil.rmtree(folder)
-
-
-def _require_same(expected: dict[str, str], found: dict[str, str], what: str) -> None:
-    """Compare the digests of each day and document with those of runs before."""
-    differing = sorted(name for name, digest in found.items() if expected.setdefault(name, digest) != digest)
-    if differing:
-        raise SystemExit(f"{what} gave other bytes than a run before of {', '.join(differing[:5])}.")
 
 
 def make_archive(folder: Path, vehicles: int, days: int) -> None:
@@ -184,34 +172,8 @@ def measure(folder: Path, days: int, processes: int) -> dict[str, object]:
 
 
 def digests(folder: Path, days: int) -> dict[str, str]:
-    """SHA-256 of each day's and document's files, and of the rows of each fact and day."""
-    warehouse, run = Warehouse(ensure_running(folder / "home")), _days(days)
-    found = {}
-    for fact in FACTS:
-        if fact.partition == "operational_date":
-            rows = warehouse.read_partition(fact, run).drop(columns=_TRACE, errors="ignore")
-            if "cycle_start" in rows and fact.partition != "cycle_start":
-                rows = rows[rows["cycle_start"].isna()]  # those of a cycle follow from how many of its days were run
-            for day, of_day in rows.groupby(fact.partition):
-                found[f"{fact.full_name} {day}"] = _sha256(of_day.to_csv(index=False).encode())
-    for path in _files(folder / "home" / "lake", run):
-        name = str(path.relative_to(folder / "home" / "lake"))
-        found[name if "start=" not in name else f"{name} of {days} days"] = _sha256(path.read_bytes())
-    return found
-
-
-def _files(lake: Path, run: list[dt.date]) -> Iterator[Path]:
-    """The files of the run's days, and the documents of its cycles."""
-    labels = {f"date={day}" for day in run}
-    for folder in COMPARED:
-        for path in sorted((lake / folder).rglob("*")):
-            parts = path.relative_to(lake).parts
-            if path.is_file() and (labels & set(parts) or any(part.startswith("start=") for part in parts)):
-                yield path
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    """Digests of what the run left."""
+    return result_digests.digests(folder, _days(days))
 
 
 def _days(days: int) -> list[dt.date]:
