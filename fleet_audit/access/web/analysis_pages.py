@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from fleet_audit.access.problems import Problem
 from fleet_audit.access.uploads import Intake
 from fleet_audit.access.web.contest_pages import FormText
 from fleet_audit.access.web.filters import Choice, Code, names_of, plate_of
-from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.access.web.site import TEXT_LENGTH, Site, Visit
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.closing.rule_outcomes import RuleOutcome, rule_outcome
 from fleet_audit.reporting.labels import rule_title
@@ -34,7 +35,7 @@ _SENTENCES = {
     "rule": "Esta regra não existe: escolha uma da lista.",
     "scope": "Escolha ao menos a regra, a placa, a transportadora ou a unidade, das que o seu acesso permite ver.",
     "dates": "A exceção precisa de um último dia, que não pode ser anterior ao primeiro.",
-    "text": "Explique o motivo com 10 a 10.000 caracteres.",
+    "text": f"Explique o motivo com {TEXT_LENGTH}.",
     "decided": "Esta exceção já foi decidida, e uma decisão não muda.",
     "same_person": "Quem pediu a exceção não a aprova: outra pessoa aprova ou recusa.",
     "profile": "O seu perfil não pode fazer isto.",
@@ -75,14 +76,12 @@ def add_analysis_pages(app: FastAPI, site: Site, intake: Intake) -> None:
     ) -> Response:
         values = (regra, placa, transportadora, unidade, rota, de, ate, motivo)
         given = dict(zip(_FIELDS, values, strict=True))
-        try:
-            with site.act(request, form_token) as visit:
-                contests.request_exception(visit.session, _wanted(given))
-                return site.redirect(visit, "/analise#excecoes")
-        except Problem as problem:
-            if problem.kind not in _SENTENCES:
-                raise
-            return _page(site, request, given, problem)
+
+        def request_exception(visit: Visit) -> str:
+            contests.request_exception(visit.session, _wanted(given))
+            return "/analise#excecoes"
+
+        return site.submit(request, form_token, request_exception, partial(_page, site, request, given), _SENTENCES)
 
     @app.post("/excecoes/{key}/decidir")
     def decide(
@@ -91,16 +90,13 @@ def add_analysis_pages(app: FastAPI, site: Site, intake: Intake) -> None:
         form_token: Annotated[str, Form(max_length=200)],
         decisao: Annotated[str, Form(pattern="^(aprovar|recusar)$")],
     ) -> Response:
-        try:
-            with site.act(request, form_token) as visit:
-                content = contests.decide_exception(visit.session, key, is_approved=decisao == "aprovar")
-                if content is not None:
-                    intake.put_into_inbox(contests.approved_file(key), content)
-                return site.redirect(visit, "/analise#excecoes")
-        except Problem as problem:
-            if problem.kind not in _SENTENCES:
-                raise
-            return _page(site, request, {}, problem)
+        def decide_exception(visit: Visit) -> str:
+            content = contests.decide_exception(visit.session, key, is_approved=decisao == "aprovar")
+            if content is not None:
+                intake.put_into_inbox(contests.approved_file(key), content)
+            return "/analise#excecoes"
+
+        return site.submit(request, form_token, decide_exception, partial(_page, site, request, {}), _SENTENCES)
 
 
 def _wanted(given: Mapping[str, str]) -> dict[str, Any]:
@@ -121,7 +117,9 @@ def _wanted(given: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _page(site: Site, request: Request, given: Mapping[str, str], problem: Problem | None = None) -> Response:
+def _page(
+    site: Site, request: Request, given: Mapping[str, str], error: str | None = None, status: int = 200
+) -> Response:
     """The page with the form as it was filled in, and what was wrong with it."""
     with site.visit(request) as visit:
         if visit.session.profile not in ANALYSTS:
@@ -129,7 +127,7 @@ def _page(site: Site, request: Request, given: Mapping[str, str], problem: Probl
         names = names_of(site, visit)
         exceptions = [_labelled(row, visit) for row in _exceptions(site, visit)]
         return site.page(
-            visit, "analysis.html.j2", problem.status_code if problem else 200,
+            visit, "analysis.html.j2", status,
             waiting=[row for row in exceptions if row["status"] == "requested"],
             decided=[row for row in exceptions if row["status"] != "requested"], statuses=_STATUSES,
             contests=_open_contests(site, visit), outcomes=_outcomes(site, visit), names=names,
@@ -137,7 +135,7 @@ def _page(site: Site, request: Request, given: Mapping[str, str], problem: Probl
             carriers=[Choice(code, name) for code, name in sorted(names.carriers.items())],
             units=[Choice(code, name) for code, name in sorted(names.units.items())],
             given={**dict.fromkeys(_FIELDS, ""), **given},
-            error=_SENTENCES[problem.kind or ""] if problem else None,
+            error=error,
         )  # fmt: skip
 
 

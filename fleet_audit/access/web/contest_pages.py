@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 
 from fleet_audit.access import contests
 from fleet_audit.access.answers import TEXT, Key
-from fleet_audit.access.problems import Problem
 from fleet_audit.access.web.files import download
 from fleet_audit.access.web.filters import names_of
 from fleet_audit.access.web.formats import local
-from fleet_audit.access.web.site import Site, Visit
+from fleet_audit.access.web.site import TEXT_LENGTH, Site, Visit
 from fleet_audit.storage.auth.disputes import MAX_TEXT
 
 CONTEST_STATUSES = {"contested": "Em contestação", "upheld": "Mantido", "reversed": "Revertido"}
@@ -28,7 +28,7 @@ _SENTENCES = {
     "excepted": "Uma exceção aprovada cobre este achado: não há o que contestar.",
     "late": "O ciclo deste achado está fechado e o prazo de contestação terminou.",
     "contested": "Este achado já foi contestado: acompanhe a contestação na página do achado.",
-    "text": f"Escreva o motivo com 10 a {MAX_TEXT} caracteres.",
+    "text": f"Escreva o motivo com {TEXT_LENGTH}.",
     "decided": "Esta contestação já foi decidida, e uma decisão não muda.",
     "decision": "Escolha se o achado é mantido ou revertido.",
     "same_person": "Quem contestou não decide: outra pessoa decide.",
@@ -77,18 +77,15 @@ def add_contest_pages(app: FastAPI, site: Site) -> None:
         motivo: FormText = "",
         anexo: Annotated[UploadFile | None, File()] = None,
     ) -> Response:
-        try:
-            with site.act(request, form_token) as visit:
-                contest_id = contests.open_contest(visit.session, key, motivo)
-                if anexo is not None and anexo.filename:
-                    content = anexo.file.read(contests.MAX_ATTACHMENT_BYTES + 1)
-                    _, path = contests.attach_file(visit.session, contest_id, anexo.filename, content)
-                    site.lake.put_bytes(path, content)
-                return site.redirect(visit, f"/achados/{key}#contestacao")
-        except Problem as problem:
-            if problem.kind not in _SENTENCES:
-                raise
-            return _form(site, request, key, motivo, problem)
+        def open_contest(visit: Visit) -> str:
+            contest_id = contests.open_contest(visit.session, key, motivo)
+            if anexo is not None and anexo.filename:
+                content = anexo.file.read(contests.MAX_ATTACHMENT_BYTES + 1)
+                _, path = contests.attach_file(visit.session, contest_id, anexo.filename, content)
+                site.lake.put_bytes(path, content)
+            return f"/achados/{key}#contestacao"
+
+        return site.submit(request, form_token, open_contest, partial(_form, site, request, key, motivo), _SENTENCES)
 
     @app.post("/achados/{key}/decidir")
     def decide(
@@ -99,14 +96,11 @@ def add_contest_pages(app: FastAPI, site: Site) -> None:
         decisao: Annotated[str, Form(max_length=20, pattern=TEXT)] = "",
         motivo: FormText = "",
     ) -> Response:
-        try:
-            with site.act(request, form_token) as visit:
-                contests.decide_contest(visit.session, contestacao, decisao, motivo)
-                return site.redirect(visit, f"/achados/{key}#contestacao")
-        except Problem as problem:
-            if problem.kind not in _SENTENCES:
-                raise
-            return _form(site, request, key, motivo, problem)
+        def decide_contest(visit: Visit) -> str:
+            contests.decide_contest(visit.session, contestacao, decisao, motivo)
+            return f"/achados/{key}#contestacao"
+
+        return site.submit(request, form_token, decide_contest, partial(_form, site, request, key, motivo), _SENTENCES)
 
     @app.get("/contestacoes/arquivos/{file_id}")
     def attached_file(request: Request, file_id: Key) -> Response:
@@ -115,15 +109,16 @@ def add_contest_pages(app: FastAPI, site: Site) -> None:
             return download(site.lake.get_bytes(path), name)
 
 
-def _form(site: Site, request: Request, key: str, text: str = "", problem: Problem | None = None) -> Response:
+def _form(
+    site: Site, request: Request, key: str, text: str = "", error: str | None = None, status: int = 200
+) -> Response:
     """The form to contest or decide, with what was written and what was wrong with it."""
     with site.visit(request) as visit:
         finding = site.relations.row(visit.session, "findings", "finding_id", key)
         zone = names_of(site, visit).zone(finding["unit_code"])
         return site.page(
-            visit, "contest.html.j2", problem.status_code if problem else 200,
-            finding=finding, text=text, max_mb=_MAX_MB,
-            error=_SENTENCES[problem.kind or ""] if problem else None, **contest_context(site, visit, finding, zone),
+            visit, "contest.html.j2", status, finding=finding, text=text, max_mb=_MAX_MB, error=error,
+            **contest_context(site, visit, finding, zone),
         )  # fmt: skip
 
 

@@ -5,18 +5,17 @@ Who may write is checked by PostgreSQL's functions (`access.contests`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request, Response
 
 from fleet_audit.access import contests
 from fleet_audit.access.answers import Key
-from fleet_audit.access.problems import Problem
 from fleet_audit.access.web.contest_pages import FormText
-from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.storage.auth.disputes import MAX_TEXT
+from fleet_audit.access.web.site import TEXT_LENGTH, Site, Visit
 
-_TOO_SHORT = f"Escreva de 10 a {MAX_TEXT:,} caracteres.".replace(",", ".")
+_SENTENCES = {"text": f"Escreva de {TEXT_LENGTH}."}
 
 
 def notes_context(site: Site, visit: Visit, finding_id: str) -> dict[str, Any]:
@@ -40,14 +39,12 @@ def add_note_pages(app: FastAPI, site: Site) -> None:
         texto: FormText = "",
         interna: Annotated[str, Form(max_length=10)] = "",
     ) -> Response:
-        try:
-            with site.act(request, form_token) as visit:
-                contests.annotate_finding(visit.session, key, texto, is_internal=interna == "sim")
-                return site.redirect(visit, f"/achados/{key}#notas")
-        except Problem as problem:
-            if problem.kind != "text":
-                raise
-            return _form(site, request, key, texto, _TOO_SHORT, problem.status_code)
+        def annotate_finding(visit: Visit) -> str:
+            contests.annotate_finding(visit.session, key, texto, is_internal=interna == "sim")
+            return f"/achados/{key}#notas"
+
+        form = partial(_form, site, request, key, texto)
+        return site.submit(request, form_token, annotate_finding, form, _SENTENCES)
 
 
 def _form(

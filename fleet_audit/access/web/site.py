@@ -25,9 +25,11 @@ from fleet_audit.access.sessions import Session, Sessions
 from fleet_audit.access.web import formats
 from fleet_audit.access.web.identity import Cookies, Visitor
 from fleet_audit.access.web.rows import Relations
+from fleet_audit.storage.auth.disputes import MAX_TEXT, MIN_TEXT
 from fleet_audit.storage.lake import Lake
 
 ROOT = "/portal"
+TEXT_LENGTH = f"{MIN_TEXT} a {formats.whole(MAX_TEXT)} caracteres"
 _FOLDER = Path(__file__).parent
 _MAX_SIGN_IN_BYTES = 16 * 1024  # of who has not signed in
 _HEADERS = {
@@ -102,6 +104,27 @@ class Site:
         with self.visit(request) as visit:
             yield visit
 
+    def submit(
+        self,
+        request: Request,
+        form_token: str,
+        action: Callable[[Visit], str],
+        form: Callable[[str, int], Response],
+        sentences: Mapping[str, str],
+    ) -> Response:
+        """Does what a form asks for and sends the browser to the page that `action` returns.
+
+        A Problem whose kind has a sentence shows the form again, by `form(sentence, status)`; others are raised.
+        """
+        try:
+            with self.act(request, form_token) as visit:
+                return self.redirect(visit, action(visit))
+        except Problem as problem:
+            sentence = sentences.get(problem.kind or "")
+            if sentence is None:
+                raise
+            return form(sentence, problem.status_code)
+
     def page(self, visit: Visit, template: str, status: int = 200, **values: Any) -> Response:
         """A page for a visitor, whose session lasts from now on."""
         context = {
@@ -162,6 +185,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(formats.FILTERS)
+    environment.globals.update(min_text=MIN_TEXT, max_text=MAX_TEXT)
     return environment
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
@@ -51,17 +52,14 @@ def add_upload_pages(app: FastAPI, site: Site, intake: Intake) -> None:
         tipo: Annotated[str, Form(max_length=50)] = "",
         arquivo: Annotated[UploadFile | None, File()] = None,
     ) -> Response:
-        try:
-            with site.act(request, form_token) as visit:
-                if arquivo is None or not arquivo.filename:
-                    raise Problem(422, "Choose a file.", kind="no_file")
-                content = arquivo.file.read(intake.max_bytes + 1)
-                row = receive_file(visit.session, intake, tipo, arquivo.filename, content)
-                return site.redirect(visit, f"/envios/{row['upload_id']}")
-        except Problem as problem:
-            if problem.kind not in _SENTENCES:
-                raise
-            return _list(site, intake, request, _SENTENCES[problem.kind], problem.status_code)
+        def receive(visit: Visit) -> str:
+            if arquivo is None or not arquivo.filename:
+                raise Problem(422, "Choose a file.", kind="no_file")
+            content = arquivo.file.read(intake.max_bytes + 1)
+            row = receive_file(visit.session, intake, tipo, arquivo.filename, content)
+            return f"/envios/{row['upload_id']}"
+
+        return site.submit(request, form_token, receive, partial(_list, site, intake, request), _SENTENCES)
 
     @app.get("/envios/{key}")
     def one_upload(request: Request, key: Key) -> Response:

@@ -10,7 +10,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.rights import API_ROLE, scope_condition
 
-MAX_TEXT = 10_000  # characters
+MIN_TEXT, MAX_TEXT = 10, 10_000  # characters
 MAX_UPLOADS_PER_HOUR = 100
 _DEFINER = "security definer set search_path = pg_catalog, pg_temp"
 _TABLES = {  # table of auth -> its key
@@ -39,8 +39,9 @@ begin
 end $$;
 create or replace function auth.require_text(given text) returns text language plpgsql {_DEFINER} as $$
 begin
-  if length(trim(coalesce(given, ''))) not between 10 and {MAX_TEXT} then
-    perform auth.refuse('422', 'text', 'The text has fewer than 10 or more than {MAX_TEXT} characters: give reasons.');
+  if length(trim(coalesce(given, ''))) not between {MIN_TEXT} and {MAX_TEXT} then
+    perform auth.refuse('422', 'text',
+      'The text has fewer than {MIN_TEXT} or more than {MAX_TEXT} characters: give reasons.');
   end if;
   return trim(given);
 end $$;
