@@ -165,11 +165,12 @@ def day_inputs(day: dt.date, inbox: Staged) -> tuple[DayWindow, DayInputs]:
     window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters)
     trips = conform(window.trips, facts.TRIP_WINDOW)
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
+    dwells = conform(window.dwells, lake.DWELL_COUNTS)
     found = device_day(
         day, [PositionArrays.of_frame(inbox.positions(day))], trips, inbox.declared_runs(day), reference_now, parameters
     )
     devices = DeviceDay(conform(found.events, lake.ODOMETER_EVENTS), found.health)
-    return window, DayInputs(day, trips, legs, spans, devices, inbox.declared_runs(day), inbox.notes(day))
+    return window, DayInputs(day, trips, legs, spans, dwells, devices, inbox.declared_runs(day), inbox.notes(day))
 
 
 def audit(day: dt.date, inbox: Staged) -> AuditedDay:

@@ -16,7 +16,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
 from fleet_audit.schema.facts import DEVICE_HEALTH, TRIP_WINDOW
-from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, READINGS, REJECTED_POINTS
+from fleet_audit.schema.lake import DWELL_COUNTS, LEGS, OBSERVED_SPANS, READINGS, REJECTED_POINTS
 from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import LakeDays
 
@@ -26,6 +26,7 @@ WINDOW_PARTS = {
     "spans": OBSERVED_SPANS,
     "rejected": REJECTED_POINTS,
     "readings": READINGS,
+    "dwells": DWELL_COUNTS,
 }  # of `DayWindow`
 DEVICE_PARTS = {"events": WINDOW_EVENTS, "left": LEFT_READINGS, "health": DEVICE_HEALTH}  # of `VehicleDevices`
 
@@ -92,7 +93,7 @@ class WindowOfDay:
         return self.positions.positions.sizes(days) | self.visit_legs.sizes(days)
 
     def __call__(self, vehicles: DayVehicles) -> DayWindow:
-        """Trips, legs, spans, rejected points and readings of the day."""
+        """Trips, legs, spans, rejected points, readings and what odometers counted in dwells of the day."""
         day, reference = vehicles.day, vehicles.reference(self.reference)
         tracks = build_day_tracks(day, self.positions.of(vehicles), reference)
         visit_legs = self.visit_legs.read(window_days(day), filter=vehicles.of_plates)

@@ -349,6 +349,22 @@ READINGS = Table(
     sort=("plate", "device_id"),
 )
 
+DWELL_COUNTS = Table(
+    "trips",
+    "dwell_counts",
+    "What an odometer counted while the positions stood, from reading to reading",
+    (
+        date("date", "Partition: the day whose window this was seen from"),
+        text("plate", "Vehicle"),
+        text("device_id", "Device"),
+        instant("started_at", "Reading before"),
+        instant("ended_at", "Reading after"),
+        real("counted_km", "Difference of the readings; null: they contradict each other", unit="km", nullable=True),
+    ),
+    partition="date",
+    sort=("plate", "started_at", "device_id"),
+)
+
 ODOMETER_EVENTS = Table(
     "trips",
     "odometer_events",
@@ -396,5 +412,6 @@ TABLES = (
     OBSERVED_SPANS,
     REJECTED_POINTS,
     READINGS,
+    DWELL_COUNTS,
     ODOMETER_EVENTS,
 )

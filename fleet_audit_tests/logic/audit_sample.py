@@ -61,6 +61,19 @@ def span(start: str, end: str, *, day: dt.date = DAY, **more: object) -> dict:
     }  # fmt: skip
 
 
+def dwell(start: str, end: str, km: float | None, *, day: dt.date = DAY, **more: object) -> dict:
+    """A step from reading to reading over which the odometer counted while the positions stood."""
+    return {
+        "date": DAY, "plate": PLATE, "device_id": f"D-{PLATE}", "started_at": at(start, day), "ended_at": at(end, day),
+        "counted_km": km, **more,
+    }  # fmt: skip
+
+
+def dwells_frame(*records: dict) -> pd.DataFrame:
+    """`trips.dwell_counts`."""
+    return rows(lake.DWELL_COUNTS, *records)
+
+
 def trips_frame(*records: dict) -> pd.DataFrame:
     """`trips.trip_window`."""
     return rows(facts.TRIP_WINDOW, *records)
@@ -117,6 +130,7 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
         clock_offsets=offsets,
         legs=empty_frame(lake.LEGS),
         spans=rows(lake.OBSERVED_SPANS, *watched),
+        dwells=empty_frame(lake.DWELL_COUNTS),
         devices=devices,
         registered=rows(
             reference.DEVICES, *({"device_id": f"D-{plate}", "plate": plate} for plate in VEHICLES["plate"])

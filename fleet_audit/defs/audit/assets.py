@@ -28,7 +28,14 @@ from fleet_audit.schema.facts import (
     TRIP_SCORES,
     TRIP_WINDOW,
 )
-from fleet_audit.schema.lake import LEGS, OBSERVED_SPANS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_NOTES
+from fleet_audit.schema.lake import (
+    DWELL_COUNTS,
+    LEGS,
+    OBSERVED_SPANS,
+    ODOMETER_EVENTS,
+    STAGING_DECLARED_RUNS,
+    STAGING_NOTES,
+)
 from fleet_audit.schema.model import TRACE_COLUMNS
 from fleet_audit.schema.reference import (
     CONTRACTS,
@@ -57,6 +64,7 @@ _OUTPUTS = {
         "windows": dg.AssetIn(key_of(TRIP_WINDOW)),
         "legs": dg.AssetIn(key_of(LEGS)),
         "spans": dg.AssetIn(key_of(OBSERVED_SPANS)),
+        "dwells": dg.AssetIn(key_of(DWELL_COUNTS)),
         "events": dg.AssetIn(key_of(ODOMETER_EVENTS)),
         "health": dg.AssetIn(key_of(DEVICE_HEALTH)),
         "notes": dg.AssetIn(key_of(STAGING_NOTES)),
@@ -92,6 +100,7 @@ def audit(
     windows: Days,
     legs: Days,
     spans: Days,
+    dwells: Days,
     events: Days,
     health: Days,
     notes: Days,
@@ -110,6 +119,7 @@ def audit(
             trips=windows.read([day]),
             legs=legs.read([day]),
             spans=spans.read([day]),
+            dwells=dwells.read([day]),
             devices=DeviceDay(events.read([day]), health.read([day]).drop(columns=[*TRACE_COLUMNS])),
             runs=runs.read(window_days(day)),
             notes=notes.read([day]),

@@ -29,6 +29,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.frames import (
     DeclaredRunsFrame,
+    DwellCountsFrame,
     FindingsFrame,
     HeldRunsFrame,
     IncidentsFrame,
@@ -52,6 +53,7 @@ class DayInputs:
         trips: `trips.trip_window` of D.
         legs: `trips.legs` of D.
         spans: `trips.observed_spans` of D's window.
+        dwells: `trips.dwell_counts` of D's window.
         devices: `trips.odometer_events` and `fact.device_health` of D.
         runs: `staging.declared_runs` of DATA D-2 … D+1.
         notes: `staging.source_notes` of D.
@@ -63,6 +65,7 @@ class DayInputs:
     trips: TripWindowFrame
     legs: LegsFrame
     spans: SpansFrame
+    dwells: DwellCountsFrame
     devices: DeviceDay
     runs: WrittenRunsFrame
     notes: NotesFrame
@@ -127,6 +130,7 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
         incomplete=inputs.incomplete,
         legs=inputs.legs,
         spans=inputs.spans,
+        dwells=inputs.dwells,
         devices=inputs.devices,
         registered=reference.devices,
         costs=price_days(trips, reference, parameters),

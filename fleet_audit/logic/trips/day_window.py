@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
+from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
 from fleet_audit.logic.trips.segmentation import (
@@ -45,6 +46,7 @@ class DayWindow:
     spans: pd.DataFrame
     rejected: pd.DataFrame
     readings: pd.DataFrame
+    dwells: pd.DataFrame
 
 
 def build_window(
@@ -54,7 +56,7 @@ def build_window(
     reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
-    """Trips, legs, observed spans, rejected points and odometer readings of a day, from all positions of its window.
+    """Trips, legs, observed spans, rejected points, odometer readings and dwells of a day, from its window's positions.
 
     Args:
         day: operational day D.
@@ -127,6 +129,7 @@ def segment_day(
             ],
             ignore_index=True,
         ),
+        dwell_counts(segmentation, parameters).assign(date=day),
     )
 
 

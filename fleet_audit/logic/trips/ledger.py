@@ -16,6 +16,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.coverage import clipped_to_day
+from fleet_audit.logic.trips.dwells import dwell_readings
 from fleet_audit.logic.trips.kernels.movements import span_points
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import Steps
@@ -168,17 +169,10 @@ def _dwell_changes(
 
     Between the readings that the legs around are measured by. More than a yard movement is not explained.
     """
-    arrival, departure = (stops[name].to_numpy() for name in ("arrival_reading", "departure_reading"))
-    is_next = stops["first"].shift(-1).eq(stops["last"]).to_numpy()
-    following = stops["arrival_reading"].shift(-1, fill_value=-1).to_numpy()
-    points, changes = [], []
-    for first, last, is_asked in ((arrival, departure, True), (departure, following, is_next)):
-        is_known = (first >= 0) & (last > first) & is_asked
-        change = odometer[last[is_known]] - odometer[first[is_known]]
-        is_yard = (change >= 0) & (change < parameters.yard_max_km)
-        points.append(last[is_known][is_yard])
-        changes.append(change[is_yard])
-    return np.concatenate(points), np.concatenate(changes)
+    first, last = dwell_readings(stops)
+    change = odometer[last] - odometer[first]
+    is_yard = (change >= 0) & (change < parameters.yard_max_km)
+    return last[is_yard], change[is_yard]
 
 
 def km_ledger(

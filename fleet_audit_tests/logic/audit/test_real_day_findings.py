@@ -62,7 +62,7 @@ def result() -> AuditResult:
     devices = device_day(
         DAY, [PositionArrays.of_frame(empty_frame(lake.STAGING_POSITIONS))], window.trips, runs, ref, DEFAULT_PARAMETERS
     )
-    inputs = DayInputs(DAY, window.trips, window.legs, window.spans, devices, runs, notes)
+    inputs = DayInputs(DAY, window.trips, window.legs, window.spans, window.dwells, devices, runs, notes)
     return audit_day(inputs, ref, DEFAULT_PARAMETERS)
 
 

@@ -8,7 +8,23 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit_tests.logic.audit_sample import DAY, at, audit, devices_of, found, run, span, trip
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.schema import facts, lake
+from fleet_audit.schema.derive import conform
+from fleet_audit_tests.logic import driving
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    at,
+    audit,
+    devices_of,
+    dwell,
+    dwells_frame,
+    found,
+    run,
+    span,
+    trip,
+)
 
 TRIPS = [trip("T1", "05:36", "07:05", "68.70"), trip("T2", "07:41", "09:14", "69.60")]
 
@@ -140,3 +156,80 @@ def test_nights_dated_by_the_shift_do_not_break_the_chain() -> None:
     trips = [row for row in trips if abs((row["operational_date"] - DAY).days) <= 1]
     watched = [span("00:00", "24:00", day=DAY + dt.timedelta(days=number)) for number in (-1, 0, 1)]
     assert not found(audit(trips, runs, watched), "D10")
+
+
+BEFORE = DAY - dt.timedelta(days=1)
+TWO_DAYS = [span("00:00", "24:00", day=BEFORE), span("00:00", "24:00")]
+
+
+def overnight(counted: list[dict], to_km: str = "132", **changed: object) -> list[dict]:
+    """A run on the evening before that ends at km 130, and one of the morning that begins at `to_km`."""
+    runs = [
+        run("1", "17:00", "18:00", day=BEFORE, odometer_start_km="100", odometer_end_km="130"),
+        run("2", "06:00", "07:00", odometer_start_km=to_km, odometer_end_km="162"),
+    ]
+    trips = [trip("T1", "17:00", "18:00", day=BEFORE), trip("T2", "06:00", "07:00")]
+    return found(audit(trips, runs, TWO_DAYS, dwells=dwells_frame(*counted), **changed), "D10")
+
+
+COUNTED_AT_MIDNIGHT = [dwell("23:50", "24:00", 1.0, day=BEFORE), dwell("00:00", "00:10", 1.0)]
+
+
+def test_a_tracker_off_the_bus_over_midnight_that_counted_a_km_on_each_side_accuses_nobody() -> None:
+    """Neither side is an O04 (more than 2 km), and the reading is what the odometer counted."""
+    assert overnight([])
+    assert not overnight(COUNTED_AT_MIDNIGHT)
+
+
+def test_a_chain_that_is_broken_over_midnight_is_found_beyond_what_the_odometer_counted() -> None:
+    [finding] = overnight(COUNTED_AT_MIDNIGHT, "146")
+    assert finding["km_at_stake"] == Decimal("14.00")
+    assert "o veículo percorreu 2,00 km: 14,00 km a mais" in finding["explanation_pt"]
+
+
+def test_what_the_odometer_counted_outside_the_pair_explains_nothing() -> None:
+    assert overnight([dwell("16:40", "16:50", 2.0, day=BEFORE), dwell("07:10", "07:20", 2.0)])
+
+
+def test_a_low_reading_is_judged_by_the_trips_alone() -> None:
+    assert not overnight(COUNTED_AT_MIDNIGHT, "130")
+    [finding] = overnight(COUNTED_AT_MIDNIGHT, "127")
+    assert "3,00 km a menos" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize("devices", [None, devices_of(health=[{"device_id": "D1", "issues": ["no_odometer"]}])])
+def test_without_one_odometer_that_holds_between_the_runs_a_high_reading_is_not_tested(devices: object) -> None:
+    """Two readings that contradict each other, or a device without an odometer: nothing shows that the bus stood."""
+    broken_off = [dwell("23:50", "24:00", None, day=BEFORE)]
+    changed = {} if devices is None else {"devices": devices}
+    counted = broken_off if devices is None else []
+    assert not overnight(counted, "146", **changed)
+    [low] = overnight(counted, "120", **changed)
+    assert low["km_at_stake"] == Decimal("10.00")
+    runs = [
+        run("1", "17:00", "18:00", day=BEFORE, odometer_start_km="100", odometer_end_km="130"),
+        run("2", "06:00", "07:00", odometer_start_km="146", odometer_end_km="176"),
+    ]
+    context = audit([trip("T2", "06:00", "07:00")], runs, TWO_DAYS, dwells=dwells_frame(*counted), **changed)
+    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "não informou um hodômetro contínuo entre as corridas" in reasons["D10"]
+
+
+@pytest.mark.parametrize(("start_km", "is_broken"), [("1022", False), ("1036", True)])
+def test_a_bus_whose_tracker_lies_in_the_garage_over_midnight(start_km: str, is_broken: bool) -> None:
+    """After a run of 20 km the tracker stays while the odometer counts a km before midnight and one after it."""
+    bus = driving.Bus(driving.at("16:30", BEFORE)).park(1800).to(driving.MILL, kmh=20).park(5.67 * 3600)
+    for minute in range(20):  # around midnight; a receiver that repeats a coordinate would be no fix
+        bus.seconds, bus.driven_m = bus.seconds + 120, bus.driven_m + 100
+        bus.report(east_m=7.0 * (minute % 3))
+    bus.park(5 * 3600).to(driving.FRONT).park(3600)
+    seen = driving.window(bus)
+    trips = conform(seen.trips, facts.TRIP_WINDOW)
+    assert sorted(trips["km_measured"]) == [Decimal("20.00"), Decimal("20.00")]
+    runs = [
+        run("1", "17:00", "18:00", "20", day=BEFORE, odometer_start_km="1000", odometer_end_km="1020"),
+        run("2", "05:00", "05:40", "20", odometer_start_km=start_km, odometer_end_km="1056"),
+    ]
+    spans = conform(seen.spans, lake.OBSERVED_SPANS).to_dict("records")
+    dwells = conform(seen.dwells, lake.DWELL_COUNTS)
+    assert bool(found(audit(trips.to_dict("records"), runs, spans, dwells=dwells), "D10")) is is_broken

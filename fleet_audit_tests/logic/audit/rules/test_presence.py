@@ -11,7 +11,19 @@ import pytest
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span, trip
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    audit,
+    devices_of,
+    dwell,
+    dwells_frame,
+    found,
+    run,
+    span,
+    trip,
+)
 
 PHANTOM = run("7002", "08:00", "09:00", "30")
 YARD = {"purpose": "yard"}
@@ -90,6 +102,23 @@ def test_a_tracker_without_an_odometer_proves_no_phantom_run() -> None:
     assert found(audit(trips, runs, devices=devices_of(health=[silent])), "D06")
     both = [silent, {"device_id": "E"}]
     assert found(audit(trips, runs, devices=devices_of(health=both)), "D05")
+
+
+@pytest.mark.parametrize(
+    ("counted", "is_phantom"),
+    [
+        ([dwell("08:50", "09:10", 1.5)], False),
+        ([dwell("08:20", "08:30", None)], False),
+        ([dwell("08:20", "08:30", 0.1)], True),
+        ([dwell("09:00", "09:10", 1.5)], True),
+    ],
+    ids=["counted in the run", "readings that contradict", "a shuffle", "counted after the run"],
+)
+def test_a_run_over_which_the_odometer_counted_is_no_phantom(counted: list[dict], is_phantom: bool) -> None:
+    """Less than the 2 km of an O04: the tracker may lie in the garage, so that the run is held, not called invented."""
+    trips, runs = [trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM]
+    context = audit(trips, runs, dwells=dwells_frame(*counted))
+    assert [bool(found(context, rule_id)) for rule_id in ("D05", "D06")] == [is_phantom, not is_phantom]
 
 
 def test_a_night_run_whose_day_after_is_not_seen_is_held_and_then_verified() -> None:

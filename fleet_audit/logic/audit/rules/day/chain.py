@@ -12,10 +12,13 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, TRUSTED_DEVICE_OF_RUNS
+from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
+from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, plates_with_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
 from fleet_audit.logic.primitives.wall_clock import local_days
@@ -31,11 +34,13 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     of all trips, yard too, whose middle lies between the runs and that are linked to neither. The tolerance grows by
     their uncertainty.
 
-    Unmeasured kilometres prove nothing: a reading that is too high counts only when the vehicle was watched
-    for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so
-    its km are measured), no gap cuts a trip between the runs, the first of them ends where the window's trips
-    already begin (D-1), and the tracker was on the bus (no O04 on D, nor on D-1 where the pair begins there). A
-    reading that is too low contradicts itself, watched or not.
+    Unmeasured kilometres prove nothing: a reading that is too high counts only above what the device's odometer counted
+    in these trips and while the positions stood, where that is more than the trips' km: a tracker that lay off the bus
+    over midnight counted less than parked_count_km on either day. Where the odometer between the runs is unknown, a
+    vehicle that positions observe is not tested for it. The vehicle must have been watched for phantom_observed_pct of
+    the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so its km are measured), no gap
+    cuts a trip between the runs, the first of them ends where the window's trips already begin (D-1), and no O04 is on
+    D, nor on D-1 where the pair begins there. A reading that is below the trips' km contradicts itself, watched or not.
     """
     pairs = _pairs(context)
     parameters = context.parameters
@@ -43,8 +48,9 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
     is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
     is_seen &= ~_is_tracker_off(context, pairs)
-    broken = pairs[((pairs["break_km"] > limit) & is_seen) | (pairs["break_km"] < -limit)]
-    broken = broken[broken["next"].isin(context.runs_of_day["declared_run_id"])]
+    is_too_high, is_too_low = (pairs["excess_km"] > limit) & is_seen, pairs["break_km"] < -limit
+    pairs = pairs.assign(measured_km=pairs["measured_km"].where(is_too_low, pairs["counted_km"]))
+    broken = pairs[(is_too_high | is_too_low) & pairs["next"].isin(context.runs_of_day["declared_run_id"])]
     context.run_records([*broken["next"], *broken["previous"]])  # converted together, read one by one
     return [_draft(context, pair) for pair in broken.to_dict("records")]
 
@@ -58,8 +64,13 @@ def chained_runs(context: AuditDay) -> pd.DataFrame:
     return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
 
 
+@computed_once
 def _pairs(context: AuditDay) -> pd.DataFrame:
-    """Consecutive runs with both readings: what lies between them, and by how much the chain breaks."""
+    """Consecutive runs with both readings: what lies between them, and by how much the chain breaks.
+
+    measured_km: of the trips between. counted_km: the larger of these and the odometer's, null where the odometer of a
+    vehicle that positions observe is unknown. break_km, excess_km: the readings' difference beyond either.
+    """
     runs = chained_runs(context)
     before = runs.groupby("plate")[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
     pairs = pd.DataFrame(
@@ -81,17 +92,31 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     pairs["unseen_s"] = seconds - observed
     pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
     trips = _trips_between(context, pairs, between)
-    sums = trips.assign(is_unknown=trips["km"].isna()).groupby("pair")[["km", "doubt", "is_unknown"]].sum()
+    sums = (
+        trips.assign(is_unknown=trips["km"].isna()).groupby("pair")[["km", "doubt", "by_odometer", "is_unknown"]].sum()
+    )
     sums["km"] = sums["km"].where(sums["is_unknown"] == 0)
     sums = sums.reindex(range(len(pairs)), fill_value=0.0)
     pairs["is_cut"] = np.isin(np.arange(len(pairs)), trips.loc[trips["is_cut"], "pair"])
     shown = trips.groupby("pair")["trip_id"].agg(tuple).to_dict()
     pairs["trip_ids"] = [shown.get(number, ()) for number in range(len(pairs))]
     pairs["measured_km"], pairs["uncertainty_km"] = sums["km"], sums["doubt"]
-    pairs["break_km"] = (
-        pairs["to_km"].astype("float64") - pairs["from_km"].astype("float64") - pairs["measured_km"]
-    ).round(2)
+    by_odometer = sums["by_odometer"] + counted_in_dwells(between, context.dwells)
+    by_odometer = by_odometer.mask(pairs["plate"].isin(context.plates_without_odometer))
+    is_observed = pairs["plate"].isin(context.plates_with_positions)
+    pairs["counted_km"] = np.maximum(sums["km"], by_odometer).where(is_observed, sums["km"])
+    declared = pairs["to_km"].astype("float64") - pairs["from_km"].astype("float64")
+    for name, km in (("break_km", pairs["measured_km"]), ("excess_km", pairs["counted_km"])):
+        pairs[name] = (declared - km).round(2)
     return pairs
+
+
+def _plates_without_continuous_odometer(context: AuditDay) -> set[str]:
+    """Plates of which a pair of runs of D has no known odometer between, or whose device proves no times."""
+    pairs = _pairs(context)
+    is_unknown = pairs["counted_km"].isna() & pairs["measured_km"].notna()
+    is_of_day = pairs["next"].isin(context.runs_of_day["declared_run_id"])
+    return set(pairs.loc[is_unknown & is_of_day, "plate"]) | context.plates_with_untrusted_device
 
 
 def _begins_before_window(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
@@ -113,17 +138,19 @@ def _first_days(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
 
 
 def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame) -> pd.DataFrame:
-    """Trips whose middle lies between the runs of a pair and that are linked to neither: pair, trip_id, km, doubt,
-    is_cut (a gap that splits hides its start or its end).
+    """Trips whose middle lies between the runs of a pair and that are linked to neither: pair, trip_id, km, by_odometer
+    (km), doubt, is_cut (a gap that splits hides its start or its end).
     """
     trips = context.trips
     start, end = micros(trips["started_at"]), micros(trips["ended_at"])
+    km, odometer_km = (trips[name].to_numpy(dtype=float, na_value=np.nan) for name in ("km_measured", "km_odometer"))
     table = pd.DataFrame(
         {
             "plate": trips["plate"].to_numpy(),
             "trip_id": trips["trip_id"].to_numpy(),
             "middle": (start + end) // 2,
-            "km": trips["km_measured"].to_numpy(dtype=float, na_value=np.nan),
+            "km": km,
+            "by_odometer": np.where(np.isnan(odometer_km), km, odometer_km),
             "doubt": np.nan_to_num(trips["km_uncertainty"].to_numpy(dtype=float, na_value=np.nan)),
             "is_cut": (trips["is_start_in_gap"].fillna(False) | trips["is_end_in_gap"]).to_numpy(dtype=bool),
         }
@@ -184,7 +211,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "4",
+        "5",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
@@ -201,6 +228,11 @@ RULES = (
             OBSERVED,
         ),
         rests_on="PVB",
-        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
+        vehicle_need=VehicleNeed(
+            plates_with_runs,
+            _plates_without_continuous_odometer,
+            "o equipamento tem o relógio fora de hora ou o receptor travado, ou não informou um hodômetro contínuo "
+            "entre as corridas, e não prova que o KM SAÍDA é alto demais",
+        ),
     ),
 )

@@ -18,6 +18,7 @@ from fleet_audit.logic.audit.clock_offsets import no_clock_offsets
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
@@ -33,6 +34,7 @@ from fleet_audit.schema.frames import (
     ContractsFrame,
     DeclaredRunsFrame,
     DevicesFrame,
+    DwellCountsFrame,
     ExceptionsFrame,
     LegsFrame,
     NotesFrame,
@@ -56,6 +58,7 @@ class AuditDay(TripAndRunRecords):
         matching: `matching.match(trips, runs, …)`.
         legs: `trips.legs` of D.
         spans: `trips.observed_spans` of the window.
+        dwells: `trips.dwell_counts` of the window.
         devices: what D shows of the devices; registered: `ref.devices`.
         costs: trip costs of the window (`fact.trip_costs`).
         notes: `staging.source_notes` of D.
@@ -76,6 +79,7 @@ class AuditDay(TripAndRunRecords):
     matching: Matching
     legs: LegsFrame
     spans: SpansFrame
+    dwells: DwellCountsFrame
     devices: DeviceDay
     registered: DevicesFrame
     costs: TripCostsFrame
@@ -259,15 +263,20 @@ class AuditDay(TripAndRunRecords):
         return self.watch(self.runs)
 
     def watch(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """Observation of each run: declared_run_id (index), observed_pct, moved_km (NaN: not known).
+        """Observation of each run: declared_run_id (index), observed_pct, moved_km, dwell_counted_km (NaN: not known).
 
-        A run of zero length counts as one second. A trip's km count by the share of its time inside.
+        A run of zero length counts as one second. A trip's km count by the share of its time inside; dwell_counted_km
+        is what the odometer counted while the positions stood.
         """
         during = _lasting(intervals(runs))
         lasting = (during["end_us"] - during["start_us"]).to_numpy()
         observed = covered_us(during, intervals(self.spans))
         return pd.DataFrame(
-            {"observed_pct": 100 * observed / lasting, "moved_km": moved_km(during, self.trips)},
+            {
+                "observed_pct": 100 * observed / lasting,
+                "moved_km": moved_km(during, self.trips),
+                "dwell_counted_km": counted_in_dwells(during, self.dwells),
+            },
             index=pd.Index(runs["declared_run_id"], name="declared_run_id"),
         )
 

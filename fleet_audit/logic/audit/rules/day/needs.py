@@ -16,6 +16,11 @@ def has_positions(context: Any) -> bool:
     return bool((context.spans["source"] == "positions").any())
 
 
+def plates_with_runs(context: Any) -> set[str]:
+    """Plates with a declared run of the day."""
+    return set(context.runs_of_day["plate"].dropna())
+
+
 RUNS = Need(lambda context: len(context.runs_of_day) > 0, "nenhum boletim cobre o dia")
 TRIPS = Need(lambda context: len(context.trips_of_day) > 0, "nenhuma viagem medida no dia")
 OBSERVED = Need(lambda context: len(context.spans) > 0, "nenhum veículo foi observado")
@@ -30,7 +35,7 @@ ODOMETERS_AND_PLACES = Need(
 )
 _UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
 TRUSTED_DEVICE_OF_RUNS = VehicleNeed(
-    lambda context: set(context.runs_of_day["plate"].dropna()),
+    plates_with_runs,
     lambda context: context.plates_with_untrusted_device,
     _UNTRUSTED_PT,
 )

@@ -103,10 +103,10 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `clock`: the device's clock is off.
     - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
-    - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer.
-      A device without an odometer may lie beside the bus, one that continues another vehicle's odometer (O08) may be
-      on that vehicle, and one whose trips repeat another day (G05) does not show this one: they prove nothing.
-      A night run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is
+    - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer
+      while the positions stood. A device without an odometer may lie beside the bus, one that continues another
+      vehicle's odometer (O08) may be on that vehicle, and one whose trips repeat another day (G05) does not show this
+      one: they prove nothing. A night run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is
       none, because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
@@ -145,10 +145,14 @@ def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
 
 
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
-    """Whether a vehicle was watched for most of each run and did not move."""
+    """Whether a vehicle was watched for most of each run and neither moved nor counted kilometres.
+
+    A tracker that lies off the bus for less than parked_count_km on a day raises no finding: only its odometer shows it.
+    """
     parameters = context.parameters
     is_seen = watched["observed_pct"] >= parameters.phantom_observed_pct
-    return is_seen & (watched["moved_km"] < parameters.phantom_km)
+    moved = watched["moved_km"] + watched["dwell_counted_km"]
+    return is_seen & (moved < parameters.phantom_km)
 
 
 def _without_positions(context: AuditDay) -> set[str]:
@@ -222,7 +226,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "2",
+        "3",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
