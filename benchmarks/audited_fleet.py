@@ -22,8 +22,10 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.formats.read import parse_file
 from fleet_audit.logic.audit.cycle import find_in_cycle
-from fleet_audit.logic.audit.day import DayInputs, audit_day
+from fleet_audit.logic.audit.day import DayInputs, audit_day, day_context
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.devices.calibration import day_calibrations
@@ -49,7 +51,7 @@ _RECEIVED_AT = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class AuditedDay:
-    """What the logic makes of one day."""
+    """What the logic makes of one day; `untested`: plates that each rule did not test."""
 
     window: DayWindow
     trips: pd.DataFrame
@@ -61,6 +63,7 @@ class AuditedDay:
     coverage: pd.DataFrame
     calibrations: pd.DataFrame
     fixed_costs: pd.DataFrame
+    untested: dict[str, set[str]]
 
 
 class Staged(Protocol):
@@ -189,7 +192,15 @@ def audit(day: dt.date, inbox: Staged) -> AuditedDay:
         fixed_cost_days(
             day, reference_now.fixed_costs, reference_now.contracts, reference_now.vehicles,
             set(own.loc[own["purpose"] == "service", "plate"]), CLOSING_DAY, parameters,
-        ))  # fmt: skip
+        ),
+        _untested(day_context(inputs, reference_now, parameters)),
+    )  # fmt: skip
+
+
+def _untested(context: AuditDay) -> dict[str, set[str]]:
+    """Plates that each rule of a day did not test for lack of data of the vehicle."""
+    needs = {rule.rule_id: rule.vehicle_need for rule in DAY_RULES.values() if rule.vehicle_need}
+    return {rule_id: need.untested_plates(context) for rule_id, need in needs.items()}
 
 
 def audited_cycles(results: Mapping[dt.date, AuditedDay], inbox: Staged) -> list[AuditCycle]:

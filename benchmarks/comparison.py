@@ -163,13 +163,17 @@ def judged(
     """Labels with `is_tested`, `is_found`; findings with `verdict`: right, follows (a label), unexplained.
 
     A label is found by a finding of its rule on its vehicle that names its run, its trip, its cycle or the row of
-    reference data; where it names none, on its day. A label of a cycle is not tested where its rule or its vehicle was
-    not. What may follow from a label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05
+    reference data; where it names none, on its day. A label is not tested where its vehicle, or its rule of a cycle,
+    was not, which `ops.rules_not_tested` says. What may follow from a label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05
     within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
     labels = truth.labels().reset_index(names="label")
-    labels["is_tested"] = [_is_tested(row.rule_id, row.plate, row.reference, cycles) for row in labels.itertuples()]
+    labels["is_tested"] = [
+        _is_tested(row.rule_id, row.plate, row.reference, cycles)
+        and row.plate not in results[row.operational_date].untested.get(row.rule_id, set())
+        for row in labels.itertuples()
+    ]
     pairs = findings.merge(labels, on="rule_id", suffixes=("", "_label"))
     pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna()]
     names_run = pairs["reference"].str.fullmatch(r"\d+").fillna(False).to_numpy(bool)

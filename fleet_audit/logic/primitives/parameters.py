@@ -115,7 +115,7 @@ DEFAULTS = (
         "report_leg_uncertainty_km",
         0.005,
         "km",
-        "Rounding of a visit report in hundredths, a leg; ten times as much in tenths",
+        "Rounding of a visit report in hundredths, per leg; half of the last digit where it is coarser",
     ),
     Parameter("report_uncertainty_pct", 1, "%", "Uncertainty of a visit report's distance"),
     Parameter("reset_below_km", 10, "km", "An odometer that falls below this and counts on was reset"),

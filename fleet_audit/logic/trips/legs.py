@@ -15,6 +15,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
+from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
 from fleet_audit.logic.trips.track.points import instants, local_days_of
@@ -111,11 +112,14 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         rows[name] = pd.Series([None] * count, dtype=object)
         rows.loc[at, name] = np.asarray(values, dtype=object)
     rows["is_after_split"] = False
+    reported = visits["reported_km"].astype("float64")
+    vehicles = np.append(np.flatnonzero(is_first), len(visits))
     legs = visits.rename(columns={"reported_km": "km_reported"}).assign(
         chain=chain,
         stop_before=before,
         stop_after=after,
-        km_reported=visits["reported_km"].astype("float64"),
+        km_reported=reported,
+        odometer_resolution_km=resolutions(reported.to_numpy(), vehicles)[chain],
         origin_poi_id=origin,
         destination_poi_id=destination,
         **dict.fromkeys(
@@ -131,7 +135,6 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "km_long_chord",
                 "km_fine",
                 "km_carried",
-                "odometer_resolution_km",
                 "covered_s",
                 "dwell_covered_s",
                 "passengers_max",

@@ -90,11 +90,13 @@ def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:
 
 def test_a_report_counts_as_it_says_with_its_own_uncertainty() -> None:
     report = {"source": "visit_report", "km_odometer": None, "km_gps": None, "legs": 2, "covered_s": None}
-    row = measure(**report, km_reported=12.01)
+    row = measure(**report, km_reported=12.01, odometer_resolution_km=0.01)
     assert (row["km"], row["km_method"], row["grade"]) == (12.01, "report", "C")
     assert row["km_uncertainty"] == pytest.approx(0.01 + 0.1201)
-    in_tenths = measure(**report, km_reported=12.1)
+    in_tenths = measure(**report, km_reported=12.1, odometer_resolution_km=0.1)
     assert in_tenths["km_uncertainty"] == pytest.approx(0.1 + 0.121)
+    in_whole_km = measure(**report, km_reported=12.0, odometer_resolution_km=1.0)
+    assert in_whole_km["km_uncertainty"] == pytest.approx(1.0 + 0.12)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,13 @@ def test_a_report_alone_makes_trips_of_grade_c() -> None:
         [20.0, "report", "C", "visit_report"], [21.0, "report", "C", "visit_report"]]  # fmt: skip
 
 
+@pytest.mark.parametrize(("other", "rounding_km"), [("21.47", 0.005), ("21.4", 0.05), ("21", 0.5)])
+def test_a_report_is_as_sure_as_the_last_digit_that_it_prints(other: str, rounding_km: float) -> None:
+    """Which digit that is shows by all movements of the vehicle: 20 km may be printed with any of them."""
+    trips = trips_of(Bus(device="other"), visits=visits(visit("06:00", "06:30"), visit("07:30", "08:00", other)))
+    assert float(trips["km_uncertainty"][0]) == pytest.approx(rounding_km + 0.2)
+
+
 def test_movements_of_a_report_are_joined_over_short_stops_at_no_place() -> None:
     trips = trips_of(
         Bus(device="other"),

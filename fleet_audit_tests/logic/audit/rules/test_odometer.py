@@ -160,6 +160,18 @@ def test_o05_compares_what_both_measured():
     assert finding["evidence"]["limit_km"] == 0.5
 
 
+def test_o05_is_as_sure_as_the_path_and_not_as_the_grade_that_the_difference_makes():
+    trips = [trip("T", "06:00", "07:00", "30.00", km_method="gps", evidence_grade="C")]
+
+    def confidence(gps_km: float, **facts: object) -> float:
+        [finding] = found(with_legs(trips, [leg("T", 33.0, gps_km, **facts)]), "O05")
+        return finding["confidence"]
+
+    assert confidence(30.5) == 0.97
+    assert confidence(31.3) < 0.8  # 0.05 km above the tolerance of 1.65 km, and a path is not surer than 1.5 %
+    assert confidence(30.5, km_fine=15.3) < 0.9  # chords miss corners
+
+
 @pytest.mark.parametrize(
     "unsound", [{"is_odometer_valid": False}, {"km_gps": None}, {"km_odometer": None}, {"km_fine": 2.0}]
 )

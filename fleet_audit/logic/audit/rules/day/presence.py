@@ -106,8 +106,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer
       while the positions stood. A device without an odometer may lie beside the bus, one that continues another
       vehicle's odometer (O08) may be on that vehicle, and one whose trips repeat another day (G05) does not show this
-      one: they prove nothing. A night run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is
-      none, because its times cannot be right.
+      one: they prove nothing. A night run that stays as written is one only when the vehicle stood on the day after,
+      too. A run of 0 minutes is none, because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
@@ -147,7 +147,7 @@ def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
     """Whether a vehicle was watched for most of each run and neither moved nor counted kilometres.
 
-    A tracker that lies off the bus for less than parked_count_km on a day raises no finding: only its odometer shows it.
+    Of a tracker that lies off the bus for less than parked_count_km on a day only the odometer shows that it does.
     """
     parameters = context.parameters
     is_seen = watched["observed_pct"] >= parameters.phantom_observed_pct
