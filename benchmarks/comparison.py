@@ -164,8 +164,8 @@ def judged(
 
     A label is found by a finding of its rule on its vehicle that names its run, its trip, its cycle or the row of
     reference data; where it names none, on its day. A label is not tested where its vehicle, or its rule of a cycle,
-    was not, which `ops.rules_not_tested` says. What may follow from a label is in FOLLOWS, within a day of it, as a night run's day may not be certain; O05
-    within RATIO_DAYS after it.
+    was not, as `ops.rules_not_tested` says. What may follow from a label is in FOLLOWS, within a day of it, as a night
+    run's day may not be certain; O05 within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
     labels = truth.labels().reset_index(names="label")
