@@ -137,6 +137,8 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "km_carried",
                 "covered_s",
                 "dwell_covered_s",
+                "moving_s",
+                "moving_steps",
                 "passengers_max",
             ),
             np.nan,

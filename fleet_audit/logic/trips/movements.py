@@ -58,6 +58,7 @@ def measure_movements(
             "max_speed_kmh": movement_kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
             "passengers_max": highest,
+            **_moving_time(tracks, steps, start, end),
             "is_start_in_gap": before < 0,
             "is_end_in_gap": after < 0,
         }
@@ -73,6 +74,20 @@ def _is_read_in_part(
         return np.zeros(len(start), dtype=bool)
     before, after = path_m[first] - path_m[start], path_m[end] - path_m[last]
     return np.maximum(before, after) > parameters.stop_radius_m
+
+
+def _moving_time(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray) -> dict[str, np.ndarray]:
+    """moving_s and moving_steps: seconds and number of the steps from each start to its end that are no standing.
+
+    Summed in whole microseconds, so that a sum does not depend on which other vehicles were computed with it.
+    """
+    is_moving = ~steps.is_standing
+    elapsed_us = np.rint(np.diff(tracks.seconds, prepend=tracks.seconds[:1]) * 1e6).astype("int64")
+    moving_us, number = np.cumsum(np.where(is_moving, elapsed_us, 0)), np.cumsum(is_moving)
+    return {
+        "moving_s": (moving_us[end] - moving_us[start]) / 1e6,
+        "moving_steps": (number[end] - number[start]).astype("float64"),
+    }
 
 
 def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:

@@ -51,12 +51,18 @@ _TRIP_COLUMNS: tuple[Column, ...] = (
     text("parameters_version", "Version of the parameters that made the row"),
 )
 
+_MOVEMENT_COLUMNS: tuple[Column, ...] = (
+    real("moving_s", "Seconds of its steps that are no standing; the others stood", unit="s", nullable=True, minimum=0),
+    integer("moving_steps", "Number of these steps, from one position to the next", nullable=True),
+)
+
 TRIPS = fact_table(
     "trips",
     "Trips: legs of one vehicle joined until a place that ends a trip",
     _TRIP_COLUMNS,
     ("trip_id",),
     ("plate", "started_at", "trip_id"),
+    added=_MOVEMENT_COLUMNS,
 )
 
 TRIP_WINDOW = Table(
@@ -70,6 +76,7 @@ TRIP_WINDOW = Table(
         text("destination_text", "Name or address of the arrival", nullable=True),
         real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
         flag("is_start_in_gap", "It starts inside a gap that splits: where it came from is not known", nullable=True),
+        *_MOVEMENT_COLUMNS,
     ),
     key=("date", "trip_id"),
     partition="date",

@@ -125,6 +125,21 @@ def test_a_trips_km_are_the_sum_of_its_legs() -> None:
         assert seen.legs.loc[seen.legs["trip_id"] == trip["trip_id"], name].sum() == pytest.approx(trip[name], abs=1e-3)
 
 
+def test_a_trip_tells_driving_from_standing_whatever_the_stops_in_it() -> None:
+    """20 min at 60 km/h, a traffic light of 90 s and a stop of 4 min: the light is no stop, but standing."""
+    bus = start().go(8_000, kmh=60).stand(90).go(8_000, kmh=60).stand(240).to(MILL).park(1800)
+    trip = trips_of(bus).iloc[0]
+    lasted = (trip["ended_at"] - trip["started_at"]).total_seconds()
+    assert lasted - trip["moving_s"] == pytest.approx(90 + 240, abs=31)  # a step that is half standing counts whole
+    assert 3600 * float(trip["km_measured"]) / trip["moving_s"] == pytest.approx(60, rel=0.03)
+    assert trip["moving_s"] / trip["moving_steps"] == pytest.approx(30, abs=3)
+
+
+def test_a_trip_of_a_visit_report_does_not_know_how_long_it_moved() -> None:
+    reported = window(Bus(), visits(visit("06:00", "07:00"))).trips
+    assert reported[["moving_s", "moving_steps"]].isna().all(axis=None)
+
+
 def test_a_trip_over_midnight_belongs_whole_to_the_day_on_which_it_starts() -> None:
     bus = Bus("22:00").park(6600).to(MILL, kmh=20).park(3600)
     [trip] = trips_of(bus).to_dict("records")
