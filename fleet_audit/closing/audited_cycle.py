@@ -76,6 +76,7 @@ def audited_cycle(
         calendar=known.calendar,
         contracts=known.contracts,
         exceptions=known.exceptions,
+        earlier_trips=(past or warehouse).read_partition(facts.TRIPS, before),
         earlier_runs=(past or warehouse).read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle)),
         invoices=known.invoices,
         shifts=known.shifts,

@@ -40,8 +40,9 @@ _DAY_DEPS = (
     *(
         dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
         for name, table in DAY_TABLES.items()
-        if name != "runs"
+        if name not in ("runs", "trips")
     ),
+    dg.AssetDep(key_of(facts.TRIPS), partition_mapping=cycle_and_before_mapping),  # how a vehicle drove in its past
     dg.AssetDep(key_of(facts.DECLARED_RUNS), partition_mapping=cycle_and_before_mapping),  # a run billed twice
 )
 _CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)

@@ -58,6 +58,8 @@ _SHARES = (
 _LIMITS_OF: dict[str, tuple[float, float]] = {**dict.fromkeys(_SHARES, (0, 100)), "forecast_alpha": (0, 1)}
 # At 50 % a Poisson factor grows by 0.985 for the first error: a limit may lie below its projection; at 70 % by 1.235.
 _LIMITS_OF |= {"sample_confidence_pct": (70, 99.9), "sample_materiality_pct": (0.1, 100)}
+# Of three days no rank sum test says anything, and no more than a cycle and four weeks are read.
+_LIMITS_OF |= {"profile_days": (3, 31), "profile_past_days": (3, 60)}
 
 DEFAULTS = (
     Parameter("standing_kmh", 5, "km/h", "A step slower than this is standing", "Rio 3, Geotab 1, Traccar 4"),
@@ -190,6 +192,16 @@ DEFAULTS = (
     Parameter("peers_min_pct", 5, "%", "S05: and no other vehicle's median is this close to its own", "own"),
     Parameter("peers_min_vehicles", 20, "vehicles", "S05: other vehicles on the route, each with its trips", "own"),
     Parameter("peers_own_trips", 5, "trips", "S05: trips of each vehicle on the route", "own"),
+    Parameter("profile_days", 7, "days", "O07: comparable days in a row that are tested against the past", "own"),
+    Parameter("profile_past_days", 20, "days", "O07: and comparable days before them, at least", "own"),
+    Parameter("profile_speed_pct", 15, "%", "O07: change of the speed in motion, which a driver alone rarely makes"),
+    Parameter("profile_standing_pct", 50, "%", "O07: and change of the time stood per trip, of the usual one"),
+    Parameter("profile_standing_s", 60, "s", "O07: and at least so much of it", "own"),
+    Parameter("profile_p", 0.01, "probability", "O07: corrected p below which both changes are not chance", "own"),
+    Parameter("profile_min_km", 5, "km", "O07: shortest trip that is compared", "own"),
+    Parameter("profile_way_pct", 10, "%", "O07: deviation from a way's median km beyond which it is another way"),
+    Parameter("profile_way_trips", 5, "trips", "O07: trips of one way, shift and driver that show the usual", "own"),
+    Parameter("profile_peers", 3, "vehicles", "O07: others of the unit that show what all drove like on the day"),
     Parameter("full_pct", 95, "%", "V05: share of a vehicle-cycle's runs that declare exactly its seats", "own"),
     Parameter("full_min_runs", 20, "runs", "V05: and at least so many runs", "own"),
     Parameter("ratio_days", 7, "days", "O05: days over which a vehicle's odometer/GPS ratio is judged"),

@@ -6,6 +6,8 @@ Which sample is tested, and what follows from it, belongs to the caller.
 from __future__ import annotations
 
 import math
+from functools import cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -56,6 +58,28 @@ def at_least_p(successes: int, chances: np.ndarray) -> float:
     for chance in chances:
         distribution = np.append(distribution * (1 - chance), 0.0) + np.append(0.0, distribution * chance)
     return float(min(1.0, distribution[successes:].sum()))
+
+
+def rank_sum_p(ahead: int, size: int, others: int) -> float:
+    """p, two-sided, of one sample being ahead of another in at least so many of their size × others pairs.
+
+    Exact rank sum test (Mann and Whitney, "On a test of whether one of two random variables is stochastically larger
+    than the other", Annals of Mathematical Statistics 18 (1947)); ties are no pairs ahead, so that they never accuse.
+    """
+    tails = _rank_sum_tails(size, others)
+    return min(1.0, 2 * tails[ahead] / tails[0])
+
+
+@cache
+def _rank_sum_tails(size: int, others: int) -> list[int]:
+    """Number of orders of both samples with at least 0, 1, … pairs ahead: coefficients of a Gaussian binomial."""
+    counts = [1] + [0] * (size * others)
+    for number in range(1, size + 1):
+        for pairs in range(len(counts) - 1, others + number - 1, -1):
+            counts[pairs] -= counts[pairs - others - number]
+        for pairs in range(number, len(counts)):
+            counts[pairs] += counts[pairs - number]
+    return [*accumulate(reversed(counts))][::-1]
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -17,11 +17,12 @@ import pandas as pd
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
+from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import DECLARED_RUNS
+from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
 from fleet_audit.schema.reference import INVOICES
 
 
@@ -40,6 +41,7 @@ class AuditCycle(TripAndRunRecords):
         parameters: those in force on the last day.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
         earlier_runs: `fact.declared_runs` of the cycle before.
+        earlier_trips: `fact.trips` of `calibration_days` before the cycle.
         invoices: `ref.invoices`.
     """
 
@@ -62,6 +64,7 @@ class AuditCycle(TripAndRunRecords):
     parameters: ParameterSet
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
     earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
+    earlier_trips: pd.DataFrame = field(default_factory=partial(empty_frame, TRIPS))
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
 
     @property
@@ -112,6 +115,17 @@ class AuditCycle(TripAndRunRecords):
     def owners(self) -> dict[str, Record]:
         """unit_code and carrier_code of each plate's vehicle on the last day."""
         return {row["plate"]: row for row in self.vehicles[["plate", "unit_code", "carrier_code"]].to_dict("records")}
+
+    @cached_property
+    def driving(self) -> Driving:
+        """How each vehicle drove, day by day, in the cycle and in the days before it."""
+        return driving(pd.concat([self.earlier_trips, self.trips], ignore_index=True), self.parameters)
+
+    def paid_km(self, plate: str, days: set[dt.date]) -> Decimal:
+        """Paid km of the vehicle on these days, as far as they lie in the cycle."""
+        trips = self.trips[(self.trips["plate"] == plate) & self.trips["operational_date"].isin(days)]
+        costs = self.costs[self.costs["trip_id"].isin(trips["trip_id"]) & self.costs["billable_km"].notna()]
+        return sum(costs["billable_km"], Decimal("0.00"))
 
     @cached_property
     def service(self) -> pd.DataFrame:

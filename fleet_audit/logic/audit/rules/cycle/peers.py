@@ -1,6 +1,6 @@
-"""A vehicle against the others on its routes, and against its own past: S05, an outlier among peers; O07, not tested.
+"""A vehicle against the others on its routes: S05, an outlier among peers.
 
-One trip against the expected way is a rule of its day; what the route should measure belongs to the reference.
+A vehicle against its own past is in `own_past`. One trip against the expected way is a rule of its day.
 """
 
 from __future__ import annotations
@@ -103,25 +103,7 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
     )  # fmt: skip
 
 
-def _no_profile(context: AuditCycle) -> list[Draft]:
-    """O07: nothing. No profile of a vehicle's speeds and stops is kept, against which its tracker could be judged."""
-    del context
-    return []
-
-
 RULES = (
-    Rule(
-        "O07",
-        "1",
-        "H",
-        "Rastreador se comporta como o de outro veículo",
-        "As velocidades e paradas do rastreador não são as do próprio veículo em ciclos anteriores.",
-        "P",
-        _no_profile,
-        "cycle",
-        "paid_doubtful_brl",
-        needs=(Need(lambda _: False, "nenhum perfil de velocidades e paradas do veículo é mantido"),),
-    ),
     Rule(
         "S05",
         "1",

@@ -5,7 +5,6 @@ The ratio of each day is computed in `logic.devices.calibration`; one trip is ju
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -62,7 +61,7 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 
 def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: float, days: pd.DataFrame) -> Draft:
     difference, parameters = half_up(abs(sums["odometer"] - sums["gps"])), context.parameters
-    paid_km, rate = _paid_km(context, plate, set(days["operational_date"])), context.rates.get(plate)
+    paid_km, rate = context.paid_km(plate, set(days["operational_date"])), context.rates.get(plate)
     stake = min(difference, paid_km)
     one_pct = sums["gps"] / 100 * float(stake / difference)
     dates = days["operational_date"].to_list()
@@ -89,13 +88,6 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
         },
         extra=(device_id,),
     )
-
-
-def _paid_km(context: AuditCycle, plate: str, dates: set[dt.date]) -> Decimal:
-    """km of the vehicle that were paid on these days, as far as they lie in the cycle."""
-    trips = context.trips[(context.trips["plate"] == plate) & context.trips["operational_date"].isin(dates)]
-    costs = context.costs[context.costs["trip_id"].isin(trips["trip_id"]) & context.costs["billable_km"].notna()]
-    return sum(costs["billable_km"], Decimal("0.00"))
 
 
 RULES = (

@@ -1,0 +1,227 @@
+"""A vehicle against its own past: O07, its tracker moves and stands as if it were in another vehicle.
+
+What is usual for a vehicle on its ways is computed in `logic.devices.driving`; the others on a route are in `peers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
+from fleet_audit.logic.devices.driving import WAY, with_usual_times
+from fleet_audit.logic.primitives.money import half_up
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.statistics import holm, rank_sum_p
+
+_MEASURES = ["speed_pct", "standing_s"]
+_TIMES = ["moving_s", "standing_s"]
+
+
+@dataclass(frozen=True)
+class _Week:
+    """profile_days comparable days of one device in a row: `days` are all of the device, those from `first` to `end`.
+
+    p: of both changes together; sign: of the change of speed and of standing.
+    """
+
+    days: pd.DataFrame
+    first: int
+    end: int
+    p: float
+    sign: np.ndarray
+
+    @property
+    def change(self) -> float:
+        """How far the speed of its middle day lies from that of the past, in either direction, %."""
+        speed = self.days["speed_pct"].to_numpy()
+        return abs(float(np.median(speed[self.first : self.end]) - np.median(speed[: self.first])))
+
+
+def changed_driving(context: AuditCycle) -> list[Draft]:
+    """O07: for a week a vehicle moves and stands otherwise than before, on the same ways, in the same shifts.
+
+    Tested is every profile_days comparable days in a row of one device whose last day lies in the cycle, against all
+    comparable days before them, at least profile_past_days. Comparable is a trip on a way, shift and, where he is
+    named, with a driver that the vehicle knows, reported as often as usual; a day's values are less those of the
+    unit's other vehicles. Two exact rank sum tests, two-sided: the speed in motion and the time stood per trip. Both
+    must change (the larger p counts, an intersection-union test), because a hurried driver, a limiter or a pick-up
+    point that is no longer served changes one of them; Holm-adjusted for all vehicles and weeks.
+
+    Against the medians of the past trips alone, on ways that both have, the speed must differ by profile_speed_pct and
+    the standing by profile_standing_pct of the usual one and by profile_standing_s.
+    """
+    parameters = context.parameters
+    drafts = []
+    weeks = [week for rows in _devices(context) for week in _weeks(rows, context)]
+    adjusted = holm([week.p for week in weeks])
+    best: dict[tuple[str, str], tuple[_Week, float]] = {}
+    for week, p in sorted(zip(weeks, adjusted, strict=True), key=lambda pair: (pair[1], -pair[0].change)):
+        if p < parameters.profile_p:
+            key = (str(week.days["plate"].iloc[0]), str(week.days["device_id"].iloc[0]))
+            best.setdefault(key, (week, p))
+    for (plate, device_id), (week, p) in sorted(best.items()):
+        compared = _compared(context, plate, device_id, week)
+        if compared is not None:
+            drafts.append(_draft(context, plate, compared, _test_facts(week, p, len(weeks))))
+    return drafts
+
+
+def _devices(context: AuditCycle) -> Iterator[pd.DataFrame]:
+    """The comparable days of each vehicle and device, in order, as far as the cycle was run."""
+    days = context.driving.days
+    days = days[days["operational_date"] <= context.day]
+    for _, rows in days.groupby(["plate", "device_id"], sort=True):
+        yield rows.reset_index(drop=True)
+
+
+def _weeks(days: pd.DataFrame, context: AuditCycle) -> Iterator[_Week]:
+    """The weeks of a device that are tested."""
+    size, past = int(context.parameters.profile_days), int(context.parameters.profile_past_days)
+    values = days[_MEASURES].to_numpy(dtype="float64")
+    in_cycle = (days["operational_date"] >= context.cycle.start).to_numpy()
+    for first in range(past, len(days) - size + 1):
+        end = first + size
+        if in_cycle[end - 1]:
+            inside, before = values[first:end], values[:first]
+            sign = np.sign(np.median(inside, axis=0) - np.median(before, axis=0))
+            ahead = (sign * (inside[:, None, :] - before[None, :, :]) > 0).sum(axis=(0, 1))
+            p = max(rank_sum_p(int(pairs), size, first) for pairs in ahead)
+            yield _Week(days, first, end, p, sign)
+
+
+def _compared(context: AuditCycle, plate: str, device_id: str, week: _Week) -> pd.DataFrame | None:
+    """The trips of the week, and of the days around it that are like it, with the usual times of the past alone.
+
+    None where these differ by less than what a finding needs.
+    """
+    trips = context.driving.trips
+    trips = trips[(trips["plate"] == plate) & (trips["device_id"] == device_id)]
+    first, end = _extent(week, context.parameters)
+    dates = week.days["operational_date"]
+    past = trips[trips["operational_date"] < dates.iloc[first]]
+    inside = trips[trips["operational_date"].isin(set(dates.iloc[first:end]))]
+    compared = with_usual_times(inside, context.parameters, past)
+    return compared if _is_another_profile(compared, context.parameters) else None
+
+
+def _extent(week: _Week, parameters: ParameterSet) -> tuple[int, int]:
+    """The week and the days next to it that differ from the past likewise: those before it, and those after it."""
+    away = week.days[_MEASURES].to_numpy() - np.median(week.days[_MEASURES].to_numpy()[: week.first], axis=0)
+    is_like = (week.sign * away >= [parameters.profile_speed_pct, parameters.profile_standing_s]).all(axis=1)
+    first, end = week.first, week.end
+    while first > parameters.profile_past_days and is_like[first - 1]:
+        first -= 1
+    while end < len(is_like) and is_like[end]:
+        end += 1
+    return first, end
+
+
+def _is_another_profile(compared: pd.DataFrame, parameters: ParameterSet) -> bool:
+    if compared.empty:
+        return False
+    sums = compared[[*_TIMES, *(f"usual_{name}" for name in _TIMES)]].sum()
+    speed_pct = 100 * abs(sums["usual_moving_s"] / sums["moving_s"] - 1)
+    stood_s = abs(sums["standing_s"] - sums["usual_standing_s"])
+    least_s = max(
+        parameters.profile_standing_pct / 100 * sums["usual_standing_s"], parameters.profile_standing_s * len(compared)
+    )
+    return bool(speed_pct >= parameters.profile_speed_pct and stood_s >= least_s)
+
+
+def _test_facts(week: _Week, p_adjusted: float, tests: int) -> dict[str, Any]:
+    """The test as the evidence states it, with the values of each day."""
+    days = week.days.assign(**week.days[_MEASURES].round(2))
+    columns = ["operational_date", "trips", *_MEASURES]
+    return {
+        "test": "rank sum, exact, two-sided, of speed in motion and of time stood",
+        "n": week.end - week.first,
+        "n_past": week.first,
+        "p": week.p,
+        "p_adjusted": p_adjusted,
+        "correction": "Holm",
+        "tests": tests,
+        "days": days.iloc[week.first : week.end][columns].to_dict("records"),
+        "past_days": days.iloc[: week.first][columns].to_dict("records"),
+    }
+
+
+def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[str, Any]) -> Draft:
+    dates = set(compared["operational_date"])
+    km, sums = float(compared["km"].sum()), compared[[*_TIMES, *(f"usual_{name}" for name in _TIMES)]].sum()
+    kmh, usual_kmh = 3600 * km / sums["moving_s"], 3600 * km / sums["usual_moving_s"]
+    stood_min, usual_min = (sums[name] / 60 / len(compared) for name in ("standing_s", "usual_standing_s"))
+    paid_km, rate = context.paid_km(plate, dates), context.rates.get(plate)
+    shown = ["trip_id", "operational_date", *WAY[2:], "driver_id", "km", *_TIMES, *(f"usual_{name}" for name in _TIMES)]
+    trips = compared.sort_values(["started_at", "trip_id"])[shown].round(2)
+    return Draft(
+        "O07",
+        plate,
+        f"Indício: de {sentences.day(min(dates))} a {sentences.day(max(dates))}, em "
+        f"{sentences.counted(len(compared), 'viagem', 'viagens')} de {sentences.counted(len(dates), 'dia', 'dias')}, o "
+        f"rastreador do veículo {plate} andou a {sentences.number(kmh, 1)} km/h em movimento e ficou parado "
+        f"{sentences.number(stood_min, 1)} min por viagem; antes, nos mesmos percursos e turnos, eram "
+        f"{sentences.number(usual_kmh, 1)} km/h e {sentences.number(usual_min, 1)} min: ele pode ter estado em outro "
+        "veículo.",
+        GRADE_CONFIDENCE["C"],  # as other habits: an indication
+        km_at_stake=paid_km,
+        rate=rate,
+        brl_paid=None if rate is None else half_up(paid_km * rate),
+        facts={
+            "device_id": str(compared["device_id"].iloc[0]),
+            "speed_kmh": round(kmh, 1),
+            "usual_speed_kmh": round(usual_kmh, 1),
+            "standing_min_per_trip": round(stood_min, 1),
+            "usual_standing_min_per_trip": round(usual_min, 1),
+            **facts,
+            "compared_trips": trips.to_dict("records"),
+        },
+        extra=(str(compared["device_id"].iloc[0]),),
+    )
+
+
+def _past_days_by_plate(context: AuditCycle) -> pd.Series:
+    """Comparable days of each vehicle seen in the cycle, by its best known device, before its last profile_days."""
+    plates = sorted(set(context.trips.loc[context.trips["source"] == "positions", "plate"]))
+    of_device = context.driving.days.groupby(["plate", "device_id"]).size()
+    found = of_device.groupby("plate").max().reindex(plates, fill_value=0)
+    return (found - int(context.parameters.profile_days)).clip(lower=0)
+
+
+RULES = (
+    Rule(
+        "O07",
+        "2",
+        "H",
+        "Rastreador se comporta como o de outro veículo",
+        "Nos mesmos percursos e turnos, a velocidade em movimento e o tempo parado já não são os do próprio veículo: o "
+        "rastreador pode ter estado em outro.",
+        "P",
+        changed_driving,
+        "cycle",
+        "paid_doubtful_brl",
+        (
+            "profile_days", "profile_past_days", "profile_speed_pct", "profile_standing_pct", "profile_standing_s",
+            "profile_p", "profile_min_km", "profile_way_pct", "profile_way_trips", "profile_peers",
+        ),
+        (
+            Need(
+                lambda context: len(context.driving.days) > 0,
+                "nenhuma viagem comparável com o passado do próprio veículo",
+            ),
+        ),
+        vehicle_need=MinimumSample(
+            _past_days_by_plate, "profile_past_days",
+            "datas comparáveis antes da semana testada, com o mesmo percurso, turno, motorista, rastreador e intervalo "
+            "de envio",
+        ),
+    ),
+)  # fmt: skip

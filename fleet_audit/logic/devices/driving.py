@@ -1,0 +1,118 @@
+"""How each vehicle drove, trip by trip and day by day, against what is usual for it on the same way.
+
+Whether a change of it proves anything is decided in `rules.cycle.own_past`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+
+WAY = ["plate", "device_id", "origin_poi_id", "destination_poi_id", "shift_code"]
+_SAME_INTERVAL = 1.5  # a device that reports half as often sees fewer short halts: no other vehicle, another setting
+_PURPOSES = ("service", "deadhead")
+
+
+@dataclass(frozen=True)
+class Driving:
+    """Trips that can be compared with others of the same vehicle, and what they show of its days.
+
+    Attributes:
+        trips: trip_id, operational_date, WAY, driver_id ("" where unknown), unit_code, km, moving_s, standing_s, and
+            usual_moving_s, usual_standing_s: the medians of the same way, shift, device and driver.
+        days: plate, device_id, operational_date, trips, speed_pct: how much faster than usual it moved; standing_s: how
+            much longer than usual it stood per trip. Both less the median of the unit's vehicles on that day, so that
+            rain, traffic and holidays are no change of one vehicle.
+    """
+
+    trips: pd.DataFrame
+    days: pd.DataFrame
+
+
+def driving(trips: pd.DataFrame, parameters: ParameterSet) -> Driving:
+    """The comparable trips among rows of `fact.trips`, and their days.
+
+    Args:
+        trips: rows of any days.
+        parameters: profile_min_km, profile_way_pct, profile_way_trips, profile_peers, coverage_min_pct,
+            coverage_step_s.
+    """
+    compared = with_usual_times(_of_one_way(_well_observed(trips, parameters), parameters), parameters)
+    return Driving(compared, _days(compared, parameters))
+
+
+def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Trips between two known places by positions that came often enough, and as often as the device's others."""
+    rows = trips[trips["purpose"].isin(_PURPOSES) & (trips["source"] == "positions")]
+    rows = rows[
+        rows[["origin_poi_id", "destination_poi_id", "unit_code", "device_id", "km_measured"]].notna().all(axis=1)
+    ]
+    numbers = {"km": "km_measured", "coverage": "coverage_pct", "moving_s": "moving_s", "steps": "moving_steps"}
+    rows = rows.assign(**{name: rows[column].astype("float64") for name, column in numbers.items()})
+    rows["standing_s"] = (rows["ended_at"] - rows["started_at"]).dt.total_seconds() - rows["moving_s"]
+    rows["step_s"] = rows["moving_s"] / rows["steps"].where(rows["steps"] > 0)
+    rows = rows[
+        (rows["km"] >= parameters.profile_min_km)
+        & (rows["coverage"] >= parameters.coverage_min_pct)
+        & (rows["step_s"] <= parameters.coverage_step_s)
+    ]
+    interval = rows["step_s"] / rows.groupby(["plate", "device_id"])["step_s"].transform("median")
+    rows = rows[interval.between(1 / _SAME_INTERVAL, _SAME_INTERVAL)]
+    return rows.assign(shift_code=rows["shift_code"].fillna(""), driver_id=rows["driver_id"].fillna(""))
+
+
+def _of_one_way(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Trips as long as their way: a detour, or a harvest front that moved, is another way between the same names."""
+    usual = rows.groupby(WAY)["km"].transform("median")
+    return rows[(100 * (rows["km"] / usual - 1)).abs() <= parameters.profile_way_pct]
+
+
+def with_usual_times(rows: pd.DataFrame, parameters: ParameterSet, by: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The trips with usual_moving_s and usual_standing_s; those with too few of their kind are excluded.
+
+    A named driver is compared with himself: another one, who drives faster, proves nothing about the vehicle. A trip
+    that names nobody is compared with all of its way.
+
+    Args:
+        rows: comparable trips.
+        parameters: profile_way_trips.
+        by: the trips that show what is usual; the same ones by default.
+    """
+    shown = rows if by is None else by
+    of_driver = _medians(rows, shown, [*WAY, "driver_id"], parameters)
+    of_way = _medians(rows, shown, WAY, parameters)
+    is_named = rows["driver_id"] != ""
+    usual = {f"usual_{name}": of_driver[name].where(is_named, of_way[name]) for name in of_way}
+    return rows.assign(**usual).dropna(subset=[*usual])
+
+
+def _medians(rows: pd.DataFrame, shown: pd.DataFrame, keys: list[str], parameters: ParameterSet) -> pd.DataFrame:
+    """Median moving_s and standing_s of the shown trips with the keys of each row; NaN where they are too few."""
+    groups = shown.groupby(keys)[["moving_s", "standing_s"]]
+    medians = groups.median()[groups.size() >= parameters.profile_way_trips]
+    found = medians.reindex(pd.MultiIndex.from_frame(rows[keys]))
+    return found.set_axis(rows.index)
+
+
+def _days(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    sums = trips.groupby(["unit_code", "operational_date", "plate", "device_id"], sort=True).agg(
+        trips=("trip_id", "size"),
+        moving_s=("moving_s", "sum"),
+        standing_s=("standing_s", "sum"),
+        usual_moving_s=("usual_moving_s", "sum"),
+        usual_standing_s=("usual_standing_s", "sum"),
+    )
+    days = sums.reset_index()
+    days = days.assign(
+        speed_pct=100 * (days["usual_moving_s"] / days["moving_s"] - 1),
+        standing_s=(days["standing_s"] - days["usual_standing_s"]) / days["trips"],
+    )
+    of_unit = days.groupby(["unit_code", "operational_date"])
+    has_peers = of_unit["plate"].transform("nunique") > parameters.profile_peers
+    shown = ["speed_pct", "standing_s"]
+    days[shown] = days[shown] - of_unit[shown].transform("median")
+    order = ["plate", "device_id", "operational_date"]
+    return days.loc[has_peers, [*order, "trips", *shown]].sort_values(order).reset_index(drop=True)
