@@ -1,10 +1,11 @@
 """Declarations that cannot be right, and vehicles that nothing shows: each has a defined outcome and accuses nobody.
 
-What a file may not hold at all (negative km, a run of 30 hours, an exception without limits) is refused in `formats`.
+What a bulletin, an exception or a parameter may not hold is refused row by row, with a reason.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import pandas as pd
@@ -14,6 +15,8 @@ from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit.logic.primitives.parameters import parameters_on
+from fleet_audit_tests.formats.samples import BULLETIN_ROWS, bulletin, changed, read, reasons
 from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, worked
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span, trip
 
@@ -21,6 +24,64 @@ from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devic
 def rules_of(context) -> set[str]:
     """Rules that find something about the carrier; the silence of the other vehicle (Q02) is not one."""
     return set(find(context)["rule_id"]) - {"Q02"}
+
+
+def reference(name: str, text: str):
+    """The parsed file of a reference table."""
+    return read("reference", text.encode(), f"{name}.csv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "where"),
+    [
+        ({"c14": "-30"}, "KM ROTA is '-30', below zero"),
+        ({"c8": "-5"}, "KM SAÍDA is '-5', below zero"),
+        ({"c13": "117200", "c14": ""}, "KM CHEGADA is below KM SAÍDA"),
+    ],
+)
+def test_negative_km_are_refused_with_their_cell_and_the_other_rows_count(cells: dict[str, str], where: str) -> None:
+    parsed = read("bulletin", bulletin(changed(BULLETIN_ROWS[0], **cells), BULLETIN_ROWS[1]))
+    assert reasons(parsed) == [(2, "negative_value")]
+    assert where in parsed.rejected["reason"].iloc[0]
+    assert len(parsed.rows) == 1
+
+
+def test_a_run_of_thirty_hours_has_no_hour_of_arrival_and_is_refused() -> None:
+    parsed = read("bulletin", bulletin(changed(BULLETIN_ROWS[0], c6="06:00", c12="36:00"), BULLETIN_ROWS[1]))
+    assert reasons(parsed) == [(2, "bad_time")]
+    assert len(parsed.rows) == 1
+
+
+def test_a_run_that_would_last_longer_than_a_shift_is_searched_by_its_km_and_noted() -> None:
+    """An arrival before the departure is past midnight; 23 h later is a slip of the pen: 30 km take half an hour."""
+    parsed = read("bulletin", bulletin(changed(BULLETIN_ROWS[0], c6="06:00", c12="05:00")))
+    run_read = parsed.rows.iloc[0]
+    assert run_read["arrived_local"] - run_read["departed_local"] == dt.timedelta(minutes=30)
+    assert parsed.notes["note_code"].to_list() == ["arrival_unreadable"]
+    assert parsed.rejected.empty
+
+
+def test_a_run_of_thirty_hours_from_any_source_takes_no_other_runs_trip_and_is_no_phantom() -> None:
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), run("L", "05:00", "35:00", "12")])
+    assert not found(context, "D05")
+    assert {row["declared_run_id"] for row in found(context, "D01")} <= {"L"}
+    assert "R" not in set(held_runs(context)["declared_run_id"])
+
+
+def test_an_exception_that_covers_everything_is_refused_and_one_with_limits_hides_nothing() -> None:
+    header = "exception_id,rule_id,plate,carrier_code,unit_code,route_code,date_from,date_to,reason,approved_by\n"
+    everything = "E1,,,,,,2025-06-01,2025-06-30,obra,gestor\n"
+    parsed = reference("exceptions", f"{header}{everything}E2,,{PLATE},,,,2025-06-01,2025-06-30,obra,gestor\n")
+    assert reasons(parsed) == [(2, "unlimited_exception")]
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00", "45")], exceptions=parsed.rows)
+    [finding] = found(context, "D01")
+    assert (finding["status"], finding["exception_id"]) == ("excepted", "E2")
+
+
+def test_a_parameter_out_of_range_is_refused_and_the_default_holds() -> None:
+    parsed = reference("parameters", "name,value,valid_from,valid_to\ntrip_tolerance_pct,8000,,\n")
+    assert reasons(parsed) == [(2, "out_of_range")]
+    assert parameters_on(DAY, parsed.rows).trip_tolerance_pct == 10
 
 
 def test_a_run_of_no_minutes_is_held_and_no_phantom() -> None:
