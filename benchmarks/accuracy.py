@@ -8,7 +8,8 @@
 Each of `--seeds` is simulated with frauds, the last of several with a mix drawn at random. The fleets of
 `--honest-seeds` are larger: only 6,000 honest trips without a false finding show, with 95 %, at most 0.5 per 1,000. The
 fleets of `--whole-cycle-seeds`, honest and with frauds, cover a whole cycle, which the rules of a cycle need. The
-fleets of `--coarse-seeds` report every 300 s: the page shows only their stated confidences, as sound devices leave
+fleets of `--one-route-seeds` cover it with as many vehicles on one route as some of them need. The fleets of
+`--coarse-seeds` report every 300 s: the page shows only their stated confidences, as sound devices leave
 few doubts. Writes docs/audit-quality.md and its plots; with `--outcomes` what is measured stays there, fleet by fleet,
 and a fleet that is there is not measured again.
 """
@@ -29,6 +30,7 @@ from benchmarks.accuracy_page import write_page
 from benchmarks.doubt import COARSE, SPOILT_TRIPS
 
 _DOCS = Path(__file__).parents[1] / "docs"
+_ON_ONE_ROUTE = 32  # vehicles: one for each habit, and the twenty others that S05 compares with
 _WHOLE_CYCLE = (dt.date(2025, 5, 16), 32)  # first day, days: the cycle and the day after its close
 
 
@@ -41,6 +43,7 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> list[int]:
 @click.option("--honest-seeds", default="61037,62041", callback=_seeds, help="Seeds of honest fleets.")
 @click.option("--whole-cycle-seeds", default="", callback=_seeds, help="Seeds of fleets over a whole cycle.")
 @click.option("--coarse-seeds", default="", callback=_seeds, help="Seeds of fleets that report every 300 s.")
+@click.option("--one-route-seeds", default="", callback=_seeds, help="Seeds of fleets with habits on one route.")
 @click.option("--vehicles", default=20, show_default=True, help="Vehicles of each fleet.")
 @click.option("--honest-vehicles", default=190, show_default=True, help="Vehicles of the short honest fleets.")
 @click.option("--days", default=4, show_default=True, help="Days of the short fleets.")
@@ -50,8 +53,9 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> list[int]:
 @click.option("--only-page", is_flag=True, help="Write the page from the outcomes that are there.")
 @click.option("--docs", type=click.Path(path_type=Path), default=_DOCS, help="Folder of the page.")
 def main(
-    seeds: list[int], honest_seeds: list[int], whole_cycle_seeds: list[int], coarse_seeds: list[int], vehicles: int,
-    honest_vehicles: int, days: int, first_day: str, outcomes: Path | None, show: int, only_page: bool, docs: Path,
+    seeds: list[int], honest_seeds: list[int], whole_cycle_seeds: list[int], coarse_seeds: list[int],
+    one_route_seeds: list[int], vehicles: int, honest_vehicles: int, days: int,
+    first_day: str, outcomes: Path | None, show: int, only_page: bool, docs: Path,
 ) -> None:  # fmt: skip
     """Measure how right the audit is, and write the page."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -68,6 +72,10 @@ def main(
             for has_frauds in (False, True)
         ]
         fleets += [Fleet(seed, vehicles, days, first, has_frauds=True, devices=COARSE) for seed in coarse_seeds]
+        fleets += [
+            Fleet(seed, _ON_ONE_ROUTE, _WHOLE_CYCLE[1], _WHOLE_CYCLE[0], has_frauds=True, on_one_route=True)
+            for seed in one_route_seeds
+        ]
         for fleet in [] if only_page else fleets:
             folder = kept / fleet.name.replace(" ", "_").replace(",", "")
             if not (folder / "facts.json").exists():

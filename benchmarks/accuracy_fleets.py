@@ -22,7 +22,7 @@ from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.schema.facts.columns import AMOUNTS
-from fleet_audit.simulation.catalogue import FRAUDS, TRAPS
+from fleet_audit.simulation.catalogue import FRAUDS, HABIT_FRAUDS, TRAPS
 from fleet_audit.simulation.fleet import simulate
 
 EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")
@@ -39,6 +39,8 @@ class Fleet:
         has_frauds: with labelled frauds, else honest.
         is_drawn: whether the mix of frauds and traps is drawn at random from the seed, else everything is planted.
         devices: how all of its devices are spoilt (`doubt.SPOILT`).
+        on_one_route: whether all vehicles serve one route, and the only frauds are habits: rules of a cycle need many
+            vehicles on one way, and one vehicle for each habit.
     """
 
     seed: int
@@ -48,13 +50,15 @@ class Fleet:
     has_frauds: bool
     is_drawn: bool = False
     devices: str = SOUND
+    on_one_route: bool = False
 
     @property
     def name(self) -> str:
         """`seed 7, with frauds`."""
         kind = "with frauds" if self.has_frauds else "honest"
         spoilt = "" if self.devices == SOUND else f", devices {self.devices}"
-        return f"seed {self.seed}, {kind}{', mix drawn' if self.is_drawn else ''}{spoilt}"
+        route = ", one route" if self.on_one_route else ""
+        return f"seed {self.seed}, {kind}{', mix drawn' if self.is_drawn else ''}{spoilt}{route}"
 
     @property
     def calendar(self) -> list[dt.date]:
@@ -64,6 +68,8 @@ class Fleet:
     @property
     def without(self) -> list[str]:
         """Names of what is not planted."""
+        if self.on_one_route:
+            return [kind.name for kind in FRAUDS if kind not in HABIT_FRAUDS]
         if not self.is_drawn:
             return []
         draw = random.Random(f"mix/{self.seed}")
@@ -129,6 +135,7 @@ def audited(fleet: Fleet, folder: Path) -> Audited:
         frauds=fleet.has_frauds,
         without=set(fleet.without),
         vehicles_per_habit=fleet.vehicles if fleet.days >= _FEWEST_DAYS_OF_HABITS else fleet.vehicles + 1,
+        on_one_route=fleet.on_one_route,
     )
     inbox = SpoiltInbox(SimulatedInbox(folder, calendar), SPOILT[fleet.devices])
     results = {day: audit(day, inbox) for day in calendar}

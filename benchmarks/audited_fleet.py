@@ -219,8 +219,8 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         return pd.concat([getattr(results[day], name) for day in days], ignore_index=True)
 
     own = [day for day in results if cycle_of(day, CLOSING_DAY) == cycle]
-    before = [results[day].runs for day in results if cycle_of(day, CLOSING_DAY).end < cycle.start]
-    earlier = pd.concat(before, ignore_index=True) if before else empty_frame(facts.DECLARED_RUNS)
+    before = [day for day in results if cycle_of(day, CLOSING_DAY).end < cycle.start]
+    earlier = stacked("runs", before) if before else empty_frame(facts.DECLARED_RUNS)
     tables = inbox.reference
     return AuditCycle(
         cycle=cycle, day=last, trips=stacked("trips", own), costs=stacked("costs", own), runs=stacked("runs", own),
@@ -230,6 +230,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         contracts=tables.contracts, exceptions=tables.exceptions, shifts=tables.shifts,
         vehicles=tables.vehicles_on(last),
         parameters=parameters_on(last), earlier_runs=earlier, invoices=tables.invoices,
+        earlier_trips=stacked("trips", before) if before else empty_frame(facts.TRIPS),
     )  # fmt: skip
 
 

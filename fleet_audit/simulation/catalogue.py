@@ -72,6 +72,8 @@ HABIT_FRAUDS = _frauds("habit", (
     ("T05", "makes a third more trips than planned"),
     ("T06", "makes a third fewer trips than planned"),
     ("V04", "has a fixed cost and stays in on every third working day"),
+    ("O07", "its tracker is in a car for the last nine days of a cycle, which drives the bus's ways faster"),
+    ("S05", "every service trip takes a way some fifth longer than that of the others on its route"),
 ))  # fmt: skip
 CONTRACT_FRAUDS = _frauds("contract", (
     ("V01", "the last vehicle with positions works under a contract that has ended"),

@@ -30,7 +30,7 @@ from fleet_audit.simulation.paper.tables import (
     wrong_place,
 )
 from fleet_audit.simulation.paper.visit_report import Block, visit_report
-from fleet_audit.simulation.planning.labels import VEHICLES_PER_HABIT, label
+from fleet_audit.simulation.planning.labels import VEHICLES_PER_HABIT, car_days, label
 from fleet_audit.simulation.planning.naming import (
     lend_driver,
     name_billing,
@@ -64,7 +64,7 @@ class SimulationSummary:
 def simulate(
     out: Path, *, seed: int, vehicles: int, date_from: dt.date, date_to: dt.date, frauds: bool = True,
     also: Collection[str] = (), without: Collection[str] = (), vehicles_per_habit: int = VEHICLES_PER_HABIT,
-    progress: Callable[[str], None] | None = None,
+    on_one_route: bool = False, progress: Callable[[str], None] | None = None,
 ) -> SimulationSummary:  # fmt: skip
     """Writes `out/inbox`, `out/api/positions.parquet` and `out/truth`; the same arguments give the same bytes.
 
@@ -79,6 +79,7 @@ def simulate(
         also: names of `catalogue.KINDS` to plant too.
         without: names not to plant.
         vehicles_per_habit: one vehicle of each habit for so many vehicles; none in a smaller fleet.
+        on_one_route: whether all vehicles serve one route, as buses of one carrier by day that positions show.
         progress: receives one line per day.
 
     Raises ValueError without a vehicle, without a day, or when a name is unknown.
@@ -86,7 +87,8 @@ def simulate(
     if vehicles < 1 or date_to < date_from:
         raise ValueError("A simulation needs at least one vehicle, and a last day not before the first")
     days = [date_from + dt.timedelta(days=number) for number in range((date_to - date_from).days + 1)]
-    roster = make_roster(seed, vehicles, days, planted(frauds=frauds, also=also, without=without))
+    names = planted(frauds=frauds, also=also, without=without)
+    roster = make_roster(seed, vehicles, days, names, on_one_route=on_one_route)
     label(seed, roster, vehicles_per_habit)
     install_devices(seed, roster)
     return _Simulation(Path(out), seed, roster).run(progress or (lambda _: None))
@@ -185,6 +187,8 @@ class _Simulation:
         if (vehicle.index, day) not in self._roster.operates:
             return []
         habit = self._roster.habits.get(vehicle.index, "")
+        if habit == "O07" and day not in car_days(self._roster.days):
+            habit = ""
         return self._planner.plan(vehicle, day, self._devices.states[vehicle.index].driven_m, kind, habit)
 
     def _write_bulletins(self, day: dt.date, runs: list[Run], frauds: list[Fraud], truth: Truth) -> None:

@@ -15,6 +15,7 @@ from fleet_audit.simulation.planning.roster import IDLE_LABELS, Roster, Vehicle,
 DEVICES_A_LATE_UPLOAD = 40  # one device in so many stores and forwards on any day, and at least one
 VEHICLE_DAYS_A_LABEL = 300  # one label of each kind for so many vehicle-days, and at least one
 VEHICLES_PER_HABIT = 40  # one vehicle of each habit for so many vehicles; none in a smaller fleet
+CAR_DAYS = 9  # a tracker is carried in a car at the end of the last cycle that ends, when the past is longest
 CLOCK_OFF_DAYS = 5  # in a row: nobody sets a clock right within a day
 MOST_LABELLED = 0.5  # of the vehicle-days: the others show what is usual
 _NEVER_LATE = (*IDLE_LABELS, "clock_off", "out_of_order")
@@ -22,7 +23,7 @@ _FIRST_FRAUDS = 9  # before the traps, so that a fleet of a few vehicles and day
 _BY_DAY_ONLY = ("T03", "T02", "O01", "O02", "O03", "O04", "O05", "G01", "G02", "O08", "G05", "D02", "T01", "D09",
                 "device_swap", "odometer_spike", *IDLE_LABELS)  # fmt: skip
 _SEEN_BY_POSITIONS_ONLY = ("O04", "O08", "G02", "G05", "T02", "clock_off")
-_ONE_LONG_WAY_HOME = ("G06", "G07", "T03", "level_crossing", "S03")
+_ONE_LONG_WAY_HOME = ("G06", "G07", "T03", "level_crossing", "S03", "S05")
 _NOT_OFFICE = ("D05", "G02", "dead_zone_long", "T03", "T02", "S03")  # these need hours of rest, or a common morning
 
 
@@ -35,6 +36,13 @@ def label(seed: int, roster: Roster, vehicles_per_habit: int = VEHICLES_PER_HABI
     roster.operates -= {place for place, kind in roster.labels.items() if kind in IDLE_LABELS}
     if "late_upload" in roster.planted:
         _delay(seed, roster)
+
+
+def car_days(days: list[dt.date]) -> list[dt.date]:
+    """The days on which a tracker with the habit O07 is in a car."""
+    closes = [day for day in days if cycle_start(day + dt.timedelta(days=1)) != cycle_start(day)]
+    until = days.index(closes[-1]) if closes else len(days) - 1
+    return days[max(0, until + 1 - CAR_DAYS) : until + 1]
 
 
 def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:

@@ -10,6 +10,7 @@ import datetime as dt
 from fleet_audit.simulation.catalogue import DAY_FRAUDS
 from fleet_audit.simulation.devices.traps import Trap
 from fleet_audit.simulation.paper.tables import Rows, amended_contract
+from fleet_audit.simulation.planning.labels import car_days
 from fleet_audit.simulation.planning.roster import Roster, cycle_start
 from fleet_audit.simulation.planning.trips import Trip
 from fleet_audit.simulation.planning.world import UNITS, World
@@ -51,6 +52,8 @@ def name_habits(roster: Roster, truth: Truth) -> None:
         if habit == "T04":
             continue
         worked = sorted(day for vehicle, day in roster.operates if vehicle == index)
+        if habit == "O07":
+            worked = [day for day in worked if day in car_days(roster.days)]
         last = {cycle_start(day): day for day in worked}
         for start, day in last.items():
             truth.fraud(habit, roster.vehicles[index].plate, day, start)

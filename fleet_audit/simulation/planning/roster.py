@@ -102,9 +102,12 @@ class Roster:
         }
 
 
-def make_roster(seed: int, vehicles: int, days: list[dt.date], planted: frozenset[str]) -> Roster:
+def make_roster(
+    seed: int, vehicles: int, days: list[dt.date], planted: frozenset[str], *, on_one_route: bool = False
+) -> Roster:
     """The fleet of a seed: the same vehicle is the same in a larger fleet. Labels and devices are not given yet."""
-    roster = Roster([_vehicle(seed, index) for index in range(vehicles)], days, planted)
+    fleet = [_vehicle(seed, index) for index in range(vehicles)]
+    roster = Roster([_on_route_of(fleet[0], vehicle) for vehicle in fleet] if on_one_route else fleet, days, planted)
     _break_devices(roster)
     _break_contracts(roster)
     if "reserve" in planted:
@@ -135,6 +138,16 @@ def cycle_days(start: dt.date) -> list[dt.date]:
     """The days of the cycle that starts on a day."""
     following = cycle_start(start + dt.timedelta(days=31))
     return [start + dt.timedelta(days=number) for number in range((following - start).days)]
+
+
+def _on_route_of(first: Vehicle, vehicle: Vehicle) -> Vehicle:
+    """The vehicle as a bus by day of another one's carrier, with its garage, pick-up points and mill."""
+    return replace(
+        vehicle, unit=first.unit, carrier_code=first.carrier_code, contract_id=first.contract_id,
+        vehicle_class=first.vehicle_class, seats=first.seats, default_area="IND", mode="positions", pattern=("A", "B"),
+        garage_id=first.garage_id, workplace_id=f"USI-{first.unit.code}", stop_ids=first.stop_ids, starts_empty=False,
+        is_via_mill=False, titular=None,
+    )  # fmt: skip
 
 
 def _vehicle(seed: int, index: int) -> Vehicle:

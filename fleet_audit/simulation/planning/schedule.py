@@ -9,17 +9,15 @@ import datetime as dt
 import itertools
 import math
 import random
+from typing import NamedTuple
 
 from fleet_audit.simulation.planning.roster import Vehicle
 from fleet_audit.simulation.planning.trips import Movement, Piece, Ride, Trip, duration_of
 from fleet_audit.simulation.planning.world import Place, World
 
 ACCELERATION = 0.7  # m/s2
-TOP_KMH = (58.0, 79.0)
 YARD_KMH = 12.0
-LIGHT_S = (20, 85)  # shorter than the 120 s that make a stop inside a place
 LIGHTS_APART_M = 400  # two red lights within the 150 m of a stop would be one
-PICK_UP_S = (60, 240)
 EMPTY_WAIT_S = (1_380, 2_100)  # above the 20 min that end a trip
 HALT_S = {
     "G07": (660, 1_080),
@@ -27,7 +25,20 @@ HALT_S = {
 }  # below the 20 min that end a trip and the 3 min that make a stop
 DETOUR_BOW = 0.7  # how far a detour leaves the chord, of its length: about 1.8 times the way
 USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
+LONGER_BOW = 0.34  # the way of one who always takes a longer one than the others: about a fifth longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
+
+
+class Pace(NamedTuple):
+    """How a vehicle drives: top speeds, seconds at a pick-up point and at a red light."""
+
+    top_kmh: tuple[float, float]
+    pick_up_s: tuple[int, int]
+    light_s: tuple[int, int]
+
+
+BUS = Pace((58.0, 79.0), (60, 240), (20, 85))  # a light is shorter than the 120 s that make a stop inside a place
+CAR = Pace((88.0, 108.0), (5, 25), (5, 45))  # it follows the bus's ways, and nobody boards
 
 
 class DayPlanner:
@@ -41,7 +52,7 @@ class DayPlanner:
         """All trips of the day in order of time, the night shift's after midnight included."""
         noise = random.Random(f"{self._seed}/day/{vehicle.index}/{day}")  # noqa: S311
         midnight = int(dt.datetime.combine(day, dt.time(), vehicle.unit.zone).timestamp())
-        day_plan = _Day(self._world, vehicle, day, midnight, noise)
+        day_plan = _Day(self._world, vehicle, day, midnight, noise, CAR if habit == "O07" else BUS)
         for code in vehicle.pattern:
             if code == "ADM":
                 day_plan.office_round()
@@ -55,6 +66,8 @@ class DayPlanner:
             day_plan.disturb_last_ride_home(label)
         if habit == "S03":
             day_plan.vary_ways()
+        if habit == "S05":
+            day_plan.take_longer_way()
         trips = sorted(day_plan.trips, key=lambda trip: trip.departs_s)
         for trip in trips:
             driven_m = day_plan.drive(trip, driven_m)
@@ -62,7 +75,10 @@ class DayPlanner:
 
 
 class _Day:
-    def __init__(self, world: World, vehicle: Vehicle, day: dt.date, midnight_s: int, noise: random.Random) -> None:
+    def __init__(
+        self, world: World, vehicle: Vehicle, day: dt.date, midnight_s: int, noise: random.Random, pace: Pace
+    ) -> None:
+        self._pace = pace
         self.trips: list[Trip] = []
         self._world, self._vehicle, self._day, self._midnight_s, self._noise = world, vehicle, day, midnight_s, noise
         self._garage = world.place(vehicle.garage_id, day)
@@ -134,6 +150,12 @@ class _Day:
                     for place, pair in enumerate(pairs)
                 )  # fmt: skip
                 self._replace_longest(trip, self._noise.choice(USUAL_BOWS), 0)
+
+    def take_longer_way(self) -> None:
+        """Every service trip goes round the usual way."""
+        for trip in self.trips:
+            if trip.purpose == "service":
+                self._replace_longest(trip, LONGER_BOW, 0)
 
     def _longest(self, trip: Trip) -> int:
         lengths = [self._length_m(*pair, 0.0) for pair in itertools.pairwise(trip.places)]
@@ -242,11 +264,11 @@ class _Day:
         pieces, total_s, top = [], 0.0, 0.0
         for number, (low, high) in enumerate(itertools.pairwise(cuts)):
             part_m = (high - low) * length_m
-            kmh = YARD_KMH if purpose == "yard" else self._noise.uniform(*TOP_KMH)
+            kmh = YARD_KMH if purpose == "yard" else self._noise.uniform(*self._pace.top_kmh)
             speed = min(kmh / 3.6, math.sqrt(part_m * ACCELERATION))
-            wait_s = float(halt_s if low == halt_at else self._between(*LIGHT_S)) if number else 0.0
+            wait_s = float(halt_s if low == halt_at else self._between(*self._pace.light_s)) if number else 0.0
             duration_s = part_m / speed + speed / ACCELERATION
             pieces.append((wait_s, duration_s, low * length_m, part_m, speed))
             total_s += wait_s + duration_s
             top = max(top, speed * 3.6)
-        return Ride(road.base_m, pieces, math.ceil(total_s), round(top), self._between(*PICK_UP_S))
+        return Ride(road.base_m, pieces, math.ceil(total_s), round(top), self._between(*self._pace.pick_up_s))
