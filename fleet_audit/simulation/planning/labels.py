@@ -24,6 +24,7 @@ _BY_DAY_ONLY = ("T03", "T02", "O01", "O02", "O03", "O04", "O05", "G01", "G02", "
                 "device_swap", "odometer_spike", *IDLE_LABELS)  # fmt: skip
 _SEEN_BY_POSITIONS_ONLY = ("O04", "O08", "G02", "G05", "T02", "clock_off")
 _ONE_LONG_WAY_HOME = ("G06", "G07", "T03", "level_crossing", "S03", "S05")
+_NO_TITULAR = ("O07", "S05")  # V03 needs one without a habit
 _NOT_OFFICE = ("D05", "G02", "dead_zone_long", "T03", "T02", "S03")  # these need hours of rest, or a common morning
 
 
@@ -50,9 +51,14 @@ def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:
     free = [vehicle for vehicle in roster.vehicles if _is_usual(vehicle, roster) and vehicle.mode == "positions"
             and "C" not in vehicle.pattern]  # fmt: skip
     noise.shuffle(free)
+    titulars = {vehicle.titular for vehicle in roster.vehicles}
     for _ in range(len(roster.vehicles) // vehicles_per_habit):
         for kind in HABIT_FRAUDS:
-            chosen = next((vehicle for vehicle in free if _has_room(kind.name, vehicle)), None)
+            chosen = next(
+                (vehicle for vehicle in free if _has_room(kind.name, vehicle)
+                 and not (kind.name in _NO_TITULAR and vehicle.index in titulars)),
+                None,
+            )  # fmt: skip
             if kind.name in roster.planted and chosen is not None:
                 roster.habits[chosen.index] = kind.name
                 free.remove(chosen)
