@@ -61,10 +61,16 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
         ),
         spoilt=_uncertainty(figures.doubt(spoilt, "devices").drop("all")) if len(spoilt) else _NONE,
         grades=_uncertainty(grades.drop("all")),
+        by_grade=_by_spoiling_and_grade(spoilt) if len(spoilt) else _NONE,
         not_tested=_not_tested(outcomes),
         hand_written=_hand_written(),
     )
     (docs / "audit-quality.md").write_text(page.rstrip() + "\n", encoding="utf-8")
+
+
+def _by_spoiling_and_grade(spoilt: pd.DataFrame) -> str:
+    groups = spoilt.assign(group=spoilt["devices"] + ", " + spoilt["grade"])
+    return _uncertainty(figures.doubt(groups, "group").drop("all"))
 
 
 def _fleets(outcomes: list[Outcome]) -> str:
