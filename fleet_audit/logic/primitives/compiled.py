@@ -1,20 +1,25 @@
-"""Functions that numba compiles, with numba imported by the first call of one of them: the import takes 0.5 s.
+"""Functions that numba compiles, with numba imported by the first call of one of them that has rows to compute.
 
-When they are compiled belongs here; what they compute belongs to their subjects.
+When they are compiled belongs here; what they compute belongs to their subjects. Import and loading take 0.5 s.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 _lock = threading.RLock()
 
 
 class Compiled:
-    """A function until its first call, which makes it and all that it may call numba's own."""
+    """A function until its first call with rows, which makes it and all that it may call numba's own.
+
+    A fleet that sends visit reports alone has no positions, and never needs numba.
+    """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
@@ -23,7 +28,9 @@ class Compiled:
         self._is_ready = False
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function gives, computed by its compiled form."""
+        """What the function returns, computed by its compiled form or by Python's where there is nothing to compute."""
+        if self._dispatcher is None and _has_no_rows(arguments):
+            return self._function(*arguments)
         if not self._is_ready:
             with _lock:  # functions are first called by several threads at once
                 self.hand_over()
@@ -41,6 +48,16 @@ class Compiled:
                 if isinstance(value, Compiled):
                     names[name] = value.hand_over()
         return self._dispatcher
+
+
+def _has_no_rows(arguments: Sequence[Any]) -> bool:
+    """Whether the rows, which are the first argument, are none, and no other array holds floating-point numbers either.
+
+    Integers that remain, such as offsets of vehicles, are exact in both; arithmetic of floating-point numbers may differ
+    in the last bit.
+    """
+    arrays = [one for one in arguments if isinstance(one, np.ndarray)]
+    return bool(arrays) and not arrays[0].size and not any(one.size for one in arrays if one.dtype.kind == "f")
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Compiled]:

@@ -1,0 +1,57 @@
+"""Compiled functions: without rows Python's form returns what the compiled one does, and numba is not imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fleet_audit.logic.devices import odometer_events
+from fleet_audit.logic.primitives.compiled import Compiled
+from fleet_audit.logic.trips.kernels import movements, stops
+
+_NO_NUMBERS, _NO_ROWS, _OFFSETS = np.empty(0), np.empty(0, np.int64), np.zeros(4, np.int64)
+_TRIPS_OF_VISITS = """
+import sys
+from fleet_audit_tests.logic.trips.test_trips import Bus, trips_of, visit, visits
+bus = Bus()
+bus.records.clear()
+report = visits(visit("06:00", "06:30"), visit("07:30", "08:00", "21"))
+print(trips_of(bus, visits=report)["km"].tolist(), "numba" in sys.modules)
+"""
+
+
+def test_trips_of_visit_reports_alone_do_without_numba():
+    command = [sys.executable, "-W", "ignore", "-c", _TRIPS_OF_VISITS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split("]") == ["[20.0, 21.0", " False\n"]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (movements.span_points, (_NO_NUMBERS, np.zeros(1, np.int64), _NO_NUMBERS, _NO_NUMBERS)),
+        (movements.count_and_maximum, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
+        (stops.medians, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
+        (odometer_events.find_faults, (_NO_NUMBERS, _NO_NUMBERS, _OFFSETS, 0.1, 5.0, 150.0, 2.0)),
+        (odometer_events.chunk_ratios, (*[_NO_NUMBERS] * 4, _OFFSETS, 10.0, 5.0, 180.0)),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_without_rows_both_forms_return_the_same(function, arguments):
+    interpreted = Compiled(function.__wrapped__, {})
+    assert _described(interpreted(*arguments)) == _described(function.hand_over()(*arguments))
+
+
+def test_with_rows_the_compiled_form_computes():
+    twice = Compiled(lambda values: values * 2, {})
+    assert twice(np.array([1.5, 2.0])).tolist() == [3.0, 4.0]
+    assert type(twice.hand_over()).__module__.startswith("numba")
+
+
+def _described(result: object) -> object:
+    if isinstance(result, tuple):
+        return [_described(one) for one in result]
+    return (result.dtype, result.tolist()) if isinstance(result, np.ndarray) else result
