@@ -15,6 +15,7 @@ import click
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
+from fleet_audit.storage.embedded.dagster_databases import copy_databases
 
 DEMO_FIRST_DAY = dt.date(2025, 6, 9)  # the installation of a demo starts with it
 
@@ -78,6 +79,7 @@ def dagster_home(settings: Settings) -> Path:
     home = settings.home.expanduser().resolve() / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     _write_config(home / "dagster.yaml")
+    copy_databases(home)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _EVENT_BATCH)
     return home

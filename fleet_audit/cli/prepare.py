@@ -1,9 +1,9 @@
 """`python -m fleet_audit.cli.prepare`: what every process needs and the package's cache folders keep, made at install.
 
 The bytecode of the package (1 s of processor time), the compiled functions of trips and devices (30 s), the lineage of
-the SQL models (1 s), and the data folder that each embedded PostgreSQL starts from (3 s), unless `--no-database` says
-that none will be used. Without it the first run makes all but the last where it may write them, and each new home its
-own database.
+the SQL models (1 s), Dagster's empty databases (0.5 s), and the data folder that each embedded PostgreSQL starts from
+(3 s), unless `--no-database` says that none will be used. Without it the first run makes all but the databases where it
+may write them, and each new home its own databases.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.storage.embedded.dagster_databases import make_databases
 from fleet_audit.storage.embedded.server import keep_as_template
 
 _MIGRATED = """
@@ -129,6 +130,7 @@ def main(*, no_database: bool) -> None:
     compileall.compile_dir(Path(fleet_audit.__file__).parent, quiet=1)
     compile_functions()
     load_project()
+    make_databases()
     if not no_database:
         make_database_template()
 

@@ -6,6 +6,7 @@ Only the connections belong here; content and tables are Dagster's.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,12 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 
+from fleet_audit.storage.embedded.dagster_databases import has_tables
+
 _OPEN_DATABASES = 8  # each run has one; a daemon reads many
 _TIMEOUT_S = 20
+_RECORD = "record"
+_READS_OF_ASSET = 50  # by partitions; a daemon asks for ever other ones
 
 
 class OpenEventLogStorage(SqliteEventLogStorage):
@@ -34,6 +39,9 @@ class OpenEventLogStorage(SqliteEventLogStorage):
     An event of an asset or a check is several statements in two databases: they are one transaction in each, as are the
     events that Dagster gives in one batch. Which tables and columns there are is asked of a database once, not for each
     event (1,036 events of one day on a busy machine: 3.2 s of processor time before, 1.6 s now).
+
+    Before each step Dagster asks for the newest events of its inputs, for their versions: of one day 381 times for 85
+    assets. They are kept until an event of the asset is stored, or the database of all runs changes in any other way.
     """
 
     def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -41,6 +49,8 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._transactions: dict[str, sa.Connection] | None = None
         self._present: set[str] = set()
+        self._kept_reads: dict[dg.AssetKey, dict[object, Any]] = {}
+        self._read_from: tuple[object, int] | None = None  # the connection, and SQLite's count of others' changes
         super().__init__(str(Path(home) / "history" / "runs"), inst_data)
         self._db_lock = threading.RLock()  # type: ignore[assignment]  # one thread stores an event in several steps
 
@@ -83,8 +93,53 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         with self._one_transaction():
             for event in events:
                 super().store_event(event)
+                if event.dagster_event is not None and event.dagster_event.asset_key is not None:
+                    self._kept_reads.pop(event.dagster_event.asset_key, None)
         for run_id in {event.run_id for event in events}:
             os.utime(self.path_for_shard(run_id))
+
+    def get_asset_records(self, asset_keys: Sequence[dg.AssetKey] | None = None) -> Sequence[Any]:
+        """Records of assets in the order of their keys; without keys those of all assets."""
+        if asset_keys is None:
+            return super().get_asset_records()
+        with self._db_lock:
+            self._drop_outdated_reads()
+            unread = [key for key in asset_keys if _RECORD not in self._kept_reads.get(key, {})]
+            found = {one.asset_entry.asset_key: one for one in super().get_asset_records(unread)} if unread else {}
+            for key in unread:
+                self._kept_reads.setdefault(key, {})[_RECORD] = found.get(key)
+            records = [self._kept_reads[key][_RECORD] for key in sorted(set(asset_keys), key=dg.AssetKey.to_string)]
+            return [record for record in records if record is not None]
+
+    def get_latest_tags_by_partition(
+        self,
+        asset_key: dg.AssetKey,
+        event_type: dg.DagsterEventType,
+        tag_keys: Sequence[str],
+        asset_partitions: Sequence[str] | None = None,
+        before_cursor: int | None = None,
+        after_cursor: int | None = None,
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Tags of the newest event of each partition."""
+        partitions = None if asset_partitions is None else tuple(asset_partitions)
+        asked = (event_type, tuple(tag_keys), partitions, before_cursor, after_cursor)
+        with self._db_lock:
+            self._drop_outdated_reads()
+            reads = self._kept_reads.setdefault(asset_key, {})
+            if asked not in reads:
+                if len(reads) >= _READS_OF_ASSET:
+                    reads.clear()
+                reads[asked] = super().get_latest_tags_by_partition(asset_key, *asked)
+            return reads[asked]
+
+    def _drop_outdated_reads(self) -> None:
+        """Forget what was read before another connection changed the database of all runs."""
+        with self.index_connection() as connection:
+            raw = _sqlite(connection)
+            state = (raw, raw.execute("PRAGMA data_version").fetchone()[0])
+        if state != self._read_from:
+            self._kept_reads.clear()
+            self._read_from = state
 
     def has_table(self, table_name: str) -> bool:
         """Whether the database of all runs has the table; one that is there is not asked for again."""
@@ -113,7 +168,10 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             if self._transactions is None:
                 with self._engine(shard).begin() as connection:
+                    changes = _sqlite(connection).total_changes
                     yield connection
+                    if _sqlite(connection).total_changes != changes:
+                        self._kept_reads.clear()
                 return
             if shard not in self._transactions:
                 self._transactions[shard] = self._ends.enter_context(self._engine(shard).begin())
@@ -125,7 +183,8 @@ class OpenEventLogStorage(SqliteEventLogStorage):
             engine = sa.create_engine(self.conn_string_for_shard(shard), connect_args={"timeout": _TIMEOUT_S})
             sa.event.listen(engine, "connect", _relax)
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                if not has_tables(Path(self.path_for_shard(shard))):
+                    self._initdb(engine)
                 self._initialized_dbs.add(shard)
             self._close(keep=_OPEN_DATABASES - 1)
         self._engines[shard] = engine
@@ -135,6 +194,12 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         while len(self._engines) > keep:
             _, engine = self._engines.popitem(last=False)
             engine.dispose()
+
+
+def _sqlite(connection: sa.Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 def _relax(connection: Any, _: object) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +17,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 import fleet_audit
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.settings import load_settings
+from fleet_audit.storage.embedded import dagster_databases
 from fleet_audit.storage.event_log import OpenEventLogStorage
 
 _USED = {"_connect", "_initdb", "path_for_shard", "conn_string_for_shard", "store_event", "wipe", "dispose"}
@@ -49,6 +52,66 @@ def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
     assert {path.name for path in folder.glob("*.db")} == {"index.db"}
     assert dg.materialize([written], partition_key="a", instance=instance).success
     assert storage.get_materialized_partitions(written.key) == {"a"}
+
+
+def test_versions_of_inputs_are_those_of_the_last_change_whoever_made_it(instance):
+    """Before a step Dagster asks for the newest events of its inputs; what it was told is kept until they change."""
+    storage, other = instance.event_log_storage, OpenEventLogStorage(instance.root_directory)
+
+    def runs_of(asked: OpenEventLogStorage) -> list[str | None]:
+        records = asked.get_asset_records([written.key, dg.AssetKey("never")])
+        return [record.asset_entry.last_run_id for record in records]
+
+    def versions(asked: OpenEventLogStorage) -> dict[str, str]:
+        kind, tag = dg.DagsterEventType.ASSET_MATERIALIZATION, "dagster/data_version"
+        found = asked.get_latest_tags_by_partition(written.key, kind, [tag], ["a", "b"])
+        return {partition: tags[tag] for partition, tags in found.items()}
+
+    assert runs_of(storage) == runs_of(other) == []
+    first = dg.materialize([written], partition_key="a", instance=instance).run_id
+    assert runs_of(storage) == runs_of(storage) == runs_of(other) == [first]
+    assert versions(storage) == versions(storage) == versions(other)
+    assert versions(storage).keys() == {"a"}
+    last = dg.materialize([written], partition_key="b", instance=instance).run_id
+    assert runs_of(storage) == runs_of(other) == [last]
+    assert versions(storage) == versions(other)
+    assert versions(storage).keys() == {"a", "b"}
+    other.wipe_asset(written.key)
+    assert runs_of(storage) == runs_of(other) == []
+    assert versions(storage) == versions(other) == {}
+    storage.dispose()
+    other.dispose()
+
+
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_a_new_home_has_the_same_databases_with_and_without_those_of_the_install(is_prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(dagster_databases, "TEMPLATES", tmp_path / "installed")
+    dagster_databases._revision.cache_clear()
+    if is_prepared:
+        dagster_databases.make_databases()
+        assert (tmp_path / "installed").exists()
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    home = dagster_home(load_settings(home=str(tmp_path / "home")))
+    assert (home / "history").exists() == is_prepared
+    with dg.DagsterInstance.get() as instance:
+        result = dg.materialize([written], partition_key="a", instance=instance)
+        instance.event_log_storage.dispose()
+    (tmp_path / "dagsters_own").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagsters_own")) as own:
+        its_own = dg.materialize([written], partition_key="a", instance=own)
+    named = {"history/runs.db": "history/runs.db", "schedules/schedules.db": "schedules/schedules.db",
+             "history/runs/index.db": "history/runs/index.db",
+             f"history/runs/{result.run_id}.db": f"history/runs/{its_own.run_id}.db"}  # fmt: skip
+    for ours, dagsters in named.items():
+        assert _described(home / ours) == _described(tmp_path / "dagsters_own" / dagsters), ours
+    dagster_databases._revision.cache_clear()
+
+
+def _described(path: Path) -> tuple[object, ...]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("select type, name, sql from sqlite_master order by type, name").fetchall()
+        revision = connection.execute("select version_num from alembic_version").fetchall()
+        return connection.execute("pragma journal_mode").fetchall(), revision, tables
 
 
 def test_who_watches_a_run_sees_it_while_it_goes_on(instance):

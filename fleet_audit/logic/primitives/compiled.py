@@ -53,8 +53,8 @@ class Compiled:
 def _has_no_rows(arguments: Sequence[Any]) -> bool:
     """Whether the rows, which are the first argument, are none, and no other array holds floating-point numbers either.
 
-    Integers that remain, such as offsets of vehicles, are exact in both; arithmetic of floating-point numbers may differ
-    in the last bit.
+    Integers that remain, such as offsets of vehicles, are exact in both; floating-point arithmetic may differ in the
+    last bit.
     """
     arrays = [one for one in arguments if isinstance(one, np.ndarray)]
     return bool(arrays) and not arrays[0].size and not any(one.size for one in arrays if one.dtype.kind == "f")

@@ -1,1 +1,1 @@
-"""The embedded PostgreSQL: its server, and the data folder that new ones start from."""
+"""The databases of an installation that names none: PostgreSQL's server, and what new homes start from."""
