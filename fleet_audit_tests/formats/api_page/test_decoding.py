@@ -38,6 +38,9 @@ BROKEN = {
     "a field twice": _page(b'{"device_id":"1","device_id":"2"}'),
     "a field twice, once escaped": _page(b'{"device_id":"1","device_i\\u0064":"2"}'),
     "a field twice, spaced": _page(b'{"device_id" :"1","device_id" :"2"}'),
+    "a field twice, spaced by a line": _page(b'{"device_id"\r\n\t:"1","device_id":"2"}'),
+    "a field twice beside a brace and a colon in a text": _page(b'{"note":"{\\":","device_id":"1","device_id":"2"}'),
+    "a field of a nested object twice": _page(b'{"device_id":"1","place":{"name":1,"name":2}}'),
     "a field that is not read, twice": _page(b'{"device_id":"1","note":1,"note":2}'),
 }
 WRONG_SHAPES = [b"null", b"5", b'"a"', b"true", b"[]", b"{}", b'{"data":null}', b'{"data":{}}', b'{"data":"x"}',
@@ -48,6 +51,13 @@ WRONG_SHAPES = [b"null", b"5", b'"a"', b"true", b"[]", b"{}", b'{"data":null}', 
 def test_bytes_that_are_not_one_whole_document_are_refused(payload: bytes) -> None:
     with pytest.raises(BrokenPageError):
         outline(payload)
+
+
+@pytest.mark.parametrize(
+    "item", [b'{"note":"{ \\" : }"}', b'{"place" : {"name":1},"device":{"name":1}}', b"[{}]", b"5"]
+)
+def test_braces_and_colons_of_texts_and_of_nested_objects_are_no_field_twice(item: bytes) -> None:
+    assert outline(_page(item)) == (2, None)
 
 
 @pytest.mark.parametrize("payload", WRONG_SHAPES)
