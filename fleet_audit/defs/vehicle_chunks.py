@@ -8,13 +8,14 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import pyarrow as pa
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.defs.tables import PRELOADED, next_of_day, pool_size
+from fleet_audit.defs.tables import PRELOADED, is_long, next_of_day, pool_size
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.selection import engine_of
@@ -28,6 +29,9 @@ from fleet_audit.settings import Settings
 from fleet_audit.storage.table_days import LakeDays
 
 ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
+# Of a few days: a chunk takes half of the memory of 280 vehicles, and twice its fixed cost.
+_SHARED_VEHICLES = 150
+_POOL_FROM_CHUNKS = 3  # of a day; two take less than processes cost
 
 
 def as_found(day: dt.date, found: Any, parameters: ParameterSet) -> Any:
@@ -47,7 +51,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class FleetCut:
-    """A fleet in chunks of about `chunk_vehicles`; one that fits into a chunk is not cut.
+    """A fleet in chunks of about the same size, of at most about `chunk_vehicles`; one that fits into it is not cut.
 
     `declared` is a table whose plates the reference may lack, such as `staging.visit_legs`.
     """
@@ -56,10 +60,23 @@ class FleetCut:
     chunk_vehicles: int
     declared: LakeDays | None = None
 
-    @property
+    @classmethod
+    def of_days(
+        cls, whole: Reference, days: Sequence[dt.date], settings: Settings, declared: LakeDays | None = None
+    ) -> Self:
+        """The fleet in chunks for these days: smaller ones for a few days, because processes share them, not days."""
+        is_shared = settings.engine == "local" and not is_long(len(days))
+        size = min(settings.chunk_vehicles, _SHARED_VEHICLES) if is_shared else settings.chunk_vehicles
+        return cls(whole, size, declared)
+
+    @cached_property
     def count(self) -> int:
         """About how many chunks there are."""
-        return -(-self.whole.vehicles["plate"].nunique() // self.chunk_vehicles)
+        return -(-self._vehicles // self.chunk_vehicles)
+
+    @property
+    def _vehicles(self) -> int:
+        return self.whole.vehicles["plate"].nunique()
 
     @property
     def reference(self) -> Reference:
@@ -72,7 +89,8 @@ class FleetCut:
             return [DayVehicles(day, parameters)]
         rows = None if self.declared is None else self.declared.read_arrow(window_days(day), ["plate"])
         plates = () if rows is None else rows["plate"].unique().to_pylist()
-        return [DayVehicles(day, parameters, chunk) for chunk in cut_fleet(self.whole, plates, self.chunk_vehicles)]
+        size = -(-self._vehicles // self.count)
+        return [DayVehicles(day, parameters, chunk) for chunk in cut_fleet(self.whole, plates, size)]
 
 
 def computed_vehicles(
@@ -99,7 +117,8 @@ def computed_vehicles(
             files = work.files(day)
             yield from (SentVehicles(vehicles, files, code_version()) for vehicles in of_day)
 
-    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
+    are_large = bool(days) and fleet_cut.count >= _POOL_FROM_CHUNKS
+    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes, are_large=are_large)
     cure = f"FLEET_DAY_PROCESSES to less than {processes}, or FLEET_CHUNK_VEHICLES to less"
     engine = engine_of(settings, processes, PRELOADED)
     results = engine.map(InArrow(work, tables), items())

@@ -119,11 +119,11 @@ def computed(store: Lake, fleet: Reference, settings: Settings) -> dict[tuple[dt
     def in_force(_: dt.date) -> ParameterSet:
         return DEFAULT_PARAMETERS
 
-    fleet_cut = FleetCut(fleet, settings.chunk_vehicles, legs)
+    fleet_cut = FleetCut.of_days(fleet, DAYS, settings, legs)
     windows = WindowOfDay(WindowPositions(positions, is_kept=True), legs, fleet_cut.reference)
     add(computed_vehicles(DAYS, fleet_cut, in_force, windows, WINDOW_PARTS, settings), WINDOW_PARTS)
     store.write_day(facts.TRIP_WINDOW, DAY, found[DAY, "trips"])
-    fleet_cut = FleetCut(fleet, settings.chunk_vehicles)
+    fleet_cut = FleetCut.of_days(fleet, [DAY], settings)
     devices = DevicesOfDay(WindowPositions(positions, is_kept=False), trips, runs, fleet_cut.reference)
     add(computed_vehicles([DAY], fleet_cut, in_force, devices, DEVICE_PARTS, settings, fleet_devices), DEVICES)
     return found

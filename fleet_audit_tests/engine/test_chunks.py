@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -11,6 +12,7 @@ from fleet_audit.closing.code import code_version
 from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
 from fleet_audit.defs.window_positions import WINDOW_PARTS, DayVehicles, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
+from fleet_audit.engine.local import LocalProcesses
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.lake import STAGING_POSITIONS, STAGING_VISIT_LEGS
@@ -46,6 +48,22 @@ def test_the_tables_of_a_fleet_in_chunks_are_those_of_the_undivided_fleet(store,
     )
     assert {name for (_, name), table in whole.items() if table.num_rows} == {*WINDOW_PARTS, *DEVICES}
     assert [where for where, table in whole.items() if not cut[where].equals(table)] == []
+
+
+def test_processes_share_the_chunks_of_a_few_days_and_not_those_of_a_small_fleet(store, fleet, cut, monkeypatch):
+    sizes: list[int] = []
+
+    def engine(settings: Settings, processes: int, preloaded: Sequence[str]) -> LocalProcesses:
+        sizes.append(processes)
+        return LocalProcesses(processes, preloaded)
+
+    monkeypatch.setattr("fleet_audit.defs.vehicle_chunks.engine_of", engine)
+    two = Settings(_env_file=None, day_processes=2)
+    assert [where for where, table in computed(store, fleet, two).items() if not cut[where].equals(table)] == []
+    assert sizes == [1, 1], "a fleet that fits into a chunk"
+    monkeypatch.setattr("fleet_audit.defs.vehicle_chunks._SHARED_VEHICLES", 2)
+    assert [where for where, table in computed(store, fleet, two).items() if not cut[where].equals(table)] == []
+    assert sizes[2:] == [2, 2]
 
 
 def test_devices_exchanged_between_vehicles_of_two_chunks_are_recognised(fleet, cut):

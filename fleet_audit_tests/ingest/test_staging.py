@@ -16,6 +16,7 @@ from fleet_audit.ingest.api.pages import archived_pages, page_folder
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import page_notes_path
 from fleet_audit.logic.primitives.identity import driver_pseudonym
+from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -275,10 +276,17 @@ def test_a_day_is_made_again_only_when_what_it_is_made_of_has_changed(arrivals):
     assert _made(arrivals) == [WEEK[0]]
 
 
-def test_processes_stage_a_week_as_one_process_does(arrivals, monkeypatch):
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("fleet_audit.defs.tables._POOL_FROM_DAYS", 7), ("fleet_audit.ingest.staged_days._LARGE_DAY_PAGES", 1)],
+    ids=["a long range", "a morning of a large fleet, whose day before changed too"],
+)
+def test_processes_stage_days_as_one_process_does(arrivals, monkeypatch, limit, value):
     """A page with a position of another time too: what is refused is recorded by the run, not by a process."""
-    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", len(WEEK))
+    monkeypatch.setattr(limit, value)
+    staged_in = _processes_of_staging(monkeypatch)
     _page(arrivals, DAY, [*_items(40), {"device_id": "1", "timestamp": "2025-08-01T12:00:00Z"}])
+    _page(arrivals, NEXT, [{**_items(1)[0], "timestamp": "2025-06-11T12:00:00Z"}])
     arrivals.drop("telemetry/t.csv", telemetry(drive(PAID, "06:30")))
     arrivals.read()
     assert _made(arrivals) == WEEK
@@ -288,7 +296,20 @@ def test_processes_stage_a_week_as_one_process_does(arrivals, monkeypatch):
     arrivals.warehouse.execute("delete from ops.rejected_rows")
     arrivals.warehouse.execute("delete from ops.position_hours")
     assert _made(arrivals, processes=2) == WEEK
+    assert staged_in == [1, 2]
     assert _left(arrivals) == alone
+
+
+def _processes_of_staging(monkeypatch) -> list[int]:
+    """The number of processes that each later staging of days takes."""
+    seen: list[int] = []
+
+    def seeing(work, items, processes, preloaded):
+        seen.append(processes)
+        return map_in_processes(work, items, processes, preloaded)
+
+    monkeypatch.setattr("fleet_audit.defs.tables.map_in_processes", seeing)
+    return seen
 
 
 def _left(arrivals) -> list[object]:

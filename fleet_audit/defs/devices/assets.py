@@ -56,7 +56,7 @@ def device_days(
     """Odometer events of each day, and the health of each device."""
     days, selected = run_days(context), selected_outputs(context, _OUTPUTS)
     known = UnchangedDays(fleet, DEVICE_DAYS, context.run.run_id)
-    fleet_cut = FleetCut(known.reference, fleet.settings().chunk_vehicles)
+    fleet_cut = FleetCut.of_days(known.reference, days, fleet.settings())
     kept = WindowPositions(positions, is_kept=len(days) > 1)
     devices = DevicesOfDay(kept, windows, runs, fleet_cut.reference)
 

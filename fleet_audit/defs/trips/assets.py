@@ -62,7 +62,7 @@ def day_windows(
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
     days, selected = run_days(context), selected_outputs(context, WINDOW_PARTS)
     known = UnchangedDays(fleet, WINDOWS, context.run.run_id)
-    fleet_cut = FleetCut(known.reference, fleet.settings().chunk_vehicles, visit_legs)
+    fleet_cut = FleetCut.of_days(known.reference, days, fleet.settings(), visit_legs)
     window = WindowOfDay(WindowPositions(positions, is_kept=len(days) > 1), visit_legs, fleet_cut.reference)
 
     def compute(changed: Sequence[dt.date]) -> ComputedDays:
