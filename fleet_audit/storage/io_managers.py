@@ -17,6 +17,7 @@ import pandas as pd
 from sqlalchemy import make_url
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.memory import release_unused_memory
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
@@ -63,12 +64,13 @@ class _TableIOManager(dg.IOManager):
         context.add_output_metadata(self._location(table))
         if context.has_asset_partitions:
             self._write_days(context, table, obj)
-            return
-        if not isinstance(obj, pd.DataFrame):
+        elif isinstance(obj, pd.DataFrame):
+            self.before_write()
+            rows = self._write_whole(table, obj)
+            context.add_output_metadata({"dagster/row_count": rows, "preview": preview_of(obj, table)})
+        else:
             raise PermanentError(f"{table.full_name} has no partitions in Dagster: its asset must give one frame.")
-        self.before_write()
-        rows = self._write_whole(table, obj)
-        context.add_output_metadata({"dagster/row_count": rows, "preview": preview_of(obj, table)})
+        release_unused_memory()
 
     @acts_on_errors
     def load_input(self, context: dg.InputContext) -> Days | pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.memory import release_unused_memory
 from fleet_audit.storage.io_managers import StoreOpener
 from fleet_audit.storage.output_metadata import add_partition_metadata
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -50,6 +51,7 @@ class ReportIOManager(dg.IOManager):
             add_partition_metadata(context, key, _files_metadata([lake.url(target) for target in targets]))
         if key is not None:
             add_partition_metadata(context, key, make_preview())
+        release_unused_memory()
 
     @acts_on_errors
     def load_input(self, context: dg.InputContext) -> object:
