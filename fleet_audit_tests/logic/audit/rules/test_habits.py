@@ -81,6 +81,14 @@ def test_s01_is_silent_where_rounds_of_whole_tens_repeat_the_digit_and_where_dat
     assert "S01" in untested(a_cycle(runs=readings(true[:59])))
 
 
+def test_s01_names_estimates_of_a_way_close_to_a_multiple_of_five_and_spares_readings_of_one():
+    """Rounds of 34.6 km, written to 5 km, look like 35 km each; rounds of 35 km are read as what they are."""
+    true, exact = 1000 + np.cumsum(noise().normal(34.6, 0.1, 90)), 1000 + 35.0 * np.arange(90)
+    runs = readings(5 * np.round(true / 5)) + readings(exact, OTHER)
+    [row] = found(a_cycle(runs=runs, trips=driven_between(true) + driven_between(exact, OTHER)), "S01")
+    assert row["plate"] == PLATE
+
+
 def test_vehicles_with_too_few_runs_are_counted_instead_of_passed_over():
     true = 1000 + np.cumsum(noise().uniform(8, 40, 90))
     runs = readings(np.floor(true)) + readings(np.floor(true[:40]), OTHER)

@@ -5,6 +5,8 @@ Readings that contradict each other are in `rules.day.chain`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +26,7 @@ from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, uniform_chi2
 
+_SPANNED_RUNS = 3
 _CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written times are whole minutes
 
 
@@ -75,7 +78,9 @@ def _readings_by_plate(context: AuditCycle) -> pd.Series:
 
 @computed_once
 def _reading_errors_km(context: AuditCycle) -> dict[str, float | None]:
-    """By how much each vehicle's readings miss its measured km since the reading before, median; None where unknown.
+    """By how much each vehicle's readings miss its measured km since an earlier one, median; None where unknown.
+
+    The largest of the medians over one, two and three runs.
 
     Whole-km readings that are read differ from what was driven since the last one by 0.3 km at the median, readings
     estimated to 5 km by 1.5 km. Unknown: half of the runs have no measured trip since the run before.
@@ -95,7 +100,24 @@ def _reading_error_km(runs: pd.DataFrame, trips: pd.DataFrame) -> float | None:
     has_trip = np.diff(before) > 0
     if not has_trip.any() or 2 * has_trip.sum() < len(runs) - 1:
         return None
-    return float(np.median(np.abs(np.diff(runs["reading"].to_numpy()) - np.diff(driven[before]))[has_trip]))
+    reading, counted = runs["reading"].to_numpy(), driven[before]
+    return max(
+        float(np.median(np.abs(reading[span:] - reading[:-span] - counted[span:] + counted[:-span])[is_measured]))
+        for span, is_measured in _measured_spans(has_trip)
+    )
+
+
+def _measured_spans(has_trip: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """1, 2 and 3 runs, and which spans of so many have a measured trip from each run to the next one.
+
+    Over one run alone, estimates to 5 km pass for readings where the way is close to a multiple of it: 34.6 km, always
+    written as 35, are off by 0.4 km; three of them by 1.2 km.
+    """
+    is_measured = has_trip
+    for runs in range(1, _SPANNED_RUNS + 1):
+        if is_measured.any():
+            yield runs, is_measured
+        is_measured = is_measured[:-1] & has_trip[runs:]
 
 
 def _common_digits(counts: list[int]) -> str:
