@@ -29,9 +29,7 @@ from fleet_audit.settings import Settings
 from fleet_audit.storage.table_days import LakeDays
 
 ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
-# Of a few days: a chunk takes half of the memory of 280 vehicles, and twice its fixed cost.
-_SHARED_VEHICLES = 150
-_POOL_FROM_CHUNKS = 3  # of a day; two take less than processes cost
+_SHARED_VEHICLES = 150  # in a chunk of a few days: four chunks of 140 took 0.9 GB with the run, 560 at once 1.8 GB
 
 
 def as_found(day: dt.date, found: Any, parameters: ParameterSet) -> Any:
@@ -64,9 +62,13 @@ class FleetCut:
     def of_days(
         cls, whole: Reference, days: Sequence[dt.date], settings: Settings, declared: LakeDays | None = None
     ) -> Self:
-        """The fleet in chunks for these days: smaller ones for a few days, because processes share them, not days."""
-        is_shared = settings.engine == "local" and not is_long(len(days))
-        size = min(settings.chunk_vehicles, _SHARED_VEHICLES) if is_shared else settings.chunk_vehicles
+        """The fleet in chunks for these days.
+
+        They are smaller for a few days: processes share them where there are many, and memory is that of a chunk. In a
+        long range processes share the days, and a process keeps those of a window for the next day.
+        """
+        is_short = settings.engine == "local" and not is_long(len(days))
+        size = min(settings.chunk_vehicles, _SHARED_VEHICLES) if is_short else settings.chunk_vehicles
         return cls(whole, size, declared)
 
     @cached_property
@@ -117,8 +119,7 @@ def computed_vehicles(
             files = work.files(day)
             yield from (SentVehicles(vehicles, files, code_version()) for vehicles in of_day)
 
-    are_large = bool(days) and fleet_cut.count >= _POOL_FROM_CHUNKS
-    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes, are_large=are_large)
+    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
     cure = f"FLEET_DAY_PROCESSES to less than {processes}, or FLEET_CHUNK_VEHICLES to less"
     engine = engine_of(settings, processes, PRELOADED)
     results = engine.map(InArrow(work, tables), items())
