@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.result_digests import require_same
 from benchmarks.small_day import adopt_orphans, processor_time_s
+from fleet_audit.closing.code import code_version
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.simulation.api_server import ApiServer
@@ -110,10 +111,12 @@ def prepare(folder: Path, vehicles: int) -> None:
         simulate(folder, seed=SEED, vehicles=vehicles, date_from=first, date_to=last)
         densify(folder / "api" / "positions.parquet")
     os.environ |= {"FLEET_API_TOKEN": TOKEN, "FLEET_START_DATE": first.isoformat()}
-    if not (folder / "before").exists():
-        _use(folder, folder / "unfinished")
+    before, version = folder / "before", folder / "before" / "code_version"
+    if not version.exists() or version.read_text(encoding="utf-8") != code_version():  # else days would be made again
+        shutil.rmtree(before, ignore_errors=True)
+        _use(folder, before)
         run_day(folder, YESTERDAY - dt.timedelta(days=1))
-        (folder / "unfinished").rename(folder / "before")
+        version.write_text(code_version(), encoding="utf-8")
 
 
 def _use(folder: Path, installation: Path) -> None:
