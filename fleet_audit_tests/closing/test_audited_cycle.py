@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.closing.audited_cycle import current_amounts, cycle_amounts
+from fleet_audit.closing.audited_cycle import audited_cycle, current_amounts, cycle_amounts
 from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, ParameterSet
@@ -16,6 +16,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, worked
+from fleet_audit_tests.logic.audit.rules.test_own_past import a_past, since
 from fleet_audit_tests.logic.audit_sample import PLATE, costs_frame
 from fleet_audit_tests.logic.frames import rows
 
@@ -32,7 +33,8 @@ class DaysOfCycle:
         self._contests, self._frames = contests, frames
 
     def read_partition(self, table, days):
-        return self._frames.get(table.name, empty_frame(table))
+        frame = self._frames.get(table.name, empty_frame(table))
+        return frame[frame["operational_date"].isin(days)] if table.partition == "operational_date" and days else frame
 
     def read_table(self, table):
         return self.read_partition(table, None)
@@ -59,6 +61,20 @@ def test_another_share_of_deadhead_changes_what_is_paid_and_in_doubt(deadhead_pc
     tables = DaysOfCycle(trips=context.trips, trip_costs=context.costs)
     made = cycle_amounts(tables, CYCLE, find_in_cycle(context))
     assert sum_decimal(made["paid_doubtful_brl"]) == (None if doubtful is None else Decimal(doubtful))
+
+
+def test_a_tracker_that_was_moved_shows_against_the_days_before_the_cycle():
+    """In a car from the cycle's fourth day on: its past lies in the cycle before, and counts for nothing else."""
+    context = a_past(since(DAYS[3], DAYS[12], kmh=1.4, stood_s=0.15))
+    trips = pd.concat([context.earlier_trips, context.trips], ignore_index=True)
+    warehouse = DaysOfCycle(trips=trips, trip_costs=context.costs, vehicle_day_coverage=context.coverage)
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
+    known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts})
+    cycle = audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
+    assert len(cycle.trips) == len(context.trips)
+    found = find_in_cycle(cycle)
+    [sentence] = found.loc[found["rule_id"] == "O07", "explanation_pt"]
+    assert sentence.startswith("Indício: de 19/05/2025 a 28/05/2025, em 20 viagens de 10 dias")
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
