@@ -117,7 +117,7 @@ HONEST = {
     "a pick-up point that is no longer served": since(DAYS[15], stood_s=0.4),
     "another driver, named, who hurries and hardly waits": since(DAYS[15], kmh=1.2, stood_s=0.4, driver_id="NOVO"),
     "another front": since(DAYS[15], kmh=1.3, stood_s=0.2, destination_poi_id="FRE"),
-    "a front that moved and kept its name": since(DAYS[15], km=1.3, kmh=1.3, stood_s=0.2),
+    "a front that moved and kept its name": since(DAYS[15], km=1.3, stood_s=0.2),
     "another shift": since(DAYS[15], kmh=1.3, stood_s=0.2, shift_code="C"),
     "a device that reports half as often": since(DAYS[15], kmh=0.8, stood_s=0.4, step_s=60),
     "another registered device": since(DAYS[15], kmh=1.3, stood_s=0.2, device_id="NOVO"),
