@@ -165,11 +165,11 @@ def _replace_days(
 
 
 def _comment(connection: sa.Connection, model: Model) -> None:
-    connection.execute(sa.text(f"comment on {model.kind} {model.relation} is :text"), {"text": model.description})
-    for column in model.columns:
-        connection.execute(
-            sa.text(f"comment on column {model.relation}.{column.name} is :text"), {"text": column.description}
-        )
+    """Write the descriptions of a model and of its columns, in one statement for all."""
+    described = {f"{model.kind} {model.relation}": model.description}
+    described |= {f"column {model.relation}.{column.name}": column.description for column in model.columns}
+    comments = "; ".join(f"comment on {what} is :text{number}" for number, what in enumerate(described))
+    connection.execute(sa.text(comments), {f"text{n}": text for n, text in enumerate(described.values())})
 
 
 def _count(connection: sa.Connection, model: Model, days: Days | None) -> tuple[dict[dt.date, int], int]:

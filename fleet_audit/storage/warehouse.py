@@ -84,6 +84,8 @@ class Warehouse:
         locks = [advisory_key(table.full_name, day) for day in sorted(set(days))]
 
         def write(cursor: adbc.Cursor) -> Written:
+            if not rows.num_rows:
+                return Written(0, _run(cursor, sa.delete(target).where(ours)))
             stage = _staged(cursor, table, target, rows)
             if _scalar(cursor, sa.select(sa.func.count()).select_from(stage).where(_is_frozen(stage, table))):
                 raise PermanentError(
@@ -131,8 +133,10 @@ class Warehouse:
         target = metadata.tables[table.full_name]
 
         def write(cursor: adbc.Cursor) -> Written:
-            stage = _staged(cursor, table, target, rows)
             replaced = _run(cursor, sa.delete(target))
+            if not rows.num_rows:
+                return Written(0, replaced)
+            stage = _staged(cursor, table, target, rows)
             _run(cursor, _insert(table, target, stage))
             found = _scalar(cursor, sa.select(sa.func.count()).select_from(target))
             _require_count(table, rows.num_rows, found)
@@ -149,6 +153,8 @@ class Warehouse:
         replaces the frame's.
         """
         rows = _prepared(table, data, run_id)
+        if not rows.num_rows:
+            return 0
         target = metadata.tables[table.full_name]
 
         def write(cursor: adbc.Cursor) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import hashlib
-import math
 import os
 import pwd
 import re
@@ -41,7 +40,7 @@ with warnings.catch_warnings():
 
 _START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
 _START_ATTEMPTS = 3
-_TRUSTED_S = 1.0
+_STATUS_LINE = 7  # of postmaster.pid: starting, stopping, ready or standby, which pg_ctl waits for too
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_MAX_BYTES = 103  # sun_path: 108 on Linux, 104 on macOS, with the terminating zero
 _SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
@@ -58,7 +57,6 @@ _INITDB = (
     "--builtin-locale=C.UTF-8",
 )  # fmt: skip
 _held: dict[Path, int] = {}  # base folder -> descriptor with this process's shared lock
-_answered: dict[Path, float] = {}  # base folder -> when its server was last seen to accept a connection
 _threads = threading.RLock()
 
 
@@ -71,7 +69,7 @@ def ensure_running(home: Path) -> str:
     """
     server = _Server(home.expanduser().resolve() / "postgres")
     with _threads:
-        if server.base in _held and _answers(server):
+        if server.base in _held and server.is_ready():
             return server.url
         server.base.mkdir(parents=True, exist_ok=True)
         with locked(server.base / "start.lock") as lock:
@@ -90,19 +88,6 @@ def keep_as_template(home: Path) -> None:
 def postgres_program(name: str) -> str:
     """Path of a program of the newest PostgreSQL that is installed with the package, e.g. `pg_dump`."""
     return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
-
-
-def _answers(server: _Server) -> bool:
-    """Whether the server accepts connections; within a second of the last one its living process is proof enough.
-
-    Every step asks several times, and a connection is a new process of the server.
-    """
-    if time.monotonic() - _answered.get(server.base, -math.inf) < _TRUSTED_S and server.is_alive():
-        return True
-    if not server.answers():
-        return False
-    _answered[server.base] = time.monotonic()
-    return True
 
 
 def _release(server: _Server, owner: int) -> None:
@@ -273,6 +258,19 @@ class _Server:
             )
             output.seek(0)
             return output.read().strip()[-2000:] or f"exit code {done.returncode}" if done.returncode else ""
+
+    def is_ready(self) -> bool:
+        """Whether the living server says in its pid file that it accepts connections.
+
+        Every step asks several times, and a connection to ask it itself is a new process of the server.
+        """
+        if not self.is_alive():
+            return False
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:  # it ended at this moment
+            return False
+        return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def _postmaster(self) -> psutil.Process | None:
         try:
