@@ -275,7 +275,17 @@ def test_invented_runs_that_halve_true_trips_hours_later_prove_no_clock_wrong():
         assert off_clocks(trips, [*true, *(run(f"P{at}", at, to) for at, to in halves)]) == []
 
 
-def test_sound_clocks_of_random_days_are_not_wrong_whatever_the_carrier_rounds():
+@pytest.mark.parametrize(("step_s", "is_off"), [(300, True), (30, False)])
+def test_a_coarse_device_shows_the_ends_of_its_trips_a_step_too_late(step_s: int, is_off: bool):
+    """The clock is 3 h behind, and each trip ends 12 min after its run: two steps of 5 min, 24 of 30 s."""
+    steps = {"moving_s": 3600.0, "moving_steps": 3600 // step_s}
+    trips = [trip(f"T{hour}", f"{hour - 3:02d}:00", f"{hour - 2:02d}:02", **steps) for hour in (5, 8, 12, 15)]
+    runs = [run(f"R{hour}", f"{hour:02d}:00", f"{hour:02d}:50") for hour in (5, 8, 12, 15)]
+    assert bool(off_clocks(trips, runs)) is is_off
+
+
+@pytest.mark.parametrize("step_s", [30, 300])
+def test_sound_clocks_of_random_days_are_not_wrong_whatever_the_carrier_rounds(step_s: int):
     draw = np.random.default_rng(150)
     trips, runs = [], []
     for plate in (f"AAA{number:04d}" for number in range(150)):
@@ -283,7 +293,8 @@ def test_sound_clocks_of_random_days_are_not_wrong_whatever_the_carrier_rounds()
         for number in range(6):
             lasting = int(draw.integers(65, 120))
             inside = draw.integers(11, 26, size=2)
-            trips.append(trip(f"T{plate}{number}", clock(at), clock(at + lasting), plate=plate))
+            steps = {"moving_s": 60.0 * lasting, "moving_steps": 60 * lasting // step_s}
+            trips.append(trip(f"T{plate}{number}", clock(at), clock(at + lasting), plate=plate, **steps))
             ends = (clock(at + int(inside[0])), clock(at + lasting - int(inside[1])))
             runs.append(run(f"R{plate}{number}", *ends, plate=plate))
             at += lasting + int(draw.integers(10, 60))
