@@ -95,6 +95,15 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, s
             "km": _decimal(row["planned_km"]),
             "source": f"km_plan, ciclo de {row['cycle_start']}",
         }
+    for trip in evidence.get("compared_trips", ()):
+        yield {
+            **_when(trip, zone),
+            "what": "viagem comparada",
+            "number": trip["trip_id"],
+            "from_to": _places(*(places.get(trip[name], trip[name]) for name in _TRIP_ENDS)),
+            "km": _decimal(trip["km"]),
+            "source": f"em movimento {_minutes(trip, 'moving_s')}; parado {_minutes(trip, 'standing_s')}",
+        }
     for event in evidence.get("events", ()):
         before, after = (Decimal(str(event[f"odometer_{end}_km"])) for end in ("from", "to"))
         yield {
@@ -137,6 +146,12 @@ def _places(start: str | None, end: str | None) -> str | None:
 def _source(row: Mapping[str, Any]) -> str | None:
     name, number = row.get("file_name") or row.get("file_sha256", "")[:12], row.get("row_number")
     return f"{name}, linha {number}" if name and number else name or None
+
+
+def _minutes(trip: Mapping[str, Any], name: str) -> str:
+    """`18,5 min (habitual 27,3 min)`."""
+    now, usual = (f"{number(Decimal(str(trip[key] / 60)), 1)} min" for key in (name, f"usual_{name}"))
+    return f"{now} (habitual {usual})"
 
 
 def _decimal(value: Any) -> Decimal | None:

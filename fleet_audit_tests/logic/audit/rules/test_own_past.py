@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -14,9 +15,10 @@ from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.statistics import rank_sum_p
+from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.schema import facts
 from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, fact_rows, found, untested
-from fleet_audit_tests.logic.audit_sample import PLATE, at, trip
+from fleet_audit_tests.logic.audit_sample import PLATE, ZONE, at, trip
 
 BEFORE = [CYCLE.start - dt.timedelta(days=back) for back in range(28, 0, -1)]
 PEERS = [f"CCC3C{number:02d}" for number in range(4)]
@@ -88,6 +90,21 @@ def test_a_tracker_in_a_car_that_shadows_the_bus_moves_faster_and_passes_the_pic
         "Indício: de 31/05/2025 a 08/06/2025, em 18 viagens de 9 dias, o rastreador do veículo AAA1A11 andou a "
     )
     assert "min por viagem; antes, nos mesmos percursos e turnos, eram " in row["explanation_pt"]
+
+
+def test_each_compared_trip_is_printed_with_its_times_and_the_usual_ones():
+    [row] = found(a_past(since(DAYS[15], DAYS[23], kmh=1.4, stood_s=0.15)), "O07")
+    printed = list(evidence_rows(row["evidence"], ZONE, {"GAR": "Garagem", "USI": "Usina"}))
+    assert len(printed) == 18
+    assert (printed[0]["what"], printed[0]["from_to"], printed[0]["km"]) == ("viagem comparada", "Garagem → Usina", 30)
+    assert printed[0]["started"] == dt.datetime(2025, 5, 31, 6, 0)
+    shown = re.fullmatch(
+        r"em movimento (.+) min \(habitual (.+) min\); parado (.+) min \(habitual (.+) min\)", printed[0]["source"]
+    )
+    assert shown is not None
+    assert [float(minutes.replace(",", ".")) for minutes in shown.groups()] == pytest.approx(
+        [19.5, 27.3, 1.2, 8.0], abs=1
+    )
 
 
 def test_its_paid_km_are_in_doubt_and_nothing_is_refused():

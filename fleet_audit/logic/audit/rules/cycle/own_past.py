@@ -24,6 +24,7 @@ from fleet_audit.logic.primitives.statistics import holm, rank_sum_p
 
 _MEASURES = ["speed_pct", "standing_s"]
 _TIMES = ["moving_s", "standing_s"]
+_USUAL_TIMES = ["usual_moving_s", "usual_standing_s"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _extent(week: _Week, parameters: ParameterSet) -> tuple[int, int]:
 def _is_another_profile(compared: pd.DataFrame, parameters: ParameterSet) -> bool:
     if compared.empty:
         return False
-    sums = compared[[*_TIMES, *(f"usual_{name}" for name in _TIMES)]].sum()
+    sums = compared[[*_TIMES, *_USUAL_TIMES]].sum()
     speed_pct = 100 * abs(sums["usual_moving_s"] / sums["moving_s"] - 1)
     stood_s = abs(sums["standing_s"] - sums["usual_standing_s"])
     least_s = max(
@@ -156,12 +157,14 @@ def _test_facts(week: _Week, p_adjusted: float, tests: int) -> dict[str, Any]:
 
 def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[str, Any]) -> Draft:
     dates = set(compared["operational_date"])
-    km, sums = float(compared["km"].sum()), compared[[*_TIMES, *(f"usual_{name}" for name in _TIMES)]].sum()
+    km, sums = float(compared["km"].sum()), compared[[*_TIMES, *_USUAL_TIMES]].sum()
     kmh, usual_kmh = 3600 * km / sums["moving_s"], 3600 * km / sums["usual_moving_s"]
     stood_min, usual_min = (sums[name] / 60 / len(compared) for name in ("standing_s", "usual_standing_s"))
     paid_km, rate = context.paid_km(plate, dates), context.rates.get(plate)
-    shown = ["trip_id", "operational_date", *WAY[2:], "driver_id", "km", *_TIMES, *(f"usual_{name}" for name in _TIMES)]
-    trips = compared.sort_values(["started_at", "trip_id"])[shown].round(2)
+    shown = ["trip_id", "started_at", "ended_at", *WAY[2:], "driver_id", "km", *_TIMES, *_USUAL_TIMES]
+    trips = compared.sort_values(["started_at", "trip_id"])[shown].round(
+        dict.fromkeys(["km", *_TIMES, *_USUAL_TIMES], 2)
+    )
     return Draft(
         "O07",
         plate,
