@@ -162,9 +162,8 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
     stood_min, usual_min = (sums[name] / 60 / len(compared) for name in ("standing_s", "usual_standing_s"))
     paid_km, rate = context.paid_km(plate, dates), context.rates.get(plate)
     shown = ["trip_id", "started_at", "ended_at", *WAY[2:], "driver_id", "km", *_TIMES, *_USUAL_TIMES]
-    trips = compared.sort_values(["started_at", "trip_id"])[shown].round(
-        dict.fromkeys(["km", *_TIMES, *_USUAL_TIMES], 2)
-    )
+    decimals = dict.fromkeys(["km", *_TIMES, *_USUAL_TIMES], 2)
+    trips = compared.sort_values(["started_at", "trip_id"])[shown].round(decimals)
     return Draft(
         "O07",
         plate,
