@@ -13,7 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fault_processes import Child, kill_postgres, start_api, start_run, start_run_at
+import psutil
+
+from benchmarks.fault_code_server import end_lost_runs, start_code_server
+from benchmarks.fault_processes import RUN_TIMEOUT_S, Child, kill_postgres, start_api, start_run, start_run_at
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit_tests.damage import damage_a_file
@@ -126,6 +129,36 @@ def _fill_disk(trial: Trial) -> str:
     return f"the run ended with {run.exit_code}"
 
 
+def _kill_code_server(trial: Trial) -> str:
+    """Kills the code server, the process of the run that it executes, or both; the monitor ends what was lost."""
+    server = start_code_server(trial.home)
+    printed = server.launch(DISTURBED)
+    runs = server.runs()
+    if not runs:
+        server.child.kill()
+        raise RuntimeError(f"the code server executes no run: {printed[-500:]}")
+    seconds = trial.wait_a_while()
+    victims = trial.chance.choice(("code server", "run", "code server and run"))
+    if "run" in victims:
+        _end(runs, is_killed=True)
+    if "code server" in victims:
+        server.child.kill()
+    _end(runs, is_killed=False)
+    states = end_lost_runs(trial.home)
+    if server.child.exit_code is None:
+        server.child.kill()
+    return f"{victims} killed {seconds:.1f} s after the launch; the run is then {states}"
+
+
+def _end(processes: list[psutil.Process], *, is_killed: bool) -> None:
+    """Waits for processes, which are killed before that or end by themselves."""
+    for process in processes:
+        if is_killed and process.is_running():
+            process.kill()
+    _, alive = psutil.wait_procs(processes, RUN_TIMEOUT_S)
+    assert not alive, f"a run did not end within {RUN_TIMEOUT_S} s"
+
+
 def _damage(*folders: str) -> Callable[[Trial], str]:
     """Truncates, empties, exchanges or removes one file of some folders of the lake."""
     return lambda trial: damage_a_file(trial.home.home / "lake", folders, trial.chance)
@@ -147,6 +180,7 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
     "staging damaged": _damage("staging"),
     "API page damaged": _damage("raw/positions"),
     "run killed": _kill_run,
+    "code server killed": _kill_code_server,
     "trips damaged": _damage("trips"),
     "PostgreSQL killed": _kill_postgres,
     "API killed": _kill_api,

@@ -7,19 +7,23 @@ importing it again would cost each trial more processor time than the run itself
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime as dt
+import importlib
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from fleet_audit.cli.prepare import compile_functions
 from fleet_audit.cli.run import run_days
+from fleet_audit.definitions import build_definitions
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer
@@ -55,6 +59,19 @@ class Child:
         """Ends the process as a lost machine does."""
         os.kill(self.pid, signal.SIGKILL)
         self.wait()
+
+
+def load_pipeline() -> None:
+    """Imports the pipeline and its compiled functions, so that the runs forked from here have them."""
+    build_definitions()
+    compile_functions()
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports what a run imported on its way; some of these names are made by libraries and cannot be imported."""
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def forked(output: Path, work: Callable[[], int | None]) -> Child:

@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,9 +27,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import fleet_audit.definitions  # noqa: F401  forked runs have it
 from benchmarks.fault_kinds import DISTURBED, FAULTS, FAULTS_ON_S3, FULL_DISK, Trial
-from benchmarks.fault_processes import TOKEN, start_api, start_run
+from benchmarks.fault_processes import TOKEN, import_modules, load_pipeline, start_api, start_run
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit_tests.integration.installation import Installation
@@ -96,12 +96,16 @@ def _run(home: Installation) -> tuple[int | None, list[str], dict[str, str]]:
         lake = Lake(load_settings())
         for path in [path for folder in COMPARED for path in lake.list(folder)]:
             print(json.dumps([path, lake.sha256(path)]))
+        print("imported", *sys.modules)
 
     child = start_run(home, *DAYS, then=print_state)
     lines = [line.strip() for line in child.wait().splitlines()]
+    import_modules(name for line in lines if line.startswith("imported ") for name in line.split()[1:])
     state = dict(json.loads(line) for line in lines if line.startswith("["))
     words = ("error", "warning", "failed", "damaged", "cannot", "does not exist", "computed again")
-    reasons = [line[:300] for line in lines if any(word in line.lower() for word in words)]
+    reasons = [
+        line[:300] for line in lines if not line.startswith("imported ") and any(word in line.lower() for word in words)
+    ]
     return child.exit_code, reasons, state
 
 
@@ -149,6 +153,12 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
             "exit_code": code, "lines": lines, "outcome": outcome, "differing": differing}  # fmt: skip
 
 
+def _processor_s() -> float:
+    """Processor time of this process and its ended children, without the embedded PostgreSQL, which is no child."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does the trials, prints a line for each and the counts; 1 when one of them was not the same."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts: Counter[tuple[str, str]] = Counter()
     work = Path(tempfile.mkdtemp(prefix="faults"))
     template, port = work / "template", free_ports(1)[0]
+    load_pipeline()
     positions = _write_positions(work / "positions.parquet")
     api = start_api(positions, port, work / "api.log")
     others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}
@@ -181,7 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if s3:
             s3.kill()
         for number in range(given.trials):
+            before = _processor_s()
             found = _trial(template, kinds[number % len(kinds)], made, expected, given.seed + number)
+            found["processor_s"] = round(_processor_s() - before, 1)
             counts[str(found["kind"]), str(found["outcome"])] += 1
             print(json.dumps(found, ensure_ascii=False), flush=True)
     finally:

@@ -76,12 +76,22 @@ def run_days(
     cycles = sorted({cycle_of(day, settings.closing_day).start for day in days})
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
-    selection = None if is_published else _unpublished(definitions)
+    selection = None if is_published else unpublished_assets(definitions)
     with opened_instance(home) as instance:
         if _execute(definitions, "day", (first, last), instance, result, selection) and is_published:
             for start in cycles:
                 _execute(definitions, "cycle", (start, start), instance, result)
     return result
+
+
+def unpublished_assets(definitions: dg.Definitions) -> list[dg.AssetKey]:
+    """The assets of a day that the rows of `fact` are made from, and these rows: all but marts and reports."""
+    from fleet_audit.defs.catalog import group_of
+
+    keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
+    groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
+    published = [group_of(subject) for subject in PUBLISHED]
+    return [key for key in keys if groups[key] not in published]
 
 
 def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_final: bool) -> JobResult:
@@ -135,16 +145,6 @@ def ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
         else:
             ranges.append((day, day))
     return ranges
-
-
-def _unpublished(definitions: dg.Definitions) -> list[dg.AssetKey]:
-    """What the rows of `fact` are made of and from."""
-    from fleet_audit.defs.catalog import group_of
-
-    keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
-    groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
-    published = [group_of(subject) for subject in PUBLISHED]
-    return [key for key in keys if groups[key] not in published]
 
 
 def _execute(
