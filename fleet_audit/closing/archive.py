@@ -6,13 +6,15 @@ Frozen rows never change, so they are copied here and never computed again.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
+from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.journal import FOLDER
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
@@ -38,8 +40,8 @@ def archive_close(
         record: the row of `ops.cycle_closes`; manifest: its bytes.
         days: the days of the cycle that can be run.
     """
-    folder = f"{_CLOSES}/start={record['cycle_start']}/{record['status']}"
-    lake.put_bytes(f"{folder}/{_MANIFEST}", manifest)
+    folder = _folder(record)
+    lake.put_bytes(manifest_copy(record), manifest)
     if record["status"] == "final":
         for table, rows in _frozen(warehouse, record["cycle_start"], json.loads(manifest), days):
             lake.write_table(_rows_path(folder, table), rows, table)
@@ -54,7 +56,7 @@ def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> list[str]:
     """
     lost = []
     for record in warehouse.read_table(facts.CYCLE_CLOSES).to_dict("records"):
-        if lake.exists(f"{_CLOSES}/start={record['cycle_start']}/{record['status']}/{_RECORD}"):
+        if lake.exists(f"{_folder(record)}/{_RECORD}"):
             continue
         if not lake.exists(record["manifest_path"]):
             lost.append(
@@ -70,14 +72,29 @@ def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> list[str]:
     return lost
 
 
+def manifest_copy(record: Mapping[str, Any]) -> str:
+    """Path of the archive's copy of a close's manifest; the other one is at `manifest_path`."""
+    return f"{_folder(record)}/{_MANIFEST}"
+
+
+def archived_tables(record: Mapping[str, Any]) -> list[tuple[str, Table]]:
+    """Path and table of each Parquet file that the archive has of a close: its record; of a final one, frozen rows."""
+    folder = _folder(record)
+    frozen = frozen_tables() if record["status"] == "final" else []
+    return [(f"{folder}/{_RECORD}", facts.CYCLE_CLOSES), *((_rows_path(folder, table), table) for table in frozen)]
+
+
 def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Write all archived closes into an empty warehouse, and their manifests into the lake; returns the manifests."""
+    """Write all archived closes into an empty warehouse, and their manifests into the lake; returns the manifests.
+
+    Raises PermanentError that names a manifest whose bytes are not those of the close.
+    """
     manifests = []
     for path in lake.list(_CLOSES):
         if path.endswith(f"/{_RECORD}"):
             folder = path.removesuffix(f"/{_RECORD}")
             (record,) = lake.read_table(path, facts.CYCLE_CLOSES).to_dict("records")
-            content = lake.get_bytes(f"{folder}/{_MANIFEST}")
+            content = _whole_manifest(lake, record)
             lake.put_bytes(record["manifest_path"], content)
             for table in frozen_tables() if record["status"] == "final" else ():
                 if lake.exists(_rows_path(folder, table)):  # closed before the table existed
@@ -85,6 +102,16 @@ def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
             warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
             manifests.append(json.loads(content))
     return manifests
+
+
+def _whole_manifest(lake: Lake, record: Mapping[str, Any]) -> bytes:
+    content = lake.get_bytes(manifest_copy(record))
+    if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
+        raise PermanentError(
+            f"{lake.url(manifest_copy(record))} is damaged: its SHA-256 is not the {record['manifest_sha256']} of the "
+            "close. Restore it from a backup; where the PostgreSQL of the close still runs, a run restores it too."
+        )
+    return content
 
 
 def _frozen(
@@ -102,6 +129,10 @@ def _frozen(
 def frozen_tables() -> list[Table]:
     """The tables whose rows a final close copies into the archive."""
     return [*_OF_DAYS, *(table for table, _ in _OF_CYCLES), facts.PARAMETER_VERSIONS]
+
+
+def _folder(record: Mapping[str, Any]) -> str:
+    return f"{_CLOSES}/start={record['cycle_start']}/{record['status']}"
 
 
 def _rows_path(folder: str, table: Table) -> str:

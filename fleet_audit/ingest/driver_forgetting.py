@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.driver_names import FORGOTTEN, aliases_of, is_pseudonym, without_forgotten
-from fleet_audit.ingest.journal import FOLDER
+from fleet_audit.ingest.journal import FOLDER, read_entry
 from fleet_audit.logic.primitives.identity import driver_pseudonym, stable_id
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.reference import DRIVERS
@@ -24,6 +24,7 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 _ENTRIES = f"{FOLDER}/forgotten_drivers"
+_LOST_REASON = "The entry with the reason was damaged; the pseudonyms were written again from PostgreSQL."
 _PARSED = f"parsed/{DRIVERS.name}"
 
 
@@ -76,11 +77,24 @@ def forget_driver(
 
 def forget_again(lake: Lake, warehouse: Warehouse) -> None:
     """Record the forgotten drivers of the journal in an empty warehouse, before any source is read."""
-    entries = [json.loads(lake.get_bytes(path)) for path in lake.list(_ENTRIES)]
-    ids = sorted({pseudonym for entry in entries for pseudonym in entry["pseudonyms"]})
+    ids = sorted(_recorded(lake))
     if ids:
         rows = pd.DataFrame({"driver_id": ids, "name": FORGOTTEN, "carrier_code": None, "is_maintenance": None})
         warehouse.upsert(DRIVERS, conform(rows, DRIVERS))
+
+
+def record_forgotten_again(lake: Lake, warehouse: Warehouse) -> None:
+    """Add the forgotten drivers that the warehouse has and the journal lost; their reason and instant are lost."""
+    sql = "select driver_id from ref.drivers where name = :forgotten"
+    missing = set(warehouse.read(sql, {"forgotten": FORGOTTEN})["driver_id"]) - _recorded(lake)
+    if missing:
+        entry = {"pseudonyms": sorted(missing), "reason": _LOST_REASON, "forgotten_at": None}
+        lake.put_bytes(f"{_ENTRIES}/{stable_id(*sorted(missing))}.json", json.dumps(entry, indent=1).encode())
+
+
+def _recorded(lake: Lake) -> set[str]:
+    entries = [read_entry(lake, path) for path in lake.list(_ENTRIES)]
+    return {pseudonym for entry in entries for pseudonym in entry["pseudonyms"]}
 
 
 def _names(rows: pd.DataFrame) -> Iterable[str]:

@@ -85,7 +85,7 @@ class ParsedFiles:
             content = self._inbox_bytes(entry)
             if content is None:
                 raise
-        quarantined = _quarantine(self.lake, path)
+        quarantined = quarantine_file(self.lake, path)
         self.lake.put_bytes(path, content)
         moved = f"was damaged and moved to {QUARANTINE}/" if quarantined else "was lost"
         self.warn(
@@ -108,8 +108,8 @@ class ParsedFiles:
         return None
 
 
-def _quarantine(lake: Lake, path: str) -> bool:
-    """Moves what is left of an archived file to `quarantine/`; whether anything was left."""
+def quarantine_file(lake: Lake, path: str) -> bool:
+    """Moves what is left of a file of the archive to `quarantine/`; returns whether anything was left."""
     if not lake.exists(path):
         return False
     lake.put_bytes(f"{QUARANTINE}/{path}", lake.get_bytes(path))
@@ -125,7 +125,7 @@ def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], proble
         entry: file_sha256, file_name, kind, size_bytes, received_at and archive_path of the file.
         problem: one sentence that names the archived file and what to do.
     """
-    _quarantine(lake, str(entry["archive_path"]))
+    quarantine_file(lake, str(entry["archive_path"]))
     counts = dict.fromkeys(("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate"), 0)
     names = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "run_id")
     row = {name: entry[name] for name in names} | counts

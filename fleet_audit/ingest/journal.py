@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
@@ -29,6 +30,7 @@ ROW_TABLES = (
     facts.API_REQUESTS,
     facts.API_WINDOWS,
 )
+_JSON_FOLDERS = tuple(f"{FOLDER}/{name}/" for name in ("arrivals", "refusals", "forgotten_drivers"))
 _INSTANT_NAME = "%Y%m%dT%H%M%S.%fZ"
 _BACKFILLED = f"{FOLDER}/backfilled.json"
 _ARRIVAL_FIELDS = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "stamp", "run_id")
@@ -72,7 +74,7 @@ def record_computed_day(lake: Lake, day: dt.date) -> None:
 
 def arrivals(lake: Lake) -> list[dict[str, Any]]:
     """Every arrival in its order: fields of `ops.ingested_files`, sequence, is_duplicate; received_at is an instant."""
-    entries = [_get_json(lake, path) for path in lake.list(f"{FOLDER}/arrivals")]
+    entries = [read_entry(lake, path) for path in lake.list(f"{FOLDER}/arrivals")]
     for entry in entries:
         entry["received_at"] = dt.datetime.fromisoformat(entry["received_at"])
     return sorted(entries, key=lambda entry: (entry["received_at"], entry["sequence"], entry["file_name"]))
@@ -80,7 +82,7 @@ def arrivals(lake: Lake) -> list[dict[str, Any]]:
 
 def refusals(lake: Lake) -> list[dict[str, Any]]:
     """file_sha256, file_name and message of each refused version of a reference table."""
-    return [_get_json(lake, path) for path in lake.list(f"{FOLDER}/refusals")]
+    return [read_entry(lake, path) for path in lake.list(f"{FOLDER}/refusals")]
 
 
 def row_batches(lake: Lake, table: Table, until: dt.datetime | None = None) -> list[pd.DataFrame]:
@@ -100,18 +102,44 @@ def backfill(lake: Lake, warehouse: Warehouse) -> bool:
     """Add what PostgreSQL recorded before there was a journal; returns whether it did so now: once per archive."""
     if lake.exists(_BACKFILLED):
         return False
-    files = warehouse.read_table(facts.INGESTED_FILES).dropna(subset="archive_path")
-    files = files.sort_values(["received_at", "file_name"])
-    for sequence, row in enumerate(files.astype(object).where(files.notna(), None).to_dict("records")):
-        record_arrival(lake, row, sequence, is_duplicate=row["status"] == "duplicate")
-    for row in files[_was_refused_later(files)].itertuples():
-        record_refusal(lake, row.file_sha256, row.file_name, row.message)
+    files = write_entries(lake, warehouse)
     for table in ROW_TABLES:
         record_rows(lake, table, warehouse.read_table(table))
+    _put_json(lake, _BACKFILLED, {"files": files})
+    return bool(files)
+
+
+def write_entries(lake: Lake, warehouse: Warehouse) -> int:
+    """Add each arrival, refusal and computed day that PostgreSQL has and the journal lacks; returns the arrivals known.
+
+    Files of one look at the inbox are in the order of their names: PostgreSQL does not know the order of the look.
+    """
+    files = warehouse.read_table(facts.INGESTED_FILES).dropna(subset="archive_path")
+    files = files.sort_values(["received_at", "file_name"])
+    files["sequence"] = files.groupby("received_at").cumcount()
+    for row in files.astype(object).where(files.notna(), None).to_dict("records"):
+        record_arrival(lake, row, row["sequence"], is_duplicate=row["status"] == "duplicate")
+    for row in files[_was_refused_later(files)].itertuples():
+        record_refusal(lake, row.file_sha256, row.file_name, row.message)
     for day in warehouse.read("select operational_date from ops.computed_days", {})["operational_date"]:
         record_computed_day(lake, day)
-    _put_json(lake, _BACKFILLED, {"files": len(files)})
-    return bool(len(files))
+    return len(files)
+
+
+def damaged_entries(lake: Lake) -> dict[str, str]:
+    """One sentence per entry, by its path, that cannot be read; that of closes and of computed days is not read."""
+    damaged = {}
+    tables = {f"{FOLDER}/{table.name}/": table for table in ROW_TABLES}
+    for path in lake.list(FOLDER):
+        table = next((table for folder, table in tables.items() if path.startswith(folder)), None)
+        try:
+            if table is not None:
+                lake.read_table(path, table)
+            elif path.startswith(_JSON_FOLDERS):
+                read_entry(lake, path)
+        except PermanentError as error:
+            damaged[path] = f"{error} It was moved to quarantine/."
+    return damaged
 
 
 def unrecorded(lake: Lake, kinds: Sequence[str]) -> list[str]:
@@ -134,6 +162,13 @@ def _put_json(lake: Lake, path: str, entry: Mapping[str, Any]) -> None:
     lake.put_bytes(path, json.dumps(entry, ensure_ascii=False, indent=1, sort_keys=True).encode())
 
 
-def _get_json(lake: Lake, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lake.get_bytes(path))
+def read_entry(lake: Lake, path: str) -> dict[str, Any]:
+    """The content of a JSON entry. Raises PermanentError that names it when it is damaged."""
+    try:
+        found: dict[str, Any] = json.loads(lake.get_bytes(path))
+    except ValueError as error:  # not UTF-8, or no JSON
+        raise PermanentError(
+            f"{lake.url(path)} is damaged: it is not the JSON that was written. Materialize retention/journal, which "
+            "writes it again from PostgreSQL, or restore it from a backup."
+        ) from error
     return found

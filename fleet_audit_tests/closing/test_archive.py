@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import io
 import re
 from collections import defaultdict
@@ -14,7 +15,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from fleet_audit.closing.archive import archive_close, frozen_tables, restore_closes
+from fleet_audit.closing.archive import archive_close, frozen_tables, manifest_copy, restore_closes
+from fleet_audit.errors import PermanentError
 from fleet_audit.logic.closing.manifest import COLUMNS_ADDED
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import empty_frame
@@ -49,6 +51,7 @@ def test_a_close_archived_before_a_column_was_added_is_restored(settings: Settin
     record = sample(facts.CYCLE_CLOSES, START, 1).to_dict("records")[0]
     record |= {"cycle_start": START, "status": "final", "manifest_path": "closes/manifest.json"}
     manifest = b'{"parameters": {"version": "p", "days": {}}}'
+    record["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
     archive_close(lake, Restored(), record, manifest, [START])  # type: ignore[arg-type]
     added = [column for names in COLUMNS_ADDED[name] for column in names]
     tables = [table for table in frozen_tables() if table.full_name == name]
@@ -61,6 +64,17 @@ def test_a_close_archived_before_a_column_was_added_is_restored(settings: Settin
         restored = warehouse.rows[table.address]
         assert len(restored) == 2
         assert restored[added].isna().all(axis=None)
+
+
+def test_a_damaged_manifest_in_the_archive_is_named_before_anything_is_restored_from_it(settings: Settings) -> None:
+    lake, manifest = Lake(settings), b"{}"
+    record = sample(facts.CYCLE_CLOSES, START, 1).to_dict("records")[0]
+    record |= {"cycle_start": START, "status": "provisional", "manifest_path": "closes/manifest.json"}
+    record["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
+    archive_close(lake, Restored(), record, manifest, [START])  # type: ignore[arg-type]
+    lake.put_bytes(manifest_copy(record), b"{")
+    with pytest.raises(PermanentError, match=r"manifest\.json is damaged: .*Restore it from a backup"):
+        restore_closes(lake, Restored())  # type: ignore[arg-type]
 
 
 def test_the_columns_added_after_the_first_closes_are_those_of_the_migrations() -> None:

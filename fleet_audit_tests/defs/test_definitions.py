@@ -32,6 +32,7 @@ WITHOUT_COLUMNS = {
     "retention/dagster_history",
     "retention/staging",
     "retention/api_pages",
+    "retention/journal",
 }  # bytes and documents
 # `backfill_policy` is beta in Dagster 1.13; nothing else makes one run of a range
 KNOWN_WARNINGS = {"BetaWarning: Parameter `backfill_policy` of"}

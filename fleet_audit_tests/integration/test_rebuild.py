@@ -8,9 +8,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from fleet_audit.closing.archive import frozen_tables
+from fleet_audit.closing.archive import archived_tables, frozen_tables, manifest_copy
+from fleet_audit.closing.archive_repair import repair_archived_closes, restore_manifests
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Table
+from fleet_audit.settings import Settings
+from fleet_audit.storage.lake import Lake
 from fleet_audit_tests.integration.installation import Installation, failures, invoked, said
 from fleet_audit_tests.integration.small_fleet import (
     PAID,
@@ -122,6 +125,46 @@ def test_a_close_archives_every_table_that_it_freezes():
 def test_a_rebuilt_close_can_be_replayed(rebuilt):
     result = invoked(rebuilt, "replay", "--cycle", CYCLE)
     assert result.exit_code == 0, said(result)
+
+
+@pytest.mark.parametrize("how", ["damaged", "lost"])
+def test_a_manifest_is_restored_from_its_other_copy_by_the_next_run(rebuilt, how):
+    lake, warehouse = Lake(Settings(_env_file=None, home=rebuilt.home)), rebuilt.warehouse
+    record = warehouse.read_table(facts.CYCLE_CLOSES).iloc[0].to_dict()
+    copies = [record["manifest_path"], manifest_copy(record)]
+    whole = lake.get_bytes(copies[0])
+    for path in copies:
+        lake.delete(path)
+        if how == "damaged":
+            lake.put_bytes(path, whole[: len(whole) // 2])
+        (sentence,) = restore_manifests(lake, warehouse)
+        assert lake.url(path) in sentence
+        assert how in sentence
+        assert [lake.get_bytes(each) for each in copies] == [whole, whole]
+        assert restore_manifests(lake, warehouse) == []
+    for path in copies:
+        lake.put_bytes(path, b"{}")
+    (sentence,) = restore_manifests(lake, warehouse)
+    assert "from a backup" in sentence
+    lake.put_bytes(copies[0], whole)
+    restore_manifests(lake, warehouse)
+
+
+def test_archived_rows_of_a_close_come_back_unless_the_rows_were_changed(rebuilt):
+    lake, warehouse = Lake(Settings(_env_file=None, home=rebuilt.home)), rebuilt.warehouse
+    record = warehouse.read_table(facts.CYCLE_CLOSES).query("status == 'final'").iloc[0].to_dict()
+    path, table = next(each for each in archived_tables(record) if each[1] is facts.TRIPS)
+    before = lake.read_table(path, table)
+    lake.put_bytes(path, b"no Parquet")
+    warehouse.execute("update fact.trips set km_measured = 1 where operational_date = :day", {"day": CLOSED})
+    (sentence,) = repair_archived_closes(lake, warehouse)
+    assert "rows were changed" in sentence
+    warehouse.upsert(facts.TRIPS, before)
+    (sentence,) = repair_archived_closes(lake, warehouse)
+    assert lake.url(path) in sentence
+    assert "archived again" in sentence
+    pd.testing.assert_frame_equal(lake.read_table(path, table), before)
+    assert repair_archived_closes(lake, warehouse) == []
 
 
 def test_a_warehouse_with_data_is_refused_and_emptied_only_when_asked(installation):

@@ -1,6 +1,7 @@
-"""Retention as assets: Dagster's history, staging, and archived pages of the API, each with a dry run in its launchpad.
+"""Retention as assets: Dagster's history, staging, and archived pages of the API, each with a dry run; the journal.
 
-Which files and events are old enough is decided in `ingest.retention` and `storage.dagster_history`.
+Which files and events are old enough is decided in `ingest.retention` and `storage.dagster_history`, what of the
+archive's journal is damaged in `ingest.journal_repair` and `closing.archive_repair`.
 """
 
 import datetime as dt
@@ -10,9 +11,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from fleet_audit.closing.archive_repair import repair_archived_closes
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import TRIGGER_TAG
+from fleet_audit.ingest.journal import FOLDER
+from fleet_audit.ingest.journal_repair import repair_journal
 from fleet_audit.ingest.retention import (
     Expired,
     expired_pages,
@@ -115,6 +119,22 @@ def api_pages(config: PagesConfig, fleet: FleetResource) -> dg.MaterializeResult
     return _result(found, is_dry_run=config.dry_run)
 
 
+@dg.asset(
+    key=["retention", "journal"],
+    description="Reads every entry of the archive's journal and of its closes: what is damaged is moved to quarantine/ "
+    "and written again from PostgreSQL, as is what is lost. Nothing is removed.",
+    **_ARGUMENTS,
+)
+@acts_on_errors
+def journal_entries(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
+    """Repair the journal, which alone can fill an empty warehouse."""
+    lake, warehouse = fleet.lake(), fleet.warehouse()
+    sentences = [*repair_archived_closes(lake, warehouse), *repair_journal(lake, warehouse)]
+    for sentence in sentences:
+        context.log.warning(sentence)
+    return dg.MaterializeResult(metadata={"entries": len(lake.list(FOLDER)), "repaired": sentences})
+
+
 def _limit(months: int) -> dt.date:
     return months_before(dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date(), months)
 
@@ -138,7 +158,7 @@ retention_job = dg.define_asset_job(
     "retention",
     selection=dg.AssetSelection.key_prefixes("retention"),
     executor_def=dg.in_process_executor,
-    description="Removes what is older than its limit; what is removed, and a dry run, is in each asset's launchpad.",
+    description="Removes what is older than its limit, as each asset's launchpad says; repairs the archive's journal.",
 )
 
 
@@ -147,7 +167,8 @@ retention_job = dg.define_asset_job(
     cron_schedule="0 13 * * 0",
     execution_timezone=PARTITION_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Sunday 13:00: removes old logs of Dagster and old staging, and reports old pages of the API.",
+    description="Sunday 13:00: removes old logs of Dagster and old staging, reports old pages of the API, and "
+    "repairs the archive's journal.",
 )
 def weekly_retention() -> dg.RunRequest:
     """Remove what can be computed again; archived pages are only reported."""
