@@ -154,7 +154,7 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
 
 
 def _processor_s() -> float:
-    """Processor time of this process and its ended children, without the embedded PostgreSQL, which is no child."""
+    """Processor time of this process and its ended children, without the embedded PostgreSQL, which is not one of them."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -169,9 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     kinds = given.kinds.split(",") if given.kinds else [*(FAULTS_ON_S3 if given.s3 else FAULTS)]
     counts: Counter[tuple[str, str]] = Counter()
+    load_pipeline()
     work = Path(tempfile.mkdtemp(prefix="faults"))
     template, port = work / "template", free_ports(1)[0]
-    load_pipeline()
     positions = _write_positions(work / "positions.parquet")
     api = start_api(positions, port, work / "api.log")
     others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}
