@@ -154,7 +154,7 @@ def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], see
 
 
 def _processor_s() -> float:
-    """Processor time of this process and its ended children, without the embedded PostgreSQL, which is not one of them."""
+    """Processor time of this process and its ended children; the embedded PostgreSQL is not one of them."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -59,8 +59,18 @@ for _command in (metrics, backup, restore, migrate, forget_driver, serve, user, 
     help="Repeat a past run with what had arrived by then: an instant with its offset, or a day (its end in São "
     "Paulo). Results go to a folder of their own under the home; nothing new is read.",
 )
+@click.option(
+    "--recompute", "is_recomputed", is_flag=True, help="Compute days again that have not changed, as after a doubt."
+)
 def run(
-    inbox: str | None, first: dt.datetime, last: dt.datetime, home: str | None, api: str | None, as_of: str | None
+    inbox: str | None,
+    first: dt.datetime,
+    last: dt.datetime,
+    home: str | None,
+    api: str | None,
+    as_of: str | None,
+    *,
+    is_recomputed: bool,
 ) -> None:
     """Do the whole main job over a range of days, without a UI.
 
@@ -77,7 +87,13 @@ def run(
     if as_of is not None:
         settings = as_of_installation(settings, parse_as_of(as_of))
         click.echo(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
-    result = run_days(settings, first.date(), last.date(), lambda line: click.echo(f"  {line}", err=True))
+    result = run_days(
+        settings,
+        first.date(),
+        last.date(),
+        lambda line: click.echo(f"  {line}", err=True),
+        is_recomputed=is_recomputed,
+    )
     print_summary(settings, result)
     sys.exit(0 if result.is_success else 1)
 

@@ -54,17 +54,25 @@ def opened_instance(home: Path) -> dg.DagsterInstance:
 
 
 def run_days(
-    settings: Settings, first: dt.date, last: dt.date, progress: Progress, *, is_published: bool = True
+    settings: Settings,
+    first: dt.date,
+    last: dt.date,
+    progress: Progress,
+    *,
+    is_published: bool = True,
+    is_recomputed: bool = False,
 ) -> JobResult:
     """Materialise the days and a provisional report of each cycle that they touch.
 
-    Unless `is_published`, only what the rows of `fact` need: no marts and no reports.
+    Unless `is_published`, only what the rows of `fact` need: no marts and no reports. `is_recomputed` gives the run of
+    the days the tag with which days without a change are computed again too.
 
     Raises PermanentError with one sentence when the range holds no partition.
     """
     home = dagster_home(settings)
     from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
     from fleet_audit.defs.automation import known_days
+    from fleet_audit.defs.run_tags import RECOMPUTE_TAG
     from fleet_audit.logic.primitives.cycles import cycle_of
 
     days = known_days(first, last)
@@ -77,8 +85,9 @@ def run_days(
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     result = JobResult(days, cycles)
     selection = None if is_published else unpublished_assets(definitions)
+    tags = {RECOMPUTE_TAG: "true"} if is_recomputed else {}
     with opened_instance(home) as instance:
-        if _execute(definitions, "day", (first, last), instance, result, selection) and is_published:
+        if _execute(definitions, "day", (first, last), instance, result, selection, tags=tags) and is_published:
             for start in cycles:
                 _execute(definitions, "cycle", (start, start), instance, result)
     return result
@@ -155,6 +164,7 @@ def _execute(
     result: JobResult,
     selection: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, object] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> bool:
     """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
     from fleet_audit.defs.run_tags import CYCLE_JOBS, REPOSITORY_TAGS, partition_days, range_tags, reason_tags
@@ -165,6 +175,7 @@ def _execute(
             **range_tags(*partitions),
             **reason_tags("command", *partition_days(job in CYCLE_JOBS, *partitions)),
             **REPOSITORY_TAGS,
+            **(tags or {}),
         },
         raise_on_error=False,
         asset_selection=selection,

@@ -32,6 +32,7 @@ from fleet_audit.storage.warehouse import Warehouse
 PREFIX = "fleet_audit"
 WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 _ZONE = ZoneInfo(PARTITION_ZONE)
+UNCODED = "contradicts_other_tables"  # a reference table that was read, and refused beside the others, has no code
 
 _LAST_DAY = """
 select operational_date as day, computed_at from ops.computed_days
@@ -60,6 +61,14 @@ select
     (select count(distinct device_id) from ops.pending_devices) as pending_devices,
     (select count(distinct operational_date) from ops.incomplete_days where operational_date > :since)
         as incomplete_days
+"""  # noqa: S608
+_REFUSED = f"""
+select coalesce(reason_code, '{UNCODED}') as reason_code, count(*) as files
+from (
+    select distinct on (refused.file_name) refused.file_name, refused.reason_code
+    from ops.ingested_files as refused where {STILL_REFUSED}
+    order by refused.file_name, refused.received_at desc
+) as newest group by 1 order by 1
 """  # noqa: S608
 
 
@@ -92,6 +101,12 @@ def warehouse_metrics(warehouse: Warehouse, now: dt.datetime) -> Iterator[Metric
     yesterday = now.astimezone(_ZONE).date() - ONE_DAY
     waiting = warehouse.read(_WAITING_INPUTS, {"since": yesterday - RECOVERY_DAYS * ONE_DAY}).iloc[0]
     yield _gauge("refused_files", "Files of the inbox that were refused and not replaced", waiting["refused_files"])
+    refused = GaugeMetricFamily(
+        f"{PREFIX}_refused_files_by_reason", "The same files by the code of docs/reasons.md", labels=["reason_code"]
+    )
+    for row in warehouse.read(_REFUSED, {}).itertuples():
+        refused.add_metric([row.reason_code], row.files)
+    yield refused
     yield _gauge("pending_devices", "Devices that no vehicle is registered for", waiting["pending_devices"])
     yield _gauge("incomplete_days", f"Days of the last {RECOVERY_DAYS} that lack a source", waiting["incomplete_days"])
     last = warehouse.read(_LAST_DAY, {"yesterday": yesterday})

@@ -1,4 +1,4 @@
-"""`.ci/run` goes on where apt fails, with one line per kind of tests that is then missing, and fails with any of them."""
+"""`.ci/run` goes on where apt fails, with one line per kind of tests that are missing, and fails with the others."""
 
 from __future__ import annotations
 

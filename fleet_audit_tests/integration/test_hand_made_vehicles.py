@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fleet_audit.defs.run_tags import RECOMPUTE_TAG
 from fleet_audit_tests.integration.hand_made import (
     DAY,
     FOUR_TRIPS,
@@ -175,7 +176,7 @@ def run_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, di
     plates = write_inbox(folder / "inbox", VEHICLES)
     (folder / "home").mkdir()
     home = Installation(folder / "home", inbox=str(folder / "inbox"))
-    ran = invoked(home, "run", "--inbox", str(folder / "inbox"), "--from", DAY.isoformat(), "--to", DAY.isoformat())
+    ran = invoked(home, "run", "--inbox", folder / "inbox", "--from", DAY, "--to", DAY, "--recompute")
     assert ran.exit_code == 0, ran.output
     return home, plates
 
@@ -185,6 +186,12 @@ def results(run_home: tuple[Installation, dict[str, str]]) -> dict[str, dict[str
     home, plates = run_home
     found = json.loads(_query(home, _RESULTS))
     return {kind: found[plate] for kind, plate in plates.items()}
+
+
+def test_a_run_with_recompute_has_the_tag_that_has_its_days_computed_again(run_home):
+    with run_home[0].dagster() as (_, instance):
+        tags = {run.job_name: run.tags.get(RECOMPUTE_TAG) for run in instance.get_runs()}
+    assert tags == {"day": "true", "cycle": None}
 
 
 _RESULTS = """

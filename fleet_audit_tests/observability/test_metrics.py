@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from prometheus_client import CollectorRegistry
 
 from fleet_audit.observability.metrics import FleetCollector, lateness_s
-from fleet_audit.schema.facts import COMPUTED_DAYS, FINDINGS, TRIP_COSTS, TRIPS
+from fleet_audit.schema.facts import COMPUTED_DAYS, FINDINGS, INGESTED_FILES, TRIP_COSTS, TRIPS
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.storage.rows import sample
 
@@ -79,3 +80,19 @@ def test_a_warehouse_that_is_down_costs_only_its_own_metrics(instance):
 def test_lateness_counts_from_eight_on_the_day_after_the_first_missing_day(now, hours):
     local = dt.datetime(*now, tzinfo=ZoneInfo("America/Sao_Paulo"))
     assert lateness_s(DAY, local.astimezone(dt.UTC)) == hours * 3600
+
+
+def test_refused_files_are_counted_by_the_code_of_their_newest_refusal(postgres_url, instance):
+    rows = sample(INGESTED_FILES, DAY, 4).assign(
+        file_name=["a.csv", "a.csv", "b.csv", "c.csv"],
+        file_sha256=["1", "2", "3", "4"],
+        status="rejected",
+        reason_code=["no_header", "too_large", "too_large", None],
+        received_at=pd.date_range("2025-06-11", periods=4, tz="UTC"),
+    )
+    warehouse = Warehouse(postgres_url)
+    warehouse.upsert(INGESTED_FILES, rows)
+    found = _samples(warehouse, instance)
+    counted = {name[1]: count for name, count in found.items() if name[0] == "refused_files_by_reason"}
+    assert counted == {"too_large": 2, "contradicts_other_tables": 1}
+    assert found["refused_files",] == 3
