@@ -16,7 +16,15 @@ from pathlib import Path
 import psutil
 
 from benchmarks.fault_code_server import end_lost_runs, start_code_server
-from benchmarks.fault_processes import RUN_TIMEOUT_S, Child, kill_postgres, start_api, start_run, start_run_at
+from benchmarks.fault_processes import (
+    RUN_TIMEOUT_S,
+    Child,
+    kill_postgres,
+    repair_archive,
+    start_api,
+    start_run,
+    start_run_at,
+)
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit_tests.damage import damage_a_file
@@ -171,6 +179,15 @@ def _damage_archive(trial: Trial) -> str:
     return f"{done}, all parsed rows removed"
 
 
+def _damage_journal(trial: Trial) -> str:
+    """Damages an entry of the archive's journal, which no run reads; then what every week repairs is done."""
+    folders = [f"raw/journal/{name}" for name in ("arrivals", "reference_history", "api_requests", "closes")]
+    done = _damage(*folders)(trial)
+    repair = repair_archive(trial.home)
+    sentences = [line for line in repair.wait().splitlines() if line]
+    return f"{done}; the repair ended with {repair.exit_code}: {' '.join(sentences)}"
+
+
 def _nothing(_: Trial) -> str:
     return "no fault"
 
@@ -186,6 +203,8 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
     "API killed": _kill_api,
     "two runs at once": _run_twice,
     "archived file damaged": _damage_archive,
+    "manifest damaged": _damage("closes"),
+    "journal damaged": _damage_journal,
     "clock changed": _change_clock,
     FULL_DISK: _fill_disk,
     "API slow": _slow_api,

@@ -22,9 +22,13 @@ from pathlib import Path
 import psutil
 
 from fleet_audit.cli.prepare import compile_functions
-from fleet_audit.cli.run import run_days
+from fleet_audit.cli.run import close_cycle, run_days
+from fleet_audit.closing.archive_repair import repair_archived_closes
 from fleet_audit.definitions import build_definitions
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.ingest.journal_repair import repair_journal
+from fleet_audit.installation import Installation as StoresOf
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.settings import load_settings
 from fleet_audit.simulation.api_server import ApiServer
 from fleet_audit_tests.integration.installation import Installation
@@ -133,6 +137,29 @@ def start_run(
             then()
 
     return forked(home.home.parent / f"{name}.log", in_environment(home, work))
+
+
+def close_provisionally(home: Installation, day: dt.date) -> Child:
+    """Closes the cycle of a day provisionally, so that there is a manifest."""
+
+    def work() -> int:
+        settings = load_settings()
+        result = close_cycle(settings, cycle_of(day, settings.closing_day).start, print, is_final=False)
+        print(*result.errors, sep="\n")
+        return int(not result.is_success)
+
+    return forked(home.home.parent / "close.log", in_environment(home, work))
+
+
+def repair_archive(home: Installation) -> Child:
+    """Repairs journal and closes, as the asset `retention/journal` does every week; prints the sentences."""
+
+    def work() -> None:
+        stores = StoresOf(load_settings()).stores()
+        sentences = repair_archived_closes(stores.lake, stores.warehouse)
+        print(*sentences, *repair_journal(stores.lake, stores.warehouse), sep="\n")
+
+    return forked(home.home.parent / "repair.log", in_environment(home, work))
 
 
 def start_run_at(home: Installation, first: dt.date, last: dt.date, hours: int) -> Child:

@@ -28,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.fault_kinds import DISTURBED, FAULTS, FAULTS_ON_S3, FULL_DISK, Trial
-from benchmarks.fault_processes import TOKEN, import_modules, load_pipeline, start_api, start_run
+from benchmarks.fault_processes import TOKEN, close_provisionally, import_modules, load_pipeline, start_api, start_run
+from fleet_audit.ingest import journal
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit_tests.integration.installation import Installation
@@ -48,7 +49,11 @@ from fleet_audit_tests.integration.small_fleet import (
 from fleet_audit_tests.seaweed import Seaweed, free_ports
 
 DAYS = (DAY, DISTURBED)
-COMPARED = ("staging", "trips")  # folders of the lake whose bytes are compared; reports name the time of their run
+COMPARED = (
+    "staging",
+    "trips",
+    "closes",
+)  # folders of the lake whose bytes are compared; reports name the time of their run
 MAX_FREE_MB = 16  # left on a full disk; a run of the small fleet with 31 MB left had enough
 NOT_COMPARED = ("computed_at", "changed_at")
 SAME, AFTER_SENDING, DIFFERENT = "same after one run", "same once the inbox was sent again", "not the same"
@@ -83,10 +88,11 @@ def _write_positions(path: Path) -> Path:
     return path
 
 
-def _run(home: Installation) -> tuple[int | None, list[str], dict[str, str]]:
+def _run(home: Installation) -> tuple[int | None, list[str], dict[str, object]]:
     """One ordinary run of both days: its exit code, its lines that name a fault, and the state after it.
 
-    The state has a digest per fact table, without what names a run, and per file of the lake's tables.
+    The state has a digest per fact table, without what names a run, and per file of the lake's tables, and
+    the arrivals of the journal.
     """
 
     def print_state() -> None:
@@ -96,6 +102,11 @@ def _run(home: Installation) -> tuple[int | None, list[str], dict[str, str]]:
         lake = Lake(load_settings())
         for path in [path for folder in COMPARED for path in lake.list(folder)]:
             print(json.dumps([path, lake.sha256(path)]))
+        for entry in journal.arrivals(lake):
+            known = [str(entry[name]) for name in ("file_name", "file_sha256", "received_at", "is_duplicate")]
+            print(json.dumps([f"journal of {known[0]}", known]))
+        for path in lake.list(f"{journal.FOLDER}/closes"):
+            print(json.dumps([path, lake.exists(path)]))
         print("imported", *sys.modules)
 
     child = start_run(home, *DAYS, then=print_state)
@@ -124,7 +135,7 @@ def _copy(template: Path, root: Path, free_mb: int | None) -> None:
     subprocess.run(["cp", "-a", f"{template}/.", root], check=True)
 
 
-def _trial(template: Path, kind: str, made: Trial, expected: dict[str, str], seed: int) -> dict[str, object]:
+def _trial(template: Path, kind: str, made: Trial, expected: dict[str, object], seed: int) -> dict[str, object]:
     chance = random.Random(seed)
     root = template.parent / f"trial_{seed}"
     free_mb = chance.randint(0, MAX_FREE_MB) if kind == FULL_DISK else None
@@ -189,6 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, lines, expected = _run(home)
         assert code == 0, f"the run without a fault ended with {code}: {lines}"
         made.run_s = time.monotonic() - began
+        closed = close_provisionally(home, DAY)
+        assert "FAILED" not in closed.wait(), closed.output.read_text()
+        assert closed.exit_code == 0, closed.output.read_text()
+        code, lines, expected = _run(home)
+        assert code == 0, f"the run after the close ended with {code}: {lines}"
         if s3:
             s3.kill()
         for number in range(given.trials):

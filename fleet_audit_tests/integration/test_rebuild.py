@@ -163,7 +163,8 @@ def test_archived_rows_of_a_close_come_back_unless_the_rows_were_changed(rebuilt
     (sentence,) = repair_archived_closes(lake, warehouse)
     assert lake.url(path) in sentence
     assert "archived again" in sentence
-    pd.testing.assert_frame_equal(lake.read_table(path, table), before)
+    found = lake.read_table(path, table)
+    pd.testing.assert_frame_equal(found.drop(columns="updated_at"), before.drop(columns="updated_at"))
     assert repair_archived_closes(lake, warehouse) == []
 
 
