@@ -109,7 +109,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     Raises PermanentError with one sentence when no cycle starts on that day, or it cannot be closed yet.
     """
     home = dagster_home(settings)
-    from fleet_audit.closing.code import code_version
+    from fleet_audit.closing.code import computing_versions
     from fleet_audit.closing.freezing import existing_close
     from fleet_audit.closing.readiness import unready_days
     from fleet_audit.definitions import build_definitions
@@ -133,7 +133,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     result = JobResult(days, [start])
     if existing_close(warehouse, start, "final"):
         return result
-    unready = unready_days(warehouse, installation.lake(), days, code_version()) if is_final else {}
+    unready = unready_days(warehouse, installation.lake(), days, computing_versions()) if is_final else {}
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with opened_instance(home) as instance:
         for first, last in ranges(unready):

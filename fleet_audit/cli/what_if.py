@@ -168,10 +168,10 @@ def _computed_elsewhere(
 
 def _outdated_days(stores: Stores, days: list[dt.date]) -> list[str]:
     """Sentence on days whose rows are not those that the same inputs give today: the differences include that."""
-    from fleet_audit.closing.code import code_version
+    from fleet_audit.closing.code import computing_versions
     from fleet_audit.closing.readiness import unready_days
 
-    reasons = unready_days(stores.warehouse, stores.lake, days, code_version())
+    reasons = unready_days(stores.warehouse, stores.lake, days, computing_versions())
     if not reasons:
         return []
     day, reason = next(iter(reasons.items()))

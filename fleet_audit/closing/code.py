@@ -16,6 +16,7 @@ from fleet_audit import __version__
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("*.py", "*.sql", "*.yml")
+VERSION_SEPARATOR = ", "
 _LIBRARIES = ("msgspec", "numba", "numpy", "pandas", "pyarrow", "shapely")  # those that days are computed with
 
 
@@ -42,7 +43,8 @@ def computing_versions() -> str:
     An upgrade of any can change what comes of the same inputs.
     """
     libraries = (f"{name} {version(name)}" for name in _LIBRARIES)
-    return ", ".join((code_version(), f"Python {platform.python_version()}", *libraries, f"time zones {_time_zones()}"))
+    zones = f"time zones {_time_zones()}"
+    return VERSION_SEPARATOR.join((code_version(), f"Python {platform.python_version()}", *libraries, zones))
 
 
 def _time_zones() -> str:

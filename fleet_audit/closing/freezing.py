@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.closing.archive import archive_close
-from fleet_audit.closing.code import code_version
+from fleet_audit.closing.code import code_version, computing_versions
 from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
@@ -70,7 +70,7 @@ def close_cycle(
         return final
     status = "final" if is_final else "provisional"
     with warehouse.holding([*facts.FACTS, *facts.CYCLE_FACTS], days):
-        unready = unready_days(warehouse, stores.lake, days, code_version())
+        unready = unready_days(warehouse, stores.lake, days, computing_versions())
         if unready and is_final:
             raise PermanentError(
                 f"The cycle {cycle.start} to {cycle.end} cannot be closed for good: {reasons_sentence(unready)}. "

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.closing.code import VERSION_SEPARATOR
 from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit.logic.primitives.window import file_span, window_days
 from fleet_audit.schema import facts
@@ -18,8 +19,11 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 
-def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code_version: str) -> dict[dt.date, str]:
-    """Day → why it has to be run again, in order; empty when every day is up to date."""
+def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], versions: str) -> dict[dt.date, str]:
+    """Day → why it has to be run again, in order; empty when every day is up to date.
+
+    `versions` are those that would compute now, as `code.computing_versions` lists them.
+    """
     computed = _computed(warehouse, days)
     files = warehouse.read(
         "select received_at, file_name, first_date, last_date from ops.ingested_files where kind <> 'reference' "
@@ -33,8 +37,8 @@ def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code
         row = computed.get(day)
         if row is None:
             reasons[day] = "it was never computed to the end"
-        elif row.code_version != code_version:
-            reasons[day] = f"it was computed by another version of the code ({row.code_version})"
+        elif other := _other_versions(row, versions):
+            reasons[day] = f"it was computed by another version ({other})"
         elif day in torn:
             reasons[day] = "a later run of it did not finish"
         else:
@@ -48,6 +52,13 @@ def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], code
 def _computed(warehouse: Warehouse, days: Sequence[dt.date]) -> dict[dt.date, Any]:
     rows = warehouse.read_partition(facts.COMPUTED_DAYS, days)
     return {row.operational_date: row for row in rows.itertuples()}
+
+
+def _other_versions(row: Any, versions: str) -> str:
+    """What computed a day and is not what would now; days from before the column of all versions have the code's."""
+    theirs = row.code_version if pd.isna(row.computing_versions) else row.computing_versions
+    now = set(versions.split(VERSION_SEPARATOR))
+    return VERSION_SEPARATOR.join(one for one in theirs.split(VERSION_SEPARATOR) if one not in now)
 
 
 def _torn_days(warehouse: Warehouse, days: Sequence[dt.date]) -> set[dt.date]:

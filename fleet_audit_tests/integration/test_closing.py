@@ -317,7 +317,7 @@ def test_a_cycle_without_data_has_no_what_if(installation, closed):
 
 def test_a_day_that_something_arrived_for_is_not_ready(corrected):
     lake = Lake(load_settings(home=str(corrected.home), lake_url=str(corrected.home / "lake")))
-    version = corrected.query("select code_version from ops.computed_days limit 1")["code_version"].iloc[0]
+    version = corrected.query("select computing_versions from ops.computed_days limit 1")["computing_versions"].iloc[0]
     warehouse = corrected.warehouse
     assert unready_days(warehouse, lake, [OPEN_DAY], version) == {}
     assert "another version" in unready_days(warehouse, lake, [OPEN_DAY], "other")[OPEN_DAY]

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from fleet_audit.closing.code import code_version
+from fleet_audit.closing.code import code_version, computing_versions
 from fleet_audit.closing.contests import contest_outcomes
 from fleet_audit.closing.freezing import close_cycle, closed_starts
 from fleet_audit.closing.frozen_rows import day_rows
@@ -125,7 +125,12 @@ def _computed(fleet: FleetResource, day: dt.date) -> pd.DataFrame:
         {"first": window[0], "last": window[-1]},
     )
     return pd.DataFrame(
-        {"operational_date": [day], "computed_at": [read["at"].iloc[0]], "code_version": [code_version()]}
+        {
+            "operational_date": [day],
+            "computed_at": [read["at"].iloc[0]],
+            "code_version": [code_version()],
+            "computing_versions": [computing_versions()],
+        }
     )
 
 

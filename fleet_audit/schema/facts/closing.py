@@ -85,6 +85,7 @@ COMPUTED_DAYS = Table(
         instant("computed_at", "What had arrived by then is in the day's rows"),
         text("code_version", "Version of the package and hash of its code and SQL"),
         *TRACE,
+        text("computing_versions", "The same with versions of Python, libraries and time zones", nullable=True),
     ),
     key=("operational_date",),
     partition="operational_date",
