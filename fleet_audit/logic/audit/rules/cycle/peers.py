@@ -12,6 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.statistics import holm, normal_p, robust_sd
@@ -99,6 +100,7 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
         GRADE_CONFIDENCE["C"],
         facts={**route, **numbers, "test": "robust z, two-sided", "p_adjusted": p_adjusted, "correction": "Holm",
                "tests": tests, "own_trips": trips.to_dict("records")},
+        context_trip_ids=tuple(trips["trip_id"].head(SHOWN)),
         extra=tuple(str(value) for value in sample["route"]),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.primitives.statistics import holm
 
-SHOWN = 40  # runs in the evidence
+SHOWN = 40  # runs or trips in the evidence
 
 
 @dataclass(frozen=True)
