@@ -21,15 +21,17 @@ class Compiled:
     A fleet that sends visit reports alone has no positions, and never needs numba.
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], most_interpreted: int = 0) -> None:
         functools.update_wrapper(self, function)
-        self._function, self._options = function, options
+        self._function, self._options, self._most_interpreted = function, options, most_interpreted
         self._dispatcher: Callable[..., Any] | None = None
         self._is_ready = False
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function returns, computed by its compiled form or by Python's where there is nothing to compute."""
-        if self._dispatcher is None and _has_no_rows(arguments):
+        """What the function returns, computed by its compiled form, or by Python's where there is little to compute."""
+        if self._dispatcher is None and (
+            _has_no_rows(arguments) or (self._most_interpreted and len(arguments[0]) <= self._most_interpreted)
+        ):
             return self._function(*arguments)
         if not self._is_ready:
             with _lock:  # functions are first called by several threads at once
@@ -60,6 +62,10 @@ def _has_no_rows(arguments: Sequence[Any]) -> bool:
     return bool(arrays) and not arrays[0].size and not any(one.size for one in arrays if one.dtype.kind == "f")
 
 
-def njit(**options: Any) -> Callable[[Callable[..., Any]], Compiled]:
-    """The decorator `numba.njit` with the same options; nothing is imported before the first call."""
-    return lambda function: Compiled(function, options)
+def njit(most_interpreted: int = 0, **options: Any) -> Callable[[Callable[..., Any]], Compiled]:
+    """The decorator `numba.njit` with the same options; nothing is imported before the first call with rows.
+
+    Python computes up to `most_interpreted` rows, at some microseconds each: only of functions that round, compare and
+    do basic arithmetic, which IEEE 754 defines to the last bit.
+    """
+    return lambda function: Compiled(function, options, most_interpreted)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fleet_audit.logic.devices import odometer_events
 from fleet_audit.logic.primitives.compiled import Compiled
-from fleet_audit.logic.trips.kernels import movements, stops
+from fleet_audit.logic.trips.kernels import movements, odometer, stops
 
 _NO_NUMBERS, _NO_ROWS, _OFFSETS = np.empty(0), np.empty(0, np.int64), np.zeros(4, np.int64)
 _TRIPS_OF_VISITS = """
@@ -41,14 +43,30 @@ def test_trips_of_visit_reports_alone_do_without_numba():
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_without_rows_both_forms_return_the_same(function, arguments):
-    interpreted = Compiled(function.__wrapped__, {})
-    assert _described(interpreted(*arguments)) == _described(function.hand_over()(*arguments))
+    interpreted, compiled = _forms(function)
+    assert _described(interpreted(*arguments)) == _described(compiled(*arguments))
+
+
+def test_few_rows_that_are_only_rounded_and_compared_give_the_same_bits():
+    interpreted, compiled = _forms(odometer.resolutions)
+    for digits in (0, 1, 2, 3, 5):
+        km = np.random.default_rng(digits).uniform(0, 900_000, 60).round(digits)
+        km[::7] = np.nan
+        offsets = np.array([0, 20, 20, 60])
+        assert interpreted(km, offsets).tobytes() == compiled(km, offsets).tobytes()
 
 
 def test_with_rows_the_compiled_form_computes():
     twice = Compiled(lambda values: values * 2, {})
     assert twice(np.array([1.5, 2.0])).tolist() == [3.0, 4.0]
     assert type(twice.hand_over()).__module__.startswith("numba")
+
+
+def _forms(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Python's form and the compiled one, whichever stands in the module by now."""
+    if isinstance(function, Compiled):
+        return function.__wrapped__, function.hand_over()
+    return function.py_func, function
 
 
 def _described(result: object) -> object:

@@ -73,7 +73,7 @@ def find_carried(  # type: ignore[no-untyped-def]
             first = last + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(most_interpreted=200, cache=True, nogil=True)  # a day's visit reports of a small fleet
 def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
     """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
     result = np.empty(len(offsets) - 1)
