@@ -4,8 +4,8 @@
 
 Without `--inbox` a simulated fleet of ten vehicles. Time of all processes, PostgreSQL's included: the benchmark waits
 for each, also for those that outlive their parent. `import dagster, pandas` is measured in the same run: ratios to it
-hold on a busy machine too, on which all processor times grow. The first step listed holds what precedes it: PostgreSQL's
-start and the record of the run. `--again` runs the day a second time on the same home.
+hold on a busy machine too, on which all processor times grow. The first step's time includes the start of PostgreSQL
+and the record of the run. `--again` runs the day a second time on the same home.
 """
 
 from __future__ import annotations

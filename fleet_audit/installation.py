@@ -77,11 +77,11 @@ class Installation:
 
     def api(self, **limits: float) -> TelemetryApi | None:
         """The telemetry API, or None when the settings name none; `limits` are arguments of TelemetryApi."""
-        from fleet_audit.sources.telemetry_api import TelemetryApi
-
         settings = self.settings()
         if not settings.api_url or not settings.api_token:  # load_settings refuses a URL without its token
             return None
+        from fleet_audit.sources.telemetry_api import TelemetryApi  # not before: it imports requests
+
         return TelemetryApi(
             settings.api_url,
             self._api_token,

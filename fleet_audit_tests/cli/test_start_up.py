@@ -41,3 +41,14 @@ def test_the_code_location_loads_without_what_only_a_run_needs():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_installation_without_an_api_imports_no_http_client(monkeypatch):
+    monkeypatch.delenv("FLEET_API_URL", raising=False)
+    program = (
+        "import sys; from fleet_audit.installation import Installation; "
+        "from fleet_audit.settings import load_settings; "
+        "print(Installation(load_settings()).api(), 'requests' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "None False"
