@@ -161,7 +161,7 @@ class Contest:
             spans = TrackSpans.of(np.arange(len(ever)), -ever, ever, len(ever))
             track_order = TrackOrder.of([device.indices.to_numpy()], [micros], spans)
             for name in ("latitude", "longitude"):
-                track_order.sorted_column(track_order.place([table[name].to_numpy()]))
+                track_order.sorted_column(track_order.placed_column([table[name].to_numpy()]))
 
         return [_timed(work) for _ in range(self._repeat + 1)][1:], None
 
