@@ -5,13 +5,19 @@ Legs and trips share the same choice; RULES section 2, "Measured km".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
+Columns = Mapping[str, Any]  # a frame, or arrays of one length by name: a frame for each step costs more than its sums
 
-def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+
+
+def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray]:
     """Measured distance of each leg or trip.
 
     Args:
@@ -28,26 +34,25 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     Returns:
         km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
     """
-    odometer, gps = rows["km_odometer"].to_numpy(float), rows["km_gps"].to_numpy(float)
-    bridged = np.nan_to_num(rows["km_bridged"].to_numpy(float))
-    duration = rows["duration_s"].to_numpy(float)
-    coverage = 100 * np.divide(
-        rows["covered_s"].to_numpy(float), duration, out=np.full(len(rows), np.nan), where=duration > 0
+    odometer, gps, covered, duration, reported = (
+        _numbers(rows, name) for name in ("km_odometer", "km_gps", "covered_s", "duration_s", "km_reported")
     )
-    is_valid = rows["is_odometer_valid"].to_numpy(bool) & ~np.isnan(odometer)
+    bridged, resolution, fine = (
+        np.nan_to_num(_numbers(rows, name)) for name in ("km_bridged", "odometer_resolution_km", "km_fine")
+    )
+    coverage = 100 * np.divide(covered, duration, out=np.full(len(duration), np.nan), where=duration > 0)
+    is_valid = np.asarray(rows["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer)
     has_both = is_valid & ~np.isnan(gps)
     compared = np.maximum(odometer - bridged, 0)
-    resolution = np.nan_to_num(rows["odometer_resolution_km"].to_numpy(float))
     tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km) + resolution
     difference = np.abs(odometer - gps)
-    is_comparable = 2 * np.nan_to_num(rows["km_fine"].to_numpy(float)) >= gps
+    is_comparable = 2 * fine >= gps
     is_agreed = has_both & (~is_comparable | (difference <= tolerance + 1e-9))
     by_odometer = is_valid & (is_agreed | np.isnan(gps) | (coverage < parameters.gps_min_coverage_pct))
-    is_report = (rows["source"] == "visit_report").to_numpy()
-    reported = rows["km_reported"].to_numpy(float)
+    is_report = np.asarray(rows["source"] == "visit_report", dtype=bool)
     km = np.where(is_report, reported, np.where(by_odometer, odometer, gps))
     apart = np.where(has_both, difference, 0.0)
-    legs = rows["legs"].to_numpy(float) if "legs" in rows else np.ones(len(rows))
+    legs = _numbers(rows, "legs") if "legs" in rows else np.ones(len(km))
     uncertainty = np.where(
         is_report,
         _report_rounding(resolution, parameters) * legs + parameters.report_uncertainty_pct / 100 * reported,
@@ -61,17 +66,18 @@ def measured_km(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     )
     method = np.where(is_report, "report", np.where(by_odometer, "odometer", "gps")).astype(object)
     method[np.isnan(km)] = None
-    return pd.DataFrame(
-        {
-            "km": km,
-            "km_method": method,
-            "coverage_pct": coverage,
-            "km_uncertainty": uncertainty,
-            "is_agreed": is_agreed,
-            "is_disputed": has_both & ~is_agreed,
-        },
-        index=rows.index,
-    )
+    return {
+        "km": km,
+        "km_method": method,
+        "coverage_pct": coverage,
+        "km_uncertainty": uncertainty,
+        "is_agreed": is_agreed,
+        "is_disputed": has_both & ~is_agreed,
+    }
+
+
+def _numbers(rows: Columns, name: str) -> np.ndarray:
+    return np.asarray(rows[name], dtype=float)
 
 
 def _unconfirmed_doubt(
@@ -88,9 +94,9 @@ def _unconfirmed_doubt(
     return parameters.odometer_uncertainty_pct / 100 * np.where(is_apart, odometer, odometer - confirmed)
 
 
-def _chord_doubt(rows: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+def _chord_doubt(rows: Columns, parameters: ParameterSet) -> np.ndarray:
     """Doubt (km) of steps bridged by chords without a reading: the longer the step, the more corners it cuts."""
-    chord, long_chord = (np.nan_to_num(rows[name].to_numpy(float)) for name in ("km_chord", "km_long_chord"))
+    chord, long_chord = (np.nan_to_num(_numbers(rows, name)) for name in ("km_chord", "km_long_chord"))
     share, long_share = parameters.chord_uncertainty_pct / 100, parameters.long_chord_uncertainty_pct / 100
     return share * (chord - long_chord) + long_share * long_chord
 
@@ -104,24 +110,25 @@ def _report_rounding(resolution: np.ndarray, parameters: ParameterSet) -> np.nda
     return np.maximum(parameters.report_leg_uncertainty_km, resolution / 2)
 
 
-def evidence_grade(measured: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+def evidence_grade(measured: Columns, trips: Columns, parameters: ParameterSet) -> np.ndarray:
     """A: odometer and GPS agree, device calibrated, well covered, both ends in a known place; B: one fails; else C.
 
     A visit report, and an odometer without GPS, is C whatever else holds (RULES section 2).
     """
+    ratio = _numbers(trips, "calibration_ratio")
     failures = (
-        (~measured["is_agreed"]).astype(int)
-        + (trips["calibration_ratio"] - 1).abs().gt(parameters.calibrated_pct / 100).astype(int)
-        + (~(measured["coverage_pct"] >= parameters.coverage_min_pct)).astype(int)
-        + (trips["origin_poi_id"].isna() | trips["destination_poi_id"].isna()).astype(int)
-    ).to_numpy()
-    failures = np.maximum(failures, trips["calibration_ratio"].isna().to_numpy(int))  # unknown: no A, but no failure
+        (~np.asarray(measured["is_agreed"])).astype(int)
+        + (np.abs(ratio - 1) > parameters.calibrated_pct / 100)
+        + ~(np.asarray(measured["coverage_pct"]) >= parameters.coverage_min_pct)
+        + (pd.isna(trips["origin_poi_id"]) | pd.isna(trips["destination_poi_id"]))
+    )
+    failures = np.maximum(failures, np.isnan(ratio))  # unknown: no A, but no failure
     grade = np.array(["A", "B", "C", "C", "C"], dtype=object)[failures]
-    weak = (trips["source"] == "visit_report") | trips["km_gps"].isna()
+    weak = np.asarray(trips["source"] == "visit_report", dtype=bool) | np.isnan(_numbers(trips, "km_gps"))
     return np.where(weak, "C", grade)
 
 
-def calibration_ratios(trips: pd.DataFrame) -> np.ndarray:
+def calibration_ratios(trips: Columns) -> np.ndarray:
     """Odometer km / GPS km of each trip's device over all trips of the window, NaN where nothing can be compared.
 
     Of trips with a sound odometer, at least half of whose km lie in fine steps. The window shows about three days of a
@@ -130,9 +137,11 @@ def calibration_ratios(trips: pd.DataFrame) -> np.ndarray:
     Args:
         trips: plate, device_id, km_odometer, km_gps, km_bridged, km_fine, is_odometer_valid.
     """
-    compared = trips[["km_odometer", "km_gps"]].sub(trips["km_bridged"], axis=0)
-    is_sound = trips["is_odometer_valid"].astype(bool) & compared.notna().all(axis=1)
-    is_sound &= 2 * trips["km_fine"].fillna(0.0) >= trips["km_gps"]
-    device = trips["plate"].astype(object) + "|" + trips["device_id"].astype(object)
-    sums = compared.where(is_sound, 0.0).groupby(device.to_numpy()).transform("sum")
-    return (sums["km_odometer"] / sums["km_gps"].where(sums["km_gps"] > 0)).to_numpy(float)
+    odometer, gps, bridged = (_numbers(trips, name) for name in ("km_odometer", "km_gps", "km_bridged"))
+    is_sound = np.asarray(trips["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer - bridged)
+    is_sound &= 2 * np.nan_to_num(_numbers(trips, "km_fine")) >= gps
+    compared = np.where(is_sound, np.stack([odometer, gps]) - bridged, 0.0)
+    plate, device = (pd.factorize(trips[name])[0].astype(np.int64) + 1 for name in ("plate", "device_id"))
+    pairs = plate * (device.max(initial=0) + 1) + device  # 0 stands for a report's missing device
+    counted, driven = pd.DataFrame(compared.T).groupby(pairs).transform("sum").to_numpy().T
+    return np.divide(counted, driven, out=np.full(len(counted), np.nan), where=driven > 0)

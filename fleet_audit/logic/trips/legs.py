@@ -6,6 +6,7 @@ A `Chain` is what `trips` joins: legs of one vehicle in time order, and stops wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     )
     stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]
     after = legs["stop_after"].to_numpy()
-    legs = legs.assign(
+    known = {name: legs[name] for name in legs} | dict(
         chain=legs["track"],
         origin_poi_id=_at(poi_out, legs["stop_before"]),
         destination_poi_id=_at(poi_in, legs["stop_after"]),
@@ -71,7 +72,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
         file_sha256=None,
         row_number=pd.NA,
     )
-    return _finished(legs, stops, parameters)
+    return _finished(known, stops, parameters)
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
@@ -151,7 +152,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         dwell_s=_seconds_at(rows, after),
         source="visit_report",
     )
-    return _finished(legs, rows, parameters)
+    return _finished({name: legs[name] for name in legs}, rows, parameters)
 
 
 def _at(values: np.ndarray, stop: pd.Series) -> pd.Series:
@@ -170,14 +171,17 @@ def identified(legs: pd.DataFrame) -> pd.DataFrame:
     return legs.assign(leg_id=stable_ids(legs, keys, "leg"))
 
 
-def _finished(legs: pd.DataFrame, stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
+def _finished(legs: dict[str, Any], stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
+    """The chain of these columns of its legs and of its stops: which legs are short is added."""
     duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
-    kilometres = measured_km(legs.assign(duration_s=duration), parameters)["km"].to_numpy()
+    kilometres = measured_km(legs | {"duration_s": duration}, parameters)["km"]
     # An odometer that shows whole kilometres cannot distinguish 0.9 km from standing; the path can.
-    is_coarse = (legs["odometer_resolution_km"] > parameters.leg_min_km) & legs["km_gps"].notna()
-    kilometres = np.where(is_coarse, legs["km_gps"], kilometres)
-    is_same_place = (legs["origin_poi_id"] == legs["destination_poi_id"]).to_numpy(bool, na_value=False)
-    kilometres = kilometres + np.nan_to_num(legs["km_carried"].to_numpy(float))  # a ferry is a leg of 0 km
+    path_km = np.asarray(legs["km_gps"], dtype=float)
+    is_coarse = np.asarray(legs["odometer_resolution_km"] > parameters.leg_min_km, dtype=bool) & ~np.isnan(path_km)
+    kilometres = np.where(is_coarse, path_km, kilometres)
+    origin, destination = (np.asarray(legs[f"{side}_poi_id"], dtype=object) for side in ("origin", "destination"))
+    is_same_place = (origin == destination) & ~pd.isna(origin)
+    kilometres = kilometres + np.nan_to_num(np.asarray(legs["km_carried"], dtype=float))  # a ferry is a leg of 0 km
     is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
     is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
-    return Chain(legs.assign(is_short=is_short), stops)
+    return Chain(pd.DataFrame(legs | {"is_short": is_short}), stops)

@@ -43,12 +43,9 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     number[~is_short] = _trip_numbers(legs[~is_short], before[~is_short], after[~is_short], dwells, parameters)
     trips = _trips(legs, number, before, after, dwells, places, parameters)
     owner = np.searchsorted(trips["number"].to_numpy(), number)
-    return trips, legs.assign(
-        dwell_before=before,
-        dwell_after=after,
-        number=number,
-        **{name: trips[name].array.take(owner) for name in ("trip_id", "operational_date")},
-    )
+    added = {"dwell_before": before, "dwell_after": after, "number": number}
+    added |= {name: trips[name].array.take(owner) for name in ("trip_id", "operational_date")}
+    return trips, pd.concat([legs, pd.DataFrame(added, index=legs.index)], axis=1)
 
 
 def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -130,22 +127,17 @@ def _trips(
         np.add, dwelt, start
     )
     trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).total_seconds()
+    trips["calibration_ratio"] = calibration_ratios(trips)
+    measured = measured_km(trips, parameters)
+    trips |= {name: measured[name] for name in ("km", "km_method", "km_uncertainty", "is_disputed", "coverage_pct")}
+    trips["evidence_grade"] = evidence_grade(measured, trips, parameters)
+    trips["operational_date"] = dates(local_days(pd.Series(trips["started_at"]), pd.Series(trips["timezone"])))
+    for side in ("origin", "destination"):
+        address = pd.Series(trips[f"{side}_address"])
+        trips[f"{side}_text"] = address.where(address.notna(), places.names(trips[f"{side}_poi_id"]))
     frame = pd.DataFrame({"number": numbers, **trips})
-    frame["calibration_ratio"] = calibration_ratios(frame)
-    measured = measured_km(frame, parameters)
-    instants, zones = frame["started_at"], frame["timezone"]
-    return frame.assign(
-        **measured[["km", "km_method", "km_uncertainty", "is_disputed", "coverage_pct"]],
-        evidence_grade=evidence_grade(measured, frame, parameters),
-        operational_date=dates(local_days(instants, zones)),
-        **{
-            f"{side}_text": frame[f"{side}_address"].where(
-                frame[f"{side}_address"].notna(), places.names(trips[f"{side}_poi_id"])
-            )
-            for side in ("origin", "destination")
-        },
-        trip_id=stable_ids(frame, ["plate", "device_id", "started_at", "source", *keys], "trip"),
-    )
+    frame["trip_id"] = stable_ids(frame, ["plate", "device_id", "started_at", "source", *keys], "trip")
+    return frame
 
 
 def _fold(fold: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:

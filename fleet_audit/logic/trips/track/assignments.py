@@ -6,7 +6,6 @@ Cutting them to the window of a day is in `tracks`.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,34 +20,34 @@ def assignments(devices: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
 
     `zones`: the time zone of each row's plate. A device changes vehicle at local midnight of the vehicle's unit.
     """
-    known = devices.assign(timezone=zones.to_numpy())
-    spans = pd.DataFrame(
+    first, last = as_days(devices["valid_from"]), as_days(devices["valid_to"])
+    zone, names = pd.factorize(zones)
+    start, end = _midnights(first, zone, names, 0), _midnights(last, zone, names, 1)
+    # Of a device that moves to a unit in another zone the later assignment begins at its own midnight.
+    device = pd.factorize(devices["device_id"])[0]
+    order = np.lexsort((first.astype(np.int64), device))  # NaT, an open beginning, is the least number
+    at, following = order[:-1], order[1:]
+    is_next = (device[at] == device[following]) & (first[following] - last[at] == np.timedelta64(1, "D"))
+    end[at[is_next]] = start[following[is_next]]
+    return pd.DataFrame(
         {
-            "device_id": known["device_id"].to_numpy(),
-            "plate": known["plate"].to_numpy(),
-            "timezone": known["timezone"].to_numpy(),
-            "start": _midnights(known["valid_from"], known["timezone"], 0),
-            "end": _midnights(known["valid_to"], known["timezone"], 1),
+            "device_id": devices["device_id"].to_numpy(),
+            "plate": devices["plate"].to_numpy(),
+            "timezone": zones.to_numpy(),
+            "start": pd.Series(start, index=devices.index).dt.tz_localize("UTC"),
+            "end": pd.Series(end, index=devices.index).dt.tz_localize("UTC"),
         }
     )
-    # Of a device that moves to a unit in another zone the later assignment begins at its own midnight.
-    order = spans.assign(first=as_days(devices["valid_from"]), last=as_days(devices["valid_to"]))
-    order = order.sort_values(["device_id", "first"], kind="stable", na_position="first")
-    following = order.groupby("device_id")[["first", "start"]].shift(-1)
-    is_next = (following["first"] - order["last"]).eq(pd.Timedelta(days=1))
-    return spans.assign(end=spans["end"].where(~is_next.reindex(spans.index), following["start"].reindex(spans.index)))
 
 
-def _midnights(days: pd.Series, zones: pd.Series, offset: int) -> pd.Series:
-    """The local midnights that begin the days + offset; every day is looked up once per zone."""
-    distinct, at = np.unique(as_days(days), return_inverse=True)
-    midnights = pd.Series(pd.NaT, index=days.index, dtype="datetime64[us, UTC]")
-    for zone in zones.unique():
-        known = [_midnight(day, zone, offset) for day in distinct.tolist()]
-        rows = (zones == zone).to_numpy()
-        midnights[rows] = pd.Series(known, dtype="datetime64[us, UTC]").array[at[rows]]
-    return midnights
+def _midnights(days: np.ndarray, zone: np.ndarray, names: pd.Index, offset: int) -> np.ndarray:
+    """The UTC instants at which the days + offset begin in their zones; every day is looked up once per zone."""
+    pairs, at = np.unique(np.column_stack([zone, days.astype(np.int64)]), axis=0, return_inverse=True)
+    known = [_midnight(np.datetime64(day, "D").item(), names[code], offset) for code, day in pairs.tolist()]
+    return np.array(known, dtype="datetime64[us]")[at.ravel()]
 
 
-def _midnight(day: dt.date | None, zone: str, offset: int) -> Any:
-    return pd.NaT if day is None else local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone))
+def _midnight(day: dt.date | None, zone: str, offset: int) -> np.datetime64:
+    if day is None:
+        return np.datetime64("NaT", "us")
+    return local_midnight(day + dt.timedelta(days=offset), ZoneInfo(zone)).tz_localize(None).to_datetime64()

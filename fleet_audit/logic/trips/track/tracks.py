@@ -20,6 +20,7 @@ from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_CO
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
 _INSTANT = "datetime64[us, UTC]"
+_OPEN = np.datetime64("NaT", "us").astype(np.int64)  # the least number: an open beginning is before all others
 
 
 @dataclass(frozen=True)
@@ -172,15 +173,12 @@ def _recoded(part: PositionArrays, name: str, names: pd.Index) -> np.ndarray:
 
 def _cuts(spans: pd.DataFrame, day: dt.date) -> tuple[np.ndarray, np.ndarray]:
     """First µs of each span inside the window of its zone, and the first one no longer in it."""
-    windows = {zone: Window(day, ZoneInfo(zone)) for zone in spans["timezone"].unique()}
-    opens, closes = (  # typed: of a fleet without devices they would be no instants
-        spans["timezone"].map({zone: getattr(window, name) for zone, window in windows.items()}).astype(_INSTANT)
-        for name in ("start", "positions_end")
-    )
-    return (
-        _all_micros(spans["start"].where(spans["start"] > opens, opens)),
-        _all_micros(spans["end"].where(spans["end"] < closes, closes)),
-    )
+    zone, names = pd.factorize(spans["timezone"])
+    windows = [Window(day, ZoneInfo(name)) for name in names]
+    edges = pd.Series([edge for window in windows for edge in (window.start, window.positions_end)], dtype=_INSTANT)
+    opens, closes = _all_micros(edges).reshape(-1, 2)[zone].T
+    start, end = _all_micros(spans["start"]), _all_micros(spans["end"])
+    return np.maximum(start, opens), np.where(end == _OPEN, closes, np.minimum(end, closes))
 
 
 def _all_micros(instants: pd.Series) -> np.ndarray:
