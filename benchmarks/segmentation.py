@@ -160,8 +160,9 @@ class Contest:
             ever = np.full(len(device.dictionary), 2**62)
             spans = TrackSpans.of(np.arange(len(ever)), -ever, ever, len(ever))
             track_order = TrackOrder.of([device.indices.to_numpy()], [micros], spans)
+            scratch = track_order.scratch()
             for name in ("latitude", "longitude"):
-                track_order.sorted_column(track_order.placed_column([table[name].to_numpy()]))
+                track_order.sorted_column([table[name].to_numpy()], scratch)
 
         return [_timed(work) for _ in range(self._repeat + 1)][1:], None
 

@@ -110,7 +110,8 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
     """Frozen and parked: what is measured by the odometer alone, or over which the vehicle was carried, is excluded."""
     tracks = points.tracks
     day = local_days_of(tracks, np.arange(len(tracks.seconds))).astype(np.int64)
-    is_cut = points.is_jump | points.is_bridged | carried_steps(points, parameters)
+    resolution_km = resolutions(tracks.odometer_km, tracks.offsets)
+    is_cut = points.is_jump | points.is_bridged | carried_steps(points, resolution_km, parameters)
     arguments = (
         tracks.seconds,
         tracks.latitude,
@@ -119,7 +120,7 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
         day,
         is_cut,
         tracks.offsets,
-        resolutions(tracks.odometer_km, tracks.offsets),
+        resolution_km,
         parameters.parked_radius_m,
     )
     frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s)

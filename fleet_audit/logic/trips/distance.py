@@ -16,7 +16,6 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 Columns = Mapping[str, Any]  # a frame, or arrays of one length by name: a frame for each step costs more than its sums
 
 
-
 def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray]:
     """Measured distance of each leg or trip.
 

@@ -58,20 +58,20 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     )
     stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]
     after = legs["stop_after"].to_numpy()
-    known = {name: legs[name] for name in legs} | dict(
-        chain=legs["track"],
-        origin_poi_id=_at(poi_out, legs["stop_before"]),
-        destination_poi_id=_at(poi_in, legs["stop_after"]),
-        origin_address=None,
-        destination_address=None,
-        km_reported=np.nan,
-        is_maintenance_driver=False,
-        dwell_s=_seconds_at(stops, after),
-        dwell_covered_s=np.where(after >= 0, np.append(stop_covered, np.nan)[after], np.nan),
-        source="positions",
-        file_sha256=None,
-        row_number=pd.NA,
-    )
+    known = {name: legs[name] for name in legs} | {
+        "chain": legs["track"],
+        "origin_poi_id": _at(poi_out, legs["stop_before"]),
+        "destination_poi_id": _at(poi_in, legs["stop_after"]),
+        "origin_address": None,
+        "destination_address": None,
+        "km_reported": np.nan,
+        "is_maintenance_driver": False,
+        "dwell_s": _seconds_at(stops, after),
+        "dwell_covered_s": np.where(after >= 0, np.append(stop_covered, np.nan)[after], np.nan),
+        "source": "positions",
+        "file_sha256": None,
+        "row_number": pd.NA,
+    }
     return _finished(known, stops, parameters)
 
 

@@ -53,7 +53,10 @@ def measure_movements(
             else np.empty(0),
             "is_odometer_valid": has_readings
             & ~any_point_between(steps.faults, first_reading, last_reading)
-            & ~_is_read_in_part(steps, start, end, first_reading, last_reading, parameters),
+            & (
+                movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
+                <= parameters.stop_radius_m
+            ),
             "odometer_resolution_km": steps.resolution_km[track],
             "max_speed_kmh": movement_kernels.count_and_maximum(tracks.speed_kmh, start, end)[1],
             "passengers_readings": number,
@@ -63,17 +66,6 @@ def measure_movements(
             "is_end_in_gap": after < 0,
         }
     )
-
-
-def _is_read_in_part(
-    steps: Steps, start: np.ndarray, end: np.ndarray, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
-) -> np.ndarray:
-    """Whether the path goes on beyond a stop's radius before the first or after the last reading of a leg."""
-    path_m = np.cumsum(np.nan_to_num(steps.metres))
-    if len(path_m) == 0:
-        return np.zeros(len(start), dtype=bool)
-    before, after = path_m[first] - path_m[start], path_m[end] - path_m[last]
-    return np.maximum(before, after) > parameters.stop_radius_m
 
 
 def _moving_time(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray) -> dict[str, np.ndarray]:

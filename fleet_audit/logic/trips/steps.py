@@ -63,7 +63,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         is_standing=is_standing,
         is_away=is_away,
         is_bridged=points.is_bridged,
-        is_carried=carried_steps(points, parameters),
+        is_carried=carried_steps(points, resolution, parameters),
         has_fix=points.has_fix,
         metres=metres,
         splits=splits,

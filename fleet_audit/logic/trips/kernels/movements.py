@@ -88,6 +88,25 @@ def count_and_maximum(values, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def longest_unread_m(metres, start, end, first, last):  # type: ignore[no-untyped-def]
+    """Metres from the start of each movement to its first reading or from its last one to its end: the longer way.
+
+    0 where a movement has no reading (-1).
+    """
+    result = np.zeros(len(start))
+    for k in range(len(start)):
+        if first[k] < 0 or last[k] < 0:
+            continue
+        before = after = 0.0
+        for i in range(start[k] + 1, first[k] + 1):
+            before += 0.0 if np.isnan(metres[i]) else metres[i]
+        for i in range(last[k] + 1, end[k] + 1):
+            after += 0.0 if np.isnan(metres[i]) else metres[i]
+        result[k] = max(before, after)
+    return result
+
+
+@njit(cache=True, nogil=True)
 def span_points(seconds, offsets, from_s, to_s):  # type: ignore[no-untyped-def]
     """First point at or after from_s[k] and last one at or before to_s[k] of each track k; first > last: none."""
     first = np.empty(len(offsets) - 1, dtype=np.int64)

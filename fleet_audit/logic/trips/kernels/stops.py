@@ -31,14 +31,17 @@ def find_stops(  # type: ignore[no-untyped-def]
     standing = np.empty(size)
     later_first = np.empty(size if ahead else 0, dtype=np.int64)
     later_last = np.empty(size if ahead else 0, dtype=np.int64)
-    stood_until = np.empty(size)
+    longest = 0
+    for track in tracks:
+        longest = max(longest, offsets[track + 1] - offsets[track])
+    stood_until = np.empty(longest)  # of one track, so that it stays in the cache
     count = later = 0
     for track in tracks:
         low, end = offsets[track], offsets[track + 1]
         stood = 0.0
         for j in range(low, end):
             stood += seconds[j] - seconds[j - 1] if j > low and is_standing[j] else 0.0
-            stood_until[j] = stood
+            stood_until[j - low] = stood
         i = asked = low
         while i + 1 < end:
             least = stop_min_s if is_refused[i] else stop_min_place_s
@@ -81,7 +84,7 @@ def _stay(  # type: ignore[no-untyped-def]
         return -1, i, 0.0
     cos_i = cos_degrees(lat[i])
     # The point up to which it must have stayed: mostly this alone shows that it did not.
-    reach = low + np.searchsorted(stood_until[low:end], stood_until[i] + least_s - 0.001)
+    reach = low + np.searchsorted(stood_until[: end - low], stood_until[i - low] + least_s - 0.001)
     if reach >= end or not is_within(lat[i], lon[i], cos_i, lat[reach], lon[reach], radius_m):
         return -1, i, 0.0
     stood, last_standing, j = 0.0, i, i + 1

@@ -122,13 +122,12 @@ def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarra
             metres,
         )
 
-    middle = np.searchsorted(tracks.offsets, size // 2)
-    map_in_threads(filter_part, (tracks.offsets[: middle + 1], tracks.offsets[middle:]))
+    map_in_threads(filter_part, tracks.halves())
     return reason, is_jump, metres
 
 
-def carried_steps(points: Points, parameters: ParameterSet) -> np.ndarray:
-    """Whether a ferry or a tow moved the vehicle over the step to each point."""
+def carried_steps(points: Points, resolution_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """Whether a ferry or a tow moved the vehicle over the step to each point; the resolution is each track's."""
     tracks = points.tracks
     is_carried = np.zeros(len(tracks.seconds), dtype=np.bool_)
     odometer.find_carried(
@@ -140,7 +139,7 @@ def carried_steps(points: Points, parameters: ParameterSet) -> np.ndarray:
         tracks.ignition,
         points.is_jump,
         tracks.offsets,
-        odometer.resolutions(tracks.odometer_km, tracks.offsets),
+        resolution_km,
         parameters.stop_radius_m,
         parameters.carried_min_km * 1000,
         parameters.carried_max_kmh,

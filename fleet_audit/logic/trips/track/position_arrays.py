@@ -5,7 +5,7 @@ Which of them belong to which vehicle is decided in `tracks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +46,12 @@ class PositionArrays:
     @classmethod
     def of(cls, positions: pa.Table) -> PositionArrays:
         """The rows of `staging.positions`, its texts best as dictionaries: each is decoded once."""
-        instants = positions["recorded_at"].cast(pa.timestamp("us", "UTC"), safe=False)
         texts = map_in_threads(lambda column: _encoded(positions[column]), CODED_TEXTS.values())
         numbers = map_in_threads(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), NUMBER_COLUMNS)
         codes = dict(zip(CODED_TEXTS, texts, strict=True))
         return cls(
-            micros=_joined(instants.chunks).view(np.int64),
-            ignition=_joined(_flags(positions["ignition"]).chunks).astype(np.int8, copy=False),
+            micros=_filled(positions["recorded_at"], np.int64, _micros),
+            ignition=_filled(positions["ignition"], np.int8, _flags),
             names={name: distinct for name, (_, distinct) in codes.items()},
             **{name: numbered for name, (numbered, _) in codes.items()},
             **dict(zip(NUMBER_COLUMNS, numbers, strict=True)),
@@ -76,22 +75,35 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         return np.full(len(column), -1, dtype=np.int32), np.empty(0, dtype=object)
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     chunks = encoded.unify_dictionaries().chunks
-    codes = _joined([chunk.indices.fill_null(-1) for chunk in chunks])
-    return codes.astype(np.int32, copy=False), chunks[0].dictionary.to_numpy(zero_copy_only=False).astype(object)
+    codes = _filled(pa.chunked_array([chunk.indices for chunk in chunks]), np.int32, lambda chunk: chunk.fill_null(-1))
+    return codes, chunks[0].dictionary.to_numpy(zero_copy_only=False).astype(object)
 
 
-def _flags(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of booleans as 1, 0 and -1 (null)."""
-    return pc.fill_null(column.cast(pa.bool_()).cast(pa.int8()), -1)
+def _filled(column: pa.ChunkedArray, dtype: type, convert: Callable[[pa.Array], pa.Array]) -> np.ndarray:
+    """The converted chunks as one array; missing numbers are NaN.
+
+    Chunk by chunk, so that what a conversion allocates stays in the cache: of 10 million rows a third of the time went
+    into clearing pages for whole converted columns.
+    """
+    values, end = np.empty(len(column), dtype=dtype), 0
+    for chunk in column.chunks:
+        start, end = end, end + len(chunk)
+        values[start:end] = convert(chunk).to_numpy(zero_copy_only=False)
+    return values
 
 
-def _joined(chunks: Sequence[pa.Array]) -> np.ndarray:
-    """Chunks as one array; missing numbers are NaN."""
-    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(0)
+def _micros(chunk: pa.Array) -> pa.Array:
+    return chunk.cast(pa.timestamp("us", "UTC"), safe=False).view(pa.int64())
+
+
+def _flags(chunk: pa.Array) -> pa.Array:
+    """Booleans as 1, 0 and -1 (null)."""
+    return pc.fill_null(chunk.cast(pa.bool_()).cast(pa.int8()), -1)
 
 
 def _measurable(column: pa.ChunkedArray, most: float) -> np.ndarray:
     """The numbers, NaN where there is none, or an infinite one, or one beyond `most` either way."""
-    numbers = _joined(column.cast(pa.float64(), safe=False).chunks)
-    return np.where(np.abs(numbers) >= most, np.nan, numbers) if any_beyond(numbers, most) else numbers
+    numbers = _filled(column, np.float64, lambda chunk: chunk.cast(pa.float64(), safe=False))
+    if any_beyond(numbers, most):
+        numbers[np.abs(numbers) >= most] = np.nan
+    return numbers

@@ -59,41 +59,75 @@ class TrackOrder:
         """Of each part the device number (-1: unknown) and µs of its rows."""
         counts = np.zeros(len(spans.cuts), dtype=np.int64)
         found = [
-            find_tracks(codes, instants, spans.first, spans.cuts, counts, spans.most_rows(codes))
-            for codes, instants in zip(device, micros, strict=True)
+            _rows_of_tracks(codes, instants, spans, counts) for codes, instants in zip(device, micros, strict=True)
         ]
         offsets = np.concatenate([[0], np.cumsum(counts)])
         times, free = np.empty(offsets[-1], dtype=np.int64), offsets[:-1].copy()
-        targets = [
-            place_rows(source, owner, instants, free, times)
-            for (source, owner), instants in zip(found, micros, strict=True)
-        ]
-        order, is_ordered = sort_times(times, offsets)
-        return cls(offsets, times, [source for source, _ in found], targets, order, is_ordered)
+        for (source, owner), instants in zip(found, micros, strict=True):
+            place_rows(source, owner, instants, free, times)  # a row's place takes that of its track's number
+        order = np.empty(len(times), dtype=np.int32)
+        is_ordered = sort_times(times, offsets, order)
+        return cls(offsets, times, [source for source, _ in found], [place for _, place in found], order, is_ordered)
 
-    def placed_column(self, columns: Sequence[np.ndarray]) -> np.ndarray:
-        """A column, given in parts, with its values in the stretches of their tracks."""
-        placed = np.empty(len(self.times), dtype=columns[0].dtype)
+    def rows_at(self, at: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """Of each part the rows that come at these few places of the order, and where each place has its row in them.
+
+        The values of a column there are `np.concatenate([values[rows] for each part])[where]`.
+        """
+        placed = self.offsets[np.searchsorted(self.offsets, at, side="right") - 1] + self.order[at]
+        is_asked = np.zeros(len(self.times), dtype=np.bool_)
+        is_asked[placed] = True
+        hits = [np.flatnonzero(is_asked[target]) for target in self.targets]
+        came = np.argsort(np.concatenate([target[hit] for target, hit in zip(self.targets, hits, strict=True)]))
+        rows = [source[hit] for source, hit in zip(self.sources, hits, strict=True)]
+        return rows, came[np.searchsorted(np.sort(placed), placed)]
+
+    def scratch(self) -> np.ndarray:
+        """Memory in which `sorted_column` places one column after the other."""
+        return np.empty(len(self.times), dtype=np.int64)
+
+    def sorted_column(
+        self, columns: Sequence[np.ndarray], scratch: np.ndarray, is_kept: np.ndarray | None = None
+    ) -> np.ndarray:
+        """A column, given in parts, in order of time within each track, without the rows (in that order) not kept."""
+        dtype, size = columns[0].dtype, len(self.times)
+        is_final = self.is_ordered and is_kept is None
+        placed = np.empty(size, dtype) if is_final else scratch.view(dtype)[:size]
         for values, source, target in zip(columns, self.sources, self.targets, strict=True):
             scatter(values, source, target, placed)
-        return placed
-
-    def placed_rows(self, at: np.ndarray) -> np.ndarray:
-        """Where placed columns have the values that come at these places of the order."""
-        low = self.offsets[np.searchsorted(self.offsets, at, side="right") - 1]
-        return low + self.order[at]
-
-    def sorted_column(self, placed: np.ndarray, is_kept: np.ndarray | None = None) -> np.ndarray:
-        """A placed column in order of time within each track, without the rows (in that order) that are not kept."""
+        if is_final:
+            return placed
+        # Numpy's memory has large pages: numba's own took 20,000 faults for the columns of 3 million rows, not 200.
+        result = np.empty(size, dtype)
         if is_kept is None:
-            return placed if self.is_ordered else put_in_order(placed, self.order, self.offsets)
-        return put_in_order_kept(placed, self.order, self.offsets, is_kept)
+            put_in_order(placed, self.order, self.offsets, result)
+            return result
+        return result[: put_in_order_kept(placed, self.order, self.offsets, is_kept, result)]
+
+    def seconds(self, is_kept: np.ndarray | None) -> np.ndarray:
+        """Times in seconds, of the rows that are kept."""
+        if is_kept is None:
+            return self.times / 1e6
+        result = np.empty(len(self.times))
+        return result[: kept_seconds(self.times, is_kept, result)]
+
+
+def _rows_of_tracks(
+    device: np.ndarray, micros: np.ndarray, spans: TrackSpans, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that belong to tracks, and their tracks."""
+    most = spans.most_rows(device)
+    source, owner = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
+    count = find_tracks(device, micros, spans.first, spans.cuts, counts, source, owner)
+    return source[:count], owner[:count]
 
 
 @njit(cache=True, nogil=True)
-def find_tracks(device, micros, first, cuts, counts, size):  # type: ignore[no-untyped-def]
-    """Each row that belongs to a track, and its track, in the order of rows; adds to `counts` how many each has."""
-    source, owner = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
+def find_tracks(device, micros, first, cuts, counts, source, owner):  # type: ignore[no-untyped-def]
+    """Writes each row that belongs to a track and its track, in the order of rows; returns how many they are.
+
+    Adds to `counts` how many each track has.
+    """
     count = 0
     for row in range(len(device)):
         code = device[row]
@@ -104,18 +138,16 @@ def find_tracks(device, micros, first, cuts, counts, size):  # type: ignore[no-u
                 source[count], owner[count] = row, cuts[at, 2]
                 counts[cuts[at, 2]] += 1
                 count += 1
-    return source[:count], owner[:count]
+    return count
 
 
 @njit(cache=True, nogil=True)
 def place_rows(source, owner, micros, free, times):  # type: ignore[no-untyped-def]
-    """The place of each row in its track's stretch: the next `free` one, which moves on. Writes its time there."""
-    target = np.empty(len(source), dtype=np.int32)
+    """Writes over each row's track its place in the track's stretch, the next `free` one, and its time there."""
     for at in range(len(source)):
         place = free[owner[at]]
         free[owner[at]] += 1
-        target[at], times[place] = place, micros[source[at]]
-    return target
+        owner[at], times[place] = place, micros[source[at]]
 
 
 @njit(cache=True, nogil=True)
@@ -126,33 +158,39 @@ def scatter(values, source, target, result):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def put_in_order(placed, order, offsets):  # type: ignore[no-untyped-def]
-    """The values of each track in its order."""
-    result = np.empty_like(placed)
+def put_in_order(placed, order, offsets, result):  # type: ignore[no-untyped-def]
+    """Writes the values of each track in its order."""
     for track in range(len(offsets) - 1):
         low = offsets[track]
         for at in range(low, offsets[track + 1]):
             result[at] = placed[low + order[at]]
-    return result
 
 
 @njit(cache=True, nogil=True)
-def put_in_order_kept(placed, order, offsets, is_kept):  # type: ignore[no-untyped-def]
-    """The values of each track in its order, those that are kept."""
-    result = np.empty_like(placed)
+def put_in_order_kept(placed, order, offsets, is_kept, result):  # type: ignore[no-untyped-def]
+    """Writes the values of each track in its order, those that are kept; returns how many they are."""
     count = 0
     for track in range(len(offsets) - 1):
         low = offsets[track]
         for at in range(low, offsets[track + 1]):
             result[count] = placed[low + order[at]]
             count += is_kept[at]
-    return result[:count]
+    return count
 
 
 @njit(cache=True, nogil=True)
-def sort_times(times, offsets):  # type: ignore[no-untyped-def]
-    """Sorts each track's times in place; the places within it that they came from, and whether nothing moved."""
-    order = np.empty(len(times), dtype=np.int32)
+def kept_seconds(times, is_kept, result):  # type: ignore[no-untyped-def]
+    """Writes the times (µs) that are kept as seconds; returns how many they are."""
+    count = 0
+    for at in range(len(times)):
+        result[count] = times[at] / 1e6
+        count += is_kept[at]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def sort_times(times, offsets, order):  # type: ignore[no-untyped-def]
+    """Sorts each track's times in place, writes the places within it that they came from; whether nothing moved."""
     is_ordered = True
     most = np.max(np.diff(offsets)) if len(offsets) > 1 else 0
     keys, spare = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
@@ -165,7 +203,7 @@ def sort_times(times, offsets):  # type: ignore[no-untyped-def]
         if not is_sorted:
             is_ordered = False
             _sort_track(times[low:high], order[low:high], keys, spare)
-    return order, is_ordered
+    return is_ordered
 
 
 @njit(cache=True, nogil=True)

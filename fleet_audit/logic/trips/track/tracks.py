@@ -6,7 +6,7 @@ A track is one device in one vehicle for as long as it is registered there: odom
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
+_COLUMNS = (*NUMBER_COLUMNS, "driver", "trip_key", "ignition")
 _INSTANT = "datetime64[us, UTC]"
 _OPEN = np.datetime64("NaT", "us").astype(np.int64)  # the least number: an open beginning is before all others
 
@@ -57,7 +58,9 @@ class Tracks:
         """The tracks with only the points where `keep` is true."""
         if keep.all():
             return self
-        return self._with(keep, self.index, self.since, np.concatenate([[0], np.cumsum(keep)])[self.offsets])
+        dropped = np.flatnonzero(~keep)
+        offsets = self.offsets - np.searchsorted(dropped, self.offsets)
+        return self._with(keep, self.index, self.since, offsets)
 
     def pick(self, points: np.ndarray, owners: np.ndarray, offsets: np.ndarray) -> Tracks:
         """Other tracks made of these points, track k from `offsets[k]`, of the vehicle of track `owners[k]`."""
@@ -65,10 +68,15 @@ class Tracks:
 
     def _with(self, points: np.ndarray, index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray) -> Tracks:
         columns = (*NUMBER_COLUMNS, "seconds", "ignition", "driver", "trip_key", "is_lost")
-        chosen = {name: getattr(self, name)[points] for name in columns}
+        chosen = dict(zip(columns, map_in_threads(lambda name: getattr(self, name)[points], columns), strict=True))
         return Tracks(
             index=index, since=since, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen
         )
+
+    def halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """The offsets of the first tracks, about half of the points, and of the others: one part per thread."""
+        middle = np.searchsorted(self.offsets, len(self.seconds) // 2)
+        return self.offsets[: middle + 1], self.offsets[middle:]
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
@@ -122,21 +130,25 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         TrackSpans.of(names["device"].get_indexer(spans["device_id"]), *_cuts(spans, day), len(names["device"])),
     )
 
-    def placed(name: str) -> np.ndarray:
-        if name in CODED_TEXTS and not len(names[name]):
-            return np.full(len(track_order.times), -1, dtype=np.int32)
+    def of_parts(name: str) -> list[np.ndarray]:
         if name in CODED_TEXTS:
-            return track_order.placed_column([_recoded(part, name, names[name]) for part in rows])
-        return track_order.placed_column([getattr(part, name) for part in rows])
+            return [_recoded(part, name, names[name]) for part in rows]
+        return [getattr(part, name) for part in rows]
 
-    columns = ("driver", "trip_key", "ignition", *NUMBER_COLUMNS)
-    waiting = dict(zip(columns, map_in_threads(placed, columns), strict=True))
-    is_kept = _without_repeats(track_order, waiting)
-    in_order = map_in_threads(lambda name: track_order.sorted_column(waiting.pop(name), is_kept), columns)
-    sorted_columns = dict(zip(columns, in_order, strict=True))
-    offsets, times = track_order.offsets, track_order.times
+    is_kept = _without_repeats(track_order, of_parts)
+    offsets, seconds = track_order.offsets, track_order.seconds(is_kept)
     if is_kept is not None:
-        offsets, times = np.concatenate([[0], np.cumsum(is_kept)])[offsets], times[is_kept]
+        offsets = offsets - np.searchsorted(np.flatnonzero(~is_kept), offsets)
+
+    def in_order(columns: Sequence[str]) -> dict[str, np.ndarray]:
+        scratch = track_order.scratch()
+        return {name: track_order.sorted_column(of_parts(name), scratch, is_kept) for name in columns}
+
+    unnamed = [name for name in ("driver", "trip_key") if not len(names[name])]
+    columns = [name for name in _COLUMNS if name not in unnamed]
+    sorted_columns = {name: np.full(len(seconds), -1, dtype=np.int32) for name in unnamed}
+    for some in map_in_threads(in_order, (columns[::2], columns[1::2])):
+        sorted_columns |= some
     is_seen = np.diff(offsets) > 0
     offsets = np.append(0, offsets[1:][is_seen])
     sorted_columns["odometer_km"] = _without_idle(sorted_columns["odometer_km"], offsets)
@@ -144,8 +156,8 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
         since=_all_micros(spans["start"])[is_seen],
         offsets=offsets,
-        seconds=times / 1e6,
-        is_lost=np.zeros(len(times), dtype=np.bool_),
+        seconds=seconds,
+        is_lost=np.zeros(len(seconds), dtype=np.bool_),
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
         **sorted_columns,
@@ -185,7 +197,7 @@ def _all_micros(instants: pd.Series) -> np.ndarray:
     return instants.to_numpy("datetime64[us]").astype(np.int64)
 
 
-def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _without_repeats(track_order: TrackOrder, of_parts: Callable[[str], Sequence[np.ndarray]]) -> np.ndarray | None:
     """Which rows in order repeat or contradict no better one of their track and instant; None: all."""
     times = track_order.times
     is_next = np.zeros(len(times) + 1, dtype=bool)
@@ -194,8 +206,13 @@ def _without_repeats(track_order: TrackOrder, placed: Mapping[str, np.ndarray]) 
     contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
     if len(contested) == 0:
         return None
-    said = track_order.placed_rows(contested)
-    facts = pd.DataFrame({name: placed[name][said] for name in (*NUMBER_COLUMNS, "driver", "trip_key", "ignition")})
+    rows, where = track_order.rows_at(contested)
+    facts = pd.DataFrame(
+        {
+            name: np.concatenate([values[said] for values, said in zip(of_parts(name), rows, strict=True)])[where]
+            for name in _COLUMNS
+        }
+    )
     is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
     facts = facts.assign(
         place=contested,
