@@ -68,7 +68,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
         "is_maintenance_driver": False,
         "dwell_s": _seconds_at(stops, after),
         "dwell_covered_s": np.where(after >= 0, np.append(stop_covered, np.nan)[after], np.nan),
-        "source": "positions",
+        "source": pd.array(["positions"], dtype="str").take(np.zeros(len(legs), dtype=np.int64)),
         "file_sha256": None,
         "row_number": pd.NA,
     }

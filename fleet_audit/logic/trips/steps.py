@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
 from fleet_audit.logic.trips.kernels import steps as step_kernels
 from fleet_audit.logic.trips.track.points import Points, carried_steps
@@ -42,20 +43,27 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     """Facts of the step to each point; the arguments of each rule are parameters of docs/segmentation.md."""
     tracks, metres = points.tracks, points.metres
     resolution = odometer_kernels.resolutions(tracks.odometer_km, tracks.offsets)
-    is_standing, is_split, is_away, is_faulty = step_kernels.classify_steps(
-        tracks.seconds,
-        metres,
-        tracks.odometer_km,
-        points.is_jump,
-        tracks.offsets,
-        resolution,
-        parameters.standing_kmh,
-        parameters.stop_radius_m,
-        parameters.gap_note_s,
-        parameters.gap_split_s,
-        parameters.impossible_kmh,
-        parameters.odometer_slack_km,
-        parameters.leg_min_km,
+
+    def classified() -> tuple[np.ndarray, ...]:
+        facts: tuple[np.ndarray, ...] = step_kernels.classify_steps(
+            tracks.seconds,
+            metres,
+            tracks.odometer_km,
+            points.is_jump,
+            tracks.offsets,
+            resolution,
+            parameters.standing_kmh,
+            parameters.stop_radius_m,
+            parameters.gap_note_s,
+            parameters.gap_split_s,
+            parameters.impossible_kmh,
+            parameters.odometer_slack_km,
+            parameters.leg_min_km,
+        )
+        return facts
+
+    (is_carried,), (is_standing, is_split, is_away, is_faulty) = run_in_threads(
+        lambda: (carried_steps(points, resolution, parameters),), classified
     )
     splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
     return Steps(
@@ -63,7 +71,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         is_standing=is_standing,
         is_away=is_away,
         is_bridged=points.is_bridged,
-        is_carried=carried_steps(points, resolution, parameters),
+        is_carried=is_carried,
         has_fix=points.has_fix,
         metres=metres,
         splits=splits,

@@ -84,3 +84,41 @@ def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
                 scale *= 10
         result[track] = 1 / scale
     return result
+
+
+@njit(cache=True, nogil=True)
+def readings_until(odometer, offsets, track, points):  # type: ignore[no-untyped-def]
+    """The last point with a reading at or before each point, which lies in `track[k]`; -1: none.
+
+    Looked for back to the point asked before, whose answer is known: points in order are answered in linear time, also
+    of a track without any reading.
+    """
+    result = np.empty(len(points), dtype=np.int64)
+    found = asked = -1
+    for k in range(len(points)):
+        i = points[k]
+        if k == 0 or track[k] != track[k - 1] or i < asked:
+            found, asked = -1, offsets[track[k]] - 1
+        while i > asked and math.isnan(odometer[i]):
+            i -= 1
+        if i > asked:
+            found = i
+        result[k], asked = found, points[k]
+    return result
+
+
+@njit(cache=True, nogil=True)
+def readings_from(odometer, offsets, track, points):  # type: ignore[no-untyped-def]
+    """The first point with a reading at or after each point, which lies in `track[k]`; -1: none."""
+    result = np.empty(len(points), dtype=np.int64)
+    found = asked = -1
+    for k in range(len(points) - 1, -1, -1):
+        i = points[k]
+        if k == len(points) - 1 or track[k] != track[k + 1] or i > asked:
+            found, asked = -1, offsets[track[k] + 1]
+        while i < asked and math.isnan(odometer[i]):
+            i += 1
+        if i < asked:
+            found = i
+        result[k], asked = found, points[k]
+    return result

@@ -16,6 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.window import Window
+from fleet_audit.logic.trips.kernels import odometer
 from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
 
@@ -84,22 +85,13 @@ class Tracks:
 
     def reading_until(self, points: np.ndarray) -> np.ndarray:
         """Index of the last point with an odometer reading at or before each point of its track, -1: none."""
-        readings = self._readings
-        at = np.searchsorted(readings, points, side="right") - 1
-        found = readings[at] if len(readings) else at
-        return np.where((at >= 0) & (found >= self.offsets[self.track_of(points)]), found, -1)
+        found: np.ndarray = odometer.readings_until(self.odometer_km, self.offsets, self.track_of(points), points)
+        return found
 
     def reading_from(self, points: np.ndarray) -> np.ndarray:
         """Index of the first point with an odometer reading at or after each point of its track, -1: none."""
-        readings = self._readings
-        at = np.searchsorted(readings, points)
-        found = readings[np.minimum(at, len(readings) - 1)] if len(readings) else at
-        return np.where((at < len(readings)) & (found < self.offsets[self.track_of(points) + 1]), found, -1)
-
-    @cached_property
-    def _readings(self) -> np.ndarray:
-        """Points that have an odometer reading."""
-        return np.flatnonzero(~np.isnan(self.odometer_km))
+        found: np.ndarray = odometer.readings_from(self.odometer_km, self.offsets, self.track_of(points), points)
+        return found
 
 
 def within_window(rows: pd.DataFrame, zones: pd.Series, day: dt.date) -> pd.DataFrame:
