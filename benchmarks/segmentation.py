@@ -50,12 +50,14 @@ PER_VEHICLE = 1_770  # positions of a simulated vehicle in four days
 SCRIPTS = Path(__file__).parent / "peers"
 RULES = {"polars": "rules_polars.py", "numpy": "rules_numpy.py", "DuckDB": "rules_duckdb.py"}
 LIBRARIES = {
+    "MEOS": "meos_trips.py",
     "movingpandas": "movingpandas_trips.py",
     "trackintel": "trackintel_trips.py",
     "scikit-mobility": "skmob_trips.py",
 }
 NEEDS = {
     **dict.fromkeys(RULES, ("rules", ["polars", "duckdb", "numpy", "pandas", "pyarrow"])),
+    "MEOS": ("meos", ["pymeos>=1.3", "cffi", "pandas", "pyarrow"]),
     "movingpandas": ("movingpandas", ["movingpandas", "pyarrow"]),
     "trackintel": ("trackintel", ["trackintel", "pyarrow"]),
     "scikit-mobility": ("scikit-mobility", ["scikit-mobility", "shapely<2", "geopandas<1", "numpy<2", "pyarrow<19"]),
@@ -68,7 +70,7 @@ OURS = "fleet_audit"
 @click.option("--positions", "sizes", multiple=True, type=int, default=[300_000], show_default=True)
 @click.option("--libraries-positions", default=20_000, show_default=True, help="Positions that the libraries get.")
 @click.option("--repeat", default=3, show_default=True, help="Passes of each; the best one counts.")
-@click.option("--libraries/--no-libraries", default=True, help="Measure movingpandas, trackintel, scikit-mobility.")
+@click.option("--libraries/--no-libraries", default=True, help="Measure MEOS, movingpandas, trackintel, scikit-mobility.")
 @click.option(
     "--environments",
     type=click.Path(path_type=Path),

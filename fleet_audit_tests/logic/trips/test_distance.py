@@ -16,7 +16,7 @@ LEG = {
 
 def measure(**changed: object) -> pd.Series:
     row = pd.DataFrame([{**LEG, **changed}]).astype({"calibration_ratio": float})
-    measured = measured_km(row, DEFAULT_PARAMETERS)
+    measured = pd.DataFrame(measured_km(row, DEFAULT_PARAMETERS))
     return measured.assign(grade=evidence_grade(measured, row, DEFAULT_PARAMETERS)).iloc[0]
 
 

@@ -36,13 +36,16 @@ def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
 ) -> None:
     found = arranged([said[:cut], said[cut:]], spans)
     numbers = np.arange(len(said))
-    placed = found.placed_column([numbers[:cut], numbers[cut:]])
+    parts = [numbers[:cut], numbers[cut:]]
     tracks = expected(said, spans)
     flat = [row for track in tracks for row in track]
-    assert found.sorted_column(placed).tolist() == [row for _, row in flat]
+    assert found.sorted_column(parts, found.scratch()).tolist() == [row for _, row in flat]
     assert found.times.tolist() == [time for time, _ in flat]
     assert np.diff(found.offsets).tolist() == [len(track) for track in tracks]
-    assert placed[found.placed_rows(np.arange(len(flat)))].tolist() == [row for _, row in flat]
+    asked = np.arange(len(flat))[::-2]
+    rows, where = found.rows_at(asked)
+    came = np.concatenate([part[chosen] for part, chosen in zip(parts, rows, strict=True)])[where]
+    assert came.tolist() == [flat[at][1] for at in asked]
 
 
 @settings(deadline=None)  # compiled on first use
@@ -50,14 +53,17 @@ def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
 def test_only_the_rows_that_are_kept_are_settled(said: list[tuple[int, int]], chance: object) -> None:
     found = arranged([said], EVER)
     is_kept = np.array([chance.random() < 0.5 for _ in found.times], dtype=bool)  # type: ignore[attr-defined]
-    placed = found.placed_column([np.arange(len(said))])
-    assert found.sorted_column(placed, is_kept).tolist() == found.sorted_column(placed)[is_kept].tolist()
+    numbers, scratch = [np.arange(len(said))], found.scratch()
+    assert (
+        found.sorted_column(numbers, scratch, is_kept).tolist() == found.sorted_column(numbers, scratch)[is_kept].tolist()
+    )
+    assert found.seconds(is_kept).tolist() == found.seconds(None)[is_kept].tolist()
 
 
 def test_times_too_far_apart_for_one_number_are_sorted_all_the_same() -> None:
     far = [(0, 2**61), (0, -(2**61)), (0, 5), (0, 5)]
     found = arranged([far], [(0, -(2**62), 2**62)])
-    assert found.sorted_column(found.placed_column([np.arange(4)])).tolist() == [1, 2, 3, 0]
+    assert found.sorted_column([np.arange(4)], found.scratch()).tolist() == [1, 2, 3, 0]
 
 
 def test_no_rows_and_no_tracks() -> None:
