@@ -70,7 +70,7 @@ OURS = "fleet_audit"
 @click.option("--positions", "sizes", multiple=True, type=int, default=[300_000], show_default=True)
 @click.option("--libraries-positions", default=20_000, show_default=True, help="Positions that the libraries get.")
 @click.option("--repeat", default=3, show_default=True, help="Passes of each; the best one counts.")
-@click.option("--libraries/--no-libraries", default=True, help="Measure MEOS, movingpandas, trackintel, scikit-mobility.")
+@click.option("--libraries/--no-libraries", default=True, help="Measure the libraries, MEOS to scikit-mobility.")
 @click.option(
     "--environments",
     type=click.Path(path_type=Path),

@@ -31,7 +31,8 @@ def trips(positions: str, places: str) -> dict:
     keep[1:] &= (device[1:] != device[:-1]) | (micros[1:] != micros[:-1])
     device, micros, lat, lon = device[keep], micros[keep], lat[keep], lon[keep]
     begins = np.flatnonzero(np.diff(device, prepend=-1))
-    found = [_stops(*bounds, micros, lat, lon) for bounds in zip(begins, np.append(begins[1:], len(device)), strict=True)]
+    ends = np.append(begins[1:], len(device))
+    found = [_stops(low, high, micros, lat, lon) for low, high in zip(begins, ends, strict=True)]
     stops = np.concatenate(found)
     owner = np.repeat(names[device[begins]], [len(each) for each in found])
     return join(of_stops(owner, *stops.T), places)
@@ -48,7 +49,8 @@ def _stops(low: int, high: int, micros: np.ndarray, lat: np.ndarray, lon: np.nda
     stops = track.stops(WITHIN_M, LEAST)
     if stops is None:
         return np.empty((0, 4))
-    spans = np.array([(one.start_timestamp().timestamp(), one.end_timestamp().timestamp()) for one in stops.sequences()])
+    edges = [(stop.start_timestamp(), stop.end_timestamp()) for stop in stops.sequences()]
+    spans = np.array([(arrived.timestamp(), left.timestamp()) for arrived, left in edges])
     at = (micros[low:high] + EPOCH_US) / 1e6
     first, last = low + np.searchsorted(at, spans[:, 0]), low + np.searchsorted(at, spans[:, 1], side="right")
     middles = [(np.median(lat[a:b]), np.median(lon[a:b])) for a, b in zip(first, last, strict=True)]

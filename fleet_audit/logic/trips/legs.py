@@ -5,6 +5,7 @@ A `Chain` is what `trips` joins: legs of one vehicle in time order, and stops wi
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.trips.distance import measured_km
+from fleet_audit.logic.trips.distance import Columns, measured_km
 from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
@@ -58,7 +59,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     )
     stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]
     after = legs["stop_after"].to_numpy()
-    known = {name: legs[name] for name in legs} | {
+    added = {
         "chain": legs["track"],
         "origin_poi_id": _at(poi_out, legs["stop_before"]),
         "destination_poi_id": _at(poi_in, legs["stop_after"]),
@@ -72,7 +73,7 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
         "file_sha256": None,
         "row_number": pd.NA,
     }
-    return _finished(known, stops, parameters)
+    return _finished(legs, added, stops, parameters)
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
@@ -152,7 +153,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         dwell_s=_seconds_at(rows, after),
         source="visit_report",
     )
-    return _finished({name: legs[name] for name in legs}, rows, parameters)
+    return _finished(legs, {}, rows, parameters)
 
 
 def _at(values: np.ndarray, stop: pd.Series) -> pd.Series:
@@ -171,10 +172,11 @@ def identified(legs: pd.DataFrame) -> pd.DataFrame:
     return legs.assign(leg_id=stable_ids(legs, keys, "leg"))
 
 
-def _finished(legs: dict[str, Any], stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
-    """The chain of these columns of its legs and of its stops: which legs are short is added."""
-    duration = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
-    kilometres = measured_km(legs | {"duration_s": duration}, parameters)["km"]
+def _finished(frame: pd.DataFrame, added: dict[str, Any], stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
+    """The chain of its legs, a frame and columns that are joined to it at once, and its stops; is_short is added."""
+    duration = (frame["ended_at"] - frame["started_at"]).dt.total_seconds().to_numpy()
+    legs: Columns = ChainMap({"duration_s": duration}, added, frame)  # type: ignore[arg-type]
+    kilometres = measured_km(legs, parameters)["km"]
     # An odometer that shows whole kilometres cannot distinguish 0.9 km from standing; the path can.
     path_km = np.asarray(legs["km_gps"], dtype=float)
     is_coarse = np.asarray(legs["odometer_resolution_km"] > parameters.leg_min_km, dtype=bool) & ~np.isnan(path_km)
@@ -184,4 +186,5 @@ def _finished(legs: dict[str, Any], stops: pd.DataFrame, parameters: ParameterSe
     kilometres = kilometres + np.nan_to_num(np.asarray(legs["km_carried"], dtype=float))  # a ferry is a leg of 0 km
     is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
     is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
-    return Chain(pd.DataFrame(legs | {"is_short": is_short}), stops)
+    columns = pd.DataFrame(added | {"is_short": is_short}, index=frame.index)
+    return Chain(pd.concat([frame, columns], axis=1), stops)

@@ -85,7 +85,8 @@ def _filled(column: pa.ChunkedArray, dtype: type, convert: Callable[[pa.Array], 
     Chunk by chunk, so that what a conversion allocates stays in the cache: of 10 million rows a third of the time went
     into clearing pages for whole converted columns.
     """
-    values, end = np.empty(len(column), dtype=dtype), 0
+    values: np.ndarray = np.empty(len(column), dtype=dtype)
+    end = 0
     for chunk in column.chunks:
         start, end = end, end + len(chunk)
         values[start:end] = convert(chunk).to_numpy(zero_copy_only=False)

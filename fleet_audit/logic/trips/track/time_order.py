@@ -35,8 +35,13 @@ class TrackSpans:
 
     def most_rows(self, device: np.ndarray) -> int:
         """At most so many rows belong to tracks, counted once per track: two vehicles may have a device at once."""
-        tracks = np.diff(self.first)
-        return len(device) if (tracks <= 1).all() else int(tracks[device[device >= 0]].sum())
+        owner = np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+        low, high, _ = self.cuts[self.first[0] :].T
+        by_time = np.lexsort((low, owner))
+        is_next = owner[by_time[1:]] == owner[by_time[:-1]]
+        if not (is_next & (low[by_time[1:]] < high[by_time[:-1]])).any():
+            return len(device)
+        return int(np.diff(self.first)[device[device >= 0]].sum())
 
 
 @dataclass(frozen=True)

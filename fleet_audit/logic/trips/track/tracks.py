@@ -116,16 +116,15 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
     names = {name: _all_names(rows, name) for name in CODED_TEXTS}
+    coded = {name: [_recoded(part, name, names[name]) for part in rows] for name in CODED_TEXTS if len(names[name])}
     track_order = TrackOrder.of(
-        [_recoded(part, "device", names["device"]) for part in rows],
+        coded.pop("device", [part.device for part in rows]),
         [part.micros for part in rows],
         TrackSpans.of(names["device"].get_indexer(spans["device_id"]), *_cuts(spans, day), len(names["device"])),
     )
 
     def of_parts(name: str) -> list[np.ndarray]:
-        if name in CODED_TEXTS:
-            return [_recoded(part, name, names[name]) for part in rows]
-        return [getattr(part, name) for part in rows]
+        return coded.get(name) or [getattr(part, name) for part in rows]
 
     is_kept = _without_repeats(track_order, of_parts)
     offsets, seconds = track_order.offsets, track_order.seconds(is_kept)
@@ -136,9 +135,8 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         scratch = track_order.scratch()
         return {name: track_order.sorted_column(of_parts(name), scratch, is_kept) for name in columns}
 
-    unnamed = [name for name in ("driver", "trip_key") if not len(names[name])]
-    columns = [name for name in _COLUMNS if name not in unnamed]
-    sorted_columns = {name: np.full(len(seconds), -1, dtype=np.int32) for name in unnamed}
+    columns = [name for name in _COLUMNS if name not in CODED_TEXTS or name in coded]
+    sorted_columns = {name: np.full(len(seconds), -1, dtype=np.int32) for name in {*_COLUMNS} - {*columns}}
     for some in map_in_threads(in_order, (columns[::2], columns[1::2])):
         sorted_columns |= some
     is_seen = np.diff(offsets) > 0

@@ -55,7 +55,8 @@ def test_only_the_rows_that_are_kept_are_settled(said: list[tuple[int, int]], ch
     is_kept = np.array([chance.random() < 0.5 for _ in found.times], dtype=bool)  # type: ignore[attr-defined]
     numbers, scratch = [np.arange(len(said))], found.scratch()
     assert (
-        found.sorted_column(numbers, scratch, is_kept).tolist() == found.sorted_column(numbers, scratch)[is_kept].tolist()
+        found.sorted_column(numbers, scratch, is_kept).tolist()
+        == found.sorted_column(numbers, scratch)[is_kept].tolist()
     )
     assert found.seconds(is_kept).tolist() == found.seconds(None)[is_kept].tolist()
 
