@@ -89,7 +89,7 @@ def _moving_time(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarra
 
 
 def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:
-    """The drivers' pseudonyms, taken as texts: recognising 60,000 objects as texts took 8 ms."""
+    """The drivers' pseudonyms (missing: none), as texts at once: pandas would look at each object."""
     if not (driver >= 0).any():
         return np.full(len(driver), None, dtype=object)
     return pd.array(tracks.drivers, dtype="str").take(driver, allow_fill=True)

@@ -82,8 +82,8 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 def _filled(column: pa.ChunkedArray, dtype: type, convert: Callable[[pa.Array], pa.Array]) -> np.ndarray:
     """The converted chunks as one array; missing numbers are NaN.
 
-    Chunk by chunk, so that what a conversion allocates stays in the cache: of 10 million rows a third of the time went
-    into clearing pages for whole converted columns.
+    Chunk by chunk, so that what a conversion allocates is small and used again: of the segmentation of 3 million rows
+    31 % of the processor time went into clearing pages of new memory.
     """
     values: np.ndarray = np.empty(len(column), dtype=dtype)
     end = 0
