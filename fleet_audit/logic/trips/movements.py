@@ -28,11 +28,12 @@ def measure_movements(
     """
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
-    sums, (number, highest), (_, fastest), driver = run_in_threads(
+    sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps) = run_in_threads(
         lambda: sum_steps(tracks, steps, start, end, parameters),
         lambda: movement_kernels.count_and_maximum(tracks.passengers, start, end),
         lambda: movement_kernels.count_and_maximum(tracks.speed_kmh, start, end),
         lambda: movement_kernels.most_frequent(tracks.driver, start, end),
+        lambda: movement_kernels.moving_time(tracks.seconds, steps.is_standing, start, end),
     )
     sums["gaps"] = sums["gaps"].astype("int64")
     track = tracks.track_of(start)
@@ -67,25 +68,12 @@ def measure_movements(
             "max_speed_kmh": fastest,
             "passengers_readings": number,
             "passengers_max": highest,
-            **_moving_time(tracks, steps, start, end),
+            "moving_s": moving_us / 1e6,
+            "moving_steps": moving_steps.astype("float64"),
             "is_start_in_gap": before < 0,
             "is_end_in_gap": after < 0,
         }
     )
-
-
-def _moving_time(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray) -> dict[str, np.ndarray]:
-    """moving_s and moving_steps: seconds and number of the steps from each start to its end that are no standing.
-
-    Summed in whole microseconds, so that a sum does not depend on which other vehicles were computed with it.
-    """
-    is_moving = ~steps.is_standing
-    elapsed_us = np.rint(np.diff(tracks.seconds, prepend=tracks.seconds[:1]) * 1e6).astype("int64")
-    moving_us, number = np.cumsum(np.where(is_moving, elapsed_us, 0)), np.cumsum(is_moving)
-    return {
-        "moving_s": (moving_us[end] - moving_us[start]) / 1e6,
-        "moving_steps": (number[end] - number[start]).astype("float64"),
-    }
 
 
 def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:
