@@ -13,16 +13,22 @@ from dataclasses import dataclass, field
 import psutil
 
 SAMPLED_S = 0.25
+_PEAKS = ("peak_mb", "parent_mb", "worker_mb")
 
 
 @dataclass
 class StepUsage:
-    """What a step took; `pool_s` is the part of `processor_s` that children took."""
+    """What a step took; `pool_s` is the part of `processor_s` that children took.
+
+    Peak memory is that of all processes together at one time; of this process, and of the largest child, at any time.
+    """
 
     processor_s: float = 0.0
     pool_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: int = 0
+    parent_mb: int = 0
+    worker_mb: int = 0
 
 
 @dataclass
@@ -38,7 +44,7 @@ class ProcessUsage:
 
     steps: dict[str, StepUsage] = field(default_factory=dict)
     _seen_s: dict[tuple[int, float], float] = field(default_factory=dict)
-    _peak_mb: int = 0
+    _peaks_mb: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PEAKS, 0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _last: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -57,8 +63,9 @@ class ProcessUsage:
             step.processor_s += own_s + pool_s
             step.pool_s += pool_s
             step.wall_s += wall_s
-            step.peak_mb = max(step.peak_mb, self._peak_mb)
-            self._last, self._peak_mb = now, 0
+            for name, peak_mb in self._peaks_mb.items():
+                setattr(step, name, max(getattr(step, name), peak_mb))
+            self._last, self._peaks_mb = now, dict.fromkeys(_PEAKS, 0)
 
     def _now(self) -> tuple[float, float, float]:
         return time.process_time(), sum(self._seen_s.values()), time.perf_counter()
@@ -70,14 +77,15 @@ class ProcessUsage:
 
     def _sample(self) -> None:
         own = psutil.Process()
-        total = own.memory_info().rss
+        parent, workers = own.memory_info().rss, [0]
         seen: dict[tuple[int, float], float] = {}
         for process in own.children(recursive=True):
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 seen[process.pid, process.create_time()] = times.user + times.system
                 memory = process.memory_info()
-                total += memory.rss - memory.shared
+                workers.append(memory.rss - memory.shared)
         with self._lock:
             self._seen_s |= seen
-            self._peak_mb = max(self._peak_mb, total >> 20)
+            for name, used in zip(_PEAKS, (parent + sum(workers), parent, max(workers)), strict=True):
+                self._peaks_mb[name] = max(self._peaks_mb[name], used >> 20)

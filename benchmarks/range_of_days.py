@@ -1,12 +1,14 @@
 """Past days as one run, from the raw archive to every D-1 report and the cycle's documents.
 
     python -m benchmarks.range_of_days --vehicles 20 --vehicles 40 --days 8 --days 31
+    python -m benchmarks.range_of_days --vehicles 500 --archived-days 31 --keep ../archives --days 8 --processes 2
 
 Measured by numbers of days, vehicles and processes. The aim is a past month of 500 vehicles (`--vehicles 500 --days 31
---processes 2`). A simulated fleet that reports every 30 s is archived from its API first, which is not measured. Each
-range then runs in a fresh process on a copy of that archive, without an API, as `fleet-audit run` does it. Processor
-time is that of all processes; peak memory is of all but PostgreSQL together. It is compared that each number of
-processes, and for each day each length of the range, gives the same files, reports and rows. 31 days are one cycle.
+--processes 2`). A simulated fleet that reports every 30 s is archived from its API first, which is not measured; with
+`--keep` a later run finds the archive, of as many days as `--archived-days` or the longest range has. Each range then
+runs in a fresh process on a copy of that archive, without an API, as `fleet-audit run` does it. Processor time is that
+of all processes; peak memory is of all but PostgreSQL together. It is compared that each number of processes, and for
+each day each length of the range, gives the same files, reports and rows. 31 days are one cycle.
 """
 
 from __future__ import annotations
@@ -61,20 +63,25 @@ print(json.dumps(getattr(range_of_days, name)(Path(home), *arguments)))
     "--processes", "pools", multiple=True, type=int, default=[1, 2], show_default=True, help="FLEET_DAY_PROCESSES."
 )
 @click.option("--most", default=16, show_default=True, help="Number of steps to list.")
-@click.option("--home", type=click.Path(path_type=Path), help="Where to keep the archives; default: temporary.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder that keeps the archives; default: temporary.")
+@click.option("--archived-days", default=0, help="Days of an archive, if more than the longest range.")
 def main(
-    fleets: tuple[int, ...], ranges: tuple[int, ...], pools: tuple[int, ...], most: int, home: Path | None
+    fleets: tuple[int, ...],
+    ranges: tuple[int, ...],
+    pools: tuple[int, ...],
+    most: int,
+    keep: Path | None,
+    archived_days: int,
 ) -> None:
     """Archive each fleet, run each range, print."""
     subprocess.run([sys.executable, "-m", "fleet_audit.cli.prepare", "--no-database"], check=True)  # compiles
     measured: dict[tuple[int, int, int], dict] = {}
     with tempfile.TemporaryDirectory(prefix="range_of_days") as temporary:
-        archives = {
-            vehicles: (home or Path(temporary)) / f"{vehicles}-vehicles-{max(ranges)}-days" for vehicles in fleets
-        }
+        archived = max(*ranges, archived_days)
+        archives = {vehicles: (keep or Path(temporary)) / f"{vehicles}-vehicles-{archived}-days" for vehicles in fleets}
         for vehicles, archive in archives.items():
             if not (archive / "archived").exists():
-                _call("make_archive", archive, vehicles, max(ranges))
+                _call("make_archive", archive, vehicles, archived)
         adopt_orphans()  # from here on: the servers of archives are not to be waited for
         for vehicles, archive in archives.items():
             expected: dict[str, str] = {}
@@ -84,6 +91,7 @@ def main(
                 measured[vehicles, days, processes] = found
                 _print_run(vehicles, days, processes, found, most)
     _print_slopes(measured)
+    _print_step_slopes(measured, most)
 
 
 def _call(name: str, folder: Path, *arguments: object) -> None:
@@ -209,11 +217,11 @@ def _print_run(vehicles: int, days: int, processes: int, found: dict, most: int)
     print(f"  {'of it the processes of the pool':40} {sum(step['pool_s'] for step in steps.values()):>9.1f}")
     cycle_s = sum(step["processor_s"] for name, step in steps.items() if name in found["of_cycle"])
     print(f"  {'of it the steps of cycles':40} {cycle_s:>9.1f}")
-    print(f"  {'step':40} processor s   in pool    wall s  peak MB")
+    print(f"  {'step':40} processor s   in pool    wall s  peak MB  parent  largest worker")
     for name, step in sorted(steps.items(), key=lambda item: -item[1]["processor_s"])[:most]:
         print(
             f"  {name:40} {step['processor_s']:>11.2f} {step['pool_s']:>9.2f} {step['wall_s']:>9.2f} "
-            f"{step['peak_mb']:>8}",
+            f"{step['peak_mb']:>8} {step['parent_mb']:>7} {step['worker_mb']:>15}",
             flush=True,
         )
 
@@ -238,6 +246,29 @@ def _print_slopes(measured: dict[tuple[int, int, int], dict]) -> None:
             f"{vehicles:>8} {days:>5} {processes:>10} {seconds:>12.1f} {seconds / days:>8.2f} {further:>16} "
             f"{seconds / days / vehicles * 1000:>20.0f} {whole['peak memory, MB']:>8}"
         )
+
+
+def _print_step_slopes(measured: dict[tuple[int, int, int], dict], most: int) -> None:
+    """What one more day adds to each step, from the shortest to the longest range: in this process and in the pool.
+
+    What this process does while the pool waits is the part that no further process shortens.
+    """
+    for vehicles, processes in sorted({(vehicles, processes) for vehicles, _, processes in measured}):
+        ranges = sorted(days for one, days, other in measured if (one, other) == (vehicles, processes))
+        if len(ranges) < 2:
+            continue
+        shortest, longest = (measured[vehicles, days, processes]["steps"] for days in (ranges[0], ranges[-1]))
+        print(f"\n{vehicles} vehicles by {processes} processes, per further day from {ranges[0]} to {ranges[-1]} days")
+        print(f"  {'step':40} processor s  in pool   wall s")
+        fields = ("processor_s", "pool_s", "wall_s")
+        none = dict.fromkeys(fields, 0.0)
+        slopes = {
+            name: [(step[one] - shortest.get(name, none)[one]) / (ranges[-1] - ranges[0]) for one in fields]
+            for name, step in longest.items()
+        }
+        slopes["all steps"] = [sum(column) for column in zip(*slopes.values(), strict=True)]
+        for name, (processor_s, pool_s, wall_s) in sorted(slopes.items(), key=lambda item: -item[1][0])[: most + 1]:
+            print(f"  {name:40} {processor_s:>11.3f} {pool_s:>8.3f} {wall_s:>8.3f}")
 
 
 if __name__ == "__main__":
