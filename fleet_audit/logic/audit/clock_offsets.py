@@ -60,23 +60,21 @@ def minute_offsets(runs: pd.DataFrame, trips: pd.DataFrame, parameters: Paramete
     pairs = pairs[(pairs["at_start"].abs() <= most) & (pairs["at_end"].abs() <= most)]
     pairs["apart"] = pairs["at_start"].abs() + pairs["at_end"].abs()
     nearest = pairs.sort_values(["run", "apart", "started"]).drop_duplicates("run")
-    declared = table.groupby(["plate", "day"]).size()
-    rows = [
-        {"plate": plate, "day": day, "offset_s": offset, "runs": len(group)}
-        for (plate, day), group in nearest.groupby(["plate", "day"], sort=True)
-        if len(group) >= parameters.clock_min_runs and 2 * len(group) > declared.loc[(plate, day)]
-        if (offset := _one_offset(group, parameters)) is not None
-    ]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    declared = table.groupby(["plate", "day"]).size().rename("declared")
+    found = nearest.groupby(["plate", "day"], sort=True).agg(runs=("run", "size")).join(declared)
+    number = nearest.groupby(["plate", "day"], sort=True).ngroup().to_numpy()
+    offset, spread = _medians(np.tile(number, 2), np.concatenate([nearest["at_start"], nearest["at_end"]]))
+    is_one = (found["runs"] >= parameters.clock_min_runs) & (2 * found["runs"] > found["declared"])
+    is_one &= (parameters.clock_min_s <= abs(offset)) & (abs(offset) <= parameters.clock_max_s)
+    is_one &= spread <= parameters.clock_spread_s
+    stated = found.assign(offset_s=np.rint(offset).astype("int64"))[is_one].reset_index()
+    return stated[_COLUMNS]
 
 
-def _one_offset(pairs: pd.DataFrame, parameters: ParameterSet) -> float | None:
-    """The offset that a vehicle-day's runs share, seconds; None where they share none."""
-    differences = np.concatenate([pairs["at_start"], pairs["at_end"]])
-    offset = float(np.median(differences))
-    spread = float(np.median(np.abs(differences - offset)))
-    is_one = parameters.clock_min_s <= abs(offset) <= parameters.clock_max_s and spread <= parameters.clock_spread_s
-    return round(offset) if is_one else None
+def _medians(group: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The median of each group's values, and the median of their absolute deviations from it, by number of group."""
+    median = pd.Series(values).groupby(group).median().to_numpy()
+    return median, pd.Series(np.abs(values - median[group])).groupby(group).median().to_numpy()
 
 
 def shifted_for_matching(runs: pd.DataFrame, offsets: pd.DataFrame, health: pd.DataFrame) -> pd.DataFrame:

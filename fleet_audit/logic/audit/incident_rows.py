@@ -6,7 +6,11 @@ Which findings belong together is in `incidents`, whose money counts in `inciden
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.incident_amounts import amounts_by_root, cycle_money, day_money, shares
@@ -126,27 +130,37 @@ def _incidents(
             "cause": cause_of(roots),
             "carrier_code": of_root["carrier_code"].first(),
             "unit_code": of_root["unit_code"].first(),
-            "plates": of_root["plate"].agg(lambda plates: sorted(set(plates.dropna()))),
+            "plates": [sorted({plate for plate in plates if pd.notna(plate)}) for plates in _lists(ordered, "plate")],
             "root_finding_id": roots["finding_id"],
             "root_rule_id": roots["rule_id"],
-            "finding_ids": of_root["finding_id"].agg(list),
+            "finding_ids": _lists(ordered, "finding_id"),
             **{name: amounts[name].reindex(roots.index) for name in AMOUNTS},
-            "sentence_pt": of_root.apply(_sentence),
+            "sentence_pt": [
+                _sentence(*of_one)
+                for of_one in zip(
+                    *(_lists(ordered, name) for name in ("explanation_pt", "is_member", "rule_id")), strict=True
+                )
+            ],
         }
     )
     return conform(table.reset_index(drop=True), INCIDENTS.untraced)
 
 
-def _sentence(members: pd.DataFrame) -> str:
+def _lists(ordered: pd.DataFrame, column: str) -> list[list[Any]]:
+    """The values of a column by root; `ordered` has the rows of each root together."""
+    roots, values = ordered["root_finding_id"].to_numpy(dtype=object), ordered[column].tolist()
+    bounds = [*np.flatnonzero(np.append(True, roots[1:] != roots[:-1])), len(values)]
+    return [values[first:end] for first, end in pairwise(bounds)]
+
+
+def _sentence(texts: list[Any], is_member: list[bool], rules: list[Any]) -> str:
     """The root's sentence, and what it explains; of a cycle's rule that joins a day's run its own sentence."""
-    first, others = members.iloc[0], members.iloc[1:]
-    text = str(first["explanation_pt"]).rstrip()
-    if first["is_member"]:
+    text = str(texts[0]).rstrip()
+    if is_member[0]:
         return f"{text.removesuffix('.')}; aqui consta o que passa dos incidentes de cada dia."
-    if others.empty:
+    if len(rules) == 1:
         return text
-    counts = others["rule_id"].value_counts().sort_index()
-    listed = "; ".join(_named(str(rule), count) for rule, count in counts.items())
+    listed = "; ".join(_named(rule, count) for rule, count in sorted(Counter(map(str, rules[1:])).items()))
     return f"{text.removesuffix('.')}; da mesma causa: {listed}."
 
 

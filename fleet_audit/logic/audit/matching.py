@@ -126,7 +126,7 @@ def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _moves_enough(local: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
     """Runs (row numbers) that their deadhead and yard rows alone can explain; unknown km count as enough."""
     km = trips["km_measured"].to_numpy(dtype="float64", na_value=np.nan)[local["trip"]]
-    sums = pd.Series(km).groupby(local["run"].to_numpy()).agg(lambda values: values.sum(skipna=False))
+    sums = pd.Series(km).groupby(local["run"].to_numpy()).sum(skipna=False)
     claimed = runs["declared_km"].to_numpy(dtype="float64", na_value=np.nan)[sums.index]
     is_idle = (sums < parameters.phantom_km) & (claimed - sums > parameters.trip_tolerance_km)
     return sums.index[~is_idle].to_numpy(dtype="int64")
@@ -184,16 +184,22 @@ def _groups(
         measured=("measured", "sum"),
         is_unknown=("is_unknown", "any"),
     )
-    trip_ids = members[~members["is_run"]].groupby("group")["id"].agg(list)
-    run_ids = members[members["is_run"]].groupby("group")["id"].agg(list)
-    table["trip_ids"] = [trip_ids.get(group, []) for group in table.index]
-    table["declared_run_ids"] = [run_ids.get(group, []) for group in table.index]
+    table["trip_ids"] = _ids_of_groups(members[~members["is_run"]], table.index)
+    table["declared_run_ids"] = _ids_of_groups(members[members["is_run"]], table.index)
     table["match_id"] = [
         stable_id("match", *sorted(trip_ids), "|", *sorted(run_ids))
         for trip_ids, run_ids in zip(table["trip_ids"], table["declared_run_ids"], strict=True)
     ]
     table["operational_date"] = dates(table["day"].to_numpy().astype("datetime64[D]"))
     return conform(_compared(table.reset_index(drop=True), contracts, parameters), MATCHES.untraced)
+
+
+def _ids_of_groups(members: pd.DataFrame, groups: pd.Index) -> list[list[str]]:
+    """The ids of each group's members in their order; a group of which there is none has an empty list."""
+    ordered = members.sort_values("group", kind="stable")
+    ids, of_group = ordered["id"].tolist(), ordered["group"].to_numpy()
+    first, end = (np.searchsorted(of_group, groups.to_numpy(), side=side) for side in ("left", "right"))
+    return [ids[start:stop] for start, stop in zip(first, end, strict=True)]
 
 
 def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

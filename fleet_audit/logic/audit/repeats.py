@@ -71,4 +71,5 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
 
 def folded_places(texts: pd.Series) -> np.ndarray:
     """Texts as they are compared: folded, without stray dots; a missing one is empty."""
-    return np.array([plain_place(text) for text in texts], dtype=object)
+    codes, distinct = pd.factorize(texts, use_na_sentinel=False)
+    return np.array([plain_place(text) for text in distinct], dtype=object)[codes]

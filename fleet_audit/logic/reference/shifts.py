@@ -6,6 +6,7 @@ Which end of a trip counts (arrival or departure) is decided in `classification`
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,7 @@ def nearest_shifts(moments: pd.DataFrame, shifts: pd.DataFrame, default_toleranc
     return pd.Series(best.to_numpy(), index=moments.index, dtype="str")
 
 
+@lru_cache(maxsize=1024)  # a plan of 1,300 lines has a handful of texts, and each is asked of every day of the cycle
 def parse_weekdays(text: str | None) -> frozenset[int]:
     """ISO weekdays of a text such as `1-5`, `1,3,5` or `6-1`; empty means every day.
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
@@ -174,11 +175,11 @@ def instants(seconds: np.ndarray) -> pd.Series:
 
 def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
-    zone, names = pd.factorize(tracks.index["timezone"])
-    zone, seconds = zone[tracks.track_of(points)], tracks.seconds[points]
-    days = np.empty(len(points), dtype="datetime64[D]")
-    for code, name in enumerate(names):
-        at = np.flatnonzero(zone == code)
-        wall = instants(seconds[at]).dt.tz_convert(name).dt.tz_localize(None)
-        days[at] = wall.to_numpy().astype("datetime64[D]")
+    codes, zones = pd.factorize(tracks.index["timezone"])
+    if len(zones) == 1 and codes.min() == 0:
+        return local_days_of_seconds(tracks.seconds[points], str(zones[0]))
+    days, of_point = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[D]"), codes[tracks.track_of(points)]
+    for code, zone in enumerate(zones):
+        rows = np.flatnonzero(of_point == code)
+        days[rows] = local_days_of_seconds(tracks.seconds[points[rows]], str(zone))
     return days
