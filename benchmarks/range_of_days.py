@@ -116,8 +116,10 @@ def _measured(archive: Path, folder: Path, days: int, processes: int) -> dict:
 def make_archive(folder: Path, vehicles: int, days: int) -> None:
     """Writes a home whose archive holds what a fleet's files and API gave of so many days and their neighbours."""
     last = FIRST + dt.timedelta(days=days)
-    simulate(folder, seed=SEED, vehicles=vehicles, date_from=FIRST - CONTEXT, date_to=last)
-    densify(folder / "api" / "positions.parquet")
+    if not (folder / "simulated").exists():
+        simulate(folder, seed=SEED, vehicles=vehicles, date_from=FIRST - CONTEXT, date_to=last)
+        densify(folder / "api" / "positions.parquet")
+        (folder / "simulated").touch()
     spawned = multiprocessing.get_context("spawn")
     here, there = spawned.Pipe()
     server = spawned.Process(target=_serve, args=(there, folder), daemon=True)

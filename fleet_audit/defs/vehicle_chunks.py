@@ -65,7 +65,7 @@ class FleetCut:
         """The fleet in chunks for these days.
 
         They are smaller for a few days: processes share them where there are many, and memory is that of a chunk. In a
-        long range processes share the days, and a process keeps those of a window for the next day.
+        long range processes share whole days, so that none reads the days of a window once per chunk.
         """
         is_short = settings.engine == "local" and not is_long(len(days))
         size = min(settings.chunk_vehicles, _SHARED_VEHICLES) if is_short else settings.chunk_vehicles
@@ -119,7 +119,7 @@ def computed_vehicles(
             files = work.files(day)
             yield from (SentVehicles(vehicles, files, code_version()) for vehicles in of_day)
 
-    processes = pool_size(len(days) * fleet_cut.count, settings.day_processes)
+    processes = processes_of(days, fleet_cut, settings)
     cure = f"FLEET_DAY_PROCESSES to less than {processes}, or FLEET_CHUNK_VEHICLES to less"
     engine = engine_of(settings, processes, PRELOADED)
     results = engine.map(InArrow(work, tables), items())
@@ -130,6 +130,11 @@ def computed_vehicles(
         rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
         found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
         yield day, join(day, found, in_force)
+
+
+def processes_of(days: Sequence[dt.date], fleet_cut: FleetCut, settings: Settings) -> int:
+    """The processes of this machine that compute so many days of the fleet."""
+    return pool_size(len(days) * fleet_cut.count, settings.day_processes)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from fleet_audit.engine.chunks import Chunk
-from fleet_audit.logic.devices.device_health import VehicleDevices, vehicle_devices
+from fleet_audit.logic.devices.device_health import VehicleDevices, device_tracks, vehicle_devices
 from fleet_audit.logic.devices.exchanges import LEFT_READINGS, WINDOW_EVENTS
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
@@ -61,7 +63,8 @@ class WindowPositions:
     Attributes:
         positions: `staging.positions`.
         is_kept: whether the days of a window stay in memory (60 bytes a position) for the next one, of a fleet that is
-            not cut.
+            not cut. In several processes they do not: 0.3 GB of 500 vehicles in each of them, for days of which each
+            process takes every other one.
     """
 
     positions: LakeDays
@@ -73,6 +76,7 @@ class WindowPositions:
         days, is_kept = window_days(vehicles.day), self.is_kept and vehicles.chunk is None
         found = {day: self._known.get(day) or self._read(day, vehicles.of_devices) for day in days}
         self._known = found if is_kept else {}
+        pa.default_memory_pool().release_unused()  # reading a window of 500 vehicles leaves 0.2 GB of it
         return list(found.values())
 
     def _read(self, day: dt.date, wanted: TextFilter | None) -> PositionArrays:
@@ -116,7 +120,8 @@ class DevicesOfDay:
 
     def __call__(self, vehicles: DayVehicles) -> VehicleDevices:
         """Odometer events of the window, readings that are left, and the health of each device."""
-        day, rows = vehicles.day, self.positions.of(vehicles)
+        day, reference = vehicles.day, vehicles.reference(self.reference)
+        reported = device_tracks(day, self.positions.of(vehicles), reference)
         trips = self.trips.read([day], filter=vehicles.of_plates)
         runs = self.runs.read(window_days(day), filter=vehicles.of_plates)
-        return vehicle_devices(day, rows, trips, runs, vehicles.reference(self.reference), vehicles.parameters)
+        return vehicle_devices(day, reported, trips, runs, reference, vehicles.parameters)

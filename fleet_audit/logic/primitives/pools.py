@@ -5,6 +5,7 @@ What an item is belongs to the caller; work that releases Python's lock needs no
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -12,13 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_RETURNED_BYTES = 8 << 20
 _work: list[Callable[[Any], Any]] = []  # of a process of the pool: what it was started for
 
 
@@ -83,8 +86,19 @@ def _forkserver(preloaded: tuple[str, ...]) -> BaseContext:
 
 
 def _begin(work: Callable[[Any], Any]) -> None:
+    _return_freed_arrays()
     _work.append(work)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _return_freed_arrays() -> None:
+    """Let the GNU C library return an array of 8 MB or more to the system when it is freed.
+
+    By itself it keeps arrays of up to 32 MB for later ones of the same size: after a day of 560 vehicles a process held
+    0.9 GB instead of 0.2, and its peak on the next day was 1.49 GB instead of 1.24.
+    """
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _RETURNED_BYTES)
 
 
 def _end_with_parent() -> None:
