@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -19,8 +20,17 @@ from fleet_audit.defs.run_tags import range_tags, reason_tags
 from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import file_limits
-from fleet_audit.ingest.inbox.file_days import ComputedDays, Span, days_of_file, days_of_registration, spans_of
-from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, remembered_stamps
+from fleet_audit.ingest.inbox.file_days import (
+    Span,
+    computed_at,
+    days_in,
+    days_of_file,
+    days_of_registration,
+    outdated_spans,
+    received_at,
+    spans_of,
+)
+from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, unseen_files
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.incomplete_days import days_if_refused
 from fleet_audit.ingest.late_positions import (
@@ -71,8 +81,7 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
             return dg.SkipReason("No inbox is set (FLEET_INBOX_URL).")
         now = dt.datetime.now(dt.UTC)
         before = Collection.of_cursor(context.cursor)
-        seen = remembered_stamps(fleet.warehouse(), before)
-        new = [file for file in inbox.files() if seen.get(file.name) != file.stamp]
+        new = unseen_files(fleet.warehouse(), before, inbox.files())
         settled = settled_names(fleet.warehouse(), new, now)
         ready = [file for file in new if file.name in settled]
         requests, looked_at = _requests_of_files(context, fleet, inbox, ready, now)
@@ -120,14 +129,13 @@ def _requests_of_files(
 ) -> tuple[list[FileRequest], int]:
     """Requests of the first files, as many as one tick can read, and their number."""
     chosen = _bounded(files, file_limits(fleet.settings()).max_bytes)
-    computed = ComputedDays.read(fleet.warehouse()) if chosen else ComputedDays({}, {})
     parameters = fleet.warehouse().read_table(PARAMETERS) if chosen else empty_frame(PARAMETERS)
     started = time.monotonic()
     requests: list[FileRequest] = []
     for at, file in enumerate(chosen):
         if at and time.monotonic() - started > MAX_SECONDS_A_TICK:
             return requests, at
-        request = _request(context, fleet, inbox, file, now, computed, parameters)
+        request = _request(context, fleet, inbox, file, now, parameters)
         if request is not None:
             requests.append(request)
     return requests, len(chosen)
@@ -139,7 +147,6 @@ def _request(
     inbox: Inbox,
     file: InboxFile,
     now: dt.datetime,
-    computed: ComputedDays,
     parameters: pd.DataFrame,
 ) -> FileRequest | None:
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
@@ -154,16 +161,26 @@ def _request(
     except PermanentError:
         return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, now))
     sha256 = hashlib.sha256(content).hexdigest()
+    received = received_at(warehouse, sha256, file.name)
     found = days_of_file(file, content, settings, now, parameters)
     if found.is_refused:
         incomplete = _spans_of_refused(file, warehouse, now)
-        return FileRequest(file, sha256, computed.remaining(sha256, file.name, incomplete, found.named))
+        return FileRequest(file, sha256, _remaining(warehouse, received, incomplete, found.named))
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
         *days_of_reference(file, content, warehouse, settings, now),
-        *([] if computed.was_read(sha256, file.name) else [_recent()]),  # a run by hand or by the schedule was faster
+        *([_recent()] if received is None else []),  # a run by hand or by the schedule was faster
     ]
-    return FileRequest(file, sha256, computed.remaining(sha256, file.name, spans, found.named))
+    return FileRequest(file, sha256, _remaining(warehouse, received, spans, found.named))
+
+
+def _remaining(
+    warehouse: Warehouse, received: pd.Timestamp | None, spans: Sequence[Span], named: AbstractSet[dt.date]
+) -> Sequence[Span]:
+    """What of the spans has to be run for a file: all when no run has read it."""
+    if received is None:
+        return spans
+    return outdated_spans(received, computed_at(warehouse, days_in(spans)), spans, named)
 
 
 def _spans_of_refused(file: InboxFile, warehouse: Warehouse, now: dt.datetime) -> list[Span]:

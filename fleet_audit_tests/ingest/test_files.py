@@ -18,7 +18,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file, safe_name
-from fleet_audit.ingest.inbox.file_days import ComputedDays, days_of_file
+from fleet_audit.ingest.inbox.file_days import days_of_file, outdated_spans
 from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
 from fleet_audit.ingest.unresolved_files import arrivals_digest, lost_rows, lost_rows_by_day, refused_files
 from fleet_audit.logic.primitives.identity import driver_pseudonym
@@ -350,11 +350,7 @@ def test_a_registered_driver_is_known_by_id_and_by_name():
 def test_of_a_file_that_a_run_has_read_only_unfinished_days_are_due():
     days = [DAY + dt.timedelta(days=at) for at in range(4)]
     noon = pd.Timestamp("2025-07-01T12:00Z")
-    known = ComputedDays(
-        {("abc", "a.csv"): noon},
-        {days[0]: noon + pd.Timedelta(hours=1), days[1]: noon - pd.Timedelta(hours=1)},
-    )
+    computed = {days[0]: noon + pd.Timedelta(hours=1), days[1]: noon - pd.Timedelta(hours=1)}
     whole = [(days[0], days[3])]
-    assert known.remaining("abc", "a.csv", whole, named=days[:3]) == [(days[1], days[2])]
-    assert known.remaining("abc", "a.csv", [(days[0], days[0])], named=days[:1]) == []
-    assert known.remaining("new", "a.csv", whole, named=days[:3]) == whole
+    assert outdated_spans(noon, computed, whole, named=days[:3]) == [(days[1], days[2])]
+    assert outdated_spans(noon, computed, [(days[0], days[0])], named=days[:1]) == []

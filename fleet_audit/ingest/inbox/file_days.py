@@ -91,47 +91,40 @@ def spans_of(days: Iterable[dt.date]) -> list[Span]:
     return spans
 
 
-@dataclass(frozen=True)
-class ComputedDays:
-    """When files were received, and when each day was computed, at the time of reading.
+def received_at(warehouse: Warehouse, sha256: str, name: str) -> pd.Timestamp | None:
+    """When a run has read these bytes under this name; None when none has."""
+    key = {"sha256": sha256, "name": name}
+    sql = "select received_at from ops.ingested_files where file_sha256 = :sha256 and file_name = :name"
+    return next(iter(warehouse.read(sql, key)["received_at"]), None)
 
-    Attributes:
-        received: instant by (sha256, file name).
-        computed: instant by day: that of its vehicle that was computed first.
+
+def computed_at(warehouse: Warehouse, days: Iterable[dt.date]) -> dict[dt.date, pd.Timestamp]:
+    """When each of the days was computed, as far as it was: the instant of the vehicle that was computed first."""
+    found = warehouse.read(
+        "select operational_date, min(updated_at) as at from fact.vehicle_day_coverage "
+        "where operational_date = any(:days) group by operational_date",
+        {"days": sorted(set(days))},
+    )
+    return dict(zip(found["operational_date"], found["at"], strict=True))
+
+
+def days_in(spans: Iterable[Span]) -> list[dt.date]:
+    """Each day of the spans."""
+    return [first + dt.timedelta(days=at) for first, last in spans for at in range((last - first).days + 1)]
+
+
+def outdated_spans(
+    received: pd.Timestamp, computed: Mapping[dt.date, pd.Timestamp], spans: Iterable[Span], named: Collection[dt.date]
+) -> list[Span]:
+    """What of the spans has to be run for a file that a run has read.
+
+    Those are the days that were computed before it arrived, and those that the file names and that never were: one
+    unfinished day does not ask for the others, nor for a neighbour that nobody has run yet.
+
+    Args:
+        received: when the file was read.
+        computed: when each day was computed (`computed_at`).
+        spans: days whose results the file can change.
+        named: days that it names.
     """
-
-    received: Mapping[tuple[str, str], pd.Timestamp]
-    computed: Mapping[dt.date, pd.Timestamp]
-
-    @classmethod
-    def read(cls, warehouse: Warehouse) -> ComputedDays:
-        """All files and days."""
-        files = warehouse.read("select file_sha256, file_name, received_at from ops.ingested_files", {})
-        days = warehouse.read(
-            "select operational_date, min(updated_at) as at from fact.vehicle_day_coverage group by operational_date",
-            {},
-        )
-        names = zip(files["file_sha256"], files["file_name"], strict=True)
-        return cls(
-            dict(zip(names, files["received_at"], strict=True)),
-            dict(zip(days["operational_date"], days["at"], strict=True)),
-        )
-
-    def remaining(self, sha256: str, name: str, spans: Iterable[Span], named: Collection[dt.date]) -> list[Span]:
-        """What of the spans has to be run for a file: all when no run has read it.
-
-        Else the days that were computed before it arrived, and those that the file names and that never were: one
-        unfinished day does not ask for the others, nor for a neighbour that nobody has run yet.
-        """
-        received = self.received.get((sha256, name))
-        if received is None:
-            return list(spans)
-        days = (first + dt.timedelta(days=at) for first, last in spans for at in range((last - first).days + 1))
-        return spans_of(day for day in days if self._is_due(day, received, named))
-
-    def was_read(self, sha256: str, name: str) -> bool:
-        """Whether a run has read these bytes under this name."""
-        return (sha256, name) in self.received
-
-    def _is_due(self, day: dt.date, received: pd.Timestamp, named: Collection[dt.date]) -> bool:
-        return self.computed[day] <= received if day in self.computed else day in named
+    return spans_of(day for day in days_in(spans) if (computed[day] <= received if day in computed else day in named))

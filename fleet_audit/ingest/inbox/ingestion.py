@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.files import DAMAGED
 from fleet_audit.ingest.inbox.file_reader import UNREADABLE_SHA256, FileReader, Outcome
+from fleet_audit.ingest.inbox.known_files import KnownContents, names_with_stamp
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.settings import Settings
@@ -62,7 +61,7 @@ def ingest_inbox(
 
     Raises PermanentError or RetryableError when the inbox itself cannot be listed, or stops answering.
     """
-    reader = _InboxReader.open(inbox, lake, warehouse, settings, now, run_id)
+    reader = _InboxReader(FileReader(inbox, lake, warehouse, settings, now, run_id), KnownContents(warehouse))
     waiting = reader.read_new(inbox.files(), is_attended=is_attended)
     if waiting:
         time.sleep(SECOND_LOOK_AFTER_S)
@@ -95,49 +94,18 @@ class _InboxReader:
 
     Attributes:
         files: reads and records single files.
-        stamps: (name, stamp) of what is not opened again; names: (sha256, name) of what was read.
-        contents: (sha256, kind) of what was accepted, under any name.
-        archived: paths in the archive by sha256.
-        lost: first arrival by (sha256, name) of what the archive lost: sent again, it keeps its place.
+        known: contents that were read before, or are read now.
         outcomes: what was read so far.
     """
 
     files: FileReader
-    stamps: set[tuple[str, str]]
-    names: set[tuple[str, str]]
-    contents: set[tuple[str, str]]
-    archived: dict[str, set[str]]
-    lost: dict[tuple[str, str], pd.Timestamp]
+    known: KnownContents
     outcomes: list[Outcome] = field(default_factory=list)
-
-    @classmethod
-    def open(
-        cls, inbox: Inbox, lake: Lake, warehouse: Warehouse, settings: Settings, now: dt.datetime, run_id: str
-    ) -> _InboxReader:
-        """A reader that knows what was read before."""
-        seen = warehouse.read(
-            "select file_sha256, file_name, kind, status, stamp, archive_path, received_at, reason_code "
-            "from ops.ingested_files",
-            {},
-        )
-        lost = seen[seen["reason_code"].eq(DAMAGED)]
-        seen = seen.drop(index=lost.index)
-        stamped, used = seen.dropna(subset="stamp"), seen[seen["status"].isin(("accepted", "partial"))]
-        archived: dict[str, set[str]] = defaultdict(set)
-        for sha256, path in seen.dropna(subset="archive_path")[["file_sha256", "archive_path"]].itertuples(index=False):
-            archived[sha256].add(path)
-        return cls(
-            FileReader(inbox, lake, warehouse, settings, now, run_id),
-            set(zip(stamped["file_name"], stamped["stamp"], strict=True)),
-            set(zip(seen["file_sha256"], seen["file_name"], strict=True)),
-            set(zip(used["file_sha256"], used["kind"], strict=True)),
-            archived,
-            dict(zip(zip(lost["file_sha256"], lost["file_name"], strict=True), lost["received_at"], strict=True)),
-        )
 
     def read_new(self, listed: Sequence[InboxFile], *, is_attended: bool) -> dict[str, str]:
         """Read the new files of a listing; returns name and reason of those that wait for another look."""
-        new = [file for file in listed if (file.name, file.stamp) not in self.stamps]
+        unchanged = names_with_stamp(self.files.warehouse, INGESTED_FILES, listed)
+        new = [file for file in listed if file.name not in unchanged]
         settled = settled_names(self.files.warehouse, new, self.files.now)
         waiting: dict[str, str] = {}
         unanswered, read = 0, _Read()
@@ -169,23 +137,23 @@ class _InboxReader:
         except PermanentError as error:
             read.outcomes.append(self.files.refuse_unread(file, error))
             return
-        sha256, name = arrival.sha256, file.name
-        is_known = (sha256, file.kind) in self.contents
-        if is_known or (sha256, name) in self.names:
-            self.files.heal(arrival, self.archived[sha256])
-        if (sha256, name) in self.names:
+        sha256, name, known = arrival.sha256, file.name, self.known
+        known.look_up(sha256)
+        is_known = (sha256, file.kind) in known.accepted
+        if is_known or (sha256, name) in known.names:
+            self.files.heal(arrival, known.archived[sha256])
+        if (sha256, name) in known.names:
             if is_settled:
                 read.stamps.append((sha256, name, file.stamp))
             return
         sequence = len(self.outcomes) + len(read.outcomes)
         self.files.archive(arrival, sequence, is_known=is_known, is_settled=is_settled)
-        lost_at = self.lost.get((sha256, name))
+        lost_at = known.lost.get((sha256, name))
         files = self.files if lost_at is None else replace(self.files, now=lost_at.to_pydatetime())
         outcome = files.read(arrival, is_known=is_known, is_settled=is_settled)
-        self.names.add((sha256, name))
-        self.archived[sha256].add(str(outcome.record["archive_path"]))
+        known.add(sha256, name, str(outcome.record["archive_path"]))
         if outcome.parsed is not None:
-            self.contents.add((sha256, file.kind))  # a refused file may be right in another folder
+            known.accepted.add((sha256, file.kind))  # a refused file may be right in another folder
         read.outcomes.append(outcome)
 
     def _record(self, read: _Read) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fleet_audit.ingest.inbox.file_days import Span
+from fleet_audit.ingest.inbox.known_files import names_with_stamp
 from fleet_audit.schema.facts import INBOX_REQUESTS
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.warehouse import Warehouse
@@ -96,11 +97,11 @@ class Collection:
         return Collection(self.rows)
 
 
-def remembered_stamps(warehouse: Warehouse, collection: Collection) -> dict[str, str]:
-    """Stamps by file name of all files whose days are known; the rows of the last tick are written first."""
+def unseen_files(warehouse: Warehouse, collection: Collection, listed: Sequence[InboxFile]) -> list[InboxFile]:
+    """The listed files that are new or changed since their days were known; the last tick's rows are written first."""
     _remember(warehouse, collection.rows)
-    known = warehouse.read("select file_name, stamp from ops.inbox_requests", {})
-    return dict(zip(known["file_name"], known["stamp"], strict=True))
+    seen = names_with_stamp(warehouse, INBOX_REQUESTS, listed)
+    return [file for file in listed if file.name not in seen]
 
 
 def settle_files(warehouse: Warehouse, files: Sequence[InboxFile], now: dt.datetime) -> None:

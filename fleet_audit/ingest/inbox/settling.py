@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fleet_audit.ingest.inbox.known_files import names_with_stamp
 from fleet_audit.schema.facts import INBOX_SIGHTINGS
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.warehouse import Warehouse
@@ -18,9 +19,8 @@ from fleet_audit.storage.warehouse import Warehouse
 
 def settled_names(warehouse: Warehouse, files: Sequence[InboxFile], now: dt.datetime) -> set[str]:
     """Names of the files that an earlier look listed with the stamp of now; this look is recorded for the others."""
-    seen = warehouse.read("select file_name, stamp from ops.inbox_sightings", {})
-    stamps = dict(zip(seen["file_name"], seen["stamp"], strict=True))
-    changed = [file for file in files if stamps.get(file.name) != file.stamp]
+    settled = names_with_stamp(warehouse, INBOX_SIGHTINGS, files)
+    changed = [file for file in files if file.name not in settled]
     if changed:
         sightings = pd.DataFrame(
             {
@@ -30,4 +30,4 @@ def settled_names(warehouse: Warehouse, files: Sequence[InboxFile], now: dt.date
             }
         )
         warehouse.upsert(INBOX_SIGHTINGS, sightings)
-    return {file.name for file in files} - {file.name for file in changed}
+    return settled
