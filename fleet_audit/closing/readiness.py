@@ -25,10 +25,12 @@ def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], vers
     `versions` are those that would compute now, as `code.computing_versions` lists them.
     """
     computed = _computed(warehouse, days)
+    first, last = file_span(min(days), max(days))
     files = warehouse.read(
-        "select received_at, file_name, first_date, last_date from ops.ingested_files where kind <> 'reference' "
-        "and status in ('accepted', 'partial') and first_date is not null order by received_at desc",
-        {},
+        "select received_at, file_name, first_date, last_date from ops.ingested_files "
+        "where kind in ('visit_report', 'bulletin', 'telemetry') and last_date >= :first and first_date <= :last "
+        "and status in ('accepted', 'partial') order by received_at desc",
+        {"first": first, "last": last},
     )
     changes = warehouse.read_table(facts.REFERENCE_CHANGES)
     torn = _torn_days(warehouse, days)

@@ -20,6 +20,7 @@ from fleet_audit.defs.tables import key_of
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.recovery import FailedRun, Recoverable, counted_attempts, failed_days, unanswered_days
+from fleet_audit.ingest.reference.delivered_files import newest_delivery
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.window import DAYS_AFTER
 from fleet_audit.schema.facts import FINDINGS
@@ -30,9 +31,6 @@ TRIGGER = "recovery"
 PROBE_TIMEOUT_S = 10.0  # a tick has 60 s
 REPORT = dg.AssetKey(["reports", "d1"])
 _RESULTS = (REPORT, key_of(FINDINGS))
-_NEWEST_REFERENCE = """
-select max(received_at) as at from ops.ingested_files where kind = 'reference' and status in ('accepted', 'partial')
-"""
 
 
 @dg.sensor(
@@ -54,7 +52,7 @@ def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -
     attempts = counted_attempts([_days_of(run) for run in requested])
     try:
         failed = failed_on(instance, last)
-        reference = fleet.warehouse().read(_NEWEST_REFERENCE, {})["at"].iloc[0] if failed else None
+        reference = newest_delivery(fleet.warehouse()) if failed else None
         runs = _failed_runs(instance, since) if failed else []
         due = failed_days(runs, failed, attempts, reference, now)
         gaps = api_gaps(fleet.warehouse(), last - RECOVERY_DAYS * ONE_DAY, last + DAYS_AFTER * ONE_DAY)

@@ -127,6 +127,17 @@ class ParsedFile:
     warnings: tuple[str, ...] = ()
 
     @property
+    def has_lost_rows(self) -> bool:
+        """Whether a row that was read is neither accepted, rejected nor a duplicate, or is on none of the file's days.
+
+        Each row of a file is on one of its days, as soon as one row names a day.
+        """
+        counts = (self.rows_read, len(self.rows), self.rows_rejected)
+        of_days = tuple(self.days[["rows_read", "rows_accepted", "rows_rejected"]].sum())
+        is_whole = self.rows_read == len(self.rows) + self.rows_rejected + self.rows_duplicate
+        return not is_whole or (len(self.days) > 0 and of_days != counts)
+
+    @property
     def rows_rejected(self) -> int:
         """Number of rejected rows, each once however many reasons it has."""
         return int(self.rejected["row_number"].nunique())

@@ -9,6 +9,7 @@ import datetime as dt
 
 import pandas as pd
 
+from fleet_audit.ingest.reference.delivered_files import newest_delivery
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake
@@ -16,11 +17,6 @@ from fleet_audit.storage.warehouse import Warehouse
 
 _COUNTS = {"rows": ("at", "size"), "first_at": ("at", "min"), "last_at": ("at", "max")}
 _RECEIVED = """
-    select case kind when 'telemetry' then 'file' else kind end as source, max(received_at) as received_at
-    from ops.ingested_files
-    where status in ('accepted', 'partial') and kind = 'reference'
-    group by kind
-    union all
     select case kind when 'telemetry' then 'file' else kind end as source, max(received_at) as received_at
     from ops.ingested_files
     where status in ('accepted', 'partial') and kind in ('visit_report', 'bulletin', 'telemetry')
@@ -63,6 +59,7 @@ def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     )
     rows["rows"] = rows["rows"].fillna(0).astype("Int64")
     received = warehouse.read(_RECEIVED, {"day": day}).set_index("source")
+    received.loc["reference", "received_at"] = newest_delivery(warehouse)
     accepted = warehouse.read(_ACCEPTANCE, {"day": day}).set_index("source")
     failed = warehouse.read(_FAILED, {"day": day}).set_index("source")
     details = [received, accepted, failed]

@@ -29,9 +29,12 @@ _COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_p
 STILL_REFUSED = """refused.status = 'rejected'
     and not exists (
         select from ops.ingested_files as later
-        where later.status in ('accepted', 'partial')
-            and (later.file_name = refused.file_name and later.received_at > refused.received_at
-                or later.file_sha256 = refused.file_sha256)
+        where later.file_name = refused.file_name and later.received_at > refused.received_at
+            and later.status in ('accepted', 'partial')
+    )
+    and not exists (
+        select from ops.ingested_files as moved
+        where moved.file_sha256 = refused.file_sha256 and moved.status in ('accepted', 'partial')
     )"""
 _REFUSED = f"""
 select refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,

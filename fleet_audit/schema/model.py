@@ -52,7 +52,8 @@ class Table:
     `key` is its primary key; `partition` the column that a partition replaces, but for the rows with a value in `kept`:
     another writer replaces those by that column. `asset` is that writer's name where the table's own is taken.
     `frozen_by` is the day that decides whether a row is frozen: it is once that day's cycle is closed for good.
-    `indexes` are columns by which few rows of many are looked for, beside those that follow from key and partition.
+    `indexes` are columns by which few rows of many are looked for, beside those that follow from key and partition;
+    `partial_indexes` hold only the rows of a condition.
     """
 
     schema: str  # "ref", "ops", "fact" in PostgreSQL; "staging", "trips", "parsed" in the lake
@@ -66,6 +67,7 @@ class Table:
     frozen_by: str | None = None
     asset: str | None = None
     indexes: tuple[tuple[str, ...], ...] = ()
+    partial_indexes: tuple[tuple[str, str], ...] = ()  # column, condition
 
     def __hash__(self) -> int:
         """Of its name alone: caches are asked for a table with every frame, and a table may have 60 columns."""

@@ -87,6 +87,8 @@ def _indexes(table: Table) -> Iterator[SchemaItem]:
         )
     for columns in table.indexes:
         yield sa.Index(f"ix_{table.name}_{'_'.join(columns)}", *columns)
+    for column, condition in table.partial_indexes:
+        yield sa.Index(f"ix_{table.name}_{column}", column, postgresql_where=sa.text(condition))
 
 
 def build_metadata() -> sa.MetaData:

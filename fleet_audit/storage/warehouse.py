@@ -113,7 +113,13 @@ class Warehouse:
 
     def closed_days(self, days: Sequence[dt.date]) -> set[dt.date]:
         """Those of the days whose cycle is closed for good."""
-        closes = self.read("select cycle_start, cycle_end from ops.cycle_closes where status = 'final'", {})
+        if not days:
+            return set()
+        closes = self.read(
+            "select cycle_start, cycle_end from ops.cycle_closes "
+            "where status = 'final' and cycle_start <= :last and cycle_end >= :first",
+            {"first": min(days), "last": max(days)},
+        )
         spans = list(zip(closes["cycle_start"], closes["cycle_end"], strict=True))
         return {day for day in days if any(start <= day <= end for start, end in spans)}
 

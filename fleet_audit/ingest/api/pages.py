@@ -82,12 +82,15 @@ def set_aside_page(lake: Lake, warehouse: Warehouse, path: str, reason: str, run
     folder, digest = path.rsplit("/", 1)[0], hashlib.sha256(content).hexdigest()
     new_path = f"{QUARANTINE}/{folder}/{page_sha256(path)}.{digest[:12]}.damaged"
     lake.put_bytes(new_path, content)
-    requests = warehouse.read("select * from ops.api_requests where archive_path = :path", {"path": path})
+    day = dt.date.fromisoformat(path.rsplit("/", 2)[1].removeprefix("date="))
+    requests = warehouse.read(
+        "select * from ops.api_requests where partition_date = :day and archive_path = :path",
+        {"day": day, "path": path},
+    )
     if len(requests):
         rows = conform(requests.assign(archive_path=new_path, message=reason), API_REQUESTS)
         record_rows(lake, API_REQUESTS, rows)
         warehouse.upsert(API_REQUESTS, rows)
-    day = dt.date.fromisoformat(path.rsplit("/", 2)[1].removeprefix("date="))
     record_damage(warehouse, day, set(requests["window_from"]), reason, run_id)
     journal_windows(lake, warehouse, [day])
     lake.delete(path)

@@ -29,7 +29,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 _SET_STAMPS = """
 update ops.ingested_files as file set stamp = seen.stamp
-from json_to_recordset(cast(:rows as json)) as seen (sha256 text, name text, stamp text)
+from unnest(cast(:sha256s as text[]), cast(:names as text[]), cast(:stamps as text[])) as seen (sha256, name, stamp)
 where file.file_sha256 = seen.sha256 and file.file_name = seen.name
 """
 
@@ -185,8 +185,9 @@ class FileReader:
     def record_stamps(self, stamps: Sequence[tuple[str, str, str]]) -> None:
         """Record (sha256, name, stamp) of known files, so that they are not opened again."""
         if stamps:
-            rows = [dict(zip(("sha256", "name", "stamp"), stamp, strict=True)) for stamp in stamps]
-            self.warehouse.execute(_SET_STAMPS, {"rows": json.dumps(rows)})
+            # of arrays PostgreSQL knows the length; of a set of JSON rows it expects so many that it reads all files
+            columns = dict(zip(("sha256s", "names", "stamps"), map(list, zip(*stamps, strict=True)), strict=True))
+            self.warehouse.execute(_SET_STAMPS, columns)
 
     def forget_unreadable(self, but: Iterable[str]) -> None:
         """Remove the rows of unreadable entries, but those of these names: the others were read, or are gone."""
@@ -214,6 +215,7 @@ class FileReader:
             "reason_code": None,
             "report_path": None,
             "stamp": file.stamp if is_settled else None,
+            "has_lost_rows": None,
             **_NO_ROWS,
         }
 
@@ -231,6 +233,7 @@ def _counts(parsed: ParsedFile) -> dict[str, object]:
         "rows_accepted": len(parsed.rows),
         "rows_rejected": parsed.rows_rejected,
         "rows_duplicate": parsed.rows_duplicate,
+        "has_lost_rows": parsed.has_lost_rows,
         "first_date": parsed.first_date,
         "last_date": parsed.last_date,
     }

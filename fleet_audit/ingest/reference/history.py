@@ -20,23 +20,30 @@ from fleet_audit.logic.reference.changes import public_columns, row_keys
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.warehouse import Warehouse
 
 _LISTED_ROWS = 20
 
 
-def open_rows(history: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows of `fact.reference_history` of one table that are still known: recorded_to is null."""
-    return history[(history["table_name"] == name).to_numpy() & history["recorded_to"].isna().to_numpy()]
+def open_rows(warehouse: Warehouse) -> pd.DataFrame:
+    """The rows of `ops.reference_history` that are still known: recorded_to is null."""
+    rows = warehouse.read(
+        "select * from ops.reference_history where recorded_to is null order by table_name, recorded_from, row_key"
+    )
+    return conform(rows, facts.REFERENCE_HISTORY)
 
 
 def record_version(
-    records: Records, history: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
+    records: Records, known_rows: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
 ) -> list[dt.date]:
-    """Record what is known from the newest version on; returns the computed days of open cycles that it touches."""
+    """Record what is known from the newest version on; returns the computed days of open cycles that it touches.
+
+    `known_rows` are those that are still known (`open_rows`), of all tables.
+    """
     warehouse = records.warehouse
     delivery, earlier = versions[-1], versions[:-1]
     table, file, rows = delivery.table, delivery.file, delivery.rows
-    before = open_rows(history, table.name)
+    before = known_rows[(known_rows["table_name"] == table.name).to_numpy()]
     keys = row_keys(table, rows)
     gone = before[~before["row_key"].isin(set(keys))]
     added = rows[~keys.isin(set(before["row_key"])).to_numpy()]

@@ -13,16 +13,18 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.files import DAMAGED
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.journal import record_refusal
+from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.ingest.reference.history import open_rows, record_version
 from fleet_audit.ingest.reference.records import Delivery, Records
 from fleet_audit.ingest.reference.touched_days import record_totals_before
 from fleet_audit.logic.reference.changes import first_dangling, row_keys
 from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
-from fleet_audit.schema import facts, reference
+from fleet_audit.schema import reference
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 _KEYS = {table.name: table.key for table in reference.TABLES}
+_COMPARED_VERSIONS = 2  # the newest one, and the one that stays in force when it is refused
 _CONFLICTS = ("overlapping_validity", "duplicate_key")
 
 
@@ -45,17 +47,12 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     Raises PermanentError when the archived bytes of a newest version are damaged: no money is computed by older terms.
     """
     warehouse, lake, closing_day = parsed.warehouse, parsed.lake, parsed.settings.closing_day
-    files = warehouse.read(
-        "select file_sha256, file_name, received_at, reason_code, message from ops.ingested_files "
-        "where kind = 'reference' and (status in ('accepted', 'partial') or reason_code = :damaged) "
-        "order by received_at, file_name",
-        {"damaged": DAMAGED},
-    )
+    files = newest_versions(warehouse, _COMPARED_VERSIONS, with_damaged=True)
     files["table_name"] = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
-    history = warehouse.read_table(facts.REFERENCE_HISTORY)
+    known_rows = open_rows(warehouse)
     versions: dict[str, list[Delivery]] = {}
     for name, table in reference.BY_NAME.items():
-        rows = files[files["table_name"] == name].to_dict("records")[-2:]
+        rows = files[files["table_name"] == name].to_dict("records")[-_COMPARED_VERSIONS:]
         if rows and rows[-1]["reason_code"] == DAMAGED:
             raise PermanentError(str(rows[-1]["message"]))
         rows = [row for row in rows if row["reason_code"] != DAMAGED]
@@ -63,7 +60,7 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
         if rows and rows[-1]["file_sha256"] in parsed.damaged:
             raise PermanentError(parsed.damaged[rows[-1]["file_sha256"]])
     excluded = _name_registered_plates(versions)
-    known = {name: set(open_rows(history, name)["row_key"]) for name in reference.BY_NAME}
+    known = {name: set(known_rows.loc[known_rows["table_name"] == name, "row_key"]) for name in reference.BY_NAME}
     is_new = {
         name: bool(found) and bool(known[name]) and set(row_keys(found[-1].table, found[-1].rows)) != known[name]
         for name, found in versions.items()
@@ -75,7 +72,7 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     touched = {}
     for name, delivery in in_force.items():
         if set(row_keys(delivery.table, delivery.rows)) != known[name]:
-            touched[name] = record_version(records, history, versions[name], closing_day, run_id)
+            touched[name] = record_version(records, known_rows, versions[name], closing_day, run_id)
     days = sorted({day for each in touched.values() for day in each})
     if days:
         record_totals_before(records, days, [name for name, each in touched.items() if each], run_id)

@@ -26,6 +26,10 @@ from fleet_audit.storage.warehouse import Warehouse
 MONTHS_BACK = 2  # a change requests no days older than this, counted from the newest computed day
 
 
+_COMPUTED = """
+select operational_date from ops.computed_days
+where operational_date >= (select max(operational_date) from ops.computed_days) - cast(:reach as integer)
+"""
 # Billable km and cost of each computed day by carrier, as the contract names it.
 _TOTALS = """
 select operational_date, carrier_code, sum(km) as km, sum(brl) as brl from (
@@ -78,13 +82,11 @@ def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
 
 def computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
     """Computed days of open cycles, at most `MONTHS_BACK` before the newest, on which the table differs."""
-    computed = sorted(warehouse.read("select operational_date from ops.computed_days", {})["operational_date"])
+    computed = sorted(warehouse.read(_COMPUTED, {"reach": MONTHS_BACK * 31})["operational_date"])
     if not computed:
         return []
-    closed = warehouse.closed_days(computed)
-    earliest = computed[-1] - MONTHS_BACK * dt.timedelta(days=31)
-    wanted = {day for day in computed if day >= earliest and day not in closed}
-    return [day for day in days_touched(table, old, new, max(computed[0], earliest), computed[-1]) if day in wanted]
+    wanted = set(computed) - warehouse.closed_days(computed)
+    return [day for day in days_touched(table, old, new, computed[0], computed[-1]) if day in wanted]
 
 
 def record_totals_before(records: Records, days: list[dt.date], tables: list[str], run_id: str) -> None:

@@ -37,9 +37,15 @@ INGESTED_FILES = Table(
             "Size and times under which it was last listed: a file that keeps them is not opened again",
             nullable=True,
         ),
+        flag(
+            "has_lost_rows",
+            "Whether its rows do not add up, as a whole or over its days; empty when it was not parsed",
+            nullable=True,
+        ),
     ),
     key=("file_sha256", "file_name"),
-    indexes=(("kind", "last_date"), ("file_name",), ("received_at",)),
+    indexes=(("kind", "last_date"), ("kind", "file_name", "received_at"), ("file_name", "stamp"), ("received_at",)),
+    partial_indexes=(("status", "status = 'rejected'"), ("has_lost_rows", "has_lost_rows")),
 )
 
 FILE_DAYS = Table(

@@ -108,6 +108,7 @@ REFERENCE_HISTORY = Table(
     ),
     key=("table_name", "row_key", "recorded_from"),
     sort=("table_name", "recorded_from", "row_key"),
+    partial_indexes=(("table_name", "recorded_to IS NULL"),),
 )
 
 REFERENCE_CHANGES = Table(

@@ -1,0 +1,52 @@
+"""Add indexes by which files of years are looked up, and the flag of files with lost rows."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025_arrivals_of_years"
+down_revision = "0024_day_digests"
+branch_labels = None
+depends_on = None
+
+_COMMENT = "Whether its rows do not add up, as a whole or over its days; empty when it was not parsed"
+_LOST = """
+update ops.ingested_files as file set has_lost_rows = true
+from (
+    select file_sha256, file_name, sum(rows_read) as rows_read, sum(rows_accepted) as rows_accepted,
+        sum(rows_rejected) as rows_rejected
+    from ops.file_days group by file_sha256, file_name
+) as days
+where days.file_sha256 = file.file_sha256 and days.file_name = file.file_name
+    and (days.rows_read, days.rows_accepted, days.rows_rejected)
+        <> (file.rows_read, file.rows_accepted, file.rows_rejected)
+"""
+_LOST_AS_A_WHOLE = """
+update ops.ingested_files set has_lost_rows = true where rows_read <> rows_accepted + rows_rejected + rows_duplicate
+"""
+
+
+def upgrade() -> None:
+    flag: sa.Column[bool] = sa.Column("has_lost_rows", sa.Boolean(), nullable=True, comment=_COMMENT)
+    op.add_column("ingested_files", flag, schema="ops")
+    op.execute(_LOST)
+    op.execute(_LOST_AS_A_WHOLE)
+    op.drop_index("ix_ingested_files_file_name", "ingested_files", schema="ops")
+    for columns in (["file_name", "stamp"], ["kind", "file_name", "received_at"]):
+        op.create_index(f"ix_ingested_files_{'_'.join(columns)}", "ingested_files", columns, schema="ops")
+    _create_partial("ingested_files", "status", "status = 'rejected'")
+    _create_partial("ingested_files", "has_lost_rows", "has_lost_rows")
+    _create_partial("reference_history", "table_name", "recorded_to IS NULL")
+
+
+def downgrade() -> None:
+    op.drop_index("ix_reference_history_table_name", "reference_history", schema="ops")
+    for name in ("has_lost_rows", "status", "kind_file_name_received_at", "file_name_stamp"):
+        op.drop_index(f"ix_ingested_files_{name}", "ingested_files", schema="ops")
+    op.create_index("ix_ingested_files_file_name", "ingested_files", ["file_name"], schema="ops")
+    op.drop_column("ingested_files", "has_lost_rows", schema="ops")
+
+
+def _create_partial(table: str, column: str, condition: str) -> None:
+    op.create_index(f"ix_{table}_{column}", table, [column], schema="ops", postgresql_where=sa.text(condition))
