@@ -15,10 +15,15 @@ from fleet_audit.cli.run import JobResult
 from fleet_audit.installation import Installation
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.reporting.locale import number
+from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import REFERENCE_DELTAS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.warehouse import Warehouse
 
+_DELTAS = """
+select * from ops.reference_deltas where operational_date between :first and :last or not is_rerun
+order by change_run_id, operational_date, carrier_code
+"""
 SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
 
 
@@ -77,7 +82,7 @@ def print_close(settings: Settings, result: JobResult) -> None:
 
 def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, object]) -> None:
     """Effect of changes of reference data on the days of the run, by carrier; days that wait to be run again."""
-    deltas = warehouse.read_table(REFERENCE_DELTAS)
+    deltas = conform(warehouse.read(_DELTAS, span), REFERENCE_DELTAS)
     in_span = deltas["operational_date"].between(span["first"], span["last"]).to_numpy(dtype=bool)
     for row in delta_statement(deltas[in_span]).itertuples():
         carrier = "no carrier" if pd.isna(row.carrier_code) else row.carrier_code

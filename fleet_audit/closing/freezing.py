@@ -21,6 +21,7 @@ from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.incomplete_days import refused_files
+from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import sum_decimal
@@ -40,8 +41,8 @@ _LISTED_DAYS = 10
 
 def existing_close(warehouse: Warehouse, start: dt.date, status: str) -> dict[str, Any] | None:
     """The record of a close, or None."""
-    rows = warehouse.read_table(facts.CYCLE_CLOSES)
-    found = rows[(rows["cycle_start"] == start).to_numpy(dtype=bool) & (rows["status"] == status).to_numpy()]
+    rows = warehouse.read_dated(facts.CYCLE_CLOSES, "cycle_start", [start])
+    found = rows[(rows["status"] == status).to_numpy()]
     return None if found.empty else found.to_dict("records")[0]
 
 
@@ -204,17 +205,17 @@ def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     first, last = file_span(cycle.start, cycle.end)
     rows = warehouse.read(
         "select file_sha256, file_name, kind, received_at, archive_path from ops.ingested_files "
-        "where status in ('accepted', 'partial') and (kind = 'reference' "
-        "or first_date <= :last and last_date >= :first) order by received_at, file_name",
+        "where status in ('accepted', 'partial') and kind in ('visit_report', 'bulletin', 'telemetry') "
+        "and first_date <= :last and last_date >= :first order by received_at, file_name",
         {"first": first, "last": last},
     )
-    is_reference = rows["kind"] == "reference"
-    tables = rows["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
-    newest = rows[is_reference & ~tables.where(is_reference).duplicated(keep="last")]
+    delivered = newest_versions(warehouse, 1)
+    tables = delivered["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
+    newest = delivered.loc[~tables.duplicated(keep="last"), rows.columns]
     refused = refused_files(warehouse, first, last)
     has_bytes = refused["archive_path"].notna()
     archived = refused.loc[has_bytes, rows.columns].astype(rows.dtypes.to_dict())
-    chosen = pd.concat([rows[~is_reference], newest, archived])
+    chosen = pd.concat([rows, newest, archived])
     records = [*chosen.to_dict("records"), *refused[~has_bytes].assign(archive_path=None).to_dict("records")]
     return [
         {
@@ -234,16 +235,14 @@ def _pages(lake: Lake, cycle: Cycle) -> dict[str, list[str]]:
 
 def _changes(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     """What was recorded of reference data that changed while the cycle was open: findings report it."""
-    rows = warehouse.read_table(facts.REFERENCE_CHANGES)
-    rows = rows[(rows["cycle_start"] == cycle.start).to_numpy(dtype=bool)]
+    rows = warehouse.read_dated(facts.REFERENCE_CHANGES, "cycle_start", [cycle.start])
     return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
 
 
 def _windows(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     """Until when the API had answered on each day that the cycle's days read: rules waited for the rest."""
-    rows = warehouse.read_table(facts.API_WINDOWS)
-    first, last = staged_span(cycle.start, cycle.end)
-    rows = rows[rows["partition_date"].between(first, last).to_numpy(dtype=bool)]
+    days = [at.date() for at in pd.date_range(*staged_span(cycle.start, cycle.end))]
+    rows = warehouse.read_dated(facts.API_WINDOWS, "partition_date", days)
     return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
 
 

@@ -33,5 +33,4 @@ def day_rows(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> pd.
 
 def rows_of_cycle(warehouse: Warehouse, table: Table, column: str, start: dt.date) -> pd.DataFrame:
     """The rows of one of `ROWS_OF_A_CYCLE` that belong to the cycle that starts on a day."""
-    rows = warehouse.read_table(table)
-    return rows[(rows[column] == start).fillna(False).to_numpy(dtype=bool)]
+    return warehouse.read_dated(table, column, [start])

@@ -18,6 +18,11 @@ from fleet_audit.schema import facts
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
+_CHANGES = """
+select recorded_at, first_date, last_date, file_name from ops.reference_changes
+where last_date >= :first and first_date <= :last order by recorded_at, table_name, cycle_start
+"""
+
 
 def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], versions: str) -> dict[dt.date, str]:
     """Day → why it has to be run again, in order; empty when every day is up to date.
@@ -32,7 +37,7 @@ def unready_days(warehouse: Warehouse, lake: Lake, days: Sequence[dt.date], vers
         "and status in ('accepted', 'partial') order by received_at desc",
         {"first": first, "last": last},
     )
-    changes = warehouse.read_table(facts.REFERENCE_CHANGES)
+    changes = warehouse.read(_CHANGES, {"first": min(days), "last": max(days)})
     torn = _torn_days(warehouse, days)
     reasons: dict[dt.date, str] = {}
     for day in days:

@@ -185,10 +185,14 @@ class Warehouse:
         """The rows of these days in the table's order, conforming to the dictionary."""
         if table.partition is None:
             raise PermanentError(f"{table.full_name} has no partition: read it whole.")
-        if not days:
+        return self.read_dated(table, table.partition, days)
+
+    def read_dated(self, table: Table, column: str, dates: Sequence[dt.date]) -> pd.DataFrame:
+        """The rows that have one of these dates in a column, in the table's order, conforming to the dictionary."""
+        if not dates:
             return empty_frame(table)
-        listed = ", ".join(f"DATE '{day.isoformat()}'" for day in days)
-        return self._select(table, f"{table.partition} IN ({listed})")
+        listed = ", ".join(f"DATE '{day.isoformat()}'" for day in dates)
+        return self._select(table, f"{table.column(column).name} IN ({listed})")
 
     def read_table(self, table: Table) -> pd.DataFrame:
         """All rows in the table's order, conforming to the dictionary."""

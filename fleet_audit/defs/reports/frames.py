@@ -85,8 +85,8 @@ def _field(table: Table) -> str:
 
 def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
     """Close of the cycle that starts on a day: the final one, else the provisional one, else none."""
-    closes = fleet.warehouse().read_table(facts.CYCLE_CLOSES)
-    rows = {row["status"]: row for row in records(closes[closes["cycle_start"] == start])}
+    closes = fleet.warehouse().read_dated(facts.CYCLE_CLOSES, "cycle_start", [start])
+    rows = {row["status"]: row for row in records(closes)}
     found = rows.get("final") or rows.get("provisional")
     return Closing.of_row(found) if found else Closing()
 
@@ -94,14 +94,13 @@ def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
 def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
     """The rows of a cycle's days, the terms of contracts, and what the cycle bills of earlier, closed ones."""
     warehouse = fleet.warehouse()
-    adjustments = warehouse.read_table(facts.ADJUSTMENTS)
     return replace(
         frames_of(fleet, cycle_days(cycle), with_terms=True),
         vehicle_cycle_amounts=warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start]),
         billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
         review_samples=warehouse.read_partition(facts.REVIEW_SAMPLES, [cycle.start]),
         review_estimates=warehouse.read_partition(facts.REVIEW_ESTIMATES, [cycle.start]),
-        adjustments=adjustments[adjustments["billed_cycle_start"] == cycle.start],
+        adjustments=warehouse.read_dated(facts.ADJUSTMENTS, "billed_cycle_start", [cycle.start]),
         contest_outcomes=contest_outcomes(warehouse),
         rules_not_tested=warehouse.read(_NOT_TESTED, {"start": cycle.start, "end": cycle.end}),
     )

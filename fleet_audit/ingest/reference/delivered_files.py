@@ -24,7 +24,8 @@ with recursive names as (
     )
     from names where names.file_name is not null
 )
-select newest.file_sha256, newest.file_name, newest.received_at, newest.reason_code, newest.message
+select newest.file_sha256, newest.file_name, newest.kind, newest.received_at, newest.archive_path, newest.reason_code,
+    newest.message
 from names cross join lateral (
     select * from ops.ingested_files as file
     where file.kind = 'reference' and file.file_name = names.file_name
@@ -38,8 +39,8 @@ order by newest.received_at, newest.file_name
 def newest_versions(warehouse: Warehouse, versions: int, *, with_damaged: bool = False) -> pd.DataFrame:
     """The newest versions of each file of a reference table that were accepted, in order of arrival.
 
-    Columns: file_sha256, file_name, received_at, reason_code, message. `with_damaged` counts those whose archived bytes
-    were lost since among the versions.
+    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, message. `with_damaged` counts those
+    whose archived bytes were lost since among the versions.
     """
     return warehouse.read(_NEWEST, {"damaged": DAMAGED if with_damaged else "", "versions": versions})
 

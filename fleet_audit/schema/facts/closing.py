@@ -46,6 +46,7 @@ ADJUSTMENTS = Table(
     key=("adjustment_id",),
     partition="operational_date",
     sort=("operational_date", "plate", "kind", "trip_id", "contract_id", "adjustment_id"),
+    indexes=(("billed_cycle_start",),),
     kept="decided_cycle_start",
     frozen_by="billed_cycle_start",
 )
@@ -133,6 +134,7 @@ REFERENCE_CHANGES = Table(
     ),
     key=("change_id", "cycle_start"),
     sort=("recorded_at", "table_name", "cycle_start"),
+    indexes=(("cycle_start",), ("last_date",)),
 )
 
 REFERENCE_DELTAS = Table(
@@ -154,6 +156,7 @@ REFERENCE_DELTAS = Table(
     key=("change_run_id", "operational_date", "carrier_code"),
     partition="operational_date",
     sort=("change_run_id", "operational_date", "carrier_code"),
+    partial_indexes=(("is_rerun", "NOT is_rerun"),),
 )
 
 PARAMETER_VERSIONS = Table(

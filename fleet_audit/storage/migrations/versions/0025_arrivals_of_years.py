@@ -1,4 +1,4 @@
-"""Add indexes by which files of years are looked up, and the flag of files with lost rows."""
+"""Add indexes by which files, changes and adjustments of years are looked up, and the flag of files with lost rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ branch_labels = None
 depends_on = None
 
 _COMMENT = "Whether its rows do not add up, as a whole or over its days; empty when it was not parsed"
+_DATED = (
+    ("fact", "adjustments", "billed_cycle_start"),
+    ("ops", "reference_changes", "cycle_start"),
+    ("ops", "reference_changes", "last_date"),
+)
 _LOST = """
 update ops.ingested_files as file set has_lost_rows = true
 from (
@@ -38,9 +43,15 @@ def upgrade() -> None:
     _create_partial("ingested_files", "status", "status = 'rejected'")
     _create_partial("ingested_files", "has_lost_rows", "has_lost_rows")
     _create_partial("reference_history", "table_name", "recorded_to IS NULL")
+    _create_partial("reference_deltas", "is_rerun", "NOT is_rerun")
+    for schema, table, column in _DATED:
+        op.create_index(f"ix_{table}_{column}", table, [column], schema=schema)
 
 
 def downgrade() -> None:
+    for schema, table, column in _DATED:
+        op.drop_index(f"ix_{table}_{column}", table, schema=schema)
+    op.drop_index("ix_reference_deltas_is_rerun", "reference_deltas", schema="ops")
     op.drop_index("ix_reference_history_table_name", "reference_history", schema="ops")
     for name in ("has_lost_rows", "status", "kind_file_name_received_at", "file_name_stamp"):
         op.drop_index(f"ix_ingested_files_{name}", "ingested_files", schema="ops")
