@@ -65,7 +65,7 @@ def remove(lake: Lake, expired: Expired) -> None:
 def remove_pages(lake: Lake, warehouse: Warehouse, expired: Expired) -> None:
     """Remove pages; their requests are recorded without a page first, so that none is taken for lost or damaged."""
     requests = warehouse.read(
-        "select * from ops.api_requests where partition_date = any(:days) and archive_path is not null",
+        "select * from ops.api_requests where partition_date = any(cast(:days as date[])) and archive_path is not null",
         {"days": list(expired.days)},
     )
     gone = requests[requests["archive_path"].isin(expired.files.keys())]

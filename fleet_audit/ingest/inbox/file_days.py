@@ -102,7 +102,7 @@ def computed_at(warehouse: Warehouse, days: Iterable[dt.date]) -> dict[dt.date, 
     """When each of the days was computed, as far as it was: the instant of the vehicle that was computed first."""
     found = warehouse.read(
         "select operational_date, min(updated_at) as at from fact.vehicle_day_coverage "
-        "where operational_date = any(:days) group by operational_date",
+        "where operational_date = any(cast(:days as date[])) group by operational_date",
         {"days": sorted(set(days))},
     )
     return dict(zip(found["operational_date"], found["at"], strict=True))
