@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025_arrivals_of_years"
-down_revision = "0024_day_digests"
+revision = "0027_arrivals_of_years"
+down_revision = "0026_computing_versions"
 branch_labels = None
 depends_on = None
 
