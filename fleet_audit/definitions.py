@@ -17,10 +17,12 @@ from dagster._core.utils import coerce_valid_log_level
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.garbage_collection import collect_rarely, keep_loaded_objects
-from fleet_audit.observability.json_logs import RunJsonFormatter, write_json
-from fleet_audit.settings import load_settings
+from fleet_audit.observability.json_logs import RunJsonFormatter, log_as_json, write_json
+from fleet_audit.settings import load_settings, wants_json_lines
 
 collect_rarely()
+if wants_json_lines():
+    log_as_json(logging.getLogger("fleet_audit"))  # lines outside of runs; Dagster's services set up their own loggers
 code_version()  # of the sources that are loaded here: a deployment may replace them while a run lasts
 
 

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
         description="Key of the hash that makes driver_id and draws samples for review; set your own in production",
     )
     report_layout: Path | None = Field(None, description="TOML file of the company's layout; absent = the standard one")
-    log_format: Literal["text", "json"] = Field("text", description="Lines of runs on the console: text or json")
+    log_format: Literal["text", "json"] = Field("text", description="Lines of the log on stderr: text or json")
     otlp_url: str | None = Field(
         None, description="OTLP/HTTP receiver of a trace per run, such as http://collector:4318; absent = no traces"
     )
@@ -230,6 +231,14 @@ def load_settings(**overrides: object) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     return _loaded(tuple(sorted(given.items())), _surroundings()).model_copy()
+
+
+def wants_json_lines() -> bool:
+    """Whether FLEET_LOG_FORMAT asks for JSON lines; also where another setting is wrong, which is such a line then."""
+    with suppress(UnicodeDecodeError):
+        given = {**dotenv_values(".env"), **os.environ}
+        return {name.upper(): value for name, value in given.items()}.get("FLEET_LOG_FORMAT") == "json"
+    return False
 
 
 def _surroundings() -> tuple[object, ...]:

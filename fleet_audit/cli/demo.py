@@ -11,9 +11,8 @@ import os
 import secrets
 import shutil
 
-import click
-
 from fleet_audit.cli.environment import DEMO_FIRST_DAY, export_settings
+from fleet_audit.cli.lines import write_labelled
 from fleet_audit.cli.run import Progress, close_cycle, run_days
 from fleet_audit.cli.summary import print_close, print_summary
 from fleet_audit.dossiers.pdf_files import write_finding_dossier
@@ -56,10 +55,10 @@ def run_demo(home: str | None, vehicles: int, progress: Progress) -> int:
     installation = Installation(settings)
     settle_inbox(installation)
     package = installation.lake().url(f"reports/cycle/start={CLOSED_CYCLE}/pacote_medicao.xlsx")
-    click.echo(f"package        {package}")
+    write_labelled("package", package)
     for finding_id in _dearest_finding(installation):
-        click.echo(f"dossier        {write_finding_dossier(installation, finding_id)}")
-        click.echo(f"explain it     fleet-audit explain {finding_id} --home {settings.home}")
+        write_labelled("dossier", write_finding_dossier(installation, finding_id))
+        write_labelled("explain it", f"fleet-audit explain {finding_id} --home {settings.home}")
     return 0 if closed.is_success else 1
 
 

@@ -11,8 +11,7 @@ import os
 import re
 from pathlib import Path
 
-import click
-
+from fleet_audit.cli.lines import write_warning
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
 from fleet_audit.storage.embedded.dagster_databases import copy_databases
@@ -97,10 +96,9 @@ def _write_config(path: Path) -> None:
         new.write_text(wanted, encoding="utf-8")
         new.replace(path)
     elif "run_monitoring:" not in found or "concurrency:" not in found:
-        click.echo(
+        write_warning(
             f"{path} was edited and lacks run_monitoring or concurrency, without which a run whose process is gone "
-            "blocks the queue: add them as in deploy/dagster.yaml, or delete the file to have it written again.",
-            err=True,
+            "blocks the queue: add them as in deploy/dagster.yaml, or delete the file to have it written again."
         )
 
 

@@ -14,13 +14,14 @@ import click
 
 from fleet_audit import __version__
 from fleet_audit.cli.case_commands import dossier, explain
+from fleet_audit.cli.lines import set_up_lines, write_error, write_progress, write_result
 from fleet_audit.cli.operations_commands import backup, forget_driver, metrics, migrate, restore
 from fleet_audit.cli.serve import serve
 from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.garbage_collection import collect_rarely
-from fleet_audit.settings import load_settings
+from fleet_audit.settings import load_settings, wants_json_lines
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -29,11 +30,17 @@ class _Commands(click.Group):
     """A group whose commands end with one sentence instead of a traceback when something foreseen goes wrong."""
 
     def invoke(self, ctx: click.Context) -> object:
+        set_up_lines()
         try:
             return super().invoke(ctx)
         except (PermanentError, RetryableError) as error:
-            click.echo(f"fleet-audit: {error}", err=True)
+            write_error(str(error), "fleet-audit")
             sys.exit(2)
+        except click.ClickException as error:
+            if not wants_json_lines():
+                raise
+            write_error(error.format_message())
+            sys.exit(error.exit_code)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,12 +93,12 @@ def run(
     export_settings(settings, inbox_url=inbox, api_url=api)
     if as_of is not None:
         settings = as_of_installation(settings, parse_as_of(as_of))
-        click.echo(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
+        write_result(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
     result = run_days(
         settings,
         first.date(),
         last.date(),
-        lambda line: click.echo(f"  {line}", err=True),
+        write_progress,
         is_recomputed=is_recomputed,
     )
     print_summary(settings, result)
@@ -114,7 +121,7 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
 
     settings = load_settings(home=home)
     export_settings(settings)
-    result = close_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True), is_final=is_final)
+    result = close_cycle(settings, start.date(), write_progress, is_final=is_final)
     print_close(settings, result)
     sys.exit(0 if result.is_success else 1)
 
@@ -132,11 +139,11 @@ def replay(start: dt.datetime, home: str | None) -> None:
 
     settings = load_settings(home=home)
     export_settings(settings)
-    verdict = replay_cycle(settings, start.date(), lambda line: click.echo(f"  {line}", err=True))
+    verdict = replay_cycle(settings, start.date(), write_progress)
     for sentence in verdict.sentences:
-        click.echo(sentence)
+        write_result(sentence)
     if verdict.is_identical:
-        click.echo(f"identical: {verdict.rows} rows of {verdict.tables} tables are those of the manifest")
+        write_result(f"identical: {verdict.rows} rows of {verdict.tables} tables are those of the manifest")
     sys.exit(0 if verdict.is_identical else 1)
 
 
@@ -160,12 +167,12 @@ def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | Non
         settings,
         first.date() if first else None,
         last.date() if last else None,
-        lambda line: click.echo(f"  {line}", err=True),
+        write_progress,
         is_replaced=is_replaced,
     )
     for sentence in result.errors:
-        click.echo(f"error: {sentence}", err=True)
-    click.echo(f"{result.files} files restored, {len(result.days)} days computed again")
+        write_error(sentence)
+    write_result(f"{result.files} files restored, {len(result.days)} days computed again")
     sys.exit(1 if result.errors else 0)
 
 
@@ -249,9 +256,9 @@ def simulate(
         frauds=frauds,
         also=also,
         without=without,
-        progress=lambda line: click.echo(f"  {line}", err=True),
+        progress=write_progress,
     )
-    click.echo(f"{summary}\nwritten to {out}")
+    write_result(f"{summary}\nwritten to {out}")
 
 
 @main.command(
@@ -295,11 +302,11 @@ def serve_api(data: Path, port: int, faults: str | None, seed: int) -> None:
     except OSError as error:
         raise PermanentError(f"Port {port} cannot be listened on ({error.strerror}): choose another --port.") from None
     with server:
-        click.echo(f"serving {data} at {server.url} (Ctrl-C ends it)")
+        write_result(f"serving {data} at {server.url} (Ctrl-C ends it)")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            click.echo("ended")
+            write_result("ended")
 
 
 @main.command(epilog="Example: fleet-audit demo --home .fleet")
@@ -309,4 +316,4 @@ def demo(home: str | None, vehicles: int) -> None:
     """Simulate a fleet, serve its API, run the main job on it and show the result."""
     from fleet_audit.cli.demo import run_demo
 
-    sys.exit(run_demo(home, vehicles, lambda line: click.echo(f"  {line}", err=True)))
+    sys.exit(run_demo(home, vehicles, write_progress))

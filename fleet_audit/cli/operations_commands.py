@@ -9,6 +9,7 @@ import warnings
 
 import click
 
+from fleet_audit.cli.lines import write_progress, write_result, write_warning
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings
 
@@ -32,7 +33,7 @@ def metrics(home: str | None, host: str, port: int, once: bool) -> None:
         click.echo(printed(settings), nl=False)
         return
     try:
-        serve(settings, host, port, lambda address: click.echo(f"metrics at {address} (Ctrl-C ends it)"))
+        serve(settings, host, port, lambda address: write_result(f"metrics at {address} (Ctrl-C ends it)"))
     except OSError as error:
         raise PermanentError(
             f"{host} port {port} cannot be listened on ({error.strerror}): choose another --port."
@@ -50,10 +51,10 @@ def backup(place: str, home: str | None, is_live: bool) -> None:
     """
     from fleet_audit.cli.backup import back_up
 
-    name, count, runs = back_up(_exported(home), place, _progress, is_live=is_live)
+    name, count, runs = back_up(_exported(home), place, write_progress, is_live=is_live)
     for run in runs:
-        click.echo(f"warning: run {run} had not ended: after a restore run its days again", err=True)
-    click.echo(f"backup {name}: {count} files in {place}")
+        write_warning(f"run {run} had not ended: after a restore run its days again")
+    write_result(f"backup {name}: {count} files in {place}")
 
 
 @click.command(epilog="Example: fleet-audit restore s3://backups/fleet --home .fleet")
@@ -68,10 +69,10 @@ def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -
     """
     from fleet_audit.cli.backup import restore_from
 
-    manifest = restore_from(_exported(home), place, name, _progress, is_replaced=is_replaced)
+    manifest = restore_from(_exported(home), place, name, write_progress, is_replaced=is_replaced)
     for run in manifest.unfinished_runs:
-        click.echo(f"warning: run {run} had not ended when this backup was made: run its days again", err=True)
-    click.echo(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
+        write_warning(f"run {run} had not ended when this backup was made: run its days again")
+    write_result(f"restored the backup of {manifest.created_at}: {len(manifest.files())} files")
 
 
 @click.command(epilog="Example: fleet-audit migrate --run-role fleet_run")
@@ -89,7 +90,7 @@ def migrate(home: str | None, run_role: str | None) -> None:
     is_changed = upgrade(url)
     if run_role:
         give_published_tables(url, run_role)
-    click.echo(f"the warehouse is at revision {recorded_revision(url)}{'' if is_changed else ', as it was'}")
+    write_result(f"the warehouse is at revision {recorded_revision(url)}{'' if is_changed else ', as it was'}")
 
 
 def _exported(home: str | None) -> Settings:
@@ -99,10 +100,6 @@ def _exported(home: str | None) -> Settings:
     settings = load_settings(home=home)
     export_settings(settings)
     return settings
-
-
-def _progress(line: str) -> None:
-    click.echo(f"  {line}", err=True)
 
 
 @click.command(epilog='Example: fleet-audit forget-driver "José da Silva" --reason "pedido do titular de 12/06/2025"')
@@ -123,7 +120,7 @@ def forget_driver(driver: str, reason: str, is_dry_run: bool, home: str | None) 
         reason=reason, now=dt.datetime.now(dt.UTC), is_dry_run=is_dry_run,
     )  # fmt: skip
     verb = "would be forgotten" if is_dry_run else "is forgotten"
-    click.echo(
+    write_result(
         f"The driver behind {', '.join(sorted(done.pseudonyms))} {verb}: {done.rows} rows of ref.drivers, "
         f"{done.rejected_rows} rejected rows, {done.parsed_files} parsed files."
     )

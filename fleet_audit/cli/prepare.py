@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 import fleet_audit
+from fleet_audit.cli.lines import write_warning
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
@@ -118,7 +119,7 @@ def make_database_template() -> None:
         )
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            click.echo(f"No embedded PostgreSQL can be prepared here, each home makes its own: {reason}", err=True)
+            write_warning(f"No embedded PostgreSQL can be prepared here, each home makes its own: {reason}")
         else:
             keep_as_template(Path(home))
 

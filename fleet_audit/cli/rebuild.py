@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
 from fleet_audit.installation import Installation
+from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.settings import Settings, load_settings
 
 _NO_SOURCES = {"FLEET_INBOX_URL": "", "FLEET_API_URL": ""}  # only what is archived counts
@@ -49,6 +50,7 @@ def rebuild(
     days = [day for day in restored.days if (first or day) <= day <= (last or day)]
     result = RebuildResult(restored.files, days, list(restored.problems))
     for start, end in ranges(days):
-        progress(f"computing {start} to {end}")
+        with known_fields(partition=partition_name(start, end)):
+            progress(f"computing {start} to {end}")
         result.errors += run_days(load_settings(home=str(settings.home)), start, end, progress).errors
     return result

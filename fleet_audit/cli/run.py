@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ import dagster as dg
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
+from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.settings import Settings, load_settings
 from fleet_audit.storage.embedded.server import locked
 
@@ -29,12 +31,16 @@ PUBLISHED = ("marts", "reports")  # subjects that no row of `fact` needs; half o
 
 @dataclass
 class JobResult:
-    """How the job ended: `errors` are sentences, one per failed step or check; none: every partition is done."""
+    """How the job ended: `errors` are sentences, one per failed step or check; none: every partition is done.
+
+    `run_ids` are those of its runs in Dagster.
+    """
 
     days: Sequence[dt.date]
     cycles: Sequence[dt.date]
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
 
     @property
     def is_success(self) -> bool:
@@ -137,7 +143,8 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with opened_instance(home) as instance:
         for first, last in ranges(unready):
-            progress(f"running {first} to {last} again: {unready[first]}")
+            with known_fields(partition=partition_name(first, last)):
+                progress(f"running {first} to {last} again: {unready[first]}")
             if not _execute(definitions, "day", (first, last), instance, result):
                 return result
         config = {"ops": {CLOSE_STEP: {"config": {"is_final": is_final}}}}
@@ -169,18 +176,22 @@ def _execute(
     """Run a job and collect what went wrong; whether all its steps ended well (a check may have failed)."""
     from fleet_audit.defs.run_tags import CYCLE_JOBS, REPOSITORY_TAGS, partition_days, range_tags, reason_tags
 
-    outcome = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        tags={
-            **range_tags(*partitions),
-            **reason_tags("command", *partition_days(job in CYCLE_JOBS, *partitions)),
-            **REPOSITORY_TAGS,
-            **(tags or {}),
-        },
-        raise_on_error=False,
-        asset_selection=selection,
-        run_config={"loggers": {_console(): {}}, **(config or {})},
-    )
+    run_id = str(uuid.uuid4())
+    result.run_ids.append(run_id)
+    with known_fields(run_id=run_id, job=job, partition=partition_name(*partitions)):
+        outcome = definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={
+                **range_tags(*partitions),
+                **reason_tags("command", *partition_days(job in CYCLE_JOBS, *partitions)),
+                **REPOSITORY_TAGS,
+                **(tags or {}),
+            },
+            raise_on_error=False,
+            asset_selection=selection,
+            run_config={"loggers": {_console(): {}}, **(config or {})},
+            run_id=run_id,
+        )
     failures = [event for event in outcome.all_events if event.is_step_failure]
     result.errors += [f"{event.step_key}: {_sentence(event.step_failure_data.error)}" for event in failures]
     for is_error, sentence in _failed_checks(outcome.get_asset_check_evaluations()):

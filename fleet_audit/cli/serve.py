@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet_audit.cli.lines import write_result
 from fleet_audit.errors import PermanentError
-from fleet_audit.settings import Settings, load_settings
+from fleet_audit.settings import Settings, load_settings, wants_json_lines
 
 if TYPE_CHECKING:
     from fleet_audit.access.company_tokens import CompanyTokens
@@ -52,16 +53,19 @@ def serve(home: str | None, host: str, port: int, is_demo: bool) -> None:
         )
     installation = Installation(settings)
     if is_demo:
-        from fleet_audit.cli.demo_users import add_demo_users
+        from fleet_audit.access.demo_users import add_demo_users
 
         for line in add_demo_users(settings, installation.migrated_url()):
             click.echo(line)
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
     app = create_app(engine, secret, lake, Intake(settings, lake), _company_tokens(settings))
-    click.echo(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
+    write_result(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
     # uvicorn ends a service by sending the signal once more: as an exit it releases the embedded PostgreSQL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    lines = None if wants_json_lines() else uvicorn.config.LOGGING_CONFIG  # None: lines are those of this process
+    uvicorn.run(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, log_config=lines
+    )  # fmt: skip
 
 
 def _company_tokens(settings: Settings) -> CompanyTokens | None:

@@ -5,15 +5,16 @@ Numbers come from the warehouse, so they equal those of the reports.
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
+from fleet_audit.cli.lines import write_figures, write_labelled
 from fleet_audit.cli.run import JobResult
 from fleet_audit.installation import Installation
 from fleet_audit.logic.reference.changes import delta_statement
+from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.reporting.locale import number
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import REFERENCE_DELTAS
@@ -30,73 +31,70 @@ SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
 def print_summary(settings: Settings, result: JobResult) -> None:
     """Print the table; errors and refused files come last, where they are seen."""
     installation = Installation(settings)
-    console = Console(highlight=False)
     warehouse = installation.warehouse()
-    span: dict[str, object] = {"first": result.days[0], "last": result.days[-1]}
-    table = Table("", "", title=f"{result.days[0]} to {result.days[-1]}", show_header=False, title_justify="left")
-    table.columns[1].justify = "right"
-    for label, value in (*_figures(warehouse, span), *_findings(warehouse, span)):
-        table.add_row(label, value)
-    console.print(table)
-    lake = installation.lake()
-    reports = [("D-1 report", f"reports/d1/date={result.days[-1]}/d1.html")]
-    for start in result.cycles:
-        reports.append(("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx"))
-        reports.append(("package", f"reports/cycle/start={start}/pacote_medicao.xlsx"))
-    for label, path in reports:
-        if lake.exists(path):
-            console.print(f"{label:14} {lake.url(path)}", soft_wrap=True)
-    _print_changes(console, warehouse, span)
-    for sentence in _refused(warehouse):
-        console.print(f"refused        {sentence}", soft_wrap=True, style="yellow")
-    for sentence in result.warnings:
-        console.print(f"warning        {sentence}", soft_wrap=True, style="yellow")
-    for sentence in result.errors:
-        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+    first, last = result.days[0], result.days[-1]
+    span: dict[str, object] = {"first": first, "last": last}
+    with known_fields(partition=partition_name(first, last), run_ids=result.run_ids):
+        write_figures(f"{first} to {last}", [*_figures(warehouse, span), *_findings(warehouse, span)])
+        lake = installation.lake()
+        reports = [("D-1 report", f"reports/d1/date={last}/d1.html")]
+        for start in result.cycles:
+            reports.append(("cycle report", f"reports/cycle/start={start}/relatorio_mensal.xlsx"))
+            reports.append(("package", f"reports/cycle/start={start}/pacote_medicao.xlsx"))
+        for label, path in reports:
+            if lake.exists(path):
+                write_labelled(label, lake.url(path))
+        _print_changes(warehouse, span)
+        for sentence in _refused(warehouse):
+            write_labelled("refused", sentence, logging.WARNING)
+        _print_failures(result)
 
 
 def print_close(settings: Settings, result: JobResult) -> None:
     """Print how far a cycle is closed, and what its close froze."""
     installation = Installation(settings)
-    console = Console(highlight=False)
     closes = installation.warehouse().read(
         "select * from ops.cycle_closes where cycle_start = :start order by status limit 1", {"start": result.cycles[0]}
     )
-    for row in closes.itertuples():  # a final close comes before a provisional one
-        table = Table("", "", title=f"{row.cycle_start} to {row.cycle_end}: {row.status}", show_header=False)
-        table.title_justify, table.columns[1].justify = "left", "right"
-        for label, value in (
-            ("billable km", _number(row.total_km)),
-            ("variable cost", _brl(row.total_variable_brl)),
-            ("fixed cost", _brl(row.total_fixed_brl)),
-            ("closed at", f"{row.closed_at:%Y-%m-%dT%H:%M:%SZ}"),
-            ("code", row.code_version),
-        ):
-            table.add_row(label, value)
-        console.print(table)
-        console.print(f"manifest       {installation.lake().url(row.manifest_path)}", soft_wrap=True)
-        console.print(f"its SHA-256    {row.manifest_sha256}", soft_wrap=True)
+    with known_fields(partition=f"{result.cycles[0]}", run_ids=result.run_ids):
+        for row in closes.itertuples():  # a final close comes before a provisional one
+            figures = [
+                ("billable km", _number(row.total_km)),
+                ("variable cost", _brl(row.total_variable_brl)),
+                ("fixed cost", _brl(row.total_fixed_brl)),
+                ("closed at", f"{row.closed_at:%Y-%m-%dT%H:%M:%SZ}"),
+                ("code", str(row.code_version)),
+            ]
+            write_figures(f"{row.cycle_start} to {row.cycle_end}: {row.status}", figures)
+            write_labelled("manifest", installation.lake().url(row.manifest_path))
+            write_labelled("its SHA-256", row.manifest_sha256)
+        _print_failures(result)
+
+
+def _print_failures(result: JobResult) -> None:
+    for sentence in result.warnings:
+        write_labelled("warning", sentence, logging.WARNING)
     for sentence in result.errors:
-        console.print(f"FAILED         {sentence}", soft_wrap=True, style="red")
+        write_labelled("FAILED", sentence, logging.ERROR)
 
 
-def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, object]) -> None:
+def _print_changes(warehouse: Warehouse, span: dict[str, object]) -> None:
     """Effect of changes of reference data on the days of the run, by carrier; days that wait to be run again."""
     deltas = conform(warehouse.read(_DELTAS, span), REFERENCE_DELTAS)
     in_span = deltas["operational_date"].between(span["first"], span["last"]).to_numpy(dtype=bool)
     for row in delta_statement(deltas[in_span]).itertuples():
         carrier = "no carrier" if pd.isna(row.carrier_code) else row.carrier_code
-        console.print(
-            f"changed        {row.tables}, {carrier}, {row.days} days: {_number(row.km_before)} -> "
+        write_labelled(
+            "changed",
+            f"{row.tables}, {carrier}, {row.days} days: {_number(row.km_before)} -> "
             f"{_number(row.km_after)} km, {_brl(row.brl_before)} -> {_brl(row.brl_after)} ({_brl(row.difference_brl)})",
-            soft_wrap=True,
         )
     waiting = sorted(set(deltas.loc[~deltas["is_rerun"].to_numpy(dtype=bool), "operational_date"]))
     if waiting:
-        console.print(
-            f"run again      reference data changed on {len(waiting)} computed days, {waiting[0]} to {waiting[-1]}",
-            soft_wrap=True,
-            style="yellow",
+        write_labelled(
+            "run again",
+            f"reference data changed on {len(waiting)} computed days, {waiting[0]} to {waiting[-1]}",
+            logging.WARNING,
         )
     adjusted = _one(
         warehouse,
@@ -105,10 +103,10 @@ def _print_changes(console: Console, warehouse: Warehouse, span: dict[str, objec
         span,
     )
     if adjusted["lines"]:
-        console.print(
-            f"adjustments    {adjusted['lines']} lines of closed days and of reversed findings: "
+        write_labelled(
+            "adjustments",
+            f"{adjusted['lines']} lines of closed days and of reversed findings: "
             f"{_number(adjusted['km'])} km, {_brl(adjusted['brl'])}",
-            soft_wrap=True,
         )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet_audit.cli.lines import write_progress, write_result, write_warning
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings
 
@@ -80,11 +81,11 @@ def what_if(
     export_settings(settings)
     statement = compute_statement(settings, cycle_text, scenario, is_whole=recompute or bool(scenario.parameters))
     for sentence in statement.warnings:
-        click.echo(f"warning: {sentence}", err=True)
+        write_warning(sentence)
     _show(statement)
     if out is not None:
         _write(statement, out)
-        click.echo(f"Gravado em {out}.")
+        write_result(f"Gravado em {out}.")
 
 
 def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *, is_whole: bool) -> Statement:
@@ -158,9 +159,7 @@ def _computed_elsewhere(
     fill(scratch.stores(), source, *inputs)
     deliver_scenario(scratch.stores(), scenario, overrides)
     for first, last in ranges([*before, *days]):
-        result = run_days(
-            scratch.settings(), first, last, lambda line: click.echo(f"  {line}", err=True), is_published=False
-        )
+        result = run_days(scratch.settings(), first, last, write_progress, is_published=False)
         if result.errors:
             raise PermanentError(f"The cycle cannot be computed under this scenario: {result.errors[0]}")
     return scratch
