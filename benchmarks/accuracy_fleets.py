@@ -11,6 +11,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ class Outcome:
         not_tested: rule_id, reason_pt of the cycles.
     """
 
-    facts: dict[str, object]
+    facts: dict[str, Any]
     labels: pd.DataFrame
     findings: pd.DataFrame
     trips: pd.DataFrame

@@ -6,6 +6,7 @@ Their figures come from `accuracy_figures`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,8 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_STYLE = {"svg.hashsalt": "audit-quality", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
-          "svg.fonttype": "none"}  # fmt: skip
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "audit-quality", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
+    "svg.fonttype": "none",
+}  # fmt: skip
 _BLUE, _ORANGE, _GREY = "#1f5a8a", "#c2571a", "#9a9a9a"
 
 

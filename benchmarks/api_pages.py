@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -185,8 +186,8 @@ def _read(
     for day in starts:
         cursor, place = None, (day, "")
         for _ in range(2):
-            page = api.measure(lambda at=cursor, day=day: by_api(day, at))
-            rows = plain.measure(lambda at=place, day=day: by_psycopg2(day, at))
+            page = api.measure(partial(by_api, day, cursor))
+            rows = plain.measure(partial(by_psycopg2, day, place))
             assert [row["trip_id"] for row in page["data"]] == [row["trip_id"] for row in rows]
             cursor, place = (
                 page["next_cursor"],

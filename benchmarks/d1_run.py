@@ -205,7 +205,9 @@ def _dense(table: pa.Table) -> pa.Table:
 
 
 def _print(measured: dict, most: int) -> None:
-    steps, of_day, of_cycle = measured["steps"], [], []
+    steps: dict[str, dict[str, float]] = measured["steps"]
+    of_day: list[dict[str, float]] = []
+    of_cycle: list[dict[str, float]] = []
     for name, step in steps.items():
         (of_cycle if name in measured["of_cycle"] else of_day).append(step)
     cycle_s, cycle_wall_s = (sum(step[name] for step in of_cycle) for name in ("processor_s", "wall_s"))

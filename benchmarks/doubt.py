@@ -70,7 +70,7 @@ def _reported(times: str, unit: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Visit legs whose km are multiplied and rounded to the unit: a report prints what its odometer counted."""
 
     def printed(km: Decimal | None) -> Decimal | None:
-        return None if pd.isna(km) else (km * Decimal(times)).quantize(Decimal(unit), ROUND_HALF_UP)
+        return None if km is None or pd.isna(km) else (km * Decimal(times)).quantize(Decimal(unit), ROUND_HALF_UP)
 
     return lambda legs: legs.assign(
         reported_km=pd.Series([printed(km) for km in legs["reported_km"]], index=legs.index, dtype=object)
@@ -179,7 +179,8 @@ def coverage_table(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, trips in found.items():
         rows.append(_row(name, "all", "all", trips))
-        rows.extend(_row(name, *key, group) for key, group in trips.groupby(["method", "grade"]))
+        for (method, grade), group in trips.groupby(["method", "grade"]):
+            rows.append(_row(name, method, grade, group))
     return pd.DataFrame(rows)
 
 

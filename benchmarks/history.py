@@ -101,8 +101,8 @@ def _prepare(place: Path, vehicles: int, days: int, fleets: int, evidence: int) 
     """Both homes with the day before; the full one with its history and marts."""
     before = DAY - ONE_DAY
     if not (place / "api").exists():
-        span = {"date_from": before - 2 * ONE_DAY, "date_to": DAY + LONGEST_REPEAT * ONE_DAY}
-        simulate(place, seed=SEED, vehicles=vehicles, **span)
+        first, last = before - 2 * ONE_DAY, DAY + LONGEST_REPEAT * ONE_DAY
+        simulate(place, seed=SEED, vehicles=vehicles, date_from=first, date_to=last)
     if not (place / "day").exists():
         os.environ["FLEET_HOME"] = str(place / "day")
         run_day(place, before)

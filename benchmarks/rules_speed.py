@@ -60,13 +60,13 @@ def _seconds_of_day(context: AuditDay) -> str:
 
 
 def _slowest(context: object, rules: dict, most: int = 4) -> str:
-    taken = {}
+    taken: dict[str, float] = {}
     for rule in rules.values():
         started = time.process_time()
         if rule.is_testable(context):
             rule.find(context)
         taken[rule.rule_id] = time.process_time() - started
-    return ", ".join(f"{rule} {taken[rule]:.2f}" for rule in sorted(taken, key=taken.get, reverse=True)[:most])
+    return ", ".join(f"{rule} {taken[rule]:.2f}" for rule in sorted(taken, key=taken.__getitem__, reverse=True)[:most])
 
 
 def _seconds_of_cycle(inbox: SimulatedInbox) -> str:

@@ -44,7 +44,7 @@ from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.simulation.fleet import simulate
 
 DAY = dt.date(2025, 6, 11)
-SPAN = {"date_from": DAY - dt.timedelta(days=2), "date_to": DAY + dt.timedelta(days=1)}
+FIRST, LAST = DAY - dt.timedelta(days=2), DAY + dt.timedelta(days=1)
 SEED = 11
 PER_VEHICLE = 1_770  # positions of a simulated vehicle in four days
 SCRIPTS = Path(__file__).parent / "peers"
@@ -135,7 +135,7 @@ class Contest:
         folder.mkdir()
         self._folder, self._repeat = folder, repeat
         vehicles = max(round(positions / PER_VEHICLE), 1)
-        simulate(folder / "fleet", seed=SEED, vehicles=vehicles, frauds=False, **SPAN)
+        simulate(folder / "fleet", seed=SEED, vehicles=vehicles, frauds=False, date_from=FIRST, date_to=LAST)
         self._inbox = SimulatedInbox(folder / "fleet")
         self._reference = self._inbox.reference
         rows = pq.read_table(folder / "fleet" / "api" / "positions.parquet").drop_columns("uploaded_at")
@@ -187,7 +187,7 @@ class Contest:
     def peer(self, script: str, python: Path) -> Callable[[], tuple[Passes, pd.DataFrame]]:
         """A script of `peers/` in its own process and environment."""
 
-        def work() -> tuple[list[float], pd.DataFrame]:
+        def work() -> tuple[Passes, pd.DataFrame]:
             out = self._folder / "trips.parquet"
             arguments = [python, SCRIPTS / script, self._positions, self._places, out, self._repeat]
             ran = subprocess.run([str(part) for part in arguments], capture_output=True, text=True, check=False)
@@ -295,6 +295,7 @@ def draw(speeds: list[Speed], path: Path) -> None:
 
     mpl.use("svg")
     import matplotlib.pyplot as plt
+    from matplotlib.container import BarContainer
 
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "segmentation"}
     table = pd.DataFrame(
@@ -305,7 +306,7 @@ def draw(speeds: list[Speed], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7.5, 4.5))
     wide.plot.barh(ax=axes, logx=True, width=0.85, color=["#9aa5b1", "#7fb3d5", "#2e86c1", "#1b4f72"][-wide.shape[1] :])
     axes.set(xlabel="positions in a second of processor time (logarithmic)", ylabel="", title="From Parquet to trips")
-    for bars in axes.containers:
+    for bars in (one for one in axes.containers if isinstance(one, BarContainer)):
         axes.bar_label(
             bars, [f"{bar.get_width():,.0f}" if bar.get_width() else "" for bar in bars], fontsize=7, padding=2
         )

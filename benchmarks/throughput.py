@@ -54,8 +54,8 @@ def main(vehicles: int, load_rows: int, repeat: int) -> None:
     """Simulate, measure, print."""
     folder = Path(tempfile.mkdtemp(prefix="throughput"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server in it has been stopped
-    span = {"date_from": DAY - dt.timedelta(days=2), "date_to": DAY + dt.timedelta(days=1)}
-    simulate(folder / "fleet", seed=SEED, vehicles=vehicles, **span)
+    first, last = DAY - dt.timedelta(days=2), DAY + dt.timedelta(days=1)
+    simulate(folder / "fleet", seed=SEED, vehicles=vehicles, date_from=first, date_to=last)
     inbox = SimulatedInbox(folder / "fleet")
     positions = inbox.positions(DAY)
     print(f"{vehicles} vehicles, window of 4 days: {len(positions):,} positions\n")

@@ -32,7 +32,7 @@ def trips(positions: str, places: str) -> dict:
     device, micros, lat, lon = device[keep], micros[keep], lat[keep], lon[keep]
     begins = np.flatnonzero(np.diff(device, prepend=-1))
     ends = np.append(begins[1:], len(device))
-    found = [_stops(low, high, micros, lat, lon) for low, high in zip(begins, ends, strict=True)]
+    found = [_stops(low, high, micros, lat, lon) for low, high in zip(begins.tolist(), ends.tolist(), strict=True)]
     stops = np.concatenate(found)
     owner = np.repeat(names[device[begins]], [len(each) for each in found])
     return join(of_stops(owner, *stops.T), places)

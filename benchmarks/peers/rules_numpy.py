@@ -58,7 +58,7 @@ def _repeats(device: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     return np.append(False, (device[1:] == device[:-1]) & (seconds[1:] == seconds[:-1]))
 
 
-def _steps(lat: np.ndarray, lon: np.ndarray, a: object, b: object) -> np.ndarray:
+def _steps(lat: np.ndarray, lon: np.ndarray, a: slice | np.ndarray, b: slice | np.ndarray) -> np.ndarray:
     lat, lon = np.radians(lat), np.radians(lon)
     cos = np.cos(lat)
     chord = np.sin((lat[b] - lat[a]) / 2) ** 2 + cos[a] * cos[b] * np.sin((lon[b] - lon[a]) / 2) ** 2
