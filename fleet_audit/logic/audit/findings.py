@@ -123,7 +123,7 @@ def _row(
         "brl_high": high,
         "amount": amount,
         **{name: brl if name == amount else None for name in AMOUNTS},
-        "confidence": round(min(max(draft.confidence, 0.0), 1.0), 2),
+        "confidence": round(rule.confidence(context, draft), 2),
         "evidence": evidence_of(draft, rule, context.parameters, trips, runs, legs),
         "explanation_pt": _sentence(draft),
         "route_code": first_trip.get("route_code"),

@@ -21,6 +21,8 @@ GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
 TRIP_CONFIDENCE = {**GRADE_CONFIDENCE, "C": 0.6}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
+# At most, of what rests on how many trips there were, where positions are too rare to show a short halt.
+UNSEEN_HALT_CONFIDENCE = 0.5
 UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (RULES section 6, D06 and D10)
 
 

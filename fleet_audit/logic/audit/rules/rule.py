@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample, VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample, VehicleDoubt, VehicleNeed
 
 Amount = Literal["paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl"]
 Scope = Literal["day", "cycle"]
@@ -49,6 +49,7 @@ class Rule:
         rests_on: letters of sources whose absence would be taken for a fact about the carrier: the rule is not tested
             on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
         vehicle_need: what the rule needs of each vehicle; those that lack it are not tested, the others are.
+        vehicle_doubt: what the rule needs of each vehicle to be sure; findings about those that lack it state less.
     """
 
     rule_id: str
@@ -64,6 +65,12 @@ class Rule:
     needs: tuple[Need, ...] = ()
     rests_on: str = ""
     vehicle_need: MinimumSample | VehicleNeed | None = None
+    vehicle_doubt: VehicleDoubt | None = None
+
+    def confidence(self, context: Any, draft: Draft) -> float:
+        """What a finding states: the draft's confidence within 0 … 1, capped by `vehicle_doubt`."""
+        own = min(max(draft.confidence, 0.0), 1.0)
+        return self.vehicle_doubt.capped(own, draft.plate, context) if self.vehicle_doubt else own
 
     def missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested on a day or in a cycle; empty where it is tested."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from fleet_audit.logic.audit.rules.draft import UNSEEN_HALT_CONFIDENCE
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.audit.rules.rule import Rule
 
@@ -18,6 +19,10 @@ Every rule of the audit, generated from the modules of `fleet_audit/logic/audit/
 page. Sources: P positions, V visit report, B bulletin, K contract data; `/` either, `+` both. A rule is not tested on a
 day on which a source that it rests on is incomplete by our own fault; `ops.rules_not_tested` lists it.
 
+Where a vehicle's positions in motion are further apart than `stop_min_s`, a halt that parts two trips may lie between
+two of them. What {doubted} conclude of such a vehicle states a confidence of at most {most}; G08, and D04 of a trip
+that reaches beyond its run by more than `match_widen_s` and one such step, are not tested.
+
 | rule | scope | version | severity | sources | rests on | amount | parameters | title | what it proves |
 |---|---|---|---|---|---|---|---|---|---|
 """
@@ -26,7 +31,9 @@ day on which a source that it rests on is incomplete by our own fault; `ops.rule
 def rules_page() -> str:
     """The page, in Markdown, in order of rule and scope."""
     ordered = sorted(RULES, key=lambda rule: (rule.rule_id, rule.scope != "day"))
-    return _HEAD + "".join(f"| {' | '.join(_cells(rule))} |\n" for rule in ordered)
+    doubted = [rule.rule_id for rule in ordered if rule.vehicle_doubt]
+    head = _HEAD.format(doubted=", ".join(doubted), most=UNSEEN_HALT_CONFIDENCE)
+    return head + "".join(f"| {' | '.join(_cells(rule))} |\n" for rule in ordered)
 
 
 def _cells(rule: Rule) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a rule needs of each vehicle, and which vehicles it does not test because they lack it.
+"""What a rule needs of each vehicle: which it does not test, or of which it is less sure, because they lack it.
 
 The test itself is in the rule's own module.
 """
@@ -85,6 +85,23 @@ class VehicleNeed:
         more = f" e mais {len(plates) - _SHOWN}" if len(plates) > _SHOWN else ""
         named = ", ".join(plates[:_SHOWN])
         return [f"{_vehicles(len(plates), len(self.asked(context)))} ({named}{more}): {self.reason_pt}"]
+
+
+@dataclass(frozen=True)
+class VehicleDoubt:
+    """Data of a vehicle without which a rule still reports it, and is less sure.
+
+    Attributes:
+        lacking: returns the plates of an `AuditDay` that lack the data.
+        confidence: the most that a finding about such a vehicle states.
+    """
+
+    lacking: Callable[[Any], set[str]]
+    confidence: float
+
+    def capped(self, confidence: float, plate: str | None, context: Any) -> float:
+        """The confidence of a finding about the plate, at most `confidence` where it lacks the data."""
+        return min(confidence, self.confidence) if plate in self.lacking(context) else confidence
 
 
 def _vehicles(count: int, of: int) -> str:

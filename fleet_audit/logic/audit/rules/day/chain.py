@@ -13,7 +13,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
-from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -211,7 +211,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "5",
+        "6",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
@@ -234,5 +234,6 @@ RULES = (
             "o equipamento tem o relógio fora de hora ou o receptor travado, ou não informou um hodômetro contínuo "
             "entre as corridas, e não prova que o KM SAÍDA é alto demais",
         ),
+        vehicle_doubt=VISIBLE_HALTS,
     ),
 )

@@ -199,6 +199,21 @@ class AuditDay(TripAndRunRecords):
         return self.plates_with_untrusted_device | set(self.clock_offsets["plate"])
 
     @cached_property
+    def steps_s(self) -> dict[str, float]:
+        """Usual seconds from one position to the next in motion, of each plate with measured trips in the window.
+
+        The median over its trips, each with the mean of its steps: one gap makes no vehicle coarse.
+        """
+        step_s = self.trips["moving_s"] / self.trips["moving_steps"].where(self.trips["moving_steps"] > 0)
+        known = step_s.notna()
+        return step_s[known].astype("float64").groupby(self.trips.loc[known, "plate"].astype(object)).median().to_dict()
+
+    @cached_property
+    def plates_with_unseen_halts(self) -> set[str]:
+        """Plates whose positions are further apart than stop_min_s: a halt that parts two trips may lie in between."""
+        return {plate for plate, step_s in self.steps_s.items() if step_s > self.parameters.stop_min_s}
+
+    @cached_property
     def paid_trips(self) -> set[str]:
         """Trips of the window that have a price."""
         return set(self.costs.loc[self.costs["cost_status"] == "priced", "trip_id"])

@@ -10,11 +10,12 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches
-from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, TRUSTED_DEVICE_OF_RUNS
+from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches, joined_matches
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, TRUSTED_DEVICE_OF_RUNS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import allowed_hundredths
 
@@ -27,7 +28,8 @@ def declared_above_measured(context: AuditDay) -> list[Draft]:
 def declared_below_measured(context: AuditDay) -> list[Draft]:
     """D04: a group declares less than was measured, by the same tolerance; it accuses no carrier.
 
-    Not where it declares what its own odometer counted: the finding then concerns the odometer (O03, O05), not the run.
+    Not where it declares what its own odometer counted: the finding then concerns the odometer (O03, O05), not the run;
+    nor where the trips may hold another movement (`joined_matches`).
     """
     return _groups(context, "D04")
 
@@ -63,7 +65,8 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     sign = 1 if rule_id == "D01" else -1
     exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
     chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
-    chosen = chosen[~chosen["match_id"].isin(doubtful_matches(context))]
+    unproven = doubtful_matches(context) | (joined_matches(context) if sign < 0 else set())
+    chosen = chosen[~chosen["match_id"].isin(unproven)]
     trips = context.trip_records(chosen["trip_ids"].explode())
     runs = context.run_records(chosen["declared_run_ids"].explode())
     limits = context.limits(chosen)
@@ -104,6 +107,11 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
             )
         )
     return drafts
+
+
+def _plates_with_joined_trips(context: AuditDay) -> set[str]:
+    """Plates with a group that D04 does not test because its trips may hold another movement."""
+    return set(context.groups.loc[context.groups["match_id"].isin(joined_matches(context)), "plate"])
 
 
 def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
@@ -190,7 +198,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "2",
+        "3",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -206,6 +214,12 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
-        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
+        vehicle_need=VehicleNeed(
+            plates_with_runs,
+            lambda context: context.plates_with_untrusted_device | _plates_with_joined_trips(context),
+            "o equipamento tem o relógio fora de hora ou o receptor travado, ou envia posições raras demais para "
+            "separar a viagem da ata de outro deslocamento, e não prova que a ata declara km a menos",
+        ),
+        vehicle_doubt=VISIBLE_HALTS,
     ),
 )

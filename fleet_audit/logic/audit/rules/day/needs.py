@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet_audit.logic.audit.rules.draft import UNSEEN_HALT_CONFIDENCE
 from fleet_audit.logic.audit.rules.rule import Need
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleDoubt, VehicleNeed
 
 
 def has_positions(context: Any) -> bool:
@@ -44,3 +45,5 @@ TRUSTED_DEVICE_OF_TRIPS = VehicleNeed(
     lambda context: context.plates_with_untrusted_device,
     _UNTRUSTED_PT,
 )
+# A rule that concludes from one trip where there may be two, or from none where an odometer stood.
+VISIBLE_HALTS = VehicleDoubt(lambda context: context.plates_with_unseen_halts, UNSEEN_HALT_CONFIDENCE)

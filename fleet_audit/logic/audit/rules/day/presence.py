@@ -22,6 +22,7 @@ from fleet_audit.logic.audit.rules.day.needs import (
     TRIPS,
     TRUSTED_DEVICE_OF_RUNS,
     TRUSTED_DEVICE_OF_TRIPS,
+    VISIBLE_HALTS,
 )
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
 from fleet_audit.logic.audit.rules.draft import (
@@ -226,7 +227,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "3",
+        "4",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -243,10 +244,11 @@ RULES = (
         ),
         rests_on="PV",
         vehicle_need=TRUSTED_DEVICE_OF_RUNS,
+        vehicle_doubt=VISIBLE_HALTS,
     ),
     Rule(
         "D06",
-        "2",
+        "3",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -258,6 +260,7 @@ RULES = (
             POSITIONS,
         ),
         rests_on="PV",
+        vehicle_doubt=VISIBLE_HALTS,
     ),
     Rule(
         "D07",

@@ -1,0 +1,84 @@
+"""Vehicles whose positions are too rare to show a halt of three minutes: what their trips prove less, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit_tests.logic.audit.rules.test_destinations import missed
+from fleet_audit_tests.logic.audit_sample import audit, found, run, trip
+
+FINE = {"moving_s": 3600.0, "moving_steps": 120}
+AT_THE_LIMIT = {"moving_s": 3600.0, "moving_steps": 20}
+RARE = {"moving_s": 3600.0, "moving_steps": 12}
+
+
+def too_little(steps: dict, start: str = "06:00", end: str = "07:00") -> list[dict]:
+    """D04 of a run of 20 km from 06:00 to 07:00, on a trip of 30 km."""
+    return found(audit([trip("T", start, end, "30.00", **steps)], [run("R", "06:00", "07:00", "20")]), "D04")
+
+
+def without_trip(steps: dict, rule_id: str) -> list[dict]:
+    """D05 or D06 of a run during which the vehicle stood, or went on a deadhead of which the run is a part."""
+    trips = [trip("T", "06:00", "07:00", **steps)]
+    if rule_id == "D06":
+        trips.append(trip("L", "11:30", "15:00", "50.00", purpose="deadhead", **steps))
+    runs = [run("R", "06:00", "07:00", "30"), run("P", "12:00", "12:40", "25")]
+    return found(audit(trips, runs), rule_id)
+
+
+def broken_chain(steps: dict) -> list[dict]:
+    """D10 of a run that starts at the km where the one before ended, although the vehicle drove 14 km in between."""
+    runs = [
+        run("R1", "06:00", "07:00", "30", odometer_start_km="100", odometer_end_km="130"),
+        run("R2", "08:00", "09:00", "30", odometer_start_km="130", odometer_end_km="160"),
+    ]
+    trips = [trip("T1", "06:00", "07:00", **steps), trip("T2", "08:00", "09:00", **steps)]
+    return found(audit([*trips, trip("D", "07:10", "07:30", "14.00", purpose="deadhead", **steps)], runs), "D10")
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [too_little, broken_chain, lambda steps: without_trip(steps, "D05"), lambda steps: without_trip(steps, "D06")],
+    ids=["D04", "D10", "D05", "D06"],
+)
+def test_a_finding_that_a_missed_halt_would_explain_states_at_most_half(findings) -> None:  # type: ignore[no-untyped-def]
+    [unknown], [fine], [at_the_limit], [rare] = (findings(steps) for steps in ({}, FINE, AT_THE_LIMIT, RARE))
+    assert unknown["confidence"] == fine["confidence"] == at_the_limit["confidence"] >= 0.93
+    assert rare["confidence"] == 0.5
+
+
+def test_one_trip_with_a_gap_makes_no_vehicle_rare() -> None:
+    others = [trip(f"T{hour}", f"{hour}:00", f"{hour}:40", **FINE) for hour in (10, 14)]
+    runs = [run("R", "06:00", "07:00", "20")]
+    [finding] = found(audit([trip("T", "06:00", "07:00", "30.00", **RARE), *others], runs), "D04")
+    assert finding["confidence"] == 0.99
+
+
+def test_more_declared_than_measured_is_not_explained_by_a_missed_halt() -> None:
+    trips, runs = [trip("T", "06:00", "07:00", "30.00", **RARE)], [run("R", "06:00", "07:00", "45")]
+    assert found(audit(trips, runs), "D01")[0]["confidence"] == 0.99
+
+
+@pytest.mark.parametrize(("start", "end"), [("05:30", "07:00"), ("06:00", "07:30")])
+def test_d04_is_not_tested_on_a_trip_that_may_hold_another_movement(start: str, end: str) -> None:
+    assert too_little(FINE, start, end)
+    assert not too_little(RARE, start, end)
+    trips, runs = [trip("T", start, end, "30.00", **RARE)], [run("R", "06:00", "07:00", "20")]
+    reasons = rules_not_tested(audit(trips, runs), DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "1 de 1 veículo não testado (AAA1A11)" in reasons["D04"]
+    assert "posições raras demais para separar a viagem da ata de outro deslocamento" in reasons["D04"]
+
+
+def test_d04_tests_a_trip_that_a_rare_position_makes_a_step_longer() -> None:
+    [finding] = too_little(RARE, "05:57", "07:11")
+    assert finding["confidence"] == 0.5
+
+
+def test_g08_is_not_tested_where_a_short_halt_would_not_be_seen() -> None:
+    assert missed("FRENTE ÁGUA CLARA", **FINE)
+    assert not missed("FRENTE ÁGUA CLARA", **RARE)
+    trips = [trip("T", "06:00", "07:00", **RARE)]
+    reasons = rules_not_tested(audit(trips, [run("R", "06:00", "07:00")]), DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "posições raras demais para mostrar uma parada curta" in reasons["G08"]
