@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 ROW, FILE = "row", "file"
+REASON_CODE = "reason_code"  # the code's name in a failed step's metadata, in log lines and in traces
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.formats.reasons import REASON_CODE, REASONS
 
 _OURS = (PermanentError.__name__, RetryableError.__name__, "Failure")  # Failure: a PermanentError inside a step
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -112,7 +113,7 @@ def write_json(log: logging.Logger) -> None:
 
 
 def run_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What Dagster knows of a record: message, run_id, job, partition, step, event, error_class, error, tags.
+    """What Dagster knows of a record: message, run_id, job, partition, step, event, tags, and `error_fields`.
 
     A range of days is one partition, `first...last`, as Dagster writes it. Empty for a record from outside of a run.
     """
@@ -144,7 +145,7 @@ def _partition(tags: Mapping[str, str]) -> str | None:
 
 
 def error_fields(event: Any) -> dict[str, str | None]:
-    """`error_class` and `error`, the sentence, of what a step raised; empty for an event without an error.
+    """`error_class`, `reason_code` and `error`, the sentence, of what a step raised; empty without an error.
 
     Dagster's wrapper names the step, its cause what was raised there.
     """
@@ -154,4 +155,13 @@ def error_fields(event: Any) -> dict[str, str | None]:
         return {}
     raised = error.cause or error
     text = raised.message.strip()
-    return {"error_class": raised.cls_name, "error": text.partition(": ")[2] if raised.cls_name in _OURS else None}
+    sentence = text.partition(": ")[2] if raised.cls_name in _OURS else None
+    return {"error_class": raised.cls_name, REASON_CODE: reason_code(event), "error": sentence}
+
+
+def reason_code(event: Any) -> str | None:
+    """The code of docs/reasons.md with which the step refused a file; None where it failed of something else."""
+    failure = getattr(event.event_specific_data, "user_failure_data", None)
+    entry = failure.metadata.get(REASON_CODE) if failure else None
+    code = str(entry.value) if entry else None
+    return code if code in REASONS else None

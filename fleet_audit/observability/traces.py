@@ -1,7 +1,7 @@
 """A trace of each run for OpenTelemetry: a span of the run, and one of each of its steps, sent when the run ends.
 
 Spans are made from the run's event log: nothing is measured twice, and a run without FLEET_OTLP_URL does no work.
-A span has no text of a source: of an error it has the class alone.
+A span has no text of a source: of an error it has the class, and the code under which a file was refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Status, StatusCode, Tracer, set_span_in_context
 
 from fleet_audit import __version__
-from fleet_audit.observability.json_logs import run_tag_fields
+from fleet_audit.formats.reasons import REASON_CODE
+from fleet_audit.observability.json_logs import reason_code, run_tag_fields
 
 SERVICE = "fleet-audit"
 TIMEOUT_S = 10  # a receiver that is away may hold the end of a run no longer
@@ -34,12 +35,13 @@ _ENDS = (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE)
 
 @dataclass(frozen=True)
 class _Step:
-    """A step as its events recorded it; times are seconds since 1970, `error_class` is None for one that succeeded."""
+    """A step as its events recorded it; times are seconds since 1970, the rest is None for one that succeeded."""
 
     name: str
     began_s: float
     ended_s: float
     error_class: str | None
+    reason_code: str | None
 
 
 class _RunIds(RandomIdGenerator):
@@ -100,7 +102,9 @@ def _record(tracer: Tracer, run: dg.DagsterRun, steps: Sequence[_Step]) -> None:
             step.name,
             context=set_span_in_context(whole),
             start_time=_ns(step.began_s),
-            attributes=_known({**fields, "step": step.name, "error.type": step.error_class}),
+            attributes=_known(
+                {**fields, "step": step.name, "error.type": step.error_class, REASON_CODE: step.reason_code}
+            ),
         )
         if step.error_class:
             span.set_status(Status(StatusCode.ERROR, step.error_class))
@@ -120,7 +124,8 @@ def _steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[_Step]:
         if event.event_type == _BEGINS:
             began[event.step_key] = entry.timestamp
         else:
-            yield _Step(event.step_key, began[event.step_key], entry.timestamp, _error_class(event))
+            began_s = began[event.step_key]
+            yield _Step(event.step_key, began_s, entry.timestamp, _error_class(event), reason_code(event))
 
 
 def _error_class(event: dg.DagsterEvent) -> str | None:

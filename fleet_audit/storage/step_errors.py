@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import dagster as dg
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.reasons import REASON_CODE
 
 # Waits about 5, 15, 35 and 75 s: a PostgreSQL that restarts or fails over is back within two minutes.
 RETRY_POLICY = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -24,7 +26,8 @@ _Body = TypeVar("_Body", bound=Callable[..., Any])
 def acting_on_errors() -> Iterator[None]:
     """Raise RetryableError as Dagster's RetryRequested with backoff, PermanentError as a Failure without retries.
 
-    Only inside a step, whose number of attempts it reads.
+    The Failure of a refused file has its code as metadata `reason_code`. Only inside a step, whose number of attempts
+    it reads.
     """
     try:
         yield
@@ -33,7 +36,8 @@ def acting_on_errors() -> Iterator[None]:
         wait_s = max(0.0, RETRY_POLICY.calculate_delay(attempt))
         raise dg.RetryRequested(max_retries=RETRY_POLICY.max_retries, seconds_to_wait=wait_s) from error
     except PermanentError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        metadata = {REASON_CODE: error.code} if isinstance(error, RejectedFile) else None
+        raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error
 
 
 def acts_on_errors(body: _Body) -> _Body:

@@ -25,7 +25,9 @@ print({_HEAVY})
 
 
 @pytest.mark.parametrize("program", [_HELP, _PSQL], ids=["help", "psql"])
-def test_neither_dagster_nor_pandas_is_imported(program, postgres_url, tmp_path, monkeypatch):
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_neither_dagster_nor_pandas_is_imported(program, log_format, postgres_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLEET_LOG_FORMAT", log_format)
     monkeypatch.setenv("FLEET_WAREHOUSE_URL", postgres_url)
     command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)

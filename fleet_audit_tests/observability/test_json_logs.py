@@ -11,6 +11,7 @@ from fleet_audit.cli.environment import dagster_home
 from fleet_audit.definitions import _set_log, console
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.errors import PermanentError
+from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.observability.json_logs import RunJsonFormatter
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.step_errors import acts_on_errors
@@ -78,6 +79,10 @@ def test_our_own_error_is_a_sentence_and_any_other_only_a_class(monkeypatch, cap
     ours = _lines(monkeypatch, capsys, PermanentError("reference/contracts.csv is missing: put it into the inbox."))
     (failed,) = [line for line in ours if line.get("event") == "STEP_FAILURE"]
     assert failed["error"] == "reference/contracts.csv is missing: put it into the inbox."
+    refused = _lines(monkeypatch, capsys, RejectedFile(f"the cell {QUOTED} is not a date", "missing_column"))
+    (failed,) = [line for line in refused if line.get("event") == "STEP_FAILURE"]
+    assert (failed["error_class"], failed["reason_code"]) == ("RejectedFile", "missing_column")
+    assert QUOTED not in json.dumps(failed)
     other = _lines(monkeypatch, capsys, ValueError(f"cannot parse {QUOTED}"))
     (failed,) = [line for line in other if line.get("event") == "STEP_FAILURE"]
     assert failed["error_class"] == "ValueError"

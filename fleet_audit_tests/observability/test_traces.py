@@ -98,14 +98,15 @@ def test_a_run_is_one_trace_with_a_span_of_each_step(monkeypatch, postgres_url):
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "text", "code"),
     [
-        (PermanentError(REFUSED), "PermanentError"),
-        (RejectedFile(REFUSED), "RejectedFile"),
-        (ValueError(f"cannot parse {QUOTED}"), "ValueError"),
+        (PermanentError(REFUSED), "PermanentError", None),
+        (RejectedFile(REFUSED, "missing_column"), "RejectedFile", "missing_column"),
+        (RejectedFile(REFUSED, QUOTED), "RejectedFile", None),  # not one of the codes
+        (ValueError(f"cannot parse {QUOTED}"), "ValueError", None),
     ],
 )
-def test_a_failed_step_is_an_error_without_the_text_of_a_source(monkeypatch, postgres_url, error, text):
+def test_a_failed_step_has_class_and_code_of_its_error_without_the_text(monkeypatch, postgres_url, error, text, code):
     received: list[bytes] = []
     with _receiver(received) as url:
         monkeypatch.setenv("FLEET_OTLP_URL", url)
@@ -114,6 +115,8 @@ def test_a_failed_step_is_an_error_without_the_text_of_a_source(monkeypatch, pos
     assert QUOTED.encode() not in body
     spans = _spans(body)
     assert (spans["costs"].status.code, spans["costs"].status.message) == (2, text)
+    found = _attributes(spans["costs"])
+    assert (found["error.type"], found.get("reason_code")) == (text, code)
     assert spans["trips"].status.code == 0
     assert spans["run __ephemeral_asset_job__"].status.message == "1 of 2 steps failed"
 
