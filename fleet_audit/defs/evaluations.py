@@ -84,18 +84,22 @@ def _last_materializations(
 def _found_by_step(
     instance: dg.DagsterInstance, step: tuple[str, str, int], asset: dg.AssetKey, partitions: Sequence[str]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """The last materialization per partition key as it was when the step first asked. Two queries."""
-    latest = instance.get_latest_storage_id_by_partition(
-        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
-    )
-    if not latest:
-        return {}
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(latest.values())), limit=len(latest)
-    ).records
+    """The last materialization per partition key as it was when the step first asked.
+
+    One query of an asset that the run has just materialized: as many of its newest records as there are partitions
+    are one of each. Where some are older, two more find them.
+    """
+    newest = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=list(partitions))
+    records = instance.fetch_materializations(newest, limit=len(partitions)).records if partitions else []
+    if len({record.partition_key for record in records}) < len(records) == len(partitions):
+        latest = instance.get_latest_storage_id_by_partition(
+            asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+        )
+        latest_only = dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(latest.values()))
+        records = instance.fetch_materializations(latest_only, limit=len(latest)).records
     return {
         str(record.partition_key): AssetCheckEvaluationTargetMaterializationData(
             run_id=record.run_id, storage_id=record.storage_id, timestamp=record.timestamp
         )
-        for record in records
+        for record in reversed(records)  # the newest one of a partition comes first
     }
