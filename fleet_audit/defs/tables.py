@@ -4,8 +4,9 @@ The computation of assets does not belong here.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -123,16 +124,16 @@ def computed_days(
     processes: int,
     *,
     are_large: bool = False,
-) -> Iterator[tuple[dt.date, Result]]:
+) -> Generator[tuple[dt.date, Result], None, None]:
     """Each day with what `work` makes of its inputs, in order.
 
     A long range, or a few days that `are_large`, is computed by so many processes, which get `work` and the inputs;
-    results are the same. Raises PermanentError when one of them is killed.
+    results are the same. Closing the generator ends them. Raises PermanentError when one of them is killed.
     """
     size = pool_size(len(days), processes, are_large=are_large)
-    results = map_in_processes(work, map(inputs, days), size, PRELOADED)
-    for day in days:
-        yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}")
+    with closing(map_in_processes(work, map(inputs, days), size, PRELOADED)) as results:
+        for day in days:
+            yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}")
 
 
 def next_of_day(results: Iterator[Result], day: dt.date, cure: str) -> Result:

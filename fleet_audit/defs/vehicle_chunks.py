@@ -7,6 +7,7 @@ import datetime as dt
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -122,14 +123,14 @@ def computed_vehicles(
     processes = processes_of(days, fleet_cut, settings)
     cure = f"FLEET_DAY_PROCESSES to less than {processes}, or FLEET_CHUNK_VEHICLES to less"
     engine = engine_of(settings, processes, PRELOADED)
-    results = engine.map(InArrow(work, tables), items())
-    for day in days:
-        parts = [next_of_day(results, day, cure)]
-        count, in_force = waiting.popleft()
-        parts += [next_of_day(results, day, cure) for _ in range(count - 1)]
-        rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
-        found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
-        yield day, join(day, found, in_force)
+    with closing(engine.map(InArrow(work, tables), items())) as results:
+        for day in days:
+            parts = [next_of_day(results, day, cure)]
+            count, in_force = waiting.popleft()
+            parts += [next_of_day(results, day, cure) for _ in range(count - 1)]
+            rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
+            found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
+            yield day, join(day, found, in_force)
 
 
 def processes_of(days: Sequence[dt.date], fleet_cut: FleetCut, settings: Settings) -> int:

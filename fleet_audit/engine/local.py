@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,6 @@ class LocalProcesses:
 
     def map(
         self, work: Callable[[Any], Mapping[str, pa.Table]], items: Iterable[Any]
-    ) -> Iterator[Mapping[str, pa.Table]]:
+    ) -> Generator[Mapping[str, pa.Table], None, None]:
         """Returns `work(item)` of each item in the order of the items; see `map_in_processes`."""
         return map_in_processes(work, items, self.processes, self.preloaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ class Engine(Protocol):
 
     def map(
         self, work: Callable[[Any], Mapping[str, pa.Table]], items: Iterable[Any]
-    ) -> Iterator[Mapping[str, pa.Table]]:
+    ) -> Generator[Mapping[str, pa.Table], None, None]:
         """Returns `work(item)` of each item; the tables of a result by name."""
 
 

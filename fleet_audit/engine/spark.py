@@ -11,7 +11,7 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -40,7 +40,7 @@ class SparkCluster:
 
     master: str
 
-    def map(self, work: _Work, items: Iterable[Any]) -> Iterator[Mapping[str, pa.Table]]:
+    def map(self, work: _Work, items: Iterable[Any]) -> Generator[Mapping[str, pa.Table], None, None]:
         """Returns `work(item)` of each item in the order of the items, one task per item.
 
         `work` and items must be picklable. What an item raises is raised here, in its place among the results. Raises

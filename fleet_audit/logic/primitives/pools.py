@@ -11,29 +11,31 @@ import os
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _RETURNED_BYTES = 8 << 20
+_KILLED_WITHIN_S = 10.0  # a process that waits for a disk ends when the disk answers
 _work: list[Callable[[Any], Any]] = []  # of a process of the pool: what it was started for
 
 
 def map_in_processes(
     work: Callable[[Item], Result], items: Iterable[Item], processes: int, preloaded: Sequence[str] = ()
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Returns `work(item)` of each item in the order of the items; with 1 process in this one.
 
     `work` is sent to each process once and may keep there what the next item needs again; it, items and results must be
     picklable. Twice as many items as processes are taken ahead of the result that is waited for, so that memory does
     not grow with their number. What an item raises, or the taking of it, is raised here in its place among the
-    results, and ends the processes; so does leaving the iterator. Raises BrokenProcessPool when a process is killed.
+    results, and ends the processes; so does closing the generator. Raises BrokenProcessPool when a process is killed.
 
     Args:
         preloaded: modules that the processes have in common; those of the first call in a process count.
@@ -47,8 +49,10 @@ def map_in_processes(
             waiting.append(submitted)
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
-        while waiting:
+        while len(waiting) > 1:
             yield waiting.popleft().result()
+        last = [future.result() for future in waiting]
+    yield from last  # after the processes ended: a caller that knows how many results there are asks for no more
 
 
 def _submitted(pool: ProcessPoolExecutor, items: Iterable[Item]) -> Iterator[Future[Any]]:
@@ -64,17 +68,33 @@ def _submitted(pool: ProcessPoolExecutor, items: Iterable[Item]) -> Iterator[Fut
 
 @contextmanager
 def _pool(work: Callable[[Item], Result], processes: int, context: BaseContext) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are killed when the block is left before its end, and end themselves when this one is killed."""
+    """Processes that are killed when the block is left before its end, and end themselves when this one is killed.
+
+    Either way none of them runs, or writes, after the block.
+    """
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(work,))
     is_finished = False
     try:
         yield pool
         is_finished = True
     finally:
-        started = list((pool._processes or {}).values())
+        started, results = list((pool._processes or {}).values()), pool._result_queue
         pool.shutdown(wait=is_finished, cancel_futures=True)
-        for process in () if is_finished else started:
-            process.kill()
+        if not is_finished:
+            _kill(started, results)
+
+
+def _kill(processes: Sequence[BaseProcess], results: Any) -> None:
+    """Kill processes that may be sending a result, and wait until they have ended.
+
+    The pool's thread reads the rest of a result until no process can write it. This one could, and so its own end
+    waited for that thread for ever.
+    """
+    results._writer.close()
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join(_KILLED_WITHIN_S)
 
 
 @cache

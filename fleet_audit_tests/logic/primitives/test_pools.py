@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 
@@ -52,10 +53,18 @@ def killed_at_three(number: int) -> int:
     return number
 
 
+def large(number: int) -> bytes:
+    return bytes(20_000_000)
+
+
 def is_nothing_left() -> bool:
+    """No process and no thread of a pool, for which the end of this process would wait."""
     for child in multiprocessing.active_children():
         child.join(10)
-    return not multiprocessing.active_children()
+    threads = [thread for thread in threading.enumerate() if type(thread).__name__ == "_ExecutorManagerThread"]
+    for thread in threads:
+        thread.join(10)
+    return not multiprocessing.active_children() and not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -74,6 +83,24 @@ def test_items_are_taken_as_results_are_asked_for():
     next(results)
     assert len(taken) == 5
     results.close()
+    assert is_nothing_left()
+
+
+def test_processes_end_by_themselves_before_the_last_result_of_a_known_number():
+    results = map_in_processes(squared_with_process, range(3), 2)
+    next(results)
+    processes = multiprocessing.active_children()
+    assert [square for _, (square, _) in zip(range(2), results, strict=False)] == [1, 4]
+    assert [process.exitcode for process in processes] == [0, 0]
+
+
+def test_closing_ends_processes_that_send_large_results():
+    """A killed one had sent a part of its result: this process waited for the rest for ever when it ended."""
+    results = map_in_processes(large, ITEMS, 2)
+    next(results)
+    processes = multiprocessing.active_children()
+    results.close()
+    assert [process.is_alive() for process in processes] == [False, False]
     assert is_nothing_left()
 
 
