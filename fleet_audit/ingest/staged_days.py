@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,11 +37,11 @@ _CONFIRM = """
 
 
 class Compute(Protocol):
-    """Computes days here or in processes."""
+    """Computes days here or in processes, which end when what it returns is closed."""
 
     def __call__(
         self, days: Sequence[dt.date], inputs: Inputs, work: Work, *, are_large: bool
-    ) -> Iterator[tuple[dt.date, StagedPositions]]:
+    ) -> Generator[tuple[dt.date, StagedPositions], None, None]:
         """Returns each day with `work(inputs(day))`, in order; `are_large`: some of them are worth a process each."""
 
 
@@ -66,9 +67,7 @@ class StagedDays:
             for day, (_, inputs_digest) in looked_at.items()
             if not digests.is_unchanged(day, inputs_digest, partial(self._stored, day))
         }
-        with tempfile.TemporaryDirectory(prefix="staging") as folder:  # a process that is killed leaves its files
-            work = StagePositions(stage.lake, stage.adapter, stage.driver_key, Path(folder))
-            computed = compute(list(changed), stage.position_arrivals, work, are_large=_are_large(stage, changed))
+        with self._computed(stage, list(changed), compute) as computed:
             for day in days:
                 if day in changed:
                     _, staged = next(computed)
@@ -78,6 +77,19 @@ class StagedDays:
                 else:
                     self.warehouse.execute(_CONFIRM, {"day": day, "read_at": looked_at[day][0]})
                     yield day, Kept.AS_IT_IS
+
+    @contextmanager
+    def _computed(
+        self, stage: Stage, days: Sequence[dt.date], compute: Compute
+    ) -> Iterator[Iterator[tuple[dt.date, StagedPositions]]]:
+        """The days, staged as they are asked for, in a folder that is removed after the processes that write into it.
+
+        A process that is killed leaves its files. What cannot be removed does not replace the error that ended it all.
+        """
+        with tempfile.TemporaryDirectory(prefix="staging", ignore_cleanup_errors=True) as folder:
+            work = StagePositions(stage.lake, stage.adapter, stage.driver_key, Path(folder))
+            with closing(compute(days, stage.position_arrivals, work, are_large=_are_large(stage, days))) as computed:
+                yield computed
 
     def _stored(self, day: dt.date) -> str:
         return self._content(day, self.lake.sha256(self.lake.partition_path(STAGING_POSITIONS, day)))
