@@ -80,6 +80,7 @@ class Stage:
 
         The days beside it are looked at too: one report may begin at midnight with what another reports whole.
         """
+        read_at = pd.Timestamp.now("UTC")
         files = self._files("visit_report", day)
         parsed = self._read(PARSED_VISIT_LEGS, files)
         parsed["reported_until"] = parsed.groupby(["file_sha256", "plate"])["arrived_local"].transform("max")
@@ -88,7 +89,7 @@ class Stage:
         is_of_day = (rows["date"] == day).to_numpy(bool)
         unique = rows[counted_movements(rows) & is_of_day]
         zones = self._zones(unique["plate"], day)
-        self._count(day, "visit_legs", int(is_of_day.sum()), len(unique))
+        self._count(day, "visit_legs", int(is_of_day.sum()), len(unique), read_at)
         return conform(
             unique.assign(
                 started_at=to_utc(unique["departed_local"], zones),
@@ -100,12 +101,13 @@ class Stage:
 
     def declared_runs(self, day: dt.date) -> pd.DataFrame:
         """`staging.declared_runs` of a DATA; the same row in two bulletins is one run. EMPRESA becomes its code."""
+        read_at = pd.Timestamp.now("UTC")
         files = self._files("bulletin", day)
         parsed = self._read(PARSED_DECLARED_RUNS, files)
         rows = self._in_force(parsed, files, "plate", parsed["declared_date"], [day])
         unique = first_of_each(rows, ["declared_run_id"])
         zones = self._zones(unique["plate"], day)
-        self._count(day, "declared_runs", len(rows), len(unique))
+        self._count(day, "declared_runs", len(rows), len(unique), read_at)
         return conform(
             unique.assign(
                 started_at=to_utc(unique["departed_local"], zones),
@@ -141,8 +143,9 @@ class Stage:
 
     def position_arrivals(self, day: dt.date) -> PositionArrivals:
         """What `staging.positions` of a day of America/Sao_Paulo is made of: pages, and rows of files in force."""
+        read_at = pd.Timestamp.now("UTC")
         rows = self._positions_in_force(self._files("telemetry", day), day)
-        return PositionArrivals(day, page_arrivals(self.lake, day), rows)
+        return PositionArrivals(day, page_arrivals(self.lake, day), rows, read_at)
 
     def staged_positions(self, day: dt.date) -> EncodedDay:
         """`staging.positions` of a day, made and recorded: one row per device and instant."""
@@ -167,9 +170,10 @@ class Stage:
         expected = staged.rows_of_pages | asked_rows(self.warehouse, day)
         pages_read = sum(expected.values())
         legible = sum(staged.rows_of_pages.values()) - counts.illegible
-        self._record(day, "pages", "api", pages_read, legible, counts.illegible, 0)
+        self._record(day, "pages", "api", (pages_read, legible, counts.illegible, 0), staged.read_at)
         read = staged.read + pages_read
-        self._record(day, "staging", "positions", read, counts.accepted, counts.rejected, counts.duplicate)
+        of_day = (read, counts.accepted, counts.rejected, counts.duplicate)
+        self._record(day, "staging", "positions", of_day, staged.read_at)
         record_hours(self.warehouse, day, staged.hours, self.run_id)
 
     def position_inputs(self, day: dt.date, versions: str) -> str:
@@ -270,30 +274,19 @@ class Stage:
         known |= {fold(code): code for code in carriers["carrier_code"]}
         return written.map(lambda text: known.get(fold(text), text), na_action="ignore")
 
-    def _count(self, day: dt.date, source: str, read: int, accepted: int) -> None:
-        self._record(day, "staging", source, read, accepted, 0, read - accepted)
+    def _count(self, day: dt.date, source: str, read: int, accepted: int, read_at: pd.Timestamp) -> None:
+        self._record(day, "staging", source, (read, accepted, 0, read - accepted), read_at)
 
     def _record(
-        self, day: dt.date, stage: str, source: str, read: int, accepted: int, rejected: int, duplicate: int
+        self, day: dt.date, stage: str, source: str, counts: tuple[int, int, int, int], read_at: pd.Timestamp
     ) -> None:
-        self.warehouse.upsert(
-            STAGE_COUNTS,
-            pd.DataFrame(
-                [
-                    {
-                        "partition_date": day,
-                        "stage": stage,
-                        "source": source,
-                        "rows_read": read,
-                        "rows_accepted": accepted,
-                        "rows_rejected": rejected,
-                        "rows_duplicate": duplicate,
-                        "run_id": self.run_id,
-                        "updated_at": pd.Timestamp.now("UTC"),
-                    }
-                ]
-            ),
-        )
+        """Record the rows read, accepted, rejected and duplicate of what had arrived at `read_at`.
+
+        Processes take days ahead: written as of now, a day would seem to hold a file that came while it was computed.
+        """
+        names = ("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate")
+        row = {"partition_date": day, "stage": stage, "source": source, **dict(zip(names, counts, strict=True))}
+        self.warehouse.upsert(STAGE_COUNTS, pd.DataFrame([row | {"run_id": self.run_id}]), updated_at=read_at)
 
 
 def page_notes_path(day: dt.date) -> str:

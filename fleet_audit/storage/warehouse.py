@@ -151,14 +151,20 @@ class Warehouse:
         return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
 
     def upsert(
-        self, table: Table, data: pd.DataFrame | pa.Table, run_id: str | None = None, *, keep_existing: bool = False
+        self,
+        table: Table,
+        data: pd.DataFrame | pa.Table,
+        run_id: str | None = None,
+        *,
+        keep_existing: bool = False,
+        updated_at: pd.Timestamp | None = None,
     ) -> int:
         """Inserts the rows; those whose key is there overwrite it, or are skipped with `keep_existing`.
 
-        Returns how many rows were given. `updated_at`, where the table has it, becomes now; `run_id`, when given,
-        replaces the frame's.
+        Returns how many rows were given. `updated_at`, where the table has it, becomes the given instant, or now;
+        `run_id`, when given, replaces the frame's.
         """
-        rows = _prepared(table, data, run_id)
+        rows = _prepared(table, data, run_id, updated_at)
         if not rows.num_rows:
             return 0
         target = metadata.tables[table.full_name]
@@ -246,14 +252,16 @@ def _select_of(table: Table) -> tuple[str, str]:
     return _literal(query), ", ".join(_literal(column) for column in order)
 
 
-def _prepared(table: Table, data: pd.DataFrame | pa.Table, run_id: str | None) -> pa.Table:
+def _prepared(
+    table: Table, data: pd.DataFrame | pa.Table, run_id: str | None, updated_at: pd.Timestamp | None = None
+) -> pa.Table:
     """The rows in the table's Arrow schema, with `run_id` and `updated_at` filled; keys are unique."""
     frame = typed_frame(data) if isinstance(data, pa.Table) else data
     filled: dict[str, object] = {}
     if run_id is not None and "run_id" in table.column_names:
         filled["run_id"] = run_id
     if "updated_at" in table.column_names:
-        filled["updated_at"] = pd.Timestamp.now("UTC")
+        filled["updated_at"] = updated_at or pd.Timestamp.now("UTC")
     try:
         rows = to_arrow(frame.assign(**filled), table)
     except ValueError as error:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import multiprocessing
 import random
+import tempfile
 from functools import partial
 
 import pandas as pd
 import pytest
 
 from fleet_audit.defs.tables import computed_days
+from fleet_audit.errors import RetryableError
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
 from fleet_audit.ingest.staged_days import StagedDays
-from fleet_audit.ingest.staging import page_notes_path
+from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.schema import reference
@@ -298,6 +301,41 @@ def test_processes_stage_days_as_one_process_does(arrivals, monkeypatch, limit, 
     assert _made(arrivals, processes=2) == WEEK
     assert staged_in == [1, 2]
     assert _left(arrivals) == alone
+
+
+def test_an_error_while_a_day_is_recorded_ends_the_processes_and_removes_what_they_wrote(
+    arrivals, monkeypatch, tmp_path
+):
+    """They wrote on beside the removal of their folder: its failure was reported in the place of the error."""
+    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for day in WEEK:
+        _page(arrivals, day, _items(40))
+    monkeypatch.setattr(Stage, "record_positions", _unreachable)
+    with pytest.raises(RetryableError, match="cannot be reached"):
+        _made(arrivals, processes=2)
+    assert multiprocessing.active_children() == []
+    assert list(tmp_path.glob("staging*")) == []
+
+
+def _unreachable(*_) -> None:
+    raise RetryableError("The warehouse cannot be reached.")
+
+
+def test_a_file_that_comes_while_days_are_computed_ahead_is_not_taken_for_one_of_them(arrivals, monkeypatch):
+    """Of five days the rows are read before the first is recorded, and the counts had the instant of the recording."""
+    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", 1)
+    read_at, read = [], Stage.position_arrivals
+
+    def reading(stage, day):
+        arrived = read(stage, day)
+        read_at.append(pd.Timestamp.now("UTC"))
+        return arrived
+
+    monkeypatch.setattr(Stage, "position_arrivals", reading)
+    assert _made(arrivals, processes=2) == WEEK
+    counted = arrivals.warehouse.read("select partition_date, updated_at from ops.stage_counts order by 1")
+    assert (counted.groupby("partition_date")["updated_at"].max().to_numpy() <= pd.Series(read_at).to_numpy()).all()
 
 
 def _processes_of_staging(monkeypatch) -> list[int]:

@@ -29,11 +29,13 @@ class PositionArrivals:
     Attributes:
         pages: paths of the day's pages in the archive, each with the time of its first arrival.
         file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
+        read_at: when the others were asked for: what arrives later may be missing.
     """
 
     day: dt.date
     pages: Mapping[str, dt.datetime]
     file_rows: pd.DataFrame
+    read_at: pd.Timestamp
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class StagedPositions:
     Attributes:
         file: `staging.positions` of the day.
         read: rows of telemetry files that were read.
+        read_at: as in `PositionArrivals`.
         hours: digest of each hour.
         drivers: rows of `ref.drivers` of the drivers that pages name.
         counts, rejected, notes, damaged, rows_of_pages: as in `PositionsOfDay`.
@@ -50,6 +53,7 @@ class StagedPositions:
 
     file: EncodedDay
     read: int
+    read_at: pd.Timestamp
     hours: HourDigests
     counts: DayCounts
     rejected: list[pd.DataFrame]
@@ -80,6 +84,7 @@ class StagePositions:
         return StagedPositions(
             encoded_day(STAGING_POSITIONS, parts()),
             len(arrivals.file_rows),
+            arrivals.read_at,
             hours,
             merged.counts,
             merged.rejected,
