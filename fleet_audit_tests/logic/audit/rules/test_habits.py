@@ -81,12 +81,34 @@ def test_s01_is_silent_where_rounds_of_whole_tens_repeat_the_digit_and_where_dat
     assert "S01" in untested(a_cycle(runs=readings(true[:59])))
 
 
-def test_s01_names_estimates_of_a_way_close_to_a_multiple_of_five_and_spares_readings_of_one():
-    """Rounds of 34.6 km, written to 5 km, look like 35 km each; rounds of 35 km are read as what they are."""
-    true, exact = 1000 + np.cumsum(noise().normal(34.6, 0.1, 90)), 1000 + 35.0 * np.arange(90)
-    runs = readings(5 * np.round(true / 5)) + readings(exact, OTHER)
-    [row] = found(a_cycle(runs=runs, trips=driven_between(true) + driven_between(exact, OTHER)), "S01")
-    assert row["plate"] == PLATE
+@pytest.mark.parametrize("counted", [0.97, 0.985, 1.01, 1.02, 1.03])
+@pytest.mark.parametrize("way_km", [20.0, 35.0, 60.0])
+def test_s01_spares_readings_of_a_dashboard_that_counts_otherwise_than_the_tracker(way_km: float, counted: float):
+    """The dashboard is read in whole km; rounds of whole fives repeat its digits; a tyre is 3 % off."""
+    read = 1000.5 + np.cumsum(noise().normal(way_km, 0.04, 90))
+    context = a_cycle(runs=readings(np.floor(read)), trips=driven_between(1000 + (read - 1000) * counted))
+    assert not found(context, "S01")
+
+
+@pytest.mark.parametrize("counted", [0.98, 1.0, 1.02])
+def test_s01_names_estimates_whatever_the_tracker_counts(counted: float):
+    true = 1000 + np.cumsum(noise().uniform(8, 40, 90))
+    context = a_cycle(runs=readings(5 * np.round(true / 5)), trips=driven_between(1000 + (true - 1000) * counted))
+    assert [row["plate"] for row in found(context, "S01")] == [PLATE]
+
+
+def test_s01_spares_honest_rounds_of_which_a_third_were_measured_in_part():
+    read = 1000 + 35.0 * np.arange(90)
+    trips = driven_between(read)
+    for row in trips[::3]:
+        row["km_measured"] = "23.00"
+    assert not found(a_cycle(runs=readings(read), trips=trips), "S01")
+
+
+def test_s01_does_not_name_estimates_that_are_no_further_off_than_a_tyre():
+    """Rounds of 34.6 km, always written as 35, cannot be told from honest readings of a dashboard 1 % off."""
+    true = 1000 + np.cumsum(noise().normal(34.6, 0.1, 90))
+    assert not found(a_cycle(runs=readings(5 * np.round(true / 5)), trips=driven_between(true)), "S01")
 
 
 def test_vehicles_with_too_few_runs_are_counted_instead_of_passed_over():
