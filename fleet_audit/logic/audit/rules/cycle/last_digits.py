@@ -105,7 +105,7 @@ def _reading_error_km(runs: pd.DataFrame, trips: pd.DataFrame) -> float | None:
 def _vehicle_ratio(declared: np.ndarray, driven_km: np.ndarray) -> float:
     """Declared km per measured km of one vehicle, without outliers; 1 where nothing was driven.
 
-    The dashboard and the tracker may count a constant 1 to 3 % apart (tyres), which is no estimate: rounds of 60 km
+    The dashboard and the tracker may count a constant 1 to 3 % apart (tyres), which proves no estimate: rounds of 60 km
     would miss by more than a kilometre each. A reading mistyped, an odometer exchanged and a trip that was not
     measured are outliers.
     """
