@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
+from fleet_audit.formats.adapter import CONTRACT
 from fleet_audit.formats.api_page.decoding import BrokenPageError, decode_page, outline
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile
@@ -34,6 +36,14 @@ BROKEN = {
     "a control character in a text": _page(b'{"device_id":"a\x01"}'),
     "nested 100,000 deep": b"[" * 100_000,
     "nested deep in a field that is not read": _page(b'{"note":' + b"[" * 5_000 + b"]" * 5_000 + b"}"),
+    "lists nested 300 deep": _page(b'{"note":' + b"[" * 300 + b"]" * 300 + b"}"),
+    "objects nested 600 deep": _page(b'{"note":' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"}"),
+    "objects nested 900 deep beside a colon in a text": _page(
+        b'{"note":' + b"[" * 900 + b'{"b":"\\":"}' + b"]" * 900 + b"}"
+    ),
+    "objects nested 900 deep in a field that is named again": _page(
+        b'{"note":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b',"note":1}'
+    ),
     "data twice": b'{"data":[' + ITEM + b'],"next_cursor":null,"data":[]}',
     "a field twice": _page(b'{"device_id":"1","device_id":"2"}'),
     "a field twice, once escaped": _page(b'{"device_id":"1","device_i\\u0064":"2"}'),
@@ -51,6 +61,17 @@ WRONG_SHAPES = [b"null", b"5", b'"a"', b"true", b"[]", b"{}", b'{"data":null}', 
 def test_bytes_that_are_not_one_whole_document_are_refused(payload: bytes) -> None:
     with pytest.raises(BrokenPageError):
         outline(payload)
+
+
+@pytest.mark.parametrize("last", [b"null", b"{}", b'"x"'])
+def test_a_list_of_items_that_is_named_again_is_no_fault_of_the_configuration(last: bytes) -> None:
+    with pytest.raises(BrokenPageError, match="names 'data' twice"):
+        outline(b'{"data":[' + ITEM + b'],"data":' + last + b"}")
+
+
+def test_names_of_a_page_that_is_a_list_are_compared_beside_a_brace_in_a_text() -> None:
+    with pytest.raises(BrokenPageError, match="names 'a' twice"):
+        outline(b'[{"a":1,"a":2,"b":"{"}]', replace(CONTRACT, items=()))
 
 
 @pytest.mark.parametrize(
