@@ -19,11 +19,19 @@ _PSEUDONYM = re.compile(r"drv-[0-9a-f]{12}")
 
 
 def remember_drivers(warehouse: Warehouse, drivers: pd.DataFrame) -> None:
-    """Adds the drivers that `ref.drivers` lacks; rows of the reference file and forgotten drivers stay."""
-    known = set(warehouse.read("select driver_id from ref.drivers", {})["driver_id"])
-    new = drivers[~drivers["driver_id"].isin(known)].drop_duplicates("driver_id")
-    if len(new):
-        warehouse.upsert(DRIVERS, new)
+    """Adds the drivers that `ref.drivers` lacks; rows of the reference file and forgotten drivers stay.
+
+    Of a driver's spellings in pages and reports the least is kept, in whichever order they are read.
+    """
+    known = warehouse.read_table(DRIVERS)
+    is_fixed = _is_fixed(known)
+    given = drivers[~drivers["driver_id"].isin(known.loc[is_fixed, "driver_id"])]
+    spelt = pd.concat([given, known[~is_fixed]], ignore_index=True).sort_values(["driver_id", "name"])
+    least = spelt.drop_duplicates("driver_id")
+    columns = ["driver_id", "name"]
+    is_known = pd.MultiIndex.from_frame(least[columns]).isin(pd.MultiIndex.from_frame(known[columns]))
+    if not is_known.all():
+        warehouse.upsert(DRIVERS, least[~is_known])
 
 
 def forgotten_drivers(warehouse: Warehouse) -> frozenset[str]:
@@ -63,6 +71,16 @@ def aliases_of(driver_id: str, name: object, key: bytes) -> set[str]:
     """The pseudonyms of a row of `ref.drivers`: its own, or those of a registered id and of its name."""
     found = {driver_id} if is_pseudonym(driver_id) else {driver_pseudonym(driver_id, key)}
     return found | {driver_pseudonym(name, key)} if isinstance(name, str) and name != FORGOTTEN else found
+
+
+def _is_fixed(drivers: pd.DataFrame) -> pd.Series:
+    """Whether each row is of the reference file, or of a forgotten driver.
+
+    A source gives a pseudonym and a name alone. So may the file, but then a registered id has the same name, or none.
+    """
+    is_registered = ~drivers["driver_id"].map(is_pseudonym).astype(bool)
+    has_more = drivers["carrier_code"].notna() | drivers["is_maintenance"].notna() | drivers["name"].isna()
+    return is_registered | has_more | drivers["name"].isin([FORGOTTEN, *drivers.loc[is_registered, "name"].dropna()])
 
 
 def is_pseudonym(driver_id: str) -> bool:

@@ -169,6 +169,23 @@ def test_a_driver_spelt_in_two_ways_has_one_name_whichever_page_is_read_first(ar
     assert known.to_dict("records") == [{"driver_id": driver, "name": "ANA DIAS"}]
 
 
+@pytest.mark.parametrize("days", [(DAY, NEXT), (NEXT, DAY)], ids=["in order", "the later day first"])
+def test_a_driver_spelt_in_two_ways_has_one_name_whichever_day_is_staged_first(arrivals, days):
+    """It was the spelling of the day that was run first; that of a registered driver stays."""
+    registered = {"driver_id": driver_pseudonym("Eva Reis", b"key"), "name": "eva reis"}
+    rows = pd.DataFrame([registered, registered | {"driver_id": "M7"}])
+    arrivals.warehouse.upsert(reference.DRIVERS, conform(rows, reference.DRIVERS))
+    item = _items(1)[0]
+    for day, spellings in ((DAY, ("ana dias", "EVA REIS")), (NEXT, ("Ana  Dias", "Eva Reis"))):
+        instants = [f"{day}T12:0{minute}:00Z" for minute in range(2)]
+        items = zip(instants, spellings, strict=True)
+        _page(arrivals, day, [{**item, "timestamp": at, "driver_id": name} for at, name in items])
+    for day in days:
+        arrivals.stage().staged_positions(day)
+    names = arrivals.warehouse.read("select name from ref.drivers order by driver_id = 'M7', name", {})["name"]
+    assert names.to_list() == ["Ana  Dias", "eva reis", "eva reis"]
+
+
 def test_the_fuller_of_two_unequal_rows_wins_and_the_other_is_kept_as_conflict(arrivals):
     item = _items(1)[0]
     _page(arrivals, DAY, [{**item, "odometer_km": None}, item, {**item, "odometer_km": "broken"}])
