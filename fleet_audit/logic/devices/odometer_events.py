@@ -128,6 +128,7 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
         *arguments,
         parameters.parked_count_km,
         parameters.gap_note_s,
+        parameters.stop_min_s,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
     )
@@ -224,12 +225,14 @@ def find_frozen(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def find_parked(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, parked_km, gap_note_s, impossible_kmh,
-    slack_km,
+    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, parked_km, gap_note_s, unseen_s,
+    impossible_kmh, slack_km,
 ):  # fmt: skip
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
 
-    A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. Jumps and falls do not count, nor
+    A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. So it may in a single step beyond
+    `unseen_s`, which without a point in between is no event: on six simulated fleets with a position every 300 s four
+    vehicles counted 2.3 to 2.6 km in such a step, and none was without its tracker. Jumps and falls do not count, nor
     does an odometer that catches up with what the tracker drove while its reading stood (frozen, O03). The path of such
     a tracker is the way between its first and its last point.
     """
@@ -249,7 +252,8 @@ def find_parked(  # type: ignore[no-untyped-def]
                 is_new = day[i] != day[anchor] or is_cut[i] or seconds[i] - seconds[i - 1] > gap_note_s
                 is_new = is_new or distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) > radius_m
             if is_new:
-                if anchor >= 0 and counted > parked_km + resolution[track]:
+                is_seen = end - start > 1 or (end >= 0 and seconds[end] - seconds[start] <= unseen_s)
+                if anchor >= 0 and is_seen and counted > parked_km + resolution[track]:
                     first[count], last[count] = start, end
                     path[count] = distance_m(lat[start], lon[start], lat[end], lon[end]) / 1000
                     count += 1

@@ -189,6 +189,16 @@ def test_readings_in_another_unit_are_counted_and_named_when_they_are_more_than_
         assert finding["evidence"]["device"]["other_unit_readings"] == count
 
 
+@pytest.mark.parametrize(("every_s", "steps", "kinds"), [(300, 1, []), (300, 2, ["parked"]), (120, 1, ["parked"])])
+def test_one_long_step_between_two_fixes_does_not_show_that_the_tracker_stood(every_s, steps, kinds):
+    """2.5 km are counted in each of the steps; in 300 s a bus may drive them and come back."""
+    bus = Bus("05:00", GARAGE).stand(7200, every=every_s)
+    for number, record in enumerate(bus.records):
+        record["odometer_km"] += 2.5 * min(max(number - 5, 0), steps)
+        record["latitude"] += 5 / DEGREE_M * (-1) ** number
+    assert examined(bus.positions()).events["kind"].to_list() == kinds
+
+
 def test_the_day_after_knows_that_the_tracker_lay_off_the_bus():
     bus = Bus("20:00", GARAGE).stand(2 * 3600)
     for number, record in enumerate(bus.records):

@@ -6,8 +6,10 @@ import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_destinations import missed
-from fleet_audit_tests.logic.audit_sample import audit, found, run, trip
+from fleet_audit_tests.logic.audit_sample import audit, found, measured_leg, run, trip
+from fleet_audit_tests.logic.frames import rows
 
 FINE = {"moving_s": 3600.0, "moving_steps": 120}
 AT_THE_LIMIT = {"moving_s": 3600.0, "moving_steps": 20}
@@ -82,3 +84,27 @@ def test_g08_is_not_tested_where_a_short_halt_would_not_be_seen() -> None:
     trips = [trip("T", "06:00", "07:00", **RARE)]
     reasons = rules_not_tested(audit(trips, [run("R", "06:00", "07:00")]), DAY_RULES).set_index("rule_id")["reason_pt"]
     assert "posições raras demais para mostrar uma parada curta" in reasons["G08"]
+
+
+def test_an_odometer_that_stands_while_a_leg_goes_far_proves_no_phantom() -> None:
+    trips = [trip("T", "06:00", "07:00", "0.00", purpose="yard")]
+    runs = [run("R", "06:00", "07:00", "32")]
+    assert found(audit(trips, runs), "D05")
+    driven = rows(lake.LEGS, measured_leg("T", "06:00", "07:00", (-22.0, -52.0), (-22.2, -52.0)))
+    context = audit(trips, runs, legs=driven)
+    assert not found(context, "D05")
+    assert context.watched.loc["R", "moved_km"] == pytest.approx(22.24, abs=0.01)
+    nearby = rows(lake.LEGS, measured_leg("T", "06:00", "07:00", (-22.0, -52.0), (-22.001, -52.0)))
+    assert found(audit(trips, runs, legs=nearby), "D05")
+
+
+def test_a_clock_that_rare_positions_cannot_prove_makes_no_phantoms() -> None:
+    """Runs from 06:00 and 14:00 by a device three hours behind, one of whose trips has a deadhead joined to it."""
+    runs = [run("R1", "06:00", "07:00"), run("R2", "14:00", "15:00")]
+
+    def phantoms(steps: dict, *more: dict) -> list[dict]:
+        trips = [trip("T1", "02:20", "04:00", "32.00", **steps), trip("T2", "11:02", "12:03", "30.00", **steps), *more]
+        return found(audit(trips, runs), "D05")
+
+    assert not phantoms(RARE)
+    assert len(phantoms(RARE, trip("T3", "14:00", "15:00", **RARE))) == 1

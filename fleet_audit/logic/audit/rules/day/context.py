@@ -24,6 +24,7 @@ from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.tolerances import tolerances
@@ -280,8 +281,8 @@ class AuditDay(TripAndRunRecords):
     def watch(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Observation of each run: declared_run_id (index), observed_pct, moved_km, dwell_counted_km (NaN: not known).
 
-        A run of zero length counts as one second. A trip's km count by the share of its time inside; dwell_counted_km
-        is what the odometer counted while the positions stood.
+        A run of zero length counts as one second. A trip's km count by the share of its time inside, and are at least
+        the way between the ends of a leg; dwell_counted_km is what the odometer counted while the positions stood.
         """
         during = _lasting(intervals(runs))
         lasting = (during["end_us"] - during["start_us"]).to_numpy()
@@ -289,11 +290,24 @@ class AuditDay(TripAndRunRecords):
         return pd.DataFrame(
             {
                 "observed_pct": 100 * observed / lasting,
-                "moved_km": moved_km(during, self.trips),
+                "moved_km": moved_km(during, self._trips_not_below_chord),
                 "dwell_counted_km": counted_in_dwells(during, self.dwells),
             },
             index=pd.Index(runs["declared_run_id"], name="declared_run_id"),
         )
+
+    @cached_property
+    def _trips_not_below_chord(self) -> pd.DataFrame:
+        """The trips, km_measured at least the chord of their longest leg (float): where steps are too long for a path,
+        an odometer that stands measures 0 km of a bus that went 16 km.
+        """
+        legs = self.legs[self.legs["source"] == "positions"]
+        ends = (f"{side}_{name}" for side in ("origin", "destination") for name in ("latitude", "longitude"))
+        chord_km = distance_m(*(legs[name].to_numpy(dtype=float, na_value=np.nan) for name in ends)) / 1000
+        longest = pd.Series(chord_km).groupby(legs["trip_id"].to_numpy(dtype=object)).max()
+        km = self.trips["km_measured"].to_numpy(dtype="float64", na_value=np.nan)
+        chords = self.trips["trip_id"].astype(object).map(longest).astype("float64").fillna(0.0)
+        return self.trips.assign(km_measured=np.maximum(km, chords))
 
     def limits(self, groups: pd.DataFrame) -> pd.DataFrame:
         """`tolerances` of groups that have trips, by the contract of each one's first trip."""

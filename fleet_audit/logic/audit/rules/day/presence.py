@@ -39,6 +39,7 @@ from fleet_audit.logic.primitives.money import to_hundredths
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
 # half, of those on a day on which the tracker lay elsewhere while the odometer counted none.
 _TRACKER_OFF_CONFIDENCE = 0.05
+_ALONE = ("measured_only", "declared_only")  # groups of one side
 UNVERIFIED = ("no_trip", "no_data", "not_observed")  # reasons for which a run without a trip is D06
 
 
@@ -106,9 +107,10 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer
       while the positions stood. A device without an odometer may lie beside the bus, one that continues another
-      vehicle's odometer (O08) may be on that vehicle, and one whose trips repeat another day (G05) does not show this
-      one: they prove nothing. A night run that stays as written is one only when the vehicle stood on the day after,
-      too. A run of 0 minutes is none, because its times cannot be right.
+      vehicle's odometer (O08) may be on that vehicle, one whose trips repeat another day (G05) does not show this one,
+      and the clock of one that reports rarely may be off (`_plates_with_unproven_times`): they prove nothing. A night
+      run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is none,
+      because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
@@ -121,6 +123,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     lasts = runs["ended_at"] > runs["started_at"]  # one of 0 minutes has a wrong time: nobody saw when it was driven
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
     unproven |= {draft.plate for draft in repeated_tracks(context) if draft.plate}
+    unproven |= _plates_with_unproven_times(context)
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
@@ -132,6 +135,16 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     }
     reason = np.select([flags.to_numpy(dtype=bool) for flags in conditions.values()], list(conditions), "no_trip")
     return runs.assign(reason=reason)
+
+
+def _plates_with_unproven_times(context: AuditDay) -> set[str]:
+    """Plates with positions too rare to show whether their clock is off, of whose runs and service trips none fit.
+
+    A clock that was 3 h behind did not show where two of four trips had a deadhead joined to them.
+    """
+    groups = context.groups
+    with_lone_trips = set(groups.loc[groups["kind"] == "measured_only", "plate"])
+    return (with_lone_trips & context.plates_with_unseen_halts) - set(groups.loc[~groups["kind"].isin(_ALONE), "plate"])
 
 
 def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
