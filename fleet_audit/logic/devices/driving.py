@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
 WAY = ["plate", "device_id", "origin_poi_id", "destination_poi_id", "shift_code"]
-_SAME_INTERVAL = 1.5  # a device that reports half as often sees fewer short halts: no other vehicle, another setting
+_ROUTE = ["unit_code", *WAY[2:]]
 _PURPOSES = ("service", "deadhead")
 
 
@@ -38,14 +39,17 @@ def driving(trips: pd.DataFrame, parameters: ParameterSet) -> Driving:
     Args:
         trips: rows of any days.
         parameters: profile_min_km, profile_way_pct, profile_way_trips, profile_peers, coverage_min_pct,
-            coverage_step_s.
+            coverage_step_s, profile_interval_factor.
     """
     compared = with_usual_times(_of_one_way(_well_observed(trips, parameters), parameters), parameters)
     return Driving(compared, _days(compared, parameters))
 
 
 def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """Trips between two known places by positions that came often enough, and as often as the device's others."""
+    """Trips between two known places by positions that came often enough, and as often as the device's others.
+
+    A device that reports half as often sees fewer short halts: that is another setting, not another vehicle.
+    """
     rows = trips[trips["purpose"].isin(_PURPOSES) & (trips["source"] == "positions")]
     rows = rows[
         rows[["origin_poi_id", "destination_poi_id", "unit_code", "device_id", "km_measured"]].notna().all(axis=1)
@@ -60,14 +64,19 @@ def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFram
         & (rows["step_s"] <= parameters.coverage_step_s)
     ]
     interval = rows["step_s"] / rows.groupby(["plate", "device_id"])["step_s"].transform("median")
-    rows = rows[interval.between(1 / _SAME_INTERVAL, _SAME_INTERVAL)]
+    rows = rows[interval.between(1 / parameters.profile_interval_factor, parameters.profile_interval_factor)]
     return rows.assign(shift_code=rows["shift_code"].fillna(""), driver_id=rows["driver_id"].fillna(""))
 
 
 def _of_one_way(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """Trips as long as their way: a detour, or a harvest front that moved, is another way between the same names."""
+    """Trips as long as their way: a detour, or a harvest front that moved, is another way between the same names.
+
+    Within profile_way_pct, or the uncertainty of the trip's own km: a front 8 % further on a better road changed both
+    the speed and the halts, and says nothing about the vehicle.
+    """
     usual = rows.groupby(WAY)["km"].transform("median")
-    return rows[(100 * (rows["km"] / usual - 1)).abs() <= parameters.profile_way_pct]
+    doubt_km = rows["km_uncertainty"].astype("float64").fillna(0.0)
+    return rows[(rows["km"] - usual).abs() <= np.maximum(parameters.profile_way_pct / 100 * usual, doubt_km)]
 
 
 def with_usual_times(rows: pd.DataFrame, parameters: ParameterSet, by: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -86,6 +95,24 @@ def with_usual_times(rows: pd.DataFrame, parameters: ParameterSet, by: pd.DataFr
     of_way = _medians(rows, shown, WAY, parameters)
     is_named = rows["driver_id"] != ""
     usual = {f"usual_{name}": of_driver[name].where(is_named, of_way[name]) for name in of_way}
+    return rows.assign(**usual).dropna(subset=[*usual])
+
+
+def with_times_of_others(rows: pd.DataFrame, shown: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """The trips of one vehicle with usual_moving_s and usual_standing_s of the unit's others on its routes and shifts.
+
+    The median over the vehicles of each one's own median. Trips with fewer than profile_peers such vehicles, each with
+    profile_way_trips trips, are excluded.
+
+    Args:
+        rows: comparable trips of one vehicle.
+        shown: comparable trips of all vehicles.
+        parameters: profile_peers, profile_way_trips.
+    """
+    others = shown[~shown["plate"].isin(set(rows["plate"]))].groupby([*_ROUTE, "plate"])[["moving_s", "standing_s"]]
+    by_vehicle = others.median()[others.size() >= parameters.profile_way_trips].groupby(_ROUTE)
+    medians = by_vehicle.median()[by_vehicle.size() >= parameters.profile_peers]
+    usual = medians.reindex(pd.MultiIndex.from_frame(rows[_ROUTE])).set_axis(rows.index).add_prefix("usual_")
     return rows.assign(**usual).dropna(subset=[*usual])
 
 

@@ -199,7 +199,8 @@ DEFAULTS = (
     Parameter("profile_standing_s", 60, "s", "O07: and at least so much of it", "own"),
     Parameter("profile_p", 0.01, "probability", "O07: corrected p below which both changes are not chance", "own"),
     Parameter("profile_min_km", 5, "km", "O07: shortest trip that is compared", "own"),
-    Parameter("profile_way_pct", 10, "%", "O07: deviation from a way's median km beyond which it is another way"),
+    Parameter("profile_way_pct", 3, "%", "O07: deviation from a way's median km beyond which it is another way", "own"),
+    Parameter("profile_interval_factor", 1.5, "factor", "O07: mean step / the device's usual: beyond it, not compared"),
     Parameter("profile_way_trips", 5, "trips", "O07: trips of one way, shift and driver that show the usual", "own"),
     Parameter("profile_peers", 3, "vehicles", "O07: others of the unit that show what all drove like on the day"),
     Parameter("full_pct", 95, "%", "V05: share of a vehicle-cycle's runs that declare exactly its seats", "own"),
@@ -209,7 +210,7 @@ DEFAULTS = (
     Parameter("ratio_sure_pct", 6, "%", "O05: a deviation beyond this leaves no doubt"),
     Parameter("ratio_min_km", 50, "km", "O05: and at least so many km were compared"),
     Parameter("calibrated_pct", 2, "%", "Evidence grade A: deviation of the device's odometer/GPS ratio from 1", "own"),
-    Parameter("calibration_days", 28, "days", "Days over which a device's calibration and its changes are computed"),
+    Parameter("calibration_days", 28, "days", "Days before a cycle that are read for the calibration and O07"),
     Parameter("calibration_min_km", 2, "km", "Shortest trip that is compared for the calibration"),
     Parameter(
         "calibration_change_pct", 1, "%", "Smallest change of the ratio that is reported: a new tyre is 1 to 3 %"

@@ -126,6 +126,56 @@ def test_a_tracker_in_the_cars_of_a_carrier_is_named_though_the_car_names_no_dri
     [row] = found(a_past(change), "O07")
     assert {trip["driver_id"] for trip in row["evidence"]["compared_trips"]} == {""}
     assert row["km_at_stake"] == Decimal("540.00")  # of the nine days of this cycle
+    assert len(row["evidence"]["compared_trips"]) == 18
+    assert row["explanation_pt"].startswith("Indício: de 16/05/2025 a 24/05/2025, em 18 viagens de 9 dias, ")
+
+
+@pytest.mark.parametrize(
+    "last", [DAYS[2], BEFORE[-1], BEFORE[25], BEFORE[20]], ids=["in the cycle", "before it", "days before", "a week"]
+)
+@pytest.mark.parametrize("factors", [{"kmh": 1.4, "stood_s": 0.15}, {"kmh": 0.6, "stood_s": 2.8}], ids=["car", "lorry"])
+def test_a_tracker_that_comes_back_from_another_vehicle_is_not_named_for_its_honest_days(
+    last: dt.date, factors: dict[str, float]
+):
+    """Most of the known past is that of the other vehicle: the unit's others on the route drive as it does now."""
+    assert not found(a_past(since(BEFORE[0], last, **factors)), "O07")
+
+
+def test_a_bus_that_is_usually_slower_than_the_others_is_named_when_its_tracker_is_in_a_car():
+    def change(day: dt.date, row: dict) -> None:
+        row["kmh"] *= 0.9
+        since(DAYS[15], DAYS[23], kmh=1.4, stood_s=0.15)(day, row)
+
+    assert [row["plate"] for row in found(a_past(change), "O07")] == [PLATE]
+
+
+def test_a_vehicle_alone_on_its_route_is_not_tested_because_nobody_shows_which_days_are_its_own():
+    def change(day: dt.date, row: dict) -> None:
+        row["destination_poi_id"] = "FRE"
+        since(DAYS[15], DAYS[23], kmh=1.4, stood_s=0.15)(day, row)
+
+    context = a_past(change)
+    assert not found(context, "O07")
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert reasons["O07"] == (
+        "1 de 5 veículos não testado: poucos outros veículos da unidade nos mesmos percursos e turnos, e não se sabe "
+        "qual período é o do próprio veículo"
+    )
+
+
+UNTESTED = {
+    "another registered device since the fifth day": since(DAYS[4], device_id="NOVO"),
+    "another registered device since the first day": since(DAYS[0], device_id="NOVO", kmh=1.4, stood_s=0.15),
+    "a device that reports a third as often since the first day": since(DAYS[0], step_s=90),
+}
+
+
+@pytest.mark.parametrize("change", UNTESTED.values(), ids=UNTESTED)
+def test_a_vehicle_of_whose_last_device_no_week_was_tested_is_listed(change: Change):
+    context = a_past(change, days=[*BEFORE, *DAYS[:12]])
+    assert CYCLE_RULES["O07"].vehicle_need.untested_plates(context) == {PLATE}
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert reasons["O07"].startswith("1 de 5 veículos não testado: poucas datas comparáveis antes da semana testada")
 
 
 HONEST = {
@@ -135,6 +185,7 @@ HONEST = {
     "another driver, named, who hurries and hardly waits": since(DAYS[15], kmh=1.2, stood_s=0.4, driver_id="NOVO"),
     "another front": since(DAYS[15], kmh=1.3, stood_s=0.2, destination_poi_id="FRE"),
     "a front that moved and kept its name": since(DAYS[15], km=1.3, stood_s=0.2),
+    "a front 8 % further on a better road": since(DAYS[15], km=1.08, kmh=1.25, stood_s=0.4),
     "another shift": since(DAYS[15], kmh=1.3, stood_s=0.2, shift_code="C"),
     "a device that reports half as often": since(DAYS[15], kmh=0.8, stood_s=0.4, step_s=60),
     "another registered device": since(DAYS[15], kmh=1.3, stood_s=0.2, device_id="NOVO"),

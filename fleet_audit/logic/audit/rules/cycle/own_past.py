@@ -17,7 +17,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
-from fleet_audit.logic.devices.driving import WAY, with_usual_times
+from fleet_audit.logic.devices.driving import WAY, with_times_of_others, with_usual_times
 from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.statistics import holm, rank_sum_p
@@ -58,7 +58,9 @@ def changed_driving(context: AuditCycle) -> list[Draft]:
     point that is no longer served changes one of them; Holm-adjusted for all vehicles and weeks.
 
     Against the medians of the past trips alone, on ways that both have, the speed must differ by profile_speed_pct and
-    the standing by profile_standing_pct of the usual one and by profile_standing_s.
+    the standing by profile_standing_pct of the usual one and by profile_standing_s. And it must be the week, not the
+    past, that differs from the unit's other vehicles on the same routes: a tracker that comes back from a car changes
+    as much as one that leaves for it. Km and trips are those of the cycle.
     """
     parameters = context.parameters
     drafts = []
@@ -100,18 +102,43 @@ def _weeks(days: pd.DataFrame, context: AuditCycle) -> Iterator[_Week]:
 
 
 def _compared(context: AuditCycle, plate: str, device_id: str, week: _Week) -> pd.DataFrame | None:
-    """The trips of the week, and of the days around it that are like it, with the usual times of the past alone.
+    """The cycle's trips of the week, and of the days around it like it, with the usual times of the past alone.
 
-    None where these differ by less than what a finding needs.
+    None where these differ by less than what a finding needs, or the past may be what another vehicle drove.
     """
-    trips = context.driving.trips
-    trips = trips[(trips["plate"] == plate) & (trips["device_id"] == device_id)]
-    first, end = _extent(week, context.parameters)
+    parameters, trips = context.parameters, _trips_of(context, plate, device_id)
+    first, end = _extent(week, parameters)
     dates = week.days["operational_date"]
     past = trips[trips["operational_date"] < dates.iloc[first]]
     inside = trips[trips["operational_date"].isin(set(dates.iloc[first:end]))]
-    compared = with_usual_times(inside, context.parameters, past)
-    return compared if _is_another_profile(compared, context.parameters) else None
+    compared = with_usual_times(inside, parameters, past)
+    if not _is_another_profile(compared, parameters) or not _is_past_its_own(context, past, inside):
+        return None
+    of_cycle = compared[compared["operational_date"] >= context.cycle.start]
+    return None if of_cycle.empty else of_cycle
+
+
+def _trips_of(context: AuditCycle, plate: str, device_id: str) -> pd.DataFrame:
+    trips = context.driving.trips
+    return trips[(trips["plate"] == plate) & (trips["device_id"] == device_id)]
+
+
+def _is_past_its_own(context: AuditCycle, past: pd.DataFrame, inside: pd.DataFrame) -> bool:
+    """Whether the unit's others on the same routes drive as the past does, and less as the week does; False: unknown.
+
+    A tracker that was in a car for most of the known past makes the honest days after it look like another vehicle.
+    """
+    parameters = context.parameters
+    of_past, of_week = (with_times_of_others(rows, context.driving.trips, parameters) for rows in (past, inside))
+    if of_past.empty or of_week.empty or _is_another_profile(of_past, parameters):
+        return False
+    return bool((_distances(of_week) > _distances(of_past)).all())
+
+
+def _distances(trips: pd.DataFrame) -> np.ndarray:
+    """How far time in motion and time stood lie from the usual ones, in either direction, logarithms."""
+    sums = trips[[*_TIMES, *_USUAL_TIMES]].sum().clip(lower=1.0)
+    return np.abs(np.log(sums[_TIMES].to_numpy() / sums[_USUAL_TIMES].to_numpy()))
 
 
 def _extent(week: _Week, parameters: ParameterSet) -> tuple[int, int]:
@@ -191,17 +218,42 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
 
 
 def _past_days_by_plate(context: AuditCycle) -> pd.Series:
-    """Comparable days of each vehicle seen in the cycle, by its best known device, before its last profile_days."""
-    plates = sorted(set(context.trips.loc[context.trips["source"] == "positions", "plate"]))
-    of_device = context.driving.days.groupby(["plate", "device_id"]).size()
-    found = of_device.groupby("plate").max().reindex(plates, fill_value=0)
-    return (found - int(context.parameters.profile_days)).clip(lower=0)
+    """Comparable days before the last week of the device that each vehicle of the cycle had last; 0: not in the cycle.
+
+    A week of that device is tested exactly where they are profile_past_days or more.
+    """
+    last_devices = _last_devices(context)
+    of_device = {(str(rows["plate"].iloc[0]), str(rows["device_id"].iloc[0])): rows for rows in _devices(context)}
+    sizes = {}
+    for plate, device_id in last_devices.items():
+        days = of_device.get((plate, device_id))
+        is_in_cycle = days is not None and days["operational_date"].iloc[-1] >= context.cycle.start
+        sizes[plate] = max(len(days) - int(context.parameters.profile_days), 0) if is_in_cycle else 0
+    return pd.Series(sizes, dtype="int64")
+
+
+def _last_devices(context: AuditCycle) -> dict[str, str]:
+    """Device with which positions saw each vehicle last in the cycle, by plate."""
+    trips = context.trips[(context.trips["source"] == "positions") & context.trips["device_id"].notna()]
+    last = trips.sort_values(["started_at", "trip_id"]).groupby("plate")["device_id"].last()
+    return {str(plate): str(device_id) for plate, device_id in last.items()}
+
+
+def _plates_without_others_on_their_routes(context: AuditCycle) -> set[str]:
+    """Plates none of whose comparable trips in the cycle has enough other vehicles on its route and shift."""
+    alone = set()
+    for plate, device_id in _last_devices(context).items():
+        trips = _trips_of(context, plate, device_id)
+        trips = trips[trips["operational_date"] >= context.cycle.start]
+        if with_times_of_others(trips, context.driving.trips, context.parameters).empty:
+            alone.add(plate)
+    return alone
 
 
 RULES = (
     Rule(
         "O07",
-        "2",
+        "3",
         "H",
         "Rastreador se comporta como o de outro veículo",
         "Nos mesmos percursos e turnos, a velocidade em movimento e o tempo parado já não são os do próprio veículo: o "
@@ -213,6 +265,7 @@ RULES = (
         (
             "profile_days", "profile_past_days", "profile_speed_pct", "profile_standing_pct", "profile_standing_s",
             "profile_p", "profile_min_km", "profile_way_pct", "profile_way_trips", "profile_peers",
+            "profile_interval_factor", "coverage_min_pct", "coverage_step_s", "calibration_days",
         ),
         (
             Need(
@@ -224,6 +277,9 @@ RULES = (
             _past_days_by_plate, "profile_past_days",
             "datas comparáveis antes da semana testada, com o mesmo percurso, turno, motorista, rastreador e intervalo "
             "de envio",
+            _plates_without_others_on_their_routes,
+            "poucos outros veículos da unidade nos mesmos percursos e turnos, e não se sabe qual período é o do "
+            "próprio veículo",
         ),
     ),
 )  # fmt: skip
