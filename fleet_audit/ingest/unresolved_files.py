@@ -37,6 +37,22 @@ cross join lateral (
 where file.has_lost_rows
 order by file.file_name
 """
+# Of all files, which takes longer each year: the flag that is set when a file is read keeps this off each run.
+_RECOUNT = """
+update ops.ingested_files as file set has_lost_rows = not coalesce(file.has_lost_rows, false)
+from (
+    select file_sha256, file_name, sum(rows_read) as rows_read, sum(rows_accepted) as rows_accepted,
+        sum(rows_rejected) as rows_rejected
+    from ops.file_days group by file_sha256, file_name
+) as days
+where days.file_sha256 = file.file_sha256 and days.file_name = file.file_name
+    and file.status in ('accepted', 'partial')
+    and coalesce(file.has_lost_rows, false) <> (
+        file.rows_read <> file.rows_accepted + file.rows_rejected + file.rows_duplicate
+        or (days.rows_read, days.rows_accepted, days.rows_rejected)
+            <> (file.rows_read, file.rows_accepted, file.rows_rejected)
+    )
+"""
 # A file that arrives is among the newest ones, and one whose state changes later was refused before or is from then on:
 # these rows differ whenever any row does, and are few after years too.
 _DIGESTED_FILES = 1000
@@ -66,8 +82,19 @@ def refused_files(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def lost_rows(warehouse: Warehouse) -> list[str]:
-    """A sentence for each file whose counts did not reconcile when it was read, as a whole or summed over its days."""
+    """A sentence for each file whose counts did not reconcile, as a whole or summed over its days, when it was read or
+    recounted.
+    """
     return [_lost(row) for row in warehouse.read(_LOST_ROWS, {}).itertuples()]
+
+
+def recount_lost_rows(warehouse: Warehouse) -> list[str]:
+    """Compares each file with the rows of its days as they are stored now; returns what `lost_rows` then says.
+
+    A file none of whose days is left is not found: one whose rows name no day has none either.
+    """
+    warehouse.execute(_RECOUNT)
+    return lost_rows(warehouse)
 
 
 def lost_rows_by_day(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict[dt.date, list[str]]:

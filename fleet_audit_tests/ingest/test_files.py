@@ -20,8 +20,15 @@ from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file, safe_name
 from fleet_audit.ingest.inbox.file_days import days_of_file, outdated_spans
 from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
-from fleet_audit.ingest.unresolved_files import arrivals_digest, lost_rows, lost_rows_by_day, refused_files
+from fleet_audit.ingest.unresolved_files import (
+    arrivals_digest,
+    lost_rows,
+    lost_rows_by_day,
+    recount_lost_rows,
+    refused_files,
+)
 from fleet_audit.logic.primitives.identity import driver_pseudonym
+from fleet_audit.schema.facts import FILE_DAYS
 from fleet_audit.schema.lake import STAGING_VISIT_LEGS
 from fleet_audit.sources.inbox import CHUNK_BYTES, Inbox, InboxFile
 from fleet_audit_tests.ingest.conftest import FIRST_LOOK, RUN_ID
@@ -231,6 +238,19 @@ def test_a_row_that_the_counts_lost_is_reported(arrivals, monkeypatch):
     assert "visit_reports/a.csv: 2 rows were read, but 1 accepted" in sentence
     of_days = lost_rows_by_day(arrivals.warehouse, STAGING_VISIT_LEGS, [DAY, DAY + ONE_DAY])
     assert of_days == {DAY: [sentence], DAY + ONE_DAY: []}, "only the days of the file are wrong"
+
+
+def test_a_day_of_a_file_that_is_lost_later_is_reported_when_files_are_recounted(arrivals):
+    """Whether rows add up was judged when the file was read, and never again."""
+    arrivals.drop("bulletins/a.csv", bulletin(run_row(1, PAID, "06:30", "06:45", 11), run_row(2, PAID, "x", "y", 1)))
+    arrivals.read()
+    kept = arrivals.warehouse.read("select * from ops.file_days", {})
+    assert recount_lost_rows(arrivals.warehouse) == []
+    arrivals.warehouse.execute("update ops.file_days set rows_read = 1, rows_rejected = 0")
+    (sentence,) = recount_lost_rows(arrivals.warehouse)
+    assert "bulletins/a.csv: 2 rows were read, but 1 accepted, 1 rejected and 0 duplicate, 1 on its days" in sentence
+    arrivals.warehouse.upsert(FILE_DAYS, kept)
+    assert recount_lost_rows(arrivals.warehouse) == [], "the rows were restored"
 
 
 def test_a_refused_file_is_listed_until_it_is_accepted_under_its_name(arrivals):

@@ -25,6 +25,7 @@ from fleet_audit.ingest.retention import (
     remove,
     remove_pages,
 )
+from fleet_audit.ingest.unresolved_files import recount_lost_rows
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -122,17 +123,20 @@ def api_pages(config: PagesConfig, fleet: FleetResource) -> dg.MaterializeResult
 @dg.asset(
     key=["retention", "journal"],
     description="Reads every entry of the archive's journal and of its closes: what is damaged is moved to quarantine/ "
-    "and written again from PostgreSQL, as is what is lost. Nothing is removed.",
+    "and written again from PostgreSQL, as is what is lost. Compares each file with the rows of its days. Nothing is "
+    "removed.",
     **_ARGUMENTS,
 )
 @acts_on_errors
 def journal_entries(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
-    """Repair the journal, which alone can fill an empty warehouse."""
+    """Repair the journal, which alone can fill an empty warehouse, and name the files with lost rows."""
     lake, warehouse = fleet.lake(), fleet.warehouse()
     sentences = [*repair_archived_closes(lake, warehouse), *repair_journal(lake, warehouse)]
-    for sentence in sentences:
+    lost = recount_lost_rows(warehouse)
+    for sentence in [*sentences, *lost]:
         context.log.warning(sentence)
-    return dg.MaterializeResult(metadata={"entries": len(lake.list(FOLDER)), "repaired": sentences})
+    entries = len(lake.list(FOLDER))
+    return dg.MaterializeResult(metadata={"entries": entries, "repaired": sentences, "files_with_lost_rows": lost})
 
 
 def _limit(months: int) -> dt.date:
