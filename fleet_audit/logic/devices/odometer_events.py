@@ -277,6 +277,8 @@ def find_parked(  # type: ignore[no-untyped-def]
                     counted += change
                     start = reading if start < 0 else start
                     end = i
+                if -resolution[track] - 1e-6 <= change < 0:  # a flicker, whose way back does not count either
+                    continue
             reading = i
     return first[:count], last[:count], path[:count]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels.odometer import counted_at_rest
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.track.points import instants
 
@@ -30,10 +31,10 @@ def dwell_readings(stops: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dwell_counts(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
-    """Rows of `trips.dwell_counts`: each step from reading to reading of a dwell over which the odometer changed.
+    """Rows of `trips.dwell_counts`: each step from reading to reading of a dwell over which the odometer counted.
 
-    `counted_km` is missing where the change is negative or above impossible_kmh × Δt + odometer_slack_km: then the
-    two readings are not of one odometer that holds.
+    `counted_km` is missing where it fell by more than its resolution or rose by more than impossible_kmh × Δt +
+    odometer_slack_km: then the two readings are not of one odometer that holds.
     """
     tracks = segmentation.tracks
     readings = np.flatnonzero(~np.isnan(tracks.odometer_km))
@@ -42,11 +43,17 @@ def dwell_counts(segmentation: Segmentation, parameters: ParameterSet) -> pd.Dat
     order = np.argsort(begin, kind="stable")
     dwell = np.searchsorted(begin[order], first, side="right") - 1
     is_inside = (dwell >= 0) & (last <= np.append(end[order], -1)[dwell])
-    change = tracks.odometer_km[last] - tracks.odometer_km[first]
-    is_counting = is_inside & (change != 0)
-    first, last, change = first[is_counting], last[is_counting], change[is_counting]
-    hours = (tracks.seconds[last] - tracks.seconds[first]) / 3600
-    is_plausible = (change >= 0) & (change <= parameters.impossible_kmh * hours + parameters.odometer_slack_km)
+    counted = counted_at_rest(
+        tracks.seconds,
+        tracks.odometer_km,
+        readings,
+        is_inside,
+        segmentation.steps.resolution_km[tracks.track_of(first)],
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    is_counting = counted != 0
+    first, last = first[is_counting], last[is_counting]
     owner = tracks.track_of(first)
     return pd.DataFrame(
         {
@@ -54,6 +61,6 @@ def dwell_counts(segmentation: Segmentation, parameters: ParameterSet) -> pd.Dat
             "device_id": tracks.index["device_id"].to_numpy(dtype=object)[owner],
             "started_at": instants(tracks.seconds[first]),
             "ended_at": instants(tracks.seconds[last]),
-            "counted_km": np.where(is_plausible, change, np.nan),
+            "counted_km": counted[is_counting],
         }
     )

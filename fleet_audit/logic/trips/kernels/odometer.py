@@ -73,6 +73,33 @@ def find_carried(  # type: ignore[no-untyped-def]
             first = last + 1
 
 
+@njit(cache=True, nogil=True)
+def counted_at_rest(  # type: ignore[no-untyped-def]
+    seconds, odometer, readings, is_inside, resolution, impossible_kmh, odometer_slack_km
+):
+    """Kilometres that each step from reading to reading inside a dwell counts; 0 outside of dwells.
+
+    NaN where the two readings are not of one odometer that holds. A reading that flickers below the highest one by no
+    more than the odometer's resolution counts nothing, nor does its way back: one of 0.1 km hid that a bus stood.
+    """
+    result = np.zeros(len(is_inside))
+    highest = math.nan
+    for k in range(len(is_inside)):
+        if not is_inside[k]:
+            highest = math.nan
+            continue
+        first, last = readings[k], readings[k + 1]
+        if math.isnan(highest):
+            highest = odometer[first]
+        counted = odometer[last] - highest
+        if -resolution[k] - 1e-6 <= counted <= 0:
+            continue
+        is_sound = is_plausible(counted, seconds[last] - seconds[first], impossible_kmh, odometer_slack_km)
+        result[k] = counted if is_sound else math.nan
+        highest = odometer[last]
+    return result
+
+
 @njit(most_interpreted=200, cache=True, nogil=True)  # a day's visit reports of a small fleet
 def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
     """Resolution of each track's odometer: the coarsest of 1, 0.1, 0.01 km that holds all its readings, else 0.001."""
