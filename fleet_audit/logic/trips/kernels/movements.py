@@ -107,16 +107,17 @@ def moving_time(seconds, is_standing, start, end):  # type: ignore[no-untyped-de
 def longest_unread_m(metres, start, end, first, last):  # type: ignore[no-untyped-def]
     """Metres from the start of each movement to its first reading or from its last one to its end: the longer way.
 
-    0 where a movement has no reading (-1).
+    0 where a movement has no reading (-1), or is not measured because none follows its first one: readings that lie
+    outside of it would make this quadratic on a track whose odometer was silent over many movements.
     """
     result = np.zeros(len(start))
     for k in range(len(start)):
-        if first[k] < 0 or last[k] < 0:
+        if first[k] < 0 or last[k] <= first[k]:
             continue
         before = after = 0.0
-        for i in range(start[k] + 1, first[k] + 1):
+        for i in range(start[k] + 1, min(first[k], end[k]) + 1):
             before += 0.0 if np.isnan(metres[i]) else metres[i]
-        for i in range(last[k] + 1, end[k] + 1):
+        for i in range(max(last[k], start[k]) + 1, end[k] + 1):
             after += 0.0 if np.isnan(metres[i]) else metres[i]
         result[k] = max(before, after)
     return result
