@@ -40,15 +40,17 @@ class Compiled:
         return self.hand_over()(*arguments)
 
     def hand_over(self) -> Callable[..., Any]:
-        """Numba's function in place of this one, in the globals of its module too, where numba looks for calls."""
+        """Numba's function in place of this one, in the globals of its module too, where numba looks for calls.
+
+        All of a module are published at once: a thread that takes one from there finds those that it calls.
+        """
         if self._dispatcher is None:
             import numba
 
             self._dispatcher = numba.njit(**self._options)(self._function)
             names = self._function.__globals__
-            for name, value in list(names.items()):
-                if isinstance(value, Compiled):
-                    names[name] = value.hand_over()
+            compiled = {name: value for name, value in names.items() if isinstance(value, Compiled)}
+            names.update({name: value.hand_over() for name, value in compiled.items()})
         return self._dispatcher
 
 

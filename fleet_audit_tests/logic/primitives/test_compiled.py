@@ -62,6 +62,22 @@ def test_with_rows_the_compiled_form_computes():
     assert type(twice.hand_over()).__module__.startswith("numba")
 
 
+def test_no_function_of_a_module_is_published_before_those_that_it_calls():
+    """Another thread may take one from the module at any time, and numba knows no call of what is not compiled yet."""
+    published: list[bool] = []
+
+    class Watched(Compiled):
+        def hand_over(self) -> Callable[..., Any]:
+            published.append(not all(isinstance(names[name], Compiled) for name in ("outer", "inner")))
+            return super().hand_over()
+
+    names: dict[str, Any] = {"Compiled": Compiled, "Watched": Watched}
+    exec("outer = Compiled(lambda one: inner(one) + 1, {})\ninner = Watched(lambda one: one * 2, {})", names)
+    assert names["outer"](np.array([1.5])).tolist() == [4.0]
+    assert published[0] is False
+    assert not any(isinstance(names[name], Compiled) for name in ("outer", "inner"))
+
+
 def _forms(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Python's form and the compiled one, whichever stands in the module by now."""
     if isinstance(function, Compiled):
