@@ -88,6 +88,7 @@ _LABELS = {
     "clock_spread_s": "Variação permitida dessas diferenças",
     "clock_max_h": "Maior diferença de horas inteiras de um relógio",
     "clock_fit_s": "Precisão com que corrida e viagem combinam nessa diferença",
+    "clock_step_s": "Acréscimo máximo a essa precisão quando as posições são raras",
     "constant_place_points": "Coordenadas iguais em um dia que indicam um receptor travado",
     "overlap_min_s": "Sobreposição acima da qual dois movimentos são simultâneos",
     "written_overlap_s": "Sobreposição tolerada em horários escritos à mão quando as leituras continuam",

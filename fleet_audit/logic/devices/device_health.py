@@ -188,7 +188,7 @@ def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, paramete
 
     Witnesses are declared runs and the trips of visit reports. A trip of positions fits a witness at a shift when both
     its start and its end do within `clock_fit_s` and, of a device that reports less often than every `fine_step_s`, one
-    of its steps. A shift holds when `clock_min_runs` witnesses and most of the
+    of its steps, at most `clock_step_s`. A shift holds when `clock_min_runs` witnesses and most of the
     plate's fit it while at most half as many fit without one: a carrier that invents a run does not shift all
     of them by the same three hours. Where none holds so, witnesses that fill a trip together are asked
     (`_joined_fits`). 0: most fit as they are; null: too little is known.
@@ -211,12 +211,14 @@ def _fit_us(trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
     """How closely a witness must fit each trip's ends (µs): a coarse device shows them a step too early or too late.
 
     With a position every 5 min 4 of 8 runs of a vehicle whose clock was 3 h behind had an end that was 11 min off, so
-    that the clock was not recognised and all 8 were phantoms (D05).
+    that the clock was not recognised and all 8 were phantoms (D05). Beyond `clock_step_s` a step adds no more: from
+    20 min on every end would fit some whole hour.
     """
     step_s = (trips["moving_s"] / trips["moving_steps"].where(trips["moving_steps"] > 0)).to_numpy(
         dtype="float64", na_value=0.0
     )
-    return (parameters.clock_fit_s + np.where(step_s > parameters.fine_step_s, step_s, 0.0)) * 1e6
+    is_coarse, added_s = step_s > parameters.fine_step_s, np.minimum(step_s, parameters.clock_step_s)
+    return (parameters.clock_fit_s + np.where(is_coarse, added_s, 0.0)) * 1e6
 
 
 def _shifts(witnesses: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:

@@ -227,6 +227,12 @@ DEFAULTS = (
     Parameter("clock_max_h", 12, "h", "Largest whole-hour shift that a clock is suspected of"),
     Parameter("clock_fit_s", 600, "s", "How closely start and end of a run fit a trip at that shift"),
     Parameter(
+        "clock_step_s",
+        300,
+        "s",
+        "Most that the step of a device slower than fine_step_s adds to it: beyond 20 min every end fits some hour",
+    ),
+    Parameter(
         "constant_place_points", 20, "points", "Equal coordinates of a day that are a stuck receiver, not a rest"
     ),
     Parameter("silent_fleet_pct", 2, "%", "Q02: vehicle-days without data that a fleet may have"),

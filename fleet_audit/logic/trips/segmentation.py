@@ -20,6 +20,8 @@ from fleet_audit.logic.trips.stops import find_stops
 from fleet_audit.logic.trips.track.points import Points, filter_points
 from fleet_audit.logic.trips.track.tracks import Tracks
 
+_OF_PATH = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "moving_s", "moving_steps")
+
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -54,7 +56,8 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     """Movements of points without coordinates: one trip key of a telemetry file is one leg by its odometer.
 
     Each key, from its first to its last reading, is a track of its own; a silence beyond `gap_split_s` parts it. There
-    are no places and no path. Points without a key (loose events) belong to no movement.
+    are no places and no path, and how long it moved is not known: taken as positions, the two events of a leg were
+    40 min apart, so that a clock looked 12 h behind. Points without a key (loose events) belong to no movement.
     """
     points = np.flatnonzero(~tracks.is_located & ~tracks.is_lost & (tracks.trip_key >= 0))
     owner = tracks.track_of(points)
@@ -71,7 +74,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
     legs = measure_movements(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
-        **dict.fromkeys(("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine"), np.nan),
+        **dict.fromkeys(_OF_PATH, np.nan),
         is_start_in_gap=False,
         is_end_in_gap=False,
         trip_key=keyed.trip_keys[keyed.trip_key[start]],

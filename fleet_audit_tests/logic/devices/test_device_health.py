@@ -223,6 +223,13 @@ def test_a_coarse_odometer_that_counts_by_single_steps_while_the_tracker_stands(
     assert examined(bus.positions()).events["kind"].to_list() == ["parked"]
 
 
+def test_a_reading_that_flickers_all_night_is_no_bus_that_was_driven():
+    bus = Bus("05:00", GARAGE).to(MILL).stand(4 * 3600)
+    for record in bus.records[-400::2]:
+        record["odometer_km"] = round(float(str(record["odometer_km"])) - 0.1, 6)
+    assert examined(bus.positions()).events.empty
+
+
 def test_a_bus_that_leaves_unseen_and_comes_back_was_not_parked():
     bus = Bus("05:00", GARAGE).park(1800).unseen(700, 5000).unseen(700, -5000).park(1800)
     del bus.records[-5]  # where it turned round
@@ -292,6 +299,19 @@ def test_a_coarse_device_shows_the_ends_of_its_trips_a_step_too_late(step_s: int
     trips = [trip(f"T{hour}", f"{hour - 3:02d}:00", f"{hour - 2:02d}:02", **steps) for hour in (5, 8, 12, 15)]
     runs = [run(f"R{hour}", f"{hour:02d}:00", f"{hour:02d}:50") for hour in (5, 8, 12, 15)]
     assert bool(off_clocks(trips, runs)) is is_off
+
+
+@pytest.mark.parametrize("step_s", [30, 300, 2400])
+def test_ends_that_are_off_by_up_to_28_minutes_prove_no_clock_wrong(step_s: int):
+    """Nine hours off; with a position every 40 min any end would be one step from a whole hour."""
+    steps = {"moving_s": 2400.0, "moving_steps": 2400 // step_s}
+    trips = [trip(f"T{hour}", f"{hour:02d}:00", f"{hour:02d}:40", **steps) for hour in range(5, 11)]
+    off = (25, -25, 20, -20, 28, -28)
+    runs = [
+        run(f"R{hour}", clock(60 * (hour + 9) + by), clock(60 * (hour + 9) + 40 + by))
+        for hour, by in zip(range(5, 11), off, strict=True)
+    ]
+    assert off_clocks(trips, runs) == []
 
 
 @pytest.mark.parametrize("step_s", [30, 300])

@@ -227,7 +227,7 @@ def test_telemetry_without_coordinates_makes_a_trip_a_key_by_its_odometer() -> N
     trips = trips_of(blind(bus, ("06:00", "06:20", "V1"), ("07:20", "07:40", "V2")))
     columns = ["km", "km_method", "evidence_grade", "purpose", "source"]
     assert trips[columns].to_numpy().tolist() == [[20.0, "odometer", "C", "unknown", "positions"]] * 2
-    assert trips[["origin_poi_id", "destination_poi_id"]].isna().all().all()
+    assert trips[["origin_poi_id", "destination_poi_id", "moving_s", "moving_steps"]].isna().all(axis=None)
 
 
 def test_other_keys_in_the_window_change_no_id() -> None:

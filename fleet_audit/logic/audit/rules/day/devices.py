@@ -27,7 +27,7 @@ _PARAMETERS = {
     "odometer_tenths": ("unit_tolerance_pct",),
     "odometer_tens": ("unit_tolerance_pct",),
     "odometer_unit_changes": ("impossible_kmh", "odometer_slack_km"),
-    "clock_shift": ("clock_min_runs", "clock_fit_s"),
+    "clock_shift": ("clock_min_runs", "clock_fit_s", "clock_step_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
     "devices_disagree": ("agree_pct", "agree_km"),
 }
