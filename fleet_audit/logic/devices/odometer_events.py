@@ -231,7 +231,7 @@ def find_parked(  # type: ignore[no-untyped-def]
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
 
     A silence beyond `gap_note_s` ends it: a vehicle may drive and come back unseen. So it may in a single step beyond
-    `unseen_s`, which without a point in between is no event: on six simulated fleets with a position every 300 s four
+    `unseen_s`, which without a point in between makes none: on six simulated fleets with a position every 300 s four
     vehicles counted 2.3 to 2.6 km in such a step, and none was without its tracker. Jumps and falls do not count, nor
     does an odometer that catches up with what the tracker drove while its reading stood (frozen, O03). The path of such
     a tracker is the way between its first and its last point.
