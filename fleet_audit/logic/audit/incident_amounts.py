@@ -91,6 +91,8 @@ def amounts_by_root(roots: pd.Series, counted: pd.DataFrame, share: pd.Series) -
         roots: root_finding_id by finding_id.
         counted: the findings that touch an amount; share: `shares` of them.
     """
+    share = share.groupby(level=0).sum(min_count=1)  # one clock (Q05) holds several runs
+    counted = counted.drop_duplicates("finding_id")
     rows = pd.DataFrame(
         {
             "root": roots.reindex(counted["finding_id"]).to_numpy(),

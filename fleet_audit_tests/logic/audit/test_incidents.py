@@ -152,6 +152,9 @@ def test_a_clock_holds_its_runs_and_other_contradictions_explain_nothing() -> No
     )  # fmt: skip
     (found,) = incidents(clock, finding("T03", trip="tA1"), held=held)
     assert (found["cause"], members(found), found["held_brl"]) == ("clock", ["Q05", "T03"], D("7.00"))
+    both = held.assign(reason=["clock", "clock", "clock"])  # one clock holds several runs of a day
+    (found,) = incidents(clock, finding("T03", trip="tA1"), held=both)
+    assert found["held_brl"] == D("15.00")
     assert len(incidents(finding("Q05", evidence={"note_code": "plate_form"}), finding("T03", trip="tA1"))) == 2
 
 
