@@ -206,13 +206,24 @@ def test_without_one_odometer_that_holds_between_the_runs_a_high_reading_is_not_
     assert not overnight(counted, "146", **changed)
     [low] = overnight(counted, "120", **changed)
     assert low["km_at_stake"] == Decimal("10.00")
+    assert "não informou um hodômetro contínuo entre as corridas" in reason_not_tested("146", counted, **changed)
+
+
+def reason_not_tested(to_km: str, counted: list[dict], **changed: object) -> str:
+    """Why D10 did not test the pair of runs of `overnight`; empty where it did."""
     runs = [
         run("1", "17:00", "18:00", day=BEFORE, odometer_start_km="100", odometer_end_km="130"),
-        run("2", "06:00", "07:00", odometer_start_km="146", odometer_end_km="176"),
+        run("2", "06:00", "07:00", odometer_start_km=to_km, odometer_end_km="176"),
     ]
     context = audit([trip("T2", "06:00", "07:00")], runs, TWO_DAYS, dwells=dwells_frame(*counted), **changed)
-    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
-    assert "não informou um hodômetro contínuo entre as corridas" in reasons["D10"]
+    return rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"].get("D10", "")
+
+
+def test_a_vehicle_whose_reading_is_too_low_is_not_also_listed_as_not_tested() -> None:
+    broken_off = [dwell("23:50", "24:00", None, day=BEFORE)]
+    assert overnight(broken_off, "120")
+    assert reason_not_tested("131", broken_off)
+    assert not reason_not_tested("120", broken_off)
 
 
 @pytest.mark.parametrize(("start_km", "is_broken"), [("1022", False), ("1036", True)])

@@ -223,12 +223,11 @@ def _past_days_by_plate(context: AuditCycle) -> pd.Series:
     A week of that device is tested exactly where they are profile_past_days or more.
     """
     last_devices = _last_devices(context)
-    of_device = {(str(rows["plate"].iloc[0]), str(rows["device_id"].iloc[0])): rows for rows in _devices(context)}
-    sizes = {}
-    for plate, device_id in last_devices.items():
-        days = of_device.get((plate, device_id))
-        is_in_cycle = days is not None and days["operational_date"].iloc[-1] >= context.cycle.start
-        sizes[plate] = max(len(days) - int(context.parameters.profile_days), 0) if is_in_cycle else 0
+    sizes = dict.fromkeys(last_devices, 0)
+    for days in _devices(context):
+        plate, device_id, last_day = days[["plate", "device_id", "operational_date"]].iloc[-1]
+        if last_devices.get(plate) == device_id and last_day >= context.cycle.start:
+            sizes[plate] = max(len(days) - int(context.parameters.profile_days), 0)
     return pd.Series(sizes, dtype="int64")
 
 

@@ -48,7 +48,7 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     is_seen = (pairs["observed_pct"] >= parameters.phantom_observed_pct) & (pairs["unseen_s"] <= parameters.gap_split_s)
     is_seen &= ~pairs["is_cut"] & ~_begins_before_window(context, pairs)
     is_seen &= ~_is_tracker_off(context, pairs)
-    is_too_high, is_too_low = (pairs["excess_km"] > limit) & is_seen, pairs["break_km"] < -limit
+    is_too_high, is_too_low = (pairs["excess_km"] > limit) & is_seen, _is_too_low(context, pairs)
     pairs = pairs.assign(measured_km=pairs["measured_km"].where(is_too_low, pairs["counted_km"]))
     broken = pairs[(is_too_high | is_too_low) & pairs["next"].isin(context.runs_of_day["declared_run_id"])]
     context.run_records([*broken["next"], *broken["previous"]])  # converted together, read one by one
@@ -112,11 +112,20 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
 
 
 def _plates_without_continuous_odometer(context: AuditDay) -> set[str]:
-    """Plates of which a pair of runs of D has no known odometer between, or whose device proves no times."""
+    """Plates of which a pair of runs of D has no known odometer between, or whose device proves no times.
+
+    Not those of which a reading is too low, which is found without an odometer.
+    """
     pairs = _pairs(context)
+    pairs = pairs[pairs["next"].isin(context.runs_of_day["declared_run_id"])]
     is_unknown = pairs["counted_km"].isna() & pairs["measured_km"].notna()
-    is_of_day = pairs["next"].isin(context.runs_of_day["declared_run_id"])
-    return set(pairs.loc[is_unknown & is_of_day, "plate"]) | context.plates_with_untrusted_device
+    found = set(pairs.loc[_is_too_low(context, pairs), "plate"])
+    return (set(pairs.loc[is_unknown, "plate"]) - found) | context.plates_with_untrusted_device
+
+
+def _is_too_low(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
+    """Whether a reading is below the trips' km since the one before it: it contradicts itself, watched or not."""
+    return pairs["break_km"] < -(context.parameters.chain_km + pairs["uncertainty_km"])
 
 
 def _begins_before_window(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
@@ -221,6 +230,8 @@ RULES = (
             "chain_km",
             "phantom_observed_pct",
             "gap_split_s",
+            "impossible_kmh",
+            "odometer_slack_km",
         ),
         needs=(
             RUNS,

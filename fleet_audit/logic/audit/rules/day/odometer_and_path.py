@@ -105,7 +105,7 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
 RULES = (
     Rule(
         "O05",
-        "2",
+        "3",
         "M",
         "Hodômetro e GPS discordam",
         "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",
@@ -115,6 +115,8 @@ RULES = (
         parameters=(
             "agree_pct",
             "agree_km",
+            "gps_uncertainty_pct",
+            "chord_uncertainty_pct",
         ),
         needs=(
             ODOMETERS_AND_PLACES,
