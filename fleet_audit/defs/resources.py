@@ -79,8 +79,6 @@ def _run_process(fleet: FleetResource, set_log: SetLog, on_end: OnEnd) -> dg.Res
             set_log(context.log)
         with process_lock(fleet.database_url, context.run.run_id):
             _tag(fleet, context)
-            if context.run.tags.get(RECOMPUTE_TAG) == "true":
-                forget_days(fleet.warehouse(), run_days_with_context(context.run))
             try:
                 yield
             finally:  # the first run of all reads the table of units itself
@@ -140,19 +138,25 @@ def days_held(fleet: FleetResource, context: dg.InitResourceContext) -> Iterator
     """Locks the days of the run; gives what raises RetryableError unless the run still holds them.
 
     While the warehouse cannot be reached the run begins without them: the first step reports it, and they are locked
-    once it can be.
+    once it can be. A run that computes again fails then instead: it forgets what its days were computed from once it
+    holds them, because a run that holds them records that until it ends.
     """
     days = run_days_with_context(context.run) if context.run is not None else []
     if not days:
         yield lambda: None
         return
+    is_recompute = context.run.tags.get(RECOMPUTE_TAG) == "true"
     lock = RunLock(fleet.database_url, days)
     waiting = f"Waiting: another run works on days between {days[0]} and {days[-1]}."
     try:
         lock.acquire(lambda: _log(context, waiting))
     except (PermanentError, RetryableError) as error:
+        if is_recompute:
+            raise
         _log(context, f"The days of the run are not locked: {error}")
     with lock.kept():
+        if is_recompute:
+            forget_days(fleet.warehouse(), days)
         yield lock.require
 
 

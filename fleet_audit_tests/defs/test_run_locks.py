@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from fleet_audit.defs.resources import FleetResource, days_held, run_resources
-from fleet_audit.defs.run_tags import DAYS_TAG, missing_tags, range_tags, run_days_with_context
+from fleet_audit.defs.run_tags import DAYS_TAG, RECOMPUTE_TAG, missing_tags, range_tags, run_days_with_context
 from fleet_audit.errors import RetryableError
+from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage import run_locks, step_errors
@@ -143,6 +144,40 @@ def test_a_run_whose_days_another_run_took_writes_nothing(postgres_url, tmp_path
     assert "before it writes beside the other" in str(failure.step_failure_data.error)
     assert fleet.warehouse().read_partition(TRIPS, [DAY]).empty
     assert not fleet.lake().has_day(STAGING_POSITIONS, DAY)
+
+
+def test_a_run_that_computes_again_forgets_what_the_run_recorded_that_it_waited_for(postgres_url, monkeypatch):
+    fleet, waited = FleetResource(warehouse_url=postgres_url), threading.Event()
+    acquire = run_locks.RunLock.acquire
+    monkeypatch.setattr(
+        run_locks.RunLock, "acquire", lambda lock, waiting: acquire(lock, lambda: (waiting(), waited.set()))
+    )
+    digests = DayDigests(fleet.warehouse(), "staging/positions", "first")
+    is_unchanged = []
+
+    @dg.asset(key=["fact", "trips"], io_manager_key="warehouse_io")
+    def made() -> None:
+        is_unchanged.append(digests.is_unchanged(DAY, "inputs", lambda: "content"))
+
+    def compute_again() -> bool:
+        with dg.DagsterInstance.ephemeral() as instance:
+            tags = {**range_tags(DAY, DAY), RECOMPUTE_TAG: "true"}
+            return dg.materialize([made], resources=run_resources(fleet), instance=instance, tags=tags).success
+
+    with ThreadPoolExecutor(1) as threads:
+        with run_lock(postgres_url, [DAY], print):
+            second = threads.submit(compute_again)
+            assert waited.wait(timeout=30)
+            digests.record(DAY, "inputs", "content")
+        assert second.result(timeout=30)
+    assert is_unchanged == [False]
+
+
+def test_a_run_that_computes_again_fails_where_it_can_forget_nothing():
+    fleet, run = FleetResource(warehouse_url="postgresql://u:p@127.0.0.1:9/db"), _Run.over(DAY, DAY)
+    run.run = run.run.with_tags({**run.run.tags, RECOMPUTE_TAG: "true"})
+    with pytest.raises(RetryableError, match="Locking the days of the run failed"), days_held(fleet, run):
+        pass
 
 
 def test_without_a_warehouse_the_run_begins_and_its_steps_report_it(capsys):
