@@ -28,7 +28,7 @@ _PUBLISHED_BY_OTHERS = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relnamespace = 'mart'::regnamespace AND relkind IN ('r', 'v') AND pg_get_userbyid(relowner) <> :role
 """
-# Ids that databases of versions up to 0.1 recorded, before the chain was numbered in its order.
+# Ids that databases recorded before their migration got its present number, and the migration to go on after.
 _FORMER_IDS = {
     "0001": "0001_first_tables",
     "0002_calib": "0002_device_health",
@@ -38,6 +38,7 @@ _FORMER_IDS = {
     "0002_api": "0006_api_requests",
     "0003_api_windows": "0007_api_windows",
     "0004_billing_lines": "0008_billing_lines",
+    "0025_arrivals_of_years": "0024_day_digests",  # 0027 does again what it did, without what is there
 }
 
 
@@ -138,7 +139,7 @@ def _current(connection: sa.Connection) -> str | None:
 
 
 def _rename_recorded_id(connection: sa.Connection) -> None:
-    """Replace a former id in `ops.alembic_version` by the id that its migration has now."""
+    """Replaces a former id in `ops.alembic_version` by the id of the migration to go on after."""
     former = _current(connection)
     if former in _FORMER_IDS:
         connection.execute(

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql as pg
@@ -58,15 +59,24 @@ def test_rows_of_an_earlier_revision_survive_the_upgrade(empty_postgres_url: str
     assert not upgrade(empty_postgres_url)
     with engine_of(empty_postgres_url).connect() as connection:
         assert {table.fullname: _rows(connection, table) for table in tables} == before
-        options = {
-            "include_schemas": True,
-            "compare_type": True,
-            "version_table_schema": "ops",
-            "include_name": _is_ours,
-        }
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert _differences(connection) == []
     assert len(before) >= 30
     assert all(len(rows) == 1 for rows in before.values())
+
+
+def test_a_database_that_has_the_indexes_of_arrivals_already_gets_what_was_put_before_them(
+    empty_postgres_url: str,
+) -> None:
+    """Their migration was the 25th first, and had no index of adjustments then."""
+    _create_as_of(empty_postgres_url, "0024_day_digests")
+    with engine_of(empty_postgres_url).begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            _SCRIPT.get_revision("0027_arrivals_of_years").module.upgrade()
+        connection.execute(sa.text("DROP INDEX fact.ix_adjustments_billed_cycle_start"))
+        connection.execute(sa.text("UPDATE ops.alembic_version SET version_num = '0025_arrivals_of_years'"))
+    assert upgrade(empty_postgres_url)
+    with engine_of(empty_postgres_url).connect() as connection:
+        assert _differences(connection) == []
 
 
 def test_lines_of_reversed_findings_that_a_final_close_froze_survive_the_downgrade(empty_postgres_url: str) -> None:
@@ -96,6 +106,17 @@ def _create_as_of(url: str, revision: str) -> None:
         connection.execute(sa.text("CREATE SCHEMA ops"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, revision)
+
+
+def _differences(connection: sa.Connection) -> list[object]:
+    """How the tables of the database differ from those that are described."""
+    options = {
+        "include_schemas": True,
+        "compare_type": True,
+        "version_table_schema": "ops",
+        "include_name": _is_ours,
+    }
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
 
 def _tables(connection: sa.Connection) -> list[sa.Table]:

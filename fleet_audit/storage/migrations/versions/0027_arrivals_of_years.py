@@ -9,6 +9,7 @@ revision = "0027_arrivals_of_years"
 down_revision = "0026_computing_versions"
 branch_labels = None
 depends_on = None
+# Its first id was 0025_arrivals_of_years, after 0024_day_digests: what a database of then has stays as it is.
 
 _COMMENT = "Whether its rows do not add up, as a whole or over its days; empty when it was not parsed"
 _DATED = (
@@ -34,18 +35,19 @@ update ops.ingested_files set has_lost_rows = true where rows_read <> rows_accep
 
 def upgrade() -> None:
     flag: sa.Column[bool] = sa.Column("has_lost_rows", sa.Boolean(), nullable=True, comment=_COMMENT)
-    op.add_column("ingested_files", flag, schema="ops")
+    op.add_column("ingested_files", flag, schema="ops", if_not_exists=True)
     op.execute(_LOST)
     op.execute(_LOST_AS_A_WHOLE)
-    op.drop_index("ix_ingested_files_file_name", "ingested_files", schema="ops")
+    op.drop_index("ix_ingested_files_file_name", "ingested_files", schema="ops", if_exists=True)
     for columns in (["file_name", "stamp"], ["kind", "file_name", "received_at"]):
-        op.create_index(f"ix_ingested_files_{'_'.join(columns)}", "ingested_files", columns, schema="ops")
+        name = f"ix_ingested_files_{'_'.join(columns)}"
+        op.create_index(name, "ingested_files", columns, schema="ops", if_not_exists=True)
     _create_partial("ingested_files", "status", "status = 'rejected'")
     _create_partial("ingested_files", "has_lost_rows", "has_lost_rows")
     _create_partial("reference_history", "table_name", "recorded_to IS NULL")
     _create_partial("reference_deltas", "is_rerun", "NOT is_rerun")
     for schema, table, column in _DATED:
-        op.create_index(f"ix_{table}_{column}", table, [column], schema=schema)
+        op.create_index(f"ix_{table}_{column}", table, [column], schema=schema, if_not_exists=True)
 
 
 def downgrade() -> None:
@@ -60,4 +62,5 @@ def downgrade() -> None:
 
 
 def _create_partial(table: str, column: str, condition: str) -> None:
-    op.create_index(f"ix_{table}_{column}", table, [column], schema="ops", postgresql_where=sa.text(condition))
+    where = sa.text(condition)
+    op.create_index(f"ix_{table}_{column}", table, [column], schema="ops", postgresql_where=where, if_not_exists=True)
