@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -104,6 +105,24 @@ def test_a_new_home_has_the_same_databases_with_and_without_those_of_the_install
              f"history/runs/{result.run_id}.db": f"history/runs/{its_own.run_id}.db"}  # fmt: skip
     for ours, dagsters in named.items():
         assert _described(home / ours) == _described(tmp_path / "dagsters_own" / dagsters), ours
+    dagster_databases._revision.cache_clear()
+
+
+def test_threads_that_make_the_database_of_a_run_at_once_do_not_remove_each_others_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr(dagster_databases, "TEMPLATES", tmp_path / "installed")
+    dagster_databases._revision.cache_clear()
+    dagster_databases.make_databases()
+    path, copy, others = tmp_path / "run.db", shutil.copyfile, []
+
+    def other_in_between(source: Path, target: Path) -> None:
+        copy(source, target)
+        if not others:
+            others.append(target)
+            assert dagster_databases.has_tables(path)
+
+    monkeypatch.setattr(shutil, "copyfile", other_in_between)
+    assert dagster_databases.has_tables(path)
+    assert sorted(tmp_path.glob("run*")) == [path]
     dagster_databases._revision.cache_clear()
 
 

@@ -93,7 +93,8 @@ def _back_up(path: Path, target: Path) -> None:
 
 def _copy(template: Path, path: Path) -> bool:
     """Whether the database is there now: copied under another name and linked, which replaces no other process' one."""
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    # threads share a process id, and so do processes of containers that share the folder
+    new = path.with_name(f"{path.name}.{uuid.uuid4()}")
     try:
         shutil.copyfile(template, new)
         with suppress(FileExistsError):
