@@ -14,6 +14,7 @@ from rich.table import Table
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import Settings
+from fleet_audit.storage.postgres import connect_recovered
 
 _WIDTH, _UNBOUND = 200, 100_000  # characters
 
@@ -27,7 +28,7 @@ def run_sql(
     it refuses the statement.
     """
     url = Installation(settings).migrated_url()
-    connection = psycopg2.connect(url)
+    connection = connect_recovered(url, lambda: psycopg2.connect(url))
     try:
         connection.set_session(readonly=not is_writable)
         return _rows(connection, sql, as_csv=as_csv, login=login)

@@ -15,6 +15,7 @@ import adbc_driver_manager.dbapi as adbc
 import adbc_driver_postgresql.dbapi
 
 from fleet_audit.database_url import database_url
+from fleet_audit.storage.postgres import connect_recovered
 
 _TRUSTED_S = 1.0  # a connection that was used within is not asked whether it lives; one that died is a RetryableError
 
@@ -56,4 +57,5 @@ def _is_alive(connection: adbc.Connection) -> bool:
 
 def connect_adbc(url: str) -> adbc.Connection:
     """A new ADBC connection, inside a transaction."""
-    return adbc_driver_postgresql.dbapi.connect(database_url(url))  # SQLAlchemy renders spaces, which libpq refuses
+    address = database_url(url)  # SQLAlchemy renders spaces, which libpq refuses
+    return connect_recovered(url, lambda: adbc_driver_postgresql.dbapi.connect(address))

@@ -6,11 +6,13 @@ Reads and writes are in `warehouse` and `migrate`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import adbc_driver_manager as adbc
+import psycopg2
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError, RetryableError
@@ -18,16 +20,35 @@ from fleet_audit.errors import PermanentError, RetryableError
 # classes and codes of SQLSTATE after which the same call may succeed: connection, resources, serialization and
 # deadlock, operator intervention, and a lock or a unique key held by a concurrent transaction
 _RETRYABLE = ("08", "53", "40", "57", "55P03", "23505")
+_T = TypeVar("_T")
 
 
 @lru_cache
 def engine_of(url: str) -> sa.Engine:
     """One SQLAlchemy engine per URL and process. The driver is named: it is not the default one any more (2.1)."""
-    return sa.create_engine(
+    engine = sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg2"),
         pool_pre_ping=True,
         connect_args={"options": "-c timezone=UTC"},
     )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: sa.Dialect, _: object, arguments: list[Any], named: dict[str, Any]) -> Any:
+        return connect_recovered(url, lambda: dialect.connect(*arguments, **named))
+
+    return engine
+
+
+def connect_recovered(url: str, connect: Callable[[], _T]) -> _T:
+    """Returns the connection that `connect` makes; an embedded server that died or recovers is waited for."""
+    try:
+        return connect()
+    except (adbc.Error, psycopg2.OperationalError):
+        from fleet_audit.storage.embedded.server import start_again  # not loaded for another PostgreSQL
+
+        if not start_again(url):
+            raise
+    return connect()
 
 
 def advisory_key(*parts: object) -> int:

@@ -9,8 +9,9 @@ import pwd
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi
@@ -19,10 +20,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from fleet_audit.errors import PermanentError
+from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.embedded.template import TEMPLATES
-from fleet_audit.storage.postgres import engine_of
+from fleet_audit.storage.postgres import connect_recovered, engine_of
+from fleet_audit.storage.warehouse import Warehouse
 
 _USER = """
 import pathlib, sys
@@ -71,7 +73,7 @@ def _server_pid(home: Path) -> int | None:
 
 
 def _ask(url: str, sql: str) -> object:
-    connection = psycopg2.connect(url)
+    connection = connect_recovered(url, lambda: psycopg2.connect(url))
     with connection, connection.cursor() as cursor:
         cursor.execute(sql)
         answer = cursor.fetchone()[0] if cursor.description else None
@@ -124,6 +126,41 @@ def test_a_killed_server_comes_back_with_all_that_was_committed(home: Path) -> N
     assert ensure_running(home) == url
     assert _ask(url, "SELECT count(*) FROM kept") == 100_000
     assert _server_pid(home) != pid
+
+
+def _refusal(url: str) -> psycopg2.OperationalError | None:
+    try:
+        psycopg2.connect(url).close()
+    except psycopg2.OperationalError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda url: Warehouse(url).read("select 1 as n"), lambda url: Warehouse(url).execute("select 1")],
+    ids=["ADBC", "SQLAlchemy"],
+)
+def test_who_connects_while_the_server_recovers_from_a_crash_waits(home: Path, ask: Callable[[str], object]) -> None:
+    """A stopped process lets the recovery begin only once it goes on, or after 5 s."""
+    url = ensure_running(home)
+    crashed, stopped = (psycopg2.connect(url) for _ in range(2))
+    os.kill(stopped.get_backend_pid(), signal.SIGSTOP)
+    os.kill(crashed.get_backend_pid(), signal.SIGKILL)
+    while _refusal(url) is None:
+        time.sleep(0.01)
+    assert "in recovery mode" in str(_refusal(url))
+    goes_on = threading.Timer(0.4, os.kill, (stopped.get_backend_pid(), signal.SIGCONT))
+    goes_on.start()
+    assert ensure_running(home) == url
+    ask(url)
+    goes_on.join()
+
+
+def test_another_refusal_is_not_waited_for(home: Path) -> None:
+    url = ensure_running(home).replace("/postgres?", "/absent?")
+    with pytest.raises(RetryableError, match='database "absent" does not exist'):
+        Warehouse(url).execute("select 1")
 
 
 def _as_server_account(home: Path) -> dict[str, int]:

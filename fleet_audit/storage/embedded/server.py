@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psutil
 import psycopg2
@@ -64,7 +64,8 @@ def ensure_running(home: Path) -> str:
     """Starts the server under `<home>/postgres` unless it runs, and counts this process as a user until it ends.
 
     Safe in any number of processes and threads; a server that died is restarted by the next call. Returns a libpq
-    URI (`postgresql://…?host=<socket folder>`), for ADBC as it is and for SQLAlchemy through `warehouse.engine_url`.
+    URI (`postgresql://…?host=<socket folder>`), for connections of `postgres` and `adbc`: a server that replays its log
+    after a crash of one of its processes may refuse others (`start_again`).
     Raises PermanentError when the server cannot start (the message ends with its log) and RetryableError on a time-out.
     """
     server = _Server(home.expanduser().resolve() / "postgres")
@@ -78,6 +79,20 @@ def ensure_running(home: Path) -> str:
                 atexit.register(_release, server, os.getpid())
             server.start(lock)
     return server.url
+
+
+def start_again(url: str) -> bool:
+    """Starts the server of the URL if this process uses it and it died, or waits while it recovers from a crash.
+
+    Returns whether this process uses it, thus whether to connect again. Raises as `ensure_running`, which takes for
+    running what recovers, and what was killed an instant ago.
+    """
+    with _threads:
+        servers = [server for server in map(_Server, _held) if urlsplit(server.url).query == urlsplit(url).query]
+        for server in servers:
+            with locked(server.base / "start.lock") as lock:
+                server.start(lock)
+    return bool(servers)
 
 
 def keep_as_template(home: Path) -> None:
@@ -262,7 +277,8 @@ class _Server:
     def is_ready(self) -> bool:
         """Whether the living server says in its pid file that it accepts connections.
 
-        Every step asks several times, and a connection to ask it itself is a new process of the server.
+        Every step asks several times, and a connection to ask it itself is a new process of the server. The file still
+        says so while the server recovers from the crash of one of its processes.
         """
         if not self.is_alive():
             return False
