@@ -145,7 +145,7 @@ def days_held(fleet: FleetResource, context: dg.InitResourceContext) -> Iterator
     if not days:
         yield lambda: None
         return
-    is_recompute = context.run.tags.get(RECOMPUTE_TAG) == "true"
+    is_recompute = context.run is not None and context.run.tags.get(RECOMPUTE_TAG) == "true"
     lock = RunLock(fleet.database_url, days)
     waiting = f"Waiting: another run works on days between {days[0]} and {days[-1]}."
     try:
