@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
+from fleet_audit_tests.ports import free_port
+
 _PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
           "filer.port.grpc")  # fmt: skip
 
@@ -56,22 +58,12 @@ class S3Server:
         )
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @dataclass
 class Seaweed:
     """A server whose files lie in a folder; it is up in about 5 s, and dies by its process id."""
 
     folder: Path
-    ports: dict[str, int] = field(default_factory=lambda: dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in _PORTS})
     process: subprocess.Popen[bytes] | None = None
 
     @property
