@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DBT := .venv-dbt
 DBT_PACKAGES := 'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2'
+SPARK := .venv-spark
 AUDIT := .venv-audit
 AUDIT_PACKAGES := 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
 FAULTS_ARGS ?=
@@ -66,9 +67,8 @@ test: $(INSTALLED) ## All tests, on a real PostgreSQL and a real S3 server
 test-production: $(INSTALLED) ## A whole deployment on Debian's PostgreSQL (apt-get install postgresql) and S3, some minutes
 	$(BIN)/pytest -n 0 -m production --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/production $(PYTEST_ARGS)
 
-test-spark: $(INSTALLED) ## A fleet's windows on a Spark cluster of two workers (Java 17): installs the extra spark, 456 MB
-	$(call install_into,$(BIN),--constraint constraints.txt --editable '.[dev,spark]')
-	$(BIN)/pytest -n 0 --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/engine $(PYTEST_ARGS)
+test-spark: $(SPARK)/.installed ## A fleet's windows on a Spark cluster of two workers (Java 17), with pyspark (456 MB) in an environment of its own
+	$(SPARK)/bin/pytest -n 0 --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/engine $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
 	$(BIN)/ruff check .
@@ -114,6 +114,11 @@ audit: $(INSTALLED) $(AUDIT)/.installed ## Ask for known vulnerabilities of the 
 $(AUDIT)/.installed:
 	test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
 	$(call install_into,$(AUDIT)/bin,$(AUDIT_PACKAGES))
+	@touch $@
+
+$(SPARK)/.installed: pyproject.toml setup.py constraints.txt
+	test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
+	$(call install_into,$(SPARK)/bin,--constraint constraints.txt --editable '.[dev,spark]')
 	@touch $@
 
 dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too
