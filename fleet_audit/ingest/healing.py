@@ -85,12 +85,10 @@ class ParsedFiles:
             content = self._inbox_bytes(entry)
             if content is None:
                 raise
-        quarantined = quarantine_file(self.lake, path)
-        self.lake.put_bytes(path, content)
-        moved = f"was damaged and moved to {QUARANTINE}/" if quarantined else "was lost"
-        self.warn(
-            f"{self.lake.url(path)} {moved}; {entry['file_name']} of the inbox has the same bytes and replaced it."
-        )
+        left = self.lake.find_bytes(path)
+        if left != content:  # else another run has replaced it meanwhile
+            replaced = replace_damaged(self.lake, path, left, content)
+            self.warn(f"{replaced}; {entry['file_name']} of the inbox has the same bytes and replaced it.")
         return content
 
     def _inbox_bytes(self, entry: Mapping[str, Any]) -> bytes | None:
@@ -108,13 +106,28 @@ class ParsedFiles:
         return None
 
 
-def quarantine_file(lake: Lake, path: str) -> bool:
-    """Moves what is left of a file of the archive to `quarantine/`; returns whether anything was left."""
-    if not lake.exists(path):
-        return False
-    lake.put_bytes(f"{QUARANTINE}/{path}", lake.get_bytes(path))
+def quarantine_file(lake: Lake, path: str) -> None:
+    """Moves what is left of a file of the archive to `quarantine/`."""
+    keep_in_quarantine(lake, path)
     lake.delete(path)
-    return True
+
+
+def keep_in_quarantine(lake: Lake, path: str) -> None:
+    """Copies what is left of a file of the archive to `quarantine/`; another run may have removed it."""
+    left = lake.find_bytes(path)
+    if left is not None:
+        lake.put_bytes(f"{QUARANTINE}/{path}", left)
+
+
+def replace_damaged(lake: Lake, path: str, left: bytes | None, content: bytes) -> str:
+    """Puts whole bytes over what is left of a file, which `quarantine/` gets first; returns a sentence's beginning.
+
+    The file is never missing in between: another run that repairs the same one finds either bytes.
+    """
+    if left is not None:
+        lake.put_bytes(f"{QUARANTINE}/{path}", left)
+    lake.put_bytes(path, content)
+    return f"{lake.url(path)} " + ("was lost" if left is None else f"was damaged and moved to {QUARANTINE}/")
 
 
 def set_aside(lake: Lake, warehouse: Warehouse, entry: Mapping[str, Any], problem: str) -> None:

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ import pandas as pd
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema import facts
+from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
@@ -30,7 +32,7 @@ ROW_TABLES = (
     facts.API_REQUESTS,
     facts.API_WINDOWS,
 )
-_JSON_FOLDERS = tuple(f"{FOLDER}/{name}/" for name in ("arrivals", "refusals", "forgotten_drivers"))
+_JSON_FOLDERS = tuple(f"{FOLDER}/{name}" for name in ("arrivals", "refusals", "forgotten_drivers"))
 _INSTANT_NAME = "%Y%m%dT%H%M%S.%fZ"
 _BACKFILLED = f"{FOLDER}/backfilled.json"
 _ARRIVAL_FIELDS = ("file_sha256", "file_name", "kind", "size_bytes", "archive_path", "stamp", "run_id")
@@ -58,8 +60,19 @@ def record_refusal(lake: Lake, sha256: str, name: str, message: str) -> None:
     _put_json(lake, f"{FOLDER}/refusals/{stable_id(sha256, name)}.json", entry)
 
 
+def write_rows(lake: Lake, warehouse: Warehouse, table: Table, rows: pd.DataFrame) -> None:
+    """Add rows of one of `ROW_TABLES` to the journal, and then to PostgreSQL."""
+    if len(rows):
+        with warehouse.holding_journal(table):
+            record_rows(lake, table, rows)
+            warehouse.upsert(table, rows)
+
+
 def record_rows(lake: Lake, table: Table, rows: pd.DataFrame) -> None:
-    """Add rows that are about to be written into one of `ROW_TABLES`."""
+    """Add rows of one of `ROW_TABLES`, as PostgreSQL has them while the caller holds `Warehouse.holding_journal`.
+
+    Without it rows that another run has replaced meanwhile would be the newest of the journal.
+    """
     if len(rows):
         instant = dt.datetime.now(dt.UTC).strftime(_INSTANT_NAME)
         lake.write_table(f"{FOLDER}/{table.name}/{instant}-{uuid.uuid4().hex[:8]}.parquet", rows, table)
@@ -104,7 +117,8 @@ def backfill(lake: Lake, warehouse: Warehouse) -> bool:
         return False
     files = write_entries(lake, warehouse)
     for table in ROW_TABLES:
-        record_rows(lake, table, warehouse.read_table(table))
+        with warehouse.holding_journal(table):
+            record_rows(lake, table, warehouse.read_table(table))
     _put_json(lake, _BACKFILLED, {"files": files})
     return bool(files)
 
@@ -127,19 +141,37 @@ def write_entries(lake: Lake, warehouse: Warehouse) -> int:
 
 
 def damaged_entries(lake: Lake) -> dict[str, str]:
-    """One sentence per entry, by its path, that cannot be read; that of closes and of computed days is not read."""
+    """One sentence per JSON entry, by its path, that cannot be read; those of computed days are not read."""
     damaged = {}
-    tables = {f"{FOLDER}/{table.name}/": table for table in ROW_TABLES}
-    for path in lake.list(FOLDER):
-        table = next((table for folder, table in tables.items() if path.startswith(folder)), None)
+    for path in (path for folder in _JSON_FOLDERS for path in lake.list(folder)):
         try:
-            if table is not None:
-                lake.read_table(path, table)
-            elif path.startswith(_JSON_FOLDERS):
-                read_entry(lake, path)
+            read_entry(lake, path)
         except PermanentError as error:
             damaged[path] = f"{error} It was moved to quarantine/."
     return damaged
+
+
+@dataclass
+class Batches:
+    """The batches of one of `ROW_TABLES` by their paths: the rows of whole ones, a sentence on each damaged one."""
+
+    table: Table
+    rows: dict[str, pd.DataFrame] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    def read_new(self, lake: Lake) -> None:
+        """Reads the batches that were added since the last time, or all of them at first."""
+        for path in lake.list(f"{FOLDER}/{self.table.name}"):
+            if path not in self.rows and path not in self.damaged:
+                try:
+                    self.rows[path] = lake.read_table(path, self.table)
+                except PermanentError as error:
+                    self.damaged[path] = f"{error} It was moved to quarantine/."
+
+    def newest(self) -> pd.DataFrame:
+        """The newest version of each row in the whole batches."""
+        rows = pd.concat([empty_frame(self.table), *(self.rows[path] for path in sorted(self.rows))], ignore_index=True)
+        return rows.drop_duplicates([*self.table.key], keep="last")
 
 
 def unrecorded(lake: Lake, kinds: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 
 def repair_journal(lake: Lake, warehouse: Warehouse) -> list[str]:
-    """Reads every entry, moves damaged ones to `quarantine/`, and writes what is then missing from PostgreSQL.
+    """Reads every entry once, moves damaged ones to `quarantine/`, and writes what is missing from PostgreSQL.
 
     Rows of a damaged batch are written with the present time, so that an earlier `--as-of` no longer has them.
 
@@ -30,22 +30,36 @@ def repair_journal(lake: Lake, warehouse: Warehouse) -> list[str]:
     before = len(lake.list(journal.FOLDER))
     journal.write_entries(lake, warehouse)
     record_forgotten_again(lake, warehouse)
-    for table in journal.ROW_TABLES:
-        is_damaged = any(path.startswith(f"{journal.FOLDER}/{table.name}/") for path in damaged)
-        rows = warehouse.read_table(table)
-        journal.record_rows(lake, table, rows if is_damaged else _missing(lake, table, rows))
     written = len(lake.list(journal.FOLDER)) - before
+    for table in journal.ROW_TABLES:
+        batches = journal.Batches(table)
+        written += _repair_rows(lake, warehouse, batches)
+        damaged |= batches.damaged
     if written:
         return [*damaged.values(), f"Entries written again from PostgreSQL into {lake.url(journal.FOLDER)}: {written}."]
     return list(damaged.values())
 
 
-def _missing(lake: Lake, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+def _repair_rows(lake: Lake, warehouse: Warehouse, batches: journal.Batches) -> int:
+    """Writes what the whole batches of a table lack, reads them into `batches`; returns the batches written, 1 or 0.
+
+    Years of batches are read first, so that runs wait only while the few that came meanwhile, and PostgreSQL, are read:
+    its rows are the newest for as long as nobody else writes. Damaged batches are removed once their rows are written.
+    """
+    table = batches.table
+    batches.read_new(lake)
+    with warehouse.holding_journal(table):
+        batches.read_new(lake)
+        rows = warehouse.read_table(table)
+        lost = rows if batches.damaged else _differing(rows, batches.newest(), table)
+        journal.record_rows(lake, table, lost)
+    for path in batches.damaged:
+        quarantine_file(lake, path)
+    return int(len(lost) > 0)
+
+
+def _differing(rows: pd.DataFrame, newest: pd.DataFrame, table: Table) -> pd.DataFrame:
     """The rows of which the newest version in the journal is another, or none."""
-    batches = journal.row_batches(lake, table)
-    if not batches:
-        return rows
-    newest = pd.concat(batches, ignore_index=True).drop_duplicates([*table.key], keep="last")
     return rows[~_as_texts(rows, table).isin(_as_texts(newest, table))]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet_audit.ingest.api.pages import PAGES_FOLDER
-from fleet_audit.ingest.journal import record_rows
+from fleet_audit.ingest.journal import write_rows
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
@@ -71,8 +71,7 @@ def remove_pages(lake: Lake, warehouse: Warehouse, expired: Expired) -> None:
     gone = requests[requests["archive_path"].isin(expired.files.keys())]
     if len(gone):
         rows = conform(gone.assign(archive_path=None, message=EXPIRED), API_REQUESTS)
-        record_rows(lake, API_REQUESTS, rows)
-        warehouse.upsert(API_REQUESTS, rows)
+        write_rows(lake, warehouse, API_REQUESTS, rows)
     remove(lake, expired)
 
 

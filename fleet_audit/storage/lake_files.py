@@ -83,6 +83,17 @@ class LakeFiles:
         with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
             return file.read()
 
+    def find_bytes(self, path: str) -> bytes | None:
+        """The content of a file, None without such a file: another run may remove or replace it at any moment."""
+        try:
+            with (
+                self._translating_errors("read", path, missing=FileNotFoundError),
+                self._filesystem.open_input_file(self._full(path)) as file,
+            ):
+                return file.read()
+        except FileNotFoundError:
+            return None
+
     def get_chunks(self, path: str) -> Iterator[bytes]:
         """The content of a file in pieces of 4 MB, because it may be too large for the memory."""
         with self._translating_errors("read", path), self._filesystem.open_input_file(self._full(path)) as file:
@@ -130,7 +141,8 @@ class LakeFiles:
         """Removes a file; a missing one is not an error."""
         with self._translating_errors("remove", path):
             if self.exists(path):
-                self._filesystem.delete_file(self._full(path))
+                with suppress(FileNotFoundError):  # another run removed it meanwhile
+                    self._filesystem.delete_file(self._full(path))
 
     def url(self, path: str) -> str:
         """The full address of a file, for people and other programs."""

@@ -127,10 +127,13 @@ class Warehouse:
     def holding(self, tables: Sequence[Table], days: Sequence[dt.date]) -> Iterator[None]:
         """Keeps every other writer away from these days of these tables while the caller reads them and decides."""
         keys = [advisory_key(table.full_name, day) for table in tables for day in sorted(days)]
-        with self._transaction("Closing") as cursor:
-            for key in keys:  # a writer holds keys of one table only, in this order
-                cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
-                cursor.fetchall()
+        with self._locked("Closing", keys):  # a writer holds keys of one table only, in this order
+            yield
+
+    @contextmanager
+    def holding_journal(self, table: Table) -> Iterator[None]:
+        """Keeps everybody else who writes the table's journal away, until the caller's rows are in both or in none."""
+        with self._locked(f"Recording {table.full_name}", [advisory_key("journal", table.full_name)]):
             yield
 
     def replace_table(self, table: Table, data: pd.DataFrame | pa.Table) -> Written:
@@ -219,6 +222,14 @@ class Warehouse:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": str(use_copy).lower()})
             cursor.execute(sql, values or None)
             return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def _locked(self, doing: str, keys: Sequence[int]) -> Iterator[None]:
+        with self._transaction(doing) as cursor:
+            for key in keys:
+                cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
+                cursor.fetchall()
+            yield
 
     def _in_transaction(self, doing: str, locks: Sequence[int], write: Callable[[adbc.Cursor], _T]) -> _T:
         for attempt in range(1, _ATTEMPTS + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +20,11 @@ from fleet_audit.ingest.journal_repair import repair_journal
 from fleet_audit.ingest.reference.publishing import publish
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform
-from fleet_audit.schema.model import Type
+from fleet_audit.schema.model import Table, Type
 from fleet_audit.schema.reference import DRIVERS
+from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.stores import Stores
+from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.damage import KINDS, damage_a_file
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, REFERENCE, bulletin, run_row, to_work, visit_report
 from fleet_audit_tests.storage.rows import sample
@@ -51,6 +54,13 @@ def recorded(arrivals):
 def _publish(arrivals) -> None:
     files = ParsedFiles(arrivals.lake, arrivals.warehouse, arrivals.settings, arrivals.warnings.append)
     publish(files, "a-run")
+
+
+def _open_tariffs(rows: pd.DataFrame) -> list[str]:
+    """The tariffs in force."""
+    newest = rows.drop_duplicates([*facts.REFERENCE_HISTORY.key], keep="last")
+    is_open = newest["table_name"].eq("tariffs") & newest["recorded_to"].isna()
+    return sorted(newest.loc[is_open, "row_key"])
 
 
 def _state(arrivals) -> dict[str, object]:
@@ -116,3 +126,45 @@ def test_a_driver_stays_forgotten_when_the_entry_is_damaged(arrivals):
     arrivals.warehouse.execute("delete from ref.drivers", {})
     forget_again(arrivals.lake, arrivals.warehouse)
     assert arrivals.warehouse.read_table(DRIVERS)["driver_id"].to_list() == ["drv-0123456789ab"]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_version_that_is_published_during_the_repair_stays_the_newest_in_the_journal(
+    recorded, monkeypatch, is_damaged
+):
+    """The other run publishes as soon as the repair has read PostgreSQL."""
+    lake, warehouse, read_table = recorded.lake, recorded.warehouse, Warehouse.read_table
+    if is_damaged:
+        lake.put_bytes(lake.list(f"{journal.FOLDER}/{facts.REFERENCE_HISTORY.name}")[-1], b"")
+    dearer = CHEAPER.replace("T-1,CT-1,,onibus,,,4,", "T-1,CT-1,,onibus,,,9,")
+    recorded.drop("reference/tariffs.csv", (dearer + "\n").encode())  # another size: a new version
+    recorded.read()
+    others: list[threading.Thread] = []
+
+    def read_and_let_another_run_publish(self: Warehouse, table: Table) -> pd.DataFrame:
+        rows = read_table(self, table)
+        if table is facts.REFERENCE_HISTORY and not others:
+            others.append(threading.Thread(target=_publish, args=[recorded]))
+            others[0].start()
+            others[0].join(timeout=1)  # it waits for the repair
+        return rows
+
+    monkeypatch.setattr(Warehouse, "read_table", read_and_let_another_run_publish)
+    repair_journal(lake, warehouse)
+    others[0].join()
+    in_journal = _open_tariffs(pd.concat(journal.row_batches(lake, facts.REFERENCE_HISTORY)))
+    assert in_journal == _open_tariffs(read_table(warehouse, facts.REFERENCE_HISTORY))
+
+
+def test_every_batch_of_the_journal_is_read_once(recorded, monkeypatch):
+    read: list[str] = []
+    read_table = Lake.read_table
+
+    def counted(self: Lake, path: str, *args) -> pd.DataFrame:
+        read.append(path)
+        return read_table(self, path, *args)
+
+    monkeypatch.setattr(Lake, "read_table", counted)
+    repair_journal(recorded.lake, recorded.warehouse)
+    folders = [f"{journal.FOLDER}/{table.name}" for table in journal.ROW_TABLES]
+    assert sorted(read) == sorted(path for folder in folders for path in recorded.lake.list(folder))

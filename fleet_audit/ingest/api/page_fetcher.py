@@ -24,7 +24,7 @@ from fleet_audit.ingest.api.windows import (
     record_answered,
     record_unanswered,
 )
-from fleet_audit.ingest.journal import record_rows
+from fleet_audit.ingest.journal import write_rows
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
@@ -110,8 +110,7 @@ class PageFetcher:
         if requests:
             unique = {request["request_id"]: request for request in requests}
             rows = conform(pd.DataFrame(list(unique.values())), API_REQUESTS)
-            record_rows(self.lake, API_REQUESTS, rows)
-            self.warehouse.upsert(API_REQUESTS, rows)
+            write_rows(self.lake, self.warehouse, API_REQUESTS, rows)
         journal_windows(self.lake, self.warehouse, list(fetched))
         for day in set(api_gaps(self.warehouse, min(fetched), max(fetched))["operational_date"]) if fetched else ():
             if day in fetched:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.windows import journal_windows, record_damage
-from fleet_audit.ingest.journal import record_rows
+from fleet_audit.ingest.journal import write_rows
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.storage.lake import Lake
@@ -89,8 +89,7 @@ def set_aside_page(lake: Lake, warehouse: Warehouse, path: str, reason: str, run
     )
     if len(requests):
         rows = conform(requests.assign(archive_path=new_path, message=reason), API_REQUESTS)
-        record_rows(lake, API_REQUESTS, rows)
-        warehouse.upsert(API_REQUESTS, rows)
+        write_rows(lake, warehouse, API_REQUESTS, rows)
     record_damage(warehouse, day, set(requests["window_from"]), reason, run_id)
     journal_windows(lake, warehouse, [day])
     lake.delete(path)

@@ -101,8 +101,9 @@ def journal_windows(lake: Lake, warehouse: Warehouse, days: Collection[dt.date])
     """Adds the windows of the days to the archive's journal, so that a rebuilt warehouse knows the gaps too."""
     if days:
         sql = "select * from ops.api_windows where partition_date between :first and :last"
-        rows = warehouse.read(sql, {"first": min(days), "last": max(days)})
-        record_rows(lake, API_WINDOWS, conform(rows, API_WINDOWS))
+        with warehouse.holding_journal(API_WINDOWS):
+            rows = warehouse.read(sql, {"first": min(days), "last": max(days)})
+            record_rows(lake, API_WINDOWS, conform(rows, API_WINDOWS))
 
 
 def _params(window: ApiWindow, run_id: str) -> dict[str, object]:

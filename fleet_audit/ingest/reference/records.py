@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.ingest.journal import record_rows
+from fleet_audit.ingest.journal import write_rows
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
@@ -26,8 +26,7 @@ class Records:
 
     def add(self, table: Table, rows: pd.DataFrame) -> None:
         """Record rows of one table."""
-        record_rows(self.lake, table, rows)
-        self.warehouse.upsert(table, rows)
+        write_rows(self.lake, self.warehouse, table, rows)
 
 
 @dataclass(frozen=True)
