@@ -55,8 +55,9 @@ def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> list[str]:
         A sentence for each close that cannot be copied, because its manifest is lost: no day waits for it.
     """
     lost = []
+    archived = set(lake.list(_CLOSES))  # one request, however many closes there are
     for record in warehouse.read_table(facts.CYCLE_CLOSES).to_dict("records"):
-        if lake.exists(f"{_folder(record)}/{_RECORD}"):
+        if f"{_folder(record)}/{_RECORD}" in archived:
             continue
         if not lake.exists(record["manifest_path"]):
             lost.append(
@@ -109,7 +110,7 @@ def _whole_manifest(lake: Lake, record: Mapping[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
         raise PermanentError(
             f"{lake.url(manifest_copy(record))} is damaged: its SHA-256 is not the {record['manifest_sha256']} of the "
-            "close. Restore it from a backup; where the PostgreSQL of the close still runs, a run restores it too."
+            "close. Restore it from a backup; where the PostgreSQL of the close still runs, retention/journal restores it too."
         )
     return content
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.closing.archive import archived_tables, frozen_tables, manifest_copy
-from fleet_audit.closing.archive_repair import repair_archived_closes, restore_manifests
+from fleet_audit.closing.archive_repair import repair_archived_closes, restore_recent_manifests
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Table
 from fleet_audit.settings import Settings
@@ -137,17 +137,17 @@ def test_a_manifest_is_restored_from_its_other_copy_by_the_next_run(rebuilt, how
         lake.delete(path)
         if how == "damaged":
             lake.put_bytes(path, whole[: len(whole) // 2])
-        (sentence,) = restore_manifests(lake, warehouse)
+        (sentence,) = restore_recent_manifests(lake, warehouse)
         assert lake.url(path) in sentence
         assert how in sentence
         assert [lake.get_bytes(each) for each in copies] == [whole, whole]
-        assert restore_manifests(lake, warehouse) == []
+        assert restore_recent_manifests(lake, warehouse) == []
     for path in copies:
         lake.put_bytes(path, b"{}")
-    (sentence,) = restore_manifests(lake, warehouse)
+    (sentence,) = restore_recent_manifests(lake, warehouse)
     assert "from a backup" in sentence
     lake.put_bytes(copies[0], whole)
-    restore_manifests(lake, warehouse)
+    restore_recent_manifests(lake, warehouse)
 
 
 def test_archived_rows_of_a_close_come_back_unless_the_rows_were_changed(rebuilt):

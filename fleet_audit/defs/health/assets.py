@@ -131,7 +131,7 @@ def api_pages(config: PagesConfig, fleet: FleetResource) -> dg.MaterializeResult
 def journal_entries(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
     """Repair the journal, which alone can fill an empty warehouse, and name the files with lost rows."""
     lake, warehouse = fleet.lake(), fleet.warehouse()
-    sentences = [*repair_archived_closes(lake, warehouse), *repair_journal(lake, warehouse)]
+    sentences = [*repair_journal(lake, warehouse), *repair_archived_closes(lake, warehouse)]
     lost = recount_lost_rows(warehouse)
     for sentence in [*sentences, *lost]:
         context.log.warning(sentence)

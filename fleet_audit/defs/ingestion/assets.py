@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from fleet_audit.closing.archive import archive_missing_closes
-from fleet_audit.closing.archive_repair import restore_manifests
+from fleet_audit.closing.archive_repair import restore_recent_manifests
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days
@@ -45,7 +45,7 @@ RAW_POSITIONS = dg.AssetKey(["raw", "positions"])
 def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.MaterializeResult:
     """Read the new files of the inbox."""
     closes = archive_missing_closes(fleet.lake(), fleet.warehouse())
-    for sentence in [*closes, *restore_manifests(fleet.lake(), fleet.warehouse())]:
+    for sentence in [*closes, *restore_recent_manifests(fleet.lake(), fleet.warehouse())]:
         context.log.warning(sentence)
     if backfill(fleet.lake(), fleet.warehouse()):
         context.log.info(f"The archive's journal was written from PostgreSQL: {fleet.lake().url(FOLDER)}.")
