@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import threading
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from fleet_audit.closing.archive import archive_close, manifest_copy
+from fleet_audit.closing.archive import archive_close, archived_tables, manifest_copy
 from fleet_audit.closing.archive_repair import repair_archived_closes, restore_recent_manifests
+from fleet_audit.closing.freezing import cycle_rows, outputs_of
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts
 from fleet_audit.settings import Settings
@@ -99,6 +101,30 @@ def test_a_close_whose_manifest_is_lost_is_named_and_the_others_are_repaired(lak
     assert any("not archived again, because its manifest is damaged or lost" in sentence for sentence in of_lost)
     assert manifest_copy(record) in of_damaged
     assert _copies(lake, record) == [NOW, NOW]
+
+
+def test_damaged_archived_rows_stay_until_they_are_archived_again(lake, warehouse):
+    """A rebuild must meet them: it takes a missing table for one that the close did not have yet."""
+    content = {
+        "cycle": {"start": START.isoformat(), "status": "final"},
+        "outputs": outputs_of(warehouse, [START]),
+        "cycle_rows": cycle_rows(warehouse, START),
+        "parameters": {"version": "p", "values": {}, "days": {}},
+    }
+    manifest = json.dumps(content).encode()
+    record = _closed(lake, warehouse, START, "final", manifest)
+    path, table = next(each for each in archived_tables(record) if each[1] is facts.TRIPS)
+    lake.put_bytes(path, b"no Parquet")
+    for manifest_path in (record["manifest_path"], manifest_copy(record)):
+        lake.delete(manifest_path)
+    sentences = repair_archived_closes(lake, warehouse)
+    assert "not archived again" in sentences[-1]
+    assert (lake.get_bytes(path), lake.get_bytes(f"quarantine/{path}")) == (b"no Parquet", b"no Parquet")
+    lake.put_bytes(record["manifest_path"], manifest)
+    sentences = repair_archived_closes(lake, warehouse)
+    assert "was archived again from PostgreSQL" in sentences[-1]
+    assert len(lake.read_table(path, table)) == 0
+    assert repair_archived_closes(lake, warehouse) == []
 
 
 def test_two_runs_that_restore_the_same_manifest_end_with_two_whole_copies(lake, warehouse, monkeypatch):
