@@ -110,7 +110,8 @@ def _whole_manifest(lake: Lake, record: Mapping[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
         raise PermanentError(
             f"{lake.url(manifest_copy(record))} is damaged: its SHA-256 is not the {record['manifest_sha256']} of the "
-            "close. Restore it from a backup; where the PostgreSQL of the close still runs, retention/journal restores it too."
+            "close. Restore it from a backup; where the PostgreSQL of the close still runs, retention/journal "
+            "restores it too."
         )
     return content
 
