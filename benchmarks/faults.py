@@ -46,7 +46,8 @@ from fleet_audit_tests.integration.small_fleet import (
     visit_report,
     write_inbox,
 )
-from fleet_audit_tests.seaweed import Seaweed, free_ports
+from fleet_audit_tests.ports import free_port
+from fleet_audit_tests.seaweed import Seaweed
 
 DAYS = (DAY, DISTURBED)
 COMPARED = (
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts: Counter[tuple[str, str]] = Counter()
     load_pipeline()
     work = Path(tempfile.mkdtemp(prefix="faults"))
-    template, port = work / "template", free_ports(1)[0]
+    template, port = work / "template", free_port()
     positions = _write_positions(work / "positions.parquet")
     api = start_api(positions, port, work / "api.log")
     others = {"FLEET_API_URL": f"http://127.0.0.1:{port}", "FLEET_API_TOKEN": TOKEN}
