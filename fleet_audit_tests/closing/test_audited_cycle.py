@@ -36,6 +36,10 @@ class DaysOfCycle:
         frame = self._frames.get(table.name, empty_frame(table))
         return frame[frame["operational_date"].isin(days)] if table.partition == "operational_date" and days else frame
 
+    def read_dated(self, table, column, dates):
+        frame = self.read_partition(table, None)
+        return frame[frame[column].isin(dates)]
+
     def read_table(self, table):
         return self.read_partition(table, None)
 
