@@ -40,6 +40,7 @@ COLUMNS_ADDED = {
         ("other_unit_readings",),  # 0022
     ),
     "fact.adjustments": (("finding_id", "decided_cycle_start"),),  # 0021
+    "fact.trips": (("moving_s", "moving_steps"),),  # 0025
 }
 
 
