@@ -31,7 +31,8 @@ class Tables:
         return self.frames.get(table.name, empty_frame(table))
 
     def read_dated(self, table, column, dates):
-        return self.read_partition(table, None)
+        frame = self.read_partition(table, None)
+        return frame[frame[column].isin(dates)]
 
     def read_table(self, table):
         return self.read_partition(table, None)
