@@ -8,6 +8,7 @@ INSTALLED := $(VENV)/.installed
 DBT := .venv-dbt
 DBT_PACKAGES := 'dbt-core>=1.10.6,<1.12' 'dbt-postgres>=1.9,<2'
 SPARK := .venv-spark
+SPARK_PACKAGES := --constraint constraints.txt --editable '.[dev,spark]'
 AUDIT := .venv-audit
 AUDIT_PACKAGES := 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
 FAULTS_ARGS ?=
@@ -118,7 +119,7 @@ $(AUDIT)/.installed:
 
 $(SPARK)/.installed: pyproject.toml setup.py constraints.txt
 	test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
-	$(call install_into,$(SPARK)/bin,--constraint constraints.txt --editable '.[dev,spark]')
+	$(call install_into,$(SPARK)/bin,$(SPARK_PACKAGES))
 	@touch $@
 
 dbt: $(DBT)/.installed ## Real dbt in an environment of its own; FLEET_DBT=.venv-dbt/bin/python make test then builds the marts with it too

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from fleet_audit.closing import code
 from fleet_audit.defs.devices.assets import DEVICE_DAYS
 from fleet_audit.defs.partitions import daily_partitions
-from fleet_audit.defs.resources import RUN_PROCESS, FleetResource, run_resources
+from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.defs.run_tags import RECOMPUTE_TAG
-from fleet_audit.defs.tables import POSTGRES_SCHEMAS
+from fleet_audit.defs.tables import POSTGRES_SCHEMAS, WAREHOUSE_IO
 from fleet_audit.defs.trips.assets import WINDOWS
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.installation import Installation
@@ -133,11 +133,11 @@ def test_results_that_are_lost_or_damaged_are_computed_again(fleet):
 
 
 def test_a_run_that_is_tagged_so_computes_its_days_again(fleet, postgres_url):
-    @dg.asset(partitions_def=daily_partitions, required_resource_keys={RUN_PROCESS})
+    @dg.asset(partitions_def=daily_partitions, io_manager_key=WAREHOUSE_IO)
     def step() -> None:
         pass
 
-    resources = {RUN_PROCESS: run_resources(FleetResource(warehouse_url=postgres_url))[RUN_PROCESS]}
+    resources = run_resources(FleetResource(warehouse_url=postgres_url))
     for value, days in (("false", []), ("true", BOTH)):  # NEXT is a neighbour, whose positions are staged again too
         tags = {RECOMPUTE_TAG: value}
         assert dg.materialize([step], partition_key=DAY.isoformat(), resources=resources, tags=tags).success

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi
@@ -207,12 +208,14 @@ def test_an_initdb_that_outlives_its_user_keeps_others_out_until_it_ends(home: P
         time.sleep(0.002)
     writing = psutil.Process(user.process.pid).children(recursive=True)
     for process in writing:
-        process.suspend()
+        with suppress(psutil.NoSuchProcess):  # a program that initdb called and that has ended; initdb comes first
+            process.suspend()
     user.kill()
     with (home / "postgres/start.lock").open() as lock, pytest.raises(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     for process in writing:
-        process.resume()
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
     assert _ask(ensure_running(home), "SELECT 1") == 1
     assert [path.name for path in (home / "postgres").glob("data*")] == ["data"]
 

@@ -42,8 +42,8 @@ def _retries(result: dg.ExecuteInProcessResult) -> list[dg.DagsterEvent]:
     return [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
 
 
-def test_a_postgres_that_dies_and_comes_back_costs_a_retry_and_no_row(tmp_path, monkeypatch):
-    """The server is killed under an asset that reads; the next attempt starts it again."""
+def test_a_postgres_that_dies_and_comes_back_costs_at_most_a_retry_and_no_row(tmp_path, monkeypatch):
+    """The server is killed under an asset that reads; the next connection starts it again, or the next attempt."""
     monkeypatch.setenv("FLEET_WAREHOUSE_URL", "")
     fleet = FleetResource(home=str(tmp_path))
     attempts = []
@@ -60,8 +60,7 @@ def test_a_postgres_that_dies_and_comes_back_costs_a_retry_and_no_row(tmp_path, 
 
     result = _run(made, fleet=fleet)
     assert result.success
-    assert len(attempts) == 2
-    assert len(_retries(result)) == 1
+    assert len(attempts) == 1 + len(_retries(result)) <= 2
     assert len(fleet.warehouse().read_partition(TRIPS, [DAY])) == 3
 
 
