@@ -69,7 +69,7 @@ test-production: $(INSTALLED) ## A whole deployment on Debian's PostgreSQL (apt-
 	$(BIN)/pytest -n 0 -m production --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/production $(PYTEST_ARGS)
 
 test-spark: $(SPARK)/.installed ## A fleet's windows on a Spark cluster of two workers (Java 17), with pyspark (456 MB) in an environment of its own
-	$(SPARK)/bin/pytest -n 0 --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/engine $(PYTEST_ARGS)
+	PYTHONPATH="$(CURDIR)" $(SPARK)/bin/pytest -n 0 --basetemp "$$(mktemp -d)/tests" fleet_audit_tests/engine $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## Lint, format, types, walls between rooms, SQL
 	$(BIN)/ruff check .
