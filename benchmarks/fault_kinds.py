@@ -179,19 +179,23 @@ def _damage_archive(trial: Trial) -> str:
     return f"{done}, all parsed rows removed"
 
 
-def _damage_journal(trial: Trial) -> str:
-    """Damages an entry of the archive's journal, which no run reads; then what every week repairs is done."""
-    folders = [f"raw/journal/{name}" for name in ("arrivals", "reference_history", "api_requests", "closes")]
-    done = _damage(*folders)(trial)
-    repair = repair_archive(trial.home)
-    sentences = [line for line in repair.wait().splitlines() if line]
-    return f"{done}; the repair ended with {repair.exit_code}: {' '.join(sentences)}"
+def _damage_repaired_weekly(*folders: str) -> Callable[[Trial], str]:
+    """Damages one file of folders that runs read in part or not at all; then what every week repairs is done."""
+
+    def damage(trial: Trial) -> str:
+        done = _damage(*folders)(trial)
+        repair = repair_archive(trial.home)
+        sentences = [line for line in repair.wait().splitlines() if line]
+        return f"{done}; the repair ended with {repair.exit_code}: {' '.join(sentences)}"
+
+    return damage
 
 
 def _nothing(_: Trial) -> str:
     return "no fault"
 
 
+_JOURNAL = [f"raw/journal/{name}" for name in ("arrivals", "reference_history", "api_requests", "closes")]
 FAULTS: dict[str, Callable[[Trial], str]] = {
     "parsed rows damaged": _damage("parsed"),
     "staging damaged": _damage("staging"),
@@ -203,8 +207,8 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
     "API killed": _kill_api,
     "two runs at once": _run_twice,
     "archived file damaged": _damage_archive,
-    "manifest damaged": _damage("closes"),
-    "journal damaged": _damage_journal,
+    "manifest damaged": _damage_repaired_weekly("closes"),
+    "journal damaged": _damage_repaired_weekly(*_JOURNAL),
     "clock changed": _change_clock,
     FULL_DISK: _fill_disk,
     "API slow": _slow_api,
