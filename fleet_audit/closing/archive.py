@@ -78,6 +78,11 @@ def manifest_copy(record: Mapping[str, Any]) -> str:
     return f"{_folder(record)}/{_MANIFEST}"
 
 
+def is_manifest_of(content: bytes, record: Mapping[str, Any]) -> bool:
+    """Whether these are the bytes that a close was recorded with."""
+    return hashlib.sha256(content).hexdigest() == record["manifest_sha256"]
+
+
 def archived_tables(record: Mapping[str, Any]) -> list[tuple[str, Table]]:
     """Path and table of each Parquet file that the archive has of a close: its record; of a final one, frozen rows."""
     folder = _folder(record)
@@ -107,7 +112,7 @@ def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
 
 def _whole_manifest(lake: Lake, record: Mapping[str, Any]) -> bytes:
     content = lake.get_bytes(manifest_copy(record))
-    if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
+    if not is_manifest_of(content, record):
         raise PermanentError(
             f"{lake.url(manifest_copy(record))} is damaged: its SHA-256 is not the {record['manifest_sha256']} of the "
             "close. Restore it from a backup; where the PostgreSQL of the close still runs, retention/journal "

@@ -5,12 +5,11 @@ Every manifest is kept twice, in `closes/` and in the archive's journal; how a c
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from fleet_audit.closing.archive import archive_close, archived_tables, manifest_copy
+from fleet_audit.closing.archive import archive_close, archived_tables, is_manifest_of, manifest_copy
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.closing.replay import days_of, verify_frozen
 from fleet_audit.errors import PermanentError
@@ -92,11 +91,7 @@ def _copies(lake: Lake, record: Mapping[str, Any]) -> dict[str, bytes | None]:
 
 
 def _are_whole(contents: Mapping[str, bytes | None], record: Mapping[str, Any]) -> list[bool]:
-    return [_is_manifest_of(content, record) for content in contents.values()]
-
-
-def _is_manifest_of(content: bytes | None, record: Mapping[str, Any]) -> bool:
-    return content is not None and hashlib.sha256(content).hexdigest() == record["manifest_sha256"]
+    return [content is not None and is_manifest_of(content, record) for content in contents.values()]
 
 
 def _unreadable(lake: Lake, record: Mapping[str, Any]) -> dict[str, str]:
@@ -112,7 +107,7 @@ def _unreadable(lake: Lake, record: Mapping[str, Any]) -> dict[str, str]:
 
 def _archive_again(lake: Lake, warehouse: Warehouse, record: dict[str, Any]) -> str:
     content = lake.find_bytes(manifest_copy(record))
-    if content is None or not _is_manifest_of(content, record):
+    if content is None or not is_manifest_of(content, record):
         return "It was not archived again, because its manifest is damaged or lost."
     manifest = json.loads(content)
     changed = verify_frozen(manifest, warehouse, None)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.closing.archive import archive_close
+from fleet_audit.closing.archive import archive_close, is_manifest_of
 from fleet_audit.closing.code import code_version, computing_versions
 from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
 from fleet_audit.closing.readiness import unready_days
@@ -111,7 +111,7 @@ def reasons_sentence(reasons: dict[dt.date, str]) -> str:
 def read_manifest(lake: Lake, record: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a close. Raises PermanentError when its bytes are not those that were recorded."""
     content = lake.get_bytes(record["manifest_path"])
-    if hashlib.sha256(content).hexdigest() != record["manifest_sha256"]:
+    if not is_manifest_of(content, record):
         raise PermanentError(
             f"{lake.url(record['manifest_path'])} was changed after the cycle was closed: its SHA-256 is not the "
             f"{record['manifest_sha256']} of ops.cycle_closes. Restore it from a backup."
@@ -210,8 +210,7 @@ def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
         {"first": first, "last": last},
     )
     delivered = newest_versions(warehouse, 1)
-    tables = delivered["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
-    newest = delivered.loc[~tables.duplicated(keep="last"), rows.columns]
+    newest = delivered.loc[~delivered["table_name"].duplicated(keep="last"), rows.columns]
     refused = refused_files(warehouse, first, last)
     has_bytes = refused["archive_path"].notna()
     archived = refused.loc[has_bytes, rows.columns].astype(rows.dtypes.to_dict())

@@ -138,6 +138,11 @@ def processes_of(days: Sequence[dt.date], fleet_cut: FleetCut, settings: Setting
     return pool_size(len(days) * fleet_cut.count, settings.day_processes)
 
 
+def keeps_days(days: Sequence[dt.date], fleet_cut: FleetCut, settings: Settings) -> bool:
+    """Whether the days of a window stay in memory for the next one: of several days that one process computes."""
+    return len(days) > 1 and processes_of(days, fleet_cut, settings) == 1
+
+
 @dataclass(frozen=True)
 class SentVehicles:
     """Vehicles with what the run sees of the work's surroundings, so that another machine computes the same or nothing.

@@ -56,7 +56,7 @@ def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
 
 
 def test_versions_of_inputs_are_those_of_the_last_change_whoever_made_it(instance):
-    """Before a step Dagster asks for the newest events of its inputs; what it was told is kept until they change."""
+    """Before a step Dagster asks for the newest events of its inputs; the answers are kept until they change."""
     storage, other = instance.event_log_storage, OpenEventLogStorage(instance.root_directory)
 
     def runs_of(asked: OpenEventLogStorage) -> list[str | None]:

@@ -17,7 +17,7 @@ from fleet_audit.defs.tables import (
     selected_outputs,
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
-from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles, processes_of
+from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles, keeps_days
 from fleet_audit.defs.window_positions import DEVICE_PARTS, DevicesOfDay, WindowPositions
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import fleet_devices
@@ -57,7 +57,7 @@ def device_days(
     days, selected = run_days(context), selected_outputs(context, _OUTPUTS)
     known = UnchangedDays(fleet, DEVICE_DAYS, context.run.run_id)
     fleet_cut = FleetCut.of_days(known.reference, days, fleet.settings())
-    kept = WindowPositions(positions, len(days) > 1 and processes_of(days, fleet_cut, fleet.settings()) == 1)
+    kept = WindowPositions(positions, keeps_days(days, fleet_cut, fleet.settings()))
     devices = DevicesOfDay(kept, windows, runs, fleet_cut.reference)
 
     def compute(changed: Sequence[dt.date]) -> ComputedDays:

@@ -19,7 +19,7 @@ from fleet_audit.defs.tables import (
     selected_outputs,
 )
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
-from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles, processes_of
+from fleet_audit.defs.vehicle_chunks import ComputedDays, FleetCut, computed_vehicles, keeps_days
 from fleet_audit.defs.window_positions import WINDOW_PARTS, WindowOfDay, WindowPositions
 from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.ledger import km_ledger
@@ -63,8 +63,8 @@ def day_windows(
     days, selected = run_days(context), selected_outputs(context, WINDOW_PARTS)
     known = UnchangedDays(fleet, WINDOWS, context.run.run_id)
     fleet_cut = FleetCut.of_days(known.reference, days, fleet.settings(), visit_legs)
-    is_kept = len(days) > 1 and processes_of(days, fleet_cut, fleet.settings()) == 1
-    window = WindowOfDay(WindowPositions(positions, is_kept), visit_legs, fleet_cut.reference)
+    kept = WindowPositions(positions, keeps_days(days, fleet_cut, fleet.settings()))
+    window = WindowOfDay(kept, visit_legs, fleet_cut.reference)
 
     def compute(changed: Sequence[dt.date]) -> ComputedDays:
         return computed_vehicles(changed, fleet_cut, fleet.parameters, window, selected, fleet.settings())

@@ -39,10 +39,11 @@ order by newest.received_at, newest.file_name
 def newest_versions(warehouse: Warehouse, versions: int, *, with_damaged: bool = False) -> pd.DataFrame:
     """The newest versions of each file of a reference table that were accepted, in order of arrival.
 
-    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, message. `with_damaged` counts those
-    whose archived bytes were lost since among the versions.
+    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, message, table_name. `with_damaged`
+    counts those whose archived bytes were lost since among the versions.
     """
-    return warehouse.read(_NEWEST, {"damaged": DAMAGED if with_damaged else "", "versions": versions})
+    files = warehouse.read(_NEWEST, {"damaged": DAMAGED if with_damaged else "", "versions": versions})
+    return files.assign(table_name=files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0])
 
 
 def newest_delivery(warehouse: Warehouse) -> dt.datetime | None:

@@ -48,7 +48,6 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     """
     warehouse, lake, closing_day = parsed.warehouse, parsed.lake, parsed.settings.closing_day
     files = newest_versions(warehouse, _COMPARED_VERSIONS, with_damaged=True)
-    files["table_name"] = files["file_name"].str.extract(r"([^/]+)\.[^.]+$")[0]
     known_rows = open_rows(warehouse)
     versions: dict[str, list[Delivery]] = {}
     for name, table in reference.BY_NAME.items():

@@ -20,6 +20,7 @@ from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
@@ -214,9 +215,7 @@ def _fit_us(trips: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
     that the clock was not recognised and all 8 were phantoms (D05). Beyond `clock_step_s` a step adds no more: from
     20 min on every end would fit some whole hour.
     """
-    step_s = (trips["moving_s"] / trips["moving_steps"].where(trips["moving_steps"] > 0)).to_numpy(
-        dtype="float64", na_value=0.0
-    )
+    step_s = mean_step_s(trips).fillna(0.0).to_numpy()
     is_coarse, added_s = step_s > parameters.fine_step_s, np.minimum(step_s, parameters.clock_step_s)
     return (parameters.clock_fit_s + np.where(is_coarse, added_s, 0.0)) * 1e6
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.movements import mean_step_s
 
 WAY = ["plate", "device_id", "origin_poi_id", "destination_poi_id", "shift_code"]
 _ROUTE = ["unit_code", *WAY[2:]]
@@ -54,10 +55,10 @@ def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFram
     rows = rows[
         rows[["origin_poi_id", "destination_poi_id", "unit_code", "device_id", "km_measured"]].notna().all(axis=1)
     ]
-    numbers = {"km": "km_measured", "coverage": "coverage_pct", "moving_s": "moving_s", "steps": "moving_steps"}
+    numbers = {"km": "km_measured", "coverage": "coverage_pct", "moving_s": "moving_s"}
     rows = rows.assign(**{name: rows[column].astype("float64") for name, column in numbers.items()})
     rows["standing_s"] = (rows["ended_at"] - rows["started_at"]).dt.total_seconds() - rows["moving_s"]
-    rows["step_s"] = rows["moving_s"] / rows["steps"].where(rows["steps"] > 0)
+    rows["step_s"] = mean_step_s(rows)
     rows = rows[
         (rows["km"] >= parameters.profile_min_km)
         & (rows["coverage"] >= parameters.coverage_min_pct)

@@ -76,6 +76,12 @@ def measure_movements(
     )
 
 
+def mean_step_s(trips: pd.DataFrame) -> pd.Series:
+    """Mean seconds from one position to the next in motion, of each trip; NaN where none is known."""
+    seconds, steps = (trips[name].astype("float64") for name in ("moving_s", "moving_steps"))
+    return seconds / steps.where(steps > 0)
+
+
 def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:
     """The drivers' pseudonyms (missing: none), as texts at once: pandas would look at each object."""
     if not (driver >= 0).any():

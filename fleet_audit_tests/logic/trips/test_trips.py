@@ -126,7 +126,7 @@ def test_a_trips_km_are_the_sum_of_its_legs() -> None:
 
 
 def test_a_trip_tells_driving_from_standing_whatever_the_stops_in_it() -> None:
-    """20 min at 60 km/h, a traffic light of 90 s and a stop of 4 min: the light is no stop, but standing."""
+    """20 min at 60 km/h, a traffic light of 90 s and a stop of 4 min: the light is not a stop, but standing."""
     bus = start().go(8_000, kmh=60).stand(90).go(8_000, kmh=60).stand(240).to(MILL).park(1800)
     trip = trips_of(bus).iloc[0]
     lasted = (trip["ended_at"] - trip["started_at"]).total_seconds()

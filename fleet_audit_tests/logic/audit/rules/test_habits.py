@@ -106,7 +106,7 @@ def test_s01_spares_honest_rounds_of_which_a_third_were_measured_in_part():
 
 
 def test_s01_does_not_name_estimates_that_are_no_further_off_than_a_tyre():
-    """Rounds of 34.6 km, always written as 35, cannot be told from honest readings of a dashboard 1 % off."""
+    """Rounds of 34.6 km, always written as 35, cannot be distinguished from honest readings of a dashboard 1 % off."""
     true = 1000 + np.cumsum(noise().normal(34.6, 0.1, 90))
     assert not found(a_cycle(runs=readings(5 * np.round(true / 5)), trips=driven_between(true)), "S01")
 

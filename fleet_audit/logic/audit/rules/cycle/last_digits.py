@@ -22,7 +22,7 @@ from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
 from fleet_audit.logic.primitives.computed_once import computed_once
-from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, uniform_chi2
+from fleet_audit.logic.primitives.statistics import chi2_p, digit_counts, robust_sd, uniform_chi2
 
 _OUTLIER_DEVIATIONS = 3.5  # robust deviations, as `peers_z` (Iglewicz and Hoaglin, 1993)
 _CLOCK = pd.Timedelta(minutes=-2)  # a run's own trip starts with it: written times are whole minutes
@@ -109,8 +109,9 @@ def _vehicle_ratio(declared: np.ndarray, driven_km: np.ndarray) -> float:
     would miss by more than a kilometre each. A reading mistyped, an odometer exchanged and a trip that was not
     measured are outliers.
     """
-    away = np.abs((declared - driven_km) - np.median(declared - driven_km))
-    is_usual = away <= max(1.0, _OUTLIER_DEVIATIONS * 1.4826 * float(np.median(away)))  # 1 km: whole-km readings
+    apart_km = declared - driven_km
+    usual_km = max(1.0, _OUTLIER_DEVIATIONS * robust_sd(apart_km))  # 1 km: whole-km readings
+    is_usual = np.abs(apart_km - np.median(apart_km)) <= usual_km
     total_km = float(driven_km[is_usual].sum())
     return float(declared[is_usual].sum()) / total_km if total_km > 0 else 1.0
 

@@ -29,6 +29,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.tolerances import tolerances
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import REFERENCE_CHANGES
 from fleet_audit.schema.frames import (
@@ -205,9 +206,9 @@ class AuditDay(TripAndRunRecords):
 
         The median over its trips, each with the mean of its steps: one gap makes no vehicle coarse.
         """
-        step_s = self.trips["moving_s"] / self.trips["moving_steps"].where(self.trips["moving_steps"] > 0)
+        step_s = mean_step_s(self.trips)
         known = step_s.notna()
-        return step_s[known].astype("float64").groupby(self.trips.loc[known, "plate"].astype(object)).median().to_dict()
+        return step_s[known].groupby(self.trips.loc[known, "plate"].astype(object)).median().to_dict()
 
     @cached_property
     def plates_with_unseen_halts(self) -> set[str]:
