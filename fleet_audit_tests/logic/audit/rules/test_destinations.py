@@ -79,6 +79,16 @@ def test_g05_another_vehicle_s_track_is_sent() -> None:
     assert "09/06/2025 do veículo BBB2B22" in finding["explanation_pt"]
 
 
+def test_g05_one_track_of_several_vehicles_is_one_finding_of_each_that_sends_it_again() -> None:
+    """A finding per vehicle repeated had one id: the day of the whole fleet failed on it."""
+    before = [*day_of(BEFORE, "C", plate="CCC3C33"), *day_of(BEFORE, "A"), *day_of(BEFORE, "D", plate=OTHER)]
+    own, other = found(audit([*day_of(DAY, "B"), *day_of(DAY, "E", plate=OTHER), *before], []), "G05")
+    assert [each["plate"] for each in (own, other)] == [PLATE, OTHER]
+    assert [pair["repeats_trip_id"] for pair in own["evidence"]["pairs"]] == ["A0", "A1"]
+    assert "igual à de 09/06/2025, das 06:02 às 06:40 (e à de mais 2 veículos)." in own["explanation_pt"]
+    assert own["paid_doubtful_brl"] == other["paid_doubtful_brl"] == Decimal("235.20")
+
+
 @pytest.mark.parametrize(
     "before",
     [

@@ -32,7 +32,8 @@ def repeated_tracks(context: AuditDay) -> list[Draft]:
     Trips of positions from repeated_min_km on count, at least repeated_min_trips of them. Two are the same when their
     duration, their path to the metre, their coverage and their highest speed are. Honest trips on one
     road differ by some 100 m of jitter and by a minute. The window of a day reaches back one day: older repetitions are
-    not seen.
+    not seen. A day that repeats those of several vehicles is one finding: it names the vehicle's own day, else that of
+    the first plate, and counts the others. Two findings about the same trips once stopped the day of the whole fleet.
     """
     trips = _compared(context)
     today = trips[trips["operational_date"] == context.day]
@@ -40,12 +41,13 @@ def repeated_tracks(context: AuditDay) -> list[Draft]:
     pairs = today.merge(before, on=list(_SAME), suffixes=("", "_before"))
     pairs = pairs.assign(shift_us=pairs["start_us"] - pairs["start_us_before"])
     counts = today.groupby("plate").size()
-    drafts = []
-    for (plate, _, _), group in pairs.groupby(["plate", "plate_before", "shift_us"], sort=True):
+    pairs = pairs.assign(is_other=pairs["plate"] != pairs["plate_before"])
+    repeated: dict[str, list[pd.DataFrame]] = {}
+    for (plate, _, _, _), group in pairs.groupby(["plate", "is_other", "plate_before", "shift_us"], sort=True):
         of_each = group.drop_duplicates("trip_id")
         if len(of_each) >= max(context.parameters.repeated_min_trips, counts[plate]):
-            drafts.append(_draft(context, str(plate), of_each))
-    return drafts
+            repeated.setdefault(str(plate), []).append(of_each)
+    return [_draft(context, plate, *days) for plate, days in repeated.items()]
 
 
 def _compared(context: AuditDay) -> pd.DataFrame:
@@ -61,7 +63,7 @@ def _compared(context: AuditDay) -> pd.DataFrame:
     return known.sort_values(["plate", "start_us", "trip_id"])
 
 
-def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame) -> Draft:
+def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame, *more: pd.DataFrame) -> Draft:
     ids, earlier = tuple(pairs["trip_id"]), tuple(pairs["trip_id_before"])
     records = context.trip_records([*ids, *earlier])
     zone = context.zone(plate)
@@ -70,12 +72,15 @@ def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame) -> Draft:
     first: Record = records[ids[0]]
     other: Record = records[earlier[0]]
     whose = "" if other["plate"] == plate else f" do veículo {other['plate']}"
+    others = {str(day["plate_before"].iloc[0]) for day in more} - {plate, other["plate"]}
+    also = f" (e à de mais {sentences.counted(len(others), 'veículo', 'veículos')})" if others else ""
     return Draft(
         "G05",
         plate,
         f"As {len(ids)} viagens do veículo {plate} em {sentences.day(context.day)} repetem, posição por posição, as de "
         f"{sentences.local_day(other['started_at'], zone)}{whose}: mesmas durações, mesmos caminhos ao metro e mesma "
-        f"velocidade máxima; a primeira é {sentences.period(first, zone)}, igual à de {sentences.period(other, zone)}.",
+        f"velocidade máxima; a primeira é {sentences.period(first, zone)}, igual à de {sentences.period(other, zone)}"
+        f"{also}.",
         GRADE_CONFIDENCE["A"],
         ids,
         km_at_stake=sum(known, Decimal("0.00")) if known else None,
