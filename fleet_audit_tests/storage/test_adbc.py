@@ -1,0 +1,55 @@
+"""Connections that a process keeps are used again in any thread, are few, and are replaced when the server ended them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from fleet_audit.schema import facts
+from fleet_audit.storage import adbc
+from fleet_audit.storage.warehouse import Warehouse
+
+_MANY = 8
+
+
+def _backend(warehouse: Warehouse) -> int:
+    return int(warehouse.read("select pg_backend_pid() as pid")["pid"].iloc[0])
+
+
+def test_threads_that_follow_each_other_use_one_connection(postgres_url: str) -> None:
+    warehouse = Warehouse(postgres_url)
+    backends = {_backend(warehouse)}
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            backends.add(pool.submit(_backend, warehouse).result())
+    assert len(backends) == 1
+
+
+def test_writers_at_once_have_a_connection_each_and_few_stay_open(postgres_url: str) -> None:
+    warehouse = Warehouse(postgres_url)
+    all_hold = threading.Barrier(_MANY)
+
+    def hold(day: int) -> int:
+        with warehouse.holding([facts.TRIPS], [dt.date(2025, 6, day)]):
+            all_hold.wait(60)
+            return _backend(warehouse)
+
+    with ThreadPoolExecutor(_MANY) as pool:
+        assert len(set(pool.map(hold, range(1, _MANY + 1)))) == _MANY
+    assert len({_backend(warehouse) for _ in range(_MANY)}) == 1
+    idle = "select count(*) as n from pg_stat_activity where datname = current_database() and state = 'idle'"
+    # a closed connection's process ends a moment later, and the engine of other reads may keep one
+    for _ in range(100):
+        if (left := int(warehouse.read(idle)["n"].iloc[0])) <= adbc._MOST_IDLE + 1:
+            break
+        threading.Event().wait(0.1)
+    assert left <= adbc._MOST_IDLE + 1
+
+
+def test_connection_that_the_server_ended_is_replaced(postgres_url: str, monkeypatch) -> None:
+    monkeypatch.setattr(adbc, "_TRUSTED_S", 0.0)
+    warehouse = Warehouse(postgres_url)
+    ended = _backend(warehouse)
+    warehouse.execute("select pg_terminate_backend(:pid, 10000)", {"pid": ended})
+    assert _backend(warehouse) != ended
