@@ -1,4 +1,4 @@
-"""Connections that a process keeps are used again in any thread, are few, and are replaced when the server ended them."""
+"""Connections that a process keeps: used again in any thread, few, and replaced when the server ended them."""
 
 from __future__ import annotations
 
