@@ -97,27 +97,30 @@ def shifted_for_matching(runs: pd.DataFrame, offsets: pd.DataFrame, health: pd.D
     return runs.assign(started_at=runs["started_at"] + shift, ended_at=runs["ended_at"] + shift)
 
 
-def hours_suspected(runs: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> set[str]:
-    """declared_run_id of runs that fit a trip at a whole hour's shift, too few to prove that the clock is off.
+def plates_with_suspected_hours(runs: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> set[str]:
+    """Plates whose runs all fit a trip at one whole hour's shift, too few to prove that the clock is off.
+
+    A lone run fits where both of its ends do within `clock_spread_s`. Two or more that agree on the hour and on the km
+    of each trip may be written as drivers write times, within `clock_fit_s`: a vehicle that runs twice a day never has
+    `clock_min_runs`, and with arrivals written 8 min late its clock, 1 h ahead, made two phantom runs (D05).
 
     Args:
-        runs: runs of a day that no trip is linked to, of vehicles with fewer than `clock_min_runs` of them.
+        runs: runs of a day that no trip is linked to, of vehicles without a linked run.
         trips: trips that no run is linked to.
-        parameters: clock_spread_s, clock_max_h, trip_tolerance_pct, trip_tolerance_km.
+        parameters: clock_spread_s, clock_fit_s, clock_max_h, trip_tolerance_pct, trip_tolerance_km.
     """
     left = runs[["plate", "declared_run_id", "declared_km", "started_at", "ended_at"]]
-    pairs = left.merge(trips[["plate", "started_at", "ended_at", "km_measured"]], on="plate", suffixes=("", "_trip"))
+    measured = trips[["plate", "trip_id", "started_at", "ended_at", "km_measured"]]
+    pairs = left.merge(measured, on="plate", suffixes=("", "_trip"))
     at_start = (pairs["started_at_trip"] - pairs["started_at"]).dt.total_seconds()
     at_end = (pairs["ended_at_trip"] - pairs["ended_at"]).dt.total_seconds()
     hours = (at_start / _HOUR_S).round()
-    fits = (at_start - hours * _HOUR_S).abs() <= parameters.clock_spread_s
-    fits &= (at_end - hours * _HOUR_S).abs() <= parameters.clock_spread_s
-    measured, declared = (pairs[name].astype("float64") for name in ("km_measured", "declared_km"))
-    allowed = np.maximum(measured * parameters.trip_tolerance_pct / 100, parameters.trip_tolerance_km)
-    fits &= ((declared - measured).abs() <= allowed) & (hours != 0) & (hours.abs() <= parameters.clock_max_h)
-    found = pairs.assign(hours=hours)[fits]
-    shared = found.groupby(["plate", "hours"])["declared_run_id"].nunique()
     asked = runs.groupby("plate")["declared_run_id"].nunique()
-    agreeing = {key for key, count in shared.items() if count == asked[key[0]]}
-    is_agreed = [(plate, shift) in agreeing for plate, shift in zip(found["plate"], found["hours"], strict=True)]
-    return set(found.loc[np.array(is_agreed, dtype=bool), "declared_run_id"])
+    is_lone = pairs["plate"].map(asked) == 1
+    fit_s = np.where(is_lone, parameters.clock_spread_s, parameters.clock_fit_s)
+    fits = ((at_start - hours * _HOUR_S).abs() <= fit_s) & ((at_end - hours * _HOUR_S).abs() <= fit_s)
+    measured_km, declared_km = (pairs[name].astype("float64") for name in ("km_measured", "declared_km"))
+    allowed = np.maximum(measured_km * parameters.trip_tolerance_pct / 100, parameters.trip_tolerance_km)
+    fits &= ((declared_km - measured_km).abs() <= allowed) & (hours != 0) & (hours.abs() <= parameters.clock_max_h)
+    found = pairs.assign(hours=hours)[fits].groupby(["plate", "hours"])[["declared_run_id", "trip_id"]].nunique()
+    return {str(plate) for (plate, _), fitting in found.iterrows() if fitting.min() >= asked[plate]}

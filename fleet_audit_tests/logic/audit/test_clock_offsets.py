@@ -43,3 +43,35 @@ def test_a_clock_that_too_few_runs_could_prove_wrong_holds_them() -> None:
     assert list(held_runs(context)["reason"]) == ["clock"]
     other_km = audit([trip("T", "09:00", "10:00", "50.00")], [run("R", "06:00", "07:00", "30")])
     assert found(other_km, "D05")
+
+
+def two_runs(*shifted_min: int, km: str = "18.00"):
+    """Two runs with arrivals written 8 min late and readings that go on, and two trips so many minutes later."""
+    runs = [
+        run("R1", "05:40", "06:10", "18", odometer_start_km="1000", odometer_end_km="1018"),
+        run("R2", "15:40", "16:10", "18", odometer_start_km="1018", odometer_end_km="1036"),
+    ]
+    starts = [60 * hour + 40 + shift for hour, shift in zip((5, 15), shifted_min, strict=True)]
+    clock = "{0[0]:02d}:{0[1]:02d}".format
+    trips = [trip(f"T{at}", clock(divmod(at, 60)), clock(divmod(at + 22, 60)), km) for at in starts]
+    return audit(trips, runs)
+
+
+@pytest.mark.parametrize("shift", [60, -180])
+def test_a_clock_off_by_hours_accuses_nobody_who_runs_twice_a_day(shift: int) -> None:
+    context = two_runs(shift, shift)
+    assert not {"D05", "D06", "D07", "D10", "T03"} & set(find(context)["rule_id"])
+    assert list(held_runs(context)["reason"]) == ["clock", "clock"]
+
+
+@pytest.mark.parametrize(
+    ("shifts", "km"), [((60, 120), "18.00"), ((60, 60), "25.00"), ((90, 90), "18.00")], ids=["hours", "km", "half"]
+)
+def test_runs_that_fit_no_common_hour_or_km_stay_phantoms(shifts: tuple[int, int], km: str) -> None:
+    assert list(held_runs(two_runs(*shifts, km=km))["reason"]) == ["phantom", "phantom"]
+
+
+def test_a_run_declared_twice_for_one_trip_elsewhere_is_no_clock() -> None:
+    runs = [run("R1", "06:00", "07:00", "30"), run("R2", "06:20", "07:20", "30")]
+    context = audit([trip("T", "09:00", "10:00", "30.00")], runs)
+    assert set(held_runs(context)["reason"]) == {"phantom"}

@@ -19,7 +19,7 @@ def test_a_trip_that_nobody_declared_is_an_indication_where_it_may_be_shorter_th
     km: str, is_indication: bool
 ) -> None:
     lone = trip("T", "06:00", "07:00", km, km_uncertainty="0.30")
-    [row] = found(audit([lone], [run("R", "15:00", "16:00")]), "D07")
+    [row] = found(audit([lone], [run("R", "15:20", "16:00")]), "D07")
     assert ("indício" in row["explanation_pt"]) is is_indication
     low, high = ((D(km) + sign * D("0.30")) * D("4.90") for sign in (-1, 1))
     assert (row["brl_low"], row["brl_high"]) == (low.quantize(D("0.01")), high.quantize(D("0.01")))

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.clock_offsets import no_clock_offsets
+from fleet_audit.logic.audit.clock_offsets import no_clock_offsets, plates_with_suspected_hours
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
@@ -161,6 +161,15 @@ class AuditDay(TripAndRunRecords):
         return set(self.health_with("clock_shift")["plate"])
 
     @cached_property
+    def plates_with_clock_suspected(self) -> set[str]:
+        """Plates whose runs of D, none of them linked, fit their trips at whole hours, too few to prove the clock."""
+        linked = self.runs_of_day["declared_run_id"].isin(self.trips_of_run)
+        runs = self.runs_of_day[~self.runs_of_day["plate"].isin(self.runs_of_day.loc[linked, "plate"])]
+        runs = runs[~runs["declared_run_id"].isin(self.repeated_runs["later"])]
+        lone = self.groups.loc[self.groups["kind"] == "measured_only", "trip_ids"].explode()
+        return plates_with_suspected_hours(runs, self.trips[self.trips["trip_id"].isin(lone)], self.parameters)
+
+    @cached_property
     def plates_with_stuck_receiver(self) -> set[str]:
         """Plates whose device repeats one coordinate while its odometer counts on D."""
         return set(self.health_with("constant_place")["plate"])
@@ -193,7 +202,7 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def plates_with_untrusted_device(self) -> set[str]:
         """Plates whose device cannot prove when (a wrong clock) or where (a stuck receiver) they moved on D."""
-        return self.plates_with_clock_off | self.plates_with_stuck_receiver
+        return self.plates_with_clock_off | self.plates_with_clock_suspected | self.plates_with_stuck_receiver
 
     @cached_property
     def plates_with_doubtful_times(self) -> set[str]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.clock_offsets import hours_suspected
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
@@ -102,7 +101,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     """Runs of D that no trip is linked to, with observed_pct, moved_km and `reason`, the first that holds.
 
     - `source_missing`: positions or visit reports of the run's days are incomplete by our own fault.
-    - `clock`: the device's clock is off.
+    - `clock`: the device's clock is off by a proven shift, or by whole hours that too few runs could prove.
     - `not_observed`: the odometer counted while the tracker stood on that day (O04): it may be off the bus.
     - `date_uncertain`: a night run that may have taken place on DATA + 1, which was not observed or fits as well.
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer
@@ -127,7 +126,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
-        "clock": _is_clock_off(context, runs),
+        "clock": runs["plate"].isin(context.plates_with_clock_off | context.plates_with_clock_suspected),
         "not_observed": runs["plate"].isin(context.plates_with_tracker_off),
         "date_uncertain": runs["is_day_uncertain"].astype(bool) | is_unseen_later,
         "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof & lasts,
@@ -145,17 +144,6 @@ def _plates_with_unproven_times(context: AuditDay) -> set[str]:
     groups = context.groups
     with_lone_trips = set(groups.loc[groups["kind"] == "measured_only", "plate"])
     return (with_lone_trips & context.plates_with_unseen_halts) - set(groups.loc[~groups["kind"].isin(_ALONE), "plate"])
-
-
-def _is_clock_off(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
-    """Whether the clock of the device is off by a proven shift, or by whole hours that too few runs could prove."""
-    day_runs = context.runs_of_day
-    linked = day_runs[~day_runs["declared_run_id"].isin(runs["declared_run_id"])]
-    unproven = runs[~runs["plate"].isin(linked["plate"])]
-    lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()
-    trips = context.trips[context.trips["trip_id"].isin(lone)]
-    suspected = hours_suspected(unproven, trips, context.parameters)
-    return runs["plate"].isin(context.plates_with_clock_off) | runs["declared_run_id"].isin(suspected)
 
 
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
