@@ -241,6 +241,21 @@ def accused(trips: list[dict], runs: list[dict], spans: list[dict] | None = None
     return [rule_id for rule_id in ACCUSATIONS if found(context, rule_id)]
 
 
+@pytest.mark.parametrize(("start_km", "moves"), [("240", True), ("90", False), ("170", False)])
+def test_readings_in_multiples_of_five_date_a_night_by_the_day_that_they_miss_less(start_km: str, moves: bool) -> None:
+    """Every run overlaps the next by 4 km: on DATA 4 or 146 km are missed, in between both days are missed by far."""
+
+    def on(day: dt.date, first_km: int) -> list[dict]:
+        clocks = [("05:00", "05:40"), ("14:00", "14:40"), ("16:00", "16:40")]
+        return [run(f"{day}/{start}", start, end, day=day, odometer_start_km=str(km), odometer_end_km=str(km + 34))
+                for (start, end), km in zip(clocks, (first_km, first_km + 60, first_km + 90), strict=True)]  # fmt: skip
+
+    end_km = str(int(start_km) + 34)
+    night = run("R", "06:30", "07:10", **NIGHT, odometer_start_km=start_km, odometer_end_km=end_km)
+    trips = [trip(f"T{n}", "06:33", "07:11", day=DAY + dt.timedelta(days=n)) for n in (0, 1)]
+    assert decided(trips, [*on(DAY, 60), *on(NEXT, 210), night]).loc["R"]["is_date_repaired"] == moves
+
+
 @pytest.mark.parametrize("is_read", [True, False], ids=["with readings", "without"])
 @pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
 @pytest.mark.parametrize("unseen", [0, 1])
