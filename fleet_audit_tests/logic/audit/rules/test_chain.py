@@ -68,6 +68,15 @@ def test_the_uncertainty_of_what_was_driven_between_is_tolerated() -> None:
     assert not chain("117325", [{**drive, "km_uncertainty": Decimal("0.600")}])
 
 
+def test_a_break_beyond_readings_and_measured_km_is_as_sure_as_grade_a() -> None:
+    """A break of 3 km is 2 km above the tolerance; readings are off by 1 km, the km between by 0.5 km."""
+    drive = trip("D", "07:10", "07:30", "11.00", purpose="deadhead", km_uncertainty=Decimal("0.500"))
+    [finding] = chain("117325", [drive])
+    assert finding["confidence"] == 0.99
+    [finding] = chain("117325", [{**drive, "km_measured": "12.00", "km_odometer": "12.00"}])
+    assert finding["confidence"] == pytest.approx(0.82, abs=0.01)
+
+
 def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier_and_at_most_what_was_driven() -> None:
     [finding] = chain("117300")
     assert (finding["amount"], finding["brl_at_stake"]) == ("in_favour_brl", Decimal("53.90"))

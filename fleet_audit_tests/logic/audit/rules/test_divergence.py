@@ -69,6 +69,16 @@ def test_doubtful_measurements_make_doubtful_findings() -> None:
     assert confidence() > confidence(evidence_grade="C")
 
 
+@pytest.mark.parametrize(("half_width", "stated"), [("1.000", 0.99), ("0.900", 0.99), ("2.000", 0.74), ("50.000", 0.5)])
+def test_the_confidence_falls_from_sure_to_even_as_the_measurement_reaches_the_tolerance(
+    half_width: str, stated: float
+) -> None:
+    """34 km declared and 30 km measured: 4 km too much, 1 km above the tolerance of 3 km."""
+    trips = [trip("T", "06:00", "07:00", "30.00", km_uncertainty=Decimal(half_width))]
+    [finding] = found(audit(trips, [run("R", "06:00", "07:00", "34")]), "D01")
+    assert finding["confidence"] == pytest.approx(stated, abs=0.006)
+
+
 def test_unknown_km_are_no_divergence() -> None:
     context = audit([trip("T", "06:00", "07:00", None)], [run("R", "06:00", "07:00", "90")])
     assert not found(context, "D01")

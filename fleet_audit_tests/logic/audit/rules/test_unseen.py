@@ -81,7 +81,7 @@ SILENT = [span("00:00", "06:40"), span("09:00", "24:00")]
 
 def test_g02_the_tracker_is_off_while_the_bus_changes_its_place() -> None:
     [finding] = between(ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE), SILENT)
-    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("H", 0.5, "B")
+    assert (finding["severity"], finding["confidence"], finding["trip_id"]) == ("H", 0.97, "B")
     assert pd.isna(finding["amount"])
     assert "terminou um trecho em 10/06/2025 06:30 (-22,40000; -52,10000)" in finding["explanation_pt"]
     assert "começou o seguinte em 10/06/2025 09:30 a 24,00 km dali (-22,40000; -51,86655)" in finding["explanation_pt"]
@@ -137,7 +137,7 @@ def overnight(last: dict, first: dict) -> list[dict]:
 
 def test_g02_the_tracker_is_off_over_night() -> None:
     [finding] = overnight({}, {})
-    assert (finding["trip_id"], finding["confidence"]) == ("B", 0.5)
+    assert (finding["trip_id"], finding["confidence"]) == ("B", 0.97)
     assert "terminou um trecho em 09/06/2025 22:40 (USI)" in finding["explanation_pt"]
     assert "começou o seguinte em 10/06/2025 06:00 a 22,80 km dali (GAR)" in finding["explanation_pt"]
 

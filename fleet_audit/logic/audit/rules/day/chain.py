@@ -180,7 +180,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
     measured = Decimal(str(round(pair["measured_km"], 2)))
     break_km = following["odometer_start_km"] - previous["odometer_end_km"] - measured
     trips = tuple(context.trips_of_run.get(pair["next"], ()))
-    limit = parameters.chain_km + pair["uncertainty_km"]
+    uncertainty_km = _READINGS_KM + pair["uncertainty_km"]
     return Draft(
         "D10",
         plate,
@@ -192,7 +192,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
         f"{'a mais' if break_km > 0 else 'a menos'} no "
         "hodômetro.",
         min(
-            GRADE_CONFIDENCE["A"] * beyond_doubt(abs(float(break_km)), limit, _READINGS_KM),
+            GRADE_CONFIDENCE["A"] * beyond_doubt(abs(float(break_km)), parameters.chain_km, uncertainty_km),
             UNOBSERVED_CONFIDENCE if break_km > 0 and pair["unseen_s"] > 0 else 1.0,
         ),
         trips,
@@ -207,8 +207,8 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
         },
         context_trip_ids=pair["trip_ids"],
         is_in_favour=break_km < 0,
-        km_uncertainty=_READINGS_KM + pair["uncertainty_km"],
-        tolerance_km=context.parameters.chain_km,
+        km_uncertainty=uncertainty_km,
+        tolerance_km=parameters.chain_km,
     )
 
 
