@@ -54,8 +54,13 @@ def test_t03_service_at_eleven_between_two_shifts() -> None:
         trip("T", "11:00", "11:40", origin_poi_id="USI", destination_poi_id="FRE"),
         trip("T", "10:10", "11:00", purpose="deadhead", **TO_WORK),
         trip("T", "10:10", "11:00", unit_code="OUTRA", **TO_WORK),
+        trip("T", "11:00", "11:07", origin_poi_id="USI", destination_poi_id=None, is_end_in_gap=True),
+        trip("T", "10:53", "11:00", origin_poi_id=None, destination_poi_id="USI", is_start_in_gap=True),
     ],
-    ids=["of a shift", "back empty", "comes empty", "between workplaces", "deadhead", "unit without shifts"],
+    ids=[
+        *("of a shift", "back empty", "comes empty", "between workplaces", "deadhead", "unit without shifts"),
+        *("destination hidden by a gap", "origin hidden by a gap"),
+    ],
 )
 def test_t03_honest_service(record: dict) -> None:
     assert not outside(record)

@@ -25,8 +25,8 @@ def outside_every_shift(context: AuditDay) -> list[Draft]:
 
     A trip without a shift does not prove it: a bus that has brought one shift leaves empty, after that shift's start,
     and one that comes for its workers arrives before its end. So the trip before a departure, and the trip after an
-    arrival, must not serve a shift either. Trips between two workplaces, units without shifts and devices with a wrong
-    clock are not judged.
+    arrival, must not serve a shift either. Trips between two workplaces, trips whose other end lies in a gap and may be
+    a workplace, units without shifts and devices with a wrong clock are not judged.
     """
     trips = _service_of_day(context)
     trips = trips[trips["shift_code"].isna() & trips["unit_code"].isin(set(context.reference.shifts["unit_code"]))]
@@ -34,7 +34,9 @@ def outside_every_shift(context: AuditDay) -> list[Draft]:
     trips = trips[~trips["plate"].isin(context.plates_with_doubtful_times)].reset_index(drop=True)
     moments = _workplace_moments(context, trips)
     serves_with_other = moments["serves_after"].where(moments["is_destination"], moments["serves_before"]).astype(bool)
-    moments = moments[(moments["is_origin"] != moments["is_destination"]) & ~serves_with_other]
+    is_other_end_hidden = moments["is_start_in_gap"].where(moments["is_destination"], moments["is_end_in_gap"])
+    is_judged = (moments["is_origin"] != moments["is_destination"]) & ~serves_with_other
+    moments = moments[is_judged & ~is_other_end_hidden.fillna(False).astype(bool)]
     asked = moments.assign(is_arrival=~moments["is_destination"])  # the other border: `classification` asked the first
     near = nearest_shifts(asked, context.reference.shifts, context.parameters.shift_tolerance_min)
     rows = moments[near.isna()].to_dict("records")
