@@ -64,7 +64,8 @@ class SimulationSummary:
 def simulate(
     out: Path, *, seed: int, vehicles: int, date_from: dt.date, date_to: dt.date, frauds: bool = True,
     also: Collection[str] = (), without: Collection[str] = (), vehicles_per_habit: int = VEHICLES_PER_HABIT,
-    on_one_route: bool = False, progress: Callable[[str], None] | None = None,
+    on_one_route: bool = False, shuttle_runs: int = 0, label_days: Collection[dt.date] = (),
+    progress: Callable[[str], None] | None = None,
 ) -> SimulationSummary:  # fmt: skip
     """Writes `out/inbox`, `out/api/positions.parquet` and `out/truth`; the same arguments give the same bytes.
 
@@ -80,16 +81,21 @@ def simulate(
         without: names not to plant.
         vehicles_per_habit: one vehicle of each habit for so many vehicles; none in a smaller fleet.
         on_one_route: whether all vehicles serve one route, as buses of one carrier by day that positions show.
+        shuttle_runs: runs that each of these vehicles makes between mill and harvest front on every day; only with
+            `on_one_route`.
+        label_days: days that may hold a label of one vehicle and day; all where none is given.
         progress: receives one line per day.
 
-    Raises ValueError without a vehicle, without a day, or when a name is unknown.
+    Raises ValueError without a vehicle, without a day, for shuttle runs without one route, or when a name is unknown.
     """
     if vehicles < 1 or date_to < date_from:
         raise ValueError("A simulation needs at least one vehicle, and a last day not before the first")
+    if shuttle_runs and not on_one_route:
+        raise ValueError("Shuttle runs are those of buses on one route: give on_one_route too")
     days = [date_from + dt.timedelta(days=number) for number in range((date_to - date_from).days + 1)]
     names = planted(frauds=frauds, also=also, without=without)
-    roster = make_roster(seed, vehicles, days, names, on_one_route=on_one_route)
-    label(seed, roster, vehicles_per_habit)
+    roster = make_roster(seed, vehicles, days, names, on_one_route=on_one_route, shuttle_runs=shuttle_runs)
+    label(seed, roster, vehicles_per_habit, [day for day in days if day in label_days])
     install_devices(seed, roster)
     return _Simulation(Path(out), seed, roster).run(progress or (lambda _: None))
 

@@ -15,7 +15,17 @@ import pytest
 
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import to_arrow
-from fleet_audit.simulation.catalogue import BAD_DEVICES, DAY_TRAPS, FRAUDS, TRAPS, Kind, planted
+from fleet_audit.simulation.catalogue import (
+    BAD_DEVICES,
+    CONTRACT_FRAUDS,
+    DAY_TRAPS,
+    FLEET_TRAPS,
+    FRAUDS,
+    HABIT_FRAUDS,
+    TRAPS,
+    Kind,
+    planted,
+)
 from fleet_audit.simulation.catalogue_page import table
 from fleet_audit.simulation.fleet import POSITIONS, SimulationSummary, simulate
 from fleet_audit.simulation.paper.declarations import HEADER
@@ -334,6 +344,33 @@ def test_a_kind_can_be_left_out_and_bad_devices_be_asked_for(tmp_path: Path) -> 
     for name, units in (("odometer_metres", 1000), ("odometer_miles", 0.621371)):
         counted = of[name].odometer_km.max() - of[name].odometer_km.min()
         assert counted / path_km[name] == pytest.approx(units, rel=0.03)
+
+
+def test_labels_of_a_day_lie_on_the_days_that_may_hold_them(tmp_path: Path) -> None:
+    days = [FIRST + dt.timedelta(days=number) for number in range(4)]
+    without = [kind.name for kind in (*HABIT_FRAUDS, *CONTRACT_FRAUDS, *FLEET_TRAPS)]
+    simulate(tmp_path, seed=11, vehicles=12, date_from=days[0], date_to=days[-1], without=without, label_days=days[1:3])
+    truth = [pd.read_csv(tmp_path / "truth" / f"{name}.csv") for name in ("frauds", "traps")]
+    labels = pd.concat(truth)
+    labels = labels[~labels["trap"].isin([kind.name for kind in FLEET_TRAPS])]
+    assert {"D01", "D10"} <= set(labels.rule_id)
+    assert set(labels.operational_date) == {str(day) for day in days[1:3]}
+
+
+def test_a_shuttle_drives_between_mill_and_front_while_a_shift_works(tmp_path: Path) -> None:
+    simulate(tmp_path, seed=11, vehicles=1, date_from=FIRST, date_to=FIRST, frauds=False, on_one_route=True,
+             shuttle_runs=10)  # fmt: skip
+    trips = pd.read_csv(tmp_path / "truth" / "trips.csv")
+    ends = list(zip(trips.origin_poi_id.str[:3], trips.destination_poi_id.str[:3], strict=True))
+    assert ends == [("GAR", "USI"), *[("USI", "FRE"), ("FRE", "USI")] * 5, ("USI", "GAR")]
+    assert (trips.purpose == "service").all()
+    [bulletin] = (tmp_path / "inbox" / "bulletins").iterdir()
+    assert len(pd.read_csv(bulletin)) == len(trips)
+
+
+def test_shuttles_without_one_route_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give on_one_route too"):
+        simulate(tmp_path, seed=1, vehicles=1, date_from=FIRST, date_to=FIRST, shuttle_runs=2)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:

@@ -218,10 +218,10 @@ class Declarations:
         return [replace(run, fraud=label)]
 
     def _elsewhere(self, trip: Trip) -> str:
-        """Name of a workplace of the unit that the trip did not visit."""
-        day = trip.operational_date
-        fronts = (self._world.place(f"FRE-{trip.vehicle.unit.code}-{number}", day) for number in (1, 2))
-        return next(place.name for place in fronts if place not in trip.places)
+        """Name of a workplace of the unit to which the vehicle does not go: a trip by way of the mill goes on to it."""
+        day, vehicle = trip.operational_date, trip.vehicle
+        fronts = (self._world.place(f"FRE-{vehicle.unit.code}-{number}", day) for number in (1, 2))
+        return next(place.name for place in fronts if place not in trip.places and place.poi_id != vehicle.workplace_id)
 
     def _phantom(self, before: Trip, middle_s: int, noise: random.Random) -> Run:
         """A run that nobody drove, placed before a trip while the bus stands still."""

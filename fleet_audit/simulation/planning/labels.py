@@ -28,12 +28,14 @@ _NO_TITULAR = ("O07", "S05")  # V03 needs one without a habit
 _NOT_OFFICE = ("D05", "G02", "dead_zone_long", "T03", "T02", "S03")  # these need hours of rest, or a common morning
 
 
-def label(seed: int, roster: Roster, vehicles_per_habit: int = VEHICLES_PER_HABIT) -> None:
-    """Gives habits to vehicles, then labels to vehicle-days, then late uploads to what is heard."""
+def label(
+    seed: int, roster: Roster, vehicles_per_habit: int = VEHICLES_PER_HABIT, label_days: list[dt.date] | None = None
+) -> None:
+    """Gives habits to vehicles, then labels to vehicle-days of `label_days`, then late uploads to what is heard."""
     _give_habits(seed, roster, vehicles_per_habit)
-    _label_days(seed, roster)
+    _label_days(seed, roster, label_days or roster.days)
     if "V03" in roster.planted:
-        _keep_titular_in(roster)
+        _keep_titular_in(roster, label_days or roster.days)
     roster.operates -= {place for place, kind in roster.labels.items() if kind in IDLE_LABELS}
     if "late_upload" in roster.planted:
         _delay(seed, roster)
@@ -68,9 +70,9 @@ def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:
             roster.operates -= {(index, day) for day in working[::3]}
 
 
-def _label_days(seed: int, roster: Roster) -> None:
+def _label_days(seed: int, roster: Roster, label_days: list[dt.date]) -> None:
     noise = random.Random(f"{seed}/labels")  # noqa: S311
-    places = sorted(roster.operates)
+    places = sorted(place for place in roster.operates if place[1] in label_days)
     noise.shuffle(places)
     free = dict.fromkeys(places)
     most = max(1, int(len(places) * MOST_LABELLED))
@@ -89,7 +91,7 @@ def _label_days(seed: int, roster: Roster) -> None:
             roster.partners[chosen] = others[0][0]
 
 
-def _keep_titular_in(roster: Roster) -> None:
+def _keep_titular_in(roster: Roster, label_days: list[dt.date]) -> None:
     """V03: the last working day before a close on which a titular and its reserve have nothing else, both stay in."""
     closes = [day for day in roster.days if cycle_start(day + dt.timedelta(days=1)) != cycle_start(day)]
     taken = {*roster.labels, *roster.substitutions, *roster.substitutions.values()}
@@ -99,7 +101,7 @@ def _keep_titular_in(roster: Roster) -> None:
         if reserve.titular is None or not reserve.has_positions or not closes:
             continue
         titular = roster.vehicles[reserve.titular]
-        days = [day for day in roster.days if day <= closes[-1] and is_working_day(day)]
+        days = [day for day in label_days if day <= closes[-1] and is_working_day(day)]
         days = [day for day in days if not {(titular.index, day), (reserve.index, day)} & taken]
         if days and _is_usual(titular, roster) and titular.index not in roster.habits:
             roster.unreplaced = (reserve.index, days[-1])

@@ -46,6 +46,7 @@ class Vehicle:
     odometer_km: float
     names_driver: bool
     titular: int | None = None
+    shuttle_runs: int = 0  # per day, between the mill and a harvest front
     defect: str = ""  # one of `catalogue.BAD_DEVICES`
 
     @property
@@ -103,11 +104,21 @@ class Roster:
 
 
 def make_roster(
-    seed: int, vehicles: int, days: list[dt.date], planted: frozenset[str], *, on_one_route: bool = False
+    seed: int,
+    vehicles: int,
+    days: list[dt.date],
+    planted: frozenset[str],
+    *,
+    on_one_route: bool = False,
+    shuttle_runs: int = 0,
 ) -> Roster:
     """The fleet of a seed: the same vehicle is the same in a larger fleet. Labels and devices are not given yet."""
     fleet = [_vehicle(seed, index) for index in range(vehicles)]
-    roster = Roster([_on_route_of(fleet[0], vehicle) for vehicle in fleet] if on_one_route else fleet, days, planted)
+    if on_one_route:
+        fleet = [_on_route_of(fleet[0], vehicle) for vehicle in fleet]
+    if shuttle_runs:
+        fleet = [replace(vehicle, pattern=("A",), shuttle_runs=shuttle_runs) for vehicle in fleet]
+    roster = Roster(fleet, days, planted)
     _break_devices(roster)
     _break_contracts(roster)
     if "reserve" in planted:

@@ -56,6 +56,8 @@ class DayPlanner:
         for code in vehicle.pattern:
             if code == "ADM":
                 day_plan.office_round()
+            elif vehicle.shuttle_runs:
+                day_plan.shuttle_round(code)
             else:
                 day_plan.shift_round(code)
         if label == "T03":
@@ -107,9 +109,22 @@ class _Day:
             self._add([self._garage, self._workplace], "deadhead", "", end_s=departure_s - self._between(900, 1500))
         self._take(departure_s, "ADM", ends_empty=self._vehicle.starts_empty)
 
+    def shuttle_round(self, code: str) -> None:
+        """Brings a shift to the mill, drives between mill and first front while it works, and takes it home."""
+        shift = self._vehicle.unit.shift(code)
+        start_s, end_s = (self._midnight_s + minute * 60 for minute in (shift.start_min, shift.end_min))
+        arrival_s = start_s - self._between(480, 1500)
+        self._bring(arrival_s, code, starts_empty=False)
+        ways = itertools.cycle(itertools.permutations((self._workplace, self._front()), 2))
+        for way in itertools.islice(ways, self._vehicle.shuttle_runs):
+            departure_s = arrival_s + self._between(480, 900)
+            trip = self._add(list(way), "service", "", start_s=departure_s, passengers=[self._aboard()])
+            arrival_s = trip.arrives_s
+        self._take(end_s + self._between(480, 1500), code, ends_empty=False)
+
     def midday(self) -> None:
         """Between the rounds: now and then the workshop, or a few hundred metres about the yard."""
-        if self._vehicle.pattern == ("ADM",):
+        if self._vehicle.pattern == ("ADM",) or self._vehicle.shuttle_runs:
             return
         start_s = self._midnight_s + self._vehicle.unit.shift("A").start_min * 60 + self._between(10_200, 12_000)
         draw = self._noise.random()
@@ -215,6 +230,9 @@ class _Day:
         if ends_empty:
             start_s = trip.arrives_s + self._between(*EMPTY_WAIT_S)
             self._add([self._stops[0], self._garage], "deadhead", "", start_s=start_s)
+
+    def _front(self) -> Place:
+        return self._world.place(f"FRE-{self._vehicle.unit.code}-1", self._day)
 
     def _aboard(self) -> int:
         return max(2, int(self._vehicle.seats * self._noise.uniform(0.4, 0.9)))
