@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.sampling import reliability_factor
 from fleet_audit.logic.primitives.statistics import share_interval
 
 BUCKETS = (0.0, 0.4, 0.6, 0.75, 0.85, 0.925, 1.0)
-FEWEST_OF_BUCKET = 30  # own: below it the interval of a share is wider than 30 points
+FEWEST_OF_BUCKET = 30  # vehicles; own: below it the interval of a share is wider than 30 points
 STATISTICAL = ("S01", "S03", "S05", "K05", "O07")
 _REDRAWN = 1_000
 _POINTS = 0.05  # a share may be this far from the confidence that was stated
@@ -75,24 +75,35 @@ def rule_figures(outcomes: list[Outcome]) -> pd.DataFrame:
 
 
 def reliability(findings: pd.DataFrame) -> pd.DataFrame:
-    """Per bucket of stated confidence: n, confidence (mean), share that is true, its interval, verdict.
+    """Per bucket of stated confidence: n, vehicles, confidence (mean), share that is true, its interval, verdict.
 
-    Below the highest bucket neighbours are joined, from the lowest on, until each holds FEWEST_OF_BUCKET findings.
+    The findings of one rule about one vehicle share its odometer and its habits: together they count once
+    (`_by_vehicle`), n counts all of them. all_confidence and all_share count each finding once. Below the highest
+    bucket neighbours are joined, from the lowest on, until each holds FEWEST_OF_BUCKET.
     `within`: the share is within 5 points; `miss`: not even its interval reaches them; else `too few to judge`.
     """
-    rows = []
-    for low_edge, high_edge in _joined_buckets(findings["confidence"]):
+    rows, groups = [], _by_vehicle(findings)
+    for low_edge, high_edge in _joined_buckets(groups["confidence"]):
         is_first = low_edge == BUCKETS[0]
-        own = findings[findings["confidence"].between(low_edge, high_edge, inclusive="both" if is_first else "right")]
+        own = groups[groups["confidence"].between(low_edge, high_edge, inclusive="both" if is_first else "right")]
         if own.empty:
             continue
-        share, stated = float(own["is_true"].mean()), float(own["confidence"].mean())
-        low, high = share_interval(int(own["is_true"].sum()), len(own))
+        share, stated = float(own["share"].mean()), float(own["confidence"].mean())
+        low, high = share_interval(round(float(own["share"].sum())), len(own))
         is_within, can_be = abs(share - stated) <= _POINTS, low <= stated + _POINTS and high >= stated - _POINTS
-        rows.append({"bucket": f"{low_edge:.2f}-{high_edge:.2f}", "n": len(own),
+        rows.append({"bucket": f"{low_edge:.2f}-{high_edge:.2f}", "n": int(own["n"].sum()), "vehicles": len(own),
                      "confidence": stated, "share": share, "low": low, "high": high,
+                     **{f"all_{name}": float(np.average(own[name], weights=own["n"]))
+                        for name in ("confidence", "share")},
                      "verdict": "within" if is_within else "too few to judge" if can_be else "miss"})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _by_vehicle(findings: pd.DataFrame) -> pd.DataFrame:
+    """Per fleet, rule and vehicle: n findings, their mean confidence, the share of them that is true."""
+    grouped = findings.groupby(["fleet", "rule_id", "plate"])
+    named = grouped.agg(n=("is_true", "size"), confidence=("confidence", "mean"), share=("is_true", "mean"))
+    return named.reset_index()
 
 
 def _joined_buckets(confidence: pd.Series) -> list[tuple[float, float]]:
@@ -107,9 +118,11 @@ def _joined_buckets(confidence: pd.Series) -> list[tuple[float, float]]:
 
 
 def reliability_by_rule(findings: pd.DataFrame) -> pd.DataFrame:
-    """Per rule: n, mean confidence, share that is true."""
-    return findings.groupby("rule_id").agg(
-        n=("is_true", "size"), confidence=("confidence", "mean"), share=("is_true", "mean")
+    """Per rule: n findings, vehicles, mean confidence, share that is true, each vehicle counting once."""
+    return (
+        _by_vehicle(findings)
+        .groupby("rule_id")
+        .agg(n=("n", "sum"), vehicles=("n", "size"), confidence=("confidence", "mean"), share=("share", "mean"))
     )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import random
+import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ import pandas as pd
 from benchmarks.audited_fleet import AuditedDay, SimulatedInbox, audit, audited_cycles, cycle_findings
 from benchmarks.comparison import Truth, judged, measured_trips, pair_trips, stacked
 from benchmarks.doubt import SOUND, SPOILT, SpoiltInbox
+from benchmarks.finding_truth import true_by_road
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -28,6 +31,7 @@ from fleet_audit.simulation.fleet import simulate
 
 EVERYWHERE = ("shift_day_date", "over_midnight", "over_close", "late_upload", "reserve")
 _FEWEST_DAYS_OF_HABITS = 20  # the rules that name a habit are tested over a cycle: a short fleet has none
+_HABITS_OF_SHUTTLES = ("K05", "S01")
 _DRAWN_SHARE = 0.6  # of the kinds are planted in a fleet whose mix is drawn
 
 
@@ -42,6 +46,8 @@ class Fleet:
         devices: how all of its devices are spoilt (`doubt.SPOILT`).
         on_one_route: whether all vehicles serve one route, and the only frauds are habits: rules of a cycle need many
             vehicles on one way, and one vehicle for each habit.
+        shuttle_runs: runs of each vehicle of one route between mill and front on a day; the only habits are then
+            those that many runs of one vehicle show.
     """
 
     seed: int
@@ -52,13 +58,14 @@ class Fleet:
     is_drawn: bool = False
     devices: str = SOUND
     on_one_route: bool = False
+    shuttle_runs: int = 0
 
     @property
     def name(self) -> str:
         """`seed 7, with frauds`."""
         kind = "with frauds" if self.has_frauds else "honest"
         spoilt = "" if self.devices == SOUND else f", devices {self.devices}"
-        route = ", one route" if self.on_one_route else ""
+        route = ", shuttles" if self.shuttle_runs else ", one route" if self.on_one_route else ""
         return f"seed {self.seed}, {kind}{', mix drawn' if self.is_drawn else ''}{spoilt}{route}"
 
     @property
@@ -70,7 +77,8 @@ class Fleet:
     def without(self) -> list[str]:
         """Names of what is not planted."""
         if self.on_one_route:
-            return [kind.name for kind in FRAUDS if kind not in HABIT_FRAUDS]
+            kept = _HABITS_OF_SHUTTLES if self.shuttle_runs else {kind.name for kind in HABIT_FRAUDS}
+            return [kind.name for kind in FRAUDS if kind.name not in kept]
         if not self.is_drawn:
             return []
         draw = random.Random(f"mix/{self.seed}")
@@ -82,7 +90,8 @@ class Outcome:
     """What the audit made of a fleet.
 
     Attributes:
-        facts: trips, vehicle_days, processor_s, km_true, km_measured, brl_true, brl_measured, and the fleet's own.
+        facts: trips, vehicle_days, processor_s, peak_gb, load (mean of five minutes of the machine, when it ended),
+            measured_on, km_true, km_measured, brl_true, brl_measured, and the fleet's own.
         labels: rule_id, is_tested, is_found of what was planted.
         findings: rule_id, severity, confidence, verdict, is_true, cause, is_indication, scope and the four amounts.
         trips: plate, km_true, km, half_width, method, grade of the trips that are the truth's own.
@@ -137,6 +146,8 @@ def audited(fleet: Fleet, folder: Path) -> Audited:
         without=set(fleet.without),
         vehicles_per_habit=fleet.vehicles if fleet.days >= _FEWEST_DAYS_OF_HABITS else fleet.vehicles + 1,
         on_one_route=fleet.on_one_route,
+        shuttle_runs=fleet.shuttle_runs,
+        label_days=calendar,
     )
     inbox = SpoiltInbox(SimulatedInbox(folder, calendar), SPOILT[fleet.devices])
     results = {day: audit(day, inbox) for day in calendar}
@@ -159,9 +170,12 @@ def measure(fleet: Fleet, folder: Path) -> tuple[Audited, Outcome]:
         "brl_true": float(truth.trips["variable_cost_brl"].sum()),
         "brl_measured": _sum(results, "costs", "variable_cost_brl"),
         "processor_s": round(time.process_time() - started, 1),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
+        "measured_on": str(dt.datetime.now(dt.UTC).date()), "load": round(os.getloadavg()[1], 1),
     }  # fmt: skip
     return found, Outcome(
-        facts, labels[["rule_id", "is_tested", "is_found"]], _judged_rows(findings, found), _trips(found),
+        facts, labels[["rule_id", "is_tested", "is_found"]],
+        _judged_rows(findings, found, SPOILT[fleet.devices].slack_s), _trips(found),
         pd.concat([rules_not_tested(cycle, CYCLE_RULES) for cycle in found.cycles], ignore_index=True),
     )  # fmt: skip
 
@@ -178,11 +192,10 @@ def with_causes(findings: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     return findings.assign(cause=findings["finding_id"].map(names).fillna("nothing"))
 
 
-def _judged_rows(findings: pd.DataFrame, found: Audited) -> pd.DataFrame:
+def _judged_rows(findings: pd.DataFrame, found: Audited, slack_s: float) -> pd.DataFrame:
     rows = with_causes(findings, found.truth)
-    took_place = _took_place(rows, found)
-    is_true = rows["verdict"].isin(["right", "follows"]).to_numpy()
-    is_true = np.where(rows["rule_id"].isin(["D05", "D06"]), ~took_place, is_true)
+    runs = stacked(found.results, "runs").drop_duplicates("declared_run_id")
+    is_true = true_by_road(rows, found.truth.trips, runs, slack_s)
     amounts = [*AMOUNTS, "confidence"]
     is_root = (rows["root_finding_id"] == rows["finding_id"]).to_numpy(dtype=bool)
     return pd.DataFrame(
@@ -196,23 +209,6 @@ def _judged_rows(findings: pd.DataFrame, found: Audited) -> pd.DataFrame:
             "sentence": rows["explanation_pt"].astype(str),
         }
     ).reset_index(drop=True)
-
-
-def _took_place(findings: pd.DataFrame, found: Audited) -> np.ndarray:
-    """Whether the truth has a service trip over at least half of the run that a finding is about."""
-    runs = stacked(found.results, "runs").drop_duplicates("declared_run_id").set_index("declared_run_id")
-    trips = found.truth.trips[found.truth.trips["purpose"] == "service"]
-    by_plate = dict(tuple(trips.groupby("plate")))
-    driven = []
-    for plate, run_id in zip(findings["plate"], findings["declared_run_id"], strict=True):
-        own = by_plate.get(plate)
-        if own is None or run_id not in runs.index:
-            driven.append(False)
-            continue
-        start, end = runs.loc[run_id, "started_at"], runs.loc[run_id, "ended_at"]
-        met = np.minimum(own["ended_at"], end) - np.maximum(own["started_at"], start)
-        driven.append(bool((met >= (end - start) / 2).any()))
-    return np.array(driven, dtype=bool)
 
 
 def _trips(found: Audited) -> pd.DataFrame:

@@ -5,8 +5,6 @@ Only the layout belongs here; the words are in `accuracy_page.md`, figures in `a
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,10 +13,9 @@ import pandas as pd
 from benchmarks import accuracy_figures as figures
 from benchmarks.accuracy_fleets import Outcome
 from benchmarks.accuracy_plots import plot_doubt, plot_reliability, plot_rules
-from fleet_audit.logic.audit.rules.registry import RULES
+from benchmarks.hand_written_tests import hand_written_tests
 
 _WORDS = Path(__file__).with_suffix(".md")
-_TESTS = Path(__file__).parents[1] / "fleet_audit_tests" / "logic" / "audit"
 _TARGET = 0.98
 _MOST_FALSE = 0.5  # C or H findings per 1,000 honest trips
 _NONE = "None.\n"
@@ -43,7 +40,7 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
     unlabelled = table.index[(table["labelled"] == 0) & (table["not_tested"] == 0)]
     page = _WORDS.read_text(encoding="utf-8").format(
         targets=_targets(outcomes, table, (buckets, coarse), grades, figures.doubt(trips, "grade").loc["all"]),
-        seconds=f"{figures.total(every, 'processor_s'):,.0f}",
+        measured=_measured(every),
         fleets=_fleets(every),
         drawn="".join(_drawn(outcome) for outcome in every if len(list(outcome.facts["without"]))),
         rules=_rules(outcomes, table),
@@ -59,18 +56,36 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
                 [figures.doubt(trips, name).drop("all" if name == "method" else []) for name in ("grade", "method")]
             )
         ),
+        spoilt_fleets=_spoilt_fleets(spoilt),
         spoilt=_uncertainty(figures.doubt(spoilt, "devices").drop("all")) if len(spoilt) else _NONE,
         grades=_uncertainty(grades.drop("all")),
         by_grade=_by_spoiling_and_grade(spoilt) if len(spoilt) else _NONE,
         not_tested=_not_tested(outcomes),
-        hand_written=_hand_written(),
+        hand_written=_table(["rule", "tests", "files in `fleet_audit_tests/logic/audit`"], hand_written_tests()),
     )
     (docs / "audit-quality.md").write_text(page.rstrip() + "\n", encoding="utf-8")
+
+
+def _spoilt_fleets(spoilt: pd.DataFrame) -> str:
+    seeds = ", ".join(str(seed) for seed in sorted(spoilt["seed"].unique()))
+    return f"{spoilt['vehicle'].nunique()} vehicles of the seeds {seeds}" if len(spoilt) else "none was measured"
 
 
 def _by_spoiling_and_grade(spoilt: pd.DataFrame) -> str:
     groups = spoilt.assign(group=spoilt["devices"] + ", " + spoilt["grade"])
     return _uncertainty(figures.doubt(groups, "group").drop("all"))
+
+
+def _measured(outcomes: list[Outcome]) -> str:
+    """When the fleets were measured, at which cost and load."""
+    facts = [outcome.facts for outcome in outcomes]
+    days = sorted({str(fact["measured_on"]) for fact in facts})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    loads, peak_gb = [fact["load"] for fact in facts], max(fact["peak_gb"] for fact in facts)
+    return (
+        f"Measured {when}: {figures.total(outcomes, 'processor_s'):,.0f} s of processor time without the fleets of "
+        f"spoilt devices, at most {peak_gb} GB in a process, load average of the machine {min(loads)} to {max(loads)}."
+    )
 
 
 def _fleets(outcomes: list[Outcome]) -> str:
@@ -187,10 +202,14 @@ def _in_doubt(outcomes: list[Outcome]) -> str:
 
 def _reliability(buckets: pd.DataFrame) -> str:
     rows = [
-        [row.bucket, row.n, *(_pct(share, 1) for share in (row.confidence, row.share)), _interval(row), _hit(row)]
+        [
+            *(row.bucket, row.n, row.vehicles, _pct(row.confidence, 1), _pct(row.share, 1), _interval(row), _hit(row)),
+            f"{_pct(row.all_confidence, 1)} / {_pct(row.all_share, 1)}",
+        ]
         for row in buckets.itertuples()
     ]
-    return _table(["confidence", "findings", "mean", "true", "95 % interval", ""], rows)
+    head = ["confidence", "findings", "vehicles", "mean", "true", "95 % interval", "", "each finding once: mean / true"]
+    return _table(head, rows)
 
 
 def _hit(bucket: object) -> str:
@@ -200,9 +219,9 @@ def _hit(bucket: object) -> str:
 
 def _unreliable(findings: pd.DataFrame) -> str:
     by_rule = figures.reliability_by_rule(findings)
-    off = by_rule[(by_rule["n"] >= 10) & ((by_rule["share"] - by_rule["confidence"]).abs() > 0.1)]
-    rows = [[rule, int(row["n"]), _pct(row["confidence"], 1), _pct(row["share"], 1)] for rule, row in off.iterrows()]
-    return _table(["rule", "findings", "stated", "true"], rows)
+    off = by_rule[(by_rule["vehicles"] >= 10) & ((by_rule["share"] - by_rule["confidence"]).abs() > 0.1)]
+    rows = [[row.Index, row.n, row.vehicles, _pct(row.confidence, 1), _pct(row.share, 1)] for row in off.itertuples()]
+    return _table(["rule", "findings", "vehicles", "stated", "true"], rows)
 
 
 def _uncertainty(groups: pd.DataFrame) -> str:
@@ -224,37 +243,6 @@ def _not_tested(outcomes: list[Outcome]) -> str:
     rows = rows[rows["rule_id"].isin(figures.STATISTICAL)]
     listed = [[rule, own["fleet"].nunique(), own["reason_pt"].iloc[-1]] for rule, own in rows.groupby("rule_id")]
     return _table(["rule", "fleets", "reason in `ops.rules_not_tested`"], listed)
-
-
-def _hand_written() -> str:
-    """Per rule: test functions that name it or call a helper of their module that does, and their files."""
-    named: dict[str, list[str]] = {}
-    for path in sorted(_TESTS.rglob("test_*.py")):
-        tests, helpers = _functions(path)
-        for text in tests:
-            reached = [text, *(body for name, body in helpers.items() if re.search(rf"\b{name}\(", text))]
-            found = re.findall(r'"([A-Z]\d\d)"|(?<=\bdef test_)([a-z]\d\d)_', "\n".join(reached))
-            for rule_id in {"".join(either).upper() for either in found}:
-                named.setdefault(rule_id, []).append(path.name)
-    rows = []
-    for rule_id in sorted({rule.rule_id for rule in RULES}):
-        files = named.get(rule_id, [])
-        rows.append([rule_id, len(files), ", ".join(f"`{name}`" for name in sorted(set(files)))])
-    return _table(["rule", "tests", "files in `fleet_audit_tests/logic/audit`"], rows)
-
-
-def _functions(path: Path) -> tuple[list[str], dict[str, str]]:
-    """Sources of a module's tests with their decorators, and of its other functions by name."""
-    source = path.read_text(encoding="utf-8")
-    tests, helpers = [], {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
-            parts = [ast.get_source_segment(source, part) or "" for part in (*node.decorator_list, node)]
-            if node.name.startswith("test_"):
-                tests.append("\n".join(parts))
-            else:
-                helpers[node.name] = parts[-1]
-    return tests, helpers
 
 
 def _share(row: object, name: str, count: int) -> str:

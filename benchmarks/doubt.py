@@ -6,7 +6,7 @@
 One honest fleet is simulated; what its devices sent, and what visit reports print of their odometers, is spoilt in one
 way at a time and goes through `build_window`. The
 road is the simulator's own, which neither the odometer (each up to 1 % off) nor the receiver shows. With `--outcomes`
-the trips stay there, for the page that `accuracy` writes.
+the trips stay there; `accuracy` measures larger fleets so.
 """
 
 from __future__ import annotations
@@ -141,19 +141,24 @@ def main(vehicles: int, days: int, first_day: str, seed: int, outcomes: Path | N
     """Measure how often the stated doubt holds the road."""
     first = dt.date.fromisoformat(first_day)
     calendar = [first + dt.timedelta(days=number) for number in range(days)]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        simulate(folder, seed=seed, vehicles=vehicles, date_from=first, date_to=calendar[-1], frauds=False)
-        inbox, truth = SimulatedInbox(folder), Truth.read(folder / "truth", calendar)
-        found = {name: measured(inbox, truth, calendar, how) for name, how in SPOILT.items()}
+    trips = spoilt_trips(vehicles, calendar, seed)
     if outcomes is not None:
         outcomes.mkdir(parents=True, exist_ok=True)
-        stacked = [trips.assign(devices=name, seed=seed) for name, trips in found.items()]
-        pd.concat(stacked, ignore_index=True).to_parquet(outcomes / SPOILT_TRIPS)
-    table = coverage_table(found)
+        trips.to_parquet(outcomes / SPOILT_TRIPS)
+    table = coverage_table(dict(tuple(trips.groupby("devices", sort=False))))
     print(table.to_string(index=False))
     for line in shortfalls(table):
         print(line)
+
+
+def spoilt_trips(vehicles: int, calendar: list[dt.date], seed: int) -> pd.DataFrame:
+    """Trips of an honest fleet as `measured` returns them, for each way of spoiling (`devices`), with the `seed`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        simulate(folder, seed=seed, vehicles=vehicles, date_from=calendar[0], date_to=calendar[-1], frauds=False)
+        inbox, truth = SimulatedInbox(folder), Truth.read(folder / "truth", calendar)
+        found = [measured(inbox, truth, calendar, how).assign(devices=name, seed=seed) for name, how in SPOILT.items()]
+    return pd.concat(found, ignore_index=True)
 
 
 def measured(inbox: SimulatedInbox, truth: Truth, calendar: list[dt.date], spoiling: Spoiling) -> pd.DataFrame:
