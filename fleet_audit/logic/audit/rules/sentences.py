@@ -71,6 +71,12 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
+def runs_against(count: int, measured: Decimal) -> str:
+    """What so many runs and their trips are compared by: `2 atas e percorreu 48,00 km nas mesmas corridas`."""
+    same = "na mesma corrida" if count == 1 else "nas mesmas corridas"
+    return f"{counted(count, 'ata', 'atas')} e percorreu {km(measured)} {same}"
+
+
 def declares(count: int) -> str:
     """The verb for one run or several."""
     return "declara" if count == 1 else "declaram"

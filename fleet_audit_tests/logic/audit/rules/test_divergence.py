@@ -102,6 +102,11 @@ def day_of(declared: str, measured: str, groups: int = 10, contract: str = "CT1"
     return found(audit(trips, runs), "D02")
 
 
+def test_d02_of_one_run_is_worded_for_one() -> None:
+    [finding] = day_of("60", "40.00", groups=1)
+    assert "declarou 60,00 km em 1 ata e percorreu 40,00 km na mesma corrida: 20,00 km" in finding["explanation_pt"]
+
+
 def test_d02_sees_what_each_run_hides_inside_its_tolerance() -> None:
     [finding] = day_of("6", "5.00")
     assert (finding["severity"], finding["km_at_stake"], finding["brl_at_stake"]) == (

@@ -95,6 +95,9 @@ def test_many_events_of_a_day_are_one_finding_that_counts_them():
     [finding] = found(audit([trip("T", "06:00", "13:00", "400.00")], [], devices=devices), "O02")
     assert "e mais 3 vezes no dia" in finding["explanation_pt"]
     assert len(finding["evidence"]["events"]) == 4
+    devices = devices_of([event("jump", f"{hour:02d}:00", f"{hour:02d}:05", 1040.0) for hour in (8, 9)])
+    [finding] = found(audit([trip("T", "06:00", "13:00", "400.00")], [], devices=devices), "O02")
+    assert "(e mais 1 vez no dia)" in finding["explanation_pt"]
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,14 @@ def test_v01_is_one_finding_a_vehicle_day() -> None:
     assert pd.isna(finding["brl_at_stake"])
     assert pd.isna(finding["trip_id"])
     assert finding["evidence"]["trip_ids"] == ["T1", "Y"]
+    assert "sem contrato vigente: 2 movimentos medidos e 2 atas; nenhum contrato" in finding["explanation_pt"]
 
 
 def test_v01_declared_runs_alone_suffice_and_so_does_a_contract() -> None:
     runs = [run("R", "06:00", "07:00", "25")]
     [finding] = found(audit([], runs, vehicles=NO_CONTRACT), "V01")
     assert finding["km_at_stake"] == Decimal("25.00")
+    assert finding["explanation_pt"].endswith("sem contrato vigente: 1 ata; nenhum contrato cobre 25,00 km.")
     assert [row["plate"] for row in found(audit([], runs, vehicles=VEHICLES.iloc[1:]), "V01")] == [PLATE]
     assert not found(audit([trip("T", "06:00", "07:00")], runs), "V01")
 

@@ -73,7 +73,7 @@ def _declared(
         "D03",
         plate,
         f"No ciclo, {context.period}, o veículo {plate} declarou {sentences.km(declared)} em "
-        f"{run_ids.nunique()} atas e percorreu {sentences.km(measured)} nas mesmas corridas: "
+        f"{sentences.runs_against(run_ids.nunique(), measured)}: "
         f"{sentences.km(excess)} a mais ({sentences.number(row['pct'])} %), acima de {sentences.number(limit, 1)} %.",
         float(trips["evidence_grade"].map(TRIP_CONFIDENCE).astype("float64").mean())
         * beyond_doubt(float(excess), tolerance, uncertainty),

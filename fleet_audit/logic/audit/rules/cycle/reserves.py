@@ -61,7 +61,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
     dates = sorted(days["operational_date"])
     amount = sum(days["amount_brl"], Decimal("0.00"))
     listed = ", ".join(sentences.day(day) for day in dates[:_LISTED])
-    more = f" e mais {len(dates) - _LISTED} dias" if len(dates) > _LISTED else ""
+    more = f" e mais {sentences.counted(len(dates) - _LISTED, 'dia', 'dias')}" if len(dates) > _LISTED else ""
     count = sentences.counted(len(dates), "dia útil", "dias úteis")
     return Draft(
         "V03",

@@ -53,8 +53,8 @@ def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicl
     return Draft(
         "Q02",
         None,
-        f"Em {sentences.day(context.day)}, {len(silent)} de {vehicles} veículos da transportadora {carrier} na unidade "
-        f"{unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, acima de "
+        f"Em {sentences.day(context.day)}, {len(silent)} de {sentences.counted(vehicles, 'veículo', 'veículos')} da "
+        f"transportadora {carrier} na unidade {unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, acima de "
         f"{sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},

@@ -131,8 +131,8 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
     return Draft(
         "D02",
         plate,
-        f"Em {sentences.day(context.day)} o veículo {plate} declarou {sentences.km(declared)} em {len(run_ids)} atas e "
-        f"percorreu {sentences.km(measured)} nas mesmas corridas: {sentences.km(excess)} a mais, acima de "
+        f"Em {sentences.day(context.day)} o veículo {plate} declarou {sentences.km(declared)} em "
+        f"{sentences.runs_against(len(run_ids), measured)}: {sentences.km(excess)} a mais, acima de "
         f"{sentences.number(pct, 0)} % e de {sentences.km(context.parameters.day_min_km)}.",
         grade_confidence(trips) * beyond_doubt(float(excess), tolerance, uncertainty),
         km_at_stake=excess,

@@ -126,7 +126,7 @@ def event_draft(
     doubtful = {trip_id: paid[trip_id] for trip_id in trip_ids if trip_id in paid}
     stake = sum(doubtful.values(), Decimal("0.00")) if doubtful else None
     rows = events.to_dict("records")
-    others = f" (e mais {len(rows) - 1} vezes no dia)" if len(rows) > 1 else ""
+    others = f" (e mais {sentences.counted(len(rows) - 1, 'vez', 'vezes')} no dia)" if len(rows) > 1 else ""
     return Draft(
         rule_id,
         plate,

@@ -88,11 +88,14 @@ def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: 
     service = trips.loc[(trips["purpose"] == "service") & trips["km_measured"].notna(), "km_measured"]
     km = service if len(trips) else runs["declared_km"]
     stake = sum(km, Decimal("0.00"))
+    movements = sentences.counted(len(trips), "movimento medido", "movimentos medidos")
+    seen = " e ".join([*([movements] if len(trips) else []),
+                       *([sentences.counted(len(runs), "ata", "atas")] if len(runs) else [])])  # fmt: skip
     return Draft(
         "V01",
         plate,
-        f"O veículo {plate} operou em {sentences.day(context.day)} sem contrato vigente: {len(trips)} movimentos "
-        f"medidos, {len(runs)} atas, {sentences.km(stake)} que nenhum contrato cobre.",
+        f"O veículo {plate} operou em {sentences.day(context.day)} sem contrato vigente: {seen}; nenhum contrato cobre "
+        f"{sentences.km(stake)}.",
         1.0,
         tuple(trips["trip_id"]),
         km_at_stake=stake,
