@@ -52,9 +52,11 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     """One row per group with a run and per priced trip outside of one, in integer cents.
 
     Columns: carrier_code, unit_code, plate, operational_date, match_id, trip_id, line, declared_cents, admitted_cents,
-    declared_km, is_priced. A group's declared value is what its trips cost plus its difference of km at their mean
-    rate; that of runs without a trip their km at the rate that applies. A group that nothing prices, or of which a
-    trip has no price, has no difference: `is_priced` is false, and its km stand outside of the waterfall.
+    declared_km, is_priced. A group's declared value is what its trips cost plus its difference of km, declared -
+    measured, at their mean rate: declared km that the contract does not pay (deadhead above a cap) have no price.
+    That of runs without a trip is their km at the rate that applies. A run that repeats another (D08) is a row of its
+    own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
+    difference: `is_priced` is false, and its km stand outside of the waterfall.
     """
     priced = billed_trips(facts.trips, facts.trip_costs)
     priced = priced.assign(cents=to_hundredths(priced["variable_cost_brl"]), hm=to_hundredths(priced["billable_km"]))
@@ -66,8 +68,22 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     paid = members.merge(priced[["trip_id", "carrier_code", "cents", "hm"]].rename(columns={"trip_id": "member"}),
                          on=["member", "carrier_code"])  # fmt: skip
     alone = priced[~priced["trip_id"].isin(paid["member"])]
-    rows = [_group_rows(groups, runs, members, paid, facts), _trip_rows(alone, facts.findings)]
+    repeats = linked_repeats(facts.findings, facts.matches)
+    runs = runs[~runs["member"].isin(repeats["declared_run_id"])]
+    rows = [
+        _group_rows(groups, runs, members, paid, facts),
+        _repeat_rows(repeats),
+        _trip_rows(alone, facts.findings),
+    ]
     return pd.concat(rows, ignore_index=True)
+
+
+def linked_repeats(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
+    """D08 findings of runs that are linked to a trip: the km of such a run are in no group's and in no held run's."""
+    matches = matches.reset_index(drop=True)
+    linked = matches.loc[matches["trip_ids"].explode().dropna().index.unique(), "declared_run_ids"].explode()
+    is_repeat = (findings["rule_id"] == "D08") & findings["declared_run_id"].isin(linked.dropna())
+    return findings[is_repeat].drop_duplicates("declared_run_id")
 
 
 def _group_rows(
@@ -80,7 +96,9 @@ def _group_rows(
     is_open = groups["match_id"].isin(unpriced["match_id"]).to_numpy()
     admitted = sums["cents"].fillna(0).to_numpy(dtype=np.int64)
     hm = sums["hm"].fillna(0).to_numpy(dtype=np.int64)
-    difference = to_hundredths(groups["declared_km"]) - hm
+    declared_hm = to_hundredths(groups["declared_km"])
+    is_compared = groups["difference_km"].notna().to_numpy()
+    difference = np.where(is_compared, to_hundredths(groups["difference_km"]), declared_hm - hm)
     at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
     held, is_held_priced = _held_cents(groups, runs, facts.held_runs)
@@ -131,6 +149,23 @@ def _group_lines(
         ],
         ["disallowed", "held", "disallowed", "in_favour", "disallowed"],
         default="tolerance",
+    )
+
+
+def _repeat_rows(repeats: pd.DataFrame) -> pd.DataFrame:
+    """Runs declared twice: disallowed; within the tolerated differences where an exception covers the finding."""
+    return pd.DataFrame(
+        {
+            **{name: repeats[name] for name in _GROUP[1:]},
+            "carrier_code": repeats["carrier_code"].fillna(""),
+            "match_id": None,
+            "trip_id": None,
+            "line": np.where(repeats["status"] == "open", "disallowed", "tolerance"),
+            "declared_cents": to_hundredths(repeats["brl_at_stake"]),
+            "admitted_cents": 0,
+            "declared_km": repeats["km_at_stake"],
+            "is_priced": repeats["brl_at_stake"].notna(),
+        }
     )
 
 

@@ -135,5 +135,32 @@ def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> 
     assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-30.00"), D("0.00"))  # 6 km, as the finding says
 
 
+def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference() -> None:
+    """Its km are in no group: the waterfall and the cycle's amounts once held nothing of it."""
+    trips, costs = [trip(0, "C1", "service", 1000)], [cost(0, 1000, 50_000)]
+    twice = {**finding("D08", "disallowed_brl", "PC1", None, "r1"), "carrier_code": "C1", "km_at_stake": D(12),
+             "brl_at_stake": D("60.00")}  # fmt: skip
+    matches = [{**match(0, "C1", ["t0"], ["r0", "r1"], 11), "measured_km": D(10), "difference_km": D(1)}]
+    (row,) = waterfall(facts_of(trips, costs, matches, [], [twice])).to_dict("records")
+    amounts = [row[f"{name}_brl"] for name in ("declared", "disallowed", "tolerance", "admitted")]
+    assert amounts == [D("115.00"), D("-60.00"), D("-5.00"), D("50.00")]
+    excepted = {**twice, "status": "excepted"}
+    (row,) = waterfall(facts_of(trips, costs, matches, [], [excepted])).to_dict("records")
+    assert (row["disallowed_brl"], row["tolerance_brl"], row["admitted_brl"]) == (D(0), D("-65.00"), D("50.00"))
+
+
+def test_declared_deadhead_that_the_contract_does_not_pay_is_no_difference() -> None:
+    """A run of 24 km over 10 km to the fuel station, of which the contract pays 2.8, and 14 km of service: it declares
+    what was driven. The unpaid 7.2 km were a difference within tolerance of R$ 36.
+    """
+    trips = [trip(0, "C1", "deadhead", 1000), trip(1, "C1", "service", 1400)]
+    costs = [cost(0, 280, 50_000), cost(1, 1400, 50_000)]
+    matches = [{**match(0, "C1", ["t0", "t1"], ["r0"], 27), "measured_km": D(24), "difference_km": D(3)}]
+    found = [finding("D01", "disallowed_brl", "PC1", "t0", "r0")]
+    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    amounts = [row[f"{name}_brl"] for name in ("declared", "disallowed", "tolerance", "admitted")]
+    assert amounts == [D("99.00"), D("-15.00"), D("0.00"), D("84.00")]  # the 3 km above the measured 24
+
+
 def test_no_rows_are_no_carriers() -> None:
     assert waterfall(facts_of([], [], [], [], [])).empty

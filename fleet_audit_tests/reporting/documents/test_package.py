@@ -267,6 +267,18 @@ def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames:
         assert {row["declared_run_id"] for row in rows if row["kind"] == kind} == set(runs["declared_run_id"]) != set()
 
 
+def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:
+    """The first of the two has the trip, so no held run stood for it."""
+    group = frames.matches[frames.matches["trip_ids"].map(len) > 0].iloc[0]
+    one = frames.findings.head(1)
+    repeat = one.assign(rule_id="D08", status="open", declared_run_id=group["declared_run_ids"][-1])
+    grid = package(replace(frames, findings=repeat)).sheet("GLOSAS").grid
+    rows = [row for row in grid.rows if row[0] == "Corrida declarada duas vezes"]
+    assert [(row[1], row[9], row[10], row[12]) for row in rows] == [
+        ("Glosa", one["km_at_stake"].iloc[0], one["brl_at_stake"].iloc[0], group["declared_run_ids"][-1])
+    ]
+
+
 @pytest.mark.parametrize(
     ("purpose", "billable", "cost", "kind", "km"),
     [

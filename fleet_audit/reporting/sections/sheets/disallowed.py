@@ -10,16 +10,19 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
+from fleet_audit.logic.costs.waterfall import linked_repeats
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 
 UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
+REPEATED = "Corrida declarada duas vezes"
 EMPTY, OTHER_USE, PHANTOM = "Vazio não pago", "Viagem não faturável", "Corrida fantasma"
-_ORDER = {UNPRICED: 0, ABOVE: 1, PHANTOM: 2, HELD: 3, EMPTY: 4, OTHER_USE: 5}
+_ORDER = {UNPRICED: 0, ABOVE: 1, REPEATED: 2, PHANTOM: 3, HELD: 4, EMPTY: 5, OTHER_USE: 6}
 _AMOUNTS = {
     UNPRICED: AMOUNTS["in_favour_brl"],
     ABOVE: AMOUNTS["disallowed_brl"],
+    REPEATED: AMOUNTS["disallowed_brl"],
     PHANTOM: AMOUNTS["disallowed_brl"],
     HELD: AMOUNTS["held_brl"],
 }
@@ -42,9 +45,11 @@ FIELDS = (
 
 
 def disallowed_grid(frames: Frames) -> Grid:
-    """Unpriced trips, runs declared above the measured km (D01), held runs, unpaid trips; with the sum of their km."""
+    """Trips without a price, runs declared above the measured km (D01) or twice (D08) or held, unpaid trips; sum of km."""
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
-    rows = pd.concat([_unpriced(frames), _above(frames), _held(frames), *_unpaid(frames)], ignore_index=True)
+    rows = pd.concat(
+        [_unpriced(frames), _above(frames), _repeated(frames), _held(frames), *_unpaid(frames)], ignore_index=True
+    )
     rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
     rows["bulletin_number"] = rows["declared_run_id"].map(runs)
     rows["unit"] = _named(rows["unit_code"], names_of(frames.units, "unit_code"))
@@ -71,9 +76,17 @@ def _unpriced(frames: Frames) -> pd.DataFrame:
 
 
 def _above(frames: Frames) -> pd.DataFrame:
-    found = frames.findings
-    found = found[(found["rule_id"] == "D01") & (found["status"] == "open")]
-    return _rows(found, ABOVE, reason=found["explanation_pt"], km=found["km_at_stake"], brl=found["brl_at_stake"])
+    return _found(frames.findings[frames.findings["rule_id"] == "D01"], ABOVE)
+
+
+def _repeated(frames: Frames) -> pd.DataFrame:
+    """Runs declared twice whose trip the first one has; without a trip they are among the held runs."""
+    return _found(linked_repeats(frames.findings, frames.matches), REPEATED)
+
+
+def _found(findings: pd.DataFrame, kind: str) -> pd.DataFrame:
+    found = findings[findings["status"] == "open"]
+    return _rows(found, kind, reason=found["explanation_pt"], km=found["km_at_stake"], brl=found["brl_at_stake"])
 
 
 def _held(frames: Frames) -> pd.DataFrame:

@@ -38,7 +38,7 @@ FORMULAS = {
 }
 NOTE = (
     "Glosas e retido diminuem o declarado; o que é devido à transportadora aumenta. Pago e em dúvida é parte do "
-    "total e não se soma. Km sem preço estão em GLOSAS e não entram na cascata."
+    "total e não se soma. Km sem preço e vazio não pago estão em GLOSAS e não entram na cascata."
 )
 _ZERO = Decimal("0.00")
 
