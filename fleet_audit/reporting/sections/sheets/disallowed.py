@@ -45,7 +45,7 @@ FIELDS = (
 
 
 def disallowed_grid(frames: Frames) -> Grid:
-    """Trips without a price, runs declared above the measured km (D01) or twice (D08) or held, unpaid trips; sum of km."""
+    """Trips without a price, runs above the measured km (D01), declared twice (D08) or held, unpaid trips."""
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
     rows = pd.concat(
         [_unpriced(frames), _above(frames), _repeated(frames), _held(frames), *_unpaid(frames)], ignore_index=True

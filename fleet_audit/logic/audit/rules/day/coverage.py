@@ -54,8 +54,8 @@ def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicl
         "Q02",
         None,
         f"Em {sentences.day(context.day)}, {len(silent)} de {sentences.counted(vehicles, 'veículo', 'veículos')} da "
-        f"transportadora {carrier} na unidade {unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, acima de "
-        f"{sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
+        f"transportadora {carrier} na unidade {unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, "
+        f"acima de {sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},
         extra=(unit, carrier),
