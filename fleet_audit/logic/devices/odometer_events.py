@@ -123,7 +123,7 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
         resolution_km,
         parameters.parked_radius_m,
     )
-    frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s)
+    frozen = find_frozen(*arguments, parameters.frozen_km, parameters.compare_step_s, parameters.gap_split_s)
     parked = find_parked(
         *arguments,
         parameters.parked_count_km,
@@ -181,12 +181,14 @@ def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_
 
 @njit(cache=True)
 def find_frozen(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, frozen_km, compare_step_s
+    seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, frozen_km, compare_step_s, gap_split_s
 ):
     """Equal readings of one local day over which the path is longer than `frozen_km` and the resolution: points, km.
 
     The path is counted in pieces that leave `radius_m` within `compare_step_s`: shorter ones are standing. Eight hours
-    of a parked receiver's jitter (35 m, every minute) are 11 km step by step, and nothing in such pieces.
+    of a parked receiver's jitter (35 m, every minute) are 11 km step by step, and nothing in such pieces. A longer step
+    up to `gap_split_s` counts its chord where its ends are as far apart, and only beside another such step: then the
+    device reported on the way, and its odometer stood. Over a single one the tracker may have had no power.
     """
     size = len(seconds)
     first = np.empty(size, dtype=np.int64)
@@ -194,8 +196,8 @@ def find_frozen(  # type: ignore[no-untyped-def]
     path = np.empty(size)
     count = 0
     for track in range(len(offsets) - 1):
-        start, end, anchor = -1, -1, -1
-        piece = metres = committed = 0.0
+        start, end, anchor, chords = -1, -1, -1, 0
+        piece = metres = chords_m = committed = 0.0
         for i in range(offsets[track], offsets[track + 1] + 1):
             is_over = i == offsets[track + 1]
             is_new = not is_over and start >= 0 and (day[i] != day[start] or is_cut[i])
@@ -209,9 +211,14 @@ def find_frozen(  # type: ignore[no-untyped-def]
                 break
             if start < 0:
                 if not np.isnan(odometer[i]):
-                    start, end, anchor, piece, metres, committed = i, i, i, 0.0, 0.0, 0.0
+                    start, end, anchor, chords = i, i, i, 0
+                    piece = metres = chords_m = committed = 0.0
                 continue
-            piece += distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
+            step_m = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
+            piece += step_m
+            if compare_step_s < seconds[i] - seconds[i - 1] <= gap_split_s and step_m > radius_m:
+                chords_m += step_m
+                chords += 1
             is_soon = seconds[i] - seconds[anchor] <= compare_step_s
             is_away = distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) > radius_m
             if is_soon and is_away:
@@ -219,7 +226,7 @@ def find_frozen(  # type: ignore[no-untyped-def]
             if is_away or not is_soon:
                 anchor, piece = i, 0.0
             if not np.isnan(odometer[i]):
-                end, committed = i, metres
+                end, committed = i, metres + (chords_m if chords > 1 else 0.0)
     return first[:count], last[:count], path[:count]
 
 

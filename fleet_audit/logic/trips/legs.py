@@ -57,7 +57,8 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
             "is_after_split": any_point_between(steps.splits, left, first),
         }
     )
-    stop_covered = sum_steps(tracks, steps, first, last, parameters)["covered_s"]
+    all_read = np.zeros(len(tracks.seconds), dtype=np.bool_)
+    stop_covered = sum_steps(tracks, steps, all_read, first, last, parameters)["covered_s"]
     after = legs["stop_after"].to_numpy()
     added = {
         "chain": legs["track"],

@@ -13,7 +13,7 @@ import pandas as pd
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
-from fleet_audit.logic.trips.steps import Steps, any_point_between, sum_steps
+from fleet_audit.logic.trips.steps import Steps, any_point_between, missed_km, sum_steps
 from fleet_audit.logic.trips.track.points import instants
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -28,8 +28,9 @@ def measure_movements(
     """
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
+    is_unread, has_missed = missed_km(tracks, steps, (start, end, first_reading, last_reading), parameters)
     sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps) = run_in_threads(
-        lambda: sum_steps(tracks, steps, start, end, parameters),
+        lambda: sum_steps(tracks, steps, is_unread, start, end, parameters),
         lambda: movement_kernels.count_and_maximum(tracks.passengers, start, end),
         lambda: movement_kernels.count_and_maximum(tracks.speed_kmh, start, end),
         lambda: movement_kernels.most_frequent(tracks.driver, start, end),
@@ -59,6 +60,7 @@ def measure_movements(
             if len(start)
             else np.empty(0),
             "is_odometer_valid": has_readings
+            & ~has_missed
             & ~any_point_between(steps.faults, first_reading, last_reading)
             & (
                 movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
@@ -80,6 +82,11 @@ def mean_step_s(trips: pd.DataFrame) -> pd.Series:
     """Mean seconds from one position to the next in motion, of each trip; NaN where none is known."""
     seconds, steps = (trips[name].astype("float64") for name in ("moving_s", "moving_steps"))
     return seconds / steps.where(steps > 0)
+
+
+def is_path_of_chords(trips: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
+    """Whether each trip's km are a path of positions too rare to follow the road, which is longer by what they cut."""
+    return (trips["km_method"] == "gps") & (mean_step_s(trips) > parameters.fine_step_s)
 
 
 def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import run_in_threads
+from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
 from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
 from fleet_audit.logic.trips.kernels import steps as step_kernels
 from fleet_audit.logic.trips.track.points import Points, carried_steps
@@ -80,14 +81,42 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     )
 
 
-def sum_steps(tracks: Tracks, steps: Steps, start: np.ndarray, end: np.ndarray, parameters: ParameterSet) -> dict:
-    """The `kernels.steps.SUMS` over the steps from each start to its end."""
+def missed_km(
+    tracks: Tracks, steps: Steps, bounds: tuple[np.ndarray, ...], parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which steps have a reading that missed a part of their way, and which movements hold one.
+
+    bounds: start, end, first and last reading of each movement, as points; in order.
+    """
+    is_unread, has_missed = missed_km_kernel.find_missed_km(
+        tracks.seconds,
+        steps.metres,
+        tracks.odometer_km,
+        steps.is_bridged | steps.is_carried,
+        *bounds,
+        tracks.track_of(bounds[0]),
+        steps.resolution_km,
+        parameters.fine_step_s,
+        parameters.compare_step_s,
+        parameters.stop_radius_m,
+        parameters.agree_pct,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    return is_unread, has_missed
+
+
+def sum_steps(
+    tracks: Tracks, steps: Steps, is_unread: np.ndarray, start: np.ndarray, end: np.ndarray, parameters: ParameterSet
+) -> dict:
+    """The `kernels.steps.SUMS` over the steps from each start to its end; is_unread: as `missed_km` returns."""
     sums = step_kernels.sum_steps(
         tracks.seconds,
         steps.metres,
         tracks.odometer_km,
         steps.is_bridged,
         steps.is_carried,
+        is_unread,
         start,
         end,
         parameters.stop_radius_m,

@@ -274,3 +274,27 @@ def test_an_odometer_that_catches_up_with_what_it_missed_is_frozen_and_no_tracke
     for record in bus.records[:arrived]:
         record["odometer_km"] = bus.records[0]["odometer_km"]
     assert events(bus) == ["frozen"]
+
+
+@pytest.mark.parametrize("every", [120, 300, 600, 900])
+def test_an_odometer_that_stands_while_rare_positions_move_is_frozen(every: float) -> None:
+    bus = Bus("05:00").park(1800).go(MILL, 30, every).park(1800)
+    for record in bus.records:
+        record["odometer_km"] = 1000.3
+    assert events(bus) == ["frozen"]
+
+
+def test_one_silence_over_which_an_odometer_stood_accuses_nobody() -> None:
+    """A tracker without power counts nothing, and nobody saw the odometer stand on the way."""
+    bus = Bus("05:00").park(1800).to(NOWHERE).unseen(1800, 10_000).park(1800)
+    for record in bus.records:
+        record["odometer_km"] = min(float(record["odometer_km"]), 1010.0)  # type: ignore[arg-type]
+    assert events(bus) == []
+
+
+def test_a_parked_receiver_that_wanders_between_rare_positions_freezes_no_odometer() -> None:
+    bus = Bus("05:00").park(1800)
+    for number in range(60):
+        bus.seconds += 300
+        bus.report(off_m=140.0 * (number % 2))
+    assert events(bus.park(1800)) == []

@@ -76,6 +76,16 @@ def test_an_odometer_that_misses_the_last_minutes_of_a_day_leaves_it_unknown() -
     assert ledger(bus)[["odometer_delta_km", "residual_km", "is_balanced"]].isna().all()
 
 
+def test_a_day_on_which_the_odometer_stood_between_rare_positions_is_shown_as_unbalanced() -> None:
+    bus = Bus().park(1800).go(MILL, 30, 300).park(1800).go(-MILL, 30, 300).park(1800)
+    for record in bus.records:
+        record["odometer_km"] = 1000.3
+    row = ledger(bus)
+    assert floats(row) == {"service_km": pytest.approx(40.0, abs=0.01)}
+    assert (float(row["odometer_delta_km"]), row["is_balanced"]) == (0.0, False)
+    assert float(row["residual_km"]) == pytest.approx(-40.0, abs=0.01)
+
+
 def test_what_the_odometer_counted_in_a_gap_that_splits_is_gap() -> None:
     row = ledger(Bus().park(1800).to(NOWHERE).unseen(3700, MILL - NOWHERE).park(1800))
     assert floats(row) == {"unknown_km": 10.0, "gap_km": 10.0}

@@ -59,15 +59,15 @@ def classify_steps(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def sum_steps(  # type: ignore[no-untyped-def]
-    seconds, metres, odometer, is_bridged, is_carried, start, end, radius_m, gap_note_s, compare_step_s, fine_step_s,
-    chord_step_s, coverage_step_s, impossible_kmh, odometer_slack_km,
+    seconds, metres, odometer, is_bridged, is_carried, is_unread, start, end, radius_m, gap_note_s, compare_step_s,
+    fine_step_s, chord_step_s, coverage_step_s, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
     """Sums over the steps from start[k] to end[k], none of which splits: one row for each of `SUMS`.
 
     A step beyond `compare_step_s`, or one that leads to or from a point without a fix (`is_bridged`), adds the
     odometer's difference to the path, or without one its chord. A chord longer than `chord_step_s` without a reading
-    is in `km_chord`: it cuts corners; beyond `compare_step_s` also in `km_long_chord`: it cuts more. A step over which
-    the vehicle was carried adds nothing.
+    is in `km_chord`: it cuts corners; beyond `compare_step_s` also in `km_long_chord`: it cuts more. The reading of a
+    step of `is_unread` missed a part of the way and is none. A step over which the vehicle was carried adds nothing.
     """
     sums = np.zeros((8, len(start)))
     for k in range(len(start)):
@@ -76,7 +76,7 @@ def sum_steps(  # type: ignore[no-untyped-def]
             elapsed = seconds[i] - seconds[i - 1]
             is_apart = not metres[i] <= radius_m
             counted = odometer[i] - odometer[i - 1]
-            is_read = is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
+            is_read = not is_unread[i] and is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km)
             step_km = 0.0 if is_carried[i] else metres[i] / 1000
             carried += metres[i] / 1000 - step_km
             if elapsed > compare_step_s or is_bridged[i]:

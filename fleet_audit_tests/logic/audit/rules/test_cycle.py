@@ -130,6 +130,16 @@ def test_d03_a_few_short_runs_prove_nothing_nor_does_what_was_in_doubt_on_its_da
     assert found(a_cycle(trips=trips, matches=doubtful, day_findings=accused), "D03")
 
 
+def test_d03_takes_no_chords_between_rare_positions_for_the_road():
+    rare = {"km_method": "gps", "moving_s": 3600.0, "moving_steps": 12}
+    matches = [declared(day, "30.00", "32.50") for day in DAYS]
+    context = a_cycle(trips=[worked(day, **rare) for day in DAYS], matches=matches)
+    assert not found(context, "D03")
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert "as posições são raras demais para medir a estrada" in reasons["D03"]
+    assert found(a_cycle(trips=[worked(day, **rare | {"moving_steps": 120}) for day in DAYS], matches=matches), "D03")
+
+
 def test_a_finding_keeps_its_id_as_the_cycle_goes_on():
     matches, trips = [declared(day, "30.00", "33") for day in DAYS], [worked(day) for day in DAYS]
     ids = {found(a_cycle(last, trips=trips, matches=matches), "D03")[0]["finding_id"] for last in (DAYS[19], DAYS[25])}

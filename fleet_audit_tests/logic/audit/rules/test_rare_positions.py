@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
@@ -108,3 +110,23 @@ def test_a_clock_that_rare_positions_cannot_prove_makes_no_phantoms() -> None:
 
     assert not phantoms(RARE)
     assert len(phantoms(RARE, trip("T3", "14:00", "15:00", **RARE))) == 1
+
+
+BY_CHORDS = {**RARE, "km_method": "gps", "evidence_grade": "C", "km_uncertainty": Decimal("5.200")}
+
+
+def test_what_a_standing_odometer_leaves_to_chords_accuses_no_carrier_of_too_much_declared() -> None:
+    """26 km of chords are a road of 30: the run declares it, 4 km more, and neither D01 nor D02 is tested."""
+    trips = [trip("T", "06:00", "07:00", "26.00", **BY_CHORDS), trip("L", "12:00", "13:00", "26.00", **BY_CHORDS)]
+    runs = [run("R", "06:00", "07:00", "30"), run("P", "12:00", "13:00", "31")]
+    context = audit(trips, runs)
+    assert not found(context, "D01")
+    assert not found(context, "D02")
+    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "as posições são raras demais para medir a estrada" in reasons["D01"]
+    assert found(audit([trip("T", "06:00", "07:00", "26.00", **BY_CHORDS | FINE)], runs[:1]), "D01")
+
+
+def test_more_declared_than_the_chords_can_have_cut_is_named() -> None:
+    trips, runs = [trip("T", "06:00", "07:00", "26.00", **BY_CHORDS)], [run("R", "06:00", "07:00", "34")]
+    assert [finding["km_at_stake"] for finding in found(audit(trips, runs), "D01")] == [Decimal("8.00")]

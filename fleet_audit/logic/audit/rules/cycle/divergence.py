@@ -17,9 +17,11 @@ from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS
 from fleet_audit.logic.audit.rules.draft import TRIP_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import tolerances
+from fleet_audit.logic.trips.movements import is_path_of_chords
 
 _SHOWN = 40  # groups in the evidence
 
@@ -28,11 +30,12 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     """D03: a vehicle's compared groups together, above cycle_warn_pct (M), above cycle_tolerance_pct (C).
 
     Groups as in D02; without those that exceed their own tolerance and were not named for it on their day, because what
-    proved nothing there proves nothing here. And at least cycle_min_km: whole-km readings of a few short runs are more
+    proved nothing there proves nothing here, nor do trips measured by chords, which are short of the road by more than
+    cycle_warn_pct. And at least cycle_min_km: whole-km readings of a few short runs are more
     than 3 % by themselves.
     """
     parameters = context.parameters
-    groups = context.matches[context.matches["difference_km"].notna()]
+    groups = _groups_by_road(context)
     named = context.day_findings.loc[context.day_findings["rule_id"].isin(["D01", "D04"]), "declared_run_id"]
     first_run = pd.Series([ids[0] for ids in groups["declared_run_ids"]], index=groups.index, dtype=object)
     is_doubtful = groups["is_exceeding"].fillna(False).astype(bool) & ~first_run.isin(named)
@@ -47,6 +50,17 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
         if row["pct"] > warn and row["declared"] - row["measured"] >= 100 * parameters.cycle_min_km:
             drafts.append(_declared(context, str(plate), row, groups[groups["plate"] == plate], warn, limit))
     return drafts
+
+
+def _groups_by_road(context: AuditCycle) -> pd.DataFrame:
+    """Compared groups none of whose trips is measured by chords."""
+    groups = context.matches[context.matches["difference_km"].notna()]
+    by_chords = set(context.trips.loc[is_path_of_chords(context.trips, context.parameters).fillna(False), "trip_id"])
+    return groups[[by_chords.isdisjoint(ids) for ids in groups["trip_ids"]]]
+
+
+def _compared_plates(context: AuditCycle) -> set[str]:
+    return set(context.matches.loc[context.matches["difference_km"].notna(), "plate"])
 
 
 def _cycle_limits(context: AuditCycle, plates: pd.Index) -> list[float]:
@@ -111,6 +125,11 @@ RULES = (
         (
             ENOUGH_DAYS,
             Need(lambda context: context.matches["difference_km"].notna().any(), "nenhuma ata comparada no ciclo"),
+        ),
+        vehicle_need=VehicleNeed(
+            _compared_plates,
+            lambda context: _compared_plates(context) - set(_groups_by_road(context)["plate"]),
+            "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada",
         ),
     ),
 )

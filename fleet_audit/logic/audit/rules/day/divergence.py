@@ -10,8 +10,8 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches, joined_matches
-from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, TRUSTED_DEVICE_OF_RUNS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches, joined_matches, short_path_matches
+from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -41,7 +41,7 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt.
     """
     groups = context.groups[context.groups["difference_km"].notna()]
-    groups = groups[~groups["match_id"].isin(doubtful_matches(context))]
+    groups = groups[~groups["match_id"].isin(doubtful_matches(context) | short_path_matches(context))]
     limits = context.limits(groups)
     table = pd.DataFrame(
         {
@@ -65,7 +65,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     sign = 1 if rule_id == "D01" else -1
     exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
     chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
-    unproven = doubtful_matches(context) | (joined_matches(context) if sign < 0 else set())
+    unproven = doubtful_matches(context) | (joined_matches if sign < 0 else short_path_matches)(context)
     chosen = chosen[~chosen["match_id"].isin(unproven)]
     trips = context.trip_records(chosen["trip_ids"].explode())
     runs = context.run_records(chosen["declared_run_ids"].explode())
@@ -114,6 +114,11 @@ def _plates_with_joined_trips(context: AuditDay) -> set[str]:
     return set(context.groups.loc[context.groups["match_id"].isin(joined_matches(context)), "plate"])
 
 
+def _plates_with_short_paths(context: AuditDay) -> set[str]:
+    """Plates with a group that D01 and D02 do not test because its trips are measured by chords."""
+    return set(context.groups.loc[context.groups["match_id"].isin(short_path_matches(context)), "plate"])
+
+
 def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
     counted = [trip["km_odometer"] for trip in trips]
     if any(pd.isna(km) for km in counted):
@@ -155,6 +160,13 @@ def _first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_ROAD_OF_RUNS = VehicleNeed(
+    plates_with_runs,
+    lambda context: context.plates_with_untrusted_device | _plates_with_short_paths(context),
+    "o equipamento tem o relógio fora de hora ou o receptor travado, ou o hodômetro dele não contou e as posições são "
+    "raras demais para medir a estrada, e não prova que a ata declara km a mais",
+)
+
 RULES = (
     Rule(
         "D01",
@@ -174,7 +186,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
-        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
+        vehicle_need=_ROAD_OF_RUNS,
     ),
     Rule(
         "D02",
@@ -194,7 +206,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
-        vehicle_need=TRUSTED_DEVICE_OF_RUNS,
+        vehicle_need=_ROAD_OF_RUNS,
     ),
     Rule(
         "D04",

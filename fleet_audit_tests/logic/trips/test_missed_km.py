@@ -1,0 +1,145 @@
+"""Odometers that count less than the way between rare positions: the chord counts, once, and the doubt is stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fleet_audit_tests.logic.driving import MILL, Bus, staged, trips_of
+
+Change = Callable[[float], float]
+
+
+def to_the_mill(every: float, odometer: Change, kmh: float = 30, **more: float) -> Bus:
+    """20 km with a position every so many seconds; `odometer` says what it shows after how many km, from 1,000 on."""
+    bus = Bus("05:00", **more).park(1800).go(MILL, kmh, every).park(1800)  # type: ignore[arg-type]
+    return reading(bus, odometer)
+
+
+def reading(bus: Bus, odometer: Change) -> Bus:
+    for record in bus.records:
+        driven = float(record["odometer_km"]) - 1000  # type: ignore[arg-type]
+        record["odometer_km"] = round(1000 + odometer(driven), 1)
+    return bus
+
+
+def stands(km: float) -> float:
+    return 0.3
+
+
+def stands_from_5_to_12(km: float) -> float:
+    return km if km < 5 else max(5.0, km - 7)
+
+
+def catches_up_at_12(km: float) -> float:
+    return 5.0 if 5 < km < 12 else km
+
+
+@pytest.mark.parametrize("every", [120, 300, 600, 900])
+@pytest.mark.parametrize("ignition", [True, None])
+def test_an_odometer_that_stands_while_rare_positions_move_is_no_reading(every: float, ignition: bool | None) -> None:
+    bus = to_the_mill(every, stands)
+    for record in bus.records:
+        record["ignition"] = ignition and bool(record["speed_kmh"])
+    [trip] = trips_of(bus).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.01))
+    assert trip["km_uncertainty"] == pytest.approx(20 * (0.1 if every == 120 else 0.2), abs=0.01)
+    assert trip["evidence_grade"] in "BC"
+
+
+@pytest.mark.parametrize("every", [120, 300, 600])
+def test_what_a_standing_odometer_missed_counts_by_the_chord_and_the_rest_as_it_was_read(every: float) -> None:
+    """Of 20 km it counted 13; where a reading falls into the middle of a step, the chord of the whole step counts."""
+    [trip] = trips_of(to_the_mill(every, stands_from_5_to_12)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.3))
+    assert abs(trip["km"] - 20) <= trip["km_uncertainty"]
+
+
+@pytest.mark.parametrize("every", [120, 300, 600])
+def test_an_odometer_that_catches_up_with_what_it_missed_holds_and_counts_nothing_twice(every: float) -> None:
+    [trip] = trips_of(to_the_mill(every, catches_up_at_12)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(20.0, abs=0.11))
+
+
+def test_an_odometer_that_catches_up_after_a_halt_counts_nothing_twice() -> None:
+    """It stands over 10 km and a halt of an hour, and counts them on the first of the next 10 km."""
+    bus = Bus("05:00").park(1800).go(MILL / 2, 30, 300).park(3600).go(MILL / 2, 30, 300).park(1800)
+    reading(bus, lambda km: 0.0 if km < 12 else km)
+    assert trips_of(bus)["km"].to_list() == pytest.approx([10.0, 10.0], abs=0.01)
+
+
+@pytest.mark.parametrize(("share", "method"), [(0.62, "gps"), (0.1, "gps"), (0.97, "odometer"), (1.03, "odometer")])
+def test_an_odometer_that_counts_a_part_of_each_step_is_no_reading(share: float, method: str) -> None:
+    [trip] = trips_of(to_the_mill(300, lambda km: share * km)).to_dict("records")
+    assert trip["km_method"] == method
+    assert trip["km"] == pytest.approx(20 if method == "gps" else 20 * share, abs=0.3)
+
+
+def test_an_odometer_that_misses_a_little_of_every_step_is_judged_over_the_movement() -> None:
+    """1 km per step of 120 s and 0.8 of it counted: less than the errors of a step, 4 km of 20."""
+    [trip] = trips_of(to_the_mill(120, lambda km: 0.8 * km)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.01))
+
+
+@pytest.mark.parametrize("every", [120, 300, 900])
+@pytest.mark.parametrize("first_km", [1000.0, 1000.4, 1000.9])
+def test_an_odometer_in_whole_km_that_counts_holds(every: float, first_km: float) -> None:
+    [trip] = trips_of(to_the_mill(every, np.floor, odometer_km=first_km)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(20.0, abs=1))
+
+
+def test_an_odometer_in_whole_km_that_stands_is_no_reading() -> None:
+    """Steps of 0.9 km are within the resolution each; 18 km of them are not."""
+    bus = Bus("05:00", resolution_km=1.0).park(1800).go(18_000, 27, 120).park(1800)
+    [trip] = trips_of(reading(bus, lambda km: 0.0)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(18.0, abs=0.01))
+
+
+@pytest.mark.parametrize("every", [120, 300, 900])
+def test_fixes_that_err_by_30_m_prove_nothing_against_an_odometer_that_counts(every: float) -> None:
+    """Sixty ways of ten or more steps, on which the chords are the road itself."""
+    chance = np.random.default_rng(5)
+    for _ in range(3):
+        bus = Bus("05:00").park(1800)
+        for _ in range(10):
+            bus.go(MILL, 30, every).park(1500).go(-MILL, 30, every).park(1500)
+        for record in bus.records:
+            record["latitude"] = float(record["latitude"]) + chance.normal(0, 30) / 111_195  # type: ignore[arg-type]
+            record["longitude"] = float(record["longitude"]) + chance.normal(0, 30) / 103_000  # type: ignore[arg-type]
+        trips = trips_of(bus)
+        assert set(trips["km_method"]) == {"odometer"}
+        assert trips["km"].to_numpy() == pytest.approx(20.0, abs=0.11)
+
+
+def test_readings_that_are_missing_in_between_hide_no_standing_odometer() -> None:
+    bus = to_the_mill(300, stands)
+    for record in bus.records[1::2]:
+        record["odometer_km"] = None
+    [trip] = trips_of(bus).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.01))
+
+
+@pytest.mark.parametrize(("silence_s", "km"), [(1800, 20.0), (4000, 10.0)])
+def test_a_gap_over_which_the_odometer_stood_counts_by_its_chord_unless_it_splits(silence_s: float, km: float) -> None:
+    """A tracker without power counts nothing itself; of a gap beyond 60 min nothing is known, as with any odometer."""
+    bus = Bus("05:00").park(1800).go(5_000, 30).unseen(silence_s, 10_000).go(5_000, 30).park(1800)
+    trips = trips_of(reading(bus, lambda driven: driven if driven <= 5 else max(5.0, driven - 10)))
+    assert trips["km"].sum() == pytest.approx(km, abs=0.2)
+    assert set(trips["km_method"]) == {"gps" if silence_s < 3600 else "odometer"}
+
+
+def test_a_ferry_between_rare_positions_is_carried_and_a_bus_with_its_ignition_on_is_not() -> None:
+    for ignition, km in ((False, 0.0), (True, 6.0)):
+        bus = Bus("05:00").park(1800).go(6_000, 12, 300).park(1800)
+        records = [{**record, "odometer_km": 1000.3, "ignition": ignition} for record in bus.records]
+        assert trips_of(staged(records))["km"].sum() == pytest.approx(km, abs=0.01)
+
+
+def test_a_parked_bus_whose_receiver_wanders_drives_nothing() -> None:
+    bus = Bus("05:00").park(1800)
+    for number in range(20):
+        bus.seconds += 300
+        bus.report(off_m=120.0 * (number % 2))
+    assert len(trips_of(bus.park(1800))) == 0
