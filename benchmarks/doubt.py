@@ -35,6 +35,7 @@ TARGET_PCT = 95.0
 FEWEST = 20  # below so many trips a share means little: one trip is more than the 5 % that may be missed
 SPOILT_TRIPS = "spoilt_devices.parquet"
 _NOISE_M = 30.0  # standard deviation on each axis
+_STANDING_S = 600
 _M_OF_DEGREE = 111_195.0
 
 
@@ -77,6 +78,17 @@ def _reported(times: str, unit: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     )
 
 
+def standing(positions: pd.DataFrame) -> pd.DataFrame:
+    """Odometers that stand for the first _STANDING_S of each half hour, and go on from where they stood."""
+    ordered = positions.sort_values(["device_id", "recorded_at"], kind="stable").reset_index(drop=True)
+    device = ordered["device_id"]
+    second = (ordered["recorded_at"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds() % 1800
+    known = ordered["odometer_km"].groupby(device).ffill()
+    counted = known.groupby(device).diff().fillna(0.0).where((second > _STANDING_S) | (second == 0), 0.0)
+    shown = known.groupby(device).transform("first") + counted.groupby(device).cumsum()
+    return ordered.assign(odometer_km=shown.where(ordered["odometer_km"].notna()))
+
+
 def _unchanged(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
@@ -97,6 +109,7 @@ SPOILT = {
     "no odometer": Spoiling(_odometer(lambda km: km * np.nan)),
     "every 120 s": Spoiling(every(120), slack_s=120),
     COARSE: Spoiling(every(300), slack_s=300),
+    "every 300 s, odometer stands": Spoiling(lambda positions: standing(every(300)(positions)), slack_s=300),
     "30 m noise": Spoiling(noisy),
     "odometer × 1.04": Spoiling(_odometer(lambda km: km * 1.04), _reported("1.04", "0.1")),
 }

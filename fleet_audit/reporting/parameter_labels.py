@@ -36,6 +36,7 @@ _LABELS = {
     "odometer_uncertainty_pct": "Incerteza dos km de hodômetro que o GPS não confirma",
     "gps_uncertainty_pct": "Menor incerteza de uma distância por GPS",
     "report_leg_uncertainty_km": "Arredondamento do relatório de visita por trecho",
+    "odometer_least_uncertainty_pct": "Incerteza mínima da distância pelo hodômetro",
     "report_uncertainty_pct": "Incerteza da distância do relatório de visita",
     "reset_below_km": "Leitura abaixo da qual o hodômetro foi zerado, e não recuou",
     "shift_tolerance_min": "Tolerância do turno que não informa a sua",

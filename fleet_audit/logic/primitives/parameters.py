@@ -114,6 +114,14 @@ DEFAULTS = (
         "own",
     ),
     Parameter(
+        "odometer_least_uncertainty_pct",
+        1,
+        "%",
+        "Least uncertainty of a distance by odometer, as of a report that prints it: fixes that err by 30 m can agree "
+        "with it by chance",
+        "own",
+    ),
+    Parameter(
         "report_leg_uncertainty_km",
         0.005,
         "km",

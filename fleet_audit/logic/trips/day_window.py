@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
+from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
@@ -98,14 +99,15 @@ def segment_day(
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
     by = supersede(counted, measured, seen, parameters)
-    alone = counted[by.isna().to_numpy()]
+    alone = _with_inherited_doubt(counted[by.isna().to_numpy()], measured, parameters)
     counted_legs["superseded_by_trip_id"] = counted_legs["trip_id"].map(dict(zip(counted["trip_id"], by, strict=True)))
     by = supersede(reported, pd.concat([measured, alone], ignore_index=True), seen, parameters)
     reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
         dict(zip(reported["trip_id"], by, strict=True))
     )
     alone = with_places_of(alone, reported, by)
-    trips = pd.concat([measured, alone, reported[by.isna().to_numpy()]], ignore_index=True)
+    reported_alone = _with_inherited_doubt(reported[by.isna().to_numpy()], measured, parameters)
+    trips = pd.concat([measured, alone, reported_alone], ignore_index=True)
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
     trips = _described(trips, neighbours, reference, places, parameters)
@@ -131,6 +133,11 @@ def segment_day(
         ),
         dwell_counts(segmentation, parameters).assign(date=day),
     )
+
+
+def _with_inherited_doubt(trips: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Trips without a path, less sure by what the odometer of their vehicle is off over trips of positions."""
+    return trips.assign(km_uncertainty=trips["km_uncertainty"] + inherited_doubt(trips, measured, parameters))
 
 
 def _described(

@@ -22,7 +22,7 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     Args:
         rows: km_odometer, km_gps, km_bridged, km_chord, km_long_chord, km_fine, km_reported (km, NaN: not
             measured), is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km (of a report: of what it
-            prints), source, optionally legs (default 1).
+            prints), source, optionally legs (default 1) and calibration_ratio (NaN: unknown).
         parameters: agree_pct, agree_km, gps_min_coverage_pct, calibrated_pct, and the uncertainties of odometer, chord,
             GPS and report.
 
@@ -58,8 +58,10 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
         np.where(
             by_odometer,
             resolution
-            + apart
-            + _unconfirmed_doubt(odometer, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
+            + np.maximum(
+                apart + _unconfirmed_doubt(rows, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
+                parameters.odometer_least_uncertainty_pct / 100 * km,
+            ),
             np.maximum(apart + _chord_doubt(rows, parameters), parameters.gps_uncertainty_pct / 100 * km),
         ),
     )
@@ -79,18 +81,21 @@ def _numbers(rows: Columns, name: str) -> np.ndarray:
     return np.asarray(rows[name], dtype=float)
 
 
-def _unconfirmed_doubt(
-    odometer: np.ndarray, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet
-) -> np.ndarray:
+def _unconfirmed_doubt(rows: Columns, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet) -> np.ndarray:
     """Doubt (km) of odometer km that no path confirms: all of them where GPS contradicts or its steps are too coarse to
-    be compared, else those without one.
+    be compared, else those without one, by as much more as the device's ratio over its other trips is off.
 
     |odometer - GPS| is 0 over bridged steps by construction, and where both are apart the path errs as well: without
     this the stated doubt held the road on 52.7 % of trips with a position every 300 s, on 54.9 % at 4 % too many km;
     and on 89.5 % with one every 120 s while its chords confirmed the odometer.
     """
+    odometer = _numbers(rows, "km_odometer")
     is_apart = apart > parameters.calibrated_pct / 100 * confirmed
-    return parameters.odometer_uncertainty_pct / 100 * np.where(is_apart, odometer, odometer - confirmed)
+    off = (
+        np.abs(np.nan_to_num(_numbers(rows, "calibration_ratio"), nan=1.0) - 1) if "calibration_ratio" in rows else 0.0
+    )
+    share = parameters.odometer_uncertainty_pct / 100
+    return share * np.where(is_apart, odometer, odometer - confirmed) + off * (odometer - confirmed)
 
 
 def _chord_doubt(rows: Columns, parameters: ParameterSet) -> np.ndarray:
@@ -107,6 +112,23 @@ def _report_rounding(resolution: np.ndarray, parameters: ParameterSet) -> np.nda
     of a spoilt development fleet it held 80 % together with those that repeat an odometer that is 4 % off.
     """
     return np.maximum(parameters.report_leg_uncertainty_km, resolution / 2)
+
+
+def inherited_doubt(trips: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """Doubt (km) of trips that an odometer or a report measures alone: their km times what the odometer is off.
+
+    A report prints what the odometer counts. It is known to be off by the median |odometer / GPS - 1| of the vehicle's
+    comparable trips of positions in the window, of at least `calibration_min_km`; 0 where there is none.
+
+    Args:
+        trips: plate, km; measured: the columns of `calibration_ratios`.
+        parameters: calibration_min_km.
+    """
+    odometer, gps = _comparable_km(measured)
+    is_long = gps >= parameters.calibration_min_km
+    off = pd.Series(np.abs(odometer[is_long] / gps[is_long] - 1), dtype=float)
+    known = off.groupby(measured["plate"].to_numpy()[is_long]).median()
+    return np.nan_to_num(trips["plate"].map(known).to_numpy(dtype=float) * trips["km"].to_numpy(dtype=float))
 
 
 def evidence_grade(measured: Columns, trips: Columns, parameters: ParameterSet) -> np.ndarray:
@@ -136,11 +158,16 @@ def calibration_ratios(trips: Columns) -> np.ndarray:
     Args:
         trips: plate, device_id, km_odometer, km_gps, km_bridged, km_fine, is_odometer_valid.
     """
-    odometer, gps, bridged = (_numbers(trips, name) for name in ("km_odometer", "km_gps", "km_bridged"))
-    is_sound = np.asarray(trips["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer - bridged)
-    is_sound &= 2 * np.nan_to_num(_numbers(trips, "km_fine")) >= gps
-    compared = np.where(is_sound, np.stack([odometer, gps]) - bridged, 0.0)
+    compared = _comparable_km(trips)
     plate, device = (pd.factorize(trips[name])[0].astype(np.int64) + 1 for name in ("plate", "device_id"))
     pairs = plate * (device.max(initial=0) + 1) + device  # 0 stands for a report's missing device
     counted, driven = pd.DataFrame(compared.T).groupby(pairs).transform("sum").to_numpy().T
     return np.divide(counted, driven, out=np.full(len(counted), np.nan), where=driven > 0)
+
+
+def _comparable_km(trips: Columns) -> np.ndarray:
+    """km by the odometer and by GPS that both measured of each trip; 0 where they cannot be compared."""
+    odometer, gps, bridged = (_numbers(trips, name) for name in ("km_odometer", "km_gps", "km_bridged"))
+    is_sound = np.asarray(trips["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer - bridged)
+    is_sound &= 2 * np.nan_to_num(_numbers(trips, "km_fine")) >= gps
+    return np.where(is_sound, np.stack([odometer, gps]) - bridged, 0.0)

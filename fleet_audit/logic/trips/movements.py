@@ -86,7 +86,8 @@ def mean_step_s(trips: pd.DataFrame) -> pd.Series:
 
 def is_path_of_chords(trips: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
     """Whether each trip's km are a path of positions too rare to follow the road, which is longer by what they cut."""
-    return (trips["km_method"] == "gps") & (mean_step_s(trips) > parameters.fine_step_s)
+    is_path = (trips["km_method"] == "gps").to_numpy(dtype=bool, na_value=False)
+    return pd.Series(is_path & (mean_step_s(trips) > parameters.fine_step_s).to_numpy(dtype=bool), index=trips.index)
 
 
 def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:

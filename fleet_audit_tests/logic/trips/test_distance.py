@@ -75,13 +75,23 @@ def test_the_roundings_of_readings_between_the_legs_of_a_trip_cancel() -> None:
     """20.04 to 31.96 km in whole km by three legs (20, 24, 28, 31): 11 km of 11.92, within one resolution."""
     row = measure(legs=3, odometer_resolution_km=1.0, km_odometer=11.0, km_gps=11.9)
     assert row["km_uncertainty"] == pytest.approx(1.0 + 0.9 + 0.015 * 11)
-    assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.1)
+    assert measure(legs=3)["km_uncertainty"] == pytest.approx(0.1 + 0.01 * 20)
 
 
 def test_odometer_km_that_no_path_confirms_are_less_sure() -> None:
-    assert measure(km_bridged=8.0)["km_uncertainty"] == pytest.approx(0.1 + 0.015 * 8)
+    assert measure(km_bridged=16.0)["km_uncertainty"] == pytest.approx(0.1 + 0.015 * 16)
     assert measure(km_gps=None)["km_uncertainty"] == pytest.approx(0.1 + 0.015 * 20)
     assert measure(km_gps=19.5)["km_uncertainty"] == pytest.approx(0.1 + 0.5 + 0.015 * 20)
+
+
+def test_odometer_km_that_no_path_confirms_inherit_what_the_ratio_of_the_other_trips_is_off() -> None:
+    row = measure(km_bridged=16.0, calibration_ratio=1.04)
+    assert row["km_uncertainty"] == pytest.approx(0.1 + (0.015 + 0.04) * 16)
+    assert measure(km_gps=19.2, calibration_ratio=1.04)["km_uncertainty"] == pytest.approx(0.1 + 0.8 + 0.015 * 20)
+
+
+def test_a_path_that_agrees_by_chance_makes_no_odometer_surer_than_1_percent() -> None:
+    assert measure(km_gps=20.1)["km_uncertainty"] == pytest.approx(0.1 + 0.2)
 
 
 def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:

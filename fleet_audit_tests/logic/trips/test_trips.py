@@ -185,6 +185,18 @@ def test_a_report_is_as_sure_as_the_last_digit_that_it_prints(other: str, roundi
     assert float(trips["km_uncertainty"][0]) == pytest.approx(rounding_km + 0.2)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.04, 0.96])
+def test_a_report_is_no_surer_than_the_odometer_that_it_prints(factor: float) -> None:
+    """The positions of the morning show by how much the odometer is off; the report of the noon prints the same one."""
+    bus = Bus("05:00", resolution_km=0.001).park(1800).to(MILL).park(1800)
+    for record in bus.records:
+        record["odometer_km"] = float(record["odometer_km"]) * factor  # type: ignore[arg-type]
+    seen = trips_of(bus, visits=visits(visit("12:00", "12:30", "20.01")))
+    assert seen["source"].tolist() == ["positions", "visit_report"]
+    half_width = float(seen["km_uncertainty"].iloc[1])
+    assert half_width == pytest.approx(0.005 + (0.01 + abs(factor - 1)) * 20.01, abs=0.002)
+
+
 def test_movements_of_a_report_are_joined_over_short_stops_at_no_place() -> None:
     trips = trips_of(
         Bus(device="other"),

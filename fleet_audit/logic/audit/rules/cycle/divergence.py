@@ -55,8 +55,8 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
 def _groups_by_road(context: AuditCycle) -> pd.DataFrame:
     """Compared groups none of whose trips is measured by chords."""
     groups = context.matches[context.matches["difference_km"].notna()]
-    by_chords = set(context.trips.loc[is_path_of_chords(context.trips, context.parameters).fillna(False), "trip_id"])
-    return groups[[by_chords.isdisjoint(ids) for ids in groups["trip_ids"]]]
+    by_chords = set(context.trips.loc[is_path_of_chords(context.trips, context.parameters), "trip_id"])
+    return groups[np.array([by_chords.isdisjoint(ids) for ids in groups["trip_ids"]], dtype=bool)]
 
 
 def _compared_plates(context: AuditCycle) -> set[str]:

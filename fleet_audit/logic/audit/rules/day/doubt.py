@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
@@ -67,17 +68,17 @@ def joined_matches(context: AuditDay) -> set[str]:
 
 @computed_once
 def short_path_matches(context: AuditDay) -> set[str]:
-    """match_id of the groups of D that declare more than a path of chords, by no more than its half-width and tolerance.
+    """match_id of the groups of D that declare more than a path of chords, within its half-width and the tolerance.
 
     An odometer that stands leaves the chords between rare positions, and no bus drives as little as these: on simulated
     roads those of 300 s are 12.3 % short, which is above the tolerance of D01, whatever the carrier declares.
     """
-    is_chords = is_path_of_chords(context.trips, context.parameters)
-    by_chords = set(context.trips.loc[is_chords.fillna(False).astype(bool), "trip_id"])
+    by_chords = set(context.trips.loc[is_path_of_chords(context.trips, context.parameters), "trip_id"])
     if not by_chords:
         return set()
     groups = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
-    groups = groups[(groups["difference_km"] > 0) & [not by_chords.isdisjoint(ids) for ids in groups["trip_ids"]]]
+    groups = groups[groups["difference_km"] > 0]
+    groups = groups[np.array([not by_chords.isdisjoint(ids) for ids in groups["trip_ids"]], dtype=bool)]
     trips = context.trip_records(groups["trip_ids"].explode())
     short = set()
     for group, limit in zip(groups.itertuples(), context.limits(groups).itertuples(), strict=True):
