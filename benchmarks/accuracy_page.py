@@ -67,8 +67,10 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
 
 
 def _spoilt_fleets(spoilt: pd.DataFrame) -> str:
-    seeds = ", ".join(str(seed) for seed in sorted(spoilt["seed"].unique()))
-    return f"{spoilt['vehicle'].nunique()} vehicles of the seeds {seeds}" if len(spoilt) else "none was measured"
+    if spoilt.empty:
+        return "none was measured"
+    seeds = [str(seed) for seed in sorted(spoilt["seed"].unique())]
+    return f"{spoilt['vehicle'].nunique()} vehicles, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
 
 
 def _by_spoiling_and_grade(spoilt: pd.DataFrame) -> str:
