@@ -6,7 +6,9 @@ Only the choice of formats belongs here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy
 from fleet_audit.reporting.documents.cycle import CycleReport
 from fleet_audit.reporting.documents.day import DayReport
@@ -18,13 +20,18 @@ from fleet_audit.reporting.formats.xlsx import document_workbook
 
 
 def render_day(report: DayReport) -> dict[str, bytes]:
-    """The D-1 report as `d1.csv`, `d1.xlsx`, `d1.html` and `d1.pdf`; equal reports give equal bytes."""
-    return {
-        "d1.csv": grid_csv(report.trips),
-        "d1.xlsx": document_workbook(report.document),
-        "d1.html": document_page(report.document),
-        "d1.pdf": document_pdf(report.document),
-    }
+    """The D-1 report as `d1.csv`, `d1.xlsx`, `d1.html` and `d1.pdf`; equal reports give equal bytes.
+
+    Typst sets the PDF without Python's lock, in half of the time of all four, while the others are written.
+    """
+    document = report.document
+    pdf, *others = run_in_threads(
+        partial(document_pdf, document),
+        partial(grid_csv, report.trips),
+        partial(document_workbook, document),
+        partial(document_page, document),
+    )
+    return {**dict(zip(("d1.csv", "d1.xlsx", "d1.html"), others, strict=True)), "d1.pdf": pdf}
 
 
 def render_cycle(report: CycleReport) -> dict[str, bytes]:
