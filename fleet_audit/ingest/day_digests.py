@@ -42,10 +42,15 @@ class DayDigests:
 
         `content_digest` is not called for a day with other inputs.
         """
+        recorded = self.content_of(day, inputs_digest)
+        return recorded is not None and recorded == content_digest()
+
+    def content_of(self, day: dt.date, inputs_digest: str) -> str | None:
+        """The digest of what was written of the day; None when it was not computed, or not from these inputs."""
         rows = self.warehouse.read(_RECORDED, {"computation": self.computation, "day": day})
         if rows.empty or rows["inputs_digest"].iloc[0] != inputs_digest:
-            return False
-        return bool(rows["content_digest"].iloc[0] == content_digest())
+            return None
+        return str(rows["content_digest"].iloc[0])
 
     def record(self, day: dt.date, inputs_digest: str, content_digest: str) -> None:
         """Record what the day was computed from and what was written."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet_audit.ingest.api.pages import PAGES_FOLDER
+from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER
 from fleet_audit.ingest.journal import write_rows
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_of
 from fleet_audit.schema.derive import conform
@@ -19,7 +20,7 @@ from fleet_audit.schema.facts import API_REQUESTS
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
-STAGING = ("staging", "trips")  # computed again from raw/ by a run of the day
+STAGING = ("staging", "trips", PARSED_PAGES_FOLDER)  # computed again from raw/ by a run of the day
 _DAY = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/")
 EXPIRED = "Removed by retention: the page is older than the limit, and its cycle was closed for good before it."
 

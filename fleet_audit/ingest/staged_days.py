@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import pandas as pd
-
-from fleet_audit.ingest.api.pages import archived_pages
-from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
+from fleet_audit.ingest.api.parsed_pages import COMPUTATION as PARSED_PAGES
+from fleet_audit.ingest.api.parsed_pages import keep_parsed, kept_files, remove_parsed
+from fleet_audit.ingest.api.staged_positions import ListedPages, PositionArrivals, StagedPositions, StagePositions
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.ingest.staging import Stage, page_notes_path
+from fleet_audit.logic.primitives.window import WINDOW_OFFSETS
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.table_days import Kept
@@ -28,6 +28,7 @@ from fleet_audit.storage.warehouse import Warehouse
 Inputs = Callable[[dt.date], PositionArrivals]
 Work = Callable[[PositionArrivals], StagedPositions]
 _COMPUTATION = "staging/positions"
+_STAGED_AGAIN = len(WINDOW_OFFSETS) - 1  # days of a run that the run of the day after it stages too
 _LARGE_DAY_PAGES = 40  # of 10,000 positions, each 45 ms of processor time: a process costs 1.3 s
 # A kept day holds what had arrived when its inputs were read: `closing.readiness` asks its counts for that instant.
 _CONFIRM = """
@@ -61,26 +62,30 @@ class StagedDays:
         Each is recorded when the next one is asked for, because it is written by then.
         """
         digests = DayDigests(self.warehouse, _COMPUTATION, self.run_id)
-        looked_at = {day: (pd.Timestamp.now("UTC"), stage.position_inputs(day, versions)) for day in days}
+        parsed, parsing = DayDigests(self.warehouse, PARSED_PAGES, self.run_id), stage.parsing(versions)
+        staged_again = days[-_STAGED_AGAIN:]
+        listed = {day: ListedPages.of_day(self.lake, day, kept_files(parsed, day, parsing)) for day in days}
+        inputs = {day: stage.position_inputs(day, versions, listed[day].pages) for day in days}
         changed = {
-            day: inputs_digest
-            for day, (_, inputs_digest) in looked_at.items()
-            if not digests.is_unchanged(day, inputs_digest, partial(self._stored, day))
+            day: listed[day] for day in days if not digests.is_unchanged(day, inputs[day], partial(self._stored, day))
         }
-        with self._computed(stage, list(changed), compute) as computed:
+        with self._computed(stage, changed, compute) as computed:
             for day in days:
                 if day in changed:
                     _, staged = next(computed)
                     stage.record_positions(day, staged)
                     yield day, staged.file
-                    digests.record(day, changed[day], self._content(day, staged.file.sha256))
+                    digests.record(day, inputs[day], self._content(day, staged.file.sha256))
+                    if staged.parsed is not None and day in staged_again:
+                        keep_parsed(self.lake, parsed, day, parsing, staged.parsed)
                 else:
-                    self.warehouse.execute(_CONFIRM, {"day": day, "read_at": looked_at[day][0]})
+                    self.warehouse.execute(_CONFIRM, {"day": day, "read_at": listed[day].at})
                     yield day, Kept.AS_IT_IS
+        remove_parsed(self.lake, staged_again[0])
 
     @contextmanager
     def _computed(
-        self, stage: Stage, days: Sequence[dt.date], compute: Compute
+        self, stage: Stage, days: Mapping[dt.date, ListedPages], compute: Compute
     ) -> Iterator[Iterator[tuple[dt.date, StagedPositions]]]:
         """The days, staged as they are asked for, in a folder that is removed after the processes that write into it.
 
@@ -88,7 +93,14 @@ class StagedDays:
         """
         with tempfile.TemporaryDirectory(prefix="staging", ignore_cleanup_errors=True) as folder:
             work = StagePositions(stage.lake, stage.adapter, stage.driver_key, Path(folder))
-            with closing(compute(days, stage.position_arrivals, work, are_large=_are_large(stage, days))) as computed:
+            with closing(
+                compute(
+                    list(days),
+                    lambda day: stage.position_arrivals(day, days[day]),
+                    work,
+                    are_large=sum(len(listed.pages) >= _LARGE_DAY_PAGES for listed in days.values()) > 1,
+                )
+            ) as computed:
                 yield computed
 
     def _stored(self, day: dt.date) -> str:
@@ -96,8 +108,3 @@ class StagedDays:
 
     def _content(self, day: dt.date, sha256: str | None) -> str:
         return f"{sha256} with notes {self.lake.sha256(page_notes_path(day))}"
-
-
-def _are_large(stage: Stage, days: Iterable[dt.date]) -> bool:
-    """Whether at least two of the days have many pages."""
-    return sum(len(archived_pages(stage.lake, day)) >= _LARGE_DAY_PAGES for day in days) > 1

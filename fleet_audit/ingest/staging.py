@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 
 import pandas as pd
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.bulletin import RUN_IDENTITY
-from fleet_audit.ingest.api.pages import asked_rows, page_arrivals, set_aside_page
-from fleet_audit.ingest.api.staged_positions import PositionArrivals, StagedPositions, StagePositions
+from fleet_audit.ingest.api.pages import asked_rows, set_aside_page
+from fleet_audit.ingest.api.staged_positions import ListedPages, PositionArrivals, StagedPositions, StagePositions
 from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import record_hours
@@ -141,11 +141,14 @@ class Stage:
         devices = valid_on(self._reference(DEVICES), day).drop_duplicates("device_id", keep="last")
         return notes.assign(plate=notes["plate"].map(devices.set_index("device_id")["plate"]))
 
-    def position_arrivals(self, day: dt.date) -> PositionArrivals:
-        """What `staging.positions` of a day of America/Sao_Paulo is made of: pages, and rows of files in force."""
-        read_at = pd.Timestamp.now("UTC")
+    def position_arrivals(self, day: dt.date, listed: ListedPages | None = None) -> PositionArrivals:
+        """What `staging.positions` of a day of America/Sao_Paulo is made of: pages, and rows of files in force.
+
+        Pages are listed now where `listed` does not have them.
+        """
+        listed = listed or ListedPages.of_day(self.lake, day)
         rows = self._positions_in_force(self._files("telemetry", day), day)
-        return PositionArrivals(day, page_arrivals(self.lake, day), rows, read_at)
+        return PositionArrivals(day, listed.pages, rows, listed.at, listed.kept)
 
     def staged_positions(self, day: dt.date) -> EncodedDay:
         """`staging.positions` of a day, made and recorded: one row per device and instant."""
@@ -176,21 +179,22 @@ class Stage:
         self._record(day, "staging", "positions", of_day, staged.read_at)
         record_hours(self.warehouse, day, staged.hours, self.run_id)
 
-    def position_inputs(self, day: dt.date, versions: str) -> str:
+    def position_inputs(self, day: dt.date, versions: str, pages: Mapping[str, dt.datetime]) -> str:
         """SHA-256 over all that `staging.positions` of a day follows from, with those of the code and its libraries.
 
-        To be asked before the day is made: what arrives meanwhile then makes it differ the next time.
+        `pages` are listed before the day is made: what arrives meanwhile then makes it differ the next time.
         """
-        adapter = {**vars(self.adapter), "fields": sorted(self.adapter.fields.items())}
-        parts = (
-            versions,
-            hashlib.sha256(self.driver_key).hexdigest(),
-            sorted(adapter.items()),
+        return _sha256(
+            self.parsing(versions),
             self._files("telemetry", day).to_csv(index=False),
-            sorted(page_arrivals(self.lake, day).items()),
+            sorted(pages.items()),
             sorted(asked_rows(self.warehouse, day).items()),
         )
-        return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
+
+    def parsing(self, versions: str) -> str:
+        """SHA-256 over all that the parsed rows of a page follow from beside its bytes."""
+        adapter = {**vars(self.adapter), "fields": sorted(self.adapter.fields.items())}
+        return _sha256(versions, hashlib.sha256(self.driver_key).hexdigest(), sorted(adapter.items()))
 
     def _keep_page_notes(self, day: dt.date, notes: list[pd.DataFrame]) -> None:
         """Put the notes on a day's pages where `source_notes` finds them; of a day without any nothing stays."""
@@ -287,6 +291,10 @@ class Stage:
         names = ("rows_read", "rows_accepted", "rows_rejected", "rows_duplicate")
         row = {"partition_date": day, "stage": stage, "source": source, **dict(zip(names, counts, strict=True))}
         self.warehouse.upsert(STAGE_COUNTS, pd.DataFrame([row | {"run_id": self.run_id}]), updated_at=read_at)
+
+
+def _sha256(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
 
 
 def page_notes_path(day: dt.date) -> str:

@@ -11,11 +11,14 @@ import tempfile
 from functools import partial
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from fleet_audit.defs.tables import computed_days
 from fleet_audit.errors import RetryableError
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
+from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.logic.primitives.identity import driver_pseudonym
@@ -266,11 +269,11 @@ def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_
 WEEK = [DAY + dt.timedelta(days=offset) for offset in range(-5, 2)]
 
 
-def _made(arrivals, processes: int = 1) -> list[dt.date]:
-    """Stages the week as a run does, and returns the days that were made again."""
+def _made(arrivals, processes: int = 1, days: list[dt.date] = WEEK, versions: str = "0.1.0") -> list[dt.date]:
+    """Stages the days as a run does, and returns those that were made again."""
     made, compute = [], partial(computed_days, processes=processes)
     staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run")
-    for day, given in staged.positions(arrivals.stage(), WEEK, "0.1.0", compute):
+    for day, given in staged.positions(arrivals.stage(), days, versions, compute):
         if not isinstance(given, Kept):
             made.append(day)
             arrivals.lake.write_encoded(STAGING_POSITIONS, day, given)
@@ -344,8 +347,8 @@ def test_a_file_that_comes_while_days_are_computed_ahead_is_not_taken_for_one_of
     monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", 1)
     read_at, read = [], Stage.position_arrivals
 
-    def reading(stage, day):
-        arrived = read(stage, day)
+    def reading(stage, day, listed):
+        arrived = read(stage, day, listed)
         read_at.append(pd.Timestamp.now("UTC"))
         return arrived
 
@@ -405,6 +408,93 @@ def test_a_file_whose_every_row_is_rolled_over_is_noted_on_the_day_that_was_mean
     staged_frame(arrivals.stage(), DAY)
     (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
     assert (note["note_code"], note["plate"]) == ("gps_week_rollover", SEEN_TWICE)
+
+
+@pytest.fixture
+def parsed_pages(monkeypatch) -> list[int]:
+    """The number of items of each page that is parsed from now on."""
+    parsed: list[int] = []
+
+    def parsing(*arguments):
+        page = parse_page(*arguments)
+        parsed.append(page.rows)
+        return page
+
+    monkeypatch.setattr("fleet_audit.ingest.api.positions.parse_page", parsing)
+    return parsed
+
+
+def _staged_anew(arrivals) -> str:
+    """SHA-256 of the day's positions, of which all pages are parsed."""
+    return arrivals.stage().staged_positions(DAY).sha256
+
+
+def _stored(arrivals) -> str:
+    return arrivals.lake.sha256(arrivals.lake.partition_path(STAGING_POSITIONS, DAY))
+
+
+def test_of_a_day_that_is_staged_again_only_new_pages_are_parsed(arrivals, parsed_pages):
+    """Devices that deliver late bring new pages for a day whose other pages are known."""
+    items = [{**item, "driver_id": "Ana Dias"} for item in _items(44)]
+    _page(arrivals, DAY, items[:40])
+    assert _made(arrivals) == WEEK
+    for number, known in enumerate(([40], [40, 31], [40, 31, 32])):
+        new = items[10 - number : 41]  # repeats most of what is known
+        _page(arrivals, DAY, [{"device_id": "0", **item} for item in new])
+        parsed_pages.clear()
+        assert _made(arrivals) == [DAY]
+        assert parsed_pages == [len(new)]
+        counts = arrivals.counts("positions")[DAY]
+        assert counts == (sum(known) + len(new), 41, 0, sum(known) + len(new) - 41)
+        assert _stored(arrivals) == _staged_anew(arrivals)
+    kept = arrivals.lake.list(PARSED_PAGES_FOLDER)
+    assert len(kept) == 4
+    assert not [path for path in kept if b"Ana" in pq.read_table(arrivals.lake.url(path)).to_pandas().to_csv().encode()]
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet"], ids=["lost", "damaged"])
+def test_pages_whose_kept_rows_are_lost_or_damaged_are_parsed_again(arrivals, parsed_pages, content):
+    _page(arrivals, DAY, _items(40))
+    _made(arrivals)
+    (kept,) = arrivals.lake.list(PARSED_PAGES_FOLDER)
+    arrivals.lake.delete(kept)
+    if content is not None:
+        arrivals.lake.put_bytes(kept, content)
+    _page(arrivals, DAY, _items(41))
+    parsed_pages.clear()
+    assert _made(arrivals) == [DAY]
+    assert sorted(parsed_pages) == [40, 41]
+    assert _stored(arrivals) == _staged_anew(arrivals)
+
+
+def test_pages_are_parsed_again_by_another_version_and_when_the_page_itself_is_damaged(arrivals, parsed_pages):
+    _page(arrivals, DAY, _items(40))
+    _page(arrivals, DAY, [*_items(3), {"device_id": "no instant"}])
+    _made(arrivals)
+    parsed_pages.clear()
+    assert _made(arrivals, versions="0.2.0") == WEEK
+    assert sorted(parsed_pages) == [4, 40]
+    kept = arrivals.lake.list(PARSED_PAGES_FOLDER)
+    assert len(kept) == 1, "files of the version before are removed"
+    _page(arrivals, DAY, _items(42))
+    parsed_pages.clear()
+    _made(arrivals, versions="0.2.0")
+    assert sorted(parsed_pages) == [4, 42], "a page with a rejected item is not kept: its raw text may hold a name"
+    page = archived_pages(arrivals.lake, DAY)[0]
+    arrivals.lake.put_bytes(page, b"{}")
+    assert _made(arrivals, versions="0.2.0") == [DAY]
+    assert page not in archived_pages(arrivals.lake, DAY)
+    assert _stored(arrivals) == _staged_anew(arrivals)
+
+
+def test_parsed_pages_are_kept_of_those_days_alone_that_the_next_morning_stages_again(arrivals):
+    for day in WEEK:
+        _page(arrivals, day, [{**_items(1)[0], "timestamp": f"{day}T12:00:00Z"}])
+    _made(arrivals)
+    folders = [path.split("/")[2] for path in arrivals.lake.list(PARSED_PAGES_FOLDER)]
+    assert folders == [f"date={day}" for day in WEEK[-3:]]
+    _made(arrivals, days=[day + dt.timedelta(days=2) for day in WEEK])
+    assert [path.split("/")[2] for path in arrivals.lake.list(PARSED_PAGES_FOLDER)] == [f"date={WEEK[-1]}"]
 
 
 @pytest.mark.parametrize("content", [None, b"no Parquet"], ids=["lost", "damaged"])

@@ -9,8 +9,8 @@ import datetime as dt
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile, conform_notes
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
+from fleet_audit.ingest.api.parsed_pages import KeptPages, ParsedPagesFile
+from fleet_audit.logic.primitives.threads import map_ahead_in_threads
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
 from fleet_audit.storage.lake import Lake
@@ -32,7 +34,6 @@ from fleet_audit.storage.lake import Lake
 # Rows merged at once, of whole devices: a fleet's day takes as many rounds as it has that many rows. Smaller rounds
 # cost more of them, each with a look into every page.
 ROWS_AT_ONCE = 150_000
-PARSERS = 2  # Arrow reads JSON beside other threads; a third one waits for the disk and the interpreter
 # contract: a timestamp may be so far ahead of its arrival
 FUTURE_SLACK = dt.timedelta(minutes=5)
 # the week number of GPS has 10 bits: an old receiver is off by this, once or twice
@@ -57,26 +58,34 @@ class DayCounts:
 
 @dataclass(frozen=True)
 class _Run:
-    """The rows of one page or file, sorted by device, in a temporary file that is memory-mapped for reading."""
+    """The rows of one page or of files, sorted by device, in a temporary file that is memory-mapped for reading.
+
+    `page` is the page's number in the order of paths, None of files, whose rows have their origin.
+    """
 
     path: Path
-    origin: dict[str, str] | None
+    page: int | None
     devices: np.ndarray
     bounds: np.ndarray
 
     def rows(self, devices: np.ndarray) -> pa.Table | None:
-        """The rows of devices that are neighbours in the order, with their origin; None without any."""
+        """The rows of devices that are neighbours in the order; None without any."""
         first, last = np.searchsorted(self.devices, [devices[0], devices[-1]], side="left")
         end = last + (last < len(self.devices) and self.devices[last] == devices[-1])
         if first >= end:
             return None
         with pa.memory_map(str(self.path)) as source:
             rows = pa.ipc.open_file(source).read_all()
-            rows = rows.slice(self.bounds[first], self.bounds[end] - self.bounds[first])
-        if self.origin is not None:
-            for name, value in self.origin.items():
-                rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
-        return rows.select(PARSED_POSITIONS.column_names).cast(arrow_schema(PARSED_POSITIONS))
+            return rows.slice(self.bounds[first], self.bounds[end] - self.bounds[first])
+
+
+@dataclass(frozen=True)
+class _ReadPage:
+    """A page of the day: its rows, and as `parsed` all of them where they were parsed now and can be kept."""
+
+    path: str
+    run: _Run
+    parsed: pa.Table | None
 
 
 class PositionsOfDay:
@@ -89,6 +98,7 @@ class PositionsOfDay:
         adapter: the vendor's names and units.
         driver_key: key of the drivers' pseudonyms.
         folder: where sorted pages are kept meanwhile; the system's temporary folder without it.
+        kept: pages that need not be parsed again.
 
     Attributes, complete after the last part:
         counts: rows of the day.
@@ -98,6 +108,7 @@ class PositionsOfDay:
         drivers: driver_id and name of each driver that pages name, in all spellings.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
+        parsed: pages that were parsed without a rejected item, whose raw text can hold a driver's name.
     """
 
     def __init__(
@@ -110,6 +121,7 @@ class PositionsOfDay:
         day: dt.date,
         window: tuple[pd.Timestamp, pd.Timestamp],
         folder: Path | None = None,
+        kept: Sequence[str] = (),
     ) -> None:
         self._lake, self._pages, self._arrivals, self._file_rows = lake, sorted(pages), pages, file_rows
         self._adapter, self._driver_key = adapter, driver_key
@@ -120,31 +132,36 @@ class PositionsOfDay:
         self.drivers: set[tuple[str, str]] = set()
         self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
+        self.parsed = ParsedPagesFile()
+        self._kept = KeptPages(lake, kept)
         self._parsing = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.Table]:
         with tempfile.TemporaryDirectory(prefix="positions", dir=self._folder) as folder:
             runs = list(self._runs(Path(folder)))
             for devices in _shares(runs):
-                parts = [part for run in runs if (part := run.rows(devices)) is not None]
-                unique, duplicates, conflicts = merge_positions(from_arrow(pa.concat_tables(parts), PARSED_POSITIONS))
+                parts = [(run, part) for run in runs if (part := run.rows(devices)) is not None]
+                unique, duplicates, conflicts = merge_positions(from_arrow(_with_origins(parts), PARSED_POSITIONS))
                 self.counts.accepted += len(unique)
                 self.counts.duplicate += duplicates
                 self._reject(self._named(conflicts))
                 yield self._staged(unique)
 
     def _runs(self, folder: Path) -> Iterator[_Run]:
-        with ThreadPoolExecutor(PARSERS) as threads:
-            for number in range(0, len(self._pages), PARSERS):  # so many pages in memory, not all that wait
-                some = enumerate(self._pages[number : number + PARSERS], number)
-                yield from filter(None, threads.map(lambda one: self._page_run(folder, *one), some))
+        for page in map_ahead_in_threads(partial(self._read_page, folder), enumerate(self._pages)):
+            if page is None:
+                continue
+            if page.parsed is not None:  # in the order of pages, so that the file has the same bytes in any process
+                self.parsed.add(page.path, page.parsed)
+            yield page.run
         if len(self._file_rows):
-            yield _written(folder / "files", to_arrow(self._file_rows, PARSED_POSITIONS), None)
+            yield _written(folder / "files", _by_device(to_arrow(self._file_rows, PARSED_POSITIONS)), None)
 
-    def _page_run(self, folder: Path, number: int, path: str) -> _Run | None:
-        """The rows of one page; None when its bytes are damaged, and `damaged` then names it."""
+    def _read_page(self, folder: Path, numbered: tuple[int, str]) -> _ReadPage | None:
+        """One page; None when its bytes are damaged, and `damaged` then names it."""
+        number, path = numbered
         try:
-            page = parse_page(read_page(self._lake, path), self._adapter, self._driver_key)
+            rows, parsed = self._rows_of_page(path)
         except (DamagedPageError, BrokenPageError) as error:
             self.damaged[path] = str(error)
             return None
@@ -153,26 +170,37 @@ class PositionsOfDay:
                 f"{self._lake.url(path)} is not a page of the adapter {self._adapter.name}: {error} "
                 "Set FLEET_API_ADAPTER to the one that it was fetched with."
             ) from error
-        rows, origin = page.positions, {"source_kind": "positions", "file_sha256": page_sha256(path), "file_name": path}
+        origin = _origin(path)
         reasons = self._excluded(rows.column("recorded_at"), self._arrivals[path])
-        is_excluded = reasons >= 0
-        with self._parsing:
-            if len(page.rejected):
-                self._reject(page.rejected.assign(**origin))
-            if is_excluded.any():
-                codes = np.array(_EXCLUDED)[reasons[is_excluded]]
-                excluded = pd.DataFrame(
-                    {"row_number": rows["row_number"].to_numpy()[is_excluded], "reason_code": codes}
-                )
+        if (is_excluded := reasons >= 0).any():
+            codes = np.array(_EXCLUDED)[reasons[is_excluded]]
+            excluded = pd.DataFrame({"row_number": rows["row_number"].to_numpy()[is_excluded], "reason_code": codes})
+            with self._parsing:
                 self._reject(excluded.assign(raw="", reason=excluded["reason_code"].map(_REASONS), **origin))
                 if (is_moved := reasons == _EXCLUDED.index("gps_week_rollover")).any():
                     self.notes.append(self._roll_overs(rows, is_moved, origin))
-                rows = rows.filter(pa.array(~is_excluded))
+            rows = rows.filter(pa.array(~is_excluded))
+        return _ReadPage(path, _written(folder / f"{number}", rows, number), parsed)
+
+    def _rows_of_page(self, path: str) -> tuple[pa.Table, pa.Table | None]:
+        """The positions of a page, by device; and the same again, if they were parsed now and can be kept.
+
+        Raises DamagedPageError: kept or not, a page that is damaged is requested again.
+        """
+        body, kept = read_page(self._lake, path), self._kept.rows(path)
+        if kept is not None:
+            with self._parsing:
+                self.rows_of_pages[path] = kept.num_rows
+            return kept, None
+        page = parse_page(body, self._adapter, self._driver_key)
+        rows = _by_device(page.positions)
+        with self._parsing:
+            if len(page.rejected):
+                self._reject(page.rejected.assign(**_origin(path)))
             self.drivers |= page.drivers
             self.rows_of_pages[path] = page.rows
-            self.counts.illegible += page.rows - page.positions.num_rows
-        rows = rows.append_column("trip_key", pa.nulls(rows.num_rows, pa.string()))
-        return _written(folder / f"{number}", rows, {"source": "api", "file_sha256": f"{number:08}", "file_name": ""})
+            self.counts.illegible += page.rows - rows.num_rows
+        return rows, None if len(page.rejected) or not rows.num_rows else rows
 
     def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:
         """Which of `_EXCLUDED` each position is that cannot be one of this window and page, -1 for the others."""
@@ -229,21 +257,51 @@ class PositionsOfDay:
         )
 
 
-def _written(path: Path, rows: pa.Table, origin: dict[str, str] | None) -> _Run:
-    """Writes the rows sorted by device, within a device in their own order, and returns them as a run."""
+def _origin(page: str) -> dict[str, str]:
+    """What rows of a page that are rejected or noted name as their source."""
+    return {"source_kind": "positions", "file_sha256": page_sha256(page), "file_name": page}
+
+
+def _by_device(rows: pa.Table) -> pa.Table:
+    """The rows sorted by device, within a device in their own order."""
     codes = rows.column("device_id").combine_chunks().dictionary_encode()
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
     names = np.array(codes.dictionary.to_pylist(), dtype=object)
     rank = np.empty(len(names), dtype=np.int64)
-    by_name = np.argsort(names, kind="stable")
-    rank[by_name] = np.arange(len(names))
+    rank[np.argsort(names, kind="stable")] = np.arange(len(names))
     ranked = rank[codes.indices.to_numpy()] if len(rows) else np.empty(0, dtype=np.int64)
-    order = np.argsort(ranked, kind="stable")
-    kept = rows.take(pa.array(order))
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, kept.schema) as writer:
-        writer.write_table(kept)
-    bounds = np.searchsorted(ranked[order], np.arange(len(names) + 1))
-    return _Run(path, origin, names[by_name], bounds)
+    return rows.take(pa.array(np.argsort(ranked, kind="stable")))
+
+
+def _written(path: Path, rows: pa.Table, page: int | None) -> _Run:
+    """Writes the rows, which are sorted by device, and returns them as a run."""
+    codes = rows.column("device_id").combine_chunks().dictionary_encode()
+    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    names = np.array(codes.dictionary.to_pylist(), dtype=object)
+    return _Run(path, page, names, np.searchsorted(codes.indices.to_numpy(), np.arange(len(names) + 1)))
+
+
+def _with_origins(parts: Sequence[tuple[_Run, pa.Table]]) -> pa.Table:
+    """Rows of runs as `parsed.positions`; those of a page have its number for its SHA-256, 56 bytes less each."""
+    schema = arrow_schema(PARSED_POSITIONS)
+    numbers = [run.page for run, _ in parts if run.page is not None]
+    tables = [part.select(schema.names).cast(schema) for run, part in parts if run.page is None]
+    if numbers:
+        of_pages = [part for run, part in parts if run.page is not None]
+        rows = pa.concat_tables(of_pages)
+        page = pa.array(np.repeat(np.arange(len(numbers)), [part.num_rows for part in of_pages]))
+        origin = {
+            "trip_key": pa.nulls(rows.num_rows, pa.string()),
+            "source": pa.repeat(pa.scalar("api", pa.string()), rows.num_rows),
+            "file_sha256": pa.array([f"{number:08}" for number in numbers], pa.string()).take(page),
+            "file_name": pa.repeat(pa.scalar("", pa.string()), rows.num_rows),
+        }
+        for name, values in origin.items():
+            rows = rows.append_column(name, values)
+        tables.insert(0, rows.select(schema.names).cast(schema))
+    return pa.concat_tables(tables)
 
 
 def _shares(runs: Sequence[_Run]) -> Iterator[np.ndarray]:

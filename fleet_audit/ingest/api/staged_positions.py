@@ -6,20 +6,42 @@ It reads the archive and records nothing: that belongs to `staging`. How rows ar
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.formats.adapter import Adapter
 from fleet_audit.formats.drivers import as_reference
+from fleet_audit.ingest.api.pages import page_arrivals
 from fleet_audit.ingest.api.positions import DayCounts, PositionsOfDay
 from fleet_audit.ingest.late_positions import HourDigests
 from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage.lake import EncodedDay, Lake, encoded_day
+
+
+@dataclass(frozen=True)
+class ListedPages:
+    """The pages of a day as they were listed at an instant, before anything else was asked for.
+
+    Attributes:
+        pages: their paths in the archive, each with the time of its first arrival.
+        kept: paths of files with pages that need not be parsed again (`parsed_pages`).
+    """
+
+    at: pd.Timestamp
+    pages: Mapping[str, dt.datetime]
+    kept: Sequence[str] = ()
+
+    @classmethod
+    def of_day(cls, lake: Lake, day: dt.date, kept: Sequence[str] = ()) -> Self:
+        """Those of the day as they are now."""
+        at = pd.Timestamp.now("UTC")
+        return cls(at, page_arrivals(lake, day), kept)
 
 
 @dataclass(frozen=True)
@@ -30,12 +52,14 @@ class PositionArrivals:
         pages: paths of the day's pages in the archive, each with the time of its first arrival.
         file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
         read_at: when the others were asked for: what arrives later may be missing.
+        kept: paths of files with pages that need not be parsed again (`parsed_pages`).
     """
 
     day: dt.date
     pages: Mapping[str, dt.datetime]
     file_rows: pd.DataFrame
     read_at: pd.Timestamp
+    kept: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,7 @@ class StagedPositions:
         read_at: as in `PositionArrivals`.
         hours: digest of each hour.
         drivers: rows of `ref.drivers` of the drivers that pages name.
+        parsed: content of a file of the pages that were parsed; None when none can be kept.
         counts, rejected, notes, damaged, rows_of_pages: as in `PositionsOfDay`.
     """
 
@@ -59,6 +84,7 @@ class StagedPositions:
     rejected: list[pd.DataFrame]
     notes: list[pd.DataFrame]
     drivers: pd.DataFrame
+    parsed: pa.Buffer | None
     damaged: dict[str, str]
     rows_of_pages: dict[str, int]
 
@@ -90,6 +116,7 @@ class StagePositions:
             merged.rejected,
             merged.notes,
             as_reference(pd.DataFrame(sorted(merged.drivers), columns=["driver_id", "name"])),
+            merged.parsed.finish(),
             merged.damaged,
             merged.rows_of_pages,
         )
@@ -104,4 +131,5 @@ class StagePositions:
             arrivals.day,
             partition_day_bounds(arrivals.day),
             self.folder,
+            arrivals.kept,
         )

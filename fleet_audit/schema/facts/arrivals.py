@@ -254,7 +254,7 @@ DAY_DIGESTS = Table(
         text("content_digest", "Of what it wrote of the day"),
         text("run_id", "Run that computed it"),
         instant("updated_at", "When"),
-        text("computation", "`staging/positions`, `trips/windows` or `devices/days`"),
+        text("computation", "`staging/positions`, `parsed/api_pages`, `trips/windows` or `devices/days`"),
     ),
     key=("computation", "partition_date"),
 )
