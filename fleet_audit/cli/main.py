@@ -20,7 +20,7 @@ from fleet_audit.cli.serve import serve
 from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.garbage_collection import collect_rarely
+from fleet_audit.garbage_collection import collect_rarely, pause_collections
 from fleet_audit.settings import load_settings, wants_json_lines
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -83,7 +83,8 @@ def run(
 
     Exits 0 only if every partition succeeded; a finding is not a failure.
     """
-    collect_rarely()  # before Dagster and pandas are imported
+    collect_rarely()
+    pause_collections()  # before Dagster and pandas are imported
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.replay import as_of_installation, parse_as_of
     from fleet_audit.cli.run import run_days
@@ -115,6 +116,8 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
     A final close first runs the days that do not hold what is known now, then freezes the cycle's rows and writes the
     manifest that `fleet-audit replay` proves. What arrives later becomes adjustments in an open cycle.
     """
+    collect_rarely()
+    pause_collections()
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.run import close_cycle
     from fleet_audit.cli.summary import print_close
