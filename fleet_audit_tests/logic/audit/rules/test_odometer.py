@@ -254,6 +254,22 @@ def test_a_run_on_a_day_with_the_tracker_off_the_bus_is_held_as_not_observed():
     assert table.loc["D06", "root_finding_id"] == cause["finding_id"]
 
 
+@pytest.mark.parametrize(("declared", "rule_id"), [("29", "D01"), ("8", "D04")])
+def test_a_movement_while_the_tracker_lies_off_the_bus_contradicts_no_declared_run(declared: str, rule_id: str) -> None:
+    """Between two O04 the odometer counted 12.5 km of a run over one rare step; a trip of the afternoon is compared."""
+    off = devices_of(
+        [event("parked", "05:00", "06:20", 1046.0), event("parked", "06:50", "09:00", 1060.0)], [{"device_id": DEVICE}]
+    )
+    trips, runs = [trip("T", "06:20", "06:40", "12.50")], [run("R", "06:14", "06:49", declared)]
+    assert found(audit(trips, runs), rule_id)
+    context = audit(trips, runs, devices=off)
+    assert not found(context, rule_id)
+    assert not found(context, "D02")
+    assert "ficou fora do veículo" in rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"][rule_id]
+    later = audit([trip("T", "15:20", "15:40", "12.50")], [run("R", "15:14", "15:49", declared)], devices=off)
+    assert found(later, rule_id)
+
+
 @pytest.mark.parametrize("lacking", ["no_odometer", "no_ignition", "no_coordinates", "odometer_scale"])
 def test_what_a_device_lacks_contradicts_nothing(lacking):
     assert not found(audit([], [], devices=devices_of([], [{"device_id": DEVICE, "issues": [lacking]}])), "Q05")

@@ -10,7 +10,12 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.doubt import doubtful_matches, joined_matches, short_path_matches
+from fleet_audit.logic.audit.rules.day.doubt import (
+    doubtful_matches,
+    joined_matches,
+    off_bus_matches,
+    short_path_matches,
+)
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
@@ -109,14 +114,10 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     return drafts
 
 
-def _plates_with_joined_trips(context: AuditDay) -> set[str]:
-    """Plates with a group that D04 does not test because its trips may hold another movement."""
-    return set(context.groups.loc[context.groups["match_id"].isin(joined_matches(context)), "plate"])
-
-
-def _plates_with_short_paths(context: AuditDay) -> set[str]:
-    """Plates with a group that D01 and D02 do not test because its trips are measured by chords."""
-    return set(context.groups.loc[context.groups["match_id"].isin(short_path_matches(context)), "plate"])
+def _unproven_plates(context: AuditDay, matches: set[str]) -> set[str]:
+    """Plates of these groups, and those whose device or tracker proves no divergence of their own groups."""
+    unproven = context.groups["match_id"].isin(matches | off_bus_matches(context))
+    return set(context.groups.loc[unproven, "plate"]) | context.plates_with_untrusted_device
 
 
 def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
@@ -162,9 +163,9 @@ def _first_upper(text: str) -> str:
 
 _ROAD_OF_RUNS = VehicleNeed(
     plates_with_runs,
-    lambda context: context.plates_with_untrusted_device | _plates_with_short_paths(context),
-    "o equipamento tem o relógio fora de hora ou o receptor travado, ou o hodômetro dele não contou e as posições são "
-    "raras demais para medir a estrada, e não prova que a ata declara km a mais",
+    lambda context: _unproven_plates(context, short_path_matches(context)),
+    "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou o hodômetro dele não "
+    "contou e as posições são raras demais para medir a estrada, e não prova que a ata declara km a mais",
 )
 
 RULES = (
@@ -228,9 +229,9 @@ RULES = (
         rests_on="PV",
         vehicle_need=VehicleNeed(
             plates_with_runs,
-            lambda context: context.plates_with_untrusted_device | _plates_with_joined_trips(context),
-            "o equipamento tem o relógio fora de hora ou o receptor travado, ou envia posições raras demais para "
-            "separar a viagem da ata de outro deslocamento, e não prova que a ata declara km a menos",
+            lambda context: _unproven_plates(context, joined_matches(context)),
+            "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou envia posições "
+            "raras demais para separar a viagem da ata de outro deslocamento, e não prova que a ata declara km a menos",
         ),
         vehicle_doubt=VISIBLE_HALTS,
     ),

@@ -25,15 +25,16 @@ def doubtful_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed their tolerance without proof.
 
     More declared than measured proves nothing where a gap that splits cuts a trip of the group: the rest of the way was
-    driven unseen. A wrong clock or a stuck receiver proves nothing either. A group with a night run
-    whose day is uncertain proves something only when the same is found with that run on the day after: by the runs that
-    remain, or by that run against the trips that it then overlaps.
+    driven unseen. A wrong clock, a stuck receiver or a tracker off the bus proves nothing either. A group with a night
+    run whose day is uncertain proves something only when the same is found with that run on the day after: by the runs
+    that remain, or by that run against the trips that it then overlaps.
     """
     exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
     trips = context.trip_records(exceeding["trip_ids"].explode())
     runs = context.run_records(exceeding["declared_run_ids"].explode())
     elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
     doubtful = set(exceeding.loc[exceeding["plate"].isin(context.plates_with_untrusted_device), "match_id"])
+    doubtful |= off_bus_matches(context)
     for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
         own = [runs[key] for key in group.declared_run_ids]
         is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)
@@ -86,6 +87,25 @@ def short_path_matches(context: AuditDay) -> set[str]:
         if float(group.difference_km) <= tolerance + uncertainty_km(trips[key] for key in group.trip_ids):
             short.add(group.match_id)
     return short
+
+
+@computed_once
+def off_bus_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups of D that exceed, with a trip between the first and the last O04 of their plate.
+
+    The tracker lay elsewhere: what its odometer counted between two rare positions is a movement of no known length. On
+    a simulated fleet with a position every 300 s 12.5 km of a run of 29 km were counted so, and D01 named the run.
+    """
+    events = context.devices.events
+    events = events[(events["kind"] == "parked") & events["plate"].isin(context.plates_with_tracker_off)]
+    if events.empty:
+        return set()
+    off = events.groupby(events["plate"].astype(object)).agg(start=("started_at", "min"), end=("ended_at", "max"))
+    trips = context.trips.merge(off, left_on="plate", right_index=True)
+    is_off = (trips["started_at"] <= trips["end"]) & (trips["ended_at"] >= trips["start"])
+    off_bus = set(trips.loc[is_off, "trip_id"])
+    groups = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    return {group.match_id for group in groups.itertuples() if not off_bus.isdisjoint(group.trip_ids)}
 
 
 def _is_cut(trip: Record) -> bool:
