@@ -84,6 +84,19 @@ def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier_and_at_most_what_
     assert ten_times_off["km_at_stake"] < 1000
 
 
+@pytest.mark.parametrize("is_driven", [True, False])
+def test_a_low_reading_after_a_run_that_declares_too_much_is_in_nobody_s_favour(is_driven: bool) -> None:
+    """The run's KM CHEGADA is 14 km too high, or the whole run was not driven: the next run starts where the bus is."""
+    runs = [
+        run("7017", "05:36", "07:05", "83", odometer_start_km="117242", odometer_end_km="117325"),
+        run("7018", "07:41", "09:14", "69", odometer_start_km="117311", odometer_end_km="117380"),
+    ]
+    [finding] = found(audit(TRIPS if is_driven else TRIPS[1:], runs), "D10")
+    assert finding["km_at_stake"] == Decimal("14.00")
+    assert pd.isna(finding["amount"])
+    assert pd.isna(finding["in_favour_brl"])
+
+
 def test_unknown_km_between_prove_nothing() -> None:
     assert not chain("117325", [trip("D", "07:10", "07:30", None, purpose="deadhead")])
 

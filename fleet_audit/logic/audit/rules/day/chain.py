@@ -172,6 +172,19 @@ def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame
     return met[~np.logical_or(*(side.isin(links) for side in sides))]
 
 
+@computed_once
+def _declared_beyond(context: AuditDay) -> dict[str, Decimal]:
+    """What each run's group declares beyond what its trips measure, km; of a run without a trip all that it declares.
+
+    Its KM CHEGADA is too high by as much, so that the next reading is too low: those km were driven by nobody, and are
+    in dispute already.
+    """
+    groups = context.matching.groups[["declared_run_ids", "declared_km", "difference_km", "kind"]]
+    beyond = groups["difference_km"].where(groups["kind"] != "declared_only", groups["declared_km"])
+    found = groups.assign(beyond=beyond)[beyond.notna()].explode("declared_run_ids").dropna(subset="declared_run_ids")
+    return dict(zip(found["declared_run_ids"], found["beyond"], strict=True))
+
+
 def _draft(context: AuditDay, pair: Record) -> Draft:
     run_ids = (pair["next"], pair["previous"])
     runs = context.run_records(run_ids)
@@ -181,6 +194,8 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
     break_km = following["odometer_start_km"] - previous["odometer_end_km"] - measured
     trips = tuple(context.trips_of_run.get(pair["next"], ()))
     uncertainty_km = _READINGS_KM + pair["uncertainty_km"]
+    tolerance = Decimal(str(parameters.chain_km))
+    is_explained = _declared_beyond(context).get(pair["previous"], Decimal(0)) >= abs(break_km) - tolerance
     return Draft(
         "D10",
         plate,
@@ -206,7 +221,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
             "observed_pct": round(pair["observed_pct"], 2),
         },
         context_trip_ids=pair["trip_ids"],
-        is_in_favour=break_km < 0,
+        is_in_favour=break_km < 0 and not is_explained,
         km_uncertainty=uncertainty_km,
         tolerance_km=parameters.chain_km,
     )
@@ -220,7 +235,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "6",
+        "7",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
