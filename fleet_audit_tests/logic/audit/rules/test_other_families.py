@@ -34,6 +34,8 @@ def test_v01_declared_runs_alone_suffice_and_so_does_a_contract() -> None:
     [finding] = found(audit([], runs, vehicles=NO_CONTRACT), "V01")
     assert finding["km_at_stake"] == Decimal("25.00")
     assert finding["explanation_pt"].endswith("sem contrato vigente: 1 ata; nenhum contrato cobre 25,00 km.")
+    [unknown] = found(audit([], [run("R", "06:00", "07:00", "25", plate="ZZZ9Z99")]), "V01")
+    assert unknown["carrier_code"] == runs[0]["carrier_code"]  # the bulletin names it where no register does
     assert [row["plate"] for row in found(audit([], runs, vehicles=VEHICLES.iloc[1:]), "V01")] == [PLATE]
     assert not found(audit([trip("T", "06:00", "07:00")], runs), "V01")
 

@@ -101,6 +101,7 @@ def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: 
         km_at_stake=stake,
         context_run_ids=tuple(runs["declared_run_id"]),
         is_vehicle_day=True,
+        carrier_code=next(iter(runs["carrier_code"].dropna()), None),  # of a vehicle that no register names
     )
 
 
