@@ -101,6 +101,10 @@ _SCORE_NAMES = (
     "compliance_score",
 )
 _TOP = 50
+_DAYS_NOTE = (
+    "Os quatro valores de um dia são os dos achados desse dia. No ciclo eles são os da cascata e das regras do ciclo "
+    "inteiro: o total do ciclo pode diferir da soma dos dias."
+)
 NOTES = (
     f"“{locale.NO_DATA}” ou célula vazia quer dizer desconhecido, nunca zero.",
     "Pago e em dúvida, glosa, retido e a favor da transportadora são quatro valores diferentes e nunca se somam. "
@@ -246,7 +250,7 @@ def _detail_sections(
         "Placa", {}, "", figures_by(sources, "plate"), figures, VEHICLE_FIELDS, more=_vehicles(frames, cycle)
     )
     return (
-        Section("days", "Dia a dia", day_grid, sheet="Dia a dia", empty="Sem dado."),
+        Section("days", "Dia a dia", day_grid, sheet="Dia a dia", note=_DAYS_NOTE, empty="Sem dado."),
         Section(
             "incidents",
             "Principais incidentes",

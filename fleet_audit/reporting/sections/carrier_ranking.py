@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import NO_CARRIER
 from fleet_audit.reporting.sections.figures import Figures, percent_of
 from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS
 
@@ -31,16 +30,20 @@ RANKING_FIELDS = (
 
 
 def ranking_grid(by_carrier: Mapping[Any, Figures], names: Mapping[str, str]) -> Grid:
-    """One row per carrier, best score first, of equal scores the more km; `names` are by carrier code."""
+    """One row per carrier, best score first, of equal scores the more km; `names` are by carrier code.
+
+    What no carrier is known for is in the tables beside it, and has no place in a ranking.
+    """
     rows = [
         {
             **figures.record(),
-            "name": names.get(code, code) or NO_CARRIER,
+            "name": names.get(code, code),
             "exceeding_pct": percent_of(figures.exceeding, figures.compared),
             "paid_doubtful_pct": percent_of(figures.paid_doubtful_brl, figures.variable_brl),
             "disallowed_pct": percent_of(figures.disallowed_brl, figures.variable_brl),
         }
         for code, figures in by_carrier.items()
+        if code
     ]
     rows.sort(key=lambda row: (-(row["score"] or Decimal(-1)), -(row["km"] or Decimal(-1)), row["name"]))
     return grid_of(RANKING_FIELDS, [{**row, "position": place} for place, row in enumerate(rows, start=1)])

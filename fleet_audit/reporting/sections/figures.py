@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from fleet_audit.logic.costs.plan import plan_of_days
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import half_up, known_sum
-from fleet_audit.reporting.labels import AMOUNTS, UNPRICED
+from fleet_audit.reporting.labels import AMOUNTS
 from fleet_audit.reporting.sections.inputs import Frames, with_vehicle
 
 _SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
@@ -222,7 +222,7 @@ def _line_measures(lines: pd.DataFrame) -> pa.Table:
         deadhead_km=_only(km, purpose == "deadhead"),
         billable_km=lines["billable_km"],
         variable_brl=lines["variable_cost_brl"],
-        unpriced=lines["cost_status"].isin(UNPRICED),
+        unpriced=lines["variable_cost_brl"].isna(),
         scored_km=scored,
         score_points=scored * lines["compliance_score"],
     )
