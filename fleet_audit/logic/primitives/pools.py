@@ -19,6 +19,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+from fleet_audit.logic.primitives.threads import limit_threads, thread_count
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _M_MMAP_THRESHOLD = -3  # malloc.h
@@ -72,7 +74,7 @@ def _pool(work: Callable[[Item], Result], processes: int, context: BaseContext) 
 
     Either way none of them runs, or writes, after the block.
     """
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(work,))
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(work, processes))
     is_finished = False
     try:
         yield pool
@@ -105,7 +107,8 @@ def _forkserver(preloaded: tuple[str, ...]) -> BaseContext:
     return context
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
+def _begin(work: Callable[[Any], Any], processes: int) -> None:
+    limit_threads(thread_count() // processes)  # the processes together are as busy as one would be alone
     _return_freed_arrays()
     _work.append(work)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+_DAY_MINUTES = 1440
+
 
 @lru_cache(maxsize=4096)  # every device and trip of a day needs the same few
 def local_midnight(day: dt.date, zone: ZoneInfo) -> pd.Timestamp:
@@ -42,10 +44,17 @@ def local_days_of_seconds(seconds: np.ndarray, zone: str) -> np.ndarray:
     if len(seconds) == 0:
         return np.empty(0, dtype="datetime64[D]")
     minutes = np.round(seconds * 1e6).astype(np.int64) // 60_000_000
-    first = minutes.min()
-    known = pd.Series(np.arange(first, minutes.max() + 1).astype("datetime64[m]").astype("datetime64[us]"))
-    days = known.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).to_numpy().astype("datetime64[D]")
-    return days[minutes - first]
+    first = int(minutes.min()) // _DAY_MINUTES * _DAY_MINUTES
+    return _days_of_minutes(first, int(minutes.max()) // _DAY_MINUTES * _DAY_MINUTES + _DAY_MINUTES, zone)[
+        minutes - first
+    ]
+
+
+@lru_cache(maxsize=8)  # the stops and legs of a window ask for the same days; 46 kB for four days
+def _days_of_minutes(first: int, end: int, zone: str) -> np.ndarray:
+    """Local calendar day of each minute since 1970 from `first` to before `end`; callers do not change it."""
+    instants = pd.DatetimeIndex(np.arange(first, end).astype("datetime64[m]").astype("datetime64[us]"), tz="UTC")
+    return instants.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[D]")
 
 
 def to_utc(wall: pd.Series, zones: pd.Series, *, is_second: bool = False) -> pd.Series:

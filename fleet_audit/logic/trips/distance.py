@@ -5,15 +5,11 @@ Legs and trips share the same choice; RULES section 2, "Measured km".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.columns import Columns
 from fleet_audit.logic.primitives.parameters import ParameterSet
-
-Columns = Mapping[str, Any]  # a frame, or arrays of one length by name: a frame for each step costs more than its sums
 
 
 def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray]:

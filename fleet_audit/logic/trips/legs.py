@@ -5,27 +5,27 @@ A `Chain` is what `trips` joins: legs of one vehicle in time order, and stops wi
 
 from __future__ import annotations
 
-from collections import ChainMap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.columns import as_floats, as_objects, columns_of
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.trips.distance import Columns, measured_km
+from fleet_audit.logic.trips.distance import measured_km
 from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
-from fleet_audit.logic.trips.track.points import instants, local_days_of
+from fleet_audit.logic.trips.track.points import instant_column, local_days_of
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Legs and stops of one source.
+    """Legs and stops of one source, columns by name.
 
     legs: the columns of `trips.legs` without ids, operational_date and superseded_by_trip_id, plus chain, timezone,
     stop_before, stop_after (rows of stops, -1: none) and dwell_covered_s; sorted by chain and start.
@@ -33,48 +33,48 @@ class Chain:
     is_after_split (nothing is known of the time before it).
     """
 
-    legs: pd.DataFrame
-    stops: pd.DataFrame
+    legs: dict[str, Any]
+    stops: dict[str, Any]
 
 
 def from_positions(segmentation: Segmentation, places: Places, parameters: ParameterSet) -> Chain:
     """The chain of positions: places by coordinates."""
-    legs, found, tracks, steps = segmentation.legs, segmentation.stops, segmentation.tracks, segmentation.steps
-    first, last = found["first"].to_numpy(), found["last"].to_numpy()
+    legs, found = segmentation.leg_columns, segmentation.stop_columns
+    tracks, steps = segmentation.tracks, segmentation.steps
+    first, last = found["first"], found["last"]
     left = np.concatenate([first[:1], last[:-1]])
-    latitude, longitude = found["latitude"].to_numpy(), found["longitude"].to_numpy()
+    latitude, longitude = found["latitude"], found["longitude"]
     arrived, departed = local_days_of(tracks, first), local_days_of(tracks, last)
     poi_in = places.locate(latitude, longitude, arrived)
     poi_out, later = poi_in.copy(), departed != arrived
     poi_out[later] = places.locate(latitude[later], longitude[later], departed[later])
-    stops = pd.DataFrame(
-        {
-            "chain": found["track"],
-            "first_at": instants(tracks.seconds[first]),
-            "last_at": instants(tracks.seconds[last]),
-            "poi_in": pd.Series(poi_in, dtype=object),
-            "poi_out": pd.Series(poi_out, dtype=object),
-            "is_after_split": any_point_between(steps.splits, left, first),
-        }
-    )
+    stops = {
+        "chain": found["track"],
+        "first_at": instant_column(tracks.seconds[first]),
+        "last_at": instant_column(tracks.seconds[last]),
+        "poi_in": poi_in,
+        "poi_out": poi_out,
+        "is_after_split": any_point_between(steps.splits, left, first),
+    }
     all_read = np.zeros(len(tracks.seconds), dtype=np.bool_)
     stop_covered = sum_steps(tracks, steps, all_read, first, last, parameters)["covered_s"]
-    after = legs["stop_after"].to_numpy()
+    before, after, size = legs["stop_before"], legs["stop_after"], len(legs["track"])
+    nothing = np.full(size, None, dtype=object)
     added = {
-        "chain": legs["track"],
-        "origin_poi_id": _at(poi_out, legs["stop_before"]),
-        "destination_poi_id": _at(poi_in, legs["stop_after"]),
-        "origin_address": None,
-        "destination_address": None,
-        "km_reported": np.nan,
-        "is_maintenance_driver": False,
+        "chain": legs["track"].copy(),
+        "origin_poi_id": np.append(poi_out, [None])[before],
+        "destination_poi_id": np.append(poi_in, [None])[after],
+        "origin_address": nothing,
+        "destination_address": nothing.copy(),
+        "km_reported": np.full(size, np.nan),
+        "is_maintenance_driver": np.zeros(size, dtype=np.bool_),
         "dwell_s": _seconds_at(stops, after),
         "dwell_covered_s": np.where(after >= 0, np.append(stop_covered, np.nan)[after], np.nan),
-        "source": pd.array(["positions"], dtype="str").take(np.zeros(len(legs), dtype=np.int64)),
-        "file_sha256": None,
-        "row_number": pd.NA,
+        "source": pd.array(["positions"], dtype="str").take(np.zeros(size, dtype=np.int64)),
+        "file_sha256": nothing.copy(),
+        "row_number": np.full(size, pd.NA, dtype=object),
     }
-    return _finished(legs, added, stops, parameters)
+    return _finished(legs | added, stops, parameters)
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
@@ -151,19 +151,14 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         gaps=0,
         is_start_in_gap=False,
         is_end_in_gap=False,
-        dwell_s=_seconds_at(rows, after),
         source="visit_report",
     )
-    return _finished(legs, {}, rows, parameters)
+    stops = columns_of(rows)
+    return _finished(columns_of(legs) | {"dwell_s": _seconds_at(stops, after)}, stops, parameters)
 
 
-def _at(values: np.ndarray, stop: pd.Series) -> pd.Series:
-    """The value of each stop, None without a stop, as objects: a column of texts would cost twice as much."""
-    return pd.Series(np.append(values, np.array([None]))[stop.to_numpy()], index=stop.index, dtype=object)
-
-
-def _seconds_at(stops: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
-    stayed = (stops["last_at"] - stops["first_at"]).dt.total_seconds().to_numpy()
+def _seconds_at(stops: dict[str, Any], stop: np.ndarray) -> np.ndarray:
+    stayed = (stops["last_at"] - stops["first_at"]).total_seconds()
     return np.where(stop >= 0, np.append(stayed, np.nan)[stop], np.nan)
 
 
@@ -173,19 +168,17 @@ def identified(legs: pd.DataFrame) -> pd.DataFrame:
     return legs.assign(leg_id=stable_ids(legs, keys, "leg"))
 
 
-def _finished(frame: pd.DataFrame, added: dict[str, Any], stops: pd.DataFrame, parameters: ParameterSet) -> Chain:
-    """The chain of its legs, a frame and columns that are joined to it at once, and its stops; is_short is added."""
-    duration = (frame["ended_at"] - frame["started_at"]).dt.total_seconds().to_numpy()
-    legs: Columns = ChainMap({"duration_s": duration}, added, frame)  # type: ignore[arg-type]
-    kilometres = measured_km(legs, parameters)["km"]
+def _finished(legs: dict[str, Any], stops: dict[str, Any], parameters: ParameterSet) -> Chain:
+    """The chain of its legs and stops; is_short of the legs is added."""
+    duration = (legs["ended_at"] - legs["started_at"]).total_seconds()
+    kilometres = measured_km(legs | {"duration_s": duration}, parameters)["km"]
     # An odometer that shows whole kilometres cannot distinguish 0.9 km from standing; the path can.
-    path_km = np.asarray(legs["km_gps"], dtype=float)
-    is_coarse = np.asarray(legs["odometer_resolution_km"] > parameters.leg_min_km, dtype=bool) & ~np.isnan(path_km)
+    path_km = as_floats(legs["km_gps"])
+    is_coarse = (as_floats(legs["odometer_resolution_km"]) > parameters.leg_min_km) & ~np.isnan(path_km)
     kilometres = np.where(is_coarse, path_km, kilometres)
-    origin, destination = (np.asarray(legs[f"{side}_poi_id"], dtype=object) for side in ("origin", "destination"))
+    origin, destination = (as_objects(legs[f"{side}_poi_id"]) for side in ("origin", "destination"))
     is_same_place = (origin == destination) & ~pd.isna(origin)
-    kilometres = kilometres + np.nan_to_num(np.asarray(legs["km_carried"], dtype=float))  # a ferry is a leg of 0 km
+    kilometres = kilometres + np.nan_to_num(as_floats(legs["km_carried"]))  # a ferry is a leg of 0 km
     is_inside = is_same_place & (np.round(kilometres, 2) < parameters.yard_max_km)
     is_short = is_inside | (kilometres < parameters.leg_min_km) | (duration < parameters.leg_min_s)
-    columns = pd.DataFrame(added | {"is_short": is_short}, index=frame.index)
-    return Chain(pd.concat([frame, columns], axis=1), stops)
+    return Chain(legs | {"is_short": is_short}, stops)

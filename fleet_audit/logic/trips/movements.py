@@ -10,21 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.columns import Columns
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
 from fleet_audit.logic.trips.steps import Steps, any_point_between, missed_km, sum_steps
-from fleet_audit.logic.trips.track.points import instants
+from fleet_audit.logic.trips.track.points import instant_column
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
 def measure_movements(
-    tracks: Tracks, steps: Steps, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray,
+    tracks: Tracks, steps: Steps, stops: Columns, start: np.ndarray, end: np.ndarray, before: np.ndarray,
     after: np.ndarray, parameters: ParameterSet,
-) -> pd.DataFrame:  # fmt: skip
-    """One row per movement from point start[k] to end[k], the columns of `Segmentation.legs`.
+) -> dict[str, Any]:  # fmt: skip
+    """One row per movement from point start[k] to end[k], the columns of `Segmentation.leg_columns`.
 
-    `before`, `after`: rows of `stops` on both sides, -1 where nothing is known there.
+    `before`, `after`: numbers of `stops` on both sides, -1 where nothing is known there.
     """
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
@@ -38,44 +39,42 @@ def measure_movements(
     )
     sums["gaps"] = sums["gaps"].astype("int64")
     track = tracks.track_of(start)
-    return pd.DataFrame(
-        {
-            "track": track,
-            "start": start,
-            "end": end,
-            "stop_before": before,
-            "stop_after": after,
-            **{name: tracks.index[name].array[track] for name in tracks.index},
-            "driver_id": _drivers(tracks, driver),
-            "started_at": instants(tracks.seconds[start]),
-            "ended_at": instants(tracks.seconds[end]),
-            "origin_latitude": _of_stop(stops["latitude"], before),
-            "origin_longitude": _of_stop(stops["longitude"], before),
-            "destination_latitude": _of_stop(stops["latitude"], after),
-            "destination_longitude": _of_stop(stops["longitude"], after),
-            **sums,
-            "km_odometer": np.where(
-                has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
-            )
-            if len(start)
-            else np.empty(0),
-            "is_odometer_valid": has_readings
-            & ~has_missed
-            & ~any_point_between(steps.faults, first_reading, last_reading)
-            & (
-                movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
-                <= parameters.stop_radius_m
-            ),
-            "odometer_resolution_km": steps.resolution_km[track],
-            "max_speed_kmh": fastest,
-            "passengers_readings": number,
-            "passengers_max": highest,
-            "moving_s": moving_us / 1e6,
-            "moving_steps": moving_steps.astype("float64"),
-            "is_start_in_gap": before < 0,
-            "is_end_in_gap": after < 0,
-        }
-    )
+    return {
+        "track": track,
+        "start": start,
+        "end": end,
+        "stop_before": before,
+        "stop_after": after,
+        **{name: tracks.index[name].array[track] for name in tracks.index},
+        "driver_id": _drivers(tracks, driver),
+        "started_at": instant_column(tracks.seconds[start]),
+        "ended_at": instant_column(tracks.seconds[end]),
+        "origin_latitude": _of_stop(stops["latitude"], before),
+        "origin_longitude": _of_stop(stops["longitude"], before),
+        "destination_latitude": _of_stop(stops["latitude"], after),
+        "destination_longitude": _of_stop(stops["longitude"], after),
+        **sums,
+        "km_odometer": np.where(
+            has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
+        )
+        if len(start)
+        else np.empty(0),
+        "is_odometer_valid": has_readings
+        & ~has_missed
+        & ~any_point_between(steps.faults, first_reading, last_reading)
+        & (
+            movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
+            <= parameters.stop_radius_m
+        ),
+        "odometer_resolution_km": steps.resolution_km[track],
+        "max_speed_kmh": fastest,
+        "passengers_readings": number,
+        "passengers_max": highest,
+        "moving_s": moving_us / 1e6,
+        "moving_steps": moving_steps.astype("float64"),
+        "is_start_in_gap": before < 0,
+        "is_end_in_gap": after < 0,
+    }
 
 
 def mean_step_s(trips: pd.DataFrame) -> pd.Series:
@@ -97,16 +96,16 @@ def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:
     return pd.array(tracks.drivers, dtype="str").take(driver, allow_fill=True)
 
 
-def _of_stop(values: pd.Series, stop: np.ndarray) -> np.ndarray:
-    return np.where(stop >= 0, np.append(values.to_numpy(), np.nan)[stop], np.nan)
+def _of_stop(values: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    return np.where(stop >= 0, np.append(values, np.nan)[stop], np.nan)
 
 
 def _readings(
-    tracks: Tracks, stops: pd.DataFrame, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
+    tracks: Tracks, stops: Columns, start: np.ndarray, end: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Index of the readings that a leg is measured between: those of its stops, else the first and last inside."""
-    first = np.append(stops["departure_reading"].to_numpy(), -1)[before]
-    last = np.append(stops["arrival_reading"].to_numpy(), -1)[after]
+    first = np.append(stops["departure_reading"], -1)[before]
+    last = np.append(stops["arrival_reading"], -1)[after]
     return (
         np.where(first >= 0, first, tracks.reading_from(start)),
         np.where(last >= 0, last, tracks.reading_until(end)),

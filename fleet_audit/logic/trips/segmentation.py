@@ -7,10 +7,13 @@ docs/segmentation.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.columns import frame_of
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
@@ -27,17 +30,27 @@ _OF_PATH = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "mov
 class Segmentation:
     """Stops, legs and rejected points of the tracks.
 
-    stops: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
+    stop_columns: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
     departure_reading (points whose odometer the legs before and after are measured by, -1: none).
-    legs: one row per movement, the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
+    leg_columns: of each movement the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
     rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
     """
 
     tracks: Tracks
     steps: Steps
-    stops: pd.DataFrame
-    legs: pd.DataFrame
+    stop_columns: dict[str, np.ndarray]
+    leg_columns: dict[str, Any]
     rejected: pd.DataFrame
+
+    @cached_property
+    def stops(self) -> pd.DataFrame:
+        """One row per stop."""
+        return frame_of(self.stop_columns)
+
+    @cached_property
+    def legs(self) -> pd.DataFrame:
+        """One row per movement."""
+        return frame_of(self.leg_columns)
 
 
 def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segmentation:
@@ -46,7 +59,7 @@ def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segment
     points, steps = found.tracks, classify_steps(found, parameters)
     stops = find_stops(points, steps, places, parameters)
     start, end, before, after = movement_kernels.find_movements(
-        steps.is_split, points.offsets, stops["first"].to_numpy(), stops["last"].to_numpy()
+        steps.is_split, points.offsets, stops["first"], stops["last"]
     )
     legs = measure_movements(points, steps, stops, start, end, before, after, parameters)
     return Segmentation(points, steps, stops, legs, found.rejected)
@@ -73,12 +86,10 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     start, end = keyed.offsets[:-1], keyed.offsets[1:] - 1
     start, end = start[end > start], end[end > start]
     nothing = np.full(len(start), -1)
-    legs = measure_movements(keyed, steps, stops, start, end, nothing, nothing, parameters).assign(
-        **dict.fromkeys(_OF_PATH, np.nan),
-        is_start_in_gap=False,
-        is_end_in_gap=False,
-        trip_key=keyed.trip_keys[keyed.trip_key[start]],
-    )
+    legs = measure_movements(keyed, steps, stops, start, end, nothing, nothing, parameters)
+    legs |= {name: np.full(len(start), np.nan) for name in _OF_PATH}
+    legs |= {name: np.zeros(len(start), dtype=np.bool_) for name in ("is_start_in_gap", "is_end_in_gap")}
+    legs["trip_key"] = pd.array(keyed.trip_keys, dtype="str").take(keyed.trip_key[start])
     return Segmentation(keyed, steps, stops, legs, seen.rejected)
 
 
@@ -88,4 +99,4 @@ def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentat
     blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
     seen = Points.without_places(blind)
     steps = classify_steps(seen, parameters)
-    return Segmentation(blind, steps, find_stops(blind, steps, None, parameters), pd.DataFrame(), seen.rejected)
+    return Segmentation(blind, steps, find_stops(blind, steps, None, parameters), {}, seen.rejected)

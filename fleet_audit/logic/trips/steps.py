@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import run_in_threads
+from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
 from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
 from fleet_audit.logic.trips.kernels import steps as step_kernels
-from fleet_audit.logic.trips.track.points import Points, carried_steps
+from fleet_audit.logic.trips.track.points import Points, mark_carried
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -42,17 +42,18 @@ class Steps:
 
 def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     """Facts of the step to each point; the arguments of each rule are parameters of docs/segmentation.md."""
-    tracks, metres = points.tracks, points.metres
-    resolution = odometer_kernels.resolutions(tracks.odometer_km, tracks.offsets)
+    tracks, size = points.tracks, len(points.metres)
+    is_standing, is_split, is_away, is_faulty, is_carried = (np.zeros(size, dtype=np.bool_) for _ in range(5))
 
-    def classified() -> tuple[np.ndarray, ...]:
-        facts: tuple[np.ndarray, ...] = step_kernels.classify_steps(
+    def classify(offsets: np.ndarray) -> np.ndarray:
+        resolution_km: np.ndarray = odometer_kernels.resolutions(tracks.odometer_km, offsets)
+        step_kernels.classify_steps(
             tracks.seconds,
-            metres,
+            points.metres,
             tracks.odometer_km,
             points.is_jump,
-            tracks.offsets,
-            resolution,
+            offsets,
+            resolution_km,
             parameters.standing_kmh,
             parameters.stop_radius_m,
             parameters.gap_note_s,
@@ -60,13 +61,15 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
             parameters.impossible_kmh,
             parameters.odometer_slack_km,
             parameters.leg_min_km,
+            is_standing,
+            is_split,
+            is_away,
+            is_faulty,
         )
-        return facts
+        mark_carried(points, offsets, resolution_km, parameters, is_carried)
+        return resolution_km
 
-    (is_carried,), (is_standing, is_split, is_away, is_faulty) = run_in_threads(
-        lambda: (carried_steps(points, resolution, parameters),), classified
-    )
-    splits, faults = np.flatnonzero(is_split), np.flatnonzero(is_faulty)
+    resolution_km = np.concatenate(map_in_threads(classify, tracks.parts()))
     return Steps(
         is_split=is_split,
         is_standing=is_standing,
@@ -74,10 +77,10 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         is_bridged=points.is_bridged,
         is_carried=is_carried,
         has_fix=points.has_fix,
-        metres=metres,
-        splits=splits,
-        faults=faults,
-        resolution_km=resolution,
+        metres=points.metres,
+        splits=np.flatnonzero(is_split),
+        faults=np.flatnonzero(is_faulty),
+        resolution_km=resolution_km,
     )
 
 

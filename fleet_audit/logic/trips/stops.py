@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import stops as stop_kernels
 from fleet_audit.logic.trips.steps import Steps
@@ -32,23 +32,21 @@ def _median_places(tracks: Tracks, steps: Steps, first: np.ndarray, last: np.nda
     return latitude, longitude
 
 
-def find_stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> pd.DataFrame:
-    """One row per stop, the columns of `Segmentation.stops`; without `places` only long stops are found."""
+def find_stops(tracks: Tracks, steps: Steps, places: Places | None, parameters: ParameterSet) -> dict[str, np.ndarray]:
+    """One row per stop, the columns of `Segmentation.stop_columns`; without `places` only long stops are found."""
     first, last, standing = _points_of_stops(tracks, steps, places, parameters)
     arrival, departure = _stop_readings(tracks, steps, first, last, parameters)
     latitude, longitude = _median_places(tracks, steps, first, last)
-    return pd.DataFrame(
-        {
-            "track": tracks.track_of(first),
-            "first": first,
-            "last": last,
-            "standing_s": standing,
-            "latitude": latitude,
-            "longitude": longitude,
-            "arrival_reading": arrival,
-            "departure_reading": departure,
-        }
-    )
+    return {
+        "track": tracks.track_of(first),
+        "first": first,
+        "last": last,
+        "standing_s": standing,
+        "latitude": latitude,
+        "longitude": longitude,
+        "arrival_reading": arrival,
+        "departure_reading": departure,
+    }
 
 
 def _points_of_stops(
@@ -89,7 +87,7 @@ def _points_of_stops(
         ahead = 2**searches if searches >= _SEARCHES_WITHOUT_AHEAD else 0
         searches += 1
         first, last, standing, later_first, later_last = map(
-            np.concatenate, zip(*map_in_threads(candidates, np.array_split(again, 2)), strict=True)
+            np.concatenate, zip(*map_in_threads(candidates, np.array_split(again, thread_count())), strict=True)
         )
         brief = np.flatnonzero((standing < parameters.stop_min_s) & ~is_refused[first])
         asked_first, asked_last = np.append(first[brief], later_first), np.append(last[brief], later_last)

@@ -5,9 +5,12 @@ Distances are measured in `segmentation`; purposes are decided in `classificatio
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.columns import as_floats, as_objects, frame_of
 from fleet_audit.logic.primitives.cycles import dates
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
@@ -36,29 +39,32 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     """
     dwells, dwell_of_stop = _dwells(chain, places)
     legs = chain.legs
-    before, after = (np.append(dwell_of_stop, -1)[legs[name].to_numpy()] for name in ("stop_before", "stop_after"))
-    is_short = legs["is_short"].to_numpy(bool)
-    number = np.empty(len(legs), dtype=np.int64)
+    before, after = (np.append(dwell_of_stop, -1)[legs[name]] for name in ("stop_before", "stop_after"))
+    is_short = legs["is_short"]
+    number = np.empty(len(is_short), dtype=np.int64)
     number[is_short] = -1 - np.arange(np.count_nonzero(is_short))
-    number[~is_short] = _trip_numbers(legs[~is_short], before[~is_short], after[~is_short], dwells, parameters)
+    long = np.flatnonzero(~is_short)
+    number[long] = _trip_numbers(
+        legs["chain"][long], legs["driver_id"].take(long), before[long], after[long], dwells, parameters
+    )
     trips = _trips(legs, number, before, after, dwells, places, parameters)
     owner = np.searchsorted(trips["number"].to_numpy(), number)
     added = {"dwell_before": before, "dwell_after": after, "number": number}
     added |= {name: trips[name].array.take(owner) for name in ("trip_id", "operational_date")}
-    return trips, pd.concat([legs, pd.DataFrame(added, index=legs.index)], axis=1)
+    return trips, frame_of(legs | added)
 
 
 def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Stops that only short movements part are one dwell: its places, its length, whether it ends a trip."""
     stops, legs = chain.stops, chain.legs
-    is_new = np.diff(stops["chain"].to_numpy(), prepend=-1) != 0
-    is_new |= stops["is_after_split"].to_numpy(bool)
-    reached = legs["stop_after"].to_numpy()[~legs["is_short"].to_numpy(bool)]
+    is_new = np.diff(stops["chain"], prepend=-1) != 0
+    is_new |= stops["is_after_split"]
+    reached = legs["stop_after"][~legs["is_short"]]
     is_new[reached[reached >= 0]] = True
-    start = np.flatnonzero(is_new)
-    arrived, left = (stops[name].to_numpy(dtype=object, na_value=None) for name in ("poi_in", "poi_out"))
-    latest_first = len(stops) - np.append(start, len(stops))[:0:-1]
-    last_known = len(stops) - 1 - _first_known(pd.isna(left[::-1]), latest_first)[::-1]
+    start, size = np.flatnonzero(is_new), len(is_new)
+    arrived, left = (as_objects(stops[name]) for name in ("poi_in", "poi_out"))
+    latest_first = size - np.append(start, size)[:0:-1]
+    last_known = size - 1 - _first_known(pd.isna(left[::-1]), latest_first)[::-1]
     seconds = (
         _fold(np.maximum, stops["last_at"].to_numpy("datetime64[us]"), start)
         - _fold(np.minimum, stops["first_at"].to_numpy("datetime64[us]"), start)
@@ -72,13 +78,14 @@ def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.nda
 
 
 def _trip_numbers(
-    legs: pd.DataFrame, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray], parameters: ParameterSet
-) -> np.ndarray:
+    chain: np.ndarray, driver_id: Any, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
+    parameters: ParameterSet,
+) -> np.ndarray:  # fmt: skip
     """A running number of the trip that each long leg belongs to."""
     stays = np.append(dwells["ends"] | (dwells["seconds"] >= parameters.trip_end_dwell_s), True)
     previous = np.append(-1, after[:-1])[: len(after)]
-    is_new = (np.diff(legs["chain"].to_numpy(), prepend=-1) != 0) | (before < 0) | (previous != before) | stays[before]
-    driver = pd.factorize(legs["driver_id"])[0]
+    is_new = (np.diff(chain, prepend=-1) != 0) | (before < 0) | (previous != before) | stays[before]
+    driver = pd.factorize(driver_id)[0]
     # The last driver that the trip knew before each leg; the place of the leg that named him must lie in the trip.
     named = np.append(-1, np.maximum.accumulate(np.where(driver >= 0, np.arange(len(driver)), -1))[:-1])[: len(driver)]
     is_same_trip = named >= np.maximum.accumulate(np.where(is_new, np.arange(len(is_new)), -1))
@@ -87,7 +94,7 @@ def _trip_numbers(
 
 
 def _trips(
-    legs: pd.DataFrame, number: np.ndarray, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
+    legs: dict[str, Any], number: np.ndarray, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
     places: Places, parameters: ParameterSet,
 ) -> pd.DataFrame:  # fmt: skip
     order = np.argsort(number, kind="stable")
@@ -101,29 +108,31 @@ def _trips(
         **dict.fromkeys(("origin_address",), first),
         **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_address"), last),
         **{
-            name: order[_first_known(legs[name].isna().to_numpy()[order], start)] for name in ("device_id", "driver_id")
+            name: order[_first_known(np.asarray(pd.isna(legs[name]))[order], start)]
+            for name in ("device_id", "driver_id")
         },
     }
-    trips = {name: legs[name].array.take(rows) for name, rows in taken.items()}
-    is_short = legs["is_short"].to_numpy(bool)[first]
+    trips = {name: legs[name].take(rows) for name, rows in taken.items()}
+    is_short = legs["is_short"][first]
     for name, leg, dwell, side in (
         ("origin_poi_id", first, before, "poi_out"),
         ("destination_poi_id", last, after, "poi_in"),
     ):
-        own, known = legs[name].to_numpy(dtype=object, na_value=None)[leg], np.append(dwells[side], np.array([None]))
+        own, known = as_objects(legs[name])[leg], np.append(dwells[side], np.array([None]))
         # A stop without a place has that of its dwell: a short movement into the gate does not change the place.
         trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():
-        trips[name] = _fold(fold, legs[name].to_numpy(dtype=None if legs[name].dtype == bool else float)[order], start)
+        values = legs[name] if legs[name].dtype == bool else as_floats(legs[name])
+        trips[name] = _fold(fold, values[order], start)
     for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
         trips[name] = _sums(legs[name], order, start)
     for name in ("gaps", "passengers_readings"):
         trips[name] = _sums(legs[name], order, start).astype("int64")
     is_inner = np.ones(len(order), dtype=bool)
     is_inner[end] = False  # the dwells between the legs of a trip are those of all its legs but the last
-    dwelt = np.where(is_inner, np.nan_to_num(legs["dwell_covered_s"].to_numpy(float)[order]), 0.0)
-    trips["covered_s"] = _fold(np.add, np.nan_to_num(legs["covered_s"].to_numpy(float)[order]), start) + _fold(
+    dwelt = np.where(is_inner, np.nan_to_num(as_floats(legs["dwell_covered_s"])[order]), 0.0)
+    trips["covered_s"] = _fold(np.add, np.nan_to_num(as_floats(legs["covered_s"])[order]), start) + _fold(
         np.add, dwelt, start
     )
     trips["duration_s"] = (trips["ended_at"] - trips["started_at"]).total_seconds()
@@ -146,8 +155,8 @@ def _fold(fold: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:
     return folded
 
 
-def _sums(values: pd.Series, order: np.ndarray, start: np.ndarray) -> np.ndarray:
-    return _fold(np.add, values.to_numpy(dtype=float, na_value=np.nan)[order], start)
+def _sums(values: Any, order: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return _fold(np.add, as_floats(values)[order], start)
 
 
 def _first_known(is_missing: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -1,15 +1,19 @@
 """One day is a pure function of its window: nothing but the positions in it, in any order, decides."""
 
 import datetime as dt
+import os
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.defs.window_positions import WINDOW_PARTS
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.primitives.threads import thread_count
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
+from fleet_audit.logic.trips.track import time_order
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
@@ -34,10 +38,11 @@ from fleet_audit_tests.logic.trips.test_trips import visit, visits
 NEXT = DAY + dt.timedelta(days=1)
 
 
-def same(one: DayWindow, other: DayWindow) -> None:
+def same(one: DayWindow, other: DayWindow, *, to_the_last_bit: bool = False) -> None:
     for name, table in WINDOW_PARTS.items():
         left, right = (conform(getattr(seen, name), table).sort_values(list(table.sort)) for seen in (one, other))
-        pd.testing.assert_frame_equal(left.reset_index(drop=True), right.reset_index(drop=True))
+        left, right = left.reset_index(drop=True), right.reset_index(drop=True)
+        pd.testing.assert_frame_equal(left, right, check_exact=to_the_last_bit)
 
 
 @settings(NO_SHRINKING, max_examples=6)
@@ -65,6 +70,19 @@ def test_positions_read_in_parts_are_the_same_positions(buses: list[Bus], parts:
     nothing = empty_frame(lake.STAGING_VISIT_LEGS)
     together = segment_day(DAY, build_day_tracks(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
     same(window(positions, tables=tables), together)
+
+
+@settings(NO_SHRINKING, max_examples=4)
+@given(spoilt_fleets(), st.integers(2, 4))
+def test_the_number_of_threads_does_not_matter(buses: list[Bus], processors: int) -> None:
+    positions, tables = reported(buses), world(*registered(buses))
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setattr(time_order, "_WORTH_A_THREAD", 1)
+        machine.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+        by_one = window(positions, tables=tables)
+        machine.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+        assert thread_count() == processors
+        same(by_one, window(positions, tables=tables), to_the_last_bit=True)
 
 
 @settings(NO_SHRINKING, max_examples=6)

@@ -105,3 +105,10 @@ def filter_points(  # type: ignore[no-untyped-def]
                         continue
             is_parked = elapsed > 0 and metres[i] * 3.6 < standing_kmh * elapsed
             last, cos_last, read_last = i, cos_i, read
+
+
+@njit(cache=True, nogil=True)
+def mark_located(lat, lon, is_lost, low, high, is_located):  # type: ignore[no-untyped-def]
+    """Writes of the points low … high - 1 whether they have coordinates that are a fix."""
+    for at in range(low, high):
+        is_located[at] = not (math.isnan(lat[at]) or math.isnan(lon[at]) or is_lost[at])

@@ -18,9 +18,11 @@ SUMS = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "km_carr
 @njit(cache=True, nogil=True)
 def classify_steps(  # type: ignore[no-untyped-def]
     seconds, metres, odometer, is_jump, offsets, resolution, standing_kmh, radius_m, gap_note_s, gap_split_s,
-    impossible_kmh, odometer_slack_km, leg_min_km,
+    impossible_kmh, odometer_slack_km, leg_min_km, is_standing, is_split, is_away, is_faulty,
 ):  # fmt: skip
-    """Of the step to each point: is_standing, is_split, is_away; and whether the point's own reading is faulty.
+    """Sets of the step to each point is_standing, is_split, is_away; and is_faulty of the point's own reading.
+
+    Written into the last four arguments, which hold False, for the tracks of `offsets` alone.
 
     A step splits when nothing is known of it: a jump, the start of a track, or more than `gap_split_s` without a
     report and the ends apart, or the vehicle away in between. It was away in a step beyond `gap_note_s` in which its
@@ -28,11 +30,6 @@ def classify_steps(  # type: ignore[no-untyped-def]
 
     A reading is faulty when it falls below, or jumps beyond, the one before it in the track.
     """
-    size = len(seconds)
-    is_standing = np.zeros(size, dtype=np.bool_)
-    is_split = np.zeros(size, dtype=np.bool_)
-    is_away = np.zeros(size, dtype=np.bool_)
-    is_faulty = np.zeros(size, dtype=np.bool_)
     for track in range(len(offsets) - 1):
         reading, read_at = np.nan, 0.0
         for i in range(offsets[track], offsets[track + 1]):
@@ -54,7 +51,6 @@ def classify_steps(  # type: ignore[no-untyped-def]
                 most = impossible_kmh * (seconds[i] - read_at) / 3600 + odometer_slack_km
                 is_faulty[i] = change < -1e-6 or change > most
                 reading, read_at = odometer[i], seconds[i]
-    return is_standing, is_split, is_away, is_faulty
 
 
 @njit(cache=True, nogil=True)

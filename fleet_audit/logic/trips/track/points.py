@@ -16,6 +16,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
+from fleet_audit.logic.trips.track.time_order import without_rows
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -53,21 +54,23 @@ def clean_tracks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
 def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
     """The accepted points of clean tracks, those without a fix that the odometer places, and the rejected points."""
     is_fix, is_lost = tracks.is_located, tracks.is_lost
-    located = tracks.take(is_fix)
+    unlocated = np.flatnonzero(~is_fix)
+    located = tracks.without(unlocated)
     reason, is_jump, metres = _filter_located(located, parameters)
-    is_accepted = reason == point_filter.ACCEPTED
+    dropped = np.flatnonzero(reason)
     rejected = rejected_points(located, reason)
-    is_candidate = (is_lost | (~is_fix & (tracks.trip_key < 0))) & ~np.isnan(tracks.odometer_km)
     if is_lost.any():
         lost = rejected_points(tracks, np.where(is_lost, point_filter.NO_FIX, point_filter.ACCEPTED).astype(np.int8))
         rejected = pd.concat([rejected, lost], ignore_index=True)
-    if not is_candidate.any():
-        kept = located.take(is_accepted)
-        no = np.zeros(len(kept.seconds), dtype=np.bool_)
-        return Points(kept, is_jump[is_accepted], metres[is_accepted], no, ~no, rejected)
-    is_kept_fix = is_fix.copy()
-    is_kept_fix[is_fix] = is_accepted
-    return _placed(tracks, is_kept_fix, is_candidate, is_jump[is_accepted], metres[is_accepted], rejected, parameters)
+    is_jump, metres = without_rows(is_jump, dropped), without_rows(metres, dropped)
+    is_counted = (is_lost[unlocated] | (tracks.trip_key[unlocated] < 0)) & ~np.isnan(tracks.odometer_km[unlocated])
+    candidates = unlocated[is_counted]
+    if not len(candidates):
+        no = np.zeros(len(metres), dtype=np.bool_)
+        return Points(located.without(dropped), is_jump, metres, no, ~no, rejected)
+    is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
+    is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
+    return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
 
 
 def _placed(
@@ -123,14 +126,22 @@ def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarra
             metres,
         )
 
-    map_in_threads(filter_part, tracks.halves())
+    map_in_threads(filter_part, tracks.parts())
     return reason, is_jump, metres
 
 
 def carried_steps(points: Points, resolution_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
     """Whether a ferry or a tow moved the vehicle over the step to each point; the resolution is each track's."""
+    is_carried = np.zeros(len(points.metres), dtype=np.bool_)
+    mark_carried(points, points.tracks.offsets, resolution_km, parameters, is_carried)
+    return is_carried
+
+
+def mark_carried(
+    points: Points, offsets: np.ndarray, resolution_km: np.ndarray, parameters: ParameterSet, is_carried: np.ndarray
+) -> None:
+    """Write into `is_carried`, which holds False, the `carried_steps` of the tracks of `offsets` alone."""
     tracks = points.tracks
-    is_carried = np.zeros(len(tracks.seconds), dtype=np.bool_)
     odometer.find_carried(
         tracks.seconds,
         tracks.latitude,
@@ -139,7 +150,7 @@ def carried_steps(points: Points, resolution_km: np.ndarray, parameters: Paramet
         tracks.odometer_km,
         tracks.ignition,
         points.is_jump,
-        tracks.offsets,
+        offsets,
         resolution_km,
         parameters.stop_radius_m,
         parameters.carried_min_km * 1000,
@@ -147,18 +158,15 @@ def carried_steps(points: Points, resolution_km: np.ndarray, parameters: Paramet
         parameters.standing_kmh,
         is_carried,
     )
-    return is_carried
 
 
 def rejected_points(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
     """The points whose reason code is not 0, as rows of `trips.rejected_points` with their timezone."""
     bad = np.flatnonzero(reason)
-    owner = tracks.index.iloc[tracks.track_of(bad)]
+    owner = tracks.track_of(bad)
     return pd.DataFrame(
         {
-            "plate": owner["plate"].to_numpy(),
-            "device_id": owner["device_id"].to_numpy(),
-            "timezone": owner["timezone"].to_numpy(),
+            **{name: tracks.index[name].array[owner].to_numpy() for name in ("plate", "device_id", "timezone")},
             "recorded_at": instants(tracks.seconds[bad]),
             "latitude": tracks.latitude[bad],
             "longitude": tracks.longitude[bad],
@@ -169,17 +177,23 @@ def rejected_points(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
 
 def instants(seconds: np.ndarray) -> pd.Series:
     """Seconds since 1970 as UTC instants."""
+    return pd.Series(instant_column(seconds))
+
+
+def instant_column(seconds: np.ndarray) -> pd.arrays.DatetimeArray:
+    """The array of `instants`."""
     micros = np.round(np.asarray(seconds, dtype=float) * 1e6).astype("int64")
-    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+    column: pd.arrays.DatetimeArray = pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC").array
+    return column
 
 
 def local_days_of(tracks: Tracks, points: np.ndarray) -> np.ndarray:
     """Local calendar day (datetime64[D]) of points, in the zone of each one's vehicle."""
-    codes, zones = pd.factorize(tracks.index["timezone"])
+    codes, zones = tracks.zones
     if len(zones) == 1 and codes.min() == 0:
-        return local_days_of_seconds(tracks.seconds[points], str(zones[0]))
+        return local_days_of_seconds(tracks.seconds[points], zones[0])
     days, of_point = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[D]"), codes[tracks.track_of(points)]
     for code, zone in enumerate(zones):
         rows = np.flatnonzero(of_point == code)
-        days[rows] = local_days_of_seconds(tracks.seconds[points[rows]], str(zone))
+        days[rows] = local_days_of_seconds(tracks.seconds[points[rows]], zone)
     return days

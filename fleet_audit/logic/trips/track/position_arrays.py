@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet_audit.logic.primitives.threads import map_in_threads
-from fleet_audit.logic.trips.track.time_order import any_beyond
+from fleet_audit.logic.trips.kernels.order import any_beyond
 
 NUMBER_COLUMNS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
 CODED_TEXTS = {"device": "device_id", "driver": "driver_id", "trip_key": "trip_key"}

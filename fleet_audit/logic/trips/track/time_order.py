@@ -1,19 +1,21 @@
-"""Positions in the order in which tracks need them, by track and then by time: compiled, linear in their number.
+"""Positions in the order in which tracks need them, by track and then by time: linear in their number, in threads.
 
-Which of two rows of one instant counts is in `tracks`, which device is in which vehicle when in `assignments`.
+Which of two rows of one instant counts is in `tracks`, which device is in which vehicle when in `assignments`. The
+compiled passes are in `kernels.order`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from fleet_audit.logic.primitives.compiled import njit
+from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
+from fleet_audit.logic.trips.kernels import order as order_kernels
 
-_DIGIT_BITS = 10  # 1024 counters stay in the fastest cache beside a device's day; four days in seconds take 2 digits
-_SECOND = np.uint64(1_000_000)  # µs
+_WORTH_A_THREAD = 20_000  # points: fewer are done in the time in which another thread begins
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class TrackOrder:
     """Where rows, in parts, go: to their track's stretch of `offsets` as they come, then by time within it.
 
     Rows are first written to some thousand tracks side by side and then put in order within each: both stay in the
-    cache, where fetching each row from anywhere takes twice as long.
+    cache, where fetching each row from anywhere takes twice as long. `pieces` are the stretches of the parts' rows that
+    threads work on (part, low, high); `sources` and `targets` are of one piece each, sources counted from its `low`.
     """
 
     offsets: np.ndarray
     times: np.ndarray
+    pieces: list[tuple[int, int, int]]
     sources: list[np.ndarray]
     targets: list[np.ndarray]
     order: np.ndarray
@@ -62,17 +66,32 @@ class TrackOrder:
     @classmethod
     def of(cls, device: Sequence[np.ndarray], micros: Sequence[np.ndarray], spans: TrackSpans) -> TrackOrder:
         """Of each part the device number (-1: unknown) and µs of its rows."""
-        counts = np.zeros(len(spans.cuts), dtype=np.int64)
-        found = [
-            _rows_of_tracks(codes, instants, spans, counts) for codes, instants in zip(device, micros, strict=True)
-        ]
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        times, free = np.empty(offsets[-1], dtype=np.int64), offsets[:-1].copy()
-        for (source, owner), instants in zip(found, micros, strict=True):
-            place_rows(source, owner, instants, free, times)  # a row's place takes that of its track's number
-        order = np.empty(len(times), dtype=np.int32)
-        is_ordered = sort_times(times, offsets, order)
-        return cls(offsets, times, [source for source, _ in found], [place for _, place in found], order, is_ordered)
+        pieces = [piece for part, codes in enumerate(device) for piece in _pieces(part, len(codes))]
+        codes, instants = _cut(device, pieces), _cut(micros, pieces)
+        counts = np.zeros((len(pieces), len(spans.cuts)), dtype=np.int64)
+        found = map_in_threads(
+            lambda at: _rows_of_tracks(codes[at], instants[at], spans, counts[at]), range(len(pieces))
+        )
+        offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+        free = offsets[:-1] + np.cumsum(counts, axis=0) - counts  # a track's rows of earlier pieces come before
+        times, order = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1], dtype=np.int32)
+
+        def place(at: int) -> None:
+            order_kernels.place_rows(
+                *found[at], instants[at], free[at], times
+            )  # a row's place takes that of its track's number
+
+        map_in_threads(place, range(len(pieces)))
+        is_ordered = all(
+            map_in_threads(lambda part: order_kernels.sort_times(times, part, order), parts_of_tracks(offsets))
+        )
+        sources, targets = ([one[of] for one in found] for of in (0, 1))
+        return cls(offsets, times, pieces, sources, targets, order, is_ordered)
+
+    def repeated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places in the order whose instant is that of a neighbour in their track, and whether of the one before."""
+        found = map_in_threads(lambda part: order_kernels.find_repeats(self.times, part), parts_of_tracks(self.offsets))
+        return tuple(map(np.concatenate, zip(*found, strict=True)))  # type: ignore[return-value]
 
     def rows_at(self, at: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Of each part the rows that come at these few places of the order, and where each place has its row in them.
@@ -82,10 +101,12 @@ class TrackOrder:
         placed = self.offsets[np.searchsorted(self.offsets, at, side="right") - 1] + self.order[at]
         is_asked = np.zeros(len(self.times), dtype=np.bool_)
         is_asked[placed] = True
-        hits = [np.flatnonzero(is_asked[target]) for target in self.targets]
+        hits = map_in_threads(lambda target: order_kernels.find_flagged(is_asked, target), self.targets)
         came = np.argsort(np.concatenate([target[hit] for target, hit in zip(self.targets, hits, strict=True)]))
-        rows = [source[hit] for source, hit in zip(self.sources, hits, strict=True)]
-        return rows, came[np.searchsorted(np.sort(placed), placed)]
+        rows: list[list[np.ndarray]] = [[] for _ in range(max(part for part, _, _ in self.pieces) + 1)]
+        for (part, low, _), source, hit in zip(self.pieces, self.sources, hits, strict=True):
+            rows[part].append(low + source[hit])
+        return [np.concatenate(some) for some in rows], came[np.searchsorted(np.sort(placed), placed)]
 
     def scratch(self) -> np.ndarray:
         """Memory in which `sorted_column` places one column after the other."""
@@ -98,23 +119,49 @@ class TrackOrder:
         dtype, size = columns[0].dtype, len(self.times)
         is_final = self.is_ordered and is_kept is None
         placed = np.empty(size, dtype) if is_final else scratch.view(dtype)[:size]
-        for values, source, target in zip(columns, self.sources, self.targets, strict=True):
-            scatter(values, source, target, placed)
+        for values, source, target in zip(_cut(columns, self.pieces), self.sources, self.targets, strict=True):
+            order_kernels.scatter(values, source, target, placed)
         if is_final:
             return placed
         # Numpy's memory has large pages: numba's own took 20,919 page faults for eight columns of 3 million rows.
         result = np.empty(size, dtype)
         if is_kept is None:
-            put_in_order(placed, self.order, self.offsets, result)
+            order_kernels.put_in_order(placed, self.order, self.offsets, result)
             return result
-        return result[: put_in_order_kept(placed, self.order, self.offsets, is_kept, result)]
+        return result[: order_kernels.put_in_order_kept(placed, self.order, self.offsets, is_kept, result)]
 
     def seconds(self, is_kept: np.ndarray | None) -> np.ndarray:
         """Times in seconds, of the rows that are kept."""
         if is_kept is None:
             return self.times / 1e6
         result = np.empty(len(self.times))
-        return result[: kept_seconds(self.times, is_kept, result)]
+        return result[: order_kernels.kept_seconds(self.times, is_kept, result)]
+
+
+def without_rows(values: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+    """The values without those at these places, which are in order."""
+    kept = np.empty(len(values) - len(dropped), values.dtype)
+    order_kernels.keep_values(values, dropped, kept)
+    return kept
+
+
+def parts_of_tracks(offsets: np.ndarray) -> list[np.ndarray]:
+    """The offsets in as many runs of whole tracks as threads work, each with about as many points as the others."""
+    count = thread_count()
+    if count == 1 or offsets[-1] < _WORTH_A_THREAD:
+        return [offsets]
+    edges = np.searchsorted(offsets, np.linspace(0, offsets[-1], count + 1)[1:-1])
+    edges = [0, *np.minimum(edges, len(offsets) - 1).tolist(), len(offsets) - 1]
+    return [offsets[low : high + 1] for low, high in pairwise(edges) if high > low]
+
+
+def _pieces(part: int, size: int) -> list[tuple[int, int, int]]:
+    count = thread_count() if size >= _WORTH_A_THREAD else 1
+    return [(part, size * at // count, size * (at + 1) // count) for at in range(count)]
+
+
+def _cut(columns: Sequence[np.ndarray], pieces: Sequence[tuple[int, int, int]]) -> list[np.ndarray]:
+    return [columns[part][low:high] for part, low, high in pieces]
 
 
 def _rows_of_tracks(
@@ -123,139 +170,5 @@ def _rows_of_tracks(
     """The rows that belong to tracks, and their tracks."""
     most = spans.most_rows(device)
     source, owner = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
-    count = find_tracks(device, micros, spans.first, spans.cuts, counts, source, owner)
+    count = order_kernels.find_tracks(device, micros, spans.first, spans.cuts, counts, source, owner)
     return source[:count], owner[:count]
-
-
-@njit(cache=True, nogil=True)
-def find_tracks(device, micros, first, cuts, counts, source, owner):  # type: ignore[no-untyped-def]
-    """Writes each row that belongs to a track and its track, in the order of rows; returns how many they are.
-
-    Adds to `counts` how many each track has.
-    """
-    count = 0
-    for row in range(len(device)):
-        code = device[row]
-        if code < 0:
-            continue
-        for at in range(first[code], first[code + 1]):
-            if cuts[at, 0] <= micros[row] < cuts[at, 1]:
-                source[count], owner[count] = row, cuts[at, 2]
-                counts[cuts[at, 2]] += 1
-                count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def place_rows(source, owner, micros, free, times):  # type: ignore[no-untyped-def]
-    """Writes over each row's track its place in the track's stretch, the next `free` one, and its time there."""
-    for at in range(len(source)):
-        place = free[owner[at]]
-        free[owner[at]] += 1
-        owner[at], times[place] = place, micros[source[at]]
-
-
-@njit(cache=True, nogil=True)
-def scatter(values, source, target, result):  # type: ignore[no-untyped-def]
-    """result[target] = values[source]."""
-    for at in range(len(source)):
-        result[target[at]] = values[source[at]]
-
-
-@njit(cache=True, nogil=True)
-def put_in_order(placed, order, offsets, result):  # type: ignore[no-untyped-def]
-    """Writes the values of each track in its order."""
-    for track in range(len(offsets) - 1):
-        low = offsets[track]
-        for at in range(low, offsets[track + 1]):
-            result[at] = placed[low + order[at]]
-
-
-@njit(cache=True, nogil=True)
-def put_in_order_kept(placed, order, offsets, is_kept, result):  # type: ignore[no-untyped-def]
-    """Writes the values of each track in its order, those that are kept; returns how many they are."""
-    count = 0
-    for track in range(len(offsets) - 1):
-        low = offsets[track]
-        for at in range(low, offsets[track + 1]):
-            result[count] = placed[low + order[at]]
-            count += is_kept[at]
-    return count
-
-
-@njit(cache=True, nogil=True)
-def kept_seconds(times, is_kept, result):  # type: ignore[no-untyped-def]
-    """Writes the times (µs) that are kept as seconds; returns how many they are."""
-    count = 0
-    for at in range(len(times)):
-        result[count] = times[at] / 1e6
-        count += is_kept[at]
-    return count
-
-
-@njit(cache=True, nogil=True)
-def sort_times(times, offsets, order):  # type: ignore[no-untyped-def]
-    """Sorts each track's times in place, writes the places within it that they came from; whether nothing moved."""
-    is_ordered = True
-    most = np.max(np.diff(offsets)) if len(offsets) > 1 else 0
-    keys, spare = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    for track in range(len(offsets) - 1):
-        low, high = offsets[track], offsets[track + 1]
-        is_sorted = True
-        for at in range(low, high):
-            order[at] = at - low
-            is_sorted &= at == low or times[at - 1] <= times[at]
-        if not is_sorted:
-            is_ordered = False
-            _sort_track(times[low:high], order[low:high], keys, spare)
-    return is_ordered
-
-
-@njit(cache=True, nogil=True)
-def _sort_track(times, order, keys, spare):  # type: ignore[no-untyped-def]
-    """Sorts times stably and returns the former place of each: radix sort of time and place in one number."""
-    size, lowest = len(times), times.min()
-    is_whole = True
-    for at in range(size):
-        elapsed = np.uint64(times[at] - lowest)  # dividing signed numbers takes three times as long
-        keys[at] = elapsed // _SECOND
-        is_whole &= np.uint64(keys[at]) * _SECOND == elapsed
-    if not is_whole:
-        keys[:size] = times - lowest
-    place_bits = 0
-    while size >> place_bits > 0:
-        place_bits += 1
-    highest = keys[:size].max()
-    if highest < 0 or highest >> (62 - place_bits) > 0:
-        order[:] = np.argsort(times, kind="mergesort")
-        times[:] = times[order]
-        return
-    for at in range(size):
-        keys[at] = keys[at] << place_bits | at
-    counts = np.empty((1 << _DIGIT_BITS) + 1, dtype=np.int64)
-    mask, shift = (1 << _DIGIT_BITS) - 1, place_bits
-    while highest >> (shift - place_bits) > 0:
-        counts[:] = 0
-        for at in range(size):
-            counts[(keys[at] >> shift & mask) + 1] += 1
-        for digit in range(mask):
-            counts[digit + 1] += counts[digit]
-        for at in range(size):
-            digit = keys[at] >> shift & mask
-            spare[counts[digit]] = keys[at]
-            counts[digit] += 1
-        keys, spare = spare, keys
-        shift += _DIGIT_BITS
-    for at in range(size):
-        key = keys[at] >> place_bits
-        times[at] = lowest + (key * 1_000_000 if is_whole else key)
-        order[at] = keys[at] & ((1 << place_bits) - 1)
-
-
-@njit(cache=True, nogil=True)
-def any_beyond(values, most):  # type: ignore[no-untyped-def]
-    """Whether any value is as far from zero as `most`: without a temporary array, in a fifth of the time."""
-    found = False
-    for value in values:
-        found |= abs(value) >= most
-    return found

@@ -16,9 +16,9 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.window import Window
-from fleet_audit.logic.trips.kernels import odometer
+from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
-from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
+from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans, parts_of_tracks, without_rows
 
 _COLUMNS = (*NUMBER_COLUMNS, "driver", "trip_key", "ignition")
 _INSTANT = "datetime64[us, UTC]"
@@ -53,31 +53,50 @@ class Tracks:
     @cached_property
     def is_located(self) -> np.ndarray:
         """Which points have coordinates that are a fix."""
-        return ~(np.isnan(self.latitude) | np.isnan(self.longitude) | self.is_lost)
+        is_located = np.empty(len(self.seconds), dtype=np.bool_)
+        map_in_threads(
+            lambda part: point_filter.mark_located(
+                self.latitude, self.longitude, self.is_lost, part[0], part[-1], is_located
+            ),
+            self.parts(),
+        )
+        return is_located
 
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
-        if keep.all():
+        return self.without(np.flatnonzero(~keep))
+
+    def without(self, dropped: np.ndarray) -> Tracks:
+        """The tracks without the points of these numbers, which are in order."""
+        if len(dropped) == 0:
             return self
-        dropped = np.flatnonzero(~keep)
         offsets = self.offsets - np.searchsorted(dropped, self.offsets)
-        return self._with(keep, self.index, self.since, offsets)
+        return self._with(lambda values: without_rows(values, dropped), self.index, self.since, offsets)
 
     def pick(self, points: np.ndarray, owners: np.ndarray, offsets: np.ndarray) -> Tracks:
         """Other tracks made of these points, track k from `offsets[k]`, of the vehicle of track `owners[k]`."""
-        return self._with(points, self.index.iloc[owners].reset_index(drop=True), self.since[owners], offsets)
+        return self._with(
+            lambda values: values[points], self.index.iloc[owners].reset_index(drop=True), self.since[owners], offsets
+        )
 
-    def _with(self, points: np.ndarray, index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray) -> Tracks:
+    def _with(
+        self, choose: Callable[[np.ndarray], np.ndarray], index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray
+    ) -> Tracks:
         columns = (*NUMBER_COLUMNS, "seconds", "ignition", "driver", "trip_key", "is_lost")
-        chosen = dict(zip(columns, map_in_threads(lambda name: getattr(self, name)[points], columns), strict=True))
+        chosen = dict(zip(columns, map_in_threads(lambda name: choose(getattr(self, name)), columns), strict=True))
         return Tracks(
             index=index, since=since, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen
         )
 
-    def halves(self) -> tuple[np.ndarray, np.ndarray]:
-        """The offsets of the first tracks, about half of the points, and of the others: one part per thread."""
-        middle = np.searchsorted(self.offsets, len(self.seconds) // 2)
-        return self.offsets[: middle + 1], self.offsets[middle:]
+    @cached_property
+    def zones(self) -> tuple[np.ndarray, list[str]]:
+        """The number of each track's time zone, and the zones."""
+        codes, zones = pd.factorize(self.index["timezone"])
+        return codes, [str(zone) for zone in zones]
+
+    def parts(self) -> list[np.ndarray]:
+        """The offsets of whole tracks in as many parts as threads work, each with about as many points."""
+        return parts_of_tracks(self.offsets)
 
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
@@ -116,7 +135,9 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     """
     spans = spans.sort_values(["plate", "device_id", "start"]).reset_index(drop=True)
     names = {name: _all_names(rows, name) for name in CODED_TEXTS}
-    coded = {name: [_recoded(part, name, names[name]) for part in rows] for name in CODED_TEXTS if len(names[name])}
+    named = [name for name in CODED_TEXTS if len(names[name])]
+    codes = map_in_threads(lambda of: _recoded(*of, names[of[1]]), [(part, name) for name in named for part in rows])
+    coded = {name: codes[at * len(rows) : (at + 1) * len(rows)] for at, name in enumerate(named)}
     track_order = TrackOrder.of(
         coded.pop("device", [part.device for part in rows]),
         [part.micros for part in rows],
@@ -127,18 +148,22 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         return coded.get(name) or [getattr(part, name) for part in rows]
 
     is_kept = _without_repeats(track_order, of_parts)
-    offsets, seconds = track_order.offsets, track_order.seconds(is_kept)
+    offsets, spare = track_order.offsets, []
     if is_kept is not None:
         offsets = offsets - np.searchsorted(np.flatnonzero(~is_kept), offsets)
 
-    def in_order(columns: Sequence[str]) -> dict[str, np.ndarray]:
-        scratch = track_order.scratch()
-        return {name: track_order.sorted_column(of_parts(name), scratch, is_kept) for name in columns}
+    def in_order(name: str) -> np.ndarray:
+        if name == "seconds":
+            return track_order.seconds(is_kept)
+        scratch = spare.pop() if spare else track_order.scratch()  # one per thread
+        column = track_order.sorted_column(of_parts(name), scratch, is_kept)
+        spare.append(scratch)
+        return column
 
-    columns = [name for name in _COLUMNS if name not in CODED_TEXTS or name in coded]
-    sorted_columns = {name: np.full(len(seconds), -1, dtype=np.int32) for name in {*_COLUMNS} - {*columns}}
-    for some in map_in_threads(in_order, (columns[::2], columns[1::2])):
-        sorted_columns |= some
+    columns = ["seconds", *(name for name in _COLUMNS if name not in CODED_TEXTS or name in coded)]
+    sorted_columns = dict(zip(columns, map_in_threads(in_order, columns), strict=True))
+    size = len(sorted_columns["seconds"])
+    sorted_columns |= {name: np.full(size, -1, dtype=np.int32) for name in {*_COLUMNS} - {*columns}}
     is_seen = np.diff(offsets) > 0
     offsets = np.append(0, offsets[1:][is_seen])
     sorted_columns["odometer_km"] = _without_idle(sorted_columns["odometer_km"], offsets)
@@ -146,8 +171,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
         since=_all_micros(spans["start"])[is_seen],
         offsets=offsets,
-        seconds=seconds,
-        is_lost=np.zeros(len(seconds), dtype=np.bool_),
+        is_lost=np.zeros(size, dtype=np.bool_),
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
         **sorted_columns,
@@ -189,31 +213,23 @@ def _all_micros(instants: pd.Series) -> np.ndarray:
 
 def _without_repeats(track_order: TrackOrder, of_parts: Callable[[str], Sequence[np.ndarray]]) -> np.ndarray | None:
     """Which rows in order repeat or contradict no better one of their track and instant; None: all."""
-    times = track_order.times
-    is_next = np.zeros(len(times) + 1, dtype=bool)
-    is_next[1:-1] = times[1:] == times[:-1]
-    is_next[track_order.offsets] = False
-    contested = np.flatnonzero(is_next[:-1] | is_next[1:])  # places in the order
+    contested, is_next = track_order.repeated()
     if len(contested) == 0:
         return None
     rows, where = track_order.rows_at(contested)
-    facts = pd.DataFrame(
-        {
-            name: np.concatenate([values[said] for values, said in zip(of_parts(name), rows, strict=True)])[where]
-            for name in _COLUMNS
-        }
-    )
-    is_located = facts[["latitude", "longitude"]].notna().all(axis=1)
-    facts = facts.assign(
-        place=contested,
-        fullness=facts[list(NUMBER_COLUMNS)].notna().sum(axis=1) + (facts["driver"] >= 0),
-        instant=np.cumsum(~is_next[:-1][contested]),
-        kept_for=facts["trip_key"].mask(is_located, -1),
-        is_located=is_located,
-    )
-    order = ["fullness", *NUMBER_COLUMNS, "driver", "trip_key", "ignition"]
-    best_first = facts.sort_values(order, ascending=False, na_position="last")
-    is_kept = np.ones(len(times), dtype=bool)
+    facts = {
+        name: np.concatenate([values[said] for values, said in zip(of_parts(name), rows, strict=True)])[where]
+        for name in _COLUMNS
+    }
+    is_located = ~(np.isnan(facts["latitude"]) | np.isnan(facts["longitude"]))
+    fullness = sum(~np.isnan(facts[name]) for name in NUMBER_COLUMNS) + (facts["driver"] >= 0)
+    ranks = [fullness, *(facts[name] for name in (*NUMBER_COLUMNS, "driver", "trip_key", "ignition"))]
+    groups = [np.cumsum(~is_next), is_located, np.where(is_located, -1, facts["trip_key"])]
+    # NaN, a missing number, is the last one both ways.
+    order = np.lexsort([-rank.astype(np.float64) for rank in ranks[::-1]] + groups)
+    is_best = np.ones(len(order), dtype=bool)
+    is_best[1:] = np.any([np.diff(group[order].astype(np.int64)) != 0 for group in groups], axis=0)
+    is_kept = np.ones(len(track_order.times), dtype=bool)
     is_kept[contested] = False
-    is_kept[best_first.drop_duplicates(["instant", "is_located", "kept_for"])["place"]] = True
+    is_kept[contested[order[is_best]]] = True
     return is_kept
