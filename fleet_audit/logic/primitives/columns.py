@@ -42,6 +42,9 @@ def as_floats(values: Any) -> np.ndarray:
 
 def as_objects(values: Any) -> np.ndarray:
     """A column as objects; missing ones are None."""
-    objects = values if isinstance(values, np.ndarray) else values.to_numpy(dtype=object, na_value=None)
-    is_missing = pd.isna(objects)
-    return np.where(is_missing, None, objects) if is_missing.any() else objects
+    objects: np.ndarray = values if isinstance(values, np.ndarray) else values.to_numpy(dtype=object, na_value=None)
+    is_missing = np.asarray(pd.isna(objects))
+    if is_missing.any():
+        objects = objects.astype(object)
+        objects[is_missing] = None
+    return objects

@@ -150,8 +150,8 @@ def parts_of_tracks(offsets: np.ndarray) -> list[np.ndarray]:
     count = thread_count()
     if count == 1 or offsets[-1] < _WORTH_A_THREAD:
         return [offsets]
-    edges = np.searchsorted(offsets, np.linspace(0, offsets[-1], count + 1)[1:-1])
-    edges = [0, *np.minimum(edges, len(offsets) - 1).tolist(), len(offsets) - 1]
+    within = np.searchsorted(offsets, np.linspace(0, offsets[-1], count + 1)[1:-1])
+    edges = [0, *within.tolist(), len(offsets) - 1]
     return [offsets[low : high + 1] for low, high in pairwise(edges) if high > low]
 
 

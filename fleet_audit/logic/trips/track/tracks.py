@@ -148,7 +148,8 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         return coded.get(name) or [getattr(part, name) for part in rows]
 
     is_kept = _without_repeats(track_order, of_parts)
-    offsets, spare = track_order.offsets, []
+    offsets = track_order.offsets
+    spare: list[np.ndarray] = []
     if is_kept is not None:
         offsets = offsets - np.searchsorted(np.flatnonzero(~is_kept), offsets)
 
