@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -124,7 +125,7 @@ def _measure_fleet(fleet: Fleet, folder: Path, show: int) -> str:
 def _measure_spoilt(seed: int, vehicles: int, kept: Path) -> str:
     trips = spoilt_trips(vehicles, [_SPOILT_DAY], seed)
     trips.to_parquet(kept / f"{seed}_{SPOILT_TRIPS}")
-    return f"seed {seed}, devices spoilt in each way: {len(trips)} trips"
+    return f"seed {seed}, devices spoilt in each way: {time.process_time():.1f} s of processor time, {len(trips)} trips"
 
 
 def _folder_name(fleet: Fleet) -> str:

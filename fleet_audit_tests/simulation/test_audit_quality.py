@@ -1,0 +1,59 @@
+"""The audit-quality report judges findings by what was driven, and counts what one vehicle causes once."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from benchmarks.accuracy_figures import reliability
+from benchmarks.finding_truth import true_by_road
+
+ENDS = {"started_at": pd.Timestamp("2025-06-10T09:00Z"), "ended_at": pd.Timestamp("2025-06-10T10:00Z")}
+TRIPS = pd.DataFrame([{"plate": "AAA1A11", **ENDS, "km": 30.0, "purpose": "service"}])
+RUNS = pd.DataFrame([{"declared_run_id": "R", **ENDS}, {"declared_run_id": "N", **ENDS}]).assign(
+    started_at=[ENDS["started_at"], pd.Timestamp("2025-06-10T20:00Z")],
+    ended_at=[ENDS["ended_at"], pd.Timestamp("2025-06-10T21:00Z")],
+)
+
+
+def is_true(rule_id: str, declared_km: float, verdict: str, *, run: str = "R", seconds_off: int = 0) -> bool:
+    off = pd.Timedelta(seconds=seconds_off)
+    trip = {"plate": "AAA1A11", **{name: str(at + off) for name, at in ENDS.items()}}
+    limits = {"trip_tolerance_pct": 10.0, "trip_tolerance_km": 1.0}
+    evidence = json.dumps({"declared_km": declared_km, "trips": [trip], "thresholds": limits})
+    row = {"rule_id": rule_id, "plate": "AAA1A11", "verdict": verdict, "evidence": evidence, "declared_run_id": run}
+    [found] = true_by_road(pd.DataFrame([row]), TRIPS, RUNS, 0.0)
+    return bool(found)
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "declared_km", "is_beyond"),
+    [("D01", 33.2, True), ("D01", 32.9, False), ("D01", 20.0, False), ("D04", 26.9, True), ("D04", 27.1, False)],
+)
+def test_a_difference_is_true_where_the_road_puts_it_beyond_the_tolerance(
+    rule_id: str, declared_km: float, is_beyond: bool
+) -> None:
+    assert [is_true(rule_id, declared_km, verdict) for verdict in ("right", "unexplained")] == [is_beyond, is_beyond]
+
+
+def test_where_the_road_is_unknown_the_label_decides() -> None:
+    assert is_true("D01", 32.9, "follows", seconds_off=600)
+    assert not is_true("D01", 33.2, "unexplained", seconds_off=600)
+
+
+def test_a_run_without_a_trip_is_invented_where_nobody_drove() -> None:
+    assert not is_true("D06", 30.0, "right")
+    assert is_true("D06", 30.0, "right", run="N")
+
+
+def test_what_one_vehicle_causes_counts_once() -> None:
+    one = pd.DataFrame({"plate": ["HABIT"] * 46, "confidence": 0.75, "is_true": True})
+    others = pd.DataFrame(
+        {"plate": [f"V{n}" for n in range(40)], "confidence": 0.75, "is_true": [True, True, False, True] * 10}
+    )
+    bucket = reliability(pd.concat([one, others]).assign(fleet="f", rule_id="D01")).iloc[0]
+    assert (bucket["n"], bucket["vehicles"], bucket["verdict"]) == (86, 41, "within")
+    assert bucket["share"] == pytest.approx(31 / 41)
+    assert bucket["all_share"] == pytest.approx(76 / 86)
