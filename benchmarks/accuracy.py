@@ -5,7 +5,7 @@
     python -m benchmarks.accuracy --outcomes outcomes --only-page
 
 Writes docs/audit-quality.md and its plots. Without options it measures the fleets of the seeds below, which nothing may
-be developed on before, and takes about fifteen minutes of processor time in two processes.
+be developed on before, and takes about twelve minutes of processor time, in two processes of up to 3 GB.
 
 Each of `--seeds` is simulated with frauds, the last of several with a mix drawn at random. The fleets of
 `--honest-seeds` are larger: only 6,000 honest trips without a false finding show, with 95 %, at most 0.5 per 1,000. The

@@ -97,10 +97,11 @@ def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:
 def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float) -> float:
     """P(the true difference is above the tolerance): 0.5 at the tolerance, 1 where the half-width excludes it.
 
-    Every error within the half-width `uncertainty` (km) counts as equally likely. Of 16,827 trips of grade A on
-    simulated development fleets 84 % had an error below 0.7 half-widths on the side that would accuse, 94 % below 0.8
-    and 99.7 % below 1; this function states 85, 90 and 100 %. A normal variable with 1.96 standard deviations to the
-    half-width states 91.5, 94 and 97.5 %: too much near the tolerance, and too little where the range excludes it.
+    Every error within the half-width `uncertainty` (km) counts as equally likely, which accuses no more surely than
+    8,253 trips of grade A on simulated development fleets (seeds 42, 8333, 91013, 127331) allow: on the worse side 66 %
+    have an error below 0.3 half-widths, 77 % below 0.5, 93 % below 0.7 and 100 % below 1; stated are 65, 75, 85 and
+    100 %. A normal variable with 1.96 standard deviations to the half-width states 72, 84, 92 and 97.5 %: too much near
+    the tolerance, and too little where the range excludes it.
     """
     margin_km = difference_km - tolerance_km
     if uncertainty <= 0:
