@@ -25,6 +25,7 @@ from fleet_audit.storage.table_days import Kept
 LAKE_IO = "lake_io"
 WAREHOUSE_IO = "warehouse_io"
 POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
+Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _POOL_FROM_DAYS = 8  # processes cost 1.3 s of imports, once a run: more than they save on a few days of a small fleet
@@ -33,6 +34,7 @@ PRELOADED = (
     "fleet_audit.defs.window_positions",
     "fleet_audit.logic.audit.day",
     "fleet_audit.defs.reports.day_files",
+    "fleet_audit.defs.reports.cycle_files",
 )
 
 
@@ -118,14 +120,15 @@ def pool_size(items: int, processes: int, *, are_large: bool = False) -> int:
 
 
 def computed_days(
-    days: Sequence[dt.date],
-    inputs: Callable[[dt.date], Item],
+    days: Sequence[Key],
+    inputs: Callable[[Key], Item],
     work: Callable[[Item], Result],
     processes: int,
     *,
     are_large: bool = False,
-) -> Generator[tuple[dt.date, Result], None, None]:
-    """Each day with what `work` makes of its inputs, in order.
+    what: str = "day",
+) -> Generator[tuple[Key, Result], None, None]:
+    """Each day, or other part of the run's work such as a carrier, with what `work` makes of its inputs, in order.
 
     A long range, or a few days that `are_large`, is computed by so many processes, which get `work` and the inputs;
     results are the same. Closing the generator ends them. Raises PermanentError when one of them is killed.
@@ -133,11 +136,11 @@ def computed_days(
     size = pool_size(len(days), processes, are_large=are_large)
     with closing(map_in_processes(work, map(inputs, days), size, PRELOADED)) as results:
         for day in days:
-            yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}")
+            yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}", what)
 
 
-def next_of_day(results: Iterator[Result], day: dt.date, cure: str) -> Result:
-    """The next result, which is of that day; what is raised has a note that names it.
+def next_of_day(results: Iterator[Result], day: object, cure: str, what: str = "day") -> Result:
+    """The next result, which is of that day, or of `what` it is; what is raised has a note that names it.
 
     Raises PermanentError when a process is killed, with the settings to change: `cure`.
     """
@@ -145,11 +148,11 @@ def next_of_day(results: Iterator[Result], day: dt.date, cure: str) -> Result:
         return next(results)
     except BrokenProcessPool as error:
         raise PermanentError(
-            f"A process that computed {day} or a day near it was killed, most likely for lack of memory: set {cure}, "
-            "and run it again."
+            f"A process that computed {day} or a {what} near it was killed, most likely for lack of memory: set "
+            f"{cure}, and run it again."
         ) from error
     except Exception as error:
-        error.add_note(f"The day was {day}.")
+        error.add_note(f"The {what} was {day}.")
         raise
 
 

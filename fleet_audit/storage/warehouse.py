@@ -185,42 +185,48 @@ class Warehouse:
 
     def read(self, sql: str, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """The rows of any query (`:name` for parameters), in the dictionary's dtypes: decimals exact."""
-        compiled = sa.text(sql).bindparams(**(params or {})).compile(dialect=_DIALECT)
-        values = [compiled.params[name] for name in compiled.positiontup or ()]
         # without parameters the driver wraps the query into COPY, which refuses SHOW and EXPLAIN
-        return typed_frame(self._fetch(compiled.string, values, use_copy=False))
+        return typed_frame(self._fetch(sql, params or {}, use_copy=False))
 
-    def read_partition(self, table: Table, days: Sequence[dt.date]) -> pd.DataFrame:
-        """The rows of these days in the table's order, conforming to the dictionary."""
+    def read_partition(
+        self, table: Table, days: Sequence[dt.date], where: str = "true", params: Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """The rows of these days in the table's order, conforming to the dictionary.
+
+        `where` is a further condition in SQL, with `:name` for parameters.
+        """
         if table.partition is None:
             raise PermanentError(f"{table.full_name} has no partition: read it whole.")
-        return self.read_dated(table, table.partition, days)
+        if not days:
+            return empty_frame(table)
+        return self._select(table, f"{_dated(table, table.partition, days)} AND ({where})", params or {})
 
     def read_dated(self, table: Table, column: str, dates: Sequence[dt.date]) -> pd.DataFrame:
         """The rows that have one of these dates in a column, in the table's order, conforming to the dictionary."""
         if not dates:
             return empty_frame(table)
-        listed = ", ".join(f"DATE '{day.isoformat()}'" for day in dates)
-        return self._select(table, f"{table.column(column).name} IN ({listed})")
+        return self._select(table, _dated(table, column, dates), {})
 
     def read_table(self, table: Table) -> pd.DataFrame:
         """All rows in the table's order, conforming to the dictionary."""
-        return self._select(table, "true")
+        return self._select(table, "true", {})
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Runs one statement in a transaction of its own; returns the number of rows that it touched."""
         with sentences("A statement"), engine_of(self.url).begin() as connection:
             return connection.execute(sa.text(sql), dict(params or {})).rowcount
 
-    def _select(self, table: Table, condition: str) -> pd.DataFrame:
+    def _select(self, table: Table, condition: str, params: Mapping[str, Any]) -> pd.DataFrame:
         query, order = _select_of(table)
-        found = self._fetch(f"{query} WHERE {condition} ORDER BY {order}", [], use_copy=True)
+        found = self._fetch(f"{query} WHERE {condition} ORDER BY {order}", params, use_copy=not params)
         return from_arrow(without_extensions(found), table)
 
-    def _fetch(self, sql: str, values: Sequence[object], *, use_copy: bool) -> pa.Table:
+    def _fetch(self, sql: str, params: Mapping[str, Any], *, use_copy: bool) -> pa.Table:
+        compiled = sa.text(sql).bindparams(**params).compile(dialect=_DIALECT)
+        values = [compiled.params[name] for name in compiled.positiontup or ()]
         with sentences("A query"), adbc_connection(self.url) as connection, connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": str(use_copy).lower()})
-            cursor.execute(sql, values or None)
+            cursor.execute(compiled.string, values or None)
             return cursor.fetch_arrow_table()
 
     @contextmanager
@@ -252,6 +258,11 @@ class Warehouse:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
+
+
+def _dated(table: Table, column: str, dates: Sequence[dt.date]) -> str:
+    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in dates)
+    return f"{table.column(column).name} IN ({listed})"
 
 
 @lru_cache

@@ -13,10 +13,13 @@ import pytest
 
 from fleet_audit.defs.cycle import billing, reversals, review
 from fleet_audit.defs.reports import cycle as assets
-from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS
+from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS, cycle_frames
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import WAREHOUSE_IO
 from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.reporting.documents.carrier_copy import build_copy, carrier_codes
+from fleet_audit.reporting.formats.render import render_copies
+from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
@@ -111,6 +114,30 @@ def test_carriers_get_a_folder_each_and_one_that_is_gone_leaves_none(installatio
     folders = {path.parent.name for path in (base / "carriers").rglob("*.xlsx")}
     assert folders == {"CONLOG", "VIAOESTE", "TRANSUL", "RODA"}
     assert (base / "relatorio_mensal.xlsx").read_bytes() == b"old"  # another asset's
+
+
+def test_two_processes_write_the_bytes_of_one_and_a_copy_is_that_of_the_whole_cycle_s_rows(
+    installation, tmp_path, monkeypatch
+):
+    reports = (assets.cycle_report, assets.measurement_package, assets.carrier_reports)
+    drivers = [{"driver_id": "a", "name": "João da Silva"}]
+    installation.warehouse().replace_table(reference.DRIVERS, build(reference.DRIVERS, drivers))
+
+    def written() -> dict[str, bytes]:
+        materialise(installation, *reports)
+        folder = tmp_path / "lake" / "reports" / "cycle" / f"start={CYCLE.start}"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    alone = written()
+    monkeypatch.setattr(assets, "_LARGE_VEHICLE_DAYS", 1)
+    monkeypatch.setenv("FLEET_DAY_PROCESSES", "2")
+    assert written() == alone
+    warehouse = installation.warehouse()
+    frames = cycle_frames(warehouse, CYCLE)
+    options = {"cycle": CYCLE, "generated_at": GENERATED_AT, "closing": Closing(), "drivers": ["João da Silva"]}
+    days = int(installation.parameters(CYCLE.end).contest_business_days)
+    copies = render_copies(build_copy(frames, code, contest_days=days, **options) for code in carrier_codes(frames))
+    assert copies == {name.removeprefix("carriers/"): alone[name] for name in alone if name.startswith("carriers/")}
 
 
 def test_a_close_stamps_the_documents_the_final_one_first(installation, tmp_path):

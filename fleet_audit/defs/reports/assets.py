@@ -8,8 +8,9 @@ import dagster as dg
 
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days
 from fleet_audit.defs.pictures import preview
+from fleet_audit.defs.reports.arguments import ARGUMENTS
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
-from fleet_audit.defs.reports.frames import ARGUMENTS, FACTS, REFERENCE, frames_of
+from fleet_audit.defs.reports.frames import FACTS, REFERENCE, day_frames
 from fleet_audit.defs.reports.lateness import READY_HOUR, lateness_min
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_days, key_of
@@ -100,7 +101,7 @@ def _day_frames(fleet: FleetResource, day: dt.date) -> Frames:
     before = [day - dt.timedelta(days=back) for back in range(1, MATRIX_DAYS)]
     not_tested = fleet.warehouse().read_partition(RULES_NOT_TESTED, [day])
     compared = days_before(day, cycle_of(day, fleet.settings().closing_day))
-    frames = frames_of(fleet, [day], with_legs=True)
+    frames = day_frames(fleet.warehouse(), fleet.lake(), day)
     return replace(
         frames,
         positions=points_of_groups(fleet.lake(), divergent_groups(frames)),

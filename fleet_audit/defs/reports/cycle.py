@@ -1,34 +1,27 @@
 """Documents of a measurement cycle: the monthly report, the measurement package, the carriers' copies."""
 
-import datetime as dt
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import dagster as dg
 
 from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day
+from fleet_audit.defs.reports.arguments import ARGUMENTS
+from fleet_audit.defs.reports.cycle_files import CopyFiles, CycleInputs, PackageFiles, ReportFiles
 from fleet_audit.defs.reports.frames import (
-    ARGUMENTS,
     FACTS,
     REFERENCE,
     TERMS,
     closing_of,
-    cycle_frames,
+    frames_with_names,
+    vehicle_days,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import key_of
+from fleet_audit.defs.tables import computed_days, key_of
 from fleet_audit.ingest.freshness import newest_arrival
-from fleet_audit.logic.costs.budget import cycle_budget
-from fleet_audit.logic.costs.forecast import daily_totals, forecast_cycle
-from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.logic.primitives.money import sum_decimal
-from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes
-from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
-from fleet_audit.reporting.documents.package import build_package
-from fleet_audit.reporting.formats.package_files import render_package
-from fleet_audit.reporting.formats.render import render_copies, render_cycle
-from fleet_audit.reporting.layout import Layout, load_layout
-from fleet_audit.reporting.package_model import Package
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
+from fleet_audit.reporting.documents.carrier_copy import carrier_codes
+from fleet_audit.reporting.layout import load_layout
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
     BILLING_LINES,
@@ -60,6 +53,8 @@ _DEPS = [
     *(key_of(table) for table in REFERENCE),
 ]
 _DEPS_WITH_TERMS = [*_DEPS, *(key_of(table) for table in TERMS)]
+_LARGE_VEHICLE_DAYS = 2000  # 9 s for copies of such a cycle; a pool of processes costs 1.3 s of imports once a run
+_Wanted = TypeVar("_Wanted")
 _METADATA = {"path": "reports/cycle", "label": "start"}
 _OF_CYCLES: dict[str, Any] = {**ARGUMENTS, "partitions_def": cycle_partitions}
 
@@ -76,7 +71,13 @@ _OF_CYCLES: dict[str, Any] = {**ARGUMENTS, "partitions_def": cycle_partitions}
 @acts_on_errors
 def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's report from the days known so far."""
-    return dg.Output((key, render_cycle(_report(fleet, parse_day(key)))) for key in context.partition_keys)
+    closing_day = fleet.settings().closing_day
+
+    def files(cycle: Cycle) -> dict[str, bytes]:
+        work = ReportFiles(_inputs(fleet, cycle), fleet.reference(), closing_day)
+        return _rendered(fleet, cycle, work, {str(cycle.start): cycle}, "cycle")
+
+    return dg.Output(_of_cycles(context, fleet, files))
 
 
 @dg.asset(
@@ -91,7 +92,11 @@ def cycle_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.
 @acts_on_errors
 def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's package from the days known so far."""
-    return dg.Output((key, render_package(_package(fleet, parse_day(key)))) for key in context.partition_keys)
+
+    def files(cycle: Cycle) -> dict[str, bytes]:
+        return _rendered(fleet, cycle, PackageFiles(_inputs(fleet, cycle)), {str(cycle.start): cycle}, "cycle")
+
+    return dg.Output(_of_cycles(context, fleet, files))
 
 
 @dg.asset(
@@ -106,59 +111,44 @@ def measurement_package(context: dg.AssetExecutionContext, fleet: FleetResource)
 @acts_on_errors
 def carrier_reports(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Output:
     """Render each cycle's copies."""
-    return dg.Output((key, render_copies(_copies(fleet, parse_day(key)))) for key in context.partition_keys)
+
+    def files(cycle: Cycle) -> dict[str, bytes]:
+        named = frames_with_names(fleet.warehouse(), cycle)
+        drivers = fleet.warehouse().read_table(DRIVERS)["name"].dropna()
+        work = CopyFiles(_inputs(fleet, cycle), cycle, named, tuple(drivers))
+        return _rendered(fleet, cycle, work, {code: code for code in carrier_codes(named)}, "carrier")
+
+    return dg.Output(_of_cycles(context, fleet, files))
 
 
-def _copies(fleet: FleetResource, start: dt.date) -> Iterator[CarrierCopy]:
-    cycle = cycle_of(start, fleet.settings().closing_day)
-    frames, closing, layout = cycle_frames(fleet, cycle), closing_of(fleet, start), _layout(fleet)
-    contest_days = int(fleet.parameters(cycle.end).contest_business_days)
-    drivers = fleet.warehouse().read_table(DRIVERS)["name"].dropna()
-    for code in carrier_codes(frames):
-        yield build_copy(
-            frames,
-            code,
-            cycle=cycle,
-            generated_at=newest_arrival(fleet.warehouse()),
-            closing=closing,
-            contest_days=contest_days,
-            drivers=drivers,
-            layout=layout,
-        )
-
-
-def _layout(fleet: FleetResource) -> Layout:
-    return load_layout(fleet.settings().report_layout)
-
-
-def _report(fleet: FleetResource, start: dt.date) -> CycleReport:
-    cycle = cycle_of(start, fleet.settings().closing_day)
-    frames, as_of = cycle_frames(fleet, cycle), newest_arrival(fleet.warehouse())
-    parameters, run_days = fleet.parameters(cycle.end), set(frames.coverage["operational_date"])
-    daily = daily_totals(frames.trips, frames.trip_costs, frames.coverage)
-    forecast = forecast_cycle(daily, cycle, run_days, frames.calendar, parameters) if len(daily) else None
+def _of_cycles(
+    context: dg.AssetExecutionContext, fleet: FleetResource, files: Callable[[Cycle], dict[str, bytes]]
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The files of each cycle of the run, under its partition key."""
     closing_day = fleet.settings().closing_day
-    fixed_so_far = sum_decimal(frames.fixed_cost_days["amount_brl"])
-    budget = cycle_budget(cycle, fleet.reference(), fixed_so_far, run_days, closing_day)
-    return build_cycle(
-        frames,
-        cycle=cycle,
-        generated_at=as_of,
-        last_data_at=as_of,
-        forecast=forecast,
-        budget=budget,
-        closing=closing_of(fleet, start),
-        layout=_layout(fleet),
+    return ((key, files(cycle_of(parse_day(key), closing_day))) for key in context.partition_keys)
+
+
+def _inputs(fleet: FleetResource, cycle: Cycle) -> CycleInputs:
+    warehouse = fleet.warehouse()
+    layout = load_layout(fleet.settings().report_layout)
+    return CycleInputs(
+        warehouse, newest_arrival(warehouse), layout, fleet.parameters(cycle.end), closing_of(warehouse, cycle.start)
     )
 
 
-def _package(fleet: FleetResource, start: dt.date) -> Package:
-    cycle = cycle_of(start, fleet.settings().closing_day)
-    return build_package(
-        cycle_frames(fleet, cycle),
-        cycle=cycle,
-        generated_at=newest_arrival(fleet.warehouse()),
-        closing=closing_of(fleet, start),
-        parameters=fleet.parameters(cycle.end).as_frame(),
-        layout=_layout(fleet),
-    )
+def _rendered(
+    fleet: FleetResource,
+    cycle: Cycle,
+    work: Callable[[_Wanted], dict[str, bytes]],
+    wanted: Mapping[str, _Wanted],
+    what: str,
+) -> dict[str, bytes]:
+    """Content by file name of all that is `wanted`, by its name in errors.
+
+    Files of a large cycle are made by other processes, which return their memory to the system when they end.
+    """
+    is_large = vehicle_days(fleet.warehouse(), cycle) >= _LARGE_VEHICLE_DAYS
+    processes = fleet.settings().day_processes if is_large else 1
+    made = computed_days([*wanted], wanted.__getitem__, work, processes, are_large=is_large, what=what)
+    return {name: content for _, files in made for name, content in files.items()}

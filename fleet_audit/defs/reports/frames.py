@@ -1,22 +1,23 @@
-"""Inputs of reports, read from the stores: the frames of some days, the state of the close, the cut-off.
+"""Inputs of reports, read from the stores: the frames of a day, a cycle or one carrier, and the state of the close.
 
-The content of reports is in `reporting`.
+Imports no Dagster: processes that render reports read their own inputs. The content of reports is in `reporting`.
 """
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
+
+import pandas as pd
 
 from fleet_audit.closing.contests import contest_outcomes
-from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import single_run
-from fleet_audit.defs.resources import FleetResource
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, records
-from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema import facts, reference
+from fleet_audit.schema.lake import LEGS
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.unchanged_tables import read_tables
+from fleet_audit.storage.warehouse import Warehouse
 
 FACTS = (
     facts.TRIPS,
@@ -55,52 +56,95 @@ _NOT_TESTED = """
     select * from ops.rules_not_tested
     where cycle_start is null and operational_date between :start and :end
 """
-ARGUMENTS: dict[str, Any] = {
-    "group_name": group_of("reports"),
-    "owners": owners_of("reports"),
-    "io_manager_key": "report_io",
-    "backfill_policy": single_run,
+_OF_CARRIER = "carrier_code = :carrier"
+_OF_ITS_TRIPS = """
+    trip_id in (
+        select trip_id from fact.trips
+        where carrier_code = :carrier and operational_date between :first and :last
+    )
+"""
+# What names a carrier in rows of others: codes, plates, ids.
+_NAMES = {
+    "trips": "select carrier_code, plate, trip_id from fact.trips",
+    "findings": "select distinct carrier_code, plate from fact.findings",
+    "held_runs": "select carrier_code, plate, declared_run_id from fact.held_runs",
+    "declared_runs": "select carrier_code, plate, declared_run_id from fact.declared_runs",
+    "coverage": "select distinct carrier_code, plate from fact.vehicle_day_coverage",
 }
 
 
-def frames_of(
-    fleet: FleetResource, days: list[dt.date], *, with_legs: bool = False, with_terms: bool = False
-) -> Frames:
-    """The rows of these days; legs, and the terms of contracts, where a report needs them."""
-    warehouse = fleet.warehouse()
-    # `vehicle_day_coverage` is `coverage` to a report; every other field has its table's name.
-    fields = {_field(table): warehouse.read_partition(table, days) for table in FACTS}
-    fields |= read_tables(warehouse, (*REFERENCE, *(TERMS if with_terms else ())))
-    if with_legs:
-        fields["legs"] = fleet.lake().read_days(lake.LEGS, days)
-        # A cycle's findings are dated on its last day; that day's report excludes them: no cycle run may change it.
-        for name in ("findings", "incidents"):
-            fields[name] = fields[name][fields[name]["cycle_start"].isna()]
-    return Frames(**fields)
+def day_frames(warehouse: Warehouse, lake: Lake, day: dt.date) -> Frames:
+    """The rows of a day with its legs, without the findings of its cycle."""
+    frames = _frames(warehouse, [day], REFERENCE)
+    # A cycle's findings are dated on its last day; that day's report excludes them: no cycle run may change it.
+    of_day = {name: rows[rows["cycle_start"].isna()]
+              for name, rows in (("findings", frames.findings), ("incidents", frames.incidents))}  # fmt: skip
+    return replace(frames, legs=lake.read_days(LEGS, [day]), **of_day)
+
+
+def _frames(warehouse: Warehouse, days: list[dt.date], tables: tuple[Table, ...], carrier: str | None = None) -> Frames:
+    """The facts of these days, of all carriers or of one, and whole tables of the reference."""
+    fields = {_field(table): _facts(warehouse, table, days, carrier) for table in FACTS}
+    return Frames(**fields, **read_tables(warehouse, tables))
+
+
+def _facts(warehouse: Warehouse, table: Table, days: list[dt.date], carrier: str | None) -> pd.DataFrame:
+    if carrier is None or table is facts.FIXED_COST_DAYS:  # a vehicle's carrier on a day follows from the reference
+        return warehouse.read_partition(table, days)
+    if "carrier_code" in table.column_names:
+        return warehouse.read_partition(table, days, _OF_CARRIER, {"carrier": carrier})
+    return warehouse.read_partition(
+        table, days, _OF_ITS_TRIPS, {"carrier": carrier, "first": min(days), "last": max(days)}
+    )
 
 
 def _field(table: Table) -> str:
+    """`vehicle_day_coverage` is `coverage` to a report; every other field has its table's name."""
     return "coverage" if table is facts.COVERAGE else table.name
 
 
-def closing_of(fleet: FleetResource, start: dt.date) -> Closing:
+def closing_of(warehouse: Warehouse, start: dt.date) -> Closing:
     """Close of the cycle that starts on a day: the final one, else the provisional one, else none."""
-    closes = fleet.warehouse().read_dated(facts.CYCLE_CLOSES, "cycle_start", [start])
+    closes = warehouse.read_dated(facts.CYCLE_CLOSES, "cycle_start", [start])
     rows = {row["status"]: row for row in records(closes)}
     found = rows.get("final") or rows.get("provisional")
     return Closing.of_row(found) if found else Closing()
 
 
-def cycle_frames(fleet: FleetResource, cycle: Cycle) -> Frames:
-    """The rows of a cycle's days, the terms of contracts, and what the cycle bills of earlier, closed ones."""
-    warehouse = fleet.warehouse()
+def cycle_frames(warehouse: Warehouse, cycle: Cycle, carrier: str | None = None) -> Frames:
+    """The rows of a cycle's days, the terms of contracts, and what the cycle bills of earlier, closed ones.
+
+    With a carrier's code, large tables have that carrier's rows alone; `Frames.of_carrier` cuts the others.
+    """
     return replace(
-        frames_of(fleet, cycle_days(cycle), with_terms=True),
+        _frames(warehouse, cycle_days(cycle), (*REFERENCE, *TERMS), carrier),
         vehicle_cycle_amounts=warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start]),
         billing_lines=warehouse.read_partition(facts.BILLING_LINES, [cycle.start]),
         review_samples=warehouse.read_partition(facts.REVIEW_SAMPLES, [cycle.start]),
         review_estimates=warehouse.read_partition(facts.REVIEW_ESTIMATES, [cycle.start]),
-        adjustments=warehouse.read_dated(facts.ADJUSTMENTS, "billed_cycle_start", [cycle.start]),
+        adjustments=_adjustments(warehouse, cycle),
         contest_outcomes=contest_outcomes(warehouse),
         rules_not_tested=warehouse.read(_NOT_TESTED, {"start": cycle.start, "end": cycle.end}),
     )
+
+
+def frames_with_names(warehouse: Warehouse, cycle: Cycle) -> Frames:
+    """What names carriers in a cycle, without any other column: codes, plates, ids of trips and declared runs."""
+    dates = {"first": cycle.start, "last": cycle.end}
+    of_days = {name: warehouse.read(f"{query} where operational_date between :first and :last", dates)
+               for name, query in _NAMES.items()}  # fmt: skip
+    whole = read_tables(warehouse, (reference.VEHICLES, reference.CARRIERS))
+    return Frames(**of_days, **whole, adjustments=_adjustments(warehouse, cycle))
+
+
+def _adjustments(warehouse: Warehouse, cycle: Cycle) -> pd.DataFrame:
+    return warehouse.read_dated(facts.ADJUSTMENTS, "billed_cycle_start", [cycle.start])
+
+
+def vehicle_days(warehouse: Warehouse, cycle: Cycle) -> int:
+    """How many days of vehicles were run in a cycle: what the size of its documents follows from."""
+    counted = warehouse.read(
+        "select count(*) as days from fact.vehicle_day_coverage where operational_date between :first and :last",
+        {"first": cycle.start, "last": cycle.end},
+    )
+    return int(counted["days"].iloc[0])

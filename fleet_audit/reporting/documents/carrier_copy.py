@@ -57,13 +57,15 @@ def build_copy(
     closing: Closing,
     contest_days: int,
     drivers: Iterable[str] = (),
+    named: Frames | None = None,
     layout: Layout | None = None,
 ) -> CarrierCopy:
-    """The copy of one carrier from the rows of the whole cycle, without the names of `drivers` in any text.
+    """The copy of one carrier from the rows of the cycle, without the names of `drivers` in any text.
 
-    It may contest for `contest_days` business days after publication: the close, or, before any, `generated_at`.
+    Where `frames` lack rows of other carriers, `named` has the names of all in the cycle (see `others_of`). The
+    carrier may contest for `contest_days` business days after publication: the close, or, before any, `generated_at`.
     """
-    own = own_frames(frames, carrier_code, drivers)
+    own = own_frames(frames, carrier_code, drivers, named)
     published = (closing.closed_at or generated_at).astimezone(ZoneInfo(locale.REPORT_ZONE)).date()
     until = business_deadline(published, contest_days, _holidays(own))
     options: dict[str, Any] = {"cycle": cycle, "generated_at": generated_at, "closing": closing, "layout": layout}
@@ -80,10 +82,11 @@ def carrier_codes(frames: Frames) -> list[str]:
     return sorted({code for name in _WITH_CARRIER for code in getattr(frames, name)["carrier_code"].dropna()})
 
 
-def own_frames(frames: Frames, carrier_code: str, drivers: Iterable[str] = ()) -> Frames:
+def own_frames(frames: Frames, carrier_code: str, drivers: Iterable[str] = (), named: Frames | None = None) -> Frames:
     """The frames of one carrier, with texts and evidence redacted of other carriers and of drivers' names."""
     own = frames.of_carrier(carrier_code)
-    return frames_without_others(own, replace(others_of(frames, own, carrier_code), people=frozenset(drivers)))
+    others = others_of(frames if named is None else named, own, carrier_code)
+    return frames_without_others(own, replace(others, people=frozenset(drivers)))
 
 
 def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
