@@ -33,6 +33,7 @@ ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
 # In a chunk of a few days. Small frames cost the same in each: windows and devices of 560 vehicles took 8.4 s in four
 # chunks and 6.8 s in two, with 0.17 GB more, which is below the peak of the day's report.
 _SHARED_VEHICLES = 300
+_POOLED_VEHICLES = 250  # in a chunk that a process of several computes: each took 1.25 GB for 500 vehicles
 
 
 def as_found(day: dt.date, found: Any, parameters: ParameterSet) -> Any:
@@ -67,11 +68,15 @@ class FleetCut:
     ) -> Self:
         """The fleet in chunks for these days.
 
-        They are smaller for a few days: processes share them where there are many, and memory is that of a chunk. In a
-        long range processes share whole days, so that none reads the days of a window once per chunk.
+        Memory is that of a chunk in each process, so they are smaller where several processes compute a long range, and
+        for a few days, of which processes share the chunks. One process computes a long range in larger chunks: those of
+        a fleet that is not cut read a staging day once for the four windows that it is in.
         """
-        is_short = settings.engine == "local" and not is_long(len(days))
-        size = min(settings.chunk_vehicles, _SHARED_VEHICLES) if is_short else settings.chunk_vehicles
+        size = settings.chunk_vehicles
+        if settings.engine == "local" and not is_long(len(days)):
+            size = min(size, _SHARED_VEHICLES)
+        elif settings.engine == "local" and settings.day_processes > 1:
+            size = min(size, _POOLED_VEHICLES)
         return cls(whole, size, declared)
 
     @cached_property

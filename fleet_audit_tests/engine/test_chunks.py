@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.defs.vehicle_chunks import InArrow, SentVehicles
+from fleet_audit.defs.vehicle_chunks import FleetCut, InArrow, SentVehicles
 from fleet_audit.defs.window_positions import WINDOW_PARTS, DayVehicles, WindowOfDay, WindowPositions
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.local import LocalProcesses
@@ -64,6 +64,11 @@ def test_processes_share_many_chunks_of_a_few_days_with_the_same_tables(store, f
     monkeypatch.setattr("fleet_audit.defs.vehicle_chunks._SHARED_VEHICLES", 2)
     assert [where for where, table in computed(store, fleet, two).items() if not cut[where].equals(table)] == []
     assert sizes[2:] == [2, 1], "two days of four chunks, and one day of four"
+    monkeypatch.setattr("fleet_audit.defs.tables._POOL_FROM_DAYS", len(DAYS))
+    assert FleetCut.of_days(fleet, DAYS, two).count == 1
+    monkeypatch.setattr("fleet_audit.defs.vehicle_chunks._POOLED_VEHICLES", 2)
+    assert FleetCut.of_days(fleet, DAYS, two).count == 4, "several processes share chunks of a long range too"
+    assert FleetCut.of_days(fleet, DAYS, local(500)).count == 1, "one process reads a staging day once"
 
 
 def test_devices_exchanged_between_vehicles_of_two_chunks_are_recognised(fleet, cut):
