@@ -33,7 +33,7 @@ PRELOADED = (
     "fleet_audit.ingest.api.staged_positions",
     "fleet_audit.defs.window_positions",
     "fleet_audit.logic.audit.day",
-    "fleet_audit.defs.reports.day_files",
+    "fleet_audit.defs.reports.stored_days",
     "fleet_audit.defs.reports.cycle_files",
 )
 

@@ -69,8 +69,8 @@ class FleetCut:
         """The fleet in chunks for these days.
 
         Memory is that of a chunk in each process, so they are smaller where several processes compute a long range, and
-        for a few days, of which processes share the chunks. One process computes a long range in larger chunks: those of
-        a fleet that is not cut read a staging day once for the four windows that it is in.
+        for a few days, of which processes share the chunks. One process computes a long range in larger chunks: for a
+        fleet that is not cut it reads a staging day once for the four windows that it is in.
         """
         size = settings.chunk_vehicles
         if settings.engine == "local" and not is_long(len(days)):

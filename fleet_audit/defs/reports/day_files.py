@@ -1,6 +1,6 @@
 """The files of a day's report from its frames, as work that another process may take.
 
-Imports no Dagster: a process that takes it starts without. Frames are read in `assets`.
+Imports no Dagster: a process that takes it starts without. Frames are read in `stored_days`.
 """
 
 import datetime as dt

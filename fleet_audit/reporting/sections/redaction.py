@@ -62,6 +62,12 @@ class Others:
 
         Names are found in any case and with or without accents, codes as they are written.
         """
+        masked = self._masked.get(text)  # most texts of evidence are names of its parts, which each finding repeats
+        if masked is None:
+            masked = self._masked[text] = self._mask(text)
+        return masked
+
+    def _mask(self, text: str) -> str:
         composed = unicodedata.normalize("NFC", text)
         if fold(composed) in self._people_folded:
             return DRIVER
@@ -88,6 +94,10 @@ class Others:
         if isinstance(value, str):
             return _DROPPED if value in self.ids else self.masked(value)
         return value
+
+    @cached_property
+    def _masked(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _own_folded(self) -> frozenset[str]:
