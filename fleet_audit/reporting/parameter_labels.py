@@ -32,6 +32,7 @@ _LABELS = {
     "coverage_min_pct": "Cobertura exigida dos graus A e B",
     "gps_min_coverage_pct": "Cobertura abaixo da qual vale o hodômetro",
     "chord_uncertainty_pct": "Incerteza das cordas sem leitura",
+    "far_step_s": "Passo a partir do qual a incerteza da corda cresce com a duração",
     "long_chord_uncertainty_pct": "Incerteza das cordas sem leitura em passos longos",
     "odometer_uncertainty_pct": "Incerteza dos km de hodômetro que o GPS não confirma",
     "gps_uncertainty_pct": "Menor incerteza de uma distância por GPS",

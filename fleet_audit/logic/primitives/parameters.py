@@ -105,6 +105,13 @@ DEFAULTS = (
         "The same beyond compare_step_s: chords of 300 s lost 12.3 % of a winding road",
         "own",
     ),
+    Parameter(
+        "far_step_s",
+        300,
+        "s",
+        "Step of which long_chord_uncertainty_pct was measured: a longer one is less sure in proportion, up to 3 times",
+        "own",
+    ),
     Parameter("gps_uncertainty_pct", 1.5, "%", "Least uncertainty of a distance by GPS: fixes cut corners", "own"),
     Parameter(
         "odometer_uncertainty_pct",

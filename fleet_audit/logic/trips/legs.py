@@ -136,6 +136,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "km_bridged",
                 "km_chord",
                 "km_long_chord",
+                "km_far_chord",
                 "km_fine",
                 "km_carried",
                 "covered_s",

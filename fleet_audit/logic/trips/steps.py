@@ -127,6 +127,7 @@ def sum_steps(
         parameters.compare_step_s,
         parameters.fine_step_s,
         parameters.chord_step_s,
+        parameters.far_step_s,
         parameters.coverage_step_s,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,

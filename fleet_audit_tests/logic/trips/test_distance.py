@@ -7,7 +7,8 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.distance import evidence_grade, measured_km
 
 LEG = {
-    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_long_chord": 0.0, "km_fine": 20.0,
+    "km_odometer": 20.0, "km_gps": 20.0, "km_bridged": 0.0, "km_chord": 0.0, "km_long_chord": 0.0,
+    "km_far_chord": 0.0, "km_fine": 20.0,
     "km_reported": None, "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0,
     "odometer_resolution_km": 0.1, "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
     "calibration_ratio": 1.0,
@@ -68,6 +69,8 @@ def test_the_uncertainty_is_resolution_and_the_whole_difference_and_a_tenth_of_t
     assert measure(km_gps=20.4)["km_uncertainty"] == pytest.approx(0.1 + 0.4)
     assert measure(km_odometer=None, km_chord=9.0)["km_uncertainty"] == pytest.approx(0.9)
     assert measure(km_odometer=None, km_chord=9.0, km_long_chord=4.0)["km_uncertainty"] == pytest.approx(0.5 + 0.8)
+    far = measure(km_odometer=None, km_chord=9.0, km_long_chord=4.0, km_far_chord=4.0)
+    assert far["km_uncertainty"] == pytest.approx(0.5 + 1.6)
     assert measure(km_gps=22.0, km_chord=3.0)["km_uncertainty"] == pytest.approx(2.0 + 0.3)
 
 
@@ -92,6 +95,11 @@ def test_odometer_km_that_no_path_confirms_inherit_what_the_ratio_of_the_other_t
 
 def test_a_path_that_agrees_by_chance_makes_no_odometer_surer_than_1_percent() -> None:
     assert measure(km_gps=20.1)["km_uncertainty"] == pytest.approx(0.1 + 0.2)
+
+
+def test_what_a_failed_odometer_counted_over_long_steps_is_no_surer_than_a_chord() -> None:
+    row = measure(is_odometer_valid=False, km_bridged=12.0, km_chord=4.0, km_long_chord=4.0)
+    assert row["km_uncertainty"] == pytest.approx(0.1 * 8 + 0.2 * 4)
 
 
 def test_a_distance_by_gps_is_never_surer_than_1_5_percent() -> None:

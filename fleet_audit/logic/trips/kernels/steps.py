@@ -12,7 +12,18 @@ import numpy as np
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 
-SUMS = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_fine", "km_carried", "covered_s", "gaps")
+SUMS = (
+    "km_gps",
+    "km_bridged",
+    "km_chord",
+    "km_long_chord",
+    "km_far_chord",
+    "km_fine",
+    "km_carried",
+    "covered_s",
+    "gaps",
+)
+_FAR_TIMES = 2.0  # a chord of 900 s may be off by three times the share of one of 300 s
 
 
 @njit(cache=True, nogil=True)
@@ -56,18 +67,19 @@ def classify_steps(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def sum_steps(  # type: ignore[no-untyped-def]
     seconds, metres, odometer, is_bridged, is_carried, is_unread, start, end, radius_m, gap_note_s, compare_step_s,
-    fine_step_s, chord_step_s, coverage_step_s, impossible_kmh, odometer_slack_km,
+    fine_step_s, chord_step_s, far_step_s, coverage_step_s, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
     """Sums over the steps from start[k] to end[k], none of which splits: one row for each of `SUMS`.
 
     A step beyond `compare_step_s`, or one that leads to or from a point without a fix (`is_bridged`), adds the
     odometer's difference to the path, or without one its chord. A chord longer than `chord_step_s` without a reading
-    is in `km_chord`: it cuts corners; beyond `compare_step_s` also in `km_long_chord`: it cuts more. The reading of a
-    step of `is_unread` missed a part of the way and is none. A step over which the vehicle was carried adds nothing.
+    is in `km_chord`: it cuts corners; beyond `compare_step_s` also in `km_long_chord`: it cuts more; beyond
+    `far_step_s` also in `km_far_chord`, as many times as the step is longer, at most _FAR_TIMES. The reading of a step
+    of `is_unread` missed a part of the way and is none. A step over which the vehicle was carried adds nothing.
     """
-    sums = np.zeros((8, len(start)))
+    sums = np.zeros((len(SUMS), len(start)))
     for k in range(len(start)):
-        gps = bridged = chord = long_chord = fine = carried = covered = gaps = 0.0
+        gps = bridged = chord = long_chord = far_chord = fine = carried = covered = gaps = 0.0
         for i in range(start[k] + 1, end[k] + 1):
             elapsed = seconds[i] - seconds[i - 1]
             is_apart = not metres[i] <= radius_m
@@ -85,10 +97,11 @@ def sum_steps(  # type: ignore[no-untyped-def]
                 chord += step_km
                 if elapsed > compare_step_s:
                     long_chord += step_km
+                    far_chord += step_km * min(max(elapsed / far_step_s - 1, 0.0), _FAR_TIMES)
             if not is_bridged[i] and (elapsed <= coverage_step_s or (elapsed <= gap_note_s and not is_apart)):
                 covered += elapsed
             if elapsed > gap_note_s and is_apart and not is_bridged[i]:
                 gaps += 1
-        for row, value in enumerate((gps, bridged, chord, long_chord, fine, carried, covered, gaps)):
+        for row, value in enumerate((gps, bridged, chord, long_chord, far_chord, fine, carried, covered, gaps)):
             sums[row, k] = value
     return sums
