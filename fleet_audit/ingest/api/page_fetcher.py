@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.api.pages import DamagedPageError, archive_page, archived_pages, read_page, set_aside_page
+from fleet_audit.ingest.api.pages import (
+    DamagedPageError,
+    archive_page,
+    archived_pages,
+    page_sha256,
+    read_page,
+    set_aside_page,
+)
 from fleet_audit.ingest.api.windows import (
     ApiWindow,
     api_gaps,
@@ -80,6 +87,7 @@ class PageFetcher:
     run_id: str
     concurrency: int = 4
     set_aside: list[str] = field(default_factory=list)
+    _known: Collection[str] = frozenset()
     _failures: int = 0
     _stopped_by: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -100,7 +108,9 @@ class PageFetcher:
         journal_windows(self.lake, self.warehouse, list(fetched))
         with ThreadPoolExecutor(self.concurrency) as threads:
             paths = [path for day in fetched for path in archived_pages(self.lake, day)]
-            self.set_aside = [sentence for sentence in threads.map(self._checked, paths) if sentence]
+            damaged = dict(zip(paths, threads.map(self._checked, paths), strict=True))
+            self.set_aside = [sentence for sentence in damaged.values() if sentence]
+            self._known = {page_sha256(path) for path, sentence in damaged.items() if sentence is None}
             for window, (found, error) in zip(windows, threads.map(self._window, windows), strict=True):
                 one = fetched[window.day]
                 one.pages += sum(request["body_sha256"] is not None for request in found)
@@ -123,6 +133,8 @@ class PageFetcher:
             read_page(self.lake, path)
         except DamagedPageError as error:
             new_path = set_aside_page(self.lake, self.warehouse, path, str(error), self.run_id)
+            if new_path is None:
+                return f"{self.lake.url(path)} was removed by another run; its window is asked for again."
             return f"{self.lake.url(path)} is damaged; it was moved to {new_path}, and its window is asked for again."
         return None
 
@@ -134,7 +146,7 @@ class PageFetcher:
             record_unanswered(self.warehouse, window, message, self.run_id)
             return requests, self._stopped_by
         try:
-            for page in self.api.pages(window.start, window.asked_to):
+            for page in self.api.pages(window.start, window.asked_to, self._known):
                 path = archive_page(self.lake, window.day, page.body, page.sha256)
                 requests.append(self._request(window.day, page, path))
         except (PermanentError, RetryableError) as error:

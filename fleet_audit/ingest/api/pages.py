@@ -58,9 +58,11 @@ def archive_page(lake: Lake, day: dt.date, body: bytes, sha256: str) -> str:
 def read_page(lake: Lake, path: str) -> bytes:
     """The page's bytes as received.
 
-    Raises DamagedPageError: they cannot be decompressed, or their SHA-256 is not the page's name.
+    Raises DamagedPageError: they cannot be decompressed, their SHA-256 is not the page's name, or the page was removed
+    after it was listed.
     """
-    content = lake.get_bytes(path)
+    if (content := lake.find_bytes(path)) is None:
+        raise DamagedPageError(f"{lake.url(path)} does not exist any more: another run removed it. Run the day again.")
     try:
         body = pa.CompressedInputStream(pa.BufferReader(content), "zstd").read() if path.endswith(".zst") else content
     except (OSError, pa.ArrowException):
@@ -73,12 +75,14 @@ def read_page(lake: Lake, path: str) -> bytes:
     return body
 
 
-def set_aside_page(lake: Lake, warehouse: Warehouse, path: str, reason: str, run_id: str) -> str:
+def set_aside_page(lake: Lake, warehouse: Warehouse, path: str, reason: str, run_id: str) -> str | None:
     """Moves a damaged page to `quarantine/`, and records its window as not answered; returns the new path.
 
-    The copy is written first and the page removed last: an interruption leaves the page where it is, or twice.
+    The copy is written first and the page removed last: an interruption leaves the page where it is, or twice. None is
+    returned, and nothing recorded, when the page is gone: another run has moved it and recorded that.
     """
-    content = lake.get_bytes(path)
+    if (content := lake.find_bytes(path)) is None:
+        return None
     folder, digest = path.rsplit("/", 1)[0], hashlib.sha256(content).hexdigest()
     new_path = f"{QUARANTINE}/{folder}/{page_sha256(path)}.{digest[:12]}.damaged"
     lake.put_bytes(new_path, content)

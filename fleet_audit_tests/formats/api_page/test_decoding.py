@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fleet_audit.formats.adapter import CONTRACT
-from fleet_audit.formats.api_page.decoding import BrokenPageError, decode_page, outline
+from fleet_audit.formats.api_page.decoding import BrokenPageError, decode_page, outline, outline_again
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile
 
@@ -111,7 +111,19 @@ def test_json_that_is_only_unusual_is_a_page(payload: bytes) -> None:
     count, cursor = outline(payload)
     assert count == len(json.loads(payload.decode("utf-8-sig"))["data"])
     assert cursor is None
+    assert outline_again(payload) == (count, cursor)
     assert parse_page(payload).rows == count
+
+
+@pytest.mark.parametrize("more", [b"true", b"false", b"1", b"null"])
+@pytest.mark.parametrize("following", [b'"c"', b'""', b"null"])
+def test_a_page_that_was_received_before_has_the_same_outline(more: bytes, following: bytes) -> None:
+    adapter = replace(CONTRACT, items=("result", "rows"), next_cursor=("page", "next"), has_more=("result", "more"))
+    payload = b'{"page":{"next":%s},"result":{"rows":[%s,%s],"more":%s}}' % (following, ITEM, ITEM, more)
+    assert outline_again(payload, adapter) == outline(payload, adapter)
+    for other in (b'{"result":[]}', b'{"result":{"rows":[],"more":true},"page":{"next":7}}', b"null"):
+        with pytest.raises(RejectedFile):
+            outline_again(other, adapter)
 
 
 def _mutated(payload: bytes, noise: random.Random) -> bytes:
@@ -178,11 +190,12 @@ def fuzz(rounds: int, seed: int) -> dict[str, int]:
     for _ in range(rounds):
         payload = _mutated(noise.choice(pages), noise)
         try:
-            count, _ = outline(payload)
+            count, cursor = outline(payload)
         except RejectedFile:
             counts["refused"] += 1
             continue
         decode_page(payload)
+        assert outline_again(payload) == (count, cursor), payload
         parsed = parse_page(payload, driver_key=b"key")
         assert parsed.rows == count == parsed.positions.num_rows + parsed.rejected["row_number"].nunique(), payload
         assert json.dumps(rows[0]["driver_id"]) not in json.dumps(parsed.positions.to_pylist(), default=str), payload

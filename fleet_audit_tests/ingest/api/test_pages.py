@@ -16,8 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
+from fleet_audit.formats.adapter import CONTRACT
 from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
-from fleet_audit.ingest.api.pages import PAGES_FOLDER, archive_page, archived_pages, compressed, page_sha256, read_page
+from fleet_audit.ingest.api.pages import (
+    PAGES_FOLDER,
+    archive_page,
+    archived_pages,
+    compressed,
+    page_sha256,
+    read_page,
+    set_aside_page,
+)
+from fleet_audit.ingest.api.staged_positions import StagePositions
 from fleet_audit.ingest.api.windows import api_gaps, windows_as_of
 from fleet_audit.ingest.freshness import day_sources
 from fleet_audit.ingest.staging import Stage
@@ -212,6 +222,29 @@ def test_a_damaged_page_is_set_aside_and_fetched_again(server, lake, postgres_ur
     assert {path: lake.get_bytes(path) for path in archived_pages(lake, DAY)} == before
     assert [lake.get_bytes(one) for one in lake.list("quarantine")] == [wrong[damage]]
     assert api_gaps(Warehouse(postgres_url), DAY, DAY).empty
+
+
+def test_a_page_that_another_run_sets_aside_first_stops_neither_the_requests_nor_staging(
+    server, lake, postgres_url, monkeypatch
+):
+    """Both have listed it; the second one failed because the file was gone."""
+    warehouse = Warehouse(postgres_url)
+    fetcher = PageFetcher(TelemetryApi(server.url, TOKEN), lake, warehouse, "a-run")
+    fetcher.fetch_days([DAY], LATER)
+    path = next(path for path in archived_pages(lake, DAY) if b"T03:00:00" in read_page(lake, path))
+    whole, stage = lake.get_bytes(path), Stage(lake, warehouse, "another-run", b"key")
+    arrivals = stage.position_arrivals(DAY)
+    lake.put_bytes(path, b"damaged")
+    set_aside_page(lake, warehouse, path, "It is damaged.", "another-run")
+    monkeypatch.setattr("fleet_audit.ingest.api.page_fetcher.archived_pages", lambda *_: list(arrivals.pages))
+    fetcher.fetch_days([DAY], LATER)
+    assert [path in sentence for sentence in fetcher.set_aside] == [True]
+    assert lake.get_bytes(path) == whole
+    assert [lake.get_bytes(one) for one in lake.list("quarantine")] == [b"damaged"]
+    lake.delete(path)
+    staged = StagePositions(lake, CONTRACT, b"key")(arrivals)
+    stage.record_positions(DAY, staged)
+    assert (staged.file.rows, list(staged.damaged)) == (1, [path])
 
 
 def test_a_damaged_page_that_staging_meets_makes_its_hours_a_gap(server, lake, postgres_url):
