@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,11 @@ _CONFIRM = """
     update ops.stage_counts set updated_at = :read_at
     where partition_date = :day and (stage, source) in (('pages', 'api'), ('staging', 'positions'))
 """
+
+
+def is_large_day(pages: Collection[str]) -> bool:
+    """Whether a day of these pages, and another one, are worth a process each."""
+    return len(pages) >= _LARGE_DAY_PAGES
 
 
 class Compute(Protocol):
@@ -98,7 +103,7 @@ class StagedDays:
                     list(days),
                     lambda day: stage.position_arrivals(day, days[day]),
                     work,
-                    are_large=sum(len(listed.pages) >= _LARGE_DAY_PAGES for listed in days.values()) > 1,
+                    are_large=sum(is_large_day(listed.pages) for listed in days.values()) > 1,
                 )
             ) as computed:
                 yield computed

@@ -13,13 +13,15 @@ from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import column_schema, key_of
+from fleet_audit.defs.tables import PRELOADED, column_schema, key_of
 from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure_sentence
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
+from fleet_audit.ingest.staged_days import is_large_day
 from fleet_audit.ingest.unresolved_files import arrivals_digest
+from fleet_audit.logic.primitives.pools import prepare_processes
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, window_days
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.lake import Lake
@@ -130,18 +132,27 @@ def raw_positions(
         yield from partition_results(context, _API_ANSWERED, {day.isoformat(): [] for day in days})
         return
     now = dt.datetime.now(dt.UTC)
+    asked = _days_to_ask(context, fleet)
+    _prepare_staging(fleet, asked)
     fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
     with run_lock(fleet.warehouse().url, [API_LOCK], lambda: context.log.info("Waiting: another run asks the API.")):
-        fetched = fetcher.fetch_days(_days_to_ask(context, fleet), now)
+        fetched = fetcher.fetch_days(asked, now)
     for sentence in fetcher.set_aside:
         context.log.warning(sentence)
     failure = failure_sentence(fetched)
     if failure:
         context.log.error(failure)
     _add_day_numbers(context, fleet, fetched)
-    asked = ", ".join(day.day.isoformat() for day in fetched)
-    yield dg.MaterializeResult(metadata={"asked_days": asked, "set_aside": list(fetcher.set_aside)})
+    asked_days = ", ".join(day.day.isoformat() for day in fetched)
+    yield dg.MaterializeResult(metadata={"asked_days": asked_days, "set_aside": list(fetcher.set_aside)})
     yield from partition_results(context, _API_ANSWERED, _unanswered(days, fetched))
+
+
+def _prepare_staging(fleet: FleetResource, days: Sequence[dt.date]) -> None:
+    """Let the processes that will stage the days of a large fleet get ready while the API is asked."""
+    lake, processes = fleet.lake(), fleet.settings().day_processes
+    if processes > 1 and any(is_large_day(archived_pages(lake, day)) for day in days):
+        prepare_processes(PRELOADED)
 
 
 def _add_day_numbers(context: dg.AssetExecutionContext, fleet: FleetResource, fetched: Sequence[FetchedDay]) -> None:

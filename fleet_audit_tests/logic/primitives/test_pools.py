@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 
 import pytest
 
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.pools import map_in_processes, prepare_processes
 
 ITEMS = range(12)
 
@@ -74,6 +75,16 @@ def test_results_come_in_the_order_of_the_items(processes):
     workers = {process for _, process in results}
     assert workers == {os.getpid()} if processes == 1 else len(workers) == 2 and os.getpid() not in workers
     assert is_nothing_left()
+
+
+def origin(_: int) -> int:
+    return os.getppid()
+
+
+def test_processes_come_from_the_one_that_was_prepared():
+    prepare_processes(())
+    prepared = forkserver._forkserver._forkserver_pid
+    assert set(map_in_processes(origin, ITEMS, 2)) == {prepared}
 
 
 def test_items_are_taken_as_results_are_asked_for():
