@@ -49,7 +49,7 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
 
 
 def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | None]:
-    """`outline` of bytes that it accepted before: in a quarter of the time, because no item is read.
+    """`outline` of bytes that it accepted before: in a third of the time, because no item is read.
 
     Raises RejectedFile as `outline` does: it may have been another adapter that accepted them.
     """
