@@ -1,9 +1,9 @@
 """`python -m fleet_audit.cli.prepare`: what every process needs and the package's cache folders keep, made at install.
 
-The bytecode of the package (1 s of processor time), the compiled functions of trips and devices (30 s), the lineage of
-the SQL models (1 s), Dagster's empty databases (0.5 s), and the data folder that each embedded PostgreSQL starts from
-(3 s), unless `--no-database` says that none will be used. Without it the first run makes all but the databases where it
-may write them, and each new home its own databases.
+The bytecode of the package (1 s of processor time), the compiled functions of trips and devices (30 s), the lineage
+and compiled templates of the SQL models (1 s), Dagster's empty databases (0.5 s), and the data folder that each
+embedded PostgreSQL starts from (3 s), unless `--no-database` says that none will be used. Without it the first run
+makes all but the databases where it may write them, and each new home its own databases.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from fleet_audit.database_url import database_url
 from fleet_audit.storage.postgres import connect_recovered
 
 _TRUSTED_S = 1.0  # a connection that was used within is not asked whether it lives; one that died is a RetryableError
-_MOST_IDLE = 4  # connections that a process keeps per database: as many as write or read at once in a run
+_MOST_IDLE = 4  # connections that a process keeps per database; those beyond are closed after their use
 _idle: dict[tuple[int, str], list[tuple[adbc.Connection, float]]] = {}
 _newest: dict[tuple[int, str], adbc.Connection] = {}
 _opening = threading.Lock()
