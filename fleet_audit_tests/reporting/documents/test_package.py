@@ -248,6 +248,31 @@ def test_fixed_cost_without_a_trip_is_billed_and_says_why(
     assert row["total_brl"] == row["fixed_brl"] > 0
 
 
+def test_an_invoices_fixed_cost_is_compared_on_whatever_line_the_carrier_states_it(frames: Frames) -> None:
+    """It stood beside an empty cell where the engine chose another line of the vehicle, and the line agreed."""
+    lines = settled(frames, CYCLE).billing_lines
+    line = lines[lines["fixed_brl"].notna()].iloc[0]
+    owed = sum(lines.loc[(lines["plate"] == line["plate"])
+                                        & (lines["contract_id"] == line["contract_id"]),
+                                        "fixed_brl"].dropna(), Decimal("0.00"))  # fmt: skip
+    own = {"contract_id": line["contract_id"], "cycle_start": CYCLE.start, "plate": line["plate"],
+           "vehicle_class": line["vehicle_class"]}  # fmt: skip
+    stated = [{**own, "rate_brl_per_km": Decimal(rate), "fixed_brl": fixed}
+              for rate, fixed in (("98.76", owed), ("99.00", Decimal("5.00")))]  # fmt: skip
+    grid = package(replace(frames, invoices=build(reference.INVOICES, stated))).sheet("FATURAS").grid
+    names = [entry.name for entry in grid.fields]
+    rows = [dict(zip(names, row, strict=True)) for row in grid.rows if line["plate"] in row]
+    fixed = {row["rate_brl_per_km"]: (row["fixed_brl"], row["difference_fixed_brl"]) for row in rows}
+    assert fixed[Decimal("98.76")] == (owed, Decimal("0.00"))
+    assert {row["state"] for row in rows if row["rate_brl_per_km"] == Decimal("98.76")} == {
+        "só na fatura: admitido apenas o fixo"
+    }
+    assert fixed[Decimal("99.00")] == (Decimal("0.00"), Decimal("5.00"))
+    assert {values for rate, values in fixed.items() if rate not in (Decimal("98.76"), Decimal("99.00"))} == {
+        (None, None)
+    }
+
+
 def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames: Frames) -> None:
     costs = frames.trip_costs
     is_one = costs["cost_status"] == "no_tariff"

@@ -32,7 +32,10 @@ FIELDS = (
     Field("difference_fixed_brl", "Diferença fixo", Kind.KM_DIFFERENCE, 13),
     Field("state", "Situação", width=34),
 )
-NOTE = "Diferença = fatura − admitido. Linha sem par em um dos lados tem o outro vazio: desconhecido, nunca zero."
+NOTE = (
+    "Diferença = fatura − admitido. Linha sem par em um dos lados tem o outro vazio: desconhecido, nunca zero. "
+    "O fixo admitido de um veículo está na linha em que a fatura o cobra."
+)
 _KEYS = ["contract_id", "plate", "vehicle_class", "rate"]
 
 
@@ -50,7 +53,26 @@ def invoices_grid(frames: Frames, cycle: Cycle) -> Grid:
     both = sides[0].merge(sides[1], on=_KEYS, how="outer", indicator=True).sort_values(_KEYS)
     owners = frames.contracts.drop_duplicates("contract_id", keep="last").set_index("contract_id")["carrier_code"]
     carriers = names_of(frames.carriers, "carrier_code")
-    return grid_of(FIELDS, [_row(row, owners.to_dict(), carriers) for row in records(both)])
+    rows = records(_fixed_beside_fixed(both))
+    return grid_of(FIELDS, [_row(row, owners.to_dict(), carriers) for row in rows])
+
+
+def _fixed_beside_fixed(both: pd.DataFrame) -> pd.DataFrame:
+    """The admitted fixed cost of a contract and vehicle on the first invoice line that states one, 0.00 on its others.
+
+    A carrier states it on a line of its choice: beside another line's it was never compared, and both lines agreed.
+    """
+    states = both["invoiced_fixed_brl"].notna()
+    vehicle = both["contract_id"] + "|" + both["plate"]
+    is_stated = vehicle.isin(vehicle[states])
+    owed = both.groupby(vehicle)["fixed_brl"].sum(min_count=1)
+    is_first = states & ~vehicle.where(states).duplicated()
+    here = [
+        (owed[key] if first and not pd.isna(owed[key]) else Decimal("0.00")) if stated else None
+        for key, stated, first in zip(vehicle, states, is_first, strict=True)
+    ]
+    moved = pd.Series(here, index=both.index, dtype=both["fixed_brl"].dtype)
+    return both.assign(fixed_brl=both["fixed_brl"].where(~is_stated, moved))
 
 
 def _summed(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
@@ -63,7 +85,7 @@ def _summed(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
 def _row(row: dict[str, Any], owners: dict[str, str], carriers: dict[str, str]) -> dict[str, Any]:
     states = {
         "both": None,
-        "left_only": "só na fatura: nada admitido",
+        "left_only": "só na fatura: " + ("admitido apenas o fixo" if row["fixed_brl"] else "nada admitido"),
         "right_only": "não faturada pela transportadora",
     }
     code = owners.get(row["contract_id"])
