@@ -99,7 +99,7 @@ def _chord_doubt(rows: Columns, is_valid: np.ndarray, parameters: ParameterSet) 
 
     Where odometers stood, chords of 600 s were 9 % short of a simulated road and those of 900 s 13 %; counted as those
     of 300 s, their doubt held it on 88 % and 64 % of trips. What an odometer that does not hold (`is_valid`) counted
-    over the other long steps is no surer than a chord: it may have missed a part that the chord does not show.
+    over the other long steps is not surer than a chord: it may have missed a part that the chord does not show.
     """
     names = ("km_chord", "km_long_chord", "km_far_chord", "km_bridged")
     chord, long_chord, far_chord, bridged = (np.nan_to_num(_numbers(rows, name)) for name in names)
