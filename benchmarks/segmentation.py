@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
-from fleet_audit.logic.primitives.threads import limit_threads
+from fleet_audit.logic.primitives.threads import threads_limited_to
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment
@@ -177,11 +177,8 @@ class Contest:
             for name in ("latitude", "longitude"):
                 track_order.sorted_column([table[name].to_numpy()], scratch)
 
-        limit_threads(threads)
-        try:
+        with threads_limited_to(threads):
             return [_timed(work) for _ in range(self._repeat + 1)][1:], None
-        finally:
-            limit_threads(os.cpu_count() or 1)
 
     def ours(self) -> tuple[Passes, pd.DataFrame]:
         """The product's own functions, from Parquet to trips with all their columns."""

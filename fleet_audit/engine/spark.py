@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.logic.primitives.pools import sendable_error
+from fleet_audit.logic.primitives.threads import threads_limited_to
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -72,9 +73,10 @@ class _Task:
     work: bytes
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for number, item in zip(batch["number"].to_pylist(), batch["item"].to_pylist(), strict=True):
-                yield from self._rows(number, item)
+        with threads_limited_to(1):  # Spark gives each task of a worker one processor
+            for batch in batches:
+                for number, item in zip(batch["number"].to_pylist(), batch["item"].to_pylist(), strict=True):
+                    yield from self._rows(number, item)
 
     def _rows(self, number: int, item: bytes) -> Iterator[pa.RecordBatch]:
         """A row per table of the result, or one with what was raised: Spark would try the task again, and print it."""

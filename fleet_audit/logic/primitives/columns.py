@@ -41,10 +41,6 @@ def as_floats(values: Any) -> np.ndarray:
 
 
 def as_objects(values: Any) -> np.ndarray:
-    """A column as objects; missing ones are None."""
+    """A column as objects, missing ones None; an array of objects has None there already."""
     objects: np.ndarray = values if isinstance(values, np.ndarray) else values.to_numpy(dtype=object, na_value=None)
-    is_missing = np.asarray(pd.isna(objects))
-    if is_missing.any():
-        objects = objects.astype(object)
-        objects[is_missing] = None
     return objects

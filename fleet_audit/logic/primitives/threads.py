@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -29,6 +30,17 @@ def limit_threads(most: int) -> None:
     """Let at most so many threads of this process work at the same time, from now on."""
     global _limit
     _limit = min(most, _MOST_THREADS)
+
+
+@contextmanager
+def threads_limited_to(most: int) -> Iterator[None]:
+    """Let at most so many threads of this process work at the same time inside of the block."""
+    before = _limit
+    limit_threads(most)
+    try:
+        yield
+    finally:
+        limit_threads(before)
 
 
 def map_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
 from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
 from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
 from fleet_audit.logic.trips.kernels import steps as step_kernels
@@ -113,25 +113,31 @@ def sum_steps(
     tracks: Tracks, steps: Steps, is_unread: np.ndarray, start: np.ndarray, end: np.ndarray, parameters: ParameterSet
 ) -> dict:
     """The `kernels.steps.SUMS` over the steps from each start to its end; is_unread: as `missed_km` returns."""
-    sums = step_kernels.sum_steps(
-        tracks.seconds,
-        steps.metres,
-        tracks.odometer_km,
-        steps.is_bridged,
-        steps.is_carried,
-        is_unread,
-        start,
-        end,
-        parameters.stop_radius_m,
-        parameters.gap_note_s,
-        parameters.compare_step_s,
-        parameters.fine_step_s,
-        parameters.chord_step_s,
-        parameters.far_step_s,
-        parameters.coverage_step_s,
-        parameters.impossible_kmh,
-        parameters.odometer_slack_km,
-    )
+
+    def sum_part(part: np.ndarray) -> np.ndarray:
+        sums: np.ndarray = step_kernels.sum_steps(
+            tracks.seconds,
+            steps.metres,
+            tracks.odometer_km,
+            steps.is_bridged,
+            steps.is_carried,
+            is_unread,
+            start[part],
+            end[part],
+            parameters.stop_radius_m,
+            parameters.gap_note_s,
+            parameters.compare_step_s,
+            parameters.fine_step_s,
+            parameters.chord_step_s,
+            parameters.far_step_s,
+            parameters.coverage_step_s,
+            parameters.impossible_kmh,
+            parameters.odometer_slack_km,
+        )
+        return sums
+
+    parts = np.array_split(np.arange(len(start)), thread_count())
+    sums = np.concatenate(map_in_threads(sum_part, parts), axis=1)
     return dict(zip(step_kernels.SUMS, sums, strict=True))
 
 

@@ -142,8 +142,10 @@ def _trips(
     trips["evidence_grade"] = evidence_grade(measured, trips, parameters)
     trips["operational_date"] = dates(local_days(pd.Series(trips["started_at"]), pd.Series(trips["timezone"])))
     for side in ("origin", "destination"):
-        address = pd.Series(trips[f"{side}_address"])
-        trips[f"{side}_text"] = address.where(address.notna(), places.names(trips[f"{side}_poi_id"]))
+        address, names = pd.Series(trips[f"{side}_address"]), places.names(trips[f"{side}_poi_id"])
+        is_written = address.notna()
+        has_none = address.dtype == object and not is_written.any()  # of positions
+        trips[f"{side}_text"] = pd.Series(names, dtype=object) if has_none else address.where(is_written, names)
     frame = pd.DataFrame({"number": numbers, **trips})
     frame["trip_id"] = stable_ids(frame, ["plate", "device_id", "started_at", "source", *keys], "trip")
     return frame

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fleet_audit.logic.primitives.pools import map_in_processes
-from fleet_audit.logic.primitives.threads import limit_threads, map_in_threads, run_in_threads, thread_count
+from fleet_audit.logic.primitives.threads import map_in_threads, run_in_threads, thread_count, threads_limited_to
 
 ITEMS = range(12)
 
@@ -56,11 +56,8 @@ def test_an_error_is_raised_when_no_thread_works_any_more() -> None:
 
 def test_a_limit_leaves_the_work_to_so_many_threads(processors: int) -> None:
     assert thread_count() == processors
-    limit_threads(1)
-    try:
+    with threads_limited_to(1):
         names = run_in_threads(*[lambda: threading.current_thread().name] * 4)
-    finally:
-        limit_threads(64)
     assert names == [threading.current_thread().name] * 4
     assert thread_count() == processors
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels.order import any_beyond
 
 NUMBER_COLUMNS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")
@@ -46,16 +48,17 @@ class PositionArrays:
     @classmethod
     def of(cls, positions: pa.Table) -> PositionArrays:
         """The rows of `staging.positions`, its texts best as dictionaries: each is decoded once."""
-        texts = map_in_threads(lambda column: _encoded(positions[column]), CODED_TEXTS.values())
-        numbers = map_in_threads(lambda name: _measurable(positions[name], _MOST.get(name, np.inf)), NUMBER_COLUMNS)
-        codes = dict(zip(CODED_TEXTS, texts, strict=True))
-        return cls(
-            micros=_filled(positions["recorded_at"], np.int64, _micros),
-            ignition=_filled(positions["ignition"], np.int8, _flags),
-            names={name: distinct for name, (_, distinct) in codes.items()},
-            **{name: numbered for name, (numbered, _) in codes.items()},
-            **dict(zip(NUMBER_COLUMNS, numbers, strict=True)),
-        )
+        works: dict[str, Callable[[], Any]] = {
+            name: partial(_encoded, positions[column]) for name, column in CODED_TEXTS.items()
+        }
+        works |= {name: partial(_measurable, positions[name], _MOST.get(name, np.inf)) for name in NUMBER_COLUMNS}
+        works["micros"] = partial(_filled, positions["recorded_at"], np.int64, _micros)
+        works["ignition"] = partial(_filled, positions["ignition"], np.int8, _flags)
+        arrays: dict[str, Any] = dict(zip(works, run_in_threads(*works.values()), strict=True))
+        names = {}
+        for name in CODED_TEXTS:
+            arrays[name], names[name] = arrays[name]
+        return cls(names=names, **arrays)
 
     @property
     def devices_with_ignition(self) -> np.ndarray:
