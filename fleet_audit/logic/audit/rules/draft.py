@@ -19,8 +19,9 @@ GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
 TRIP_CONFIDENCE = {**GRADE_CONFIDENCE, "C": 0.6}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
-# At most, of what rests on how many trips there were, where positions are too rare to show a short halt.
-UNSEEN_HALT_CONFIDENCE = 0.5
+# At most, of what rests on how many trips there were, where positions are too rare to show a short halt: of 139 such
+# findings on development fleets (seeds 82003, 83009, 98117, 99131, 111211, 112213) 39 % were true.
+UNSEEN_HALT_CONFIDENCE = 0.4
 UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (D06 and D10)
 
 
