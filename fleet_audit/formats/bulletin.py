@@ -58,6 +58,7 @@ _FORMAT = TableFormat(
 )
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
 _SEARCH_KMH = 60
+_READINGS_KM = 1.0  # two readings in whole km are off by up to this together
 _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
 _WITH_UNIT = r"^(-?[0-9][0-9.,]*) ?[kK][mM][.]?$"  # 11 km
 _IDS = ("NUMERO ATA", "PLACA", "EQUIPAMENTO")
@@ -137,7 +138,7 @@ def _runs(table: TextTable, today: dt.date) -> pd.DataFrame:
     runs["departed_local"] = values.clock(day, departed)
     runs["odometer_start_km"] = _km(table, "KM SAÍDA", "odometer_start_km")
     runs["odometer_end_km"] = _km(table, "KM CHEGADA", "odometer_end_km")
-    runs["route_km"] = _km(table, "KM ROTA", "route_km")
+    runs["route_km"] = _route_km(table, runs["odometer_end_km"] - runs["odometer_start_km"])
     runs["declared_km"] = runs["route_km"].fillna(runs["odometer_end_km"] - runs["odometer_start_km"])
     start, end = (seconds.to_numpy("float64", na_value=np.nan) for seconds in (departed, arrived))
     by_letter = end + 86_400 * (end < start)
@@ -192,7 +193,24 @@ def _time(table: TextTable, label: str) -> pd.Series:
 
 def _km(table: TextTable, label: str, name: str) -> pd.Series:
     text = table.column(label)
-    return _number(table, label, text.str.replace(_WITH_UNIT, r"\1", regex=True), name, "a number of km")
+    return _number(table, label, _without_unit(text), name, "a number of km")
+
+
+def _route_km(table: TextTable, counted_km: pd.Series) -> pd.Series:
+    """KM ROTA; a point before three digits begins decimals where the row's own readings show so many kilometres.
+
+    `19.500` beside readings that are 19 km apart was a claim of 19500 km.
+    """
+    label = "KM ROTA"
+    text = _without_unit(table.column(label))
+    with_decimals = pd.to_numeric(text.where(numbers.has_point_before_three(text)), errors="coerce")
+    is_counted = (with_decimals - counted_km.astype("float64")).abs() <= _READINGS_KM
+    text = text.mask(is_counted.fillna(False), text + "0")  # a fourth decimal leaves one reading
+    return _number(table, label, text, "route_km", "a number of km")
+
+
+def _without_unit(text: pd.Series) -> pd.Series:
+    return text.str.replace(_WITH_UNIT, r"\1", regex=True)
 
 
 def _number(table: TextTable, label: str, text: pd.Series, name: str, expected: str) -> pd.Series:

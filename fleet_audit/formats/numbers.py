@@ -131,6 +131,11 @@ def plain_numbers(text: pd.Series, style: NumberStyle, largest: float | None = N
     return Numbers(plain.mask(is_ambiguous, "").astype("str"), is_ambiguous.to_numpy(dtype=bool))
 
 
+def has_point_before_three(text: pd.Series) -> pd.Series:
+    """Which texts are one to three digits, a point and three digits: 40.314."""
+    return matches(text, _POINT_BEFORE_THREE)
+
+
 def writes_decimal_commas(texts: pd.DataFrame) -> bool:
     """Whether a table has numbers whose comma can only begin decimals, and none with a decimal point."""
     columns = [texts[name] for name in texts]

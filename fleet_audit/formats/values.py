@@ -34,8 +34,8 @@ _INSTANT = (
     r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 )
 _SERIAL = r"^[0-9]{1,5}(,[0-9]{1,10})?$"  # what a workbook holds behind a day or time whose cell lost its format
-_TRUE = ["true", "1", "sim", "s", "yes", "verdadeiro", "on", "ligado", "ligada"]
-_FALSE = ["false", "0", "nao", "não", "n", "no", "falso", "off", "desligado", "desligada"]
+_TRUE = ["true", "1", "1.0", "1,0", "sim", "s", "yes", "verdadeiro", "on", "ligado", "ligada"]
+_FALSE = ["false", "0", "0.0", "0,0", "nao", "não", "n", "no", "falso", "off", "desligado", "desligada"]
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2099  # a device without a clock reports 1970; 2099 bounds a mistyped year
 
 

@@ -92,6 +92,11 @@ def test_km_as_brazilians_write_them(written: str, km: str):
     assert read("bulletin", bulletin(changed(ROW, c14=written))).rows["declared_km"].iloc[0] == Decimal(km)
 
 
+@pytest.mark.parametrize(("written", "km"), [("30.500", "30.50"), ("29.875 km", "29.88"), ("30.000", "30.00")])
+def test_km_with_three_decimals_that_the_readings_confirm_are_no_thousands(written: str, km: str):
+    assert read("bulletin", bulletin(changed(ROW, c14=written))).rows.iloc[0]["declared_km"] == Decimal(km)
+
+
 def test_km_with_three_decimals_is_ambiguous():
     assert reasons(read("bulletin", bulletin(changed(ROW, c14='"30,500"')))) == [(2, "ambiguous_number")]
 

@@ -62,6 +62,11 @@ def test_a_bad_cell_rejects_its_row_only(cells: dict[str, str], code: str):
     assert len(parsed.rows) == 1
 
 
+@pytest.mark.parametrize(("written", "is_on"), [("1.0", True), ("0.0", False), ("LIGADO", True)])
+def test_an_ignition_that_a_spreadsheet_made_a_number_is_read(written: str, is_on: bool):
+    assert read("telemetry", telemetry(changed(ROW, c10=written))).rows["ignition"].to_list() == [is_on]
+
+
 def test_five_minutes_ahead_is_accepted():
     assert len(read("telemetry", telemetry(changed(ROW, c1="2025-06-11T03:05:00Z"))).rows) == 1
 

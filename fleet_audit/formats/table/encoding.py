@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8, UTF-16 and Latin-1, and what is binary and therefore not a text.
+"""Bytes to text: UTF-8, UTF-16, Latin-1 and code page 850, and what is binary and therefore not a text.
 
 Rows and cells are read in `delimited`.
 """
@@ -15,15 +15,19 @@ _BINARY = {
     b"GIF8": "an image",
     b"\x1f\x8b": "a gzip archive",
 }
+_MARKUP = "an HTML or XML page (an .xls that a system saved as a web page, or an answer of a web site)"
+_PORTUGUESE = frozenset("ÁÀÂÃÇÉÊÍÓÔÕÚÜáàâãçéêíóôõúüºª°")
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Text of UTF-8 (with or without BOM), UTF-16 or Latin-1 bytes, and the warnings about it.
+    """Text of UTF-8 (with or without BOM), UTF-16, Latin-1 or DOS (850) bytes, and the warnings about it.
 
     Raises RejectedFile when the bytes are no text.
     """
     text, warnings = _decoded(content)
+    if text[:1000].lstrip().startswith("<"):
+        raise _not_a_table(_MARKUP)
     once = _encoded_twice(text)
     return (text, warnings) if once is None else (once, (*warnings, "The file is UTF-8 that was encoded twice."))
 
@@ -52,17 +56,13 @@ def _encoded_twice(text: str) -> str | None:
 def _decoded(content: bytes) -> tuple[str, tuple[str, ...]]:
     for magic, what in _BINARY.items():
         if content.startswith(magic):
-            raise RejectedFile(
-                f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
-            )
+            raise _not_a_table(what)
     encoding = _utf16(content)
     if encoding:
         text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
         return _without_nul(text, (f"The file is {encoding.upper()[:6]}, read as such; UTF-8 is expected.",))
     if len(content) - len(content.translate(None, _CONTROL)) > max(len(content) // 20, 8):
-        raise RejectedFile(
-            "The file is binary, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
-        )
+        raise _not_a_table("binary")
     try:
         return _without_nul(content.decode("utf-8-sig"), ())
     except UnicodeDecodeError:
@@ -75,7 +75,21 @@ def _decoded(content: bytes) -> tuple[str, tuple[str, ...]]:
         text = content.decode("cp1252")  # what Brazilian Windows calls Latin-1
     except UnicodeDecodeError:
         text = content.decode("latin-1")
+    dos = content.decode("cp850")
+    if _portuguese_letters(dos) > _portuguese_letters(text):
+        return _without_nul(dos, ("The file is in the DOS code page 850, read as such; UTF-8 is expected.",))
     return _without_nul(text, ("The file is Latin-1, read as such; UTF-8 is expected.",))
+
+
+def _not_a_table(what: str) -> RejectedFile:
+    return RejectedFile(
+        f"The file is {what}, not a CSV text; export the table as CSV (UTF-8) and send that.", "not_a_table"
+    )
+
+
+def _portuguese_letters(text: str) -> int:
+    """How many letters with marks are Portuguese ones: SAÍDA of one code page is SAÖDA in the other."""
+    return sum(character in _PORTUGUESE for character in text if character > "\x7f")
 
 
 def _utf16(content: bytes) -> str | None:

@@ -38,6 +38,16 @@ def test_one_damaged_character_does_not_turn_utf8_into_latin1():
     assert "1 characters are damaged" in parsed.warnings[0]
 
 
+def test_code_page_850_is_told_from_latin_1():
+    content = bulletin()
+    dos, windows = (content.decode("utf-8").encode(encoding) for encoding in ("cp850", "cp1252"))
+    expected = read("bulletin", content).rows["origin_text"].to_list()
+    for encoded, named in ((dos, "850"), (windows, "Latin-1")):
+        parsed = read("bulletin", encoded)
+        assert parsed.rows["origin_text"].to_list() == expected
+        assert named in parsed.warnings[0]
+
+
 def test_nul_characters_are_removed_and_reported():
     parsed = read("bulletin", bulletin().replace(b"GARAGEM AV", b"GARA\x00GEM AV"))
     assert parsed.rows["origin_text"].iloc[0] == "GARAGEM AV. CUIABÁ"
@@ -54,6 +64,8 @@ def test_nul_characters_are_removed_and_reported():
         b"PK\x03\x04" + bytes(100),
         b"",
         b" \n\n",
+        b"\xef\xbb\xbf<html><body><table><tr><th>PLACA</th></tr></table></body></html>",
+        b'<?xml version="1.0"?>\n<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
     ],
 )
 @pytest.mark.parametrize("kind", ["bulletin", "telemetry", "visit_report"])
