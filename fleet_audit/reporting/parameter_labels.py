@@ -13,6 +13,7 @@ _LABELS = {
     "gap_note_s": "Intervalo sem posições a partir do qual há lacuna",
     "gap_split_s": "Lacuna que separa dois trechos",
     "impossible_kmh": "Velocidade acima da qual um ponto ou uma leitura é impossível",
+    "farthest_fix_km": "Distância de todos os locais a partir da qual uma coordenada não é verdadeira",
     "outlier_m": "Distância mínima de um ponto recusado",
     "release_points": "Pontos recusados seguidos que, de acordo entre si, passam a valer",
     "leg_min_km": "Menor trecho, em distância",

@@ -150,8 +150,9 @@ def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet 
     """Stops and legs of what a bus reported."""
     tables = world(pois=pois)
     spans = assignments(tables.devices, pd.Series([ZONE] * len(tables.devices)))
-    tracks = clean_tracks(build_tracks([PositionArrays.of_frame(bus.positions())], spans, DAY), parameters)
-    return segment(tracks, Places(tables.pois), parameters)
+    places = Places(tables.pois)
+    tracks = clean_tracks(build_tracks([PositionArrays.of_frame(bus.positions())], spans, DAY), places, parameters)
+    return segment(tracks, places, parameters)
 
 
 def window(

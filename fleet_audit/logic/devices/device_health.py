@@ -18,12 +18,13 @@ from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_eve
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
-from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
+from fleet_audit.logic.trips.track.points import Points, clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.readings import readings_in_other_units
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks
@@ -119,13 +120,13 @@ def vehicle_devices(
         parameters: those in force on D.
     """
     tracks = reported.tracks
-    clean = clean_tracks(tracks, parameters)
+    clean = clean_tracks(tracks, Places(reference.pois), parameters)
     points, vehicles = filter_points(clean, parameters), merge_devices(clean, parameters)
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
     events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
-    health = _seen(reported, readings_in_other_units(tracks, parameters), day)
-    health = health.join(_ratios(points.tracks, parameters), on="track")
+    health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), day)
+    health = health.join(_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     compared = compare_devices(clean, points, np.datetime64(day), parameters)
     health = health.merge(compared, on=["plate", "device_id"], how="left")
@@ -137,7 +138,7 @@ def vehicle_devices(
     return VehicleDevices(events, left_readings(events, vehicles), health)
 
 
-def _seen(reported: DeviceTracks, is_other_unit: np.ndarray, day: dt.date) -> pd.DataFrame:
+def _seen(reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray, day: dt.date) -> pd.DataFrame:
     """Contents of each track with positions on the local day: one row per track."""
     tracks = reported.tracks
     points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
@@ -148,6 +149,7 @@ def _seen(reported: DeviceTracks, is_other_unit: np.ndarray, day: dt.date) -> pd
             "latitude": tracks.latitude[points],
             "longitude": tracks.longitude[points],
             "odometer_km": tracks.odometer_km[points],
+            "is_fix": is_fix[points],
             "is_other_unit": is_other_unit[points],
         }
     )
@@ -155,6 +157,7 @@ def _seen(reported: DeviceTracks, is_other_unit: np.ndarray, day: dt.date) -> pd
     seen = groups.agg(
         positions=("track", "size"),
         located=("latitude", "count"),
+        fixes=("is_fix", "sum"),
         readings=("odometer_km", "count"),
         lowest_km=("odometer_km", "min"),
         highest_km=("odometer_km", "max"),
@@ -167,13 +170,15 @@ def _seen(reported: DeviceTracks, is_other_unit: np.ndarray, day: dt.date) -> pd
     return seen.assign(plate=owners["plate"], device_id=owners["device_id"], has_ignition=has_ignition)
 
 
-def _ratios(accepted: Tracks, parameters: ParameterSet) -> pd.DataFrame:
+def _ratios(points: Points, parameters: ParameterSet) -> pd.DataFrame:
     """Median odometer / path of each track over the window, in pieces of 5 km; no row for a shorter path."""
+    accepted = points.tracks
     track, ratio = chunk_ratios(
         accepted.seconds,
         accepted.latitude,
         accepted.longitude,
         accepted.odometer_km,
+        points.is_bridged | points.is_jump,
         accepted.offsets,
         _CHUNK_KM,
         parameters.standing_kmh,
@@ -294,16 +299,17 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
     counted = health["highest_km"] - health["lowest_km"]
     flags_by_issue = {name: (ratio / factor - 1).abs() <= tolerance for name, factor in UNITS.items()}
     is_unit = np.logical_or.reduce(list(flags_by_issue.values()))
+    is_located = health["located"] >= parameters.constant_place_points
+    is_constant = is_located & (health["latitudes"] == 1) & (health["longitudes"] == 1)
+    is_constant &= counted > parameters.parked_count_km
     flags_by_issue |= {
         # An odometer that stands for most of the window is frozen (O03), not scaled.
         "odometer_scale": (ratio > _FROZEN_RATIO)
         & ~is_unit
         & ((ratio - 1).abs() > parameters.scale_tolerance_pct / 100),
         "clock_shift": (health["clock_shift_h"] != 0).fillna(False).astype(bool),
-        "constant_place": (health["located"] >= parameters.constant_place_points)
-        & (health["latitudes"] == 1)
-        & (health["longitudes"] == 1)
-        & (counted > parameters.parked_count_km),
+        "constant_place": is_constant,
+        "no_true_fix": is_located & ~is_constant & (health["fixes"] == 0),
         "odometer_unit_changes": health["other_unit_readings"] >= _UNIT_READINGS,
         # Odometers of two units disagree; the unit is the reason, and it is named.
         "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),

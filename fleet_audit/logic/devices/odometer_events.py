@@ -291,9 +291,14 @@ def find_parked(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def chunk_ratios(seconds, lat, lon, odometer, offsets, chunk_km, standing_kmh, compare_step_s):  # type: ignore[no-untyped-def]
-    """Odometer / path over each `chunk_km` of moving steps: track and ratio of each. Falls are excluded, jumps are not:
-    an odometer in metres jumps at every step.
+def chunk_ratios(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, is_unmeasured, offsets, chunk_km, standing_kmh, compare_step_s
+):
+    """Odometer / path over each `chunk_km` of moving steps: track and ratio of each.
+
+    Falls are excluded, jumps of the odometer are not: an odometer in metres jumps at every step. `is_unmeasured`: the
+    step to the point has no path of its own. With every third fix at (0, 0) and the points between on their meridian a
+    sound odometer seemed to count miles.
     """
     size = len(seconds)
     owner = np.empty(size, dtype=np.int64)
@@ -303,7 +308,7 @@ def chunk_ratios(seconds, lat, lon, odometer, offsets, chunk_km, standing_kmh, c
         path = counted = 0.0
         for i in range(offsets[track] + 1, offsets[track + 1]):
             elapsed, change = seconds[i] - seconds[i - 1], odometer[i] - odometer[i - 1]
-            if elapsed > compare_step_s or not change >= 0:
+            if elapsed > compare_step_s or not change >= 0 or is_unmeasured[i]:
                 continue
             step = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
             if step * 3.6 < standing_kmh * elapsed:

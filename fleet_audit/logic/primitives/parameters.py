@@ -71,6 +71,13 @@ DEFAULTS = (
     Parameter("impossible_kmh", 150, "km/h", "A point beyond this implied speed is rejected", "Rio SMTR"),
     Parameter("outlier_m", 1000, "m", "And only when it is further away than this", "own"),
     Parameter(
+        "farthest_fix_km",
+        2000,
+        "km",
+        "A fix further than this from every registered place is none: a lost sign, swapped coordinates",
+        "own",
+    ),
+    Parameter(
         "release_points", 3, "points", "Rejected points that agree and become the new place", "Traccar issue 4640"
     ),
     Parameter("leg_min_km", 0.2, "km", "Shortest leg", "Traccar 200 m"),

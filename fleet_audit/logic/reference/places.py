@@ -109,6 +109,21 @@ class Places:
         pairs = asked[codes >= 0].merge(rows, on="code").sort_values("row", kind="stable")
         return pairs["point"].to_numpy(), pairs["row"].to_numpy()
 
+    def is_beyond(self, latitude: np.ndarray, longitude: np.ndarray, km: float) -> np.ndarray:
+        """Whether each point lies so many km or more outside of the box around the places of all days, NaN: not.
+
+        Kilometres are degrees here, north or south and east or west; without places no point is outside.
+        """
+        if np.isnan(self._south).all():
+            return np.zeros(len(latitude), dtype=bool)
+        south, north = np.nanmin(self._south), np.nanmax(self._north)
+        margin = km * 1000 / _METRES_PER_DEGREE
+        side = margin / max(np.cos(np.radians(max(abs(south), abs(north)))), 0.1)
+        with np.errstate(invalid="ignore"):
+            is_beyond = (latitude < south - margin) | (latitude > north + margin)
+            is_beyond |= (longitude < np.nanmin(self._west) - side) | (longitude > np.nanmax(self._east) + side)
+        return is_beyond
+
     def is_remote(self, latitude: np.ndarray, longitude: np.ndarray, metres: float) -> np.ndarray:
         """Whether no place of any day has its box within so many metres, north or south, east or west, of a point."""
         near, _ = self._near(latitude, longitude, metres / _METRES_PER_DEGREE * 1.001)

@@ -85,7 +85,8 @@ def segment_day(
     parameters: ParameterSet,
 ) -> DayWindow:
     """Trips, legs and spans computed from the window's tracks and visit reports."""
-    places, tracks = Places(reference.pois), merge_devices(clean_tracks(tracks, parameters), parameters)
+    places = Places(reference.pois)
+    tracks = merge_devices(clean_tracks(tracks, places, parameters), parameters)
     days = VehicleDays.around(reference, day)
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
     measured, measured_legs = days.redated(

@@ -37,6 +37,7 @@ DEVICE_ISSUES = (
     "odometer_unit_changes",
     "clock_shift",
     "constant_place",
+    "no_true_fix",
     "devices_disagree",
     "no_odometer",
     "no_coordinates",

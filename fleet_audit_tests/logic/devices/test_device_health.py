@@ -88,6 +88,13 @@ def test_an_odometer_in_another_unit_is_named(factor: float, issue: str):
     assert issues(examined(positions)) == [issue]
 
 
+def test_an_odometer_counts_no_miles_where_every_third_fix_is_lost():
+    bus = working_day()
+    for record in bus.records[::3]:
+        record |= {"latitude": 0.0, "longitude": 0.0}
+    assert issues(examined(changed(bus, lambda _: {"ignition": True}))) == []
+
+
 @pytest.mark.parametrize("lacking", ["odometer", "coordinates", "ignition"])
 def test_what_a_device_never_sends_is_named(lacking: str):
     gone = {"odometer": {"odometer_km": None}, "coordinates": {"latitude": None, "longitude": None}}
@@ -103,6 +110,18 @@ def test_a_receiver_that_repeats_one_place_is_stuck():
     stuck = {"latitude": -22.123456, "longitude": -51.123456, "ignition": True}
     found = examined(changed(working_day(), lambda _: stuck))
     assert issues(found) == ["constant_place"]
+
+
+@pytest.mark.parametrize("kind", ["swapped", "sign lost", "null island"])
+def test_a_receiver_without_a_true_fix_all_day_is_named(kind: str):
+    def false(record: dict) -> dict:
+        lat, lon = record["latitude"], record["longitude"]
+        fix = {"swapped": (lon, lat), "sign lost": (-lat, -lon), "null island": (0.0, 0.0)}[kind]
+        return {"latitude": fix[0], "longitude": fix[1], "ignition": True}
+
+    found = examined(changed(working_day(), false))
+    assert issues(found) == ["constant_place" if kind == "null island" else "no_true_fix"]
+    assert found.events.empty
 
 
 def test_a_day_at_rest_is_no_stuck_receiver():

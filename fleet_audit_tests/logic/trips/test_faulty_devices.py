@@ -126,6 +126,52 @@ def test_the_first_fixes_after_a_sleep_may_be_elsewhere(count: int, odometer: bo
     assert trips["destination_poi_id"].iloc[-1] == "USI"
 
 
+@pytest.mark.parametrize("odometer", [True, False])
+@pytest.mark.parametrize("count", [3, 12])
+@pytest.mark.parametrize("kind", ["swapped", "sign lost", "factory"])
+def test_fixes_elsewhere_for_some_minutes_split_no_trip(kind: str, count: int, odometer: bool) -> None:
+    bus = to_the_mill()
+    if not odometer:
+        bus.records = [{**record, "odometer_km": None} for record in bus.records]
+    for number in driving(bus)[10 : 10 + count]:
+        record = bus.records[number]
+        lat, lon = record["latitude"], record["longitude"]
+        elsewhere = {"swapped": (lon, lat), "sign lost": (-lat, -lon), "factory": (22.5 + number / 1e5, 113.9)}
+        with_fix(bus, [number], *elsewhere[kind])
+    assert_one_trip(bus, method="odometer" if odometer else "gps")
+
+
+_FALSE_ALL_DAY = {
+    "null island": lambda lat, lon: (0.0, 0.0),
+    "out of range": lambda lat, lon: (lat * 60, lon * 60),
+    "swapped": lambda lat, lon: (lon, lat),
+    "sign lost": lambda lat, lon: (-lat, -lon),
+}
+
+
+@pytest.mark.parametrize("kind", list(_FALSE_ALL_DAY))
+def test_a_day_without_a_true_fix_is_driven_by_the_odometer(kind: str) -> None:
+    bus = to_the_mill().to(GARAGE).park(1800)
+    for number, record in enumerate(bus.records):
+        with_fix(bus, [number], *_FALSE_ALL_DAY[kind](record["latitude"], record["longitude"]))
+    trips = trips_of(bus)
+    assert trips["km"].to_list() == [20.0, 20.0]
+    assert set(trips["km_method"]) == {"odometer"}
+    assert set(trips["purpose"]) == {"unknown"}
+    assert trips[["origin_poi_id", "destination_poi_id"]].isna().all(axis=None)
+    assert events(bus) == []
+
+
+def test_a_vehicle_that_appears_elsewhere_and_stays_is_there() -> None:
+    """Where more fixes are away than at home, nobody knows which ones are false: the point filter accepts both."""
+    bus = Bus("05:00").stand(120)
+    bus.metres = 500_000.0
+    bus.stand(1800).go(5_000).stand(1800)
+    bus.metres = GARAGE
+    bus.stand(60)
+    assert trips_of(bus)["km"].to_list() == [5.0]
+
+
 def test_a_night_at_null_island_is_a_night_at_the_place_before_it() -> None:
     bus = to_the_mill()
     with_fix(bus, list(range(len(bus.records) - 2, len(bus.records))), 0.0, 0.0)

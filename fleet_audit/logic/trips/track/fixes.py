@@ -1,4 +1,4 @@
-"""False fixes: the device knew no place and sent (0, 0) or its last known place again.
+"""False fixes: the device knew no place and sent (0, 0), its last known place again, or another one for a while.
 
 Points without a fix are placed by what their odometer counted; outliers among true fixes are in `points`.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.kernels.point_filter import is_possible
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, distance_m
@@ -18,14 +19,17 @@ from fleet_audit.logic.trips.track.tracks import Tracks
 
 _NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near
 _STALE_POINTS = 30  # search range for a device's last known place
+_PLACED_DEGREES = 90
+_NEAR_DEGREES = 0.004  # less than 630 m in both directions together: no step of it is impossible
 _KM_DEGREES = 1000 / (EARTH_RADIUS_M * math.pi / 180)
 
 
-def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """Whether the coordinates of each point are a false fix."""
+def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parameters: ParameterSet) -> np.ndarray:
+    """Whether the coordinates of each point are a false fix; `places` are those that the vehicles go to."""
     with np.errstate(invalid="ignore"):
         is_lost = (np.abs(tracks.latitude) < _NULL_ISLAND_DEGREES) & (np.abs(tracks.longitude) < _NULL_ISLAND_DEGREES)
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
+    is_lost |= _far_from_places(tracks, places, parameters)
     find_repeated_fixes(
         tracks.seconds,
         tracks.latitude,
@@ -39,7 +43,104 @@ def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, parameters: ParameterS
         parameters.outlier_m,
         is_lost,
     )
+    find_excursions(
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        tracks.offsets,
+        parameters.impossible_kmh,
+        parameters.outlier_m,
+        int(parameters.release_points),
+        parameters.gap_split_s,
+        is_lost,
+    )
     return is_lost
+
+
+def _far_from_places(tracks: Tracks, places: Places, parameters: ParameterSet) -> np.ndarray:
+    """Whether each point is one of `release_points` or more fixes in a row further than `farthest_fix_km` from places.
+
+    Fewer are outliers, which the point filter rejects.
+    """
+    is_far = places.is_beyond(tracks.latitude, tracks.longitude, parameters.farthest_fix_km)
+    if not is_far.any():
+        return is_far
+    points = np.flatnonzero(~np.isnan(tracks.latitude) & ~np.isnan(tracks.longitude))
+    side = 2 * tracks.track_of(points) + is_far[points]
+    row = np.cumsum(np.diff(side, prepend=side[:1]) != 0)
+    is_far[points] &= np.bincount(row)[row] >= parameters.release_points
+    return is_far
+
+
+@njit(cache=True, nogil=True)
+def find_excursions(seconds, lat, lon, offsets, impossible_kmh, outlier_m, release_points, longest_s, is_lost):  # type: ignore[no-untyped-def]
+    """Sets is_lost of `release_points` or more fixes that an impossible step leads to and another one leads back from.
+
+    A receiver that lost a sign, swapped its coordinates or reported its factory's for some minutes: the point filter
+    would accept such fixes as a new place, twice, and cut the trip in three. The fix after them can be reached from
+    the one before them, within `longest_s`, and at least as many fixes belong to the side that the vehicle comes back
+    to. Fewer fixes are outliers of the point filter.
+    """
+    for track in range(len(offsets) - 1):
+        high = offsets[track + 1]
+        before, settled = -1, 0  # the last fix, and how many fixes up to it follow each other without such a step
+        i = offsets[track]
+        while i < high:
+            if math.isnan(lat[i]) or math.isnan(lon[i]) or is_lost[i]:
+                i += 1
+                continue
+            if before < 0 or _is_reachable(seconds, lat, lon, before, i, impossible_kmh, outlier_m):
+                before, settled = i, settled + 1
+                i += 1
+                continue
+            back, away = _return_of(seconds, lat, lon, before, i, high, is_lost, impossible_kmh, outlier_m, longest_s)
+            if back >= 0 and away >= release_points:
+                needed = away - settled
+                if needed <= 0 or _settles(seconds, lat, lon, back, high, is_lost, impossible_kmh, outlier_m, needed):
+                    is_lost[i:back] = True
+                    i = back
+                    continue
+            before, settled = i, 1
+            i += 1
+
+
+@njit(cache=True, nogil=True)
+def _is_reachable(seconds, lat, lon, first, last, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
+    if abs(lat[last] - lat[first]) < _NEAR_DEGREES and abs(lon[last] - lon[first]) < _NEAR_DEGREES:
+        return True
+    metres = distance_m(lat[first], lon[first], lat[last], lon[last])
+    return is_possible(metres, seconds[last] - seconds[first], impossible_kmh, outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def _return_of(seconds, lat, lon, before, first, high, is_lost, impossible_kmh, outlier_m, longest_s):  # type: ignore[no-untyped-def]
+    """The fix to which an impossible step leads back from the fixes that begin at `first`, -1: none; their number."""
+    previous, away = first, 1
+    for k in range(first + 1, high):
+        if seconds[k] - seconds[before] > longest_s:
+            break
+        if math.isnan(lat[k]) or math.isnan(lon[k]) or is_lost[k]:
+            continue
+        if not _is_reachable(seconds, lat, lon, previous, k, impossible_kmh, outlier_m):
+            is_back = _is_reachable(seconds, lat, lon, before, k, impossible_kmh, outlier_m)
+            return (k if is_back else -1), away
+        previous, away = k, away + 1
+    return -1, away
+
+
+@njit(cache=True, nogil=True)
+def _settles(seconds, lat, lon, first, high, is_lost, impossible_kmh, outlier_m, needed):  # type: ignore[no-untyped-def]
+    """Whether at least so many fixes follow each other from `first` on without an impossible step."""
+    previous, found = first, 1
+    for k in range(first + 1, high):
+        if found >= needed:
+            break
+        if math.isnan(lat[k]) or math.isnan(lon[k]) or is_lost[k]:
+            continue
+        if not _is_reachable(seconds, lat, lon, previous, k, impossible_kmh, outlier_m):
+            break
+        previous, found = k, found + 1
+    return found >= needed
 
 
 @njit(cache=True, nogil=True)
@@ -161,7 +262,8 @@ def place_by_odometer(  # type: ignore[no-untyped-def]
     A candidate whose reading is that of the fix before (after) it is where that fix is; the others lie on a meridian
     from it, as far off as the odometer counted: their distances are true, their places are not and name no place. A
     stretch over which the odometer counts less than its ends lie apart is not placed: it was carried, or the odometer
-    failed. `is_bridged`: the step to the point is measured by the odometer alone.
+    failed. Without any fix the first candidate is where it says.
+    `is_bridged`: the step to the point is measured by the odometer alone.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -187,8 +289,6 @@ def _place_stretch(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, resolution, before, first, after, high, is_candidate, radius_m, impossible_kmh,
     slack_km, metres, is_placed, is_bridged,
 ):  # fmt: skip
-    if before < 0 and after == high:
-        return
     start = odometer[before] if before >= 0 and not math.isnan(odometer[before]) else odometer[first]
     reading, read_at = start, seconds[first]
     if before >= 0 and not math.isnan(odometer[before]):
@@ -207,7 +307,14 @@ def _place_stretch(  # type: ignore[no-untyped-def]
         for k in range(first, after):
             is_placed[k] = False
         return
-    anchor, anchor_km = (before, start) if before >= 0 else (after, start + total)
+    anchor, anchor_km = first, start
+    if before >= 0:
+        anchor = before
+    elif after < high:
+        anchor, anchor_km = after, start + total
+    anchor_lat, anchor_lon = lat[anchor], lon[anchor]
+    if not abs(anchor_lat) <= _PLACED_DEGREES:  # out of range, or none
+        anchor_lat, anchor_lon = 0.0, 0.0
     reading, placed = start, 0
     for k in range(first, after):
         if not is_placed[k]:
@@ -215,13 +322,13 @@ def _place_stretch(  # type: ignore[no-untyped-def]
         metres[k] = (odometer[k] - reading) * 1000
         is_bridged[k] = True
         reading, placed = odometer[k], placed + 1
-        lon[k] = lon[anchor]
+        lon[k] = anchor_lon
         if before >= 0 and odometer[k] == start:
             lat[k] = lat[before]
         elif ends_plausibly and odometer[k] == end:
             lat[k], lon[k] = lat[after], lon[after]
         else:
-            lat[k] = lat[anchor] + (odometer[k] - anchor_km) * _KM_DEGREES * (1 if lat[anchor] < 0 else -1)
+            lat[k] = anchor_lat + (odometer[k] - anchor_km) * _KM_DEGREES * (1 if anchor_lat < 0 else -1)
     if after < high and placed:
         if ends_plausibly:
             metres[after], is_bridged[after] = (end - reading) * 1000, True

@@ -13,6 +13,7 @@ import pandas as pd
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
+from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
@@ -44,11 +45,11 @@ class Points:
         return cls(tracks, no, np.full(size, np.nan), no, no, rejected_points(tracks, np.zeros(size, dtype=np.int8)))
 
 
-def clean_tracks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
+def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
     tracks = without_sentinels(tracks, parameters)
     resolution_km = odometer.resolutions(tracks.odometer_km, tracks.offsets)
-    return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, parameters))
+    return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, places, parameters))
 
 
 def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
@@ -65,12 +66,21 @@ def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
     is_jump, metres = without_rows(is_jump, dropped), without_rows(metres, dropped)
     is_counted = (is_lost[unlocated] | (tracks.trip_key[unlocated] < 0)) & ~np.isnan(tracks.odometer_km[unlocated])
     candidates = unlocated[is_counted]
+    if len(candidates):
+        candidates = candidates[_sends_places(tracks)[candidates]]
     if not len(candidates):
         no = np.zeros(len(metres), dtype=np.bool_)
         return Points(located.without(dropped), is_jump, metres, no, ~no, rejected)
     is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
     is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
     return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
+
+
+def _sends_places(tracks: Tracks) -> np.ndarray:
+    """Of each point whether its track has any coordinates, true or false: events without any are no positions."""
+    coordinates = np.append(0, np.cumsum(tracks.is_located | tracks.is_lost))
+    per_track = np.diff(coordinates[tracks.offsets])
+    return np.repeat(per_track > 0, np.diff(tracks.offsets))
 
 
 def _placed(

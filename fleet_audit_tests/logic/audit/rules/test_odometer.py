@@ -209,7 +209,7 @@ def test_two_devices_of_one_vehicle_that_disagree_are_a_contradiction_with_nothi
     assert pd.isna(finding["brl_at_stake"])
 
 
-@pytest.mark.parametrize("issue", ["clock_shift", "constant_place"])
+@pytest.mark.parametrize("issue", ["clock_shift", "constant_place", "no_true_fix"])
 def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     """Else a clock three hours off would make phantoms of honest runs, and undeclared trips of the same ones."""
     trips = [trip("T1", "06:00", "07:00", "20.00"), trip("T2", "12:00", "13:00")]
@@ -226,18 +226,21 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     silent = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
     assert all(silent[rule_id].startswith(f"1 de 1 veículo não testado ({PLATE})") for rule_id in (*proofs, "D04"))
     assert not {*proofs, "D04"} & set(rules_not_tested(sound, DAY_RULES)["rule_id"])
-    assert bool(found(context, "D06")) is (issue == "constant_place")
+    assert bool(found(context, "D06")) is (issue != "clock_shift")
     assert set(held_runs(context)["reason"]) == {"clock" if issue == "clock_shift" else "no_trip"}
 
 
-def test_a_stuck_receiver_is_no_tracker_off_the_bus():
+@pytest.mark.parametrize(
+    ("issue", "sentence"), [("constant_place", "mesma coordenada"), ("no_true_fix", "nenhuma coordenada verdadeira")]
+)
+def test_a_stuck_receiver_is_no_tracker_off_the_bus(issue: str, sentence: str):
     events = [event("parked", "08:00", "09:00", 1030.0)]
     trips = [trip("T", "06:00", "07:00")]
     assert found(audit(trips, [], devices=devices_of(events, [])), "O04")
-    context = audit(trips, [], devices=devices_of(events, [{"device_id": DEVICE, "issues": ["constant_place"]}]))
+    context = audit(trips, [], devices=devices_of(events, [{"device_id": DEVICE, "issues": [issue], "located": 90}]))
     assert not found(context, "O04")
     [finding] = found(context, "Q05")
-    assert "mesma coordenada" in finding["explanation_pt"]
+    assert sentence in finding["explanation_pt"]
 
 
 def test_a_run_on_a_day_with_the_tracker_off_the_bus_is_held_as_not_observed():

@@ -171,8 +171,8 @@ class AuditDay(TripAndRunRecords):
 
     @cached_property
     def plates_with_stuck_receiver(self) -> set[str]:
-        """Plates whose device repeats one coordinate while its odometer counts on D."""
-        return set(self.health_with("constant_place")["plate"])
+        """Plates whose device repeats one coordinate while its odometer counts on D, or knows no place all day."""
+        return set(self.health_with("constant_place", "no_true_fix")["plate"])
 
     @cached_property
     def plates_without_odometer(self) -> set[str]:

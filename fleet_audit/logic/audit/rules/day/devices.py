@@ -1,4 +1,5 @@
-"""Faulty devices (Q05): another unit, a wrong clock, a stuck receiver, two devices that disagree.
+"""Faulty devices (Q05): another unit, a wrong clock, a stuck receiver, no true fix, two devices
+that disagree.
 
 Faults are found in `device_health`; a device that only lacks a field (odometer, ignition) contradicts nothing and
 stays a row of `fact.device_health`.
@@ -29,6 +30,7 @@ _PARAMETERS = {
     "odometer_unit_changes": ("impossible_kmh", "odometer_slack_km"),
     "clock_shift": ("clock_min_runs", "clock_fit_s", "clock_step_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
+    "no_true_fix": ("constant_place_points", "farthest_fix_km"),
     "devices_disagree": ("agree_pct", "agree_km"),
 }
 
@@ -71,6 +73,12 @@ def _what(device: Record, issue: str) -> str:
         )
     if issue == "constant_place":
         return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
+    if issue == "no_true_fix":
+        return (
+            f"informou {device['located']} posições do dia sem nenhuma coordenada verdadeira: elas estão em (0, 0), "
+            "fora dos limites ou longe demais de todos os locais cadastrados, como acontece quando latitude e "
+            "longitude vêm trocadas, sem o sinal ou em outra unidade"
+        )
     if issue == "devices_disagree":
         return (
             f"contou {sentences.number(device['km_counted'], 1)} km enquanto o equipamento "

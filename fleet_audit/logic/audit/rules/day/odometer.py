@@ -51,7 +51,7 @@ def parked(context: AuditDay) -> list[Draft]:
     bus: what its odometer counts was driven, and Q05 reports the receiver. The sentence names the declared runs of the
     day that nobody observed: they are held (D06), and none of them is a phantom (D05).
     """
-    stuck = set(context.health_with("constant_place")["device_id"])
+    stuck = set(context.health_with("constant_place", "no_true_fix")["device_id"])
     drafts = [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
     if not drafts:
         return []
