@@ -89,7 +89,7 @@ def test_reference_tables_are_ingredients_of_the_computations_that_read_them(fle
         assert fleet.windows() == (BOTH if table in WINDOWS.reference else []), table.name
         assert fleet.devices() == (BOTH if table in DEVICE_DAYS.reference else []), table.name
     tables = UnchangedDays(fleet, DEVICE_DAYS, "a-run").reference.tables()
-    assert {name for name, rows in tables.items() if len(rows)} == {"devices", "vehicles", "units"}
+    assert {name for name, rows in tables.items() if len(rows)} == {"devices", "vehicles", "units", "pois"}
 
 
 def test_parameters_and_the_code_are_ingredients(fleet):

@@ -23,7 +23,7 @@ from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import fleet_devices
 from fleet_audit.schema.facts import CALIBRATIONS, DEVICE_HEALTH, TRIP_WINDOW, TRIPS
 from fleet_audit.schema.lake import LEGS, ODOMETER_EVENTS, STAGING_DECLARED_RUNS, STAGING_POSITIONS
-from fleet_audit.schema.reference import DEVICES, PARAMETERS, UNITS, VEHICLES
+from fleet_audit.schema.reference import DEVICES, PARAMETERS, POIS, UNITS, VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days, LakeDays
 
@@ -32,7 +32,7 @@ DEVICE_DAYS = Computation(
     "devices/days",
     of_window=(STAGING_POSITIONS, STAGING_DECLARED_RUNS),
     of_day=(TRIP_WINDOW,),
-    reference=(DEVICES, VEHICLES, UNITS),
+    reference=(DEVICES, VEHICLES, UNITS, POIS),
     results=tuple(_OUTPUTS.values()),
 )
 

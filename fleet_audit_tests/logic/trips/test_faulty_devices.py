@@ -155,6 +155,7 @@ def test_a_day_without_a_true_fix_is_driven_by_the_odometer(kind: str) -> None:
     for number, record in enumerate(bus.records):
         with_fix(bus, [number], *_FALSE_ALL_DAY[kind](record["latitude"], record["longitude"]))
     trips = trips_of(bus)
+    assert len(window(bus).readings) == 1  # counted once in the ledger
     assert trips["km"].to_list() == [20.0, 20.0]
     assert set(trips["km_method"]) == {"odometer"}
     assert set(trips["purpose"]) == {"unknown"}
