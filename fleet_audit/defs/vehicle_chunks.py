@@ -30,9 +30,9 @@ from fleet_audit.settings import Settings
 from fleet_audit.storage.table_days import LakeDays
 
 ComputedDays: TypeAlias = Iterator[tuple[dt.date, Any]]
-# In a chunk of a few days. Small frames cost the same in each: windows and devices of 560 vehicles took 8.4 s in four
-# chunks and 6.8 s in two, with 0.17 GB more, which is below the peak of the day's report.
-_SHARED_VEHICLES = 300
+# In a chunk of a few days. Windows and devices of 560 vehicles take 8.4 s in four chunks and 6.8 s in two, but with two
+# the run held 0.2 GB more until its report, and its peak was 1.45 to 1.68 GB.
+_SHARED_VEHICLES = 150
 _POOLED_VEHICLES = 250  # in a chunk that a process of several computes: each took 1.25 GB for 500 vehicles
 
 
