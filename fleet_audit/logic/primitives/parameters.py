@@ -129,10 +129,9 @@ DEFAULTS = (
     ),
     Parameter(
         "odometer_least_uncertainty_pct",
-        1,
+        0.8,
         "%",
-        "Least uncertainty of a distance by odometer, as of a report that prints it: fixes that err by 30 m can agree "
-        "with it by chance",
+        "Least uncertainty of a distance by odometer: fixes that err by 30 m can agree with it by chance",
         "own",
     ),
     Parameter(
