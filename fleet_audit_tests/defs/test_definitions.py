@@ -17,6 +17,7 @@ import fleet_audit.defs
 from fleet_audit.closing.code import code_version
 from fleet_audit.defs.partitions import cycle_partitions
 from fleet_audit.defs.run_tags import CYCLE_KEYS
+from fleet_audit.defs.tables import key_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.registry import TABLES
 from fleet_audit_tests.defs.snapshot import PATH, REFRESH, text
@@ -139,6 +140,11 @@ def test_checks_that_protect_money_block(definitions):
         if key.name == "conforms" and graph.get(key).blocking and graph.get(key).partitions_def is not None
     }  # fmt: skip
     assert {f"{table.schema}/{table.name}" for table in facts.FACTS} <= blocking
+
+
+def test_one_step_reads_a_cycle_for_its_findings_its_untested_rules_and_its_calibration(definitions):
+    tables = (facts.CYCLE_FINDINGS, facts.CYCLE_RULES_NOT_TESTED, facts.CALIBRATION_SEGMENTS)
+    assert len({definitions.resolve_assets_def(key_of(table)).op.name for table in tables}) == 1
 
 
 def test_runs_outside_of_the_jobs_are_one_process(definitions):

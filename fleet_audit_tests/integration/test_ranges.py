@@ -194,6 +194,12 @@ def test_a_cycle_is_judged_from_its_days_and_neither_writer_takes_the_others_fin
     for _ in range(2):
         assert failures(in_one_range.materialize_cycle(start)) == []
     in_one_range.warehouse.execute("delete from ref.parameters")
+    segmented = key_of(facts.CALIBRATION_SEGMENTS)
+    assert failures(in_one_range.materialize_assets([segmented], start)) == []
+    with in_one_range.dagster() as (_, instance):
+        alone, beside_findings = instance.fetch_materializations(segmented, limit=2).records
+    for written in (alone, beside_findings):
+        assert {"calibration", "changes", "dagster/row_count"} <= {*written.asset_materialization.metadata}
     segments = in_one_range.query("select distinct operational_date, is_change_point from fact.calibration_segments")
     assert segments.to_dict("records") == [{"operational_date": FIRST, "is_change_point": False}]
     found = in_one_range.facts()["findings"]

@@ -1,5 +1,8 @@
 """A cycle from its days' results: findings of whole cycles, and the calibration of each vehicle."""
 
+import datetime as dt
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -15,7 +18,7 @@ from fleet_audit.defs.partitions import (
 )
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day_together, key_of, output, selected_outputs
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
 from fleet_audit.logic.audit.incident_rows import cycle_incidents
 from fleet_audit.logic.audit.not_tested import rules_not_tested
@@ -47,27 +50,55 @@ _DAY_DEPS = (
 )
 _CALIBRATIONS = dg.AssetDep(key_of(facts.CALIBRATIONS), partition_mapping=cycle_and_before_mapping)
 _FINDINGS = dg.AssetDep(key_of(facts.FINDINGS), partition_mapping=cycle_and_before_mapping)
+_OF_RULES = {
+    *(dep.asset_key for dep in (*_DAY_DEPS, _CALIBRATIONS, _FINDINGS)),
+    *(key_of(table) for table in _REFERENCE),
+}
+_SEGMENTED_BY = (reference.VEHICLES, reference.UNITS, reference.PARAMETERS)
 _ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
+_OUTPUTS = {
+    "findings": facts.CYCLE_FINDINGS,
+    "rules_not_tested": facts.CYCLE_RULES_NOT_TESTED,
+    "segments": facts.CALIBRATION_SEGMENTS,
+}
 
 
-@dg.asset(
-    **asset_arguments(facts.CYCLE_FINDINGS, "cycle"),
+def _rules_not_tested(cycle: AuditCycle) -> pd.DataFrame:
+    return rules_not_tested(cycle, CYCLE_RULES).assign(cycle_start=cycle.cycle.start)
+
+
+_FOUND_BY = {"findings": find_in_cycle, "rules_not_tested": _rules_not_tested, "segments": calibration_segments}
+
+
+@dg.multi_asset(
+    outs={name: output(table, "cycle") for name, table in _OUTPUTS.items()},
+    deps=[*_DAY_DEPS, _CALIBRATIONS, _FINDINGS, *(key_of(table) for table in _REFERENCE)],
+    internal_asset_deps={
+        "findings": _OF_RULES,
+        "rules_not_tested": _OF_RULES,
+        "segments": {key_of(table) for table in (facts.CALIBRATIONS, *_SEGMENTED_BY)},
+    },
+    can_subset=True,
     **_ARGUMENTS,
-    deps=[
-        *_DAY_DEPS,
-        _CALIBRATIONS,
-        _FINDINGS,
-        *(key_of(table) for table in _REFERENCE),
-    ],
 )
 @acts_on_errors
-def cycle_findings(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """Findings of rules over a whole cycle, as far as its days were run."""
-    found = []
-    for key in context.partition_keys:
-        cycle = _audited(fleet, key)
-        found.append((cycle.cycle.start, find_in_cycle(cycle)))
-    return dg.Output(found)
+def cycle_audit(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
+    """Read each cycle once, as far as its days were run: findings, rules not tested, and levels of calibration."""
+    selected, keys = selected_outputs(context, _OUTPUTS), context.partition_keys
+
+    def computed() -> Iterator[tuple[dt.date, SimpleNamespace]]:
+        for key in keys:
+            cycle = _audited(fleet, key)
+            found = SimpleNamespace(**{name: _FOUND_BY[name](cycle) for name in selected})
+            if "segments" in selected and key == keys[-1]:
+                context.add_asset_metadata(
+                    calibration_shown(cycle.calibrations, found.segments, cycle.calibrations_from, cycle.day),
+                    asset_key=key_of(facts.CALIBRATION_SEGMENTS),
+                    partition_key=key,
+                )
+            yield cycle.cycle.start, found
+
+    yield from each_day_together(computed(), selected)
 
 
 @dg.asset(
@@ -86,46 +117,6 @@ def incidents_of_cycle(context: dg.AssetExecutionContext, fleet: FleetResource) 
     """Put what the rules of a cycle found beside the incidents of its days, each amount once."""
     cycles = [cycle_of(parse_day(key), fleet.settings().closing_day) for key in context.partition_keys]
     return dg.Output([(cycle.start, _incidents(fleet, cycle)) for cycle in cycles])
-
-
-@dg.asset(
-    **asset_arguments(facts.CYCLE_RULES_NOT_TESTED, "cycle"),
-    **_ARGUMENTS,
-    deps=[
-        *_DAY_DEPS,
-        _CALIBRATIONS,
-        _FINDINGS,
-        *(key_of(table) for table in _REFERENCE),
-    ],
-)
-@acts_on_errors
-def cycle_rules_not_tested(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """The rules of a cycle that lack their data, and why."""
-    cycles = [_audited(fleet, key) for key in context.partition_keys]
-    return dg.Output(
-        [
-            (cycle.cycle.start, rules_not_tested(cycle, CYCLE_RULES).assign(cycle_start=cycle.cycle.start))
-            for cycle in cycles
-        ]
-    )
-
-
-@dg.asset(
-    **asset_arguments(facts.CALIBRATION_SEGMENTS, "cycle"),
-    **_ARGUMENTS,
-    deps=[_CALIBRATIONS, *(key_of(table) for table in (reference.VEHICLES, reference.UNITS, reference.PARAMETERS))],
-)
-@acts_on_errors
-def segments(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
-    """Where the level of each vehicle's odometer / GPS ratio holds, and where it changes."""
-    cycles = [_audited(fleet, key) for key in context.partition_keys]
-    found = [(cycle.cycle.start, calibration_segments(cycle)) for cycle in cycles]
-    last = cycles[-1]
-    context.add_asset_metadata(
-        calibration_shown(last.calibrations, found[-1][1], last.calibrations_from, last.day),
-        partition_key=context.partition_keys[-1],
-    )
-    return dg.Output(found)
 
 
 def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
