@@ -32,7 +32,7 @@ _POOL_FROM_DAYS = 8  # processes cost 1.3 s of imports, once a run: more than th
 PRELOADED = (
     "fleet_audit.ingest.api.staged_positions",
     "fleet_audit.defs.window_positions",
-    "fleet_audit.logic.audit.day",
+    "fleet_audit.defs.audit.stored_days",
     "fleet_audit.defs.reports.stored_days",
     "fleet_audit.defs.reports.cycle_files",
 )

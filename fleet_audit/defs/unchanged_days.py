@@ -18,8 +18,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.model import Table
-from fleet_audit.storage.io_managers import StoreOpener, WarehouseIOManager
-from fleet_audit.storage.table_days import Kept
+from fleet_audit.storage.io_managers import StoreOpener
+from fleet_audit.storage.table_days import Kept, read_current_days
 
 
 class Fleet(StoreOpener, Protocol):
@@ -119,7 +119,8 @@ class UnchangedDays:
 
     def _stored_digest(self, table: Table, day: dt.date) -> str | None:
         if table.schema in POSTGRES_SCHEMAS:
-            return digest(canonical_rows(WarehouseIOManager(self._fleet).read_now(table, [day]), table))
+            rows = read_current_days(self._fleet.warehouse(), self._fleet.lake(), table, [day])
+            return digest(canonical_rows(rows, table))
         return self._fleet.lake().sha256(self._fleet.lake().partition_path(table, day))
 
 

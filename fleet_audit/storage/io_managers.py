@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import dagster as dg
@@ -18,13 +18,13 @@ from sqlalchemy import make_url
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.memory import release_unused_memory
-from fleet_audit.schema.derive import conform, empty_frame
+from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import table as table_called
 from fleet_audit.storage.lake import EncodedDay, Lake
 from fleet_audit.storage.output_metadata import add_partition_metadata, day_metadata, preview_of
 from fleet_audit.storage.step_errors import acts_on_errors
-from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays
+from fleet_audit.storage.table_days import PREVIEW_ROWS, Days, Kept, LakeDays, read_current_days, restated
 from fleet_audit.storage.warehouse import Warehouse
 
 Frames: TypeAlias = pd.DataFrame | Iterable[tuple[dt.date, pd.DataFrame | EncodedDay | Kept]]
@@ -218,31 +218,21 @@ class WarehouseIOManager(_TableIOManager):
 
     def _keep_day(self, table: Table, day: dt.date, run_id: str) -> dict[str, Any]:
         """Writes the same rows again: each row names the run that last confirmed it (`closing.readiness`)."""
-        rows = self.read_now(table, [day])
+        rows = self._reader(table)([day])
         return day_metadata(rows, table, self._write_day(table, day, rows, run_id))
 
     def _write_whole(self, table: Table, frame: pd.DataFrame) -> int:
         return self.stores.warehouse().replace_table(table, frame).rows
 
     def _has_day(self, table: Table, day: dt.date) -> bool:
-        return len(self.read_now(table, [day])) > 0  # an empty day leaves no trace here, only in Dagster's event log
+        return len(self._reader(table)([day])) > 0  # an empty day leaves no trace here, only in Dagster's event log
 
     def _days(self, table: Table, days: Sequence[dt.date]) -> Days:
-        return Days(days, lambda wanted, columns: self._read_days(table, wanted, columns))
+        return Days(days, self._reader(table))
 
-    def _read_days(self, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None) -> pd.DataFrame:
-        frame = self.read_now(table, days)
-        return frame if columns is None else frame[list(columns)]
-
-    def read_now(self, table: Table, days: Sequence[dt.date]) -> pd.DataFrame:
-        """The rows of the days as they would be now: of a closed day that was run again not the frozen ones."""
-        warehouse, lake = self.stores.warehouse(), self.stores.lake()
-        closed = warehouse.closed_days(days) if table.frozen_by == table.partition else set()
-        again = [day for day in sorted(closed) if lake.has_day(restated(table), day)]
-        frames = [warehouse.read_partition(table, [day for day in days if day not in again])]
-        if again:
-            frames.append(lake.read_days(restated(table), again))
-        return conform(pd.concat(frames, ignore_index=True), table) if again else frames[0]
+    def _reader(self, table: Table) -> Callable[..., pd.DataFrame]:
+        """Reads the rows of days as they would be now; picklable, because processes take days of a range."""
+        return partial(read_current_days, self.stores.warehouse(), self.stores.lake(), table)
 
     def _read_whole(self, table: Table) -> pd.DataFrame:
         return self.stores.warehouse().read_table(table)
@@ -250,12 +240,6 @@ class WarehouseIOManager(_TableIOManager):
     def _location(self, table: Table) -> dict[str, Any]:
         database = make_url(self.stores.warehouse().url).database
         return {"dagster/relation_identifier": f"{database}.{table.full_name}"}
-
-
-def restated(table: Table) -> Table:
-    """The lake table of what the days of closed cycles would be now."""
-    name = table.name if table.partition == "operational_date" else f"{table.name}_by_cycle"
-    return replace(table, schema="restated", name=name)
 
 
 def _table(context: dg.OutputContext) -> Table:

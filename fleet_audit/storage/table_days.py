@@ -1,20 +1,23 @@
 """Days of a table as an asset reads and gives them: read on demand, and given in parts where memory cannot hold them.
 
-How Dagster stores an output is in `io_managers`.
+Imports no Dagster: a process that takes a day reads its own rows. How Dagster stores an output is in `io_managers`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 
+from fleet_audit.schema.derive import conform
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake, TextFilter
+from fleet_audit.storage.warehouse import Warehouse
 
 PREVIEW_ROWS = 10
 
@@ -64,3 +67,21 @@ class Kept(Enum):
     """In place of a day's rows: those that are stored are what would be written, and stay."""
 
     AS_IT_IS = "as it is"
+
+
+def read_current_days(
+    warehouse: Warehouse, lake: Lake, table: Table, days: Sequence[dt.date], columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The rows of the days, or these columns of them; of a closed day that was run again not the frozen ones."""
+    closed = warehouse.closed_days(days) if table.frozen_by == table.partition else set()
+    again = [day for day in sorted(closed) if lake.has_day(restated(table), day)]
+    rows = warehouse.read_partition(table, [day for day in days if day not in again])
+    if again:
+        rows = conform(pd.concat([rows, lake.read_days(restated(table), again)], ignore_index=True), table)
+    return rows if columns is None else rows[list(columns)]
+
+
+def restated(table: Table) -> Table:
+    """The lake table of what the days of closed cycles would be now."""
+    name = table.name if table.partition == "operational_date" else f"{table.name}_by_cycle"
+    return replace(table, schema="restated", name=name)

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import pickle
 import signal
+import subprocess
+import sys
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
+from fleet_audit.defs.audit.stored_days import StoredDayAudit
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
-from fleet_audit.defs.tables import computed_days
+from fleet_audit.defs.tables import PRELOADED, computed_days
 from fleet_audit.defs.vehicle_chunks import FleetCut, computed_vehicles
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.reporting.layout import load_layout
+from fleet_audit.schema.facts import DEVICE_HEALTH
+from fleet_audit.schema.lake import LEGS
 from fleet_audit.settings import Settings
+from fleet_audit.storage.io_managers import WarehouseIOManager
+from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.table_days import LakeDays
+from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.logic.driving import world
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, fleet
 
@@ -43,6 +55,18 @@ def test_reports_have_the_same_bytes():
     alone, together = (list(computed_days(DAYS, report_inputs, work, processes)) for processes in (1, 2))
     assert [(day, files) for day, (files, _) in together] == [(day, files) for day, (files, _) in alone]
     assert [shown is not None for _, (_, shown) in together] == [False, True]
+
+
+def test_a_process_that_audits_days_gets_what_reads_them_and_starts_without_dagster(tmp_path):
+    lake = Lake(Settings(_env_file=None, lake_url=str(tmp_path)))
+    stores = SimpleNamespace(lake=lambda: lake, warehouse=lambda: Warehouse("postgresql://127.0.0.1:1/absent"))
+    of_lake, of_warehouse = LakeDays(lake, LEGS, DAYS), WarehouseIOManager(stores)._days(DEVICE_HEALTH, DAYS)
+    work = StoredDayAudit(*[of_lake] * 5, of_warehouse, of_lake, of_lake, no_incomplete_days(), world())
+    script = "import importlib, pickle, sys; [*map(importlib.import_module, sys.argv[1:])]; "
+    script += "print(type(pickle.load(sys.stdin.buffer)).__name__, 'dagster' in sys.modules)"
+    started = [sys.executable, "-c", script, *PRELOADED]
+    shown = subprocess.run(started, input=pickle.dumps(work), stdout=subprocess.PIPE, check=True)
+    assert shown.stdout.split() == [b"StoredDayAudit", b"False"]
 
 
 def test_an_error_names_its_day():

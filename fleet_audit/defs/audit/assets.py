@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from fleet_audit.defs.audit.stored_days import StoredDayAudit
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_days, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
-from fleet_audit.logic.audit.day import AuditOfDay, AuditResult, DayInputs
+from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
-from fleet_audit.logic.devices.device_health import DeviceDay
-from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.window import days_with_context, window_days
+from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.schema.facts import (
     DECLARED_RUNS,
     DEVICE_HEALTH,
@@ -36,7 +35,6 @@ from fleet_audit.schema.lake import (
     STAGING_DECLARED_RUNS,
     STAGING_NOTES,
 )
-from fleet_audit.schema.model import TRACE_COLUMNS
 from fleet_audit.schema.reference import (
     CONTRACTS,
     DEVICES,
@@ -110,26 +108,14 @@ def audit(
     days = run_days(context)
     warehouse, read = fleet.warehouse(), days_with_context(days)
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
-    incomplete = incomplete_sources(files, gaps)
+    work = StoredDayAudit(
+        windows, legs, spans, dwells, events, health, notes, runs, incomplete_sources(files, gaps), fleet.reference()
+    )
     not_tested: Counter[str] = Counter()
 
-    def inputs(day: dt.date) -> tuple[DayInputs, ParameterSet]:
-        of_day = DayInputs(
-            day=day,
-            trips=windows.read([day]),
-            legs=legs.read([day]),
-            spans=spans.read([day]),
-            dwells=dwells.read([day]),
-            devices=DeviceDay(events.read([day]), health.read([day]).drop(columns=[*TRACE_COLUMNS])),
-            runs=runs.read(window_days(day)),
-            notes=notes.read([day]),
-            incomplete=incomplete,
-        )
-        return of_day, fleet.parameters(day)
-
     def counted() -> Iterator[tuple[dt.date, AuditResult]]:
-        work, processes = AuditOfDay(fleet.reference()), fleet.settings().day_processes
-        for day, result in computed_days(days, inputs, work, processes):
+        computed = computed_days(days, lambda day: (day, fleet.parameters(day)), work, fleet.settings().day_processes)
+        for day, result in computed:
             not_tested.update(result.rules_not_tested["rule_id"].unique())
             yield day, result
 

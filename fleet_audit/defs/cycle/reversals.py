@@ -15,8 +15,8 @@ from fleet_audit.logic.closing.reversals import ReversalInputs, reversal_adjustm
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_days, cycle_of
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.table_days import read_current_days
 
 
 @dg.asset(
@@ -55,7 +55,7 @@ def _adjustments(fleet: FleetResource, start: dt.date, decisions: pd.DataFrame) 
         decisions=chosen[["finding_id", "decided_date"]],
         findings=warehouse.read_partition(facts.FINDINGS, sorted(days)),
         matches=warehouse.read_partition(facts.MATCHES, around),
-        matches_now=WarehouseIOManager(fleet).read_now(facts.MATCHES, around),
+        matches_now=read_current_days(warehouse, fleet.lake(), facts.MATCHES, around),
         late=adjusted[~is_of_finding],
         billed=adjusted[is_billed],
     )

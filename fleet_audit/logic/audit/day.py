@@ -85,18 +85,6 @@ class AuditResult:
     rules_not_tested: RulesNotTestedFrame
 
 
-@dataclass(frozen=True)
-class AuditOfDay:
-    """Audits days by the same reference tables, as work that another process may take."""
-
-    reference: Reference
-
-    def __call__(self, day: tuple[DayInputs, ParameterSet]) -> AuditResult:
-        """The audit of a day of these inputs, by these parameters."""
-        inputs, parameters = day
-        return audit_day(inputs, self.reference, parameters)
-
-
 def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet) -> AuditResult:
     """Matched runs, findings, incidents, held runs and scores of one day, by the parameters in force on it."""
     context = day_context(inputs, reference, parameters)
