@@ -108,7 +108,7 @@ def cycle_audit(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
         key_of(facts.CYCLE_FINDINGS),
         *(
             dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-            for table in (facts.FINDINGS, facts.VEHICLE_DAY_AMOUNTS)
+            for table in (facts.FINDINGS, facts.MATCHES, facts.VEHICLE_DAY_AMOUNTS)
         ),
     ],
 )
@@ -124,7 +124,8 @@ def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
     found = warehouse.read_partition(facts.CYCLE_FINDINGS, [cycle.start])
     of_days = warehouse.read_partition(facts.FINDINGS, days)
     amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
-    return cycle_incidents(cycle, found, of_days[of_days["cycle_start"].isna()], amounts)
+    matches = warehouse.read_partition(facts.MATCHES, days)
+    return cycle_incidents(cycle, found, of_days[of_days["cycle_start"].isna()], amounts, matches)
 
 
 def _audited(fleet: FleetResource, key: str) -> AuditCycle:

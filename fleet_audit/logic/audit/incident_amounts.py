@@ -9,19 +9,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.costs.amounts import OWN_MONEY, cents_of, groups_by_member
+from fleet_audit.logic.costs.amounts import OWN_MONEY, cents_of, concerns, is_beside_sums
 from fleet_audit.logic.primitives.money import BRL, from_hundredths
 from fleet_audit.schema.facts.columns import AMOUNTS
 
 _VEHICLE = ["carrier_code", "plate", "amount"]
-_COLUMNS = [*_VEHICLE, "finding_id", "rule_id", "concern", "cents"]
+_COLUMNS = [*_VEHICLE, "finding_id", "rule_id", "concern", "cents", "is_beside"]
 
 
 def shares(counted: pd.DataFrame, counted_before: pd.Series | None = None) -> pd.Series:
     """Cents by finding_id: what each finding adds to its amount when no kilometre counts twice.
 
     Of a group the rule with the largest sum has its findings' cents, every other rule 0. Of the rules over the whole
-    day or cycle of a vehicle the largest has what exceeds the sum that counts already, its first finding first.
+    day or cycle of a vehicle the largest has what exceeds the sum that counts already of the km that it adds up, its
+    first finding first.
 
     Args:
         counted: `day_money` or `cycle_money`: findings that touch an amount.
@@ -34,7 +35,7 @@ def shares(counted: pd.DataFrame, counted_before: pd.Series | None = None) -> pd
     groups, wholes = ordered[~is_whole], ordered[is_whole]
     of_groups = groups["known"].where(_is_of_largest_rule(groups, [*_VEHICLE, "concern"]), 0)
     if counted_before is None:
-        counted_before = of_groups.groupby([groups[name] for name in _VEHICLE]).sum()
+        counted_before = of_groups[~groups["is_beside"]].groupby([groups[name] for name in _VEHICLE]).sum()
     share = pd.concat([of_groups, _beyond(wholes, counted_before)]).reindex(ordered.index)
     share = share.astype("Int64").mask(ordered["cents"].isna())
     return share.set_axis(ordered["finding_id"])
@@ -61,18 +62,19 @@ def _beyond(wholes: pd.DataFrame, counted_before: pd.Series) -> pd.Series:
 def day_money(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
     """Open findings of a day that touch an amount: carrier, plate, amount, finding_id, rule_id, concern, cents.
 
-    The concern is the group of trips and runs that a finding is about, empty for one about the whole day.
+    The concern is that of `amounts.concerns`, and `is_beside` is `amounts.is_beside_sums`.
     """
     chosen = _chosen(findings)
-    entity = chosen["declared_run_id"].fillna(chosen["trip_id"]).astype("str")
-    group = entity.map(groups_by_member(matches)).astype("str").fillna(entity).fillna("")
-    return chosen.assign(concern=group.mask(chosen["plate"] == "", chosen["finding_id"]))[_COLUMNS]
+    concern = concerns(findings, matches).reindex(chosen.index)
+    chosen = chosen.assign(concern=concern.mask(chosen["plate"] == "", chosen["finding_id"]))
+    return chosen.assign(is_beside=is_beside_sums(chosen, matches))[_COLUMNS]
 
 
 def cycle_money(findings: pd.DataFrame) -> pd.DataFrame:
     """The same of rules over a cycle: the concern is other money (fixed costs, paid deadhead), else empty."""
     chosen = _chosen(findings)
-    return chosen.assign(concern=chosen["rule_id"].map(OWN_MONEY).astype("str").fillna(""))[_COLUMNS]
+    chosen = chosen.assign(concern=chosen["rule_id"].map(OWN_MONEY).astype("str").fillna(""), is_beside=False)
+    return chosen[_COLUMNS]
 
 
 def _chosen(findings: pd.DataFrame) -> pd.DataFrame:

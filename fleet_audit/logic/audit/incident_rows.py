@@ -24,7 +24,7 @@ from fleet_audit.schema.facts import INCIDENTS
 from fleet_audit.schema.facts.columns import AMOUNTS
 from fleet_audit.schema.frames import FindingsFrame, HeldRunsFrame, IncidentsFrame, MatchesFrame
 
-_HELD = "held_brl"
+_HELD, _VEHICLE = "held_brl", ["carrier_code", "plate", "amount"]
 
 
 def day_incidents(findings: FindingsFrame, matches: MatchesFrame, held_runs: HeldRunsFrame) -> IncidentsFrame:
@@ -44,21 +44,31 @@ def day_incidents(findings: FindingsFrame, matches: MatchesFrame, held_runs: Hel
 
 
 def cycle_incidents(
-    cycle: Cycle, findings: FindingsFrame, day_findings: FindingsFrame, day_amounts: pd.DataFrame
+    cycle: Cycle,
+    findings: FindingsFrame,
+    day_findings: FindingsFrame,
+    day_amounts: pd.DataFrame,
+    matches: MatchesFrame,
 ) -> IncidentsFrame:
     """`fact.incidents` of the rules of one cycle without the trace columns, sorted by its key.
 
     The amounts are what the rules add to the incidents of the cycle's days: a D03 of R$ 90 over days that count R$ 70
-    adds R$ 20, and its root is the run of those days that weighs most.
+    adds R$ 20, and its root is the run of those days that weighs most. Runs whose km a D03 does not add up (D05, D08)
+    lessen nothing.
 
     Args:
         cycle: the cycle.
         findings: `fact.findings` of its rules with `root_finding_id`.
         day_findings: `fact.findings` of its days.
         day_amounts: `fact.vehicle_day_amounts` of its days.
+        matches: `fact.matches` of its days.
     """
     counted = cycle_money(findings)
+    of_days = day_money(day_findings, matches)
+    beside = shares(of_days[of_days["is_beside"]])
+    keys = of_days.drop_duplicates("finding_id").set_index("finding_id").loc[beside.index, _VEHICLE]
     before = pd.concat([_day_cents(day_amounts, name) for name in AMOUNTS])
+    before = before.sub(beside.groupby([keys[name] for name in _VEHICLE]).sum(), fill_value=0)
     return _incidents(findings, pd.concat([findings, day_findings]), counted, shares(counted, before), cycle.start)
 
 
@@ -100,6 +110,7 @@ def _held_for_clock(findings: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataF
             "rule_id": "Q05",
             "concern": runs["declared_run_id"].astype("str"),
             "cents": cents_of(runs["brl_at_rate"]),
+            "is_beside": False,
         }
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from fleet_audit.logic.costs.amounts import cents_of
+from fleet_audit.logic.costs.amounts import cents_of, is_compared
 
 _Pool = tuple[str, str]  # the runs and trips of one payment, and the carrier that got it
 
@@ -77,11 +77,6 @@ class LatePayments:
         while (parent := self._parent.get(name, name)) != name:
             name = parent
         return name
-
-
-def is_compared(matches: pd.DataFrame) -> pd.Series:
-    """Whether km of a group are compared over a vehicle's day and cycle (D02, D03): both sides are known."""
-    return matches["difference_km"].notna()
 
 
 def _members(matches: pd.DataFrame) -> list[list[str]]:

@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.incident_amounts import cycle_money, day_money
-from fleet_audit.logic.closing.late_payments import LatePayments, is_compared
+from fleet_audit.logic.closing.late_payments import LatePayments
+from fleet_audit.logic.costs.amounts import is_compared
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import half_up, sum_decimal

@@ -10,6 +10,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.costs.waterfall import linked_repeats
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
@@ -21,6 +22,8 @@ _OWNER = ["plate", "carrier_code", "unit_code"]
 _CENTS = list(AMOUNTS)
 # Rules over a cycle whose money is not that of the declared or measured service km: it adds to theirs.
 OWN_MONEY = {"V03": "fixed", "V04": "fixed", "K03": "deadhead"}
+# Rules about the written km of one run: of a run that repeats another, these km are in no group.
+_OF_WRITTEN_KM = ("D08", "D11")
 
 
 def vehicle_day_amounts(
@@ -29,7 +32,8 @@ def vehicle_day_amounts(
     """`fact.vehicle_day_amounts` of one day without the trace columns.
 
     Of the rules that see one group of trips and runs the one with the largest sum counts, per amount; of a
-    vehicle-day's groups together and its day-level rules, the larger. `held_brl` are the runs that cannot be verified,
+    vehicle-day's groups together and its day-level rules, the larger. What is disallowed of runs that a sum over the
+    day does not hold (`is_beside_sums`) is added to it. `held_brl` are the runs that cannot be verified,
     at the rate that applies. An amount is null where none of its findings has a rate, and 0.00 where it has no finding.
 
     Args:
@@ -38,13 +42,17 @@ def vehicle_day_amounts(
         matches: `fact.matches` of the day.
         held_runs: `fact.held_runs` of the day.
     """
-    counted = _counted(findings[findings["cycle_start"].isna()], matches)
-    is_grouped, by = counted["concern"] != "", ["plate"]
-    groups = _largest_rule(counted[is_grouped], [*by, "concern"]).groupby(level=by)[_CENTS].sum(min_count=1)
+    findings, by = findings[findings["cycle_start"].isna()], ["plate"]
+    counted = _counted(findings).assign(concern=concerns(findings, matches))
+    is_grouped, is_beside = counted["concern"] != "", is_beside_sums(counted, matches)
+    groups, beside = (
+        _largest_rule(counted[chosen], [*by, "concern"]).groupby(level=by)[_CENTS].sum(min_count=1)
+        for chosen in (is_grouped & ~is_beside, is_beside)
+    )
     days = _largest_rule(counted[~is_grouped], by)
     unverified = held_runs[held_runs["reason"] != "phantom"]  # a phantom's vehicle was seen standing: that is D05
     held = cents_of(unverified["brl_at_rate"]).groupby(unverified["plate"].astype("str")).sum(min_count=1)
-    sums = _larger(groups, days)
+    sums = _added(_larger(groups, days), beside)
     sums = sums.reindex(sums.index.union(held.index))
     sums["held_brl"] = held.reindex(sums.index)
     touched = _touched(counted, by).reindex(sums.index, fill_value=False)
@@ -71,7 +79,7 @@ def vehicle_cycle_amounts(
         rows: `waterfall.waterfall_rows` of the cycle.
     """
     sums = pd.concat([_doubtful_cents(day_amounts, findings), _line_cents(rows)], axis=1)
-    unknown = _touched(_counted(findings, None), _OWNER)
+    unknown = _touched(_counted(findings), _OWNER)
     sums = sums.reindex(sums.index.union(unknown.index)).reindex(columns=_CENTS)
     is_unknown = sums.isna() & unknown.reindex(sums.index, fill_value=False)
     named = _named(_decimals(sums.fillna(0).mask(is_unknown)).reset_index())
@@ -85,14 +93,12 @@ def _doubtful_cents(day_amounts: pd.DataFrame, findings: pd.DataFrame) -> pd.Ser
     name = "paid_doubtful_brl"
     cents = pd.DataFrame({**_texts(day_amounts), **{each: cents_of(day_amounts[each]) for each in _CENTS}})
     days = cents.groupby(_OWNER)[_CENTS].sum(min_count=1)
-    counted = _counted(findings[findings["cycle_start"].notna()], None)
+    counted = _counted(findings[findings["cycle_start"].notna()])
     counted["concern"] = counted["rule_id"].map(OWN_MONEY).fillna("")
     is_other = counted["concern"] != ""
     sums = _larger(days, _largest_rule(counted[~is_other], _OWNER))[name]
     other = _largest_rule(counted[is_other], [*_OWNER, "concern"]).groupby(level=_OWNER)[name].sum(min_count=1)
-    index = sums.index.union(other.index)
-    sums, other = sums.reindex(index), other.reindex(index)
-    return (sums.fillna(0) + other.fillna(0)).where(sums.notna() | other.notna()).rename(name)
+    return _added(sums.to_frame(), other.to_frame())[name]
 
 
 def _line_cents(rows: pd.DataFrame) -> pd.DataFrame:
@@ -106,23 +112,44 @@ def _line_cents(rows: pd.DataFrame) -> pd.DataFrame:
     return sums[(sums != 0).any(axis=1)].clip(lower=0).astype("Int64")
 
 
-def _counted(findings: pd.DataFrame, matches: pd.DataFrame | None) -> pd.DataFrame:
-    """Open findings of a vehicle that touch an amount: owner, rule_id, amount, cents of each, and the concern.
-
-    The concern is the group of trips and runs that a finding is about, "" for one about a whole day or cycle.
-    """
+def _counted(findings: pd.DataFrame) -> pd.DataFrame:
+    """Open findings of a vehicle that touch an amount: owner, rule_id, amount and the cents of each."""
     chosen = findings[(findings["status"] == "open") & findings["amount"].notna() & findings["plate"].notna()]
-    entity = chosen["declared_run_id"].fillna(chosen["trip_id"]).astype("str")
-    group_of = {} if matches is None else groups_by_member(matches)
     return pd.DataFrame(
         {
             **_texts(chosen),
             "rule_id": chosen["rule_id"],
             "amount": chosen["amount"],
-            "concern": entity.map(group_of).astype("str").fillna(entity).fillna(""),
             **{name: cents_of(chosen[name]) for name in _CENTS},
         }
     )
+
+
+def concerns(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.Series:
+    """What each finding of days is about: match_id of its group of trips and runs, "" for a whole day.
+
+    It is the run or the trip itself where no group has it, and the run that repeats one of the group (D08): the
+    group's declared km exclude that run.
+    """
+    entity = findings["declared_run_id"].fillna(findings["trip_id"]).astype("str")
+    group = entity.map(groups_by_member(matches)).astype("str").fillna(entity).fillna("")
+    is_repeat = entity.isin(linked_repeats(findings, matches)["declared_run_id"])
+    return group.mask(is_repeat & findings["rule_id"].isin(_OF_WRITTEN_KM), entity)
+
+
+def is_beside_sums(counted: pd.DataFrame, matches: pd.DataFrame) -> pd.Series:
+    """Whether money is disallowed that no sum over a day or cycle (D02, D03) holds, by its amount and concern.
+
+    These rules add up groups of which both sides are known: a phantom, and a run that repeats another, are other km.
+    """
+    compared = matches.loc[is_compared(matches), "match_id"]
+    is_of_run = (counted["concern"] != "") & ~counted["concern"].isin(compared)
+    return is_of_run & (counted["amount"] == "disallowed_brl")
+
+
+def is_compared(matches: pd.DataFrame) -> pd.Series:
+    """Whether km of a group are compared over a vehicle's day and cycle (D02, D03): both sides are known."""
+    return matches["difference_km"].notna()
 
 
 def groups_by_member(matches: pd.DataFrame) -> dict[str, str]:
@@ -146,6 +173,13 @@ def _larger(parts: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
     index = parts.index.union(whole.index)
     parts, whole = parts.reindex(index).astype("Int64"), whole.reindex(index).astype("Int64")
     return parts.where((parts >= whole).fillna(parts.notna()), whole)
+
+
+def _added(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Per key and amount the sum of two; where only one is known, that one."""
+    index = first.index.union(second.index)
+    first, second = first.reindex(index).astype("Int64"), second.reindex(index).astype("Int64")
+    return (first.fillna(0) + second.fillna(0)).where(first.notna() | second.notna())
 
 
 def _touched(counted: pd.DataFrame, by: list[str]) -> pd.DataFrame:

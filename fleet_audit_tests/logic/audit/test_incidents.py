@@ -54,8 +54,8 @@ GROUPS = conform(
     pd.DataFrame(
         {
             "match_id": f"m{plate}{number}", "operational_date": DAY, "plate": plate, "carrier_code": "C1",
-            "unit_code": "U1", "trip_ids": [f"t{plate}{number}"], "declared_run_ids": [f"r{plate}{number}"],
-            "kind": "one_to_one",
+            "unit_code": "U1", "trip_ids": [f"t{plate}{number}"], "difference_km": D(1), "kind": "one_to_one",
+            "declared_run_ids": [f"r{plate}{number}", f"r{plate}{number}b"],
         }
         for plate in "AB" for number in (1, 2, 3)
     ),
@@ -129,11 +129,11 @@ def test_another_carriers_vehicle_is_in_no_incident_of_this_one() -> None:
 
 def test_one_run_declared_twice_is_one_incident_with_its_day() -> None:
     (found,) = incidents(
-        finding("D11", "8.00", run="rA1"), finding("D08", "49.00", run="rA1"), finding("D01", "30.00", run="rA1"),
+        finding("D11", "8.00", run="rA1b"), finding("D08", "49.00", run="rA1b"), finding("D01", "30.00", run="rA1"),
         finding("D02", "55.00"), finding("D01", "10.00", run="rA2"),
     )  # fmt: skip
     assert (found["cause"], found["root_rule_id"]) == ("declared_run", "D08")
-    assert found["disallowed_brl"] == D("59.00")  # 49.00 of the first run + 10.00: more than the day's 55.00
+    assert found["disallowed_brl"] == D("104.00")  # 49.00 of the run that repeats + 55.00 of the day, more than 40.00
     apart = incidents(finding("D01", "30.00", run="rA1"), finding("D01", "10.00", run="rA2"))
     assert sorted(each["disallowed_brl"] for each in apart) == [D(10), D(30)]
 
@@ -185,7 +185,7 @@ def test_a_cycle_adds_what_its_days_do_not_count_and_joins_their_largest_run() -
     )  # fmt: skip
     amounts = vehicle_day_amounts(DAY, days, GROUPS, NONE_HELD)
     rooted = with_cycle_roots(CYCLE, of_cycle, days)
-    found = cycle_incidents(CYCLE, rooted, days, amounts).to_dict("records")
+    found = cycle_incidents(CYCLE, rooted, days, amounts, GROUPS).to_dict("records")
     by_rule = {(members(each)[0], each["plates"][0]): each for each in found}
     joined, alone, fixed = by_rule["D03", "A"], by_rule["D03", "B"], by_rule["V04", "A"]
     assert (joined["disallowed_brl"], joined["root_rule_id"], joined["cause"]) == (D("20.00"), "D01", "declared_run")
@@ -194,14 +194,27 @@ def test_a_cycle_adds_what_its_days_do_not_count_and_joins_their_largest_run() -
     assert (alone["disallowed_brl"], alone["root_rule_id"]) == (D("25.00"), "D03")
     assert (fixed["paid_doubtful_brl"], fixed["cause"]) == (D("500.00"), "single")
     small = with_cycle_roots(CYCLE, frame(finding("D03", "50.00", cycle_start=CYCLE.start)), days)
-    (nothing_more,) = cycle_incidents(CYCLE, small, days, amounts).to_dict("records")
+    (nothing_more,) = cycle_incidents(CYCLE, small, days, amounts, GROUPS).to_dict("records")
     assert nothing_more["disallowed_brl"] == D(0)
+
+
+def test_a_run_declared_twice_lessens_neither_its_group_nor_its_day_nor_its_cycle() -> None:
+    twice, above = finding("D08", "65.00", run="rA1b"), finding("D01", "15.00", run="rA1")
+    (found,) = incidents(twice, above)
+    assert (found["root_rule_id"], found["disallowed_brl"]) == ("D08", D("80.00"))
+    (found,) = incidents(twice, finding("D02", "40.00"))
+    assert found["disallowed_brl"] == D("105.00")
+    days = with_roots(frame(twice, above), GROUPS)
+    of_cycle = with_cycle_roots(CYCLE, frame(finding("D03", "90.00", cycle_start=CYCLE.start)), days)
+    amounts = vehicle_day_amounts(DAY, days, GROUPS, NONE_HELD)
+    (found,) = cycle_incidents(CYCLE, of_cycle, days, amounts, GROUPS).to_dict("records")
+    assert found["disallowed_brl"] == D("75.00")  # 90.00 less the group's 15.00
 
 
 _day_finding = st.builds(
     lambda rule, brl, plate, number, status, other: finding(
         rule, brl, plate=plate,
-        run=f"r{plate}{number}" if rule in ("D01", "D04", "D05", "D06", "D08", "D11") else None,
+        run=f"r{plate}{number}{'b' * (rule == 'D08')}" if rule in ("D01", "D04", "D05", "D06", "D08", "D11") else None,
         trip=f"t{plate}{number}" if rule in ("O01", "O02", "O04", "O08", "G06", "T02") and number < 3 else None,
         status=status,
         evidence={"other_plate": other} if rule == "O08" else {"issue": "clock_minutes"} if rule == "Q05" else {},
@@ -240,5 +253,5 @@ def test_a_day_and_a_cycle_without_findings_have_no_incident() -> None:
     nothing = with_roots(frame(), GROUPS)
     assert day_incidents(nothing, GROUPS, NONE_HELD).empty
     assert cycle_incidents(
-        CYCLE, with_cycle_roots(CYCLE, nothing, nothing), nothing, empty_frame(VEHICLE_DAY_AMOUNTS)
+        CYCLE, with_cycle_roots(CYCLE, nothing, nothing), nothing, empty_frame(VEHICLE_DAY_AMOUNTS), GROUPS
     ).empty

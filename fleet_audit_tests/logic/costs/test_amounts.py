@@ -40,6 +40,7 @@ def group(number: int) -> dict[str, Any]:
     return {
         "match_id": f"m{number}", "operational_date": DAY, "plate": "A", "carrier_code": "C1", "unit_code": "U1",
         "trip_ids": [f"t{number}"], "declared_run_ids": [f"r{number}"], "kind": "one_to_one",
+        "difference_km": D(1),
     }  # fmt: skip
 
 
@@ -71,6 +72,22 @@ def test_a_day_level_rule_replaces_the_groups_only_where_it_is_larger() -> None:
     )
     assert day_of(first, second, finding("D02", GLOSA, "49.99"))[GLOSA] == D("50.00")
     assert day_of(first, second, finding("D02", GLOSA, "60.00"))[GLOSA] == D("60.00")
+
+
+def test_a_run_declared_twice_and_a_phantom_stand_beside_the_sum_of_the_day() -> None:
+    """A D01 of R$ 15, or a D02 of R$ 40, vanished behind the R$ 65 of a run that no group and no D02 holds."""
+    twice = finding("D08", GLOSA, "65.00", declared_run_id="r1b")
+    written = finding("D11", GLOSA, "5.00", declared_run_id="r1b")
+    above = finding("D01", GLOSA, "15.00", trip_id="t1", declared_run_id="r1")
+    phantom = finding("D05", GLOSA, "9.00", declared_run_id="r3")
+    matches = conform(pd.DataFrame([{**group(1), "declared_run_ids": ["r1", "r1b"]}, group(2)]), MATCHES.untraced)
+    for rows, expected in (
+        ([above, twice, written], "80.00"),
+        ([finding("D02", GLOSA, "40.00"), twice], "105.00"),
+        ([finding("D02", GLOSA, "40.00"), above, twice, phantom], "114.00"),
+    ):
+        (row,) = vehicle_day_amounts(DAY, findings(*rows), matches, NONE_HELD).to_dict("records")
+        assert row[GLOSA] == D(expected)
 
 
 def test_an_amount_without_a_rate_is_unknown_and_an_exception_counts_nothing() -> None:
