@@ -17,12 +17,15 @@ from fleet_audit.backup.database_dump import dump_database
 from fleet_audit.backup.instance_storage import copy_file, instance_files, postgres_url, unfinished_runs
 from fleet_audit.backup.manifest import OBJECTS, Manifest, StoredFile, object_path, write_manifest
 from fleet_audit.closing.code import code_version
-from fleet_audit.errors import RetryableError
+from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER
 from fleet_audit.storage.lake_files import LakeFiles, sha256_of
 from fleet_audit.storage.migrate import recorded_revision
 
 WAREHOUSE_DUMP, DAGSTER_DUMP = "warehouse", "dagster"
 _CHUNK_BYTES = 1 << 22
+_CACHE = f"{PARSED_PAGES_FOLDER}/"  # the next staging of a day parses its pages again
+_COMPUTED = ("staging/", "trips/", "parsed/", "reports/")  # a run of the day computes what it removed there again
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def write_backup(parts: Parts, place: LakeFiles, progress: Callable[[str], None]
             copy.unlink(missing_ok=True)
             copy_file(path, copy)
             manifest.instance[path.relative_to(parts.instance_folder).as_posix()] = _store(place, copy, present)
-        for name in parts.lake.list():
-            write_chunks(copy, parts.lake.get_chunks(name))  # its digest is known before it is sent
-            manifest.lake[name] = _store(place, copy, present)
-    progress(f"lake: {len(manifest.lake)} files")
+        listed = [name for name in parts.lake.list() if not name.startswith(_CACHE)]
+        for name in listed:
+            if _is_copied(parts.lake, name, copy):  # its digest is known before it is sent
+                manifest.lake[name] = _store(place, copy, present)
+    gone = len(listed) - len(manifest.lake)
+    progress(f"lake: {len(manifest.lake)} files" + (f", and {gone} that a run removed meanwhile" if gone else ""))
     _require_all(place, manifest)
     manifest.unfinished_runs = sorted({*unfinished, *unfinished_runs(parts.instance)})
     return write_manifest(place, manifest)
@@ -81,6 +86,22 @@ def write_chunks(target: Path, chunks: Iterator[bytes]) -> None:
     """Writes content that arrives in pieces to a local file, which it replaces."""
     with target.open("wb") as file:
         file.writelines(chunks)
+
+
+def _is_copied(lake: LakeFiles, name: str, target: Path) -> bool:
+    """Copies a file of the lake; False when a run has removed it since it was listed, and runs compute it again.
+
+    Raises RetryableError when it is gone and nothing computes it again.
+    """
+    try:
+        write_chunks(target, lake.get_chunks(name))
+    except PermanentError as error:
+        if lake.exists(name):
+            raise
+        if name.startswith(_COMPUTED):
+            return False
+        raise RetryableError(f"{lake.url(name)} was removed while the backup ran: back up again.") from error
+    return True
 
 
 def _store(place: LakeFiles, path: Path, present: dict[str, int]) -> StoredFile:

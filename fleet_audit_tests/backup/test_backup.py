@@ -13,7 +13,8 @@ import pytest
 
 from fleet_audit.backup.database_dump import dump_database, restore_database
 from fleet_audit.backup.pruning import prune_backups
-from fleet_audit.errors import PermanentError
+from fleet_audit.backup.writing import Parts, write_backup
+from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema.facts import COVERAGE, FINDINGS, TRIPS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake_files import LakeFiles
@@ -103,6 +104,50 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path, filled, spoil
     assert refused.exit_code == 2
     assert "lake/raw/bulletin/ação 1 cannot be restored" in refused.output
     pd.testing.assert_frame_equal(_rows(filled)["trips"], kept["trips"])
+
+
+class _LakeOfARun(LakeFiles):
+    """The lake of an installation whose run removes files just after they were listed."""
+
+    removed: tuple[str, ...] = ()
+
+    def list(self, prefix: str = "") -> list[str]:
+        found = super().list(prefix)
+        for path in self.removed:
+            self.delete(path)
+        return found
+
+
+def _lake_settings(installation: Installation) -> Settings:
+    return Settings(_env_file=None, lake_url=str(installation.home / "lake"))
+
+
+def _backed_up(filled: Installation, place: Path, removed: tuple[str, ...]) -> list[str]:
+    """What the backup prints, of an installation whose run removes files meanwhile."""
+    printed: list[str] = []
+    lake = _LakeOfARun(_lake_settings(filled))
+    lake.removed = removed
+    with filled.dagster() as (_, instance):
+        parts = Parts(filled.warehouse_url or "", lake, instance, filled.home / "dagster")
+        write_backup(parts, LakeFiles(Settings(_env_file=None, lake_url=str(place))), printed.append, is_live=True)
+    return printed
+
+
+def test_files_that_a_run_removes_meanwhile_do_not_fail_the_backup_if_runs_compute_them_again(tmp_path, filled):
+    """The end of each morning's staging removes parsed pages; the weekly retention removes staging and legs."""
+    lake = LakeFiles(_lake_settings(filled))
+    removed = ("parsed/api_pages/date=2025-06-07/a.parquet", "staging/positions/date=2024-06-07/data.parquet")
+    for path in (*removed, "parsed/api_pages/date=2025-06-10/b.parquet"):
+        lake.put_bytes(path, b"rows")
+    printed = _backed_up(filled, tmp_path / "place", removed)
+    assert printed[-1] == "lake: 1 files, and 1 that a run removed meanwhile"  # the pages are not backed up at all
+
+
+def test_a_file_as_received_that_is_gone_ends_the_backup(tmp_path, filled):
+    path = "raw/bulletin/ação 1"
+    with pytest.raises(RetryableError, match=f"{path} was removed while the backup ran: back up again"):
+        _backed_up(filled, tmp_path / "place", (path,))
+    assert not (tmp_path / "place" / "backups").exists()
 
 
 def test_a_dump_that_ends_early_leaves_the_old_rows(tmp_path, filled):
