@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fleet_audit.marts.cache_files import CACHE_FOLDER, write_cache_file
 from fleet_audit.marts.model import Lineage, Relation, Tables
 
-CACHE_FILE = Path(__file__).parent / "__pycache__" / "lineage.json"
+CACHE_FILE = CACHE_FOLDER / "lineage.json"
 _MOST_KEPT = 500  # queries; the folder has some twenty, and each that is changed leaves its former one
 _ANALYSIS = Path(__file__).with_name("queries.py")
 
@@ -56,13 +55,8 @@ class LineageCache:
         """Write the file, whole or not at all, unless it has all that was used; a read-only folder stays as it is."""
         if self._used.keys() <= _read(self._path).keys():
             return
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self._known if len(self._known) <= _MOST_KEPT else self._used, file)
-            Path(name).chmod(0o644)  # what root made at install is read by the service's user
-            Path(name).replace(self._path)
+        kept = self._known if len(self._known) <= _MOST_KEPT else self._used
+        write_cache_file(self._path, json.dumps(kept).encode())
 
 
 def _read(path: Path) -> dict[str, Any]:
