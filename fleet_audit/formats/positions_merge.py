@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.sphere import is_null_island
+
 KEY = ["device_id", "recorded_at", "trip_key"]
 # Two rows are compared by these columns; the first three decide which of two equally full rows wins.
-_FACTS = ["latitude", "longitude", "odometer_km", "speed_kmh", "passengers", "ignition", "driver_id"]
+_FIX = ["latitude", "longitude"]
+_FACTS = [*_FIX, "odometer_km", "speed_kmh", "passengers", "ignition", "driver_id"]
 _ORIGIN = ["source", "file_sha256", "file_name", "row_number"]
 CONFLICT_COLUMNS = ("file_sha256", "row_number", "reason_code", "reason", "raw", "source_kind", "file_name")
 
@@ -76,11 +79,18 @@ def _versions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the winner of each key first; facts beyond the rule, and the origin, only break ties."""
-    fullness = rows[_FACTS].notna().sum(axis=1)
-    by = [*KEY, "fullness", *_FACTS, *_ORIGIN]
-    is_ascending = [*[True] * len(KEY), *[False] * (1 + len(_FACTS)), *[True] * len(_ORIGIN)]
-    return rows.assign(fullness=fullness).sort_values(by, ascending=is_ascending, na_position="last", kind="stable")
+    """Rows with the winner of each key first; facts beyond the rule, and the origin, only break ties.
+
+    Coordinates (0, 0) count as absent: they are no fix, and would be greater than any latitude in Brazil.
+    """
+    is_placed = pd.Series(~is_null_island(*rows[_FIX].to_numpy(dtype="float64", na_value=np.nan).T), index=rows.index)
+    place = rows[_FIX].where(is_placed).add_prefix("ranked_")
+    facts = [*place, *_FACTS]
+    ranked = rows.assign(**place)
+    ranked["fullness"] = ranked[[*place, *_FACTS[2:]]].notna().sum(axis=1)
+    by = [*KEY, "fullness", *facts, *_ORIGIN]
+    is_ascending = [*[True] * len(KEY), *[False] * (1 + len(facts)), *[True] * len(_ORIGIN)]
+    return ranked.sort_values(by, ascending=is_ascending, na_position="last", kind="stable")
 
 
 def _conflicts(losers: pd.DataFrame) -> pd.DataFrame:

@@ -28,6 +28,7 @@ _GPS_WEEKS = dt.timedelta(weeks=1024)  # the week number in the GPS signal has 1
 _YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
 _NUMBERS = ("odometroKm", "custoVariavel", "custoFixo", "latitude", "longitude", "velocidadeKmh")
+_LARGEST_DEGREES = {"latitude": 90, "longitude": 180}
 _KEY = ["device_id", "recorded_at", "trip_key"]
 
 
@@ -43,7 +44,7 @@ def parse_telemetry(
     """
     table = read_table(content, limits, _FORMAT)
     positions = _positions(table, received_at)
-    absurd = _drop_absurd_odometers(positions)
+    warnings = [*_drop_absurd_odometers(positions), *_drop_false_places(positions)]
     notes = _roll_overs(table, positions["recorded_at"], pd.Timestamp(received_at).tz_convert("UTC"))
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
@@ -66,7 +67,7 @@ def parse_telemetry(
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=table.rows_ignored,
-        warnings=(*table.warnings, *absurd),
+        warnings=(*table.warnings, *warnings),
     )
 
 
@@ -102,8 +103,7 @@ def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
         {
             "device_id": device,
             "recorded_at": _instants(table, received_at),
-            "latitude": _number(table, "latitude", minimum=-90, maximum=90),
-            "longitude": _number(table, "longitude", minimum=-180, maximum=180),
+            **{name: _number(table, name, largest=largest) for name, largest in _LARGEST_DEGREES.items()},
             "speed_kmh": _number(table, "velocidadeKmh"),
             "odometer_km": _number(table, "odometroKm", is_required=True),
             "ignition": _ignition(table),
@@ -121,6 +121,23 @@ def _drop_absurd_odometers(positions: pd.DataFrame) -> list[str]:
         return []
     positions["odometer_km"] = positions["odometer_km"].mask(is_absurd)
     return [f"{is_absurd.sum()} values of odometroKm are above {numbers.LARGEST_ODOMETER_KM:,} and are no readings."]
+
+
+def _drop_false_places(positions: pd.DataFrame) -> list[str]:
+    """Sets coordinates that are no fix to 0/0, and returns a sentence with their number: the positions stay.
+
+    They are out of range (degrees and minutes as 2231.86, microdegrees), or only one of the two.
+    """
+    has_number = positions[[*_LARGEST_DEGREES]].notna()
+    is_inside = positions[[*_LARGEST_DEGREES]].abs().le(pd.Series(_LARGEST_DEGREES)).all(axis="columns")
+    is_false = (has_number.any(axis="columns") & ~is_inside).to_numpy(dtype=bool)
+    if not is_false.any():
+        return []
+    positions.loc[is_false, [*_LARGEST_DEGREES]] = 0.0
+    return [
+        f"{is_false.sum()} positions have a latitude or longitude that is absent or out of range: they have no place. "
+        "Write both in decimal degrees."
+    ]
 
 
 def _instants(table: TextTable, received_at: dt.datetime) -> pd.Series:
@@ -180,23 +197,19 @@ def _roll_overs(table: TextTable, parsed: pd.Series, received: pd.Timestamp) -> 
     return notes.assign(expected=notes["date"].astype("str")).drop_duplicates(["plate", "date"])
 
 
-def _number(
-    table: TextTable, name: str, *, is_required: bool = False, minimum: float = 0, maximum: float | None = None
-) -> pd.Series:
-    """A number with a decimal point inside a range; below a floor of zero it is `negative_value`."""
+def _number(table: TextTable, name: str, *, is_required: bool = False, largest: float | None = None) -> pd.Series:
+    """A number with a decimal point; below zero it is a `negative_value`, except where `largest` bounds both signs."""
     text, quarantine = table.column(name), table.quarantine
     style = numbers.TWO_DECIMALS if table.is_workbook else _text_style(table)
-    found = numbers.plain_numbers(text, style, maximum)
+    found = numbers.plain_numbers(text, style, largest)
     parsed = numbers.floats(found.plain)
     if is_required:
         quarantine.refuse_missing(name, text)
     quarantine.refuse_ambiguous(name, text, found.is_ambiguous)
     is_other = text.mask(found.is_ambiguous, "")
     quarantine.refuse_illegible("bad_number", name, is_other, parsed, "a number with a decimal point")
-    if minimum == 0:
+    if largest is None:
         quarantine.refuse_negative(name, text, parsed)
-    is_outside = ~numbers.within(parsed, minimum if minimum else None, maximum)
-    quarantine.refuse_value(is_outside, "out_of_range", name, text, f"outside of {minimum} to {maximum}")
     return parsed
 
 

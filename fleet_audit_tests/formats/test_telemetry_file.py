@@ -44,8 +44,7 @@ def test_rows_become_positions():
         ({"c3": ""}, "missing_value"),
         ({"c4": "-0.01"}, "negative_value"),
         ({"c5": "x"}, "bad_number"),
-        ({"c7": "-90.1"}, "out_of_range"),
-        ({"c8": "181"}, "out_of_range"),
+        ({"c7": "22°31'S"}, "bad_number"),
         ({"c8": "nan"}, "bad_number"),
         ({"c9": "-1"}, "negative_value"),
         ({"c10": "talvez"}, "bad_flag"),
@@ -172,6 +171,19 @@ def test_an_odometer_beyond_any_dial_is_no_reading_and_its_position_stays(text: 
     assert parsed.rows["odometer_km"].isna().tolist() == [True, False]
     assert parsed.rows["latitude"].notna().all()
     assert "1 values of odometroKm are above 10,000,000" in parsed.message
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"),
+    [("-2231.86", "-5207.41"), ("-22531000", "-52123450"), ("-90.1", "-52.1"), ("-22.5", "181"), ("-22.5", "")],
+    ids=["degrees and minutes", "microdegrees", "latitude", "longitude", "one of two"],
+)
+def test_coordinates_that_are_no_fix_lose_the_place_and_their_position_stays(latitude: str, longitude: str):
+    parsed = read("telemetry", telemetry(changed(ROW, c7=latitude, c8=longitude), TELEMETRY_ROWS[1]))
+    assert parsed.rejected.empty
+    assert parsed.rows["odometer_km"].notna().all()
+    assert parsed.rows[["latitude", "longitude"]].eq(0).all(axis=1).tolist() == [True, False]
+    assert "1 positions have a latitude or longitude that is absent or out of range" in parsed.message
 
 
 def test_an_instant_in_lower_case_is_one() -> None:

@@ -60,8 +60,8 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
     """Positions of one page.
 
     A field of the wrong type, or a number that cannot be (an odometer below 0 or beyond any dial), counts as absent. A
-    position without a fix keeps its row and loses its place: coordinates 0/0, out of range, or only one of the two. An
-    item without a device or a legible instant is rejected.
+    position without a fix keeps its row and loses its place: coordinates out of range, or only one of the two, become
+    0/0, which is not a place. An item without a device or a legible instant is rejected.
 
     Args:
         payload: bytes that `decoding.outline` accepts.
@@ -80,7 +80,7 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
             "device_id": device,
             "recorded_at": instants,
             **numbers,
-            **_fixes(numbers["latitude"], numbers["longitude"]),
+            **_fixes(columns, numbers),
             "ignition": columns["ignition"],
             "driver_id": driver,
             "row_number": pa.array(np.arange(1, len(device) + 1, dtype=np.int64)),
@@ -168,15 +168,17 @@ def _bounded(column: pa.Array, name: str, adapter: Adapter) -> pa.Array:
     return pc.if_else(is_whole, numbers, None).cast(pa.int64())
 
 
-def _fixes(latitude: pa.Array, longitude: pa.Array) -> dict[str, pa.Array]:
-    """Both coordinates, or neither: what has only one of them, or stands at 0/0, is a receiver without a fix."""
-    is_null_island = pc.and_(pc.equal(latitude, 0.0), pc.equal(longitude, 0.0))
+def _fixes(sent: dict[str, pa.Array], numbers: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """Latitude and longitude: both, or (0, 0) where the device sent what is not a fix, or neither where it sent none.
+
+    No fix are 0/0, coordinates out of range, and only one of the two. A device that sends such pairs for a whole day
+    is driven by its odometer; one that never sends a place reports events, whose readings alone count.
+    """
+    latitude, longitude = numbers["latitude"], numbers["longitude"]
     has_fix = pc.and_(pc.is_valid(latitude), pc.is_valid(longitude))
-    has_fix = pc.and_(has_fix, pc.invert(pc.fill_null(is_null_island, False)))
-    return {
-        name: pc.if_else(has_fix, column, pa.scalar(None, pa.float64()))
-        for name, column in (("latitude", latitude), ("longitude", longitude))
-    }
+    is_sent = pc.or_(pc.is_valid(sent["latitude"]), pc.is_valid(sent["longitude"]))
+    no_fix = pc.if_else(is_sent, pa.scalar(0.0), pa.scalar(None, pa.float64()))
+    return {name: pc.if_else(has_fix, numbers[name], no_fix) for name in ("latitude", "longitude")}
 
 
 def _driver(text: pa.Array, key: bytes | None) -> tuple[pa.Array, frozenset[tuple[str, str]]]:

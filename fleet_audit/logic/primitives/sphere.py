@@ -8,6 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
+_NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near
+
+
+def is_null_island(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Whether each pair of degrees is (0, 0), which receivers without a fix report."""
+    with np.errstate(invalid="ignore"):
+        is_near: np.ndarray = (np.abs(latitude) < _NULL_ISLAND_DEGREES) & (np.abs(longitude) < _NULL_ISLAND_DEGREES)
+    return is_near
 
 
 def distance_m(

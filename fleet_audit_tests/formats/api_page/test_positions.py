@@ -61,9 +61,6 @@ def test_instants_with_and_without_a_fraction_are_those_that_an_offset_gives():
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
-        ("latitude", "-22.5"),
-        ("latitude", 91),
-        ("longitude", True),
         ("speed_kmh", [1]),
         ("odometer_km", -1),
         ("odometer_km", 10**400),
@@ -105,13 +102,39 @@ def test_an_item_without_device_or_instant_is_rejected(item: object, code: str):
 
 @pytest.mark.parametrize(
     ("latitude", "longitude"),
-    [(0, 0), (0.0, -0.0), (91, -52.1), (-22.5, 181), (None, -52.1), (-22.5, None), ("-22.5", -52.1), (1e300, 0)],
+    [
+        (0, 0),
+        (0.0, -0.0),
+        (91, -52.1),
+        (-22.5, 181),
+        (None, -52.1),
+        (-22.5, None),
+        ("-22.5", -52.1),
+        (-22.5, True),
+        (1e300, 0),
+        (-2231.86, -5207.41),
+        (-22531000, -52123450),
+    ],
 )
 def test_a_position_without_a_fix_keeps_its_row_and_loses_its_place(latitude: object, longitude: object):
     rows, rejected, _ = page({**ITEM, "latitude": latitude, "longitude": longitude}, ITEM)
-    assert rows["latitude"].isna().tolist() == rows["longitude"].isna().tolist() == [True, False]
+    assert rows[["latitude", "longitude"]].values.tolist() == [[0, 0], [ITEM["latitude"], ITEM["longitude"]]]
     assert rows["odometer_km"].tolist() == [100.5, 100.5]
     assert rejected.empty
+
+
+def test_a_position_that_was_sent_without_coordinates_has_none():
+    rows, _, _ = page({**ITEM, "latitude": None, "longitude": None}, ITEM)
+    assert rows["latitude"].isna().tolist() == rows["longitude"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("more", [{}, {"odometer_km": 101}])
+def test_of_two_rows_of_one_instant_one_at_null_island_has_no_place(more: dict[str, object]):
+    lost, placed = {**ITEM, **more, "latitude": 0, "longitude": 0}, ITEM
+    for rows in ((lost, placed), (placed, lost)):
+        unique, _, conflicts = merge_positions(page(*rows)[0])
+        assert unique[["latitude", "longitude"]].values.tolist() == [[ITEM["latitude"], ITEM["longitude"]]]
+        assert len(conflicts) == 1
 
 
 def test_a_vehicle_on_the_equator_keeps_its_place():

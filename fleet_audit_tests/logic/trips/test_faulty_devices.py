@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
+from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
@@ -15,6 +18,7 @@ from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.driving import (
     DAY,
     DEGREE_M,
+    DEVICE,
     GARAGE,
     LATITUDE,
     LONGITUDE,
@@ -161,6 +165,31 @@ def test_a_day_without_a_true_fix_is_driven_by_the_odometer(kind: str) -> None:
     assert set(trips["purpose"]) == {"unknown"}
     assert trips[["origin_poi_id", "destination_poi_id"]].isna().all(axis=None)
     assert events(bus) == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        lambda lat, lon: (0, 0),
+        lambda lat, lon: (round(lat * 1e6), round(lon * 1e6)),
+        lambda lat, lon: (math.trunc(lat) * 100 - lat % 1 * 60, math.trunc(lon) * 100 - lon % 1 * 60),
+        lambda lat, lon: (lat, None),
+    ],
+    ids=["null island", "microdegrees", "degrees and minutes", "one of two"],
+)
+def test_a_day_that_the_api_sends_without_a_true_fix_is_driven_by_the_odometer(sent: Callable) -> None:
+    bus = to_the_mill().to(GARAGE).park(1800)
+    items = []
+    for record in bus.records:
+        latitude, longitude = sent(record["latitude"], record["longitude"])
+        instant = pd.Timestamp(record["recorded_at"], unit="s", tz="UTC").isoformat()
+        items.append({"device_id": DEVICE, "timestamp": instant, "latitude": latitude, "longitude": longitude,
+                      "odometer_km": record["odometer_km"]})  # fmt: skip
+    page = parse_page(json.dumps({"data": items, "next_cursor": None}).encode()).positions.to_pandas()
+    page["recorded_at"] = page["recorded_at"].astype("int64") / 1e6
+    seen = window(staged(page.to_dict("records")))
+    assert seen.trips["km_measured"].astype(float).to_list() == [20.0, 20.0]
+    assert len(seen.readings) == 1
 
 
 def test_a_vehicle_that_appears_elsewhere_and_stays_is_there() -> None:

@@ -11,13 +11,13 @@ import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.sphere import is_null_island
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.kernels.point_filter import is_possible
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
-_NULL_ISLAND_DEGREES = 0.001  # 111 m around (0, 0): no land is near
 _STALE_POINTS = 30  # search range for a device's last known place
 _PLACED_DEGREES = 90
 _NEAR_DEGREES = 0.004  # less than 630 m in both directions together: no step of it is impossible
@@ -26,8 +26,8 @@ _KM_DEGREES = 1000 / (EARTH_RADIUS_M * math.pi / 180)
 
 def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parameters: ParameterSet) -> np.ndarray:
     """Whether the coordinates of each point are a false fix; `places` are those that the vehicles go to."""
+    is_lost = is_null_island(tracks.latitude, tracks.longitude)
     with np.errstate(invalid="ignore"):
-        is_lost = (np.abs(tracks.latitude) < _NULL_ISLAND_DEGREES) & (np.abs(tracks.longitude) < _NULL_ISLAND_DEGREES)
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
     is_lost |= _far_from_places(tracks, places, parameters)
     find_repeated_fixes(

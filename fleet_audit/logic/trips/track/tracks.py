@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.sphere import is_null_island
 from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.trips.kernels import odometer, point_filter
@@ -223,6 +224,7 @@ def _without_repeats(track_order: TrackOrder, of_parts: Callable[[str], Sequence
         for name in _COLUMNS
     }
     is_located = ~(np.isnan(facts["latitude"]) | np.isnan(facts["longitude"]))
+    is_located &= ~is_null_island(facts["latitude"], facts["longitude"])  # 0 is greater than a latitude in Brazil
     fullness = sum(~np.isnan(facts[name]) for name in NUMBER_COLUMNS) + (facts["driver"] >= 0)
     ranks = [fullness, *(facts[name] for name in (*NUMBER_COLUMNS, "driver", "trip_key", "ignition"))]
     groups = [np.cumsum(~is_next), is_located, np.where(is_located, -1, facts["trip_key"])]
