@@ -147,6 +147,8 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
             ),
             np.nan,
         ),
+        first_moving_at=pd.Series(pd.NaT, index=visits.index, dtype="datetime64[us, UTC]"),
+        track_digest=0,
         is_odometer_valid=False,
         passengers_readings=0,
         gaps=0,

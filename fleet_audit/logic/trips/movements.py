@@ -30,12 +30,15 @@ def measure_movements(
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
     is_unread, has_missed = missed_km(tracks, steps, (start, end, first_reading, last_reading), parameters)
-    sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps) = run_in_threads(
+    sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps), (moved, digest) = run_in_threads(
         lambda: sum_steps(tracks, steps, is_unread, start, end, parameters),
         lambda: movement_kernels.count_and_maximum(tracks.passengers, start, end),
         lambda: movement_kernels.count_and_maximum(tracks.speed_kmh, start, end),
         lambda: movement_kernels.most_frequent(tracks.driver, start, end),
         lambda: movement_kernels.moving_time(tracks.seconds, steps.is_standing, start, end),
+        lambda: movement_kernels.digest_positions(
+            tracks.seconds, tracks.latitude, tracks.longitude, steps.is_standing, steps.has_fix, start, end
+        ),
     )
     sums["gaps"] = sums["gaps"].astype("int64")
     track = tracks.track_of(start)
@@ -72,6 +75,8 @@ def measure_movements(
         "passengers_max": highest,
         "moving_s": moving_us / 1e6,
         "moving_steps": moving_steps.astype("float64"),
+        "first_moving_at": _instants_of(tracks, moved),
+        "track_digest": digest,
         "is_start_in_gap": before < 0,
         "is_end_in_gap": after < 0,
     }
@@ -94,6 +99,12 @@ def _drivers(tracks: Tracks, driver: np.ndarray) -> Any:
     if not (driver >= 0).any():
         return np.full(len(driver), None, dtype=object)
     return pd.array(tracks.drivers, dtype="str").take(driver, allow_fill=True)
+
+
+def _instants_of(tracks: Tracks, points: np.ndarray) -> pd.arrays.DatetimeArray:
+    """Instants of points; missing where a point is -1."""
+    own = np.where(points >= 0, np.arange(len(points)), -1)
+    return instant_column(tracks.seconds[points]).take(own, allow_fill=True)
 
 
 def _of_stop(values: np.ndarray, stop: np.ndarray) -> np.ndarray:

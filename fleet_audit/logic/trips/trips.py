@@ -109,7 +109,7 @@ def _trips(
         **dict.fromkeys(("ended_at", "is_end_in_gap", "destination_address"), last),
         **{
             name: order[_first_known(np.asarray(pd.isna(legs[name]))[order], start)]
-            for name in ("device_id", "driver_id")
+            for name in ("device_id", "driver_id", "first_moving_at")
         },
     }
     trips = {name: legs[name].take(rows) for name, rows in taken.items()}
@@ -127,6 +127,8 @@ def _trips(
         trips[name] = _fold(fold, values[order], start)
     for name in _SUMMED:  # a leg that was not measured leaves the trip unmeasured, never shorter
         trips[name] = _sums(legs[name], order, start)
+    digest = _fold(np.add, np.asarray(legs["track_digest"], dtype=np.int64)[order], start)
+    trips["track_digest"] = pd.arrays.IntegerArray(digest, pd.isna(trips["first_moving_at"]))
     for name in ("gaps", "passengers_readings"):
         trips[name] = _sums(legs[name], order, start).astype("int64")
     is_inner = np.ones(len(order), dtype=bool)

@@ -77,6 +77,13 @@ TRIP_WINDOW = Table(
         real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
         flag("is_start_in_gap", "It starts inside a gap that splits: where it came from is not known", nullable=True),
         *_MOVEMENT_COLUMNS,
+        instant("first_moving_at", "First position in motion", nullable=True),
+        integer(
+            "track_digest",
+            "Digest of its positions in motion, to 1e-6 degrees, and of the time from one to the next; empty where "
+            "none is known",
+            nullable=True,
+        ),
     ),
     key=("date", "trip_id"),
     partition="date",

@@ -2,18 +2,24 @@
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.day_window import build_window
 from fleet_audit.schema import lake
+from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.driving import (
     DAY,
+    DEGREE_M,
     FRONT,
     GARAGE,
     MILL,
     NOWHERE,
     PLATE,
     POINT,
+    POIS,
     WORKSHOP,
     Bus,
     at,
@@ -24,6 +30,8 @@ from fleet_audit_tests.logic.driving import (
     world,
 )
 from fleet_audit_tests.logic.frames import rows
+
+NEXT_DAY = DAY + dt.timedelta(days=1)
 
 
 def ends(bus: Bus) -> list[tuple[str | None, str | None]]:
@@ -135,9 +143,48 @@ def test_a_trip_tells_driving_from_standing_whatever_the_stops_in_it() -> None:
     assert trip["moving_s"] / trip["moving_steps"] == pytest.approx(30, abs=3)
 
 
+def timetable_day(day: dt.date, *, noise: int | None = None, first: str = "05:00", **where: object) -> Bus:
+    """Out to the front and back; `noise` seeds 0.5 m of receiver noise."""
+    bus = Bus(at(first, day), **where).park(at("06:00", day) - at(first, day))  # type: ignore[arg-type]
+    bus.to(NOWHERE).stand(200).to(FRONT).park(3600).to(GARAGE).park(1800)
+    if noise is not None:
+        off = np.random.default_rng(noise).normal(0, 0.5 / DEGREE_M, (len(bus.records), 2))
+        for record, (north, east) in zip(bus.records, off, strict=True):
+            record["latitude"] += north  # type: ignore[operator]
+            record["longitude"] += east  # type: ignore[operator]
+    return bus
+
+
+def digests(bus: Bus, *pois: dict, day: dt.date = DAY) -> list[int]:
+    trips = build_window(day, bus.positions(), empty_frame(lake.STAGING_VISIT_LEGS), world(pois=pois or POIS),
+                         DEFAULT_PARAMETERS).trips.sort_values("started_at")  # fmt: skip
+    assert trips["first_moving_at"].notna().all()
+    return trips["track_digest"].tolist()
+
+
+def test_a_digest_is_that_of_the_positions_in_motion_and_of_nothing_else() -> None:
+    """The same on another day, of another vehicle, with other readings, places, rows and a start while it stands."""
+    own = digests(timetable_day(DAY, noise=1))
+    assert len(own) == 2
+    assert own[0] != own[1]
+    again = timetable_day(DAY, noise=1, device="D2", odometer_km=5000.0)
+    again.records = [*again.records[:3], *again.records[2:][::-1]]  # sent twice and in another order
+    for record in again.records:
+        record["recorded_at"] += 86_400 + 7  # type: ignore[operator]
+    again.records = [record for record in again.records if record["recorded_at"] > at("05:35", NEXT_DAY)]
+    moved = (place("GAR", "garagem", GARAGE), place("FRE", "frente", MILL))
+    assert digests(again, *moved, day=NEXT_DAY) == own
+
+
+def test_half_a_metre_of_noise_is_another_digest() -> None:
+    """Lengths to the metre are the same: on a straight road the noise of the steps cancels out."""
+    assert not {*digests(timetable_day(DAY, noise=1))} & {*digests(timetable_day(DAY, noise=2))}
+    assert digests(timetable_day(DAY)) == digests(timetable_day(DAY))
+
+
 def test_a_trip_of_a_visit_report_does_not_know_how_long_it_moved() -> None:
     reported = window(Bus(), visits(visit("06:00", "07:00"))).trips
-    assert reported[["moving_s", "moving_steps"]].isna().all(axis=None)
+    assert reported[["moving_s", "moving_steps", "first_moving_at", "track_digest"]].isna().all(axis=None)
 
 
 def test_a_trip_over_midnight_belongs_whole_to_the_day_on_which_it_starts() -> None:
@@ -239,7 +286,9 @@ def test_telemetry_without_coordinates_makes_a_trip_a_key_by_its_odometer() -> N
     trips = trips_of(blind(bus, ("06:00", "06:20", "V1"), ("07:20", "07:40", "V2")))
     columns = ["km", "km_method", "evidence_grade", "purpose", "source"]
     assert trips[columns].to_numpy().tolist() == [[20.0, "odometer", "C", "unknown", "positions"]] * 2
-    assert trips[["origin_poi_id", "destination_poi_id", "moving_s", "moving_steps"]].isna().all(axis=None)
+    assert (
+        trips[["origin_poi_id", "destination_poi_id", "moving_s", "moving_steps", "track_digest"]].isna().all(axis=None)
+    )
 
 
 def test_other_keys_in_the_window_change_no_id() -> None:

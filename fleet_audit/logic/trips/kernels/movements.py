@@ -9,6 +9,11 @@ import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 
+# Odd factors of splitmix64 and of its siblings: two positions that differ in one last digit get unrelated numbers.
+_TIME, _LATITUDE, _LONGITUDE = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93))
+_MIX_A, _MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SHIFT_A, _SHIFT_B = np.uint64(30), np.uint64(27)
+
 
 @njit(cache=True, nogil=True)
 def find_movements(is_split, offsets, first, last):  # type: ignore[no-untyped-def]
@@ -101,6 +106,30 @@ def moving_time(seconds, is_standing, start, end):  # type: ignore[no-untyped-de
                 micros[k] += np.int64(np.rint((seconds[i] - seconds[i - 1]) * 1e6))
                 number[k] += 1
     return micros, number
+
+
+@njit(cache=True, nogil=True)
+def digest_positions(seconds, latitude, longitude, is_standing, has_fix, start, end):  # type: ignore[no-untyped-def]
+    """First position in motion from each start to its end (-1: none), and a digest of all of them (0: none).
+
+    A digest is the sum, modulo 2^64, of one number per position: of its coordinates to 1e-6 degrees and of the
+    milliseconds since the point before. So it depends neither on the hour, nor on where a track is cut while the
+    vehicle stands, nor on which stops part the way; digests of consecutive movements add up to that of both.
+    """
+    first = np.full(len(start), -1, dtype=np.int64)
+    digest = np.zeros(len(start), dtype=np.uint64)
+    for k in range(len(start)):
+        for i in range(start[k] + 1, end[k] + 1):
+            if is_standing[i] or not has_fix[i]:
+                continue
+            if first[k] < 0:
+                first[k] = i
+            mixed = np.uint64(np.int64(np.rint((seconds[i] - seconds[i - 1]) * 1e3))) * _TIME
+            mixed += np.uint64(np.int64(np.rint(latitude[i] * 1e6))) * _LATITUDE
+            mixed += np.uint64(np.int64(np.rint(longitude[i] * 1e6))) * _LONGITUDE
+            mixed = (mixed ^ (mixed >> _SHIFT_A)) * _MIX_A
+            digest[k] += (mixed ^ (mixed >> _SHIFT_B)) * _MIX_B
+    return first, digest.view(np.int64)
 
 
 @njit(cache=True, nogil=True)

@@ -42,10 +42,12 @@ PLACES = rows(
 )  # fmt: skip
 
 
-def day_of(day: dt.date, prefix: str, *, km: str = "24.137", plate: str = PLATE, **more: object) -> list[dict]:
-    usual = {"day": day, "plate": plate, "km_gps": km, "coverage_pct": "97.20", "max_speed_kmh": 81.0, **more}
-    return [trip(f"{prefix}{number}", start, end, "24.00", **usual)
-            for number, (start, end) in enumerate((("06:02", "06:40"), ("15:31", "16:09")))]  # fmt: skip
+def day_of(day: dt.date, prefix: str, *, digests: tuple[int | None, ...] = (-11, 7), first: str = "06:02",
+           plate: str = PLATE, **more: object) -> list[dict]:  # fmt: skip
+    usual = {"day": day, "plate": plate, "km_gps": "24.137", "coverage_pct": "97.20", "max_speed_kmh": 81.0, **more}
+    return [trip(f"{prefix}{number}", start, end, "24.00", track_digest=digest, first_moving_at=at(start, day), **usual)
+            for number, (start, end, digest) in enumerate(
+                ((first, "06:40", digests[0]), ("15:31", "16:09", digests[1])))]  # fmt: skip
 
 
 def test_g05_yesterday_s_track_is_sent_again() -> None:
@@ -92,17 +94,34 @@ def test_g05_one_track_of_several_vehicles_is_one_finding_of_each_that_sends_it_
 @pytest.mark.parametrize(
     "before",
     [
-        day_of(BEFORE, "A", km="24.138"),
-        day_of(BEFORE, "A", max_speed_kmh=82.0),
+        day_of(BEFORE, "A", digests=(-12, 8)),
+        day_of(BEFORE, "A", digests=(-11, 8)),
         day_of(BEFORE, "A")[:1],
-        [trip("A0", "06:03", "06:41", "24.00", day=BEFORE, km_gps="24.137", coverage_pct="97.20", max_speed_kmh=81.0),
-         day_of(BEFORE, "A")[1]],
+        day_of(BEFORE, "A", first="06:03"),
+        day_of(BEFORE, "A", digests=(None, None)),
         [{**record, "source": "visit_report", "km_gps": None} for record in day_of(BEFORE, "A")],
     ],
-    ids=["a metre of jitter", "another speed", "one trip alone", "a minute later", "a report"],
+    ids=["all lengths, other positions", "one trip by other positions", "one trip alone", "a minute later",
+         "no positions in motion", "a report"],
 )  # fmt: skip
 def test_g05_honest_days_of_one_timetable(before: list[dict]) -> None:
     assert not found(audit([*day_of(DAY, "B"), *before], []), "G05")
+
+
+def test_g05_a_repeated_track_may_end_at_another_minute() -> None:
+    """The copy begins while the bus stands: the trip's ends, length and coverage differ, no position in motion does."""
+    copy = day_of(DAY, "B", km_gps="24.151", coverage_pct="96.00")
+    copy[0]["started_at"] = at("05:58", DAY)
+    assert found(audit([*copy, *day_of(BEFORE, "A")], []), "G05")
+
+
+def test_g05_is_not_tested_on_trips_computed_before_positions_were_compared() -> None:
+    """A window that an earlier version computed has no digests: its vehicles are neither accused nor cleared."""
+    nothing = {"digests": (None, None)}
+    context = audit([*day_of(DAY, "B", **nothing), *day_of(BEFORE, "A", **nothing), *day_of(DAY, "E", plate=OTHER)], [])
+    assert not found(context, "G05")
+    [reason] = rules_not_tested(context, DAY_RULES).set_index("rule_id").loc[["G05"], "reason_pt"]
+    assert reason.startswith("1 de 2 veículos não testado (AAA1A11): há viagem sem o resumo das posições em movimento")
 
 
 ROUTES = rows(

@@ -17,29 +17,27 @@ from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import micros
-
-# What two trips share when every position of one is that of the other, jitter included: lengths to the metre. Not their
-# places: a front that moved overnight once gave a copied day other places than the day that it repeats.
-_SAME = ("duration_us", "km_gps", "coverage_pct", "max_speed_kmh")
 
 
 @computed_once
 def repeated_tracks(context: AuditDay) -> list[Draft]:
     """G05: all trips of a vehicle's day repeat trips of one vehicle of the day before, at one shift to the second.
 
-    Trips of positions from repeated_min_km on count, at least repeated_min_trips of them. Two are the same when their
-    duration, their path to the metre, their coverage and their highest speed are. Honest trips on one
-    road differ by some 100 m of jitter and by a minute. The window of a day reaches back one day: older repetitions are
-    not seen. A day that repeats those of several vehicles is one finding: it names the vehicle's own day, else that of
-    the first plate, and counts the others. Two findings about the same trips once stopped the day of the whole fleet.
+    Trips of positions from repeated_min_km on count, at least repeated_min_trips of them. Two are the same when all of
+    their positions in motion are, and the times between them (`track_digest`). Lengths alone once accused honest buses
+    of a straight road and a timetable: 0.5 m of jitter does not change a sum of steps by a metre. Places and ends are
+    not compared: a front that moved overnight gave a copied day other places than the day that it repeats.
+    The window of a day reaches back one day: older repetitions are not seen. A day that repeats those of several
+    vehicles is one finding: it names the vehicle's own day, else that of the first plate, and counts the others. Two
+    findings about the same trips once stopped the day of the whole fleet.
     """
-    trips = _compared(context)
-    today = trips[trips["operational_date"] == context.day]
-    before = trips[trips["operational_date"] == context.day - dt.timedelta(days=1)]
-    pairs = today.merge(before, on=list(_SAME), suffixes=("", "_before"))
-    pairs = pairs.assign(shift_us=pairs["start_us"] - pairs["start_us_before"])
+    today, before = _compared(context, context.day), _compared(context, context.day - dt.timedelta(days=1))
+    known = today[today["track_digest"].notna()]  # pandas would pair what is missing with what is missing
+    pairs = known.merge(before, on="track_digest", suffixes=("", "_before"))
+    pairs = pairs.assign(shift_us=pairs["moving_us"] - pairs["moving_us_before"])
     counts = today.groupby("plate").size()
     pairs = pairs.assign(is_other=pairs["plate"] != pairs["plate_before"])
     repeated: dict[str, list[pd.DataFrame]] = {}
@@ -50,17 +48,27 @@ def repeated_tracks(context: AuditDay) -> list[Draft]:
     return [_draft(context, plate, *days) for plate, days in repeated.items()]
 
 
-def _compared(context: AuditDay) -> pd.DataFrame:
-    trips = context.trips
+def _compared(context: AuditDay, day: dt.date) -> pd.DataFrame:
+    trips = context.trips[context.trips["operational_date"] == day]
     km = trips["km_gps"].to_numpy(dtype=float, na_value=np.nan)
     trips = trips[(trips["source"] == "positions") & (km >= context.parameters.repeated_min_km)]
     start = micros(trips["started_at"])
-    known = trips[["trip_id", "plate", "operational_date"]].assign(
-        start_us=start, duration_us=micros(trips["ended_at"]) - start
+    return (
+        trips[["trip_id", "plate", "operational_date", "track_digest"]]
+        .assign(
+            moving_us=micros(trips["first_moving_at"]),
+            start_us=start,
+            duration_us=micros(trips["ended_at"]) - start,
+            km_gps=trips["km_gps"].to_numpy(dtype=float),
+            max_speed_kmh=trips["max_speed_kmh"].to_numpy(dtype=float, na_value=np.nan),
+        )
+        .sort_values(["plate", "start_us", "trip_id"])
     )
-    for name in ("km_gps", "coverage_pct", "max_speed_kmh"):
-        known[name] = trips[name].to_numpy(dtype=float, na_value=-1.0)
-    return known.sort_values(["plate", "start_us", "trip_id"])
+
+
+def _plates_without_digest(context: AuditDay) -> set[str]:
+    trips = _compared(context, context.day)
+    return set(trips.loc[trips["track_digest"].isna(), "plate"])
 
 
 def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame, *more: pd.DataFrame) -> Draft:
@@ -78,8 +86,8 @@ def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame, *more: pd.DataFra
         "G05",
         plate,
         f"As {len(ids)} viagens do veículo {plate} em {sentences.day(context.day)} repetem, posição por posição, as de "
-        f"{sentences.local_day(other['started_at'], zone)}{whose}: mesmas durações, mesmos caminhos ao metro e mesma "
-        f"velocidade máxima; a primeira é {sentences.period(first, zone)}, igual à de {sentences.period(other, zone)}"
+        f"{sentences.local_day(other['started_at'], zone)}{whose}: as mesmas coordenadas em movimento, nos mesmos "
+        f"intervalos de tempo; a primeira é {sentences.period(first, zone)}, igual à de {sentences.period(other, zone)}"
         f"{also}.",
         GRADE_CONFIDENCE["A"],
         ids,
@@ -94,7 +102,7 @@ def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame, *more: pd.DataFra
                     "repeats_local_times": sentences.period(records[row.trip_id_before], zone),
                     "km_gps": row.km_gps,
                     "duration_s": row.duration_us / 1e6,
-                    "max_speed_kmh": None if row.max_speed_kmh < 0 else row.max_speed_kmh,
+                    "max_speed_kmh": None if np.isnan(row.max_speed_kmh) else row.max_speed_kmh,
                 }
                 for row in pairs.itertuples()
             ]
@@ -110,7 +118,7 @@ def _has_path(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "G05",
-        "2",
+        "3",
         "C",
         "Trajeto repetido de outro dia",
         "As posições do dia são as de outro dia, com os mesmos desvios do receptor: o trajeto não foi repetido.",
@@ -119,5 +127,11 @@ RULES = (
         amount="paid_doubtful_brl",
         parameters=("repeated_min_km", "repeated_min_trips"),
         needs=(POSITIONS, Need(_has_path, "nenhuma viagem do dia tem caminho por posições")),
+        vehicle_need=VehicleNeed(
+            lambda context: set(_compared(context, context.day)["plate"]),
+            _plates_without_digest,
+            "há viagem sem o resumo das posições em movimento: foi calculada por uma versão anterior do sistema, ou "
+            "nenhuma posição a mostra em movimento",
+        ),
     ),
 )
