@@ -37,7 +37,14 @@ def measure_movements(
         lambda: movement_kernels.most_frequent(tracks.driver, start, end),
         lambda: movement_kernels.moving_time(tracks.seconds, steps.is_standing, start, end),
         lambda: movement_kernels.digest_positions(
-            tracks.seconds, tracks.latitude, tracks.longitude, steps.is_standing, steps.has_fix, start, end
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            steps.metres,
+            steps.has_fix & ~steps.is_bridged,
+            parameters.standing_kmh,
+            start,
+            end,
         ),
     )
     sums["gaps"] = sums["gaps"].astype("int64")

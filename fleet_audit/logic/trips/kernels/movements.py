@@ -109,22 +109,25 @@ def moving_time(seconds, is_standing, start, end):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def digest_positions(seconds, latitude, longitude, is_standing, has_fix, start, end):  # type: ignore[no-untyped-def]
+def digest_positions(seconds, latitude, longitude, metres, is_seen, standing_kmh, start, end):  # type: ignore[no-untyped-def]
     """First position in motion from each start to its end (-1: none), and a digest of all of them (0: none).
 
     A digest is the sum, modulo 2^64, of one number per position: of its coordinates to 1e-6 degrees and of the
     milliseconds since the point before. So it depends neither on the hour, nor on where a track is cut while the
-    vehicle stands, nor on which stops part the way; digests of consecutive movements add up to that of both.
+    vehicle stands, nor on which stops part the way; digests of consecutive movements add up to that of both. Whether
+    a position is in motion is decided by the metres and time of the step to it alone, where `is_seen`: by `is_standing`
+    it depended on odometer readings, which count on in a copied day, and one at the limit differed by its last bit.
     """
     first = np.full(len(start), -1, dtype=np.int64)
     digest = np.zeros(len(start), dtype=np.uint64)
     for k in range(len(start)):
         for i in range(start[k] + 1, end[k] + 1):
-            if is_standing[i] or not has_fix[i]:
+            elapsed = seconds[i] - seconds[i - 1]
+            if not (is_seen[i] and metres[i] * 3.6 >= standing_kmh * elapsed):
                 continue
             if first[k] < 0:
                 first[k] = i
-            mixed = np.uint64(np.int64(np.rint((seconds[i] - seconds[i - 1]) * 1e3))) * _TIME
+            mixed = np.uint64(np.int64(np.rint(elapsed * 1e3))) * _TIME
             mixed += np.uint64(np.int64(np.rint(latitude[i] * 1e6))) * _LATITUDE
             mixed += np.uint64(np.int64(np.rint(longitude[i] * 1e6))) * _LONGITUDE
             mixed = (mixed ^ (mixed >> _SHIFT_A)) * _MIX_A
