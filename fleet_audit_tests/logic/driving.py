@@ -108,6 +108,17 @@ class Bus:
         return staged(self.records)
 
 
+def timetable_day(day: dt.date, *, noise: int | None = None, first: str = "05:00", **where: object) -> Bus:
+    """Out to the front and back; `noise` seeds 0.5 m of it across the road, which changes no length."""
+    bus = Bus(at(first, day), **where).park(at("06:00", day) - at(first, day))  # type: ignore[arg-type]
+    bus.to(NOWHERE).stand(200).to(FRONT).park(3600).to(GARAGE).park(1800)
+    if noise is not None:
+        off = np.random.default_rng(noise).normal(0, 0.5 / DEGREE_M, len(bus.records))
+        for record, east in zip(bus.records, off, strict=True):
+            record["longitude"] += east  # type: ignore[operator]
+    return bus
+
+
 def staged(records: list[dict[str, object]]) -> pd.DataFrame:
     """`staging.positions` of records whose recorded_at is in seconds."""
     frame = pd.DataFrame(records, columns=list(lake.STAGING_POSITIONS.column_names))

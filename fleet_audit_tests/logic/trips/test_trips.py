@@ -2,7 +2,6 @@
 
 import datetime as dt
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,7 +11,6 @@ from fleet_audit.schema import lake
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.driving import (
     DAY,
-    DEGREE_M,
     FRONT,
     GARAGE,
     MILL,
@@ -25,6 +23,7 @@ from fleet_audit_tests.logic.driving import (
     at,
     place,
     staged,
+    timetable_day,
     trips_of,
     window,
     world,
@@ -143,18 +142,6 @@ def test_a_trip_tells_driving_from_standing_whatever_the_stops_in_it() -> None:
     assert trip["moving_s"] / trip["moving_steps"] == pytest.approx(30, abs=3)
 
 
-def timetable_day(day: dt.date, *, noise: int | None = None, first: str = "05:00", **where: object) -> Bus:
-    """Out to the front and back; `noise` seeds 0.5 m of receiver noise."""
-    bus = Bus(at(first, day), **where).park(at("06:00", day) - at(first, day))  # type: ignore[arg-type]
-    bus.to(NOWHERE).stand(200).to(FRONT).park(3600).to(GARAGE).park(1800)
-    if noise is not None:
-        off = np.random.default_rng(noise).normal(0, 0.5 / DEGREE_M, (len(bus.records), 2))
-        for record, (north, east) in zip(bus.records, off, strict=True):
-            record["latitude"] += north  # type: ignore[operator]
-            record["longitude"] += east  # type: ignore[operator]
-    return bus
-
-
 def digests(bus: Bus, *pois: dict, day: dt.date = DAY) -> list[int]:
     trips = build_window(day, bus.positions(), empty_frame(lake.STAGING_VISIT_LEGS), world(pois=pois or POIS),
                          DEFAULT_PARAMETERS).trips.sort_values("started_at")  # fmt: skip
@@ -177,7 +164,7 @@ def test_a_digest_is_that_of_the_positions_in_motion_and_of_nothing_else() -> No
 
 
 def test_half_a_metre_of_noise_is_another_digest() -> None:
-    """Lengths to the metre are the same: on a straight road the noise of the steps cancels out."""
+    """Lengths to the metre are the same."""
     assert not {*digests(timetable_day(DAY, noise=1))} & {*digests(timetable_day(DAY, noise=2))}
     assert digests(timetable_day(DAY)) == digests(timetable_day(DAY))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -10,8 +11,11 @@ import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.schema import lake, reference
+from fleet_audit.logic.trips.day_window import build_window
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit_tests.logic.audit_sample import (
     DAY,
     OTHER,
@@ -25,6 +29,7 @@ from fleet_audit_tests.logic.audit_sample import (
     span,
     trip,
 )
+from fleet_audit_tests.logic.driving import staged, timetable_day, world
 from fleet_audit_tests.logic.frames import rows
 
 BEFORE = DAY - dt.timedelta(days=1)
@@ -106,6 +111,22 @@ def test_g05_one_track_of_several_vehicles_is_one_finding_of_each_that_sends_it_
 )  # fmt: skip
 def test_g05_honest_days_of_one_timetable(before: list[dict]) -> None:
     assert not found(audit([*day_of(DAY, "B"), *before], []), "G05")
+
+
+@pytest.mark.parametrize(("noise", "shift_s", "is_found"), [(1, 0, True), (1, 7, True), (None, 0, True), (2, 0, False)])
+def test_g05_is_about_positions_whatever_their_lengths(noise: int | None, shift_s: int, is_found: bool) -> None:
+    """A straight road and a timetable: 0.5 m of noise changes no length, and is a track of its own.
+
+    The same positions are one, also seven seconds later, and without any noise at all.
+    """
+    before = timetable_day(BEFORE, noise=None if noise is None else 1)
+    today = timetable_day(DAY, noise=noise, odometer_km=1080.0)
+    for record in today.records:
+        record["recorded_at"] += shift_s  # type: ignore[operator]
+    positions, reports = staged(before.records + today.records), empty_frame(lake.STAGING_VISIT_LEGS)
+    trips = build_window(DAY, positions, reports, world(), DEFAULT_PARAMETERS).trips
+    assert trips.loc[trips["operational_date"] == DAY, "km_gps"].tolist() == trips["km_gps"].tolist()[:2]
+    assert bool(found(replace(audit([], []), trips=conform(trips, facts.TRIP_WINDOW)), "G05")) == is_found
 
 
 def test_g05_a_repeated_track_may_end_at_another_minute() -> None:
