@@ -171,7 +171,7 @@ _ROAD_OF_RUNS = VehicleNeed(
 RULES = (
     Rule(
         "D01",
-        "2",
+        "3",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -191,7 +191,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "2",
+        "3",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -211,7 +211,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "3",
+        "4",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",

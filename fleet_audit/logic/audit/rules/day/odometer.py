@@ -259,7 +259,7 @@ RULES = (
     ),
     Rule(
         "O03",
-        "2",
+        "3",
         "H",
         "GPS anda, hodômetro parado",
         "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
@@ -271,7 +271,7 @@ RULES = (
     ),
     Rule(
         "O04",
-        "2",
+        "3",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",

@@ -105,7 +105,7 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
 RULES = (
     Rule(
         "O05",
-        "3",
+        "4",
         "M",
         "Hodômetro e GPS discordam",
         "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",

@@ -228,7 +228,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "4",
+        "5",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -249,7 +249,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "3",
+        "4",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -265,7 +265,7 @@ RULES = (
     ),
     Rule(
         "D07",
-        "2",
+        "3",
         "M",
         "Viagem medida e não declarada",
         "O veículo fez uma viagem de serviço que nenhuma ata declara.",

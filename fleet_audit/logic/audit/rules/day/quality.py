@@ -116,7 +116,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "3",
+        "4",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",

@@ -116,7 +116,7 @@ def _has_passengers(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "V01",
-        "1",
+        "2",
         "C",
         "Veículo sem contrato válido",
         "O veículo operou em um dia em que nenhum contrato vigente o cobre.",

@@ -218,7 +218,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draf
 RULES = (
     Rule(
         "G06",
-        "1",
+        "2",
         "M",
         "Desvio da rota",
         "A viagem foi muito mais longa do que a rota contratada entre os mesmos dois locais.",
@@ -236,7 +236,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "2",
+        "3",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",

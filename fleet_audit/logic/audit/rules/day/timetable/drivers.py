@@ -126,7 +126,7 @@ def _when(context: AuditDay, trip: Record) -> str:
 RULES = (
     Rule(
         "T02",
-        "1",
+        "2",
         "H",
         "Motorista em dois veículos ao mesmo tempo",
         "O mesmo motorista está identificado em viagens de dois veículos no mesmo horário.",

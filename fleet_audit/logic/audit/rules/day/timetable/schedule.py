@@ -187,7 +187,7 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
 RULES = (
     Rule(
         "T03",
-        "1",
+        "2",
         "M",
         "Serviço fora de todos os turnos",
         "A viagem de serviço chega ao local de trabalho, ou sai dele, fora da tolerância de todos os turnos.",
@@ -198,7 +198,7 @@ RULES = (
     ),
     Rule(
         "T04",
-        "1",
+        "2",
         "M",
         "Serviço em dia fora do plano",
         "O veículo fez viagens de serviço em um dia da semana que o plano do ciclo não prevê para ele.",
