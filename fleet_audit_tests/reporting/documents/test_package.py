@@ -263,11 +263,11 @@ def test_an_invoices_fixed_cost_is_compared_on_whatever_line_the_carrier_states_
     names = [entry.name for entry in grid.fields]
     rows = [dict(zip(names, row, strict=True)) for row in grid.rows if line["plate"] in row]
     fixed = {row["rate_brl_per_km"]: (row["fixed_brl"], row["difference_fixed_brl"]) for row in rows}
-    assert fixed[Decimal("98.76")] == (owed, Decimal("0.00"))
+    assert fixed[Decimal("98.76")] == (owed - 5, Decimal("5.00"))
     assert {row["state"] for row in rows if row["rate_brl_per_km"] == Decimal("98.76")} == {
         "só na fatura: admitido apenas o fixo"
     }
-    assert fixed[Decimal("99.00")] == (Decimal("0.00"), Decimal("5.00"))
+    assert fixed[Decimal("99.00")] == (Decimal("5.00"), Decimal("0.00"))
     assert {values for rate, values in fixed.items() if rate not in (Decimal("98.76"), Decimal("99.00"))} == {
         (None, None)
     }

@@ -6,6 +6,7 @@ Which difference is a finding (K01) is decided in `logic.audit`; here both sides
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -34,8 +35,9 @@ FIELDS = (
 )
 NOTE = (
     "Diferença = fatura − admitido. Linha sem par em um dos lados tem o outro vazio: desconhecido, nunca zero. "
-    "O fixo admitido de um veículo está na linha em que a fatura o cobra."
+    "O fixo admitido de um veículo está nas linhas em que a fatura o cobra; a diferença, na de maior valor."
 )
+_ZERO = Decimal("0.00")
 _KEYS = ["contract_id", "plate", "vehicle_class", "rate"]
 
 
@@ -53,26 +55,39 @@ def invoices_grid(frames: Frames, cycle: Cycle) -> Grid:
     both = sides[0].merge(sides[1], on=_KEYS, how="outer", indicator=True).sort_values(_KEYS)
     owners = frames.contracts.drop_duplicates("contract_id", keep="last").set_index("contract_id")["carrier_code"]
     carriers = names_of(frames.carriers, "carrier_code")
-    rows = records(_fixed_beside_fixed(both))
+    of_vehicles = groupby(records(both), key=lambda row: (row["contract_id"], row["plate"]))
+    rows = [row for _, own in of_vehicles for row in _fixed_as_stated(list(own))]
     return grid_of(FIELDS, [_row(row, owners.to_dict(), carriers) for row in rows])
 
 
-def _fixed_beside_fixed(both: pd.DataFrame) -> pd.DataFrame:
-    """The admitted fixed cost of a contract and vehicle on the first invoice line that states one, 0.00 on its others.
+def _fixed_as_stated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one contract and vehicle with the admitted fixed cost on the lines whose invoice states one (> 0).
 
-    A carrier states it on a line of its choice: beside another line's it was never compared, and both lines agreed.
+    A carrier states it on lines of its choice, and each of them is beside its own amount. What the invoices state
+    beyond the admitted sum is taken from the largest line, then from the next; what they state less is on the largest.
+    A billing line of nothing but this cost is excluded: it is on the invoice's lines.
     """
-    states = both["invoiced_fixed_brl"].notna()
-    vehicle = both["contract_id"] + "|" + both["plate"]
-    is_stated = vehicle.isin(vehicle[states])
-    owed = both.groupby(vehicle)["fixed_brl"].sum(min_count=1)
-    is_first = states & ~vehicle.where(states).duplicated()
-    here = [
-        (owed[key] if first and not pd.isna(owed[key]) else Decimal("0.00")) if stated else None
-        for key, stated, first in zip(vehicle, states, is_first, strict=True)
+    stated = [row for row in rows if (row["invoiced_fixed_brl"] or 0) > 0]
+    if not stated:
+        return rows
+    admitted = [row["fixed_brl"] for row in rows if row["fixed_brl"] is not None]
+    beyond = sum((row["invoiced_fixed_brl"] for row in stated), _ZERO) - sum(admitted, _ZERO)
+    beside: dict[str, Decimal] = {}
+    for row in sorted(stated, key=lambda row: row["invoiced_fixed_brl"], reverse=True):
+        taken = min(beyond, row["invoiced_fixed_brl"])
+        beside[_line(row)], beyond = row["invoiced_fixed_brl"] - taken, beyond - taken
+    return [
+        {
+            **row,
+            "fixed_brl": beside.get(_line(row), _ZERO) if admitted and row["invoiced_fixed_brl"] is not None else None,
+        }
+        for row in rows
+        if str(row["_merge"]) != "right_only" or row["km"] or row["variable_brl"] or row["fixed_brl"] is None
     ]
-    moved = pd.Series(here, index=both.index, dtype=both["fixed_brl"].dtype)
-    return both.assign(fixed_brl=both["fixed_brl"].where(~is_stated, moved))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return f"{row['vehicle_class']}|{row['rate']}"
 
 
 def _summed(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
@@ -94,7 +109,8 @@ def _row(row: dict[str, Any], owners: dict[str, str], carriers: dict[str, str]) 
         "difference_variable_brl": _difference(row["invoiced_variable_brl"], row["variable_brl"]),
         "difference_fixed_brl": _difference(row["invoiced_fixed_brl"], row["fixed_brl"]),
     }
-    is_equal = not any(differences.values())
+    is_fixed_unknown = bool(row["invoiced_fixed_brl"]) and row["fixed_brl"] is None
+    compared = "difere" if any(differences.values()) else "fixo só na fatura" if is_fixed_unknown else "confere"
     return {
         **row,
         **differences,
@@ -102,7 +118,7 @@ def _row(row: dict[str, Any], owners: dict[str, str], carriers: dict[str, str]) 
         "contract_id": row["contract_id"] or None,
         "vehicle_class": VEHICLE_CLASSES.get(row["vehicle_class"], row["vehicle_class"] or None),
         "rate_brl_per_km": Decimal(row["rate"]) if row["rate"] else None,
-        "state": states[str(row["_merge"])] or ("confere" if is_equal else "difere"),
+        "state": states[str(row["_merge"])] or compared,
     }
 
 
