@@ -6,6 +6,7 @@ findings are in `amounts`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,7 +138,9 @@ def _group_lines(
     in_day = np.array(
         [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
     )
-    covered = in_day | groups["plate"].isin(of_cycle["plate"]).to_numpy()
+    in_day &= ~groups["match_id"].isin(_uncounted(of_day)).to_numpy()
+    in_cycle = groups["plate"].isin(of_cycle["plate"]) & ~groups["match_id"].isin(_uncounted(of_cycle))
+    covered = in_day | in_cycle.to_numpy()
     favoured = _touched(groups, members, found[found["amount"] == "in_favour_brl"])
     return np.select(
         [
@@ -150,6 +153,11 @@ def _group_lines(
         ["disallowed", "held", "disallowed", "in_favour", "disallowed"],
         default="tolerance",
     )
+
+
+def _uncounted(findings: pd.DataFrame) -> set[str]:
+    """match_id of the groups that D02 or D03 did not count, as their evidence lists them."""
+    return {key for text in findings["evidence"] for key in json.loads(text).get("uncounted_match_ids", ())}
 
 
 def _repeat_rows(repeats: pd.DataFrame) -> pd.DataFrame:

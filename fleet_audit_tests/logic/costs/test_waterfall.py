@@ -6,6 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,16 @@ def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> 
     found = [finding("D02", "disallowed_brl", "PC1")]
     (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
     assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-30.00"), D("0.00"))  # 6 km, as the finding says
+
+
+@pytest.mark.parametrize("rule_id", ["D02", "D03"])
+def test_a_group_that_a_day_or_a_cycle_did_not_count_stays_within_the_tolerance(rule_id: str) -> None:
+    """Its km are chords of rare positions: the finding says 7 km, and the waterfall once disallowed 8."""
+    trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
+    matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 11)]
+    found = [{**finding(rule_id, "disallowed_brl", "PC1"), "evidence": '{"uncounted_match_ids": ["m1"]}'}]
+    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-35.00"), D("-5.00"))
 
 
 def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference() -> None:

@@ -251,6 +251,33 @@ def test_s05_needs_twenty_other_vehicles():
     assert "S05" in untested(a_cycle(trips=[*peers(19), *on_route(PLATE, [24.0] * 6)]))
 
 
+BY_CHORDS = {"km_method": "gps", "evidence_grade": "C", "moving_s": 2400.0, "moving_steps": 8}
+
+
+def test_k05_and_s03_compare_no_readings_with_the_chords_of_rare_positions():
+    """Honest readings of ways of 4.30 km, of which the chords are 13.5 % short: once "rounded up" by 0.59 km."""
+    trips, runs, groups = compared([(round(4.3 * 0.865 + float(x), 2), "4.30") for x in noise().normal(0, 0.3, 220)])
+    assert found(a_cycle_of((trips, runs, groups)), "S03")
+    assert found(a_cycle_of((trips, runs, groups)), "K05")
+    rare = a_cycle_of(([row | BY_CHORDS for row in trips], runs, groups))
+    assert not found(rare, "S03")
+    assert not found(rare, "K05")
+    reasons = rules_not_tested(rare, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert all(reasons[rule_id].startswith("1 de 1 veículo não testado: poucas atas") for rule_id in ("S03", "K05"))
+
+
+def test_s05_neither_accuses_a_vehicle_measured_by_chords_nor_compares_others_with_it():
+    short = on_route(PLATE, [17.5] * 6)
+    assert found(a_cycle(trips=[*peers(20), *short]), "S05")
+    rare = a_cycle(trips=[*peers(21), *(row | BY_CHORDS for row in short)])
+    assert not found(rare, "S05")
+    assert rules_not_tested(rare, CYCLE_RULES).set_index("rule_id")["reason_pt"]["S05"] == (
+        f"1 de 22 veículos não testado ({PLATE}): o hodômetro do equipamento não contou e as posições são raras demais "
+        "para medir a estrada"
+    )
+    assert "S05" in untested(a_cycle(trips=[*peers(20), *(row | BY_CHORDS for row in short)][6:]))
+
+
 def with_passengers(counts: list[int | None], plate: str = PLATE) -> list[dict]:
     return [a_run(number, plate, passengers=count) for number, count in enumerate(counts)]
 

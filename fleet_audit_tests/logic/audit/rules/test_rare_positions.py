@@ -130,3 +130,30 @@ def test_what_a_standing_odometer_leaves_to_chords_accuses_no_carrier_of_too_muc
 def test_more_declared_than_the_chords_can_have_cut_is_named() -> None:
     trips, runs = [trip("T", "06:00", "07:00", "26.00", **BY_CHORDS)], [run("R", "06:00", "07:00", "34")]
     assert [finding["km_at_stake"] for finding in found(audit(trips, runs), "D01")] == [Decimal("8.00")]
+
+
+SHUTTLE_BY_CHORDS = BY_CHORDS | {"moving_s": 900.0, "moving_steps": 3, "km_uncertainty": Decimal("0.760")}
+
+
+def test_a_day_of_short_runs_by_chords_declares_no_more_than_the_road() -> None:
+    """Ten runs of 4.50 km, chords of 3.80: each is within 1 km, together they once were 7 km above (D02, critical)."""
+    hours = [f"{hour:02d}" for hour in range(6, 16)]
+    trips = [trip(f"T{hour}", f"{hour}:00", f"{hour}:15", "3.80", **SHUTTLE_BY_CHORDS) for hour in hours]
+    runs = [run(f"R{hour}", f"{hour}:00", f"{hour}:15", "4.50") for hour in hours]
+    context = audit(trips, runs)
+    assert not found(context, "D02")
+    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "1 de 1 veículo não testado (AAA1A11)" in reasons["D02"]
+    assert "as posições são raras demais para medir a estrada" in reasons["D02"]
+    assert "D01" not in reasons.index
+
+
+def test_the_day_of_a_vehicle_counts_only_its_groups_by_road_and_lists_the_others() -> None:
+    by_chords = trip("C", "15:00", "15:15", "3.80", **SHUTTLE_BY_CHORDS)
+    trips = [trip("T1", "06:00", "07:00", "20.00"), trip("T2", "10:00", "11:00", "20.00"), by_chords]
+    runs = [run("R1", "06:00", "07:00", "26"), run("R2", "10:00", "11:00", "26"), run("R3", "15:00", "15:15", "4.50")]
+    context = audit(trips, runs)
+    [finding] = found(context, "D02")
+    evidence = finding["evidence"]
+    [uncounted] = context.groups.loc[[ids == ["C"] for ids in context.groups["trip_ids"]], "match_id"]
+    assert (finding["km_at_stake"], evidence["uncounted_match_ids"]) == (Decimal("12.00"), [uncounted])

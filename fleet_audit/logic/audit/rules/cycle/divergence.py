@@ -21,7 +21,6 @@ from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import tolerances
-from fleet_audit.logic.trips.movements import is_path_of_chords
 
 _SHOWN = 40  # groups in the evidence
 
@@ -35,11 +34,14 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     than 3 % by themselves.
     """
     parameters = context.parameters
+    compared = context.matches[context.matches["difference_km"].notna()]
     groups = _groups_by_road(context)
     named = context.day_findings.loc[context.day_findings["rule_id"].isin(["D01", "D04"]), "declared_run_id"]
     first_run = pd.Series([ids[0] for ids in groups["declared_run_ids"]], index=groups.index, dtype=object)
     is_doubtful = groups["is_exceeding"].fillna(False).astype(bool) & ~first_run.isin(named)
     groups = groups[~is_doubtful]
+    left = compared[~compared["match_id"].isin(groups["match_id"])]
+    uncounted = left.groupby("plate")["match_id"].agg(list).to_dict()
     hundredths = {name: to_hundredths(groups[f"{name}_km"]) for name in ("declared", "measured")}
     sums = pd.DataFrame({"plate": groups["plate"].to_numpy(), **hundredths}).groupby("plate").sum()
     sums["pct"] = 100 * (sums["declared"] - sums["measured"]) / sums["measured"].replace(0, np.nan)
@@ -48,15 +50,15 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     for (plate, row), limit in zip(sums.iterrows(), limits, strict=True):
         warn = min(parameters.cycle_warn_pct, limit)
         if row["pct"] > warn and row["declared"] - row["measured"] >= 100 * parameters.cycle_min_km:
-            drafts.append(_declared(context, str(plate), row, groups[groups["plate"] == plate], warn, limit))
+            own = groups[groups["plate"] == plate]
+            drafts.append(_declared(context, str(plate), row, own, uncounted.get(plate, []), warn, limit))
     return drafts
 
 
 def _groups_by_road(context: AuditCycle) -> pd.DataFrame:
     """Compared groups none of whose trips is measured by chords."""
     groups = context.matches[context.matches["difference_km"].notna()]
-    by_chords = set(context.trips.loc[is_path_of_chords(context.trips, context.parameters), "trip_id"])
-    return groups[np.array([by_chords.isdisjoint(ids) for ids in groups["trip_ids"]], dtype=bool)]
+    return groups[context.is_by_road(groups)]
 
 
 def _compared_plates(context: AuditCycle) -> set[str]:
@@ -72,8 +74,9 @@ def _cycle_limits(context: AuditCycle, plates: pd.Index) -> list[float]:
 
 
 def _declared(
-    context: AuditCycle, plate: str, row: Any, groups: pd.DataFrame, warn_pct: float, sure_pct: float
-) -> Draft:
+    context: AuditCycle, plate: str, row: Any, groups: pd.DataFrame, uncounted: list[str], warn_pct: float,
+    sure_pct: float,
+) -> Draft:  # fmt: skip
     declared, measured = (Decimal(int(row[name])) / 100 for name in ("declared", "measured"))
     excess, is_sure = declared - measured, row["pct"] > sure_pct
     limit = sure_pct if is_sure else warn_pct
@@ -98,6 +101,7 @@ def _declared(
             "measured_km": measured,
             "groups": [_listed(group) for group in worst[[*shown, "difference_km"]].head(_SHOWN).to_dict("records")],
             "group_count": len(groups),
+            "uncounted_match_ids": sorted(uncounted),
         },
         thresholds={"cycle_warn_pct": warn_pct, "cycle_tolerance_pct": sure_pct},
         severity="C" if is_sure else "M",

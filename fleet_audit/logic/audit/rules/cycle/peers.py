@@ -15,6 +15,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.statistics import holm, normal_p, robust_sd
 
 _ROUTE = ["route_code", "origin_poi_id", "destination_poi_id"]
@@ -42,16 +43,33 @@ def outliers(context: AuditCycle) -> list[Draft]:
 
 
 def _routes(context: AuditCycle) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
-    """Trips of each route and pair of places that enough vehicles drive often enough: km and doubt as floats."""
-    parameters = context.parameters
-    trips = context.service[context.service[_ROUTE].notna().all(axis=1)]
+    """Trips of each route and pair of places that enough vehicles drive often enough: km and doubt as floats.
+
+    None that is measured by chords: these are short of the road by more than peers_min_pct.
+    """
+    trips = context.service[~context.service["trip_id"].isin(context.trips_by_chords)]
     trips = trips.assign(km=trips["km_measured"].astype("float64"), doubt=trips["km_uncertainty"].astype("float64"))
-    often = trips[trips.groupby([*_ROUTE, "plate"])["km"].transform("size") >= parameters.peers_own_trips]
     return [
         (route, rows)
-        for route, rows in often.groupby(_ROUTE, sort=True)
-        if rows["plate"].nunique() > parameters.peers_min_vehicles
+        for route, rows in _often(context, trips).groupby(_ROUTE, sort=True)
+        if rows["plate"].nunique() > context.parameters.peers_min_vehicles
     ]
+
+
+def _often(context: AuditCycle, trips: pd.DataFrame) -> pd.DataFrame:
+    """The trips of vehicles that drive one route between the same two places at least peers_own_trips times."""
+    trips = trips[trips[_ROUTE].notna().all(axis=1)]
+    return trips[trips.groupby([*_ROUTE, "plate"])["trip_id"].transform("size") >= context.parameters.peers_own_trips]
+
+
+def _plates_often_on_a_route(context: AuditCycle) -> set[str]:
+    return set(_often(context, context.service)["plate"])
+
+
+def _plates_by_chords(context: AuditCycle) -> set[str]:
+    """Plates that drive a route often enough only with the trips that are measured by chords."""
+    is_by_road = ~context.service["trip_id"].isin(context.trips_by_chords)
+    return _plates_often_on_a_route(context) - set(_often(context, context.service[is_by_road])["plate"])
 
 
 def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -108,7 +126,7 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
 RULES = (
     Rule(
         "S05",
-        "1",
+        "2",
         "M",
         "Fora do padrão dos outros veículos na rota",
         "Na mesma rota, entre os mesmos locais, o veículo percorre distância diferente da dos demais.",
@@ -119,5 +137,10 @@ RULES = (
             "peers_z", "peers_p", "peers_min_pct", "peers_min_vehicles", "peers_own_trips",
         ),
         needs=(Need(lambda context: bool(_routes(context)), "nenhuma rota tem veículos suficientes no ciclo"),),
+        vehicle_need=VehicleNeed(
+            _plates_often_on_a_route,
+            _plates_by_chords,
+            "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada",
+        ),
     ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import (
+    chord_matches,
     doubtful_matches,
     joined_matches,
     off_bus_matches,
@@ -43,10 +44,13 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     """D02: the groups of a vehicle's day together, above day_tolerance_pct of measured and at least day_min_km.
 
     Only groups with runs and trips whose km are all known take part: an unverifiable run would fake a
-    divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt.
+    divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt or
+    measured by chords. The evidence lists the groups that do not take part: the waterfall disallows nothing of them.
     """
-    groups = context.groups[context.groups["difference_km"].notna()]
-    groups = groups[~groups["match_id"].isin(doubtful_matches(context) | short_path_matches(context))]
+    compared = context.groups[context.groups["difference_km"].notna()]
+    is_uncounted = compared["match_id"].isin(doubtful_matches(context) | chord_matches(context))
+    uncounted = compared[is_uncounted].groupby("plate")["match_id"].agg(list).to_dict()
+    groups = compared[~is_uncounted]
     limits = context.limits(groups)
     table = pd.DataFrame(
         {
@@ -63,7 +67,10 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     groups = groups[groups["plate"].isin(exceeding.index)]
     context.trip_records(groups["trip_ids"].explode())  # converted together, read one by one
     by_plate = dict(tuple(groups.groupby("plate")))
-    return [_day(context, str(plate), by_plate[plate], row.pct) for plate, row in exceeding.iterrows()]
+    return [
+        _day(context, str(plate), by_plate[plate], uncounted.get(plate, []), row.pct)
+        for plate, row in exceeding.iterrows()
+    ]
 
 
 def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
@@ -127,7 +134,7 @@ def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: floa
     return abs(declared_km - float(sum(counted))) <= tolerance_km
 
 
-def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Draft:
+def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[str], pct: float) -> Draft:
     trip_ids = tuple(groups["trip_ids"].explode())
     run_ids = tuple(groups["declared_run_ids"].explode())
     trips = list(context.trip_records(trip_ids).values())
@@ -145,6 +152,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, pct: float) -> Dra
         rate=context.rate_of(trip_ids, run_ids),
         facts={
             "match_ids": list(groups["match_id"]),
+            "uncounted_match_ids": uncounted,
             "declared_km": declared,
             "measured_km": measured,
             "uncertainty_km": round(uncertainty, 3),
@@ -161,11 +169,15 @@ def _first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_ROAD_OF_RUNS = VehicleNeed(
-    plates_with_runs,
-    lambda context: _unproven_plates(context, short_path_matches(context)),
+_UNPROVEN_ROAD_PT = (
     "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou o hodômetro dele não "
-    "contou e as posições são raras demais para medir a estrada, e não prova que a ata declara km a mais",
+    "contou e as posições são raras demais para medir a estrada, e não prova que a ata declara km a mais"
+)
+_ROAD_OF_RUNS = VehicleNeed(
+    plates_with_runs, lambda context: _unproven_plates(context, short_path_matches(context)), _UNPROVEN_ROAD_PT
+)
+_ROAD_OF_DAY = VehicleNeed(
+    plates_with_runs, lambda context: _unproven_plates(context, chord_matches(context)), _UNPROVEN_ROAD_PT
 )
 
 RULES = (
@@ -207,7 +219,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
-        vehicle_need=_ROAD_OF_RUNS,
+        vehicle_need=_ROAD_OF_DAY,
     ),
     Rule(
         "D04",
