@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,14 +25,14 @@ _FONTS = Path(__file__).parents[1] / "fonts"  # DejaVu Sans, regular and bold, w
 _UNKNOWN = "□"
 _UNKNOWN_NOTE = f"{_UNKNOWN} está no lugar de um caractere que o papel não tem; a planilha e a página o mostram."
 _REMEMBERED_DOCUMENTS = 10
+_TYPST = threading.Lock()  # a compiler that two threads use at once raises "Already borrowed"
 
 
 def document_pdf(document: Document) -> bytes:
     """The PDF of a report; its date is the document's `generated_at`, its fonts do not depend on the machine."""
     timestamp = int(document.generated_at.astimezone(dt.UTC).timestamp())
     # Tags make the file of 2,400 trips 11.2 MB instead of 0.7 MB; the HTML is the accessible form.
-    pdf = _compiler().compile(format="pdf", timestamp=timestamp, pdf_tags=False, sys_inputs=_inputs(document))
-    _forget()
+    pdf = _compiled(document, format="pdf", timestamp=timestamp, pdf_tags=False)
     assert isinstance(pdf, bytes)
     return pdf
 
@@ -41,11 +42,19 @@ def first_page(document: Document) -> bytes:
     summary = replace(
         document, sections=tuple(one for one in document.sections if one.sheet is None), notes=(), cover=()
     )
-    pages = _compiler().compile(format="png", ppi=72, sys_inputs=_inputs(summary))
-    _forget()
+    pages = _compiled(summary, format="png", ppi=72)
     page = pages[0] if isinstance(pages, list) else pages
     assert isinstance(page, bytes)
     return page
+
+
+def _compiled(document: Document, **options: Any) -> Any:
+    """What Typst makes of the document, for one thread at a time: the compilers are shared."""
+    inputs = _inputs(document)
+    with _TYPST:
+        made = _compiler().compile(sys_inputs=inputs, **options)
+        _forget()
+    return made
 
 
 def _inputs(document: Document) -> dict[str, str]:

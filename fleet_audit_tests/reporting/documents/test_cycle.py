@@ -16,6 +16,7 @@ from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.formats.render import render_cycle
+from fleet_audit.reporting.labels import NO_CARRIER
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.listings import findings_grid
@@ -119,6 +120,17 @@ def test_ranking_is_by_score(made: CycleReport) -> None:
     scores = grid(made, "ranking").column("score")
     assert scores == sorted(scores, reverse=True)
     assert grid(made, "ranking").column("position") == [1, 2, 3, 4]
+
+
+def test_what_no_carrier_is_known_for_has_no_place_in_the_ranking_and_a_line_beside_it(frames: Frames) -> None:
+    code = frames.trips["carrier_code"].iloc[0]
+    names = ("trips", "vehicle_cycle_amounts")
+    unknown = {name: table.assign(carrier_code=table["carrier_code"].where(table["carrier_code"] != code))
+               for name, table in ((name, getattr(frames, name)) for name in names)}  # fmt: skip
+    made = report(replace(frames, **unknown))
+    assert NO_CARRIER not in grid(made, "ranking").column("name")
+    assert NO_CARRIER in grid(made, "carriers").column("name")
+    assert grid(made, "ranking").column("position") == list(range(1, len(grid(made, "ranking").rows) + 1))
 
 
 def test_fleet_score_is_weighted_by_kilometres(frames: Frames, made: CycleReport) -> None:

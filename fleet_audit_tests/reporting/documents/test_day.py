@@ -108,6 +108,16 @@ def test_trip_without_price_is_named_in_the_headline_and_left_empty(frames: Fram
     assert all(cost is None for cost, flag in zip(costs, flags, strict=True) if "sem tarifa" in flag)
 
 
+def test_a_trip_that_is_never_billed_and_has_no_price_counts_as_unpriced(frames: Frames, made: DayReport) -> None:
+    costs = frames.trip_costs
+    is_one = costs.index == costs.index[costs["variable_cost_brl"].notna()][0]
+    costs = costs.assign(
+        cost_status=costs["cost_status"].mask(is_one, "not_billable"),
+        variable_cost_brl=costs["variable_cost_brl"].where(~is_one),
+    )
+    assert report(replace(frames, trip_costs=costs)).figures.unpriced == made.figures.unpriced + 1
+
+
 def test_the_four_amounts_stand_apart_and_are_those_of_the_facts(frames: Frames, made: DayReport) -> None:
     labels = [card.label for card in made.headline]
     for name, label in AMOUNTS.items():

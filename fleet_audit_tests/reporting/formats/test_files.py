@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import openpyxl
@@ -16,6 +17,7 @@ import pytest
 from fleet_audit.reporting.documents.day import DayReport, build_day
 from fleet_audit.reporting.formats.csv import csv_parts, grid_csv, texts_csv
 from fleet_audit.reporting.formats.html import document_page
+from fleet_audit.reporting.formats.pdf import first_page
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.formats.xlsx import TEXT_LIMIT, Workbook, document_workbook
 from fleet_audit.reporting.sections.inputs import Frames
@@ -211,3 +213,11 @@ def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
         text = subprocess.run(["pdftotext", "-", "-"], input=made["d1.pdf"], capture_output=True, check=True).stdout
         assert "Ωmega □□" in text.decode()
         assert "□ está no lugar de um caractere que o papel não tem" in text.decode()
+
+
+def test_threads_that_set_documents_at_once_get_the_same_page(frames: Frames) -> None:
+    """Typst's compilers are shared: the second thread in one raised "Already borrowed"."""
+    document = report(frames).document
+    with ThreadPoolExecutor(4) as threads:
+        pages = list(threads.map(first_page, [document] * 4))
+    assert set(pages) == {first_page(document)}

@@ -47,7 +47,7 @@ def broken_chain(steps: dict) -> list[dict]:
     [too_little, broken_chain, lambda steps: without_trip(steps, "D05"), lambda steps: without_trip(steps, "D06")],
     ids=["D04", "D10", "D05", "D06"],
 )
-def test_a_finding_that_a_missed_halt_would_explain_states_at_most_half(findings) -> None:  # type: ignore[no-untyped-def]
+def test_a_finding_that_a_missed_halt_would_explain_states_at_most_0_4(findings) -> None:  # type: ignore[no-untyped-def]
     [unknown], [fine], [at_the_limit], [rare] = (findings(steps) for steps in ({}, FINE, AT_THE_LIMIT, RARE))
     assert unknown["confidence"] == fine["confidence"] == at_the_limit["confidence"] >= 0.93
     assert rare["confidence"] == 0.4
