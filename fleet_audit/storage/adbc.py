@@ -21,7 +21,10 @@ _TRUSTED_S = 1.0  # a connection that was used within is not asked whether it li
 _MOST_IDLE = 4  # connections that a process keeps per database; those beyond are closed after their use
 _idle: dict[tuple[int, str], list[tuple[adbc.Connection, float]]] = {}
 _newest: dict[tuple[int, str], adbc.Connection] = {}
-_opening = threading.Lock()
+# The driver counts a database's connections without a lock of its own. Reentrant: the garbage collector may close a
+# connection at any line of a thread that holds it.
+_opening = threading.RLock()
+_LOST_CONNECTION = ("08", "57P")  # classes of SQLSTATE: connection exception, and the server's shutdown
 
 
 @contextmanager
@@ -30,7 +33,8 @@ def adbc_connection(url: str) -> Iterator[adbc.Connection]:
 
     Kept for the next use in any thread, because a day of the main job asks 500 times and its pools end their threads:
     one per thread was 17 connections of 42 ms, 6 % of a small day. One whose use failed is closed, and one that the
-    server has closed meanwhile is replaced.
+    server has closed meanwhile is replaced. When the server ended one, all that wait are closed: after a restart each
+    of them would fail a use, and four of them all attempts of a write.
     """
     key = (os.getpid(), url)  # a forked process must not talk on connections of its parent
     idle = _idle.setdefault(key, [])
@@ -38,8 +42,10 @@ def adbc_connection(url: str) -> Iterator[adbc.Connection]:
     try:
         yield connection
         connection.rollback()
-    except BaseException:
+    except BaseException as error:
         _close(connection)
+        if isinstance(error, adbc.Error) and (error.sqlstate or _LOST_CONNECTION[0]).startswith(_LOST_CONNECTION):
+            _close_all(idle)
         raise
     if len(idle) < _MOST_IDLE:
         idle.append((connection, time.monotonic()))
@@ -49,15 +55,26 @@ def adbc_connection(url: str) -> Iterator[adbc.Connection]:
 
 def _living(idle: list[tuple[adbc.Connection, float]]) -> adbc.Connection | None:
     """The connection that was used last and lives, or None; those that died are closed."""
-    while idle:
-        try:
-            connection, used_at = idle.pop()
-        except IndexError:  # another thread took it
-            return None
+    for connection, used_at in _taken(idle):
         if time.monotonic() - used_at < _TRUSTED_S or _is_alive(connection):
             return connection
         _close(connection)
     return None
+
+
+def _close_all(idle: list[tuple[adbc.Connection, float]]) -> None:
+    for connection, _ in _taken(idle):
+        _close(connection)
+
+
+def _taken(idle: list[tuple[adbc.Connection, float]]) -> Iterator[tuple[adbc.Connection, float]]:
+    """The connections one after the other, the one that was used last first, each of them no longer idle."""
+    while True:
+        try:
+            taken = idle.pop()
+        except IndexError:  # there was none, or another thread took it
+            return
+        yield taken
 
 
 def _opened(key: tuple[int, str]) -> adbc.Connection:
