@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.api.parsed_pages import COMPUTATION as PARSED_PAGES
 from fleet_audit.ingest.api.parsed_pages import keep_parsed, kept_files, remove_parsed
 from fleet_audit.ingest.api.staged_positions import ListedPages, PositionArrivals, StagedPositions, StagePositions
@@ -58,6 +59,7 @@ class StagedDays:
     lake: Lake
     warehouse: Warehouse
     run_id: str
+    warn: Callable[[str], None]
 
     def positions(
         self, stage: Stage, days: Sequence[dt.date], versions: str, compute: Compute
@@ -69,7 +71,10 @@ class StagedDays:
         digests = DayDigests(self.warehouse, _COMPUTATION, self.run_id)
         parsed, parsing = DayDigests(self.warehouse, PARSED_PAGES, self.run_id), stage.parsing(versions)
         staged_again = days[-_STAGED_AGAIN:]
-        listed = {day: ListedPages.of_day(self.lake, day, kept_files(parsed, day, parsing)) for day in days}
+        listed = {
+            day: ListedPages.of_day(self.lake, day, kept_files(parsed, day, parsing), keeps_parsed=day in staged_again)
+            for day in days
+        }
         inputs = {day: stage.position_inputs(day, versions, listed[day].pages) for day in days}
         changed = {
             day: listed[day] for day in days if not digests.is_unchanged(day, inputs[day], partial(self._stored, day))
@@ -81,12 +86,22 @@ class StagedDays:
                     stage.record_positions(day, staged)
                     yield day, staged.file
                     digests.record(day, inputs[day], self._content(day, staged.file.sha256))
-                    if staged.parsed is not None and day in staged_again:
-                        keep_parsed(self.lake, parsed, day, parsing, staged.parsed)
+                    if staged.parsed is not None:
+                        with self._going_on_without(f"The parsed pages of {day} were not kept"):
+                            keep_parsed(self.lake, parsed, day, parsing, staged.parsed)
                 else:
                     self.warehouse.execute(_CONFIRM, {"day": day, "read_at": listed[day].at})
                     yield day, Kept.AS_IT_IS
-        remove_parsed(self.lake, staged_again[0])
+        with self._going_on_without(f"Parsed pages of days before {staged_again[0]} were not removed"):
+            remove_parsed(self.lake, staged_again[0])
+
+    @contextmanager
+    def _going_on_without(self, lost: str) -> Iterator[None]:
+        """Warns of a cache that fails: without it pages are parsed again, and the day is as it would be with it."""
+        try:
+            yield
+        except (PermanentError, RetryableError) as error:
+            self.warn(f"{lost}, the run goes on: {error}")
 
     @contextmanager
     def _computed(

@@ -148,7 +148,7 @@ class Stage:
         """
         listed = listed or ListedPages.of_day(self.lake, day)
         rows = self._positions_in_force(self._files("telemetry", day), day)
-        return PositionArrivals(day, listed.pages, rows, listed.at, listed.kept)
+        return PositionArrivals(day, listed.pages, rows, listed.at, listed.kept, listed.keeps_parsed)
 
     def staged_positions(self, day: dt.date) -> EncodedDay:
         """`staging.positions` of a day, made and recorded: one row per device and instant."""

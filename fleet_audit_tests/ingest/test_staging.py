@@ -8,9 +8,11 @@ import json
 import multiprocessing
 import random
 import tempfile
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,7 +20,7 @@ from fleet_audit.defs.tables import computed_days
 from fleet_audit.errors import RetryableError
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
-from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER
+from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER, ParsedPagesFile
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.logic.primitives.identity import driver_pseudonym
@@ -269,10 +271,16 @@ def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_
 WEEK = [DAY + dt.timedelta(days=offset) for offset in range(-5, 2)]
 
 
-def _made(arrivals, processes: int = 1, days: list[dt.date] = WEEK, versions: str = "0.1.0") -> list[dt.date]:
+def _made(
+    arrivals,
+    processes: int = 1,
+    days: list[dt.date] = WEEK,
+    versions: str = "0.1.0",
+    warn: Callable[[str], None] = pytest.fail,
+) -> list[dt.date]:
     """Stages the days as a run does, and returns those that were made again."""
     made, compute = [], partial(computed_days, processes=processes)
-    staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run")
+    staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run", warn)
     for day, given in staged.positions(arrivals.stage(), days, versions, compute):
         if not isinstance(given, Kept):
             made.append(day)
@@ -487,14 +495,33 @@ def test_pages_are_parsed_again_by_another_version_and_when_the_page_itself_is_d
     assert _stored(arrivals) == _staged_anew(arrivals)
 
 
-def test_parsed_pages_are_kept_of_those_days_alone_that_the_next_morning_stages_again(arrivals):
+def test_parsed_pages_are_kept_of_those_days_alone_that_the_next_morning_stages_again(arrivals, monkeypatch):
+    encoded, add = [], ParsedPagesFile.add
+
+    def adding(file: ParsedPagesFile, page: str, rows: pa.Table) -> None:
+        encoded.append(page)
+        add(file, page, rows)
+
+    monkeypatch.setattr(ParsedPagesFile, "add", adding)
     for day in WEEK:
         _page(arrivals, day, [{**_items(1)[0], "timestamp": f"{day}T12:00:00Z"}])
     _made(arrivals)
+    assert len(encoded) == 3, "pages of other days are not encoded for nothing"
     folders = [path.split("/")[2] for path in arrivals.lake.list(PARSED_PAGES_FOLDER)]
     assert folders == [f"date={day}" for day in WEEK[-3:]]
     _made(arrivals, days=[day + dt.timedelta(days=2) for day in WEEK])
     assert [path.split("/")[2] for path in arrivals.lake.list(PARSED_PAGES_FOLDER)] == [f"date={WEEK[-1]}"]
+
+
+def test_a_day_is_staged_although_its_parsed_pages_cannot_be_kept(arrivals):
+    """Nothing depends on them: without them the next run parses the day's pages again."""
+    arrivals.lake.put_bytes(PARSED_PAGES_FOLDER, b"a file where the folder would be")
+    _page(arrivals, DAY, _items(40))
+    warnings: list[str] = []
+    assert _made(arrivals, warn=warnings.append) == WEEK
+    assert warnings[0].startswith(f"The parsed pages of {DAY} were not kept, the run goes on: Cannot write ")
+    assert _stored(arrivals) == _staged_anew(arrivals)
+    assert _made(arrivals, warn=warnings.append) == []
 
 
 @pytest.mark.parametrize("content", [None, b"no Parquet"], ids=["lost", "damaged"])

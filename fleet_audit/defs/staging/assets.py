@@ -46,7 +46,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         days = days_with_context(run_days(context))
         if table == STAGING_POSITIONS:
             compute = partial(computed_days, processes=fleet.settings().day_processes)
-            staged = StagedDays(files.lake, files.warehouse, run_id)
+            staged = StagedDays(files.lake, files.warehouse, run_id, context.log.warning)
             return dg.Output(staged.positions(stage, days, computing_versions(), compute))
         return each_day(days, lambda day: _BUILD[table](stage, day))
 

@@ -10,10 +10,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.api.pages import page_sha256
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.storage.lake import Lake
@@ -27,14 +29,16 @@ _TEXTS = ["device_id", "driver_id"]  # numbers without a dictionary are written 
 class KeptPages:
     """The rows of pages that an earlier staging of their day parsed, of the files that it recorded.
 
-    A file that is lost, or does not have the bytes that were recorded, is as good as none.
+    A file that is lost, cannot be read, or does not have the bytes that were recorded, is as good as none.
     """
 
     def __init__(self, lake: Lake, paths: Sequence[str]) -> None:
         self._groups: dict[str, tuple[pq.ParquetFile, int]] = {}
         self._reading = threading.Lock()
         for path in paths:
-            content = lake.find_bytes(path)
+            content = None
+            with suppress(PermanentError, RetryableError):
+                content = lake.find_bytes(path)
             if content is None or path != _file_path(path.rsplit("/", 1)[0], content):
                 continue
             file = pq.ParquetFile(pa.BufferReader(content))

@@ -81,7 +81,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _ReadPage:
-    """A page of the day: its rows, and as `parsed` all of them where they were parsed now and can be kept."""
+    """A page of the day: its rows, and as `parsed` all of them where they were parsed now and are to be kept."""
 
     path: str
     run: _Run
@@ -99,6 +99,7 @@ class PositionsOfDay:
         driver_key: key of the drivers' pseudonyms.
         folder: where sorted pages are kept meanwhile; the system's temporary folder without it.
         kept: pages that need not be parsed again.
+        keeps_parsed: whether `parsed` is filled.
 
     Attributes, complete after the last part:
         counts: rows of the day.
@@ -108,7 +109,8 @@ class PositionsOfDay:
         drivers: driver_id and name of each driver that pages name, in all spellings.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
-        parsed: pages that were parsed without a rejected item, whose raw text can hold a driver's name.
+        parsed: with `keeps_parsed`, pages that were parsed without a rejected item, whose raw text can hold a
+            driver's name.
     """
 
     def __init__(
@@ -122,6 +124,8 @@ class PositionsOfDay:
         window: tuple[pd.Timestamp, pd.Timestamp],
         folder: Path | None = None,
         kept: Sequence[str] = (),
+        *,
+        keeps_parsed: bool = False,
     ) -> None:
         self._lake, self._pages, self._arrivals, self._file_rows = lake, sorted(pages), pages, file_rows
         self._adapter, self._driver_key = adapter, driver_key
@@ -133,7 +137,7 @@ class PositionsOfDay:
         self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
         self.parsed = ParsedPagesFile()
-        self._kept = KeptPages(lake, kept)
+        self._kept, self._keeps_parsed = KeptPages(lake, kept), keeps_parsed
         self._parsing = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.Table]:
@@ -183,7 +187,7 @@ class PositionsOfDay:
         return _ReadPage(path, _written(folder / f"{number}", rows, number), parsed)
 
     def _rows_of_page(self, path: str) -> tuple[pa.Table, pa.Table | None]:
-        """The positions of a page, by device; and the same again, if they were parsed now and can be kept.
+        """The positions of a page, by device; and the same again, if they were parsed now and are to be kept.
 
         Raises DamagedPageError: kept or not, a page that is damaged is requested again.
         """
@@ -200,7 +204,8 @@ class PositionsOfDay:
             self.drivers |= page.drivers
             self.rows_of_pages[path] = page.rows
             self.counts.illegible += page.rows - rows.num_rows
-        return rows, None if len(page.rejected) or not rows.num_rows else rows
+        is_kept = self._keeps_parsed and rows.num_rows and not len(page.rejected)
+        return rows, rows if is_kept else None
 
     def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:
         """Which of `_EXCLUDED` each position is that cannot be one of this window and page, -1 for the others."""

@@ -31,17 +31,19 @@ class ListedPages:
     Attributes:
         pages: their paths in the archive, each with the time of its first arrival.
         kept: paths of files with pages that need not be parsed again (`parsed_pages`).
+        keeps_parsed: whether pages that are parsed now are kept for the next staging of the day.
     """
 
     at: pd.Timestamp
     pages: Mapping[str, dt.datetime]
     kept: Sequence[str] = ()
+    keeps_parsed: bool = False
 
     @classmethod
-    def of_day(cls, lake: Lake, day: dt.date, kept: Sequence[str] = ()) -> Self:
+    def of_day(cls, lake: Lake, day: dt.date, kept: Sequence[str] = (), *, keeps_parsed: bool = False) -> Self:
         """Those of the day as they are now."""
         at = pd.Timestamp.now("UTC")
-        return cls(at, page_arrivals(lake, day), kept)
+        return cls(at, page_arrivals(lake, day), kept, keeps_parsed)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class PositionArrivals:
         pages: paths of the day's pages in the archive, each with the time of its first arrival.
         file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
         read_at: when the others were asked for: what arrives later may be missing.
-        kept: paths of files with pages that need not be parsed again (`parsed_pages`).
+        kept, keeps_parsed: as in `ListedPages`.
     """
 
     day: dt.date
@@ -60,6 +62,7 @@ class PositionArrivals:
     file_rows: pd.DataFrame
     read_at: pd.Timestamp
     kept: Sequence[str] = ()
+    keeps_parsed: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class StagedPositions:
         read_at: as in `PositionArrivals`.
         hours: digest of each hour.
         drivers: rows of `ref.drivers` of the drivers that pages name.
-        parsed: content of a file of the pages that were parsed; None when none can be kept.
+        parsed: content of a file of the pages that were parsed; None when none is kept.
         counts, rejected, notes, damaged, rows_of_pages: as in `PositionsOfDay`.
     """
 
@@ -132,4 +135,5 @@ class StagePositions:
             partition_day_bounds(arrivals.day),
             self.folder,
             arrivals.kept,
+            keeps_parsed=arrivals.keeps_parsed,
         )
