@@ -32,7 +32,7 @@ import pandas as pd
 from benchmarks.accuracy_details import print_details
 from benchmarks.accuracy_figures import honest
 from benchmarks.accuracy_fleets import Fleet, Outcome, measure
-from benchmarks.accuracy_page import write_page
+from benchmarks.accuracy_page import PAGE_FACTS, write_page
 from benchmarks.doubt import COARSE, SPOILT_TRIPS, spoilt_trips
 
 _DOCS = Path(__file__).parents[1] / "docs"
@@ -92,11 +92,23 @@ def main(
         kept = outcomes or Path(scratch) / "outcomes"
         if not only_page:
             _measure_all(fleets, spoilt_seeds, spoilt_vehicles, kept, processes, show)
-        outcomes_kept = [Outcome.read(folder.parent) for folder in sorted(kept.glob("*/facts.json"))]
+        outcomes_kept = read_outcomes(kept)
         if not honest(outcomes_kept):
             click.echo("No page: what honest fleets show is a part of it, and there is none among the outcomes.")
             return
-        write_page(docs, outcomes_kept, _spoilt(kept))
+        write_page(docs, outcomes_kept, read_spoilt(kept))
+
+
+def read_outcomes(kept: Path) -> list[Outcome]:
+    """The outcomes of the fleets in a folder. Raises ClickException for one without a fact that the page needs."""
+    outcomes = {path.parent: Outcome.read(path.parent) for path in sorted(kept.glob("*/facts.json"))}
+    for folder, outcome in outcomes.items():
+        if absent := sorted(PAGE_FACTS - outcome.facts.keys()):
+            raise click.ClickException(
+                f"{folder}/facts.json is of an older version and lacks {', '.join(absent)}: delete the folder {folder} "
+                "and measure this fleet again, without --only-page."
+            )
+    return list(outcomes.values())
 
 
 def _measure_all(
@@ -132,10 +144,10 @@ def _folder_name(fleet: Fleet) -> str:
     return fleet.name.replace(" ", "_").replace(",", "")
 
 
-def _spoilt(outcomes: Path) -> pd.DataFrame:
-    """The trips of the fleets with spoilt devices; no row where none was measured."""
+def read_spoilt(outcomes: Path) -> pd.DataFrame:
+    """The trips of the fleets with spoilt devices, one file per seed; no row where none was measured."""
     empty = pd.DataFrame(columns=["plate", "km_true", "km", "half_width", "method", "grade", "devices", "seed"])
-    found = [pd.read_parquet(path) for path in sorted(outcomes.glob(f"*{SPOILT_TRIPS}"))]
+    found = [pd.read_parquet(path) for path in sorted(outcomes.glob(f"[0-9]*_{SPOILT_TRIPS}"))]
     return pd.concat(found, ignore_index=True) if found else empty
 
 

@@ -14,11 +14,17 @@ from benchmarks import accuracy_figures as figures
 from benchmarks.accuracy_fleets import Outcome
 from benchmarks.accuracy_plots import plot_doubt, plot_reliability, plot_rules
 from benchmarks.hand_written_tests import hand_written_tests
+from fleet_audit.logic.audit.rules.draft import UNSEEN_HALT_CONFIDENCE
 
 _WORDS = Path(__file__).with_suffix(".md")
 _TARGET = 0.98
 _MOST_FALSE = 0.5  # C or H findings per 1,000 honest trips
 _NONE = "None.\n"
+# What the page reads of each outcome's facts: those of older versions lack some.
+PAGE_FACTS = frozenset(
+    ("name", "seed", "vehicles", "days", "first_day", "has_frauds", "without", "devices", "trips", "vehicle_days",
+     "km_true", "km_measured", "brl_true", "brl_measured", "processor_s", "peak_gb", "measured_on", "load")
+)  # fmt: skip
 
 
 def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> None:
@@ -61,6 +67,7 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
         grades=_uncertainty(grades.drop("all")),
         by_grade=_by_spoiling_and_grade(spoilt) if len(spoilt) else _NONE,
         not_tested=_not_tested(outcomes),
+        unseen_halt=UNSEEN_HALT_CONFIDENCE,
         hand_written=_table(["rule", "tests", "files in `fleet_audit_tests/logic/audit`"], hand_written_tests()),
     )
     (docs / "audit-quality.md").write_text(page.rstrip() + "\n", encoding="utf-8")

@@ -157,7 +157,7 @@ def main(vehicles: int, days: int, first_day: str, seed: int, outcomes: Path | N
     trips = spoilt_trips(vehicles, calendar, seed)
     if outcomes is not None:
         outcomes.mkdir(parents=True, exist_ok=True)
-        trips.to_parquet(outcomes / SPOILT_TRIPS)
+        trips.to_parquet(outcomes / f"{seed}_{SPOILT_TRIPS}")
     table = coverage_table(dict(tuple(trips.groupby("devices", sort=False))))
     print(table.to_string(index=False))
     for line in shortfalls(table):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 
+from benchmarks.accuracy import read_outcomes, read_spoilt
 from benchmarks.accuracy_figures import reliability
+from benchmarks.accuracy_fleets import Outcome
+from benchmarks.doubt import SPOILT_TRIPS
 from benchmarks.finding_truth import true_by_road
 
 ENDS = {"started_at": pd.Timestamp("2025-06-10T09:00Z"), "ended_at": pd.Timestamp("2025-06-10T10:00Z")}
@@ -57,3 +62,17 @@ def test_what_one_vehicle_causes_counts_once() -> None:
     assert (bucket["n"], bucket["vehicles"], bucket["verdict"]) == (86, 41, "within")
     assert bucket["share"] == pytest.approx(31 / 41)
     assert bucket["all_share"] == pytest.approx(76 / 86)
+
+
+def test_an_outcome_of_an_older_version_is_refused_with_the_folder_to_delete(tmp_path: Path) -> None:
+    nothing = pd.DataFrame()
+    Outcome({"name": "old", "seed": 7, "processor_s": 1.0}, nothing, nothing, nothing, nothing).write(tmp_path / "old")
+    with pytest.raises(click.ClickException, match=r"old/facts.json is of an older version and lacks .*measured_on"):
+        read_outcomes(tmp_path)
+
+
+def test_trips_of_spoilt_devices_are_read_once_per_seed(tmp_path: Path) -> None:
+    trips = pd.DataFrame({"plate": ["AAA1A11"], "seed": [142031]})
+    for name in (SPOILT_TRIPS, f"142031_{SPOILT_TRIPS}"):  # the first is that of an older version
+        trips.to_parquet(tmp_path / name)
+    assert len(read_spoilt(tmp_path)) == 1

@@ -19,8 +19,8 @@ GRADE_CONFIDENCE = {"A": 0.99, "B": 0.98, "C": 0.96}
 TRIP_CONFIDENCE = {**GRADE_CONFIDENCE, "C": 0.6}
 # The same of what a device's own readings show (a fall, a jump, a speed, a place), and of what papers say in writing.
 DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
-# At most, of what rests on how many trips there were, where positions are too rare to show a short halt: of 139 such
-# findings on development fleets (seeds 82003, 83009, 98117, 99131, 111211, 112213) 39 % were true.
+# At most, of what rests on how many trips there were, where positions are too rare to show a short halt: near the share
+# that was true on development fleets (docs/benchmarks.md, How right).
 UNSEEN_HALT_CONFIDENCE = 0.4
 UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (D06 and D10)
 
@@ -98,11 +98,9 @@ def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:
 def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float) -> float:
     """P(the true difference is above the tolerance): 0.5 at the tolerance, 1 where the half-width excludes it.
 
-    Every error within the half-width `uncertainty` (km) counts as equally likely, which accuses no more surely than
-    8,253 trips of grade A on simulated development fleets (seeds 42, 8333, 91013, 127331) allow: on the worse side 66 %
-    have an error below 0.3 half-widths, 77 % below 0.5, 93 % below 0.7 and 100 % below 1; stated are 65, 75, 85 and
-    100 %. A normal variable with 1.96 standard deviations to the half-width states 72, 84, 92 and 97.5 %: too much near
-    the tolerance, and too little where the range excludes it.
+    Every error within the half-width `uncertainty` (km) counts as equally likely, which accuses no more surely than the
+    errors of simulated development fleets allow (docs/benchmarks.md, How right). A normal variable with 1.96 standard
+    deviations to the half-width states too much near the tolerance, and too little where the range excludes it.
     """
     margin_km = difference_km - tolerance_km
     if uncertainty <= 0:
