@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi
@@ -22,6 +23,7 @@ import pytest
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.embedded.template import TEMPLATES
 from fleet_audit.storage.postgres import connect_recovered, engine_of
@@ -30,6 +32,7 @@ from fleet_audit.storage.warehouse import Warehouse
 _USER = """
 import pathlib, sys
 from fleet_audit.storage.embedded import template
+from fleet_audit.logic.primitives.pools import map_in_processes
 from fleet_audit.storage.embedded.server import ensure_running
 template.TEMPLATES = pathlib.Path(sys.argv[2])
 print(ensure_running(pathlib.Path(sys.argv[1])), flush=True)
@@ -127,6 +130,36 @@ def test_a_killed_server_comes_back_with_all_that_was_committed(home: Path) -> N
     assert ensure_running(home) == url
     assert _ask(url, "SELECT count(*) FROM kept") == 100_000
     assert _server_pid(home) != pid
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """Work of a process of a pool, which is no user of the server itself."""
+
+    url: str
+
+    def __call__(self, item: int) -> int:
+        return int(Warehouse(self.url).read("select :item as item", {"item": item})["item"].iloc[0])
+
+
+@pytest.mark.parametrize("name", ["short", "with a space"], ids=["socket beside the data", "socket elsewhere"])
+def test_processes_of_a_pool_start_a_killed_server_again(home: Path, name: str) -> None:
+    """A month's reports, and the days of a long range, are read by such processes alone."""
+    url = ensure_running(home / name)
+    pid = _server_pid(home / name)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert list(map_in_processes(_Ask(url), [1, 2], 2)) == [1, 2]
+    assert _server_pid(home / name) not in (None, pid)
+
+
+def test_a_server_without_users_is_not_started_by_who_only_knows_its_address(home: Path) -> None:
+    user = User(home)
+    url = user.url()
+    user.end()
+    with pytest.raises(RetryableError):
+        _Ask(url)(1)
+    assert _server_pid(home) is None
 
 
 def _refusal(url: str) -> psycopg2.OperationalError | None:

@@ -21,12 +21,12 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import psutil
 import psycopg2
@@ -41,6 +41,8 @@ with warnings.catch_warnings():
 _START_TIMEOUT_S = 300  # a start takes 0.3 s; replaying the log after a crash in a big load takes as long as it takes
 _START_ATTEMPTS = 3
 _STATUS_LINE = 7  # of postmaster.pid: starting, stopping, ready or standby, which pg_ctl waits for too
+_USERS_LOCK = "users.lock"
+_BASE_LINK = "base"  # in a socket folder of its own, to the server's base folder
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_MAX_BYTES = 103  # sun_path: 108 on Linux, 104 on macOS, with the terminating zero
 _SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
@@ -75,24 +77,47 @@ def ensure_running(home: Path) -> str:
         server.base.mkdir(parents=True, exist_ok=True)
         with locked(server.base / "start.lock") as lock:
             if server.base not in _held:
-                _held[server.base] = _open_lock(server.base / "users.lock", fcntl.LOCK_SH)
+                _held[server.base] = _open_lock(server.base / _USERS_LOCK, fcntl.LOCK_SH)
                 atexit.register(_release, server, os.getpid())
             server.start(lock)
     return server.url
 
 
 def start_again(url: str) -> bool:
-    """Starts the server of the URL if this process uses it and it died, or waits while it recovers from a crash.
+    """Starts the server of the URL if a process uses it and it died, or waits while it recovers from a crash.
 
-    Returns whether this process uses it, thus whether to connect again. Raises as `ensure_running`, which takes for
-    running what recovers, and what was killed an instant ago.
+    Returns whether a process uses it, thus whether to connect again: this one, or the one that started this one to take
+    a part of its work. Raises as `ensure_running`, which takes for running what recovers, and what was killed an
+    instant ago.
     """
-    with _threads:
-        servers = [server for server in map(_Server, _held) if urlsplit(server.url).query == urlsplit(url).query]
-        for server in servers:
-            with locked(server.base / "start.lock") as lock:
-                server.start(lock)
-    return bool(servers)
+    base = _base_folder(url)
+    if base is None:
+        return False
+    server = _Server(base)
+    with _threads, locked(base / "start.lock") as lock:
+        if base not in _held and not _has_users(base):
+            return False
+        server.start(lock)
+    return True
+
+
+def _base_folder(url: str) -> Path | None:
+    """The base folder of the embedded server of a URL; None for another PostgreSQL."""
+    folder = Path("".join(parse_qs(urlsplit(url).query).get("host", [])))
+    with suppress(OSError):
+        base = folder.parent if folder.name == "data" else (folder / _BASE_LINK).readlink()
+        if (base / _USERS_LOCK).exists() and _Server(base).socket_folder == folder:
+            return base
+    return None
+
+
+def _has_users(base: Path) -> bool:
+    """Whether another process uses the server; the caller holds start.lock, so that none begins or ends meanwhile."""
+    try:
+        os.close(_open_lock(base / _USERS_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return True
+    return False
 
 
 def keep_as_template(home: Path) -> None:
@@ -112,7 +137,7 @@ def _release(server: _Server, owner: int) -> None:
     with locked(server.base / "start.lock"):
         os.close(_held.pop(server.base))
         try:
-            alone = _open_lock(server.base / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = _open_lock(server.base / _USERS_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
         server.stop()
@@ -327,6 +352,8 @@ class _Server:
             found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
             raise PermanentError(f"{folder} belongs to another user: remove it, or choose a shorter FLEET_HOME.")
+        with suppress(FileExistsError):  # its name follows from the base folder's
+            (folder / _BASE_LINK).symlink_to(self.base)
 
     def _open_path_for_account(self) -> None:
         """Lets the server's account pass through (not list) the folders above the data and the programs."""
