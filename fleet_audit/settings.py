@@ -47,7 +47,8 @@ class Settings(BaseSettings):
         min(os.cpu_count() or 1, 4),
         ge=1,
         le=64,
-        description="Processes that compute the days of a long range, or the chunks of a large fleet",
+        description="Processes that compute the days of a long range or the chunks of a large fleet, and make the "
+        "documents of a large cycle",
     )
     backfill_days: int | None = Field(
         None, ge=1, le=366, description="Days per run of a backfill of the job `day`; absent = all in one run"

@@ -119,8 +119,8 @@ def pool_size(items: int, processes: int, *, are_large: bool = False) -> int:
     return processes if are_large or is_long(items) else 1
 
 
-def computed_days(
-    days: Sequence[Key],
+def computed_parts(
+    parts: Sequence[Key],
     inputs: Callable[[Key], Item],
     work: Callable[[Item], Result],
     processes: int,
@@ -128,19 +128,20 @@ def computed_days(
     are_large: bool = False,
     what: str = "day",
 ) -> Generator[tuple[Key, Result], None, None]:
-    """Each day, or other part of the run's work such as a carrier, with what `work` makes of its inputs, in order.
+    """Each part of the run's work, such as a day, a cycle or a carrier, with what `work` makes of its inputs, in order.
 
-    A long range, or a few days that `are_large`, is computed by so many processes, which get `work` and the inputs;
-    results are the same. Closing the generator ends them. Raises PermanentError when one of them is killed.
+    Many parts, or a few that `are_large`, are computed by so many processes, which get `work` and the inputs; results
+    are the same. `what` names a part in errors. Closing the generator ends the processes. Raises PermanentError when
+    one of them is killed.
     """
-    size = pool_size(len(days), processes, are_large=are_large)
-    with closing(map_in_processes(work, map(inputs, days), size, PRELOADED)) as results:
-        for day in days:
-            yield day, next_of_day(results, day, f"FLEET_DAY_PROCESSES to less than {processes}", what)
+    size = pool_size(len(parts), processes, are_large=are_large)
+    with closing(map_in_processes(work, map(inputs, parts), size, PRELOADED)) as results:
+        for part in parts:
+            yield part, next_part(results, part, f"FLEET_DAY_PROCESSES to less than {processes}", what)
 
 
-def next_of_day(results: Iterator[Result], day: object, cure: str, what: str = "day") -> Result:
-    """The next result, which is of that day, or of `what` it is; what is raised has a note that names it.
+def next_part(results: Iterator[Result], part: object, cure: str, what: str = "day") -> Result:
+    """The next result, which is that of `part`, a `what`; what is raised has a note that names it.
 
     Raises PermanentError when a process is killed, with the settings to change: `cure`.
     """
@@ -148,11 +149,11 @@ def next_of_day(results: Iterator[Result], day: object, cure: str, what: str = "
         return next(results)
     except BrokenProcessPool as error:
         raise PermanentError(
-            f"A process that computed {day} or a {what} near it was killed, most likely for lack of memory: set "
-            f"{cure}, and run it again."
+            f"A process that computed {part} or another {what} at the same time was killed, most likely for lack of "
+            f"memory: set {cure}, and run it again."
         ) from error
     except Exception as error:
-        error.add_note(f"The {what} was {day}.")
+        error.add_note(f"The {what} was {part}.")
         raise
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import pyarrow as pa
 
 from fleet_audit.closing.code import code_version
-from fleet_audit.defs.tables import PRELOADED, is_long, next_of_day, pool_size
+from fleet_audit.defs.tables import PRELOADED, is_long, next_part, pool_size
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.selection import engine_of
@@ -132,9 +132,9 @@ def computed_vehicles(
     engine = engine_of(settings, processes, PRELOADED)
     with closing(engine.map(InArrow(work, tables), items())) as results:
         for day in days:
-            parts = [next_of_day(results, day, cure)]
+            parts = [next_part(results, day, cure)]
             count, in_force = waiting.popleft()
-            parts += [next_of_day(results, day, cure) for _ in range(count - 1)]
+            parts += [next_part(results, day, cure) for _ in range(count - 1)]
             rows = {name: pa.concat_tables([part[name] for part in parts]) for name in tables}
             found = SimpleNamespace(**{name: from_arrow(rows[name], table.untraced) for name, table in tables.items()})
             yield day, join(day, found, in_force)

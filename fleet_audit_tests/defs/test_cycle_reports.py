@@ -17,9 +17,10 @@ from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS, cycle_frame
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import WAREHOUSE_IO
 from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.reporting.documents.carrier_copy import build_copy, carrier_codes
+from fleet_audit.reporting.documents.carrier_copy import build_copy
 from fleet_audit.reporting.formats.render import render_copies
 from fleet_audit.reporting.sections.closing import Closing
+from fleet_audit.reporting.sections.redaction import CarrierNames
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.io_managers import WarehouseIOManager
 from fleet_audit.storage.report_io_manager import ReportIOManager
@@ -136,7 +137,9 @@ def test_two_processes_write_the_bytes_of_one_and_a_copy_is_that_of_the_whole_cy
     frames = cycle_frames(warehouse, CYCLE)
     options = {"cycle": CYCLE, "generated_at": GENERATED_AT, "closing": Closing(), "drivers": ["João da Silva"]}
     days = int(installation.parameters(CYCLE.end).contest_business_days)
-    copies = render_copies(build_copy(frames, code, contest_days=days, **options) for code in carrier_codes(frames))
+    copies = render_copies(
+        build_copy(frames, code, contest_days=days, **options) for code in sorted(CarrierNames.of_frames(frames).codes)
+    )
     assert copies == {name.removeprefix("carriers/"): alone[name] for name in alone if name.startswith("carriers/")}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fleet_audit.defs.audit.stored_days import StoredDayAudit
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
-from fleet_audit.defs.tables import PRELOADED, computed_days
+from fleet_audit.defs.tables import PRELOADED, computed_parts
 from fleet_audit.defs.vehicle_chunks import FleetCut, computed_vehicles
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.errors import PermanentError
@@ -52,7 +52,7 @@ def killed(day: dt.date) -> None:
 
 def test_reports_have_the_same_bytes():
     work = DayFiles(GENERATED_AT, load_layout(None), 16)
-    alone, together = (list(computed_days(DAYS, report_inputs, work, processes)) for processes in (1, 2))
+    alone, together = (list(computed_parts(DAYS, report_inputs, work, processes)) for processes in (1, 2))
     assert [(day, files) for day, (files, _) in together] == [(day, files) for day, (files, _) in alone]
     assert [shown is not None for _, (_, shown) in together] == [False, True]
 
@@ -71,7 +71,7 @@ def test_a_process_that_audits_days_gets_what_reads_them_and_starts_without_dags
 
 def test_an_error_names_its_day():
     wrong = {DAYS[0]: report_inputs(DAYS[0]), DAYS[1]: DayReportInputs(DAYS[1], fleet(4), Budget(*[None] * 4), False)}
-    computed = computed_days(DAYS, wrong.__getitem__, DayFiles(GENERATED_AT, load_layout(None), 16), 2)
+    computed = computed_parts(DAYS, wrong.__getitem__, DayFiles(GENERATED_AT, load_layout(None), 16), 2)
     assert next(computed)[0] == DAYS[0]
     with pytest.raises(ValueError, match="day") as raised:
         next(computed)
@@ -80,7 +80,7 @@ def test_an_error_names_its_day():
 
 def test_a_killed_process_is_one_sentence_with_a_cure():
     with pytest.raises(PermanentError, match=f"computed {DAYS[0]} or .*FLEET_DAY_PROCESSES to less than 2, and run"):
-        list(computed_days(DAYS, lambda day: day, killed, 2))
+        list(computed_parts(DAYS, lambda day: day, killed, 2))
 
 
 class KilledVehicles:

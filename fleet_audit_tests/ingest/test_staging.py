@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fleet_audit.defs.tables import computed_days
+from fleet_audit.defs.tables import computed_parts
 from fleet_audit.errors import RetryableError
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.ingest.api.pages import archived_pages, page_folder
@@ -279,7 +279,7 @@ def _made(
     warn: Callable[[str], None] = pytest.fail,
 ) -> list[dt.date]:
     """Stages the days as a run does, and returns those that were made again."""
-    made, compute = [], partial(computed_days, processes=processes)
+    made, compute = [], partial(computed_parts, processes=processes)
     staged = StagedDays(arrivals.lake, arrivals.warehouse, "a-run", warn)
     for day, given in staged.positions(arrivals.stage(), days, versions, compute):
         if not isinstance(given, Kept):

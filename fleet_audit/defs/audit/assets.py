@@ -9,7 +9,7 @@ import dagster as dg
 from fleet_audit.defs.audit.stored_days import StoredDayAudit
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_days, window_mapping
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import computed_days, each_day_together, key_of, output, selected_outputs
+from fleet_audit.defs.tables import computed_parts, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
@@ -114,7 +114,7 @@ def audit(
     not_tested: Counter[str] = Counter()
 
     def counted() -> Iterator[tuple[dt.date, AuditResult]]:
-        computed = computed_days(days, lambda day: (day, fleet.parameters(day)), work, fleet.settings().day_processes)
+        computed = computed_parts(days, lambda day: (day, fleet.parameters(day)), work, fleet.settings().day_processes)
         for day, result in computed:
             not_tested.update(result.rules_not_tested["rule_id"].unique())
             yield day, result

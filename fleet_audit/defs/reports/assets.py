@@ -13,7 +13,7 @@ from fleet_audit.defs.reports.frames import FACTS, REFERENCE
 from fleet_audit.defs.reports.lateness import READY_HOUR, lateness_min
 from fleet_audit.defs.reports.stored_days import StoredDayFiles
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import computed_days, key_of
+from fleet_audit.defs.tables import computed_parts, key_of
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.schema import lake, reference
@@ -45,7 +45,7 @@ def d1_report(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.Out
         context.add_asset_metadata({"lateness_min": minutes}, partition_key=str(day))
     made_by = DayFiles(newest_arrival(fleet.warehouse()), load_layout(settings.report_layout), settings.closing_day)
     work = StoredDayFiles(fleet.warehouse(), fleet.lake(), fleet.reference(), made_by, shown=days[-1])
-    reports = computed_days(days, lambda day: day, work, settings.day_processes)
+    reports = computed_parts(days, lambda day: day, work, settings.day_processes)
     return dg.Output(
         (day.isoformat(), files, partial(preview, shown) if shown else dict) for day, (files, shown) in reports
     )

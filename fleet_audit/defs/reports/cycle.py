@@ -12,15 +12,14 @@ from fleet_audit.defs.reports.frames import (
     FACTS,
     REFERENCE,
     TERMS,
+    carrier_names,
     closing_of,
-    frames_with_names,
     vehicle_days,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import computed_days, key_of
+from fleet_audit.defs.tables import computed_parts, key_of
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
-from fleet_audit.reporting.documents.carrier_copy import carrier_codes
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
@@ -113,10 +112,10 @@ def carrier_reports(context: dg.AssetExecutionContext, fleet: FleetResource) -> 
     """Render each cycle's copies."""
 
     def files(cycle: Cycle) -> dict[str, bytes]:
-        named = frames_with_names(fleet.warehouse(), cycle)
+        named = carrier_names(fleet.warehouse(), cycle)
         drivers = fleet.warehouse().read_table(DRIVERS)["name"].dropna()
         work = CopyFiles(_inputs(fleet, cycle), cycle, named, tuple(drivers))
-        return _rendered(fleet, cycle, work, {code: code for code in carrier_codes(named)}, "carrier")
+        return _rendered(fleet, cycle, work, {code: code for code in sorted(named.codes)}, "carrier")
 
     return dg.Output(_of_cycles(context, fleet, files))
 
@@ -150,5 +149,5 @@ def _rendered(
     """
     is_large = vehicle_days(fleet.warehouse(), cycle) >= _LARGE_VEHICLE_DAYS
     processes = fleet.settings().day_processes if is_large else 1
-    made = computed_days([*wanted], wanted.__getitem__, work, processes, are_large=is_large, what=what)
+    made = computed_parts([*wanted], wanted.__getitem__, work, processes, are_large=is_large, what=what)
     return {name: content for _, files in made for name, content in files.items()}

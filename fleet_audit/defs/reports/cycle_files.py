@@ -21,7 +21,7 @@ from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.formats.render import render_copies, render_cycle
 from fleet_audit.reporting.layout import Layout
 from fleet_audit.reporting.sections.closing import Closing
-from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.redaction import CarrierNames
 from fleet_audit.storage.warehouse import Warehouse
 
 
@@ -90,13 +90,13 @@ class CopyFiles:
     """Builds and renders copies of a cycle for carriers, each from that carrier's rows alone.
 
     Attributes:
-        named: what names carriers in the cycle, as `frames_with_names` gives it.
+        named: what names carriers in the cycle.
         drivers: the names of all drivers.
     """
 
     inputs: CycleInputs
     cycle: Cycle
-    named: Frames
+    named: CarrierNames
     drivers: tuple[str, ...]
 
     def __call__(self, carrier_code: str) -> dict[str, bytes]:

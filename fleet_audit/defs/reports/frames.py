@@ -12,6 +12,7 @@ from fleet_audit.closing.contests import contest_outcomes
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, records
+from fleet_audit.reporting.sections.redaction import CarrierNames
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.lake import LEGS
 from fleet_audit.schema.model import Table
@@ -128,13 +129,13 @@ def cycle_frames(warehouse: Warehouse, cycle: Cycle, carrier: str | None = None)
     )
 
 
-def frames_with_names(warehouse: Warehouse, cycle: Cycle) -> Frames:
-    """What names carriers in a cycle, without any other column: codes, plates, ids of trips and declared runs."""
+def carrier_names(warehouse: Warehouse, cycle: Cycle) -> CarrierNames:
+    """What names carriers in a cycle, read without any other column of the days."""
     dates = {"first": cycle.start, "last": cycle.end}
     of_days = {name: warehouse.read(f"{query} where operational_date between :first and :last", dates)
                for name, query in _NAMES.items()}  # fmt: skip
     whole = read_tables(warehouse, (reference.VEHICLES, reference.CARRIERS))
-    return Frames(**of_days, **whole, adjustments=_adjustments(warehouse, cycle))
+    return CarrierNames.of({**of_days, **whole, "adjustments": _adjustments(warehouse, cycle)})
 
 
 def _adjustments(warehouse: Warehouse, cycle: Cycle) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from fleet_audit.closing.code import computing_versions
 from fleet_audit.defs.ingestion.assets import RAW_POSITIONS
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, computed_days, daily_arguments, each_day, key_of
+from fleet_audit.defs.tables import DayFrames, computed_parts, daily_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.incomplete_days import incomplete_days
@@ -45,7 +45,7 @@ def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
         stage = Stage(files.lake, files.warehouse, run_id, key, fleet.adapter(), files.read)
         days = days_with_context(run_days(context))
         if table == STAGING_POSITIONS:
-            compute = partial(computed_days, processes=fleet.settings().day_processes)
+            compute = partial(computed_parts, processes=fleet.settings().day_processes)
             staged = StagedDays(files.lake, files.warehouse, run_id, context.log.warning)
             return dg.Output(staged.positions(stage, days, computing_versions(), compute))
         return each_day(days, lambda day: _BUILD[table](stage, day))

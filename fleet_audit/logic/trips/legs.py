@@ -18,6 +18,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
 from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.kernels.steps import SUMS
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
 from fleet_audit.logic.trips.track.points import instant_column, local_days_of
@@ -132,26 +133,19 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "destination_latitude",
                 "destination_longitude",
                 "km_odometer",
-                "km_gps",
-                "km_bridged",
-                "km_chord",
-                "km_long_chord",
-                "km_far_chord",
-                "km_fine",
-                "km_carried",
-                "covered_s",
+                *SUMS,
                 "dwell_covered_s",
                 "moving_s",
                 "moving_steps",
                 "passengers_max",
             ),
             np.nan,
-        ),
+        )
+        | {"gaps": 0},
         first_moving_at=pd.Series(pd.NaT, index=visits.index, dtype="datetime64[us, UTC]"),
         track_digest=0,
         is_odometer_valid=False,
         passengers_readings=0,
-        gaps=0,
         is_start_in_gap=False,
         is_end_in_gap=False,
         source="visit_report",

@@ -27,11 +27,10 @@ from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.evidence import evidence_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import ANSWER, answer_grid
-from fleet_audit.reporting.sections.redaction import Others, frames_without_others
+from fleet_audit.reporting.sections.redaction import CarrierNames, Others, frames_without_others
 from fleet_audit.reporting.sections.trip_lines import trip_lines, trips_grid
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}(?<!\.)")
-_WITH_CARRIER = ("trips", "findings", "held_runs", "declared_runs", "coverage", "adjustments", "vehicles")
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,12 @@ def build_copy(
     closing: Closing,
     contest_days: int,
     drivers: Iterable[str] = (),
-    named: Frames | None = None,
+    named: CarrierNames | None = None,
     layout: Layout | None = None,
 ) -> CarrierCopy:
     """The copy of one carrier from the rows of the cycle, without the names of `drivers` in any text.
 
-    Where `frames` lack rows of other carriers, `named` has the names of all in the cycle (see `others_of`). The
+    Where `frames` lack rows of other carriers, `named` has the names of all in the cycle. The
     carrier may contest for `contest_days` business days after publication: the close, or, before any, `generated_at`.
     """
     own = own_frames(frames, carrier_code, drivers, named)
@@ -77,35 +76,25 @@ def build_copy(
     )
 
 
-def carrier_codes(frames: Frames) -> list[str]:
-    """The carriers that any row of the cycle names."""
-    return sorted({code for name in _WITH_CARRIER for code in getattr(frames, name)["carrier_code"].dropna()})
-
-
-def own_frames(frames: Frames, carrier_code: str, drivers: Iterable[str] = (), named: Frames | None = None) -> Frames:
+def own_frames(
+    frames: Frames, carrier_code: str, drivers: Iterable[str] = (), named: CarrierNames | None = None
+) -> Frames:
     """The frames of one carrier, with texts and evidence redacted of other carriers and of drivers' names."""
     own = frames.of_carrier(carrier_code)
-    others = others_of(frames if named is None else named, own, carrier_code)
+    others = others_of(named or CarrierNames.of_frames(frames), CarrierNames.of_frames(own), carrier_code)
     return frames_without_others(own, replace(others, people=frozenset(drivers)))
 
 
-def others_of(frames: Frames, own: Frames, carrier_code: str) -> Others:
-    """Codes, names, plates and ids of other carriers in the frames; a vehicle that changed hands belongs to both."""
-    names = names_of(frames.carriers, "carrier_code")
-    codes = {*names, *carrier_codes(frames)} - {carrier_code}
-    own_name = names.get(carrier_code, carrier_code)
-
-    def of_others(column: str, *tables: str) -> frozenset[str]:
-        every, mine = ({text for name in tables for text in getattr(part, name)[column].dropna()}
-                       for part in (frames, own))  # fmt: skip
-        return frozenset(every - mine)
-
+def others_of(named: CarrierNames, own: CarrierNames, carrier_code: str) -> Others:
+    """Codes, names, plates and ids of other carriers; a vehicle that changed hands belongs to both."""
+    codes = {*named.names, *named.codes} - {carrier_code}
+    own_name = named.names.get(carrier_code, carrier_code)
     return Others(
         own=frozenset({carrier_code, own_name}),
         codes=frozenset(codes),
-        names=frozenset({names.get(code, code) for code in codes} - {own_name}),
-        plates=of_others("plate", *_WITH_CARRIER),
-        ids=of_others("trip_id", "trips") | of_others("declared_run_id", "declared_runs", "held_runs"),
+        names=frozenset({named.names.get(code, code) for code in codes} - {own_name}),
+        plates=named.plates - own.plates,
+        ids=named.ids - own.ids,
     )
 
 

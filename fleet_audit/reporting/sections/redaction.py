@@ -16,10 +16,11 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.primitives.identity import fold
-from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.inputs import Frames, names_of
 
 OTHER = "[outra transportadora]"
 DRIVER = "[motorista]"
+WITH_CARRIER = ("trips", "findings", "held_runs", "declared_runs", "coverage", "adjustments", "vehicles")
 _ID = re.compile(r"[\w-]{6,}")
 _LEAST_LETTERS = 4  # of a name that is found however it is written; a shorter one would be found in every sentence
 _DROPPED = object()
@@ -40,6 +41,35 @@ _TEXTS = {
     "exceptions": ["reason", "approved_by"],
 }
 _CALLED_BY = {"units": "unit_code", "pois": "poi_id", "routes": "route_code"}  # the code, where the name is unknown
+
+
+@dataclass(frozen=True)
+class CarrierNames:
+    """What names carriers in a cycle: their names by code, and the codes, plates, and ids of trips and runs of rows."""
+
+    names: Mapping[str, str]
+    codes: frozenset[str]
+    plates: frozenset[str]
+    ids: frozenset[str]
+
+    @classmethod
+    def of(cls, tables: Mapping[str, pd.DataFrame]) -> CarrierNames:
+        """From `carriers` and the tables of `WITH_CARRIER`, which need only these columns."""
+
+        def texts(column: str, *names: str) -> frozenset[str]:
+            return frozenset(text for name in names for text in tables[name][column].dropna().unique())
+
+        return cls(
+            names_of(tables["carriers"], "carrier_code"),
+            codes=texts("carrier_code", *WITH_CARRIER),
+            plates=texts("plate", *WITH_CARRIER),
+            ids=texts("trip_id", "trips") | texts("declared_run_id", "declared_runs", "held_runs"),
+        )
+
+    @classmethod
+    def of_frames(cls, frames: Frames) -> CarrierNames:
+        """Those in the frames of a cycle."""
+        return cls.of({name: getattr(frames, name) for name in ("carriers", *WITH_CARRIER)})
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ import pytest
 from fleet_audit.logic.closing.deadlines import business_deadline
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import fold
-from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_codes, carrier_folder
+from fleet_audit.reporting.documents.carrier_copy import CarrierCopy, build_copy, carrier_folder
 from fleet_audit.reporting.formats.render import render_copies
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.evidence import evidence_grid
 from fleet_audit.reporting.sections.inputs import Frames
-from fleet_audit.reporting.sections.redaction import OTHER, Others
+from fleet_audit.reporting.sections.redaction import OTHER, CarrierNames, Others
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.model import Type
 from fleet_audit_tests.reporting.sample import CARRIERS, GENERATED_AT, build, fleet, settled
@@ -71,7 +71,7 @@ def frames() -> Frames:
 
 @pytest.fixture(scope="module")
 def made(frames: Frames) -> dict[str, CarrierCopy]:
-    return {code: copy_of(frames, code) for code in carrier_codes(frames)}
+    return {code: copy_of(frames, code) for code in sorted(CarrierNames.of_frames(frames).codes)}
 
 
 @pytest.fixture(scope="module")
