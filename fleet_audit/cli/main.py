@@ -84,17 +84,19 @@ def run(
     Exits 0 only if every partition succeeded; a finding is not a failure.
     """
     collect_rarely()
-    pause_collections()  # before Dagster and pandas are imported
     from fleet_audit.cli.environment import export_settings
-    from fleet_audit.cli.replay import as_of_installation, parse_as_of
-    from fleet_audit.cli.run import run_days
-    from fleet_audit.cli.summary import print_summary
 
     settings = load_settings(inbox_url=inbox, home=home, api_url=api)
     export_settings(settings, inbox_url=inbox, api_url=api)
     if as_of is not None:
+        from fleet_audit.cli.replay import as_of_installation, parse_as_of
+
         settings = as_of_installation(settings, parse_as_of(as_of))
         write_result(f"as of {as_of}: results under {settings.home} (query them with fleet-audit psql --home)")
+    pause_collections()  # not before: the copy of a past run is filled by then
+    from fleet_audit.cli.run import run_days
+    from fleet_audit.cli.summary import print_summary
+
     result = run_days(
         settings,
         first.date(),
@@ -117,7 +119,6 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
     manifest that `fleet-audit replay` proves. What arrives later becomes adjustments in an open cycle.
     """
     collect_rarely()
-    pause_collections()
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.cli.run import close_cycle
     from fleet_audit.cli.summary import print_close

@@ -19,6 +19,7 @@ import dagster as dg
 
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.errors import PermanentError
+from fleet_audit.garbage_collection import pause_collections
 from fleet_audit.installation import Installation
 from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.settings import Settings, load_settings
@@ -140,6 +141,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     if existing_close(warehouse, start, "final"):
         return result
     unready = unready_days(warehouse, installation.lake(), days, computing_versions()) if is_final else {}
+    pause_collections()  # not before: all days of a cycle have been compared
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with opened_instance(home) as instance:
         for first, last in ranges(unready):

@@ -62,7 +62,10 @@ def read_page(lake: Lake, path: str) -> bytes:
     after it was listed.
     """
     if (content := lake.find_bytes(path)) is None:
-        raise DamagedPageError(f"{lake.url(path)} does not exist any more: another run removed it. Run the day again.")
+        raise DamagedPageError(
+            f"{lake.url(path)} no longer exists: another run or a person removed it after it was listed. Run the day "
+            "again, or restore the page from a backup."
+        )
     try:
         body = pa.CompressedInputStream(pa.BufferReader(content), "zstd").read() if path.endswith(".zst") else content
     except (OSError, pa.ArrowException):
