@@ -76,6 +76,10 @@ def measure_movements(
             movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
             <= parameters.stop_radius_m
         ),
+        "odometer_start_km": np.append(tracks.odometer_km, np.nan)[first_reading],
+        "odometer_end_km": np.append(tracks.odometer_km, np.nan)[last_reading],
+        "is_ignition_off_before": _is_ignition_off(tracks, stops["first"], before),
+        "is_ignition_off_after": _is_ignition_off(tracks, stops["last"], after),
         "odometer_resolution_km": steps.resolution_km[track],
         "max_speed_kmh": fastest,
         "passengers_readings": number,
@@ -112,6 +116,11 @@ def _instants_of(tracks: Tracks, points: np.ndarray) -> pd.arrays.DatetimeArray:
     """Instants of points; missing where a point is -1."""
     own = np.where(points >= 0, np.arange(len(points)), -1)
     return instant_column(tracks.seconds[points]).take(own, allow_fill=True)
+
+
+def _is_ignition_off(tracks: Tracks, points: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Whether the ignition is off at this point of each stop; without a stop, or where it is unknown, it is not."""
+    return np.append(tracks.ignition[points] == 0, False)[stop]
 
 
 def _of_stop(values: np.ndarray, stop: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ DEVICE_CONFIDENCE, WRITTEN_CONFIDENCE = 0.97, 0.99
 # At most, of what rests on how many trips there were, where positions are too rare to show a short halt: near the share
 # that was true on development fleets (docs/benchmarks.md, How right).
 UNSEEN_HALT_CONFIDENCE = 0.4
-UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (D06 and D10)
+UNOBSERVED_CONFIDENCE = 0.5  # at most, of what rests on time that nothing observed (D06, D10 and G02)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -27,6 +28,8 @@ from fleet_audit_tests.logic.audit_sample import (
     trip,
     visit_leg,
 )
+from fleet_audit_tests.logic.driving import MILL as MILL_PLACE
+from fleet_audit_tests.logic.driving import Bus, staged, window
 from fleet_audit_tests.logic.frames import rows
 
 GARAGE, MILL = (-22.4, -52.1), (-22.4, -51.866548)  # 24 km apart
@@ -108,6 +111,44 @@ def test_g02_no_vehicle_can_have_driven_there_in_the_time() -> None:
 )
 def test_g02_honest_legs(second: dict) -> None:
     assert not between(ARRIVED, second, SILENT)
+
+
+def carried(counted_km: float, start: str = "09:30", **after: object) -> list[dict]:
+    """G02 of a vehicle whose odometer counted so much from the end of one leg to the start of the next, 24 km away."""
+    first = {**ARRIVED, "odometer_end_km": 1020.0, "odometer_resolution_km": 0.1, "is_ignition_off_after": True}
+    second = measured_leg("B", start, "10:00", MILL, GARAGE, odometer_start_km=1020.0 + counted_km,
+                          **{"is_ignition_off_before": True, **after})  # fmt: skip
+    return between(first, second, SILENT)
+
+
+def test_g02_a_silent_ferry_or_tow_is_no_finding() -> None:
+    """24 km in 140 min without a position, 10 km/h: the odometer stands and the ignition is off at both ends."""
+    assert not carried(0.0)
+
+
+def test_g02_an_odometer_that_did_not_count_the_way_leaves_half_a_doubt() -> None:
+    assert [finding["confidence"] for finding in carried(0.0, is_ignition_off_before=False)] == [0.5]
+    assert [finding["confidence"] for finding in carried(12.0)] == [0.5]
+    assert [finding["confidence"] for finding in carried(24.0)] == [0.97]
+    assert [finding["confidence"] for finding in carried(0.0, "07:20")] == [0.5]  # 36 km/h: no ferry
+
+
+def test_g02_reads_the_odometer_and_the_ignition_at_both_ends_of_the_silence() -> None:
+    """A ferry of 6 km that nothing sent: the odometer counted none of it, and the ignition was off before and after."""
+    bus = Bus("05:00").park(1800).to(MILL_PLACE, 60).park(1800)
+    driven_m = bus.driven_m
+    bus.unseen(4000, 6000)
+    bus.records[-1] |= {"odometer_km": bus.records[-2]["odometer_km"], "speed_kmh": 0.0}
+    bus.driven_m = driven_m
+    records = bus.park(1800).go(5000, 40).park(3600).records
+
+    def findings(ignition_at_rest: bool) -> list[dict]:
+        seen = window(staged([{**row, "ignition": row["speed_kmh"] > 0 or ignition_at_rest} for row in records]))
+        trips = [trip(trip_id, "06:00", "07:00") for trip_id in seen.legs["trip_id"].unique()]
+        return found(replace(audit(trips, [], legs=seen.legs), spans=seen.spans), "G02")
+
+    assert not findings(ignition_at_rest=False)
+    assert [finding["confidence"] for finding in findings(ignition_at_rest=True)] == [0.5]
 
 
 PLACES = Reference.of({"pois": rows(

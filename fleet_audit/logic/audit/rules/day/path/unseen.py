@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
-from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
@@ -33,7 +33,8 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     Unobserved time between the legs may be an honest silence, but both places are fixes of the device: that the vehicle
     moved is as sure as a device's readings are (15 of 15 such findings of 14 simulated development fleets were right).
     It is as sure as grade A where the vehicle cannot have driven in that time, or where the report itself says that it
-    stood until the next departure.
+    stood until the next departure. An odometer that counted less than the straight way contradicts the fixes: then at
+    most UNOBSERVED_CONFIDENCE; and a ferry or a tow (`_was_carried`) makes none.
     """
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
@@ -43,10 +44,11 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
         kmh = metres / unseen_s * 3.6
     is_report = (legs["source"] == "visit_report").to_numpy()
     contradicts = np.where(is_report, _stood_until_next(legs, after), kmh > context.parameters.impossible_kmh)
-    is_apart = metres > 1000 * context.parameters.moved_unseen_km
+    is_apart = (metres > 1000 * context.parameters.moved_unseen_km) & ~_was_carried(context, legs, after, kmh)
+    most = np.where(_counted_too_little(context, legs, after, metres), UNOBSERVED_CONFIDENCE, 1.0)
     pairs = [(legs.iloc[at].to_dict(), after.iloc[at].to_dict(), at) for at in np.flatnonzero(is_apart)]
     within_day = [
-        _moved(context, leg, following, metres[at] / 1000, unseen_s[at], bool(contradicts[at]))
+        _moved(context, leg, following, metres[at] / 1000, unseen_s[at], bool(contradicts[at]), float(most[at]))
         for leg, following, at in pairs
     ]
     return [*within_day, *_moved_overnight(context)]
@@ -154,6 +156,32 @@ def _unseen_s(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.
     return seconds
 
 
+def _counted_km(legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """What the odometer counted from each leg's end to the next leg's start; NaN without both readings."""
+    start_km = after["odometer_start_km"].to_numpy(dtype=float, na_value=np.nan)
+    counted: np.ndarray = start_km - legs["odometer_end_km"].to_numpy(dtype=float, na_value=np.nan)
+    return counted
+
+
+def _was_carried(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame, kmh: np.ndarray) -> np.ndarray:
+    """Whether a ferry or a tow moved the vehicle: equal readings, ignition off at both ends, up to carried_max_kmh."""
+    is_off = [
+        legs["is_ignition_off_after"].to_numpy(dtype=bool, na_value=False),
+        after["is_ignition_off_before"].to_numpy(dtype=bool, na_value=False),
+    ]
+    return (_counted_km(legs, after) == 0) & is_off[0] & is_off[1] & (kmh <= context.parameters.carried_max_kmh)
+
+
+def _counted_too_little(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame, metres: np.ndarray) -> np.ndarray:
+    """Whether the odometer counted less than the straight way between two stops, beyond their radius and its
+    resolution.
+    """
+    resolution_km = legs["odometer_resolution_km"].to_numpy(dtype=float, na_value=np.nan)
+    slack_km = np.nan_to_num(resolution_km) + 2 * context.parameters.stop_radius_m / 1000
+    is_too_little: np.ndarray = _counted_km(legs, after) < metres / 1000 - slack_km
+    return is_too_little
+
+
 def _stood_until_next(legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
     """Whether a report's dwell lasts until the next departure that it names."""
     stood_s = legs["dwell_s"].to_numpy(dtype=float, na_value=np.nan)
@@ -161,7 +189,10 @@ def _stood_until_next(legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
     return np.abs(apart_s - stood_s) <= _CLOCK_S
 
 
-def _moved(context: AuditDay, leg: Record, following: Record, apart_km: float, unseen_s: float, is_sure: bool) -> Draft:
+def _moved(
+    context: AuditDay, leg: Record, following: Record, apart_km: float, unseen_s: float, is_sure: bool,
+    most_confidence: float = 1.0,
+) -> Draft:  # fmt: skip
     plate = leg["plate"]
     zone = context.zone(plate)
     places = [_place(leg, "destination"), _place(following, "origin")]
@@ -176,7 +207,7 @@ def _moved(context: AuditDay, leg: Record, following: Record, apart_km: float, u
         f"O veículo {plate} terminou um trecho em {sentences.moment(leg['ended_at'], zone)} ({places[0]}) e começou o "
         f"seguinte em {sentences.moment(following['started_at'], zone)} a {sentences.km(apart_km)} dali ({places[1]}), "
         f"{why}.",
-        GRADE_CONFIDENCE["A"] if is_sure else DEVICE_CONFIDENCE,
+        min(GRADE_CONFIDENCE["A"] if is_sure else DEVICE_CONFIDENCE, most_confidence),
         (following["trip_id"],),
         facts={
             "apart_km": round(apart_km, 3),
@@ -257,7 +288,7 @@ RULES = (
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
         "P/V",
         moved_between_legs,
-        parameters=("moved_unseen_km", "impossible_kmh"),
+        parameters=("moved_unseen_km", "impossible_kmh", "carried_max_kmh", "stop_radius_m"),
         needs=(Need(lambda context: len(context.legs_of_day) > 1, "nenhum par de movimentos medido no dia"),),
         rests_on="PV",
         vehicle_need=VehicleNeed(
