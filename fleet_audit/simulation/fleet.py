@@ -86,13 +86,17 @@ def simulate(
         label_days: days that may hold a label of one vehicle and day; all where none is given.
         progress: receives one line per day.
 
-    Raises ValueError without a vehicle, without a day, for shuttle runs without one route, or when a name is unknown.
+    Raises ValueError without a vehicle, without a day, for shuttle runs without one route, for a label day outside of
+    the simulated days, or when a name is unknown.
     """
     if vehicles < 1 or date_to < date_from:
         raise ValueError("A simulation needs at least one vehicle, and a last day not before the first")
     if shuttle_runs and not on_one_route:
         raise ValueError("Shuttle runs are those of buses on one route: give on_one_route too")
     days = [date_from + dt.timedelta(days=number) for number in range((date_to - date_from).days + 1)]
+    outside = sorted(set(label_days) - set(days))
+    if outside:
+        raise ValueError(f"Labels cannot be planted outside of the simulated days: remove {outside[0]} from label_days")
     names = planted(frauds=frauds, also=also, without=without)
     roster = make_roster(seed, vehicles, days, names, on_one_route=on_one_route, shuttle_runs=shuttle_runs)
     label(seed, roster, vehicles_per_habit, [day for day in days if day in label_days])

@@ -373,6 +373,14 @@ def test_shuttles_without_one_route_are_refused(tmp_path: Path) -> None:
         simulate(tmp_path, seed=1, vehicles=1, date_from=FIRST, date_to=FIRST, shuttle_runs=2)
 
 
+def test_labels_on_a_day_that_is_not_simulated_are_refused(tmp_path: Path) -> None:
+    """Only days outside of the range once let every day hold labels."""
+    with pytest.raises(ValueError, match="outside of the simulated days: remove"):
+        simulate(
+            tmp_path, seed=1, vehicles=1, date_from=FIRST, date_to=FIRST, label_days=[FIRST + dt.timedelta(days=1)]
+        )
+
+
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Unknown: D99"):
         simulate(tmp_path, seed=1, vehicles=1, date_from=FIRST, date_to=FIRST, also=["D99"])

@@ -5,6 +5,8 @@ Whether an arrival ends a trip is decided here, the purpose of the trip in `clas
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -110,19 +112,33 @@ class Places:
         return pairs["point"].to_numpy(), pairs["row"].to_numpy()
 
     def is_beyond(self, latitude: np.ndarray, longitude: np.ndarray, km: float) -> np.ndarray:
-        """Whether each point lies so many km or more outside of the box around the places of all days, NaN: not.
+        """Whether each point lies so many km or more outside of every box around neighbouring places of all days.
 
-        Kilometres are degrees here, north or south and east or west; without places no point is outside.
+        Kilometres are degrees here, north or south and east or west; NaN, and without places no point, is not outside.
+        One box around all places once accepted any fix because one place had lost the sign of its coordinates.
         """
-        if np.isnan(self._south).all():
-            return np.zeros(len(latitude), dtype=bool)
-        south, north = np.nanmin(self._south), np.nanmax(self._north)
         margin = km * 1000 / _METRES_PER_DEGREE
-        side = margin / max(np.cos(np.radians(max(abs(south), abs(north)))), 0.1)
-        with np.errstate(invalid="ignore"):
-            is_beyond = (latitude < south - margin) | (latitude > north + margin)
-            is_beyond |= (longitude < np.nanmin(self._west) - side) | (longitude > np.nanmax(self._east) + side)
+        boxes = self._neighbourhoods
+        outside = np.flatnonzero(~np.isnan(latitude + longitude)) if len(boxes) else np.empty(0, dtype=np.int64)
+        for south, north, west, east in boxes:
+            side = margin / max(np.cos(np.radians(max(abs(south), abs(north)))), 0.1)
+            lat, lon = latitude[outside], longitude[outside]
+            is_outside = (lat < south - margin) | (lat > north + margin) | (lon < west - side) | (lon > east + side)
+            outside = outside[is_outside]
+        is_beyond = np.zeros(len(latitude), dtype=bool)
+        is_beyond[outside] = True
         return is_beyond
+
+    @cached_property
+    def _neighbourhoods(self) -> np.ndarray:
+        """South, north, west and east of the places in each square of one degree, the fullest first."""
+        known = ~np.isnan(self._south)
+        boxes = pd.DataFrame({"south": self._south, "north": self._north, "west": self._west, "east": self._east})[
+            known
+        ]
+        squares = boxes.groupby([np.floor(boxes["south"]), np.floor(boxes["west"])])
+        found = squares.agg({"south": "min", "north": "max", "west": "min", "east": "max"})
+        return found.to_numpy()[np.argsort(-squares.size().to_numpy(), kind="stable")]
 
     def is_remote(self, latitude: np.ndarray, longitude: np.ndarray, metres: float) -> np.ndarray:
         """Whether no place of any day has its box within so many metres, north or south, east or west, of a point."""

@@ -89,6 +89,21 @@ def test_the_tree_finds_what_looking_at_every_place_finds(points: list[tuple[flo
         assert place == (holding[0] if holding else None)
 
 
+def test_a_place_that_lost_a_sign_does_not_bring_the_ocean_near() -> None:
+    """One box around all places would reach from 22° S to 22° N, and accept every fix in between."""
+    sound = [{"poi_id": f"P{number}", "kind": "usina", "latitude": -22.0 - number / 10, "longitude": -51.0,
+              "radius_m": 500.0} for number in range(3)]  # fmt: skip
+    wrong = {**sound[0], "poi_id": "ERR", "latitude": 22.0}
+    latitude, longitude = (
+        np.array([-22.1, -25.0, 0.0, 5.0, -22.1, np.nan]),
+        np.array([-51.0, -51.0, 0.0, -51.0, 51.0, 0.0]),
+    )
+    beyond = [Places(rows(POIS, *places)).is_beyond(latitude, longitude, 500.0).tolist()
+              for places in (sound, [*sound, wrong])]  # fmt: skip
+    assert beyond == [[False, False, True, True, True, False]] * 2
+    assert not Places(empty_frame(POIS)).is_beyond(latitude, longitude, 500.0).any()
+
+
 def test_a_polygon_that_cannot_be_read_names_its_place() -> None:
     with pytest.raises(ValueError, match="FRENTE-9"):
         Places(rows(POIS, {"poi_id": "FRENTE-9", "kind": "frente", "polygon_wkt": "POLYGON((1 2"}))

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from queue import Empty, SimpleQueue
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -150,16 +151,19 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
 
     is_kept = _without_repeats(track_order, of_parts)
     offsets = track_order.offsets
-    spare: list[np.ndarray] = []
+    spare: SimpleQueue[np.ndarray] = SimpleQueue()
     if is_kept is not None:
         offsets = offsets - np.searchsorted(np.flatnonzero(~is_kept), offsets)
 
     def in_order(name: str) -> np.ndarray:
         if name == "seconds":
             return track_order.seconds(is_kept)
-        scratch = spare.pop() if spare else track_order.scratch()  # one per thread
+        try:
+            scratch = spare.get_nowait()
+        except Empty:  # one per thread
+            scratch = track_order.scratch()
         column = track_order.sorted_column(of_parts(name), scratch, is_kept)
-        spare.append(scratch)
+        spare.put(scratch)
         return column
 
     columns = ["seconds", *(name for name in _COLUMNS if name not in CODED_TEXTS or name in coded)]
