@@ -67,7 +67,8 @@ def day_money(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
     chosen = _chosen(findings)
     concern = concerns(findings, matches).reindex(chosen.index)
     chosen = chosen.assign(concern=concern.mask(chosen["plate"] == "", chosen["finding_id"]))
-    return chosen.assign(is_beside=is_beside_sums(chosen, matches))[_COLUMNS]
+    sums = findings[findings["rule_id"] == "D02"]
+    return chosen.assign(is_beside=is_beside_sums(chosen, matches, sums))[_COLUMNS]
 
 
 def cycle_money(findings: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 from fleet_audit.logic.audit.incident_amounts import amounts_by_root, cycle_money, day_money, shares
 from fleet_audit.logic.audit.incidents import DECLARED_RUN, WHOLE_CYCLE, WHOLE_DAY, cause_of, is_clock
 from fleet_audit.logic.audit.rules.registry import TITLES
-from fleet_audit.logic.costs.amounts import cents_of
+from fleet_audit.logic.costs.amounts import cents_of, is_beside_sums
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.schema.derive import conform, empty_frame
@@ -65,7 +65,8 @@ def cycle_incidents(
     """
     counted = cycle_money(findings)
     of_days = day_money(day_findings, matches)
-    beside = shares(of_days[of_days["is_beside"]])
+    sums = findings[findings["rule_id"] == WHOLE_CYCLE]
+    beside = shares(of_days[is_beside_sums(of_days, matches, sums)])
     keys = of_days.drop_duplicates("finding_id").set_index("finding_id").loc[beside.index, _VEHICLE]
     before = pd.concat([_day_cents(day_amounts, name) for name in AMOUNTS])
     before = before.sub(beside.groupby([keys[name] for name in _VEHICLE]).sum(), fill_value=0)

@@ -10,7 +10,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.costs.waterfall import linked_repeats
+from fleet_audit.logic.costs.waterfall import linked_repeats, uncounted_groups
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
@@ -44,7 +44,10 @@ def vehicle_day_amounts(
     """
     findings, by = findings[findings["cycle_start"].isna()], ["plate"]
     counted = _counted(findings).assign(concern=concerns(findings, matches))
-    is_grouped, is_beside = counted["concern"] != "", is_beside_sums(counted, matches)
+    is_grouped, is_beside = (
+        counted["concern"] != "",
+        is_beside_sums(counted, matches, findings[findings["rule_id"] == "D02"]),
+    )
     groups, beside = (
         _largest_rule(counted[chosen], [*by, "concern"]).groupby(level=by)[_CENTS].sum(min_count=1)
         for chosen in (is_grouped & ~is_beside, is_beside)
@@ -137,12 +140,13 @@ def concerns(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.Series:
     return group.mask(is_repeat & findings["rule_id"].isin(_OF_WRITTEN_KM), entity)
 
 
-def is_beside_sums(counted: pd.DataFrame, matches: pd.DataFrame) -> pd.Series:
-    """Whether money is disallowed that no sum over a day or cycle (D02, D03) holds, by its amount and concern.
+def is_beside_sums(counted: pd.DataFrame, matches: pd.DataFrame, sums: pd.DataFrame) -> pd.Series:
+    """Whether money is disallowed that no sum over a day or cycle holds, by its amount and concern.
 
-    These rules add up groups of which both sides are known: a phantom, and a run that repeats another, are other km.
+    `sums` are the findings of D02 or D03. They add up groups of which both sides are known, without those that their
+    evidence excludes: a phantom, and a run that repeats another, are other km.
     """
-    compared = matches.loc[is_compared(matches), "match_id"]
+    compared = set(matches.loc[is_compared(matches), "match_id"]) - uncounted_groups(sums)
     is_of_run = (counted["concern"] != "") & ~counted["concern"].isin(compared)
     return is_of_run & (counted["amount"] == "disallowed_brl")
 

@@ -138,8 +138,8 @@ def _group_lines(
     in_day = np.array(
         [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
     )
-    in_day &= ~groups["match_id"].isin(_uncounted(of_day)).to_numpy()
-    in_cycle = groups["plate"].isin(of_cycle["plate"]) & ~groups["match_id"].isin(_uncounted(of_cycle))
+    in_day &= ~groups["match_id"].isin(uncounted_groups(of_day)).to_numpy()
+    in_cycle = groups["plate"].isin(of_cycle["plate"]) & ~groups["match_id"].isin(uncounted_groups(of_cycle))
     covered = in_day | in_cycle.to_numpy()
     favoured = _touched(groups, members, found[found["amount"] == "in_favour_brl"])
     return np.select(
@@ -155,9 +155,9 @@ def _group_lines(
     )
 
 
-def _uncounted(findings: pd.DataFrame) -> set[str]:
+def uncounted_groups(findings: pd.DataFrame) -> set[str]:
     """match_id of the groups that D02 or D03 did not count, as their evidence lists them."""
-    return {key for text in findings["evidence"] for key in json.loads(text).get("uncounted_match_ids", ())}
+    return {key for text in findings["evidence"].dropna() for key in json.loads(text).get("uncounted_match_ids", ())}
 
 
 def _repeat_rows(repeats: pd.DataFrame) -> pd.DataFrame:

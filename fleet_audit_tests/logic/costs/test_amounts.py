@@ -85,6 +85,7 @@ def test_a_run_declared_twice_and_a_phantom_stand_beside_the_sum_of_the_day() ->
         ([above, twice, written], "80.00"),
         ([finding("D02", GLOSA, "40.00"), twice], "105.00"),
         ([finding("D02", GLOSA, "40.00"), above, twice, phantom], "114.00"),
+        ([finding("D02", GLOSA, "40.00", evidence='{"uncounted_match_ids": ["m1"]}'), above], "55.00"),
     ):
         (row,) = vehicle_day_amounts(DAY, findings(*rows), matches, NONE_HELD).to_dict("records")
         assert row[GLOSA] == D(expected)
