@@ -60,6 +60,7 @@ _LIMITS_OF: dict[str, tuple[float, float]] = {**dict.fromkeys(_SHARES, (0, 100))
 _LIMITS_OF |= {"sample_confidence_pct": (70, 99.9), "sample_materiality_pct": (0.1, 100)}
 # Of three days no rank sum test says anything, and no more than a cycle and four weeks are read.
 _LIMITS_OF |= {"profile_days": (3, 31), "profile_past_days": (3, 60)}
+_LIMITS_OF |= {"far_step_s": (1, 7 * 86_400)}  # steps are divided by it
 
 DEFAULTS = (
     Parameter("standing_kmh", 5, "km/h", "A step slower than this is standing", "Rio 3, Geotab 1, Traccar 4"),

@@ -5,6 +5,7 @@ Distances are chosen in `distance`; joining legs to trips is in `trips`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ def measure_movements(
     """
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
-    is_unread, has_missed = missed_km(tracks, steps, (start, end, first_reading, last_reading), parameters)
+    is_unread, is_repaid, has_missed, last_reading = missed_km(
+        tracks, steps, (start, end, first_reading, last_reading), parameters
+    )
+    if is_repaid.any():
+        steps = replace(steps, metres=np.where(is_repaid, 0.0, steps.metres))
     sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps), (moved, digest) = run_in_threads(
         lambda: sum_steps(tracks, steps, is_unread, start, end, parameters),
         lambda: movement_kernels.count_and_maximum(tracks.passengers, start, end),

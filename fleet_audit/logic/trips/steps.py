@@ -86,27 +86,29 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
 
 def missed_km(
     tracks: Tracks, steps: Steps, bounds: tuple[np.ndarray, ...], parameters: ParameterSet
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which steps have a reading that missed a part of their way, and which movements hold one.
+) -> tuple[np.ndarray, ...]:
+    """Which steps have a reading that missed a part of their way, or repay it; which movements hold one; last readings.
 
     bounds: start, end, first and last reading of each movement, as points; in order.
     """
-    is_unread, has_missed = missed_km_kernel.find_missed_km(
+    found: tuple[np.ndarray, ...] = missed_km_kernel.find_missed_km(
         tracks.seconds,
         steps.metres,
         tracks.odometer_km,
         steps.is_bridged | steps.is_carried,
         *bounds,
         tracks.track_of(bounds[0]),
+        tracks.offsets,
         steps.resolution_km,
         parameters.fine_step_s,
         parameters.compare_step_s,
         parameters.stop_radius_m,
         parameters.agree_pct,
+        parameters.long_chord_uncertainty_pct,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
     )
-    return is_unread, has_missed
+    return found
 
 
 def sum_steps(

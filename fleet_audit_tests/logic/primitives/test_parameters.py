@@ -28,6 +28,10 @@ def test_a_share_of_a_whole_is_at_most_all_of_it():
     assert "0 to 100" in (parameter_fault("match_overlap_pct", 101) or "")
 
 
+def test_a_step_length_that_divides_is_never_zero():
+    assert "1 to 604800" in (parameter_fault("far_step_s", 0) or "")
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_one():
     assert "did you mean stop_min_s?" in (parameter_fault("stop_mins", 1) or "")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from fleet_audit_tests.logic.driving import MILL, Bus, staged, trips_of
+from fleet_audit.logic.trips.ledger import km_ledger
+from fleet_audit_tests.logic.driving import DAY, MILL, PLATE, ZONE, Bus, staged, trips_of, window
 
 Change = Callable[[float], float]
 
@@ -142,3 +144,37 @@ def test_a_parked_bus_whose_receiver_wanders_drives_nothing() -> None:
         bus.seconds += 300
         bus.report(off_m=120.0 * (number % 2))
     assert len(trips_of(bus.park(1800))) == 0
+
+
+def read_seldom(polled: int, every: float, first: int, *, jitter_m: float = 0.0) -> Bus:
+    """20 km and a halt of 2 h; one of so many positions has a new reading. Parked, the receiver repeats its fix."""
+    chance = np.random.default_rng(1)
+    bus = Bus("05:00").park(1800).go(MILL, 40, every).park(7200)
+    read = bus.records[0]["odometer_km"]
+    for number, record in enumerate(bus.records):
+        read = record["odometer_km"] if (number + first) % polled == 0 else read
+        record["odometer_km"] = read
+        record["latitude"] = float(record["latitude"]) + chance.normal(0, 1) * jitter_m / 111_195  # type: ignore[arg-type]
+    return bus
+
+
+@pytest.mark.parametrize("jitter_m", [0.0, 8.0])
+@pytest.mark.parametrize(("polled", "every"), [(2, 300), (3, 300), (4, 300), (5, 120), (10, 60), (20, 30)])
+def test_an_odometer_read_less_often_than_the_place_counts_each_km_once(
+    polled: int, every: float, jitter_m: float
+) -> None:
+    """It catches up at the halt: no second trip, not even of a parked receiver without a new fix."""
+    for first in range(0, polled, max(polled // 4, 1)):
+        [trip] = trips_of(read_seldom(polled, every, first, jitter_m=jitter_m)).to_dict("records")
+        assert trip["km"] == pytest.approx(20.0, abs=0.05)
+        if every >= 120:
+            assert trip["km_method"] == "odometer"
+
+
+def test_the_ledger_of_an_odometer_read_seldom_is_balanced() -> None:
+    ready = window(read_seldom(4, 300, 1))
+    vehicles = pd.DataFrame([{"plate": PLATE, "unit_code": "UCP", "carrier_code": "CAR", "timezone": ZONE}])
+    trips, readings = (rows[rows["operational_date"] == DAY] for rows in (ready.trips, ready.readings))
+    [row] = km_ledger(DAY, trips, readings, ready.spans, vehicles).to_dict("records")
+    assert float(row["service_km"]) == pytest.approx(20.0, abs=0.01)
+    assert row["is_balanced"]

@@ -19,23 +19,38 @@ def _is_missed(chord_km, counted_km, slack_km, agree_pct):  # type: ignore[no-un
     return chord_km * (1 - agree_pct / 100) - slack_km > counted_km + 1e-6
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _is_caught_up(owed_km, counted_km, slack_km, agree_pct, most_detour_pct):  # type: ignore[no-untyped-def]
+    """Whether chords prove that the odometer stood, and it then counted what they owe and at most the detour more."""
+    is_owed = _is_missed(owed_km, 0.0, slack_km, agree_pct) and not _is_missed(owed_km, counted_km, slack_km, agree_pct)
+    return is_owed and counted_km <= owed_km * (1 + most_detour_pct / 100) + slack_km
+
+
 @njit(cache=True, nogil=True)
 def find_missed_km(  # type: ignore[no-untyped-def]
-    seconds, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, resolution, fine_step_s,
-    compare_step_s, radius_m, agree_pct, impossible_kmh, odometer_slack_km,
+    seconds, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, offsets, resolution,
+    fine_step_s, compare_step_s, radius_m, agree_pct, most_detour_pct, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
-    """is_unread of the step to each point, and has_missed of each movement from start[k] to end[k].
+    """is_unread and is_repaid of the step to each point; has_missed and the last reading of each movement.
+
+    Movements lead from point start[k] to end[k].
 
     Only steps beyond `fine_step_s` with their ends beyond `radius_m` apart prove anything; not those of `is_unseen`,
     over which the vehicle was carried or the odometer gives the place. Their chords must exceed what the odometer
     counted from reading to reading by `radius_m` (the fixes' error), the odometer's resolution and `agree_pct`.
 
     Equal readings and the first one that differs are judged together: an odometer that stands and then counts what it
-    missed holds over both. Where it stood over a halt before it caught up, neither movement is measured by it, so that
-    nothing counts twice. Each movement is also judged as a whole: an odometer that misses a little at each step.
-    In a movement that missed km no step up to `compare_step_s` has a usable reading: its path counts.
+    missed holds over both. Where it stands at the end of a movement and catches up before the vehicle moves on, by what
+    the chords owe and at most `most_detour_pct` more, that reading is the movement's last one; a step without a fix in
+    which it caught up is_repaid, because nobody drove in it. Where it stood over a halt and caught up on the way,
+    neither movement is measured by it, so that nothing counts twice.
+
+    Each movement is also judged as a whole: an odometer that misses a little at each step. In a movement that missed km
+    no step up to `compare_step_s` has a usable reading: its path counts.
     """
     is_unread = np.zeros(len(seconds), dtype=np.bool_)
+    is_repaid = np.zeros(len(seconds), dtype=np.bool_)
+    until = last_reading.copy()
     has_missed = np.zeros(len(start), dtype=np.bool_)
     owed_km, owed_from, owed_track = 0.0, math.nan, -1
     for k in range(len(start)):
@@ -46,10 +61,11 @@ def find_missed_km(  # type: ignore[no-untyped-def]
         if track[k] != owed_track or odometer[low] != owed_from:
             owed_km = 0.0
         anchor = previous = low
-        stood_km = step_km = chords_km = counted_km = 0.0
+        stood_km = step_km = chords_km = counted_km = moved_km = still_km = 0.0
         for i in range(low + 1, high + 1):
-            if seconds[i] - seconds[i - 1] > fine_step_s and metres[i] > radius_m and not is_unseen[i]:
-                step_km += metres[i] / 1000
+            if metres[i] > radius_m and not is_unseen[i]:
+                moved_km += metres[i] / 1000
+                step_km += metres[i] / 1000 if seconds[i] - seconds[i - 1] > fine_step_s else 0.0
             if math.isnan(odometer[i]):
                 continue
             counted = odometer[i] - odometer[previous]
@@ -58,6 +74,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             counted_km += max(counted, 0.0)
             if counted == 0:
                 stood_km, step_km, previous = both_km, 0.0, i
+                still_km, moved_km = still_km + moved_km, 0.0
                 continue
             is_sound = is_plausible(counted, seconds[i] - seconds[previous], impossible_kmh, odometer_slack_km)
             if not is_sound or _is_missed(both_km, counted, slack_km, agree_pct):
@@ -72,12 +89,24 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             elif owed_km > 0 and not _is_missed(owed_km + both_km, counted, slack_km, agree_pct):
                 is_unread[anchor + 1 : i + 1] = True
                 has_missed[k] = True
-            owed_km = stood_km = step_km = 0.0
+            owed_km += still_km
+            if is_sound and moved_km == 0 and _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
+                is_unread[anchor + 1 : i + 1] = True
+                is_repaid[previous + 1 : i + 1] = is_unseen[previous + 1 : i + 1]
+            owed_km = stood_km = step_km = moved_km = still_km = 0.0
             anchor = previous = i
+        if _is_missed(still_km, 0.0, slack_km, agree_pct):
+            owed_km += still_km
+            catch_up = _next_count(metres, odometer, is_unseen, previous, offsets[track[k] + 1], radius_m)
+            counted = odometer[catch_up] - odometer[previous] if catch_up >= 0 else 0.0
+            if _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
+                until[k] = catch_up
+                chords_km -= stood_km
+                is_unread[anchor + 1 : previous + 1] = True
+                stood_km = 0.0
         if _is_missed(stood_km, 0.0, slack_km, agree_pct):
             is_unread[anchor + 1 : previous + 1] = True
             has_missed[k] = True
-            owed_km += stood_km
         owed_from, owed_track = odometer[previous], track[k]
         if not has_missed[k] and _is_missed(chords_km, counted_km, slack_km, agree_pct):
             has_missed[k] = True
@@ -85,7 +114,18 @@ def find_missed_km(  # type: ignore[no-untyped-def]
         if has_missed[k]:
             for i in range(start[k] + 1, end[k] + 1):
                 is_unread[i] = is_unread[i] or seconds[i] - seconds[i - 1] <= compare_step_s
-    return is_unread, has_missed
+    return is_unread, is_repaid, has_missed, until
+
+
+@njit(cache=True, nogil=True)
+def _next_count(metres, odometer, is_unseen, point, track_end, radius_m):  # type: ignore[no-untyped-def]
+    """The first point after `point` whose reading differs, before the vehicle is seen to move; -1: none."""
+    for i in range(point + 1, track_end):
+        if metres[i] > radius_m and not is_unseen[i]:
+            return -1
+        if not math.isnan(odometer[i]) and odometer[i] != odometer[point]:
+            return i
+    return -1
 
 
 @njit(cache=True, nogil=True)
