@@ -30,6 +30,7 @@ from fleet_audit_tests.logic.driving import (
     window,
     world,
 )
+from fleet_audit_tests.logic.trips.test_missed_km import read_seldom
 
 SENTINEL_KM = 2**32 / 1000 - 0.001
 
@@ -358,6 +359,12 @@ def test_an_odometer_that_stands_while_rare_positions_move_is_frozen(every: floa
     for record in bus.records:
         record["odometer_km"] = 1000.3
     assert events(bus) == ["frozen"]
+
+
+@pytest.mark.parametrize("jitter_m", [0.0, 8.0])
+@pytest.mark.parametrize(("polled", "every"), [(3, 300), (4, 300), (5, 120), (10, 60)])
+def test_an_odometer_read_less_often_than_the_place_accuses_nobody(polled: int, every: float, jitter_m: float) -> None:
+    assert events(read_seldom(polled, every, 1, jitter_m=jitter_m)) == []
 
 
 def test_one_silence_over_which_an_odometer_stood_accuses_nobody() -> None:
