@@ -19,6 +19,7 @@ from fleet_audit_tests.logic.driving import (
     DAY,
     DEGREE_M,
     DEVICE,
+    FRONT,
     GARAGE,
     LATITUDE,
     LONGITUDE,
@@ -345,12 +346,39 @@ def test_an_odometer_turned_back_during_a_silence_is_a_fall_and_no_other_unit(re
     assert events(bus.unseen(20 * 3600).park(600).to(MILL).park(1800)) == ["fall"]
 
 
-def test_an_odometer_that_catches_up_with_what_it_missed_is_frozen_and_no_tracker_is_off_the_bus() -> None:
+def test_an_odometer_that_catches_up_with_what_it_missed_did_not_fail() -> None:
     bus = to_the_mill()
-    arrived = driving(bus)[-1] + 8
+    arrived = driving(bus)[-1] + 3
     for record in bus.records[:arrived]:
         record["odometer_km"] = bus.records[0]["odometer_km"]
-    assert events(bus) == ["frozen"]
+    assert events(bus) == []
+
+
+@pytest.mark.parametrize("counts", [0.5, 0.8, 1.3])
+def test_an_odometer_that_counts_other_km_than_it_missed_is_accused(counts: float) -> None:
+    bus = to_the_mill()
+    arrived = driving(bus)[-1] + 3
+    for record in bus.records[:arrived]:
+        record["odometer_km"] = 1000.0
+    for record in bus.records[arrived:]:
+        record["odometer_km"] = 1000.0 + 20 * counts
+    assert "frozen" in events(bus)
+
+
+@pytest.mark.parametrize("every_km", [None, 5, 10], ids=["at ignition off", "every 5 km", "every 10 km"])
+@pytest.mark.parametrize("resolution_km", [0.1, 1.0])
+def test_an_odometer_that_is_refreshed_rarely_measures_each_trip(every_km: float | None, resolution_km: float) -> None:
+    bus = to_the_mill(resolution_km=resolution_km).to(GARAGE).park(1800).to(FRONT).park(1800)
+    shown = float(bus.records[0]["odometer_km"])  # type: ignore[arg-type]
+    for record in bus.records:
+        reading = float(record["odometer_km"])  # type: ignore[arg-type]
+        if not record["speed_kmh"] or (every_km and reading - shown >= every_km):
+            shown = reading
+        record["odometer_km"] = shown
+    trips = trips_of(bus)
+    assert trips["km"].to_list() == [20.0, 20.0, 40.0]
+    assert set(trips["km_method"]) == {"odometer"}
+    assert events(bus) == []
 
 
 @pytest.mark.parametrize("every", [120, 300, 600, 900])

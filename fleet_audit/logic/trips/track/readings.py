@@ -1,7 +1,7 @@
 """False odometer readings: zero at waking, and sentinels that a device repeats while its bus sleeps.
 
-Readings in another unit are in `odometer_units`. Other contradictory readings stay: `devices.odometer_events` names
-them, and no km rests on them.
+Readings in another unit are in `odometer_units`, stale ones in `stale_readings`. Other contradictory readings stay:
+`devices.odometer_events` names them, and no km rests on them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.odometer_units import find_other_units
+from fleet_audit.logic.trips.track.stale_readings import stale_readings
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -22,6 +23,7 @@ def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings; their points keep time, place and ignition."""
     is_false = readings_in_other_units(tracks, parameters)
     limits = (parameters.impossible_kmh, parameters.odometer_slack_km)
+    is_false |= stale_readings(tracks, np.where(is_false, np.nan, tracks.odometer_km), parameters)
     odometer_km = np.where(is_false, np.nan, tracks.odometer_km)
     find_sentinels(tracks.seconds, odometer_km, tracks.offsets, *limits, parameters.odometer_most_km, is_false)
     return replace(tracks, odometer_km=np.where(is_false, np.nan, odometer_km)) if is_false.any() else tracks
