@@ -16,6 +16,7 @@ from fleet_audit.defs.reports import cycle as assets
 from fleet_audit.defs.reports.frames import FACTS, REFERENCE, TERMS, cycle_frames
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import WAREHOUSE_IO
+from fleet_audit.errors import RetryableError
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.carrier_copy import build_copy
 from fleet_audit.reporting.formats.render import render_copies
@@ -141,6 +142,19 @@ def test_two_processes_write_the_bytes_of_one_and_a_copy_is_that_of_the_whole_cy
         build_copy(frames, code, contest_days=days, **options) for code in sorted(CarrierNames.of_frames(frames).codes)
     )
     assert copies == {name.removeprefix("carriers/"): alone[name] for name in alone if name.startswith("carriers/")}
+
+
+def test_copies_are_rendered_again_when_rows_that_they_share_were_changed_meanwhile(installation):
+    """Each copy reads the cycle at another instant, and a file of another day may bring new terms between two."""
+    warehouse = installation.warehouse()
+    tariffs = warehouse.read_table(reference.TARIFFS)
+    with assets._requiring_one_state(warehouse, CYCLE):
+        warehouse.replace_table(reference.TARIFFS, tariffs)  # the same rows, as a run of any day writes them
+    with (
+        pytest.raises(RetryableError, match=rf"Rows of tariffs were changed while .* of {CYCLE.start} were rendered"),
+        assets._requiring_one_state(warehouse, CYCLE),
+    ):
+        warehouse.replace_table(reference.TARIFFS, tariffs.iloc[1:])
 
 
 def test_a_close_stamps_the_documents_the_final_one_first(installation, tmp_path):

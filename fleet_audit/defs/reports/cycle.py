@@ -1,6 +1,7 @@
 """Documents of a measurement cycle: the monthly report, the measurement package, the carriers' copies."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -14,10 +15,12 @@ from fleet_audit.defs.reports.frames import (
     TERMS,
     carrier_names,
     closing_of,
+    unlocked_frames,
     vehicle_days,
 )
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_parts, key_of
+from fleet_audit.errors import RetryableError
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.reporting.layout import load_layout
@@ -36,6 +39,7 @@ from fleet_audit.schema.facts import (
 )
 from fleet_audit.schema.reference import DRIVERS
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.warehouse import Warehouse
 
 _DEPS = [
     *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (*FACTS, RULES_NOT_TESTED)),
@@ -125,7 +129,28 @@ def _of_cycles(
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The files of each cycle of the run, under its partition key."""
     closing_day = fleet.settings().closing_day
-    return ((key, files(cycle_of(parse_day(key), closing_day))) for key in context.partition_keys)
+    for key in context.partition_keys:
+        cycle = cycle_of(parse_day(key), closing_day)
+        with _requiring_one_state(fleet.warehouse(), cycle):
+            made = files(cycle)
+        yield key, made
+
+
+@contextmanager
+def _requiring_one_state(warehouse: Warehouse, cycle: Cycle) -> Iterator[None]:
+    """Raises RetryableError when rows that documents of the cycle share were changed while the documents were made.
+
+    Each copy reads them at another instant: two carriers would have the terms of different contracts.
+    """
+    before = unlocked_frames(warehouse, cycle)
+    yield
+    after = unlocked_frames(warehouse, cycle)
+    changed = [name for name, rows in before.items() if not rows.equals(after[name])]
+    if changed:
+        raise RetryableError(
+            f"Rows of {', '.join(changed)} were changed while the documents of the cycle of {cycle.start} were "
+            "rendered: they are rendered again."
+        )
 
 
 def _inputs(fleet: FleetResource, cycle: Cycle) -> CycleInputs:

@@ -138,6 +138,19 @@ def carrier_names(warehouse: Warehouse, cycle: Cycle) -> CarrierNames:
     return CarrierNames.of({**of_days, **whole, "adjustments": _adjustments(warehouse, cycle)})
 
 
+def unlocked_frames(warehouse: Warehouse, cycle: Cycle) -> dict[str, pd.DataFrame]:
+    """What a cycle's documents read by name and others may change meanwhile, without the columns of who wrote it.
+
+    The cycle's own days are locked by its run.
+    """
+    frames = {
+        **read_tables(warehouse, (*REFERENCE, *TERMS)),
+        "adjustments": _adjustments(warehouse, cycle),
+        "contests": contest_outcomes(warehouse),
+    }
+    return {name: rows.drop(columns=["run_id", "updated_at"], errors="ignore") for name, rows in frames.items()}
+
+
 def _adjustments(warehouse: Warehouse, cycle: Cycle) -> pd.DataFrame:
     return warehouse.read_dated(facts.ADJUSTMENTS, "billed_cycle_start", [cycle.start])
 
