@@ -75,7 +75,7 @@ def measure_movements(
         if len(start)
         else np.empty(0),
         "is_odometer_valid": has_readings
-        & ~has_missed
+        & ~(has_missed & ~_is_compared(sums))
         & ~any_point_between(steps.faults, first_reading, last_reading)
         & (
             movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
@@ -96,6 +96,15 @@ def measure_movements(
         "is_start_in_gap": before < 0,
         "is_end_in_gap": after < 0,
     }
+
+
+def _is_compared(sums: dict) -> np.ndarray:
+    """Whether fine steps hold half of each movement's km and no chord over a long step: its path and odometer compare.
+
+    Then O05 states what the odometer missed. Of a long step the path knows no more than the chord.
+    """
+    is_fine: np.ndarray = (sums["km_fine"] > 0) & (2 * sums["km_fine"] >= sums["km_gps"]) & (sums["km_long_chord"] == 0)
+    return is_fine
 
 
 def mean_step_s(trips: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit_tests.logic.driving import DAY, MILL, PLATE, ZONE, Bus, staged, trips_of, window
+from fleet_audit_tests.logic.driving import DAY, MILL, PLATE, ZONE, Bus, segmented, staged, trips_of, window
 
 Change = Callable[[float], float]
 
@@ -169,6 +169,35 @@ def test_an_odometer_read_less_often_than_the_place_counts_each_km_once(
         assert trip["km"] == pytest.approx(20.0, abs=0.05)
         if every >= 120:
             assert trip["km_method"] == "odometer"
+
+
+@pytest.mark.parametrize(("every", "kmh"), [(120, 40), (180, 20), (300, 10), (300, 40)])
+def test_one_fix_that_is_half_a_step_old_discards_no_sound_odometer(every: float, kmh: float) -> None:
+    """The road is 10 % longer than its chords."""
+    bus = Bus("05:00").park(1800).go(MILL, kmh, every).park(1800)
+    reading(bus, lambda km: 1.1 * km)
+    before, old = bus.records[6:8]
+    old["latitude"] = (float(before["latitude"]) + float(old["latitude"])) / 2  # type: ignore[arg-type]
+    [trip] = trips_of(bus).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(22.0, abs=0.11))
+
+
+def test_an_odometer_that_misses_is_compared_where_few_steps_are_longer_than_a_minute() -> None:
+    """30-s positions with ten steps of 70 s: a sound path contradicts it, as O05 states."""
+    bus = Bus("05:00").park(1800)
+    for _ in range(10):
+        bus.go(3_000, 60).unseen(70, 1_167)
+    [leg] = segmented(reading(bus.park(1800), lambda km: 0.7 * km)).legs.to_dict("records")
+    assert leg["is_odometer_valid"]
+    assert (leg["km_odometer"], leg["km_gps"]) == pytest.approx((29.1, 41.67), abs=0.1)
+
+
+def test_only_the_unseen_way_of_frequent_positions_is_a_chord() -> None:
+    """54 km of 30-s positions and 6 km of a silence over which the odometer stood."""
+    bus = Bus("05:00").park(1800).go(30_000, 60).unseen(600, 6_000).go(24_000, 60).park(3600)
+    [trip] = trips_of(reading(bus, lambda km: km if km <= 30.01 else km - 6)).to_dict("records")
+    assert trip["km"] == pytest.approx(60.0, abs=0.05)
+    assert 6 * 0.2 < trip["km_uncertainty"] < 60 * 0.05
 
 
 def test_the_ledger_of_an_odometer_read_seldom_is_balanced() -> None:

@@ -46,7 +46,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     neither movement is measured by it, so that nothing counts twice.
 
     Each movement is also judged as a whole: an odometer that misses a little at each step. In a movement that missed km
-    no step up to `compare_step_s` has a usable reading: its path counts.
+    no step beyond `fine_step_s` and up to `compare_step_s` has a usable reading: its path counts.
     """
     is_unread = np.zeros(len(seconds), dtype=np.bool_)
     is_repaid = np.zeros(len(seconds), dtype=np.bool_)
@@ -80,6 +80,17 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             if not is_sound or _is_missed(both_km, counted, slack_km, agree_pct):
                 has_stood = _is_missed(stood_km, 0.0, slack_km, agree_pct)
                 is_step_missed = is_sound and _is_missed(step_km, counted, slack_km, agree_pct)
+                if (
+                    is_sound
+                    and not has_stood
+                    and not _is_missed_with_neighbour(
+                        metres, odometer, is_unseen, anchor, i, low, high, both_km, slack_km, agree_pct
+                    )
+                ):
+                    chords_km -= both_km - min(both_km, counted)  # one misplaced fix may be what exceeds the odometer
+                    owed_km = stood_km = step_km = moved_km = still_km = 0.0
+                    anchor = previous = i
+                    continue
                 if has_stood or (is_sound and not is_step_missed):
                     is_unread[anchor + 1 : previous + 1] = True
                     has_missed[k] = True
@@ -113,8 +124,28 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
         if has_missed[k]:
             for i in range(start[k] + 1, end[k] + 1):
-                is_unread[i] = is_unread[i] or seconds[i] - seconds[i - 1] <= compare_step_s
+                is_unread[i] = is_unread[i] or fine_step_s < seconds[i] - seconds[i - 1] <= compare_step_s
     return is_unread, is_repaid, has_missed, until
+
+
+@njit(cache=True, nogil=True)
+def _is_missed_with_neighbour(  # type: ignore[no-untyped-def]
+    metres, odometer, is_unseen, first, last, low, high, chords_km, slack_km, agree_pct
+):
+    """Whether the points first to last missed a part of their way together with the step on either side, too.
+
+    A fix that is old by half a step lengthens one step by what it shortens the other one. A neighbour without a
+    reading, without a fix or outside of the movement is not asked.
+    """
+    if first > low and not math.isnan(odometer[first - 1]) and not is_unseen[first]:
+        km, counted = metres[first] / 1000 + chords_km, odometer[last] - odometer[first - 1]
+        if counted >= 0 and not _is_missed(km, counted, slack_km, agree_pct):
+            return False
+    if last < high and not math.isnan(odometer[last + 1]) and not is_unseen[last + 1]:
+        km, counted = chords_km + metres[last + 1] / 1000, odometer[last + 1] - odometer[first]
+        if counted >= 0 and not _is_missed(km, counted, slack_km, agree_pct):
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
