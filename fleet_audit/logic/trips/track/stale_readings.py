@@ -38,30 +38,49 @@ def stale_readings(tracks: Tracks, odometer_km: np.ndarray, parameters: Paramete
 def find_stale_readings(lat, lon, odometer, offsets, resolution, radius_m, frozen_km, is_stale):  # type: ignore[no-untyped-def]
     """Sets is_stale of readings that stand over more than `frozen_km` of path, and then count what was driven.
 
-    The path has pieces of more than `radius_m`, so that a parked receiver drives nothing. The first reading of such a
-    stretch, and its repetitions before the vehicle moves, were true.
+    The first reading of such a stretch, and its repetitions before the vehicle moves, were true. A device that has one
+    such stretch is read rarely: of its other stretches any path counts that exceeds the doubt of the comparison.
     """
     for track in range(len(offsets) - 1):
-        start = moved = place = -1
-        driven_km = last_km = 0.0
-        for i in range(offsets[track], offsets[track + 1]):
-            if not (math.isnan(lat[i]) or math.isnan(lon[i])):
-                if place < 0:
-                    place = i
-                piece_m = distance_m(lat[place], lon[place], lat[i], lon[i])
-                if piece_m > radius_m:
-                    last_km = piece_m / 1000
-                    driven_km += last_km
-                    place = i
-                    if moved < 0:
-                        moved = i
-            if math.isnan(odometer[i]):
-                continue
-            if start >= 0 and odometer[i] == odometer[start]:
-                continue
-            if start >= 0 and moved >= 0 and driven_km > frozen_km + resolution[track]:
-                doubt_km = _CATCH_UP_SHARE * driven_km + resolution[track] + last_km
-                if abs(odometer[i] - odometer[start] - driven_km) <= doubt_km:
-                    for k in range(moved, i):
-                        is_stale[k] = not math.isnan(odometer[k])
-            start, moved, driven_km, last_km = i, -1, 0.0, 0.0
+        part = slice(offsets[track], offsets[track + 1])
+        place = lat[part], lon[part], odometer[part]
+        longest_km = _mark_stale(
+            *place, resolution[track], radius_m, frozen_km + resolution[track], 0.0, is_stale[part]
+        )
+        if longest_km > 0:
+            _mark_stale(*place, resolution[track], radius_m, 0.0, longest_km, is_stale[part])
+
+
+@njit(cache=True, nogil=True)
+def _mark_stale(lat, lon, odometer, resolution, radius_m, least_km, open_km, is_stale):  # type: ignore[no-untyped-def]
+    """The longest path of one track, above `least_km`, over which readings were stale; sets is_stale of them.
+
+    Of the last stretch, which no other reading ends, a path up to `open_km` is stale too. The path has pieces of
+    more than `radius_m`, so that a parked receiver drives nothing.
+    """
+    start = moved = place = -1
+    driven_km = last_km = 0.0
+    longest_km = 0.0
+    for i in range(len(odometer)):
+        if not (math.isnan(lat[i]) or math.isnan(lon[i])):
+            place = i if place < 0 else place
+            piece_m = distance_m(lat[place], lon[place], lat[i], lon[i])
+            if piece_m > radius_m:
+                last_km = piece_m / 1000
+                driven_km += last_km
+                place = i
+                moved = i if moved < 0 else moved
+        if math.isnan(odometer[i]) or (start >= 0 and odometer[i] == odometer[start]):
+            continue
+        if start >= 0 and moved >= 0:
+            doubt_km = _CATCH_UP_SHARE * driven_km + resolution + last_km
+            is_caught_up = abs(odometer[i] - odometer[start] - driven_km) <= doubt_km
+            if is_caught_up and driven_km > max(least_km, doubt_km):
+                longest_km = max(longest_km, driven_km)
+                for k in range(moved, i):
+                    is_stale[k] = not math.isnan(odometer[k])
+        start, moved, driven_km, last_km = i, -1, 0.0, 0.0
+    if moved >= 0 and _CATCH_UP_SHARE * driven_km + resolution + last_km < driven_km <= open_km:
+        for k in range(moved, len(odometer)):
+            is_stale[k] = not math.isnan(odometer[k])
+    return longest_km
