@@ -166,7 +166,8 @@ def test_an_odometer_read_less_often_than_the_place_counts_each_km_once(
     """It catches up at the halt: no second trip, not even of a parked receiver without a new fix."""
     for first in range(0, polled, max(polled // 4, 1)):
         [trip] = trips_of(read_seldom(polled, every, first, jitter_m=jitter_m)).to_dict("records")
-        assert trip["km"] == pytest.approx(20.0, abs=0.05)
+        # Readings that repeat an older one may be dropped: the trip then ends at the one before, in its stated doubt.
+        assert trip["km"] == pytest.approx(20.0, abs=0.05 if every >= 60 else float(trip["km_uncertainty"]))
         if every >= 120:
             assert trip["km_method"] == "odometer"
 
