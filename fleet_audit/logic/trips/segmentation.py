@@ -95,8 +95,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
 
 def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
     """The tracks without any coordinates, for their readings alone: no stops, no legs."""
-    located = np.concatenate([[0], np.cumsum(tracks.is_located | tracks.is_lost)])[tracks.offsets]
-    blind = tracks.take(np.repeat(np.diff(located) == 0, np.diff(tracks.offsets)))
+    blind = tracks.take(np.repeat(~tracks.sends_places, np.diff(tracks.offsets)))
     seen = Points.without_places(blind)
     steps = classify_steps(seen, parameters)
     return Segmentation(blind, steps, find_stops(blind, steps, None, parameters), {}, seen.rejected)

@@ -67,20 +67,13 @@ def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
     is_counted = (is_lost[unlocated] | (tracks.trip_key[unlocated] < 0)) & ~np.isnan(tracks.odometer_km[unlocated])
     candidates = unlocated[is_counted]
     if len(candidates):
-        candidates = candidates[_sends_places(tracks)[candidates]]
+        candidates = candidates[tracks.sends_places[tracks.track_of(candidates)]]
     if not len(candidates):
         no = np.zeros(len(metres), dtype=np.bool_)
         return Points(located.without(dropped), is_jump, metres, no, ~no, rejected)
     is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
     is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
     return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
-
-
-def _sends_places(tracks: Tracks) -> np.ndarray:
-    """Of each point whether its track has any coordinates, true or false: events without any are no positions."""
-    coordinates = np.append(0, np.cumsum(tracks.is_located | tracks.is_lost))
-    per_track = np.diff(coordinates[tracks.offsets])
-    return np.repeat(per_track > 0, np.diff(tracks.offsets))
 
 
 def _placed(

@@ -15,8 +15,6 @@ from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
-_CATCH_UP_SHARE = 0.05  # odometer and path differ by so much at most (RULES section 2)
-
 
 def stale_readings(tracks: Tracks, odometer_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
     """Whether each reading repeats one from before a drive that the next other reading counts."""
@@ -29,13 +27,16 @@ def stale_readings(tracks: Tracks, odometer_km: np.ndarray, parameters: Paramete
         resolutions(odometer_km, tracks.offsets),
         parameters.parked_radius_m,
         parameters.frozen_km,
+        parameters.agree_pct / 100,
         is_stale,
     )
     return is_stale
 
 
 @njit(cache=True, nogil=True)
-def find_stale_readings(lat, lon, odometer, offsets, resolution, radius_m, frozen_km, is_stale):  # type: ignore[no-untyped-def]
+def find_stale_readings(  # type: ignore[no-untyped-def]
+    lat, lon, odometer, offsets, resolution, radius_m, frozen_km, agree_share, is_stale
+):
     """Sets is_stale of readings that stand over more than `frozen_km` of path, and then count what was driven.
 
     The first reading of such a stretch, and its repetitions before the vehicle moves, were true. A device that has one
@@ -44,15 +45,16 @@ def find_stale_readings(lat, lon, odometer, offsets, resolution, radius_m, froze
     for track in range(len(offsets) - 1):
         part = slice(offsets[track], offsets[track + 1])
         place = lat[part], lon[part], odometer[part]
-        longest_km = _mark_stale(
-            *place, resolution[track], radius_m, frozen_km + resolution[track], 0.0, is_stale[part]
-        )
+        doubt = resolution[track], agree_share
+        longest_km = _mark_stale(*place, *doubt, radius_m, frozen_km + resolution[track], 0.0, is_stale[part])
         if longest_km > 0:
-            _mark_stale(*place, resolution[track], radius_m, 0.0, longest_km, is_stale[part])
+            _mark_stale(*place, *doubt, radius_m, 0.0, longest_km, is_stale[part])
 
 
 @njit(cache=True, nogil=True)
-def _mark_stale(lat, lon, odometer, resolution, radius_m, least_km, open_km, is_stale):  # type: ignore[no-untyped-def]
+def _mark_stale(  # type: ignore[no-untyped-def]
+    lat, lon, odometer, resolution, agree_share, radius_m, least_km, open_km, is_stale
+):
     """The longest path of one track, above `least_km`, over which readings were stale; sets is_stale of them.
 
     Of the last stretch, which no other reading ends, a path up to `open_km` is stale too. The path has pieces of
@@ -73,14 +75,14 @@ def _mark_stale(lat, lon, odometer, resolution, radius_m, least_km, open_km, is_
         if math.isnan(odometer[i]) or (start >= 0 and odometer[i] == odometer[start]):
             continue
         if start >= 0 and moved >= 0:
-            doubt_km = _CATCH_UP_SHARE * driven_km + resolution + last_km
+            doubt_km = agree_share * driven_km + resolution + last_km
             is_caught_up = abs(odometer[i] - odometer[start] - driven_km) <= doubt_km
             if is_caught_up and driven_km > max(least_km, doubt_km):
                 longest_km = max(longest_km, driven_km)
                 for k in range(moved, i):
                     is_stale[k] = not math.isnan(odometer[k])
         start, moved, driven_km, last_km = i, -1, 0.0, 0.0
-    if moved >= 0 and _CATCH_UP_SHARE * driven_km + resolution + last_km < driven_km <= open_km:
+    if moved >= 0 and agree_share * driven_km + resolution + last_km < driven_km <= open_km:
         for k in range(moved, len(odometer)):
             is_stale[k] = not math.isnan(odometer[k])
     return longest_km

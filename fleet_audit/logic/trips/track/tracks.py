@@ -64,6 +64,13 @@ class Tracks:
         )
         return is_located
 
+    @cached_property
+    def sends_places(self) -> np.ndarray:
+        """Which tracks have any coordinates, true or false: events without any are no positions."""
+        coordinates = np.append(0, np.cumsum(self.is_located | self.is_lost))
+        sends_places: np.ndarray = np.diff(coordinates[self.offsets]) > 0
+        return sends_places
+
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
         return self.without(np.flatnonzero(~keep))
