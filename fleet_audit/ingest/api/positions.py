@@ -267,25 +267,28 @@ def _origin(page: str) -> dict[str, str]:
     return {"source_kind": "positions", "file_sha256": page_sha256(page), "file_name": page}
 
 
-def _by_device(rows: pa.Table) -> pa.Table:
-    """The rows sorted by device, within a device in their own order."""
+def _devices(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The devices of the rows in the order in which they first come, and the number of each row's."""
     codes = rows.column("device_id").combine_chunks().dictionary_encode()
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-    names = np.array(codes.dictionary.to_pylist(), dtype=object)
+    return np.array(codes.dictionary.to_pylist(), dtype=object), codes.indices.to_numpy()
+
+
+def _by_device(rows: pa.Table) -> pa.Table:
+    """The rows sorted by device, within a device in their own order."""
+    names, numbers = _devices(rows)
     rank = np.empty(len(names), dtype=np.int64)
     rank[np.argsort(names, kind="stable")] = np.arange(len(names))
-    ranked = rank[codes.indices.to_numpy()] if len(rows) else np.empty(0, dtype=np.int64)
+    ranked = rank[numbers] if len(rows) else np.empty(0, dtype=np.int64)
     return rows.take(pa.array(np.argsort(ranked, kind="stable")))
 
 
 def _written(path: Path, rows: pa.Table, page: int | None) -> _Run:
     """Writes the rows, which are sorted by device, and returns them as a run."""
-    codes = rows.column("device_id").combine_chunks().dictionary_encode()
-    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+    names, numbers = _devices(rows)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows)
-    names = np.array(codes.dictionary.to_pylist(), dtype=object)
-    return _Run(path, page, names, np.searchsorted(codes.indices.to_numpy(), np.arange(len(names) + 1)))
+    return _Run(path, page, names, np.searchsorted(numbers, np.arange(len(names) + 1)))
 
 
 def _with_origins(parts: Sequence[tuple[_Run, pa.Table]]) -> pa.Table:
