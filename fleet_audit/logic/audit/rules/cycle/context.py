@@ -134,13 +134,20 @@ class AuditCycle(TripAndRunRecords):
         return self.trips[(self.trips["purpose"] == "service") & self.trips["km_measured"].notna()]
 
     @cached_property
+    def compared(self) -> pd.DataFrame:
+        """Groups of which both the declared and the measured km are known."""
+        return self.matches[self.matches["difference_km"].notna()]
+
+    @cached_property
     def trips_by_chords(self) -> set[str]:
         """Trips whose km are a path of positions too rare to follow the road: about 12 % short of it, at 300 s."""
         return set(self.trips.loc[is_path_of_chords(self.trips, self.parameters), "trip_id"])
 
-    def is_by_road(self, groups: pd.DataFrame) -> np.ndarray:
-        """Whether none of each group's trips is measured by chords."""
-        return np.array([self.trips_by_chords.isdisjoint(ids) for ids in groups["trip_ids"]], dtype=bool)
+    @cached_property
+    def compared_by_road(self) -> pd.DataFrame:
+        """Compared groups none of whose trips is measured by chords."""
+        is_by_road = [self.trips_by_chords.isdisjoint(ids) for ids in self.compared["trip_ids"]]
+        return self.compared[np.array(is_by_road, dtype=bool)]
 
     @cached_property
     def single_runs(self) -> pd.DataFrame:
@@ -148,8 +155,7 @@ class AuditCycle(TripAndRunRecords):
 
         None that is measured by chords: honest readings are longer than these by more than any rounding.
         """
-        groups = self.matches[self.matches["difference_km"].notna()]
-        groups = groups[self.is_by_road(groups)]
+        groups = self.compared_by_road
         groups = groups[np.array([len(ids) == 1 for ids in groups["declared_run_ids"]], dtype=bool)]
         doubt = self.trips.set_index("trip_id")["km_uncertainty"].astype("float64").fillna(0.0).to_dict()
         compared = pd.DataFrame(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS
+from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, NO_ROAD_PT
 from fleet_audit.logic.audit.rules.draft import TRIP_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -34,8 +34,7 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     than 3 % by themselves.
     """
     parameters = context.parameters
-    compared = context.matches[context.matches["difference_km"].notna()]
-    groups = _groups_by_road(context)
+    compared, groups = context.compared, context.compared_by_road
     named = context.day_findings.loc[context.day_findings["rule_id"].isin(["D01", "D04"]), "declared_run_id"]
     first_run = pd.Series([ids[0] for ids in groups["declared_run_ids"]], index=groups.index, dtype=object)
     is_doubtful = groups["is_exceeding"].fillna(False).astype(bool) & ~first_run.isin(named)
@@ -55,14 +54,8 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     return drafts
 
 
-def _groups_by_road(context: AuditCycle) -> pd.DataFrame:
-    """Compared groups none of whose trips is measured by chords."""
-    groups = context.matches[context.matches["difference_km"].notna()]
-    return groups[context.is_by_road(groups)]
-
-
 def _compared_plates(context: AuditCycle) -> set[str]:
-    return set(context.matches.loc[context.matches["difference_km"].notna(), "plate"])
+    return set(context.compared["plate"])
 
 
 def _cycle_limits(context: AuditCycle, plates: pd.Index) -> list[float]:
@@ -128,12 +121,12 @@ RULES = (
         ("cycle_warn_pct", "cycle_tolerance_pct", "cycle_min_km"),
         (
             ENOUGH_DAYS,
-            Need(lambda context: context.matches["difference_km"].notna().any(), "nenhuma ata comparada no ciclo"),
+            Need(lambda context: len(context.compared) > 0, "nenhuma ata comparada no ciclo"),
         ),
         vehicle_need=VehicleNeed(
             _compared_plates,
-            lambda context: _compared_plates(context) - set(_groups_by_road(context)["plate"]),
-            "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada",
+            lambda context: _compared_plates(context) - set(context.compared_by_road["plate"]),
+            NO_ROAD_PT,
         ),
     ),
 )

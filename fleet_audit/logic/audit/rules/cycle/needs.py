@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fleet_audit.logic.audit.rules.rule import Need
 
+NO_ROAD_PT = "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada"
 OVER = Need(lambda context: context.is_over, "espera o fim do ciclo")
 WHOLE = Need(lambda context: context.is_whole, "espera todos os dias do ciclo")
 RUNS_IN_CYCLE = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.cycle.needs import NO_ROAD_PT
 from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -140,7 +141,7 @@ RULES = (
         vehicle_need=VehicleNeed(
             _plates_often_on_a_route,
             _plates_by_chords,
-            "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada",
+            NO_ROAD_PT,
         ),
     ),
 )  # fmt: skip
