@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.model import Type
 from fleet_audit.schema.sql import SCHEMAS, metadata
+from fleet_audit.storage import migrate
 from fleet_audit.storage.migrate import give_published_tables, upgrade
 from fleet_audit.storage.postgres import engine_of
 
@@ -123,6 +125,39 @@ def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> N
         done = list(pool.map(upgrade, [empty_postgres_url] * 3))
     assert sorted(done) == [False, False, True]
     assert len(_catalog(empty_postgres_url, "columns")) > 100
+
+
+def test_a_session_that_waited_sees_what_another_migrated_also_among_many_sessions(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # PostgreSQL tells sessions of new tables one after the other: with 40 idle ones, the waiting one is told too late.
+    engine = sa.create_engine(sa.make_url(empty_postgres_url).set(drivername="postgresql+psycopg2"), pool_size=40)
+    idle = [engine.connect() for _ in range(40)]
+    has_looked, is_locked = threading.Event(), threading.Event()
+    run_migrations = migrate._run_migrations
+
+    def migrate_slowly(connection: sa.Connection) -> None:
+        is_locked.set()
+        time.sleep(1)
+        run_migrations(connection)
+
+    def wait_and_look() -> tuple[bool, bool]:
+        with engine_of(empty_postgres_url).begin() as connection:
+            before = migrate._is_current(connection)
+            has_looked.set()
+            is_locked.wait()
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(migrate._LOCK)))
+            return before, migrate._is_current(connection)
+
+    monkeypatch.setattr(migrate, "_run_migrations", migrate_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(wait_and_look)
+        has_looked.wait()
+        assert upgrade(empty_postgres_url)
+        assert seen.result() == (False, True)
+    for connection in idle:
+        connection.close()
+    engine.dispose()
 
 
 def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
