@@ -79,8 +79,10 @@ def counts_by_day(dates: pd.Series, is_bad: np.ndarray, is_duplicate: np.ndarray
     return pd.DataFrame(dict(zip(DAY_COUNTS, (pd.Series(named).dt.date, *counts), strict=True)))
 
 
-def conform_notes(notes: pd.DataFrame, source_kind: str, sha256: str, file_name: str) -> pd.DataFrame:
-    """Notes as `parsed.source_notes`: note_code, plate, date, expected, found, row_number, and their file."""
+def conform_notes(
+    notes: pd.DataFrame, source_kind: str, sha256: str | pd.Series, file_name: str | pd.Series
+) -> pd.DataFrame:
+    """Notes as `parsed.source_notes`: note_code, plate, date, expected, found, row_number, and their file or files."""
     if notes.empty:
         return empty_frame(PARSED_NOTES)
     origin = notes.astype(object).assign(source_kind=source_kind, file_sha256=sha256, file_name=file_name)

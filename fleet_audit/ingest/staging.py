@@ -137,7 +137,7 @@ class Stage:
         notes = self._read(PARSED_NOTES, self._files("telemetry", day).drop_duplicates("file_name", keep="last"))
         if self.lake.exists(page_notes_path(day)):
             notes = pd.concat([notes, self.lake.read_table(page_notes_path(day), PARSED_NOTES)], ignore_index=True)
-        notes = notes[notes["date"] == day].drop_duplicates(["source_kind", "plate"])
+        notes = notes[notes["date"] == day].drop_duplicates(["source_kind", "plate", "note_code"])
         devices = valid_on(self._reference(DEVICES), day).drop_duplicates("device_id", keep="last")
         return notes.assign(plate=notes["plate"].map(devices.set_index("device_id")["plate"]))
 

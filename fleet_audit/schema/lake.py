@@ -197,6 +197,7 @@ PARSED_NOTES = Table(
                 "outside_window",
                 "arrival_unreadable",
                 "gps_week_rollover",
+                "wrong_type",
             ),
         ),
         text("plate", "Vehicle; as parsed from a telemetry file its device", nullable=True),

@@ -249,6 +249,25 @@ def test_the_instant_decides_the_day_of_a_position(arrivals):
     assert (tomorrow["recorded_at"] >= midnight).all()
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_device_whose_numbers_come_as_texts_is_noted_once_with_page_item_and_value(arrivals, parts):
+    """Nothing reported it: the positions were accepted, and the vehicle was silent, or driven without an odometer."""
+    spoilt = [{**item, "odometer_km": "12,5", "driver_id": 7} for item in _items(6)]
+    few = [{**item, "device_id": "2", "odometer_km": "n/a" if number < 2 else 1.0}
+           for number, item in enumerate(_items(6))]  # fmt: skip
+    items = [*few, *spoilt]
+    for part in range(parts):
+        _page(arrivals, DAY, items[part::parts])
+    staged = staged_frame(arrivals.stage(), DAY)
+    assert staged["odometer_km"].notna().groupby(staged["device_id"]).sum().to_dict() == {"1": 0, "2": 4}
+    (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
+    assert (note["note_code"], note["expected"]) == ("wrong_type", "driver_id: um texto; odometer_km: um número")
+    assert note["found"] == "driver_id: um número; odometer_km: um texto, '12,5' (equipamento 1)"
+    item = json.loads(arrivals.lake.get_bytes(note["file_name"]))["data"][note["row_number"] - 1]
+    assert item["odometer_km"] == "12,5"
+    assert "wrong_type" not in str(arrivals.stage().source_notes(NEXT))
+
+
 def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_api(arrivals):
     """Nothing else would report it: the rows are refused, and the vehicle is silent on the day that they meant."""
     device = {"device_id": DEVICES[SEEN_TWICE], "plate": SEEN_TWICE, "valid_from": DAY, "valid_to": None}

@@ -10,18 +10,21 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from fleet_audit.formats.adapter import NUMBERS, Adapter, Field
 from fleet_audit.formats.api_page.decoding import decode_page, items_of_page, value_at
+from fleet_audit.formats.api_page.wrong_types import no_wrong_types, wrong_types
 
 _WRONG_BOOLEAN = pa.scalar(None, pa.bool_())
 
 
-def columns_of_page(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Array], np.ndarray]:
-    """Each field's column, of its own type or null, texts stripped and never null; and which items are objects.
+def columns_of_page(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Array], np.ndarray, pd.DataFrame]:
+    """Each field's column, of its own type or null, texts stripped and never null; which items are objects; and
+    `wrong_types`, the values that are null for their type.
 
     Arrow reads a page in half of the time of `json.loads`, beside other threads, but refuses all of it for one value
     of another type: then each value is read on its own.
@@ -31,7 +34,7 @@ def columns_of_page(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Arra
         lists = _column_at(table, adapter.items)
         if lists.null_count == 0 and lists.values.null_count == 0:
             columns = {name: _item_column(lists.values, adapter.fields.get(name), name) for name in _TYPES}
-            return columns, np.ones(len(lists.values), dtype=bool)
+            return columns, np.ones(len(lists.values), dtype=bool), no_wrong_types()
     items = items_of_page(decode_page(payload), adapter)
     columns = {
         name: _READ_BY_VALUE[name]([value_at(item, one.path) for item in items], one)
@@ -39,7 +42,8 @@ def columns_of_page(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Arra
         else _finished(pa.nulls(len(items), _TYPES[name]), None)
         for name in _TYPES
     }
-    return columns, np.array([isinstance(item, dict) for item in items], dtype=bool)
+    is_object = np.array([isinstance(item, dict) for item in items], dtype=bool)
+    return columns, is_object, wrong_types(items, adapter)
 
 
 def _item_column(items: pa.StructArray, mapped: Field | None, name: str) -> pa.Array:

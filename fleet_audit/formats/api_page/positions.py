@@ -48,12 +48,14 @@ class ParsedPage:
         rejected: row_number, reason_code, reason, raw.
         drivers: driver_id and name of each driver that the page names, when it was read with a key; one with several
             spellings has them all.
+        wrong: values of positions that count as absent for their type (`wrong_types`).
     """
 
     positions: pa.Table
     rejected: pd.DataFrame
     rows: int
     drivers: frozenset[tuple[str, str]]
+    wrong: pd.DataFrame
 
 
 def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | None = None) -> ParsedPage:
@@ -70,7 +72,7 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
 
     Raises RejectedFile: the payload is not a page of this adapter.
     """
-    columns, is_object = columns_of_page(payload, adapter)
+    columns, is_object, wrong = columns_of_page(payload, adapter)
     device, written = columns["device_id"], columns["recorded_at"]
     instants = _instants(written, adapter.fields["recorded_at"].unit)
     numbers = {name: _bounded(columns[name], name, adapter) for name in _BOUNDS}
@@ -88,11 +90,12 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
     )
     is_bad = pc.or_(pc.equal(device, ""), pc.is_null(instants))
     if not pc.any(is_bad).as_py():
-        return ParsedPage(positions, empty_rejected(), len(device), drivers)
+        return ParsedPage(positions, empty_rejected(), len(device), drivers, wrong)
     items = items_of_page(decode_page(payload), adapter)
     raws = [json.dumps(_with_driver(item, adapter, text)) for item, text in zip(items, driver.to_pylist(), strict=True)]
     rejected = _rejected(raws, adapter, device, written, instants, is_object)
-    return ParsedPage(positions.filter(pc.invert(is_bad)), rejected, len(device), drivers)
+    wrong = wrong[~wrong["row_number"].isin(rejected["row_number"])]
+    return ParsedPage(positions.filter(pc.invert(is_bad)), rejected, len(device), drivers, wrong)
 
 
 def items_of(payload: bytes, adapter: Adapter = CONTRACT) -> list[Any]:

@@ -26,6 +26,7 @@ from fleet_audit.formats.parsed import RejectedFile, conform_notes
 from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.ingest.api.parsed_pages import KeptPages, ParsedPagesFile
+from fleet_audit.ingest.api.wrong_types import WrongTypes
 from fleet_audit.logic.primitives.threads import map_ahead_in_threads
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
@@ -104,13 +105,13 @@ class PositionsOfDay:
     Attributes, complete after the last part:
         counts: rows of the day.
         rejected: rows of `ops.rejected_rows`.
-        notes: a row of `parsed.source_notes` per page and device whose dates the GPS week counter moved; `plate`
-            holds the device.
+        notes: a row of `parsed.source_notes` per page and device whose dates the GPS week counter moved, and per
+            device whose values mostly have a wrong type; `plate` holds the device.
         drivers: driver_id and name of each driver that pages name, in all spellings.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
         parsed: with `keeps_parsed`, pages that were parsed without a rejected item, whose raw text can hold a
-            driver's name.
+            driver's name, and without a value of a wrong type, which the day notes.
     """
 
     def __init__(
@@ -137,19 +138,23 @@ class PositionsOfDay:
         self.damaged: dict[str, str] = {}
         self.rows_of_pages: dict[str, int] = {}
         self.parsed = ParsedPagesFile()
+        self._wrong = WrongTypes()
         self._kept, self._keeps_parsed = KeptPages(lake, kept), keeps_parsed
         self._parsing = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.Table]:
         with tempfile.TemporaryDirectory(prefix="positions", dir=self._folder) as folder:
-            runs = list(self._runs(Path(folder)))
+            runs, staged = list(self._runs(Path(folder))), []
             for devices in _shares(runs):
                 parts = [(run, part) for run in runs if (part := run.rows(devices)) is not None]
                 unique, duplicates, conflicts = merge_positions(from_arrow(_with_origins(parts), PARSED_POSITIONS))
                 self.counts.accepted += len(unique)
                 self.counts.duplicate += duplicates
                 self._reject(self._named(conflicts))
+                staged.append(unique["device_id"].value_counts())
                 yield self._staged(unique)
+            if staged:
+                self.notes.append(self._wrong.notes(pd.concat(staged), self._day))
 
     def _runs(self, folder: Path) -> Iterator[_Run]:
         for page in map_ahead_in_threads(partial(self._read_page, folder), enumerate(self._pages)):
@@ -203,8 +208,9 @@ class PositionsOfDay:
                 self._reject(page.rejected.assign(**_origin(path)))
             self.drivers |= page.drivers
             self.rows_of_pages[path] = page.rows
+            self._wrong.add(path, page)
             self.counts.illegible += page.rows - rows.num_rows
-        is_kept = self._keeps_parsed and rows.num_rows and not len(page.rejected)
+        is_kept = self._keeps_parsed and rows.num_rows and not len(page.rejected) and not len(page.wrong)
         return rows, rows if is_kept else None
 
     def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:

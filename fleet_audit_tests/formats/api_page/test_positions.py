@@ -153,6 +153,18 @@ def test_drivers_become_the_pseudonyms_of_other_sources_and_their_names_stay_apa
     assert "SILVA" not in json.dumps(items_of(payload))
 
 
+def test_values_of_a_wrong_type_are_reported_beside_their_rows_and_no_driver_is_named():
+    items = [ITEM, {**ITEM, "device_id": None, "speed_kmh": "1"}, {**ITEM, "speed_kmh": "1.234,5", "ignition": 0},
+             {**ITEM, "driver_id": {"nome": "JOSÉ DA SILVA"}, "passengers": ["JOSÉ DA SILVA"]}]  # fmt: skip
+    wrong = parse_page(json.dumps({"data": items}).encode()).wrong
+    assert wrong.sort_values(["row_number", "field"]).values.tolist() == [
+        [3, "ignition", "verdadeiro ou falso", "um número, '0'"],
+        [3, "speed_kmh", "um número", "um texto, '1.234,5'"],
+        [4, "driver_id", "um texto", "um objeto"],
+        [4, "passengers", "um número", "uma lista"],
+    ]
+
+
 def test_a_page_served_twice_is_all_duplicates():
     rows, _, _ = page(ITEM, {**ITEM, "timestamp": "2025-06-10T09:05:35Z"})
     unique, duplicates, conflicts = merge_positions([rows, rows])

@@ -36,6 +36,8 @@ _WHAT = {
     "arrival_unreadable": "tem um horário de chegada que daria uma corrida de mais de 16 horas e não foi usado",
     "gps_week_rollover": "tem posições com a data 1.024 semanas fora, pois a contagem de semanas do GPS do equipamento "
     "recomeçou; elas foram recusadas, nada disso é atribuído à transportadora, e o equipamento precisa ser atualizado",
+    "wrong_type": "tem, em pelo menos metade das posições do dia, valores de um tipo que não é o do campo e que por "
+    "isso contam como ausentes; nada disso é atribuído à transportadora, e a API ou o adaptador precisa ser corrigido",
     "outside_window": "tem um movimento fora do período que o título informa",
 }
 
@@ -116,7 +118,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "4",
+        "5",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",

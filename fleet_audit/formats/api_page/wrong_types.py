@@ -1,0 +1,66 @@
+"""Values of a page whose type is not that of their field: they count as absent, and a reader must be able to find out.
+
+What counts as absent is decided in `columns`; when it is worth a note of the day is decided in `ingest.api.positions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fleet_audit.formats.adapter import NUMBERS, Adapter, Field
+from fleet_audit.formats.api_page.decoding import value_at
+
+COLUMNS = ("row_number", "field", "expected", "found")
+_MAX_LETTERS = 40
+_KINDS_PT = {str: "um texto", bool: "verdadeiro ou falso", int: "um número", float: "um número", list: "uma lista",
+             dict: "um objeto"}  # fmt: skip
+
+
+def no_wrong_types() -> pd.DataFrame:
+    """The values of a page that has none of a wrong type."""
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
+def wrong_types(items: Sequence[Any], adapter: Adapter) -> pd.DataFrame:
+    """row_number (1 = first item), field (as the vendor names it), expected and found (pt-BR) of each such value.
+
+    Without the device and the instant: an item that lacks either is rejected with a reason of its own.
+    """
+    found = []
+    for name in (*NUMBERS, "ignition", "driver_id"):
+        if (mapped := adapter.fields.get(name)) is None:
+            continue
+        path, (is_of_type, expected) = ".".join(mapped.path), _type_of(name, mapped)
+        values = enumerate((value_at(item, mapped.path) for item in items), 1)
+        found += [
+            (number, path, expected, _shown(value, has_value=name != "driver_id"))
+            for number, value in values
+            if value is not None and not is_of_type(value)
+        ]
+    return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def _type_of(name: str, mapped: Field) -> tuple[Callable[[Any], bool], str]:
+    if name in NUMBERS:
+        return _is_number, _KINDS_PT[float]
+    if name == "ignition" and not (mapped.on or mapped.off):
+        return lambda value: isinstance(value, bool), _KINDS_PT[bool]
+    if mapped.is_integer:
+        return lambda value: isinstance(value, int) and not isinstance(value, bool), _KINDS_PT[int]
+    return lambda value: isinstance(value, str), _KINDS_PT[str]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _shown(value: Any, *, has_value: bool) -> str:
+    """The kind of a value, and the value of a plain one; never that of a driver, which may be a name."""
+    kind = _KINDS_PT[type(value)]
+    if not has_value or isinstance(value, (list, dict)):
+        return kind
+    text = value if isinstance(value, str) else str(value).lower()
+    return f"{kind}, {''.join(one for one in text if one.isprintable())[:_MAX_LETTERS]!r}"
