@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -227,7 +228,7 @@ class TelemetryApi:
                 elif reply.status in (401, 403):
                     refusals += 1
                     self._refused(reply.status, refusals)
-                self._raise_lasting(reply.status)
+                self._raise_lasting(reply)
                 self._transport.pause_all(retry_after_s(reply.headers) or 0)
             spent_s += time.monotonic() - started
         raise RetryableError(
@@ -251,10 +252,21 @@ class TelemetryApi:
             )
         self._transport.renew_token()
 
-    def _raise_lasting(self, status: int) -> None:
+    def _raise_lasting(self, reply: Reply) -> None:
         """Raises when asking the same again cannot help."""
+        status = reply.status
         if status == 410:
             raise _CursorExpiredError
+        if 200 < status < 300:
+            raise PermanentError(
+                f"The telemetry API at {self._url} answers {status} without a page: a window without positions is a "
+                "page with an empty list and status 200; report it to the owner of FLEET_API_URL."
+            )
+        if 300 <= status < 400:
+            raise PermanentError(
+                f"The telemetry API at {self._url} redirects ({status}) to {_address(reply.headers.get('Location'))}, "
+                "where the token is not sent; set FLEET_API_URL to the new address if it is right."
+            )
         if status not in (200, 401, 403, *_RETRIED) and status < 500:
             raise PermanentError(
                 f"The telemetry API at {self._url} does not accept the request ({status}); correct FLEET_API_URL."
@@ -263,6 +275,12 @@ class TelemetryApi:
     def _pause(self, attempt: int) -> None:
         backoff_s = min(self._backoff_s * 2 ** (attempt - 1), BACKOFF_CAP_S)
         time.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, protects nothing
+
+
+def _address(location: str | None) -> str:
+    """What a redirect names, without its query and without a user and password."""
+    parts = urlsplit(location or "")
+    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path or "no address"
 
 
 def _written(instant: dt.datetime, form: str) -> str:

@@ -220,6 +220,27 @@ def test_an_answer_that_drips_ends_by_its_time_out(head: bytes) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("status", [204, 302, 308])
+def test_an_answer_without_a_page_is_named_and_the_token_follows_no_redirect(status: int) -> None:
+    asked = []
+
+    def other(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        asked.append(request.path)
+        return 200, {}, b'{"data":[],"next_cursor":null}'
+
+    with answering(other) as elsewhere:
+        location = {"Location": f"{elsewhere.replace('127.0.0.1', 'a:b@localhost')}/v2/positions?key=1"}
+        with (
+            answering(lambda request: (status, location, b"")) as url,
+            pytest.raises(
+                PermanentError, match="without a page" if status == 204 else "localhost/v2/positions"
+            ) as raised,
+        ):
+            list(TelemetryApi(url, TOKEN).pages(FROM, TO))
+    assert asked == []
+    assert not {"a:b", "key=1", TOKEN} & set(str(raised.value).replace("?", " ").replace("@", " ").split())
+
+
 def test_an_unknown_path_is_permanent(data: Path) -> None:
     with ApiServer(data, token=TOKEN) as server, pytest.raises(PermanentError, match="FLEET_API_URL"):
         list(client(server.url + "/elsewhere").pages(FROM, TO))
