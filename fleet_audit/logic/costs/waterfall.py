@@ -33,12 +33,11 @@ class CycleFacts:
     findings: pd.DataFrame
 
 
-def waterfall(facts: CycleFacts) -> pd.DataFrame:
+def waterfall(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per carrier (carrier_code, "" without one) with `COLUMNS`; `admitted_brl` is the sum of the others.
 
-    Glosas and held runs are negative, what is in the carrier's favour positive.
+    Glosas and held runs are negative, what is in the carrier's favour positive. `rows` are those of `waterfall_rows`.
     """
-    rows = waterfall_rows(facts)
     cents = pd.DataFrame(dict.fromkeys(COLUMNS, 0), index=rows.index)
     cents["declared_brl"] = rows["declared_cents"]
     for line in LINES:
@@ -53,8 +52,9 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     """One row per group with a run and per priced trip outside of one, in integer cents.
 
     Columns: carrier_code, unit_code, plate, operational_date, match_id, trip_id, line, declared_cents, admitted_cents,
-    declared_km, is_priced. A group's declared value is what its trips cost plus its difference of km, declared -
-    measured, at their mean rate: declared km that the contract does not pay (deadhead above a cap) have no price.
+    declared_km, difference_hm (of a group, hundredths of a km), is_priced. A group's declared value is what its trips
+    cost plus its difference of km, declared - measured, at their mean rate: declared km that the contract does not pay
+    (deadhead above a cap) have no price.
     That of runs without a trip is their km at the rate that applies. A run that repeats another (D08) is a row of its
     own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
     difference: `is_priced` is false, and its km stand outside of the waterfall.
@@ -113,6 +113,7 @@ def _group_rows(
             "declared_cents": declared,
             "admitted_cents": admitted,
             "declared_km": groups["declared_km"],
+            "difference_hm": pd.array(difference, dtype="Int64"),
             "is_priced": is_priced,
         }
     )
@@ -172,6 +173,7 @@ def _repeat_rows(repeats: pd.DataFrame) -> pd.DataFrame:
             "declared_cents": to_hundredths(repeats["brl_at_stake"]),
             "admitted_cents": 0,
             "declared_km": repeats["km_at_stake"],
+            "difference_hm": pd.NA,
             "is_priced": repeats["brl_at_stake"].notna(),
         }
     )
@@ -191,6 +193,7 @@ def _trip_rows(trips: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
             "declared_cents": 0,
             "admitted_cents": trips["cents"],
             "declared_km": None,
+            "difference_hm": pd.NA,
             "is_priced": True,
         }
     )

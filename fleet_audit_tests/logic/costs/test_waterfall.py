@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall
+from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall, waterfall_rows
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import FINDINGS, HELD_RUNS, MATCHES, TRIP_COSTS, TRIPS
 from fleet_audit_tests.reporting.sample import build
@@ -89,7 +89,7 @@ def test_it_closes_to_the_cent_for_any_fleet(trips: list, runs: list, flags: lis
         run = data.draw(st.sampled_from([None, *(f"r{n}" for n in range(len(runs)))]))
         named = data.draw(st.sampled_from([None, *(f"t{n}" for n in range(len(trips)))]))
         found.append(finding(rule, amount, data.draw(st.sampled_from(["PC1", "PC2"])), named, run))
-    rows = waterfall(facts_of(made, costs, matches, held, found)).set_index("carrier_code")
+    rows = waterfall(waterfall_rows(facts_of(made, costs, matches, held, found))).set_index("carrier_code")
     for carrier in ("C1", "C2"):
         paid = [row["variable_cost_brl"] for row, own in zip(costs, made, strict=True)
                 if own["carrier_code"] == carrier and row["variable_cost_brl"] is not None]  # fmt: skip
@@ -115,7 +115,7 @@ def test_each_difference_stands_in_its_line() -> None:
         finding("D01", "disallowed_brl", "PC1", "t0", "r0"), finding("D04", "in_favour_brl", "PC1", "t1", "r1"),
         finding("D05", "disallowed_brl", "PC1", None, "r4"), finding("D07", "in_favour_brl", "PC1", "t3"),
     ]  # fmt: skip
-    (row,) = waterfall(facts_of(trips, costs, matches, held, found)).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, held, found))).to_dict("records")
     assert {name: row[name] for name in COLUMNS} == {
         "declared_brl": D("290.00"),  # 58 km
         "disallowed_brl": D("-50.00"),  # 3 km above what was driven, and the phantom's 7
@@ -132,7 +132,7 @@ def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> 
     trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
     matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 9)]
     found = [finding("D02", "disallowed_brl", "PC1")]
-    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], found))).to_dict("records")
     assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-30.00"), D("0.00"))  # 6 km, as the finding says
 
 
@@ -142,7 +142,7 @@ def test_a_group_that_a_day_or_a_cycle_did_not_count_stays_within_the_tolerance(
     trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
     matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 11)]
     found = [{**finding(rule_id, "disallowed_brl", "PC1"), "evidence": '{"uncounted_match_ids": ["m1"]}'}]
-    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], found))).to_dict("records")
     assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-35.00"), D("-5.00"))
 
 
@@ -152,11 +152,11 @@ def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference()
     twice = {**finding("D08", "disallowed_brl", "PC1", None, "r1"), "carrier_code": "C1", "km_at_stake": D(12),
              "brl_at_stake": D("60.00")}  # fmt: skip
     matches = [{**match(0, "C1", ["t0"], ["r0", "r1"], 11), "measured_km": D(10), "difference_km": D(1)}]
-    (row,) = waterfall(facts_of(trips, costs, matches, [], [twice])).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [twice]))).to_dict("records")
     amounts = [row[f"{name}_brl"] for name in ("declared", "disallowed", "tolerance", "admitted")]
     assert amounts == [D("115.00"), D("-60.00"), D("-5.00"), D("50.00")]
     excepted = {**twice, "status": "excepted"}
-    (row,) = waterfall(facts_of(trips, costs, matches, [], [excepted])).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [excepted]))).to_dict("records")
     assert (row["disallowed_brl"], row["tolerance_brl"], row["admitted_brl"]) == (D(0), D("-65.00"), D("50.00"))
 
 
@@ -168,10 +168,10 @@ def test_declared_deadhead_that_the_contract_does_not_pay_is_no_difference() -> 
     costs = [cost(0, 280, 50_000), cost(1, 1400, 50_000)]
     matches = [{**match(0, "C1", ["t0", "t1"], ["r0"], 27), "measured_km": D(24), "difference_km": D(3)}]
     found = [finding("D01", "disallowed_brl", "PC1", "t0", "r0")]
-    (row,) = waterfall(facts_of(trips, costs, matches, [], found)).to_dict("records")
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], found))).to_dict("records")
     amounts = [row[f"{name}_brl"] for name in ("declared", "disallowed", "tolerance", "admitted")]
     assert amounts == [D("99.00"), D("-15.00"), D("0.00"), D("84.00")]  # the 3 km above the measured 24
 
 
 def test_no_rows_are_no_carriers() -> None:
-    assert waterfall(facts_of([], [], [], [], [])).empty
+    assert waterfall(waterfall_rows(facts_of([], [], [], [], []))).empty

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -290,6 +291,35 @@ def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames:
         ("Corrida retida", frames.held_runs[~is_phantom]),
     ):
         assert {row["declared_run_id"] for row in rows if row["kind"] == kind} == set(runs["declared_run_id"]) != set()
+
+
+def _exceeded_as_a_whole(frames: Frames) -> Frames:
+    """The frames in which no run exceeds alone (D01, D11), and each vehicle-day with a D01 does (D02)."""
+    found = frames.findings
+    of_days = found[found["rule_id"] == "D01"].drop_duplicates(["plate", "operational_date"])
+    of_days = of_days.assign(rule_id="D02", finding_id="day" + of_days["finding_id"], explanation_pt="O dia.",
+                             trip_id=None, declared_run_id=None, evidence="{}")  # fmt: skip
+    rest = found[~found["rule_id"].isin(["D01", "D02", "D03", "D11"])]
+    return replace(frames, findings=pd.concat([rest, of_days], ignore_index=True))
+
+
+@pytest.mark.parametrize("change", [lambda frames: frames, _exceeded_as_a_whole])
+def test_glosas_add_up_to_those_of_the_waterfall(frames: Frames, change: Callable[[Frames], Frames]) -> None:
+    """A day that exceeds as a whole was disallowed in CASCATA, and GLOSAS had no row of it."""
+    made = package(change(frames))
+    glosas, cascade = made.sheet("GLOSAS").grid, made.sheet("CASCATA").grid
+    rows = [dict(zip([entry.name for entry in glosas.fields], row, strict=True)) for row in glosas.rows]
+    assert cascade.total is not None
+    sums = dict(zip([entry.name for entry in cascade.fields], cascade.total, strict=True))
+    for name, column in (("Glosa", "disallowed_brl"), ("Retido", "held_brl")):
+        assert -sum(row["brl"] for row in rows if row["amount_name"] == name and row["brl"]) == sums[column] < 0
+    above = [row for row in rows if row["kind"] == "Declarado acima do medido"]
+    assert above
+    assert all(row["bulletin_number"] and row["reason"] and row["declared_run_id"] for row in above)
+    if change is _exceeded_as_a_whole:
+        assert {row["reason"].removeprefix("Descontado, porque foi declarado abaixo do medido: ") for row in above} == {
+            "O dia."
+        }
 
 
 def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:

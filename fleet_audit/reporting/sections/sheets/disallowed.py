@@ -1,6 +1,6 @@
 """GLOSAS: trips and runs that are not in the invoice, each row with its reason and never as a zero.
 
-Prices and held runs are inputs; here they become rows for print.
+Prices and held runs are inputs; here they become rows for print. Glosas and held amounts add up to those of CASCATA.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
+from fleet_audit.logic.costs.disallowed_groups import disallowed_groups
 from fleet_audit.logic.costs.waterfall import linked_repeats
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
+from fleet_audit.reporting.sections.sheets.waterfall import cycle_facts, cycle_rows
 
 UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
 REPEATED = "Corrida declarada duas vezes"
@@ -26,6 +28,9 @@ _AMOUNTS = {
     PHANTOM: AMOUNTS["disallowed_brl"],
     HELD: AMOUNTS["held_brl"],
 }
+_SEPARATOR = ", "
+_BY_LINE = {"disallowed": AMOUNTS["disallowed_brl"], "held": AMOUNTS["held_brl"]}
+_SET_OFF = "Descontado, porque foi declarado abaixo do medido: "
 _NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is never billed
 FIELDS = (
     Field("kind", "O que não é faturado", width=24),
@@ -45,17 +50,17 @@ FIELDS = (
 
 
 def disallowed_grid(frames: Frames) -> Grid:
-    """Trips without a price, runs above the measured km (D01), declared twice (D08) or held, unpaid trips."""
+    """Trips without a price, groups above the measured km, runs declared twice (D08) or held, unpaid trips."""
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
     rows = pd.concat(
         [_unpriced(frames), _above(frames), _repeated(frames), _held(frames), *_unpaid(frames)], ignore_index=True
     )
     rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
-    rows["bulletin_number"] = rows["declared_run_id"].map(runs)
+    rows["bulletin_number"] = _joined(rows["declared_run_id"], runs)
     rows["unit"] = _named(rows["unit_code"], names_of(frames.units, "unit_code"))
     rows["carrier"] = _named(rows["carrier_code"], names_of(frames.carriers, "carrier_code"))
     rows["order"] = rows["kind"].map(_ORDER)
-    rows["amount_name"] = rows["kind"].map(_AMOUNTS).astype("str")
+    rows["amount_name"] = rows["amount_name"].fillna(rows["kind"].map(_AMOUNTS)).astype("str")
     rows = rows.sort_values(
         ["order", "operational_date", "unit", "carrier", "plate", "trip_id", "declared_run_id"], kind="stable"
     )
@@ -76,23 +81,39 @@ def _unpriced(frames: Frames) -> pd.DataFrame:
 
 
 def _above(frames: Frames) -> pd.DataFrame:
-    return _found(frames.findings[frames.findings["rule_id"] == "D01"], ABOVE)
+    """Groups of trips and runs whose difference is disallowed, by their own finding or that of their day or cycle."""
+    groups = disallowed_groups(cycle_rows(frames), cycle_facts(frames))
+    reasons = groups["finding_id"].map(frames.findings.set_index("finding_id")["explanation_pt"])
+    members = frames.matches.set_index("match_id")
+    named = {
+        name: groups["match_id"].map(members[column].map(_SEPARATOR.join))
+        for name, column in (("trip_id", "trip_ids"), ("declared_run_id", "declared_run_ids"))
+    }
+    return _rows(
+        groups.assign(**named),
+        ABOVE,
+        reason=reasons.where(groups["difference_km"] >= 0, _SET_OFF + reasons),
+        km=groups["difference_km"],
+        brl=groups["difference_brl"],
+    )
 
 
 def _repeated(frames: Frames) -> pd.DataFrame:
     """Runs declared twice whose trip the first one has; without a trip they are among the held runs."""
-    return _found(linked_repeats(frames.findings, frames.matches), REPEATED)
-
-
-def _found(findings: pd.DataFrame, kind: str) -> pd.DataFrame:
-    found = findings[findings["status"] == "open"]
-    return _rows(found, kind, reason=found["explanation_pt"], km=found["km_at_stake"], brl=found["brl_at_stake"])
+    repeats = linked_repeats(frames.findings, frames.matches)
+    found = repeats[repeats["status"] == "open"]
+    return _rows(found, REPEATED, reason=found["explanation_pt"], km=found["km_at_stake"], brl=found["brl_at_stake"])
 
 
 def _held(frames: Frames) -> pd.DataFrame:
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
     rows = _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
-    return rows.assign(kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM))
+    groups = frames.matches[["match_id", "declared_run_ids"]].explode("declared_run_ids").dropna()
+    lines = groups["match_id"].map(cycle_rows(frames).dropna(subset="match_id").set_index("match_id")["line"])
+    line = held["declared_run_id"].map(lines.set_axis(groups["declared_run_ids"]))
+    return rows.assign(
+        kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM), amount_name=line.map(_BY_LINE).to_numpy()
+    )
 
 
 def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -113,7 +134,15 @@ def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _rows(frame: pd.DataFrame, kind: str, **values: pd.Series) -> pd.DataFrame:
     names = ("operational_date", "unit_code", "carrier_code", "plate", "trip_id", "declared_run_id")
     columns = {name: frame.get(name) for name in names}
-    return pd.DataFrame({**columns, "kind": kind, "km": None, "brl": None, **values}, index=frame.index)
+    return pd.DataFrame(
+        {**columns, "kind": kind, "amount_name": None, "km": None, "brl": None, **values}, index=frame.index
+    )
+
+
+def _joined(runs: pd.Series, numbers: pd.Series) -> pd.Series:
+    """The numbers of the runs that each row names."""
+    each = runs.astype("str").str.split(_SEPARATOR).explode().map(numbers).dropna()
+    return each.groupby(level=0).agg(_SEPARATOR.join).reindex(runs.index)
 
 
 def _named(codes: pd.Series, names: dict[str, str]) -> pd.Series:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall
+from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall, waterfall_rows
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import NO_CARRIER
@@ -49,9 +49,15 @@ def cycle_facts(frames: Frames) -> CycleFacts:
 
 
 @computed_once
+def cycle_rows(frames: Frames) -> pd.DataFrame:
+    """The rows of the waterfall, which GLOSAS lists and CASCATA adds up."""
+    return waterfall_rows(cycle_facts(frames))
+
+
+@computed_once
 def waterfall_grid(frames: Frames) -> Grid:
     """One row per carrier, by name, and the sums of all."""
-    lines = {row["carrier_code"]: row for row in records(waterfall(cycle_facts(frames)))}
+    lines = {row["carrier_code"]: row for row in records(waterfall(cycle_rows(frames)))}
     beside = {
         "fixed_brl": _sums(frames.billing_lines, "fixed_brl"),
         "adjustments_brl": _sums(frames.adjustments, "difference_brl"),
