@@ -15,10 +15,9 @@ with cycles as (
         sum(trips.declared_km) as declared_km,
         sum(trips.difference_km) as difference_km,
         sum(trips.km_measured) filter (where trips.difference_km is not null) as compared_measured_km,
-        sum(trips.billable_km) as billable_km,
+        sum(trips.billable_km) filter (where trips.variable_cost_brl is not null) as billable_km,
         sum(trips.variable_cost_brl) as variable_cost_brl,
         count(*) filter (where trips.variable_cost_brl is null) as unpriced_trips,
-        sum(trips.billable_km) filter (where trips.variable_cost_brl is not null) as priced_km,
         sum(trips.open_findings) as open_findings,
         sum(trips.compliance_score * trips.km_measured) as score_points,
         sum(trips.km_measured) filter (where trips.compliance_score is not null) as scored_km
@@ -54,7 +53,7 @@ select
     cycles.billable_km,
     cycles.variable_cost_brl,
     cycles.unpriced_trips,
-    round(cycles.variable_cost_brl / nullif(cycles.priced_km, 0), 4) as variable_brl_per_km,
+    round(cycles.variable_cost_brl / nullif(cycles.billable_km, 0), 4) as variable_brl_per_km,
     cycles.open_findings,
     round(cycles.score_points / nullif(cycles.scored_km, 0), 2) as compliance_score
 from cycles

@@ -19,7 +19,7 @@ realised as not materialized (
         count(*) as service_trips,
         sum(trips.km_measured) as measured_km,
         sum(trips.declared_km) as declared_km,
-        sum(trips.billable_km) as billable_km,
+        sum(trips.billable_km) filter (where trips.variable_cost_brl is not null) as billable_km,
         sum(trips.variable_cost_brl) as variable_cost_brl
     from {{ ref('d1_trips') }} as trips
     inner join

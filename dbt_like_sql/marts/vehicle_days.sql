@@ -40,7 +40,7 @@ trips as (
         sum(case when stg.purpose = 'unknown' or stg.km_measured is null then stg.km_measured else 0 end)
             as unknown_km,
         sum(stg.km_measured) as measured_km,
-        sum(stg.billable_km) as billable_km,
+        sum(stg.billable_km) filter (where stg.variable_cost_brl is not null) as billable_km,
         sum(stg.variable_cost_brl) as variable_cost_brl,
         count(*) filter (where stg.variable_cost_brl is null) as unpriced_trips,
         sum(stg.compliance_score * stg.km_measured) as score_points,

@@ -116,7 +116,8 @@ def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, s
         """
         select count(*) filter (where t.purpose = 'service') as trips,
                sum(t.km_measured) filter (where t.purpose = 'service') as service_km,
-               sum(t.km_measured) as km, sum(c.billable_km) as billable_km, sum(c.variable_cost_brl) as variable,
+               sum(t.km_measured) as km, sum(c.variable_cost_brl) as variable,
+               sum(c.billable_km) filter (where c.variable_cost_brl is not null) as billable_km,
                count(*) filter (where c.variable_cost_brl is null) as unpriced
         from fact.trips t left join fact.trip_costs c using (trip_id)
         where t.operational_date between :first and :last""",
@@ -156,7 +157,7 @@ def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, 
     lines = []
     for code, name in SEVERITIES.items():
         row = by_severity.get(code)
-        lines.append((f"findings, {name}", "0" if row is None else f"{row.number}  ({_brl(row.brl)} at stake)"))
+        lines.append((f"findings, {name}", "0" if row is None else f"{row.number}  ({_at_stake(row.brl)})"))
     return lines
 
 
@@ -178,3 +179,7 @@ def _number(value: object) -> str:
 
 def _brl(value: object) -> str:
     return "no data" if pd.isna(value) else f"R$ {_number(value)}"  # type: ignore[call-overload]
+
+
+def _at_stake(brl: object) -> str:
+    return "no amount at stake" if pd.isna(brl) else f"{_brl(brl)} at stake"  # type: ignore[call-overload]

@@ -171,7 +171,7 @@ def _manifest(
         "outputs": outputs_of(stores.warehouse, days),
         "cycle_rows": cycle_rows(stores.warehouse, cycle.start),
         "totals": {
-            "total_km": _text(sum_decimal(costs["billable_km"])),
+            "total_km": _text(sum_decimal(costs.loc[costs["variable_cost_brl"].notna(), "billable_km"])),
             "total_variable_brl": _text(sum_decimal(costs["variable_cost_brl"])),
             "total_fixed_brl": _text(sum_decimal(fixed["amount_brl"])),
         },

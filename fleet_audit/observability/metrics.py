@@ -41,7 +41,8 @@ where operational_date <= :yesterday order by operational_date desc limit 1
 _NUMBERS = """
 select
     (select sum(km_measured) from fact.trips where operational_date = :day) as km_measured,
-    (select sum(billable_km) from fact.trip_costs where operational_date = :day) as km_billable,
+    (select sum(billable_km) from fact.trip_costs
+     where operational_date = :day and variable_cost_brl is not null) as km_billable,
     (select sum(variable_cost_brl) from fact.trip_costs where operational_date = :day) as brl_variable,
     (select sum(amount_brl) from fact.fixed_cost_days where operational_date = :day) as brl_fixed,
     (select count(*) from fact.trips where operational_date = :day) as trips

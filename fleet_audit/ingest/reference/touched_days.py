@@ -33,7 +33,8 @@ where operational_date >= (select max(operational_date) from ops.computed_days) 
 # Billable km and cost of each computed day by carrier, as the contract names it.
 _TOTALS = """
 select operational_date, carrier_code, sum(km) as km, sum(brl) as brl from (
-    select c.operational_date, t.carrier_code, c.billable_km as km, c.variable_cost_brl as brl
+    select c.operational_date, t.carrier_code, case when c.variable_cost_brl is not null then c.billable_km end as km,
+        c.variable_cost_brl as brl
     from fact.trip_costs c join fact.trips t using (trip_id) where c.operational_date between :first and :last
     union all
     select f.operational_date, k.carrier_code, null, f.amount_brl

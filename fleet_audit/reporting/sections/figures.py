@@ -220,7 +220,7 @@ def _line_measures(lines: pd.DataFrame) -> pa.Table:
         km=km,
         service_km=_only(km, purpose == "service"),
         deadhead_km=_only(km, purpose == "deadhead"),
-        billable_km=lines["billable_km"],
+        billable_km=lines["billable_km"].where(lines["variable_cost_brl"].notna()),
         variable_brl=lines["variable_cost_brl"],
         unpriced=lines["variable_cost_brl"].isna(),
         scored_km=scored,

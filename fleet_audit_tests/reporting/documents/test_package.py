@@ -79,6 +79,19 @@ def test_a_cycle_closed_before_lines_were_kept_says_so_and_shows_no_zeros() -> N
     assert waterfall.empty.startswith("Este ciclo foi fechado")
 
 
+def test_admitted_km_are_those_with_a_cost_in_the_report_and_in_the_package(frames: Frames) -> None:
+    """By route the report counted those of trips without a price too, and the package did not."""
+    report = build_cycle(frames, cycle=CYCLE, generated_at=GENERATED_AT)
+    by_route = next(section.grid for section in report.document.sections if section.key == "routes")
+    billed = [km for name in AREAS for km in package(frames).sheet(name).grid.column("km") if km is not None]
+    assert by_route.total is not None
+    assert by_route.total[[entry.name for entry in by_route.fields].index("billable_km")] == sum(billed)
+    unpriced = replace(frames, trip_costs=frames.trip_costs.assign(variable_cost_brl=None))
+    report = build_cycle(unpriced, cycle=CYCLE, generated_at=GENERATED_AT)
+    by_route = next(section.grid for section in report.document.sections if section.key == "routes")
+    assert set(by_route.column("billable_km")) == {None}
+
+
 @pytest.fixture(scope="module")
 def files(frames: Frames) -> dict[str, bytes]:
     return render_package(package(frames))
@@ -424,7 +437,7 @@ def test_stamp_and_manifest_are_printed(frames: Frames) -> None:
     assert "ab" * 32 in made["pacote_medicao_parametros.csv"].decode("utf-8-sig")
     rows = {row[-2].value: row[-1] for row in cached["RESUMO DA OPERAÇÃO"].iter_rows(min_row=6)}
     assert Decimal(str(rows["Total a Faturar no fechamento final (R$)"].value)) == variable + fixed
-    assert Decimal(str(rows["Km admitidos no fechamento, com os de viagens sem preço"].value)) == km
+    assert Decimal(str(rows["Km admitidos no fechamento"].value)) == km
     assert book.value("RESUMO DA OPERAÇÃO", rows["Diferença entre pacote e fechamento final (R$)"].coordinate) == 0
     assert sum(footers(book, data, name)["Total a Faturar"] for name in AREAS) == closing.total_brl
 

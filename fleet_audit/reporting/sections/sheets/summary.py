@@ -121,5 +121,5 @@ def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Foote
             Kind.BRL,
             f"ROUND(SUM({of_cycle})-{closing.total_brl},2)",
         ),
-        Footer("Km admitidos no fechamento, com os de viagens sem preço", closing.total_km, Kind.KM),
+        Footer("Km admitidos no fechamento", closing.total_km, Kind.KM),
     )
