@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions
 from fleet_audit.errors import PermanentError
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.pools import each_in_own_process, map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.table_days import Kept
@@ -126,18 +126,29 @@ def computed_parts(
     processes: int,
     *,
     are_large: bool = False,
-    what: str = "day",
 ) -> Generator[tuple[Key, Result], None, None]:
-    """Each part of the run's work, such as a day, a cycle or a carrier, with what `work` makes of its inputs, in order.
+    """Each part of the run's work, such as a day, with what `work` makes of its inputs, in order.
 
     Many parts, or a few that `are_large`, are computed by so many processes, which get `work` and the inputs; results
-    are the same. `what` names a part in errors. Closing the generator ends the processes. Raises PermanentError when
-    one of them is killed.
+    are the same. Closing the generator ends the processes. Raises PermanentError when one of them is killed.
     """
     size = pool_size(len(parts), processes, are_large=are_large)
     with closing(map_in_processes(work, map(inputs, parts), size, PRELOADED)) as results:
         for part in parts:
-            yield part, next_part(results, part, f"FLEET_DAY_PROCESSES to less than {processes}", what)
+            yield part, next_part(results, part, f"FLEET_DAY_PROCESSES to less than {processes}")
+
+
+def computed_in_turn(
+    parts: Mapping[Key, Item], work: Callable[[Item], Result], *, are_large: bool, what: str
+) -> Generator[tuple[Key, Result], None, None]:
+    """Each part, such as a carrier, with what `work` makes of its inputs, one after the other: in the memory of one.
+
+    Those that `are_large` are computed by a process each, which returns its memory. `what` names a part in errors,
+    which are those of `computed_parts`.
+    """
+    results = each_in_own_process(work, parts.values(), PRELOADED) if are_large else map(work, parts.values())
+    for part in parts:
+        yield part, next_part(results, part, "FLEET_DAY_PROCESSES to 1", what)
 
 
 def next_part(results: Iterator[Result], part: object, cure: str, what: str = "day") -> Result:

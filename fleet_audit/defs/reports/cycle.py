@@ -19,7 +19,7 @@ from fleet_audit.defs.reports.frames import (
     vehicle_days,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import computed_parts, key_of
+from fleet_audit.defs.tables import computed_in_turn, key_of
 from fleet_audit.errors import RetryableError
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
@@ -170,9 +170,10 @@ def _rendered(
 ) -> dict[str, bytes]:
     """Content by file name of all that is `wanted`, by its name in errors.
 
-    Files of a large cycle are made by other processes, which return their memory to the system when they end.
+    Of a large cycle each is made by another process, unless one is all that days may have. Two at once, of 80,321
+    trips, took 1.36 GB each.
     """
     is_large = vehicle_days(fleet.warehouse(), cycle) >= _LARGE_VEHICLE_DAYS
-    processes = fleet.settings().day_processes if is_large else 1
-    made = computed_parts([*wanted], wanted.__getitem__, work, processes, are_large=is_large, what=what)
+    are_apart = is_large and fleet.settings().day_processes > 1
+    made = computed_in_turn(wanted, work, are_large=are_apart, what=what)
     return {name: content for _, files in made for name, content in files.items()}

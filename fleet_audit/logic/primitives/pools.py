@@ -58,6 +58,19 @@ def map_in_processes(
     yield from last  # after the processes ended: a caller that knows how many results there are asks for no more
 
 
+def each_in_own_process(
+    work: Callable[[Item], Result], items: Iterable[Item], preloaded: Sequence[str] = ()
+) -> Generator[Result, None, None]:
+    """Returns `work(item)` of each item, one after the other, each by a process of its own that may use all threads.
+
+    Memory is that of one item, and the process returns it when it ends. Otherwise as in `map_in_processes`.
+    """
+    for item in items:
+        with _pool(work, 1, _forkserver(tuple(preloaded))) as pool:
+            result = pool.submit(_worked, item).result()
+        yield result
+
+
 def prepare_processes(preloaded: Sequence[str]) -> None:
     """Start what later processes are forked from: it imports the modules, in 1.2 s, beside other work of this one."""
     _forkserver(tuple(preloaded))

@@ -8,11 +8,13 @@ import signal
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import forkserver
 
 import pytest
 
-from fleet_audit.logic.primitives.pools import map_in_processes, prepare_processes
+from fleet_audit.logic.primitives.pools import each_in_own_process, map_in_processes, prepare_processes
+from fleet_audit.logic.primitives.threads import thread_count
 
 ITEMS = range(12)
 
@@ -20,6 +22,10 @@ ITEMS = range(12)
 def squared_with_process(number: int) -> tuple[int, int]:
     time.sleep(0.02 if number % 3 else 0.1)  # the later ones are ready before the first
     return number * number, os.getpid()
+
+
+def square_with_surroundings(number: int) -> tuple[int, int, int]:
+    return number * number, os.getpid(), thread_count()
 
 
 def failed_at_three(number: int) -> int:
@@ -77,6 +83,15 @@ def test_results_come_in_the_order_of_the_items(processes):
     assert is_nothing_left()
 
 
+def test_items_one_after_the_other_have_a_process_and_the_processors_each():
+    """What an item leaves in memory has ended before the next one begins."""
+    items = (number for number in range(3) if not multiprocessing.active_children())
+    results = list(each_in_own_process(square_with_surroundings, items))
+    assert [square for square, _, _ in results] == [0, 1, 4]
+    assert len({process for _, process, _ in results} - {os.getpid()}) == 3
+    assert {threads for _, _, threads in results} == {thread_count()}
+
+
 def origin(_: int) -> int:
     return os.getppid()
 
@@ -124,9 +139,10 @@ def test_an_error_comes_after_the_results_before_it(processes):
     assert is_nothing_left()
 
 
-def test_a_killed_process_is_an_error():
+@pytest.mark.parametrize("computed", [partial(map_in_processes, processes=2), each_in_own_process])
+def test_a_killed_process_is_an_error(computed):
     with pytest.raises(BrokenProcessPool):
-        list(map_in_processes(killed_at_three, ITEMS, 2))
+        list(computed(killed_at_three, range(2, 5)))
     assert is_nothing_left()
 
 
