@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-import pandas as pd
 
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, key_of
 from fleet_audit.ingest.unresolved_files import lost_rows_by_day
-from fleet_audit.schema.checks import violations
+from fleet_audit.schema.checks import is_conforming, violations
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -76,13 +75,18 @@ def selected(context: dg.AssetCheckExecutionContext, specs: Sequence[dg.AssetChe
 
 
 def _nonconforming(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> dict[str, list[str]]:
-    return {day.isoformat(): violations(_rows(fleet, table, day), table) for day in days}
+    of_day = _violations_of_rows if table.schema in POSTGRES_SCHEMAS else _violations_of_files
+    return {day.isoformat(): of_day(fleet, table, day) for day in days}
 
 
-def _rows(fleet: FleetResource, table: Table, day: dt.date) -> pd.DataFrame:
-    if table.schema in POSTGRES_SCHEMAS:
-        return fleet.warehouse().read_partition(table, [day])
-    return fleet.lake().read_days(table, [day])
+def _violations_of_rows(fleet: FleetResource, table: Table, day: dt.date) -> list[str]:
+    return violations(fleet.warehouse().read_partition(table, [day]), table)
+
+
+def _violations_of_files(fleet: FleetResource, table: Table, day: dt.date) -> list[str]:
+    if is_conforming(fleet.lake().read_arrow(table, [day], table.column_names), table):
+        return []
+    return violations(fleet.lake().read_days(table, [day]), table)
 
 
 def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> dict[str, list[str]]:
@@ -108,7 +112,7 @@ def _unreconciled(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -
                 f"{table.full_name} {day}: {count['rows_read']} rows were read, but {count['rows_accepted']} accepted, "
                 f"{count['rows_rejected']} rejected and {count['rows_duplicate']} duplicate: rows were lost."
             )
-        stored = len(fleet.lake().read_days(table, [day], columns=[table.sort[0]]))
+        stored = fleet.lake().read_arrow(table, [day], [table.sort[0]]).num_rows
         if stored != count["rows_accepted"]:
             sentences.append(
                 f"{table.full_name} {day}: {count['rows_accepted']} rows were accepted, {stored} are there."

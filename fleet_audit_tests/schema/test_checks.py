@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from decimal import Decimal
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from fleet_audit.schema import facts, lake, reference
-from fleet_audit.schema.checks import violations
+from fleet_audit.schema.checks import is_conforming, violations
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.registry import TABLES, table
 from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)
+
+
+def as_read(frame: pd.DataFrame, described: Table) -> pa.Table:
+    """The rows in two parts with dictionaries of their own, as they are read of the row groups of a file."""
+    half = len(frame) // 2
+    parts = [pa.table({name: pa.array(rows[name], from_pandas=True) for name in rows})
+             for rows in (frame.iloc[:half], frame.iloc[half:])]  # fmt: skip
+    whole = pa.concat_tables(parts)
+    for at, field in enumerate(whole.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            chunks = [chunk.dictionary_encode() for chunk in whole.column(at).cast(pa.string()).chunks]
+            encoded = pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
+            whole = whole.set_column(at, field.name, encoded)
+    return whole
 
 
 @pytest.mark.parametrize("described", TABLES.values(), ids=TABLES)
@@ -30,6 +47,8 @@ def test_good_rows_of_every_table_pass(described: Table) -> None:
     count = 1 if described.schema == "ref" or is_one else 5
     assert violations(sample(described, DAY, count), described) == []
     assert violations(empty_frame(described), described) == []
+    assert is_conforming(as_read(sample(described, DAY, count), described), described)
+    assert is_conforming(as_read(empty_frame(described), described), described)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +76,7 @@ def test_each_violation_is_one_sentence_with_a_count(changes: dict[str, list[obj
         **{name: pd.Series(pd.array(values, dtype=trips[name].dtype)) for name, values in changes.items()}
     )
     assert violations(broken, facts.TRIPS) == [sentence]
+    assert not is_conforming(as_read(broken, facts.TRIPS), facts.TRIPS)
 
 
 def test_an_upper_limit_holds() -> None:
@@ -65,6 +85,15 @@ def test_an_upper_limit_holds() -> None:
         compliance_score=pd.array([Decimal("100.01"), Decimal(100)], dtype=scores["compliance_score"].dtype)
     )
     assert violations(scores, facts.TRIP_SCORES) == ["fact.trip_scores.compliance_score: 1 row above 100, e.g. 100.01."]
+
+
+def test_a_number_that_is_none_is_no_value() -> None:
+    points = sample(lake.STAGING_POSITIONS, DAY, 4)
+    read = as_read(points, lake.STAGING_POSITIONS)
+    none = pa.array([math.nan, -23.5, math.nan, None], pa.float64())
+    at = read.schema.get_field_index("latitude")
+    assert is_conforming(read.set_column(at, "latitude", none), lake.STAGING_POSITIONS)
+    assert not is_conforming(read.set_column(at, "latitude", pc.add(none, -70.0)), lake.STAGING_POSITIONS)
 
 
 def test_everything_wrong_is_told_at_once() -> None:
