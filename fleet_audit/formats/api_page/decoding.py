@@ -33,7 +33,7 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
     Raises:
         BrokenPageError: the bytes are not one whole JSON document in UTF-8 (RFC 8259), it is nested more than 200 deep,
             or an object names a field twice, so that a reader could not know which value was meant.
-        RejectedFile: the document has no list of items, or its cursor is not a string.
+        RejectedFile: the document has no list of items, its cursor is not a string, or `has_more` is not a boolean.
     """
     page = decode_page(payload)
     _require_single_names(payload, page, adapter)
@@ -44,8 +44,13 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
             f"The page's {'.'.join(adapter.next_cursor)} is not a string, so later pages cannot be requested; "
             "correct the adapter, or report it to the owner of FLEET_API_URL."
         )
-    is_last = bool(adapter.has_more) and value_at(page, adapter.has_more) is not True
-    return len(items), None if is_last else cursor or None
+    has_more = value_at(page, adapter.has_more) if adapter.has_more else True
+    if has_more is not None and not isinstance(has_more, bool):  # 1 and "true" would end the window at its first page
+        raise RejectedFile(
+            f"The page's {'.'.join(adapter.has_more)} is not true or false, so nobody knows whether pages follow; "
+            "correct the adapter, or report it to the owner of FLEET_API_URL."
+        )
+    return len(items), cursor or None if has_more else None
 
 
 def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | None]:
@@ -56,7 +61,7 @@ def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str
     try:
         items = msgspec.json.decode(_raw_at(payload, adapter.items), type=list[_Item])
         cursor = msgspec.json.decode(_raw_at(payload, adapter.next_cursor), type=str | None)
-        has_more = not adapter.has_more or msgspec.json.decode(_raw_at(payload, adapter.has_more)) is True
+        has_more = not adapter.has_more or msgspec.json.decode(_raw_at(payload, adapter.has_more), type=bool | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return outline(payload, adapter)
     return len(items), cursor or None if has_more else None
