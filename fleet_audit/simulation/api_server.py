@@ -259,7 +259,7 @@ def _without_fix(item: str, noise: random.Random) -> str:
 
 def _broken(body: bytes, noise: random.Random) -> bytes:
     """A body that looks like the page and is not one whole JSON document."""
-    wrong = noise.choice([b"\xff\xfe", b"NaN", b"9" * 6000, b""])
+    wrong = noise.choice([b"\xff\xfe", b"nan", b"9" * 6000, b""])
     if not wrong:
         return b"null"
     return body[:-1] + b',"note":' + (b'"' + wrong + b'"' if wrong[0] == 0xFF else wrong) + b"}"

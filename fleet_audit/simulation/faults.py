@@ -66,7 +66,7 @@ class Faults:
         server_error: 500, 502 or 503.
         cut: the connection ends in the middle of the body.
         reset: the connection is reset in the middle of the body.
-        broken: the body has its full length and is not JSON: not UTF-8, NaN, a number of 6,000 digits, or only `null`.
+        broken: the body has its full length and is not JSON: not UTF-8, nan, a number of 6,000 digits, or only `null`.
         refused: `refusal_status` for a valid token, at most `most_refusals` times in all.
         repeated: the page before comes again, once, before the right one.
         shuffled: the rows of the page are in another order.

@@ -269,7 +269,7 @@ def test_endless_server_errors_are_retryable_and_bounded(data: Path) -> None:
         b"null",
         b'{"data": {}}',
         b'{"data": [], "next_cursor": 7}',
-        b'{"data": [NaN]}',
+        b'{"data": [nan]}',
     ],
 )
 def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(body: bytes) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -78,13 +78,16 @@ def _raw_at(payload: bytes, path: Sequence[str]) -> bytes | msgspec.Raw:
 def decode_page(payload: bytes) -> Any:
     """The page as Python values.
 
-    Raises BrokenPageError: the bytes are not one whole JSON document in UTF-8. NaN and Infinity are not JSON; a number
-    of more than 4,300 digits and an object nested deeper than Python's recursion limit are refused too.
+    NaN and Infinity are not JSON, but several vendors' writers use them for a reading that the device did not give: a
+    damaged transmission has none, and refusing them refused the readings of all other vehicles for ever.
+
+    Raises BrokenPageError: the bytes are not one whole JSON document in UTF-8. A number of more than 4,300 digits and
+    an object nested deeper than Python's recursion limit are refused too.
     """
     try:
         return msgspec.json.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # msgspec also refuses 1e400, a lone surrogate and a byte-order mark, which are JSON
+        # msgspec also refuses NaN, and 1e400, a lone surrogate and a byte-order mark, which are JSON
         return _decode_by_python(payload)
 
 
@@ -105,14 +108,10 @@ def value_at(item: Any, path: Sequence[str]) -> Any:
 
 def _decode_by_python(payload: bytes, object_of: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
     try:
-        return json.loads(payload.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=object_of)
+        return json.loads(payload.decode("utf-8-sig"), object_pairs_hook=object_of)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise BrokenPageError(f"The page is not one whole JSON document ({reason}); ask for it again.") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _require_single_names(payload: bytes, page: Any, adapter: Adapter) -> None:

@@ -5,6 +5,7 @@ What counts as absent is decided in `columns`; when it is worth a note of the da
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def wrong_types(items: Sequence[Any], adapter: Adapter) -> pd.DataFrame:
         found += [
             (number, path, expected, _shown(value, has_value=name != "driver_id"))
             for number, value in values
-            if value is not None and not is_of_type(value)
+            if not _is_absent(value) and not is_of_type(value)
         ]
     return pd.DataFrame(found, columns=list(COLUMNS))
 
@@ -55,6 +56,11 @@ def _type_of(name: str, mapped: Field) -> tuple[Callable[[Any], bool], str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_absent(value: Any) -> bool:
+    """Null, or the NaN that some writers use for it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _shown(value: Any, *, has_value: bool) -> str:

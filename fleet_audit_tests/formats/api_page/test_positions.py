@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pandas as pd
 import pytest
@@ -165,6 +166,14 @@ def test_values_of_a_wrong_type_are_reported_beside_their_rows_and_no_driver_is_
     ]
 
 
+def test_a_reading_that_is_no_number_costs_itself_alone():
+    """A NaN of one vehicle was taken for a damaged page, and the hours of the whole fleet were never read."""
+    rows, rejected, _ = page({**ITEM, "odometer_km": math.nan, "speed_kmh": math.inf}, {**ITEM, "latitude": math.nan})
+    assert rows[["odometer_km", "speed_kmh"]].isna().values.tolist() == [[True, True], [False, False]]
+    assert rows[["latitude", "longitude"]].values.tolist() == [[ITEM["latitude"], ITEM["longitude"]], [0, 0]]
+    assert rejected.empty
+
+
 def test_a_page_served_twice_is_all_duplicates():
     rows, _, _ = page(ITEM, {**ITEM, "timestamp": "2025-06-10T09:05:35Z"})
     unique, duplicates, conflicts = merge_positions([rows, rows])
@@ -217,7 +226,7 @@ def test_merging_does_not_depend_on_order_and_loses_nothing(rows: list[dict[str,
     assert (duplicates, conflicts.to_csv()) == (shuffled[1], shuffled[2].to_csv())
 
 
-odd = st.sampled_from(["fast", True, [1], {"a": 1}, -1, 91, 1e300, "\x00", " 7 "])
+odd = st.sampled_from(["fast", True, [1], {"a": 1}, -1, 91, 1e300, math.nan, -math.inf, "\x00", " 7 "])
 
 
 @settings(max_examples=40, deadline=None)
