@@ -309,6 +309,12 @@ OBSERVED_SPANS = Table(
         instant("started_at", "Start"),
         instant("ended_at", "End"),
         text("source", "Which source saw it", values=("positions", "visit_report")),
+        real(
+            "counted_before_km",
+            "What the odometer counted since the device's span before; null: not known",
+            unit="km",
+            nullable=True,
+        ),
     ),
     partition="date",
     sort=("plate", "started_at", "source"),

@@ -29,6 +29,7 @@ from fleet_audit.logic.trips.segmentation import (
     segment_by_trip_key,
     tracks_without_places,
 )
+from fleet_audit.logic.trips.silences import counted_over_silences
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, instants
@@ -161,7 +162,7 @@ def _described(
 
 
 def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
-    """Spans (plate, started_at, ended_at) over which positions show where a vehicle was.
+    """Spans (plate, started_at, ended_at, counted_before_km) over which positions show where a vehicle was.
 
     A step is seen when it is at most `gap_note_s` long and does not split: a parked device reports every 10 min, and
     one that was silent for a day did not observe that day, wherever it reports next.
@@ -169,7 +170,12 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
     tracks, steps = segmentation.tracks, segmentation.steps
     if len(tracks.seconds) == 0:
         return pd.DataFrame(
-            {"plate": pd.Series(dtype="str"), "started_at": instants(np.empty(0)), "ended_at": instants(np.empty(0))}
+            {
+                "plate": pd.Series(dtype="str"),
+                "started_at": instants(np.empty(0)),
+                "ended_at": instants(np.empty(0)),
+                "counted_before_km": np.empty(0),
+            }
         )
     elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
     is_seen = ~steps.is_split & (elapsed <= parameters.gap_note_s)
@@ -182,6 +188,7 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
             "plate": tracks.index["plate"].to_numpy()[tracks.track_of(first)],
             "started_at": instants(tracks.seconds[first]),
             "ended_at": instants(tracks.seconds[last]),
+            "counted_before_km": counted_over_silences(segmentation, first, last, parameters),
         }
     )
 

@@ -243,6 +243,18 @@ def test_g08_honest_runs(text: str | None, facts: dict) -> None:
     assert not missed(text, **facts)
 
 
+@pytest.mark.parametrize(
+    ("silence", "counted_km", "is_found"),
+    [(("07:05", "07:50"), None, False), (("07:05", "07:50"), 0.0, True), (("12:00", "13:00"), None, True)],
+    ids=["right after the run", "the odometer stood", "hours later"],
+)
+def test_g08_a_silent_tracker_may_have_been_at_the_named_place(
+    silence: tuple[str, str], counted_km: float | None, is_found: bool
+) -> None:
+    spans = [span("00:00", silence[0]), span(silence[1], "24:00", counted_before_km=counted_km)]
+    assert bool(missed("FRENTE ÁGUA CLARA", spans=spans)) is is_found
+
+
 def test_without_paths_routes_or_places_nothing_is_tested() -> None:
     context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00")])
     assert {"G05", "G06", "G08"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])

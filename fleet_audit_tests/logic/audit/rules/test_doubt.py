@@ -30,7 +30,10 @@ def nights(km_today: str, km_tomorrow: str, declared: str) -> dict[str, list[dic
         trip("T1", "23:50", "24:30", km_today, shift_code="C"),
         trip("T2", "23:50", "24:30", km_tomorrow, day=NEXT, shift_code="C"),
     ]
-    context = audit(trips, [run("R", "23:50", "00:30", declared, shift_code="C", ended_at=trips[0]["ended_at"])])
+    watched = [span("00:00", "48:00")]
+    context = audit(
+        trips, [run("R", "23:50", "00:30", declared, shift_code="C", ended_at=trips[0]["ended_at"])], watched
+    )
     assert context.runs["is_day_uncertain"].all()
     return {rule_id: found(context, rule_id) for rule_id in ("D01", "D04")}
 

@@ -15,9 +15,11 @@ from fleet_audit.logic.audit.rules.day.doubt import (
     doubtful_matches,
     joined_matches,
     off_bus_matches,
+    partly_unseen_matches,
     short_path_matches,
 )
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -90,7 +92,8 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
         tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
         if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
             continue
-        uncertainty = uncertainty_km(own_trips)
+        unseen = unseen_km_of_groups(context).get(group.match_id, 0.0)
+        uncertainty = uncertainty_km(own_trips) + unseen
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
         drafts.append(
             Draft(
@@ -112,6 +115,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                     "measured_km": group.measured_km,
                     "difference_km": group.difference_km,
                     "uncertainty_km": round(uncertainty, 3),
+                    **_unseen_fact(unseen),
                 },
                 {"trip_tolerance_pct": limit.trip_tolerance_pct, "trip_tolerance_km": limit.trip_tolerance_km},
                 km_uncertainty=uncertainty,
@@ -127,6 +131,11 @@ def _unproven_plates(context: AuditDay, matches: set[str]) -> set[str]:
     return set(context.groups.loc[unproven, "plate"]) | context.plates_with_untrusted_device
 
 
+def _unseen_fact(unseen: float) -> dict[str, float]:
+    """What can have been driven unobserved, for the evidence of a finding that stands nevertheless."""
+    return {"unseen_km": round(unseen, 3)} if unseen else {}
+
+
 def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
     counted = [trip["km_odometer"] for trip in trips]
     if any(pd.isna(km) for km in counted):
@@ -139,7 +148,8 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
     run_ids = tuple(groups["declared_run_ids"].explode())
     trips = list(context.trip_records(trip_ids).values())
     declared, measured = groups["declared_km"].sum(), groups["measured_km"].sum()
-    excess, uncertainty = declared - measured, uncertainty_km(trips)
+    unseen = float(groups["match_id"].map(unseen_km_of_groups(context)).sum())
+    excess, uncertainty = declared - measured, uncertainty_km(trips) + unseen
     tolerance = max(float(measured) * pct / 100, context.parameters.day_min_km)
     return Draft(
         "D02",
@@ -156,6 +166,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
             "declared_km": declared,
             "measured_km": measured,
             "uncertainty_km": round(uncertainty, 3),
+            **_unseen_fact(unseen),
         },
         thresholds={"day_tolerance_pct": pct},
         km_uncertainty=uncertainty,
@@ -170,20 +181,25 @@ def _first_upper(text: str) -> str:
 
 
 _UNPROVEN_ROAD_PT = (
-    "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou o hodômetro dele não "
-    "contou e as posições são raras demais para medir a estrada, e não prova que a ata declara km a mais"
+    "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, o hodômetro dele não "
+    "contou e as posições são raras demais para medir a estrada, ou faltam posições durante uma ata por tempo bastante "
+    "para rodar os km que faltam, e não prova que ela declara km a mais"
 )
 _ROAD_OF_RUNS = VehicleNeed(
-    plates_with_runs, lambda context: _unproven_plates(context, short_path_matches(context)), _UNPROVEN_ROAD_PT
+    plates_with_runs,
+    lambda context: _unproven_plates(context, short_path_matches(context) | partly_unseen_matches(context)),
+    _UNPROVEN_ROAD_PT,
 )
 _ROAD_OF_DAY = VehicleNeed(
-    plates_with_runs, lambda context: _unproven_plates(context, chord_matches(context)), _UNPROVEN_ROAD_PT
+    plates_with_runs,
+    lambda context: _unproven_plates(context, chord_matches(context) | partly_unseen_matches(context)),
+    _UNPROVEN_ROAD_PT,
 )
 
 RULES = (
     Rule(
         "D01",
-        "3",
+        "4",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -193,6 +209,9 @@ RULES = (
         parameters=(
             "trip_tolerance_pct",
             "trip_tolerance_km",
+            "gap_note_s",
+            "match_widen_s",
+            "mean_speed_kmh",
         ),
         needs=(
             RUNS,
@@ -203,7 +222,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "3",
+        "4",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -213,6 +232,9 @@ RULES = (
         parameters=(
             "day_tolerance_pct",
             "day_min_km",
+            "gap_note_s",
+            "match_widen_s",
+            "mean_speed_kmh",
         ),
         needs=(
             RUNS,

@@ -1,4 +1,4 @@
-"""Divergences that prove nothing: part of the trip was out of sight, or the run may belong to another day.
+"""Divergences that prove nothing: part of the way was out of sight, or the run may belong to another day.
 
 The rules on divergence use it; tolerances are applied in `matching`.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups
 from fleet_audit.logic.audit.rules.draft import uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.computed_once import computed_once
@@ -21,26 +23,58 @@ from fleet_audit.logic.trips.movements import is_path_of_chords
 
 @computed_once
 def doubtful_matches(context: AuditDay) -> set[str]:
-    """match_id of the groups of D that exceed their tolerance without proof.
+    """match_id of the groups of D that differ without proof.
 
-    More declared than measured proves nothing where a gap that splits cuts a trip of the group: the rest of the way was
-    driven unseen. A wrong clock, a stuck receiver or a tracker off the bus proves nothing either. A group with a night
-    run whose day is uncertain proves something only when the same is found with that run on the day after: by the runs
-    that remain, or by that run against the trips that it then overlaps.
+    More declared than measured proves nothing where the way was not all seen (`cut_matches`, `unseen_matches`). A wrong
+    clock, a stuck receiver or a tracker off the bus proves nothing either. A group with a night run whose day is
+    uncertain proves something only when the same is found with that run on the day after: by the runs that remain, or
+    by that run against the trips that it then overlaps.
     """
-    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
-    trips = context.trip_records(exceeding["trip_ids"].explode())
+    exceeding = _exceeding(context)
     runs = context.run_records(exceeding["declared_run_ids"].explode())
     elsewhere = _km_on_next_day(context, [run for run in runs.values() if run["is_day_uncertain"]])
     doubtful = set(exceeding.loc[exceeding["plate"].isin(context.plates_with_untrusted_device), "match_id"])
-    doubtful |= off_bus_matches(context)
+    doubtful |= off_bus_matches(context) | cut_matches(context) | unseen_matches(context)
     for group, limit in zip(exceeding.itertuples(), context.limits(exceeding).itertuples(), strict=True):
         own = [runs[key] for key in group.declared_run_ids]
-        is_cut = any(_is_cut(trips[key]) for key in group.trip_ids)
-        is_moot = any(run["is_day_uncertain"] for run in own) and not _holds_elsewhere(group, own, elsewhere, limit)
-        if (is_cut and group.difference_km > 0) or is_moot:
+        if any(run["is_day_uncertain"] for run in own) and not _holds_elsewhere(group, own, elsewhere, limit):
             doubtful.add(group.match_id)
     return doubtful
+
+
+@computed_once
+def cut_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups of D that exceed by too much declared, a trip of which a gap that splits cuts."""
+    groups = _exceeding(context)
+    groups = groups[groups["difference_km"] > 0]
+    trips = context.trip_records(groups["trip_ids"].explode())
+    return {group.match_id for group in groups.itertuples() if any(_is_cut(trips[key]) for key in group.trip_ids)}
+
+
+@computed_once
+def unseen_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups of D that declare more than measured, where it can have been driven unobserved.
+
+    Of a group that exceeds, what is above its tolerance. A trip that ends at a stop is not cut: on a simulated fleet
+    one stopped at 07:48, its tracker was silent for 79 min, and its run, declared until 08:21, was accused of 16 km.
+    """
+    groups = context.groups[context.groups["match_id"].isin(unseen_km_of_groups(context))]
+    is_exceeding = groups["is_exceeding"].astype(bool).to_numpy()
+    asked = groups["difference_km"].astype("float64") - np.where(is_exceeding, _tolerances_km(context, groups), 0.0)
+    unseen = groups["match_id"].map(unseen_km_of_groups(context)).astype("float64")
+    return set(groups.loc[unseen >= asked, "match_id"])
+
+
+def unseen_declared_km(context: AuditDay) -> dict[str, float]:
+    """What the group of each trip declares beyond the measured, of those of `unseen_matches`; by trip_id."""
+    groups = context.groups[context.groups["match_id"].isin(unseen_matches(context))]
+    beyond = groups[["trip_ids", "difference_km"]].explode("trip_ids")
+    return dict(zip(beyond["trip_ids"], beyond["difference_km"].astype("float64"), strict=True))
+
+
+def partly_unseen_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups that exceed by too much declared, while a part of their way was perhaps not seen."""
+    return cut_matches(context) | (unseen_matches(context) & set(_exceeding(context)["match_id"]))
 
 
 @computed_once
@@ -51,7 +85,7 @@ def joined_matches(context: AuditDay) -> set[str]:
     runs by more than match_widen_s and one step. On four simulated fleets with a position every 300 s such trips, which
     held a deadhead, too, reached 28 to 43 min beyond their run; all others at most 11 min.
     """
-    groups = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    groups = _exceeding(context)
     groups = groups[(groups["difference_km"] < 0) & groups["plate"].isin(context.plates_with_unseen_halts)]
     trips = context.trip_records(groups["trip_ids"].explode())
     runs = context.run_records(groups["declared_run_ids"].explode())
@@ -85,15 +119,14 @@ def short_path_matches(context: AuditDay) -> set[str]:
     An odometer that stands leaves the chords between rare positions, and no bus drives as little as these: on simulated
     roads those of 300 s are 12.3 % short, which is above the tolerance of D01, whatever the carrier declares.
     """
-    groups = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    groups = _exceeding(context)
     groups = groups[(groups["difference_km"] > 0) & groups["match_id"].isin(chord_matches(context))]
     trips = context.trip_records(groups["trip_ids"].explode())
-    short = set()
-    for group, limit in zip(groups.itertuples(), context.limits(groups).itertuples(), strict=True):
-        tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
-        if float(group.difference_km) <= tolerance + uncertainty_km(trips[key] for key in group.trip_ids):
-            short.add(group.match_id)
-    return short
+    return {
+        group.match_id
+        for group, tolerance in zip(groups.itertuples(), _tolerances_km(context, groups), strict=True)
+        if float(group.difference_km) <= tolerance + uncertainty_km(trips[key] for key in group.trip_ids)
+    }
 
 
 @computed_once
@@ -111,8 +144,21 @@ def off_bus_matches(context: AuditDay) -> set[str]:
     trips = context.trips.merge(off, left_on="plate", right_index=True)
     is_off = (trips["started_at"] <= trips["end"]) & (trips["ended_at"] >= trips["start"])
     off_bus = set(trips.loc[is_off, "trip_id"])
-    groups = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    groups = _exceeding(context)
     return {group.match_id for group in groups.itertuples() if not off_bus.isdisjoint(group.trip_ids)}
+
+
+def _exceeding(context: AuditDay) -> pd.DataFrame:
+    """Groups of D that differ by more than their tolerance."""
+    return context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+
+
+def _tolerances_km(context: AuditDay, groups: pd.DataFrame) -> np.ndarray:
+    """Difference that is tolerated of each group."""
+    limits = context.limits(groups)
+    by_share = groups["measured_km"].to_numpy(dtype="float64") * limits["trip_tolerance_pct"].to_numpy() / 100
+    allowed: np.ndarray = np.maximum(by_share, limits["trip_tolerance_km"].to_numpy())
+    return allowed
 
 
 def _is_cut(trip: Record) -> bool:

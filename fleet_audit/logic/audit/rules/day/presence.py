@@ -24,6 +24,7 @@ from fleet_audit.logic.audit.rules.day.needs import (
     VISIBLE_HALTS,
 )
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
+from fleet_audit.logic.audit.rules.day.unobserved import unseen_km
 from fleet_audit.logic.audit.rules.draft import (
     GRADE_CONFIDENCE,
     UNOBSERVED_CONFIDENCE,
@@ -33,6 +34,7 @@ from fleet_audit.logic.audit.rules.draft import (
 )
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.primitives.computed_once import computed_once
+from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import to_hundredths
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
@@ -114,9 +116,9 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
     runs = context.runs[context.runs["declared_run_id"].isin(alone)]
-    runs = runs.join(context.watched, on="declared_run_id").reset_index(drop=True)
+    runs = runs.join(_watch(context, runs), on="declared_run_id").reset_index(drop=True)
     may_be_later = runs["is_night"].astype(bool) & ~runs["is_date_repaired"].astype(bool)
-    later = context.watch(on_next_day(runs[may_be_later].reset_index(drop=True)))
+    later = _watch(context, on_next_day(runs[may_be_later].reset_index(drop=True)))
     is_unseen_later = runs["declared_run_id"].isin(later.index[later["observed_pct"] == 0])
     stood_later = runs["declared_run_id"].isin(later.index[_stood(later, context)])
     lasts = runs["ended_at"] > runs["started_at"]  # one of 0 minutes has a wrong time: nobody saw when it was driven
@@ -136,6 +138,19 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     return runs.assign(reason=reason)
 
 
+def _watch(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
+    """`AuditDay.watch` of runs; moved_km with what the odometer counted in silences, and `can_be_unseen`: whether the
+    whole run, but for trip_tolerance_pct, can have been driven in silences.
+    """
+    unseen = unseen_km(context, intervals(runs)).set_index(pd.Index(runs["declared_run_id"]))
+    watched = context.watch(runs)
+    least_km = runs["declared_km"].to_numpy(dtype="float64", na_value=np.nan)
+    least_km = least_km * (1 - context.parameters.trip_tolerance_pct / 100)
+    return watched.assign(
+        moved_km=watched["moved_km"] + unseen["counted_km"], can_be_unseen=unseen.sum(axis=1) >= least_km
+    )
+
+
 def _plates_with_unproven_times(context: AuditDay) -> set[str]:
     """Plates with positions too rare to show whether their clock is off, of whose runs and service trips none fit.
 
@@ -147,14 +162,15 @@ def _plates_with_unproven_times(context: AuditDay) -> set[str]:
 
 
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
-    """Whether a vehicle was watched for most of each run and neither moved nor counted kilometres.
+    """Whether a vehicle was watched for most of each run, neither moved nor counted kilometres, and cannot have driven
+    the run while it was not watched.
 
     Of a tracker that lies off the bus for less than parked_count_km on a day only the odometer shows that it does.
     """
     parameters = context.parameters
     is_seen = watched["observed_pct"] >= parameters.phantom_observed_pct
     moved = watched["moved_km"] + watched["dwell_counted_km"]
-    return is_seen & (moved < parameters.phantom_km)
+    return is_seen & (moved < parameters.phantom_km) & ~watched["can_be_unseen"]
 
 
 def _without_positions(context: AuditDay) -> set[str]:
@@ -228,7 +244,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "5",
+        "6",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -238,6 +254,7 @@ RULES = (
         parameters=(
             "phantom_observed_pct",
             "phantom_km",
+            "mean_speed_kmh",
         ),
         needs=(
             RUNS,

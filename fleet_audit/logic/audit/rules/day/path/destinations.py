@@ -14,10 +14,12 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.unobserved import unseen_km
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt, grade_confidence
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.reference.named_places import NamedPlaces
 from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
@@ -104,8 +106,15 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     linked to trips of positions that saw it for phantom_observed_pct, and the last of them must end at another
     registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
     A vehicle whose positions are further apart than stop_min_s may have halted there unseen, and is not tested: of ten
-    such findings on simulated fleets with a position every 300 s, one was right.
+    such findings on simulated fleets with a position every 300 s, one was right. Nor is a run around which the vehicle
+    can have driven far_from_place_km unobserved.
     """
+    return [draft for draft, is_seen in _missed_destinations(context) if is_seen]
+
+
+@computed_once
+def _missed_destinations(context: AuditDay) -> list[tuple[Draft, bool]]:
+    """The runs that G08 would name, and whether their vehicle was seen around them."""
     runs = context.runs_of_day
     runs = runs[
         runs["declared_run_id"].isin(set(context.trips_of_run)) & runs["plate"].isin(context.plates_with_positions)
@@ -124,11 +133,29 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
         if place is not None and elsewhere.get(last_ids[run_id], place["poi_id"]) != place["poi_id"]
     }
     trips = context.trip_records(last_ids[run_id] for run_id in suspected)
-    return [
-        _missed(context, run, suspected[run_id], trips[last_ids[run_id]])
+    missed = {
+        run_id: run
         for run_id, run in context.run_records(suspected).items()
         if _is_missed(context, run, suspected[run_id])
+    }
+    unseen = _unseen_km_around(context, runs.set_index("declared_run_id").loc[list(missed)])
+    is_seen = unseen < context.parameters.far_from_place_km
+    return [
+        (_missed(context, run, suspected[run_id], trips[last_ids[run_id]]), bool(seen))
+        for (run_id, run), seen in zip(missed.items(), is_seen, strict=True)
     ]
+
+
+def _unseen_km_around(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
+    """The most km driven unobserved within place_search_s of each run."""
+    during, around_us = intervals(runs), int(context.parameters.place_search_s * 1_000_000)
+    during = during.assign(start_us=during["start_us"] - around_us, end_us=during["end_us"] + around_us)
+    return unseen_km(context, during).sum(axis=1)
+
+
+def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
+    """Plates of which a run is not tested because nobody saw where they were around it."""
+    return {str(draft.plate) for draft, is_seen in _missed_destinations(context) if not is_seen}
 
 
 def _plates_without_visible_stops(context: AuditDay) -> set[str]:
@@ -236,20 +263,20 @@ RULES = (
     ),
     Rule(
         "G08",
-        "3",
+        "4",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",
         "P+B+K",
         missed_destinations,
-        parameters=("far_from_place_km", "place_search_s", "phantom_observed_pct"),
+        parameters=("far_from_place_km", "place_search_s", "phantom_observed_pct", "mean_speed_kmh"),
         needs=(RUNS, POSITIONS, Need(lambda context: len(context.reference.pois) > 0, "nenhum local cadastrado")),
         rests_on="P",
         vehicle_need=VehicleNeed(
             plates_with_runs,
-            _plates_without_visible_stops,
-            "o equipamento tem o relógio fora de hora ou o receptor travado, ou envia posições raras demais para "
-            "mostrar uma parada curta, e não prova onde o veículo parou",
+            lambda context: _plates_without_visible_stops(context) | _plates_unseen_around_runs(context),
+            "o equipamento tem o relógio fora de hora ou o receptor travado, envia posições raras demais para mostrar "
+            "uma parada curta, ou não enviou posições em parte da corrida, e não prova onde o veículo parou",
         ),
     ),
 )

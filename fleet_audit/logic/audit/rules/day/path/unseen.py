@@ -10,11 +10,13 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.doubt import unseen_declared_km
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
 from fleet_audit.logic.reference.places import distance_m
@@ -34,17 +36,17 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     moved is as sure as a device's readings are (15 of 15 such findings of 14 simulated development fleets were right).
     It is as sure as grade A where the vehicle cannot have driven in that time, or where the report itself says that it
     stood until the next departure. An odometer that counted less than the straight way contradicts the fixes: then at
-    most UNOBSERVED_CONFIDENCE; and a ferry or a tow (`_was_carried`) makes none.
+    most UNOBSERVED_CONFIDENCE; and a ferry or a tow (`_was_carried`) makes none. Nor does a way that the run of a trip
+    on one side declares (`_is_declared`).
     """
-    legs = _legs_of_day(context)
-    after = legs.groupby(["plate", "source"], sort=False).shift(-1)
-    metres = _apart_m(context, legs, after)
+    legs, after, metres = _pairs_of_day(context)
     unseen_s = _unseen_s(context, legs, after)
     with np.errstate(divide="ignore", invalid="ignore"):
         kmh = metres / unseen_s * 3.6
     is_report = (legs["source"] == "visit_report").to_numpy()
     contradicts = np.where(is_report, _stood_until_next(legs, after), kmh > context.parameters.impossible_kmh)
-    is_apart = (metres > 1000 * context.parameters.moved_unseen_km) & ~_was_carried(context, legs, after, kmh)
+    is_apart = _is_apart(context, metres) & ~_was_carried(context, legs, after, kmh)
+    is_apart &= ~_is_declared(context, legs, after, metres)
     most = np.where(_counted_too_little(context, legs, after, metres), UNOBSERVED_CONFIDENCE, 1.0)
     pairs = [(legs.iloc[at].to_dict(), after.iloc[at].to_dict(), at) for at in np.flatnonzero(is_apart)]
     within_day = [
@@ -56,18 +58,60 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
 def _moved_overnight(context: AuditDay) -> list[Draft]:
     """The same from the last trip of the day before to the first trip of D, where both ends are registered places."""
+    trips, after, apart_m = _pairs_over_night(context)
+    is_apart = _is_apart(context, apart_m) & ~_is_declared(context, trips, after, apart_m)
+    unseen_s = _unseen_s(context, trips, after)
+    return [
+        _moved(context, _as_leg(trips.iloc[at]), _as_leg(after.iloc[at]), apart_m[at] / 1000, unseen_s[at], False)
+        for at in np.flatnonzero(is_apart)
+    ]
+
+
+@computed_once
+def _pairs_of_day(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Legs of D that are judged, the leg after each, and the metres between the two (`_apart_m`)."""
+    legs = _legs_of_day(context)
+    after = legs.groupby(["plate", "source"], sort=False).shift(-1)
+    return legs, after, _apart_m(context, legs, after)
+
+
+@computed_once
+def _pairs_over_night(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Trips, the trip after each, and the metres between the two; NaN but from the last of D-1 to the first of D."""
     trips = context.trips[(context.trips["source"] == "positions") & ~context.trips["plate"].isin(_doubtful(context))]
     trips = trips.sort_values(["plate", "started_at", "trip_id"]).reset_index(drop=True)
     after = trips.groupby("plate", sort=False).shift(-1)
     today, days = np.datetime64(context.day), [as_days(rows["operational_date"]) for rows in (trips, after)]
     apart_m = _places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
     is_first = (days[0] < today) & (days[1] == today) & _are_comparable(trips, after)
-    is_apart = is_first & (apart_m > 1000 * context.parameters.moved_unseen_km)
-    unseen_s = _unseen_s(context, trips, after)
-    return [
-        _moved(context, _as_leg(trips.iloc[at]), _as_leg(after.iloc[at]), apart_m[at] / 1000, unseen_s[at], False)
-        for at in np.flatnonzero(is_apart)
-    ]
+    return trips, after, np.where(is_first, apart_m, np.nan)
+
+
+def _is_apart(context: AuditDay, metres: np.ndarray) -> np.ndarray:
+    is_apart: np.ndarray = metres > 1000 * context.parameters.moved_unseen_km
+    return is_apart
+
+
+def _is_declared(context: AuditDay, rows: pd.DataFrame, after: pd.DataFrame, metres: np.ndarray) -> np.ndarray:
+    """Whether the run of a trip on one side declares the way too: km that it lacks, and that can have been driven then.
+
+    A tracker that falls silent before its run has ended hides the end of a declared way, and no move.
+    """
+    lacking = unseen_declared_km(context)
+    sides = [side["trip_id"].astype(object).map(lacking).to_numpy(dtype="float64") for side in (rows, after)]
+    is_measured = (rows["source"] == "positions").to_numpy(dtype=bool)
+    declared: np.ndarray = (np.fmax(*sides) + context.parameters.moved_unseen_km >= metres / 1000) & is_measured
+    return declared
+
+
+def _plates_with_declared_way(context: AuditDay) -> set[str]:
+    """Plates of which a way is not judged because a run declares it."""
+    pairs = (_pairs_of_day(context), _pairs_over_night(context))
+    return {
+        plate
+        for rows, after, metres in pairs
+        for plate in rows.loc[_is_apart(context, metres) & _is_declared(context, rows, after, metres), "plate"]
+    }
 
 
 def _as_leg(trip: pd.Series) -> Record:
@@ -84,10 +128,11 @@ def _doubtful(context: AuditDay) -> set[str]:
 
 
 def _plates_with_pairs(context: AuditDay) -> set[str]:
-    """Plates with two legs of one source or more."""
+    """Plates with two legs of one source or more, or with a trip before those of the day."""
     legs = context.legs_of_day
     sizes = legs[legs["superseded_by_trip_id"].isna()].groupby(["plate", "source"]).size()
-    return set(sizes[sizes > 1].index.get_level_values("plate"))
+    trips, _, metres = _pairs_over_night(context)
+    return set(sizes[sizes > 1].index.get_level_values("plate")) | set(trips.loc[~np.isnan(metres), "plate"])
 
 
 def _doubtful_plates_with_pairs(context: AuditDay) -> set[str]:
@@ -282,7 +327,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "3",
+        "4",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
@@ -293,8 +338,9 @@ RULES = (
         rests_on="PV",
         vehicle_need=VehicleNeed(
             _plates_with_pairs,
-            _doubtful_plates_with_pairs,
-            "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo",
+            lambda context: _doubtful_plates_with_pairs(context) | _plates_with_declared_way(context),
+            "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo, ou faltam "
+            "posições em parte de uma corrida, que a ata declara inteira",
         ),
     ),
     Rule(

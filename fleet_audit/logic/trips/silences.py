@@ -1,0 +1,44 @@
+"""What an odometer counted while its device was silent, between two spans over which positions show the vehicle.
+
+What such kilometres prove is judged in `audit.rules`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.sphere import distance_m
+from fleet_audit.logic.trips.segmentation import Segmentation
+
+
+def counted_over_silences(
+    segmentation: Segmentation, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """km from the last reading of the span before to the first reading of each span, first … last (points), in order.
+
+    NaN for the first span of a track, and where the readings contradict each other or count less than the straight way
+    between the two spans: an odometer that stands while its device is silent proves nothing. Where readings are rare,
+    the km of a stretch that was seen are in it, too, so that it is never too low.
+    """
+    tracks, steps = segmentation.tracks, segmentation.steps
+    owner = tracks.track_of(first)
+    before = np.append(-1, last[:-1])[: len(last)]
+    has_before = owner == np.append(-1, owner[:-1])[: len(owner)]
+    from_reading = np.where(has_before, tracks.reading_until(np.maximum(before, 0)), -1)
+    to_reading = np.where(has_before, tracks.reading_from(first), -1)
+    counted = tracks.odometer_km[to_reading] - tracks.odometer_km[from_reading]
+    elapsed = tracks.seconds[to_reading] - tracks.seconds[from_reading]
+    way_km = _straight_km(tracks.latitude, tracks.longitude, steps.has_fix, before, first)
+    slack_km = steps.resolution_km[owner] + 2 * parameters.stop_radius_m / 1000
+    is_known = (from_reading >= 0) & (to_reading >= 0) & ~(counted < way_km - slack_km)
+    is_known &= (counted >= 0) & (counted <= parameters.impossible_kmh * elapsed / 3600 + parameters.odometer_slack_km)
+    return np.where(is_known, counted, np.nan)
+
+
+def _straight_km(
+    latitude: np.ndarray, longitude: np.ndarray, has_fix: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """km between two points; NaN where one has no fix."""
+    metres = distance_m(latitude[start], longitude[start], latitude[end], longitude[end])
+    return np.where(has_fix[start] & has_fix[end], metres / 1000, np.nan)

@@ -1,0 +1,177 @@
+"""Silences of a tracker: what can have been driven then accuses nobody; what the odometer proves stays proved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
+from fleet_audit.schema import lake
+from fleet_audit_tests.logic.audit.rules.test_unseen import PLACES
+from fleet_audit_tests.logic.audit_sample import PLATE, audit, found, measured_leg, run, span, trip, visit_leg
+from fleet_audit_tests.logic.frames import rows
+
+REPORT = {"source": "visit_report"}
+SEEN = trip("T", "07:25", "07:48", "25.60", km_uncertainty="0.40")
+RUN = run("R", "07:25", "08:21", "42")
+
+
+def silent(start: str, end: str | None, counted_km: float | None = None) -> list[dict]:
+    """The vehicle is watched for three days but from `start` to `end`; its odometer counted so much meanwhile."""
+    after = [span(end, "48:00", counted_before_km=counted_km)] if end else []
+    return [span("-24:00", start), *after]
+
+
+def accused(context: AuditDay) -> set[str]:
+    return {rule_id for rule_id in ("D01", "D02") if found(context, rule_id)}
+
+
+def untested(context: AuditDay) -> dict[str, str]:
+    listed = rules_not_tested(context, DAY_RULES)
+    return {row.rule_id: row.reason_pt for row in listed.itertuples() if PLATE in row.reason_pt}
+
+
+def test_a_tracker_that_falls_silent_at_a_stop_of_the_run_accuses_nobody() -> None:
+    """Of a run of 42 km until 08:21 the tracker shows 25.60 km until a stop at 07:48, and nothing until 09:10."""
+    context = audit([SEEN], [RUN], silent("07:51", "09:10"))
+    assert not accused(context)
+    assert {"D01", "D02"} <= set(untested(context))
+    assert "faltam posições durante uma ata por tempo bastante para rodar os km que faltam" in untested(context)["D01"]
+    watched = audit([SEEN], [RUN])
+    assert accused(watched) == {"D01", "D02"}
+    assert not untested(watched)
+
+
+@pytest.mark.parametrize(
+    ("trips", "declared", "spans"),
+    [
+        ([trip("T", "07:50", "08:21", "25.60")], RUN, silent("07:00", "07:47")),
+        ([trip("T", "07:25", "07:35", "12.80"), trip("U", "08:10", "08:21", "12.80")], RUN, silent("07:38", "08:07")),
+        ([trip("T", "23:10", "23:30", "25.60")], run("R", "23:10", "24:05", "42"), silent("23:33", "24:50")),
+        ([SEEN], RUN, silent("07:51", None)),
+        ([trip("T", "07:25", "08:15", "25.60")], RUN, silent("08:18", "09:30")),
+        ([trip("T", "07:25", "08:21", "25.60", km_method="gps")], RUN, silent("07:40", "08:00")),
+        ([SEEN | {"km_method": "gps"}], RUN, silent("07:51", "09:10")),
+    ],
+    ids=["before the trip", "between two trips", "over midnight", "until the end", "at the end of the run",
+         "inside a trip by path", "after a trip by path"],
+)  # fmt: skip
+def test_silences_that_can_hold_the_missing_km(trips: list[dict], declared: dict, spans: list[dict]) -> None:
+    assert accused(audit(trips, [declared], [span("-24:00", "48:00")])) == {"D01", "D02"}
+    assert not accused(audit(trips, [declared], spans))
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        silent("12:00", "13:00"),
+        silent("08:27", "09:30"),  # 4 min within 10 min of the run: 7.3 km, and 13.8 km are above the tolerance
+        silent("07:30", "07:45"),  # inside the trip, whose odometer counted all of it
+        silent("07:51", "09:10", 0.0),  # it stood in the yard with a silent tracker
+        silent("07:51", "09:10", 1.5),
+    ],
+    ids=["at another time", "too short", "inside a trip by odometer", "odometer stood", "odometer counted less"],
+)
+def test_silences_that_explain_nothing_leave_the_accusation(spans: list[dict]) -> None:
+    assert accused(audit([SEEN], [RUN], spans)) == {"D01", "D02"}
+
+
+def test_what_the_odometer_counted_over_a_silence_is_a_part_of_the_doubt() -> None:
+    [plain], [finding] = (
+        found(audit([SEEN], [RUN], silent("07:51", "09:10", counted)), "D01") for counted in (0.0, 9.0)
+    )
+    assert (finding["km_at_stake"], finding["evidence"]["unseen_km"]) == (plain["km_at_stake"], 9.0)
+    assert finding["brl_low"] < plain["brl_low"]
+    assert not found(audit([SEEN], [RUN], silent("07:51", "09:10", 16.0)), "D01")
+
+
+def test_a_day_of_short_runs_whose_ends_nobody_saw_is_not_above_the_measured() -> None:
+    """A mill without reception: each run of 6 km is seen for 5 km, within its own tolerance, and six of them exceed."""
+    hours = range(6, 12)
+    trips = [trip(f"T{hour}", f"{hour:02}:00", f"{hour:02}:10", "5.00") for hour in hours]
+    runs = [run(f"R{hour}", f"{hour:02}:00", f"{hour:02}:14", "6") for hour in hours]
+    spans = [span("-24:00", "06:10")]
+    spans += [span(f"{hour:02}:30", f"{hour + 1:02}:10") for hour in hours[:-1]]
+    assert found(audit(trips, runs), "D02")
+    assert not found(audit(trips, runs, [*spans, span("11:30", "24:00")]), "D02")
+
+
+def test_a_visit_report_misses_only_what_lies_between_two_of_its_rows() -> None:
+    """Its last row proves as much as any; a row that is missing in the middle of a run proves nothing."""
+    seen, first = SEEN | REPORT | {"km_method": "report"}, span("06:00", "07:48", **REPORT)
+    assert accused(audit([seen], [RUN], [first])) == {"D01", "D02"}
+    assert accused(audit([seen], [RUN], [first, span("07:48", "09:00", **REPORT)])) == {"D01", "D02"}
+    assert not accused(audit([seen], [RUN], [first, span("08:30", "09:00", **REPORT)]))
+
+
+def test_less_declared_than_measured_is_seen_whatever_a_silence_hides() -> None:
+    assert found(audit([SEEN], [run("R", "07:25", "08:21", "20")], silent("07:51", "09:10")), "D04")
+
+
+SHORT = run("R", "08:00", "09:00", "15")
+
+
+@pytest.mark.parametrize(
+    ("declared", "spans", "is_phantom"),
+    [
+        (SHORT, silent("08:48", "09:30"), False),
+        (SHORT, silent("08:48", None), False),
+        (SHORT, silent("08:48", "09:30", 14.0), False),
+        (SHORT, silent("08:48", "09:30", 0.0), True),
+        (SHORT, silent("09:05", "09:30"), True),
+        (SHORT | {"declared_km": "60"}, silent("08:48", "09:30"), True),
+    ],
+    ids=["driven unseen", "silent until the end", "counted", "stood", "after the run", "too far for the silence"],
+)
+def test_a_run_that_can_have_been_driven_unseen_is_no_phantom(
+    declared: dict, spans: list[dict], is_phantom: bool
+) -> None:
+    """Watched for 48 of its 60 minutes, in which the bus stood: 12 min are enough for 15 km."""
+    context = audit([], [declared], spans)
+    assert bool(found(context, "D05")) is is_phantom
+    assert bool(found(context, "D06")) is not is_phantom
+
+
+POINT, GARAGE, MILL = (-22.339, -51.864), (-22.372, -51.863), (-22.3, -51.8)  # the first two are 3.7 km apart
+
+
+def moved(declared: list[dict], spans: list[dict], **last: Any) -> AuditDay:
+    """A leg that ends at a point at 07:48, and the next one, from the garage at 14:05."""
+    trips = [SEEN, trip("U", "14:05", "14:40", "20.00")]
+    legs = [measured_leg("T", "07:25", "07:48", MILL, POINT), measured_leg("U", "14:05", "14:40", GARAGE, MILL)]
+    return audit(trips, [*declared, run("S", "14:05", "14:40", "20")], spans, legs=rows(lake.LEGS, *legs), **last)
+
+
+def test_g02_the_end_of_a_declared_run_is_no_hidden_move() -> None:
+    context = moved([RUN], silent("07:51", "09:10"))
+    assert not found(context, "G02")
+    assert "G02" in untested(context)
+
+
+@pytest.mark.parametrize(
+    ("declared", "spans"),
+    [
+        ([], silent("07:51", "09:10")),
+        ([RUN | {"declared_km": "25.6"}], silent("07:51", "09:10")),
+        ([RUN | {"declared_km": "25.6"}, run("X", "08:40", "09:30", "12")], silent("07:51", "10:30")),
+        ([RUN], silent("10:00", "11:30")),
+    ],
+    ids=["nobody declares it", "the run ends where it was seen to end", "another run in the silence", "after the run"],
+)
+def test_g02_a_move_that_no_run_of_the_legs_declares(declared: list[dict], spans: list[dict]) -> None:
+    [finding] = found(moved(declared, spans), "G02")
+    assert finding["confidence"] == 0.97
+
+
+def test_g02_a_report_that_contradicts_itself_is_named_whatever_its_run_declares() -> None:
+    """A visit report that stands until the next departure from elsewhere: no silence of a tracker explains that."""
+    legs = [
+        visit_leg("T", "07:25", "07:48", destination_poi_id="USI", dwell_s=22_620.0),
+        visit_leg("U", "14:05", "14:40", origin_poi_id="GAR"),
+    ]
+    trips = [SEEN | REPORT, trip("U", "14:05", "14:40", "20.00", **REPORT)]
+    context = audit(trips, [RUN], [span("07:25", "14:40", **REPORT)], legs=rows(lake.LEGS, *legs), reference=PLACES)
+    assert found(context, "G02")
