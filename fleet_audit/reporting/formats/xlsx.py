@@ -58,6 +58,7 @@ class Workbook:
             {"title": title, "author": "fleet_audit", "created": created_at.astimezone(dt.UTC).replace(tzinfo=None)}
         )
         self._formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+        self._body_styles: dict[tuple[Any, ...], Format] = {}
         self._tables = 0
 
     def style(self, **properties: Any) -> Format:
@@ -176,9 +177,12 @@ class Workbook:
 
     def body_style(self, kind: Kind, **properties: Any) -> Format:
         """As `kind_style`; a text keeps a little distance from a number to its left."""
-        if kind not in NUMERIC:
-            properties |= {"align": "left", "indent": 1}
-        return self.kind_style(kind, **properties)
+        key = (kind, *properties.items())
+        if key not in self._body_styles:  # asked for each cell
+            if kind not in NUMERIC:
+                properties |= {"align": "left", "indent": 1}
+            self._body_styles[key] = self.kind_style(kind, **properties)
+        return self._body_styles[key]
 
     def header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
         """The labels of a table's columns."""
