@@ -73,7 +73,8 @@ class Stage:
         """
         self.lake, self.warehouse, self.run_id = lake, warehouse, run_id
         self.driver_key, self.adapter = driver_key, adapter
-        self._parsed = lru_cache(maxsize=KEPT_FILES)(read_parsed or self._read_parsed)
+        self._parsed = read_parsed or self._read_parsed
+        self._of_file = lru_cache(maxsize=KEPT_FILES)(self._read_file)
 
     def visit_legs(self, day: dt.date) -> pd.DataFrame:
         """`staging.visit_legs` of a local day; a movement that several reports contain is one row.
@@ -212,18 +213,18 @@ class Stage:
         )
 
     def _read(self, table: Table, files: pd.DataFrame) -> pd.DataFrame:
-        frames = [
-            self._registered(table, sha256).assign(file_sha256=sha256, file_name=name, received_at=received_at)
-            for sha256, name, received_at in zip(
-                files["file_sha256"], files["file_name"], files["received_at"], strict=True
-            )
-        ]
+        columns = (files[name] for name in ("file_sha256", "file_name", "received_at"))
+        frames = [self._of_file(table, *file) for file in zip(*columns, strict=True)]
         if frames:
             return pd.concat(frames, ignore_index=True)
         received_at = pd.Series(dtype="datetime64[us, UTC]")
         return empty_frame(table).assign(
             file_sha256=pd.Series(dtype="str"), file_name=pd.Series(dtype="str"), received_at=received_at
         )
+
+    def _read_file(self, table: Table, sha256: str, name: str, received_at: pd.Timestamp) -> pd.DataFrame:
+        rows = self._registered(table, sha256)
+        return rows.assign(file_sha256=sha256, file_name=name, received_at=received_at)
 
     def _registered(self, table: Table, sha256: str) -> pd.DataFrame:
         """The parsed rows of a file, with registered plates; the id of a declared run follows from its plate."""
