@@ -44,6 +44,9 @@ def find_stops(  # type: ignore[no-untyped-def]
             stood_until[j - low] = stood
         i = asked = low
         while i + 1 < end:
+            if not is_standing[i + 1]:
+                i += 1
+                continue
             least = stop_min_s if is_refused[i] else stop_min_place_s
             left, last_standing, stood = _stay(
                 seconds, lat, lon, is_standing, is_broken, stood_until, low, end, i, radius_m, least
@@ -110,7 +113,8 @@ def medians(values, first, last):  # type: ignore[no-untyped-def]
     spare = np.empty((last - first).max() + 1 if len(first) else 0)
     for k in range(len(first)):
         size = last[k] - first[k] + 1
-        spare[:size] = values[first[k] : last[k] + 1]
+        for at in range(size):  # by a slice numba takes twice as long for the 17 points of a usual stop
+            spare[at] = values[first[k] + at]
         middle = size // 2
         _select(spare, size, middle)
         result[k] = spare[middle] if size % 2 else (spare[:middle].max() + spare[middle]) / 2
@@ -119,24 +123,30 @@ def medians(values, first, last):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _select(values, size, at):  # type: ignore[no-untyped-def]
-    """Brings to `at` the value that would be there in order, the smaller ones before it (Hoare)."""
+    """Brings to `at` the value that would be there in order, the smaller ones before it (quickselect)."""
     low, high = 0, size - 1
     while low < high:
         middle = (low + high) // 2
         pivot = max(min(values[low], values[middle]), min(max(values[low], values[middle]), values[high]))
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if at <= j:
-            high = j
-        elif at >= i:
-            low = i
-        else:
+        above = _partition(values, low, high, pivot, False)
+        if at < above:
+            high = above - 1
+            continue
+        low = _partition(values, above, high, pivot, True)  # values that equal the pivot are done with
+        if at < low:
             return
+
+
+@njit(cache=True, nogil=True)
+def _partition(values, low, high, pivot, with_equal):  # type: ignore[no-untyped-def]
+    """Moves the values below the pivot, or also those equal to it, to the front; returns the end of these.
+
+    Without a branch, whose direction no processor can foresee: medians take half of the time of Hoare's partition.
+    """
+    end = low
+    for at in range(low, high + 1):
+        value = values[at]
+        values[at] = values[end]
+        values[end] = value
+        end += value < pivot or (with_equal and not value > pivot)  # all of NaN are moved, so that it ends
+    return end
