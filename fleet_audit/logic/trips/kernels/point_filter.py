@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fleet_audit.logic.primitives.compiled import njit
-from fleet_audit.logic.trips.kernels.sphere import arc_m, cos_degrees, distance_m, is_within
+from fleet_audit.logic.trips.kernels.sphere import arc_m, cos_degrees, distance_m, is_within, measure_steps
 
 ACCEPTED, IMPOSSIBLE_SPEED, LONE_OUTLIER, PARKED_DRIFT, NO_FIX = 0, 1, 2, 3, 4
 REASONS = ("", "impossible_speed", "lone_outlier", "parked_drift", "no_fix")
@@ -53,58 +55,58 @@ def filter_points(  # type: ignore[no-untyped-def]
     cannot lock (Traccar issue 4640), and the step to them is a jump, not a distance. The metres of an accepted
     point lead from the accepted point before it.
     """
+    cosines = np.empty(np.max(np.diff(offsets)) if len(offsets) > 1 else 0)
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
         if low == high:
             continue
-        last, cos_last = low, cos_degrees(lat[low])
+        for i in range(low, high):
+            cosines[i - low] = cos_degrees(lat[i])
+        measure_steps(lat[low:high], lon[low:high], cosines, metres[low:high])
+        last, cos_last = low, cosines[0]
         read = read_last = odometer[low]  # readings are carried forward to points without one
         is_parked = False
         pending = 0
-        cos_before = cos_last
         for i in range(low + 1, high):
-            cos_i = cos_degrees(lat[i])
+            from_before = step_m = metres[i]
             if not math.isnan(odometer[i]):
                 read = odometer[i]
-            metres[i] = arc_m(lat[last], lon[last], cos_last, lat[i], lon[i], cos_i)
+            if last < i - 1:
+                step_m = arc_m(lat[last], lon[last], cos_last, lat[i], lon[i], cosines[i - low])
             elapsed = seconds[i] - seconds[last]
-            if not is_possible(metres[i], elapsed, impossible_kmh, outlier_m):
+            if not is_possible(step_m, elapsed, impossible_kmh, outlier_m):
                 reason[i] = IMPOSSIBLE_SPEED
-                from_before = arc_m(lat[i - 1], lon[i - 1], cos_before, lat[i], lon[i], cos_i)
                 agrees = is_possible(from_before, seconds[i] - seconds[i - 1], impossible_kmh, outlier_m)
                 pending = pending + 1 if pending and agrees else 1
-                if pending > 1:
-                    metres[i] = from_before
+                metres[i] = from_before if pending > 1 else step_m
                 if pending >= release_points:
                     first = i - pending + 1
                     reason[first : i + 1] = ACCEPTED
                     is_jump[first] = True
-                    last, cos_last, read_last, pending, is_parked = i, cos_i, read, 0, False
-                cos_before = cos_i
+                    last, cos_last, read_last, pending, is_parked = i, cosines[i - low], read, 0, False
                 continue
-            pending = 0
-            cos_before = cos_i
-            if metres[i] > outlier_m and elapsed > sleep_s:
+            pending, metres[i] = 0, step_m
+            if step_m > outlier_m and elapsed > sleep_s:
                 elsewhere = _fixes_elsewhere(
                     seconds, lat, lon, last, i, min(i + release_points, high - 1), impossible_kmh, outlier_m
                 )
                 if elsewhere:
                     reason[i] = LONE_OUTLIER
                     continue
-            if metres[i] > radius_m and i + 1 < high:
+            if step_m > radius_m and i + 1 < high:
                 counted = (read if math.isnan(odometer[i + 1]) else odometer[i + 1]) - read_last
                 # nor does a missing odometer prove a trip
-                if not counted * 1000 >= metres[i] and is_within(
+                if not counted * 1000 >= step_m and is_within(
                     lat[last], lon[last], cos_last, lat[i + 1], lon[i + 1], radius_m
                 ):
-                    if metres[i] > outlier_m:
+                    if step_m > outlier_m:
                         reason[i] = LONE_OUTLIER
                         continue
                     if is_parked:
                         reason[i] = PARKED_DRIFT
                         continue
-            is_parked = elapsed > 0 and metres[i] * 3.6 < standing_kmh * elapsed
-            last, cos_last, read_last = i, cos_i, read
+            is_parked = elapsed > 0 and step_m * 3.6 < standing_kmh * elapsed
+            last, cos_last, read_last = i, cosines[i - low], read
 
 
 @njit(cache=True, nogil=True)

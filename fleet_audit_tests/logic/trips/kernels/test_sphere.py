@@ -1,13 +1,14 @@
 """Distances: as exact as the haversine formula with all its trigonometry, and thresholds decided as it would."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, arc_m, distance_m, is_within
+from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, arc_m, distance_m, is_within, measure_steps
 
 PLACES = st.tuples(st.floats(-89, 89), st.floats(-180, 180))
 NEAR = st.floats(-0.01, 0.01) | st.floats(-1, 1) | st.floats(-80, 80)
@@ -33,6 +34,18 @@ def test_a_distance_is_the_haversine_one_to_the_last_digits(
     (lat, lon), (other_lat, other_lon) = place, (max(-89.9, min(89.9, place[0] + north)), place[1] + east)
     found = distance_m(lat, lon, other_lat, other_lon)
     assert found == pytest.approx(haversine(lat, lon, other_lat, other_lon), rel=1e-13, abs=1e-9)
+
+
+@settings(deadline=None)  # compiled on first use
+@given(PLACES, st.lists(st.tuples(NEAR, NEAR) | st.tuples(st.floats(-0.01, 0.01), st.floats(-0.01, 0.01)), max_size=40))
+def test_steps_measured_together_are_those_measured_alone_to_the_last_bit(
+    place: tuple[float, float], steps: list[tuple[float, float]]
+) -> None:
+    lat, lon = np.cumsum([place, *steps], axis=0).T.copy()
+    cosines, metres = np.cos(np.radians(lat)), np.full(len(lat), -1.0)
+    measure_steps(lat, lon, cosines, metres)
+    points = list(zip(lat, lon, cosines, strict=True))
+    assert metres.tolist() == [0.0, *(arc_m(*a, *b) for a, b in pairwise(points))]
 
 
 @settings(deadline=None)  # compiled on first use
