@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
-from fleet_audit.logic.trips.kernels.sphere import cos_degrees, distance_m, is_within
+from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, cos_degrees, distance_m, is_within
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -35,6 +35,8 @@ def find_carried(  # type: ignore[no-untyped-def]
         first = low
         while first < high:
             last = first
+            south = north = lat[first]
+            west = east = lon[first]
             if ignition[first] == 0 and not math.isnan(odometer[first]):
                 while (
                     last + 1 < high
@@ -43,7 +45,12 @@ def find_carried(  # type: ignore[no-untyped-def]
                     and not is_split[last + 1]
                 ):
                     last += 1
-            if last > first:
+                    south, north = min(south, lat[last]), max(north, lat[last])
+                    west, east = min(west, lon[last]), max(east, lon[last])
+            least_m = max(carried_min_m, 2000 * resolution[track])
+            # A parked bus, as nearly always: no two of its points are so far apart.
+            is_narrow = math.radians(north - south + east - west) * EARTH_RADIUS_M < 0.999 * least_m
+            if last > first and not is_narrow:
                 leave, arrive = first, last
                 cos_first, cos_last = cos_degrees(lat[first]), cos_degrees(lat[last])
                 for i in range(first, last + 1):
@@ -65,10 +72,7 @@ def find_carried(  # type: ignore[no-untyped-def]
                         moved_m += metres[i]
                         moved_s += elapsed
                 apart_m = distance_m(lat[leave], lon[leave], lat[arrive], lon[arrive])
-                if (
-                    apart_m >= max(carried_min_m, 2000 * resolution[track])
-                    and moved_m * 3.6 <= carried_max_kmh * moved_s
-                ):
+                if apart_m >= least_m and moved_m * 3.6 <= carried_max_kmh * moved_s:
                     is_carried[leave + 1 : arrive + 1] = True
             first = last + 1
 
