@@ -25,6 +25,10 @@ _FONTS = Path(__file__).parents[1] / "fonts"  # DejaVu Sans, regular and bold, w
 _UNKNOWN = "□"
 _UNKNOWN_NOTE = f"{_UNKNOWN} está no lugar de um caractere que o papel não tem; a planilha e a página o mostram."
 _REMEMBERED_DOCUMENTS = 10
+_MAX_WORD = 24  # letters of a word that is never broken
+# Measures of `report.typ`: the text of an A4 page across, sizes of letters, and what lies between the columns.
+_PAGE_PT, _TABLE_PT, _LISTING_PT, _INSET_PT, _GUTTER_PT = 779.5, 7.0, 5.8, 5.0, 3.0
+_LETTER_EM = 0.66  # mean width of a digit or a bold letter in DejaVu Sans
 _TYPST = threading.Lock()  # a compiler that two threads use at once raises "Already borrowed"
 
 
@@ -154,7 +158,7 @@ def _table(section: Section, grid: Grid, rows: tuple[tuple[Any, ...], ...]) -> d
     def lines(row: tuple[Any, ...], is_marked: bool = False) -> list[list[list[str]]]:
         return [[_line(row[index], grid.fields[index], is_marked) for index in column] for column in columns]
 
-    heads = [
+    heads: list[dict[str, Any]] = [
         {
             "labels": [grid.fields[index].label for index in column],
             "right": grid.fields[column[0]].kind in NUMERIC,
@@ -162,16 +166,46 @@ def _table(section: Section, grid: Grid, rows: tuple[tuple[Any, ...], ...]) -> d
         }
         for column in columns
     ]
-    return {
-        "columns": heads,
-        "rows": [lines(row, number in grid.marked) for number, row in enumerate(rows)],
-        "total": [
-            [["", ""] if row == ["–", "unknown"] and not column["right"] else row for row in cell]
-            for cell, column in zip(lines(grid.total), heads, strict=True)
-        ]
-        if grid.total
-        else None,
-    }
+    body = [lines(row, number in grid.marked) for number, row in enumerate(rows)]
+    total = [
+        [["", ""] if row == ["–", "unknown"] and not head["right"] else row for row in cell]
+        for cell, head in zip(lines(grid.total), heads, strict=True)
+    ] if grid.total else None  # fmt: skip
+    words = [
+        _longest_word(
+            [*head["labels"], *(text for row in (*body, *([total] if total else [])) for text, _ in row[number])]
+        )
+        for number, head in enumerate(heads)
+    ]
+    for head, width in zip(heads, _fitted([head["width"] for head in heads], words, section.is_listing), strict=True):
+        head["width"] = width
+    return {"columns": heads, "rows": body, "total": total}
+
+
+def _longest_word(texts: list[str]) -> int:
+    """Letters of the longest word that a column must hold on one line; a longer one, such as a digest, counts in part."""
+    return min(max((len(word) for text in texts for word in text.split()), default=0), _MAX_WORD)
+
+
+def _fitted(usual: list[float], words: list[int], is_listing: bool) -> list[float]:
+    """The widths of columns, in points: a column whose share of the page is narrower than its longest word has that
+    word's width, else dates and plates run into the next column. The others share the rest by their usual widths.
+    """
+    least = [count * _LETTER_EM * (_LISTING_PT if is_listing else _TABLE_PT) + _INSET_PT for count in words]
+    room = _PAGE_PT - _GUTTER_PT * (len(usual) - 1)
+    if sum(least) > room:
+        return usual
+    widths, fixed = list(usual), set[int]()
+    for _ in usual:
+        shared = [index for index in range(len(usual)) if index not in fixed]
+        rest = room - sum(least[index] for index in fixed)
+        scale = rest / sum(usual[index] for index in shared) if shared else 0.0
+        widths = [least[index] if index in fixed else usual[index] * scale for index in range(len(usual))]
+        narrow = {index for index in shared if widths[index] < least[index]}
+        if not narrow:
+            break
+        fixed |= narrow
+    return [round(width, 2) for width in widths]
 
 
 def _line(value: Any, entry: Field, is_marked: bool) -> list[str]:

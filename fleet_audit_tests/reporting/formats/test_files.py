@@ -14,10 +14,12 @@ from dataclasses import replace
 import openpyxl
 import pytest
 
+from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.documents.day import DayReport, build_day
 from fleet_audit.reporting.formats.csv import csv_parts, grid_csv, texts_csv
 from fleet_audit.reporting.formats.html import document_page
-from fleet_audit.reporting.formats.pdf import first_page
+from fleet_audit.reporting.formats.pdf import document_pdf, first_page
 from fleet_audit.reporting.formats.render import render_day
 from fleet_audit.reporting.formats.xlsx import TEXT_LIMIT, Workbook, document_workbook
 from fleet_audit.reporting.sections.inputs import Frames
@@ -213,6 +215,20 @@ def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
         text = subprocess.run(["pdftotext", "-", "-"], input=made["d1.pdf"], capture_output=True, check=True).stdout
         assert "Ωmega □□" in text.decode()
         assert "□ está no lugar de um caractere que o papel não tem" in text.decode()
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
+def test_no_column_of_the_pdf_runs_into_the_next_one(frames: Frames) -> None:
+    """Thirteen columns shared the page by their usual widths, and dates and plates were wider than their share."""
+    cycle = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
+    made = document_pdf(build_cycle(frames, cycle=cycle, generated_at=GENERATED_AT).document)
+    text = subprocess.run(
+        ["pdftotext", "-layout", "-", "-"], input=made, capture_output=True, check=True
+    ).stdout.decode()
+    findings = text[text.index("Severidade") :]
+    assert {"Severidade", "Regra", "Valor", "Confiança"} <= set(findings.split())
+    assert re.findall(r"\d\d/\d\d/\d{4}[^\s,.]", findings) == []
+    assert {plate for plate in frames.vehicles["plate"] if plate in findings} <= set(findings.split())
 
 
 def test_threads_that_set_documents_at_once_get_the_same_page(frames: Frames) -> None:
