@@ -183,7 +183,7 @@ def _table(section: Section, grid: Grid, rows: tuple[tuple[Any, ...], ...]) -> d
 
 
 def _longest_word(texts: list[str]) -> int:
-    """Letters of the longest word that a column must hold on one line; a longer one, such as a digest, counts in part."""
+    """Letters of the longest word that a column must hold on one line; one longer than any word counts in part."""
     return min(max((len(word) for text in texts for word in text.split()), default=0), _MAX_WORD)
 
 
