@@ -16,13 +16,14 @@ import pytest
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import CLOSE_TAG, range_tags
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+    with dagster_instance(tmp_path_factory.mktemp("dagster")) as instance:
         yield instance
 
 

@@ -15,6 +15,7 @@ from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema.facts import STAGE_COUNTS
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 
 YESTERDAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
 
@@ -27,7 +28,7 @@ def findings() -> None:
 
 @pytest.fixture
 def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dagster_instance(tmp_path) as instance:
         yield instance
 
 

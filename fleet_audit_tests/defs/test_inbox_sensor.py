@@ -22,6 +22,7 @@ from fleet_audit.installation import Installation
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import PENDING_DEVICES
 from fleet_audit.simulation.fleet import simulate
+from fleet_audit_tests.dagster_instance import dagster_instance
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     PAID,
@@ -93,8 +94,7 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path, repository, postgres_url) -> Iterator[Watched]:
     (tmp_path / "inbox").mkdir()
-    (tmp_path / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+    with dagster_instance(tmp_path / "instance") as instance:
         yield Watched(tmp_path / "inbox", repository, instance, postgres_url)
 
 

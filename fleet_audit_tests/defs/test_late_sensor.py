@@ -17,6 +17,7 @@ from fleet_audit.ingest.api.pages import page_folder
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 
 DAY = dt.date(2025, 6, 10)
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -65,8 +66,7 @@ class Site:
 
 @pytest.fixture
 def site(settings, postgres_url, repository, tmp_path) -> Iterator[Site]:
-    (tmp_path / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+    with dagster_instance(tmp_path / "instance") as instance:
         yield Site(settings, postgres_url, repository, instance)
 
 

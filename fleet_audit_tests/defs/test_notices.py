@@ -26,6 +26,7 @@ from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 
 YESTERDAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
 START, END = dt.date(2025, 5, 16), dt.date(2025, 6, 15)
@@ -65,7 +66,7 @@ def inboxes() -> Iterator[Inboxes]:
 
 @pytest.fixture
 def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # of its own: earlier runs decide what is notified
+    with dagster_instance(tmp_path) as instance:  # of its own: earlier runs decide what is notified
         yield instance
 
 

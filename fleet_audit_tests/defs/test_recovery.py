@@ -23,6 +23,7 @@ from fleet_audit.simulation.fleet import POSITIONS
 from fleet_audit.storage import step_errors
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 
 TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -81,8 +82,7 @@ def site(settings, postgres_url, repository, tmp_path, monkeypatch) -> Iterator[
     monkeypatch.setattr(recovery, "FIRST_WAIT", dt.timedelta(0))
     monkeypatch.setenv("FLEET_WAREHOUSE_URL", postgres_url)
     monkeypatch.setattr(step_errors, "RETRY_POLICY", dg.RetryPolicy(max_retries=0, delay=0))
-    (tmp_path / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
+    with dagster_instance(tmp_path / "instance") as instance:
         yield Site(postgres_url, repository, instance)
 
 

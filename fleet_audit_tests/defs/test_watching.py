@@ -22,6 +22,7 @@ from fleet_audit.defs.table_checks import check_spec
 from fleet_audit.defs.tables import key_of
 from fleet_audit.defs.watching import QUEUED_TOO_LONG, REPORT, SILENT_TOO_LONG, dagster_problems, late_day, newly_failed
 from fleet_audit.schema.facts import DAY_ACCEPTANCE
+from fleet_audit_tests.dagster_instance import dagster_instance
 from fleet_audit_tests.defs.test_notices import Inboxes
 
 ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fleet_audit"), "__repository__").get_job_origin("day")
@@ -31,7 +32,7 @@ DAYS = [dt.date(2025, 6, 10), dt.date(2025, 6, 11)]
 
 @pytest.fixture
 def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dagster_instance(tmp_path) as instance:
         yield instance
 
 

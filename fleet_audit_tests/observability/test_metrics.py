@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from fleet_audit.observability.metrics import FleetCollector, lateness_s
 from fleet_audit.schema.facts import COMPUTED_DAYS, FINDINGS, INGESTED_FILES, TRIP_COSTS, TRIPS
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.dagster_instance import dagster_instance
 from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)
@@ -24,7 +25,7 @@ DAY = dt.date(2025, 6, 10)
 
 @pytest.fixture
 def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dagster_instance(tmp_path) as instance:
         yield instance
 
 
