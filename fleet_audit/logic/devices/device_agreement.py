@@ -66,10 +66,13 @@ def _odometer(tracks: Tracks, track: int, parameters: ParameterSet) -> _Counter 
 
 
 def _path(points: Points, track: int, day: np.datetime64, parameters: ParameterSet) -> _Counter | None:
-    """The path of the day without the drift of a parked receiver; None where coarse steps hold more than half of it."""
+    """The path of the day without the drift of a parked receiver.
+
+    None where coarse steps hold more than half of it, or its coordinates are rounded.
+    """
     places = np.arange(points.tracks.offsets[track], points.tracks.offsets[track + 1])
     places = places[points.has_fix[places] & (local_days_of(points.tracks, places) == day)]
-    if len(places) < 2 or points.is_jump[places[1:]].any():
+    if len(places) < 2 or points.is_jump[places[1:]].any() or points.grid_m[places].any():
         return None
     seconds = points.tracks.seconds[places]
     elapsed, km = np.diff(seconds), np.nan_to_num(points.metres[places[1:]]) / 1000

@@ -27,6 +27,7 @@ from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import Points, clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.readings import readings_in_other_units
+from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.facts.devices import DEVICE_ISSUES
@@ -125,7 +126,8 @@ def vehicle_devices(
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
     events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
-    health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), day)
+    is_rounded = coordinate_grid_m(tracks, ~np.isnan(tracks.latitude + tracks.longitude)) > parameters.stop_radius_m
+    health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, day)
     health = health.join(_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     compared = compare_devices(clean, points, np.datetime64(day), parameters)
@@ -138,7 +140,9 @@ def vehicle_devices(
     return VehicleDevices(events, left_readings(events, vehicles), health)
 
 
-def _seen(reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray, day: dt.date) -> pd.DataFrame:
+def _seen(
+    reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray, is_rounded: np.ndarray, day: dt.date
+) -> pd.DataFrame:
     """Contents of each track with positions on the local day: one row per track."""
     tracks = reported.tracks
     points = np.flatnonzero(local_days_of(tracks, np.arange(len(tracks.seconds))) == np.datetime64(day))
@@ -151,6 +155,7 @@ def _seen(reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray,
             "odometer_km": tracks.odometer_km[points],
             "is_fix": is_fix[points],
             "is_other_unit": is_other_unit[points],
+            "is_rounded": is_rounded[points],
         }
     )
     groups = rows.groupby("track")
@@ -164,6 +169,7 @@ def _seen(reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray,
         latitudes=("latitude", "nunique"),
         longitudes=("longitude", "nunique"),
         other_unit_readings=("is_other_unit", "sum"),
+        rounded=("is_rounded", "sum"),
     ).reset_index()
     owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
     has_ignition = owners["device_id"].isin(list(reported.with_ignition))
@@ -178,7 +184,7 @@ def _ratios(points: Points, parameters: ParameterSet) -> pd.DataFrame:
         accepted.latitude,
         accepted.longitude,
         accepted.odometer_km,
-        points.is_bridged | points.is_jump,
+        points.is_bridged | points.is_jump | points.is_within_grid,
         accepted.offsets,
         _CHUNK_KM,
         parameters.standing_kmh,
@@ -302,6 +308,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
     is_located = health["located"] >= parameters.constant_place_points
     is_constant = is_located & (health["latitudes"] == 1) & (health["longitudes"] == 1)
     is_constant &= counted > parameters.parked_count_km
+    is_rounded = is_located & ~is_constant & (2 * health["rounded"] >= health["located"])
     flags_by_issue |= {
         # An odometer that stands for most of the window is frozen (O03), not scaled.
         "odometer_scale": (ratio > _FROZEN_RATIO)
@@ -309,7 +316,8 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         & ((ratio - 1).abs() > parameters.scale_tolerance_pct / 100),
         "clock_shift": (health["clock_shift_h"] != 0).fillna(False).astype(bool),
         "constant_place": is_constant,
-        "no_true_fix": is_located & ~is_constant & (health["fixes"] == 0),
+        "no_true_fix": is_located & ~is_constant & ~is_rounded & (health["fixes"] == 0),
+        "rounded_coordinates": is_rounded,
         "odometer_unit_changes": health["other_unit_readings"] >= _UNIT_READINGS,
         # Odometers of two units disagree; the unit is the reason, and it is named.
         "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),

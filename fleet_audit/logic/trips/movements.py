@@ -15,6 +15,7 @@ from fleet_audit.logic.primitives.columns import Columns
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
+from fleet_audit.logic.trips.rounded_paths import path_in_pieces, settle_rounded
 from fleet_audit.logic.trips.steps import Steps, any_point_between, missed_km, sum_steps
 from fleet_audit.logic.trips.track.points import instant_column
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -30,11 +31,13 @@ def measure_movements(
     """
     first_reading, last_reading = _readings(tracks, stops, start, end, before, after)
     has_readings = (first_reading >= 0) & (last_reading > first_reading)
+    of_fixes, (path_m, rounded) = steps, path_in_pieces(tracks, steps, start, end, parameters)
+    steps = replace(steps, metres=path_m)
     is_unread, is_repaid, has_missed, last_reading = missed_km(
         tracks, steps, (start, end, first_reading, last_reading), parameters
     )
     if is_repaid.any():
-        steps = replace(steps, metres=np.where(is_repaid, 0.0, steps.metres))
+        steps, of_fixes = (replace(of, metres=np.where(is_repaid, 0.0, of.metres)) for of in (steps, of_fixes))
     sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps), (moved, digest) = run_in_threads(
         lambda: sum_steps(tracks, steps, is_unread, start, end, parameters),
         lambda: movement_kernels.count_and_maximum(tracks.passengers, start, end),
@@ -45,7 +48,7 @@ def measure_movements(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
-            steps.metres,
+            of_fixes.metres,
             steps.has_fix & ~steps.is_bridged,
             parameters.standing_kmh,
             start,
@@ -54,6 +57,21 @@ def measure_movements(
     )
     sums["gaps"] = sums["gaps"].astype("int64")
     track = tracks.track_of(start)
+    km_odometer = np.full(len(start), np.nan)
+    km_odometer[has_readings] = (tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading])[has_readings]
+    is_odometer_valid = (
+        has_readings
+        & ~(has_missed & ~_is_compared(sums))
+        & ~any_point_between(steps.faults, first_reading, last_reading)
+        & (
+            movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
+            <= parameters.stop_radius_m
+        )
+    )
+    if len(rounded):
+        raw_km = sum_steps(tracks, of_fixes, is_unread, start[rounded], end[rounded], parameters)["km_gps"]
+        held_km = np.where(is_odometer_valid, km_odometer, np.nan)[rounded]
+        settle_rounded(sums, rounded, raw_km, held_km, steps.resolution_km[track[rounded]], parameters)
     return {
         "track": track,
         "start": start,
@@ -69,18 +87,8 @@ def measure_movements(
         "destination_latitude": _of_stop(stops["latitude"], after),
         "destination_longitude": _of_stop(stops["longitude"], after),
         **sums,
-        "km_odometer": np.where(
-            has_readings, tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading], np.nan
-        )
-        if len(start)
-        else np.empty(0),
-        "is_odometer_valid": has_readings
-        & ~(has_missed & ~_is_compared(sums))
-        & ~any_point_between(steps.faults, first_reading, last_reading)
-        & (
-            movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)
-            <= parameters.stop_radius_m
-        ),
+        "km_odometer": km_odometer,
+        "is_odometer_valid": is_odometer_valid,
         "odometer_start_km": np.append(tracks.odometer_km, np.nan)[first_reading],
         "odometer_end_km": np.append(tracks.odometer_km, np.nan)[last_reading],
         "is_ignition_off_before": _is_ignition_off(tracks, stops["first"], before),

@@ -23,7 +23,7 @@ class Steps:
     """Facts of the step that leads to each point.
 
     `is_away`: in a step beyond `gap_note_s` the odometer counted a leg or more, wherever the step ends. `is_bridged`,
-    `has_fix`: as in `Points`. `is_carried`: a ferry or a tow moved the vehicle.
+    `has_fix`, `grid_m`: as in `Points`. `is_carried`: a ferry or a tow moved the vehicle.
     `splits`, `faults`: the points reached by a step that splits, and those whose own odometer reading is faulty.
     `resolution_km`: of the odometer of each track.
     """
@@ -34,6 +34,7 @@ class Steps:
     is_bridged: np.ndarray
     is_carried: np.ndarray
     has_fix: np.ndarray
+    grid_m: np.ndarray
     metres: np.ndarray
     splits: np.ndarray
     faults: np.ndarray
@@ -77,6 +78,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         is_bridged=points.is_bridged,
         is_carried=is_carried,
         has_fix=points.has_fix,
+        grid_m=points.grid_m,
         metres=points.metres,
         splits=np.flatnonzero(is_split),
         faults=np.flatnonzero(is_faulty),

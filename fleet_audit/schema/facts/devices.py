@@ -38,6 +38,7 @@ DEVICE_ISSUES = (
     "clock_shift",
     "constant_place",
     "no_true_fix",
+    "rounded_coordinates",
     "devices_disagree",
     "no_odometer",
     "no_coordinates",

@@ -10,19 +10,13 @@ import math
 import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
-from fleet_audit.logic.trips.kernels.odometer import is_plausible
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _is_missed(chord_km, counted_km, slack_km, agree_pct):  # type: ignore[no-untyped-def]
-    """Whether the chords prove that the odometer counted too little."""
-    return chord_km * (1 - agree_pct / 100) - slack_km > counted_km + 1e-6
+from fleet_audit.logic.trips.kernels.odometer import is_missed, is_plausible
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _is_caught_up(owed_km, counted_km, slack_km, agree_pct, most_detour_pct):  # type: ignore[no-untyped-def]
     """Whether chords prove that the odometer stood, and it then counted what they owe and at most the detour more."""
-    is_owed = _is_missed(owed_km, 0.0, slack_km, agree_pct) and not _is_missed(owed_km, counted_km, slack_km, agree_pct)
+    is_owed = is_missed(owed_km, 0.0, slack_km, agree_pct) and not is_missed(owed_km, counted_km, slack_km, agree_pct)
     return is_owed and counted_km <= owed_km * (1 + most_detour_pct / 100) + slack_km
 
 
@@ -77,9 +71,9 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 still_km, moved_km = still_km + moved_km, 0.0
                 continue
             is_sound = is_plausible(counted, seconds[i] - seconds[previous], impossible_kmh, odometer_slack_km)
-            if not is_sound or _is_missed(both_km, counted, slack_km, agree_pct):
-                has_stood = _is_missed(stood_km, 0.0, slack_km, agree_pct)
-                is_step_missed = is_sound and _is_missed(step_km, counted, slack_km, agree_pct)
+            if not is_sound or is_missed(both_km, counted, slack_km, agree_pct):
+                has_stood = is_missed(stood_km, 0.0, slack_km, agree_pct)
+                is_step_missed = is_sound and is_missed(step_km, counted, slack_km, agree_pct)
                 if (
                     is_sound
                     and not has_stood
@@ -97,7 +91,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 if is_step_missed or (is_sound and not has_stood):
                     is_unread[previous + 1 : i + 1] = True
                     has_missed[k] = True
-            elif owed_km > 0 and not _is_missed(owed_km + both_km, counted, slack_km, agree_pct):
+            elif owed_km > 0 and not is_missed(owed_km + both_km, counted, slack_km, agree_pct):
                 is_unread[anchor + 1 : i + 1] = True
                 has_missed[k] = True
             owed_km += still_km
@@ -106,7 +100,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 is_repaid[previous + 1 : i + 1] = is_unseen[previous + 1 : i + 1]
             owed_km = stood_km = step_km = moved_km = still_km = 0.0
             anchor = previous = i
-        if _is_missed(still_km, 0.0, slack_km, agree_pct):
+        if is_missed(still_km, 0.0, slack_km, agree_pct):
             owed_km += still_km
             catch_up = _next_count(metres, odometer, is_unseen, previous, offsets[track[k] + 1], radius_m)
             counted = odometer[catch_up] - odometer[previous] if catch_up >= 0 else 0.0
@@ -115,11 +109,11 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 chords_km -= stood_km
                 is_unread[anchor + 1 : previous + 1] = True
                 stood_km = 0.0
-        if _is_missed(stood_km, 0.0, slack_km, agree_pct):
+        if is_missed(stood_km, 0.0, slack_km, agree_pct):
             is_unread[anchor + 1 : previous + 1] = True
             has_missed[k] = True
         owed_from, owed_track = odometer[previous], track[k]
-        if not has_missed[k] and _is_missed(chords_km, counted_km, slack_km, agree_pct):
+        if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
             has_missed[k] = True
             _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
         if has_missed[k]:
@@ -139,11 +133,11 @@ def _is_missed_with_neighbour(  # type: ignore[no-untyped-def]
     """
     if first > low and not math.isnan(odometer[first - 1]) and not is_unseen[first]:
         km, counted = metres[first] / 1000 + chords_km, odometer[last] - odometer[first - 1]
-        if counted >= 0 and not _is_missed(km, counted, slack_km, agree_pct):
+        if counted >= 0 and not is_missed(km, counted, slack_km, agree_pct):
             return False
     if last < high and not math.isnan(odometer[last + 1]) and not is_unseen[last + 1]:
         km, counted = chords_km + metres[last + 1] / 1000, odometer[last + 1] - odometer[first]
-        if counted >= 0 and not _is_missed(km, counted, slack_km, agree_pct):
+        if counted >= 0 and not is_missed(km, counted, slack_km, agree_pct):
             return False
     return True
 

@@ -19,6 +19,12 @@ def is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: 
     return 0 <= counted <= impossible_kmh * elapsed / 3600 + odometer_slack_km
 
 
+@njit(cache=True, nogil=True, inline="always")
+def is_missed(way_km, counted_km, doubt_km, agree_pct):  # type: ignore[no-untyped-def]
+    """Whether a way proves that the odometer counted too little, because no vehicle drives less than a chord."""
+    return way_km * (1 - agree_pct / 100) - doubt_km > counted_km + 1e-6
+
+
 @njit(cache=True, nogil=True)
 def find_carried(  # type: ignore[no-untyped-def]
     seconds, lat, lon, metres, odometer, ignition, is_split, offsets, resolution, radius_m, carried_min_m,

@@ -16,6 +16,7 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.kernels.point_filter import is_possible
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, distance_m
+from fleet_audit.logic.trips.track.rounded_fixes import lose_rounded
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 _STALE_POINTS = 30  # search range for a device's last known place
@@ -30,6 +31,7 @@ def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parame
     with np.errstate(invalid="ignore"):
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
     is_lost |= _far_from_places(tracks, places, parameters)
+    lose_rounded(tracks, resolution_km, parameters, is_lost)
     find_repeated_fixes(
         tracks.seconds,
         tracks.latitude,

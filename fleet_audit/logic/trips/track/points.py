@@ -15,8 +15,10 @@ from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
+from fleet_audit.logic.trips.kernels.coordinate_grid import PIECE_GRIDS
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
+from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
 from fleet_audit.logic.trips.track.time_order import without_rows
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -26,8 +28,9 @@ class Points:
     """Points of tracks with their places, and of the step that leads to each one:
 
     `is_jump`: to a new place, nothing is known between; `metres`; `is_bridged`: measured by the odometer alone, for
-    one end has no fix. `has_fix`: the place is one that the device saw. `rejected`: plate, device_id, timezone,
-    recorded_at, latitude, longitude, reason_code.
+    one end has no fix. `has_fix`: the place is one that the device saw, to a stop's radius. `grid_m`: of the
+    coordinates that are rounded (`rounded_fixes`), else 0. `rejected`: plate, device_id, timezone, recorded_at,
+    latitude, longitude, reason_code.
     """
 
     tracks: Tracks
@@ -35,6 +38,7 @@ class Points:
     metres: np.ndarray
     is_bridged: np.ndarray
     has_fix: np.ndarray
+    grid_m: np.ndarray
     rejected: pd.DataFrame
 
     @classmethod
@@ -42,7 +46,24 @@ class Points:
         """The points of tracks without any known place."""
         size = len(tracks.seconds)
         no = np.zeros(size, dtype=np.bool_)
-        return cls(tracks, no, np.full(size, np.nan), no, no, rejected_points(tracks, np.zeros(size, dtype=np.int8)))
+        grid_m, rejected = np.zeros(size, dtype=np.float32), rejected_points(tracks, np.zeros(size, dtype=np.int8))
+        return cls(tracks, no, np.full(size, np.nan), no, no, grid_m, rejected)
+
+    @classmethod
+    def with_places(
+        cls, tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, is_bridged: np.ndarray, is_fix: np.ndarray,
+        rejected: pd.DataFrame, parameters: ParameterSet,
+    ) -> Points:  # fmt: skip
+        """Points whose places are seen where `is_fix`."""
+        grid_m = coordinate_grid_m(tracks, is_fix)
+        has_fix = is_fix & (grid_m <= parameters.stop_radius_m)
+        return cls(tracks, is_jump, metres, is_bridged, has_fix, grid_m, rejected)
+
+    @property
+    def is_within_grid(self) -> np.ndarray:
+        """Whether the step to each point is too short for the grid of its coordinates to measure it."""
+        is_within_grid: np.ndarray = self.metres < PIECE_GRIDS * self.grid_m
+        return is_within_grid
 
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
@@ -70,7 +91,7 @@ def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
         candidates = candidates[tracks.sends_places[tracks.track_of(candidates)]]
     if not len(candidates):
         no = np.zeros(len(metres), dtype=np.bool_)
-        return Points(located.without(dropped), is_jump, metres, no, ~no, rejected)
+        return Points.with_places(located.without(dropped), is_jump, metres, no, ~no, rejected, parameters)
     is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
     is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
     return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
@@ -103,7 +124,8 @@ def _placed(
     )
     kept = is_fix | is_placed
     points = replace(tracks, latitude=latitude, longitude=longitude).take(kept)
-    return Points(points, is_jump[kept], metres[kept], is_bridged[kept], is_fix[kept], rejected)
+    of_steps = (is_jump[kept], metres[kept], is_bridged[kept])
+    return Points.with_places(points, *of_steps, is_fix[kept], rejected, parameters)
 
 
 def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -209,7 +209,7 @@ def test_two_devices_of_one_vehicle_that_disagree_are_a_contradiction_with_nothi
     assert pd.isna(finding["brl_at_stake"])
 
 
-@pytest.mark.parametrize("issue", ["clock_shift", "constant_place", "no_true_fix"])
+@pytest.mark.parametrize("issue", ["clock_shift", "constant_place", "no_true_fix", "rounded_coordinates"])
 def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     """Else a clock three hours off would make phantoms of honest runs, and undeclared trips of the same ones."""
     trips = [trip("T1", "06:00", "07:00", "20.00"), trip("T2", "12:00", "13:00")]
@@ -231,7 +231,12 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
 
 
 @pytest.mark.parametrize(
-    ("issue", "sentence"), [("constant_place", "mesma coordenada"), ("no_true_fix", "nenhuma coordenada verdadeira")]
+    ("issue", "sentence"),
+    [
+        ("constant_place", "mesma coordenada"),
+        ("no_true_fix", "nenhuma coordenada verdadeira"),
+        ("rounded_coordinates", "duas casas decimais"),
+    ],
 )
 def test_a_stuck_receiver_is_no_tracker_off_the_bus(issue: str, sentence: str):
     events = [event("parked", "08:00", "09:00", 1030.0)]

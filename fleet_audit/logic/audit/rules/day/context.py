@@ -172,7 +172,12 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def plates_with_stuck_receiver(self) -> set[str]:
         """Plates whose device repeats one coordinate while its odometer counts on D, or knows no place all day."""
-        return set(self.health_with("constant_place", "no_true_fix")["plate"])
+        return set(self.devices_without_places["plate"])
+
+    @cached_property
+    def devices_without_places(self) -> pd.DataFrame:
+        """Health of the devices whose coordinates prove no place on D: stuck, false, or rounded to a kilometre."""
+        return self.health_with("constant_place", "no_true_fix", "rounded_coordinates")
 
     @cached_property
     def plates_without_odometer(self) -> set[str]:

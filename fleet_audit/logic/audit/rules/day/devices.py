@@ -1,5 +1,5 @@
-"""Faulty devices (Q05): another unit, a wrong clock, a stuck receiver, no true fix, two devices
-that disagree.
+"""Faulty devices (Q05): another unit, a wrong clock, a stuck receiver, no true fix, rounded
+coordinates, two devices that disagree.
 
 Faults are found in `device_health`; a device that only lacks a field (odometer, ignition) contradicts nothing and
 stays a row of `fact.device_health`.
@@ -31,6 +31,7 @@ _PARAMETERS = {
     "clock_shift": ("clock_min_runs", "clock_fit_s", "clock_step_s"),
     "constant_place": ("constant_place_points", "parked_count_km"),
     "no_true_fix": ("constant_place_points", "farthest_fix_km"),
+    "rounded_coordinates": ("constant_place_points", "stop_radius_m"),
     "devices_disagree": ("agree_pct", "agree_km"),
 }
 
@@ -78,6 +79,11 @@ def _what(device: Record, issue: str) -> str:
             f"informou {device['located']} posições do dia sem nenhuma coordenada verdadeira: elas estão em (0, 0), "
             "fora dos limites ou longe demais de todos os locais cadastrados, como acontece quando latitude e "
             "longitude vêm trocadas, sem o sinal ou em outra unidade"
+        )
+    if issue == "rounded_coordinates":
+        return (
+            "informou as coordenadas arredondadas a duas casas decimais ou menos (1 km ou mais) na maioria das "
+            f"{device['located']} posições do dia: elas não comprovam nenhum local nem permitem conferir o hodômetro"
         )
     if issue == "devices_disagree":
         return (

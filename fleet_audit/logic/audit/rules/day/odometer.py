@@ -47,11 +47,11 @@ def frozen(context: AuditDay) -> list[Draft]:
 def parked(context: AuditDay) -> list[Draft]:
     """O04: the odometer counts more than parked_count_km while the tracker stays within parked_radius_m.
 
-    Its fixes vary as a parked receiver's do. One that repeats a coordinate to the last digit has no fix and is on its
-    bus: what its odometer counts was driven, and Q05 reports the receiver. The sentence names the declared runs of the
-    day that nobody observed: they are held (D06), and none of them is a phantom (D05).
+    Its fixes vary as a parked receiver's do. One that repeats a coordinate to the last digit, or rounds it to a
+    kilometre, has no fix and is on its bus: what its odometer counts was driven, and Q05 reports the receiver. The
+    sentence names the declared runs of the day that nobody observed: they are held (D06), and none is a phantom (D05).
     """
-    stuck = set(context.health_with("constant_place", "no_true_fix")["device_id"])
+    stuck = set(context.devices_without_places["device_id"])
     drafts = [draft for draft in _of_kind(context, "O04", "parked") if draft.facts["device_id"] not in stuck]
     if not drafts:
         return []
