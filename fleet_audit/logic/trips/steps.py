@@ -95,6 +95,8 @@ def missed_km(
     """
     found: tuple[np.ndarray, ...] = missed_km_kernel.find_missed_km(
         tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
         steps.metres,
         tracks.odometer_km,
         steps.is_bridged | steps.is_carried,

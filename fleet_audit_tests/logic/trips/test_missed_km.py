@@ -9,7 +9,20 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.trips.ledger import km_ledger
-from fleet_audit_tests.logic.driving import DAY, MILL, PLATE, ZONE, Bus, segmented, staged, trips_of, window
+from fleet_audit_tests.logic.driving import (
+    DAY,
+    MILL,
+    PLATE,
+    ZONE,
+    Bus,
+    registered,
+    reported,
+    segmented,
+    staged,
+    trips_of,
+    window,
+    world,
+)
 
 Change = Callable[[float], float]
 
@@ -181,6 +194,33 @@ def test_one_fix_that_is_half_a_step_old_discards_no_sound_odometer(every: float
     old["latitude"] = (float(before["latitude"]) + float(old["latitude"])) / 2  # type: ignore[arg-type]
     [trip] = trips_of(bus).to_dict("records")
     assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(22.0, abs=0.11))
+
+
+def test_one_fix_that_is_astray_sideways_or_old_among_the_last_discards_no_sound_odometer() -> None:
+    """Each vehicle has one such fix: the first on the way, the second, a middle one, or one of the last two."""
+    buses = []
+    for every, kmh in ((120, 20), (300, 10), (300, 40)):
+        for number in (4, 5, 8, -5, -4):
+            for is_old in (True, False):
+                bus = Bus("05:00", device=f"D{len(buses)}").park(1800).go(MILL, kmh, every).park(1800)
+                before, false = bus.records[number - 1], bus.records[number]
+                if is_old:
+                    false["latitude"] = (float(before["latitude"]) + float(false["latitude"])) / 2  # type: ignore[arg-type]
+                else:
+                    false["longitude"] = float(false["longitude"]) + 700 / 103_000  # type: ignore[arg-type]
+                buses.append(bus)
+    trips = trips_of(reported(buses), tables=world(*registered(buses)))
+    assert len(trips) == len(buses)
+    assert set(trips["km_method"]) == {"odometer"}
+    assert trips["km"].to_numpy() == pytest.approx(20.0, abs=0.11)
+
+
+def test_a_halt_in_sight_confirms_that_an_odometer_stood() -> None:
+    """It stands over the last step of 3.3 km, and goes on after the night: no fix of that step is a single one."""
+    bus = Bus("05:00").park(1800).go(MILL, 40, 300).park(3600)
+    bus.records[-8:] = [record | {"odometer_km": bus.records[-9]["odometer_km"]} for record in bus.records[-8:]]
+    [trip] = trips_of(bus).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("gps", pytest.approx(20.0, abs=0.11))
 
 
 def test_an_odometer_that_misses_is_compared_where_few_steps_are_longer_than_a_minute() -> None:

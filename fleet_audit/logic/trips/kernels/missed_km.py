@@ -11,6 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.odometer import is_missed, is_plausible
+from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -22,7 +23,7 @@ def _is_caught_up(owed_km, counted_km, slack_km, agree_pct, most_detour_pct):  #
 
 @njit(cache=True, nogil=True)
 def find_missed_km(  # type: ignore[no-untyped-def]
-    seconds, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, offsets, resolution,
+    seconds, lat, lon, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, offsets, resolution,
     fine_step_s, compare_step_s, radius_m, agree_pct, most_detour_pct, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
     """is_unread and is_repaid of the step to each point; has_missed and the last reading of each movement.
@@ -32,6 +33,8 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     Only steps beyond `fine_step_s` with their ends beyond `radius_m` apart prove anything; not those of `is_unseen`,
     over which the vehicle was carried or the odometer gives the place. Their chords must exceed what the odometer
     counted from reading to reading by `radius_m` (the fixes' error), the odometer's resolution and `agree_pct`.
+
+    A single fix, which may be astray or old, proves nothing (`_is_proven`).
 
     Equal readings and the first one that differs are judged together: an odometer that stands and then counts what it
     missed holds over both. Where it stands at the end of a movement and catches up before the vehicle moves on, by what
@@ -72,13 +75,15 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 continue
             is_sound = is_plausible(counted, seconds[i] - seconds[previous], impossible_kmh, odometer_slack_km)
             if not is_sound or is_missed(both_km, counted, slack_km, agree_pct):
-                has_stood = is_missed(stood_km, 0.0, slack_km, agree_pct)
+                has_stood = is_missed(stood_km, 0.0, slack_km, agree_pct) and _is_proven(
+                    lat, lon, metres, odometer, is_unseen, anchor, previous, low, high, stood_km, slack_km, agree_pct
+                )
                 is_step_missed = is_sound and is_missed(step_km, counted, slack_km, agree_pct)
                 if (
                     is_sound
                     and not has_stood
-                    and not _is_missed_with_neighbour(
-                        metres, odometer, is_unseen, anchor, i, low, high, both_km, slack_km, agree_pct
+                    and not _is_proven(
+                        lat, lon, metres, odometer, is_unseen, anchor, i, low, high, both_km, slack_km, agree_pct
                     )
                 ):
                     chords_km -= both_km - min(both_km, counted)  # one misplaced fix may be what exceeds the odometer
@@ -110,9 +115,16 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 is_unread[anchor + 1 : previous + 1] = True
                 stood_km = 0.0
         if is_missed(stood_km, 0.0, slack_km, agree_pct):
-            is_unread[anchor + 1 : previous + 1] = True
-            has_missed[k] = True
+            if _is_proven(
+                lat, lon, metres, odometer, is_unseen, anchor, previous, low, high, stood_km, slack_km, agree_pct
+            ):
+                is_unread[anchor + 1 : previous + 1] = True
+                has_missed[k] = True
+            else:
+                chords_km -= stood_km
         owed_from, owed_track = odometer[previous], track[k]
+        if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
+            chords_km -= _largest_excess_km(lat, lon, metres, odometer, is_unseen, low, high)
         if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
             has_missed[k] = True
             _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
@@ -123,23 +135,44 @@ def find_missed_km(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _is_missed_with_neighbour(  # type: ignore[no-untyped-def]
-    metres, odometer, is_unseen, first, last, low, high, chords_km, slack_km, agree_pct
+def _is_proven(  # type: ignore[no-untyped-def]
+    lat, lon, metres, odometer, is_unseen, first, last, low, high, way_km, slack_km, agree_pct
 ):
-    """Whether the points first to last missed a part of their way together with the step on either side, too.
+    """Whether the points first to last missed a part of their way of `way_km`, even if one of their fixes is false.
 
-    A fix that is old by half a step lengthens one step by what it shortens the other one. A neighbour without a
-    reading, without a fix or outside of the movement is not asked.
+    One that is astray lengthens the steps on both of its sides, one that is old by half a step the step after it. The
+    first and the last fix are excluded together with the step beyond them, unless that has no reading, no fix, or is
+    outside of the movement.
     """
-    if first > low and not math.isnan(odometer[first - 1]) and not is_unseen[first]:
-        km, counted = metres[first] / 1000 + chords_km, odometer[last] - odometer[first - 1]
-        if counted >= 0 and not is_missed(km, counted, slack_km, agree_pct):
-            return False
-    if last < high and not math.isnan(odometer[last + 1]) and not is_unseen[last + 1]:
-        km, counted = chords_km + metres[last + 1] / 1000, odometer[last + 1] - odometer[first]
-        if counted >= 0 and not is_missed(km, counted, slack_km, agree_pct):
+    counted_km = odometer[last] - odometer[first]
+    excess_km = _largest_excess_km(lat, lon, metres, odometer, is_unseen, first, last)
+    if not is_missed(way_km - excess_km, counted_km, slack_km, agree_pct):
+        return False
+    for outer, end, inner in ((first - 1, first, first + 1), (last + 1, last, last - 1)):
+        step, inner_step = max(outer, end), max(end, inner)
+        if outer < low or outer > high or math.isnan(odometer[outer]) or is_unseen[step] or is_unseen[inner_step]:
+            continue
+        km = way_km + (distance_m(lat[outer], lon[outer], lat[inner], lon[inner]) - metres[inner_step]) / 1000
+        counted = abs(odometer[outer] - odometer[end]) + counted_km
+        if not is_missed(km, counted, slack_km, agree_pct):
             return False
     return True
+
+
+@njit(cache=True, nogil=True)
+def _largest_excess_km(lat, lon, metres, odometer, is_unseen, first, last):  # type: ignore[no-untyped-def]
+    """How much of the way from first to last one fix may have added: its detour, beyond what the odometer counted."""
+    largest_km = 0.0
+    for i in range(first + 1, last):
+        if is_unseen[i] or is_unseen[i + 1]:
+            continue
+        both_km = (metres[i] + metres[i + 1]) / 1000
+        excess_km = both_km - distance_m(lat[i - 1], lon[i - 1], lat[i + 1], lon[i + 1]) / 1000
+        counted_km = odometer[i + 1] - odometer[i - 1]
+        if counted_km >= 0:
+            excess_km = min(excess_km, both_km - counted_km)
+        largest_km = max(largest_km, excess_km)
+    return largest_km
 
 
 @njit(cache=True, nogil=True)
