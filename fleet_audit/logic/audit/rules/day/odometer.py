@@ -271,7 +271,7 @@ RULES = (
     ),
     Rule(
         "O04",
-        "3",
+        "4",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",

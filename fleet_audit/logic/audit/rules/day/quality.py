@@ -118,7 +118,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "5",
+        "6",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",
