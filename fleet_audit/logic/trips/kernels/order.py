@@ -52,20 +52,22 @@ def scatter(values, source, target, result):  # type: ignore[no-untyped-def]
 def put_in_order(placed, order, offsets, result):  # type: ignore[no-untyped-def]
     """Writes the values of each track in its order."""
     for track in range(len(offsets) - 1):
-        low = offsets[track]
-        for at in range(low, offsets[track + 1]):
-            result[at] = placed[low + order[at]]
+        low, high = offsets[track], offsets[track + 1]
+        values, places, ordered = placed[low:high], order[low:high], result[low:high]
+        for at in range(len(places)):
+            ordered[at] = values[np.uint32(places[at])]  # a number with a sign may count from the end: 7.6 ms, not 5.4
 
 
 @njit(cache=True, nogil=True)
 def put_in_order_kept(placed, order, offsets, is_kept, result):  # type: ignore[no-untyped-def]
     """Writes the values of each track in its order, those that are kept; returns how many they are."""
-    count = 0
+    count = np.uint64(0)
     for track in range(len(offsets) - 1):
-        low = offsets[track]
-        for at in range(low, offsets[track + 1]):
-            result[count] = placed[low + order[at]]
-            count += is_kept[at]
+        low, high = offsets[track], offsets[track + 1]
+        values, places, kept = placed[low:high], order[low:high], is_kept[low:high]
+        for at in range(len(places)):
+            result[count] = values[np.uint32(places[at])]
+            count += np.uint64(kept[at])
     return count
 
 
