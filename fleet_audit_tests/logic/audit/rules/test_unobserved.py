@@ -166,12 +166,23 @@ def test_g02_a_move_that_no_run_of_the_legs_declares(declared: list[dict], spans
     assert finding["confidence"] == 0.97
 
 
-def test_g02_a_report_that_contradicts_itself_is_named_whatever_its_run_declares() -> None:
-    """A visit report that stands until the next departure from elsewhere: no silence of a tracker explains that."""
+def test_a_report_that_takes_a_silence_for_a_stay_accuses_nobody() -> None:
+    """It stands at the mill from 07:48 to 14:05 and leaves from the garage, where the run until 08:21 ended."""
     legs = [
         visit_leg("T", "07:25", "07:48", destination_poi_id="USI", dwell_s=22_620.0),
         visit_leg("U", "14:05", "14:40", origin_poi_id="GAR"),
     ]
-    trips = [SEEN | REPORT, trip("U", "14:05", "14:40", "20.00", **REPORT)]
-    context = audit(trips, [RUN], [span("07:25", "14:40", **REPORT)], legs=rows(lake.LEGS, *legs), reference=PLACES)
-    assert found(context, "G02")
+    trips = [SEEN | REPORT | {"km_method": "report"}, trip("U", "14:05", "14:40", "20.00", **REPORT)]
+
+    def context(declared_km: str, origin: str) -> AuditDay:
+        moved_legs = rows(lake.LEGS, legs[0], {**legs[1], "origin_poi_id": origin})
+        declared = [RUN | {"declared_km": declared_km}, run("S", "14:05", "14:40", "20")]
+        spans = [span("07:25", "14:40", **REPORT)]
+        return audit(trips, declared, spans, legs=moved_legs, reference=PLACES)
+
+    away = context("50", "GAR")
+    assert not accused(away)
+    assert not found(away, "G02")
+    assert {"D01", "D02", "G02"} <= set(untested(away))
+    assert found(context("25.6", "GAR"), "G02")  # its run ends where it was seen to end
+    assert accused(context("50", "USI")) == {"D01", "D02"}  # it left from where it stood

@@ -13,6 +13,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps, union
+from fleet_audit.logic.reference.places import distance_m
 
 _BOUNDS = ("started_at", "ended_at")
 _WINDOW_DAYS = 4  # on each side of D: no run or trip of its window reaches further
@@ -61,6 +62,15 @@ def unseen_km_of_groups(context: AuditDay) -> dict[str, float]:
     return sums[sums > 0].to_dict()
 
 
+def places_apart_m(context: AuditDay, first: pd.Series, second: pd.Series) -> np.ndarray:
+    """Least distance between two registered circles; NaN where one has no circle."""
+    pois = context.reference.pois.drop_duplicates("poi_id", keep="last").set_index("poi_id")
+    pois = pois[["latitude", "longitude", "radius_m"]].astype("float64")
+    sides = [pois.reindex(side.astype(object)).to_numpy() for side in (first, second)]
+    centres = distance_m(sides[0][:, 0], sides[0][:, 1], sides[1][:, 0], sides[1][:, 1])
+    return np.where((first == second).fillna(False), 0.0, centres - sides[0][:, 2] - sides[1][:, 2])
+
+
 def _of_groups(rows: pd.DataFrame) -> pd.DataFrame:
     """`intervals` of rows, each with its group in place of its plate."""
     return intervals(rows.assign(plate=rows["match_id"]))
@@ -92,8 +102,8 @@ def _silences(context: AuditDay) -> pd.DataFrame:
     """Stretches of more than gap_note_s that nothing observed: plate, start_us, end_us, counted_km (NaN: not known).
 
     Of a vehicle that positions show also the time before the first and after the last of them. A visit report lists
-    what its device recorded: only a stretch between two rows is missing. A device that reports too rarely for any span
-    has no silence that differs from its usual step.
+    what its device recorded: only a stretch between two rows is missing, and a stay that ends elsewhere than it began.
+    A device that reports too rarely for any span has no silence that differs from its usual step.
     """
     spans = intervals(context.spans)
     spans["counted_km"] = context.spans["counted_before_km"].to_numpy(dtype="float64", na_value=np.nan)
@@ -111,6 +121,22 @@ def _silences(context: AuditDay) -> pd.DataFrame:
     midnight, most = pd.Timestamp(context.day, tz="UTC"), dt.timedelta(days=_WINDOW_DAYS)
     found = found.fillna({"start_us": (midnight - most).value // 1000, "end_us": (midnight + most).value // 1000})
     found = found.astype({"plate": object, "start_us": "int64", "end_us": "int64"})
+    found = pd.concat([found, _stays_that_moved(context)], ignore_index=True)
     found = found[found["end_us"] - found["start_us"] > context.parameters.gap_note_s * 1_000_000]
     keys = pd.MultiIndex.from_frame(found[["plate", "end_us"]])
     return found.assign(counted_km=counted.reindex(keys).to_numpy(dtype="float64")).reset_index(drop=True)
+
+
+def _stays_that_moved(context: AuditDay) -> pd.DataFrame:
+    """`intervals` of the stays of visit reports after which the vehicle left from another registered place.
+
+    Its tracker was silent, and the report takes that for a stay: one of a simulated fleet stood from 07:26 to 13:54 and
+    left from 4.8 km away, where its run, declared until 07:58, had ended.
+    """
+    legs = context.legs_of_day
+    is_report = (legs["source"] == "visit_report") & legs["superseded_by_trip_id"].isna()
+    legs = legs[is_report & ~legs["plate"].isin(context.plates_with_positions)].sort_values(["plate", "started_at"])
+    after = legs.groupby("plate", sort=False).shift(-1)
+    apart_m = places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
+    stays = pd.DataFrame({"plate": legs["plate"], "started_at": legs["ended_at"], "ended_at": after["started_at"]})
+    return intervals(stays[apart_m > 1000 * context.parameters.moved_unseen_km])

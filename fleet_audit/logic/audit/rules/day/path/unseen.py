@@ -12,6 +12,7 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import unseen_declared_km
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
+from fleet_audit.logic.audit.rules.day.unobserved import places_apart_m
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -82,7 +83,7 @@ def _pairs_over_night(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame, np
     trips = trips.sort_values(["plate", "started_at", "trip_id"]).reset_index(drop=True)
     after = trips.groupby("plate", sort=False).shift(-1)
     today, days = np.datetime64(context.day), [as_days(rows["operational_date"]) for rows in (trips, after)]
-    apart_m = _places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
+    apart_m = places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
     is_first = (days[0] < today) & (days[1] == today) & _are_comparable(trips, after)
     return trips, after, np.where(is_first, apart_m, np.nan)
 
@@ -99,8 +100,7 @@ def _is_declared(context: AuditDay, rows: pd.DataFrame, after: pd.DataFrame, met
     """
     lacking = unseen_declared_km(context)
     sides = [side["trip_id"].astype(object).map(lacking).to_numpy(dtype="float64") for side in (rows, after)]
-    is_measured = (rows["source"] == "positions").to_numpy(dtype=bool)
-    declared: np.ndarray = (np.fmax(*sides) + context.parameters.moved_unseen_km >= metres / 1000) & is_measured
+    declared: np.ndarray = np.fmax(*sides) + context.parameters.moved_unseen_km >= metres / 1000
     return declared
 
 
@@ -157,7 +157,7 @@ def _apart_m(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.n
         *(legs[f"destination_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in _ENDS[:2]),
         *(after[f"origin_{name}"].to_numpy(dtype=float, na_value=np.nan) for name in _ENDS[:2]),
     )
-    by_place = _places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
+    by_place = places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
     is_report = (legs["source"] == "visit_report").to_numpy()
     metres = np.where(is_report, by_place, by_fix)
     files = [rows["file_sha256"].to_numpy(dtype=object, na_value=None) for rows in (legs, after)]
@@ -172,15 +172,6 @@ def _are_comparable(rows: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
     devices = [side["device_id"].to_numpy(dtype=object, na_value=None) for side in (rows, after)]
     is_other_device = (devices[0] != devices[1]) & ~pd.isna(devices[0]) & ~pd.isna(devices[1])
     return ~is_in_gap & ~is_other_device
-
-
-def _places_apart_m(context: AuditDay, first: pd.Series, second: pd.Series) -> np.ndarray:
-    """Least distance between two registered circles; NaN where one has no circle."""
-    pois = context.reference.pois.drop_duplicates("poi_id", keep="last").set_index("poi_id")
-    pois = pois[["latitude", "longitude", "radius_m"]].astype("float64")
-    sides = [pois.reindex(side.astype(object)).to_numpy() for side in (first, second)]
-    centres = distance_m(sides[0][:, 0], sides[0][:, 1], sides[1][:, 0], sides[1][:, 1])
-    return np.where((first == second).fillna(False), 0.0, centres - sides[0][:, 2] - sides[1][:, 2])
 
 
 def _unseen_s(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
