@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
@@ -25,9 +24,6 @@ from fleet_audit.storage.embedded.dagster_databases import has_tables
 
 _OPEN_DATABASES = 8  # each run has one; a daemon reads many
 _TIMEOUT_S = 20
-_INSERT = """insert into event_logs (run_id, event, dagster_event_type, timestamp, step_key, asset_key, partition)
-values (:run_id, :event, :dagster_event_type, :timestamp, :step_key, :asset_key, :partition)"""
-_OF_ALL_RUNS = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}  # kept in their database too
 _RECORD = "record"
 _READS_OF_ASSET = 50  # by partitions; a daemon asks for ever other ones
 
@@ -96,30 +92,11 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         """Store events, all or none of each database, and wake the watchers of their runs."""
         with self._one_transaction():
             for event in events:
-                self._store(event)
+                super().store_event(event)
                 if event.dagster_event is not None and event.dagster_event.asset_key is not None:
                     self._kept_reads.pop(event.dagster_event.asset_key, None)
         for run_id in {event.run_id for event in events}:
             os.utime(self.path_for_shard(run_id))
-
-    def _store(self, event: EventLogEntry) -> None:
-        """As Dagster's own, but the rows of events are inserted without SQLAlchemy.
-
-        The 1,145 events of a day took 1.19 s of processor time before and 0.86 to 0.92 s now on a busy machine.
-        """
-        row = self._event_to_row(event)
-        with self.run_connection(event.run_id) as connection:
-            _insert(connection, row)
-        kind = event.dagster_event_type
-        if kind not in _OF_ALL_RUNS:
-            return
-        with self.index_connection() as connection:
-            event_id = _insert(connection, row)
-            if kind in ASSET_EVENTS:
-                self._store_asset_event_tags(connection, [event], [event_id])
-                self._store_asset_event(connection, event, event_id)
-        if kind in ASSET_CHECK_EVENTS:
-            self.store_asset_check_event(event, event_id)
 
     def get_asset_records(self, asset_keys: Sequence[dg.AssetKey] | None = None) -> Sequence[Any]:
         """Records of assets in the order of their keys; without keys those of all assets."""
@@ -217,14 +194,6 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         while len(self._engines) > keep:
             _, engine = self._engines.popitem(last=False)
             engine.dispose()
-
-
-def _insert(connection: sa.Connection, row: Mapping[str, Any]) -> int:
-    """Insert an event and return its id."""
-    time = row["timestamp"].isoformat(" ", "microseconds")  # as SQLAlchemy writes it
-    event_id = _sqlite(connection).execute(_INSERT, {**row, "timestamp": time}).lastrowid
-    assert event_id is not None
-    return event_id
 
 
 def _sqlite(connection: sa.Connection) -> sqlite3.Connection:

@@ -21,19 +21,11 @@ from fleet_audit.settings import load_settings
 from fleet_audit.storage.embedded import dagster_databases
 from fleet_audit.storage.event_log import OpenEventLogStorage
 
-_USED = {
-    *("_connect", "_initdb", "path_for_shard", "conn_string_for_shard", "store_event", "wipe", "dispose"),
-    *("_event_to_row", "_store_asset_event", "_store_asset_event_tags", "store_asset_check_event"),
-}
+_USED = {"_connect", "_initdb", "path_for_shard", "conn_string_for_shard", "store_event", "wipe", "dispose"}
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
 def written() -> None: ...
-
-
-@dg.asset_check(asset=written)
-def readable() -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=True)
 
 
 @pytest.fixture
@@ -61,22 +53,6 @@ def test_dagster_reads_what_was_written_and_few_databases_stay_open(instance):
     assert {path.name for path in folder.glob("*.db")} == {"index.db"}
     assert dg.materialize([written], partition_key="a", instance=instance).success
     assert storage.get_materialized_partitions(written.key) == {"a"}
-
-
-def test_an_event_leaves_the_rows_that_dagsters_own_storage_writes(instance, tmp_path):
-    """Planned and written assets, checks, and the start and end of a run, in the databases of the run and of all."""
-    run_id = dg.materialize([written, readable], partition_key="a", instance=instance).run_id
-    own = SqliteEventLogStorage(str(tmp_path / "own"))
-    for entry in instance.event_log_storage.get_logs_for_run(run_id):
-        own.store_event(entry)
-    folder = Path(instance.root_directory) / "history" / "runs"
-    for name in (f"{run_id}.db", "index.db"):
-        rows = _rows(folder / name)
-        assert rows == _rows(tmp_path / "own" / name)
-        assert rows["event_logs"]
-    assert rows.keys() >= {"asset_keys", "asset_event_tags", "asset_check_executions"}
-    assert all(rows[table] for table in ("asset_keys", "asset_event_tags", "asset_check_executions"))
-    own.dispose()
 
 
 def test_versions_of_inputs_are_those_of_the_last_change_whoever_made_it(instance):
@@ -150,21 +126,6 @@ def test_threads_that_make_the_database_of_a_run_at_once_do_not_remove_each_othe
     dagster_databases._revision.cache_clear()
 
 
-def _rows(path: Path) -> dict[str, list[dict[str, object]]]:
-    """The rows of all tables of events, without the instants at which they were inserted."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
-        return {
-            name: [
-                {column: row[column] for column in row.keys() if column != "create_timestamp"}  # noqa: SIM118
-                for row in connection.execute(f"select * from {name} order by id")
-            ]
-            for name in names
-            if name.startswith(("event_logs", "asset_"))
-        }
-
-
 def _described(path: Path) -> tuple[object, ...]:
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute("select type, name, sql from sqlite_master order by type, name").fetchall()
@@ -214,7 +175,6 @@ def test_only_these_names_are_private_to_dagster():
         ("dagster_history.py", " SqliteEventLogStorage"),
         ("definitions.py", " coerce_valid_log_level"),
         ("evaluations.py", " AssetCheckEvaluationTargetMaterializationData"),
-        ("event_log.py", " ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS"),
         ("event_log.py", " ConfigurableClassData"),
         ("event_log.py", " EventLogEntry"),
         ("event_log.py", " SqliteEventLogStorage"),
