@@ -253,6 +253,8 @@ def test_g08_a_silent_tracker_may_have_been_at_the_named_place(
 ) -> None:
     spans = [span("00:00", silence[0]), span(silence[1], "24:00", counted_before_km=counted_km)]
     assert bool(missed("FRENTE ÁGUA CLARA", spans=spans)) is is_found
+    row_of_report = span("06:00", "14:05", source="visit_report")  # it hides the silence, and shows no more
+    assert bool(missed("FRENTE ÁGUA CLARA", spans=[*spans, row_of_report])) is is_found
 
 
 def test_without_paths_routes_or_places_nothing_is_tested() -> None:

@@ -107,6 +107,33 @@ def test_a_visit_report_misses_only_what_lies_between_two_of_its_rows() -> None:
     assert not accused(audit([seen], [RUN], [first, span("08:30", "09:00", **REPORT)]))
 
 
+def test_a_row_of_a_report_over_a_silence_of_the_positions_accuses_nobody() -> None:
+    """Both departures of the row are known by positions; what was driven from 07:51 to 09:10 nobody saw."""
+    rows_of_report = [span("-3:00", "07:25", **REPORT), span("07:25", "14:05", **REPORT)]
+    context = audit([SEEN], [RUN], [*silent("07:51", "09:10"), *rows_of_report])
+    assert not accused(context)
+    assert {"D01", "D02"} <= set(untested(context))
+    assert accused(audit([SEEN], [RUN], [span("-24:00", "48:00"), *rows_of_report])) == {"D01", "D02"}
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [span("-24:00", "-2:00")],
+        [span("-24:00", "-2:00"), span("25:00", "48:00")],
+        [span("-24:00", "00:20"), span("23:00", "48:00")],
+        [span("12:00", "48:00")],
+    ],
+    ids=["until the day before", "on both days around", "but at both ends of the day", "from noon"],
+)
+def test_a_day_that_only_a_report_covers_is_tested_though_positions_show_other_days(positions: list[dict]) -> None:
+    seen = SEEN | REPORT | {"km_method": "report"}
+    shown = [span("-3:00", "07:25", **REPORT), span("07:25", "14:05", **REPORT)]
+    assert accused(audit([seen], [RUN], [*positions, *shown])) == {"D01", "D02"}
+    hidden = [span("-3:00", "06:00", **REPORT), span("07:25", "07:50", **REPORT), span("09:00", "14:05", **REPORT)]
+    assert not accused(audit([seen], [RUN], [*positions, *hidden]))
+
+
 def test_less_declared_than_measured_is_seen_whatever_a_silence_hides() -> None:
     assert found(audit([SEEN], [run("R", "07:25", "08:21", "20")], silent("07:51", "09:10")), "D04")
 
@@ -164,6 +191,33 @@ def test_g02_the_end_of_a_declared_run_is_no_hidden_move() -> None:
 def test_g02_a_move_that_no_run_of_the_legs_declares(declared: list[dict], spans: list[dict]) -> None:
     [finding] = found(moved(declared, spans), "G02")
     assert finding["confidence"] == 0.97
+
+
+def test_g02_a_silence_that_a_report_covers_too_hides_the_end_of_a_declared_run() -> None:
+    reported = span("07:25", "14:05", **REPORT)
+    assert not found(moved([RUN], [*silent("07:51", "09:10"), reported]), "G02")
+    [finding] = found(moved([], [*silent("07:51", "09:10"), reported]), "G02")
+    assert (finding["confidence"], finding["evidence"]["unseen_s"]) == (0.97, 79 * 60)
+
+
+@pytest.mark.parametrize(
+    ("positions", "is_tested"),
+    [([], False), ([span("12:00", "13:00")], False), ([span("-2:00", "24:00")], True)],
+)
+def test_a_stay_that_ends_elsewhere_is_a_silence_unless_positions_saw_all_of_it(
+    positions: list[dict], is_tested: bool
+) -> None:
+    """Of a vehicle that positions showed on the day before, too."""
+    legs = rows(
+        lake.LEGS,
+        visit_leg("T", "07:25", "07:48", destination_poi_id="USI", dwell_s=22_620.0),
+        visit_leg("U", "14:05", "14:40", origin_poi_id="GAR"),
+    )
+    trips = [SEEN | REPORT | {"km_method": "report"}, trip("U", "14:05", "14:40", "20.00", **REPORT)]
+    spans = [span("-24:00", "-2:00"), *positions, span("-3:00", "07:25", **REPORT), span("07:25", "14:05", **REPORT),
+             span("14:05", "14:40", **REPORT)]  # fmt: skip
+    declared = [RUN | {"declared_km": "50"}, run("S", "14:05", "14:40", "20")]
+    assert bool(accused(audit(trips, declared, spans, legs=legs, reference=PLACES))) is is_tested
 
 
 def test_a_report_that_takes_a_silence_for_a_stay_accuses_nobody() -> None:

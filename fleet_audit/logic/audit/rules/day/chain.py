@@ -88,7 +88,7 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     pairs["ended_at"] = pairs["ended_at"].where(pairs["ended_at"] > pairs["started_at"], pairs["started_at"])
     between = intervals(pairs)
     seconds = (between["end_us"] - between["start_us"]) / 1e6
-    observed = covered_us(between, intervals(context.spans)) / 1e6
+    observed = covered_us(between, context.observed) / 1e6
     pairs["unseen_s"] = seconds - observed
     pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
     trips = _trips_between(context, pairs, between)
@@ -235,7 +235,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "7",
+        "8",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",

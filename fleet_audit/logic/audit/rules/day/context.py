@@ -19,6 +19,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
+from fleet_audit.logic.audit.rules.day.observed import observed_time
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
@@ -235,6 +236,11 @@ class AuditDay(TripAndRunRecords):
         return set(self.costs.loc[self.costs["cost_status"] == "priced", "trip_id"])
 
     @cached_property
+    def observed(self) -> pd.DataFrame:
+        """`observed_time` of the window."""
+        return observed_time(self.spans, self.parameters)
+
+    @cached_property
     def plates_with_positions(self) -> set[str]:
         """Plates that positions observed in the window."""
         return set(self.spans.loc[self.spans["source"] == "positions", "plate"])
@@ -301,7 +307,7 @@ class AuditDay(TripAndRunRecords):
         """
         during = _lasting(intervals(runs))
         lasting = (during["end_us"] - during["start_us"]).to_numpy()
-        observed = covered_us(during, intervals(self.spans))
+        observed = covered_us(during, self.observed)
         return pd.DataFrame(
             {
                 "observed_pct": 100 * observed / lasting,

@@ -244,7 +244,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "6",
+        "7",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -266,7 +266,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "4",
+        "5",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",

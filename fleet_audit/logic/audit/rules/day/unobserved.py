@@ -108,7 +108,7 @@ def _silences(context: AuditDay) -> pd.DataFrame:
     spans = intervals(context.spans)
     spans["counted_km"] = context.spans["counted_before_km"].to_numpy(dtype="float64", na_value=np.nan)
     counted = spans.groupby(["plate", "start_us"])["counted_km"].max()
-    seen = union(spans[["plate", "start_us", "end_us"]])
+    seen = context.observed
     found = pd.concat(
         [
             seen.assign(start_us=seen.groupby("plate")["end_us"].shift(), end_us=seen["start_us"].astype("float64")),
@@ -130,13 +130,17 @@ def _silences(context: AuditDay) -> pd.DataFrame:
 def _stays_that_moved(context: AuditDay) -> pd.DataFrame:
     """`intervals` of the stays of visit reports after which the vehicle left from another registered place.
 
+    Those that positions saw but for gap_note_s are none.
     Its tracker was silent, and the report takes that for a stay: one of a simulated fleet stood from 07:26 to 13:54 and
     left from 4.8 km away, where its run, declared until 07:58, had ended.
     """
     legs = context.legs_of_day
     is_report = (legs["source"] == "visit_report") & legs["superseded_by_trip_id"].isna()
-    legs = legs[is_report & ~legs["plate"].isin(context.plates_with_positions)].sort_values(["plate", "started_at"])
+    legs = legs[is_report].sort_values(["plate", "started_at"])
     after = legs.groupby("plate", sort=False).shift(-1)
     apart_m = places_apart_m(context, legs["destination_poi_id"], after["origin_poi_id"])
     stays = pd.DataFrame({"plate": legs["plate"], "started_at": legs["ended_at"], "ended_at": after["started_at"]})
-    return intervals(stays[apart_m > 1000 * context.parameters.moved_unseen_km])
+    moved = intervals(stays[apart_m > 1000 * context.parameters.moved_unseen_km])
+    by_positions = intervals(context.spans[context.spans["source"] == "positions"])
+    unseen_us = moved["end_us"] - moved["start_us"] - covered_us(moved, by_positions)
+    return moved[unseen_us > context.parameters.gap_note_s * 1_000_000]

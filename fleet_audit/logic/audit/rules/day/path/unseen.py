@@ -188,7 +188,7 @@ def _unseen_s(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.
     spans["end_us"] = np.maximum(spans["end_us"], spans["start_us"])
     seconds = np.full(len(legs), np.nan)
     lasting = (spans["end_us"] - spans["start_us"]).to_numpy()
-    seconds[has_next] = (lasting - covered_us(spans, intervals(context.spans))) / 1e6
+    seconds[has_next] = (lasting - covered_us(spans, context.observed)) / 1e6
     return seconds
 
 
@@ -318,7 +318,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "4",
+        "5",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
