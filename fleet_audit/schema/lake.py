@@ -311,7 +311,7 @@ OBSERVED_SPANS = Table(
         text("source", "Which source saw it", values=("positions", "visit_report")),
         real(
             "counted_before_km",
-            "What the odometer counted since the device's span before; null: not known",
+            "What the odometer counted since the device's span before, 0 if found where it stood; null: not known",
             unit="km",
             nullable=True,
         ),

@@ -10,6 +10,7 @@ import numpy as np
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.logic.trips.segmentation import Segmentation
+from fleet_audit.logic.trips.steps import Steps
 
 
 def counted_over_silences(
@@ -20,6 +21,9 @@ def counted_over_silences(
     NaN for the first span of a track, and where the readings contradict each other or count less than the straight way
     between the two spans: an odometer that stands while its device is silent proves nothing. Where readings are rare,
     the km of a stretch that was seen are in it, too, so that it is never too low.
+
+    Of a vehicle that stood before the silence and was found where it was left, only what its readings count beyond the
+    seen path between them: 0 where they are right within agree_pct, contradict each other or are missing.
     """
     tracks, steps = segmentation.tracks, segmentation.steps
     owner = tracks.track_of(first)
@@ -33,7 +37,28 @@ def counted_over_silences(
     slack_km = steps.resolution_km[owner] + 2 * parameters.stop_radius_m / 1000
     is_known = (from_reading >= 0) & (to_reading >= 0) & ~(counted < way_km - slack_km)
     is_known &= (counted >= 0) & (counted <= parameters.impossible_kmh * elapsed / 3600 + parameters.odometer_slack_km)
-    return np.where(is_known, counted, np.nan)
+    found_km = counted - _seen_km(steps, from_reading, to_reading)
+    is_explained = ~is_known | (found_km <= np.maximum(slack_km, parameters.agree_pct / 100 * counted))
+    stood = has_before & _is_found_where_left(steps, before, first, way_km, parameters)
+    return np.where(stood, np.where(is_explained, 0.0, found_km), np.where(is_known, counted, np.nan))
+
+
+def _seen_km(steps: Steps, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Path from one point to another, chords of silences included, km."""
+    path_m = np.nancumsum(steps.metres)
+    seen_km: np.ndarray = (path_m[end] - path_m[start]) / 1000
+    return seen_km
+
+
+def _is_found_where_left(
+    steps: Steps, before: np.ndarray, first: np.ndarray, way_km: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """Whether the vehicle stood at `before`, and nothing from there to `first` shows that it moved."""
+    has_moved = steps.is_split | steps.is_away | steps.is_carried | ~(steps.metres <= parameters.stop_radius_m)
+    count = np.cumsum(has_moved | ~steps.has_fix)
+    is_near = way_km <= parameters.stop_radius_m / 1000
+    is_found: np.ndarray = is_near & steps.is_standing[before] & (count[first] == count[before])
+    return is_found
 
 
 def _straight_km(
