@@ -57,6 +57,7 @@ _FORMAT = TableFormat(
     merged=("NUMERO ATA", "PLACA", "EQUIPAMENTO", "DATA", "TURNO", "EMPRESA"),  # a merged quantity is one run's
 )
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
+_LONGEST_RUN_KM = 2_400  # in so much time at 150 km/h: a claim above it is a typing error, or counts from an empty 0
 _SEARCH_KMH = 60
 _READINGS_KM = 1.0  # two readings in whole km are off by up to this together
 _TIMES = ("HORÁRIO SAÍDA", "HORÁRIO CHEGADA")
@@ -224,7 +225,10 @@ def _number(table: TextTable, label: str, text: pd.Series, name: str, expected: 
 
 
 def _refuse_without_claim(quarantine: Quarantine, declared_km: pd.Series, table: TextTable) -> None:
-    """A row claims KM ROTA, or else the difference of its readings; without either the run cannot be compared."""
+    """A row claims KM ROTA, or else the difference of its readings; without either the run cannot be compared.
+
+    Nor can one that claims more than a bus can drive: a KM SAÍDA of 0 beside a KM CHEGADA of 201869 is an empty cell.
+    """
     empty = ~numbers.is_filled(table.column("KM ROTA"))
     no_reading = ~(numbers.is_filled(table.column("KM SAÍDA")) & numbers.is_filled(table.column("KM CHEGADA")))
     quarantine.refuse(
@@ -235,6 +239,12 @@ def _refuse_without_claim(quarantine: Quarantine, declared_km: pd.Series, table:
     negative = empty & declared_km.lt(0).fillna(False).to_numpy(dtype=bool)
     quarantine.refuse(
         negative, "negative_value", "KM ROTA is empty and KM CHEGADA is below KM SAÍDA: write what the run claims."
+    )
+    quarantine.refuse(
+        declared_km.gt(_LONGEST_RUN_KM).fillna(False).to_numpy(dtype=bool),
+        "out_of_range",
+        f"The run claims more than {_LONGEST_RUN_KM} km, by KM ROTA or, where that is empty, by KM CHEGADA - KM SAÍDA: "
+        "no bus drives that in 16 h. Correct the km, and leave a cell empty where a reading is unknown.",
     )
 
 

@@ -62,6 +62,8 @@ def test_arrival_before_departure_is_past_midnight():
         ({"c14": "30,5"}, "bad_width"),
         ({"c8": "", "c14": ""}, "missing_value"),
         ({"c13": "117200", "c14": ""}, "negative_value"),
+        ({"c8": "0", "c14": ""}, "out_of_range"),
+        ({"c8": "11727", "c14": "105582"}, "out_of_range"),
     ],
 )
 def test_a_bad_cell_rejects_its_row_only(cells: dict[str, str], code: str):
@@ -86,7 +88,7 @@ def test_a_row_with_several_faults_is_counted_once():
 
 @pytest.mark.parametrize(
     ("written", "km"),
-    [("30", "30"), ("30.0", "30"), ("1.030", "1030"), ('"30,50"', "30.50"), (" 30 ", "30"), ("117.279", "117279")],
+    [("30", "30"), ("30.0", "30"), ("1.030", "1030"), ('"30,50"', "30.50"), (" 30 ", "30"), ("2.279", "2279")],
 )
 def test_km_as_brazilians_write_them(written: str, km: str):
     assert read("bulletin", bulletin(changed(ROW, c14=written))).rows["declared_km"].iloc[0] == Decimal(km)
@@ -104,6 +106,11 @@ def test_km_with_three_decimals_is_ambiguous():
 def test_declared_km_falls_back_on_the_readings():
     row = read("bulletin", bulletin(changed(ROW, c14="", c13="117310"))).rows.iloc[0]
     assert row["declared_km"] == Decimal("31.00")
+
+
+def test_an_empty_reading_written_as_0_does_not_change_what_km_rota_claims():
+    row = read("bulletin", bulletin(changed(ROW, c8="0"))).rows.iloc[0]
+    assert (row["declared_km"], row["odometer_start_km"]) == (Decimal("30.00"), Decimal("0.00"))
 
 
 def test_falling_odometer_is_kept_as_evidence():

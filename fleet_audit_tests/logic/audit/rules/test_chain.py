@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
@@ -77,11 +78,72 @@ def test_a_break_beyond_readings_and_measured_km_is_as_sure_as_grade_a() -> None
     assert finding["confidence"] == pytest.approx(0.82, abs=0.01)
 
 
-def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier_and_at_most_what_was_driven() -> None:
+def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier() -> None:
     [finding] = chain("117300")
     assert (finding["amount"], finding["brl_at_stake"]) == ("in_favour_brl", Decimal("53.90"))
-    [ten_times_off] = chain("11730")
-    assert ten_times_off["km_at_stake"] < 1000
+
+
+def written(first: tuple[str | None, str | None], last: tuple[str | None, str | None], **more: object) -> AuditDay:
+    """The two runs of `chain` with these readings; each claims 69 km by KM ROTA."""
+    readings = [dict(zip(("odometer_start_km", "odometer_end_km"), pair, strict=True)) for pair in (first, last)]
+    runs = [
+        run("7017", "05:36", "07:05", "69", route_km="69", **readings[0]),
+        run("7018", "07:41", "09:14", "69", route_km="69", **readings[1], **more),
+    ]
+    return audit(TRIPS, runs)
+
+
+def mistyped(context: AuditDay) -> list[dict]:
+    return [row for row in found(context, "Q05") if row["evidence"].get("issue") == "mistyped_reading"]
+
+
+def test_a_reading_of_0_is_no_reading() -> None:
+    """An empty cell written as 0, or km counted from the start of each run: nothing is compared, and nobody accused."""
+    for first, last in (
+        (("201800", "201869"), ("0", "201938")),
+        (("201800", "0"), ("201869", "201938")),
+        (("201800", "201869"), ("0", None)),
+        (("0", "69"), ("0", "69")),
+        (("0", "69"), ("201869", "201938")),
+        (("201800", "201869"), ("0", "0")),
+    ):
+        context = written(first, last)
+        assert not [rule_id for rule_id in ("D10", "D11", "Q05") if found(context, rule_id)], (first, last)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "run_ids", "said"),
+    [
+        (("201800", "201869"), ("20186", "20255"), ["7018", "7017"],
+         "A ata 7017 do veículo AAA1A11, de 10/06/2025, das 05:36 às 07:05, termina no km 201.869, e a ata 7018 começa "
+         "no km 20.186: nenhum veículo percorre essa diferença nesse tempo."),
+        (("20180", "20249"), ("201869", "201938"), ["7018", "7017"], "termina no km 20.249, e a ata 7018"),
+        (("201800", "201869"), ("20186", "201938"), ["7018"], "começa no km 20.186 e termina no km 201.938"),
+        (("201800", "2018690"), ("201869", "201938"), ["7017"], "termina no km 2.018.690"),
+        (("201800", "201869"), ("201869", "201838"), ["7018"], "começa no km 201.869 e termina no km 201.838"),
+    ],
+    ids=["a digit too few in a run", "in the run before", "in KM SAÍDA", "a digit too many", "KM CHEGADA too low"],
+)  # fmt: skip
+def test_a_typing_error_in_a_reading_is_named_as_such_without_money(
+    first: tuple[str, str], last: tuple[str, str], run_ids: list[str], said: str
+) -> None:
+    context = written(first, last)
+    [finding] = mistyped(context)
+    assert finding["evidence"]["declared_run_ids"] == run_ids
+    assert said in finding["explanation_pt"]
+    assert (finding["severity"], pd.isna(finding["amount"]), pd.isna(finding["km_at_stake"])) == ("L", True, True)
+    assert not found(context, "D10")
+    assert not found(context, "D11")
+
+
+def test_km_that_are_added_to_the_readings_are_no_typing_error() -> None:
+    """Between two runs 36 min apart, as many as a vehicle drives in an hour; and a KM ROTA that claims the readings."""
+    context = written(("201800", "201869"), ("202019", "202088"))
+    assert found(context, "D10")
+    assert not mistyped(context)
+    claimed = written(("201800", "201869"), ("201869", "202269"), declared_km="400")
+    assert not mistyped(claimed)
+    assert found(claimed, "D01")
 
 
 @pytest.mark.parametrize("is_driven", [True, False])

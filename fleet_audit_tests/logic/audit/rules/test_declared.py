@@ -76,8 +76,20 @@ def test_d08_a_shuttle_that_continues_its_own_reading_is_the_next_run() -> None:
         ({"route_km": "89", "odometer_start_km": "589", "odometer_end_km": "678"}, None),
         ({"route_km": "98", "odometer_start_km": None, "odometer_end_km": "678"}, None),
         ({"route_km": None, "odometer_start_km": "589", "odometer_end_km": "678"}, None),
+        ({"route_km": "98", "odometer_start_km": "0", "odometer_end_km": "89"}, "9.00"),
+        ({"route_km": "98", "odometer_start_km": "0", "odometer_end_km": "20678"}, None),
+        ({"route_km": "98", "odometer_start_km": "0", "odometer_end_km": "0"}, None),
     ],
-    ids=["more", "less", "equal", "a reading is missing", "KM ROTA is missing"],
+    ids=[
+        "more",
+        "less",
+        "equal",
+        "a reading is missing",
+        "KM ROTA is missing",
+        "counted from the start of the run",
+        "an empty KM SAÍDA",
+        "both empty",
+    ],
 )
 def test_d11(facts: dict, stake: str | None) -> None:
     findings = found(audit(TRIPS, [run("7013", "07:43", "08:46", **facts)]), "D11")

@@ -111,6 +111,14 @@ def test_s01_does_not_name_estimates_that_are_no_further_off_than_a_tyre():
     assert not found(a_cycle(runs=readings(5 * np.round(true / 5)), trips=driven_between(true)), "S01")
 
 
+def test_s01_takes_a_reading_of_0_for_none():
+    """An empty cell that is written as 0."""
+    true = np.floor(1000 + np.cumsum(noise().uniform(8, 40, 90)))
+    written = np.where(np.arange(90) % 3, true, 0)
+    assert not found(a_cycle(runs=readings(written), trips=driven_between(true)), "S01")
+    assert "S01" in untested(a_cycle(runs=readings(np.where(np.arange(90) % 2, true, 0)), trips=driven_between(true)))
+
+
 def test_vehicles_with_too_few_runs_are_counted_instead_of_passed_over():
     true = 1000 + np.cumsum(noise().uniform(8, 40, 90))
     runs = readings(np.floor(true)) + readings(np.floor(true[:40]), OTHER)

@@ -62,8 +62,8 @@ def last_digits(context: AuditCycle) -> list[Draft]:
 
 @computed_once
 def _whole_km_readings(context: AuditCycle) -> pd.DataFrame:
-    """Runs with a start reading in whole km, as `reading`."""
-    runs = context.runs[context.runs["odometer_start_km"].notna()]
+    """Runs with a start reading in whole km, as `reading`; a KM SAÍDA of 0 is no odometer's."""
+    runs = context.runs[context.runs["odometer_start_km"].gt(0).fillna(False).astype(bool)]
     runs = runs.assign(reading=runs["odometer_start_km"].astype("float64"))
     return runs[runs["reading"] % 1 == 0].sort_values(["plate", "started_at", "declared_run_id"])
 
@@ -130,7 +130,7 @@ def _probability(value: float) -> str:
 RULES = (
     Rule(
         "S01",
-        "2",
+        "3",
         "M",
         "Últimos dígitos das leituras não uniformes",
         "As leituras de partida terminam em certos dígitos com mais frequência do que o acaso explica: podem ser "

@@ -1,4 +1,4 @@
-"""Rows of a bulletin that contradict each other (Q05): one number for two runs.
+"""Rows of a bulletin that contradict themselves or each other (Q05): one number for two runs, mistyped readings.
 
 What a run declares against what was measured is in `divergence` and `presence`.
 """
@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.day.chain import mistyped_pairs
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.written_readings import DRIVABLE_BY, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 
 _CONTENT = ("plate", "started_at", "ended_at", "declared_km", "odometer_start_km", "odometer_end_km")
 
@@ -50,3 +53,46 @@ def _content(context: AuditDay, run: dict[str, Any]) -> str:
         f"veículo {run['plate']}, {sentences.period(run, context.zone(run['plate']))}, "
         f"{sentences.km(run['declared_km'])}"
     )
+
+
+def mistyped_readings(context: AuditDay) -> list[Draft]:
+    """Q05: odometer readings of one run, or of a run and the one before, that no vehicle can have driven.
+
+    KM ROTA is what the run claims: a typing error beside it puts no km in doubt. Where it claims as many km as the
+    readings are apart, they are compared with what was measured.
+    """
+    runs = context.runs_of_day
+    counted = runs["odometer_end_km"] - runs["odometer_start_km"]
+    is_wrong = mistyped_runs(context, runs) & ~counted.eq(runs["declared_km"]).fillna(False).to_numpy(dtype=bool)
+    alone = [(run_id,) for run_id in runs.loc[is_wrong, "declared_run_id"]]
+    pairs = [(pair["next"], pair["previous"]) for pair in mistyped_pairs(context)]
+    records = context.run_records(run_id for run_ids in (*alone, *pairs) for run_id in run_ids)
+    return [_mistyped(context, [records[run_id] for run_id in run_ids]) for run_ids in (*alone, *pairs)]
+
+
+def _mistyped(context: AuditDay, runs: list[Record]) -> Draft:
+    """The later run first, and the run before it where the readings of two are compared."""
+    last, first = runs[0], runs[-1]
+    zone = context.zone(last["plate"])
+    if last is first:
+        said = f"começa no km {_reading(last, 'start')} e termina no km {_reading(last, 'end')}"
+    else:
+        said = f"termina no km {_reading(first, 'end')}, e a {sentences.run(last)} começa no km " + _reading(
+            last, "start"
+        )
+    return Draft(
+        "Q05",
+        last["plate"],
+        f"A {sentences.run(first)} do veículo {last['plate']}, de {sentences.period(first, zone)}, {said}: nenhum "
+        "veículo percorre essa diferença nesse tempo. Ela conta como erro de digitação, e nenhum km é contestado por "
+        "isso.",
+        1.0,
+        run_ids=tuple(run["declared_run_id"] for run in runs),
+        facts={"issue": "mistyped_reading"},
+        thresholds={name: getattr(context.parameters, name) for name in DRIVABLE_BY},
+        extra=("mistyped_reading",),
+    )
+
+
+def _reading(run: Record, side: str) -> str:
+    return sentences.number(run[f"odometer_{side}_km"], 0)

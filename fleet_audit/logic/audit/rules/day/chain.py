@@ -14,6 +14,7 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.written_readings import has_zero_reading, is_undrivable, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -41,6 +42,9 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so its km are measured), no gap
     cuts a trip between the runs, the first of them ends where the window's trips already begin (D-1), and no O04 is on
     D, nor on D-1 where the pair begins there. A reading that is below the trips' km contradicts itself, watched or not.
+
+    Readings that are no odometer's (`written_readings`) are not compared, and no km explain two that no vehicle can
+    have driven between the runs (`mistyped_pairs`).
     """
     pairs = _pairs(context)
     parameters = context.parameters
@@ -55,6 +59,13 @@ def broken_chain(context: AuditDay) -> list[Draft]:
     return [_draft(context, pair) for pair in broken.to_dict("records")]
 
 
+def mistyped_pairs(context: AuditDay) -> list[Record]:
+    """Pairs of which the later run is of D and whose readings are further apart than a vehicle can have driven."""
+    pairs = _all_pairs(context)
+    is_of_day = pairs["next"].isin(context.runs_of_day["declared_run_id"])
+    return pairs[pairs["is_mistyped"] & is_of_day].to_dict("records")
+
+
 def chained_runs(context: AuditDay) -> pd.DataFrame:
     """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
     runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
@@ -64,14 +75,23 @@ def chained_runs(context: AuditDay) -> pd.DataFrame:
     return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
 
 
-@computed_once
 def _pairs(context: AuditDay) -> pd.DataFrame:
+    """The pairs of `_all_pairs` whose readings can be compared."""
+    pairs = _all_pairs(context)
+    return pairs[~pairs["is_mistyped"]]
+
+
+@computed_once
+def _all_pairs(context: AuditDay) -> pd.DataFrame:
     """Consecutive runs with both readings: what lies between them, and by how much the chain breaks.
 
     measured_km: of the trips between. counted_km: the larger of these and the odometer's, null where the odometer of a
     vehicle that positions observe is unknown. break_km, excess_km: the readings' difference beyond either.
     """
     runs = chained_runs(context)
+    is_no_reading = has_zero_reading(runs) | mistyped_runs(context, runs)
+    readings = ["odometer_start_km", "odometer_end_km"]
+    runs = runs.assign(**{name: runs[name].mask(is_no_reading) for name in readings})
     before = runs.groupby("plate")[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
     pairs = pd.DataFrame(
         {
@@ -89,6 +109,7 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
     between = intervals(pairs)
     seconds = (between["end_us"] - between["start_us"]) / 1e6
     observed = covered_us(between, context.observed) / 1e6
+    pairs["is_mistyped"] = is_undrivable(context, pairs["from_km"], pairs["to_km"], seconds.to_numpy())
     pairs["unseen_s"] = seconds - observed
     pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
     trips = _trips_between(context, pairs, between)
@@ -235,7 +256,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "8",
+        "9",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",

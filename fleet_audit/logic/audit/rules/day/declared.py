@@ -8,6 +8,7 @@ from __future__ import annotations
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.money import to_hundredths
@@ -48,11 +49,15 @@ def declared_twice(context: AuditDay) -> list[Draft]:
 
 
 def arithmetic(context: AuditDay) -> list[Draft]:
-    """D11: KM ROTA is not KM CHEGADA - KM SAÍDA, where all three are written."""
+    """D11: KM ROTA is not KM CHEGADA - KM SAÍDA, where all three are written, and the readings can be right.
+
+    A typing error in a reading (Q05), or an empty cell written as 0, says nothing about KM ROTA.
+    """
     runs = context.runs_of_day
     runs = runs[runs[["route_km", "odometer_start_km", "odometer_end_km"]].notna().all(axis=1)]
     run_by_reading = to_hundredths(runs["odometer_end_km"]) - to_hundredths(runs["odometer_start_km"])
-    wrong = runs[to_hundredths(runs["route_km"]) != run_by_reading]
+    is_no_reading = mistyped_runs(context, runs) | is_empty_reading(context, runs)
+    wrong = runs[(to_hundredths(runs["route_km"]) != run_by_reading) & ~is_no_reading]
     drafts = []
     for run_id, run in context.run_records(wrong["declared_run_id"]).items():
         by_reading = run["odometer_end_km"] - run["odometer_start_km"]
@@ -123,13 +128,14 @@ RULES = (
     ),
     Rule(
         "D11",
-        "1",
+        "2",
         "H",
         "KM ROTA diferente de chegada menos saída",
         "O KM ROTA da ata não é KM CHEGADA menos KM SAÍDA da mesma linha.",
         "B",
         arithmetic,
         amount="disallowed_brl",
+        parameters=DRIVABLE_BY,
         needs=(
             RUNS,
             Need(_has_route_km, "nenhuma ata traz KM ROTA e os dois hodômetros"),

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.rules.day.bulletin import numbers_with_two_meanings
+from fleet_audit.logic.audit.rules.day.bulletin import mistyped_readings, numbers_with_two_meanings
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.devices import clocks_off_by_minutes, device_contradictions
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
@@ -51,6 +51,7 @@ def source_contradictions(context: AuditDay) -> list[Draft]:
         *device_contradictions(context),
         *clocks_off_by_minutes(context),
         *numbers_with_two_meanings(context),
+        *mistyped_readings(context),
     ]
 
 
@@ -118,7 +119,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "6",
+        "7",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",

@@ -1,0 +1,54 @@
+"""KM SAÍDA and KM CHEGADA that are no readings of an odometer: empty cells written as 0, and typing errors.
+
+They prove nothing about a run's kilometres: D10 and D11 do not test them, and Q05 names the typing errors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+
+DRIVABLE_BY = ("impossible_kmh", "odometer_slack_km", "gap_split_s")  # parameters that decide
+
+
+def has_zero_reading(runs: pd.DataFrame) -> pd.Series:
+    """Whether KM SAÍDA or KM CHEGADA is 0: an empty cell, or km counted from the run's start instead of an odometer."""
+    return (runs["odometer_start_km"].eq(0) | runs["odometer_end_km"].eq(0)).fillna(False).astype(bool)
+
+
+def is_undrivable(context: AuditDay, from_km: pd.Series, to_km: pd.Series, seconds: np.ndarray) -> np.ndarray:
+    """Whether no vehicle can have driven from one reading to the other in so many seconds, in either direction.
+
+    It drives at most impossible_kmh, and odometer_slack_km. Times of less than gap_split_s count as so many: written
+    times are rough, and 30 km that are added to the readings between two runs of one hour are no typing error.
+    """
+    parameters = context.parameters
+    hours = np.maximum(seconds, parameters.gap_split_s) / 3600
+    counted = (to_km.astype("float64") - from_km.astype("float64")).to_numpy()
+    undrivable: np.ndarray = np.abs(counted) > parameters.impossible_kmh * hours + parameters.odometer_slack_km
+    return undrivable
+
+
+def mistyped_runs(context: AuditDay, runs: pd.DataFrame) -> np.ndarray:
+    """Whether a run's own readings fall, or are further apart than a vehicle can have driven meanwhile."""
+    mistyped: np.ndarray = _contradict(context, runs) & ~has_zero_reading(runs).to_numpy()
+    return mistyped
+
+
+def is_empty_reading(context: AuditDay, runs: pd.DataFrame) -> np.ndarray:
+    """Whether a 0 beside the run's other reading is an empty cell, as KM CHEGADA it always is.
+
+    From a KM SAÍDA of 0 some carriers count the km of the run.
+    """
+    is_arrival = runs["odometer_end_km"].eq(0).fillna(False).to_numpy(dtype=bool)
+    empty: np.ndarray = is_arrival | (_contradict(context, runs) & has_zero_reading(runs).to_numpy())
+    return empty
+
+
+def _contradict(context: AuditDay, runs: pd.DataFrame) -> np.ndarray:
+    start_km, end_km = runs["odometer_start_km"], runs["odometer_end_km"]
+    seconds = (runs["ended_at"] - runs["started_at"]).dt.total_seconds().to_numpy()
+    is_falling = end_km.lt(start_km).fillna(False).to_numpy(dtype=bool)
+    return is_falling | is_undrivable(context, start_km, end_km, seconds)
