@@ -175,11 +175,12 @@ def _fixes(sent: dict[str, pa.Array], numbers: dict[str, pa.Array]) -> dict[str,
     """Latitude and longitude: both, or (0, 0) where the device sent what is not a fix, or neither where it sent none.
 
     No fix are 0/0, coordinates out of range, and only one of the two. A device that sends such pairs for a whole day
-    is driven by its odometer; one that never sends a place reports events, whose readings alone count.
+    is driven by its odometer; one that never sends a place reports events, whose readings alone count. NaN and Infinity
+    are null as other writers put it: nothing was sent.
     """
     latitude, longitude = numbers["latitude"], numbers["longitude"]
     has_fix = pc.and_(pc.is_valid(latitude), pc.is_valid(longitude))
-    is_sent = pc.or_(pc.is_valid(sent["latitude"]), pc.is_valid(sent["longitude"]))
+    is_sent = pc.or_(*(pc.fill_null(pc.is_finite(sent[name]), False) for name in ("latitude", "longitude")))
     no_fix = pc.if_else(is_sent, pa.scalar(0.0), pa.scalar(None, pa.float64()))
     return {name: pc.if_else(has_fix, numbers[name], no_fix) for name in ("latitude", "longitude")}
 

@@ -174,6 +174,16 @@ def test_a_reading_that_is_no_number_costs_itself_alone():
     assert rejected.empty
 
 
+@pytest.mark.parametrize("other", [{}, {"speed_kmh": "a text, so that each value is read on its own"}])
+@pytest.mark.parametrize("no_number", [math.nan, math.inf])
+def test_a_place_of_no_numbers_was_not_sent(no_number: float, other: dict[str, str]):
+    """NaN was taken for a failed fix, at 0/0, which the odometer drives: trips of a device that reports events."""
+    nowhere = {"latitude": no_number, "longitude": no_number}
+    rows, _, _ = page({**ITEM, **nowhere, **other}, {**ITEM, **nowhere, "longitude": None}, {**ITEM, "latitude": 91})
+    assert rows["latitude"].isna().to_list() == [True, True, False]
+    assert rows.loc[2, ["latitude", "longitude"]].to_list() == [0, 0]
+
+
 def test_a_page_served_twice_is_all_duplicates():
     rows, _, _ = page(ITEM, {**ITEM, "timestamp": "2025-06-10T09:05:35Z"})
     unique, duplicates, conflicts = merge_positions([rows, rows])

@@ -181,6 +181,20 @@ def test_a_day_without_a_true_fix_is_driven_by_the_odometer(kind: str) -> None:
 )
 def test_a_day_that_the_api_sends_without_a_true_fix_is_driven_by_the_odometer(sent: Callable) -> None:
     bus = to_the_mill().to(GARAGE).park(1800)
+    seen = window(_sent_by_api(bus, sent))
+    assert seen.trips["km_measured"].astype(float).to_list() == [20.0, 20.0]
+    assert len(seen.readings) == 1
+
+
+@pytest.mark.parametrize("absent", [math.nan, math.inf, -math.inf, None])
+def test_a_place_that_the_api_writes_as_no_number_is_none(absent: float | None) -> None:
+    """NaN was staged at 0/0: a device that reports events drove two trips by its odometer."""
+    bus = to_the_mill().to(GARAGE).park(1800)
+    assert window(_sent_by_api(bus, lambda lat, lon: (absent, absent))).trips.empty
+
+
+def _sent_by_api(bus: Bus, sent: Callable) -> pd.DataFrame:
+    """The positions of a bus whose places the API sends as a function of them gives."""
     items = []
     for record in bus.records:
         latitude, longitude = sent(record["latitude"], record["longitude"])
@@ -189,9 +203,7 @@ def test_a_day_that_the_api_sends_without_a_true_fix_is_driven_by_the_odometer(s
                       "odometer_km": record["odometer_km"]})  # fmt: skip
     page = parse_page(json.dumps({"data": items, "next_cursor": None}).encode()).positions.to_pandas()
     page["recorded_at"] = page["recorded_at"].astype("int64") / 1e6
-    seen = window(staged(page.to_dict("records")))
-    assert seen.trips["km_measured"].astype(float).to_list() == [20.0, 20.0]
-    assert len(seen.readings) == 1
+    return staged(page.to_dict("records"))
 
 
 def test_a_vehicle_that_appears_elsewhere_and_stays_is_there() -> None:
