@@ -72,8 +72,10 @@ def vehicle_cycle_amounts(
     """`fact.vehicle_cycle_amounts` of one cycle without the trace columns.
 
     What is disallowed, held and in the carrier's favour is what the waterfall's lines of that name hold: the sums of a
-    carrier are those of its waterfall, to the cent. In doubt is the larger of the vehicle's days together and its rules
-    over the cycle, plus what rules over fixed costs and paid deadhead put in doubt: that is other money.
+    carrier are those of its waterfall, to the cent. What a reading lacks (D10) is in the days' amounts alone: km
+    between two runs are admitted, where the contract pays them, by the trips that drove them. In doubt is the larger of
+    the vehicle's days together and its rules over the cycle, plus what rules over fixed costs and paid deadhead put in
+    doubt: that is other money.
 
     Args:
         cycle: the cycle of the rows.

@@ -83,6 +83,20 @@ def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier() -> None:
     assert (finding["amount"], finding["brl_at_stake"]) == ("in_favour_brl", Decimal("53.90"))
 
 
+@pytest.mark.parametrize("purpose", ["service", "deadhead"])
+def test_km_of_an_undeclared_trip_between_the_runs_are_in_favour_once(purpose: str) -> None:
+    """Of a trip that D07 names the reading that lacks its 14 km says the same again."""
+    between = trip("D", "07:10", "07:30", "14.00", purpose=purpose)
+    runs = [
+        run("7017", "05:36", "07:05", "69", odometer_start_km="117242", odometer_end_km="117311"),
+        run("7018", "07:41", "09:14", "69", odometer_start_km="117311", odometer_end_km="117380"),
+    ]
+    context = audit([*TRIPS, between], runs)
+    favours = [row["in_favour_brl"] for rule_id in ("D07", "D10") for row in found(context, rule_id)]
+    assert [brl for brl in favours if not pd.isna(brl)] == [Decimal("68.60")]
+    assert len(found(context, "D10")) == 1
+
+
 def written(first: tuple[str | None, str | None], last: tuple[str | None, str | None], **more: object) -> AuditDay:
     """The two runs of `chain` with these readings; each claims 69 km by KM ROTA."""
     readings = [dict(zip(("odometer_start_km", "odometer_end_km"), pair, strict=True)) for pair in (first, last)]

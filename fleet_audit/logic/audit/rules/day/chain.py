@@ -14,6 +14,7 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.presence import undeclared_trips
 from fleet_audit.logic.audit.rules.day.written_readings import has_zero_reading, is_undrivable, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
@@ -206,6 +207,18 @@ def _declared_beyond(context: AuditDay) -> dict[str, Decimal]:
     return dict(zip(found["declared_run_ids"], found["beyond"], strict=True))
 
 
+@computed_once
+def _undeclared_km(context: AuditDay) -> dict[str, Decimal]:
+    """km of each trip that D07 names: they are in the carrier's favour there already."""
+    return {draft.trip_ids[0]: draft.km_at_stake or Decimal(0) for draft in undeclared_trips(context)}
+
+
+def _km_in_dispute(context: AuditDay, pair: Record) -> Decimal:
+    """What other findings say about the km that a reading lacks: too much declared before it, or undeclared trips."""
+    undeclared = sum((_undeclared_km(context).get(key, Decimal(0)) for key in pair["trip_ids"]), Decimal(0))
+    return _declared_beyond(context).get(pair["previous"], Decimal(0)) + undeclared
+
+
 def _draft(context: AuditDay, pair: Record) -> Draft:
     run_ids = (pair["next"], pair["previous"])
     runs = context.run_records(run_ids)
@@ -216,7 +229,7 @@ def _draft(context: AuditDay, pair: Record) -> Draft:
     trips = tuple(context.trips_of_run.get(pair["next"], ()))
     uncertainty_km = _READINGS_KM + pair["uncertainty_km"]
     tolerance = Decimal(str(parameters.chain_km))
-    is_explained = _declared_beyond(context).get(pair["previous"], Decimal(0)) >= abs(break_km) - tolerance
+    is_explained = _km_in_dispute(context, pair) >= abs(break_km) - tolerance
     return Draft(
         "D10",
         plate,
@@ -256,7 +269,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "9",
+        "10",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
