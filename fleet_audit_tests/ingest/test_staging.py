@@ -268,6 +268,25 @@ def test_a_device_whose_numbers_come_as_texts_is_noted_once_with_page_item_and_v
     assert "wrong_type" not in str(arrivals.stage().source_notes(NEXT))
 
 
+def test_a_few_wrong_values_of_the_day_are_not_noted_for_coming_again_or_for_those_of_the_day_before(arrivals):
+    """6 of 20 positions were counted once per page that brought them, beside those of another day in the same page."""
+    items = [{**item, "odometer_km": "12,5"} if number < 6 else item for number, item in enumerate(_items(20))]
+    before = [
+        {**item, "timestamp": item["timestamp"].replace("06-10", "06-09"), "odometer_km": "12,5"} for item in items
+    ]
+    for page in (items, [*before, *items], [*items, *_items(21)[20:]]):
+        _page(arrivals, DAY, page)
+    assert len(staged_frame(arrivals.stage(), DAY)) == 21
+    assert arrivals.stage().source_notes(DAY).empty
+
+
+def test_a_wrong_value_that_comes_again_as_it_should_be_is_not_noted(arrivals):
+    _page(arrivals, DAY, [{**item, "odometer_km": "12,5"} for item in _items(4)])
+    _page(arrivals, DAY, _items(4))
+    assert staged_frame(arrivals.stage(), DAY)["odometer_km"].notna().all()
+    assert arrivals.stage().source_notes(DAY).empty
+
+
 def test_a_gps_week_roll_over_is_noted_for_its_vehicle_from_a_file_and_from_the_api(arrivals):
     """Nothing else would report it: the rows are refused, and the vehicle is silent on the day that they meant."""
     device = {"device_id": DEVICES[SEEN_TWICE], "plate": SEEN_TWICE, "valid_from": DAY, "valid_to": None}

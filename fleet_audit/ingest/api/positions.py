@@ -144,17 +144,16 @@ class PositionsOfDay:
 
     def __iter__(self) -> Iterator[pa.Table]:
         with tempfile.TemporaryDirectory(prefix="positions", dir=self._folder) as folder:
-            runs, staged = list(self._runs(Path(folder))), []
+            runs = list(self._runs(Path(folder)))
             for devices in _shares(runs):
                 parts = [(run, part) for run in runs if (part := run.rows(devices)) is not None]
                 unique, duplicates, conflicts = merge_positions(from_arrow(_with_origins(parts), PARSED_POSITIONS))
                 self.counts.accepted += len(unique)
                 self.counts.duplicate += duplicates
                 self._reject(self._named(conflicts))
-                staged.append(unique["device_id"].value_counts())
+                self._wrong.stage(unique, self._pages)
                 yield self._staged(unique)
-            if staged:
-                self.notes.append(self._wrong.notes(pd.concat(staged), self._day))
+            self.notes.append(self._wrong.notes(self._day))
 
     def _runs(self, folder: Path) -> Iterator[_Run]:
         for page in map_ahead_in_threads(partial(self._read_page, folder), enumerate(self._pages)):

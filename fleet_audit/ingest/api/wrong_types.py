@@ -1,12 +1,14 @@
 """Notes on devices whose values the API mostly sends in a wrong type, such as "12,5" for a number.
 
 Such a value counts as absent (contract), so without a note a day of text odometers looks like a day without odometers.
-A few are ordinary: positions that an API sends twice, once spoilt, say nothing of a device.
+A few are ordinary: positions that an API sends twice, once spoilt, say nothing of a device. Only values of staged rows
+count: a page that comes again, or that holds other days too, says nothing more of this day.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -21,28 +23,39 @@ class WrongTypes:
     """Collects the values of wrong types of a day's pages; the order of the pages does not matter."""
 
     def __init__(self) -> None:
-        self._values: list[pd.DataFrame] = []
+        self._of_pages: dict[str, pd.DataFrame] = {}
+        self._staged: list[pd.DataFrame] = []
+        self._positions: list[pd.Series] = []
 
     def add(self, path: str, page: ParsedPage) -> None:
-        """Add a page's values, each with its device."""
+        """Add a page's values."""
         if len(page.wrong):
-            devices = page.positions.select(["row_number", "device_id"]).to_pandas()
-            self._values.append(page.wrong.merge(devices, on="row_number").assign(path=path))
+            self._of_pages[path] = page.wrong
 
-    def notes(self, positions: pd.Series, day: dt.date) -> pd.DataFrame:
-        """`parsed.source_notes` of a day: one per device, whose `plate` holds it, with all its fields.
+    def stage(self, rows: pd.DataFrame, pages: Sequence[str]) -> None:
+        """Count staged rows of whole devices, and give them the values of their items, when all pages are added.
 
         Args:
-            positions: number of staged positions of each device.
-            day: the day.
+            rows: of `parsed.positions`; those of the API have the number of their page in `pages` for its SHA-256.
+            pages: paths of the day's pages.
         """
-        values = pd.concat(self._values, ignore_index=True) if self._values else pd.DataFrame(columns=["device_id"])
-        values = values[values["device_id"].isin(positions.index)]
+        self._positions.append(rows["device_id"].value_counts())
+        if not self._of_pages:
+            return
+        of_api = rows.loc[rows["source"] == "api", ["device_id", "file_sha256", "row_number"]]
+        of_api["path"] = of_api["file_sha256"].astype("int64").map(dict(enumerate(pages)))
+        of_api = of_api[of_api["path"].isin(self._of_pages)]
+        for path, own in of_api.groupby("path"):
+            self._staged.append(own.merge(self._of_pages[str(path)], on="row_number"))
+
+    def notes(self, day: dt.date) -> pd.DataFrame:
+        """`parsed.source_notes` of a day: one per device, whose `plate` holds it, with all its fields."""
+        values = pd.concat(self._staged, ignore_index=True) if self._staged else pd.DataFrame(columns=["device_id"])
         if values.empty:
             return conform_notes(values, "positions", "", "")
         first = values.sort_values(["path", "row_number"]).groupby(["device_id", "field"], sort=True)
         fields = first.first().assign(count=first.size()).reset_index()
-        fields = fields[fields["count"] >= _SHARE * fields["device_id"].map(positions)]
+        fields = fields[fields["count"] >= _SHARE * fields["device_id"].map(pd.concat(self._positions))]
         fields["found"] = fields["field"] + ": " + fields["found"]
         fields["expected"] = fields["field"] + ": " + fields["expected"]
         notes = fields.sort_values(["device_id", "path", "row_number", "field"]).groupby("device_id", as_index=False)
