@@ -146,13 +146,15 @@ def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> 
 def _range(draft: Draft, km: Decimal | None, brl: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
     """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one.
 
+    What was perhaps driven unobserved lowers the lower end alone: it can only make the difference smaller.
+
     BRL that a rule states itself change with its km, up to its `brl_paid`: no more than was paid can be paid wrongly.
     """
     if brl is None or draft.km_uncertainty is None or not km:
         return brl, brl
-    half = Decimal(str(round(draft.km_uncertainty, 3)))
+    half, below = (Decimal(str(round(width, 3))) for width in (draft.km_uncertainty, draft.km_below))
     rate = draft.rate if draft.brl_at_stake is None else brl / km
-    low, high = _cents(max(km - half, Decimal(0)), rate), _cents(km + half, rate)
+    low, high = _cents(max(km - half - below, Decimal(0)), rate), _cents(km + half, rate)
     return low, high if draft.brl_paid is None or high is None else max(brl, min(high, draft.brl_paid))
 
 
@@ -160,10 +162,11 @@ def _sentence(draft: Draft) -> str:
     """The draft's sentence, which says so where the uncertainty of the measurement reaches the tolerance."""
     if not draft.is_indication or draft.km_uncertainty is None:
         return draft.explanation_pt
-    half = sentences.km(round(draft.km_uncertainty, 3))
+    half, below = (sentences.km(round(width, 3)) for width in (draft.km_uncertainty, draft.km_below))
+    unseen = f" e até {below} percorridos sem observação," if draft.km_below else ""
     return (
-        f"{draft.explanation_pt.removesuffix('.')} (indício: com a incerteza da medição, de ± {half}, o limite da "
-        "regra pode não ter sido ultrapassado)."
+        f"{draft.explanation_pt.removesuffix('.')} (indício: com a incerteza da medição, de ± {half},{unseen} o limite "
+        "da regra pode não ter sido ultrapassado)."
     )
 
 

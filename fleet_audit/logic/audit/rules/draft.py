@@ -39,6 +39,7 @@ class Draft:
         km_at_stake: None where no kilometre is disputed.
         rate: BRL per km of those; None where none applies.
         km_uncertainty: half-width of km_at_stake by the measurement; None where they are not a measured difference.
+        km_below: what km_at_stake can be less beyond that, because the way was not all seen.
         tolerance_km: difference that is tolerated; where the range reaches it, the finding is an indication.
         facts: what else proves it, JSON values, dates and decimals.
         thresholds: parameters that decided, by name.
@@ -74,6 +75,7 @@ class Draft:
     unit_code: str | None = None
     carrier_code: str | None = None
     km_uncertainty: float | None = None
+    km_below: float = 0.0
     tolerance_km: float | None = None
 
     @property
@@ -81,7 +83,7 @@ class Draft:
         """Whether the measurement's uncertainty reaches from the difference to its tolerance."""
         if self.km_at_stake is None or self.km_uncertainty is None or self.tolerance_km is None:
             return False
-        return float(self.km_at_stake) - self.km_uncertainty <= self.tolerance_km
+        return float(self.km_at_stake) - self.km_uncertainty - self.km_below <= self.tolerance_km
 
 
 def grade_confidence(trips: Iterable[Mapping[str, Any]]) -> float:
@@ -95,14 +97,16 @@ def uncertainty_km(trips: Iterable[Mapping[str, Any]]) -> float:
     return sum(float(half_width) for half_width in stated if not pd.isna(half_width))
 
 
-def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float) -> float:
+def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float, below: float = 0.0) -> float:
     """P(the true difference is above the tolerance): 0.5 at the tolerance, 1 where the half-width excludes it.
 
-    Every error within the half-width `uncertainty` (km) counts as equally likely, which accuses no more surely than the
-    errors of simulated development fleets allow (docs/benchmarks.md, How right). A normal variable with 1.96 standard
-    deviations to the half-width states too much near the tolerance, and too little where the range excludes it.
+    Every error within the half-width `uncertainty` (km), and within `below` (km) more downwards, counts as equally
+    likely, which accuses no more surely than the errors of simulated development fleets allow (docs/benchmarks.md, How
+    right). A normal variable with 1.96 standard deviations to the half-width states too much near the tolerance, and
+    too little where the range excludes it.
     """
     margin_km = difference_km - tolerance_km
-    if uncertainty <= 0:
+    width_km = 2 * uncertainty + below
+    if width_km <= 0:
         return 1.0 if margin_km >= 0 else 0.0
-    return min(max((1 + margin_km / uncertainty) / 2, 0.0), 1.0)
+    return min(max((uncertainty + margin_km) / width_km, 0.0), 1.0)

@@ -245,8 +245,20 @@ def test_g08_honest_runs(text: str | None, facts: dict) -> None:
 
 @pytest.mark.parametrize(
     ("silence", "counted_km", "is_found"),
-    [(("07:05", "07:50"), None, False), (("07:05", "07:50"), 0.0, True), (("12:00", "13:00"), None, True)],
-    ids=["right after the run", "the odometer stood", "hours later"],
+    [
+        (("07:05", "07:50"), None, False),
+        (("07:05", "07:50"), 0.0, True),
+        (("07:05", "07:50"), 15.0, True),
+        (("07:25", "12:00"), None, True),
+        (("12:00", "13:00"), None, True),
+    ],
+    ids=[
+        "right after the run",
+        "the odometer stood",
+        "it did not count the 22 km",
+        "too late for 22 km",
+        "hours later",
+    ],
 )
 def test_g08_a_silent_tracker_may_have_been_at_the_named_place(
     silence: tuple[str, str], counted_km: float | None, is_found: bool

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
@@ -68,24 +66,70 @@ def test_silences_that_can_hold_the_missing_km(trips: list[dict], declared: dict
     "spans",
     [
         silent("12:00", "13:00"),
-        silent("08:27", "09:30"),  # 4 min within 10 min of the run: 7.3 km, and 13.8 km are above the tolerance
+        silent("08:24", "09:30"),  # the run ended while the bus stood: 7 min within 10 min of it would allow 12.8 km
+        silent("08:24", None),
         silent("07:30", "07:45"),  # inside the trip, whose odometer counted all of it
         silent("07:51", "09:10", 0.0),  # it stood in the yard with a silent tracker
         silent("07:51", "09:10", 1.5),
     ],
-    ids=["at another time", "too short", "inside a trip by odometer", "odometer stood", "odometer counted less"],
+    ids=[
+        "at another time",
+        "after the run",
+        "after the run until the end",
+        "inside a trip by odometer",
+        "odometer stood",
+        "odometer counted less",
+    ],
 )
 def test_silences_that_explain_nothing_leave_the_accusation(spans: list[dict]) -> None:
     assert accused(audit([SEEN], [RUN], spans)) == {"D01", "D02"}
 
 
-def test_what_the_odometer_counted_over_a_silence_is_a_part_of_the_doubt() -> None:
+def test_a_silence_before_a_trip_that_began_long_before_its_run_is_not_the_runs() -> None:
+    long = trip("T", "06:00", "08:21", "60")
+    spans = [span("-24:00", "04:00"), span("05:59", "48:00")]
+    assert accused(audit([long], [RUN | {"declared_km": "75"}], spans)) == {"D01", "D02"}
+
+
+@pytest.mark.parametrize(("declared_km", "is_accused"), [("15", False), ("20", True)])
+def test_a_short_run_is_widened_by_five_minutes(declared_km: str, is_accused: bool) -> None:
+    """Of a run of 8 min 4 are seen: 3 more and the 5 after it allow 14.7 km."""
+    short = run("R", "08:00", "08:08", declared_km)
+    context = audit([trip("T", "08:00", "08:04", "2")], [short], silent("08:05", "09:00"))
+    assert bool(accused(context)) is is_accused
+
+
+def test_a_trip_that_a_silence_cuts_keeps_the_time_after_it_in_the_day() -> None:
+    """Of five runs that are 1 km too long each, one ends when its tracker fell silent, still moving."""
+    hours = range(8, 13)
+    runs = [run(f"R{hour}", f"{hour:02}:00", f"{hour:02}:20", "6") for hour in hours]
+    later = [trip(f"T{hour}", f"{hour:02}:00", f"{hour:02}:20", "5.00") for hour in hours[1:]]
+
+    def is_found(*, is_cut: bool) -> bool:
+        first = trip("T8", "08:00", "08:20", "5.00", is_end_in_gap=is_cut)
+        return bool(found(audit([first, *later], runs, silent("08:20", "08:55")), "D02"))
+
+    assert is_found(is_cut=False)
+    assert not is_found(is_cut=True)
+
+
+def test_what_the_odometer_counted_over_a_silence_can_only_lower_what_is_at_stake() -> None:
     [plain], [finding] = (
-        found(audit([SEEN], [RUN], silent("07:51", "09:10", counted)), "D01") for counted in (0.0, 9.0)
+        found(audit([SEEN], [RUN], silent("07:51", "09:10", counted)), "D01") for counted in (0.0, 13.7)
     )
-    assert (finding["km_at_stake"], finding["evidence"]["unseen_km"]) == (plain["km_at_stake"], 9.0)
+    assert (finding["km_at_stake"], finding["evidence"]["unseen_km"]) == (plain["km_at_stake"], 13.7)
     assert finding["brl_low"] < plain["brl_low"]
+    assert finding["brl_high"] == plain["brl_high"]
+    assert "de ± 0,40 km, e até 13,70 km percorridos sem observação, o limite" in finding["explanation_pt"]
     assert not found(audit([SEEN], [RUN], silent("07:51", "09:10", 16.0)), "D01")
+
+
+def test_two_runs_that_share_a_silence_have_its_km_once() -> None:
+    trips = [trip("T", "07:00", "08:00", "30"), trip("U", "08:18", "09:18", "30")]
+    runs = [run("R", "07:00", "08:05", "42"), run("S", "08:13", "09:18", "42")]
+    context = audit(trips, runs, silent("08:02", "08:16", 8.0))
+    assert [finding["evidence"]["unseen_km"] for finding in found(context, "D01")] == [8.0, 8.0]
+    assert [finding["evidence"]["unseen_km"] for finding in found(context, "D02")] == [8.0]
 
 
 def test_a_day_of_short_runs_whose_ends_nobody_saw_is_not_above_the_measured() -> None:
@@ -162,14 +206,15 @@ def test_a_run_that_can_have_been_driven_unseen_is_no_phantom(
     assert bool(found(context, "D06")) is not is_phantom
 
 
+LAST = run("S", "14:05", "14:40", "20")
 POINT, GARAGE, MILL = (-22.339, -51.864), (-22.372, -51.863), (-22.3, -51.8)  # the first two are 3.7 km apart
 
 
-def moved(declared: list[dict], spans: list[dict], **last: Any) -> AuditDay:
+def moved(declared: list[dict], spans: list[dict], last: dict = LAST) -> AuditDay:
     """A leg that ends at a point at 07:48, and the next one, from the garage at 14:05."""
     trips = [SEEN, trip("U", "14:05", "14:40", "20.00")]
     legs = [measured_leg("T", "07:25", "07:48", MILL, POINT), measured_leg("U", "14:05", "14:40", GARAGE, MILL)]
-    return audit(trips, [*declared, run("S", "14:05", "14:40", "20")], spans, legs=rows(lake.LEGS, *legs), **last)
+    return audit(trips, [*declared, last], spans, legs=rows(lake.LEGS, *legs))
 
 
 def test_g02_the_end_of_a_declared_run_is_no_hidden_move() -> None:
@@ -220,6 +265,13 @@ def test_a_stay_that_ends_elsewhere_is_a_silence_unless_positions_saw_all_of_it(
     assert bool(accused(audit(trips, declared, spans, legs=legs, reference=PLACES))) is is_tested
 
 
+@pytest.mark.parametrize("declared_km", ["20", "30"])
+def test_g02_km_that_the_next_run_lacks_after_its_trip_are_no_way_before_it(declared_km: str) -> None:
+    spans = [span("-24:00", "07:51"), span("12:00", "14:42"), span("16:00", "48:00")]
+    own = run("S", "14:05", "15:00", declared_km)
+    assert found(moved([RUN | {"declared_km": "25.6"}], spans, last=own), "G02")
+
+
 def test_a_report_that_takes_a_silence_for_a_stay_accuses_nobody() -> None:
     """It stands at the mill from 07:48 to 14:05 and leaves from the garage, where the run until 08:21 ended."""
     legs = [
@@ -228,8 +280,8 @@ def test_a_report_that_takes_a_silence_for_a_stay_accuses_nobody() -> None:
     ]
     trips = [SEEN | REPORT | {"km_method": "report"}, trip("U", "14:05", "14:40", "20.00", **REPORT)]
 
-    def context(declared_km: str, origin: str) -> AuditDay:
-        moved_legs = rows(lake.LEGS, legs[0], {**legs[1], "origin_poi_id": origin})
+    def context(declared_km: str, origin: str, **following: str) -> AuditDay:
+        moved_legs = rows(lake.LEGS, legs[0], {**legs[1], "origin_poi_id": origin, **following})
         declared = [RUN | {"declared_km": declared_km}, run("S", "14:05", "14:40", "20")]
         spans = [span("07:25", "14:40", **REPORT)]
         return audit(trips, declared, spans, legs=moved_legs, reference=PLACES)
@@ -240,3 +292,4 @@ def test_a_report_that_takes_a_silence_for_a_stay_accuses_nobody() -> None:
     assert {"D01", "D02", "G02"} <= set(untested(away))
     assert found(context("25.6", "GAR"), "G02")  # its run ends where it was seen to end
     assert accused(context("50", "USI")) == {"D01", "D02"}  # it left from where it stood
+    assert accused(context("50", "GAR", file_sha256="b" * 64)) == {"D01", "D02"}  # another file's row says nothing

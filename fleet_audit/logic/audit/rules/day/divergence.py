@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.rules.day.doubt import (
     short_path_matches,
 )
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
-from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups
+from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups, unseen_km_together
 from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -93,7 +93,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
         if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
             continue
         unseen = unseen_km_of_groups(context).get(group.match_id, 0.0)
-        uncertainty = uncertainty_km(own_trips) + unseen
+        uncertainty = uncertainty_km(own_trips)
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
         drafts.append(
             Draft(
@@ -104,7 +104,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                 f"mas o veículo {group.plate} percorreu {sentences.km(group.measured_km)}: "
                 f"{sentences.km(difference)} a {'mais' if sign > 0 else 'menos'}{pct}, "
                 f"acima da tolerância de {sentences.km(tolerance)}.",
-                grade_confidence(own_trips) * beyond_doubt(float(difference), tolerance, uncertainty),
+                grade_confidence(own_trips) * beyond_doubt(float(difference), tolerance, uncertainty, unseen),
                 tuple(group.trip_ids),
                 tuple(group.declared_run_ids),
                 difference,
@@ -119,6 +119,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                 },
                 {"trip_tolerance_pct": limit.trip_tolerance_pct, "trip_tolerance_km": limit.trip_tolerance_km},
                 km_uncertainty=uncertainty,
+                km_below=unseen,
                 tolerance_km=tolerance,
             )
         )
@@ -148,8 +149,8 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
     run_ids = tuple(groups["declared_run_ids"].explode())
     trips = list(context.trip_records(trip_ids).values())
     declared, measured = groups["declared_km"].sum(), groups["measured_km"].sum()
-    unseen = float(groups["match_id"].map(unseen_km_of_groups(context)).sum())
-    excess, uncertainty = declared - measured, uncertainty_km(trips) + unseen
+    unseen = unseen_km_together(context, groups["match_id"])
+    excess, uncertainty = declared - measured, uncertainty_km(trips)
     tolerance = max(float(measured) * pct / 100, context.parameters.day_min_km)
     return Draft(
         "D02",
@@ -157,7 +158,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
         f"Em {sentences.day(context.day)} o veículo {plate} declarou {sentences.km(declared)} em "
         f"{sentences.runs_against(len(run_ids), measured)}: {sentences.km(excess)} a mais, acima de "
         f"{sentences.number(pct, 0)} % e de {sentences.km(context.parameters.day_min_km)}.",
-        grade_confidence(trips) * beyond_doubt(float(excess), tolerance, uncertainty),
+        grade_confidence(trips) * beyond_doubt(float(excess), tolerance, uncertainty, unseen),
         km_at_stake=excess,
         rate=context.rate_of(trip_ids, run_ids),
         facts={
@@ -170,6 +171,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
         },
         thresholds={"day_tolerance_pct": pct},
         km_uncertainty=uncertainty,
+        km_below=unseen,
         tolerance_km=tolerance,
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
@@ -211,6 +213,7 @@ RULES = (
             "trip_tolerance_km",
             "gap_note_s",
             "match_widen_s",
+            "match_widen_short_s",
             "mean_speed_kmh",
         ),
         needs=(
@@ -234,6 +237,7 @@ RULES = (
             "day_min_km",
             "gap_note_s",
             "match_widen_s",
+            "match_widen_short_s",
             "mean_speed_kmh",
         ),
         needs=(

@@ -65,11 +65,11 @@ def unseen_matches(context: AuditDay) -> set[str]:
     return set(groups.loc[unseen >= asked, "match_id"])
 
 
-def unseen_declared_km(context: AuditDay) -> dict[str, float]:
-    """What the group of each trip declares beyond the measured, of those of `unseen_matches`; by trip_id."""
+def unseen_declared(context: AuditDay) -> pd.DataFrame:
+    """match_id and lacking_km, what is declared beyond the measured, by trip_id of the groups of `unseen_matches`."""
     groups = context.groups[context.groups["match_id"].isin(unseen_matches(context))]
-    beyond = groups[["trip_ids", "difference_km"]].explode("trip_ids")
-    return dict(zip(beyond["trip_ids"], beyond["difference_km"].astype("float64"), strict=True))
+    beyond = groups[["match_id", "trip_ids", "difference_km"]].explode("trip_ids").set_index("trip_ids")
+    return beyond.rename(columns={"difference_km": "lacking_km"}).astype({"lacking_km": "float64"})
 
 
 def partly_unseen_matches(context: AuditDay) -> set[str]:

@@ -147,7 +147,8 @@ def _watch(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
     least_km = runs["declared_km"].to_numpy(dtype="float64", na_value=np.nan)
     least_km = least_km * (1 - context.parameters.trip_tolerance_pct / 100)
     return watched.assign(
-        moved_km=watched["moved_km"] + unseen["counted_km"], can_be_unseen=unseen.sum(axis=1) >= least_km
+        moved_km=watched["moved_km"] + unseen["counted_km"],
+        can_be_unseen=unseen["counted_km"] + unseen["possible_km"] >= least_km,
     )
 
 

@@ -107,7 +107,7 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
     A vehicle whose positions are further apart than stop_min_s may have halted there unseen, and is not tested: of ten
     such findings on simulated fleets with a position every 300 s, one was right. Nor is a run around which the vehicle
-    can have driven far_from_place_km unobserved.
+    can have driven unobserved, in one silence, from its nearest stop to within far_from_place_km of the named place.
     """
     return [draft for draft, is_seen in _missed_destinations(context) if is_seen]
 
@@ -133,24 +133,21 @@ def _missed_destinations(context: AuditDay) -> list[tuple[Draft, bool]]:
         if place is not None and elsewhere.get(last_ids[run_id], place["poi_id"]) != place["poi_id"]
     }
     trips = context.trip_records(last_ids[run_id] for run_id in suspected)
-    missed = {
-        run_id: run
-        for run_id, run in context.run_records(suspected).items()
-        if _is_missed(context, run, suspected[run_id])
-    }
-    unseen = _unseen_km_around(context, runs.set_index("declared_run_id").loc[list(missed)])
-    is_seen = unseen < context.parameters.far_from_place_km
+    records = context.run_records(suspected)
+    beyond = {run_id: _km_beyond_stops(context, run, suspected[run_id]) for run_id, run in records.items()}
+    missed = [run_id for run_id, km in beyond.items() if km > 0]
+    unseen = _unseen_km_around(context, runs.set_index("declared_run_id").loc[missed])
     return [
-        (_missed(context, run, suspected[run_id], trips[last_ids[run_id]]), bool(seen))
-        for (run_id, run), seen in zip(missed.items(), is_seen, strict=True)
+        (_missed(context, records[run_id], suspected[run_id], trips[last_ids[run_id]]), bool(km < beyond[run_id]))
+        for run_id, km in zip(missed, unseen, strict=True)
     ]
 
 
 def _unseen_km_around(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
-    """The most km driven unobserved within place_search_s of each run."""
+    """The most km driven unobserved in one silence within place_search_s of each run."""
     during, around_us = intervals(runs), int(context.parameters.place_search_s * 1_000_000)
     during = during.assign(start_us=during["start_us"] - around_us, end_us=during["end_us"] + around_us)
-    return unseen_km(context, during).sum(axis=1)
+    return unseen_km(context, during)["at_once_km"]
 
 
 def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
@@ -190,8 +187,11 @@ def _named_places(runs: pd.DataFrame, pois: pd.DataFrame) -> list[Record | None]
     return [named[key] for key in asked]
 
 
-def _is_missed(context: AuditDay, run: Record, place: Record) -> bool:
-    """Whether no stop around the run was near the named place."""
+def _km_beyond_stops(context: AuditDay, run: Record, place: Record) -> float:
+    """km from the nearest stop around the run to within far_from_place_km of the named place.
+
+    0 where a stop was that near, or where not all of them are known.
+    """
     around = pd.Timedelta(seconds=context.parameters.place_search_s)
     first, until = run["started_at"] - around, run["ended_at"] + around
     trips = context.trips[(context.trips["plate"] == run["plate"]) & (context.trips["ended_at"] >= first)]
@@ -201,14 +201,14 @@ def _is_missed(context: AuditDay, run: Record, place: Record) -> bool:
         .fillna(False)
         .any()
     ):
-        return False
+        return 0.0
     legs = context.legs[(context.legs["plate"] == run["plate"]) & (context.legs["ended_at"] >= first)]
     legs = legs[(legs["started_at"] <= until) & (legs["source"] == "positions")]
     if legs.empty or legs["is_end_in_gap"].astype(bool).any() or (legs["gaps"] > 0).any():
-        return False
+        return 0.0
     near_m = 1000 * context.parameters.far_from_place_km + float(place["radius_m"])
     apart = np.concatenate([_metres(legs, side, place) for side in ("origin", "destination")])
-    return not bool((np.isnan(apart) | (apart <= near_m)).any())
+    return 0.0 if np.isnan(apart).any() else max(float(apart.min() - near_m) / 1000, 0.0)
 
 
 def _metres(legs: pd.DataFrame, side: str, place: Record) -> np.ndarray:

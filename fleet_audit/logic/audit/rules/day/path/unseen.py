@@ -10,9 +10,9 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.doubt import unseen_declared_km
+from fleet_audit.logic.audit.rules.day.doubt import unseen_declared
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS
-from fleet_audit.logic.audit.rules.day.unobserved import places_apart_m
+from fleet_audit.logic.audit.rules.day.unobserved import places_apart_m, unseen_km_between
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -94,14 +94,20 @@ def _is_apart(context: AuditDay, metres: np.ndarray) -> np.ndarray:
 
 
 def _is_declared(context: AuditDay, rows: pd.DataFrame, after: pd.DataFrame, metres: np.ndarray) -> np.ndarray:
-    """Whether the run of a trip on one side declares the way too: km that it lacks, and that can have been driven then.
+    """Whether the run of a trip on one side declares the way too: km that it lacks, and that can have been driven
+    in silences between the two.
 
     A tracker that falls silent before its run has ended hides the end of a declared way, and no move.
     """
-    lacking = unseen_declared_km(context)
-    sides = [side["trip_id"].astype(object).map(lacking).to_numpy(dtype="float64") for side in (rows, after)]
-    declared: np.ndarray = np.fmax(*sides) + context.parameters.moved_unseen_km >= metres / 1000
-    return declared
+    declared = unseen_declared(context)
+    between = pd.DataFrame({"started_at": rows["ended_at"].array, "ended_at": after["started_at"].array})
+    sides = []
+    for side in (rows, after):
+        own = declared.reindex(side["trip_id"].astype(object)).reset_index(drop=True)
+        unseen = unseen_km_between(context, between.assign(match_id=own["match_id"]))
+        sides.append(np.minimum(own["lacking_km"].to_numpy(), unseen))
+    is_declared: np.ndarray = np.fmax(*sides) + context.parameters.moved_unseen_km >= metres / 1000
+    return is_declared
 
 
 def _plates_with_declared_way(context: AuditDay) -> set[str]:
