@@ -1,6 +1,6 @@
 """Declared runs that repeat an earlier one: the same vehicle, start and places.
 
-The finding about them is D08 in `rules.day.declared`; matching counts each claim once.
+The finding about them is D08 in `rules.day.declarations.declared`; matching counts each claim once.
 """
 
 from __future__ import annotations

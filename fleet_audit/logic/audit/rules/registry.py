@@ -22,10 +22,8 @@ from fleet_audit.logic.audit.rules.cycle import (
 )
 from fleet_audit.logic.audit.rules.cycle import divergence as cycle_divergence
 from fleet_audit.logic.audit.rules.day import (
-    chain,
     contract,
     coverage,
-    declared,
     divergence,
     exchange,
     odometer,
@@ -34,6 +32,7 @@ from fleet_audit.logic.audit.rules.day import (
     quality,
     vehicle,
 )
+from fleet_audit.logic.audit.rules.day.declarations import chain, declared
 from fleet_audit.logic.audit.rules.day.path import destinations, long_stops, repeated_track, speed, unseen
 from fleet_audit.logic.audit.rules.day.timetable import drivers, schedule, simultaneous
 from fleet_audit.logic.audit.rules.rule import Rule, Scope

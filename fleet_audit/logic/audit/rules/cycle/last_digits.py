@@ -1,6 +1,6 @@
 """The last digits of the readings that a vehicle's runs declare: S01.
 
-Readings that contradict each other are in `rules.day.chain`.
+Readings that contradict each other are in `rules.day.declarations.chain`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def last_digits(context: AuditCycle) -> list[Draft]:
 
 @computed_once
 def _whole_km_readings(context: AuditCycle) -> pd.DataFrame:
-    """Runs with a start reading in whole km, as `reading`; a KM SAÍDA of 0 is no odometer's."""
+    """Runs with a start reading in whole km, as `reading`; a KM SAÍDA of 0 is an empty cell."""
     runs = context.runs[context.runs["odometer_start_km"].gt(0).fillna(False).astype(bool)]
     runs = runs.assign(reading=runs["odometer_start_km"].astype("float64"))
     return runs[runs["reading"] % 1 == 0].sort_values(["plate", "started_at", "declared_run_id"])

@@ -1,6 +1,6 @@
 """Runs of the cycle before that are declared again in this one: D09.
 
-Two rows of one cycle that declare one run are D08, in `rules.day.declared`.
+Two rows of one cycle that declare one run are D08, in `rules.day.declarations.declared`.
 """
 
 from __future__ import annotations

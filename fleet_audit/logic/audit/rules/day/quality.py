@@ -10,8 +10,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.rules.day.bulletin import mistyped_readings, numbers_with_two_meanings
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.declarations.bulletin import mistyped_readings, numbers_with_two_meanings
 from fleet_audit.logic.audit.rules.day.devices import clocks_off_by_minutes, device_contradictions
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import resets

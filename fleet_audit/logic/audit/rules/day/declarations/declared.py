@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.declarations.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
-from fleet_audit.logic.audit.rules.day.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.money import to_hundredths

@@ -12,10 +12,14 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.declarations.written_readings import (
+    has_zero_reading,
+    is_undrivable,
+    mistyped_runs,
+)
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.day.presence import undeclared_trips
-from fleet_audit.logic.audit.rules.day.written_readings import has_zero_reading, is_undrivable, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.day.chain import mistyped_pairs
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.written_readings import DRIVABLE_BY, mistyped_runs
+from fleet_audit.logic.audit.rules.day.declarations.chain import mistyped_pairs
+from fleet_audit.logic.audit.rules.day.declarations.written_readings import DRIVABLE_BY, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 
