@@ -22,8 +22,9 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.incomplete_days import refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_versions
+from fleet_audit.logic.closing.admitted_km import admitted_km, counts_unpriced
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
-from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import file_span, staged_span
@@ -49,6 +50,14 @@ def existing_close(warehouse: Warehouse, start: dt.date, status: str) -> dict[st
 def closed_starts(warehouse: Warehouse) -> set[dt.date]:
     """First days of the cycles that are closed for good."""
     return set(warehouse.read("select cycle_start from ops.cycle_closes where status = 'final'", {})["cycle_start"])
+
+
+def closed_with_unpriced(warehouse: Warehouse, cycle: Cycle) -> bool:
+    """Whether the final close of a cycle counted km of trips without a price: its adjustments then count them too."""
+    close = existing_close(warehouse, cycle.start, "final")
+    return close is not None and counts_unpriced(
+        close["total_km"], warehouse.read_partition(facts.TRIP_COSTS, cycle_days(cycle))
+    )
 
 
 def close_cycle(
@@ -171,7 +180,7 @@ def _manifest(
         "outputs": outputs_of(stores.warehouse, days),
         "cycle_rows": cycle_rows(stores.warehouse, cycle.start),
         "totals": {
-            "total_km": _text(sum_decimal(costs.loc[costs["variable_cost_brl"].notna(), "billable_km"])),
+            "total_km": _text(admitted_km(costs)),
             "total_variable_brl": _text(sum_decimal(costs["variable_cost_brl"])),
             "total_fixed_brl": _text(sum_decimal(fixed["amount_brl"])),
         },

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fleet_audit.closing.code import code_version, computing_versions
 from fleet_audit.closing.contests import contest_outcomes
-from fleet_audit.closing.freezing import close_cycle, closed_starts
+from fleet_audit.closing.freezing import close_cycle, closed_starts, closed_with_unpriced
 from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import (
@@ -71,11 +71,15 @@ def adjustments(
         shown = f"{len(closed)} days from {min(closed)} to {max(closed)}"
         context.log.info(f"Closed for good: {shown}. Their rows stay as they are; differences are adjustments.")
     inputs = (day_trips, costs, fixed)
+    closing_day = fleet.settings().closing_day
+    cycles = {cycle_of(day, closing_day) for day in closed}
+    with_unpriced = {cycle for cycle in cycles if closed_with_unpriced(fleet.warehouse(), cycle)}
 
     def of_day(day: dt.date) -> pd.DataFrame:
         if day not in closed:
             return empty_frame(ADJUSTMENTS)
-        start, found = _adjustments(fleet, day, BilledRows(*(each.read([day]) for each in inputs)))
+        now = BilledRows(*(each.read([day]) for each in inputs))
+        start, found = _adjustments(fleet, day, now, counts_unpriced=cycle_of(day, closing_day) in with_unpriced)
         if start is not None:
             return found
         if len(found):
@@ -85,7 +89,9 @@ def adjustments(
     return each_day(days, of_day)
 
 
-def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[dt.date | None, pd.DataFrame]:
+def _adjustments(
+    fleet: FleetResource, day: dt.date, now: BilledRows, *, counts_unpriced: bool
+) -> tuple[dt.date | None, pd.DataFrame]:
     """The cycle that bills the day's differences, None where no open one reaches back so far; and the differences."""
     warehouse, closing_day = fleet.warehouse(), fleet.settings().closing_day
     closed = closed_starts(warehouse)
@@ -96,7 +102,10 @@ def _adjustments(fleet: FleetResource, day: dt.date, now: BilledRows) -> tuple[d
     billed = adjusted[adjusted["billed_cycle_start"].isin(closed).to_numpy(dtype=bool)]
     reference = fleet.reference()
     vehicles = reference.vehicles_on(day)
-    return start, day_adjustments(day, start or day, closing_day, frozen, now, billed, vehicles)
+    found = day_adjustments(
+        day, start or day, closing_day, frozen, now, billed, vehicles, counts_unpriced=counts_unpriced
+    )
+    return start, found
 
 
 @dg.asset(**asset_arguments(CONTEST_OUTCOMES, "closing"))

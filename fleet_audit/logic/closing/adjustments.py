@@ -74,12 +74,13 @@ def _amount_text(value: Decimal | None) -> str:
 
 def day_adjustments(
     day: dt.date, billed_start: dt.date, closing_day: int, closed: BilledRows, now: BilledRows, billed: pd.DataFrame,
-    vehicles: pd.DataFrame,
+    vehicles: pd.DataFrame, *, counts_unpriced: bool,
 ) -> pd.DataFrame:  # fmt: skip
     """`fact.adjustments` of a closed day, without trace columns: its lines whose km or BRL are not what was billed.
 
     Billed is the closed line plus the differences of adjustments that a closed cycle has billed already. A line that no
-    longer exists is reversed in full. Where km or price of a line are unknown now, its difference is null, not zero.
+    longer exists is reversed in full. Where km or price of a line are unknown now, its difference is null, not zero. Km
+    of a trip without a price are not admitted: they become an adjustment together with its price.
 
     Args:
         day: the closed day; billed_start: first day of the cycle that bills the differences.
@@ -87,8 +88,10 @@ def day_adjustments(
         closed: its frozen rows; now: the same as of now.
         billed: rows of `fact.adjustments` of the day that closed cycles billed.
         vehicles: `reference_view.vehicles_on` the day: owners of fixed shares.
+        counts_unpriced: the day's cycle was closed with the km of trips without a price, so that its km and their
+            adjustments add up only if these count them too (`admitted_km.counts_unpriced`).
     """
-    before, after = _lines(closed, vehicles), _lines(now, vehicles)
+    before, after = (_lines(rows, vehicles, counts_unpriced=counts_unpriced) for rows in (closed, now))
     earlier = _billed_lines(billed)
     lines = (
         before.add_prefix("closed_")
@@ -100,7 +103,8 @@ def day_adjustments(
     is_now = lines["now_kind"].notna().to_numpy()
     was_billed = (lines["closed_kind"].notna() | lines["earlier_kind"].notna()).to_numpy()
     km, brl = (_difference(lines, name, is_now) for name in ("km", "brl"))
-    is_unknown = km.is_lost | brl.is_lost
+    is_unpriced = is_now & lines["closed_kind"].isna().to_numpy() & lines["now_brl"].isna().to_numpy()
+    is_unknown = km.is_lost | brl.is_lost | is_unpriced
     why = np.select([is_unknown, ~was_billed, ~is_now], ["unknown", "new", "gone"], default="changed")
     kind = _first(lines, "kind")
     result = pd.DataFrame(
@@ -125,12 +129,14 @@ def day_adjustments(
     return conform(result.assign(adjustment_id=ids), ADJUSTMENTS.untraced)
 
 
-def _lines(rows: BilledRows, vehicles: pd.DataFrame) -> pd.DataFrame:
+def _lines(rows: BilledRows, vehicles: pd.DataFrame, *, counts_unpriced: bool) -> pd.DataFrame:
     """kind, owner, trip_id, km and brl of each line, by its name."""
     trips = rows.trips[["trip_id", "plate", "carrier_code", "unit_code"]].merge(
         rows.costs[["trip_id", "contract_id", "billable_km", "variable_cost_brl"]], on="trip_id"
     )
     trips = trips.rename(columns={"billable_km": "km", "variable_cost_brl": "brl"})
+    if not counts_unpriced:
+        trips["km"] = trips["km"].where(trips["brl"].notna())
     trips = trips.assign(kind="trip", line="trip " + trips["trip_id"])
     fixed = rows.fixed[["plate", "contract_id", "amount_brl"]].rename(columns={"amount_brl": "brl"})
     owners = vehicles[["plate", "carrier_code", "unit_code"]]

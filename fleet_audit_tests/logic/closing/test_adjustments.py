@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
+from fleet_audit.logic.closing.admitted_km import counts_unpriced as counts_unpriced_km
 from fleet_audit.logic.primitives.money import BRL, KM
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import ADJUSTMENTS
@@ -53,9 +54,10 @@ def decimals(values: list[str | None], dtype: pd.ArrowDtype) -> pd.Series:
 
 
 def adjusted(
-    closed: BilledRows, now: BilledRows, billed: pd.DataFrame = NOTHING, start: dt.date = JUNE
-) -> pd.DataFrame:
-    return day_adjustments(DAY, start, 16, closed, now, billed, FLEET)
+    closed: BilledRows, now: BilledRows, billed: pd.DataFrame = NOTHING, start: dt.date = JUNE, *,
+    counts_unpriced: bool = False,
+) -> pd.DataFrame:  # fmt: skip
+    return day_adjustments(DAY, start, 16, closed, now, billed, FLEET, counts_unpriced=counts_unpriced)
 
 
 def lines(frame: pd.DataFrame) -> dict[str, tuple[str | None, str | None, str]]:
@@ -106,15 +108,35 @@ def test_each_kind_of_change_is_a_line_with_its_reason() -> None:
                 {"A": "90.00", "C": "10.00"})  # fmt: skip
     found = lines(adjusted(closed, now))
     assert {name: line[:2] for name, line in found.items()} == {
-        "less": ("-2.00", "-9.80"), "gone": ("-5.00", "-24.50"), "lost": (None, None), "late_price": ("0.00", "14.70"),
-        "new": ("1.00", "4.90"), "no_price": ("7.00", None), "A": (None, "-10.00"), "B": (None, "-50.00"),
+        "less": ("-2.00", "-9.80"), "gone": ("-5.00", "-24.50"), "lost": (None, None), "late_price": ("3.00", "14.70"),
+        "new": ("1.00", "4.90"), "no_price": (None, None), "A": (None, "-10.00"), "B": (None, "-50.00"),
         "C": (None, "10.00"),
     }  # fmt: skip
     assert "não existe mais" in found["gone"][2]
     assert "pessoa precisa decidir" in found["lost"][2]
     assert "só depois do fechamento" in found["new"][2]
     assert "mudaram" in found["late_price"][2]
+    assert "pessoa precisa decidir" in found["no_price"][2]
     assert "não é devida" in found["B"][2]
+
+
+@pytest.mark.parametrize("counts_unpriced", [False, True])
+def test_km_that_gain_a_price_are_in_the_close_or_in_its_adjustments_once(counts_unpriced: bool) -> None:
+    """The close counts km with a cost alone, and km of a trip that gained its price were in no sum."""
+    closed = money({"t": ("10.00", "49.00"), "late": ("3.00", None), "none": ("7.00", None)})
+    now = money({"t": ("10.00", "49.00"), "late": ("3.00", "14.70"), "none": ("7.00", None)})
+    total_km, km_now = (Decimal("20.00"), Decimal("20.00")) if counts_unpriced else (Decimal("10.00"), Decimal("13.00"))
+    assert counts_unpriced_km(total_km, closed.costs) == counts_unpriced
+    (line,) = adjusted(closed, now, counts_unpriced=counts_unpriced).to_dict("records")
+    assert line["difference_brl"] == Decimal("14.70")
+    assert total_km + line["difference_km"] == km_now
+
+
+def test_a_close_without_unpriced_km_or_without_km_counts_none() -> None:
+    priced, unpriced = money({"t": ("10.00", "49.00")}), money({"t": ("3.00", None)})
+    assert not counts_unpriced_km(Decimal("10.00"), priced.costs)
+    assert not counts_unpriced_km(None, unpriced.costs)
+    assert not counts_unpriced_km(None, money({}).costs)
 
 
 def test_a_share_that_moves_to_another_contract_is_taken_back_and_given() -> None:
@@ -157,6 +179,10 @@ def test_after_any_history_what_was_billed_is_what_is_known(states) -> None:
         return {name: (str(Decimal(line[0]) / 100), None if line[1] is None else str(Decimal(line[1]) / 100))
                 for name, line in state.items() if line is not None}  # fmt: skip
 
+    def admitted(known: Known, name: str) -> tuple[str | None, str | None]:
+        km, brl = known.get(name, ("0", "0"))
+        return (km, brl) if brl is not None else (None, None)
+
     first, *later = map(as_known, states)
     billed = NOTHING
     for number, known in enumerate(later):
@@ -169,8 +195,8 @@ def test_after_any_history_what_was_billed_is_what_is_known(states) -> None:
         for name in "ab":
             ours = billed[(billed["trip_id"] == name).to_numpy(dtype=bool)]
             for position, column in enumerate(("difference_km", "difference_brl")):
-                sums = Decimal(first.get(name, ("0", "0"))[position] or 0) + ours[column].dropna().sum()
-                now = known.get(name, ("0", "0"))[position]
+                sums = Decimal(admitted(first, name)[position] or 0) + ours[column].dropna().sum()
+                now = admitted(known, name)[position]
                 if now is not None:
                     assert sums == Decimal(now), (name, column, states)
         assert adjusted(money(first), money(known), billed, start)["difference_brl"].isna().all()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet_audit.logic.closing.admitted_km import admitted_km
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.documents.package import Package, build_package
@@ -428,7 +429,7 @@ def test_equal_input_gives_equal_bytes(frames: Frames, files: dict[str, bytes]) 
 
 def test_stamp_and_manifest_are_printed(frames: Frames) -> None:
     variable, fixed = total(frames.trip_costs["variable_cost_brl"]), total(frames.fixed_cost_days["amount_brl"])
-    km = total(frames.trip_costs["billable_km"])
+    km = admitted_km(frames.trip_costs)
     closing = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p", km, variable, fixed)
     made = render_package(package(frames, closing=closing))
     data = made["pacote_medicao.xlsx"]
@@ -440,6 +441,15 @@ def test_stamp_and_manifest_are_printed(frames: Frames) -> None:
     assert Decimal(str(rows["Km admitidos no fechamento"].value)) == km
     assert book.value("RESUMO DA OPERAÇÃO", rows["Diferença entre pacote e fechamento final (R$)"].coordinate) == 0
     assert sum(footers(book, data, name)["Total a Faturar"] for name in AREAS) == closing.total_brl
+
+
+def test_km_that_an_earlier_release_closed_with_those_without_a_price_are_called_so(frames: Frames) -> None:
+    labels = set()
+    for km in (admitted_km(frames.trip_costs), total(frames.trip_costs["billable_km"])):
+        closing = Closing("final", total_km=km, total_variable_brl=Decimal(1))
+        (footer,) = (one for one in package(frames, closing=closing).sheet(SHEETS[2]).footers if one.value == km)
+        labels.add(footer.label)
+    assert labels == {"Km admitidos no fechamento", "Km admitidos no fechamento, com os de viagens sem preço"}
 
 
 def test_a_carriers_package_is_stamped_without_everybodys_total(frames: Frames) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from fleet_audit.logic.closing.admitted_km import counts_unpriced
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
@@ -55,7 +56,7 @@ def summary_sheet(lines: list[dict[str, Any]], frames: Frames, glosas: Grid, clo
     return Sheet(
         SUMMARY,
         grid_of(SUMMARY_FIELDS, rows, total),
-        (*_account(frames, glosas, lines), *_closed(closing, lines), *_SIGNATURES),
+        (*_account(frames, glosas, lines), *_closed(closing, frames, lines), *_SIGNATURES),
         formulas,
         note="Cada trecho faturado está em uma só aba de medição. O fixo de um veículo que atende as duas áreas fica "
         "inteiro na área padrão do veículo.",
@@ -106,10 +107,11 @@ def _account(frames: Frames, glosas: Grid, lines: Sequence[Mapping[str, Any]]) -
     )
 
 
-def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Footer, ...]:
+def _closed(closing: Closing, frames: Frames, lines: Sequence[Mapping[str, Any]]) -> tuple[Footer, ...]:
     """Closed beside printed sums: of a final close the difference is zero."""
     if closing.total_brl is None:
         return ()
+    unpriced = ", com os de viagens sem preço" if counts_unpriced(closing.total_km, frames.trip_costs) else ""
     word, of_cycle = "final" if closing.is_final else "provisório", f"{{{SUMMARY}!total_brl}}"
     return (
         Footer(f"Total Variável no fechamento {word} (R$)", closing.total_variable_brl, Kind.BRL),
@@ -121,5 +123,5 @@ def _closed(closing: Closing, lines: Sequence[Mapping[str, Any]]) -> tuple[Foote
             Kind.BRL,
             f"ROUND(SUM({of_cycle})-{closing.total_brl},2)",
         ),
-        Footer("Km admitidos no fechamento", closing.total_km, Kind.KM),
+        Footer(f"Km admitidos no fechamento{unpriced}", closing.total_km, Kind.KM),
     )
