@@ -33,7 +33,8 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
     Raises:
         BrokenPageError: the bytes are not one whole JSON document in UTF-8 (RFC 8259), it is nested more than 200 deep,
             or an object names a field twice, so that a reader could not know which value was meant.
-        RejectedFile: the document has no list of items, its cursor is not a string, or `has_more` is not a boolean.
+        RejectedFile: the document has no list of items, its cursor is not a string, or `has_more` is not a boolean;
+            without a cursor it may be absent or null.
     """
     page = decode_page(payload)
     _require_single_names(payload, page, adapter)
@@ -45,7 +46,8 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
             "correct the adapter, or report it to the owner of FLEET_API_URL."
         )
     has_more = value_at(page, adapter.has_more) if adapter.has_more else True
-    if has_more is not None and not isinstance(has_more, bool):  # 1 and "true" would end the window at its first page
+    # 1, "true" and, beside a cursor, none at all would end the window at its first page
+    if not isinstance(has_more, bool) and (cursor or has_more is not None):
         raise RejectedFile(
             f"The page's {'.'.join(adapter.has_more)} is not true or false, so nobody knows whether pages follow; "
             "correct the adapter, or report it to the owner of FLEET_API_URL."
@@ -63,6 +65,8 @@ def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str
         cursor = msgspec.json.decode(_raw_at(payload, adapter.next_cursor), type=str | None)
         has_more = not adapter.has_more or msgspec.json.decode(_raw_at(payload, adapter.has_more), type=bool | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return outline(payload, adapter)
+    if cursor and has_more is None:
         return outline(payload, adapter)
     return len(items), cursor or None if has_more else None
 
