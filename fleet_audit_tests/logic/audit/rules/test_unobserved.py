@@ -9,7 +9,17 @@ from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_unseen import PLACES
-from fleet_audit_tests.logic.audit_sample import PLATE, audit, found, measured_leg, run, span, trip, visit_leg
+from fleet_audit_tests.logic.audit_sample import (
+    PLATE,
+    audit,
+    devices_of,
+    found,
+    measured_leg,
+    run,
+    span,
+    trip,
+    visit_leg,
+)
 from fleet_audit_tests.logic.frames import rows
 
 REPORT = {"source": "visit_report"}
@@ -122,6 +132,22 @@ def test_what_the_odometer_counted_over_a_silence_can_only_lower_what_is_at_stak
     assert finding["brl_high"] == plain["brl_high"]
     assert "de ± 0,40 km, e até 13,70 km percorridos sem observação, o limite" in finding["explanation_pt"]
     assert not found(audit([SEEN], [RUN], silent("07:51", "09:10", 16.0)), "D01")
+
+
+def test_a_tracker_without_an_odometer_that_slept_during_a_run_leaves_an_indication() -> None:
+    """It is found where it stood: from 07:51 to 08:15 a round trip is possible, after the run it explains nothing."""
+    blind = devices_of([], [{"device_id": f"D-{PLATE}", "issues": ["no_odometer"]}])
+
+    def finding(rule_id: str, start: str, end: str) -> dict:
+        [finding] = found(audit([SEEN], [RUN | {"declared_km": "60"}], silent(start, end, 0.0), devices=blind), rule_id)
+        return finding
+
+    for rule_id in ("D01", "D02"):
+        during, after = finding(rule_id, "07:51", "08:15"), finding(rule_id, "08:21", "09:10")
+        assert (during["confidence"], after["confidence"]) == (0.5, 0.99)
+        assert during["brl_low"] == 0 < after["brl_low"]
+        assert during["brl_high"] == after["brl_high"]
+        assert "indício" in during["explanation_pt"]
 
 
 def test_two_runs_that_share_a_silence_have_its_km_once() -> None:

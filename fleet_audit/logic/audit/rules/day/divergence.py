@@ -19,8 +19,14 @@ from fleet_audit.logic.audit.rules.day.doubt import (
     short_path_matches,
 )
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
-from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups, unseen_km_together
-from fleet_audit.logic.audit.rules.draft import Draft, beyond_doubt, grade_confidence, uncertainty_km
+from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, unseen_km_of_groups, unseen_km_together
+from fleet_audit.logic.audit.rules.draft import (
+    UNOBSERVED_CONFIDENCE,
+    Draft,
+    beyond_doubt,
+    grade_confidence,
+    uncertainty_km,
+)
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
@@ -92,7 +98,9 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
         tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
         if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
             continue
-        unseen = unseen_km_of_groups(context).get(group.match_id, 0.0)
+        unseen, asleep = (
+            km.get(group.match_id, 0.0) for km in (unseen_km_of_groups(context), asleep_km_of_groups(context))
+        )
         uncertainty = uncertainty_km(own_trips)
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
         drafts.append(
@@ -104,7 +112,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                 f"mas o veículo {group.plate} percorreu {sentences.km(group.measured_km)}: "
                 f"{sentences.km(difference)} a {'mais' if sign > 0 else 'menos'}{pct}, "
                 f"acima da tolerância de {sentences.km(tolerance)}.",
-                grade_confidence(own_trips) * beyond_doubt(float(difference), tolerance, uncertainty, unseen),
+                _confidence(own_trips, float(difference) - tolerance, uncertainty, unseen, asleep),
                 tuple(group.trip_ids),
                 tuple(group.declared_run_ids),
                 difference,
@@ -115,11 +123,11 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                     "measured_km": group.measured_km,
                     "difference_km": group.difference_km,
                     "uncertainty_km": round(uncertainty, 3),
-                    **_unseen_fact(unseen),
+                    **_unseen_fact(unseen + asleep),
                 },
                 {"trip_tolerance_pct": limit.trip_tolerance_pct, "trip_tolerance_km": limit.trip_tolerance_km},
                 km_uncertainty=uncertainty,
-                km_below=unseen,
+                km_below=unseen + asleep,
                 tolerance_km=tolerance,
             )
         )
@@ -137,6 +145,13 @@ def _unseen_fact(unseen: float) -> dict[str, float]:
     return {"unseen_km": round(unseen, 3)} if unseen else {}
 
 
+def _confidence(trips: list[Record], margin_km: float, uncertainty: float, unseen: float, asleep: float) -> float:
+    """That of a difference so far above its tolerance; at most UNOBSERVED_CONFIDENCE where a round trip explains it."""
+    sure = grade_confidence(trips) * beyond_doubt(margin_km, 0.0, uncertainty, unseen + asleep)
+    is_explained = asleep > 0 and margin_km <= uncertainty + unseen + asleep
+    return min(sure, UNOBSERVED_CONFIDENCE) if is_explained else sure
+
+
 def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: float) -> bool:
     counted = [trip["km_odometer"] for trip in trips]
     if any(pd.isna(km) for km in counted):
@@ -150,6 +165,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
     trips = list(context.trip_records(trip_ids).values())
     declared, measured = groups["declared_km"].sum(), groups["measured_km"].sum()
     unseen = unseen_km_together(context, groups["match_id"])
+    asleep = sum(asleep_km_of_groups(context).get(match_id, 0.0) for match_id in groups["match_id"])
     excess, uncertainty = declared - measured, uncertainty_km(trips)
     tolerance = max(float(measured) * pct / 100, context.parameters.day_min_km)
     return Draft(
@@ -158,7 +174,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
         f"Em {sentences.day(context.day)} o veículo {plate} declarou {sentences.km(declared)} em "
         f"{sentences.runs_against(len(run_ids), measured)}: {sentences.km(excess)} a mais, acima de "
         f"{sentences.number(pct, 0)} % e de {sentences.km(context.parameters.day_min_km)}.",
-        grade_confidence(trips) * beyond_doubt(float(excess), tolerance, uncertainty, unseen),
+        _confidence(trips, float(excess) - tolerance, uncertainty, unseen, asleep),
         km_at_stake=excess,
         rate=context.rate_of(trip_ids, run_ids),
         facts={
@@ -167,11 +183,11 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
             "declared_km": declared,
             "measured_km": measured,
             "uncertainty_km": round(uncertainty, 3),
-            **_unseen_fact(unseen),
+            **_unseen_fact(unseen + asleep),
         },
         thresholds={"day_tolerance_pct": pct},
         km_uncertainty=uncertainty,
-        km_below=unseen,
+        km_below=unseen + asleep,
         tolerance_km=tolerance,
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,

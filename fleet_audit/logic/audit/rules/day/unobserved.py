@@ -39,6 +39,7 @@ def unseen_km(context: AuditDay, during: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**sums, "at_once_km": at_once.reindex(range(len(during)), fill_value=0.0).to_numpy()})
 
 
+@computed_once
 def unseen_km_of_groups(context: AuditDay) -> dict[str, float]:
     """The most km driven unobserved for each compared group that declares more than was measured, by match_id.
 
@@ -54,6 +55,18 @@ def unseen_km_together(context: AuditDay, match_ids: Iterable[str]) -> float:
     pieces = pieces_of_groups(context)
     pieces = pieces[pieces["match_id"].isin(list(match_ids))]
     return float(_km_of_silences(pieces, pieces["plate"]).sum())
+
+
+@computed_once
+def asleep_km_of_groups(context: AuditDay) -> dict[str, float]:
+    """The most km driven while the tracker slept, in the own time of each such group, by match_id.
+
+    A device without an odometer that is found where it stood shows no more: the vehicle may have made a round trip.
+    """
+    held = _held_pieces(context)
+    held = held[held["counted_km"].eq(0) & held["plate"].isin(context.plates_without_odometer)]
+    km = held["lasting_us"] / 3.6e9 * context.parameters.mean_speed_kmh
+    return km.groupby(held["match_id"]).sum().to_dict()
 
 
 def unseen_km_between(context: AuditDay, between: pd.DataFrame) -> np.ndarray:
@@ -79,16 +92,25 @@ def pieces_of_groups(context: AuditDay) -> pd.DataFrame:
     margin_us = _margin_us(context, runs)
     wide = runs.assign(start_us=runs["start_us"] - margin_us, end_us=runs["end_us"] + margin_us)
     wide = union(pd.concat([wide, trips], ignore_index=True))
-    own = union(pd.concat([runs, _with_cut_ends(trips)], ignore_index=True))
-    pieces, held = _pieces_in(context, wide), _pieces_in(context, own)
-    held = held[held["lasting_us"] > _LEAST_OVERLAP_US]
-    keys, of_held = (pd.MultiIndex.from_frame(rows[["match_id", "silence"]]) for rows in (pieces, held))
+    pieces = _pieces_in(context, wide)
+    keys, of_held = (
+        pd.MultiIndex.from_frame(rows[["match_id", "silence"]]) for rows in (pieces, _held_pieces(context))
+    )
     pieces = pieces[keys.isin(of_held)].reset_index(drop=True)
     by_group = pieces.assign(plate=pieces["match_id"])
     measured = covered_us(by_group, trips[trips["km_method"] == "odometer"])
     return pieces.assign(km=_most_km(context, pieces.assign(lasting_us=pieces["lasting_us"] - measured)))
 
 
+@computed_once
+def _held_pieces(context: AuditDay) -> pd.DataFrame:
+    """The part of each silence in the group's own runs and trips, of those above _LEAST_OVERLAP_US."""
+    runs, trips = _runs_and_trips(context)
+    held = _pieces_in(context, union(pd.concat([runs, _with_cut_ends(trips)], ignore_index=True)))
+    return held[held["lasting_us"] > _LEAST_OVERLAP_US]
+
+
+@computed_once
 def _runs_and_trips(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`intervals` of the runs and the trips of groups with more declared than measured, by match_id as plate."""
     groups = context.groups[(context.groups["difference_km"] > 0).fillna(False)]
