@@ -94,7 +94,7 @@ class Transport:
     def _session(self) -> requests.Session:
         """The calling thread's own session, because sessions cannot be shared."""
         if not hasattr(self._of_thread, "session"):
-            self._of_thread.session = requests.Session()
+            self._of_thread.session = _Session()
             self._of_thread.session.auth = self._auth
         session: requests.Session = self._of_thread.session
         return session
@@ -142,6 +142,13 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+class _Session(requests.Session):
+    """Follows no redirect: `allow_redirects=False` alone still resolves its address, and fails where that is none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: there is nothing to resolve."""
 
 
 class _Token(AuthBase):

@@ -11,9 +11,9 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -28,6 +28,7 @@ BACKOFF_CAP_S = 30.0
 MAX_REFUSALS = 3  # contract: a refused token is tried twice more, with the settings read again
 PAGE_TIMEOUTS = 10  # all tries of one page may take so many times the time-out of a silence
 MAX_EQUAL_PAGES = 20  # pages of one window that differ in their cursor alone, or have no rows: it never ends
+_MAX_LETTERS = 40
 _RETRIED = (408, 425, 429)  # and every 5xx
 
 
@@ -224,7 +225,8 @@ class TelemetryApi:
                     try:
                         return self._answer(reply, tries, known)
                     except RejectedFile as error:
-                        trouble = f"an answer that is not a complete page: {error}"
+                        kind = reply.headers.get("Content-Type", "no type")[:_MAX_LETTERS]
+                        trouble = f"an answer of {kind} that is not a complete page: {error}"
                 elif reply.status in (401, 403):
                     refusals += 1
                     self._refused(reply.status, refusals)
@@ -264,7 +266,7 @@ class TelemetryApi:
             )
         if 300 <= status < 400:
             raise PermanentError(
-                f"The telemetry API at {self._url} redirects ({status}) to {_address(reply.headers.get('Location'))}, "
+                f"The telemetry API at {self._url} redirects ({status}) to {_address(reply.headers, self._url)}, "
                 "where the token is not sent; set FLEET_API_URL to the new address if it is right."
             )
         if status not in (200, 401, 403, *_RETRIED) and status < 500:
@@ -277,10 +279,14 @@ class TelemetryApi:
         time.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, protects nothing
 
 
-def _address(location: str | None) -> str:
-    """What a redirect names, without its query and without a user and password."""
-    parts = urlsplit(location or "")
-    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path or "no address"
+def _address(headers: Mapping[str, str], asked: str) -> str:
+    """Where a redirect of the address that was asked leads, without a query and without a user and password."""
+    try:
+        parts = urlsplit(urljoin(asked, headers["Location"]))
+        is_legible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (KeyError, ValueError):  # none, or its brackets or port are none
+        is_legible = False
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if is_legible else "no legible address"
 
 
 def _written(instant: dt.datetime, form: str) -> str:

@@ -233,12 +233,33 @@ def test_an_answer_without_a_page_is_named_and_the_token_follows_no_redirect(sta
         with (
             answering(lambda request: (status, location, b"")) as url,
             pytest.raises(
-                PermanentError, match="without a page" if status == 204 else "localhost/v2/positions"
+                PermanentError, match="without a page" if status == 204 else r"localhost:\d+/v2/positions"
             ) as raised,
         ):
             list(TelemetryApi(url, TOKEN).pages(FROM, TO))
     assert asked == []
     assert not {"a:b", "key=1", TOKEN} & set(str(raised.value).replace("?", " ").replace("@", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("/v2/positions?key=1", "{url}/v2/positions"),
+        ("//b:s3cret@moved.example:8443/v2#s3cret", "http://moved.example:8443/v2"),
+        ("https://b:s3cret@[2001:db8::1]:8443/v2", "https://[2001:db8::1]:8443/v2"),
+        ("http://[2001:db8::1/v2", "no legible address"),
+        ("http://moved.example:s3cret@/v2", "no legible address"),
+        ("mailto:s3cret@moved.example", "no legible address"),
+        (None, "no legible address"),
+    ],
+)
+def test_the_address_of_a_redirect_is_named_whole_and_without_secrets(location: str | None, named: str) -> None:
+    """Brackets that do not close ended the run with a traceback; a port and the host of a relative one were lost."""
+    headers = {} if location is None else {"Location": location}
+    with answering(lambda _: (301, headers, b"")) as url, pytest.raises(PermanentError) as raised:
+        list(TelemetryApi(url, TOKEN).pages(FROM, TO))
+    assert f"redirects (301) to {named.format(url=url)}, where" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_an_unknown_path_is_permanent(data: Path) -> None:
@@ -273,7 +294,8 @@ def test_endless_server_errors_are_retryable_and_bounded(data: Path) -> None:
     ],
 )
 def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(body: bytes) -> None:
-    with answering(lambda _: (200, {}, body)) as url, pytest.raises(RetryableError, match="not a complete page"):
+    answer = (200, {"Content-Type": "text/html"}, body)
+    with answering(lambda _: answer) as url, pytest.raises(RetryableError, match="of text/html that is not a complete"):
         list(client(url, max_attempts=2).pages(FROM, TO))
 
 
