@@ -178,11 +178,13 @@ def test_a_visit_report_misses_only_what_lies_between_two_of_its_rows() -> None:
 
 
 def test_a_row_of_a_report_over_a_silence_of_the_positions_accuses_nobody() -> None:
-    """Both departures of the row are known by positions; what was driven from 07:51 to 09:10 nobody saw."""
+    """Positions measure the trip: what was driven from 07:51 to 09:10 is in no trip, whatever the report lists."""
     rows_of_report = [span("-3:00", "07:25", **REPORT), span("07:25", "14:05", **REPORT)]
-    context = audit([SEEN], [RUN], [*silent("07:51", "09:10"), *rows_of_report])
-    assert not accused(context)
-    assert {"D01", "D02"} <= set(untested(context))
+    legs = (("07:25", "07:52"), ("07:52", "08:02"), ("08:02", "08:13"), ("08:13", "14:05"))
+    for reported in (rows_of_report, [span(*leg, **REPORT) for leg in legs]):
+        context = audit([SEEN], [RUN], [*silent("07:51", "09:10"), *reported])
+        assert not accused(context)
+        assert {"D01", "D02"} <= set(untested(context))
     assert accused(audit([SEEN], [RUN], [span("-24:00", "48:00"), *rows_of_report])) == {"D01", "D02"}
 
 

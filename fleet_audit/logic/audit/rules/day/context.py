@@ -238,7 +238,7 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def observed(self) -> pd.DataFrame:
         """`observed_time` of the window."""
-        return observed_time(self.spans, self.parameters)
+        return observed_time(self.spans, self.trips)
 
     @cached_property
     def plates_with_positions(self) -> set[str]:

@@ -217,7 +217,7 @@ _ROAD_OF_DAY = VehicleNeed(
 RULES = (
     Rule(
         "D01",
-        "5",
+        "6",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -241,7 +241,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "5",
+        "6",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",

@@ -9,22 +9,27 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, union
-from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.schema.frames import SpansFrame
+from fleet_audit.schema.frames import SpansFrame, TripWindowFrame
+
+_MINUTE_US = 60_000_000  # visit reports round the next departure to the minute
 
 
-def observed_time(spans: SpansFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """`union` of the time that positions saw, and of the rows of visit reports that know more than positions.
+def observed_time(spans: SpansFrame, trips: TripWindowFrame) -> pd.DataFrame:
+    """`union` of the time that positions saw, and of the rows of visit reports whose kilometres count.
 
-    A row lasts until the next departure. Where positions saw both departures, within gap_note_s, the row shows nothing
-    of a silence between them: a row of 07:25 to 14:05 hid that the tracker was silent until 09:10 during a run, which
-    D01, G02 and G08 then accused. A row that begins or ends unseen by positions has a source of its own: such are all
-    rows of a day that only a report covers.
+    A row lasts until the next departure. Of a vehicle that positions show, too, it counts where this departure or its
+    own belongs to a trip that the report alone shows, as on a day that only a report covers. Positions measure all
+    other trips: on a simulated fleet they fell silent at a stop from 07:29 to 08:47, the report listed the 16.7 km that
+    followed, and D01, G02 and G08 accused the run of what was missing in the positions.
     """
     is_position = (spans["source"] == "positions").to_numpy(dtype=bool)
     positions, rows = intervals(spans[is_position]), intervals(spans[~is_position])
-    margin_us = int(parameters.gap_note_s * 1_000_000)
-    near = positions.assign(start_us=positions["start_us"] - margin_us, end_us=positions["end_us"] + margin_us)
-    departures = (rows.assign(end_us=rows["start_us"] + 1), rows.assign(start_us=rows["end_us"] - 1))
-    is_known = np.logical_and(*(covered_us(departure, near) > 0 for departure in departures))
-    return union(pd.concat([positions, rows[~is_known]], ignore_index=True))
+    own = intervals(trips[trips["source"] == "visit_report"])
+    own = own.assign(start_us=own["start_us"] - _MINUTE_US)
+    departures = (
+        rows.assign(end_us=rows["start_us"] + 1),
+        rows.assign(start_us=rows["end_us"], end_us=rows["end_us"] + 1),
+    )
+    counts = np.logical_or(*(covered_us(departure, own) > 0 for departure in departures))
+    counts |= ~rows["plate"].isin(positions["plate"]).to_numpy()
+    return union(pd.concat([positions, rows[counts]], ignore_index=True))

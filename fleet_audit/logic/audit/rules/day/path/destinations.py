@@ -263,7 +263,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "5",
+        "6",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",
