@@ -197,8 +197,9 @@ def test_g06_a_route_that_everybody_drives_longer_is_registered_wrong() -> None:
 
 
 def missed(
-    destination: str | None, *, leg: dict | None = None, spans: list[dict] | None = None, **ends: object
-) -> list[dict]:
+    destination: str | None, *, leg: dict | None = None, spans: list[dict] | None = None,
+    issues: tuple[str, ...] = (), **ends: object,
+) -> list[dict]:  # fmt: skip
     usual = {"origin_poi_id": "GAR", "destination_poi_id": "USI", "destination_text": "Usina Conquista do Pontal"}
     context = audit(
         [trip("T", "06:00", "07:00", **{**usual, **ends})],
@@ -206,6 +207,7 @@ def missed(
         spans,
         reference=KNOWN,
         legs=rows(lake.LEGS, leg or measured_leg("T", "06:00", "07:00", GARAGE, MILL)),
+        devices=devices_of([], [{"device_id": "D1", "issues": list(issues)}]),
     )
     return found(context, "G08")
 
@@ -267,6 +269,16 @@ def test_g08_a_silent_tracker_may_have_been_at_the_named_place(
     assert bool(missed("FRENTE ÁGUA CLARA", spans=spans)) is is_found
     row_of_report = span("06:00", "14:05", source="visit_report")  # it hides the silence, and shows no more
     assert bool(missed("FRENTE ÁGUA CLARA", spans=[*spans, row_of_report])) is is_found
+
+
+@pytest.mark.parametrize(("woken", "confidence"), [("07:50", 0.5), ("07:20", 0.96)])
+def test_g08_of_a_tracker_without_an_odometer_that_slept_long_enough_for_both_ways(
+    woken: str, confidence: float
+) -> None:
+    """It is found where it stood, and the front is 22 km away: 25 min until the end of the search allow 46 km."""
+    spans = [span("00:00", "07:05"), span(woken, "24:00", counted_before_km=0.0)]
+    [finding] = missed("FRENTE ÁGUA CLARA", spans=spans, issues=("no_odometer",))
+    assert finding["confidence"] == confidence
 
 
 def test_without_paths_routes_or_places_nothing_is_tested() -> None:

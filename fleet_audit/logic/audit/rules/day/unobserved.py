@@ -27,7 +27,8 @@ def unseen_km(context: AuditDay, during: pd.DataFrame) -> pd.DataFrame:
     """The most km that a vehicle can have driven unobserved in each interval (`intervals(...)`), in their order.
 
     counted_km: what its odometer counted over the silences, where that is known; possible_km: what mean_speed_kmh
-    allows in the others. Neither is more than it allows. at_once_km: the most in a single silence.
+    allows in the others. Neither is more than it allows. at_once_km: the most in a single silence; asleep_km: likewise
+    of those that `_is_asleep`.
     """
     pieces = _unseen_pieces(context, during)
     km, is_counted = _most_km(context, pieces), pieces["counted_km"].notna().to_numpy()
@@ -35,8 +36,10 @@ def unseen_km(context: AuditDay, during: pd.DataFrame) -> pd.DataFrame:
         name: np.bincount(pieces["left"], weights=np.where(is_chosen, km, 0.0), minlength=len(during))
         for name, is_chosen in (("counted_km", is_counted), ("possible_km", ~is_counted))
     }
-    at_once = pd.Series(km).groupby(pieces["left"].to_numpy()).max()
-    return pd.DataFrame({**sums, "at_once_km": at_once.reindex(range(len(during)), fill_value=0.0).to_numpy()})
+    plates = pd.Series(during["plate"].to_numpy()[pieces["left"]], dtype=object)
+    asleep = np.where(_is_asleep(context, plates, pieces["counted_km"]), _km_at_speed(context, pieces), 0.0)
+    most = pd.DataFrame({"at_once_km": km, "asleep_km": asleep}).groupby(pieces["left"].to_numpy()).max()
+    return pd.DataFrame(sums).join(most).fillna(0.0)
 
 
 @computed_once
@@ -59,14 +62,10 @@ def unseen_km_together(context: AuditDay, match_ids: Iterable[str]) -> float:
 
 @computed_once
 def asleep_km_of_groups(context: AuditDay) -> dict[str, float]:
-    """The most km driven while the tracker slept, in the own time of each such group, by match_id.
-
-    A device without an odometer that is found where it stood shows no more: the vehicle may have made a round trip.
-    """
+    """The most km driven in silences that `_is_asleep`, in the own time of each such group, by match_id."""
     held = _held_pieces(context)
-    held = held[held["counted_km"].eq(0) & held["plate"].isin(context.plates_without_odometer)]
-    km = held["lasting_us"] / 3.6e9 * context.parameters.mean_speed_kmh
-    return km.groupby(held["match_id"]).sum().to_dict()
+    held = held[_is_asleep(context, held["plate"], held["counted_km"])]
+    return pd.Series(_km_at_speed(context, held)).groupby(held["match_id"].to_numpy()).sum().to_dict()
 
 
 def unseen_km_between(context: AuditDay, between: pd.DataFrame) -> np.ndarray:
@@ -193,8 +192,21 @@ def _unseen_pieces(context: AuditDay, during: pd.DataFrame) -> pd.DataFrame:
 
 
 def _most_km(context: AuditDay, pieces: pd.DataFrame) -> np.ndarray:
-    by_speed = pieces["lasting_us"].to_numpy() / 3.6e9 * context.parameters.mean_speed_kmh
-    return np.fmin(by_speed, pieces["counted_km"].to_numpy())
+    return np.fmin(_km_at_speed(context, pieces), pieces["counted_km"].to_numpy())
+
+
+def _km_at_speed(context: AuditDay, pieces: pd.DataFrame) -> np.ndarray:
+    km: np.ndarray = pieces["lasting_us"].to_numpy() / 3.6e9 * context.parameters.mean_speed_kmh
+    return km
+
+
+def _is_asleep(context: AuditDay, plates: pd.Series, counted_km: pd.Series) -> np.ndarray:
+    """Whether nothing but that a vehicle is where it stood shows that it stood: a round trip is possible.
+
+    Its device has no odometer.
+    """
+    is_asleep: np.ndarray = counted_km.eq(0).to_numpy() & plates.isin(context.plates_without_odometer).to_numpy()
+    return is_asleep
 
 
 @computed_once

@@ -15,7 +15,13 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS, plates_with_runs
 from fleet_audit.logic.audit.rules.day.unobserved import unseen_km
-from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft, beyond_doubt, grade_confidence
+from fleet_audit.logic.audit.rules.draft import (
+    GRADE_CONFIDENCE,
+    UNOBSERVED_CONFIDENCE,
+    Draft,
+    beyond_doubt,
+    grade_confidence,
+)
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
@@ -107,7 +113,8 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
     A vehicle whose positions are further apart than stop_min_s may have halted there unseen, and is not tested: of ten
     such findings on simulated fleets with a position every 300 s, one was right. Nor is a run around which the vehicle
-    can have driven unobserved, in one silence, from its nearest stop to within far_from_place_km of the named place.
+    can have driven unobserved, in one silence, from its nearest stop to within far_from_place_km of the named place. A
+    tracker without an odometer that slept for long enough to go there and back leaves an indication.
     """
     return [draft for draft, is_seen in _missed_destinations(context) if is_seen]
 
@@ -136,18 +143,24 @@ def _missed_destinations(context: AuditDay) -> list[tuple[Draft, bool]]:
     records = context.run_records(suspected)
     beyond = {run_id: _km_beyond_stops(context, run, suspected[run_id]) for run_id, run in records.items()}
     missed = [run_id for run_id, km in beyond.items() if km > 0]
-    unseen = _unseen_km_around(context, runs.set_index("declared_run_id").loc[missed])
+    unseen = _unseen_around(context, runs.set_index("declared_run_id").loc[missed])
     return [
-        (_missed(context, records[run_id], suspected[run_id], trips[last_ids[run_id]]), bool(km < beyond[run_id]))
-        for run_id, km in zip(missed, unseen, strict=True)
-    ]
+        (
+            _missed(
+                context, records[run_id], suspected[run_id], trips[last_ids[run_id]],
+                has_slept=around.asleep_km >= 2 * beyond[run_id],
+            ),
+            around.at_once_km < beyond[run_id],
+        )
+        for run_id, around in zip(missed, unseen.itertuples(), strict=True)
+    ]  # fmt: skip
 
 
-def _unseen_km_around(context: AuditDay, runs: pd.DataFrame) -> pd.Series:
-    """The most km driven unobserved in one silence within place_search_s of each run."""
+def _unseen_around(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
+    """`unseen_km` within place_search_s of each run."""
     during, around_us = intervals(runs), int(context.parameters.place_search_s * 1_000_000)
     during = during.assign(start_us=during["start_us"] - around_us, end_us=during["end_us"] + around_us)
-    return unseen_km(context, during)["at_once_km"]
+    return unseen_km(context, during)
 
 
 def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
@@ -219,7 +232,7 @@ def _metres(legs: pd.DataFrame, side: str, place: Record) -> np.ndarray:
     return distance_m(latitude, longitude, *named)
 
 
-def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draft:
+def _missed(context: AuditDay, run: Record, place: Record, last: Record, *, has_slept: bool) -> Draft:
     plate = run["plate"]
     zone = context.zone(plate)
     ended = last["destination_text"] if not pd.isna(last["destination_text"]) else last["destination_poi_id"]
@@ -231,7 +244,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record) -> Draf
         f"o veículo {plate} não parou a menos de {sentences.number(context.parameters.far_from_place_km, 0)} km de "
         f"{place['name'] if not pd.isna(place['name']) else place['poi_id']} e chegou a {ended} às "
         f"{sentences.clock(last['ended_at'], zone)}.",
-        GRADE_CONFIDENCE["C"],
+        UNOBSERVED_CONFIDENCE if has_slept else GRADE_CONFIDENCE["C"],
         trips,
         (run["declared_run_id"],),
         facts={
