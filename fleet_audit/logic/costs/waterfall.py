@@ -64,7 +64,7 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     priced = priced.assign(carrier_code=priced["carrier_code"].fillna(""))
     groups = facts.matches[facts.matches["declared_km"].notna()].reset_index(drop=True)
     groups = groups.assign(carrier_code=groups["carrier_code"].fillna(""))
-    runs, trips = _members(groups, "declared_run_ids"), _members(groups, "trip_ids")
+    runs, trips = members_of(groups, "declared_run_ids"), members_of(groups, "trip_ids")
     members = trips.merge(groups[["match_id", "carrier_code"]], on="match_id")
     paid = members.merge(priced[["trip_id", "carrier_code", "cents", "hm"]].rename(columns={"trip_id": "member"}),
                          on=["member", "carrier_code"])  # fmt: skip
@@ -199,7 +199,7 @@ def _trip_rows(trips: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _members(groups: pd.DataFrame, column: str) -> pd.DataFrame:
+def members_of(groups: pd.DataFrame, column: str) -> pd.DataFrame:
     """match_id and member; something that two groups name belongs to the later one."""
     rows = groups[["match_id", "operational_date", column]].explode(column).rename(columns={column: "member"})
     rows = rows.dropna(subset=["member"]).sort_values(["operational_date", "match_id"], kind="stable")

@@ -23,8 +23,11 @@ from fleet_audit.reporting.formats.package_files import render_package
 from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
+from fleet_audit.reporting.sections.sheets.disallowed import disallowed_grid
+from fleet_audit.reporting.sections.sheets.waterfall import waterfall_grid
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.facts.columns import AMOUNTS
+from fleet_audit_tests.logic.costs.test_waterfall import DAY, facts_of, finding, match
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
@@ -334,6 +337,18 @@ def test_glosas_add_up_to_those_of_the_waterfall(frames: Frames, change: Callabl
         assert {row["reason"].removeprefix("Descontado, porque foi declarado abaixo do medido: ") for row in above} == {
             "O dia."
         }
+
+
+def test_a_run_that_two_groups_name_stands_in_glosas_where_the_waterfall_counts_it() -> None:
+    """In the later one, which is disallowed; GLOSAS ended with an InvalidIndexError."""
+    matches = [match(0, "C1", [], ["r0"], 10), match(1, "C1", [], ["r0", "r1"], 30)]
+    held = [{"declared_run_id": run, "operational_date": DAY, "plate": "PC1", "carrier_code": "C1", "reason": "no_data",
+             "declared_km": Decimal(15), "brl_at_rate": Decimal("73.50")} for run in ("r0", "r1")]  # fmt: skip
+    cycle = facts_of([], [], matches, held, [finding("D05", "disallowed_brl", "PC1", run_id="r1")])
+    made = Frames(matches=cycle.matches, held_runs=cycle.held_runs, findings=cycle.findings)
+    glosas, cascade = disallowed_grid(made), waterfall_grid(made)
+    assert glosas.column("amount_name") == ["Glosa", "Glosa"]
+    assert cascade.column("disallowed_brl") == [-sum(glosas.column("brl"))]
 
 
 def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.logic.costs.disallowed_groups import disallowed_groups
-from fleet_audit.logic.costs.waterfall import linked_repeats
+from fleet_audit.logic.costs.waterfall import linked_repeats, members_of
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
@@ -108,9 +108,9 @@ def _repeated(frames: Frames) -> pd.DataFrame:
 def _held(frames: Frames) -> pd.DataFrame:
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
     rows = _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
-    groups = frames.matches[["match_id", "declared_run_ids"]].explode("declared_run_ids").dropna()
-    lines = groups["match_id"].map(cycle_rows(frames).dropna(subset="match_id").set_index("match_id")["line"])
-    line = held["declared_run_id"].map(lines.set_axis(groups["declared_run_ids"]))
+    groups = cycle_rows(frames).dropna(subset="match_id").set_index("match_id")["line"]
+    runs = members_of(frames.matches[frames.matches["match_id"].isin(groups.index)], "declared_run_ids")
+    line = held["declared_run_id"].map(runs.set_index("member")["match_id"]).map(groups)
     return rows.assign(
         kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM), amount_name=line.map(_BY_LINE).to_numpy()
     )
