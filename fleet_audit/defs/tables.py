@@ -148,20 +148,23 @@ def computed_in_turn(
     """
     results = each_in_own_process(work, parts.values(), PRELOADED) if are_large else map(work, parts.values())
     for part in parts:
-        yield part, next_part(results, part, "FLEET_DAY_PROCESSES to 1", what)
+        yield part, next_part(results, part, "FLEET_DAY_PROCESSES to 1", what, is_alone=True)
 
 
-def next_part(results: Iterator[Result], part: object, cure: str, what: str = "day") -> Result:
+def next_part(
+    results: Iterator[Result], part: object, cure: str, what: str = "day", *, is_alone: bool = False
+) -> Result:
     """The next result, which is that of `part`, a `what`; what is raised has a note that names it.
 
-    Raises PermanentError when a process is killed, with the settings to change: `cure`.
+    Raises PermanentError when a process is killed, with the settings to change: `cure`. It may have been that of
+    another part, unless each `is_alone`.
     """
     try:
         return next(results)
     except BrokenProcessPool as error:
         raise PermanentError(
-            f"A process that computed {part} or another {what} at the same time was killed, most likely for lack of "
-            f"memory: set {cure}, and run it again."
+            f"A process that computed {part}{'' if is_alone else f' or another {what} at the same time'} was killed, "
+            f"most likely for lack of memory: set {cure}, and run it again."
         ) from error
     except Exception as error:
         error.add_note(f"The {what} was {part}.")

@@ -15,7 +15,7 @@ import pytest
 
 from fleet_audit.defs.audit.stored_days import StoredDayAudit
 from fleet_audit.defs.reports.day_files import DayFiles, DayReportInputs
-from fleet_audit.defs.tables import PRELOADED, computed_parts
+from fleet_audit.defs.tables import PRELOADED, computed_in_turn, computed_parts
 from fleet_audit.defs.vehicle_chunks import FleetCut, computed_vehicles
 from fleet_audit.defs.window_positions import DayVehicles
 from fleet_audit.errors import PermanentError
@@ -81,6 +81,11 @@ def test_an_error_names_its_day():
 def test_a_killed_process_is_one_sentence_with_a_cure():
     with pytest.raises(PermanentError, match=f"computed {DAYS[0]} or .*FLEET_DAY_PROCESSES to less than 2, and run"):
         list(computed_parts(DAYS, lambda day: day, killed, 2))
+
+
+def test_a_killed_process_that_worked_alone_blames_no_other():
+    with pytest.raises(PermanentError, match=r"computed UM was killed, .*FLEET_DAY_PROCESSES to 1, and run"):
+        list(computed_in_turn({"UM": DAYS[0]}, killed, are_large=True, what="carrier"))
 
 
 class KilledVehicles:
