@@ -66,8 +66,9 @@ def failure_sentence(fetched: Sequence[FetchedDay]) -> str | None:
     if not failed:
         return None
     days = ", ".join(one.day.isoformat() for one in failed)
-    gaps = ", ".join(one.day.isoformat() for one in failed if one.has_gap)
-    meaning = f"; {gaps} stay incomplete until they are run again" if gaps else "; only late positions can be missing"
+    gaps = [one.day.isoformat() for one in failed if one.has_gap]
+    ending = "stays incomplete until it is" if len(gaps) == 1 else "stay incomplete until they are"
+    meaning = f"; {', '.join(gaps)} {ending} run again" if gaps else "; only late positions can be missing"
     return f"The telemetry API did not answer in full for {days}{meaning}: {failed[0].error}"
 
 

@@ -168,7 +168,7 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
     with answering(answer) as url:
         api = TelemetryApi(url, TOKEN, backoff_s=0.001, max_attempts=2)
         fetched = PageFetcher(api, lake, warehouse, "a-run").fetch_days([DAY], LATER)
-    assert "for 2025-06-10; 2025-06-10 stay incomplete" in str(failure_sentence(fetched))
+    assert "for 2025-06-10; 2025-06-10 stays incomplete until it is run again" in str(failure_sentence(fetched))
     gaps = api_gaps(warehouse, DAY, DAY)
     assert gaps[["operational_date", "source", "started_at", "ended_at"]].values.tolist() == [
         [DAY, "api", pd.Timestamp("2025-06-10T09:00Z"), pd.Timestamp("2025-06-10T15:00Z")]
