@@ -75,7 +75,7 @@ def test_a_break_beyond_readings_and_measured_km_is_as_sure_as_grade_a() -> None
     [finding] = chain("117325", [drive])
     assert finding["confidence"] == 0.99
     [finding] = chain("117325", [{**drive, "km_measured": "12.00", "km_odometer": "12.00"}])
-    assert finding["confidence"] == pytest.approx(0.82, abs=0.01)
+    assert finding["confidence"] == pytest.approx(0.825, abs=0.006)
 
 
 def test_a_reading_that_is_too_low_is_in_favour_of_the_carrier() -> None:
