@@ -20,6 +20,6 @@ def admitted_km(costs: pd.DataFrame) -> Decimal | None:
 def counts_unpriced(total_km: Decimal | None, costs: pd.DataFrame) -> bool:
     """Whether the total that a close recorded holds the km of trips without a price, as its frozen costs show.
 
-    Releases have no order in `code_version`, and the frozen rows are the same before and after: only the sum tells.
+    Releases have no order in `code_version`, and the frozen rows are the same before and after: only the sum differs.
     """
     return not pd.isna(total_km) and total_km != admitted_km(costs) and total_km == sum_decimal(costs["billable_km"])
