@@ -107,6 +107,7 @@ def missed_km(
         parameters.fine_step_s,
         parameters.compare_step_s,
         parameters.stop_radius_m,
+        parameters.outlier_m,
         parameters.agree_pct,
         parameters.long_chord_uncertainty_pct,
         parameters.impossible_kmh,

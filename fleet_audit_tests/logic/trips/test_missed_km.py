@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit_tests.logic.driving import (
     DAY,
+    DEGREE_M,
+    LATITUDE,
     MILL,
     PLATE,
     ZONE,
@@ -213,6 +216,48 @@ def test_one_fix_that_is_astray_sideways_or_old_among_the_last_discards_no_sound
     assert len(trips) == len(buses)
     assert set(trips["km_method"]) == {"odometer"}
     assert trips["km"].to_numpy() == pytest.approx(20.0, abs=0.11)
+
+
+@pytest.mark.parametrize("odometer_km", [1500.0, 300.0])
+def test_an_odometer_that_leaps_or_falls_and_then_stands_is_not_believed_for_what_it_leapt(odometer_km: float) -> None:
+    """Six vehicles go round a corner after 4 to 9 km; their odometers count 6 km and stand from then on."""
+    buses = [around_a_corner(f"D{corner}", corner, 300) for corner in range(4, 10)]
+    for bus in buses:
+        for record in bus.records:
+            driven = float(record["odometer_km"]) - 1000  # type: ignore[arg-type]
+            record["odometer_km"] = round(1000 + driven, 1) if driven < 6 else odometer_km
+    trips = trips_of(reported(buses), tables=world(*registered(buses)))
+    assert set(trips["km_method"]) == {"gps"}
+    assert ((trips["km"] - 20).abs() <= trips["km_uncertainty"].astype(float)).all()
+
+
+@pytest.mark.parametrize("every", [300, 600, 900])
+def test_an_odometer_that_counts_half_of_every_step_is_not_saved_by_a_corner(every: float) -> None:
+    """Every step exceeds it, which no single fix explains. A position is at the corner: the chords are the road."""
+    step_km = 40 * every / 3600
+    corners = np.arange(step_km, MILL / 1000 - 0.1, step_km)
+    buses = [reading(around_a_corner(f"D{km:.0f}", km, every), lambda km: km / 2) for km in corners]
+    trips = trips_of(reported(buses), tables=world(*registered(buses)))
+    assert set(trips["km_method"]) == {"gps"}
+    assert trips["km"].to_numpy() == pytest.approx(20.0, abs=0.05)
+
+
+def test_the_doubt_of_an_odometer_holds_the_road_that_one_false_fix_may_have_made_up() -> None:
+    """It misses 0.9 km of a step to a corner, or the position at the corner is astray: the positions cannot tell."""
+    bus = around_a_corner("D1", 10, 300)
+    [trip] = trips_of(reading(bus, lambda km: km if km < 9 else km - 0.9)).to_dict("records")
+    assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(19.1, abs=0.01))
+    assert trip["km"] + float(trip["km_uncertainty"]) >= 20
+
+
+def around_a_corner(device: str, corner_km: float, every: float) -> Bus:
+    """20 km, of which those beyond the corner lead back at 30 degrees to those before it."""
+    bus = Bus("05:00", device=device).park(1800).go(MILL, 40, every).park(1800)
+    for record in bus.records:
+        beyond_m = max((float(record["latitude"]) - LATITUDE) * DEGREE_M - 1000 * corner_km, 0.0)  # type: ignore[arg-type]
+        record["latitude"] = float(record["latitude"]) - 1.866 * beyond_m / DEGREE_M  # type: ignore[arg-type]
+        record["longitude"] = float(record["longitude"]) + 0.5 * beyond_m / DEGREE_M / math.cos(math.radians(LATITUDE))  # type: ignore[arg-type]
+    return bus
 
 
 def test_a_halt_in_sight_confirms_that_an_odometer_stood() -> None:

@@ -24,7 +24,7 @@ def _is_caught_up(owed_km, counted_km, slack_km, agree_pct, most_detour_pct):  #
 @njit(cache=True, nogil=True)
 def find_missed_km(  # type: ignore[no-untyped-def]
     seconds, lat, lon, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, offsets, resolution,
-    fine_step_s, compare_step_s, radius_m, agree_pct, most_detour_pct, impossible_kmh, odometer_slack_km,
+    fine_step_s, compare_step_s, radius_m, outlier_m, agree_pct, most_detour_pct, impossible_kmh, odometer_slack_km,
 ):  # fmt: skip
     """is_unread and is_repaid of the step to each point; has_missed and the last reading of each movement.
 
@@ -34,7 +34,8 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     over which the vehicle was carried or the odometer gives the place. Their chords must exceed what the odometer
     counted from reading to reading by `radius_m` (the fixes' error), the odometer's resolution and `agree_pct`.
 
-    A single fix, which may be astray or old, proves nothing (`_is_proven`).
+    A single fix, which may be astray or old, proves nothing (`_is_proven`): the odometer holds, and the chords are only
+    held against it as the doubt of what it counted. Where frequent positions measure the movement, they are not.
 
     Equal readings and the first one that differs are judged together: an odometer that stands and then counts what it
     missed holds over both. Where it stands at the end of a movement and catches up before the vehicle moves on, by what
@@ -45,6 +46,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     Each movement is also judged as a whole: an odometer that misses a little at each step. In a movement that missed km
     no step beyond `fine_step_s` and up to `compare_step_s` has a usable reading: its path counts.
     """
+    points = (seconds, lat, lon, metres, odometer, is_unseen)
     is_unread = np.zeros(len(seconds), dtype=np.bool_)
     is_repaid = np.zeros(len(seconds), dtype=np.bool_)
     until = last_reading.copy()
@@ -55,6 +57,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
         if low < 0 or high <= low:
             continue
         slack_km = radius_m / 1000 + resolution[track[k]]
+        limits = (slack_km, agree_pct, outlier_m / 1000, impossible_kmh, odometer_slack_km)
         if track[k] != owed_track or odometer[low] != owed_from:
             owed_km = 0.0
         anchor = previous = low
@@ -76,17 +79,11 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             is_sound = is_plausible(counted, seconds[i] - seconds[previous], impossible_kmh, odometer_slack_km)
             if not is_sound or is_missed(both_km, counted, slack_km, agree_pct):
                 has_stood = is_missed(stood_km, 0.0, slack_km, agree_pct) and _is_proven(
-                    lat, lon, metres, odometer, is_unseen, anchor, previous, low, high, stood_km, slack_km, agree_pct
+                    points, anchor, previous, low, high, stood_km, limits
                 )
                 is_step_missed = is_sound and is_missed(step_km, counted, slack_km, agree_pct)
-                if (
-                    is_sound
-                    and not has_stood
-                    and not _is_proven(
-                        lat, lon, metres, odometer, is_unseen, anchor, i, low, high, both_km, slack_km, agree_pct
-                    )
-                ):
-                    chords_km -= both_km - min(both_km, counted)  # one misplaced fix may be what exceeds the odometer
+                if is_sound and not has_stood and not _is_proven(points, anchor, i, low, high, both_km, limits):
+                    is_unread[anchor + 1 : i + 1] = not _is_mostly_seen(points, low, high, compare_step_s)
                     owed_km = stood_km = step_km = moved_km = still_km = 0.0
                     anchor = previous = i
                     continue
@@ -114,17 +111,14 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 chords_km -= stood_km
                 is_unread[anchor + 1 : previous + 1] = True
                 stood_km = 0.0
-        if is_missed(stood_km, 0.0, slack_km, agree_pct):
-            if _is_proven(
-                lat, lon, metres, odometer, is_unseen, anchor, previous, low, high, stood_km, slack_km, agree_pct
-            ):
-                is_unread[anchor + 1 : previous + 1] = True
-                has_missed[k] = True
-            else:
-                chords_km -= stood_km
+        if is_missed(stood_km, 0.0, slack_km, agree_pct) and _is_proven(
+            points, anchor, previous, low, high, stood_km, limits
+        ):
+            is_unread[anchor + 1 : previous + 1] = True
+            has_missed[k] = True
         owed_from, owed_track = odometer[previous], track[k]
         if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
-            chords_km -= _largest_excess_km(lat, lon, metres, odometer, is_unseen, low, high)
+            chords_km -= min(_largest_excess_km(points, low, high), outlier_m / 1000)
         if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
             has_missed[k] = True
             _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
@@ -135,33 +129,50 @@ def find_missed_km(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _is_proven(  # type: ignore[no-untyped-def]
-    lat, lon, metres, odometer, is_unseen, first, last, low, high, way_km, slack_km, agree_pct
-):
+def _is_proven(points, first, last, low, high, way_km, limits):  # type: ignore[no-untyped-def]
     """Whether the points first to last missed a part of their way of `way_km`, even if one of their fixes is false.
 
-    One that is astray lengthens the steps on both of its sides, one that is old by half a step the step after it. The
-    first and the last fix are excluded together with the step beyond them, unless that has no reading, no fix, or is
-    outside of the movement.
+    One that is astray lengthens the steps on both of its sides, together by no more than an outlier is away; one that
+    is old by half a step the step after it. The first and the last fix are judged together with the step beyond them,
+    unless that has no plausible reading, no fix, or is outside of the movement.
     """
+    seconds, lat, lon, metres, odometer, is_unseen = points
+    slack_km, agree_pct, astray_km, impossible_kmh, odometer_slack_km = limits
     counted_km = odometer[last] - odometer[first]
-    excess_km = _largest_excess_km(lat, lon, metres, odometer, is_unseen, first, last)
+    excess_km = min(_largest_excess_km(points, first, last), astray_km)
     if not is_missed(way_km - excess_km, counted_km, slack_km, agree_pct):
         return False
     for outer, end, inner in ((first - 1, first, first + 1), (last + 1, last, last - 1)):
         step, inner_step = max(outer, end), max(end, inner)
-        if outer < low or outer > high or math.isnan(odometer[outer]) or is_unseen[step] or is_unseen[inner_step]:
+        if outer < low or outer > high or is_unseen[step] or is_unseen[inner_step]:
             continue
-        km = way_km + (distance_m(lat[outer], lon[outer], lat[inner], lon[inner]) - metres[inner_step]) / 1000
-        counted = abs(odometer[outer] - odometer[end]) + counted_km
-        if not is_missed(km, counted, slack_km, agree_pct):
+        counted = odometer[step] - odometer[step - 1]
+        if not is_plausible(counted, seconds[step] - seconds[step - 1], impossible_kmh, odometer_slack_km):
+            continue
+        direct_km = distance_m(lat[outer], lon[outer], lat[inner], lon[inner]) / 1000
+        detour_km = (metres[step] + metres[inner_step]) / 1000 - direct_km
+        both_km = way_km + metres[step] / 1000 - min(detour_km, astray_km)
+        if not is_missed(both_km, counted_km + counted, slack_km, agree_pct):
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _largest_excess_km(lat, lon, metres, odometer, is_unseen, first, last):  # type: ignore[no-untyped-def]
+def _is_mostly_seen(points, low, high, compare_step_s):  # type: ignore[no-untyped-def]
+    """Whether steps up to `compare_step_s` hold half of the way: the path then measures it beside the odometer."""
+    seconds, _, _, metres, _, _ = points
+    seen_m = all_m = 0.0
+    for i in range(low + 1, high + 1):
+        step_m = 0.0 if math.isnan(metres[i]) else metres[i]
+        all_m += step_m
+        seen_m += step_m if seconds[i] - seconds[i - 1] <= compare_step_s else 0.0
+    return 2 * seen_m >= all_m
+
+
+@njit(cache=True, nogil=True)
+def _largest_excess_km(points, first, last):  # type: ignore[no-untyped-def]
     """How much of the way from first to last one fix may have added: its detour, beyond what the odometer counted."""
+    _, lat, lon, metres, odometer, is_unseen = points
     largest_km = 0.0
     for i in range(first + 1, last):
         if is_unseen[i] or is_unseen[i + 1]:
