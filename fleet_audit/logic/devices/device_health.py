@@ -126,7 +126,8 @@ def vehicle_devices(
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
     events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
-    is_rounded = coordinate_grid_m(tracks, ~np.isnan(tracks.latitude + tracks.longitude)) > parameters.stop_radius_m
+    is_on_earth = (np.abs(tracks.latitude) <= 90) & (np.abs(tracks.longitude) <= 180)  # whole numbers: another unit
+    is_rounded = coordinate_grid_m(tracks, is_on_earth) > parameters.stop_radius_m
     health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, day)
     health = health.join(_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
@@ -184,7 +185,8 @@ def _ratios(points: Points, parameters: ParameterSet) -> pd.DataFrame:
         accepted.latitude,
         accepted.longitude,
         accepted.odometer_km,
-        points.is_bridged | points.is_jump | points.is_within_grid,
+        points.is_bridged | points.is_jump,
+        points.grid_m,
         accepted.offsets,
         _CHUNK_KM,
         parameters.standing_kmh,

@@ -12,6 +12,7 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels.coordinate_grid import PIECE_GRIDS
 from fleet_audit.logic.trips.kernels.odometer import is_plausible, resolutions
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.points import Points, carried_steps, instants, local_days_of
@@ -325,13 +326,13 @@ def find_parked(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def chunk_ratios(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, is_unmeasured, offsets, chunk_km, standing_kmh, compare_step_s
+    seconds, lat, lon, odometer, is_unmeasured, grid_m, offsets, chunk_km, standing_kmh, compare_step_s
 ):
     """Odometer / path over each `chunk_km` of moving steps: track and ratio of each.
 
     Falls are excluded, jumps of the odometer are not: an odometer in metres jumps at every step. `is_unmeasured`: the
     step to the point has no path of its own. With every third fix at (0, 0) and the points between on their meridian a
-    sound odometer seemed to count miles.
+    sound odometer seemed to count miles. Of coordinates on a grid the path is that of pieces of `PIECE_GRIDS`.
     """
     size = len(seconds)
     owner = np.empty(size, dtype=np.int64)
@@ -339,15 +340,19 @@ def chunk_ratios(  # type: ignore[no-untyped-def]
     count = 0
     for track in range(len(offsets) - 1):
         path = counted = 0.0
+        anchor = offsets[track]
         for i in range(offsets[track] + 1, offsets[track + 1]):
-            elapsed, change = seconds[i] - seconds[i - 1], odometer[i] - odometer[i - 1]
-            if elapsed > compare_step_s or not change >= 0 or is_unmeasured[i]:
+            if seconds[i] - seconds[i - 1] > compare_step_s or not odometer[i] >= odometer[i - 1] or is_unmeasured[i]:
+                anchor = i
                 continue
-            step = distance_m(lat[i - 1], lon[i - 1], lat[i], lon[i])
-            if step * 3.6 < standing_kmh * elapsed:
+            piece = distance_m(lat[anchor], lon[anchor], lat[i], lon[i])
+            if piece < PIECE_GRIDS * grid_m[i]:
                 continue
-            path += step / 1000
-            counted += change
+            first, anchor = anchor, i
+            if piece * 3.6 < standing_kmh * (seconds[i] - seconds[first]):
+                continue
+            path += piece / 1000
+            counted += odometer[i] - odometer[first]
             if path >= chunk_km:
                 owner[count], ratio[count] = track, counted / path
                 count += 1

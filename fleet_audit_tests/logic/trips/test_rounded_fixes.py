@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.devices.device_health import device_day
+from fleet_audit.logic.devices.device_health import DeviceDay, device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
@@ -99,16 +99,38 @@ def test_a_place_smaller_than_the_grid_is_not_proven() -> None:
 
 def test_an_odometer_is_not_held_against_steps_that_are_shorter_than_four_cells() -> None:
     cases = {"D1": (2, 60), "D2": (3, 10), "D3": (3, 60), "D4": (4, 10)}
-    buses = [diagonal(there_and_back(every), decimals, device) for device, (decimals, every) in cases.items()]
-    positions, tables = reported(buses), world(*registered(buses), pois=PLACES)
-    trips = conform(window(positions, tables=tables).trips, facts.TRIP_WINDOW)
-    runs = empty_frame(lake.STAGING_DECLARED_RUNS)
-    found = device_day(DAY, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)
+    found = devices_of([diagonal(there_and_back(every), decimals, name) for name, (decimals, every) in cases.items()])
     health = found.health.set_index("device_id")
     assert health["issues"].map(list).to_dict() == {
         "D1": ["rounded_coordinates", "no_ignition"],
         **{device: ["no_ignition"] for device in ("D2", "D3", "D4")},
     }
-    assert health["odometer_ratio"].isna().to_list() == [True, True, False, False]
-    assert health.loc[["D3", "D4"], "odometer_ratio"].to_numpy() == pytest.approx(1, abs=0.02)
+    assert np.isnan(health.loc["D1", "odometer_ratio"])
+    assert health.loc[["D2", "D3", "D4"], "odometer_ratio"].to_numpy() == pytest.approx(1, abs=0.02)
     assert found.events.empty
+
+
+def test_the_unit_of_an_odometer_is_known_where_each_step_is_shorter_than_four_cells() -> None:
+    units = {"odometer_metres": 1000.0, "odometer_miles": 0.6214, "odometer_tenths": 10.0, "odometer_scale": 1.3}
+    cases = {f"{issue} {decimals}": (issue, decimals) for issue in units for decimals in (3, 4)}
+    buses = [diagonal(there_and_back(3 if cases[name][1] == 4 else 30), cases[name][1], name) for name in cases]
+    for bus, (issue, _) in zip(buses, cases.values(), strict=True):
+        for record in bus.records:
+            record["odometer_km"] = round(float(record["odometer_km"]) * units[issue], 3)  # type: ignore[arg-type]
+    health = devices_of(buses).health.set_index("device_id")
+    assert health["issues"].map(list).to_dict() == {name: [issue, "no_ignition"] for name, (issue, _) in cases.items()}
+
+
+def test_coordinates_in_whole_microdegrees_are_no_true_fix() -> None:
+    bus = diagonal(there_and_back(60), 6, "D1")
+    for record in bus.records:
+        record |= {name: round(float(record[name]) * 1e6) for name in ("latitude", "longitude")}  # type: ignore[arg-type]
+    [issues] = devices_of([bus]).health["issues"]
+    assert list(issues) == ["no_true_fix", "no_ignition"]
+
+
+def devices_of(buses: list[Bus]) -> DeviceDay:
+    positions, tables = reported(buses), world(*registered(buses), pois=PLACES)
+    trips = conform(window(positions, tables=tables).trips, facts.TRIP_WINDOW)
+    runs = empty_frame(lake.STAGING_DECLARED_RUNS)
+    return device_day(DAY, [PositionArrays.of_frame(positions)], trips, runs, tables, DEFAULT_PARAMETERS)

@@ -15,7 +15,6 @@ from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
-from fleet_audit.logic.trips.kernels.coordinate_grid import PIECE_GRIDS
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.readings import without_sentinels
 from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
@@ -58,12 +57,6 @@ class Points:
         grid_m = coordinate_grid_m(tracks, is_fix)
         has_fix = is_fix & (grid_m <= parameters.stop_radius_m)
         return cls(tracks, is_jump, metres, is_bridged, has_fix, grid_m, rejected)
-
-    @property
-    def is_within_grid(self) -> np.ndarray:
-        """Whether the step to each point is too short for the grid of its coordinates to measure it."""
-        is_within_grid: np.ndarray = self.metres < PIECE_GRIDS * self.grid_m
-        return is_within_grid
 
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
