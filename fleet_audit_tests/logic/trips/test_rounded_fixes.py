@@ -77,6 +77,32 @@ def test_an_odometer_that_stands_leaves_a_path_without_the_corners_of_the_grid()
     assert ((trips["km"] - WAY_KM).abs() <= trips["km_uncertainty"].astype(float)).all()
 
 
+def test_an_odometer_that_stands_on_a_shuttle_within_four_cells_hides_no_trip() -> None:
+    """Twelve runs of 3 km, on which the odometer never counts."""
+    shuttle = Bus("05:00").park(1800)
+    for _ in range(6):
+        shuttle.go(3000, 30, 60).park(1800).go(-3000, 30, 60).park(1800)
+    for record in shuttle.records:
+        record["odometer_km"] = 1000.0
+    trips = of_all([diagonal(shuttle, 2, "D1")])
+    assert (len(trips), set(trips["km_method"])) == (12, {"gps"})
+    found = devices_of([shuttle])
+    assert set(found.events["kind"]) == {"frozen"}
+
+
+def test_an_odometer_that_stands_on_one_trip_of_six_hides_no_trip() -> None:
+    """The road is 30 % longer than its pieces: over all six trips the odometer counts no less than they are long."""
+    bus = Bus("05:00").park(1800)
+    for way in (20_000, -20_000) * 3:
+        bus.go(way, 40, 60).park(1800)
+    for record in bus.records:
+        driven = min(float(record["odometer_km"]) - 1000, 100.0)  # type: ignore[arg-type]
+        record["odometer_km"] = round(1000 + 1.3 * driven, 1)
+    trips = of_all([diagonal(bus, 2, "D1")])
+    assert trips["km_method"].to_list() == ["odometer"] * 5 + ["gps"]
+    assert trips["km"].to_numpy() == pytest.approx([26.0] * 5 + [20.0], rel=0.1)
+
+
 def test_ways_within_a_few_cells_are_measured_by_the_odometer() -> None:
     """2.4 km around a yard of 300 m, where pieces of four cells of three decimals see nothing."""
     bus = Bus("05:00").park(1800)

@@ -60,7 +60,8 @@ def find_counted_grids(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Sets is_lost of the fixes on grids coarser than `coarse_m` of tracks whose odometer counted the way between them.
 
-    The way is that of pieces of `PIECE_GRIDS`.
+    The way is that of pieces of `PIECE_GRIDS`. Where the odometer reads the same although the vehicle moved away, fixes
+    are kept: of a shuttle of 3 km no piece is seen, and what one frozen trip of six misses the others' detours cover.
     """
     for track in range(len(offsets) - 1):
         anchor = reading = -1
@@ -84,8 +85,39 @@ def find_counted_grids(  # type: ignore[no-untyped-def]
         doubt_km = math.sqrt(2) * widest_m / 1000 + resolution[track]
         if reading < 0 or is_missed(path_km, counted_km, doubt_km, agree_pct):
             continue
-        for i in range(offsets[track], offsets[track + 1]):
-            is_lost[i] = is_lost[i] or (is_fix[i] and grid_m[i] > coarse_m)
+        _lose_counted(
+            lat,
+            lon,
+            odometer,
+            grid_m,
+            is_fix,
+            offsets[track],
+            offsets[track + 1],
+            coarse_m,
+            doubt_km,
+            agree_pct,
+            is_lost,
+        )
+
+
+@njit(cache=True, nogil=True)
+def _lose_counted(  # type: ignore[no-untyped-def]
+    lat, lon, odometer, grid_m, is_fix, low, high, coarse_m, doubt_km, agree_pct, is_lost
+):
+    """Sets is_lost of the coarse fixes of each stretch of equal readings that does not lead away from its first fix."""
+    start, anchor = low, -1
+    standing_km, farthest_km = math.nan, 0.0
+    for i in range(low, high + 1):
+        if i == high or abs(odometer[i] - standing_km) > 0:
+            if not is_missed(farthest_km, 0.0, doubt_km, agree_pct):
+                is_lost[start:i] |= is_fix[start:i] & (grid_m[start:i] > coarse_m)
+            start, anchor, farthest_km = i, -1, 0.0
+        if i == high:
+            break
+        standing_km = standing_km if math.isnan(odometer[i]) else odometer[i]
+        if is_fix[i] and grid_m[i] > coarse_m:
+            anchor = i if anchor < 0 else anchor
+            farthest_km = max(farthest_km, distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) / 1000)
 
 
 @njit(cache=True, nogil=True)
