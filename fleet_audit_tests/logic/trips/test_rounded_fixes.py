@@ -103,6 +103,32 @@ def test_an_odometer_that_stands_on_one_trip_of_six_hides_no_trip() -> None:
     assert trips["km"].to_numpy() == pytest.approx([26.0] * 5 + [20.0], rel=0.1)
 
 
+@pytest.mark.parametrize(("decimals", "rounded"), [(2, 60), (2, None), (3, 60), (3, None)])
+def test_the_doubt_of_a_winding_road_holds_it_whatever_part_of_it_is_rounded(
+    decimals: int, rounded: int | None
+) -> None:
+    """26.4 km without an odometer; where the rounding ends, the path of the other fixes is measured as ever."""
+    fine, coarse = (winding(device) for device in ("D1", "D2"))
+    for record in coarse.records[6:][:rounded]:
+        record |= {name: round(float(record[name]), decimals) for name in ("latitude", "longitude")}  # type: ignore[arg-type]
+    road, trip = of_all([fine, coarse]).sort_values("device_id").to_dict("records")
+    doubt_km = float(trip["km_uncertainty"])
+    assert abs(trip["km"] - road["km"]) <= doubt_km
+    assert doubt_km <= (0.3 if (decimals, rounded) == (2, None) else 0.11) * road["km"]
+
+
+def winding(device: str) -> Bus:
+    """20 km to the north-east, 300 m to either side of them, every 10 s, without an odometer."""
+    bus = diagonal(Bus("05:00").stand(300, 60).go(20_000, 40, 10).park(3600), 7, device)
+    for record in bus.records:
+        metres = (float(record["latitude"]) - LATITUDE) * DEGREE_M  # type: ignore[arg-type]
+        aside = 300 * math.sin(metres / 1500 * 2 * math.pi) / DEGREE_M
+        record["latitude"] = float(record["latitude"]) - aside  # type: ignore[arg-type]
+        record["longitude"] = float(record["longitude"]) + aside / math.cos(math.radians(LATITUDE))  # type: ignore[arg-type]
+        record["odometer_km"] = None
+    return bus
+
+
 def test_ways_within_a_few_cells_are_measured_by_the_odometer() -> None:
     """2.4 km around a yard of 300 m, where pieces of four cells of three decimals see nothing."""
     bus = Bus("05:00").park(1800)

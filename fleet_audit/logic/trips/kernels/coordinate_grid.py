@@ -125,21 +125,25 @@ def scale_to_pieces(metres, lat, lon, grid_m, is_unseen, start, end, least_pct):
     """The metres of all steps, and whether each movement from start[k] to end[k] is measured in pieces.
 
     It is where its coordinates lie on a grid and pieces of `PIECE_GRIDS` are shorter than its steps by more than
-    `least_pct` of them: then the steps of each piece are as long together as the piece.
+    `least_pct` of them: then the steps of each piece are as long together as the piece. A piece ends where the grid
+    changes, too: 60 coarse fixes of 190 shorten no step of the others.
     """
     scaled = metres.copy()
     is_rounded = np.zeros(len(start), dtype=np.bool_)
     for k in range(len(start)):
         low, high = start[k], end[k] + 1
-        reach_m = PIECE_GRIDS * grid_m[low:high].max()
-        if reach_m == 0:
+        if grid_m[low:high].max() == 0:
             continue
         anchor = low
         for i in range(low + 1, high):
             if is_unseen[i]:
                 _scale(scaled, lat, lon, anchor, i - 1)
                 anchor = i
-            elif i == end[k] or distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) >= reach_m:
+            elif (
+                i == end[k]
+                or grid_m[i] != grid_m[anchor]
+                or distance_m(lat[anchor], lon[anchor], lat[i], lon[i]) >= PIECE_GRIDS * grid_m[anchor]
+            ):
                 _scale(scaled, lat, lon, anchor, i)
                 anchor = i
         pieces_m, steps_m = np.nansum(scaled[low + 1 : high]), np.nansum(metres[low + 1 : high])
@@ -153,5 +157,5 @@ def scale_to_pieces(metres, lat, lon, grid_m, is_unseen, start, end, least_pct):
 def _scale(metres, lat, lon, first, last):  # type: ignore[no-untyped-def]
     """Shortens the steps from first to last so that they are as long as the way between both."""
     path_m = metres[first + 1 : last + 1].sum()
-    if path_m > 0:
+    if path_m > 0 and last > first + 1:
         metres[first + 1 : last + 1] *= min(1.0, distance_m(lat[first], lon[first], lat[last], lon[last]) / path_m)
