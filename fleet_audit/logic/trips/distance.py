@@ -16,9 +16,9 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     """Measured distance of each leg or trip.
 
     Args:
-        rows: km_odometer, km_gps, km_bridged, km_chord, km_long_chord, km_far_chord, km_fine, km_reported (km, NaN: not
-            measured), is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km (of a report: of what it
-            prints), source, optionally legs (default 1) and calibration_ratio (NaN: unknown).
+        rows: km_odometer, km_gps, km_bridged, km_chord, km_long_chord, km_far_chord, km_fine, km_open, km_reported (km,
+            NaN: not measured), is_odometer_valid, covered_s, duration_s (s), odometer_resolution_km (of a report: of
+            what it prints), source, optionally legs (default 1) and calibration_ratio (NaN: unknown).
         parameters: agree_pct, agree_km, gps_min_coverage_pct, calibrated_pct, and the uncertainties of odometer, chord,
             GPS and report.
 
@@ -27,13 +27,14 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     the median error, and the road was held no more often.
 
     Returns:
-        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed, is_disputed (both, apart).
+        km (float, NaN: none), km_method, coverage_pct, km_uncertainty, is_agreed (not where rounded coordinates leave
+        half of the path open), is_disputed (both, apart).
     """
     odometer, gps, covered, duration, reported = (
         _numbers(rows, name) for name in ("km_odometer", "km_gps", "covered_s", "duration_s", "km_reported")
     )
-    bridged, resolution, fine = (
-        np.nan_to_num(_numbers(rows, name)) for name in ("km_bridged", "odometer_resolution_km", "km_fine")
+    bridged, resolution, fine, open_km = (
+        np.nan_to_num(_numbers(rows, name)) for name in ("km_bridged", "odometer_resolution_km", "km_fine", "km_open")
     )
     coverage = 100 * np.divide(covered, duration, out=np.full(len(duration), np.nan), where=duration > 0)
     is_valid = np.asarray(rows["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer)
@@ -42,8 +43,8 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km) + resolution
     difference = np.abs(odometer - gps)
     is_comparable = 2 * fine >= gps
-    is_agreed = has_both & (~is_comparable | (difference <= tolerance + 1e-9))
-    by_odometer = is_valid & (is_agreed | np.isnan(gps) | (coverage < parameters.gps_min_coverage_pct))
+    is_disputed = has_both & is_comparable & (difference > tolerance + 1e-9)
+    by_odometer = is_valid & (~is_disputed | (coverage < parameters.gps_min_coverage_pct))
     is_report = np.asarray(rows["source"] == "visit_report", dtype=bool)
     km = np.where(is_report, reported, np.where(by_odometer, odometer, gps))
     apart = np.where(has_both, difference, 0.0)
@@ -68,8 +69,8 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
         "km_method": method,
         "coverage_pct": coverage,
         "km_uncertainty": uncertainty,
-        "is_agreed": is_agreed,
-        "is_disputed": has_both & ~is_agreed,
+        "is_agreed": has_both & ~is_disputed & (2 * open_km <= gps),
+        "is_disputed": is_disputed,
     }
 
 

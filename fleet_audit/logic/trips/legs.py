@@ -136,6 +136,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
                 "odometer_start_km",
                 "odometer_end_km",
                 *SUMS,
+                "km_open",
                 "dwell_covered_s",
                 "moving_s",
                 "moving_steps",

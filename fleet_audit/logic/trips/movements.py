@@ -56,6 +56,7 @@ def measure_movements(
         ),
     )
     sums["gaps"] = sums["gaps"].astype("int64")
+    sums["km_open"] = np.zeros(len(start))
     track = tracks.track_of(start)
     km_odometer = np.full(len(start), np.nan)
     km_odometer[has_readings] = (tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading])[has_readings]

@@ -40,8 +40,8 @@ def settle_rounded(
     """Sets the sums of the movements `rounded`, whose path in pieces is a lower and whose raw path an upper limit.
 
     An odometer (NaN: it does not hold) between both, within the tolerance of O05, cannot be compared: it measures
-    alone, as over a step without a fix. Otherwise the path in pieces counts, and all of it is a chord, whose doubt
-    reaches up to the raw path: a winding road of 26 km in two decimals was 20 km in pieces, stated to 2 km.
+    alone (`km_open`), as over a step without a fix. Otherwise the path in pieces counts, and all of it is a chord,
+    whose doubt reaches up to the raw path: a winding road of 26 km in two decimals was 20 km in pieces, stated to 2 km.
 
     Args:
         raw_km: path of each of these movements from fix to fix; odometer_km, resolution_km: likewise.
@@ -53,6 +53,7 @@ def settle_rounded(
         sums[name][rounded[is_open]] = odometer_km[is_open]
     for name in ("km_fine", "km_chord", "km_long_chord", "km_far_chord"):
         sums[name][rounded[is_open]] = 0.0
+    sums["km_open"][rounded[is_open]] = odometer_km[is_open]
     closed = rounded[~is_open]
     sums["km_chord"][closed] = np.maximum(sums["km_chord"], sums["km_gps"] - sums["km_bridged"])[closed]
     share, long_share = parameters.chord_uncertainty_pct / 100, parameters.long_chord_uncertainty_pct / 100

@@ -23,7 +23,17 @@ from fleet_audit.logic.trips.stops import find_stops
 from fleet_audit.logic.trips.track.points import Points, filter_points
 from fleet_audit.logic.trips.track.tracks import Tracks
 
-_OF_PATH = ("km_gps", "km_bridged", "km_chord", "km_long_chord", "km_far_chord", "km_fine", "moving_s", "moving_steps")
+_OF_PATH = (
+    "km_gps",
+    "km_bridged",
+    "km_chord",
+    "km_long_chord",
+    "km_far_chord",
+    "km_fine",
+    "km_open",
+    "moving_s",
+    "moving_steps",
+)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import calibration_ratios, evidence_grade, measured_km
 from fleet_audit.logic.trips.legs import Chain
 
-_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_long_chord", "km_far_chord", "km_fine", "km_reported",
-           "moving_s", "moving_steps")  # fmt: skip
+_SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_long_chord", "km_far_chord", "km_fine", "km_open",
+           "km_reported", "moving_s", "moving_steps")  # fmt: skip
 _FOLDED = {
     "is_odometer_valid": np.logical_and,
     "is_maintenance_driver": np.logical_or,

@@ -103,6 +103,13 @@ def test_an_odometer_that_stands_on_one_trip_of_six_hides_no_trip() -> None:
     assert trips["km"].to_numpy() == pytest.approx([26.0] * 5 + [20.0], rel=0.1)
 
 
+def test_an_odometer_that_no_path_confirms_is_not_agreed() -> None:
+    """Both trips have one end without a place: a second failure makes grade C."""
+    trips = of_all([diagonal(there_and_back(10), decimals, f"D{decimals}", shift_m=0) for decimals in (3, 6)])
+    grades = trips.groupby("device_id")["evidence_grade"].agg(list).to_dict()
+    assert grades == {"D3": ["C", "C"], "D6": ["B", "B"]}
+
+
 @pytest.mark.parametrize(("decimals", "rounded"), [(2, 60), (2, None), (3, 60), (3, None)])
 def test_the_doubt_of_a_winding_road_holds_it_whatever_part_of_it_is_rounded(
     decimals: int, rounded: int | None
