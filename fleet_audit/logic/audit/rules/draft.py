@@ -105,8 +105,7 @@ def beyond_doubt(difference_km: float, tolerance_km: float, uncertainty: float, 
     right). A normal variable with 1.96 standard deviations to the half-width states too much near the tolerance, and
     too little where the range excludes it.
     """
-    margin_km = difference_km - tolerance_km
-    width_km = 2 * uncertainty + below
-    if width_km <= 0:
+    margin_km, half_km = difference_km - below / 2 - tolerance_km, uncertainty + below / 2
+    if half_km <= 0:
         return 1.0 if margin_km >= 0 else 0.0
-    return min(max((uncertainty + margin_km) / width_km, 0.0), 1.0)
+    return min(max((1 + margin_km / half_km) / 2, 0.0), 1.0)
