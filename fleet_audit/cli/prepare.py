@@ -54,9 +54,12 @@ _ROWS: dict[Table, list[dict[str, object]]] = {
 
 
 def compile_functions() -> None:
-    """Call each compiled function with its types: a day of one vehicle with two devices, a movement reported twice."""
+    """Call each compiled function with its types: a day of one vehicle with two devices, a movement reported twice.
+
+    Their coordinates are rounded, which some of the functions are for.
+    """
     tables = Reference.of({table.name: _frame(table, rows) for table, rows in _ROWS.items()})
-    positions = pd.concat([_drive("D1", "m-1"), _drive("D2", None)], ignore_index=True)
+    positions = pd.concat([_drive("D1", "m-1", decimals=3), _drive("D2", None, decimals=2)], ignore_index=True)
     backwards, twice = positions[::-1], pd.concat([positions, positions])
     window = build_window(_DAY, backwards, empty_frame(lake.STAGING_VISIT_LEGS), tables, DEFAULT_PARAMETERS)
     runs = empty_frame(lake.STAGING_DECLARED_RUNS)
@@ -69,7 +72,7 @@ def _frame(table: Table, rows: list[dict[str, object]]) -> pd.DataFrame:
     return conform(pd.DataFrame([{**empty, **row} for row in rows], dtype=object), table)
 
 
-def _drive(device: str, trip_key: str | None) -> pd.DataFrame:
+def _drive(device: str, trip_key: str | None, decimals: int) -> pd.DataFrame:
     """`staging.positions` of a device that stands for an hour, drives 40 km and stands again, each 30 s.
 
     Its receiver loses the place for some minutes.
@@ -80,7 +83,7 @@ def _drive(device: str, trip_key: str | None) -> pd.DataFrame:
         device_id=device,
         recorded_at=pd.date_range(f"{_DAY} 09:00", periods=len(moved_km), freq="30s", tz="UTC"),
         date=_DAY,
-        latitude=np.where(abs(moved_km - 20) < 2, np.nan, -22 + moved_km / 111.2),
+        latitude=np.where(abs(moved_km - 20) < 2, np.nan, (-22 + moved_km / 111.2).round(decimals)),
         longitude=-51.0,
         odometer_km=1000 + moved_km.round(1),
         speed_kmh=0.0,

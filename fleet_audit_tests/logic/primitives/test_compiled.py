@@ -38,7 +38,10 @@ def test_trips_of_visit_reports_alone_do_without_numba():
         (movements.count_and_maximum, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
         (stops.medians, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
         (odometer_events.find_faults, (_NO_NUMBERS, _NO_NUMBERS, _OFFSETS, 0.1, 5.0, 150.0, 2.0)),
-        (odometer_events.chunk_ratios, (*[_NO_NUMBERS] * 4, np.zeros(0, dtype=np.bool_), _OFFSETS, 10.0, 5.0, 180.0)),
+        (
+            odometer_events.chunk_ratios,
+            (*[_NO_NUMBERS] * 4, _NO_ROWS > 0, np.zeros(0, np.float32), _OFFSETS, 10.0, 5.0, 180.0),
+        ),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
