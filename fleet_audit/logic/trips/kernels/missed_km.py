@@ -58,6 +58,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
             continue
         slack_km = radius_m / 1000 + resolution[track[k]]
         limits = (slack_km, agree_pct, outlier_m / 1000, impossible_kmh, odometer_slack_km)
+        is_mostly_seen = _is_mostly_seen(points, low, high, compare_step_s)
         if track[k] != owed_track or odometer[low] != owed_from:
             owed_km = 0.0
         anchor = previous = low
@@ -83,7 +84,7 @@ def find_missed_km(  # type: ignore[no-untyped-def]
                 )
                 is_step_missed = is_sound and is_missed(step_km, counted, slack_km, agree_pct)
                 if is_sound and not has_stood and not _is_proven(points, anchor, i, low, high, both_km, limits):
-                    is_unread[anchor + 1 : i + 1] = not _is_mostly_seen(points, low, high, compare_step_s)
+                    is_unread[anchor + 1 : i + 1] = not is_mostly_seen
                     owed_km = stood_km = step_km = moved_km = still_km = 0.0
                     anchor = previous = i
                     continue
@@ -142,19 +143,24 @@ def _is_proven(points, first, last, low, high, way_km, limits):  # type: ignore[
     excess_km = min(_largest_excess_km(points, first, last), astray_km)
     if not is_missed(way_km - excess_km, counted_km, slack_km, agree_pct):
         return False
-    for outer, end, inner in ((first - 1, first, first + 1), (last + 1, last, last - 1)):
-        step, inner_step = max(outer, end), max(end, inner)
-        if outer < low or outer > high or is_unseen[step] or is_unseen[inner_step]:
+    for outer, end in ((first - 1, first), (last + 1, last)):
+        step = max(outer, end)
+        if outer < low or outer > high or is_unseen[end] or is_unseen[end + 1]:
             continue
         counted = odometer[step] - odometer[step - 1]
         if not is_plausible(counted, seconds[step] - seconds[step - 1], impossible_kmh, odometer_slack_km):
             continue
-        direct_km = distance_m(lat[outer], lon[outer], lat[inner], lon[inner]) / 1000
-        detour_km = (metres[step] + metres[inner_step]) / 1000 - direct_km
-        both_km = way_km + metres[step] / 1000 - min(detour_km, astray_km)
+        both_km = way_km + metres[step] / 1000 - min(_detour_km(lat, lon, metres, end), astray_km)
         if not is_missed(both_km, counted_km + counted, slack_km, agree_pct):
             return False
     return True
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _detour_km(lat, lon, metres, point):  # type: ignore[no-untyped-def]
+    """What the two steps by way of a point are longer than the way from the point before it to the one after it."""
+    direct_m = distance_m(lat[point - 1], lon[point - 1], lat[point + 1], lon[point + 1])
+    return (metres[point] + metres[point + 1]) / 1000 - direct_m / 1000
 
 
 @njit(cache=True, nogil=True)
@@ -177,11 +183,10 @@ def _largest_excess_km(points, first, last):  # type: ignore[no-untyped-def]
     for i in range(first + 1, last):
         if is_unseen[i] or is_unseen[i + 1]:
             continue
-        both_km = (metres[i] + metres[i + 1]) / 1000
-        excess_km = both_km - distance_m(lat[i - 1], lon[i - 1], lat[i + 1], lon[i + 1]) / 1000
+        excess_km = _detour_km(lat, lon, metres, i)
         counted_km = odometer[i + 1] - odometer[i - 1]
         if counted_km >= 0:
-            excess_km = min(excess_km, both_km - counted_km)
+            excess_km = min(excess_km, (metres[i] + metres[i + 1]) / 1000 - counted_km)
         largest_km = max(largest_km, excess_km)
     return largest_km
 
