@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules.day.doubt import (
     off_bus_matches,
     partly_unseen_matches,
     short_path_matches,
+    tolerances_km,
 )
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, unseen_km_of_groups, unseen_km_together
@@ -91,11 +92,11 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     runs = context.run_records(chosen["declared_run_ids"].explode())
     limits = context.limits(chosen)
     drafts = []
-    for group, limit in zip(chosen.itertuples(), limits.itertuples(), strict=True):
+    tolerances = tolerances_km(context, chosen)
+    for group, limit, tolerance in zip(chosen.itertuples(), limits.itertuples(), tolerances, strict=True):
         own_trips = [trips[key] for key in group.trip_ids]
         own_runs = [runs[key] for key in group.declared_run_ids]
         difference = abs(group.difference_km)
-        tolerance = max(float(group.measured_km) * limit.trip_tolerance_pct / 100, limit.trip_tolerance_km)
         if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
             continue
         unseen, asleep = (

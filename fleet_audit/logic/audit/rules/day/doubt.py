@@ -60,7 +60,7 @@ def unseen_matches(context: AuditDay) -> set[str]:
     """
     groups = context.groups[context.groups["match_id"].isin(unseen_km_of_groups(context))]
     is_exceeding = groups["is_exceeding"].astype(bool).to_numpy()
-    asked = groups["difference_km"].astype("float64") - np.where(is_exceeding, _tolerances_km(context, groups), 0.0)
+    asked = groups["difference_km"].astype("float64") - np.where(is_exceeding, tolerances_km(context, groups), 0.0)
     unseen = groups["match_id"].map(unseen_km_of_groups(context)).astype("float64")
     return set(groups.loc[unseen >= asked, "match_id"])
 
@@ -124,7 +124,7 @@ def short_path_matches(context: AuditDay) -> set[str]:
     trips = context.trip_records(groups["trip_ids"].explode())
     return {
         group.match_id
-        for group, tolerance in zip(groups.itertuples(), _tolerances_km(context, groups), strict=True)
+        for group, tolerance in zip(groups.itertuples(), tolerances_km(context, groups), strict=True)
         if float(group.difference_km) <= tolerance + uncertainty_km(trips[key] for key in group.trip_ids)
     }
 
@@ -153,11 +153,11 @@ def _exceeding(context: AuditDay) -> pd.DataFrame:
     return context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
 
 
-def _tolerances_km(context: AuditDay, groups: pd.DataFrame) -> np.ndarray:
+def tolerances_km(context: AuditDay, groups: pd.DataFrame) -> list[float]:
     """Difference that is tolerated of each group."""
     limits = context.limits(groups)
     by_share = groups["measured_km"].to_numpy(dtype="float64") * limits["trip_tolerance_pct"].to_numpy() / 100
-    allowed: np.ndarray = np.maximum(by_share, limits["trip_tolerance_km"].to_numpy())
+    allowed: list[float] = np.maximum(by_share, limits["trip_tolerance_km"].to_numpy()).tolist()
     return allowed
 
 

@@ -25,6 +25,9 @@ from fleet_audit.logic.reference.places import distance_m
 _CLOCK_S = 60  # visit reports round clocks to the minute
 _ENDS = ("latitude", "longitude", "address", "poi_id")
 
+# Rows, the row of the same vehicle after each, the metres between the two, and whether a run declares that way.
+_Pairs = tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]
+
 
 def moved_between_legs(context: AuditDay) -> list[Draft]:
     """G02: a leg that starts more than moved_unseen_km from where the vehicle's leg before it ended.
@@ -40,14 +43,13 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     most UNOBSERVED_CONFIDENCE; and a ferry or a tow (`_was_carried`) makes none. Nor does a way that the run of a trip
     on one side declares (`_is_declared`).
     """
-    legs, after, metres = _pairs_of_day(context)
+    legs, after, metres, is_declared = _pairs_of_day(context)
     unseen_s = _unseen_s(context, legs, after)
     with np.errstate(divide="ignore", invalid="ignore"):
         kmh = metres / unseen_s * 3.6
     is_report = (legs["source"] == "visit_report").to_numpy()
     contradicts = np.where(is_report, _stood_until_next(legs, after), kmh > context.parameters.impossible_kmh)
-    is_apart = _is_apart(context, metres) & ~_was_carried(context, legs, after, kmh)
-    is_apart &= ~_is_declared(context, legs, after, metres)
+    is_apart = _is_apart(context, metres) & ~_was_carried(context, legs, after, kmh) & ~is_declared
     most = np.where(_counted_too_little(context, legs, after, metres), UNOBSERVED_CONFIDENCE, 1.0)
     pairs = [(legs.iloc[at].to_dict(), after.iloc[at].to_dict(), at) for at in np.flatnonzero(is_apart)]
     within_day = [
@@ -59,8 +61,8 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
 def _moved_overnight(context: AuditDay) -> list[Draft]:
     """The same from the last trip of the day before to the first trip of D, where both ends are registered places."""
-    trips, after, apart_m = _pairs_over_night(context)
-    is_apart = _is_apart(context, apart_m) & ~_is_declared(context, trips, after, apart_m)
+    trips, after, apart_m, is_declared = _pairs_over_night(context)
+    is_apart = _is_apart(context, apart_m) & ~is_declared
     unseen_s = _unseen_s(context, trips, after)
     return [
         _moved(context, _as_leg(trips.iloc[at]), _as_leg(after.iloc[at]), apart_m[at] / 1000, unseen_s[at], False)
@@ -69,23 +71,25 @@ def _moved_overnight(context: AuditDay) -> list[Draft]:
 
 
 @computed_once
-def _pairs_of_day(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-    """Legs of D that are judged, the leg after each, and the metres between the two (`_apart_m`)."""
+def _pairs_of_day(context: AuditDay) -> _Pairs:
+    """Legs of D that are judged; `_apart_m`."""
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
-    return legs, after, _apart_m(context, legs, after)
+    metres = _apart_m(context, legs, after)
+    return legs, after, metres, _is_declared(context, legs, after, metres)
 
 
 @computed_once
-def _pairs_over_night(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-    """Trips, the trip after each, and the metres between the two; NaN but from the last of D-1 to the first of D."""
+def _pairs_over_night(context: AuditDay) -> _Pairs:
+    """Trips; metres are NaN but from the last of D-1 to the first of D."""
     trips = context.trips[(context.trips["source"] == "positions") & ~context.trips["plate"].isin(_doubtful(context))]
     trips = trips.sort_values(["plate", "started_at", "trip_id"]).reset_index(drop=True)
     after = trips.groupby("plate", sort=False).shift(-1)
     today, days = np.datetime64(context.day), [as_days(rows["operational_date"]) for rows in (trips, after)]
     apart_m = places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
     is_first = (days[0] < today) & (days[1] == today) & _are_comparable(trips, after)
-    return trips, after, np.where(is_first, apart_m, np.nan)
+    metres = np.where(is_first, apart_m, np.nan)
+    return trips, after, metres, _is_declared(context, trips, after, metres)
 
 
 def _is_apart(context: AuditDay, metres: np.ndarray) -> np.ndarray:
@@ -115,8 +119,8 @@ def _plates_with_declared_way(context: AuditDay) -> set[str]:
     pairs = (_pairs_of_day(context), _pairs_over_night(context))
     return {
         plate
-        for rows, after, metres in pairs
-        for plate in rows.loc[_is_apart(context, metres) & _is_declared(context, rows, after, metres), "plate"]
+        for rows, _, metres, is_declared in pairs
+        for plate in rows.loc[_is_apart(context, metres) & is_declared, "plate"]
     }
 
 
@@ -137,7 +141,7 @@ def _plates_with_pairs(context: AuditDay) -> set[str]:
     """Plates with two legs of one source or more, or with a trip before those of the day."""
     legs = context.legs_of_day
     sizes = legs[legs["superseded_by_trip_id"].isna()].groupby(["plate", "source"]).size()
-    trips, _, metres = _pairs_over_night(context)
+    trips, _, metres, _ = _pairs_over_night(context)
     return set(sizes[sizes > 1].index.get_level_values("plate")) | set(trips.loc[~np.isnan(metres), "plate"])
 
 
