@@ -130,7 +130,7 @@ def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> N
 def test_a_session_that_waited_sees_what_another_migrated_also_among_many_sessions(
     empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # PostgreSQL tells sessions of new tables one after the other: with 40 idle ones, the waiting one is told too late.
+    # Sessions learn of new tables one after the other: with 40 idle ones, the waiting one learns too late.
     engine = sa.create_engine(sa.make_url(empty_postgres_url).set(drivername="postgresql+psycopg2"), pool_size=40)
     idle = [engine.connect() for _ in range(40)]
     has_looked, is_locked = threading.Event(), threading.Event()

@@ -243,7 +243,7 @@ def test_an_odometer_that_counts_half_of_every_step_is_not_saved_by_a_corner(eve
 
 
 def test_the_doubt_of_an_odometer_holds_the_road_that_one_false_fix_may_have_made_up() -> None:
-    """It misses 0.9 km of a step to a corner, or the position at the corner is astray: the positions cannot tell."""
+    """It misses 0.9 km of a step to a corner, or the position at the corner is astray: no position shows which."""
     bus = around_a_corner("D1", 10, 300)
     [trip] = trips_of(reading(bus, lambda km: km if km < 9 else km - 0.9)).to_dict("records")
     assert (trip["km_method"], trip["km"]) == ("odometer", pytest.approx(19.1, abs=0.01))
