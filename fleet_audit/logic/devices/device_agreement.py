@@ -59,8 +59,8 @@ def _odometer(tracks: Tracks, track: int, parameters: ParameterSet) -> _Counter 
     part = slice(tracks.offsets[track], tracks.offsets[track + 1])
     seconds, km = tracks.seconds[part], tracks.odometer_km[part]
     seconds, km = seconds[~np.isnan(km)], km[~np.isnan(km)]
-    steps, most_km = np.diff(km), parameters.impossible_kmh * np.diff(seconds) / 3600 + parameters.odometer_slack_km
-    if len(km) < 2 or (steps < 0).any() or (steps > most_km).any():
+    steps = np.diff(km)
+    if len(km) < 2 or (steps < 0).any() or (steps > parameters.drivable_km(np.diff(seconds))).any():
         return None
     return _Counter(seconds, km, float(resolutions(km, np.array([0, len(km)]))[0]))
 

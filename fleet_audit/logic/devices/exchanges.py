@@ -111,5 +111,5 @@ def _is_reachable(pairs: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
     """Whether a vehicle can have driven from the left reading's place to the new one's; true where one is unknown."""
     ends = (pairs[name].to_numpy() for name in ("left_latitude", "left_longitude", "latitude_to", "longitude_to"))
     away_km = np.array([distance_m(*end) / 1000 for end in zip(*ends, strict=True)], dtype=float)
-    hours = (pairs["ended_at"] - pairs["continued_at"]).dt.total_seconds().to_numpy() / 3600
-    return ~(away_km > parameters.impossible_kmh * hours + parameters.odometer_slack_km)
+    seconds = (pairs["ended_at"] - pairs["continued_at"]).dt.total_seconds().to_numpy()
+    return ~(away_km > parameters.drivable_km(seconds))

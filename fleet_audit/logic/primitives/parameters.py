@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # who asks for a default only, as the database's rights do for `fleet-audit psql`, needs no pandas
+    import numpy as np
     import pandas as pd
 
 
@@ -299,6 +300,10 @@ class ParameterSet:
         """Twelve hex digits of a SHA-256 over all names and values."""
         text = ";".join(f"{name}={value!r}" for name, value in sorted(self.values))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def drivable_km(self, seconds: np.ndarray) -> np.ndarray:
+        """The most km that an odometer counts in so many seconds; of one step `kernels.odometer.is_plausible` asks."""
+        return self.impossible_kmh * seconds / 3600 + self.odometer_slack_km
 
     def as_frame(self) -> pd.DataFrame:
         """Rows of `ops.parameter_versions`: parameters_version, name, value, unit, origin."""

@@ -36,7 +36,7 @@ def counted_over_silences(
     way_km = _straight_km(tracks.latitude, tracks.longitude, steps.has_fix, before, first)
     slack_km = steps.resolution_km[owner] + 2 * parameters.stop_radius_m / 1000
     is_known = (from_reading >= 0) & (to_reading >= 0) & ~(counted < way_km - slack_km)
-    is_known &= (counted >= 0) & (counted <= parameters.impossible_kmh * elapsed / 3600 + parameters.odometer_slack_km)
+    is_known &= (counted >= 0) & (counted <= parameters.drivable_km(elapsed))
     found_km = counted - _seen_km(steps, from_reading, to_reading)
     is_explained = ~is_known | (found_km <= np.maximum(slack_km, parameters.agree_pct / 100 * counted))
     stood = has_before & _is_found_where_left(steps, before, first, way_km, parameters)

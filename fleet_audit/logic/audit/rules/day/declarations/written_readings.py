@@ -25,9 +25,8 @@ def is_undrivable(context: AuditDay, from_km: pd.Series, to_km: pd.Series, secon
     times are rough, and 30 km that are added to the readings between two runs of one hour are no typing error.
     """
     parameters = context.parameters
-    hours = np.maximum(seconds, parameters.gap_split_s) / 3600
     counted = (to_km.astype("float64") - from_km.astype("float64")).to_numpy()
-    undrivable: np.ndarray = np.abs(counted) > parameters.impossible_kmh * hours + parameters.odometer_slack_km
+    undrivable: np.ndarray = np.abs(counted) > parameters.drivable_km(np.maximum(seconds, parameters.gap_split_s))
     return undrivable
 
 
