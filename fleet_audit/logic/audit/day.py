@@ -20,6 +20,7 @@ from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.costs.pricing import price_days
@@ -91,7 +92,7 @@ def audit_day(inputs: DayInputs, reference: Reference, parameters: ParameterSet)
     findings, held = with_roots(find(context), context.groups), held_runs(context)
     return AuditResult(
         context.runs_of_day,
-        context.groups,
+        matches_with_unseen_km(context),
         held,
         findings,
         day_incidents(findings, context.groups, held),

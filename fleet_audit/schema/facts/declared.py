@@ -78,6 +78,19 @@ MATCHES = fact_table(
         km("difference_km", "declared - measured; null when one side is missing", nullable=True),
         percent("difference_pct", "Difference in per cent of measured", nullable=True),
         flag("is_exceeding", "Above the tolerance of the contract", nullable=True),
+        km(
+            "unseen_km",
+            "The most that was driven unobserved, of a group with more declared than measured; null when one side is "
+            "missing, or by an earlier release",
+            nullable=True,
+            minimum=0,
+        ),
+        flag(
+            "is_unobserved",
+            "What it declares too much, above its tolerance if it exceeds, can have been driven unobserved; null as "
+            "unseen_km",
+            nullable=True,
+        ),
     ),
     ("match_id",),
     ("plate", "match_id"),

@@ -46,7 +46,7 @@ def declared(day: dt.date, measured: str, declared_km: str, **more: object) -> d
     return {
         "match_id": f"M{day}", "operational_date": day, "plate": PLATE, "trip_ids": [f"T-{PLATE}-{day}-service"],
         "declared_run_ids": [f"R{day}"], "kind": "one_to_one", "declared_km": declared_km, "measured_km": measured,
-        "difference_km": str(difference), "is_exceeding": False, **more,
+        "difference_km": str(difference), "is_exceeding": False, "unseen_km": "0.00", "is_unobserved": False, **more,
     }  # fmt: skip
 
 
@@ -138,6 +138,39 @@ def test_d03_takes_no_chords_between_rare_positions_for_the_road():
     reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
     assert "as posições são raras demais para medir a estrada" in reasons["D03"]
     assert found(a_cycle(trips=[worked(day, **rare | {"moving_steps": 120}) for day in DAYS], matches=matches), "D03")
+
+
+SIX_A_DAY = [(day, hour) for day in DAYS for hour in range(6)]
+
+
+def silent_mill(**seen: object) -> AuditCycle:
+    """186 runs of 6 km, each seen for 5 km, within its own tolerance, until its tracker falls silent: 186 km more."""
+    trips = [worked(day, km="5.00") | {"trip_id": f"T{day}{hour}"} for day, hour in SIX_A_DAY]
+    matches = [
+        declared(day, "5.00", "6", match_id=f"M{day}{hour}", trip_ids=[f"T{day}{hour}"],
+                 declared_run_ids=[f"R{day}{hour}"], **seen)
+        for day, hour in SIX_A_DAY
+    ]  # fmt: skip
+    return a_cycle(trips=trips, matches=matches)
+
+
+def test_d03_accuses_nobody_of_ends_of_runs_that_a_silence_hides() -> None:
+    [seen] = found(silent_mill(), "D03")
+    assert (seen["severity"], seen["brl_at_stake"]) == ("C", Decimal("911.40"))
+    unobserved = silent_mill(unseen_km="17.50", is_unobserved=True)
+    by_an_earlier_release = silent_mill(unseen_km=None, is_unobserved=None)
+    for context in (unobserved, by_an_earlier_release):
+        assert not found(context, "D03")
+        reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+        assert "faltam posições durante as atas" in reasons["D03"]
+
+
+def test_d03_a_silence_too_short_for_the_difference_lowers_what_is_at_stake() -> None:
+    """Of each kilometre too much 0.30 km can have been driven unobserved: of 186 km 55.80."""
+    [seen], [partly] = found(silent_mill(), "D03"), found(silent_mill(unseen_km="0.30"), "D03")
+    assert (partly["km_at_stake"], partly["brl_high"]) == (seen["km_at_stake"], seen["brl_high"])
+    assert (seen["brl_low"], partly["brl_low"]) == (Decimal("820.26"), Decimal("546.84"))  # (167.40 - 55.80) x 4.90
+    assert partly["evidence"]["unseen_km"] == 55.8
 
 
 def test_a_finding_keeps_its_id_as_the_cycle_goes_on():

@@ -28,13 +28,16 @@ def a_run(number: int, plate: str = PLATE, **more: object) -> dict:
                is_date_repaired=False, **more)  # fmt: skip
 
 
-def compared(pairs: list[tuple[float, float]], plate: str = PLATE, **more: object) -> tuple[list, list, list]:
+def compared(
+    pairs: list[tuple[float, float]], plate: str = PLATE, unseen_km: str = "0.00", **more: object
+) -> tuple[list, list, list]:
     """Trips, runs and one-to-one groups of (measured, declared) km."""
     runs = [a_run(number, plate, declared_km=str(pair[1]), **more) for number, pair in enumerate(pairs)]
     trips = [trip(f"T{row['declared_run_id']}", "06:00", "07:00", f"{pair[0]:.2f}", day=row["operational_date"],
                   plate=plate, km_uncertainty="0.10") for row, pair in zip(runs, pairs, strict=True)]  # fmt: skip
     groups = [declared(row["operational_date"], f"{pair[0]:.2f}", str(pair[1]), match_id=row["declared_run_id"],
-                       plate=plate, declared_run_ids=[row["declared_run_id"]], trip_ids=[f"T{row['declared_run_id']}"])
+                       plate=plate, unseen_km=unseen_km, declared_run_ids=[row["declared_run_id"]],
+                       trip_ids=[f"T{row['declared_run_id']}"])
               for row, pair in zip(runs, pairs, strict=True)]  # fmt: skip
     return trips, runs, groups
 
@@ -272,6 +275,15 @@ def test_k05_and_s03_compare_no_readings_with_the_chords_of_rare_positions():
     assert not found(rare, "K05")
     reasons = rules_not_tested(rare, CYCLE_RULES).set_index("rule_id")["reason_pt"]
     assert all(reasons[rule_id].startswith("1 de 1 veículo não testado: poucas atas") for rule_id in ("S03", "K05"))
+
+
+def test_k05_and_s03_compare_no_readings_with_ways_of_which_a_part_was_not_seen():
+    pairs = [(round(4.3 - 0.5 + float(x), 2), "4.30") for x in noise().normal(0, 0.3, 220)]
+    assert {rule_id for rule_id in ("S03", "K05") if found(a_cycle_of(compared(pairs)), rule_id)} == {"S03", "K05"}
+    unseen = a_cycle_of(compared(pairs, unseen_km="0.50"))
+    assert not found(unseen, "S03")
+    assert not found(unseen, "K05")
+    assert {"S03", "K05"} <= untested(unseen)
 
 
 def test_s05_neither_accuses_a_vehicle_measured_by_chords_nor_compares_others_with_it():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_unseen import PLACES
@@ -166,7 +170,27 @@ def test_a_day_of_short_runs_whose_ends_nobody_saw_is_not_above_the_measured() -
     spans = [span("-24:00", "06:10")]
     spans += [span(f"{hour:02}:30", f"{hour + 1:02}:10") for hour in hours[:-1]]
     assert found(audit(trips, runs), "D02")
-    assert not found(audit(trips, runs, [*spans, span("11:30", "24:00")]), "D02")
+    context = audit(trips, runs, [*spans, span("11:30", "24:00")])
+    assert not found(context, "D02")
+    assert matches_with_unseen_km(context)["is_unobserved"].all()  # nor does the cycle count them
+
+
+def test_the_cycle_knows_of_each_group_what_was_perhaps_driven_unobserved() -> None:
+    """Of 1.00 km too much, what the odometer counted over a silence of the run explains all, or a part."""
+
+    def marks(counted: float | None, declared_km: str = "26.60", trips: list[dict] | None = None) -> tuple:
+        declared = RUN | {"declared_km": declared_km}
+        context = audit([SEEN] if trips is None else trips, [declared], silent("07:51", "09:10", counted))
+        [row] = matches_with_unseen_km(context).to_dict("records")
+        return row["unseen_km"], row["is_unobserved"]
+
+    assert marks(1.0) == (Decimal("1.00"), True)
+    assert marks(0.3) == (Decimal("0.30"), False)
+    assert marks(0.0) == (Decimal("0.00"), False)
+    assert marks(16.0, "42") == (Decimal("16.00"), True)  # 16.40 km too much, of which 2.56 are tolerated
+    assert marks(13.8, "42") == (Decimal("13.80"), False)
+    assert marks(1.0, "25") == (Decimal("0.00"), False)  # less declared than measured
+    assert all(pd.isna(mark) for mark in marks(None, trips=[]))
 
 
 def test_a_visit_report_misses_only_what_lies_between_two_of_its_rows() -> None:

@@ -145,17 +145,27 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def compared_by_road(self) -> pd.DataFrame:
-        """Compared groups none of whose trips is measured by chords."""
-        is_by_road = [self.trips_by_chords.isdisjoint(ids) for ids in self.compared["trip_ids"]]
-        return self.compared[np.array(is_by_road, dtype=bool)]
+        """Compared groups whose measured km are the road that was driven: no trip is measured by chords, and what they
+        declare above the measured was not perhaps driven unobserved.
+
+        A day that an earlier release computed does not say what was unobserved: its groups that declare more than
+        measured take no part.
+        """
+        compared = self.compared
+        is_by_road = np.array([self.trips_by_chords.isdisjoint(ids) for ids in compared["trip_ids"]], dtype=bool)
+        is_above = to_hundredths(compared["difference_km"]) > 0
+        is_unobserved = is_above & compared["is_unobserved"].fillna(True).to_numpy(dtype=bool)
+        return compared[is_by_road & ~is_unobserved]
 
     @cached_property
     def single_runs(self) -> pd.DataFrame:
         """Compared groups of one run: the run's columns, declared, measured and uncertainty (km, floats).
 
-        None that is measured by chords: honest readings are longer than these by more than any rounding.
+        None that is measured by chords, and none of which any part was perhaps driven unobserved: honest readings are
+        longer than these by more than any rounding.
         """
         groups = self.compared_by_road
+        groups = groups[groups["unseen_km"].astype("float64").fillna(0.0).to_numpy() == 0.0]
         groups = groups[np.array([len(ids) == 1 for ids in groups["declared_run_ids"]], dtype=bool)]
         doubt = self.trips.set_index("trip_id")["km_uncertainty"].astype("float64").fillna(0.0).to_dict()
         compared = pd.DataFrame(

@@ -29,9 +29,10 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     """D03: a vehicle's compared groups together, above cycle_warn_pct (M), above cycle_tolerance_pct (C).
 
     Groups as in D02; without those that exceed their own tolerance and were not named for it on their day, because what
-    proved nothing there proves nothing here, nor do trips measured by chords, which are short of the road by more than
-    cycle_warn_pct. And at least cycle_min_km: whole-km readings of a few short runs are more
-    than 3 % by themselves.
+    proved nothing there proves nothing here, nor do groups that are not `compared_by_road`: chords are short of the
+    road by more than cycle_warn_pct, and silences at the end of each run, each within its tolerance, may hide as much.
+    Silences that explain only a part lower what is at stake. And at least cycle_min_km: whole-km readings of a few
+    short runs are more than 3 % by themselves.
     """
     parameters = context.parameters
     compared, groups = context.compared, context.compared_by_road
@@ -76,6 +77,7 @@ def _declared(
     run_ids, trip_ids = (groups[name].explode() for name in ("declared_run_ids", "trip_ids"))
     trips = context.trips[context.trips["trip_id"].isin(trip_ids)]
     uncertainty = float(trips["km_uncertainty"].astype("float64").sum())
+    unseen = float(groups["unseen_km"].astype("float64").fillna(0.0).sum())  # one that two groups share counts twice
     tolerance = float(measured) * limit / 100
     worst = groups.assign(size=groups["difference_km"].abs()).sort_values(["size", "match_id"], ascending=[False, True])
     shown = ["match_id", "operational_date", "trip_ids", "declared_run_ids", "declared_km", "measured_km"]
@@ -86,7 +88,7 @@ def _declared(
         f"{sentences.runs_against(run_ids.nunique(), measured)}: "
         f"{sentences.km(excess)} a mais ({sentences.number(row['pct'])} %), acima de {sentences.number(limit, 1)} %.",
         float(trips["evidence_grade"].map(TRIP_CONFIDENCE).astype("float64").mean())
-        * beyond_doubt(float(excess), tolerance, uncertainty),
+        * beyond_doubt(float(excess), tolerance, uncertainty, unseen),
         km_at_stake=excess,
         rate=context.rates.get(plate),
         facts={
@@ -94,11 +96,13 @@ def _declared(
             "measured_km": measured,
             "groups": [_listed(group) for group in worst[[*shown, "difference_km"]].head(_SHOWN).to_dict("records")],
             "group_count": len(groups),
+            **({"unseen_km": round(unseen, 2)} if unseen else {}),
             "uncounted_match_ids": sorted(uncounted),
         },
         thresholds={"cycle_warn_pct": warn_pct, "cycle_tolerance_pct": sure_pct},
         severity="C" if is_sure else "M",
         km_uncertainty=uncertainty,
+        km_below=unseen,
         tolerance_km=tolerance,
     )
 
@@ -110,7 +114,7 @@ def _listed(row: Record) -> Record:
 RULES = (
     Rule(
         "D03",
-        "3",
+        "4",
         "C",
         "Declarado acima do medido, ciclo do veículo",
         "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -126,7 +130,7 @@ RULES = (
         vehicle_need=VehicleNeed(
             _compared_plates,
             lambda context: _compared_plates(context) - set(context.compared_by_road["plate"]),
-            NO_ROAD_PT,
+            f"{NO_ROAD_PT}, ou faltam posições durante as atas por tempo bastante para rodar os km que faltam",
         ),
     ),
 )

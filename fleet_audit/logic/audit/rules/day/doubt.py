@@ -14,10 +14,11 @@ import pandas as pd
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.unobserved import unseen_km_of_groups
+from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, unseen_km_of_groups
 from fleet_audit.logic.audit.rules.draft import uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.computed_once import computed_once
+from fleet_audit.logic.primitives.money import KM, from_hundredths
 from fleet_audit.logic.trips.movements import is_path_of_chords
 
 
@@ -63,6 +64,25 @@ def unseen_matches(context: AuditDay) -> set[str]:
     asked = groups["difference_km"].astype("float64") - np.where(is_exceeding, tolerances_km(context, groups), 0.0)
     unseen = groups["match_id"].map(unseen_km_of_groups(context)).astype("float64")
     return set(groups.loc[unseen >= asked, "match_id"])
+
+
+def matches_with_unseen_km(context: AuditDay) -> pd.DataFrame:
+    """The groups of D with unseen_km and is_unobserved: what rules of the cycle know of the silences of its days.
+
+    What a device without an odometer can have driven asleep (`asleep_km_of_groups`) is in unseen_km, and explains no
+    difference: it lowers what D01 puts at stake, too.
+    """
+    groups = context.groups
+    is_open = groups["difference_km"].isna().to_numpy(dtype=bool)
+    km = sum(
+        groups["match_id"].map(found).astype("float64").fillna(0.0)
+        for found in (unseen_km_of_groups(context), asleep_km_of_groups(context))
+    )
+    unobserved = groups["match_id"].isin(unseen_matches(context) | cut_matches(context))
+    return groups.assign(
+        unseen_km=from_hundredths(np.floor(100 * np.asarray(km) + 0.5), KM, groups.index, is_open),
+        is_unobserved=unobserved.astype("boolean").mask(is_open),
+    )
 
 
 def unseen_declared(context: AuditDay) -> pd.DataFrame:
