@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import pandas as pd
 
@@ -39,29 +40,28 @@ class LatePayments:
         self._pools_of_group: dict[str, list[_Pool]] = defaultdict(list)
         for pool in sorted(self._left):
             self._pools_of_group[pool[0]].append(pool)
-        self._pools_of_day = self._by_day(matches[is_compared(matches)])
-
-    def _by_day(self, compared: pd.DataFrame) -> dict[tuple[str, str, dt.date], list[_Pool]]:
-        """Pools of groups that were compared when billed, by carrier, plate and day of the group."""
-        found: dict[tuple[str, str, dt.date], set[_Pool]] = defaultdict(set)
-        names = (compared[name] for name in ("match_id", "plate", "operational_date"))
+        self._compared: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
+        names = (matches.loc[is_compared(matches), name] for name in ("match_id", "plate", "operational_date"))
         for group, plate, day in zip(*names, strict=True):
-            for pool in self._pools_of_group.get(self._root(group), ()):
-                found[pool[1], plate, day].add(pool)
-        return {key: sorted(pools) for key, pools in sorted(found.items())}
+            self._compared[plate, day].append(group)
 
     def take_of_group(self, concern: str, cents: int) -> int:
         """Takes up to `cents` of what was paid for a group, run or trip, to whichever carrier; returns the cents."""
         return self._take(self._pools_of_group.get(self._root(concern), ()), cents)
 
-    def take_of_days(self, carrier: str, plate: str, days: Iterable[dt.date], cents: int) -> int:
-        """The same of what the carrier was paid for the vehicle's compared groups of these days.
+    def take_of_days(
+        self, carrier: str, plate: str, days: Iterable[dt.date], uncounted: AbstractSet[str], cents: int
+    ) -> int:
+        """The same of what the carrier was paid for groups of the vehicle that were compared when these days were
+        billed, without the `uncounted` ones (match_id).
 
         On one day losses of a trip and gains of another cancel; over several days they do not.
         """
         taken = 0
         for day in days:
-            taken += self._take(self._pools_of_day.get((carrier, plate, day), ()), cents - taken)
+            groups = [group for group in self._compared.get((plate, day), ()) if group not in uncounted]
+            pools = {pool for group in groups for pool in self._pools_of_group.get(self._root(group), ())}
+            taken += self._take(sorted(pool for pool in pools if pool[1] == carrier), cents - taken)
         return taken
 
     def _take(self, pools: Sequence[_Pool], cents: int) -> int:

@@ -19,6 +19,7 @@ import pandas as pd
 from fleet_audit.logic.audit.incident_amounts import cycle_money, day_money
 from fleet_audit.logic.closing.late_payments import LatePayments
 from fleet_audit.logic.costs.amounts import is_compared
+from fleet_audit.logic.costs.waterfall import uncounted_groups
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.money import half_up, sum_decimal
@@ -146,26 +147,29 @@ def _released_cents(inputs: ReversalInputs, closing_day: int) -> dict[str, int |
     """Cents that each reversed finding releases, by its id; None where it is unknown.
 
     Groups of trips and runs come first, then whole days (D02), then whole cycles (D03): each releases what exceeds its
-    parts, and takes of late payments what is left of them.
+    parts, and takes of late payments what is left of them. Groups that D02 or D03 did not count, as its evidence lists
+    them, are no parts of it.
     """
     money, late = _money(inputs, closing_day), LatePayments(inputs.late, inputs.matches, inputs.matches_now)
     released: dict[str, int | None] = {}
-    parts: dict[_VehicleDay, _Kept] = defaultdict(_Kept)
-    of_group, is_compared_row = money["concern"] != "", money["is_compared"]
+    uncounted = [uncounted_groups(inputs.findings[inputs.findings["rule_id"] == rule]) for rule in ("D02", "D03")]
+    of_days, of_cycles = (defaultdict[_VehicleDay, _Kept](_Kept) for _ in uncounted)
+    of_group = money["concern"] != ""
     for (carrier, plate, day, concern), rows in money[of_group].groupby([*_VEHICLE, "operational_date", "concern"]):
         take = partial(late.take_of_group, concern)
         released |= _released_beyond(rows, _Kept(), take)
-        if is_compared_row.loc[rows.index[0]]:
-            parts[carrier, plate, day] += _kept(rows)
+        for parts, others in zip((of_days, of_cycles), uncounted, strict=True):
+            if rows["is_compared"].iloc[0] and concern not in others:
+                parts[carrier, plate, day] += _kept(rows)
     whole, of_cycle = money[~of_group], money.loc[~of_group, "is_of_cycle"]
     for (carrier, plate, day), rows in whole[~of_cycle].groupby([*_VEHICLE, "operational_date"]):
-        take = partial(late.take_of_days, carrier, plate, [day])
-        released |= _released_beyond(rows, parts[carrier, plate, day], take)
-        parts[carrier, plate, day] = parts[carrier, plate, day].or_more(_kept(rows))
+        take = partial(late.take_of_days, carrier, plate, [day], uncounted[0])
+        released |= _released_beyond(rows, of_days[carrier, plate, day], take)
+        of_cycles[carrier, plate, day] = of_cycles[carrier, plate, day].or_more(_kept(rows))
     for (carrier, plate, start), rows in whole[of_cycle].groupby([*_VEHICLE, "start"]):
         days = cycle_days(cycle_of(start, closing_day))
-        counted = sum((parts[carrier, plate, day] for day in days), _Kept())
-        released |= _released_beyond(rows, counted, partial(late.take_of_days, carrier, plate, days))
+        counted = sum((of_cycles[carrier, plate, day] for day in days), _Kept())
+        released |= _released_beyond(rows, counted, partial(late.take_of_days, carrier, plate, days, uncounted[1]))
     return released
 
 
@@ -173,7 +177,7 @@ def _money(inputs: ReversalInputs, closing_day: int) -> pd.DataFrame:
     """Findings that keep money from a carrier, or did until reversed: rows of `day_money` and `cycle_money`.
 
     Added are operational_date, start (first day of its cycle), is_of_cycle, is_reversed, and is_compared: whether
-    D02 and D03 see its group. Vehicles of a carrier without a reversed finding have no row.
+    both sides of its group are known. Vehicles of a carrier without a reversed finding have no row.
     """
     is_reversed = inputs.findings["finding_id"].isin(inputs.decisions["finding_id"])
     rows = inputs.findings.assign(is_reversed=is_reversed)

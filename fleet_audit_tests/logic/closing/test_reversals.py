@@ -233,6 +233,26 @@ def test_runs_without_a_trip_are_no_part_of_a_day_or_cycle(rule) -> None:
     assert brl_of(adjusted([whole], "whole", lates=[late("undeclared", "100.00")])) == {"whole": "60.00"}
 
 
+@pytest.mark.parametrize("rule", ["D02", "D03"])
+def test_a_group_that_a_day_or_cycle_did_not_count_keeps_nothing_of_it(rule) -> None:
+    """h, whose way was not measured, has a finding of its own, and late data pay it: D02 and D03 add up g alone."""
+    matches = rows(MATCHES, group("g", ["r"], ["t"]), group("h", ["s"], ["u"]))
+    cycle = {"cycle_start": MAY} if rule == "D03" else {}
+
+    def of(uncounted: str) -> list[dict]:
+        evidence = f'{{"uncounted_match_ids": [{uncounted}]}}'
+        whole = finding("whole", rule, "60.00", evidence=evidence, **cycle)
+        return [whole, finding("own", "D01", "40.00", declared_run_id="s")]
+
+    assert brl_of(adjusted(of(""), "whole", matches=matches)) == {"whole": "20.00"}
+    assert brl_of(adjusted(of('"h"'), "whole", matches=matches)) == {"whole": "60.00"}
+    assert brl_of(adjusted(of('"h"'), "whole own", matches=matches)) == {"whole": "60.00", "own": "40.00"}
+    paid = adjusted(of('"h"')[:1], "whole", lates=[late("u", "50.00")], matches=matches)
+    assert brl_of(paid) == {"whole": "60.00"}
+    paid = adjusted(of('"h"')[:1], "whole", lates=[late("t", "50.00")], matches=matches)
+    assert brl_of(paid) == {"whole": "10.00"}
+
+
 def test_what_was_paid_to_another_carrier_of_the_vehicle_is_not_set_off() -> None:
     later = {"operational_date": DAY + dt.timedelta(days=3), "carrier_code": "DOIS"}
     matches = rows(MATCHES, group("g", ["r"], ["t"]), group("h", ["s"], ["u"], **later))
