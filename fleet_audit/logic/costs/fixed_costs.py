@@ -32,8 +32,10 @@ def fixed_cost_days(
 
     A row's line is amount × days in force in the cycle ÷ days of the cycle, half-up to cents, spread over these days so
     that they sum to it: every day has the same remainder, so the earliest days take the odd cents. In force are the
-    days on which the row and its contract hold. On days on which the vehicle is a reserve with a titular, it has
-    amount ÷ days of the cycle, half-up, if the titular has no service, else no row; its other days are a line as above.
+    days on which the row and its contract hold. A vehicle that changed its contract is not paid under two: where rows
+    of several contracts hold on a day, that of the contract of its row of `vehicles` does. On days on which the vehicle
+    is a reserve with a titular, it has amount ÷ days of the cycle, half-up, if the titular has no service, else no row;
+    its other days are a line as above.
     A reserve that names no titular is paid as any vehicle. Rows of one contract and plate are lines of their own,
     added where they meet on one day.
 
@@ -86,6 +88,7 @@ def _shares(
     days = np.array(cycle_days(cycle_of(asked[0], closing_day)), dtype="datetime64[D]")
     at = np.searchsorted(days, np.array(asked, dtype="datetime64[D]"))
     holds = _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
+    holds = _of_one_contract(holds, fixed_costs, vehicles, days)
     reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
     is_reserve = _any_row(reserves, "plate", fixed_costs["plate"], days)
     is_replaced = _any_row(
@@ -95,6 +98,22 @@ def _shares(
     of_reserves = divide_half_up(cents, len(days))[:, np.newaxis]
     shares = np.where(is_reserve, of_reserves, _ordinary_shares(cents, holds & ~is_reserve))
     return shares[:, at], (holds & ~(is_reserve & is_replaced))[:, at]
+
+
+def _of_one_contract(
+    holds: np.ndarray, fixed_costs: pd.DataFrame, vehicles: pd.DataFrame, days: np.ndarray
+) -> np.ndarray:
+    """`holds` (rows × days) without rows of another contract than the vehicle's, on days on which one of its own holds.
+
+    A row of an earlier contract that was left open would be paid beside that of the new one. Where none is of the
+    vehicle's own contract, none is paid twice, and all stay.
+    """
+    under = vehicles.assign(worked=vehicles["plate"].astype(object) + "|" + vehicles["contract_id"].astype(object))
+    wanted = fixed_costs["plate"].astype(object) + "|" + fixed_costs["contract_id"].astype(object)
+    is_own = _any_row(under, "worked", wanted, days)
+    plate = fixed_costs["plate"].to_numpy(dtype=object)
+    has_own = pd.DataFrame(holds & is_own).groupby(plate).transform("any").to_numpy(dtype=bool)
+    return holds & (is_own | ~has_own)
 
 
 def _ordinary_shares(cents: np.ndarray, in_force: np.ndarray) -> np.ndarray:

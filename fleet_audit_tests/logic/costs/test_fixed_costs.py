@@ -145,6 +145,30 @@ def test_a_reserve_without_a_titular_is_paid_as_any_vehicle() -> None:
     assert sum(shares(cost(plate="RES1A11"), vehicles=(BUS, alone), serving={"AAA1A11"})) == Decimal("40314.14")
 
 
+NEW = {**CONTRACT, "contract_id": "NEW"}
+MOVED = ({**BUS, "valid_to": "2025-05-31"}, {**BUS, "contract_id": "NEW", "valid_from": "2025-06-01"})
+
+
+def test_a_vehicle_that_changes_its_contract_is_paid_under_one_on_each_day() -> None:
+    """The row of the contract that it left stays open: 16 days of R$ 3.100,00 and 15 of R$ 6.200,00, not 31 of each."""
+    old, new = cost("3100.00"), cost("6200.00", contract_id="NEW")
+    both = {"contracts": (CONTRACT, NEW), "vehicles": MOVED}
+    for newer in (new, {**new, "valid_from": "2025-06-01"}):  # whether or not the new row is dated
+        assert shares(old, newer, **both) == [Decimal("100.00")] * 16 + [Decimal("200.00")] * 15
+    ended = {**CONTRACT, "valid_to": "2025-05-31"}
+    assert shares(old, new, contracts=(ended, NEW), vehicles=MOVED) == shares(old, new, **both)
+
+
+def test_a_fixed_cost_of_another_contract_is_paid_where_the_vehicle_s_own_has_none() -> None:
+    old, other = cost("3100.00"), cost("31.00", plate="BBB2B22", contract_id="NEW")
+    both = {"contracts": (CONTRACT, NEW)}
+    assert shares(old, other, vehicles=MOVED, **both) == [Decimal("101.00")] * 31
+    later = cost("6200.00", contract_id="NEW", valid_from="2025-06-11")
+    assert shares(old, later, vehicles=MOVED, **both)[25:27] == [Decimal("100.00"), Decimal("200.00")]
+    unnamed = ({**BUS, "contract_id": None},)
+    assert shares(old, cost("31.00"), vehicles=unnamed) == [Decimal("101.00")] * 31
+
+
 def test_the_rows_fit_their_table_with_and_without_rows() -> None:
     for costs in ([cost()], []):
         frame = on(JUNE, *costs).assign(run_id="r", updated_at=utc("2025-06-02 08:30"))
