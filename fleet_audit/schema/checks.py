@@ -24,10 +24,13 @@ def violations(frame: pd.DataFrame, table: Table) -> list[str]:
 
 
 def is_conforming(rows: pa.Table, table: Table) -> bool:
-    """Whether rows as `Lake.read_arrow` gives them keep every constraint; what they violate is asked of `violations`.
+    """Whether rows in the table's Arrow schema, texts perhaps dictionary-encoded, keep every constraint.
 
-    1.3 million positions took 0.9 s and 290 MB as a frame, and take 0.3 s and 200 MB as these columns.
+    What they violate is asked of `violations`. 1.3 million positions took 0.9 s and 290 MB as a frame, and take 0.3 s
+    and 200 MB as these columns.
     """
+    if not rows.num_rows:
+        return True
     return all(_is_kept_in_arrow(rows[column.name], column) for column in table.columns) and not (
         table.key and _codes(rows.select(table.key)).duplicated().any()
     )

@@ -21,8 +21,8 @@ _PERSONAL = {"ref.drivers": ["name"]}  # names of people stay in their table, al
 
 def preview_of(frame: pd.DataFrame | EncodedDay, table: Table) -> dg.MarkdownMetadataValue:
     """The first rows, without columns that name people."""
-    shown = frame.head(PREVIEW_ROWS).drop(columns=_PERSONAL.get(table.full_name, []), errors="ignore")
-    return dg.MetadataValue.md(markdown(shown))
+    shown, hidden = frame.head(PREVIEW_ROWS), _PERSONAL.get(table.full_name, [])
+    return dg.MetadataValue.md(markdown(shown.drop(columns=hidden, errors="ignore") if hidden else shown))
 
 
 def day_metadata(frame: pd.DataFrame | EncodedDay, table: Table, rows: int) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
     columns = [
         ["" if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
-        for _, column in frame.items()
+        for _, column in (frame.items() if len(frame) else ())
     ]
     return "\n".join(
         [

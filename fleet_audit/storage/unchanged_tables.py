@@ -43,7 +43,7 @@ def computed_from_tables(
 
 def _unchanged(warehouse: Warehouse, tables: Sequence[Table]) -> dict[str, pd.DataFrame]:
     states = warehouse.read(" union all ".join(_STATE.format(name=table.full_name) for table in tables))
-    now = {row[0]: tuple(row) for row in states.itertuples(index=False)}
+    now = {row[0]: row for row in states.itertuples(index=False, name=None)}
     for table in tables:
         key = (warehouse.url, table.full_name)
         if key not in _read or _read[key][0] != now[table.full_name]:

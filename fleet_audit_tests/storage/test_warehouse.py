@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema import facts, reference
+from fleet_audit.schema.checks import is_conforming
 from fleet_audit.schema.derive import conform, empty_frame, to_arrow
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit.storage.warehouse import Warehouse, Written
@@ -40,6 +41,7 @@ def test_every_fact_table_comes_back_as_it_went_in(warehouse: Warehouse, table: 
     given = sample(table, D1, 25)
     warehouse.replace_partition(table, [D1], given, "run-1")
     found = warehouse.read_partition(table, [D1])
+    assert is_conforming(warehouse.read_partition_arrow(table, [D1]), table)
     left, right = (frame.drop(columns=_TRACE) for frame in (found, given))
     for column in table.columns:  # jsonb normalises white space and nothing else
         assert left.get(column.name) is None or left.dtypes[column.name] == right.dtypes[column.name]
