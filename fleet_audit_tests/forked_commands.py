@@ -1,0 +1,128 @@
+"""`fleet-audit` as a program whose processes are forked from one that has imported the product.
+
+Each call is a process of its own with its own arguments, variables, folder, output and exit code, and runs the same
+entry point; only what a process imports first, 2 s of processor time, is imported once. A program that is killed does
+not kill its fork: tests that interrupt a run start the installed one.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MODULES = (
+    "fleet_audit.cli.main",
+    "fleet_audit.cli.run",
+    "fleet_audit.cli.summary",
+    "fleet_audit.cli.psql",
+    "fleet_audit.definitions",
+    "fleet_audit.storage.event_log",
+    "fleet_audit.storage.migrate",
+    "dagster._core.storage.base_storage",
+    "fontTools.ttLib",
+    "typst",
+)
+_SERVER = "from fleet_audit_tests.forked_commands import serve; import sys; serve(sys.argv[1])"
+_STARTED_WITHIN_S = 120
+_STREAMS = 3
+_MAX_BYTES = 1 << 20
+_CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    called = json.dumps([sys.argv, os.getcwd(), dict(os.environ)])
+    socket.send_fds(server, [called.encode()], [0, 1, 2])
+    server.shutdown(socket.SHUT_WR)
+    sys.exit(int(server.recv(16) or 70))
+"""
+
+
+@contextmanager
+def forked_program() -> Iterator[Path]:
+    """Path of the program; its server ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="forked") as folder:
+        address, program = Path(folder) / "socket", Path(folder) / "fleet-audit"
+        program.write_text(_CLIENT.format(python=sys.executable, address=str(address)))
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        server = subprocess.Popen([sys.executable, "-c", _SERVER, str(address)], start_new_session=True)
+        try:
+            deadline = time.monotonic() + _STARTED_WITHIN_S
+            while not address.exists():
+                assert server.poll() is None, "the server of commands ended"
+                assert time.monotonic() < deadline, "the server of commands did not start"
+                time.sleep(0.05)
+            yield program
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)  # with the forks of tests that were ended
+            server.wait()
+
+
+def serve(address: str) -> None:
+    """Fork a process for each call, for ever."""
+    for name in _MODULES:
+        importlib.import_module(name)
+    from fleet_audit.definitions import build_definitions
+
+    build_definitions()
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{address}.new")
+        server.listen()
+        os.rename(f"{address}.new", address)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+        while True:
+            call, _ = server.accept()
+            with call:
+                if os.fork() == 0:
+                    server.close()
+                    _answer(call)
+                    return
+
+
+def _answer(call: socket.socket) -> None:
+    """Run the command in a fork and tell its exit code; returns in that fork alone, whose interpreter then ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    called, streams = _received(call)
+    pid = os.fork()
+    if pid == 0:
+        call.close()
+        _run(streams, *json.loads(called))
+    for stream in streams:
+        os.close(stream)
+    _, status = os.waitpid(pid, 0)
+    call.sendall(str(os.waitstatus_to_exitcode(status) % 256).encode())
+    os._exit(0)
+
+
+def _received(call: socket.socket) -> tuple[bytes, list[int]]:
+    called, streams, _, _ = socket.recv_fds(call, _MAX_BYTES, _STREAMS)
+    while part := call.recv(_MAX_BYTES):
+        called += part
+    return called, streams
+
+
+def _run(streams: list[int], arguments: list[str], folder: str, variables: dict[str, str]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(folder)
+    time.tzset()
+    tempfile.tempdir = None  # it was chosen with the variables of the server
+    sys.argv = arguments
+    from fleet_audit.cli.main import main
+
+    main()
