@@ -5,14 +5,14 @@ Rules are in `rules`; rules that lack their data are listed in `not_tested`.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.evidence import evidence_of, known, legs_of
+from fleet_audit.logic.audit.evidence import evidence_of, legs_of
+from fleet_audit.logic.audit.exceptions import applicable_exceptions, scope_of
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.case import Case
 from fleet_audit.logic.audit.rules.day import presence
@@ -21,8 +21,7 @@ from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
-from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.identity import normalise_plate, stable_id
+from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.logic.primitives.money import half_up, multiply_brl
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import FINDINGS, HELD_RUNS
@@ -63,29 +62,10 @@ def complete(context: Case, drafts: list[Draft], rules: Mapping[str, Rule]) -> p
     legs = legs_of(context.legs, set(trips))
     rows = [_row(context, draft, rules[draft.rule_id], trips, runs, legs) for draft in drafts]
     table = pd.DataFrame(rows, columns=[*rows[0]] if rows else [*_columns(), "route_code"])
-    table["exception_id"] = applicable_exceptions(table, context.exceptions, context.day)
+    own = applicable_exceptions(table, context.exceptions, context.day)
+    table["exception_id"] = own.where(own.notna(), pd.Series([draft.exception_id for draft in drafts], dtype=object))
     table["status"] = np.where(table["exception_id"].notna(), "excepted", "open")
     return conform(table, FINDINGS.untraced)
-
-
-def applicable_exceptions(findings: pd.DataFrame, exceptions: pd.DataFrame, day: dt.date) -> pd.Series:
-    """exception_id that covers each finding of the day, the lowest of several; null where none does.
-
-    Empty columns of an exception mean any; both dates are inclusive. A finding without a route is covered by
-    exceptions of any route only.
-    """
-    starts, ends = as_days(exceptions["date_from"]), as_days(exceptions["date_to"])
-    today = as_days(day)
-    in_force = exceptions[(np.isnat(starts) | (starts <= today)) & (np.isnat(ends) | (today <= ends))]
-    found = pd.Series([None] * len(findings), index=findings.index, dtype=object)
-    for row in in_force.sort_values("exception_id", ascending=False).to_dict("records"):
-        covers = np.ones(len(findings), dtype=bool)
-        for name in ("rule_id", "plate", "carrier_code", "unit_code", "route_code"):
-            if not pd.isna(row[name]):
-                asked = normalise_plate(row[name]) if name == "plate" else row[name]
-                covers &= (findings[name] == asked).to_numpy(dtype=bool)
-        found[covers] = row["exception_id"]
-    return found
 
 
 def _row(
@@ -98,8 +78,7 @@ def _row(
 ) -> Record:
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
     km_at_stake = _capped(draft, trips, runs)
-    owner = context.owners.get(draft.plate or "", {})
-    source = first_trip or (runs[draft.run_ids[0]] if draft.run_ids else {})
+    first_run = runs[draft.run_ids[0]] if draft.run_ids else {}
     brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(km_at_stake, draft.rate)
     amount = "in_favour_brl" if draft.is_in_favour else rule.amount
     low, high = _range(draft, km_at_stake, brl)
@@ -111,10 +90,8 @@ def _row(
         "rule_id": rule.rule_id,
         "rule_version": f"{rule.version}-{context.parameters.version}",
         "severity": draft.severity or rule.severity,
-        "plate": draft.plate,
+        **scope_of(context, draft, first_trip, first_run),
         "driver_id": first_trip.get("driver_id"),
-        "carrier_code": known(source.get("carrier_code")) or known(owner.get("carrier_code")) or draft.carrier_code,
-        "unit_code": known(source.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
         "trip_id": draft.trip_ids[0] if draft.trip_ids and not draft.is_vehicle_day else None,
         "declared_run_id": draft.run_ids[0] if draft.run_ids else None,
         "km_at_stake": km_at_stake,
@@ -126,7 +103,6 @@ def _row(
         "confidence": round(rule.confidence(context, draft), 2),
         "evidence": evidence_of(draft, rule, context.parameters, trips, runs, legs),
         "explanation_pt": _sentence(draft),
-        "route_code": first_trip.get("route_code"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -90,12 +91,13 @@ def test_a_run_of_a_plate_that_nobody_registered_or_saw_is_held_and_has_no_contr
     ("exception", "excepted"),
     [
         ({}, {"D01", "D02", "D05", "D07"}),
-        ({"rule_id": "D01"}, {"D01"}),
+        ({"rule_id": "D02"}, {"D02"}),
+        ({"rule_id": "D01"}, {"D01", "D02"}),  # D02 adds up nothing else
         ({"plate": "bbb-2b22"}, {"D07"}),
         ({"carrier_code": "CONLOG", "unit_code": "UCP", "rule_id": "D05"}, {"D05"}),
         ({"carrier_code": "OUTRA"}, set()),
-        ({"route_code": "R01"}, {"D01"}),
-        ({"date_from": DAY, "date_to": DAY, "rule_id": "D01"}, {"D01"}),
+        ({"route_code": "R01"}, {"D01", "D02"}),
+        ({"date_from": DAY, "date_to": DAY, "rule_id": "D01"}, {"D01", "D02"}),
         ({"date_from": DAY + dt.timedelta(days=1)}, set()),
         ({"date_to": DAY - dt.timedelta(days=1)}, set()),
     ],
@@ -107,6 +109,23 @@ def test_exceptions_mark_what_they_cover_and_hide_nothing(exception: dict, excep
     assert len(findings) == 4
     assert set(findings.loc[findings["status"] == "excepted", "rule_id"]) == excepted
     assert (findings["exception_id"].notna() == (findings["status"] == "excepted")).all()
+
+
+def test_a_day_counts_no_km_of_a_run_that_an_exception_covers() -> None:
+    """10 km too much on route R01, and 8 km on another: the day exceeds by the latter alone."""
+    trips = [*TRIPS, trip("V", "10:00", "11:00", "20.00", route_code="R02")]
+    runs = [*RUNS, run("S", "10:00", "11:00", "28")]
+    exception = {"exception_id": "E1", "rule_id": "D01", "reason": "combinado", "approved_by": "gestor"}
+
+    def day(**scope: str) -> dict:
+        exceptions = rows(reference.EXCEPTIONS, {**exception, **scope})
+        [found] = find(audit(trips, runs, exceptions=exceptions)).query("rule_id == 'D02'").to_dict("records")
+        return found
+
+    partly, fully = day(route_code="R01"), day()
+    assert (partly["status"], partly["km_at_stake"]) == ("open", Decimal("8.00"))
+    assert len(json.loads(partly["evidence"])["uncounted_match_ids"]) == 1
+    assert (fully["status"], fully["exception_id"], fully["km_at_stake"]) == ("excepted", "E1", Decimal("18.00"))
 
 
 def test_of_several_exceptions_the_lowest_id_is_named() -> None:

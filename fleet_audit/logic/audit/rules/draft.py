@@ -51,6 +51,7 @@ class Draft:
         brl_at_stake: where money is at stake that no km explain.
         brl_paid: what was paid of the vehicle or trips in question, more than which cannot be at stake.
         is_in_favour: what was declared or measured is too low, so the BRL count for the carrier.
+        exception_id: exception that covers the km that it adds up, where none covers the finding itself.
         unit_code, carrier_code: whom it concerns where no vehicle names them.
     """
 
@@ -72,6 +73,7 @@ class Draft:
     brl_at_stake: Decimal | None = None
     brl_paid: Decimal | None = None
     is_in_favour: bool = False
+    exception_id: str | None = None
     unit_code: str | None = None
     carrier_code: str | None = None
     km_uncertainty: float | None = None

@@ -130,6 +130,24 @@ def test_d03_a_few_short_runs_prove_nothing_nor_does_what_was_in_doubt_on_its_da
     assert found(a_cycle(trips=trips, matches=doubtful, day_findings=accused), "D03")
 
 
+@pytest.mark.parametrize(("rule_id", "names_runs"), [("D01", True), ("D02", False)])
+def test_d03_counts_no_km_that_an_exception_covers_on_their_day(rule_id: str, names_runs: bool) -> None:
+    def of(status: str, days: Sequence[dt.date], evidence: str = "{}") -> list[dict]:
+        covered = [{"finding_id": f"F{day}", "operational_date": day, "rule_id": rule_id, "rule_version": "1",
+                    "severity": "H", "confidence": 0.9, "evidence": evidence, "status": status, "explanation_pt": "x",
+                    "plate": PLATE, "declared_run_id": f"R{day}" if names_runs else None} for day in days]  # fmt: skip
+        trips, matches = [worked(day) for day in DAYS], [declared(day, "30.00", "32") for day in DAYS]
+        return found(a_cycle(trips=trips, matches=matches, day_findings=covered), "D03")
+
+    assert of("open", DAYS)[0]["km_at_stake"] == Decimal("62.00")
+    assert not of("excepted", DAYS)
+    [row] = of("excepted", DAYS[:11])
+    assert row["km_at_stake"] == Decimal("40.00")
+    assert row["evidence"]["uncounted_match_ids"] == [f"M{day}" for day in DAYS[:11]]
+    by_a_run = of("excepted", DAYS, '{"excepted_match_ids": ["M"]}')  # the day's exception is that of one of its runs
+    assert bool(by_a_run) is (rule_id == "D02")
+
+
 def test_d03_takes_no_chords_between_rare_positions_for_the_road():
     rare = {"km_method": "gps", "moving_s": 3600.0, "moving_steps": 12}
     matches = [declared(day, "30.00", "32.50") for day in DAYS]

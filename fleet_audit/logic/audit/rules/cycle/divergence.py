@@ -5,6 +5,7 @@ A single group and a vehicle's day are judged in `rules.day.divergence`.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,7 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     Groups as in D02; without those that exceed their own tolerance and were not named for it on their day, because what
     proved nothing there proves nothing here, nor do groups that are not `compared_by_road`: chords are short of the
     road by more than cycle_warn_pct, and silences at the end of each run, each within its tolerance, may hide as much.
+    Nor do groups whose D01, or the D02 of whose day, an exception covers: their km would be refused all the same.
     Silences that explain only a part lower what is at stake. And at least cycle_min_km: whole-km readings of a few
     short runs are more than 3 % by themselves.
     """
@@ -39,7 +41,7 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
     named = context.day_findings.loc[context.day_findings["rule_id"].isin(["D01", "D04"]), "declared_run_id"]
     first_run = pd.Series([ids[0] for ids in groups["declared_run_ids"]], index=groups.index, dtype=object)
     is_doubtful = groups["is_exceeding"].fillna(False).astype(bool) & ~first_run.isin(named)
-    groups = groups[~is_doubtful]
+    groups = groups[~is_doubtful & ~_is_excepted(context, groups, first_run)]
     left = compared[~compared["match_id"].isin(groups["match_id"])]
     uncounted = left.groupby("plate")["match_id"].agg(list).to_dict()
     hundredths = {name: to_hundredths(groups[f"{name}_km"]) for name in ("declared", "measured")}
@@ -53,6 +55,18 @@ def declared_above_measured(context: AuditCycle) -> list[Draft]:
             own = groups[groups["plate"] == plate]
             drafts.append(_declared(context, str(plate), row, own, uncounted.get(plate, []), warn, limit))
     return drafts
+
+
+def _is_excepted(context: AuditCycle, groups: pd.DataFrame, first_run: pd.Series) -> np.ndarray:
+    """Whether an exception covers the D01 of each group, or the D02 of its vehicle's day itself."""
+    excepted = context.day_findings[context.day_findings["status"] == "excepted"]
+    of_group, of_day = (excepted[excepted["rule_id"] == rule_id] for rule_id in ("D01", "D02"))
+    is_own = ["excepted_match_ids" not in json.loads(text) for text in of_day["evidence"]]
+    of_day = of_day[np.array(is_own, dtype=bool)]
+    keys = ["plate", "operational_date"]
+    days, asked = (pd.MultiIndex.from_frame(rows[keys].astype(object)) for rows in (of_day, groups))
+    found: np.ndarray = first_run.isin(of_group["declared_run_id"].dropna()).to_numpy() | asked.isin(days)
+    return found
 
 
 def _compared_plates(context: AuditCycle) -> set[str]:
@@ -114,7 +128,7 @@ def _listed(row: Record) -> Record:
 RULES = (
     Rule(
         "D03",
-        "4",
+        "5",
         "C",
         "Declarado acima do medido, ciclo do veículo",
         "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",

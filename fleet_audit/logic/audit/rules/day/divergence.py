@@ -5,9 +5,12 @@ Runs without any trip are in `presence`; the comparison of a cycle (D03) is not 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.exceptions import applicable_exceptions, scope_of
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import (
@@ -31,10 +34,12 @@ from fleet_audit.logic.audit.rules.draft import (
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import allowed_hundredths
 
 
+@computed_once
 def declared_above_measured(context: AuditDay) -> list[Draft]:
     """D01: a group declares more than was measured, above max(trip_tolerance_pct, trip_tolerance_km), beyond doubt."""
     return _groups(context, "D01")
@@ -54,32 +59,56 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
 
     Only groups with runs and trips whose km are all known take part: an unverifiable run would fake a
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt or
-    measured by chords. The evidence lists the groups that do not take part: the waterfall disallows nothing of them.
+    measured by chords. Nor one whose D01 an exception covers: its km would be refused all the same; a day that exceeds
+    with such groups alone is covered by that exception. The evidence lists the groups that do not take part: the
+    waterfall disallows nothing of them.
     """
     compared = context.groups[context.groups["difference_km"].notna()]
-    is_uncounted = compared["match_id"].isin(doubtful_matches(context) | chord_matches(context))
-    uncounted = compared[is_uncounted].groupby("plate")["match_id"].agg(list).to_dict()
-    groups = compared[~is_uncounted]
-    limits = context.limits(groups)
+    unproven = compared["match_id"].isin(doubtful_matches(context) | chord_matches(context))
+    excepted = _excepted_matches(context)
+    proven = compared[~unproven]
+    rest = proven[~proven["match_id"].isin(excepted)]
+    of_rest, of_all = _exceeding_days(context, rest), _exceeding_days(context, proven)
+    counted = pd.concat([rest, proven[~proven["plate"].isin(of_rest.index)]]).drop_duplicates("match_id").sort_index()
+    counted = counted[counted["plate"].isin(of_all.index.union(of_rest.index))]
+    context.trip_records(counted["trip_ids"].explode())  # converted together, read one by one
+    left = compared[~compared["match_id"].isin(counted["match_id"])]
+    uncounted = left.groupby("plate")["match_id"].agg(list).to_dict()
+    days = pd.concat([of_rest, of_all[~of_all.index.isin(of_rest.index)]]).sort_index()
+    by_plate = dict(tuple(counted.groupby("plate")))
+    return [
+        _day(context, str(plate), by_plate[plate], uncounted.get(plate, []), row.pct, excepted)
+        for plate, row in days.iterrows()
+    ]
+
+
+def _exceeding_days(context: AuditDay, groups: pd.DataFrame) -> pd.DataFrame:
+    """declared and measured (hundredths of a km) and pct, the tolerance, of the plates whose groups exceed together."""
     table = pd.DataFrame(
         {
             "plate": groups["plate"].to_numpy(),
             "declared": to_hundredths(groups["declared_km"]),
             "measured": to_hundredths(groups["measured_km"]),
-            "pct": limits["day_tolerance_pct"].to_numpy(),
+            "pct": context.limits(groups)["day_tolerance_pct"].to_numpy(),
         }
     )
     days = table.groupby("plate").agg(declared=("declared", "sum"), measured=("measured", "sum"), pct=("pct", "first"))
     excess = days["declared"] - days["measured"]
     allowed = allowed_hundredths(days["measured"].to_numpy(), days["pct"].to_numpy(), np.zeros(len(days)))
-    exceeding = days[(excess > allowed) & (excess >= round(context.parameters.day_min_km * 100))]
-    groups = groups[groups["plate"].isin(exceeding.index)]
-    context.trip_records(groups["trip_ids"].explode())  # converted together, read one by one
-    by_plate = dict(tuple(groups.groupby("plate")))
-    return [
-        _day(context, str(plate), by_plate[plate], uncounted.get(plate, []), row.pct)
-        for plate, row in exceeding.iterrows()
-    ]
+    return days[(excess > allowed) & (excess >= round(context.parameters.day_min_km * 100))]
+
+
+def _excepted_matches(context: AuditDay) -> dict[str, str]:
+    """exception_id by match_id of the groups whose D01 an exception covers."""
+    if context.exceptions.empty:
+        return {}
+    drafts = declared_above_measured(context)
+    trips = context.trip_records(draft.trip_ids[0] for draft in drafts)
+    scopes = [scope_of(context, draft, trips[draft.trip_ids[0]], {}) for draft in drafts]
+    columns = ["rule_id", "plate", "carrier_code", "unit_code", "route_code"]
+    findings = pd.DataFrame([{"rule_id": "D01", **scope} for scope in scopes], columns=columns)
+    named = applicable_exceptions(findings, context.exceptions, context.day)
+    return {draft.facts["match_id"]: name for draft, name in zip(drafts, named, strict=True) if name is not None}
 
 
 def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
@@ -160,7 +189,10 @@ def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: floa
     return abs(declared_km - float(sum(counted))) <= tolerance_km
 
 
-def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[str], pct: float) -> Draft:
+def _day(
+    context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[str], pct: float, excepted: Mapping[str, str]
+) -> Draft:
+    covered = [match_id for match_id in groups["match_id"] if match_id in excepted]
     trip_ids = tuple(groups["trip_ids"].explode())
     run_ids = tuple(groups["declared_run_ids"].explode())
     trips = list(context.trip_records(trip_ids).values())
@@ -181,6 +213,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
         facts={
             "match_ids": list(groups["match_id"]),
             "uncounted_match_ids": uncounted,
+            **({"excepted_match_ids": covered} if covered else {}),
             "declared_km": declared,
             "measured_km": measured,
             "uncertainty_km": round(uncertainty, 3),
@@ -192,6 +225,7 @@ def _day(context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[st
         tolerance_km=tolerance,
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
+        exception_id=min((excepted[match_id] for match_id in covered), default=None),
     )
 
 
@@ -242,7 +276,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "6",
+        "7",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
