@@ -32,7 +32,7 @@ from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.partition import PARTITION_ZONE
-from fleet_audit.storage.embedded.dagster_databases import make_databases
+from fleet_audit.storage.embedded.dagster_template import make_databases
 from fleet_audit.storage.embedded.server import keep_as_template
 
 _MIGRATED = """

@@ -19,6 +19,7 @@ import fleet_audit
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.settings import load_settings
 from fleet_audit.storage.embedded import dagster_databases
+from fleet_audit.storage.embedded.dagster_template import make_databases
 from fleet_audit.storage.event_log import OpenEventLogStorage
 
 _USED = {"_connect", "_initdb", "path_for_shard", "conn_string_for_shard", "store_event", "wipe", "dispose"}
@@ -89,7 +90,7 @@ def test_a_new_home_has_the_same_databases_with_and_without_those_of_the_install
     monkeypatch.setattr(dagster_databases, "TEMPLATES", tmp_path / "installed")
     dagster_databases._revision.cache_clear()
     if is_prepared:
-        dagster_databases.make_databases()
+        make_databases()
         assert (tmp_path / "installed").exists()
     monkeypatch.setenv("DAGSTER_HOME", "")
     home = dagster_home(load_settings(home=str(tmp_path / "home")))
@@ -111,7 +112,7 @@ def test_a_new_home_has_the_same_databases_with_and_without_those_of_the_install
 def test_threads_that_make_the_database_of_a_run_at_once_do_not_remove_each_others_copy(tmp_path, monkeypatch):
     monkeypatch.setattr(dagster_databases, "TEMPLATES", tmp_path / "installed")
     dagster_databases._revision.cache_clear()
-    dagster_databases.make_databases()
+    make_databases()
     path, copy, others = tmp_path / "run.db", shutil.copyfile, []
 
     def other_in_between(source: Path, target: Path) -> None:

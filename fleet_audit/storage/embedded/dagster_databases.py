@@ -1,7 +1,7 @@
 """Dagster's empty SQLite databases, made once at install and copied into each new home, and for each new run.
 
-Keeping and copying them belongs here; what Dagster stores in them is in `event_log`. To make them costs 0.1 s of
-processor time each, of which a day's run in a new home needs five. Without a template Dagster makes them itself.
+Keeping and copying them belongs here; `dagster_template` makes them, `event_log` fills them. To make one costs 0.1 s of
+processor time, and a day's run in a new home needs five. Without a template Dagster makes them.
 """
 
 from __future__ import annotations
@@ -48,25 +48,11 @@ def has_tables(path: Path) -> bool:
     return _read_revision(path) == wanted
 
 
-def make_databases() -> None:
-    """Let Dagster make the databases of an instance and of a run, and keep them, in place of those of other versions.
+def save_template(home: Path, run_id: str) -> None:
+    """Keep the databases of an instance, in place of those of other versions; that of the run is the one of new runs.
 
     Nothing is kept where the package's folder is read-only.
     """
-    import dagster as dg  # not at the top: commands that need no Dagster make its folder
-
-    from fleet_audit.storage.event_log import OpenEventLogStorage
-
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder):
-        events, run_id = OpenEventLogStorage(folder), str(uuid.uuid4())
-        with events.run_connection(run_id):
-            _save_template(Path(folder), run_id)
-        events.dispose()
-    _revision.cache_clear()
-
-
-def _save_template(home: Path, run_id: str) -> None:
-    """Keep the databases of an instance; that of the run is the one of new runs."""
     template = _template()
     with suppress(OSError, shutil.Error):
         template.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +64,7 @@ def _save_template(home: Path, run_id: str) -> None:
             for former in template.parent.glob(f"{_PREFIX}*"):
                 shutil.rmtree(former)
             new.rename(template)
+    _revision.cache_clear()
 
 
 def _template() -> Path:
