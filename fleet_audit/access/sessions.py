@@ -15,8 +15,8 @@ from threading import Lock
 import jwt
 import sqlalchemy as sa
 
-from fleet_audit.access.company_tokens import CompanyTokens
-from fleet_audit.access.passwords import is_password
+from fleet_audit.access.accounts.company_tokens import CompanyTokens
+from fleet_audit.access.accounts.passwords import is_password
 from fleet_audit.access.problems import Problem
 
 TOKEN_S = 900  # the user's rights are looked up with every request, so that a longer one would see no more
@@ -25,7 +25,7 @@ _LEEWAY_S = 5  # between the clock of the database, which dates a token, and thi
 _ALGORITHM = "HS256"
 _WRONG = "The login or the password is wrong, or the account is locked or disabled."
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
-_BEGIN = sa.text(  # materialized: the profile's role, once taken, may not ask for the role
+_BEGIN = sa.text(  # materialized, so evaluated first: the profile's role may not call auth.role_of
     "with found as materialized (select auth.role_of(:user_id, :issued_at) as role) "
     "select role, set_config('app.user_id', :user_id, true), set_config('statement_timeout', '30s', true), "
     "set_config('role', coalesce(role, 'none'), true) from found"

@@ -1,4 +1,4 @@
-"""`fleet-audit`: the main job, the warehouse's console, the simulator and its API, and a demo of all of it.
+"""`fleet-audit`: all its commands, of which those that run, close, replay, rebuild and query are written here.
 
 Each command only reads its options, calls one function and prints; see CONTRACTS in docs/ for what they promise.
 """
@@ -8,22 +8,21 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
 from fleet_audit import __version__
-from fleet_audit.cli.case_commands import dossier, explain
+from fleet_audit.cli.commands.cases import dossier, explain
+from fleet_audit.cli.commands.operations import backup, forget_driver, metrics, migrate, restore
+from fleet_audit.cli.commands.options import DAY, home_option
+from fleet_audit.cli.commands.simulation import demo, serve_api, simulate
+from fleet_audit.cli.commands.user import user
 from fleet_audit.cli.lines import set_up_lines, write_error, write_progress, write_result
-from fleet_audit.cli.operations_commands import backup, forget_driver, metrics, migrate, restore
 from fleet_audit.cli.serve import serve
-from fleet_audit.cli.user import user
 from fleet_audit.cli.what_if import what_if
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.garbage_collection import collect_rarely, pause_collections
 from fleet_audit.settings import load_settings, wants_json_lines
-
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class _Commands(click.Group):
@@ -49,17 +48,17 @@ def main() -> None:
     """Kilometres, money and audit findings from a contracted bus fleet's telemetry."""
 
 
-main.add_command(dossier)
-main.add_command(explain)
-for _command in (metrics, backup, restore, migrate, forget_driver, serve, user, what_if):
+for _command in (
+    dossier, explain, metrics, backup, restore, migrate, forget_driver, serve, simulate, serve_api, demo, user, what_if
+):  # fmt: skip
     main.add_command(_command)
 
 
 @main.command(epilog="Example: fleet-audit run --inbox ./inbox --from 2025-06-10 --to 2025-06-10")
 @click.option("--inbox", type=click.Path(path_type=str), help="Folder or s3:// prefix with the four sub-folders.")
-@click.option("--from", "first", type=_DAY, required=True, help="First operational day, YYYY-MM-DD.")
-@click.option("--to", "last", type=_DAY, required=True, help="Last operational day, inclusive.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--from", "first", type=DAY, required=True, help="First operational day, YYYY-MM-DD.")
+@click.option("--to", "last", type=DAY, required=True, help="Last operational day, inclusive.")
+@home_option
 @click.option("--api", help="Base URL of the telemetry API; its token is FLEET_API_TOKEN.")
 @click.option(
     "--as-of",
@@ -109,9 +108,9 @@ def run(
 
 
 @main.command(epilog="Example: fleet-audit close --cycle 2025-05-16 --final")
-@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@click.option("--cycle", "start", type=DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
 @click.option("--final", "is_final", is_flag=True, help="Freeze it; without this the close is provisional.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
     """Close a measurement cycle: provisionally from the day after its end, for good from the third.
 
@@ -131,8 +130,8 @@ def close(start: dt.datetime, is_final: bool, home: str | None) -> None:
 
 
 @main.command(epilog="Example: fleet-audit replay --cycle 2025-05-16")
-@click.option("--cycle", "start", type=_DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@click.option("--cycle", "start", type=DAY, required=True, help="First day of the cycle, YYYY-MM-DD.")
+@home_option
 def replay(start: dt.datetime, home: str | None) -> None:
     """Compute a closed cycle again from its frozen inputs, elsewhere, and compare it with its manifest.
 
@@ -152,9 +151,9 @@ def replay(start: dt.datetime, home: str | None) -> None:
 
 
 @main.command(epilog="Example: fleet-audit rebuild --home .fleet")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
-@click.option("--from", "first", type=_DAY, help="First day to compute; without it the first that had been computed.")
-@click.option("--to", "last", type=_DAY, help="Last day to compute, inclusive.")
+@home_option
+@click.option("--from", "first", type=DAY, help="First day to compute; without it the first that had been computed.")
+@click.option("--to", "last", type=DAY, help="Last day to compute, inclusive.")
 @click.option("--replace", "is_replaced", is_flag=True, help="Empty a warehouse that has data before.")
 def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | None, is_replaced: bool) -> None:
     """Fill an empty warehouse from the lake's raw/ alone, and compute the days again.
@@ -182,7 +181,7 @@ def rebuild(home: str | None, first: dt.datetime | None, last: dt.datetime | Non
 
 @main.command(epilog='Example: fleet-audit psql -c "select plate, sum(km_measured) from fact.trips group by 1" --csv')
 @click.option("-c", "--command", "sql", required=True, help="One SQL statement.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--csv", "as_csv", is_flag=True, help="CSV with a header instead of an aligned table.")
 @click.option("--write", "is_writable", is_flag=True, help="Let the statement change the warehouse.")
 @click.option("--as", "login", metavar="LOGIN", help="With the rights of this user instead of the pipeline's role.")
@@ -200,7 +199,7 @@ def psql(sql: str, home: str | None, as_csv: bool, is_writable: bool, login: str
 
 
 @main.command(epilog='Example: eval "$(fleet-audit env)" && dg dev')
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 def env(home: str | None) -> None:
     """Print the shell variables with which `dg` works on this installation.
 
@@ -223,101 +222,3 @@ def env(home: str | None) -> None:
     for name, value in variables.items():
         if value is not None:
             click.echo(f"export {name}={shlex.quote(str(value))}")
-
-
-@main.command(
-    epilog="Example: fleet-audit simulate --out ./sim --seed 7 --vehicles 40 --from 2025-06-08 --to 2025-06-24"
-)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
-@click.option("--vehicles", type=click.IntRange(1), default=40, show_default=True)
-@click.option("--from", "first", type=_DAY, required=True, help="First day, YYYY-MM-DD.")
-@click.option("--to", "last", type=_DAY, required=True, help="Last day, inclusive.")
-@click.option("--frauds/--honest", default=True, help="With labelled frauds, or none.")
-@click.option("--with", "also", multiple=True, metavar="NAME", help="A kind of bad device or fraud to plant too.")
-@click.option(
-    "--without", multiple=True, metavar="NAME", help="A fraud or trap to exclude; docs/simulation.md names all."
-)
-def simulate(
-    out: Path, seed: int, vehicles: int, first: dt.datetime, last: dt.datetime, frauds: bool,
-    also: tuple[str, ...], without: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Write an inbox, an API data set and the truth of a simulated fleet."""
-    from fleet_audit.simulation.catalogue import KINDS
-    from fleet_audit.simulation.fleet import simulate as write_fleet
-
-    if last < first:
-        raise PermanentError(f"--from {first.date()} is after --to {last.date()}; exchange them.")
-    unknown = sorted({*also, *without} - KINDS.keys())
-    if unknown:
-        raise PermanentError(f"The simulator cannot plant {', '.join(unknown)}; it knows {', '.join(KINDS)}.")
-    summary = write_fleet(
-        out,
-        seed=seed,
-        vehicles=vehicles,
-        date_from=first.date(),
-        date_to=last.date(),
-        frauds=frauds,
-        also=also,
-        without=without,
-        progress=write_progress,
-    )
-    write_result(f"{summary}\nwritten to {out}")
-
-
-@main.command(
-    "serve-api",
-    epilog="Example: FLEET_API_TOKEN=secret fleet-audit serve-api --data ./sim --port 8808 "
-    "--faults cut,rate_limited=0.2",
-)
-@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="What `simulate` wrote.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8808,
-    show_default=True,
-    help="Port on 127.0.0.1; 0 takes a free one.",
-)
-@click.option(
-    "--faults",
-    metavar="NAMES",
-    help="What goes wrong: usual, harsh, or kinds with the share of requests that meet them (0.1 where none is given), "
-    "comma separated: rate_limited, server_error, cut, repeated, shuffled, expired, wrong_types, timeout.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same faults.")
-def serve_api(data: Path, port: int, faults: str | None, seed: int) -> None:
-    """Serve a simulated fleet's positions over HTTP, as the telemetry API does, until interrupted.
-
-    No fault loses a row for good: a client that tries again gets all of them.
-    """
-    import threading
-
-    from fleet_audit.simulation.api_server import ApiServer
-    from fleet_audit.simulation.faults import Faults, parse_faults
-
-    token = load_settings().api_token
-    if token is None:
-        raise PermanentError("FLEET_API_TOKEN is not set: choose the token that clients must send.")
-    try:
-        planned = None if faults is None else Faults(seed, **parse_faults(faults))  # type: ignore[arg-type]
-        server = ApiServer(data, token=token.get_secret_value(), port=port, faults=planned)
-    except (ValueError, FileNotFoundError) as error:
-        raise PermanentError(str(error)) from None
-    except OSError as error:
-        raise PermanentError(f"Port {port} cannot be listened on ({error.strerror}): choose another --port.") from None
-    with server:
-        write_result(f"serving {data} at {server.url} (Ctrl-C ends it)")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            write_result("ended")
-
-
-@main.command(epilog="Example: fleet-audit demo --home .fleet")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
-@click.option("--vehicles", type=click.IntRange(40), default=40, show_default=True)
-def demo(home: str | None, vehicles: int) -> None:
-    """Simulate a fleet, serve its API, run the main job on it and show the result."""
-    from fleet_audit.cli.demo import run_demo
-
-    sys.exit(run_demo(home, vehicles, write_progress))

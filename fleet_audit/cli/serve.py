@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet_audit.cli.commands.options import home_option
 from fleet_audit.cli.lines import write_result
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings, wants_json_lines
 
 if TYPE_CHECKING:
-    from fleet_audit.access.company_tokens import CompanyTokens
+    from fleet_audit.access.accounts.company_tokens import CompanyTokens
 
 _MIN_SECRET = 32  # bytes: RFC 7518 asks for a key as long as HS256's hash
 
 
 @click.command(epilog="Example: fleet-audit serve --port 8080")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; TLS is the proxy's.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @click.option("--demo", "is_demo", is_flag=True, help="Make a user of each profile, for an embedded warehouse.")
@@ -53,14 +54,14 @@ def serve(home: str | None, host: str, port: int, is_demo: bool) -> None:
         )
     installation = Installation(settings)
     if is_demo:
-        from fleet_audit.access.demo_users import add_demo_users
+        from fleet_audit.access.accounts.demo_users import add_demo_users
 
         for line in add_demo_users(settings, installation.migrated_url()):
             click.echo(line)
     engine, lake = engine_of(_reader_url(settings, installation.migrated_url())), installation.lake()
     app = create_app(engine, secret, lake, Intake(settings, lake), _company_tokens(settings))
     write_result(f"serving the page at http://{host}:{port}/portal and the API at /docs (Ctrl-C ends it)")
-    # uvicorn ends a service by sending the signal once more: as an exit it releases the embedded PostgreSQL
+    # uvicorn raises the signal again when it ends: turned into an exit, it releases the embedded PostgreSQL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     lines = None if wants_json_lines() else uvicorn.config.LOGGING_CONFIG  # None: lines are those of this process
     uvicorn.run(
@@ -70,7 +71,7 @@ def serve(home: str | None, host: str, port: int, is_demo: bool) -> None:
 
 def _company_tokens(settings: Settings) -> CompanyTokens | None:
     """Verifies tokens of the company's identity provider, where the settings name one."""
-    from fleet_audit.access.company_tokens import CompanyTokens
+    from fleet_audit.access.accounts.company_tokens import CompanyTokens
 
     issuer, audience, keys_url = settings.serve_oidc_issuer, settings.serve_oidc_audience, settings.serve_oidc_keys_url
     if not (issuer and audience and keys_url):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet_audit.cli.commands.options import home_option
 from fleet_audit.cli.lines import write_progress, write_result, write_warning
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings
@@ -60,7 +61,7 @@ class Statement:
 @click.option("--contracts", type=_FILE, help="A table as reference/contracts.csv, in place of the one in force.")
 @click.option("--recompute", is_flag=True, help="Compute trips and findings again too, as --set always does.")
 @click.option("--out", type=_FILE, help="Write the statement to a .csv or .xlsx file as well.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 def what_if(
     cycle_text: str, changes: tuple[str, ...], tariffs: Path | None, contracts: Path | None, recompute: bool,
     out: Path | None, home: str | None,
@@ -74,7 +75,7 @@ def what_if(
     from fleet_audit.closing.what_if import read_scenario
 
     if out is not None and out.suffix.lower() not in (".csv", ".xlsx"):
-        raise PermanentError(f"--out {out} is neither a .csv nor a .xlsx file.")
+        raise PermanentError(f"--out {out} is neither a .csv nor a .xlsx file: name one of them.")
     settings = load_settings(home=home)
     files = {name: path for name, path in (("tariffs", tariffs), ("contracts", contracts)) if path is not None}
     scenario = read_scenario(changes, files, settings)
@@ -154,7 +155,7 @@ def _computed_elsewhere(
     before = computed_days(source.warehouse, cycle.start - lead * ONE_DAY, cycle.start - ONE_DAY)
     (settings.home / "what-if").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{cycle.start}-", dir=settings.home / "what-if"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server in it is: so it ends after that
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # registered before its server, so that it runs after it
     scratch = Installation(use_home(folder, {}))
     fill(scratch.stores(), source, *inputs)
     deliver_scenario(scratch.stores(), scenario, overrides)
@@ -239,4 +240,4 @@ def _write(statement: Statement, out: Path) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
-        raise PermanentError(f"--out {out} cannot be written ({error.strerror}).") from None
+        raise PermanentError(f"--out {out} cannot be written ({error.strerror}): name another file.") from None

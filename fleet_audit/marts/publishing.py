@@ -16,8 +16,8 @@ from fleet_audit.marts.model import PARTITION_COLUMN, Days, Model, Relation
 from fleet_audit.marts.project import Project
 from fleet_audit.marts.rendering import Variable
 from fleet_audit.marts.rights import rights_of
+from fleet_audit.storage.auth.rights import apply_to
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
-from fleet_audit.storage.rights import apply_to
 
 _LOCK_TIMEOUT = "15min"
 _HAS_NO_RIGHTS = """

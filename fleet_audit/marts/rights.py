@@ -1,7 +1,7 @@
 """What a relation has besides columns and rows: grants, options of a view, row security and its policies.
 
 They are read before a relation is dropped or replaced and put back after it. What the profiles
-read is set by `storage.rights`.
+read is set by `storage.auth.rights`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from fleet_audit.marts.model import Relation
-from fleet_audit.storage.rights import ROLES
+from fleet_audit.storage.auth.rights import ROLES
 
 # one statement per row, in the order in which they are to be run
 _STATEMENTS = """
@@ -64,7 +64,7 @@ where
 def rights_of(connection: sa.Connection, relation: Relation) -> list[str]:
     """The statements that give a relation of this name, created again, the rights that it has now.
 
-    Those of the profiles' roles are not among them: `storage.rights` sets them for the columns that it has by then.
+    Those of the profiles' roles are not among them: `storage.auth.rights` sets them for the columns it has then.
     """
     found = connection.execute(sa.text(_STATEMENTS), {"relation": str(relation), "ours": list(ROLES)})
     return list(found.scalars())

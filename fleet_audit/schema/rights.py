@@ -1,7 +1,7 @@
 """Who may read what: the columns and the rows of a relation that each profile reads, from the relation's column names.
 
-Only the rules belong here, as names and SQL conditions; `storage.rights` applies them to a database, and the read API
-asks for the same columns. A relation that no rule describes is read by nobody but auditors and company-wide users.
+Only the rules belong here, as names and SQL conditions; `storage.auth.rights` applies them to a database, and the read
+API asks for the same columns. A relation that no rule describes is read by nobody but auditors and company-wide users.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.sql import metadata
-from fleet_audit.storage import rights
+from fleet_audit.storage.auth import rights
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 
-if TYPE_CHECKING:  # with the migrations 0.8 s of processor time, for databases that are to be changed only
+if TYPE_CHECKING:  # with the migrations 0.8 s of processor time, which only a database to be changed needs
     from alembic.config import Config
 
 _VERSION_TABLE_SCHEMA = "ops"
@@ -38,7 +38,7 @@ _FORMER_IDS = {
     "0002_api": "0006_api_requests",
     "0003_api_windows": "0007_api_windows",
     "0004_billing_lines": "0008_billing_lines",
-    "0025_arrivals_of_years": "0024_day_digests",  # 0027 does again what it did, without what is there
+    "0025_arrivals_of_years": "0024_day_digests",  # 0027 repeats it, except for what exists already
 }
 
 

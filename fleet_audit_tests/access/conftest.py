@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from fleet_audit.access.accounts.passwords import hash_password
 from fleet_audit.access.app import create_app
-from fleet_audit.access.passwords import hash_password
 from fleet_audit.access.uploads import Intake
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake

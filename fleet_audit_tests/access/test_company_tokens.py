@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fastapi.testclient import TestClient
 
-from fleet_audit.access import company_tokens
+from fleet_audit.access.accounts import company_tokens
+from fleet_audit.access.accounts.company_tokens import CompanyTokens
 from fleet_audit.access.app import create_app
-from fleet_audit.access.company_tokens import CompanyTokens
 from fleet_audit.access.problems import Problem
 from fleet_audit.access.uploads import Intake
 from fleet_audit.storage.postgres import engine_of

@@ -14,7 +14,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from fleet_audit.access.demo_users import add_demo_users
+from fleet_audit.access.accounts.demo_users import add_demo_users
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
 from fleet_audit.storage.postgres import engine_of

@@ -15,7 +15,7 @@ from dagster._core.instance.config import dagster_instance_config
 from fleet_audit.errors import PermanentError
 from fleet_audit.setting_names import BESIDE_SETTINGS, check_names
 from fleet_audit.settings import known_variables
-from fleet_audit.storage.rights import ROLES_SQL
+from fleet_audit.storage.auth.rights import ROLES_SQL
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ROOT = DEPLOY.parent

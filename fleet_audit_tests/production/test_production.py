@@ -11,7 +11,7 @@ import psycopg2
 import pyarrow.fs as pafs
 import pytest
 
-from fleet_audit.storage.rights import ROLES_SQL
+from fleet_audit.storage.auth.rights import ROLES_SQL
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.integration import small_fleet
 from fleet_audit_tests.integration.small_fleet import (

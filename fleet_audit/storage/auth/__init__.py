@@ -1,1 +1,1 @@
-"""Functions, triggers and views of schema `auth`, as SQL; `storage.rights` runs them and grants them."""
+"""Functions, triggers and views of schema `auth`, as SQL; `rights` runs them and grants them."""

@@ -1,6 +1,6 @@
 """Users in the warehouse: made, disabled, granted carriers and units, given passwords; each change is in the audit log.
 
-The pipeline's own role writes them; the read API has no right to. Triggers write the audit log (`storage.rights`).
+The pipeline's own role writes them; the read API has no right to. Triggers write the audit log (`storage.auth.rights`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from fleet_audit.access.passwords import hash_password
+from fleet_audit.access.accounts.passwords import hash_password
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.rights import API_ROLE
+from fleet_audit.storage.auth.rights import ROLES_SQL, apply_all, missing_roles
 from fleet_audit.storage.postgres import engine_of, sentences
-from fleet_audit.storage.rights import ROLES_SQL, apply_all, missing_roles
 
 _USERS = sa.table(
     "users",

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import click
 
+from fleet_audit.cli.commands.options import home_option
 from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.settings import load_settings
-
-_HOME = click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 
 
 @click.command(epilog="Example: fleet-audit dossier --finding 1a9ab56695c8a0bc")
 @click.option("--finding", "finding_id", help="finding_id, as reports and fact.findings give it.")
 @click.option("--trip", "trip_id", help="trip_id, as MEMÓRIA DE CÁLCULO and fact.trips give it.")
-@_HOME
+@home_option
 def dossier(finding_id: str | None, trip_id: str | None, home: str | None) -> None:
     """Make the dossier of one contested finding or trip: one PDF with everything that proves it."""
     if (finding_id is None) == (trip_id is None):
@@ -32,7 +31,7 @@ def dossier(finding_id: str | None, trip_id: str | None, home: str | None) -> No
 
 @click.command(epilog="Example: fleet-audit explain 1a9ab56695c8a0bc")
 @click.argument("any_id", metavar="ID")
-@_HOME
+@home_option
 def explain(any_id: str, home: str | None) -> None:
     """Print the chain R$ → km → legs → positions → clause of a finding, a trip or a billing line (in Portuguese)."""
     from fleet_audit.dossiers.explanations import explain as explain_id

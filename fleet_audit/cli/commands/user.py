@@ -1,6 +1,6 @@
 """`fleet-audit user`: users of the read API, of BI tools and of `psql --as`, and what each may see.
 
-Only options belong here; users are changed by `access.users`, imported on first use.
+Only options belong here; users are changed by `access.accounts.users`, imported on first use.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet_audit.cli.commands.options import home_option
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.rights import PROFILES
 from fleet_audit.settings import load_settings
 
 if TYPE_CHECKING:
-    from fleet_audit.access.users import Users
+    from fleet_audit.access.accounts.users import Users
 
-_HOME = click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
 _CARRIER = click.option("--carrier", metavar="CODE", help="Its rows alone; without it those of every carrier.")
 _UNIT = click.option("--unit", metavar="CODE", help="Its rows alone; without it those of every unit.")
 
@@ -31,7 +31,7 @@ def user() -> None:
 @user.command(epilog='Example: echo "$PASSWORD" | fleet-audit user add maria --profile finance')
 @click.argument("login")
 @click.option("--profile", type=click.Choice(PROFILES), required=True, help="What kind of columns they read.")
-@_HOME
+@home_option
 def add(login: str, profile: str, home: str | None) -> None:
     """Make a user; the password is asked for, or is the first line of the standard input."""
     users = _users(home)
@@ -43,7 +43,7 @@ def add(login: str, profile: str, home: str | None) -> None:
 @user.command(epilog="Example: fleet-audit user disable maria")
 @click.argument("login")
 @click.option("--enable", "is_enabled", is_flag=True, help="Let the user sign in again.")
-@_HOME
+@home_option
 def disable(login: str, is_enabled: bool, home: str | None) -> None:
     """End a user's tokens at once and refuse new ones."""
     users = _users(home)
@@ -53,7 +53,7 @@ def disable(login: str, is_enabled: bool, home: str | None) -> None:
 
 @user.command(epilog="Example: fleet-audit user passwd maria")
 @click.argument("login")
-@_HOME
+@home_option
 def passwd(login: str, home: str | None) -> None:
     """Replace a password; tokens issued before it end at once."""
     _users(home).set_password(login, _password())
@@ -66,7 +66,7 @@ def passwd(login: str, home: str | None) -> None:
 @_UNIT
 @click.option("--all", "is_all", is_flag=True, help="Every carrier and unit.")
 @click.option("--revoke", "is_revoked", is_flag=True, help="Take this grant away instead.")
-@_HOME
+@home_option
 def grant(login: str, carrier: str | None, unit: str | None, is_all: bool, is_revoked: bool, home: str | None) -> None:
     """Let a user see a carrier, a unit, or a carrier within a unit."""
     if is_all == bool(carrier or unit):
@@ -78,7 +78,7 @@ def grant(login: str, carrier: str | None, unit: str | None, is_all: bool, is_re
 
 
 @user.command("list", epilog="Example: fleet-audit user list")
-@_HOME
+@home_option
 def list_users(home: str | None) -> None:
     """One line per user: login, profile, grants as carrier@unit."""
     for line in _users(home).listed():
@@ -86,7 +86,7 @@ def list_users(home: str | None) -> None:
 
 
 def _users(home: str | None) -> Users:
-    from fleet_audit.access.users import Users
+    from fleet_audit.access.accounts.users import Users
     from fleet_audit.cli.environment import export_settings
     from fleet_audit.installation import Installation
 

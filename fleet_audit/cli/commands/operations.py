@@ -9,13 +9,14 @@ import warnings
 
 import click
 
+from fleet_audit.cli.commands.options import home_option
 from fleet_audit.cli.lines import write_progress, write_result, write_warning
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings, load_settings
 
 
 @click.command(epilog="Example: fleet-audit metrics --port 9464")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a container.")
 @click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0 takes a free one.")
 @click.option("--once", is_flag=True, help="Print the metrics and end.")
@@ -42,7 +43,7 @@ def metrics(home: str | None, host: str, port: int, once: bool) -> None:
 
 @click.command(epilog="Example: fleet-audit backup s3://backups/fleet")
 @click.argument("place")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--live", "is_live", is_flag=True, help="Also while a run lasts; its days then have to run again.")
 def backup(place: str, home: str | None, is_live: bool) -> None:
     """Back up warehouse, Dagster instance and lake to PLACE, a folder or s3://bucket/prefix.
@@ -59,7 +60,7 @@ def backup(place: str, home: str | None, is_live: bool) -> None:
 
 @click.command(epilog="Example: fleet-audit restore s3://backups/fleet --home .fleet")
 @click.argument("place")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--name", help="Which backup; without it the newest.")
 @click.option("--replace", "is_replaced", is_flag=True, help="Also where a warehouse or a lake has data.")
 def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -> None:
@@ -76,7 +77,7 @@ def restore(place: str, home: str | None, name: str | None, is_replaced: bool) -
 
 
 @click.command(epilog="Example: fleet-audit migrate --run-role fleet_run")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 @click.option("--run-role", help="Role that services and runs connect as, where it is another: it publishes the marts.")
 def migrate(home: str | None, run_role: str | None) -> None:
     """Bring the warehouse to the form that this version needs, as a role that may change tables.
@@ -106,7 +107,7 @@ def _exported(home: str | None) -> Settings:
 @click.argument("driver")
 @click.option("--reason", required=True, help="Why, for the audit trail; it must not name the driver.")
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only report what would be changed.")
-@click.option("--home", type=click.Path(path_type=str), help="Folder of all embedded state (FLEET_HOME).")
+@home_option
 def forget_driver(driver: str, reason: str, is_dry_run: bool, home: str | None) -> None:
     """Remove a driver's name, given DRIVER: the name, the registered id or the pseudonym (docs/privacy.md)."""
     import datetime as dt

@@ -9,7 +9,7 @@ import secrets
 
 import sqlalchemy as sa
 
-from fleet_audit.access.users import Users
+from fleet_audit.access.accounts.users import Users
 from fleet_audit.errors import PermanentError
 from fleet_audit.schema.rights import PROFILES
 from fleet_audit.settings import Settings
