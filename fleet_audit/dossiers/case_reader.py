@@ -20,7 +20,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.installation import Installation
 from fleet_audit.logic.audit.evidence import RUN_FACTS, TRIP_FACTS, plain_facts
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.reporting.documents.dossier import Case
+from fleet_audit.reporting.documents.case import Case
 from fleet_audit.reporting.sections.inputs import names_of, records
 from fleet_audit.reporting.sections.redaction import Others, masked_texts, without_others
 

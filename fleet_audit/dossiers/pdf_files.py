@@ -8,7 +8,8 @@ from __future__ import annotations
 from fleet_audit.dossiers.case_reader import finding_case, trip_case
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.installation import Installation
-from fleet_audit.reporting.documents.dossier import Case, build_dossier
+from fleet_audit.reporting.documents.case import Case
+from fleet_audit.reporting.documents.dossier import build_dossier
 from fleet_audit.reporting.formats.pdf import document_pdf
 from fleet_audit.reporting.layout import load_layout
 

@@ -134,6 +134,30 @@ def build_day(
         ),
         Section("units", "Por unidade", by_unit, empty="Sem dado."),
         Section("carriers", "Por transportadora", by_carrier, empty="Sem dado."),
+        *_source_sections(frames, carrier_code),
+        *_evidence_sections(frames),
+        *_listing_sections(frames, trips, operational_date),
+    )
+    document = Document(
+        layout.title("d1"),
+        _subtitle(operational_date, carriers, carrier_code),
+        generated_at,
+        headline(figures, frames.findings, spent="Gasto do dia"),
+        charts,
+        sections,
+        NOTES,
+        last_data_at,
+        _empty_stamp(figures),
+        layout.company,
+        layout.logo,
+        highlights(frames),
+    )
+    return DayReport(operational_date, figures, trips, document)
+
+
+def _source_sections(frames: Frames, carrier_code: str | None) -> tuple[Section, ...]:
+    """Which sources arrived and, for the whole fleet, which rules could not be tested."""
+    return (
         Section(
             "sources",
             "Fontes e atualização",
@@ -154,6 +178,12 @@ def build_day(
                 ),
             )
         ),
+    )
+
+
+def _evidence_sections(frames: Frames) -> tuple[Section, ...]:
+    """Maps, incidents, findings and held runs: what disagrees and what could not be verified."""
+    return (
         Section(
             "map",
             "Mapas das divergências",
@@ -187,6 +217,12 @@ def build_day(
             note="Declaradas, sem viagem que as comprove: nem pagas, nem recusadas.",
             empty="Nenhuma corrida retida.",
         ),
+    )
+
+
+def _listing_sections(frames: Frames, trips: Grid, day: dt.date) -> tuple[Section, ...]:
+    """Every trip and every vehicle."""
+    return (
         Section(
             "trips",
             "Viagens",
@@ -202,26 +238,11 @@ def build_day(
             coverage_grid(frames),
             sheet="Cobertura",
             is_listing=True,
-            pictures=_matrix(frames, operational_date),
+            pictures=_matrix(frames, day),
             note="Hodômetro do dia = serviço + vazio + manutenção + pátio + sem finalidade + lacuna + resíduo.",
             empty="Sem dado de cobertura.",
         ),
     )
-    document = Document(
-        layout.title("d1"),
-        _subtitle(operational_date, carriers, carrier_code),
-        generated_at,
-        headline(figures, frames.findings, spent="Gasto do dia"),
-        charts,
-        sections,
-        NOTES,
-        last_data_at,
-        _empty_stamp(figures),
-        layout.company,
-        layout.logo,
-        highlights(frames),
-    )
-    return DayReport(operational_date, figures, trips, document)
 
 
 def _check_day(frames: Frames, operational_date: dt.date) -> None:

@@ -6,14 +6,13 @@ All its inputs are arguments; the caller reads the stores and redacts other carr
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section, grid_of
+from fleet_audit.reporting.documents.case import Case, clause_rows, measured_words, parameter_value
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Track
 from fleet_audit.reporting.drawing.track_map import track_map
@@ -21,22 +20,19 @@ from fleet_audit.reporting.labels import (
     AMOUNTS,
     COST_STATUSES,
     FINDING_STATUSES,
-    KM_METHODS,
     PURPOSES,
     SEVERITIES,
     rule_title,
 )
 from fleet_audit.reporting.layout import Layout
-from fleet_audit.reporting.parameter_labels import parameter_label, parameter_unit
+from fleet_audit.reporting.parameter_labels import parameter_label
 from fleet_audit.reporting.sections.evidence import FIELDS as EVIDENCE_FIELDS
 from fleet_audit.reporting.sections.evidence import evidence_rows
-from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.proof.legs import legs_grid
 from fleet_audit.reporting.sections.proof.odometer_readings import readings_grid
 from fleet_audit.reporting.sections.proof.positions import LONGEST_S, positions_grid
 from fleet_audit.reporting.sections.proof.vehicle_cycle import VehicleCycle
 from fleet_audit.reporting.sections.sheets.terms import FIELDS as TERMS_FIELDS
-from fleet_audit.reporting.sections.sheets.terms import contract_rows, tariff_rows
 
 _FACT_FIELDS = (Field("name", "Item", width=22), Field("value", "Conteúdo", width=120))
 _RECEIVED_FIELDS = (
@@ -64,41 +60,6 @@ _NO_POSITIONS = "Nenhuma posição do veículo neste período: não há o que de
 _TOO_LONG = "O período é de vários dias; o dossiê de cada viagem (fleet-audit dossier --trip) mostra as suas posições."
 
 
-@dataclass(frozen=True)
-class Case:
-    """A finding or a trip, and the rows about it.
-
-    `finding` is its row with unit and carrier as names, None in the case of a trip; `findings` are those about the
-    trip. `evidence` holds trips, declared_runs and, of a finding, thresholds and what else proves it; `places` are
-    names by poi_id. `track` has the points around the period in question, its spans are that period. `legs` are rows
-    of `trips.legs` with origin and destination as names. `received` are rows as the sources sent them (file_name,
-    row_number, text); `prices` are the costs of the trips (columns of `fact.trip_costs`); `terms` hold the contracts
-    and tariffs that apply; `parameters` are (name, value, unit) of those that decided. `vehicle_cycle` has the
-    days, trips and plan of the vehicle where the finding is about a whole cycle.
-    """
-
-    day: dt.date
-    plate: str | None
-    evidence: Mapping[str, Any]
-    track: Track
-    finding: Mapping[str, Any] | None = None
-    findings: Sequence[Mapping[str, Any]] = ()
-    legs: Sequence[Mapping[str, Any]] = ()
-    places: Mapping[str, str] = field(default_factory=dict)
-    received: Sequence[Mapping[str, Any]] = ()
-    prices: Sequence[Mapping[str, Any]] = ()
-    terms: Frames = field(default_factory=Frames)
-    parameters: Sequence[tuple[str, float, str]] = ()
-    vehicle_cycle: VehicleCycle | None = None
-    unit: str | None = None
-    carrier: str | None = None
-
-    @property
-    def trip(self) -> Mapping[str, Any]:
-        """The case's first trip; empty where it has none."""
-        return next(iter(self.evidence.get("trips", ())), {})
-
-
 def build_dossier(case: Case, *, generated_at: dt.datetime, layout: Layout) -> Document:
     """The document of one finding or trip, for print."""
     title, subtitle, stamp = _headings(case)
@@ -114,17 +75,6 @@ def build_dossier(case: Case, *, generated_at: dt.datetime, layout: Layout) -> D
         logo=layout.logo,
         last_data_at=generated_at,
     )
-
-
-def clause_rows(case: Case) -> list[tuple[str, str, str, str]]:
-    """The contracts and tariffs that apply: group, id, value, words."""
-    cycle = Cycle(case.day, case.day)
-    return [*contract_rows(case.terms, cycle), *tariff_rows(case.terms, cycle)]
-
-
-def parameter_value(value: float, unit: str) -> str:
-    """`0,5 km`, `10 %`."""
-    return f"{locale.plain(Decimal(str(value)))} {parameter_unit(unit)}".strip()
 
 
 def _sections(case: Case) -> tuple[Section, ...]:
@@ -297,16 +247,6 @@ def _trip_facts(case: Case) -> list[dict[str, str | None]]:
     return [{"name": name, "value": value} for name, value in facts.items() if value]
 
 
-def measured_words(trip: Mapping[str, Any]) -> str:
-    """`12,30 km por hodômetro (hodômetro 12,30 km; GPS 12,18 km), incerteza ± 0,20 km` of a trip."""
-    method = KM_METHODS.get(trip.get("km_method") or "", "método desconhecido")
-    both = [f"{word} {_km(trip[name])}" for name, word in (("km_odometer", "hodômetro"), ("km_gps", "GPS"))
-            if trip.get(name) is not None]  # fmt: skip
-    words = f"{_km(trip['km_measured'])} por {method}" if trip.get("km_measured") is not None else "desconhecidos"
-    doubt = trip.get("km_uncertainty")
-    return words + (f" ({'; '.join(both)})" if both else "") + (f", incerteza ± {_km(doubt)}" if doubt else "")
-
-
 def _finding_line(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "rule": f"{row['rule_id']} {rule_title(row['rule_id'])}"}
 
@@ -318,10 +258,6 @@ def _place(case: Case, name: str) -> str:
 
 def _percent(value: Any) -> str | None:
     return None if value is None else f"{locale.number(Decimal(str(value)), 0)} %"
-
-
-def _km(value: Any) -> str:
-    return f"{locale.number(Decimal(str(value)))} km"
 
 
 def _prices(case: Case) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.documents.dossier import Case, clause_rows, measured_words, parameter_value
+from fleet_audit.reporting.documents.case import Case, clause_rows, measured_words, parameter_value
 from fleet_audit.reporting.drawing.track import Track
 from fleet_audit.reporting.labels import (
     AMOUNTS,
