@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import adbc_driver_manager.dbapi as adbc
@@ -19,24 +18,30 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.schema import CreateTable
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.schema.derive import arrow_schema, empty_frame, from_arrow, to_arrow
-from fleet_audit.schema.facts import CYCLE_CLOSES
-from fleet_audit.schema.model import Table, Type
+from fleet_audit.schema.model import Table
 from fleet_audit.schema.sql import metadata
 from fleet_audit.storage.adbc import adbc_connection
 from fleet_audit.storage.postgres import advisory_key, engine_of, sentences
 from fleet_audit.storage.results import typed_frame, without_extensions
+from fleet_audit.storage.statements import (
+    DIALECT,
+    dated,
+    insert_from,
+    is_frozen,
+    run_statement,
+    scalar,
+    select_of,
+    staged,
+)
 
 _ATTEMPTS = 4  # a deadlock or a key that a concurrent transaction holds is over within one of its transactions
 _LOCK_TIMEOUT = "15min"
 # Keys of a day's rows are looked up one by one: to hash a year of rows for them costs more with each day of history.
 _JOINS_OF_WHOLE_TABLES = ("enable_hashjoin", "enable_mergejoin")
 _T = TypeVar("_T")
-_DIALECT = pg.dialect(paramstyle="numeric_dollar")
 
 
 @dataclass(frozen=True)
@@ -79,33 +84,25 @@ class Warehouse:
         ours: sa.ColumnElement[bool] = partition.in_(days)
         if table.kept is not None:
             ours = sa.and_(ours, target.c[table.kept].is_(None))
-        frozen = _is_frozen(target, table)
+        frozen = is_frozen(target, table)
         ours = sa.and_(ours, sa.not_(frozen))
         locks = [advisory_key(table.full_name, day) for day in sorted(set(days))]
 
         def write(cursor: adbc.Cursor) -> Written:
             if not rows.num_rows:
-                return Written(0, _run(cursor, sa.delete(target).where(ours)))
-            stage = _staged(cursor, table, target, rows)
-            if _scalar(cursor, sa.select(sa.func.count()).select_from(stage).where(_is_frozen(stage, table))):
+                return Written(0, run_statement(cursor, sa.delete(target).where(ours)))
+            stage = staged(cursor, table, target, rows)
+            if scalar(cursor, sa.select(sa.func.count()).select_from(stage).where(is_frozen(stage, table))):
                 raise PermanentError(
                     f"{table.full_name}: {_listed(days)} lies in a cycle that is closed for good, and its rows never "
                     "change; what differs now is an adjustment. Nothing was written."
                 )
-            replaced = _run(cursor, sa.delete(target).where(ours))
+            replaced = run_statement(cursor, sa.delete(target).where(ours))
             moved = skipped = 0
             if table.key and table.partition not in table.key and rows.num_rows:
-                # No such key is ever null. IS NOT DISTINCT FROM uses no index and compares each row with each: a day of
-                # 3,000 rows took 6.5 s beside twenty days of them, and takes 0.07 s beside sixty.
-                same = sa.and_(*(target.c[name] == stage.c[name] for name in table.key))
-                for method in _JOINS_OF_WHOLE_TABLES:
-                    cursor.execute(f"SET LOCAL {method} = off")
-                skipped = _run(cursor, sa.delete(stage).where(same, frozen))
-                moved = _run(cursor, sa.delete(target).where(same))
-                for method in _JOINS_OF_WHOLE_TABLES:
-                    cursor.execute(f"SET LOCAL {method} = on")
-            _run(cursor, _insert(table, target, stage))
-            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target).where(ours))
+                moved, skipped = _free_keys(cursor, table, target, stage, frozen)
+            run_statement(cursor, insert_from(table, target, stage))
+            found = scalar(cursor, sa.select(sa.func.count()).select_from(target).where(ours))
             _require_count(table, rows.num_rows - skipped, found)
             return Written(found, replaced, moved, skipped)
 
@@ -142,12 +139,12 @@ class Warehouse:
         target = metadata.tables[table.full_name]
 
         def write(cursor: adbc.Cursor) -> Written:
-            replaced = _run(cursor, sa.delete(target))
+            replaced = run_statement(cursor, sa.delete(target))
             if not rows.num_rows:
                 return Written(0, replaced)
-            stage = _staged(cursor, table, target, rows)
-            _run(cursor, _insert(table, target, stage))
-            found = _scalar(cursor, sa.select(sa.func.count()).select_from(target))
+            stage = staged(cursor, table, target, rows)
+            run_statement(cursor, insert_from(table, target, stage))
+            found = scalar(cursor, sa.select(sa.func.count()).select_from(target))
             _require_count(table, rows.num_rows, found)
             return Written(found, replaced)
 
@@ -173,12 +170,12 @@ class Warehouse:
         target = metadata.tables[table.full_name]
 
         def write(cursor: adbc.Cursor) -> int:
-            insert = _insert(table, target, _staged(cursor, table, target, rows))
+            insert = insert_from(table, target, staged(cursor, table, target, rows))
             others = {name: insert.excluded[name] for name in table.column_names if name not in table.key}
             if keep_existing or not others:
-                _run(cursor, insert.on_conflict_do_nothing(index_elements=table.key))
+                run_statement(cursor, insert.on_conflict_do_nothing(index_elements=table.key))
             else:
-                _run(cursor, insert.on_conflict_do_update(index_elements=table.key, set_=others))
+                run_statement(cursor, insert.on_conflict_do_update(index_elements=table.key, set_=others))
             return rows.num_rows
 
         return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
@@ -198,19 +195,19 @@ class Warehouse:
         column = _partition(table)
         if not days:
             return empty_frame(table)
-        return self._select(table, f"{_dated(table, column, days)} AND ({where})", params or {})
+        return self._select(table, f"{dated(table, column, days)} AND ({where})", params or {})
 
     def read_partition_arrow(self, table: Table, days: Sequence[dt.date]) -> pa.Table:
         """The rows of these days in the table's Arrow schema, in any order: 0.5 ms less than a frame of few rows."""
-        query, _ = _select_of(table)
-        found = self._fetch(f"{query} WHERE {_dated(table, _partition(table), days)}", {}, use_copy=True)
+        query, _ = select_of(table)
+        found = self._fetch(f"{query} WHERE {dated(table, _partition(table), days)}", {}, use_copy=True)
         return without_extensions(found).cast(arrow_schema(table))
 
     def read_dated(self, table: Table, column: str, dates: Sequence[dt.date]) -> pd.DataFrame:
         """The rows that have one of these dates in a column, in the table's order, conforming to the dictionary."""
         if not dates:
             return empty_frame(table)
-        return self._select(table, _dated(table, column, dates), {})
+        return self._select(table, dated(table, column, dates), {})
 
     def read_table(self, table: Table) -> pd.DataFrame:
         """All rows in the table's order, conforming to the dictionary."""
@@ -222,12 +219,12 @@ class Warehouse:
             return connection.execute(sa.text(sql), dict(params or {})).rowcount
 
     def _select(self, table: Table, condition: str, params: Mapping[str, Any]) -> pd.DataFrame:
-        query, order = _select_of(table)
+        query, order = select_of(table)
         found = self._fetch(f"{query} WHERE {condition} ORDER BY {order}", params, use_copy=not params)
         return from_arrow(without_extensions(found), table)
 
     def _fetch(self, sql: str, params: Mapping[str, Any], *, use_copy: bool) -> pa.Table:
-        compiled = sa.text(sql).bindparams(**params).compile(dialect=_DIALECT)
+        compiled = sa.text(sql).bindparams(**params).compile(dialect=DIALECT)
         values = [compiled.params[name] for name in compiled.positiontup or ()]
         with sentences("A query"), adbc_connection(self.url) as connection, connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": str(use_copy).lower()})
@@ -271,20 +268,6 @@ def _partition(table: Table) -> str:
     return table.partition
 
 
-def _dated(table: Table, column: str, dates: Sequence[dt.date]) -> str:
-    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in dates)
-    return f"{table.column(column).name} IN ({listed})"
-
-
-@lru_cache
-def _select_of(table: Table) -> tuple[str, str]:
-    """The SELECT of all columns of a table and its ORDER BY: compiling them takes longer than reading a few rows."""
-    target = metadata.tables[table.full_name]
-    order = [target.c[name].nulls_first() for name in table.sort or table.key]
-    query = sa.select(*(target.c[name] for name in table.column_names))
-    return _literal(query), ", ".join(_literal(column) for column in order)
-
-
 def _prepared(
     table: Table, data: pd.DataFrame | pa.Table, run_id: str | None, updated_at: pd.Timestamp | None = None
 ) -> pa.Table:
@@ -308,6 +291,25 @@ def _prepared(
     return rows
 
 
+def _free_keys(
+    cursor: adbc.Cursor, table: Table, target: sa.Table, stage: sa.Table, frozen: sa.ColumnElement[bool]
+) -> tuple[int, int]:
+    """Delete staged rows whose key a frozen row has, then rows of other partitions under a staged key.
+
+    Returns the number of deleted rows of the target, and of the stage.
+    """
+    # No such key is ever null. IS NOT DISTINCT FROM uses no index and compares each row with each: a day of
+    # 3,000 rows took 6.5 s beside twenty days of them, and takes 0.07 s beside sixty.
+    same = sa.and_(*(target.c[name] == stage.c[name] for name in table.key))
+    for method in _JOINS_OF_WHOLE_TABLES:
+        cursor.execute(f"SET LOCAL {method} = off")
+    skipped = run_statement(cursor, sa.delete(stage).where(same, frozen))
+    moved = run_statement(cursor, sa.delete(target).where(same))
+    for method in _JOINS_OF_WHOLE_TABLES:
+        cursor.execute(f"SET LOCAL {method} = on")
+    return moved, skipped
+
+
 def _require_days(table: Table, rows: pa.Table, days: Sequence[dt.date]) -> None:
     inside = pc.is_in(rows.column(table.partition), pa.array(days, pa.date32()))
     outside = pc.unique(rows.column(table.partition).filter(pc.invert(inside)))
@@ -316,15 +318,6 @@ def _require_days(table: Table, rows: pa.Table, days: Sequence[dt.date]) -> None
             f"{table.full_name}: rows of {_listed(outside.to_pylist())} in a write of "
             f"{_listed(days)}; nothing was written."
         )
-
-
-def _is_frozen(rows: sa.Table, table: Table) -> sa.ColumnElement[bool]:
-    """Whether a row of the table, or of one staged for it, lies in a cycle that is closed for good."""
-    if table.frozen_by is None:
-        return sa.false()
-    closes = metadata.tables[CYCLE_CLOSES.full_name]
-    day = rows.c[table.frozen_by]
-    return sa.exists().where(closes.c.status == "final", closes.c.cycle_start <= day, day <= closes.c.cycle_end)
 
 
 def _listed(days: Sequence[dt.date]) -> str:
@@ -337,34 +330,3 @@ def _require_count(table: Table, given: int, found: int) -> None:
         raise PermanentError(
             f"{table.full_name}: {given} rows were given but {found} would stand there; nothing was written."
         )
-
-
-def _staged(cursor: adbc.Cursor, table: Table, target: sa.Table, rows: pa.Table) -> sa.Table:
-    """Loads the rows into a temporary table, in which JSON is text: the driver cannot load jsonb in binary form."""
-    columns = [
-        sa.Column(column.name, sa.Text() if column.type is Type.JSON else target.c[column.name].type)
-        for column in table.columns
-    ]
-    stage = sa.Table(f"load_{table.name}", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
-    _run(cursor, CreateTable(stage))
-    cursor.adbc_ingest(stage.name, rows, mode="append", db_schema_name="pg_temp")
-    return stage
-
-
-def _insert(table: Table, target: sa.Table, stage: sa.Table) -> pg.Insert:
-    values = [sa.cast(stage.c[column.name], target.c[column.name].type) for column in table.columns]
-    return pg.insert(target).from_select(table.column_names, sa.select(*values))
-
-
-def _literal(statement: sa.ClauseElement) -> str:
-    return str(statement.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
-
-
-def _run(cursor: adbc.Cursor, statement: sa.ClauseElement) -> int:
-    cursor.execute(_literal(statement))
-    return cursor.rowcount
-
-
-def _scalar(cursor: adbc.Cursor, query: sa.Select) -> int:
-    cursor.execute(_literal(query))
-    return cursor.fetchall()[0][0]
