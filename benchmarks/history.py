@@ -5,8 +5,8 @@
 A simulated fleet's day is run and its home copied. In the copy the day's rows, evidence included, are copied to each of
 the days before it. Then the next days are run from API to reports, with their cycle, on both homes in turn, and the
 queries of docs/queries.md on both. Compared is processor time, of the run's process and of PostgreSQL, as the median
-of the repetitions, and the rows that are read of each table. Blocks that are touched are no time: an empty table of a
-dozen blocks is read whole where a full one is asked for each key by its index, three or four blocks.
+of the repetitions, and the rows that are read of each table. Blocks that are touched do not measure time: an empty
+table of a dozen blocks is read whole, a full one by its index, three or four blocks per key.
 """
 
 from __future__ import annotations
