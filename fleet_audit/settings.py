@@ -108,11 +108,13 @@ class Settings(BaseSettings):
             existing = next(path for path in (value.expanduser(), *value.expanduser().parents) if path.exists())
             is_folder = existing.is_dir()
         except (OSError, RuntimeError, ValueError, StopIteration) as error:
-            raise ValueError(f"is not a folder's path ({error})") from None
+            raise ValueError(f"is not a folder's path ({error}): name a folder") from None
         if not is_folder:
             raise ValueError(f"{existing} is a file: name a folder")
         if "?" in str(value.expanduser().absolute()):
-            raise ValueError("has a question mark in its path: Dagster's SQLite files cannot be opened there")
+            raise ValueError(
+                "has a question mark in its path: Dagster's SQLite files cannot be opened there; name another folder"
+            )
         return value
 
     @field_validator("lake_url", "inbox_url")
@@ -273,13 +275,17 @@ def _loaded(given: tuple[tuple[str, Any], ...], _: tuple[object, ...]) -> Settin
 def _require_companions(settings: Settings) -> None:
     """Raises PermanentError that names the setting without which another has no effect."""
     if settings.api_url and not settings.api_token:
-        raise PermanentError(f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one.")
+        raise PermanentError(
+            f"FLEET_API_TOKEN is not set, but the telemetry API {settings.api_url} asks for one: set it to that token."
+        )
     if settings.engine == "spark" and not settings.spark_master:
         raise PermanentError("FLEET_SPARK_MASTER is not set, but FLEET_ENGINE is spark: name the cluster's master.")
     oidc = ("serve_oidc_issuer", "serve_oidc_audience", "serve_oidc_keys_url")
     absent = [f"FLEET_{name.upper()}" for name in oidc if not getattr(settings, name)]
     if 0 < len(absent) < len(oidc):
-        raise PermanentError(f"{absent[0]} is not set: tokens of the company need issuer, audience and keys.")
+        raise PermanentError(
+            f"{absent[0]} is not set: tokens of the company need issuer, audience and keys; set all three."
+        )
     has_id, has_secret = settings.aws_access_key_id is not None, settings.aws_secret_access_key is not None
     if has_id != has_secret:
         missing, given = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")[:: 1 if has_id else -1]

@@ -101,7 +101,7 @@ def filtered(table: sa.TableClause, resource: Resource, wanted: Wanted) -> sa.Se
         elif name in linked and all(column in table.c for column in linked[name].needs):
             query = query.where(linked[name].condition(table, resource.day, value))
         elif name not in table.c:
-            raise Problem(403, f"Your profile does not read {name}.")
+            raise Problem(403, f"Your profile does not read {name}: remove this filter.")
         else:
             query = query.where(table.c[name] == value)
     return query

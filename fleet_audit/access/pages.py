@@ -59,7 +59,7 @@ def ordered_rows(session: Session, resource: Resource, wanted: Wanted) -> sa.Sel
     query = filtered(table, resource, wanted)
     names = _ordering(resource, wanted)
     if names[0] not in table.c:
-        raise Problem(403, f"Your profile does not read {names[0]}.")
+        raise Problem(403, f"Your profile does not read {names[0]}: order by another column.")
     columns = [table.c[name].desc() if wanted.is_descending else table.c[name].asc() for name in names]
     if wanted.sort:
         columns[0] = columns[0].nulls_last()

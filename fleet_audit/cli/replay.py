@@ -60,7 +60,7 @@ def as_of_installation(settings: Settings, instant: dt.datetime) -> Settings:
     Raises PermanentError when the instant is in the future, or nothing had arrived by then.
     """
     if instant > dt.datetime.now(dt.UTC):
-        raise PermanentError(f"--as-of {instant.isoformat()} is in the future.")
+        raise PermanentError(f"--as-of {instant.isoformat()} is in the future: name one that has passed.")
     source = Installation(settings).stores()
     inputs = inputs_as_of(source, instant)
     scratch = use_home(settings.home / "as-of" / instant.strftime("%Y%m%dT%H%M%S.%fZ"), {})
@@ -89,7 +89,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
         )
     (settings.home / "replay").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / "replay"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server in it is: so it ends after that
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # registered before its server, so that it runs after it
     scratch = use_home(folder, settings_of(manifest))
     stores = Installation(scratch).stores()
     try:

@@ -23,7 +23,7 @@ from fleet_audit.garbage_collection import pause_collections
 from fleet_audit.installation import Installation
 from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.settings import Settings, load_settings
-from fleet_audit.storage.embedded.server import locked
+from fleet_audit.storage.embedded.file_locks import locked
 
 Progress = Callable[[str], None]
 LOGGER = "progress"
@@ -77,7 +77,7 @@ def run_days(
     Raises PermanentError with one sentence when the range holds no partition.
     """
     home = dagster_home(settings)
-    from fleet_audit.definitions import build_definitions  # reads the settings: only now are they complete
+    from fleet_audit.definitions import build_definitions  # reads the settings, which are complete only now
     from fleet_audit.defs.automation import known_days
     from fleet_audit.defs.run_tags import RECOMPUTE_TAG
     from fleet_audit.logic.primitives.cycles import cycle_of
@@ -129,14 +129,18 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     warehouse = installation.warehouse()
     cycle = cycle_of(start, settings.closing_day)
     if cycle.start != start:
-        raise PermanentError(f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}.")
+        raise PermanentError(
+            f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}; give that day."
+        )
     today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
     reason = refusal(cycle, today, installation.parameters(cycle.end), is_final=is_final)
     if reason:
         raise PermanentError(reason)
     days = known_days(cycle.start, cycle.end)
     if not days:
-        raise PermanentError(f"The cycle of {start} lies before the first day that can be run (FLEET_START_DATE).")
+        raise PermanentError(
+            f"The cycle of {start} lies before the first day that can be run (FLEET_START_DATE): set an earlier one."
+        )
     result = JobResult(days, [start])
     if existing_close(warehouse, start, "final"):
         return result

@@ -112,7 +112,7 @@ def _size(content: bytes) -> tuple[float, float] | None:
 
     try:
         with Image.open(io.BytesIO(content)) as checked:
-            checked.verify()  # checksums, which reading alone forgives and the PDF does not
+            checked.verify()  # checksums: reading alone accepts wrong ones, the PDF does not
         with Image.open(io.BytesIO(content)) as picture:
             if max(picture.size) > _MOST_LOGO_PX:
                 return None

@@ -83,7 +83,7 @@ def _opened(key: tuple[int, str]) -> adbc.Connection:
     connection = None
     with _opening:
         if key in _newest:
-            with suppress(adbc.Error):  # closed, or the server is away: only the other way waits for it
+            with suppress(adbc.Error):  # closed, or the server is away: only `connect_adbc` waits for it
                 connection = _newest[key].adbc_clone()
     _newest[key] = connection or connect_adbc(url)
     return _newest[key]

@@ -42,7 +42,7 @@ class Trimmed:
 def trim_history(
     instance: dg.DagsterInstance, logs_before: dt.datetime, events_before: dt.datetime, *, is_dry_run: bool
 ) -> Trimmed:
-    """Remove log events of runs that ended before a time, and events of assets that newer ones superseded by another.
+    """Remove log events of runs that ended before `logs_before`, and superseded asset events before `events_before`.
 
     A dry run counts the same and removes nothing. An interrupted one is completed by the next.
     """
@@ -102,9 +102,8 @@ def _events_of_files(storage: OpenEventLogStorage, run_ids: Sequence[str]) -> di
             continue
         with storage.run_connection(run_id) as connection:
             counts[run_id] = connection.scalar(sa.select(sa.func.count()).select_from(_EVENTS)) or 0
-    return {
-        run_id: count for run_id, count in counts.items() if count
-    }  # who looks at a trimmed run makes its file again
+    # the file of a trimmed run exists again, without events, once somebody has looked at the run in the UI
+    return {run_id: count for run_id, count in counts.items() if count}
 
 
 def _events_of_rows(storage: SqlEventLogStorage, run_ids: Sequence[str]) -> dict[str, int]:

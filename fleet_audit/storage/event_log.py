@@ -25,7 +25,7 @@ from fleet_audit.storage.embedded.dagster_databases import has_tables
 _OPEN_DATABASES = 8  # each run has one; a daemon reads many
 _TIMEOUT_S = 20
 _RECORD = "record"
-_READS_OF_ASSET = 50  # by partitions; a daemon asks for ever other ones
+_READS_OF_ASSET = 50  # per asset: a daemon asks for other partitions each time
 
 
 class OpenEventLogStorage(SqliteEventLogStorage):
@@ -33,7 +33,7 @@ class OpenEventLogStorage(SqliteEventLogStorage):
 
     That one makes an engine and a connection for each event, and the close of a database's last connection writes its
     journal back: 10 ms of processor time an event against 3 ms measured here, and several times that of waiting for the
-    disk. A range of days has 150 events a day. A commit is not forced to the disk (WAL, synchronous NORMAL): a power
+    disk. A range has 150 events per day. A commit is not forced to the disk (WAL, synchronous NORMAL): a power
     cut may take the last events, never the database.
 
     An event of an asset or a check is several statements in two databases: they are one transaction in each, as are the

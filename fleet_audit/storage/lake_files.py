@@ -150,7 +150,7 @@ class LakeFiles:
 
     def _full(self, path: str) -> str:
         if ".." in path.split("/") or path.startswith("/"):
-            raise PermanentError(f"{path!r} is not a path inside the lake.")
+            raise PermanentError(f"{path!r} is not a path inside the lake: give one relative to its root.")
         return f"{self._root}/{path}".rstrip("/")
 
     @contextmanager

@@ -123,7 +123,7 @@ def _page(
     """The page with the form as it was filled in, and what was wrong with it."""
     with site.visit(request) as visit:
         if visit.session.profile not in ANALYSTS:
-            raise Problem(404, "Only analysts have this page.")
+            raise Problem(404, "Only analysts have this page: ask an administrator for that profile.")
         names = names_of(site, visit)
         exceptions = [_labelled(row, visit) for row in _exceptions(site, visit)]
         return site.page(

@@ -27,7 +27,7 @@ from fleet_audit.access.web.site import ROOT, Site, add_error_pages, add_headers
 from fleet_audit.access.web.upload_pages import add_upload_pages
 from fleet_audit.reporting.layout import load_layout
 
-_FORM_BYTES = 4 * 1024 * 1024  # a form without its file; a file twice too large still gets its own sentence
+_FORM_BYTES = 4 * 1024 * 1024  # beside the file; one of up to twice its limit gets the sentence about its size
 _WRONG = {
     401: "O login ou a senha não confere, ou a conta está bloqueada ou desativada.",
     429: "Houve muitas tentativas deste endereço: espere um minuto.",

@@ -80,7 +80,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
         with site.visit(request) as visit:
             known = known_days(site, visit)
             if day not in known:
-                raise Problem(404, "No day of the reader's.")
+                raise Problem(404, "This day has no rows that you may read: GET /dias lists the days.")
             within = _within(day, day, scope)
             amounts = money.amounts_of_days(site, visit, within).get(day, money.zero_amounts(visit))
             incidents = site.relations.page(

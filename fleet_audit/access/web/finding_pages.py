@@ -203,7 +203,7 @@ def _incident_of(site: Site, visit: Visit, finding: Mapping[str, Any]) -> dict[s
     day, cycle = finding["operational_date"], cycle_of(finding["operational_date"], site.closing_day)
 
     def between(first: dt.date, last: dt.date) -> list[dict[str, Any]]:
-        # the view looks up each member of an incident: days keep that to few
+        # the view looks up each member of an incident: a range of days limits their number
         holds = sa.literal(finding["finding_id"])
         return site.relations.rows(
             visit.session,

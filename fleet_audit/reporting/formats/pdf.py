@@ -69,7 +69,7 @@ def _inputs(document: Document) -> dict[str, str]:
         "stamp": document.stamp,
         "cover": document.cover,
         "company": document.company,
-        "logo": list(document.logo.content) if document.logo else None,  # Typst makes bytes of numbers
+        "logo": list(document.logo.content) if document.logo else None,  # Typst makes its bytes from a list of numbers
         "cards": [
             {
                 "label": card.label,
@@ -94,7 +94,7 @@ def _inputs(document: Document) -> dict[str, str]:
     text = json.dumps(data, ensure_ascii=False)
     if not (unknown := {ord(letter) for letter in set(text)} - _letters()):
         return {"data": text}
-    # one letter without a form makes boxes of a whole label in a picture
+    # one letter that the font lacks turns a whole label of a picture into boxes
     data["notes"] = [*document.notes, _UNKNOWN_NOTE]
     return {"data": json.dumps(data, ensure_ascii=False).translate(dict.fromkeys(unknown, _UNKNOWN))}
 

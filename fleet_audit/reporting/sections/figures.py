@@ -203,7 +203,7 @@ def _figures(values: dict[str, Any]) -> Figures:
     for name in zeros:
         if values.get(name) is None:
             values[name] = 0 if kinds[name].startswith("int") else Decimal("0.00")
-    if values.get("seen"):  # an amount that findings touch and nothing prices is there, and unknown
+    if values.get("seen"):  # an amount whose findings have no price is in `values` and stays unknown
         values = dict.fromkeys(AMOUNTS, Decimal("0.00")) | values
     return Figures(**values)
 

@@ -199,7 +199,7 @@ def figures_grid(
 ) -> Grid:
     """A table of figures, one row per name, by total cost, with the figures of everything as its total row.
 
-    `more` gives further values of a key, for fields that are no figures. Keys without a name are called by themselves.
+    `more` gives further values of a key, for fields that are not figures. A key without a name is shown itself.
     """
     extra = more or {}
     rows = [

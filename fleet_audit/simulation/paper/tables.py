@@ -132,9 +132,9 @@ class RouteBook:
         return rows
 
     def km_plan(self) -> Rows:
-        """`km_plan`: what is planned is what is driven, to whole 10 km, but for who departs from it.
+        """`km_plan`: the driven km in whole 10 km; vehicles with a habit of `PLANNED_SHARE` or T04 depart from them.
 
-        Of a cycle that was simulated in part, what its working days have at the simulated days' mean.
+        A cycle that is simulated in part is planned for all its working days, at the mean of the simulated ones.
         """
         rows: Rows = []
         for (start, plate, code), (count, metres, weekdays) in sorted(self._planned.items()):

@@ -1,6 +1,6 @@
 """Labels that are known only once the fleet has driven: trips with a trap or a fraud, habits, what all share.
 
-Here belong rows of `truth/frauds.csv` and `truth/traps.csv` that neither a bulletin nor a device's day brings forth.
+Here belong rows of `truth/frauds.csv` and `truth/traps.csv` that neither a bulletin nor a device's day makes.
 """
 
 from __future__ import annotations
