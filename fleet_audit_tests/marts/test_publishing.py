@@ -14,7 +14,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.marts.model import Days
 from fleet_audit.marts.project import FOLDER, load_project
 from fleet_audit.marts.publishing import publish
-from fleet_audit.marts.testing import failures
+from fleet_audit.marts.testing import failures, failures_by_test
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.marts.conftest import DAY, NEXT
 
@@ -200,9 +200,11 @@ def test_a_broken_rule_says_how_many_rows_and_shows_some(
     query(f"update mart.{model} {damage} where operational_date = '{DAY}'")
     with engine_of(postgres_url).connect() as connection:
         result = failures(connection, project, project.model(model), found)
+        of_all = failures_by_test(connection, project, project.model(model), project.model(model).tests)
         elsewhere = Days(NEXT + dt.timedelta(days=5), NEXT + dt.timedelta(days=5))
         assert failures(connection, project, project.model(model), found, elsewhere).count == 0
     assert re.search(sentence, result.sentence(project.model(model))), result.sentence(project.model(model))
+    assert of_all[test] == result
 
 
 def test_all_rules_hold_on_good_rows(sample, run, postgres_url, project):
@@ -211,8 +213,8 @@ def test_all_rules_hold_on_good_rows(sample, run, postgres_url, project):
         broken = [
             result.sentence(model)
             for model in project.models
-            for test in model.tests
-            if (result := failures(connection, project, model, test, Days(DAY, NEXT))).count
+            for result in failures_by_test(connection, project, model, model.tests, Days(DAY, NEXT)).values()
+            if result.count
         ]
         assert broken == []
         assert connection.scalar(sa.text("select count(*) from mart.vehicle_days")) == 2

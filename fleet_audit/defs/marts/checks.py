@@ -16,7 +16,7 @@ from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.marts.model import Days, Model, SchemaTest
 from fleet_audit.marts.project import Project, load_project
-from fleet_audit.marts.testing import Failures, claim, failures, failures_by_day
+from fleet_audit.marts.testing import Failures, claim, failures_by_day, failures_by_test
 from fleet_audit.storage.postgres import engine_of, sentences
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -48,10 +48,15 @@ def _checks(project: Project, name: str, models: Sequence[Model]) -> dg.AssetChe
         days = days_of(context, fleet.settings().closing_day)
         with engine_of(fleet.warehouse().url).connect() as connection:
             for model in models:
-                for test in model.tests:
-                    spec = specs[model.name, test.name]
-                    if spec.key in context.selected_asset_check_keys:
-                        yield from _results(context, connection, project, model, test, spec, days)
+                chosen = [
+                    test
+                    for test in model.tests
+                    if specs[model.name, test.name].key in context.selected_asset_check_keys
+                ]
+                with sentences(f"Testing {model.relation}"):
+                    found = failures_by_test(connection, project, model, chosen, days)
+                for name, whole in found.items():
+                    yield from _results(context, connection, project, model, whole, specs[model.name, name], days)
 
     return tests
 
@@ -61,21 +66,21 @@ def _results(
     connection: sa.Connection,
     project: Project,
     model: Model,
-    test: SchemaTest,
+    whole: Failures,
     spec: dg.AssetCheckSpec,
     days: Days | None,
 ) -> Iterator[Evaluated | dg.AssetCheckResult]:
     """The result of a test: one for the whole model, or one per day."""
+    if days is None or not model.is_daily:
+        yield _whole_result(model, whole)
+        return
     with sentences(f"Testing {model.relation}"):
-        if days is None or not model.is_daily:
-            yield _whole_result(model, test, failures(connection, project, model, test, days))
-            return
-        found = failures_by_day(connection, project, model, test, days)
+        found = failures_by_day(connection, project, model, whole, days)
     yield from partition_results(
         context,
         spec,
         {day.isoformat(): [one.sentence(model)] if one.count else [] for day, one in found.items()},
-        severity=_severity(test),
+        severity=_severity(whole.test),
         numbers={day.isoformat(): {"failing_rows": one.count} for day, one in found.items()},
     )
 
@@ -91,12 +96,12 @@ def _steps(project: Project) -> dict[str, list[Model]]:
     return steps
 
 
-def _whole_result(model: Model, test: SchemaTest, found: Failures) -> dg.AssetCheckResult:
+def _whole_result(model: Model, found: Failures) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=found.count == 0,
-        check_name=test.name,
+        check_name=found.test.name,
         asset_key=key_of(model.relation),
-        severity=_severity(test),
+        severity=_severity(found.test),
         description=found.sentence(model),
         metadata={"failing_rows": found.count},
     )
