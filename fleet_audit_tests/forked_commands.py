@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,13 +50,14 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 @contextmanager
-def forked_program() -> Iterator[Path]:
-    """Path of the program; its server ends with the block."""
+def forked_program(variables: Mapping[str, str]) -> Iterator[Path]:
+    """Path of the program; its server, which imports with these variables, ends with the block."""
     with tempfile.TemporaryDirectory(prefix="forked") as folder:
         address, program = Path(folder) / "socket", Path(folder) / "fleet-audit"
         program.write_text(_CLIENT.format(python=sys.executable, address=str(address)))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        server = subprocess.Popen([sys.executable, "-c", _SERVER, str(address)], start_new_session=True)
+        command = [sys.executable, "-c", _SERVER, str(address)]
+        server = subprocess.Popen(command, env=dict(variables), start_new_session=True)
         try:
             deadline = time.monotonic() + _STARTED_WITHIN_S
             while not address.exists():

@@ -28,8 +28,13 @@ SECONDS = 600  # for one case; alone on an idle machine it takes about 30
 @pytest.fixture(scope="module")
 def program() -> Iterator[Path]:
     """`fleet-audit`, which the cases call some two hundred times."""
-    with forked_program() as path:
+    with forked_program(_variables()) as path:
         yield path
+
+
+def _variables() -> dict[str, str]:
+    """Those of the tests, without settings of the developer's own."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
 
 
 @pytest.mark.skipif(not NAMES, reason=f"no field cases beside the checkout ({CASES.parent.name}/{CASES.name})")
@@ -38,11 +43,10 @@ def test_a_field_case_ends_in_its_right_result(
     name: str, tmp_path: Path, program: Path, new_database: Callable[[], str]
 ) -> None:
     """In a database of the session's server: each query of a case would start and stop an embedded one."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     done = subprocess.run(
         [sys.executable, str(CASES / "run"), name, str(tmp_path)],
         env={
-            **environment,
+            **_variables(),
             "FA": str(program),
             "TMPDIR": str(tmp_path),
             "FLEET_WAREHOUSE_URL": new_database(),
