@@ -14,7 +14,7 @@ from fleet_audit.formats.numbers import is_filled, is_spoilt_id, matches
 from fleet_audit.formats.parsed import REJECTED_COLUMNS, empty_rejected
 
 _LONGEST_VALUE = 80  # characters of a value shown in a reason
-_UNRESOLVED = r"^=.*[(]no stored result[)]$"  # as the workbook's reader shows it
+_UNRESOLVED = r"^(=.*[(]no stored result[)]|#.*[(]no result[)])$"  # as the workbook's reader shows it
 _MISDATED = ("outside_period", "gps_week_rollover")
 _LONGEST_RAW = 10_000  # characters of a row kept beside its reason; the file itself is archived whole
 
@@ -80,7 +80,7 @@ class Quarantine:
         )
 
     def refuse_formulas(self, texts: pd.DataFrame) -> None:
-        """Rejects the rows of a workbook with a formula in place of its result, which the workbook does not hold."""
+        """Rejects the rows of a workbook with a formula or an error in place of a result, which it does not hold."""
         for label in texts:
             text = texts[label]
             self.refuse_value(
@@ -88,7 +88,8 @@ class Quarantine:
                 "formula_without_value",
                 str(label),
                 text,
-                "a formula without its result; open the workbook in a spreadsheet program, save it and send it again",
+                "a formula without its result, or an error; correct it, save the workbook in a spreadsheet program "
+                "and send it again",
             )
 
     def refuse_missing(self, label: str, text: pd.Series) -> None:

@@ -19,6 +19,8 @@ _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 _DATE_BR = rf"^(?P<d>[0-9]{{1,2}})/(?P<m>[0-9]{{1,2}})/(?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_MARKED = rf"^(?P<d>[0-9]{{1,2}})[-.](?P<m>[0-9]{{1,2}})[-.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_ISO = rf"^(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})(?:[ T]{_CLOCK})?$"
+_TWO_PARTS = r"^(?P<first>[0-9]{1,2})[-/.](?P<second>[0-9]{1,2})[-/.][0-9]{4}"
+_MONTHS = 12
 _TIME = (
     r"^(?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} |[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?"
     r"(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,][0-9]{1,9})?)? ?(?:[hH](?:rs|s)?)?$"
@@ -51,18 +53,27 @@ def _whole(array: pa.Array) -> pa.Array:
 def dates(text: pd.Series, serials_from: str | None = None, earliest_year: int = _EARLIEST_YEAR) -> pd.Series:
     """dd/mm/aaaa (or with - or .) or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
 
-    `serials_from` is day 0 of unformatted day numbers, which only workbooks hold.
+    So is a day of two readings in a text file that writes the month first: 06/05/2025 beside 05/30/2025 was a run of
+    May. `serials_from` is day 0 of unformatted day numbers, which only workbooks hold; their days are typed.
     """
     parsed = _calendar(text, _DATE_BR, earliest_year)
     if not _is_left(text, parsed):
         return parsed
     for pattern in (_DATE_ISO, _DATE_MARKED):
         parsed = parsed.fillna(_calendar(text, pattern, earliest_year))
-    if serials_from is not None:
-        serials = _serials(text)
-        days = np.floor(serials.where(serials >= _first_serial(serials_from)))
-        parsed = parsed.fillna(pd.to_datetime(days, unit="D", origin=serials_from).astype("datetime64[us]"))
-    return parsed
+    if serials_from is None:
+        return parsed.mask(_may_be_month_first(text)) if _is_left(text, parsed) else parsed
+    serials = _serials(text)
+    days = np.floor(serials.where(serials >= _first_serial(serials_from)))
+    return parsed.fillna(pd.to_datetime(days, unit="D", origin=serials_from).astype("datetime64[us]"))
+
+
+def _may_be_month_first(text: pd.Series) -> pd.Series:
+    """Days of two readings where others of the column are days with the month first only, and none with it second."""
+    parts = _groups(text, _TWO_PARTS, "first", "second")
+    first, second = (typed_series(pc.fill_null(_whole(part), 0), text.index, "Int64") for part in parts)
+    is_month_first = ((first <= _MONTHS) & (second > _MONTHS)).any() and not (first > _MONTHS).any()
+    return (first <= _MONTHS) & (second <= _MONTHS) & (first != second) & is_month_first
 
 
 def _is_left(text: pd.Series, parsed: pd.Series) -> bool:

@@ -296,3 +296,16 @@ def test_a_file_that_was_encoded_twice_or_has_each_line_in_quotation_marks_is_re
     for content in (twice, quoted):
         found = read("bulletin", content).rows.drop(columns="file_sha256")
         assert found.equals(expected)
+
+
+def test_a_text_that_writes_the_month_first_files_no_run_under_another_month():
+    """06/05/2025 beside 05/30/2025 is the fifth of June, and was a run of May."""
+    american = [changed(ROW, c0=str(at), c3=day) for at, day in enumerate(("06/05/2025", "05/30/2025", "06/06/2025"))]
+    parsed = read("bulletin", bulletin(*american))
+    assert reasons(parsed) == [(2, "bad_date"), (3, "bad_date")]
+    assert parsed.rows["declared_date"].to_list() == [dt.date(2025, 6, 6)]
+
+
+def test_one_month_beyond_twelve_beside_days_that_are_day_first_costs_its_row_alone():
+    parsed = read("bulletin", bulletin(*(changed(ROW, c3=day) for day in ("06/05/2025", "30/05/2025", "05/30/2025"))))
+    assert reasons(parsed) == [(4, "bad_date")]

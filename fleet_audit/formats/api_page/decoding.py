@@ -16,6 +16,7 @@ from fleet_audit.formats.parsed import RejectedFile
 
 _SPACES = b" \t\n\r"  # that JSON allows between a name and its colon
 _NULL = b"null"
+_ERRORS = ("error", "errors")  # members in which gateways say, under status 200, that the answer behind them failed
 _DEEPEST = 200  # far below where Python's readers and writers of JSON end, at 1,000 less the depth of the caller
 
 
@@ -33,11 +34,12 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
     Raises:
         BrokenPageError: the bytes are not one whole JSON document in UTF-8 (RFC 8259), it is nested more than 200 deep,
             or an object names a field twice, so that a reader could not know which value was meant.
-        RejectedFile: the document has no list of items, its cursor is not a string, or `has_more` is not a boolean;
-            without a cursor it may be absent or null.
+        RejectedFile: the document says that it failed, it has no list of items, its cursor is not a string, or
+            `has_more` is not a boolean; without a cursor it may be absent or null.
     """
     page = decode_page(payload)
     _require_single_names(payload, page, adapter)
+    _require_success(page)
     items = items_of_page(page, adapter)
     cursor = value_at(page, adapter.next_cursor)
     if cursor is not None and not isinstance(cursor, str):
@@ -108,6 +110,17 @@ def value_at(item: Any, path: Sequence[str]) -> Any:
     for name in path:
         item = item.get(name) if isinstance(item, dict) else None
     return item
+
+
+def _require_success(page: Any) -> None:
+    """Raises RejectedFile when a page names an error beside its items: its empty list would be a day without rows."""
+    if not isinstance(page, dict):
+        return
+    named = next((name for name in _ERRORS if page.get(name)), None)
+    if named is None and page.get("success") is False:
+        named = "success"
+    if named:
+        raise RejectedFile(f"The page says that it failed ('{named}'), so its items may not be all; ask for it again.")
 
 
 def _decode_by_python(payload: bytes, object_of: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:

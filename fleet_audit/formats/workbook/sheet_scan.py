@@ -1,4 +1,4 @@
-"""One pass over a sheet's XML for what the workbook reader does not report: its extent, formulas without a result.
+"""One pass over a sheet's XML for what the workbook reader does not report: its extent, cells without a result.
 
 Values are read by the library, in `worksheets`.
 """
@@ -15,9 +15,10 @@ _LONGEST_FORMULA = 200  # characters of a formula that are shown
 
 @dataclass
 class SheetScan:
-    """Furthest row and column with a value or formula, and the formulas without a stored result by (row, column).
+    """Furthest row and column with a value or formula, and by (row, column) what stands in place of a result.
 
-    Rows and columns count from 1.
+    That is a formula whose result was not stored, or the error that it ended with (`#REF!`), which the reader shows as
+    an empty cell. Rows and columns count from 1.
     """
 
     last_row: int = 0
@@ -44,7 +45,7 @@ def scan_sheet(xml: bytes) -> SheetScan:
     handler = _Handler()
     parser = expat.ParserCreate()
     parser.StartElementHandler = handler.start
-    if re.search(rb"<(\w+:)?f[\s/>]", xml):  # the other handlers double the time, and few sheets have formulas
+    if re.search(rb"<(\w+:)?f[\s/>]|\st=[\"']e[\"']", xml):  # the other handlers double the time; few sheets need them
         parser.buffer_text = True
         parser.EndElementHandler = handler.end
         parser.CharacterDataHandler = handler.text
@@ -57,7 +58,7 @@ class _Handler:
         self.scan = SheetScan()
         self.row = self.column = 0
         self.tag, self.formula = "", ""
-        self.has_formula = self.has_value = False
+        self.has_formula = self.has_value = self.is_error = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         tag = name.rpartition(":")[2]
@@ -68,6 +69,7 @@ class _Handler:
             else:
                 self.column += 1
             self.formula, self.has_formula, self.has_value = "", False, attributes.get("t") == "str"
+            self.is_error = attributes.get("t") == "e"
         elif tag in ("v", "is", "f"):
             self.scan.last_row = max(self.scan.last_row, self.row)
             self.scan.last_column = max(self.scan.last_column, self.column)
@@ -79,14 +81,17 @@ class _Handler:
         self.tag = tag
 
     def text(self, text: str) -> None:
-        if self.tag == "v":
+        if self.tag == "v" and self.is_error:
+            self.scan.unresolved[self.row, self.column] = f"{text[:_LONGEST_FORMULA]} (no result)"
+        elif self.tag == "v":
             self.has_value = self.has_value or bool(text.strip())
         elif self.tag == "f":
             self.formula += text[:_LONGEST_FORMULA]
 
     def end(self, name: str) -> None:
-        if name.rpartition(":")[2] == "c" and self.has_formula and not self.has_value:
-            self.scan.unresolved[self.row, self.column] = f"={self.formula[:_LONGEST_FORMULA]}"
+        is_unresolved = self.has_formula and not self.has_value and not self.is_error
+        if name.rpartition(":")[2] == "c" and is_unresolved:
+            self.scan.unresolved[self.row, self.column] = f"={self.formula[:_LONGEST_FORMULA]} (no stored result)"
         self.tag = ""
 
 

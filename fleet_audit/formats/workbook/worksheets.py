@@ -105,13 +105,13 @@ def _worksheets(
 
 
 def _show_unresolved(rows: list[list[str]], scan: SheetScan) -> None:
-    """A formula whose result was not stored stands as its own text: it is neither zero nor empty."""
-    for (row, column), formula in scan.unresolved.items():
+    """A formula whose result was not stored, or is an error, stands as a text: it is neither zero nor empty."""
+    for (row, column), shown in scan.unresolved.items():
         while len(rows) < row:
             rows.append([])
         cells = rows[row - 1]
         cells.extend([""] * (column - len(cells)))
-        cells[column - 1] = cells[column - 1] or f"{formula} (no stored result)"
+        cells[column - 1] = cells[column - 1] or shown
 
 
 def _chosen(worksheets: list[Worksheet], hidden: set[str], vocabulary: set[str]) -> tuple[list[Worksheet], list[str]]:

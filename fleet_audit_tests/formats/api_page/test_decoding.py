@@ -54,6 +54,9 @@ BROKEN = {
     "a field that is not read, twice": _page(b'{"device_id":"1","note":1,"note":2}'),
 }
 WRONG_SHAPES = [b"null", b"5", b'"a"', b"true", b"[]", b"{}", b'{"data":null}', b'{"data":{}}', b'{"data":"x"}',
+                b'{"data":[],"next_cursor":null,"error":"backend unavailable"}',
+                b'{"data":[],"next_cursor":null,"success":false}',
+                b'{"data":[],"next_cursor":null,"errors":[{"code":503}]}',
                 b'{"data":[],"next_cursor":5}', b'{"data":[],"next_cursor":["a"]}']  # fmt: skip
 
 

@@ -200,6 +200,21 @@ def test_a_formula_without_its_result_is_refused_and_neither_zero_nor_empty():
     assert "KM ROTA is '=N3-I3" in parsed.rejected["reason"].str.cat()
 
 
+def test_an_error_in_place_of_a_result_is_no_empty_cell():
+    """As an empty KM ROTA it was replaced by the difference of the readings."""
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True})
+    sheet = book.add_worksheet()
+    for line, row in enumerate([HEADER, ROW, run(7)]):
+        sheet.write_row(line, 0, row)
+    sheet.write_formula(2, 14, "=N3-I3", None, "#REF!")
+    book.close()
+    parsed = read("bulletin", buffer.getvalue(), "b.xlsx")
+    assert (3, "formula_without_value") in reasons(parsed)
+    assert len(parsed.rows) == 1
+    assert "KM ROTA is '#REF!" in parsed.rejected["reason"].str.cat()
+
+
 def test_merged_plates_and_days_hold_for_all_their_rows_and_merged_km_for_the_first():
     rows = [HEADER, run(1), run(2, c1=None, c3=None, c16=None), run(3, c1=None, c14=None, c8=None, c13=None)]
     content = workbook_of({"Plan1": rows}, merged=[(1, 1, 3, 1), (1, 3, 2, 3), (1, 16, 2, 16), (2, 14, 3, 14)])
