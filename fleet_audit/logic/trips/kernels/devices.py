@@ -12,6 +12,8 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 _SAME_TIME_S = 60  # two devices are compared where they report so close to each other
+_MOVED_M = 100  # a device that is so far from its fix before moves
+_UNKNOWN, _TOGETHER, _ELSEWHERE = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
@@ -76,29 +78,50 @@ def _next_rest(points, begin, seconds, lat, lon, gap_note_s, stop_min_s, stop_ra
 
 @njit(cache=True, nogil=True)
 def fill_gaps(  # type: ignore[no-untyped-def]
-    first, last, owner, low, high, start, end, seconds, lat, lon, offsets, located, useful, gap_note_s, outlier_m
+    first,
+    last,
+    owner,
+    low,
+    high,
+    start,
+    end,
+    seconds,
+    lat,
+    lon,
+    odometer,
+    offsets,
+    located,
+    useful,
+    gap_note_s,
+    outlier_m,
 ):
     """Points of other tracks inside the gaps of each piece, with their piece: of each gap those of one track.
 
     Piece k holds the points `low[k]:high[k]` of track `owner[k]` from `start[k]` to `end[k]`, the tracks of its vehicle
     are `first[k]:last[k]`. The track with most of the `useful` points of a gap fills it, of equals the first.
+
+    A device that was never seen to move along with the primary fills no gap over which the primary's odometer stood:
+    two clocks an hour apart, of devices that sleep while parked, made 80 km of 40.
     """
     points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
     count = 0
     for piece in range(len(owner)):
         mine = _between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
-        is_near = np.zeros(last[piece] - first[piece], np.bool_)
+        company = np.full(last[piece] - first[piece], _ELSEWHERE)
         for track in range(first[piece], last[piece]):
             theirs = _between(located, offsets[track], offsets[track + 1])
             if track != owner[piece]:
-                is_near[track - first[piece]] = not _is_elsewhere(mine, theirs, seconds, lat, lon, outlier_m)
+                company[track - first[piece]] = _company(mine, theirs, seconds, lat, lon, outlier_m)
         at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
         before = start[piece]
         while at <= stop:
             after = seconds[located[at]] if at < stop else end[piece]
             if after - before > gap_note_s:
                 most = useful[:0]
-                for track in first[piece] + np.flatnonzero(is_near):
+                is_between = before > start[piece] and at < stop
+                has_stood = is_between and odometer[located[at - 1]] == odometer[located[at]]
+                may_fill = company == _TOGETHER if has_stood else company != _ELSEWHERE
+                for track in first[piece] + np.flatnonzero(may_fill):
                     inside = _inside(_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
                     if len(inside) > len(most):
                         most = inside
@@ -127,16 +150,32 @@ def _inside(points, seconds, before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _is_elsewhere(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether a device is mostly more than `outlier_m` away from the primary when both report."""
-    apart = np.empty(len(theirs))
-    count, at = 0, 0
-    for other in theirs if len(mine) else theirs[:0]:
+def _company(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether a device is with the primary when both report: `_ELSEWHERE` when mostly more than `outlier_m` away.
+
+    What counts is above all where one of them moves: parked in one yard, devices of any clock are together.
+    """
+    apart, moving = np.empty(len(theirs)), np.empty(len(theirs))
+    count, moves, at = 0, 0, 0
+    for number in range(len(theirs) if len(mine) else 0):
+        other = theirs[number]
         while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - seconds[other]) <= abs(
             seconds[mine[at]] - seconds[other]
         ):
             at += 1
-        if abs(seconds[mine[at]] - seconds[other]) <= _SAME_TIME_S:
-            apart[count] = distance_m(lat[mine[at]], lon[mine[at]], lat[other], lon[other])
-            count += 1
-    return count > 0 and np.median(apart[:count]) > outlier_m
+        if abs(seconds[mine[at]] - seconds[other]) > _SAME_TIME_S:
+            continue
+        apart[count] = distance_m(lat[mine[at]], lon[mine[at]], lat[other], lon[other])
+        if _has_moved(mine, at, lat, lon) or _has_moved(theirs, number, lat, lon):
+            moving[moves] = apart[count]
+            moves += 1
+        count += 1
+    if (count and np.median(apart[:count]) > outlier_m) or (moves and np.median(moving[:moves]) > outlier_m):
+        return _ELSEWHERE
+    return _TOGETHER if moves else _UNKNOWN
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _has_moved(points, at, lat, lon):  # type: ignore[no-untyped-def]
+    here, before = points[at], points[max(at - 1, 0)]
+    return distance_m(lat[before], lon[before], lat[here], lon[here]) > _MOVED_M

@@ -32,7 +32,8 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
 
     The primary of a vehicle-day covers the most seconds in steps up to `gap_note_s`; of equals the one assigned later,
     then the lower id. It hands over at the first midnight, or when it next stands. A filling point has no odometer:
-    readings of two devices are never compared. A device that was elsewhere while both reported fills nothing.
+    readings of two devices are never compared. A device that was elsewhere while both reported, or while
+    one of them moved, fills nothing.
     """
     group = _groups(tracks)
     is_shared = _report_at_once(tracks, group)
@@ -106,8 +107,8 @@ def _filling(
     points, piece = fill_gaps(
         np.searchsorted(group, pieces.group), np.searchsorted(group, pieces.group, side="right"), pieces.owner,
         pieces.low, pieces.high, pieces.start, pieces.end, tracks.seconds, tracks.latitude, tracks.longitude,
-        tracks.offsets, np.flatnonzero(tracks.is_located), np.flatnonzero(is_useful), parameters.gap_note_s,
-        parameters.outlier_m,
+        tracks.odometer_km, tracks.offsets, np.flatnonzero(tracks.is_located), np.flatnonzero(is_useful),
+        parameters.gap_note_s, parameters.outlier_m,
     )  # fmt: skip
     return points, piece
 

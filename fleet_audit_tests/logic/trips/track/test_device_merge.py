@@ -68,6 +68,24 @@ def test_a_device_that_was_elsewhere_fills_nothing() -> None:
     assert trips["km"].sum() == pytest.approx(40.0, abs=1.0)
 
 
+@pytest.mark.parametrize("is_asleep", [True, False])
+@pytest.mark.parametrize("hours", [-3, 1])
+def test_a_device_whose_clock_is_hours_off_makes_no_second_trip(hours: int, is_asleep: bool) -> None:
+    """Silent while parked, or every 10 minutes: its trips lay in the silences of the other, and were paid again."""
+
+    def seen_by(device: str, begin: float, odometer_km: float) -> Bus:
+        bus = Bus(at("20:00") - 86_400 + begin, device=device, odometer_km=odometer_km).stand(240)
+        bus.unseen(9 * 3600).stand(240).to(MILL)
+        bus = bus.stand(240).unseen(6 * 3600) if is_asleep else bus.park(6 * 3600)
+        return bus.to(GARAGE).stand(240)
+
+    right, wrong = seen_by("D1", 0.0, 1000.0), seen_by("D2", 3600.0 * hours, 5000.0)
+    evenings = [Bus(at("20:00") + day, device="D1", odometer_km=1000.0 + km).stand(900)
+                for day, km in ((-86_400, 0.0), (0.0, 40.0))]  # so that D1 is the primary  # fmt: skip
+    trips = trips_of(reported([right, *evenings, wrong]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.11)
+
+
 def moved(first_zone: str, second_zone: str) -> Reference:
     """A vehicle that belongs to another unit, in another zone, from DAY + 1 on."""
     vehicle = {"plate": PLATE, "carrier_code": "CAR", "vehicle_class": "onibus", "status": "ativo"}
