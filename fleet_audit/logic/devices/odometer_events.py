@@ -98,13 +98,12 @@ def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
         parameters.odometer_slack_km,
     )
     ends = (tracks.latitude[first], tracks.longitude[first], tracks.latitude[last], tracks.longitude[last])
-    return (
-        kind,
-        first,
-        last,
-        np.array([distance_m(*end) / 1000 for end in zip(*ends, strict=True)], dtype=float),
-        is_lone,
-    )
+    way_km = np.array([distance_m(*end) / 1000 for end in zip(*ends, strict=True)], dtype=float)
+    # The positions leapt as impossibly: rows sent under a later time, three of which 5 km apart came in 3 s.
+    most_km = parameters.impossible_kmh * (tracks.seconds[last] - tracks.seconds[first]) / 3600
+    is_seen = tracks.is_located[first] & tracks.is_located[last]
+    kept = ~((kind == JUMP) & is_seen & (way_km > most_km + parameters.odometer_slack_km))
+    return kind[kept], first[kept], last[kept], way_km[kept], is_lone[kept]
 
 
 def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]:

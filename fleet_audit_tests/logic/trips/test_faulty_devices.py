@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -421,3 +422,38 @@ def test_a_parked_receiver_that_wanders_between_rare_positions_freezes_no_odomet
         bus.seconds += 300
         bus.report(off_m=140.0 * (number % 2))
     assert events(bus.park(1800)) == []
+
+
+def _with_jitter(bus: Bus) -> Bus:
+    off = np.random.default_rng(1).normal(0, 2 / DEGREE_M, len(bus.records))
+    for record, east in zip(bus.records, off, strict=True):
+        record["longitude"] += east  # type: ignore[operator]
+    return bus
+
+
+@pytest.mark.parametrize("every", [30.0, 300.0])
+@pytest.mark.parametrize("order", ["buffer first", "live first", "sent twice"])
+def test_rows_that_a_buffer_sends_under_the_time_of_sending_are_no_tampering(order: str, every: float) -> None:
+    bus = _with_jitter(Bus("05:00").park(1800).go(20_000, 60, every).park(3600))
+    buffered = [bus.records[number] for number in driving(bus)[1:-1]]
+    live = bus.records if order == "sent twice" else [one for one in bus.records if one not in buffered]
+    online = bus.records[driving(bus)[-1]]["recorded_at"]
+    start = online - len(buffered) - 1 if order == "buffer first" else online + 1  # type: ignore[operator]
+    late = [{**record, "recorded_at": start + at} for at, record in enumerate(buffered)]
+    bus.records = sorted([*live, *late], key=lambda one: one["recorded_at"])  # type: ignore[arg-type,return-value]
+    assert_one_trip(bus)
+
+
+def test_a_trip_that_is_sent_again_while_parked_is_one_trip() -> None:
+    bus = _with_jitter(to_the_mill())
+    start = bus.seconds - 900
+    again = [{**bus.records[number], "recorded_at": start + 2 * at} for at, number in enumerate(driving(bus))]
+    bus.records = sorted([*bus.records, *again], key=lambda one: one["recorded_at"])  # type: ignore[arg-type,return-value]
+    assert_one_trip(bus)
+
+
+def test_an_odometer_turned_back_that_is_turned_on_again_is_accused() -> None:
+    bus = to_the_mill()
+    for number in driving(bus)[5:25]:
+        bus.records[number]["odometer_km"] -= 300  # type: ignore[operator]
+    assert events(bus) == ["fall", "jump"]

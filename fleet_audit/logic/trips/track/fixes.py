@@ -26,8 +26,11 @@ _KM_DEGREES = 1000 / (EARTH_RADIUS_M * math.pi / 180)
 
 
 def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parameters: ParameterSet) -> np.ndarray:
-    """Whether the coordinates of each point are a false fix; `places` are those that the vehicles go to."""
-    is_lost = is_null_island(tracks.latitude, tracks.longitude)
+    """Whether the coordinates of each point are a false fix, or were lost before.
+
+    `places` are those that the vehicles go to.
+    """
+    is_lost = tracks.is_lost | is_null_island(tracks.latitude, tracks.longitude)
     with np.errstate(invalid="ignore"):
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
     is_lost |= _far_from_places(tracks, places, parameters)

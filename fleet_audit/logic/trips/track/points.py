@@ -16,6 +16,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
+from fleet_audit.logic.trips.track.late_rows import without_late_rows
 from fleet_audit.logic.trips.track.readings import without_sentinels
 from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
 from fleet_audit.logic.trips.track.time_order import without_rows
@@ -61,7 +62,7 @@ class Points:
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
-    tracks = without_sentinels(tracks, parameters)
+    tracks = without_sentinels(without_late_rows(tracks, parameters), parameters)
     resolution_km = odometer.resolutions(tracks.odometer_km, tracks.offsets)
     return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, places, parameters))
 
