@@ -6,11 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from fleet_audit.logic.audit.findings import find
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_destinations import missed
-from fleet_audit_tests.logic.audit_sample import audit, found, measured_leg, run, trip
+from fleet_audit_tests.logic.audit_sample import OTHER, audit, found, measured_leg, run, trip
 from fleet_audit_tests.logic.frames import rows
 
 FINE = {"moving_s": 3600.0, "moving_steps": 120}
@@ -110,6 +111,23 @@ def test_a_clock_that_rare_positions_cannot_prove_makes_no_phantoms() -> None:
 
     assert not phantoms(RARE)
     assert len(phantoms(RARE, trip("T3", "14:00", "15:00", **RARE))) == 1
+
+
+def test_a_clock_that_rare_positions_cannot_prove_owes_nobody_anything() -> None:
+    """The same device: both trips seem undeclared (D07), and one of them lies between the runs (D10)."""
+    read = [("1000", "1030"), ("1030", "1060")]
+    first, second = ({"odometer_start_km": start, "odometer_end_km": end} for start, end in read)
+    runs = [run("R1", "06:00", "07:00", **first), run("R2", "14:00", "15:00", **second)]
+    other = run("R3", "06:00", "07:00", plate=OTHER)
+
+    def in_favour(steps: dict, declared: list[dict]) -> list[str]:
+        trips = [trip("T1", "02:20", "04:00", "32.00", **steps), trip("T2", "11:02", "12:03", "30.00", **steps)]
+        findings = find(audit(trips, declared))
+        return findings.loc[findings["in_favour_brl"].notna(), "rule_id"].sort_values().to_list()
+
+    assert {"D07"} <= set(in_favour(FINE, runs))
+    assert not in_favour(RARE, runs)
+    assert in_favour(RARE, [other]) == ["D07", "D07"]  # no run of the vehicle may be their declaration
 
 
 BY_CHORDS = {**RARE, "km_method": "gps", "evidence_grade": "C", "km_uncertainty": Decimal("5.200")}

@@ -34,16 +34,11 @@ ODOMETERS_AND_PLACES = Need(
     lambda context: bool(((context.devices.health["readings"] > 0) & (context.devices.health["located"] > 0)).any()),
     "nenhum equipamento informou hodômetro e posição no dia",
 )
-_UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
+UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
 TRUSTED_DEVICE_OF_RUNS = VehicleNeed(
     plates_with_runs,
     lambda context: context.plates_with_untrusted_device,
-    _UNTRUSTED_PT,
-)
-TRUSTED_DEVICE_OF_TRIPS = VehicleNeed(
-    lambda context: set(context.trips_of_day["plate"]),
-    lambda context: context.plates_with_untrusted_device,
-    _UNTRUSTED_PT,
+    UNTRUSTED_PT,
 )
 # A rule that concludes from one trip where there may be two, or from none where an odometer stood.
 VISIBLE_HALTS = VehicleDoubt(lambda context: context.plates_with_unseen_halts, UNSEEN_HALT_CONFIDENCE)

@@ -20,7 +20,7 @@ from fleet_audit.logic.audit.rules.day.needs import (
     RUNS,
     TRIPS,
     TRUSTED_DEVICE_OF_RUNS,
-    TRUSTED_DEVICE_OF_TRIPS,
+    UNTRUSTED_PT,
     VISIBLE_HALTS,
 )
 from fleet_audit.logic.audit.rules.day.path.repeated_track import repeated_tracks
@@ -33,6 +33,7 @@ from fleet_audit.logic.audit.rules.draft import (
     uncertainty_km,
 )
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import to_hundredths
@@ -63,6 +64,7 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
     """D07: a service trip of at least undeclared_min_km in no group with a run, of a carrier that declared that day.
 
     A trip that a night run would fit if it had taken place a day later is not named: that run may be its declaration.
+    Nor is one of a vehicle whose clock is not proven (`plates_with_unproven_times`): one of its held runs may be.
     """
     lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()
     trips = context.trips[context.trips["trip_id"].isin(lone) & context.trips["km_measured"].notna()]
@@ -70,7 +72,7 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
     declaring = declaring_carriers(context)
     is_declared_for = trips["carrier_code"].isin(declaring) | (trips["carrier_code"].isna() & bool(declaring))
     trips = trips[is_declared_for & ~trips["trip_id"].isin(_fits_uncertain_run(context))]
-    trips = trips[~trips["plate"].isin(context.plates_with_untrusted_device)]
+    trips = trips[~trips["plate"].isin(context.plates_with_untrusted_device | plates_with_unproven_times(context))]
     drafts = []
     for trip_id, trip in context.trip_records(trips["trip_id"]).items():
         drafts.append(
@@ -109,7 +111,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     - `phantom`: observed over `phantom_observed_pct` of the run, moved less than `phantom_km`, and so did the odometer
       while the positions stood. A device without an odometer may lie beside the bus, one that continues another
       vehicle's odometer (O08) may be on that vehicle, one whose trips repeat another day (G05) does not show this one,
-      and the clock of one that reports rarely may be off (`_plates_with_unproven_times`): they prove nothing. A night
+      and the clock of one that reports rarely may be off (`plates_with_unproven_times`): they prove nothing. A night
       run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is none,
       because its times cannot be right.
     - `no_data`: not observed at all; `no_trip`: the rest.
@@ -124,7 +126,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     lasts = runs["ended_at"] > runs["started_at"]  # one of 0 minutes has a wrong time: nobody saw when it was driven
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
     unproven |= {draft.plate for draft in repeated_tracks(context) if draft.plate}
-    unproven |= _plates_with_unproven_times(context)
+    unproven |= plates_with_unproven_times(context)
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
@@ -152,14 +154,16 @@ def _watch(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _plates_with_unproven_times(context: AuditDay) -> set[str]:
+@computed_once
+def plates_with_unproven_times(context: AuditDay) -> set[str]:
     """Plates with positions too rare to show whether their clock is off, of whose runs and service trips none fit.
 
     A clock that was 3 h behind did not show where two of four trips had a deadhead joined to them.
     """
     groups = context.groups
-    with_lone_trips = set(groups.loc[groups["kind"] == "measured_only", "plate"])
-    return (with_lone_trips & context.plates_with_unseen_halts) - set(groups.loc[~groups["kind"].isin(_ALONE), "plate"])
+    with_lone = [set(groups.loc[groups["kind"] == kind, "plate"]) for kind in _ALONE]
+    matched = set(groups.loc[~groups["kind"].isin(_ALONE), "plate"])
+    return (set.intersection(*with_lone) & context.plates_with_unseen_halts) - matched
 
 
 def _stood(watched: pd.DataFrame, context: AuditDay) -> pd.Series:
@@ -283,7 +287,7 @@ RULES = (
     ),
     Rule(
         "D07",
-        "3",
+        "4",
         "M",
         "Viagem medida e não declarada",
         "O veículo fez uma viagem de serviço que nenhuma ata declara.",
@@ -296,6 +300,11 @@ RULES = (
             TRIPS,
         ),
         rests_on="PVB",
-        vehicle_need=TRUSTED_DEVICE_OF_TRIPS,
+        vehicle_need=VehicleNeed(
+            lambda context: set(context.trips_of_day["plate"]),
+            lambda context: context.plates_with_untrusted_device | plates_with_unproven_times(context),
+            f"{UNTRUSTED_PT}, ou envia posições raras demais para mostrar se o relógio dele está certo, e nenhuma ata "
+            "coincide com uma viagem",
+        ),
     ),
 )

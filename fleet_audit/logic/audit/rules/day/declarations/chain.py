@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.rules.day.declarations.written_readings import (
 )
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
-from fleet_audit.logic.audit.rules.day.presence import undeclared_trips
+from fleet_audit.logic.audit.rules.day.presence import plates_with_unproven_times, undeclared_trips
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -72,11 +72,13 @@ def mistyped_pairs(context: AuditDay) -> list[Record]:
 
 
 def chained_runs(context: AuditDay) -> pd.DataFrame:
-    """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock."""
+    """The runs that a chain is made of, in order; none of a vehicle whose device has a wrong clock, or an unproven one:
+    between two of its runs would lie the trip of one of them, as km that a reading lacks.
+    """
     runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
     is_unlinked_night = runs["is_night"].astype(bool) & ~runs["declared_run_id"].isin(context.trips_of_run)
     runs = runs[~runs["is_day_uncertain"].astype(bool) & ~is_unlinked_night]
-    runs = runs[~runs["plate"].isin(context.plates_with_untrusted_device)]
+    runs = runs[~runs["plate"].isin(context.plates_with_untrusted_device | plates_with_unproven_times(context))]
     return runs.sort_values(["plate", "started_at", "ended_at", "declared_run_id"], kind="stable")
 
 
@@ -146,7 +148,8 @@ def _plates_without_continuous_odometer(context: AuditDay) -> set[str]:
     pairs = pairs[pairs["next"].isin(context.runs_of_day["declared_run_id"])]
     is_unknown = pairs["counted_km"].isna() & pairs["measured_km"].notna()
     found = set(pairs.loc[_is_too_low(context, pairs), "plate"])
-    return (set(pairs.loc[is_unknown, "plate"]) - found) | context.plates_with_untrusted_device
+    unproven = context.plates_with_untrusted_device | plates_with_unproven_times(context)
+    return (set(pairs.loc[is_unknown, "plate"]) - found) | unproven
 
 
 def _is_too_low(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
@@ -273,7 +276,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "11",
+        "12",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
@@ -295,8 +298,8 @@ RULES = (
         vehicle_need=VehicleNeed(
             plates_with_runs,
             _plates_without_continuous_odometer,
-            "o equipamento tem o relógio fora de hora ou o receptor travado, ou não informou um hodômetro contínuo "
-            "entre as corridas, e não prova que o KM SAÍDA é alto demais",
+            "o equipamento tem o relógio fora de hora ou não comprovado, ou o receptor travado, ou não informou um "
+            "hodômetro contínuo entre as corridas, e não prova que o KM SAÍDA é alto demais",
         ),
         vehicle_doubt=VISIBLE_HALTS,
     ),
