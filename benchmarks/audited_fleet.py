@@ -165,7 +165,9 @@ class SimulatedInbox:
 def day_inputs(day: dt.date, inbox: Staged) -> tuple[DayWindow, DayInputs]:
     """The window of one day, and what its audit reads."""
     parameters, reference_now = parameters_on(day), inbox.reference
-    window = build_window(day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters)
+    window = build_window(
+        day, inbox.positions(day), inbox.visit_legs(day), reference_now, parameters, inbox.declared_runs(day)
+    )
     trips = conform(window.trips, facts.TRIP_WINDOW)
     legs, spans = conform(window.legs, lake.LEGS), conform(window.spans, lake.OBSERVED_SPANS)
     dwells = conform(window.dwells, lake.DWELL_COUNTS)

@@ -189,7 +189,8 @@ class Contest:
             spans = assignments(devices, self._reference.zones(devices["plate"], DAY))
             tracks = build_tracks([PositionArrays.of(table)], spans, DAY)
             places = Places(self._reference.pois)
-            chain = from_positions(segment(tracks, places, parameters), places, parameters)
+            documented = pd.DataFrame(columns=["plate", "at_s", "poi_id"])
+            chain = from_positions(segment(tracks, places, parameters), places, documented, parameters)
             found.append(join_trips(chain, places, parameters)[0])
 
         seconds = [_timed(work) for _ in range(self._repeat + 1)][1:]  # the compiled passes are loaded in the first

@@ -137,7 +137,8 @@ class Fleet:
             )
         )
         kept = WindowPositions(read, is_kept=False)
-        windows, devices = WindowOfDay(kept, legs, self._reference), DevicesOfDay(kept, trips, runs, self._reference)
+        windows = WindowOfDay(kept, legs, runs, self._reference)
+        devices = DevicesOfDay(kept, trips, runs, self._reference)
         sent = [SentVehicles(vehicles, work.files(FIRST), code_version()) for work in (windows, devices)]
         return InArrow(windows, WINDOW_PARTS)(sent[0]) | InArrow(devices, DEVICE_PARTS)(sent[1])
 

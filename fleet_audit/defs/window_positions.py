@@ -85,23 +85,26 @@ class WindowPositions:
 
 @dataclass(frozen=True)
 class WindowOfDay:
-    """Segments the window of a day; `visit_legs` is `staging.visit_legs`."""
+    """Segments the window of a day; `visit_legs` is `staging.visit_legs`, `runs` is `staging.declared_runs`."""
 
     positions: WindowPositions
     visit_legs: LakeDays
+    runs: LakeDays
     reference: Reference
 
     def files(self, day: dt.date) -> dict[str, int | None]:
         """The files that a day is computed from, with their sizes; None: there is none."""
         days = window_days(day)
-        return self.positions.positions.sizes(days) | self.visit_legs.sizes(days)
+        return self.positions.positions.sizes(days) | self.visit_legs.sizes(days) | self.runs.sizes(days)
 
     def __call__(self, vehicles: DayVehicles) -> DayWindow:
         """Trips, legs, spans, rejected points, readings and what odometers counted in dwells of the day."""
         day, reference = vehicles.day, vehicles.reference(self.reference)
         tracks = build_day_tracks(day, self.positions.of(vehicles), reference)
-        visit_legs = self.visit_legs.read(window_days(day), filter=vehicles.of_plates)
-        return segment_day(day, tracks, visit_legs, reference, vehicles.parameters)
+        visit_legs, runs = (
+            table.read(window_days(day), filter=vehicles.of_plates) for table in (self.visit_legs, self.runs)
+        )
+        return segment_day(day, tracks, visit_legs, runs, reference, vehicles.parameters)
 
 
 @dataclass(frozen=True)

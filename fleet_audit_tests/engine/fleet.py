@@ -120,7 +120,7 @@ def computed(store: Lake, fleet: Reference, settings: Settings) -> dict[tuple[dt
         return DEFAULT_PARAMETERS
 
     fleet_cut = FleetCut.of_days(fleet, DAYS, settings, legs)
-    windows = WindowOfDay(WindowPositions(positions, is_kept=True), legs, fleet_cut.reference)
+    windows = WindowOfDay(WindowPositions(positions, is_kept=True), legs, runs, fleet_cut.reference)
     add(computed_vehicles(DAYS, fleet_cut, in_force, windows, WINDOW_PARTS, settings), WINDOW_PARTS)
     store.write_day(facts.TRIP_WINDOW, DAY, found[DAY, "trips"])
     fleet_cut = FleetCut.of_days(fleet, [DAY], settings)

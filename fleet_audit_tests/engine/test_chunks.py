@@ -15,7 +15,7 @@ from fleet_audit.engine.chunks import cut_fleet, shared_reference
 from fleet_audit.engine.local import LocalProcesses
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
-from fleet_audit.schema.lake import STAGING_POSITIONS, STAGING_VISIT_LEGS
+from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.table_days import LakeDays
@@ -82,8 +82,9 @@ def test_devices_exchanged_between_vehicles_of_two_chunks_are_recognised(fleet, 
 
 def test_a_worker_with_another_lake_or_other_code_refuses_the_vehicles(store, fleet, tmp_path):
     def windows(lake: Lake) -> WindowOfDay:
-        positions, legs = (LakeDays(lake, table, DAYS) for table in (STAGING_POSITIONS, STAGING_VISIT_LEGS))
-        return WindowOfDay(WindowPositions(positions, is_kept=False), legs, fleet)
+        tables = (STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS)
+        positions, legs, runs = (LakeDays(lake, table, DAYS) for table in tables)
+        return WindowOfDay(WindowPositions(positions, is_kept=False), legs, runs, fleet)
 
     elsewhere = windows(Lake(Settings(_env_file=None, lake_url=str(tmp_path))))
     sent = SentVehicles(DayVehicles(DAYS[0], DEFAULT_PARAMETERS), windows(store).files(DAYS[0]), code_version())

@@ -168,7 +168,7 @@ def segmented(bus: Bus, pois: tuple[dict, ...] = POIS, parameters: ParameterSet 
 
 def window(
     positions: pd.DataFrame | Bus, visits: pd.DataFrame | None = None, *, day: dt.date = DAY,
-    tables: Reference | None = None,
+    tables: Reference | None = None, runs: pd.DataFrame | None = None,
 ) -> DayWindow:  # fmt: skip
     """The window of a day."""
     return build_window(
@@ -177,6 +177,7 @@ def window(
         empty_frame(lake.STAGING_VISIT_LEGS) if visits is None else visits,
         world() if tables is None else tables,
         DEFAULT_PARAMETERS,
+        runs,
     )
 
 

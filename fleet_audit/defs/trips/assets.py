@@ -28,6 +28,7 @@ from fleet_audit.schema.lake import (
     LEGS,
     OBSERVED_SPANS,
     READINGS,
+    STAGING_DECLARED_RUNS,
     STAGING_POSITIONS,
     STAGING_VISIT_LEGS,
 )
@@ -37,7 +38,7 @@ from fleet_audit.storage.table_days import Days, LakeDays
 
 WINDOWS = Computation(
     "trips/windows",
-    of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS),
+    of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS),
     of_day=(),
     reference=(POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES),
     results=tuple(WINDOW_PARTS.values()),
@@ -50,6 +51,7 @@ WINDOWS = Computation(
     ins={
         "positions": dg.AssetIn(key_of(STAGING_POSITIONS), partition_mapping=window_mapping),
         "visit_legs": dg.AssetIn(key_of(STAGING_VISIT_LEGS), partition_mapping=window_mapping),
+        "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
     },
     partitions_def=daily_partitions,
     backfill_policy=daily_backfill,
@@ -57,14 +59,14 @@ WINDOWS = Computation(
 )
 @acts_on_errors
 def day_windows(
-    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: LakeDays
+    context: dg.AssetExecutionContext, fleet: FleetResource, positions: LakeDays, visit_legs: LakeDays, runs: LakeDays
 ) -> Iterator[dg.Output]:
     """Segment the window of each day: stops, legs, trips of positions and visit reports, one trip each."""
     days, selected = run_days(context), selected_outputs(context, WINDOW_PARTS)
     known = UnchangedDays(fleet, WINDOWS, context.run.run_id)
     fleet_cut = FleetCut.of_days(known.reference, days, fleet.settings(), visit_legs)
     kept = WindowPositions(positions, keeps_days(days, fleet_cut, fleet.settings()))
-    window = WindowOfDay(kept, visit_legs, fleet_cut.reference)
+    window = WindowOfDay(kept, visit_legs, runs, fleet_cut.reference)
 
     def compute(changed: Sequence[dt.date]) -> ComputedDays:
         return computed_vehicles(changed, fleet_cut, fleet.parameters, window, selected, fleet.settings())

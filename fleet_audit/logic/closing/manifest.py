@@ -40,7 +40,10 @@ COLUMNS_ADDED = {
         ("other_unit_readings",),  # 0022
     ),
     "fact.adjustments": (("finding_id", "decided_cycle_start"),),  # 0021
-    "fact.trips": (("moving_s", "moving_steps"),),  # 0025
+    "fact.trips": (
+        ("moving_s", "moving_steps"),  # 0025
+        ("origin_candidates", "destination_candidates"),  # 0029
+    ),
 }
 
 

@@ -19,6 +19,7 @@ from fleet_audit.logic.primitives.money import (
     to_hundredths,
 )
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
 from fleet_audit.logic.reference.validity import validity
 
 _VEHICLE = ["contract_id", "vehicle_class", "default_area", "deadhead_rule", "deadhead_cap_pct"]
@@ -28,7 +29,12 @@ _NEVER_BILLED = {
     "maintenance": "Viagem de manutenção: não é faturada.",
     "unknown": "Finalidade desconhecida: não é faturada.",
 }
+_UNPROVEN = (
+    "Finalidade desconhecida: não é faturada enquanto o local não for comprovado. As coordenadas são arredondadas e "
+    "admitem "
+)
 
+_PLACE = ("poi_id", "candidates")
 _GENERAL_AREA = "IND"  # the industrial sheet is the general one
 
 KEYS = ["route_code", "vehicle_class", "area", "regime"]
@@ -124,7 +130,8 @@ def price_trips(
 
     Args:
         trips: trip_id, operational_date, plate, started_at, purpose, area, route_code, route_method, km_measured
-            (decimal 12,2); all trips of each vehicle-day, since a cap depends on its service km.
+            (decimal 12,2), poi_id and candidates of origin and destination; all trips of each vehicle-day, since a cap
+            depends on its service km.
         vehicles: `reference_view.vehicles_on_days` of the trips' operational dates.
         tariffs: `ref.tariffs`; routes: `ref.routes`.
         parameters: only their version, for the row.
@@ -191,7 +198,7 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
             "Deslocamento vazio pago em parte: " + of_cap + " acaba nesta viagem.",
             "Deslocamento vazio: o contrato não o paga.",
         ],
-        default=purpose.map(_NEVER_BILLED).to_numpy(dtype=object),
+        default=purpose.map(_NEVER_BILLED).mask(purpose == "unknown", _unknown_reason(rows)).to_numpy(dtype=object),
     )
     return pd.DataFrame(
         {
@@ -200,6 +207,20 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
             "reason": pd.Series(reason, index=rows.index, dtype=object),
         }
     )
+
+
+def _unknown_reason(rows: pd.DataFrame) -> pd.Series:
+    """Why the purpose of each trip is unknown: with rounded coordinates, the places in which its ends can lie.
+
+    Trips that an earlier release closed have no candidates.
+    """
+    rows = rows.reindex(columns=[f"{side}_{name}" for side in ("origin", "destination") for name in _PLACE])
+    ends = []
+    for side, name in (("origin", "origem em "), ("destination", "destino em ")):
+        candidates = rows[f"{side}_candidates"].where(rows[f"{side}_poi_id"].isna()).astype("str")
+        ends.append((name + candidates.str.replace(CANDIDATES_SEPARATOR, " ou ")).fillna(""))
+    both = (ends[0] + " e " + ends[1]).str.removeprefix(" e ").str.removesuffix(" e ")
+    return (_UNPROVEN + both + ".").where(both != "", _NEVER_BILLED["unknown"])
 
 
 def _caps(rows: pd.DataFrame, km: np.ndarray, is_service: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from fleet_audit.logic.reference.validity import validity
 
 WORKPLACES = ("usina", "frente")
 TRIP_ENDS = ("usina", "frente", "garagem", "oficina")
+CANDIDATES_SEPARATOR = ", "  # between the places that a cell of rounded coordinates touches
 _METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180
 
 
@@ -41,8 +42,8 @@ class Places:
         self._polygons = _read_polygons(pois)
         self._has_polygon = ~shapely.is_missing(self._polygons)
         self._rank = _ranks(self._ends_trip, self._areas_m2())
-        outlines = np.where(self._has_polygon, self._polygons, self._circle_boxes())
-        self._west, self._south, self._east, self._north = shapely.bounds(outlines).T
+        self._outlines = np.where(self._has_polygon, self._polygons, self._circle_boxes())
+        self._west, self._south, self._east, self._north = shapely.bounds(self._outlines).T
         self._patterns = self._read_patterns(pois["address_pattern"])
 
     def locate(self, latitude: object, longitude: object, local_day: object) -> np.ndarray:
@@ -63,6 +64,40 @@ class Places:
             <= self._radius_m[row],
         )
         return self._first_of(point[inside], row[inside], self._rank[row[inside]], len(latitudes))
+
+    def locate_cells(self, cells: pd.DataFrame, local_day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """poi_id that `locate` gives for every point of each cell (None: not one for all), and the possible ones.
+
+        cells: south, north, west, east (degrees, inclusive). The possible ones are the places valid on the cell's local
+        day of which it holds a point: sorted poi_ids, comma separated; None where there is none, or where it is proven.
+        A place is proven where it holds the whole cell and wins over all others that the cell touches.
+        """
+        south, north, west, east = (cells[name].to_numpy(dtype=float) for name in ("south", "north", "west", "east"))
+        boxes = shapely.box(west, south, east, north)
+        row, cell = np.asarray(shapely.STRtree(boxes).query(self._outlines))
+        days = np.asarray(local_day)[cell]
+        is_valid = (self._starts[row] <= days) & (days <= self._ends[row])
+        cell, row = cell[is_valid], row[is_valid]
+        latitude, longitude = self._latitude[row], self._longitude[row]
+        axes = ((latitude, south[cell], north[cell]), (longitude, west[cell], east[cell]))
+        nearest = [np.clip(at, low, high) for at, low, high in axes]
+        farthest = [np.where(2 * at > low + high, low, high) for at, low, high in axes]
+        polygons, boxes, is_polygon = self._polygons[row], boxes[cell], self._has_polygon[row]
+        reach = self._radius_m[row]
+        touches, holds = (
+            np.where(is_polygon, of_polygon(polygons, boxes), distance_m(latitude, longitude, *point) <= reach)
+            for of_polygon, point in ((shapely.intersects, nearest), (shapely.covers, farthest))
+        )
+        cell, row, holds = cell[touches], row[touches], holds[touches]
+        worst_first = np.argsort(-self._rank[row], kind="stable")
+        best = np.full(len(cells), -1)
+        best[cell[worst_first]] = np.where(holds, row, -1)[worst_first]
+        possible = pd.DataFrame({"cell": cell, "poi_id": self._poi_id[row]}).drop_duplicates().sort_values("poi_id")
+        named = possible.groupby("cell")["poi_id"].agg(CANDIDATES_SEPARATOR.join).reindex(range(len(cells)))
+        is_proven = best >= 0
+        proven = np.full(len(cells), None, dtype=object)
+        proven[is_proven] = self._poi_id[best[is_proven]]
+        return proven, named.astype(object).where(named.notna() & ~is_proven, None).to_numpy(dtype=object)
 
     def locate_address(self, addresses: pd.Series, local_day: object) -> np.ndarray:
         """poi_id (None: none) of each address: the valid place whose pattern it contains, case and accents ignored.

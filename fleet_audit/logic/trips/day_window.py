@@ -20,6 +20,7 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.distance import inherited_doubt
+from fleet_audit.logic.trips.documented_places import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
@@ -37,6 +38,8 @@ from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks, within_window
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.lake import STAGING_DECLARED_RUNS
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def build_window(
     visit_legs: pd.DataFrame,
     reference: Reference,
     parameters: ParameterSet,
+    runs: pd.DataFrame | None = None,
 ) -> DayWindow:
     """Trips, legs, observed spans, rejected points, odometer readings and dwells of a day, from its window's positions.
 
@@ -66,10 +70,11 @@ def build_window(
         visit_legs: `staging.visit_legs` of D-2 … D+1.
         reference: the reference tables.
         parameters: those in force on D.
+        runs: `staging.declared_runs` of DATA D-2 … D+1; None: there are none.
     """
-    return segment_day(
-        day, build_day_tracks(day, [PositionArrays.of_frame(positions)], reference), visit_legs, reference, parameters
-    )
+    tracks = build_day_tracks(day, [PositionArrays.of_frame(positions)], reference)
+    runs = empty_frame(STAGING_DECLARED_RUNS) if runs is None else runs
+    return segment_day(day, tracks, visit_legs, runs, reference, parameters)
 
 
 def build_day_tracks(day: dt.date, rows: Sequence[PositionArrays], reference: Reference) -> Tracks:
@@ -82,21 +87,29 @@ def segment_day(
     day: dt.date,
     tracks: Tracks,
     visit_legs: pd.DataFrame,
+    runs: pd.DataFrame,
     reference: Reference,
     parameters: ParameterSet,
 ) -> DayWindow:
-    """Trips, legs and spans computed from the window's tracks and visit reports."""
+    """Trips, legs and spans computed from the window's tracks and visit reports.
+
+    Declared runs decide which place a stop with rounded coordinates is at, and nothing else.
+    """
     places = Places(reference.pois)
     tracks = merge_devices(clean_tracks(tracks, places, parameters), parameters)
     days = VehicleDays.around(reference, day)
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
-    measured, measured_legs = days.redated(
-        *join_trips(from_positions(segmentation, places, parameters), places, parameters)
-    )
-    counted, counted_legs = days.redated(*join_trips(from_positions(keyed, places, parameters), places, parameters))
     visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
-    chain = from_visit_legs(visit_legs, reference.zones(visit_legs["plate"], day), places, parameters)
+    zones = reference.zones(visit_legs["plate"], day)
+    ends = documented_ends(segmentation, visit_legs.assign(timezone=zones), runs, places, reference)
+    measured, measured_legs = days.redated(
+        *join_trips(from_positions(segmentation, places, ends, parameters), places, parameters)
+    )
+    counted, counted_legs = days.redated(
+        *join_trips(from_positions(keyed, places, ends, parameters), places, parameters)
+    )
+    chain = from_visit_legs(visit_legs, zones, places, parameters)
     reported, reported_legs = days.redated(*join_trips(chain, places, parameters))
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)

@@ -17,6 +17,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
+from fleet_audit.logic.trips.documented_places import place_in_cells
 from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.kernels.steps import SUMS
 from fleet_audit.logic.trips.segmentation import Segmentation
@@ -32,14 +33,19 @@ class Chain:
     stop_before, stop_after (rows of stops, -1: none) and dwell_covered_s; sorted by chain and start.
     stops: chain, first_at, last_at, poi_in (place on the day of arrival), poi_out (on the day of departure),
     is_after_split (nothing is known of the time before it).
+
+    Legs of positions have origin_candidates and destination_candidates, too: the places in which a stop with rounded
+    coordinates can lie, where these prove none.
     """
 
     legs: dict[str, Any]
     stops: dict[str, Any]
 
 
-def from_positions(segmentation: Segmentation, places: Places, parameters: ParameterSet) -> Chain:
-    """The chain of positions: places by coordinates."""
+def from_positions(
+    segmentation: Segmentation, places: Places, documented: pd.DataFrame, parameters: ParameterSet
+) -> Chain:
+    """The chain of positions: places by coordinates; where they are rounded, `documented_ends` decide too."""
     legs, found = segmentation.leg_columns, segmentation.stop_columns
     tracks, steps = segmentation.tracks, segmentation.steps
     first, last = found["first"], found["last"]
@@ -49,6 +55,10 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
     poi_in = places.locate(latitude, longitude, arrived)
     poi_out, later = poi_in.copy(), departed != arrived
     poi_out[later] = places.locate(latitude[later], longitude[later], departed[later])
+    candidates_in, candidates_out = (
+        place_in_cells(segmentation, poi, days, places, documented, parameters)
+        for poi, days in ((poi_in, arrived), (poi_out, departed))
+    )
     stops = {
         "chain": found["track"],
         "first_at": instant_column(tracks.seconds[first]),
@@ -65,6 +75,8 @@ def from_positions(segmentation: Segmentation, places: Places, parameters: Param
         "chain": legs["track"].copy(),
         "origin_poi_id": np.append(poi_out, [None])[before],
         "destination_poi_id": np.append(poi_in, [None])[after],
+        "origin_candidates": np.append(candidates_out, [None])[before],
+        "destination_candidates": np.append(candidates_in, [None])[after],
         "origin_address": nothing,
         "destination_address": nothing.copy(),
         "km_reported": np.full(size, np.nan),
@@ -144,7 +156,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
             ),
             np.nan,
         )
-        | {"gaps": 0},
+        | {"gaps": 0, "origin_candidates": None, "destination_candidates": None},
         first_moving_at=pd.Series(pd.NaT, index=visits.index, dtype="datetime64[us, UTC]"),
         track_digest=0,
         is_odometer_valid=False,

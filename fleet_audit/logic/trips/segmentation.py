@@ -19,6 +19,7 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
 from fleet_audit.logic.trips.movements import measure_movements
 from fleet_audit.logic.trips.steps import Steps, classify_steps
+from fleet_audit.logic.trips.stop_cells import stop_cells
 from fleet_audit.logic.trips.stops import find_stops
 from fleet_audit.logic.trips.track.points import Points, filter_points
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -43,6 +44,7 @@ class Segmentation:
     stop_columns: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
     departure_reading (points whose odometer the legs before and after are measured by, -1: none).
     leg_columns: of each movement the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
+    cells: of stops whose coordinates are rounded, where they can lie (`stop_cells.stop_cells`).
     rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
     """
 
@@ -50,6 +52,7 @@ class Segmentation:
     steps: Steps
     stop_columns: dict[str, np.ndarray]
     leg_columns: dict[str, Any]
+    cells: pd.DataFrame
     rejected: pd.DataFrame
 
     @cached_property
@@ -72,7 +75,7 @@ def segment(tracks: Tracks, places: Places, parameters: ParameterSet) -> Segment
         steps.is_split, points.offsets, stops["first"], stops["last"]
     )
     legs = measure_movements(points, steps, stops, start, end, before, after, parameters)
-    return Segmentation(points, steps, stops, legs, found.rejected)
+    return Segmentation(points, steps, stops, legs, stop_cells(found, steps, stops, parameters), found.rejected)
 
 
 def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
@@ -100,7 +103,7 @@ def segment_by_trip_key(tracks: Tracks, parameters: ParameterSet) -> Segmentatio
     legs |= {name: np.full(len(start), np.nan) for name in _OF_PATH}
     legs |= {name: np.zeros(len(start), dtype=np.bool_) for name in ("is_start_in_gap", "is_end_in_gap")}
     legs["trip_key"] = pd.array(keyed.trip_keys, dtype="str").take(keyed.trip_key[start])
-    return Segmentation(keyed, steps, stops, legs, seen.rejected)
+    return Segmentation(keyed, steps, stops, legs, stop_cells(seen, steps, stops, parameters), seen.rejected)
 
 
 def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentation:
@@ -108,4 +111,5 @@ def tracks_without_places(tracks: Tracks, parameters: ParameterSet) -> Segmentat
     blind = tracks.take(np.repeat(~tracks.sends_places, np.diff(tracks.offsets)))
     seen = Points.without_places(blind)
     steps = classify_steps(seen, parameters)
-    return Segmentation(blind, steps, find_stops(blind, steps, None, parameters), {}, seen.rejected)
+    stops = find_stops(blind, steps, None, parameters)
+    return Segmentation(blind, steps, stops, {}, stop_cells(seen, steps, stops, parameters), seen.rejected)

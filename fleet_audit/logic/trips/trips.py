@@ -121,6 +121,8 @@ def _trips(
         own, known = as_objects(legs[name])[leg], np.append(dwells[side], np.array([None]))
         # A stop without a place has that of its dwell: a short movement into the gate does not change the place.
         trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
+        candidates = name.replace("poi_id", "candidates")
+        trips[candidates] = as_objects(legs[candidates])[leg]
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():
         values = legs[name] if legs[name].dtype == bool else as_floats(legs[name])

@@ -54,6 +54,15 @@ _TRIP_COLUMNS: tuple[Column, ...] = (
 _MOVEMENT_COLUMNS: tuple[Column, ...] = (
     real("moving_s", "Seconds of its steps that are no standing; the others stood", unit="s", nullable=True, minimum=0),
     integer("moving_steps", "Number of these steps, from one position to the next", nullable=True),
+    *(
+        text(
+            f"{side}_candidates",
+            f"Places in which {end} with rounded coordinates can lie, where these prove none; beside the place where "
+            "documents name the only one",
+            nullable=True,
+        )
+        for side, end in (("origin", "a departure"), ("destination", "an arrival"))
+    ),
 )
 
 TRIPS = fact_table(

@@ -67,8 +67,8 @@ def test_positions_read_in_parts_are_the_same_positions(buses: list[Bus], parts:
     """The days of a window are put together from arrays whose codes of devices, drivers and keys differ."""
     positions, tables = reported(buses), world(*registered(buses))
     cut = [PositionArrays.of_frame(part) for _, part in positions.groupby(np.arange(len(positions)) % parts)]
-    nothing = empty_frame(lake.STAGING_VISIT_LEGS)
-    together = segment_day(DAY, build_day_tracks(DAY, cut, tables), nothing, tables, DEFAULT_PARAMETERS)
+    documents = (empty_frame(table) for table in (lake.STAGING_VISIT_LEGS, lake.STAGING_DECLARED_RUNS))
+    together = segment_day(DAY, build_day_tracks(DAY, cut, tables), *documents, tables, DEFAULT_PARAMETERS)
     same(window(positions, tables=tables), together)
 
 

@@ -18,7 +18,7 @@ from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.late_rows import without_late_rows
 from fleet_audit.logic.trips.track.readings import without_sentinels
-from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
+from fleet_audit.logic.trips.track.rounded_fixes import RoundedCells, coordinate_grid_m, lost_cells
 from fleet_audit.logic.trips.track.time_order import without_rows
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -29,8 +29,9 @@ class Points:
 
     `is_jump`: to a new place, nothing is known between; `metres`; `is_bridged`: measured by the odometer alone, for
     one end has no fix. `has_fix`: the place is one that the device saw, to a stop's radius. `grid_m`: of the
-    coordinates that are rounded (`rounded_fixes`), else 0. `rejected`: plate, device_id, timezone, recorded_at,
-    latitude, longitude, reason_code.
+    coordinates that are rounded (`rounded_fixes`), else 0. `cells`: of coordinates that are no fix because they are
+    rounded, where the odometer places the points. `rejected`: plate, device_id, timezone, recorded_at, latitude,
+    longitude, reason_code.
     """
 
     tracks: Tracks
@@ -39,6 +40,7 @@ class Points:
     is_bridged: np.ndarray
     has_fix: np.ndarray
     grid_m: np.ndarray
+    cells: RoundedCells
     rejected: pd.DataFrame
 
     @classmethod
@@ -47,17 +49,17 @@ class Points:
         size = len(tracks.seconds)
         no = np.zeros(size, dtype=np.bool_)
         grid_m, rejected = np.zeros(size, dtype=np.float32), rejected_points(tracks, np.zeros(size, dtype=np.int8))
-        return cls(tracks, no, np.full(size, np.nan), no, no, grid_m, rejected)
+        return cls(tracks, no, np.full(size, np.nan), no, no, grid_m, RoundedCells.none(), rejected)
 
     @classmethod
     def with_places(
         cls, tracks: Tracks, is_jump: np.ndarray, metres: np.ndarray, is_bridged: np.ndarray, is_fix: np.ndarray,
-        rejected: pd.DataFrame, parameters: ParameterSet,
+        cells: RoundedCells, rejected: pd.DataFrame, parameters: ParameterSet,
     ) -> Points:  # fmt: skip
         """Points whose places are seen where `is_fix`."""
         grid_m = coordinate_grid_m(tracks, is_fix)
         has_fix = is_fix & (grid_m <= parameters.stop_radius_m)
-        return cls(tracks, is_jump, metres, is_bridged, has_fix, grid_m, rejected)
+        return cls(tracks, is_jump, metres, is_bridged, has_fix, grid_m, cells, rejected)
 
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
@@ -85,7 +87,8 @@ def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
         candidates = candidates[tracks.sends_places[tracks.track_of(candidates)]]
     if not len(candidates):
         no = np.zeros(len(metres), dtype=np.bool_)
-        return Points.with_places(located.without(dropped), is_jump, metres, no, ~no, rejected, parameters)
+        cells = RoundedCells.none()
+        return Points.with_places(located.without(dropped), is_jump, metres, no, ~no, cells, rejected, parameters)
     is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
     is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
     return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
@@ -119,7 +122,8 @@ def _placed(
     kept = is_fix | is_placed
     points = replace(tracks, latitude=latitude, longitude=longitude).take(kept)
     of_steps = (is_jump[kept], metres[kept], is_bridged[kept])
-    return Points.with_places(points, *of_steps, is_fix[kept], rejected, parameters)
+    cells = lost_cells(tracks, parameters).of_points(kept)
+    return Points.with_places(points, *of_steps, is_fix[kept], cells, rejected, parameters)
 
 
 def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

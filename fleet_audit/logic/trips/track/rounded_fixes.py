@@ -1,19 +1,54 @@
 """Fixes whose coordinates are rounded to a few decimals: the grid that they lie on.
 
-A grid coarser than a stop proves no place: where the odometer counted the way, such fixes are none (`lose_rounded`).
-What a finer grid leaves of a path is in `trips.rounded_paths`.
+A grid coarser than a stop proves no place: where the odometer counted the way, such fixes are none (`lose_rounded`),
+and what remains of them is the cell in which the vehicle was (`lost_cells`). The places of stops with cells are in
+`trips.documented_places`, what a finer grid leaves of a path in `trips.rounded_paths`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.primitives.sphere import is_null_island
 from fleet_audit.logic.primitives.threads import map_in_threads
-from fleet_audit.logic.trips.kernels.coordinate_grid import find_counted_grids, mark_grid
+from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M, find_counted_grids, mark_grid
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 _DECIMALS = (4, 3, 2, 1)  # five decimals are 1 m, finer than any receiver
+
+
+@dataclass(frozen=True)
+class RoundedCells:
+    """Cells of rounded coordinates: the point that reported each one, its coordinates and the degrees of its grid."""
+
+    point: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    degrees: np.ndarray
+
+    @classmethod
+    def none(cls) -> RoundedCells:
+        """No cells."""
+        return cls(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(3)))
+
+    def of_points(self, kept: np.ndarray) -> RoundedCells:
+        """The cells of the points that are kept, with their numbers among these."""
+        is_kept = kept[self.point]
+        number = np.cumsum(kept)[self.point[is_kept]] - 1 if is_kept.any() else self.point[is_kept]
+        return RoundedCells(number, self.latitude[is_kept], self.longitude[is_kept], self.degrees[is_kept])
+
+
+def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
+    """The cells of coordinates that are no fix because they lie on a grid coarser than `stop_radius_m`."""
+    is_cell = tracks.is_lost & ~is_null_island(tracks.latitude, tracks.longitude)
+    if not is_cell.any():
+        return RoundedCells.none()
+    grid_m = coordinate_grid_m(tracks, is_cell | tracks.is_located)
+    point = np.flatnonzero(is_cell & (grid_m > parameters.stop_radius_m))
+    return RoundedCells(point, tracks.latitude[point], tracks.longitude[point], grid_m[point] / DEGREE_M)
 
 
 def coordinate_grid_m(tracks: Tracks, is_fix: np.ndarray) -> np.ndarray:

@@ -83,7 +83,8 @@ def _what(device: Record, issue: str) -> str:
     if issue == "rounded_coordinates":
         return (
             "informou as coordenadas arredondadas a duas casas decimais ou menos (1 km ou mais) na maioria das "
-            f"{device['located']} posições do dia: elas não comprovam nenhum local nem permitem conferir o hodômetro"
+            f"{device['located']} posições do dia: sozinhas, elas não comprovam a maioria dos locais nem permitem "
+            "conferir o hodômetro"
         )
     if issue == "devices_disagree":
         return (

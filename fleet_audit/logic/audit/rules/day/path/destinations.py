@@ -6,7 +6,6 @@ How a trip's route is found is in `reference.routes`.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
-from fleet_audit.logic.reference.named_places import NamedPlaces
+from fleet_audit.logic.reference.named_places import places_named_by_runs
 from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
 from fleet_audit.logic.reference.validity import valid_on
 
@@ -131,7 +130,7 @@ def _missed_destinations(context: AuditDay) -> list[tuple[Draft, bool]]:
     runs = runs[runs["declared_run_id"].isin(set(seen.index[seen]))]
     pois = valid_on(context.reference.pois, context.day)
     pois = pois[pois["kind"].isin(TRIP_ENDS) & pois["latitude"].notna() & pois["radius_m"].notna()]
-    named = dict(zip(runs["declared_run_id"], _named_places(runs, pois), strict=True))
+    named = dict(zip(runs["declared_run_id"], places_named_by_runs(runs, "destination", pois), strict=True))
     last_ids = {run_id: context.trips_of_run[run_id][-1] for run_id in named}
     elsewhere = _registered_ends(context)
     suspected = {
@@ -177,27 +176,6 @@ def _registered_ends(context: AuditDay) -> dict[str, str]:
     """The place at which each trip by positions ends, of those that end at a registered one."""
     trips = context.trips[(context.trips["source"] == "positions") & context.trips["destination_poi_id"].notna()]
     return dict(zip(trips["trip_id"], trips["destination_poi_id"], strict=True))
-
-
-def _named_places(runs: pd.DataFrame, pois: pd.DataFrame) -> list[Record | None]:
-    """The place that each run's CÓDIGO2 or LOCAL CHEGADA names; None where it names none, or several.
-
-    Each text of a unit is looked up once: 500 vehicles write some 2,000 runs, and 100 texts.
-    """
-    keys = ["unit_code", "destination_code", "destination_text"]
-    texts = runs[keys].astype(object).where(runs[keys].notna(), None)
-    asked = list(zip(*(texts[key] for key in keys), strict=True))
-    places = pois.to_dict("records")
-    of_unit = {
-        unit: [place for place in places if pd.isna(place["unit_code"]) or place["unit_code"] == unit]
-        for unit in {unit for unit, _, _ in asked}
-    }
-    by_text = {unit: NamedPlaces(own) for unit, own in of_unit.items()}
-    named: dict[Any, Record | None] = {}
-    for unit, code, text in set(asked):
-        by_code = [place for place in of_unit[unit] if code is not None and place["poi_id"] == code]
-        named[unit, code, text] = by_code[0] if len(by_code) == 1 else by_text[unit].named_by(text)
-    return [named[key] for key in asked]
 
 
 def _km_beyond_stops(context: AuditDay, run: Record, place: Record) -> float:
@@ -276,7 +254,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "6",
+        "7",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",

@@ -1,0 +1,65 @@
+"""Where a stop can lie whose coordinates are rounded to cells.
+
+Which coordinates are rounded is in `track.rounded_fixes`; which places a cell proves is in `documented_places`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M
+from fleet_audit.logic.trips.steps import Steps
+from fleet_audit.logic.trips.track.points import Points
+
+
+def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], parameters: ParameterSet) -> pd.DataFrame:
+    """stop (number), south, north, west and east (degrees): where each stop that has cells and no fix can lie.
+
+    Nothing states whether an export rounds or cuts decimals off, or to which side: the vehicle was within one unit of
+    the last digit on either side. A stop keeps within `stop_radius_m`, so the cells that its points report in turn
+    bound it together. Cells that exclude each other give no row, nor does a stop over which an odometer that counts
+    whole km can stand while the vehicle drives.
+    """
+    cells = points.cells
+    stop = np.searchsorted(stops["first"], cells.point, side="right") - 1
+    is_inside = (stop >= 0) & (cells.point <= np.append(stops["last"], -1)[stop])
+    longest_s = 3600 * steps.resolution_km[np.append(stops["track"], -1)[stop]] / parameters.standing_kmh
+    is_inside &= np.isnan(np.append(stops["latitude"], 0.0)[stop]) & (
+        np.append(stops["standing_s"], 0)[stop] >= longest_s
+    )
+    found = pd.DataFrame(
+        {
+            "stop": stop,
+            "latitude": cells.latitude,
+            "longitude": cells.longitude,
+            "unit": cells.degrees,
+        }
+    )[is_inside]
+    groups = found.groupby("stop").agg(
+        lat_min=("latitude", "min"),
+        lat_max=("latitude", "max"),
+        lon_min=("longitude", "min"),
+        lon_max=("longitude", "max"),
+        unit=("unit", "max"),
+    )
+    unit, radius = groups["unit"], parameters.stop_radius_m / DEGREE_M
+    side = radius / np.cos(np.radians(groups[["lat_min", "lat_max"]].abs().max(axis=1))).clip(lower=1e-6)
+    rows = pd.DataFrame(
+        {
+            "stop": groups.index.to_numpy(),
+            **dict(zip(("south", "north"), _bounds(groups["lat_min"], groups["lat_max"], unit, radius), strict=True)),
+            **dict(zip(("west", "east"), _bounds(groups["lon_min"], groups["lon_max"], unit, side), strict=True)),
+        }
+    )
+    return rows[(rows["south"] <= rows["north"]) & (rows["west"] <= rows["east"])].reset_index(drop=True)
+
+
+def _bounds(
+    lowest: pd.Series, highest: pd.Series, unit: pd.Series, radius: pd.Series | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The side of the lowest and of the highest cell, each as near as the other one allows."""
+    low = np.maximum(lowest - unit, highest - unit - radius)
+    high = np.minimum(highest + unit, lowest + unit + radius)
+    return low.to_numpy(), high.to_numpy()
