@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.track.device_merge import primary_pairs
 from fleet_audit.logic.trips.track.points import Points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -62,7 +61,7 @@ def _odometer(tracks: Tracks, track: int, parameters: ParameterSet) -> _Counter 
     steps = np.diff(km)
     if len(km) < 2 or (steps < 0).any() or (steps > parameters.drivable_km(np.diff(seconds))).any():
         return None
-    return _Counter(seconds, km, float(resolutions(km, np.array([0, len(km)]))[0]))
+    return _Counter(seconds, km, float(tracks.resolution_km[track]))
 
 
 def _path(points: Points, track: int, day: np.datetime64, parameters: ParameterSet) -> _Counter | None:

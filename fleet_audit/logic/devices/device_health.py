@@ -14,7 +14,8 @@ import pandas as pd
 
 from fleet_audit.logic.devices.device_agreement import compare_devices
 from fleet_audit.logic.devices.exchanges import continued_readings, left_readings
-from fleet_audit.logic.devices.odometer_events import chunk_ratios, odometer_events
+from fleet_audit.logic.devices.odometer_events import odometer_events
+from fleet_audit.logic.devices.odometer_ratios import window_ratios
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -24,7 +25,7 @@ from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
-from fleet_audit.logic.trips.track.points import Points, clean_tracks, filter_points, local_days_of
+from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.readings import readings_in_other_units
 from fleet_audit.logic.trips.track.rounded_fixes import coordinate_grid_m
@@ -33,8 +34,6 @@ from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.facts.devices import DEVICE_ISSUES
 
 UNITS = {"odometer_metres": 1000.0, "odometer_miles": 0.621371, "odometer_tenths": 10.0, "odometer_tens": 0.1}
-_CHUNK_KM = 5.0  # an odometer of whole kilometres is off by 20 % over it, far from the next unit
-_MIN_CHUNKS = 3
 _FROZEN_RATIO = 0.1
 _UNIT_READINGS = 3  # one or two are digits too many or too few: no readings, and no finding either
 _HOUR_US = 3_600_000_000
@@ -129,7 +128,7 @@ def vehicle_devices(
     is_on_earth = (np.abs(tracks.latitude) <= 90) & (np.abs(tracks.longitude) <= 180)  # whole numbers: another unit
     is_rounded = coordinate_grid_m(tracks, is_on_earth) > parameters.stop_radius_m
     health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, day)
-    health = health.join(_ratios(points, parameters), on="track")
+    health = health.join(window_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
     compared = compare_devices(clean, points, np.datetime64(day), parameters)
     health = health.merge(compared, on=["plate", "device_id"], how="left")
@@ -175,26 +174,6 @@ def _seen(
     owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
     has_ignition = owners["device_id"].isin(list(reported.with_ignition))
     return seen.assign(plate=owners["plate"], device_id=owners["device_id"], has_ignition=has_ignition)
-
-
-def _ratios(points: Points, parameters: ParameterSet) -> pd.DataFrame:
-    """Median odometer / path of each track over the window, in pieces of 5 km; no row for a shorter path."""
-    accepted = points.tracks
-    track, ratio = chunk_ratios(
-        accepted.seconds,
-        accepted.latitude,
-        accepted.longitude,
-        accepted.odometer_km,
-        points.is_bridged | points.is_jump,
-        points.grid_m,
-        accepted.offsets,
-        _CHUNK_KM,
-        parameters.standing_kmh,
-        parameters.compare_step_s,
-    )
-    groups = pd.DataFrame({"track": track, "ratio": ratio}).groupby("track")["ratio"]
-    found = groups.agg(odometer_ratio="median", chunks="size")
-    return found[found["chunks"] >= _MIN_CHUNKS].assign(ratio_km=lambda rows: rows["chunks"] * _CHUNK_KM)
 
 
 def clock_shifts(trips: pd.DataFrame, runs: pd.DataFrame, day: dt.date, parameters: ParameterSet) -> pd.DataFrame:

@@ -54,11 +54,7 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
         _report_rounding(resolution, parameters) * legs + parameters.report_uncertainty_pct / 100 * reported,
         np.where(
             by_odometer,
-            resolution
-            + np.maximum(
-                apart + _unconfirmed_doubt(rows, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
-                parameters.odometer_least_uncertainty_pct / 100 * km,
-            ),
+            _odometer_doubt(rows, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
             np.maximum(apart + _chord_doubt(rows, is_valid, parameters), parameters.gps_uncertainty_pct / 100 * km),
         ),
     )
@@ -76,6 +72,20 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
 
 def _numbers(rows: Columns, name: str) -> np.ndarray:
     return np.asarray(rows[name], dtype=float)
+
+
+def _odometer_doubt(rows: Columns, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """Doubt (km) of odometer km, of which a path measured `confirmed` as well, `apart` km longer or shorter.
+
+    An odometer that counts in kilometres (5, not 1) is apart from the chords because of its steps: the greater of both
+    is its doubt, not their sum, and chords are short of the road.
+    """
+    odometer, gps = (np.nan_to_num(_numbers(rows, name)) for name in ("km_odometer", "km_gps"))
+    resolution = np.nan_to_num(_numbers(rows, "odometer_resolution_km"))
+    unconfirmed = _unconfirmed_doubt(rows, confirmed, apart, parameters)
+    least = parameters.odometer_least_uncertainty_pct / 100 * odometer
+    chords = np.maximum(resolution, apart + parameters.chord_uncertainty_pct / 100 * gps) + unconfirmed
+    return np.where(resolution > 1 + 1e-9, chords, resolution + np.maximum(apart + unconfirmed, least))
 
 
 def _unconfirmed_doubt(rows: Columns, confirmed: np.ndarray, apart: np.ndarray, parameters: ParameterSet) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
 from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
-from fleet_audit.logic.trips.kernels import odometer as odometer_kernels
 from fleet_audit.logic.trips.kernels import steps as step_kernels
 from fleet_audit.logic.trips.track.points import Points, mark_carried
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -46,8 +45,9 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     tracks, size = points.tracks, len(points.metres)
     is_standing, is_split, is_away, is_faulty, is_carried = (np.zeros(size, dtype=np.bool_) for _ in range(5))
 
-    def classify(offsets: np.ndarray) -> np.ndarray:
-        resolution_km: np.ndarray = odometer_kernels.resolutions(tracks.odometer_km, offsets)
+    def classify(offsets: np.ndarray) -> None:
+        first = int(np.searchsorted(tracks.offsets, offsets[0]))
+        resolution_km = tracks.resolution_km[first : first + len(offsets) - 1]
         step_kernels.classify_steps(
             tracks.seconds,
             points.metres,
@@ -68,9 +68,8 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
             is_faulty,
         )
         mark_carried(points, offsets, resolution_km, parameters, is_carried)
-        return resolution_km
 
-    resolution_km = np.concatenate(map_in_threads(classify, tracks.parts()))
+    map_in_threads(classify, tracks.parts())
     return Steps(
         is_split=is_split,
         is_standing=is_standing,
@@ -82,7 +81,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         metres=points.metres,
         splits=np.flatnonzero(is_split),
         faults=np.flatnonzero(is_faulty),
-        resolution_km=resolution_km,
+        resolution_km=tracks.resolution_km,
     )
 
 
@@ -104,6 +103,7 @@ def missed_km(
         tracks.track_of(bounds[0]),
         tracks.offsets,
         steps.resolution_km,
+        tracks.counting_step_km,
         parameters.fine_step_s,
         parameters.compare_step_s,
         parameters.stop_radius_m,

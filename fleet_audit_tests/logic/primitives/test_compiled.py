@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fleet_audit.logic.devices import odometer_events
+from fleet_audit.logic.devices import odometer_events, odometer_ratios
 from fleet_audit.logic.primitives.compiled import Compiled
 from fleet_audit.logic.trips.kernels import movements, odometer, stops
 
@@ -39,7 +39,7 @@ def test_trips_of_visit_reports_alone_do_without_numba():
         (stops.medians, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
         (odometer_events.find_faults, (_NO_NUMBERS, _NO_NUMBERS, _OFFSETS, 0.1, 5.0, 150.0, 2.0)),
         (
-            odometer_events.chunk_ratios,
+            odometer_ratios.chunk_ratios,
             (*[_NO_NUMBERS] * 4, _NO_ROWS > 0, np.zeros(0, np.float32), _OFFSETS, 10.0, 5.0, 180.0),
         ),
     ],

@@ -24,7 +24,8 @@ def _is_caught_up(owed_km, counted_km, slack_km, agree_pct, most_detour_pct):  #
 @njit(cache=True, nogil=True)
 def find_missed_km(  # type: ignore[no-untyped-def]
     seconds, lat, lon, metres, odometer, is_unseen, start, end, first_reading, last_reading, track, offsets, resolution,
-    fine_step_s, compare_step_s, radius_m, outlier_m, agree_pct, most_detour_pct, impossible_kmh, odometer_slack_km,
+    counting_step_km, fine_step_s, compare_step_s, radius_m, outlier_m, agree_pct, most_detour_pct, impossible_kmh,
+    odometer_slack_km,
 ):  # fmt: skip
     """is_unread and is_repaid of the step to each point; has_missed and the last reading of each movement.
 
@@ -43,6 +44,10 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     which it caught up is_repaid, because nobody drove in it. Where it stood over a halt and caught up on the way,
     neither movement is measured by it, so that nothing counts twice.
 
+    Of an odometer that counts in kilometres no step has a usable reading: one that crosses its next 5 km in a step of 3
+    counts 5, and the chords of the steps beside it would count twice. The chords are the path, held against all that it
+    counted over the movement; one that is shorter than its step is measured by them.
+
     Each movement is also judged as a whole: an odometer that misses a little at each step. In a movement that missed km
     no step beyond `fine_step_s` and up to `compare_step_s` has a usable reading: its path counts.
     """
@@ -57,6 +62,12 @@ def find_missed_km(  # type: ignore[no-untyped-def]
         if low < 0 or high <= low:
             continue
         slack_km = radius_m / 1000 + resolution[track[k]]
+        if counting_step_km[track[k]] > 0:
+            chords_km = _mark_chords(metres, is_unseen, start[k], end[k], is_unread)
+            counted_km = odometer[high] - odometer[low]
+            is_short = chords_km < counting_step_km[track[k]]
+            has_missed[k] = is_short or is_missed(chords_km, counted_km, slack_km, agree_pct)
+            continue
         limits = (slack_km, agree_pct, outlier_m / 1000, impossible_kmh, odometer_slack_km)
         is_mostly_seen = _is_mostly_seen(points, low, high, compare_step_s)
         if track[k] != owed_track or odometer[low] != owed_from:
@@ -213,3 +224,14 @@ def _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread):  # typ
         if step_km > odometer[i] - odometer[previous]:
             is_unread[previous + 1 : i + 1] = True
         previous, step_km = i, 0.0
+
+
+@njit(cache=True, nogil=True)
+def _mark_chords(metres, is_unseen, start, end, is_unread):  # type: ignore[no-untyped-def]
+    """Sets is_unread of the seen steps from start to end; their chords in km."""
+    chords_km = 0.0
+    for i in range(start + 1, end + 1):
+        if not is_unseen[i] and not math.isnan(metres[i]):
+            is_unread[i] = True
+            chords_km += metres[i] / 1000
+    return chords_km

@@ -12,6 +12,9 @@ import numpy as np
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, cos_degrees, distance_m, is_within
 
+_STEP_ODDS = 1e6
+_LONGEST_STEP_KM = 10.0
+
 
 @njit(cache=True, nogil=True, inline="always")
 def is_plausible(counted, elapsed, impossible_kmh, odometer_slack_km):  # type: ignore[no-untyped-def]
@@ -120,6 +123,53 @@ def resolutions(odometer, offsets):  # type: ignore[no-untyped-def]
             while scale < 1000 and abs(odometer[i] * scale - np.round(odometer[i] * scale)) > 1e-3:
                 scale *= 10
         result[track] = 1 / scale
+    return result
+
+
+@njit(cache=True, nogil=True)
+def find_counting_steps(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, offsets, resolution, radius_m, agree_pct, impossible_kmh, odometer_slack_km
+):
+    """Kilometres in which each track's odometer counts where these are more than 1 km, else 0.
+
+    All its differences are multiples of one step, which happens to fine readings once in _STEP_ODDS times; and
+    once a vehicle was further from its reading than the odometer counted. Of a device that reports every 5 km, or of an
+    even speed, all differences are equal too, but the odometer counts them when they are driven.
+    """
+    result = np.zeros(len(offsets) - 1)
+    for track in range(len(offsets) - 1):
+        divisor = changes = 0
+        has_stood = False
+        before, place = -1, -1
+        way_km, is_short = 0.0, False
+        for i in range(offsets[track], offsets[track + 1]):
+            if not (math.isnan(lat[i]) or math.isnan(lon[i])):
+                place = i if place < 0 else place
+                piece_m = distance_m(lat[place], lon[place], lat[i], lon[i])
+                if piece_m > radius_m:
+                    way_km, place = way_km + piece_m / 1000, i
+            if math.isnan(odometer[i]):
+                continue
+            counted = odometer[i] - odometer[before] if before >= 0 else math.nan
+            is_sound = before >= 0 and is_plausible(
+                counted, seconds[i] - seconds[before], impossible_kmh, odometer_slack_km
+            )
+            if is_sound:
+                doubt_km = radius_m / 1000 + resolution[track]
+                is_short = is_short or is_missed(way_km, counted, doubt_km, agree_pct)
+                if counted == 0:
+                    continue
+                rest = round(counted / resolution[track])
+                while rest:
+                    divisor, rest = rest, divisor % rest
+                changes += 1
+                has_stood = has_stood or is_short
+                if divisor == 1:
+                    break
+            before, way_km, is_short = i, 0.0, False
+        step_km = divisor * resolution[track]
+        if has_stood and 1 < step_km <= _LONGEST_STEP_KM and changes * math.log(divisor) > math.log(_STEP_ODDS):
+            result[track] = step_km
     return result
 
 

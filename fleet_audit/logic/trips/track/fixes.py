@@ -25,7 +25,7 @@ _NEAR_DEGREES = 0.004  # less than 630 m in both directions together: no step of
 _KM_DEGREES = 1000 / (EARTH_RADIUS_M * math.pi / 180)
 
 
-def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parameters: ParameterSet) -> np.ndarray:
+def lost_fixes(tracks: Tracks, places: Places, parameters: ParameterSet) -> np.ndarray:
     """Whether the coordinates of each point are a false fix, or were lost before.
 
     `places` are those that the vehicles go to.
@@ -34,14 +34,14 @@ def lost_fixes(tracks: Tracks, resolution_km: np.ndarray, places: Places, parame
     with np.errstate(invalid="ignore"):
         is_lost |= (np.abs(tracks.latitude) > 90) | (np.abs(tracks.longitude) > 180)
     is_lost |= _far_from_places(tracks, places, parameters)
-    lose_rounded(tracks, resolution_km, parameters, is_lost)
+    lose_rounded(tracks, parameters, is_lost)
     find_repeated_fixes(
         tracks.seconds,
         tracks.latitude,
         tracks.longitude,
         tracks.odometer_km,
         tracks.offsets,
-        resolution_km,
+        tracks.resolution_km,
         parameters.stop_radius_m,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,

@@ -65,8 +65,7 @@ class Points:
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
     tracks = without_sentinels(without_late_rows(tracks, parameters), parameters)
-    resolution_km = odometer.resolutions(tracks.odometer_km, tracks.offsets)
-    return replace(tracks, is_lost=lost_fixes(tracks, resolution_km, places, parameters))
+    return replace(tracks, is_lost=lost_fixes(tracks, places, parameters))
 
 
 def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
@@ -109,7 +108,7 @@ def _placed(
         longitude,
         tracks.odometer_km,
         tracks.offsets,
-        odometer.resolutions(tracks.odometer_km, tracks.offsets),
+        tracks.resolution_km,
         is_fix,
         is_candidate,
         parameters.stop_radius_m,

@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.odometer_units import find_other_units
-from fleet_audit.logic.trips.track.stale_readings import stale_readings
+from fleet_audit.logic.trips.track.stale_readings import stale_readings, with_counting_steps
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -23,10 +23,12 @@ def without_sentinels(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings; their points keep time, place and ignition."""
     is_false = readings_in_other_units(tracks, parameters)
     limits = (parameters.impossible_kmh, parameters.odometer_slack_km)
-    is_false |= stale_readings(tracks, np.where(is_false, np.nan, tracks.odometer_km), parameters)
+    tracks = replace(tracks, odometer_km=np.where(is_false, np.nan, tracks.odometer_km))
+    tracks = with_counting_steps(tracks, parameters)
+    is_false |= stale_readings(tracks, parameters)
     odometer_km = np.where(is_false, np.nan, tracks.odometer_km)
     find_sentinels(tracks.seconds, odometer_km, tracks.offsets, *limits, parameters.odometer_most_km, is_false)
-    return replace(tracks, odometer_km=np.where(is_false, np.nan, odometer_km)) if is_false.any() else tracks
+    return replace(tracks, odometer_km=np.where(is_false, np.nan, odometer_km))
 
 
 def readings_in_other_units(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:

@@ -64,7 +64,7 @@ def coordinate_grid_m(tracks: Tracks, is_fix: np.ndarray) -> np.ndarray:
     return grid_m
 
 
-def lose_rounded(tracks: Tracks, resolution_km: np.ndarray, parameters: ParameterSet, is_lost: np.ndarray) -> None:
+def lose_rounded(tracks: Tracks, parameters: ParameterSet, is_lost: np.ndarray) -> None:
     """Set `is_lost` of fixes on a grid coarser than `stop_radius_m`, on tracks whose odometer counted their way.
 
     With coordinates in two decimals the path of a diagonal road was 12 to 40 % too long, and stops were found where a
@@ -80,7 +80,7 @@ def lose_rounded(tracks: Tracks, resolution_km: np.ndarray, parameters: Paramete
         tracks.longitude,
         tracks.odometer_km,
         tracks.offsets,
-        resolution_km,
+        tracks.resolution_km,
         grid_m,
         is_fix,
         parameters.stop_radius_m,

@@ -6,28 +6,49 @@ An odometer that stands and never catches up has failed: `devices.odometer_event
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.kernels.odometer import find_counting_steps
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
-def stale_readings(tracks: Tracks, odometer_km: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """Whether each reading repeats one from before a drive that the next other reading counts."""
-    is_stale = np.zeros(len(odometer_km), dtype=np.bool_)
-    find_stale_readings(
+def with_counting_steps(tracks: Tracks, parameters: ParameterSet) -> Tracks:
+    """The tracks with the kilometres in which each one's odometer counts."""
+    counting_step_km = find_counting_steps(
+        tracks.seconds,
         tracks.latitude,
         tracks.longitude,
-        odometer_km,
+        tracks.odometer_km,
         tracks.offsets,
-        resolutions(odometer_km, tracks.offsets),
+        tracks.resolution_km,
+        parameters.stop_radius_m,
+        parameters.agree_pct,
+        parameters.impossible_kmh,
+        parameters.odometer_slack_km,
+    )
+    return replace(tracks, counting_step_km=counting_step_km)
+
+
+def stale_readings(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
+    """Whether each reading repeats one from before a drive that the next other reading, or the path, counts."""
+    is_stale = np.zeros(len(tracks.odometer_km), dtype=np.bool_)
+    find_stale_readings(
+        tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
+        tracks.odometer_km,
+        tracks.offsets,
+        tracks.resolution_km,
+        tracks.counting_step_km,
         parameters.parked_radius_m,
         parameters.frozen_km,
         parameters.agree_pct / 100,
+        parameters.compare_step_s,
         is_stale,
     )
     return is_stale
@@ -35,16 +56,21 @@ def stale_readings(tracks: Tracks, odometer_km: np.ndarray, parameters: Paramete
 
 @njit(cache=True, nogil=True)
 def find_stale_readings(  # type: ignore[no-untyped-def]
-    lat, lon, odometer, offsets, resolution, radius_m, frozen_km, agree_share, is_stale
-):
+    seconds, lat, lon, odometer, offsets, resolution, counting_step_km, radius_m, frozen_km, agree_share,
+    compare_step_s, is_stale,
+):  # fmt: skip
     """Sets is_stale of readings that stand over more than `frozen_km` of path, and then count what was driven.
 
     The first reading of such a stretch, and its repetitions before the vehicle moves, were true. A device that has one
     such stretch is read rarely: of its other stretches any path counts that exceeds the doubt of the comparison.
+    Of an odometer that counts in kilometres every repetition is stale where frequent fixes show the way.
     """
     for track in range(len(offsets) - 1):
         part = slice(offsets[track], offsets[track + 1])
         place = lat[part], lon[part], odometer[part]
+        if counting_step_km[track] > 0:
+            _mark_followed(seconds[part], *place, radius_m, compare_step_s, is_stale[part])
+            continue
         doubt = resolution[track], agree_share
         longest_km = _mark_stale(*place, *doubt, radius_m, frozen_km + resolution[track], 0.0, is_stale[part])
         if longest_km > 0:
@@ -86,3 +112,28 @@ def _mark_stale(  # type: ignore[no-untyped-def]
         for k in range(moved, len(odometer)):
             is_stale[k] = not math.isnan(odometer[k])
     return longest_km
+
+
+@njit(cache=True, nogil=True)
+def _mark_followed(seconds, lat, lon, odometer, radius_m, compare_step_s, is_stale):  # type: ignore[no-untyped-def]
+    """Sets is_stale of repeated readings of an odometer that counts in kilometres, where frequent fixes show the way.
+
+    The path then measures what was driven since the reading: at 30 s to 0.3 km, where the odometer is up to 5 km off.
+    """
+    start = moved = place = -1
+    followed_m = way_m = 0.0
+    for i in range(len(odometer) + 1):
+        is_over = i == len(odometer)
+        if not is_over and not (math.isnan(lat[i]) or math.isnan(lon[i])):
+            place = i if place < 0 else place
+            piece_m = distance_m(lat[place], lon[place], lat[i], lon[i])
+            if piece_m > radius_m:
+                way_m += piece_m
+                followed_m += piece_m if seconds[i] - seconds[i - 1] <= compare_step_s else 0.0
+                moved, place = (i if moved < 0 else moved), i
+        if not is_over and (math.isnan(odometer[i]) or (start >= 0 and odometer[i] == odometer[start])):
+            continue
+        if moved >= 0 and start >= 0 and 2 * followed_m >= way_m:
+            for k in range(moved, i):
+                is_stale[k] = not math.isnan(odometer[k])
+        start, moved, followed_m, way_m = i, -1, 0.0, 0.0

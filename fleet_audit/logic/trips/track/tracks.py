@@ -33,7 +33,8 @@ class Tracks:
 
     `index` has one row per track: plate, device_id, timezone; `since` is the first µs of its assignment. Times are
     seconds since 1970 (float64), missing numbers NaN, `ignition` is 1 on, 0 off, -1 unknown. `is_lost`: the coordinates
-    are no fix (see `fixes`). `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
+    are no fix (see `fixes`). `counting_step_km`: the kilometres in which each track's odometer counts where these are
+    more than 1 km, else 0. `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
     """
 
     index: pd.DataFrame
@@ -51,6 +52,13 @@ class Tracks:
     is_lost: np.ndarray
     drivers: np.ndarray
     trip_keys: np.ndarray
+    counting_step_km: np.ndarray
+
+    @cached_property
+    def resolution_km(self) -> np.ndarray:
+        """Resolution of each track's odometer: its last digit, or the step in which it counts."""
+        parts = map_in_threads(lambda offsets: odometer.resolutions(self.odometer_km, offsets), self.parts())
+        return np.maximum(np.concatenate(parts), self.counting_step_km)
 
     @cached_property
     def is_located(self) -> np.ndarray:
@@ -80,21 +88,23 @@ class Tracks:
         if len(dropped) == 0:
             return self
         offsets = self.offsets - np.searchsorted(dropped, self.offsets)
-        return self._with(lambda values: without_rows(values, dropped), self.index, self.since, offsets)
+        return self._with(lambda values: without_rows(values, dropped), np.arange(len(self.index)), offsets)
 
     def pick(self, points: np.ndarray, owners: np.ndarray, offsets: np.ndarray) -> Tracks:
         """Other tracks made of these points, track k from `offsets[k]`, of the vehicle of track `owners[k]`."""
-        return self._with(
-            lambda values: values[points], self.index.iloc[owners].reset_index(drop=True), self.since[owners], offsets
-        )
+        return self._with(lambda values: values[points], owners, offsets)
 
-    def _with(
-        self, choose: Callable[[np.ndarray], np.ndarray], index: pd.DataFrame, since: np.ndarray, offsets: np.ndarray
-    ) -> Tracks:
+    def _with(self, choose: Callable[[np.ndarray], np.ndarray], owners: np.ndarray, offsets: np.ndarray) -> Tracks:
         columns = (*NUMBER_COLUMNS, "seconds", "ignition", "driver", "trip_key", "is_lost")
         chosen = dict(zip(columns, map_in_threads(lambda name: choose(getattr(self, name)), columns), strict=True))
         return Tracks(
-            index=index, since=since, offsets=offsets, drivers=self.drivers, trip_keys=self.trip_keys, **chosen
+            index=self.index.iloc[owners].reset_index(drop=True),
+            since=self.since[owners],
+            offsets=offsets,
+            drivers=self.drivers,
+            trip_keys=self.trip_keys,
+            counting_step_km=self.counting_step_km[owners],
+            **chosen,
         )
 
     @cached_property
@@ -187,6 +197,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
         is_lost=np.zeros(size, dtype=np.bool_),
         drivers=names["driver"].to_numpy(),
         trip_keys=names["trip_key"].to_numpy(),
+        counting_step_km=np.zeros(len(offsets) - 1),
         **sorted_columns,
     )
 
