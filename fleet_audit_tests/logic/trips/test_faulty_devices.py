@@ -408,6 +408,23 @@ def test_an_odometer_read_less_often_than_the_place_accuses_nobody(polled: int, 
     assert events(read_seldom(polled, every, 1, jitter_m=jitter_m)) == []
 
 
+def test_an_odometer_that_is_read_every_5_km_and_restarts_at_0_accuses_nobody() -> None:
+    """The restart, at the mill after the third trip, hides that the last reading would have caught up."""
+    bus = Bus("05:00").park(1800)
+    for way in (MILL + 4000, -MILL - 4000, MILL + 4000, -MILL - 4000):
+        bus.go(way, 40, 60).park(1800)
+    shown = restarted_at = float(bus.records[0]["odometer_km"])  # type: ignore[arg-type]
+    third = [number for number, record in enumerate(bus.records) if record["odometer_km"] == 1072.0]
+    for number, record in enumerate(bus.records):
+        counted = float(record["odometer_km"])  # type: ignore[arg-type]
+        if number == third[1]:
+            shown = restarted_at = counted
+        shown = counted if counted - shown >= 5 else shown
+        record["odometer_km"] = round(shown - (restarted_at if number >= third[1] else 0), 1)
+    assert events(bus) == ["reset"]
+    assert trips_of(bus)["km"].to_numpy() == pytest.approx(24.0, abs=0.3)
+
+
 def test_one_silence_over_which_an_odometer_stood_accuses_nobody() -> None:
     """A tracker without power counts nothing, and nobody saw the odometer stand on the way."""
     bus = Bus("05:00").park(1800).to(NOWHERE).unseen(1800, 10_000).park(1800)

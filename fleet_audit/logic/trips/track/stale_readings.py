@@ -83,8 +83,8 @@ def _mark_stale(  # type: ignore[no-untyped-def]
 ):
     """The longest path of one track, above `least_km`, over which readings were stale; sets is_stale of them.
 
-    Of the last stretch, which no other reading ends, a path up to `open_km` is stale too. The path has pieces of
-    more than `radius_m`, so that a parked receiver drives nothing.
+    Of a stretch that nothing can catch up with, because the window ends or the device restarts at 0, a path up to
+    `open_km` is stale too. The path has pieces of more than `radius_m`, so that a parked receiver drives nothing.
     """
     start = moved = place = -1
     driven_km = last_km = 0.0
@@ -102,8 +102,9 @@ def _mark_stale(  # type: ignore[no-untyped-def]
             continue
         if start >= 0 and moved >= 0:
             doubt_km = agree_share * driven_km + resolution + last_km
+            is_restarted = odometer[i] < odometer[start] and driven_km <= open_km
             is_caught_up = abs(odometer[i] - odometer[start] - driven_km) <= doubt_km
-            if is_caught_up and driven_km > max(least_km, doubt_km):
+            if (is_caught_up or is_restarted) and driven_km > max(least_km, doubt_km):
                 longest_km = max(longest_km, driven_km)
                 for k in range(moved, i):
                     is_stale[k] = not math.isnan(odometer[k])
