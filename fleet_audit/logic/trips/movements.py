@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.columns import Columns
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
-from fleet_audit.logic.trips.rounded_paths import path_in_pieces, settle_rounded
+from fleet_audit.logic.trips.rounded_paths import is_coarse_throughout, path_in_pieces, settle_rounded
 from fleet_audit.logic.trips.steps import Steps, any_point_between, missed_km, sum_steps
 from fleet_audit.logic.trips.track.points import instant_column
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -72,7 +72,8 @@ def measure_movements(
     if len(rounded):
         raw_km = sum_steps(tracks, of_fixes, is_unread, start[rounded], end[rounded], parameters)["km_gps"]
         held_km = np.where(is_odometer_valid, km_odometer, np.nan)[rounded]
-        settle_rounded(sums, rounded, raw_km, held_km, steps.resolution_km[track[rounded]], parameters)
+        is_coarse = is_coarse_throughout(steps, start[rounded], end[rounded], parameters)
+        settle_rounded(sums, rounded, raw_km, held_km, steps.resolution_km[track[rounded]], is_coarse, parameters)
     return {
         "track": track,
         "start": start,
