@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.matching import half_overlaps
+from fleet_audit.logic.audit.written_readings import READINGS, is_undrivable, with_sound_readings
 from fleet_audit.logic.audit.written_times import shortest_reading
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, micros, overlaps
@@ -54,7 +55,7 @@ def repair_dates(
     written = half_overlaps(trips, runs, parameters)
     now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
     is_night = runs["is_night"].to_numpy()
-    is_read, read_later = _readings_decide(runs, next_day, parameters.chain_km)
+    is_read, read_later = _readings_decide(runs, next_day, parameters)
     placed = half_overlaps(trips, _moved(runs, read_later), parameters)
     is_lost = _has(now, runs) & ~_has(now[~_has_other_run(now, placed, (-1,), runs)], runs)
     by_day = written[~is_night[written["run"]]]
@@ -200,15 +201,18 @@ def _has(pairs: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
     return np.isin(np.arange(len(runs)), pairs["run"])
 
 
-def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float) -> tuple[np.ndarray, np.ndarray]:
+def _readings_decide(
+    runs: pd.DataFrame, next_day: pd.DataFrame, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
     """Per run: whether its readings contradict only one of DATA and DATA + 1, and whether that one is DATA.
 
     Where they contradict both, the day counts as not contradicted that they miss by at most half of the run's own km
     while they miss the other by more than these. Who writes multiples of 5 km overlaps the neighbours by a few km on
     every day, and a wrong day by the km of a day: 11 nights of one such vehicle kept a wrong date on a simulated fleet.
     """
+    slack_km, runs = parameters.chain_km, with_sound_readings(runs, parameters)
     (sides_now, missed_now), (sides_later, missed_later) = (
-        _readings_around(placed, runs) for placed in (runs, next_day)
+        _readings_around(placed, runs, parameters) for placed in (runs, next_day)
     )
     own_km = (runs["odometer_end_km"] - runs["odometer_start_km"]).to_numpy(dtype=float, na_value=np.nan)
     broken_now, broken_later = (
@@ -220,16 +224,18 @@ def _readings_decide(runs: pd.DataFrame, next_day: pd.DataFrame, slack_km: float
     return is_night & (says_now | says_later), is_night & says_later
 
 
-def _readings_around(placed: pd.DataFrame, runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _readings_around(
+    placed: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
     """Per placed run: number of sides with a known reading (0-2), and by how many km its own contradict them.
 
     NaN where its own are unknown.
 
-    Neighbours are day runs of DATA and DATA + 1: their day is the one written.
+    Neighbours are day runs of DATA and DATA + 1: their day is the one written. Two readings that no vehicle can have
+    driven between are a typing error of one of them, and say nothing about the day.
     """
     day_runs = runs[~runs["is_night"].astype(bool)]
-    day_runs = day_runs.dropna(subset=["odometer_start_km", "odometer_end_km"]).reset_index(drop=True)
-    out_km, in_km = (day_runs[name].to_numpy(dtype=float) for name in ("odometer_start_km", "odometer_end_km"))
+    day_runs = day_runs.dropna(subset=list(READINGS)).reset_index(drop=True)
     pairs = pd.DataFrame({"plate": placed["plate"], "run": range(len(placed))}).merge(
         day_runs[["plate"]].assign(other=day_runs.index), on="plate"
     )
@@ -237,14 +243,29 @@ def _readings_around(placed: pd.DataFrame, runs: pd.DataFrame) -> tuple[np.ndarr
     away = (as_days(day_runs["declared_date"])[other] - as_days(runs["declared_date"])[run]).astype(int)
     run, other = (values[np.isin(away, (0, 1))] for values in (run, other))
     is_before = micros(day_runs["started_at"])[other] <= micros(placed["started_at"])[run]
-    low, high = np.full(len(placed), -np.inf), np.full(len(placed), np.inf)
-    np.maximum.at(low, run[is_before], in_km[other[is_before]])
-    np.minimum.at(high, run[~is_before], out_km[other[~is_before]])
-    starts_km, ends_km = (
-        runs[name].to_numpy(dtype=float, na_value=np.nan) for name in ("odometer_start_km", "odometer_end_km")
+    out_km, in_km = (day_runs[name].to_numpy(dtype=float)[other] for name in READINGS)
+    starts_km, ends_km = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
+    from_km, to_km = np.where(is_before, in_km, ends_km[run]), np.where(is_before, starts_km[run], out_km)
+    is_read = ~is_undrivable(
+        pd.Series(from_km), pd.Series(to_km), _apart_s(placed.iloc[run], day_runs.iloc[other]), parameters
     )
+    low, high = np.full(len(placed), -np.inf), np.full(len(placed), np.inf)
+    for limit, fold, of_side, km in (
+        (low, np.maximum, is_before, in_km),
+        (high, np.minimum, ~is_before, out_km),
+    ):
+        fold.at(limit, run[of_side & is_read], km[of_side & is_read])
     sides = np.where(np.isnan(starts_km + ends_km), 0, np.isfinite(low).astype(int) + np.isfinite(high))
     return sides, np.maximum(low - starts_km, ends_km - high)
+
+
+def _apart_s(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Seconds between each row and the other beside it; 0 where they overlap."""
+    start, end = (
+        fold(micros(rows[name]), micros(others[name]))
+        for fold, name in ((np.maximum, "started_at"), (np.minimum, "ended_at"))
+    )
+    return np.maximum(start - end, 0) / 1e6
 
 
 def _misfit_s(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:

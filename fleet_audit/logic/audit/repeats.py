@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.written_readings import READINGS, with_sound_readings
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -21,7 +22,8 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
 
     Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
     that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
-    of two DATA are one only when their readings are the same too: nights dated by their shift are alike.
+    of two DATA are one only when their readings are the same too: nights dated by their shift are alike, and so are the
+    0 that a carrier writes into cells which it leaves empty.
     """
     bulletins = runs["bulletin_number"].astype(object).fillna("")
     runs = runs.assign(bulletin=bulletins).sort_values(["started_at", "declared_km", "bulletin", "declared_run_id"])
@@ -49,7 +51,9 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     )
     is_next = (start[second] >= end[first]) & (out_km[second] >= in_km[first])
     written = as_days(runs["declared_date"])
-    is_same_reading = (out_km[first] == out_km[second]) & (in_km[first] == in_km[second])
+    sound = with_sound_readings(runs, parameters)
+    read = [sound[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS]
+    is_same_reading = np.logical_and(*(km[first] == km[second] for km in read))
     is_other_night = (written[first] != written[second]) & ~is_same_reading
     found = pd.DataFrame(
         {

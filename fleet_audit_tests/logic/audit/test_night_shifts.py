@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from fleet_audit.logic.audit.findings import held_runs
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, repair_dates_of_cycle, trips_of_next_day
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import (
@@ -274,6 +276,31 @@ def test_a_night_that_its_readings_place_is_moved_and_held_though_its_trip_was_n
     [finding] = [row for row in found(context, "D12") if row["declared_run_id"] == "C0"]
     assert "leituras de hodômetro" in finding["explanation_pt"]
     assert "C0" in set(unlinked_runs(context)["declared_run_id"])
+
+
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+@pytest.mark.parametrize("neighbour", ["A0", "B0", "A1", "B-1", "B1"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("0", "0"), ("{0}", "0"), ("0", "{1}"), ("0", "30"), ("{0}", "9{1}"), ("{1}", "{0}"), ("7000{0}", "7000{1}")],
+)
+def test_cells_that_are_no_reading_date_no_night(start: str, end: str, neighbour: str, dated_by_shift: bool) -> None:
+    """An empty cell written as 0, a reading with a digit too many, two that are exchanged, two of another odometer."""
+    trips, runs = week(dated_by_shift, unseen=0)
+    [row] = [row for row in runs if row["declared_run_id"] == neighbour]
+    read = [str(row[f"odometer_{side}_km"]) for side in ("start", "end")]
+    row |= {"odometer_start_km": Decimal(start.format(*read)), "odometer_end_km": Decimal(end.format(*read))}
+    table = repaired(runs_frame(*runs), trips_frame(*trips)).set_index("declared_run_id")
+    nights = [f"C{number}" for number in range(NIGHTS)]
+    assert table.loc[nights, "is_date_repaired"].to_list() == [dated_by_shift] * NIGHTS
+
+
+def test_two_nights_with_empty_cells_are_no_run_declared_twice() -> None:
+    """Both dated by their shift and read at the same clock: a 0 in both is no equal reading."""
+    cells = {"odometer_start_km": "0", "odometer_end_km": "0"}
+    early = run("R", "23:58", "23:59", origin_text="USINA", destination_text="FRENTE", **cells)
+    late = run("S", "00:02", "00:40", day=NEXT, origin_text="USINA", destination_text="FRENTE", **cells)
+    assert duplicates(runs_frame(early, late), DEFAULT_PARAMETERS).empty
 
 
 def test_a_night_that_nothing_places_is_in_doubt_and_has_no_trip_of_the_night_before() -> None:

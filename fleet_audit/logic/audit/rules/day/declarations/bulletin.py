@@ -12,9 +12,9 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.declarations.chain import mistyped_pairs
-from fleet_audit.logic.audit.rules.day.declarations.written_readings import DRIVABLE_BY, mistyped_runs
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.row_records import Record
+from fleet_audit.logic.audit.written_readings import DRIVABLE_BY, mistyped_runs
 
 _CONTENT = ("plate", "started_at", "ended_at", "declared_km", "odometer_start_km", "odometer_end_km")
 
@@ -63,7 +63,9 @@ def mistyped_readings(context: AuditDay) -> list[Draft]:
     """
     runs = context.runs_of_day
     counted = runs["odometer_end_km"] - runs["odometer_start_km"]
-    is_wrong = mistyped_runs(context, runs) & ~counted.eq(runs["declared_km"]).fillna(False).to_numpy(dtype=bool)
+    is_wrong = mistyped_runs(runs, context.parameters) & ~counted.eq(runs["declared_km"]).fillna(False).to_numpy(
+        dtype=bool
+    )
     alone = [(run_id,) for run_id in runs.loc[is_wrong, "declared_run_id"]]
     pairs = [(pair["next"], pair["previous"]) for pair in mistyped_pairs(context)]
     records = context.run_records(run_id for run_ids in (*alone, *pairs) for run_id in run_ids)

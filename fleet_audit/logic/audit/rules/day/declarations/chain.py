@@ -12,11 +12,6 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.declarations.written_readings import (
-    has_zero_reading,
-    is_undrivable,
-    mistyped_runs,
-)
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.day.presence import plates_with_unproven_times, undeclared_trips
@@ -24,6 +19,7 @@ from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CON
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.written_readings import is_undrivable, with_sound_readings
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros
@@ -95,10 +91,7 @@ def _all_pairs(context: AuditDay) -> pd.DataFrame:
     measured_km: of the trips between. counted_km: the larger of these and the odometer's, null where the odometer of a
     vehicle that positions observe is unknown. break_km, excess_km: the readings' difference beyond either.
     """
-    runs = chained_runs(context)
-    is_no_reading = has_zero_reading(runs) | mistyped_runs(context, runs)
-    readings = ["odometer_start_km", "odometer_end_km"]
-    runs = runs.assign(**{name: runs[name].mask(is_no_reading) for name in readings})
+    runs = with_sound_readings(chained_runs(context), context.parameters)
     before = runs.groupby("plate")[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
     pairs = pd.DataFrame(
         {
@@ -116,7 +109,7 @@ def _all_pairs(context: AuditDay) -> pd.DataFrame:
     between = intervals(pairs)
     seconds = (between["end_us"] - between["start_us"]) / 1e6
     observed = covered_us(between, context.observed) / 1e6
-    pairs["is_mistyped"] = is_undrivable(context, pairs["from_km"], pairs["to_km"], seconds.to_numpy())
+    pairs["is_mistyped"] = is_undrivable(pairs["from_km"], pairs["to_km"], seconds.to_numpy(), context.parameters)
     pairs["unseen_s"] = seconds - observed
     pairs["observed_pct"] = (100 * observed / seconds.where(seconds > 0)).fillna(100.0)
     trips = _trips_between(context, pairs, between)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.declarations.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
 from fleet_audit.logic.primitives.money import to_hundredths
 
 # Measured: 415 of 415 nights of one simulated fleet (seed 7) and 127 of 127 of another (seed 101) were right.
@@ -56,7 +56,7 @@ def arithmetic(context: AuditDay) -> list[Draft]:
     runs = context.runs_of_day
     runs = runs[runs[["route_km", "odometer_start_km", "odometer_end_km"]].notna().all(axis=1)]
     run_by_reading = to_hundredths(runs["odometer_end_km"]) - to_hundredths(runs["odometer_start_km"])
-    is_no_reading = mistyped_runs(context, runs) | is_empty_reading(context, runs)
+    is_no_reading = mistyped_runs(runs, context.parameters) | is_empty_reading(runs, context.parameters)
     wrong = runs[(to_hundredths(runs["route_km"]) != run_by_reading) & ~is_no_reading]
     drafts = []
     for run_id, run in context.run_records(wrong["declared_run_id"]).items():
@@ -116,7 +116,7 @@ def _has_route_km(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D08",
-        "1",
+        "2",
         "C",
         "Corrida declarada duas vezes",
         "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
@@ -143,7 +143,7 @@ RULES = (
     ),
     Rule(
         "D12",
-        "2",
+        "3",
         "L",
         "Data declarada contradiz os horários",
         "A ata traz o dia do turno, mas a corrida ocorreu no dia seguinte; os km não são contestados.",

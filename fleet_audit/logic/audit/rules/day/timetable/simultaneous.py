@@ -16,6 +16,7 @@ from fleet_audit.logic.audit.rules.day.needs import RUNS
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.written_readings import READINGS, with_sound_readings
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
 
@@ -120,11 +121,13 @@ def _runs_at_once(context: AuditDay) -> list[Draft]:
     pairs = self_overlaps(runs, context.parameters.overlap_min_s)
     ids = runs["declared_run_id"]
     rows = context.run_records(ids.iloc[[*pairs["earlier"], *pairs["later"]]])
+    departure_km, arrival_km = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
     drafts = []
     for pair in pairs.itertuples():
         earlier, later, overlap_s = rows[ids.iloc[pair.earlier]], rows[ids.iloc[pair.later]], float(pair.overlap_s)
+        continues = arrival_km[pair.earlier] <= departure_km[pair.later]
         is_of_day = later["operational_date"] == context.day
-        if is_of_day and not _is_explained(context, earlier, later, overlap_s):
+        if is_of_day and not _is_explained(context, earlier, later, overlap_s, continues):
             drafts.append(_declared(context, earlier, later, overlap_s))
     return drafts
 
@@ -133,7 +136,7 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
     """Runs whose day and arrival are known, once each; an arrival that would make it slower than standing is a typo."""
     notes = context.notes[context.notes["note_code"] == "arrival_unreadable"]
     unreadable = set(zip(notes["file_sha256"], notes["row_number"], strict=True))
-    runs = context.runs
+    runs = with_sound_readings(context.runs, context.parameters)
     is_readable = [row not in unreadable for row in zip(runs["file_sha256"], runs["row_number"], strict=True)]
     hours = (runs["ended_at"] - runs["started_at"]).dt.total_seconds() / 3600
     is_moving = runs["declared_km"].astype("float64") >= context.parameters.standing_kmh * hours
@@ -142,16 +145,14 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
     return kept.sort_values(["plate", "started_at", "ended_at", "declared_run_id"]).reset_index(drop=True)
 
 
-def _is_explained(context: AuditDay, earlier: Record, later: Record, overlap_s: float) -> bool:
+def _is_explained(context: AuditDay, earlier: Record, later: Record, overlap_s: float, continues: bool) -> bool:
     """Whether the two runs took place one after the other, and only their times are written wrong.
 
-    So where each has trips of its own, where the readings continue and the times overlap by little, or where both are
+    So where each has trips of its own, where their readings continue and the times overlap by little, or where both are
     versions of one NUMERO ATA.
     """
     trips = [set(context.trips_of_run.get(run["declared_run_id"], ())) for run in (earlier, later)]
     has_own_trips = all(trips) and not trips[0] & trips[1]
-    readings = (earlier["odometer_end_km"], later["odometer_start_km"])
-    continues = not any(pd.isna(value) for value in readings) and readings[0] <= readings[1]
     is_short = continues and overlap_s <= context.parameters.written_overlap_s
     numbers = [(run["carrier_code"], run["bulletin_number"]) for run in (earlier, later)]
     return has_own_trips or is_short or (numbers[0] == numbers[1] and not pd.isna(numbers[0][1]))
@@ -182,7 +183,7 @@ def _has_reports_or_runs(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "T01",
-        "1",
+        "2",
         "C",
         "Veículo em duas viagens ao mesmo tempo",
         "Um relatório de visita, ou um boletim, coloca o mesmo veículo em dois deslocamentos no mesmo horário.",
