@@ -170,10 +170,32 @@ def test_g02_a_row_is_missing_in_a_visit_report() -> None:
     assert not between(first, {**second, "file_sha256": "b" * 64}, [], reference=PLACES)
 
 
-def overnight(last: dict, first: dict) -> list[dict]:
+def test_g02_a_reported_leg_that_positions_measured_lies_between_two_others() -> None:
+    first = visit_leg("A", "06:00", "06:30", destination_poi_id="USI", dwell_s=600.0)
+    measured = visit_leg("B", "06:40", "07:20", origin_poi_id="USI", destination_poi_id="GAR", row_number=9,
+                         superseded_by_trip_id="P")  # fmt: skip
+    last = visit_leg("C", "08:00", "08:30", origin_poi_id="GAR", row_number=10)
+    spans = [span("06:00", "09:00", source="visit_report")]
+    trips = [trip("A", "06:00", "06:30"), trip("C", "08:00", "08:30")]
+
+    def findings(*legs: dict) -> list[dict]:
+        return found(audit(trips, [], spans, legs=rows(lake.LEGS, *legs), reference=PLACES), "G02")
+
+    assert not findings(first, measured, last)
+    assert len(findings(first, last)) == 1
+
+
+def overnight(last: dict, first: dict, counted_km: float | None = 23.4) -> list[dict]:
     before = trip("A", "22:00", "22:40", day=DAY - dt.timedelta(days=1), **{"destination_poi_id": "USI", **last})
     today = trip("B", "06:00", "06:40", **{"origin_poi_id": "GAR", "is_start_in_gap": False, **first})
-    return found(audit([before, today], [], [span("06:00", "24:00")], reference=PLACES), "G02")
+    seen = span("06:00", "24:00", counted_before_km=counted_km)
+    return found(audit([before, today], [], [seen], reference=PLACES), "G02")
+
+
+@pytest.mark.parametrize("counted_km", [None, 0.0, 12.0], ids=["no odometer", "it stood", "it counted half of the way"])
+def test_g02_a_move_over_night_that_no_odometer_counted_leaves_half_a_doubt(counted_km: float | None) -> None:
+    """A tow of the night looks the same."""
+    assert [finding["confidence"] for finding in overnight({}, {}, counted_km)] == [0.5]
 
 
 def test_g02_the_tracker_is_off_over_night() -> None:

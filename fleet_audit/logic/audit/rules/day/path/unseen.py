@@ -60,14 +60,39 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
 
 
 def _moved_overnight(context: AuditDay) -> list[Draft]:
-    """The same from the last trip of the day before to the first trip of D, where both ends are registered places."""
+    """The same from the last trip of the day before to the first trip of D, where both ends are registered places.
+
+    A trip keeps no reading of its ends: what the odometer counted over the silences between is in the spans. Where it
+    counted less than the way, or the device has none, a tow is possible: then at most UNOBSERVED_CONFIDENCE.
+    """
     trips, after, apart_m, is_declared = _pairs_over_night(context)
-    is_apart = _is_apart(context, apart_m) & ~is_declared
+    at = np.flatnonzero(_is_apart(context, apart_m) & ~is_declared)
+    trips, after, apart_km = trips.iloc[at], after.iloc[at], apart_m[at] / 1000
     unseen_s = _unseen_s(context, trips, after)
+    is_counted = _counted_in_silences(context, trips, after) >= apart_km - 2 * context.parameters.stop_radius_m / 1000
+    most = np.where(is_counted, 1.0, UNOBSERVED_CONFIDENCE)
+    pairs = zip(trips.to_dict("records"), after.to_dict("records"), strict=True)
     return [
-        _moved(context, _as_leg(trips.iloc[at]), _as_leg(after.iloc[at]), apart_m[at] / 1000, unseen_s[at], False)
-        for at in np.flatnonzero(is_apart)
+        _moved(context, _as_leg(trip), _as_leg(following), apart_km[n], unseen_s[n], False, float(most[n]))
+        for n, (trip, following) in enumerate(pairs)
     ]
+
+
+def _counted_in_silences(context: AuditDay, rows: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """km that the odometer counted over the silences from each row's end to the start of the row after; 0: unknown."""
+    between = pd.DataFrame(
+        {
+            "row": np.arange(len(rows)),
+            "plate": rows["plate"].to_numpy(dtype=object),
+            "from_at": rows["ended_at"].array,
+            "to_at": after["started_at"].array,
+        }
+    )
+    spans = context.spans[["plate", "started_at", "counted_before_km"]].astype({"plate": object})
+    met = between.merge(spans, on="plate")
+    met = met[(met["started_at"] > met["from_at"]) & (met["started_at"] <= met["to_at"])]
+    km = met["counted_before_km"].to_numpy(dtype=float, na_value=np.nan)
+    return np.bincount(met["row"], weights=np.nan_to_num(km), minlength=len(rows))
 
 
 @computed_once
@@ -75,7 +100,8 @@ def _pairs_of_day(context: AuditDay) -> _Pairs:
     """Legs of D that are judged; `_apart_m`."""
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
-    metres = _apart_m(context, legs, after)
+    is_counted = legs["superseded_by_trip_id"].isna() & after["superseded_by_trip_id"].isna()
+    metres = np.where(is_counted, _apart_m(context, legs, after), np.nan)
     return legs, after, metres, _is_declared(context, legs, after, metres)
 
 
@@ -124,11 +150,11 @@ def _plates_with_declared_way(context: AuditDay) -> set[str]:
     }
 
 
-def _as_leg(trip: pd.Series) -> Record:
+def _as_leg(trip: Record) -> Record:
     """A trip with the fields of a leg that `_moved` names."""
     nowhere = {f"{side}_{name}": None for side in ("origin", "destination") for name in ("latitude", "longitude")}
     texts = {f"{side}_address": trip[f"{side}_text"] for side in ("origin", "destination")}
-    return {**trip.to_dict(), **nowhere, **texts, "leg_id": None, "file_sha256": None, "row_number": None}
+    return {**trip, **nowhere, **texts, "leg_id": None, "file_sha256": None, "row_number": None}
 
 
 def _doubtful(context: AuditDay) -> set[str]:
@@ -154,9 +180,11 @@ def _doubtful_plates_with_pairs(context: AuditDay) -> set[str]:
 
 
 def _legs_of_day(context: AuditDay) -> pd.DataFrame:
+    """Legs in order. Those of reports that positions measured part the ones around them, and are not judged."""
     legs = context.legs_of_day
-    is_doubtful = (legs["source"] == "positions") & legs["plate"].isin(_doubtful(context))
-    legs = legs[legs["superseded_by_trip_id"].isna() & ~is_doubtful]
+    is_report = legs["source"] == "visit_report"
+    is_doubtful = ~is_report & legs["plate"].isin(_doubtful(context))
+    legs = legs[(is_report | legs["superseded_by_trip_id"].isna()) & ~is_doubtful]
     keys = ["plate", "source", "started_at", "ended_at", "leg_id"]
     return legs.sort_values(keys).reset_index(drop=True)
 
@@ -328,7 +356,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "6",
+        "7",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
