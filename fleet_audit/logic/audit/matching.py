@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.components import components
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import stable_id
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
@@ -153,20 +154,6 @@ def _widened(
     return free.drop_duplicates("trip").assign(is_widened=True)
 
 
-def _components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Lowest node of each node's connected component; labels sink along the edges until nothing changes."""
-    labels = np.arange(nodes)
-    while True:
-        lowest = np.minimum(labels[left], labels[right])
-        sunk = labels.copy()
-        np.minimum.at(sunk, left, lowest)
-        np.minimum.at(sunk, right, lowest)
-        sunk = sunk[sunk]
-        if np.array_equal(sunk, labels):
-            return labels
-        labels = sunk
-
-
 def _groups(
     trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame, contracts: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
@@ -204,7 +191,7 @@ def _ids_of_groups(members: pd.DataFrame, groups: pd.Index) -> list[list[str]]:
 
 def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """One row per trip or run of a group, trips first, each kind in order of start."""
-    label = _components(len(trips) + len(runs), pairs["trip"].to_numpy(), pairs["run"].to_numpy() + len(trips))
+    label = components(len(trips) + len(runs), pairs["trip"].to_numpy(), pairs["run"].to_numpy() + len(trips))
     is_member = np.isin(np.arange(len(trips)), pairs["trip"]) | (trips["purpose"] == "service").to_numpy(dtype=bool)
     both = [
         pd.DataFrame(

@@ -22,8 +22,9 @@ from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.documented_places import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
-from fleet_audit.logic.trips.ledger import odometer_days
+from fleet_audit.logic.trips.ledger import odometer_days, without_reported_km
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
+from fleet_audit.logic.trips.report_parts import counted_parts
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
     segment,
@@ -109,17 +110,26 @@ def segment_day(
     counted, counted_legs = days.redated(
         *join_trips(from_positions(keyed, places, ends, parameters), places, parameters)
     )
-    chain = from_visit_legs(visit_legs, zones, places, parameters)
-    reported, reported_legs = days.redated(*join_trips(chain, places, parameters))
     # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
     seen = observed_by_positions(segmentation, parameters)
     by = supersede(counted, measured, seen, parameters)
     alone = _with_inherited_doubt(counted[by.isna().to_numpy()], measured, parameters)
     counted_legs["superseded_by_trip_id"] = counted_legs["trip_id"].map(dict(zip(counted["trip_id"], by, strict=True)))
-    by = supersede(reported, pd.concat([measured, alone], ignore_index=True), seen, parameters)
-    reported_legs["superseded_by_trip_id"] = reported_legs["trip_id"].map(
-        dict(zip(reported["trip_id"], by, strict=True))
+    parts = counted_parts(
+        visit_legs,
+        pd.concat([measured, alone], ignore_index=True),
+        pd.concat([measured_legs, counted_legs[counted_legs["superseded_by_trip_id"].isna()]], ignore_index=True),
+        seen,
+        parameters,
     )
+    chain = from_visit_legs(parts, reference.zones(parts["plate"], day), places, parameters)
+    reported, reported_legs = days.redated(*join_trips(chain, places, parameters))
+    reported_legs = reported_legs.rename(columns={"superseded_by": "superseded_by_trip_id"})
+    # Parts of one owner are one chain: what is true of a trip's first part is true of all.
+    of_trip = reported_legs.groupby("trip_id").agg(by=("superseded_by_trip_id", "first"), doubt=("cut_doubt_km", "sum"))
+    of_trip = of_trip.reindex(reported["trip_id"])
+    by = pd.Series(of_trip["by"].to_numpy(dtype=object, na_value=None), index=reported.index, dtype=object)
+    reported = reported.assign(km_uncertainty=reported["km_uncertainty"] + of_trip["doubt"].to_numpy(dtype=float))
     alone = with_places_of(alone, reported, by)
     reported_alone = _with_inherited_doubt(reported[by.isna().to_numpy()], measured, parameters)
     trips = pd.concat([measured, alone, reported_alone], ignore_index=True)
@@ -134,18 +144,19 @@ def segment_day(
     rejected = segmentation.rejected.assign(
         date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
     )
+    readings = pd.concat(
+        [
+            odometer_days(segmentation, measured, days, day, parameters),
+            odometer_days(tracks_without_places(tracks, parameters), alone, days, day, parameters),
+        ],
+        ignore_index=True,
+    )
     return DayWindow(
         trips.assign(date=day),
         legs,
         spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
-        pd.concat(
-            [
-                odometer_days(segmentation, measured, days, day, parameters),
-                odometer_days(tracks_without_places(tracks, parameters), alone, days, day, parameters),
-            ],
-            ignore_index=True,
-        ),
+        without_reported_km(readings, reported_alone[reported_alone["operational_date"] == day]),
         dwell_counts(segmentation, parameters).assign(date=day),
     )
 

@@ -51,7 +51,7 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     legs = _numbers(rows, "legs") if "legs" in rows else np.ones(len(km))
     uncertainty = np.where(
         is_report,
-        _report_rounding(resolution, parameters) * legs + parameters.report_uncertainty_pct / 100 * reported,
+        report_doubt_km(reported, parameters, resolution, legs),
         np.where(
             by_odometer,
             _odometer_doubt(rows, np.where(has_both & is_comparable, compared, 0.0), apart, parameters),
@@ -119,13 +119,18 @@ def _chord_doubt(rows: Columns, is_valid: np.ndarray, parameters: ParameterSet) 
     return share * (chord - long_chord + read) + long_share * (long_chord + far_chord)
 
 
-def _report_rounding(resolution: np.ndarray, parameters: ParameterSet) -> np.ndarray:
-    """Rounding (km) of a reported distance: half of its last digit, at least report_leg_uncertainty_km.
+def report_doubt_km(
+    reported_km: np.ndarray, parameters: ParameterSet, resolution_km: np.ndarray, legs: np.ndarray | float = 1.0
+) -> np.ndarray:  # fmt: skip
+    """Doubt (km) of reported distances: half of the last digit printed, at least report_leg_uncertainty_km, per leg,
+    and a share of the km.
 
     Of 80 reports in tenths, taken as if in hundredths, the stated doubt held the road on 82 %; of reports in whole km
     of a spoilt development fleet it held 80 % together with those that repeat an odometer that is 4 % off.
     """
-    return np.maximum(parameters.report_leg_uncertainty_km, resolution / 2)
+    rounding_km = np.maximum(parameters.report_leg_uncertainty_km, np.asarray(resolution_km) / 2)
+    doubt_km: np.ndarray = rounding_km * legs + parameters.report_uncertainty_pct / 100 * reported_km
+    return doubt_km
 
 
 def inherited_doubt(trips: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:

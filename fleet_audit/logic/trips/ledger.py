@@ -86,6 +86,17 @@ def odometer_days(
     )
 
 
+def without_reported_km(readings: pd.DataFrame, reported: pd.DataFrame) -> pd.DataFrame:
+    """`odometer_days` without the km of trips of visit reports (`reported`: plate, km) in gap_km.
+
+    They lie in the same silences, and are in the ledger as trips already: no km is in it twice.
+    """
+    km = reported.groupby("plate")["km"].sum().reindex(readings["plate"]).fillna(0.0).to_numpy(dtype=float)
+    gap_km = readings.groupby("plate")["gap_km"].sum().reindex(readings["plate"]).to_numpy(dtype=float)
+    taken = np.divide(km, gap_km, out=np.zeros(len(km)), where=gap_km > 0)
+    return readings.assign(gap_km=readings["gap_km"].to_numpy(dtype=float) * np.maximum(1 - taken, 0.0))
+
+
 def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, days: VehicleDays, day: dt.date) -> pd.DataFrame:
     """First and last instant (s) of the operational day of each track."""
     spans = {

@@ -18,7 +18,6 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
 from fleet_audit.logic.trips.documented_places import place_in_cells
-from fleet_audit.logic.trips.kernels.odometer import resolutions
 from fleet_audit.logic.trips.kernels.steps import SUMS
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
@@ -91,14 +90,18 @@ def from_positions(
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
-    """The chain of visit reports (rows of `staging.visit_legs`, zones: of each row): places by addresses."""
+    """The chain of visit reports (`report_parts.counted_parts`; zones: of each row): places by addresses.
+
+    Parts that other trips supersede are a chain of their own: those around them are parted by what was measured there.
+    """
     visits = (
         visits.assign(timezone=zones.to_numpy())
         .sort_values(["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable")
         .reset_index(drop=True)
     )
-    chain = pd.factorize(visits["plate"])[0]
-    is_first = np.diff(chain, prepend=-1) != 0
+    of_plate, owner = (pd.factorize(visits[name])[0] for name in ("plate", "superseded_by"))
+    is_first = (np.diff(of_plate, prepend=-1) != 0) | (np.diff(owner, prepend=-2) != 0)
+    chain = np.cumsum(is_first) - 1
     origin = places.locate_address(visits["origin_address"], local_days(visits["started_at"], visits["timezone"]))
     destination = places.locate_address(
         visits["destination_address"], local_days(visits["ended_at"], visits["timezone"])
@@ -128,14 +131,12 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
         rows[name] = pd.Series([None] * count, dtype=object)
         rows.loc[at, name] = np.asarray(values, dtype=object)
     rows["is_after_split"] = False
-    reported = visits["reported_km"].astype("float64")
-    vehicles = np.append(np.flatnonzero(is_first), len(visits))
-    legs = visits.rename(columns={"reported_km": "km_reported"}).assign(
+    legs = visits.assign(
         chain=chain,
         stop_before=before,
         stop_after=after,
-        km_reported=reported,
-        odometer_resolution_km=resolutions(reported.to_numpy(), vehicles)[chain],
+        km_reported=visits["counted_km"].astype("float64"),
+        odometer_resolution_km=visits["resolution_km"],
         origin_poi_id=origin,
         destination_poi_id=destination,
         **dict.fromkeys(

@@ -1,0 +1,205 @@
+"""Which part of each movement of a visit report counts beside what positions measured: all, none, or a silence's part.
+
+Movements of several exports are one in `visit_movements`; joining what counts to trips is in `trips`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.columns import columns_of
+from fleet_audit.logic.primitives.components import components
+from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps, union
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.distance import measured_km, report_doubt_km
+from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.track.points import instant_column
+
+# Two clocks differ by minutes, and reports round to the minute: a shorter common time makes no movement the same.
+_CLOCK_US = 120_000_000
+# A leg that a silence cuts may belong to a movement that ends before it by the other clock: 5 km of a way of which
+# positions saw 3 were paid as 8 where the clocks were 3 min apart.
+_CUT_CLOCK_US = 300_000_000
+OBSERVED = "observed"
+
+
+def counted_parts(
+    visits: pd.DataFrame, trips: pd.DataFrame, legs: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet
+) -> pd.DataFrame:
+    """Movements of visit reports in parts that count or that a better source saw.
+
+    A movement that no trip of a better source overlaps counts, unless they watched the vehicle for
+    `source_overlap_pct` of it, or it is too long for the time in which they did not (`observed`). Movements that share
+    time with legs of `trips` are compared with them as sums, so that neither two clocks nor other stops matter: what
+    they report beyond these, and beyond the doubt of both, was driven in the silences that they reach into, as far as
+    `mean_speed_kmh` allows. That part counts, and the rest is evidence only. So the km of one movement count once.
+
+    Args:
+        visits: rows of `staging.visit_legs`.
+        trips: those of better sources: trip_id, plate, km, km_method, km_uncertainty.
+        legs: their legs, with trip_id and the columns of `measured_km`.
+        spans: plate, started_at, ended_at over which positions show where a vehicle was.
+
+    Returns:
+        The rows, one cut in two where a silence cuts it, with counted_km, superseded_by (trip_id, `observed`, or None:
+        it counts), resolution_km of what the vehicle's reports print, and cut_doubt_km: the doubt of a part that is a
+        difference, else 0.
+    """
+    keys = ["plate", "started_at", "ended_at", "file_name", "row_number"]
+    visits = visits.sort_values(keys, kind="stable").reset_index(drop=True)
+    reported_km = visits["reported_km"].to_numpy(dtype="float64", na_value=np.nan)
+    vehicles = np.append(np.flatnonzero(~visits["plate"].duplicated().to_numpy()), len(visits))
+    of_row = np.cumsum(~visits["plate"].duplicated().to_numpy()) - 1
+    visits = visits.assign(
+        counted_km=reported_km,
+        resolution_km=resolutions(reported_km, vehicles)[of_row],
+        superseded_by=None,
+        cut_doubt_km=0.0,
+    )
+    if visits.empty or (trips.empty and spans.empty):
+        return visits
+    movements, driven = _lasting(visits), _lasting(legs)
+    is_cut_at = [legs[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap")]
+    legs = _with_paid_km(legs, trips, _reported_share(driven, movements, is_cut_at), parameters)
+    seen = union(pd.concat([intervals(spans), driven[legs["is_by_odometer"].to_numpy()]], ignore_index=True))
+    watched_us = covered_us(movements, seen)
+    unseen_us = _length_us(movements) - watched_us
+    pairs = _same_movements(movements, driven, is_cut_at)
+    credit_km, doubt_km = _credited(visits, legs, pairs, unseen_us, parameters)
+    best = pairs.sort_values(["left", "overlap_us", "right"], ascending=[True, False, True]).drop_duplicates("left")
+    owner = np.full(len(visits), None, dtype=object)
+    owner[_is_observed(visits, movements, watched_us, parameters)] = OBSERVED
+    owner[best["left"].to_numpy()] = legs["trip_id"].to_numpy(dtype=object)[best["right"]]
+    is_cut = credit_km > 0
+    rest = visits.assign(superseded_by=owner)
+    if not is_cut.any():
+        return rest
+    start_us, end_us = _hidden(movements, seen)
+    is_seen_first = start_us > movements["start_us"].to_numpy()
+    hidden = visits.assign(
+        started_at=instant_column(start_us / 1e6), ended_at=instant_column(end_us / 1e6),
+        counted_km=credit_km, cut_doubt_km=doubt_km,
+    )  # fmt: skip
+    cut_at_us = np.where(is_seen_first, start_us, np.minimum(end_us, movements["end_us"] - 1_000_000))
+    at = pd.Series(instant_column(cut_at_us / 1e6))
+    rest["counted_km"] -= np.where(is_cut, credit_km, 0.0)
+    rest["started_at"] = rest["started_at"].where(~is_cut | is_seen_first, at)
+    rest["ended_at"] = rest["ended_at"].where(~(is_cut & is_seen_first), at)
+    rest = _without_halt(rest, is_cut & is_seen_first)
+    hidden = _without_halt(hidden, end_us < movements["end_us"].to_numpy())
+    return pd.concat([rest, hidden[is_cut]], ignore_index=True)
+
+
+def _without_halt(parts: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
+    """Parts of which the first of a movement has no halt: what the report tells of one is that of the whole."""
+    return parts.assign(
+        next_departure_at=parts["next_departure_at"].where(~is_first, parts["ended_at"]),
+        stopped_s=parts["stopped_s"].where(~is_first, 0),
+    )
+
+
+def _reported_share(driven: pd.DataFrame, movements: pd.DataFrame, is_cut_at: list[np.ndarray]) -> np.ndarray:
+    """Share of each leg that the movements report: all of it from half of its time on, for two clocks differ.
+
+    A report may lack a movement that positions saw, and begin in the middle of another.
+    """
+    covered, lasting = covered_us(driven, union(movements)), _length_us(driven)
+    clock_us = np.where(is_cut_at[0] | is_cut_at[1], _CUT_CLOCK_US, _CLOCK_US)
+    share: np.ndarray = np.where(2 * covered >= lasting, 1.0, np.minimum((covered + clock_us) / lasting, 1.0))
+    return share
+
+
+def _with_paid_km(
+    legs: pd.DataFrame, trips: pd.DataFrame, reported_share: np.ndarray, parameters: ParameterSet
+) -> pd.DataFrame:
+    """Legs with the km and the doubt of their trip that are in `reported_share` of them, and whether the odometer
+    measured them.
+    """
+    lasting_s = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
+    km = pd.Series(measured_km(columns_of(legs) | {"duration_s": lasting_s}, parameters)["km"], index=legs.index)
+    whole = km.groupby(legs["trip_id"]).transform("sum")
+    share = (km / whole).where(whole > 0, 0.0) * reported_share
+    of = trips.set_index("trip_id").reindex(legs["trip_id"])
+    return legs.assign(
+        paid_km=share * of["km"].to_numpy(dtype=float),
+        paid_doubt_km=share * of["km_uncertainty"].to_numpy(dtype=float),
+        is_by_odometer=(of["km_method"] == "odometer").to_numpy(dtype=bool),
+    )
+
+
+def _lasting(rows: pd.DataFrame) -> pd.DataFrame:
+    """`intervals` of at least one second."""
+    spans = intervals(rows)
+    return spans.assign(end_us=np.maximum(spans["end_us"], spans["start_us"] + 1_000_000))
+
+
+def _length_us(spans: pd.DataFrame) -> np.ndarray:
+    return (spans["end_us"] - spans["start_us"]).to_numpy()
+
+
+def _same_movements(movements: pd.DataFrame, driven: pd.DataFrame, is_cut_at: list[np.ndarray]) -> pd.DataFrame:
+    """Pairs of a reported movement and a leg that share more time than two clocks explain, or half of the shorter.
+
+    A leg that a silence cuts reaches into it by _CUT_CLOCK_US, and any time that it shares makes a pair: compared as
+    sums, a movement too many in a group counts all the same.
+    """
+    reaching = driven.assign(
+        start_us=driven["start_us"] - _CUT_CLOCK_US * is_cut_at[0],
+        end_us=driven["end_us"] + _CUT_CLOCK_US * is_cut_at[1],
+    )
+    pairs = overlaps(movements, reaching)
+    shorter = np.minimum(_length_us(movements)[pairs["left"]], _length_us(driven)[pairs["right"]])
+    is_cut = (is_cut_at[0] | is_cut_at[1])[pairs["right"]]
+    return pairs[is_cut | (pairs["overlap_us"] > np.minimum(_CLOCK_US, shorter // 2))]
+
+
+def _is_observed(
+    visits: pd.DataFrame, movements: pd.DataFrame, watched_us: np.ndarray, parameters: ParameterSet
+) -> np.ndarray:
+    """Whether positions watched the vehicle for so much of each movement that it did not take place as reported."""
+    lasting_us = _length_us(movements)
+    possible_km = parameters.mean_speed_kmh * (lasting_us - watched_us + _CLOCK_US) / 3.6e9
+    is_too_long = (watched_us > _CLOCK_US) & (visits["counted_km"].to_numpy() > possible_km)
+    is_observed: np.ndarray = (watched_us * 100 >= parameters.source_overlap_pct * lasting_us) | is_too_long
+    return is_observed
+
+
+def _credited(
+    visits: pd.DataFrame, legs: pd.DataFrame, pairs: pd.DataFrame, unseen_us: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray]:
+    """km of each movement that are in no leg although it shares time with some, and their doubt; 0 where none are.
+
+    Per connected group of movements and legs: what the movements report beyond the legs. Of a shorter unseen time than
+    two clocks differ by, nothing is known.
+    """
+    count = len(visits)
+    label = components(count + len(legs), pairs["left"].to_numpy(), pairs["right"].to_numpy() + count)
+    reported_km = np.nan_to_num(visits["counted_km"].to_numpy())
+    report_doubt = report_doubt_km(reported_km, parameters, visits["resolution_km"].to_numpy())
+
+    def per_group(of_visits: np.ndarray, of_legs: np.ndarray) -> np.ndarray:
+        return np.bincount(label, weights=np.concatenate([of_visits, of_legs]), minlength=len(label))[label[:count]]
+
+    beyond_km = per_group(reported_km, -legs["paid_km"].to_numpy())
+    doubt_km = per_group(report_doubt, legs["paid_doubt_km"].to_numpy())
+    is_paired = np.isin(np.arange(count), pairs["left"])
+    possible_km = parameters.mean_speed_kmh * np.where(unseen_us > _CLOCK_US, unseen_us, 0) / 3.6e9
+    room_km = np.where(is_paired, np.minimum(reported_km, possible_km), 0.0)
+    room_of_group = per_group(room_km, np.zeros(len(legs)))
+    is_beyond = beyond_km > np.maximum(doubt_km, parameters.leg_min_km)
+    share = np.divide(room_km, room_of_group, out=np.zeros(count), where=room_of_group > 0)
+    return np.where(is_beyond, share * np.minimum(beyond_km, room_of_group), 0.0), share * doubt_km
+
+
+def _hidden(movements: pd.DataFrame, seen: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end of each movement without the seen time at its beginning and at its end (microseconds)."""
+    start, end = (movements[name].to_numpy(copy=True) for name in ("start_us", "end_us"))
+    pairs = overlaps(movements, seen)
+    at, by = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    from_us, to_us = seen["start_us"].to_numpy()[by], seen["end_us"].to_numpy()[by]
+    begins, ends = from_us <= start[at], to_us >= end[at]
+    first, last = start.copy(), end.copy()
+    first[at[begins]] = np.minimum(to_us, end[at])[begins]
+    last[at[ends]] = np.maximum(from_us, start[at])[ends]
+    return first, last

@@ -1,0 +1,151 @@
+"""A vehicle that positions and a visit report show: every km counts once, those of a silence by the report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fleet_audit.logic.trips.day_window import DayWindow
+from fleet_audit.schema import lake
+from fleet_audit_tests.logic.driving import (
+    FRONT,
+    GARAGE,
+    MILL,
+    NO_SHRINKING,
+    NOWHERE,
+    PLATE,
+    POINT,
+    Bus,
+    at,
+    staged,
+    window,
+)
+from fleet_audit_tests.logic.frames import rows
+
+STREETS = {GARAGE: "Rua GAR, 1", POINT: "Rua PON, 1", MILL: "Rua USI, 1", FRONT: "Rua FRE, 1"}
+
+
+class Watched:
+    """A bus that reports every 30 s, and the legs that a visit report lists of it, rounded to the minute."""
+
+    def __init__(self, begin: str = "05:00") -> None:
+        self.bus = Bus(begin, resolution_km=0.01).park(3600)
+        self.legs: list[tuple[float, float, float, float, float]] = []
+
+    def to(self, where: float, kmh: float = 60, then: float = 300) -> "Watched":
+        bus = self.bus
+        start_s, start_m, driven_m = bus.seconds, bus.metres, bus.driven_m
+        bus.to(where, kmh)
+        self.legs.append((start_s, bus.seconds, start_m, where, (bus.driven_m - driven_m) / 1000))
+        bus.stand(then)
+        return self
+
+    def report(self, late_s: float = 0.0, factor: float = 1.0) -> pd.DataFrame:
+        """Rows of `staging.visit_legs` by a clock that is `late_s` off."""
+        instants = [
+            [pd.Timestamp(round((second + late_s) / 60) * 60, unit="s", tz="UTC") for second in leg[:2]]
+            for leg in self.legs
+        ]
+        return rows(
+            lake.STAGING_VISIT_LEGS,
+            *(
+                {
+                    "date": pd.Timestamp(at("12:00"), unit="s").date(), "plate": PLATE, "device_id": "V",
+                    "started_at": start, "ended_at": end, "reported_km": f"{leg[4] * factor:.2f}",
+                    "origin_address": STREETS.get(leg[2], "estrada"),
+                    "destination_address": STREETS.get(leg[3], "estrada"), "is_maintenance_driver": False,
+                    "file_sha256": "f", "file_name": "v.csv", "row_number": number + 1,
+                }
+                for number, (leg, (start, end)) in enumerate(zip(self.legs, instants, strict=True))
+            ),
+        )  # fmt: skip
+
+    def seen(self, *silences: tuple[float, float], late_s: float = 0.0, factor: float = 1.0,
+             with_odometer: bool = True) -> DayWindow:  # fmt: skip
+        """The window of its day, without the positions of the silences."""
+        kept = [
+            record if with_odometer else {**record, "odometer_km": None}
+            for record in self.bus.records
+            if not any(first < float(str(record["recorded_at"])) < last for first, last in silences)
+        ]
+        return window(staged(kept), self.report(late_s, factor))
+
+
+def km(seen: DayWindow, source: str | None = None) -> float:
+    trips = seen.trips if source is None else seen.trips[seen.trips["source"] == source]
+    return float(trips["km_measured"].astype(float).sum())
+
+
+def to_the_front_and_on() -> Watched:
+    """06:00 garage to 06:20 mill; 06:25 to the front until 06:45."""
+    return Watched().to(MILL).to(FRONT, then=7200)
+
+
+def test_a_leg_in_a_silence_counts_though_positions_measured_the_leg_before() -> None:
+    """The report joins both legs to one trip over a short stop at a place that ends none."""
+    seen = Watched().to(NOWHERE).to(MILL, then=7200).seen((at("06:12"), at("08:00")))
+    assert (km(seen, "positions"), km(seen, "visit_report")) == pytest.approx((10.0, 10.0), abs=0.02)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 120.0, -180.0])
+@pytest.mark.parametrize(
+    ("silence", "hidden_km"),
+    [(("06:10", "08:00"), 30.0), (("05:20", "06:30"), 25.0), (("06:35", "08:00"), 10.0)],
+    ids=["its end and all after it", "all before it and its beginning", "the end of the last"],
+)
+def test_of_a_leg_that_a_silence_cuts_the_hidden_part_counts(
+    silence: tuple[str, str], hidden_km: float, late_s: float
+) -> None:
+    seen = to_the_front_and_on().seen((at(silence[0]), at(silence[1])), late_s=late_s)
+    assert km(seen, "visit_report") == pytest.approx(hidden_km, abs=0.6)
+    assert km(seen) == pytest.approx(40.0, abs=0.02)
+    legs = seen.legs[seen.legs["source"] == "visit_report"]
+    assert legs["km_reported"].sum() == pytest.approx(40.0, abs=0.01)  # all that the report says stays as evidence
+    assert legs["leg_id"].is_unique
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.03, 0.97])
+def test_where_positions_saw_all_nothing_of_the_report_counts(factor: float) -> None:
+    seen = to_the_front_and_on().seen(factor=factor)
+    assert (km(seen), km(seen, "visit_report")) == (pytest.approx(40.0, abs=0.02), 0.0)
+
+
+def test_more_km_than_a_silence_can_hold_are_not_driven_in_it() -> None:
+    """Seen standing but for 12 of 40 minutes, and 60 km reported: it holds 22 km at most."""
+    watched = Watched("05:00")
+    watched.bus.stand(7200)
+    watched.legs = [(at("06:00"), at("06:40"), GARAGE, GARAGE, 60.0)]
+    seen = watched.seen((at("06:27"), at("06:39:50")))
+    assert km(seen) == 0.0
+    assert seen.legs["superseded_by_trip_id"].tolist() == ["observed"]
+
+
+def test_kilometres_of_the_report_are_not_in_the_ledgers_gap_too() -> None:
+    seen = to_the_front_and_on().seen((at("06:10"), at("08:00")))
+    [day] = seen.readings.to_dict("records")
+    assert day["gap_km"] + km(seen) == pytest.approx(day["odometer_delta_km"], abs=0.05)
+
+
+@NO_SHRINKING
+@example(6114)  # a cut leg of 4 min that the report, 3 min off, puts before the end of the silence
+@given(st.integers(0, 2**32 - 1))
+def test_no_kilometre_counts_twice_and_none_that_the_report_holds_is_lost(seed: int) -> None:
+    """Random ways, silences, clocks, with and without odometer, over midnight."""
+    rng = np.random.default_rng(seed)
+    watched = Watched(str(rng.choice(["05:00", "20:30", "22:00"])))
+    for _ in range(rng.integers(1, 6)):
+        elsewhere = [where for where in (GARAGE, POINT, NOWHERE, MILL, FRONT) if where != watched.bus.metres]
+        watched.to(float(rng.choice(elsewhere)), float(rng.choice([30, 45, 70])), float(rng.choice([200, 900, 4000])))
+    watched.bus.park(1800)
+    first, last = watched.bus.records[0]["recorded_at"], watched.bus.seconds
+    starts = rng.uniform(float(str(first)), last, rng.integers(0, 4))
+    silences = [(start, start + float(rng.choice([300, 900, 3700, 6000]))) for start in starts]
+    with_odometer = bool(rng.random() < 0.6)
+    late_s = float(rng.choice([0, 0, 120, -180]))
+    seen = watched.seen(*silences, late_s=late_s, with_odometer=with_odometer)
+    driven_km, doubt_km = watched.bus.driven_m / 1000, float(seen.trips["km_uncertainty"].astype(float).sum())
+    assert km(seen) <= driven_km + doubt_km + 0.5
+    # A way into a silence that is shorter than two clocks differ by is not known to be one.
+    unknown_km = 2 * len(silences) * (120 + abs(late_s)) / 3600 * 70
+    assert km(seen) >= driven_km - doubt_km - 0.5 - unknown_km
