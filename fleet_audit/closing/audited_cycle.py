@@ -80,6 +80,7 @@ def audited_cycle(
         earlier_runs=(past or warehouse).read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle)),
         invoices=known.invoices,
         shifts=known.shifts,
+        pois=known.pois,
         vehicles=known.vehicles_on(day),
         parameters=parameters,
         day_findings=findings[findings["cycle_start"].isna()],

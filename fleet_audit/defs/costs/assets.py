@@ -5,10 +5,10 @@ import dagster as dg
 from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, daily_arguments, each_day, key_of
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, serving_plates
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.schema.facts import FIXED_COST_DAYS, TRIP_COSTS, TRIPS
-from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, ROUTES, TARIFFS, VEHICLES
+from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, PARAMETERS, POIS, ROUTES, TARIFFS, VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
 
@@ -28,7 +28,7 @@ def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trip
 @dg.asset(
     **daily_arguments(FIXED_COST_DAYS, "costs"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
-    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)],
+    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, POIS, PARAMETERS)],
 )
 @acts_on_errors
 def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
@@ -41,7 +41,7 @@ def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_tri
             reference.fixed_costs,
             reference.contracts,
             reference.vehicles,
-            set(day_trips.read([day]).query("purpose == 'service'")["plate"]),
+            serving_plates(day_trips.read([day]), reference.pois),
             closing_day,
             fleet.parameters(day),
         ),

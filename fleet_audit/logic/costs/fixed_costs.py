@@ -17,6 +17,7 @@ from fleet_audit.logic.primitives.cycles import as_days, cycle_days, cycle_of, d
 from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundredths, to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.validity import validity
+from fleet_audit.logic.trips.unproven_places import may_be_service
 
 
 def fixed_cost_days(
@@ -35,14 +36,15 @@ def fixed_cost_days(
     days on which the row and its contract hold. A vehicle that changed its contract is not paid under two: where rows
     of several contracts hold on a day, that of the contract of its row of `vehicles` does. On days on which the vehicle
     is a reserve with a titular, it has amount ÷ days of the cycle, half-up, if the titular has no service, else no row;
-    its other days are a line as above.
+    its other days are a line as above. Where a titular may have served (`serving_plates`), the reserve's share is held:
+    it has no row until the place is proven, and V03 lists the reserve as not tested.
     A reserve that names no titular is paid as any vehicle. Rows of one contract and plate are lines of their own,
     added where they meet on one day.
 
     Args:
         day: local day, the operational date of the rows.
         fixed_costs, contracts, vehicles: the `ref` tables with all their dated rows.
-        service_plates: plates with a service trip on the day.
+        service_plates: `serving_plates` of the day's trips.
         closing_day: first day of a cycle, 1..28.
         parameters: only their version, for the row.
     """
@@ -59,6 +61,11 @@ def fixed_cost_days(
             "parameters_version": pd.Series(parameters.version, index=due.index, dtype="str"),
         }
     )
+
+
+def serving_plates(trips: pd.DataFrame, pois: pd.DataFrame) -> set[str]:
+    """Plates with a service trip among these, or with one that may be service; `pois` are `ref.pois`."""
+    return set(trips.loc[(trips["purpose"] == "service").to_numpy(dtype=bool) | may_be_service(trips, pois), "plate"])
 
 
 def fixed_cost_of_days(

@@ -21,6 +21,7 @@ from fleet_audit.logic.primitives.money import (
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
 from fleet_audit.logic.reference.validity import validity
+from fleet_audit.logic.trips.unproven_places import open_candidates
 
 _VEHICLE = ["contract_id", "vehicle_class", "default_area", "deadhead_rule", "deadhead_cap_pct"]
 _NOT_MEASURED = "A quilometragem da viagem não pôde ser medida; o valor fica em aberto."
@@ -34,7 +35,6 @@ _UNPROVEN = (
     "admitem "
 )
 
-_PLACE = ("poi_id", "candidates")
 _GENERAL_AREA = "IND"  # the industrial sheet is the general one
 
 KEYS = ["route_code", "vehicle_class", "area", "regime"]
@@ -210,17 +210,18 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unknown_reason(rows: pd.DataFrame) -> pd.Series:
-    """Why the purpose of each trip is unknown: with rounded coordinates, the places in which its ends can lie.
-
-    Trips that an earlier release closed have no candidates.
-    """
-    rows = rows.reindex(columns=[f"{side}_{name}" for side in ("origin", "destination") for name in _PLACE])
-    ends = []
-    for side, name in (("origin", "origem em "), ("destination", "destino em ")):
-        candidates = rows[f"{side}_candidates"].where(rows[f"{side}_poi_id"].isna()).astype("str")
-        ends.append((name + candidates.str.replace(CANDIDATES_SEPARATOR, " ou ")).fillna(""))
-    both = (ends[0] + " e " + ends[1]).str.removeprefix(" e ").str.removesuffix(" e ")
+    """Why the purpose of each trip is unknown: with rounded coordinates, the places in which its ends can lie."""
+    both = _possible_places(rows)
     return (_UNPROVEN + both + ".").where(both != "", _NEVER_BILLED["unknown"])
+
+
+def _possible_places(rows: pd.DataFrame) -> pd.Series:
+    """`origem em GAR ou USI e destino em FR1` of the ends whose place is not proven; empty: all are, or can be none."""
+    ends = [
+        (name + open_candidates(rows, side).str.replace(CANDIDATES_SEPARATOR, " ou ")).fillna("")
+        for side, name in (("origin", "origem em "), ("destination", "destino em "))
+    ]
+    return (ends[0] + " e " + ends[1]).str.removeprefix(" e ").str.removesuffix(" e ")
 
 
 def _caps(rows: pd.DataFrame, km: np.ndarray, is_service: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, fixed_cost_of_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, fixed_cost_of_days, serving_plates
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import FIXED_COST_DAYS
-from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, VEHICLES
+from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, POIS, VEHICLES
 from fleet_audit_tests.logic.frames import rows, utc
 
 CENT = Decimal("0.01")
@@ -173,3 +173,25 @@ def test_the_rows_fit_their_table_with_and_without_rows() -> None:
     for costs in ([cost()], []):
         frame = on(JUNE, *costs).assign(run_id="r", updated_at=utc("2025-06-02 08:30"))
         assert len(conform(frame, FIXED_COST_DAYS)) == len(costs)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "place", "candidates", "paid"),
+    [
+        ("deadhead", "GAR", None, "1300.46"),
+        ("service", "USI", None, None),
+        ("unknown", None, None, "1300.46"),  # nowhere near a place
+        ("unknown", None, "GAR", "1300.46"),
+        ("unknown", None, "GAR, USI", None),  # held: it may be service
+        ("maintenance", None, "GAR, USI", "1300.46"),  # by its driver
+    ],
+)
+def test_a_reserve_is_paid_only_where_it_is_proven_that_its_titular_did_not_serve(
+    purpose: str, place: str | None, candidates: str | None, paid: str | None
+) -> None:
+    trip = {"plate": "AAA1A11", "purpose": purpose, "origin_poi_id": "GAR", "origin_candidates": None,
+            "destination_poi_id": place, "destination_candidates": candidates}  # fmt: skip
+    places = ({"poi_id": "GAR", "kind": "garagem"}, {"poi_id": "USI", "kind": "usina"})
+    serving = serving_plates(pd.DataFrame([trip]), rows(POIS, *({"name": "x", **place} for place in places)))
+    found = on(JUNE, cost(plate="RES1A11"), serving=serving)
+    assert found["amount_brl"].to_list() == ([Decimal(paid)] if paid else [])

@@ -22,9 +22,10 @@ from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_d
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.movements import is_path_of_chords
+from fleet_audit.logic.trips.unproven_places import may_be_service
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
-from fleet_audit.schema.reference import INVOICES
+from fleet_audit.schema.reference import INVOICES, POIS
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class AuditCycle(TripAndRunRecords):
         trips, costs, runs, matches, day_findings, coverage, fixed_costs: `fact.trips`, `trip_costs`, `declared_runs`,
             `matches`, `findings` of its days, `vehicle_day_coverage`, `fixed_cost_days`.
         calibrations: `fact.calibrations` of its days and of `calibration_days` before it.
-        plan, calendar, contracts, exceptions, shifts: `ref` tables.
+        plan, calendar, contracts, exceptions, shifts, pois: `ref` tables.
         vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
             titular_plate.
         parameters: those in force on the last day.
@@ -67,6 +68,7 @@ class AuditCycle(TripAndRunRecords):
     earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
     earlier_trips: pd.DataFrame = field(default_factory=partial(empty_frame, TRIPS))
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
+    pois: pd.DataFrame = field(default_factory=partial(empty_frame, POIS))
 
     @property
     def identity(self) -> dt.date:
@@ -132,6 +134,11 @@ class AuditCycle(TripAndRunRecords):
     def service(self) -> pd.DataFrame:
         """Service trips with known km."""
         return self.trips[(self.trips["purpose"] == "service") & self.trips["km_measured"].notna()]
+
+    @cached_property
+    def perhaps_service(self) -> pd.DataFrame:
+        """Trips of unknown purpose that are service if a place is proven, which it is not."""
+        return self.trips[may_be_service(self.trips, self.pois)]
 
     @cached_property
     def compared(self) -> pd.DataFrame:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER
+from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER, UNPROVEN_PLACE_PT
 from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import half_up, to_hundredths
 
 _CENT = Decimal("0.01")
@@ -24,7 +26,8 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     """K03: deadhead km in per cent of the vehicle's service km above deadhead_pct; no doubt above deadhead_sure_pct.
 
     At stake are the km beyond deadhead_pct that the contract pays, if it pays any. Their doubt is that of the empty
-    trips plus deadhead_pct of that of the service trips. A vehicle without service is V04's.
+    trips plus deadhead_pct of that of the service trips. A vehicle without service is V04's. One of which trips may be
+    service, for a place is not proven, is only found where it is above deadhead_pct with these.
     """
     parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
     known = known.assign(km=to_hundredths(known["km_measured"]))
@@ -34,6 +37,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     doubt = doubt.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0.0)
     doubt = doubt.reindex(columns=["service", "deadhead"], fill_value=0.0)
     paid, share = _paid_deadhead(context), Decimal(str(parameters.deadhead_pct)) / 100
+    km = km[~km.index.isin(_perhaps_less_empty(context))]
     drafts = []
     for plate, row in km[km["service"] > 0].iterrows():
         service, deadhead = (Decimal(int(row[name])) / 100 for name in ("service", "deadhead"))
@@ -71,6 +75,26 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     return drafts
 
 
+def _plates_with_deadhead(context: AuditCycle) -> set[str]:
+    return set(context.trips.loc[context.trips["purpose"] == "deadhead", "plate"])
+
+
+@computed_once
+def _perhaps_less_empty(context: AuditCycle) -> set[str]:
+    """Plates above deadhead_pct of their service km, but not of these with those of trips that may be service."""
+    trips = context.trips[context.trips["km_measured"].notna()]
+    is_perhaps = trips["trip_id"].isin(context.perhaps_service["trip_id"])
+    purpose = trips["purpose"].mask(is_perhaps, "perhaps")
+    km = pd.DataFrame({"plate": trips["plate"], "purpose": purpose, "km": to_hundredths(trips["km_measured"])})
+    km = km.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
+    km = km.reindex(columns=["service", "deadhead", "perhaps"], fill_value=0)
+    limit = context.parameters.deadhead_pct / 100
+    is_above = (km["service"] > 0) & (km["deadhead"] > limit * km["service"])
+    unmeasured = context.perhaps_service.loc[context.perhaps_service["km_measured"].isna(), "plate"]
+    is_open = (km["deadhead"] <= limit * (km["service"] + km["perhaps"])) | km.index.isin(unmeasured)
+    return set(km.index[is_above & is_open])
+
+
 def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
     """Plate → km and BRL of the deadhead that the contract pays."""
     trips = context.trips.loc[context.trips["purpose"] == "deadhead", ["trip_id", "plate"]]
@@ -90,9 +114,36 @@ def _paid_of_excess(km: Decimal, brl: Decimal | None, excess_km: Decimal) -> Dec
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) service is missing.
 
-    A day on which it was not seen, or whose positions are incomplete, proves nothing: it counts as a day of service.
-    Waits for the cycle's end; a reserve that replaces a titular is paid by the day and excluded.
+    A day on which it was not seen, or whose positions are incomplete, or with a trip that may be service, proves
+    nothing: it counts as a day of service. Waits for the cycle's end; a reserve that replaces a titular is paid by the
+    day and excluded.
     """
+    days = _paid_working_days(context)
+    drafts = []
+    for plate, rows in days.assign(is_idle=days["is_idle"] & ~days["is_perhaps_served"]).groupby("plate", sort=True):
+        if _is_mostly_idle(context, rows):
+            drafts.append(_idle(context, str(plate), rows))
+    return drafts
+
+
+def _is_mostly_idle(context: AuditCycle, days: pd.DataFrame) -> bool:
+    return bool(100 * days["is_idle"].sum() > context.parameters.idle_pct * days["operational_date"].nunique())
+
+
+def _plates_with_fixed_cost(context: AuditCycle) -> set[str]:
+    return set(_paid_working_days(context)["plate"])
+
+
+def _perhaps_idle(context: AuditCycle) -> set[str]:
+    """Plates that are idle only if no trip of theirs whose place is not proven was service."""
+    accused = {draft.plate for draft in idle_fixed_cost(context)}
+    idle = {plate for plate, rows in _paid_working_days(context).groupby("plate") if _is_mostly_idle(context, rows)}
+    return idle - accused
+
+
+@computed_once
+def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
+    """Shares of working days: plate, operational_date, amount_brl, is_idle (seen, no service), is_perhaps_served."""
     reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
     paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]
     paid = paid.merge(context.vehicles[["plate", "unit_code"]], on="plate")
@@ -105,12 +156,11 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     seen = context.coverage.loc[is_seen, ["plate", "operational_date"]]
     days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
     days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
-    days["is_idle"] = days["is_seen"].notna() & days["is_served"].isna()
-    return [
-        _idle(context, str(plate), rows)
-        for plate, rows in days.groupby("plate", sort=True)
-        if 100 * rows["is_idle"].sum() > context.parameters.idle_pct * rows["operational_date"].nunique()
-    ]
+    perhaps = context.perhaps_service[["plate", "operational_date"]].drop_duplicates()
+    days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
+    return days.assign(
+        is_idle=days["is_seen"].notna() & days["is_served"].isna(), is_perhaps_served=days["is_perhaps"].notna()
+    )
 
 
 def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
@@ -132,7 +182,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "2",
+        "3",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
@@ -147,10 +197,11 @@ RULES = (
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
             Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
         ),
+        vehicle_need=VehicleNeed(_plates_with_fixed_cost, _perhaps_idle, UNPROVEN_PLACE_PT),
     ),
     Rule(
         "K03",
-        "2",
+        "3",
         "M",
         "Deslocamento vazio em excesso",
         "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",
@@ -160,5 +211,6 @@ RULES = (
         "paid_doubtful_brl",
         ("deadhead_pct", "deadhead_sure_pct"),
         (OVER, ENOUGH_DAYS),
+        vehicle_need=VehicleNeed(_plates_with_deadhead, _perhaps_less_empty, UNPROVEN_PLACE_PT),
     ),
 )

@@ -12,10 +12,11 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import WHOLE
+from fleet_audit.logic.audit.rules.cycle.needs import UNPROVEN_PLACE_PT, WHOLE
 from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.money import half_up
 
 _PLAN_FACTS = ["cycle_start", "plate", "route_code", "planned_km", "planned_trips", "weekdays"]
@@ -26,13 +27,15 @@ class _PlannedVehicle:
     """A vehicle's plan of the cycle beside what it did: the plan's rows, and the service trips on their routes.
 
     `without_route` counts its service trips whose route is unknown, where the plan names routes: each may be one of
-    them. `unseen` is the share of its days without data or with incomplete data.
+    them. `perhaps` counts the trips that may be service (`AuditCycle.perhaps_service`). `unseen` is the share of its
+    days without data or with incomplete data.
     """
 
     plate: str
     plan: pd.DataFrame
     trips: pd.DataFrame
     without_route: int
+    perhaps: int
     unseen: float
 
     @property
@@ -45,23 +48,44 @@ class _PlannedVehicle:
         """Service trips."""
         return len(self.trips)
 
+    def is_over(self, over_pct: float, perhaps: int = 0) -> bool:
+        """Whether so many trips more than its service trips exceed the plan."""
+        return self.done + perhaps > max(self.planned * over_pct / 100, self.planned + 1)
+
+    def is_under(self, under_pct: float, perhaps: int = 0) -> bool:
+        """Whether the plan is not fulfilled by so many trips more than all that it can have had."""
+        done = self.done + self.without_route + self.planned * self.unseen
+        return done + perhaps < self.planned * under_pct / 100
+
 
 def more_trips_than_planned(context: AuditCycle) -> list[Draft]:
     """T05: service trips of the vehicle above max(plan_over_pct, +1) of those planned. Waits for the cycle's end."""
-    over_pct = context.parameters.plan_over_pct
-    over = [own for own in _planned(context) if own.done > max(own.planned * over_pct / 100, own.planned + 1)]
+    over = [own for own in _planned(context) if own.is_over(context.parameters.plan_over_pct)]
     return [_against_plan(context, "T05", "plan_over_pct", own) for own in over]
 
 
 def fewer_trips_than_planned(context: AuditCycle) -> list[Draft]:
-    """T06: below plan_under_pct of those planned; a trip on an unknown route, or on a day without data, may be one."""
+    """T06: below plan_under_pct of those planned; a trip on an unknown route, or on a day without data, may be one.
+
+    So may one whose place is not proven.
+    """
     under_pct = context.parameters.plan_under_pct
-    under = [
-        own
-        for own in _planned(context)
-        if own.done + own.without_route + own.planned * own.unseen < own.planned * under_pct / 100
-    ]
+    under = [own for own in _planned(context) if own.is_under(under_pct, own.perhaps)]
     return [_against_plan(context, "T06", "plan_under_pct", own) for own in under]
+
+
+def _planned_plates(context: AuditCycle) -> set[str]:
+    return {own.plate for own in _planned(context)}
+
+
+def _perhaps_over(context: AuditCycle) -> set[str]:
+    limit = context.parameters.plan_over_pct
+    return {own.plate for own in _planned(context) if not own.is_over(limit) and own.is_over(limit, own.perhaps)}
+
+
+def _perhaps_under(context: AuditCycle) -> set[str]:
+    limit = context.parameters.plan_under_pct
+    return {own.plate for own in _planned(context) if own.is_under(limit) and not own.is_under(limit, own.perhaps)}
 
 
 def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
@@ -72,13 +96,18 @@ def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
         context.unobserved_dates
     )
     unseen = is_unseen.groupby(context.coverage["plate"]).mean()
+    perhaps = context.perhaps_service.groupby("plate").size()
     found = []
     for plate, rows in plan.groupby("plate", sort=True):
         own, without_route = trips.get(plate, context.trips.head(0)), 0
         if routes := _routes(rows):
             without_route = int(own["route_code"].isna().sum())
             own = own[own["route_code"].isin(routes)]
-        found.append(_PlannedVehicle(str(plate), rows, own, without_route, float(unseen.get(plate, 1.0))))
+        found.append(
+            _PlannedVehicle(
+                str(plate), rows, own, without_route, int(perhaps.get(plate, 0)), float(unseen.get(plate, 1.0))
+            )
+        )
     return found
 
 
@@ -106,6 +135,7 @@ def _against_plan(context: AuditCycle, rule_id: str, threshold: str, own: _Plann
             "service_trips": own.done,
             "planned_trips": own.planned,
             "trips_without_route": own.without_route,
+            "trips_without_proven_place": own.perhaps,
             "days_without_data_pct": round(100 * own.unseen, 1),
             "plan_rows": own.plan[_PLAN_FACTS].to_dict("records"),
             "trip_days": trips_by_day(own.trips),
@@ -119,7 +149,7 @@ _PLAN = Need(
 RULES = (
     Rule(
         "T05",
-        "3",
+        "4",
         "M",
         "Mais viagens que o planejado",
         "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
@@ -129,10 +159,11 @@ RULES = (
         None,
         ("plan_over_pct",),
         (WHOLE, _PLAN),
+        vehicle_need=VehicleNeed(_planned_plates, _perhaps_over, UNPROVEN_PLACE_PT),
     ),
     Rule(
         "T06",
-        "3",
+        "4",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -142,5 +173,6 @@ RULES = (
         None,
         ("plan_under_pct",),
         (WHOLE, _PLAN),
+        vehicle_need=VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),
     ),
 )

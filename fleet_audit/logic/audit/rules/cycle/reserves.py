@@ -14,7 +14,9 @@ from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import OVER
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
+from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 
 _LISTED = 10
 
@@ -25,26 +27,52 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     A reserve is paid for days on which its titular has no service. That is a substitution only where the reserve
     has service itself; where both were seen and neither served, or where the titular served as well, one of the two
     amounts is in doubt: the reserve's. Days on which either was not seen, or whose positions are incomplete, prove
-    nothing. Days that the calendar does not call `util` are no substitution that anybody missed.
+    nothing. Days that the calendar does not call `util` are no substitution that anybody missed. Nor is a day on which
+    the reserve may have served, for a place is not proven.
     """
-    reserves = context.vehicles[(context.vehicles["status"] == "reserva") & context.vehicles["titular_plate"].notna()]
     util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
     shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
     shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
         lambda own: sum(own, Decimal())
     )
     drafts = []
-    for reserve in reserves.sort_values("plate").to_dict("records"):
+    service = context.trips[context.trips["purpose"] == "service"]
+    for reserve in _reserves(context):
         plate, titular = reserve["plate"], reserve["titular_plate"]
         own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
         days = set(own["operational_date"]) & set(of_titular["operational_date"])
         days &= set(util.loc[util["unit_code"] == reserve["unit_code"], "date"])
         days &= _seen_days(context, plate) & _seen_days(context, titular)
-        served, titular_served = _service_days(context, plate), _service_days(context, titular)
-        doubtful = {day for day in days if day not in served or day in titular_served}
+        served = _days_of(service, plate) | _days_of(context.perhaps_service, plate)
+        doubtful = (days - served) | (days & _days_of(service, titular))
         if doubtful:
             drafts.append(_draft(context, plate, titular, own[own["operational_date"].isin(doubtful)]))
     return drafts
+
+
+def _reserves(context: AuditCycle) -> list[Record]:
+    """Vehicles that replace a titular, by plate."""
+    vehicles = context.vehicles
+    reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
+    return reserves.sort_values("plate").to_dict("records")
+
+
+def _reserve_plates(context: AuditCycle) -> set[str]:
+    return {reserve["plate"] for reserve in _reserves(context)}
+
+
+def _perhaps_substituted(context: AuditCycle) -> set[str]:
+    """Reserves with a day on which they or their titular may have served, and are not proven to have.
+
+    On such days of the titular the reserve's share is held (`logic.costs.fixed_costs`).
+    """
+    service = context.trips[context.trips["purpose"] == "service"]
+    return {
+        reserve["plate"]
+        for reserve in _reserves(context)
+        for plate in (reserve["plate"], reserve["titular_plate"])
+        if _days_of(context.perhaps_service, plate) - _days_of(service, plate)
+    }
 
 
 def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
@@ -52,9 +80,8 @@ def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
     return set(coverage["operational_date"]) - context.unobserved_dates
 
 
-def _service_days(context: AuditCycle, plate: str) -> set[dt.date]:
-    trips = context.trips[(context.trips["plate"] == plate) & (context.trips["purpose"] == "service")]
-    return set(trips["operational_date"])
+def _days_of(trips: pd.DataFrame, plate: str) -> set[dt.date]:
+    return set(trips.loc[trips["plate"] == plate, "operational_date"])
 
 
 def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) -> Draft:
@@ -77,7 +104,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
 RULES = (
     Rule(
         "V03",
-        "1",
+        "2",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
@@ -90,6 +117,12 @@ RULES = (
             Need(lambda context: bool(context.vehicles["titular_plate"].notna().any()), "nenhum reserva cadastrado"),
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
             Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
+        ),
+        vehicle_need=VehicleNeed(
+            _reserve_plates,
+            _perhaps_substituted,
+            "o reserva ou o titular fez viagens que podem ser de serviço, cujo local as coordenadas arredondadas não "
+            "comprovam; nos dias em que o titular as fez a parcela do reserva fica retida",
         ),
     ),
 )

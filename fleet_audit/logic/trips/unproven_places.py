@@ -1,0 +1,32 @@
+"""Trips whose purpose stays unknown because a place is not proven: they may be service.
+
+Which places an end can lie in is decided in `documented_places`, the purpose of a trip in `classification`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR, WORKPLACES
+
+_SIDES = ("origin", "destination")
+
+
+def open_candidates(trips: pd.DataFrame, side: str) -> pd.Series:
+    """The places in which an end without a proven place can lie, comma separated; null: none, or it is proven.
+
+    Trips that an earlier release closed have no candidates.
+    """
+    ends = trips.reindex(columns=[f"{side}_poi_id", f"{side}_candidates"])
+    return ends[f"{side}_candidates"].where(ends[f"{side}_poi_id"].isna()).astype("str")
+
+
+def may_be_service(trips: pd.DataFrame, pois: pd.DataFrame) -> np.ndarray:
+    """Whether the purpose of each trip is unknown and an end of it can lie in a workplace; `pois` are `ref.pois`."""
+    workplaces = pois.loc[pois["kind"].isin(WORKPLACES), "poi_id"]
+    found = np.zeros(len(trips), dtype=np.bool_)
+    for side in _SIDES:
+        each = open_candidates(trips.reset_index(drop=True), side).str.split(CANDIDATES_SEPARATOR).explode()
+        found[each.index[each.isin(workplaces)]] = True
+    return found & (trips["purpose"] == "unknown").to_numpy(dtype=bool)
