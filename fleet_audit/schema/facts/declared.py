@@ -78,6 +78,10 @@ MATCHES = fact_table(
         km("difference_km", "declared - measured; null when one side is missing", nullable=True),
         percent("difference_pct", "Difference in per cent of measured", nullable=True),
         flag("is_exceeding", "Above the tolerance of the contract", nullable=True),
+    ),
+    ("match_id",),
+    ("plate", "match_id"),
+    added=(
         km(
             "unseen_km",
             "The most that was driven unobserved, of a group with more declared than measured; null when one side is "
@@ -92,6 +96,4 @@ MATCHES = fact_table(
             nullable=True,
         ),
     ),
-    ("match_id",),
-    ("plate", "match_id"),
 )
