@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from benchmarks.audited_fleet import SimulatedInbox
 from benchmarks.comparison import Truth, pair_trips
 from fleet_audit.logic.primitives.parameters import parameters_on
-from fleet_audit.logic.primitives.threads import threads_limited_to
+from fleet_audit.logic.primitives.workers.threads import threads_limited_to
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.legs import from_positions
 from fleet_audit.logic.trips.segmentation import segment

@@ -25,8 +25,8 @@ from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
+from fleet_audit.logic.trips.reported.movements import counted_movements
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
-from fleet_audit.logic.trips.visit_movements import counted_movements
 from fleet_audit.marts.project import load_project
 from fleet_audit.schema import lake, reference
 from fleet_audit.schema.derive import conform, empty_frame

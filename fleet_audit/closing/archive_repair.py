@@ -15,7 +15,7 @@ from fleet_audit.closing.replay import days_of, verify_frozen
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.healing import keep_in_quarantine, replace_damaged
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
-from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.workers.threads import map_in_threads
 from fleet_audit.schema import facts
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse

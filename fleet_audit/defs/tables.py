@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.partitions import daily_backfill, daily_partitions
 from fleet_audit.errors import PermanentError
-from fleet_audit.logic.primitives.pools import each_in_own_process, map_in_processes
+from fleet_audit.logic.primitives.workers.pools import each_in_own_process, map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.table_days import Kept

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.workers.pools import map_in_processes
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.logic.primitives.pools import sendable_error
-from fleet_audit.logic.primitives.threads import threads_limited_to
+from fleet_audit.logic.primitives.workers.pools import sendable_error
+from fleet_audit.logic.primitives.workers.threads import threads_limited_to
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -25,7 +25,7 @@ from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.validity import valid_on, vehicle_zones
-from fleet_audit.logic.trips.visit_movements import counted_movements
+from fleet_audit.logic.trips.reported.movements import counted_movements
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
 from fleet_audit.schema.lake import (

@@ -24,7 +24,7 @@ from fleet_audit.ingest.api.parsed_pages import PARSED_PAGES_FOLDER, ParsedPages
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.logic.primitives.identity import driver_pseudonym
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.workers.pools import map_in_processes
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import STAGING_POSITIONS

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.audit.incident_rows import day_incidents
-from fleet_audit.logic.audit.incidents import with_roots
+from fleet_audit.logic.audit.incidents.causes import with_roots
+from fleet_audit.logic.audit.incidents.rows import day_incidents
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines
 from fleet_audit.logic.costs.waterfall import waterfall_rows

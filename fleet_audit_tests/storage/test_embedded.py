@@ -23,7 +23,7 @@ import pytest
 import sqlalchemy as sa
 
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.workers.pools import map_in_processes
 from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.embedded.template import TEMPLATES
 from fleet_audit.storage.postgres import connect_recovered, engine_of
@@ -32,7 +32,7 @@ from fleet_audit.storage.warehouse import Warehouse
 _USER = """
 import pathlib, sys
 from fleet_audit.storage.embedded import template
-from fleet_audit.logic.primitives.pools import map_in_processes
+from fleet_audit.logic.primitives.workers.pools import map_in_processes
 from fleet_audit.storage.embedded.server import ensure_running
 template.TEMPLATES = pathlib.Path(sys.argv[2])
 print(ensure_running(pathlib.Path(sys.argv[1])), flush=True)

@@ -20,7 +20,7 @@ from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day_together, key_of, output, selected_outputs
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
-from fleet_audit.logic.audit.incident_rows import cycle_incidents
+from fleet_audit.logic.audit.incidents.rows import cycle_incidents
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES

@@ -21,8 +21,8 @@ from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.ingest.staged_days import is_large_day
 from fleet_audit.ingest.unresolved_files import arrivals_digest
-from fleet_audit.logic.primitives.pools import prepare_processes
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, window_days
+from fleet_audit.logic.primitives.workers.pools import prepare_processes
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.output_metadata import markdown

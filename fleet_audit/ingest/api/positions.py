@@ -27,7 +27,7 @@ from fleet_audit.formats.positions_merge import merge_positions
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.ingest.api.parsed_pages import KeptPages, ParsedPagesFile
 from fleet_audit.ingest.api.wrong_types import WrongTypes
-from fleet_audit.logic.primitives.threads import map_ahead_in_threads
+from fleet_audit.logic.primitives.workers.threads import map_ahead_in_threads
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
 from fleet_audit.storage.lake import Lake

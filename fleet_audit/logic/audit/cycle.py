@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fleet_audit.logic.audit.findings import complete
-from fleet_audit.logic.audit.incident_rows import with_cycle_roots
+from fleet_audit.logic.audit.incidents.rows import with_cycle_roots
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.devices.calibration import segments

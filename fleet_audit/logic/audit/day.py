@@ -12,8 +12,8 @@ import pandas as pd
 
 from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_matching
 from fleet_audit.logic.audit.findings import find, held_runs
-from fleet_audit.logic.audit.incident_rows import day_incidents
-from fleet_audit.logic.audit.incidents import with_roots
+from fleet_audit.logic.audit.incidents.causes import with_roots
+from fleet_audit.logic.audit.incidents.rows import day_incidents
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.audit.incident_amounts import cycle_money, day_money
+from fleet_audit.logic.audit.incidents.amounts import cycle_money, day_money
 from fleet_audit.logic.closing.late_payments import LatePayments
 from fleet_audit.logic.costs.amounts import is_compared
 from fleet_audit.logic.costs.waterfall import uncounted_groups

@@ -24,7 +24,7 @@ from fleet_audit.logic.trips.documented_places import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days, without_reported_km
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
-from fleet_audit.logic.trips.report_parts import counted_parts
+from fleet_audit.logic.trips.reported.parts import counted_parts
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
     segment,

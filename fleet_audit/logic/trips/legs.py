@@ -90,7 +90,7 @@ def from_positions(
 
 
 def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
-    """The chain of visit reports (`report_parts.counted_parts`; zones: of each row): places by addresses.
+    """The chain of visit reports (`reported.parts.counted_parts`; zones: of each row): places by addresses.
 
     Parts that other trips supersede are a chain of their own: those around them are parted by what was measured there.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
+from fleet_audit.logic.primitives.workers.threads import map_in_threads, thread_count
 from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
 from fleet_audit.logic.trips.kernels import steps as step_kernels
 from fleet_audit.logic.trips.track.points import Points, mark_carried

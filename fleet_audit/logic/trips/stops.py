@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
+from fleet_audit.logic.primitives.workers.threads import map_in_threads, thread_count
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import stops as stop_kernels
 from fleet_audit.logic.trips.steps import Steps

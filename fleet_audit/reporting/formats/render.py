@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from fleet_audit.logic.primitives.threads import run_in_threads
+from fleet_audit.logic.primitives.workers.threads import run_in_threads
 from fleet_audit.reporting.document_model import Document
 from fleet_audit.reporting.documents.carrier_copy import CarrierCopy
 from fleet_audit.reporting.documents.cycle import CycleReport

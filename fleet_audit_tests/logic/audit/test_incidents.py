@@ -11,8 +11,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.audit.incident_rows import cycle_incidents, day_incidents, with_cycle_roots
-from fleet_audit.logic.audit.incidents import with_roots
+from fleet_audit.logic.audit.incidents.causes import with_roots
+from fleet_audit.logic.audit.incidents.rows import cycle_incidents, day_incidents, with_cycle_roots
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.schema.derive import conform, empty_frame

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.logic.audit.findings import find
-from fleet_audit.logic.audit.incidents import with_roots
+from fleet_audit.logic.audit.incidents.causes import with_roots
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit_tests.logic.audit_sample import audit, found, run, trip, trips_frame

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet_audit.defs.window_positions import WINDOW_PARTS
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
-from fleet_audit.logic.primitives.threads import thread_count
+from fleet_audit.logic.primitives.workers.threads import thread_count
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track import time_order
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
+from fleet_audit.logic.primitives.workers.threads import map_in_threads
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.logic.primitives.threads import run_in_threads
+from fleet_audit.logic.primitives.workers.threads import run_in_threads
 from fleet_audit.logic.trips.kernels.order import any_beyond
 
 NUMBER_COLUMNS = ("latitude", "longitude", "odometer_km", "speed_kmh", "passengers")

@@ -13,7 +13,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import is_null_island
-from fleet_audit.logic.primitives.threads import map_in_threads
+from fleet_audit.logic.primitives.workers.threads import map_in_threads
 from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M, find_counted_grids, mark_grid
 from fleet_audit.logic.trips.track.tracks import Tracks
 

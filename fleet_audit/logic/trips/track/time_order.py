@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fleet_audit.logic.primitives.threads import map_in_threads, thread_count
+from fleet_audit.logic.primitives.workers.threads import map_in_threads, thread_count
 from fleet_audit.logic.trips.kernels import order as order_kernels
 
 _WORTH_A_THREAD = 20_000  # points: fewer are done in the time in which another thread begins

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.sphere import is_null_island
-from fleet_audit.logic.primitives.threads import map_in_threads
 from fleet_audit.logic.primitives.window import Window
+from fleet_audit.logic.primitives.workers.threads import map_in_threads
 from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.position_arrays import CODED_TEXTS, NUMBER_COLUMNS, PositionArrays
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans, parts_of_tracks, without_rows

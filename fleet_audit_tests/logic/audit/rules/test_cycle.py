@@ -13,7 +13,7 @@ import pytest
 
 from fleet_audit.logic.audit.cycle import calibration_segments
 from fleet_audit.logic.audit.findings import complete
-from fleet_audit.logic.audit.incident_rows import with_cycle_roots
+from fleet_audit.logic.audit.incidents.rows import with_cycle_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.findings import find, held_runs
-from fleet_audit.logic.audit.incidents import with_roots
+from fleet_audit.logic.audit.incidents.causes import with_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score

@@ -47,7 +47,7 @@ def self_overlaps(rows: pd.DataFrame, minimum_s: float) -> pd.DataFrame:
 def _movements_at_once(context: AuditDay) -> list[Draft]:
     """Movements that count and share time.
 
-    Several exports of one movement are one movement before the rules see them (`visit_movements.counted_movements`);
+    Several exports of one movement are one movement before the rules see them (`reported.movements.counted_movements`);
     what positions measured better (`superseded_by_trip_id`) is evidence only.
     """
     legs = context.legs_of_day

@@ -13,8 +13,8 @@ from multiprocessing import forkserver
 
 import pytest
 
-from fleet_audit.logic.primitives.pools import each_in_own_process, map_in_processes, prepare_processes
-from fleet_audit.logic.primitives.threads import thread_count
+from fleet_audit.logic.primitives.workers.pools import each_in_own_process, map_in_processes, prepare_processes
+from fleet_audit.logic.primitives.workers.threads import thread_count
 
 ITEMS = range(12)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.trips.visit_movements import counted_movements
+from fleet_audit.logic.trips.reported.movements import counted_movements
 
 PLATE, OTHER = "AAA1A11", "BBB2B22"
 ORDER = {"first": 0, "second": 1, "third": 2}  # files by arrival

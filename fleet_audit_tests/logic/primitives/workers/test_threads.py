@@ -8,8 +8,13 @@ import time
 
 import pytest
 
-from fleet_audit.logic.primitives.pools import map_in_processes
-from fleet_audit.logic.primitives.threads import map_in_threads, run_in_threads, thread_count, threads_limited_to
+from fleet_audit.logic.primitives.workers.pools import map_in_processes
+from fleet_audit.logic.primitives.workers.threads import (
+    map_in_threads,
+    run_in_threads,
+    thread_count,
+    threads_limited_to,
+)
 
 ITEMS = range(12)
 

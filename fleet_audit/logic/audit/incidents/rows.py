@@ -1,6 +1,6 @@
 """Rows of `fact.incidents`, of one day and of a cycle: members, root, amounts and sentence of each incident.
 
-Which findings belong together is in `incidents`, whose money counts in `incident_amounts`.
+Which findings belong together is in `causes`, whose money counts in `amounts`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.incident_amounts import amounts_by_root, cycle_money, day_money, shares
-from fleet_audit.logic.audit.incidents import DECLARED_RUN, WHOLE_CYCLE, WHOLE_DAY, cause_of, is_clock
+from fleet_audit.logic.audit.incidents.amounts import amounts_by_root, cycle_money, day_money, shares
+from fleet_audit.logic.audit.incidents.causes import DECLARED_RUN, WHOLE_CYCLE, WHOLE_DAY, cause_of, is_clock
 from fleet_audit.logic.audit.rules.registry import TITLES
 from fleet_audit.logic.costs.amounts import cents_of, is_beside_sums
 from fleet_audit.logic.primitives.cycles import Cycle

@@ -4,7 +4,7 @@ The order of causes is that of RULES section 6.1. A track sent a second time (G0
 bus, as one off it (O04). A vehicle in two trips at once (T01) is about one declared run. Two rules explain no other
 finding and stand on their own: a driver on two vehicles (T02) doubts who drove, not how far; a place that changed
 unseen (G02) has no amount, and a run in that time is held by its own D06. The money of incidents is in
-`incident_amounts`, points in `scoring`.
+`amounts`, points in `scoring`.
 """
 
 from __future__ import annotations

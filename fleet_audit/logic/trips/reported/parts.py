@@ -1,6 +1,6 @@
 """Which part of each movement of a visit report counts beside what positions measured: all, none, or a silence's part.
 
-Movements of several exports are one in `visit_movements`; joining what counts to trips is in `trips`.
+Movements of several exports are one in `movements`; joining what counts to trips is in `trips`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def counted_parts(
 
 
 def _without_halt(parts: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
-    """Parts of which the first of a movement has no halt: what the report tells of one is that of the whole."""
+    """Parts of which the first of a movement has no halt: what the report states of one is that of the whole."""
     return parts.assign(
         next_departure_at=parts["next_departure_at"].where(~is_first, parts["ended_at"]),
         stopped_s=parts["stopped_s"].where(~is_first, 0),

@@ -20,7 +20,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from fleet_audit.logic.primitives.threads import limit_threads, thread_count
+from fleet_audit.logic.primitives.workers.threads import limit_threads, thread_count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

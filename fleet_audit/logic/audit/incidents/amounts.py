@@ -1,6 +1,6 @@
 """The four amounts of incidents: each kilometre's money in exactly one of them.
 
-Which findings form an incident is decided in `incidents`; the sums of a vehicle are in `logic.costs.amounts`, by the
+Which findings form an incident is decided in `causes`; the sums of a vehicle are in `logic.costs.amounts`, by the
 same rule: of the rules that see one group of trips and runs the one with the largest sum counts.
 """
 

@@ -1,0 +1,1 @@
+"""Movements of visit reports: which exports are one movement, and what counts beside measured ones."""
