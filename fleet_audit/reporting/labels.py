@@ -54,6 +54,7 @@ HELD_REASONS = {
     "clock": "Relógio do rastreador fora de hora",
     "date_uncertain": "Data incerta",
     "source_missing": "Fonte de dados incompleta",
+    "place_unproven": "Local não comprovado por coordenadas arredondadas",
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 

@@ -45,14 +45,16 @@ def _rests_on_gap(context: AuditDay, rule: Rule, draft: Draft) -> bool:
 
 
 def held_runs(context: AuditDay) -> pd.DataFrame:
-    """`fact.held_runs` of the day without the trace columns: one row per run without a linked trip.
+    """`fact.held_runs` of the day without the trace columns: runs without a linked trip, or with unproven ones alone.
 
     brl_at_rate is null where no single rate would apply.
     """
-    unlinked = presence.unlinked_runs(context)
+    columns = ["declared_run_id", "operational_date", "plate", "carrier_code", "declared_km", "reason"]
+    found = (presence.unlinked_runs(context), presence.runs_of_unproven_trips(context))
+    held = pd.concat([runs[columns] for runs in found], ignore_index=True)
     rates = context.run_rates.drop_duplicates("declared_run_id").set_index("declared_run_id")["rate_brl_per_km"]
-    priced = multiply_brl(unlinked["declared_km"], rates.reindex(unlinked["declared_run_id"]).set_axis(unlinked.index))
-    return conform(unlinked.assign(brl_at_rate=priced), HELD_RUNS.untraced)
+    priced = multiply_brl(held["declared_km"], rates.reindex(held["declared_run_id"]).set_axis(held.index))
+    return conform(held.assign(brl_at_rate=priced), HELD_RUNS.untraced)
 
 
 def complete(context: Case, drafts: list[Draft], rules: Mapping[str, Rule]) -> pd.DataFrame:

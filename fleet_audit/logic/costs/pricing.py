@@ -15,4 +15,4 @@ from fleet_audit.logic.reference.reference import Reference
 def price_days(trips: pd.DataFrame, reference: Reference, parameters: ParameterSet) -> pd.DataFrame:
     """`tariffs.price_trips` of the trips of one or several whole days, as of each trip's day."""
     vehicles = reference.vehicles_on_days(trips["operational_date"].unique())
-    return price_trips(trips, vehicles, reference.tariffs, reference.routes, parameters)
+    return price_trips(trips, vehicles, reference.tariffs, reference.routes, reference.pois, parameters)

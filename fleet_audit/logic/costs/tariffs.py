@@ -20,8 +20,10 @@ from fleet_audit.logic.primitives.money import (
 )
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
+from fleet_audit.logic.reference.routes import routes_by_places
 from fleet_audit.logic.reference.validity import validity
-from fleet_audit.logic.trips.unproven_places import open_candidates
+from fleet_audit.logic.trips.classification import areas
+from fleet_audit.logic.trips.unproven_places import open_candidates, possible_ends
 
 _VEHICLE = ["contract_id", "vehicle_class", "default_area", "deadhead_rule", "deadhead_cap_pct"]
 _NOT_MEASURED = "A quilometragem da viagem não pôde ser medida; o valor fica em aberto."
@@ -34,7 +36,11 @@ _UNPROVEN = (
     "Finalidade desconhecida: não é faturada enquanto o local não for comprovado. As coordenadas são arredondadas e "
     "admitem "
 )
-
+_OPEN_TARIFF = (
+    "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas são arredondadas e "
+    "admitem "
+)
+_MAINTENANCE = "maintenance"  # in place of a tariff: an end in a workshop
 _GENERAL_AREA = "IND"  # the industrial sheet is the general one
 
 KEYS = ["route_code", "vehicle_class", "area", "regime"]
@@ -119,28 +125,31 @@ def _answers(distinct: pd.DataFrame, tariffs: pd.DataFrame) -> pd.DataFrame:
 
 
 def price_trips(
-    trips: pd.DataFrame, vehicles: pd.DataFrame, tariffs: pd.DataFrame, routes: pd.DataFrame, parameters: ParameterSet
-) -> pd.DataFrame:
+    trips: pd.DataFrame, vehicles: pd.DataFrame, tariffs: pd.DataFrame, routes: pd.DataFrame, pois: pd.DataFrame,
+    parameters: ParameterSet,
+) -> pd.DataFrame:  # fmt: skip
     """The variable cost of each trip: the columns of `fact.trip_costs` without run_id and updated_at.
 
     Without a valid contract nothing is admitted nor refused: billable_km and cost are null. Service is billed as
     measured, deadhead by the contract, at the vehicle's default area and without a route; all else is 0.00. A
     route found by text sets no tariff. A trip to be billed that was not measured is `not_billable` with nulls, and so
-    is a deadhead whose part of the cap depends on one.
+    is a deadhead whose part of the cap depends on one. So is service of which an end is not proven to lie in one place,
+    if the places in which it can lie do not all have one tariff: no general tariff stands for that of a route.
 
     Args:
-        trips: trip_id, operational_date, plate, started_at, purpose, area, route_code, route_method, km_measured
-            (decimal 12,2), poi_id and candidates of origin and destination; all trips of each vehicle-day, since a cap
-            depends on its service km.
+        trips: trip_id, operational_date, plate, unit_code, started_at, purpose, area, route_code, route_method,
+            km_measured (decimal 12,2), poi_id and candidates of origin and destination; all trips of each vehicle-day,
+            since a cap depends on its service km.
         vehicles: `reference_view.vehicles_on_days` of the trips' operational dates.
-        tariffs: `ref.tariffs`; routes: `ref.routes`.
+        tariffs: `ref.tariffs`; routes: `ref.routes`; pois: `ref.pois`.
         parameters: only their version, for the row.
     """
     rows = with_vehicles(trips, vehicles, _VEHICLE)
     admitted = _admitted(rows)
-    has_contract, billable = rows["contract_id"].notna(), admitted["billable_km"]
-    is_billed = has_contract & admitted["is_billed"]
-    keys = _tariff_keys(rows, routes)
+    has_contract, keys = rows["contract_id"].notna(), _tariff_keys(rows, routes)
+    is_open = has_contract & admitted["is_billed"] & _has_open_tariff(rows, tariffs, routes, pois)
+    billable, is_billed = admitted["billable_km"].mask(is_open), has_contract & admitted["is_billed"] & ~is_open
+    reason = admitted["reason"].mask(is_open, _OPEN_TARIFF + _possible_places(rows) + ".")
     priced = select_tariffs(keys[is_billed], tariffs).reindex(rows.index)
     status = priced["status"].where(is_billed, "not_billable").where(has_contract, "no_contract")
     nothing = from_hundredths(np.zeros(len(rows)), BRL, rows.index, billable.isna().to_numpy())
@@ -155,7 +164,7 @@ def price_trips(
             "rate_brl_per_km": priced["rate_brl_per_km"].astype(RATE),
             "variable_cost_brl": cost,
             "cost_status": status.astype("str"),
-            "cost_reason": _reasons(rows, admitted["reason"], status, priced["candidates"]),
+            "cost_reason": _reasons(rows, reason, status, priced["candidates"]),
             "vehicle_class": rows["vehicle_class"].astype("str"),
             "billing_area": keys["area"].fillna(rows["area"]).fillna(_GENERAL_AREA).astype("str"),
             "regime": keys["regime"].astype("str"),
@@ -268,6 +277,36 @@ def _tariff_keys(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     return rows[["contract_id", "operational_date", "vehicle_class"]].assign(
         route_code=route, regime=route.map(regime), area=rows["area"].where(is_service, rows["default_area"])
     )
+
+
+def _has_open_tariff(rows: pd.DataFrame, tariffs: pd.DataFrame, routes: pd.DataFrame, pois: pd.DataFrame) -> pd.Series:
+    """Whether the places in which unproven ends of a service trip can lie give it several tariffs, or none beside one.
+
+    An end in a workshop would make it maintenance.
+    """
+    is_service = (rows["purpose"] == "service").to_numpy(dtype=bool)
+    pairs = possible_ends(rows)
+    pairs = pairs[is_service[pairs["trip"]]].reset_index(drop=True)
+    if pairs.empty:
+        return pd.Series(False, index=rows.index)
+    kinds = pois.drop_duplicates("poi_id", keep="last").set_index("poi_id")["kind"]
+    ends = [pairs[f"{side}_poi_id"].map(kinds).to_numpy(dtype=object) for side in ("origin", "destination")]
+    own = ["contract_id", "operational_date", "plate", "vehicle_class", "default_area", "unit_code"]
+    asked = rows[own].iloc[pairs["trip"]].reset_index(drop=True).join(pairs.drop(columns="trip"))
+    asked = asked.assign(
+        purpose="service",
+        area=areas(asked["default_area"], *ends)[0],
+        route_code=routes_by_places(asked, routes),
+        route_method="places",
+    )
+    found = select_tariffs(_tariff_keys(asked, routes), tariffs)
+    answer = (
+        found["tariff_id"].fillna(found["status"]).mask((ends[0] == "oficina") | (ends[1] == "oficina"), _MAINTENANCE)
+    )
+    is_open = np.zeros(len(rows), dtype=np.bool_)
+    several = answer.groupby(pairs["trip"].to_numpy()).nunique() > 1
+    is_open[several.index[several]] = True
+    return pd.Series(is_open, index=rows.index)
 
 
 def _reasons(rows: pd.DataFrame, reason: pd.Series, status: pd.Series, candidates: pd.Series) -> pd.Series:

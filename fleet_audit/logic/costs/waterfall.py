@@ -55,7 +55,8 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     declared_km, difference_hm (of a group, hundredths of a km), is_priced. A group's declared value is what its trips
     cost plus its difference of km, declared - measured, at their mean rate: declared km that the contract does not pay
     (deadhead above a cap) have no price.
-    That of runs without a trip is their km at the rate that applies. A run that repeats another (D08) is a row of its
+    That of runs without a trip, or with trips that are not billed because a place is not proven, is their km at the
+    rate that applies: these are held. A run that repeats another (D08) is a row of its
     own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
     difference: `is_priced` is false, and its km stand outside of the waterfall.
     """
@@ -103,13 +104,15 @@ def _group_rows(
     at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
     held, is_held_priced = _held_cents(groups, runs, facts.held_runs)
-    is_priced = np.where(has_trips, has_price & ~is_open, is_held_priced)
-    declared = np.where(has_trips, admitted + np.where(is_priced, at_rate, 0), held)
+    is_held = ~has_trips | is_held_priced
+    is_priced = np.where(is_held, is_held_priced, has_price & ~is_open)
+    declared = np.where(is_held, held, admitted + np.where(is_priced, at_rate, 0))
+    difference = np.where(is_held & has_trips, declared_hm, difference)
     return pd.DataFrame(
         {
             **{name: groups[name] for name in _GROUP},
             "trip_id": None,
-            "line": _group_lines(groups, [runs, members], has_trips, declared - admitted, facts.findings),
+            "line": _group_lines(groups, [runs, members], has_trips, is_held, declared - admitted, facts.findings),
             "declared_cents": declared,
             "admitted_cents": admitted,
             "declared_km": groups["declared_km"],
@@ -123,10 +126,11 @@ def _group_lines(
     groups: pd.DataFrame,
     members: Sequence[pd.DataFrame],
     has_trips: np.ndarray,
+    is_held: np.ndarray,
     difference: np.ndarray,
     findings: pd.DataFrame,
 ) -> np.ndarray:
-    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held.
+    """The line of each group's difference: that of its findings, else the tolerance; of held runs, held.
 
     `members` are the runs and the trips of the groups.
     """
@@ -146,7 +150,7 @@ def _group_lines(
     return np.select(
         [
             ~has_trips & own,
-            ~has_trips,
+            is_held,
             (difference > 0) & (own | covered),
             (difference < 0) & favoured,
             (difference < 0) & covered,

@@ -25,7 +25,7 @@ def find_routes(trips: pd.DataFrame, routes: pd.DataFrame, text_min: float) -> p
         text_min: lowest score, 0-100.
     """
     routes = routes.sort_values("route_code", kind="stable")
-    by_places = _by_places(trips, routes)
+    by_places = routes_by_places(trips, routes)
     by_text = _by_text(trips[by_places.isna()], routes, text_min).reindex(trips.index)
     method = pd.Series("places", index=trips.index).where(by_places.notna(), "text")
     return pd.DataFrame(
@@ -37,7 +37,8 @@ def find_routes(trips: pd.DataFrame, routes: pd.DataFrame, text_min: float) -> p
     )
 
 
-def _by_places(trips: pd.DataFrame, routes: pd.DataFrame) -> pd.Series:
+def routes_by_places(trips: pd.DataFrame, routes: pd.DataFrame) -> pd.Series:
+    """route_code (null: none) of each trip whose origin and destination are a route's, as `find_routes` does."""
     ends = ["origin_poi_id", "destination_poi_id"]
     asked = trips[["unit_code", *ends]].reset_index(drop=True).reset_index(names="trip").dropna(subset=ends)
     pairs = asked.merge(routes[["route_code", "unit_code", *ends]], on=ends, suffixes=("", "_route"))

@@ -41,7 +41,7 @@ def classify(
     arrival_day = local_days(trips["ended_at"], trips["timezone"])
     origin = places.kinds(trips["origin_poi_id"], departure_day)
     destination = places.kinds(trips["destination_poi_id"], arrival_day)
-    area, area_reason = _area(trips, origin, destination)
+    area, area_reason = areas(trips["default_area"], origin, destination)
     named = trips.assign(
         origin_text=_full_text(places.names(trips["origin_poi_id"], departure_day), trips["origin_text"]),
         destination_text=_full_text(places.names(trips["destination_poi_id"], arrival_day), trips["destination_text"]),
@@ -89,13 +89,16 @@ def _purpose(
     )
 
 
-def _area(trips: pd.DataFrame, origin: np.ndarray, destination: np.ndarray) -> tuple[pd.Series, pd.Series]:
-    """The area of the workplace end, the destination's before the origin's, else the vehicle's own; and which."""
+def areas(default: pd.Series, origin: np.ndarray, destination: np.ndarray) -> tuple[pd.Series, pd.Series]:
+    """The area of the workplace end, the destination's before the origin's, else the vehicle's own; and which.
+
+    origin, destination: kinds of these places.
+    """
     arrives, leaves = (np.isin(kinds.astype(str), WORKPLACES) for kinds in (destination, origin))
     at_work = arrives | leaves
-    kind = pd.Series(np.where(arrives, destination, origin), index=trips.index, dtype="str").where(at_work)
-    area = kind.map(_AREA_OF).where(at_work, trips["default_area"])
-    reason = pd.Series(np.where(arrives, "destination_", "origin_"), index=trips.index, dtype="str") + kind
+    kind = pd.Series(np.where(arrives, destination, origin), index=default.index, dtype="str").where(at_work)
+    area = kind.map(_AREA_OF).where(at_work, default)
+    reason = pd.Series(np.where(arrives, "destination_", "origin_"), index=default.index, dtype="str") + kind
     return area.astype("str"), reason.where(at_work, "default_area").astype("str")
 
 

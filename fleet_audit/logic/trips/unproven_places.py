@@ -22,6 +22,23 @@ def open_candidates(trips: pd.DataFrame, side: str) -> pd.Series:
     return ends[f"{side}_candidates"].where(ends[f"{side}_poi_id"].isna()).astype("str")
 
 
+def possible_ends(trips: pd.DataFrame) -> pd.DataFrame:
+    """The ends that each trip with an unproven place can have: trip (number), origin_poi_id and destination_poi_id.
+
+    One row per pair of them. An unproven end can lie in each of its candidates, and in none of them (null).
+    """
+    names = [f"{side}_{name}" for side in _SIDES for name in ("poi_id", "candidates")]
+    rows = trips.reindex(columns=names).reset_index(drop=True)
+    candidates = {side: open_candidates(rows, side) for side in _SIDES}
+    is_open = pd.concat(candidates, axis=1).notna().any(axis=1)
+    pairs = pd.DataFrame({"trip": rows.index[is_open]})
+    for side in _SIDES:
+        known, possible = rows.loc[is_open, f"{side}_poi_id"], candidates[side][is_open].str.split(CANDIDATES_SEPARATOR)
+        each = pd.concat([known, possible.explode().dropna()]).rename(f"{side}_poi_id")
+        pairs = pairs.merge(each.rename_axis("trip").reset_index().drop_duplicates(), on="trip")
+    return pairs
+
+
 def may_be_service(trips: pd.DataFrame, pois: pd.DataFrame) -> np.ndarray:
     """Whether the purpose of each trip is unknown and an end of it can lie in a workplace; `pois` are `ref.pois`."""
     workplaces = pois.loc[pois["kind"].isin(WORKPLACES), "poi_id"]

@@ -9,7 +9,16 @@ from fleet_audit.schema.facts.columns import DAY, fact_table
 from fleet_audit.schema.model import brl, date, flag, instant, integer, km, percent, text, text_list
 
 MATCH_KINDS = ("one_to_one", "merged", "split", "many", "declared_only", "measured_only")
-HELD_REASONS = ("phantom", "no_trip", "no_data", "not_observed", "clock", "date_uncertain", "source_missing")
+HELD_REASONS = (
+    "phantom",
+    "no_trip",
+    "no_data",
+    "not_observed",
+    "clock",
+    "date_uncertain",
+    "source_missing",
+    "place_unproven",
+)
 DECLARED_RUNS = fact_table(
     "declared_runs",
     "Declared runs, on the day on which they really started",
@@ -42,7 +51,7 @@ DECLARED_RUNS = fact_table(
 
 HELD_RUNS = fact_table(
     "held_runs",
-    "Runs that no trip is linked to: held, neither paid nor refused",
+    "Runs that no trip is linked to, or none whose place is proven: held, neither paid nor refused",
     (
         text("declared_run_id", "Run"),
         DAY,
@@ -54,7 +63,8 @@ HELD_RUNS = fact_table(
             "reason",
             "phantom: observed and standing; no_trip: partly observed, no trip; no_data: not observed; not_observed: "
             "the tracker may be off the vehicle; clock: the device's clock is off; date_uncertain: the day after is "
-            "not seen or fits as well; source_missing: positions or visit reports are incomplete by our own fault",
+            "not seen or fits as well; source_missing: positions or visit reports are incomplete by our own fault; "
+            "place_unproven: its trips may be service, rounded coordinates do not prove their places",
             values=HELD_REASONS,
         ),
     ),

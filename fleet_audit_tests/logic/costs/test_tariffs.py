@@ -11,7 +11,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.validity import vehicles_on_days
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import TRIP_COSTS
-from fleet_audit.schema.reference import CONTRACTS, ROUTES, TARIFFS, UNITS, VEHICLES
+from fleet_audit.schema.reference import CONTRACTS, POIS, ROUTES, TARIFFS, UNITS, VEHICLES
 from fleet_audit_tests.logic.frames import decimals, rows, utc
 
 DAY = dt.date(2025, 6, 10)
@@ -93,6 +93,8 @@ def test_every_request_gets_what_reading_all_tariffs_one_by_one_gives(
 def priced(
     *trips: dict, rule: str | None = None, cap: str | None = None, tariffs: tuple[dict, ...] | None = None,
     plates: tuple[str, ...] = ("AAA1A11", "BBB2B22"), days: tuple[dt.date, ...] = (DAY,),
+    routes: tuple[dict, ...] = ({"route_code": "R1", "unit_code": "U", "regime": "municipal"},),
+    places: tuple[dict, ...] = (),
 ) -> pd.DataFrame:  # fmt: skip
     vehicle = {"unit_code": "U", "contract_id": "CT", "vehicle_class": "onibus", "default_area": "AGR"}
     contract = {"contract_id": "CT", "carrier_code": "C", "unit_code": "U", "deadhead_rule": rule,
@@ -109,8 +111,9 @@ def priced(
     ])  # fmt: skip
     frame["km_measured"] = decimals(*frame.pop("km"))
     offered = (tariff("IND", "4.90", area="IND"), tariff("AGR", "5.35", area="AGR")) if tariffs is None else tariffs
-    routes = rows(ROUTES, {"route_code": "R1", "unit_code": "U", "regime": "municipal"})
-    return price_trips(frame, view, rows(TARIFFS, *offered), routes, DEFAULT_PARAMETERS)
+    return price_trips(
+        frame, view, rows(TARIFFS, *offered), rows(ROUTES, *routes), rows(POIS, *places), DEFAULT_PARAMETERS
+    )
 
 
 def outcome(frame: pd.DataFrame) -> list[tuple]:
@@ -229,8 +232,52 @@ def test_no_trips_cost_nothing_and_fit_their_table() -> None:
     trips = trips.assign(started_at=pd.Series(dtype="datetime64[us, UTC]"), km_measured=decimals(),
                          operational_date=pd.Series([], dtype=object))  # fmt: skip
     view = vehicles_on_days(empty_frame(VEHICLES), empty_frame(CONTRACTS), empty_frame(UNITS), [DAY])
-    costs = price_trips(trips, view, empty_frame(TARIFFS), empty_frame(ROUTES), DEFAULT_PARAMETERS)
+    costs = price_trips(trips, view, empty_frame(TARIFFS), empty_frame(ROUTES), empty_frame(POIS), DEFAULT_PARAMETERS)
     assert len(costs) == 0
+
+
+PLACES = tuple({"poi_id": key, "name": key, "kind": kind} for key, kind in (
+    ("USI", "usina"), ("FR1", "frente"), ("FR2", "frente"), ("GAR", "garagem"), ("OFI", "oficina")))  # fmt: skip
+WAYS = tuple({"route_code": f"{front}-USI", "unit_code": "U", "origin_poi_id": front, "destination_poi_id": "USI"}
+             for front in ("FR1", "FR2"))  # fmt: skip
+ANY, OF_FR1, OF_FR2 = tariff("ANY", "4.00"), tariff("1", route_code="FR1-USI"), tariff("2", route_code="FR2-USI")
+OF_AREA = (tariff("IND", "4.90", area="IND"), tariff("AGR", "5.35", area="AGR"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "tariffs", "cost"),
+    [
+        (("FR1", None, "USI", None), (ANY, OF_FR1), "49.00"),  # proven
+        ((None, "FR1, FR2", "USI", None), (ANY,), "40.00"),  # one tariff whichever it is
+        ((None, "FR1, FR2", "USI", None), OF_AREA, "49.00"),  # the mill decides the area
+        ((None, "FR1, FR2", "USI", None), (ANY, OF_FR1), None),
+        ((None, "FR1, FR2", "USI", None), (ANY, OF_FR1, OF_FR2), None),
+        ((None, "FR1", "USI", None), (ANY, OF_FR1), None),  # or it is at none
+        ((None, "GAR", "USI", None), (ANY, OF_FR1), "40.00"),
+        (("FR1", None, None, "GAR, USI"), OF_AREA, None),  # the front's area, or the mill's
+        (("FR1", None, None, "GAR"), OF_AREA, "53.50"),
+        ((None, "OFI", "USI", None), (ANY,), None),  # from the workshop it would be maintenance
+        ((None, None, "USI", None), (ANY, OF_FR1), "40.00"),  # from nowhere that is known
+    ],
+)
+def test_no_general_tariff_prices_a_trip_that_can_be_on_a_route_with_its_own(
+    ends: tuple[str | None, ...], tariffs: tuple[dict, ...], cost: str | None
+) -> None:
+    names = ("origin_poi_id", "origin_candidates", "destination_poi_id", "destination_candidates")
+    known = {"unit_code": "U", **dict(zip(names, ends, strict=True))}
+    known |= {"route_code": "FR1-USI", "route_method": "places"} if ends[0] == "FR1" and ends[2] == "USI" else {}
+    known |= {"area": "AGR"} if ends[2] is None else {}
+    [row] = priced(known, tariffs=tariffs, routes=WAYS, places=PLACES).to_dict("records")
+    if cost is not None:
+        assert (row["cost_status"], row["variable_cost_brl"]) == ("priced", Decimal(cost))
+        return
+    assert row["cost_status"] == "not_billable"
+    assert pd.isna([row["variable_cost_brl"], row["billable_km"], row["rate_brl_per_km"], row["tariff_id"]]).all()
+    side, candidates = ("origem", ends[1]) if ends[1] else ("destino", ends[3])
+    assert row["cost_reason"] == (
+        "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas são "
+        f"arredondadas e admitem {side} em {str(candidates).replace(', ', ' ou ')}."
+    )
 
 
 def test_a_run_is_priced_by_class_and_default_area() -> None:

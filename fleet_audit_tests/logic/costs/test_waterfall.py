@@ -128,6 +128,22 @@ def test_each_difference_stands_in_its_line() -> None:
     }
 
 
+@pytest.mark.parametrize("is_found", [False, True])
+def test_a_run_whose_trip_no_place_proves_is_held_whole(is_found: bool) -> None:
+    """25 km were declared and 20 driven to a place that is not proven: these 25 wait, whatever else is found."""
+    trips = [trip(0, "C1", "unknown", 2000), trip(1, "C1", "service", 1000)]
+    costs = [{**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable"}, cost(1, 1000, 50_000)]
+    matches = [{**match(0, "C1", ["t0"], ["r0"], 25), "measured_km": D(20), "difference_km": D(5)},
+               {**match(1, "C1", ["t1"], ["r1"], 10), "measured_km": D(10), "difference_km": D(0)}]  # fmt: skip
+    held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "declared_km": D(25),
+             "brl_at_rate": D("122.50"), "reason": "place_unproven"}]  # fmt: skip
+    found = [finding("D01", "disallowed_brl", "PC1", "t0", "r0")] if is_found else []
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, held, found))).to_dict("records")
+    assert {name: row[name] for name in COLUMNS if row[name]} == {
+        "declared_brl": D("172.50"), "held_brl": D("-122.50"), "admitted_brl": D("50.00"),
+    }  # fmt: skip
+
+
 def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> None:
     trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
     matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 9)]

@@ -27,7 +27,7 @@ from fleet_audit.reporting.sections.sheets.disallowed import disallowed_grid
 from fleet_audit.reporting.sections.sheets.waterfall import waterfall_grid
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.facts.columns import AMOUNTS
-from fleet_audit_tests.logic.costs.test_waterfall import DAY, facts_of, finding, match
+from fleet_audit_tests.logic.costs.test_waterfall import DAY, cost, facts_of, finding, match, trip
 from fleet_audit_tests.reporting.sample import GENERATED_AT, build, fleet, settled
 from fleet_audit_tests.reporting.spreadsheet import Recalculated
 
@@ -349,6 +349,21 @@ def test_a_run_that_two_groups_name_stands_in_glosas_where_the_waterfall_counts_
     glosas, cascade = disallowed_grid(made), waterfall_grid(made)
     assert glosas.column("amount_name") == ["Glosa", "Glosa"]
     assert cascade.column("disallowed_brl") == [-sum(glosas.column("brl"))]
+
+
+def test_a_held_run_is_in_glosas_once_with_the_places_that_its_trip_can_have_been_at() -> None:
+    matches = [match(0, "C1", ["t0"], ["r0"], 25)]
+    held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "carrier_code": "C1",
+             "reason": "place_unproven", "declared_km": Decimal(25), "brl_at_rate": Decimal("122.50")}]  # fmt: skip
+    unbilled = {**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable", "cost_reason": "Destino em X."}
+    cycle = facts_of([trip(0, "C1", "unknown", 2000)], [unbilled], matches, held, [])
+    made = Frames(trips=cycle.trips, trip_costs=cycle.trip_costs, matches=cycle.matches, held_runs=cycle.held_runs)
+    glosas = disallowed_grid(made)
+    columns = ("kind", "amount_name", "reason", "km", "brl")
+    assert list(zip(*(glosas.column(name) for name in columns), strict=True)) == [
+        ("Corrida retida", "Retido", "Destino em X.", Decimal("25.00"), Decimal("122.50"))
+    ]
+    assert waterfall_grid(made).column("held_brl") == [Decimal("-122.50")]
 
 
 def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:

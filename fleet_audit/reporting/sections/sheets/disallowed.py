@@ -111,9 +111,20 @@ def _held(frames: Frames) -> pd.DataFrame:
     groups = cycle_rows(frames).dropna(subset="match_id").set_index("match_id")["line"]
     runs = members_of(frames.matches[frames.matches["match_id"].isin(groups.index)], "declared_run_ids")
     line = held["declared_run_id"].map(runs.set_index("member")["match_id"]).map(groups)
+    of_trips = _trips_of_held(frames).merge(frames.trip_costs[["trip_id", "cost_reason"]], on="trip_id")
+    proofs = of_trips.groupby("declared_run_id")["cost_reason"].agg(lambda each: " ".join(dict.fromkeys(each.dropna())))
     return rows.assign(
-        kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM), amount_name=line.map(_BY_LINE).to_numpy()
+        reason=held["declared_run_id"].map(proofs).astype("str").fillna(rows["reason"]),
+        kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM),
+        amount_name=line.map(_BY_LINE).to_numpy(),
     )
+
+
+def _trips_of_held(frames: Frames) -> pd.DataFrame:
+    """declared_run_id and trip_id of the held runs that have trips: those of which no place is proven."""
+    groups = frames.matches[["declared_run_ids", "trip_ids"]].explode("declared_run_ids")
+    held = groups[groups["declared_run_ids"].isin(frames.held_runs["declared_run_id"])].explode("trip_ids")
+    return held.set_axis(["declared_run_id", "trip_id"], axis=1).dropna()
 
 
 def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -121,7 +132,7 @@ def _unpaid(frames: Frames) -> tuple[pd.DataFrame, pd.DataFrame]:
     costs = frames.trip_costs[["trip_id", "billable_km", "variable_cost_brl", "cost_reason"]]
     trips = frames.trips.merge(costs[costs["variable_cost_brl"].notna()], on="trip_id")
     trips = trips.assign(unpaid=decimals(hundredths(trips["km_measured"]) - hundredths(trips["billable_km"])))
-    trips = trips[(trips["unpaid"] > 0).fillna(False)]
+    trips = trips[(trips["unpaid"] > 0).fillna(False) & ~trips["trip_id"].isin(_trips_of_held(frames)["trip_id"])]
     return tuple(
         _rows(found, kind, reason=found["cost_reason"], km=found["unpaid"])
         for kind, found in (

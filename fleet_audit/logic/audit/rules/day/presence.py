@@ -37,6 +37,7 @@ from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.trips.unproven_places import may_be_service
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
 # half, of those on a day on which the tracker lay elsewhere while the odometer counted none.
@@ -98,6 +99,21 @@ def declaring_carriers(context: AuditDay) -> set[str]:
     runs = context.runs_of_day
     owners = context.vehicles[context.vehicles["plate"].isin(runs["plate"])]
     return {*runs["carrier_code"].dropna(), *owners["carrier_code"].dropna()}
+
+
+def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
+    """Runs of D in groups of which no trip is billed, and one may be service, for its place is not proven.
+
+    With `reason`: they are held. A run that repeats another (D08) is disallowed.
+    """
+    trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
+    open_trips = context.trips.loc[may_be_service(context.trips, context.reference.pois), "trip_id"]
+    costs = context.costs["variable_cost_brl"]
+    billed = context.costs.loc[costs.isna() | (costs > 0).fillna(False), "trip_id"]
+    groups = trips.index[trips.isin(open_trips)].difference(trips.index[trips.isin(billed)])
+    linked = context.groups.loc[groups, "declared_run_ids"].explode()
+    runs = context.runs[context.runs["declared_run_id"].isin(linked)]
+    return runs[~runs["declared_run_id"].isin(context.repeated_runs["later"])].assign(reason="place_unproven")
 
 
 @computed_once
