@@ -94,15 +94,13 @@ MATCHES = fact_table(
     added=(
         km(
             "unseen_km",
-            "The most that was driven unobserved, of a group with more declared than measured; null when one side is "
-            "missing, or by an earlier release",
+            "The most that can have been driven unobserved; null when one side is missing, or by an earlier release",
             nullable=True,
             minimum=0,
         ),
         flag(
             "is_unobserved",
-            "What it declares too much, above its tolerance if it exceeds, can have been driven unobserved; null as "
-            "unseen_km",
+            "A part of its way can have been driven unobserved, by a device that did not just sleep; null as unseen_km",
             nullable=True,
         ),
     ),

@@ -15,7 +15,7 @@ from fleet_audit.logic.audit.rules.registry import CYCLE_RULES, DAY_RULES, RULES
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import to_arrow
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, audit, run, span, trip
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, VEHICLES, audit, run, span, trip
 from fleet_audit_tests.logic.frames import rows
 
 TRIPS = [trip("T", "06:00", "07:00", "20.00", route_code="R01"), trip("U", "06:00", "07:00", plate=OTHER)]
@@ -126,6 +126,25 @@ def test_a_day_counts_no_km_of_a_run_that_an_exception_covers() -> None:
     assert (partly["status"], partly["km_at_stake"]) == ("open", Decimal("8.00"))
     assert len(json.loads(partly["evidence"])["uncounted_match_ids"]) == 1
     assert (fully["status"], fully["exception_id"], fully["km_at_stake"]) == ("excepted", "E1", Decimal("18.00"))
+
+
+def test_an_exception_makes_no_accusation_of_a_day_that_did_not_exceed_with_its_run() -> None:
+    """12 km too much of 212, and twelve runs of 2.5 km for 2: 18 of 224 km are no 10 %, but 6 of 24 are."""
+    hours = range(10, 22)
+    trips = [trip("G", "05:00", "09:00", "200.00", plate=OTHER, route_code="R01", contract_id="CT2")]
+    trips += [trip(f"T{hour}", f"{hour}:00", f"{hour}:10", "2.00", plate=OTHER, route_code="R02", contract_id="CT2")
+              for hour in hours]  # fmt: skip
+    runs = [run("G", "05:00", "09:00", "212", plate=OTHER)]
+    runs += [run(f"R{hour}", f"{hour}:00", f"{hour}:10", "2.5", plate=OTHER) for hour in hours]
+    exceptions = rows(
+        reference.EXCEPTIONS,
+        {"exception_id": "E1", "rule_id": "D01", "route_code": "R01", "reason": "combinado", "approved_by": "gestor"},
+    )
+    vehicles = VEHICLES.assign(contract_id="CT2")  # whose trip tolerance is 5 %
+    for given, status in ((None, "open"), (exceptions, "excepted")):
+        more = {} if given is None else {"exceptions": given}
+        found = find(audit(trips, runs, vehicles=vehicles, **more)).query("rule_id in ['D01', 'D02']")
+        assert found[["rule_id", "status"]].to_numpy().tolist() == [["D01", status]]
 
 
 def test_of_several_exceptions_the_lowest_id_is_named() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fleet_audit.logic.audit.rules.draft import Draft
-from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample, VehicleDoubt, VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import MinimumSample, VehicleDoubt, VehicleNeed, VehicleNeeds
 
 Amount = Literal["paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl"]
 Scope = Literal["day", "cycle"]
@@ -64,7 +64,7 @@ class Rule:
     parameters: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     rests_on: str = ""
-    vehicle_need: MinimumSample | VehicleNeed | None = None
+    vehicle_need: MinimumSample | VehicleNeed | VehicleNeeds | None = None
     vehicle_doubt: VehicleDoubt | None = None
 
     def confidence(self, context: Any, draft: Draft) -> float:

@@ -88,6 +88,21 @@ class VehicleNeed:
 
 
 @dataclass(frozen=True)
+class VehicleNeeds:
+    """Several needs of a vehicle, each with its own reason."""
+
+    needs: tuple[VehicleNeed, ...]
+
+    def untested_plates(self, context: Any) -> set[str]:
+        """Plates that lack the data of any need."""
+        return set().union(*(need.untested_plates(context) for need in self.needs))
+
+    def reasons(self, context: Any) -> list[str]:
+        """The reasons of the needs that a vehicle lacks."""
+        return [reason for need in self.needs for reason in need.reasons(context)]
+
+
+@dataclass(frozen=True)
 class VehicleDoubt:
     """Data of a vehicle without which a rule still reports it, and is less sure.
 

@@ -148,6 +148,40 @@ def test_d03_counts_no_km_that_an_exception_covers_on_their_day(rule_id: str, na
     assert bool(by_a_run) is (rule_id == "D02")
 
 
+def excepted(day: dt.date, rule_id: str, declared_run_id: str | None, evidence: str = "{}") -> dict:
+    """A finding of a day that an exception covers."""
+    return {"finding_id": f"F{rule_id}{day}", "operational_date": day, "rule_id": rule_id, "rule_version": "1",
+            "severity": "H", "confidence": 0.9, "evidence": evidence, "status": "excepted", "explanation_pt": "x",
+            "plate": PLATE, "declared_run_id": declared_run_id}  # fmt: skip
+
+
+def test_d03_counts_no_day_that_its_own_exception_covers_beside_those_of_its_runs() -> None:
+    days = [excepted(day, "D02", None, '{"excepted_match_ids": ["M"]}') for day in DAYS]
+    context = a_cycle(trips=[worked(day) for day in DAYS], matches=[declared(day, "30.00", "32") for day in DAYS],
+                      day_findings=days)  # fmt: skip
+    usual = {"exception_id": "E1", "reason": "combinado", "approved_by": "gestor"}
+    for scope, is_found in (({"rule_id": "D02"}, False), ({"plate": PLATE}, False), ({"rule_id": "D01"}, True)):
+        with_exception = replace(context, exceptions=rows(reference.EXCEPTIONS, {**usual, **scope}))
+        assert bool(found(with_exception, "D03")) is is_found
+
+
+def test_d03_an_exception_accuses_nobody_of_a_cycle_that_did_not_exceed_with_its_run() -> None:
+    """Without a run of 1,000 km that declares 10 more, 62 km of 930 are 6.7 %; with it 72 of 1,930 are 3.7 %: M."""
+
+    def severity(long_km: str, status: str) -> list[str]:
+        long = worked(DAYS[0], km=long_km) | {"trip_id": "LONG"}
+        more = declared(DAYS[0], long_km, str(Decimal(long_km) + 10), match_id="LONG", trip_ids=["LONG"],
+                        declared_run_ids=["LONG"])  # fmt: skip
+        context = a_cycle(trips=[*(worked(day) for day in DAYS), long],
+                          matches=[*(declared(day, "30.00", "32") for day in DAYS), more],
+                          day_findings=[excepted(DAYS[0], "D01", "LONG") | {"status": status}])  # fmt: skip
+        return [row["severity"] for row in found(context, "D03")]
+
+    assert severity("1000.00", "open") == severity("1000.00", "excepted") == ["M"]
+    assert severity("3000.00", "open") == severity("3000.00", "excepted") == []
+    assert severity("100.00", "open") == severity("100.00", "excepted") == ["C"]
+
+
 def test_d03_takes_no_chords_between_rare_positions_for_the_road():
     rare = {"km_method": "gps", "moving_s": 3600.0, "moving_steps": 12}
     matches = [declared(day, "30.00", "32.50") for day in DAYS]
@@ -176,15 +210,55 @@ def test_d03_accuses_nobody_of_ends_of_runs_that_a_silence_hides() -> None:
     [seen] = found(silent_mill(), "D03")
     assert (seen["severity"], seen["brl_at_stake"]) == ("C", Decimal("911.40"))
     unobserved = silent_mill(unseen_km="17.50", is_unobserved=True)
-    by_an_earlier_release = silent_mill(unseen_km=None, is_unobserved=None)
-    for context in (unobserved, by_an_earlier_release):
-        assert not found(context, "D03")
-        reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
-        assert "faltam posições durante as atas" in reasons["D03"]
+    assert not found(unobserved, "D03")
+    assert "faltam posições durante as atas" in reason_of_d03(unobserved)
 
 
-def test_d03_a_silence_too_short_for_the_difference_lowers_what_is_at_stake() -> None:
-    """Of each kilometre too much 0.30 km can have been driven unobserved: of 186 km 55.80."""
+def reason_of_d03(context: AuditCycle) -> str:
+    return rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"].get("D03", "")
+
+
+def test_d03_does_not_test_a_vehicle_with_days_of_an_earlier_release_and_says_so() -> None:
+    """Groups of such days that declare less than measured would be left alone, and hide what the others declare."""
+    trips = [worked(day) for day in DAYS]
+    earlier = {"unseen_km": None, "is_unobserved": None}
+    matches = [declared(day, "30.00", "32.50", **(earlier if day < DAYS[20] else {})) for day in DAYS[:-1]]
+    context = a_cycle(trips=trips, matches=[*matches, declared(DAYS[-1], "30.00", "29.90")])
+    assert not found(context, "D03")
+    assert reason_of_d03(context).startswith(
+        f"1 de 1 veículo não testado ({PLATE}): dias calculados por versão anterior"
+    )
+
+
+def test_d03_finds_a_habit_by_the_runs_that_were_seen_whatever_the_others_declare() -> None:
+    """Of six runs a day four had a silence; without those of them that declare too much, 12 km of 930 would be left."""
+    trips = [worked(day, km="5.00") | {"trip_id": f"T{day}{hour}"} for day, hour in SIX_A_DAY]
+    matches = [
+        declared(day, "5.00", ("5.60", "5.60", "5.90", "5.90", "4.20", "4.20")[hour], match_id=f"M{day}{hour}",
+                 trip_ids=[f"T{day}{hour}"], declared_run_ids=[f"R{day}{hour}"], is_unobserved=hour > 1,
+                 unseen_km="2.00" if hour > 1 else "0.00")
+        for day, hour in SIX_A_DAY
+    ]  # fmt: skip
+    context = a_cycle(trips=trips, matches=matches)
+    [row] = found(context, "D03")
+    assert (row["km_at_stake"], row["evidence"]["group_count"]) == (Decimal("37.20"), 62)
+    assert not reason_of_d03(context)
+
+
+def test_d03_what_was_perhaps_driven_asleep_lowers_its_own_group_alone() -> None:
+    """A tracker slept in 5 of 186 runs, each time long enough for 17.50 km: of these runs' 5 km too much no more."""
+    trips = [worked(day, km="5.00") | {"trip_id": f"T{day}{hour}"} for day, hour in SIX_A_DAY]
+    matches = [
+        declared(day, "5.00", "6", match_id=f"M{day}{hour}", trip_ids=[f"T{day}{hour}"],
+                 declared_run_ids=[f"R{day}{hour}"], unseen_km="17.50" if number < 5 else "0.00")
+        for number, (day, hour) in enumerate(SIX_A_DAY)
+    ]  # fmt: skip
+    [row] = found(a_cycle(trips=trips, matches=matches), "D03")
+    assert (row["evidence"]["unseen_km"], row["brl_low"]) == (5.0, Decimal("795.76"))  # (186 - 18.60 - 5) x 4.90
+
+
+def test_d03_a_sleep_too_short_for_the_difference_lowers_what_is_at_stake() -> None:
+    """Of each kilometre too much 0.30 km can have been driven asleep: of 186 km 55.80."""
     [seen], [partly] = found(silent_mill(), "D03"), found(silent_mill(unseen_km="0.30"), "D03")
     assert (partly["km_at_stake"], partly["brl_high"]) == (seen["km_at_stake"], seen["brl_high"])
     assert (seen["brl_low"], partly["brl_low"]) == (Decimal("820.26"), Decimal("546.84"))  # (167.40 - 55.80) x 4.90

@@ -154,6 +154,23 @@ def test_a_tracker_without_an_odometer_that_slept_during_a_run_leaves_an_indicat
         assert "indício" in during["explanation_pt"]
 
 
+def test_what_was_perhaps_driven_asleep_lowers_a_day_by_no_more_than_the_run_declares_too_much() -> None:
+    """A run of 1 km too much slept through 24 min, of 20 km; the 15 km of another stay at stake."""
+    blind = devices_of([], [{"device_id": f"D-{PLATE}", "issues": ["no_odometer"]}])
+    trips = [SEEN, trip("U", "10:00", "11:00", "40.00", km_uncertainty="0.60")]
+    runs = [RUN | {"declared_km": "26.60"}, run("S", "10:00", "11:00", "55")]
+    context = audit(trips, runs, silent("07:51", "08:15", 0.0), devices=blind)
+    [row] = found(context, "D02")
+    assert (row["km_at_stake"], row["evidence"]["unseen_km"]) == (Decimal("16.00"), 1.0)
+    assert row["confidence"] > 0.5
+
+
+def test_a_silence_lowers_nothing_that_is_owed_to_the_carrier() -> None:
+    context = audit([SEEN], [RUN | {"declared_km": "20"}], silent("07:51", "09:10", 3.0))
+    [row] = found(context, "D04")
+    assert "unseen_km" not in row["evidence"]
+
+
 def test_two_runs_that_share_a_silence_have_its_km_once() -> None:
     trips = [trip("T", "07:00", "08:00", "30"), trip("U", "08:18", "09:18", "30")]
     runs = [run("R", "07:00", "08:05", "42"), run("S", "08:13", "09:18", "42")]
@@ -176,7 +193,7 @@ def test_a_day_of_short_runs_whose_ends_nobody_saw_is_not_above_the_measured() -
 
 
 def test_the_cycle_knows_of_each_group_what_was_perhaps_driven_unobserved() -> None:
-    """Of 1.00 km too much, what the odometer counted over a silence of the run explains all, or a part."""
+    """What the odometer counted over a silence of the run, whatever the run declares."""
 
     def marks(counted: float | None, declared_km: str = "26.60", trips: list[dict] | None = None) -> tuple:
         declared = RUN | {"declared_km": declared_km}
@@ -185,11 +202,11 @@ def test_the_cycle_knows_of_each_group_what_was_perhaps_driven_unobserved() -> N
         return row["unseen_km"], row["is_unobserved"]
 
     assert marks(1.0) == (Decimal("1.00"), True)
-    assert marks(0.3) == (Decimal("0.30"), False)
+    assert marks(0.3) == (Decimal("0.30"), True)
     assert marks(0.0) == (Decimal("0.00"), False)
-    assert marks(16.0, "42") == (Decimal("16.00"), True)  # 16.40 km too much, of which 2.56 are tolerated
-    assert marks(13.8, "42") == (Decimal("13.80"), False)
-    assert marks(1.0, "25") == (Decimal("0.00"), False)  # less declared than measured
+    assert marks(13.8, "42") == (Decimal("13.80"), True)
+    assert marks(1.0, "25") == marks(1.0, "20") == (Decimal("1.00"), True)  # less declared than measured
+    assert marks(0.0, "20") == (Decimal("0.00"), False)
     assert all(pd.isna(mark) for mark in marks(None, trips=[]))
 
 

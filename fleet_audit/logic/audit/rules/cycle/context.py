@@ -152,17 +152,19 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def compared_by_road(self) -> pd.DataFrame:
-        """Compared groups whose measured km are the road that was driven: no trip is measured by chords, and what they
-        declare above the measured was not perhaps driven unobserved.
+        """Compared groups whose measured km are the road that was driven: no trip is measured by chords, and no part of
+        the way was perhaps driven unobserved, whatever they declare.
 
-        A day that an earlier release computed does not say what was unobserved: its groups that declare more than
-        measured take no part.
+        A day that an earlier release computed does not say what was unobserved: its groups take no part.
         """
         compared = self.compared
         is_by_road = np.array([self.trips_by_chords.isdisjoint(ids) for ids in compared["trip_ids"]], dtype=bool)
-        is_above = to_hundredths(compared["difference_km"]) > 0
-        is_unobserved = is_above & compared["is_unobserved"].fillna(True).to_numpy(dtype=bool)
-        return compared[is_by_road & ~is_unobserved]
+        return compared[is_by_road & ~compared["is_unobserved"].fillna(True).to_numpy(dtype=bool)]
+
+    @cached_property
+    def plates_of_earlier_release(self) -> set[str]:
+        """Plates with a compared group of a day that an earlier release computed, without what was unobserved."""
+        return set(self.compared.loc[self.compared["is_unobserved"].isna(), "plate"])
 
     @cached_property
     def single_runs(self) -> pd.DataFrame:

@@ -59,22 +59,21 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
 
     Only groups with runs and trips whose km are all known take part: an unverifiable run would fake a
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt or
-    measured by chords. Nor one whose D01 an exception covers: its km would be refused all the same; a day that exceeds
-    with such groups alone is covered by that exception. The evidence lists the groups that do not take part: the
-    waterfall disallows nothing of them.
+    measured by chords. Of a day that exceeds, groups whose D01 an exception covers do not take part: their km would be
+    refused all the same. A day that exceeds with such groups alone is covered by that exception, and one that exceeds
+    without them alone is not reported: an exception accuses nobody. The evidence lists the groups that do not take
+    part: the waterfall disallows nothing of them.
     """
     compared = context.groups[context.groups["difference_km"].notna()]
     unproven = compared["match_id"].isin(doubtful_matches(context) | chord_matches(context))
     excepted = _excepted_matches(context)
     proven = compared[~unproven]
-    rest = proven[~proven["match_id"].isin(excepted)]
-    of_rest, of_all = _exceeding_days(context, rest), _exceeding_days(context, proven)
-    counted = pd.concat([rest, proven[~proven["plate"].isin(of_rest.index)]]).drop_duplicates("match_id").sort_index()
-    counted = counted[counted["plate"].isin(of_all.index.union(of_rest.index))]
+    is_excepted = proven["match_id"].isin(excepted)
+    days, of_rest = _exceeding_days(context, proven), _exceeding_days(context, proven[~is_excepted])
+    counted = proven[proven["plate"].isin(days.index) & ~(is_excepted & proven["plate"].isin(of_rest.index))]
     context.trip_records(counted["trip_ids"].explode())  # converted together, read one by one
     left = compared[~compared["match_id"].isin(counted["match_id"])]
     uncounted = left.groupby("plate")["match_id"].agg(list).to_dict()
-    days = pd.concat([of_rest, of_all[~of_all.index.isin(of_rest.index)]]).sort_index()
     by_plate = dict(tuple(counted.groupby("plate")))
     return [
         _day(context, str(plate), by_plate[plate], uncounted.get(plate, []), row.pct, excepted)
@@ -129,7 +128,8 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
         if sign < 0 and _is_own_odometer(float(group.declared_km), own_trips, tolerance):
             continue
         unseen, asleep = (
-            km.get(group.match_id, 0.0) for km in (unseen_km_of_groups(context), asleep_km_of_groups(context))
+            km.get(group.match_id, 0.0) if sign > 0 else 0.0
+            for km in (unseen_km_of_groups(context), asleep_km_of_groups(context))
         )
         uncertainty = uncertainty_km(own_trips)
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
@@ -197,8 +197,10 @@ def _day(
     run_ids = tuple(groups["declared_run_ids"].explode())
     trips = list(context.trip_records(trip_ids).values())
     declared, measured = groups["declared_km"].sum(), groups["measured_km"].sum()
-    unseen = unseen_km_together(context, groups["match_id"])
-    asleep = sum(asleep_km_of_groups(context).get(match_id, 0.0) for match_id in groups["match_id"])
+    above = groups[groups["difference_km"] > 0]
+    unseen = unseen_km_together(context, above["match_id"])
+    asleep_km = above["match_id"].map(asleep_km_of_groups(context)).astype("float64").fillna(0.0)
+    asleep = float(np.minimum(asleep_km, above["difference_km"].astype("float64")).sum())
     excess, uncertainty = declared - measured, uncertainty_km(trips)
     tolerance = max(float(measured) * pct / 100, context.parameters.day_min_km)
     return Draft(
@@ -276,7 +278,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "7",
+        "8",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",

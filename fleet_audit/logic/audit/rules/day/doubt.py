@@ -47,9 +47,17 @@ def doubtful_matches(context: AuditDay) -> set[str]:
 def cut_matches(context: AuditDay) -> set[str]:
     """match_id of the groups of D that exceed by too much declared, a trip of which a gap that splits cuts."""
     groups = _exceeding(context)
-    groups = groups[groups["difference_km"] > 0]
-    trips = context.trip_records(groups["trip_ids"].explode())
-    return {group.match_id for group in groups.itertuples() if any(_is_cut(trips[key]) for key in group.trip_ids)}
+    return set(groups.loc[groups["difference_km"] > 0, "match_id"]) & _matches_of_cut_trips(context)
+
+
+@computed_once
+def _matches_of_cut_trips(context: AuditDay) -> set[str]:
+    """match_id of the groups of D with a trip that a gap that splits cuts."""
+    starts, ends = (
+        context.trips[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap")
+    )
+    is_cut = context.groups["trip_ids"].explode().isin(context.trips.loc[starts | ends, "trip_id"])
+    return set(context.groups.loc[is_cut.groupby(level=0).any(), "match_id"])
 
 
 @computed_once
@@ -60,6 +68,7 @@ def unseen_matches(context: AuditDay) -> set[str]:
     one stopped at 07:48, its tracker was silent for 79 min, and its run, declared until 08:21, was accused of 16 km.
     """
     groups = context.groups[context.groups["match_id"].isin(unseen_km_of_groups(context))]
+    groups = groups[groups["difference_km"] > 0]
     is_exceeding = groups["is_exceeding"].astype(bool).to_numpy()
     asked = groups["difference_km"].astype("float64") - np.where(is_exceeding, tolerances_km(context, groups), 0.0)
     unseen = groups["match_id"].map(unseen_km_of_groups(context)).astype("float64")
@@ -69,8 +78,9 @@ def unseen_matches(context: AuditDay) -> set[str]:
 def matches_with_unseen_km(context: AuditDay) -> pd.DataFrame:
     """The groups of D with unseen_km and is_unobserved: what rules of the cycle know of the silences of its days.
 
-    What a device without an odometer can have driven asleep (`asleep_km_of_groups`) is in unseen_km, and explains no
-    difference: it lowers what D01 puts at stake, too.
+    Both are the same whatever a group declares: a cycle that excluded groups by their difference would be left with
+    those that declare less than measured. What a device without an odometer can have driven asleep
+    (`asleep_km_of_groups`) is in unseen_km, and explains no difference: it lowers what D01 puts at stake, too.
     """
     groups = context.groups
     is_open = groups["difference_km"].isna().to_numpy(dtype=bool)
@@ -78,7 +88,7 @@ def matches_with_unseen_km(context: AuditDay) -> pd.DataFrame:
         groups["match_id"].map(found).astype("float64").fillna(0.0)
         for found in (unseen_km_of_groups(context), asleep_km_of_groups(context))
     )
-    unobserved = groups["match_id"].isin(unseen_matches(context) | cut_matches(context))
+    unobserved = groups["match_id"].isin(unseen_km_of_groups(context).keys() | _matches_of_cut_trips(context))
     return groups.assign(
         unseen_km=from_hundredths(np.floor(100 * np.asarray(km) + 0.5), KM, groups.index, is_open),
         is_unobserved=unobserved.astype("boolean").mask(is_open),
@@ -179,10 +189,6 @@ def tolerances_km(context: AuditDay, groups: pd.DataFrame) -> list[float]:
     by_share = groups["measured_km"].to_numpy(dtype="float64") * limits["trip_tolerance_pct"].to_numpy() / 100
     allowed: list[float] = np.maximum(by_share, limits["trip_tolerance_km"].to_numpy()).tolist()
     return allowed
-
-
-def _is_cut(trip: Record) -> bool:
-    return any(not pd.isna(trip[name]) and bool(trip[name]) for name in ("is_start_in_gap", "is_end_in_gap"))
 
 
 def _km_on_next_day(context: AuditDay, runs: list[Record]) -> dict[str, Decimal]:

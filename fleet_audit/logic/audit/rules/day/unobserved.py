@@ -44,10 +44,7 @@ def unseen_km(context: AuditDay, during: pd.DataFrame) -> pd.DataFrame:
 
 @computed_once
 def unseen_km_of_groups(context: AuditDay) -> dict[str, float]:
-    """The most km driven unobserved for each compared group that declares more than was measured, by match_id.
-
-    Only those above 0.
-    """
+    """The most km driven unobserved for each compared group, by match_id. Only those above 0."""
     pieces = pieces_of_groups(context)
     sums = _km_of_silences(pieces, pieces["match_id"])
     return sums[sums > 0].to_dict()
@@ -81,7 +78,7 @@ def unseen_km_between(context: AuditDay, between: pd.DataFrame) -> np.ndarray:
 
 @computed_once
 def pieces_of_groups(context: AuditDay) -> pd.DataFrame:
-    """The part of each silence that groups with more declared than measured share: match_id, and as `_unseen_pieces`.
+    """The part of each silence that compared groups share: match_id, and as `_unseen_pieces`.
 
     Only silences that reach into a run or a trip of the group by more than _LEAST_OVERLAP_US: a bus that stands until
     its tracker sleeps has ended its run. Then the run is widened as in matching. The group's own trips that the
@@ -111,8 +108,8 @@ def _held_pieces(context: AuditDay) -> pd.DataFrame:
 
 @computed_once
 def _runs_and_trips(context: AuditDay) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`intervals` of the runs and the trips of groups with more declared than measured, by match_id as plate."""
-    groups = context.groups[(context.groups["difference_km"] > 0).fillna(False)]
+    """`intervals` of the runs and the trips of compared groups, by match_id as plate."""
+    groups = context.groups[context.groups["difference_km"].notna()]
     runs, trips = (
         groups[["match_id", name]].explode(name).merge(rows, left_on=name, right_on=key)
         for name, key, rows in (
