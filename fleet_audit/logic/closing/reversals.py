@@ -7,13 +7,15 @@ are in `adjustments`.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.incidents.amounts import cycle_money, day_money
@@ -162,15 +164,25 @@ def _released_cents(inputs: ReversalInputs, closing_day: int) -> dict[str, int |
             if rows["is_compared"].iloc[0] and concern not in others:
                 parts[carrier, plate, day] += _kept(rows)
     whole, of_cycle = money[~of_group], money.loc[~of_group, "is_of_cycle"]
+    outside = _days_outside(inputs.findings, uncounted[1])
     for (carrier, plate, day), rows in whole[~of_cycle].groupby([*_VEHICLE, "operational_date"]):
         take = partial(late.take_of_days, carrier, plate, [day], uncounted[0])
         released |= _released_beyond(rows, of_days[carrier, plate, day], take)
-        of_cycles[carrier, plate, day] = of_cycles[carrier, plate, day].or_more(_kept(rows))
+        counted_rows = rows[~rows["finding_id"].isin(outside)]
+        of_cycles[carrier, plate, day] = of_cycles[carrier, plate, day].or_more(_kept(counted_rows))
     for (carrier, plate, start), rows in whole[of_cycle].groupby([*_VEHICLE, "start"]):
         days = cycle_days(cycle_of(start, closing_day))
         counted = sum((of_cycles[carrier, plate, day] for day in days), _Kept())
         released |= _released_beyond(rows, counted, partial(late.take_of_days, carrier, plate, days, uncounted[1]))
     return released
+
+
+def _days_outside(findings: pd.DataFrame, uncounted: Collection[str]) -> set[str]:
+    """finding_id of each D02 all of whose groups the D03 of its cycle did not count."""
+    of_day = findings[(findings["rule_id"] == "D02") & findings["evidence"].notna()]
+    groups = [json.loads(text).get("match_ids", ()) for text in of_day["evidence"]]
+    is_outside = [bool(ids) and set(ids) <= set(uncounted) for ids in groups]
+    return set(of_day.loc[np.array(is_outside, dtype=bool), "finding_id"])
 
 
 def _money(inputs: ReversalInputs, closing_day: int) -> pd.DataFrame:

@@ -253,6 +253,17 @@ def test_a_group_that_a_day_or_cycle_did_not_count_keeps_nothing_of_it(rule) -> 
     assert brl_of(paid) == {"whole": "10.00"}
 
 
+def test_a_day_that_its_cycle_did_not_count_keeps_nothing_of_it() -> None:
+    """D02 disallows g of one day; D03 counts h of another alone, else both."""
+    matches = rows(
+        MATCHES, group("g", ["r"], ["t"]), group("h", ["s"], ["u"], operational_date=DAY + dt.timedelta(days=1))
+    )
+    day = finding("day", "D02", "100.00", evidence='{"match_ids": ["g"]}')
+    for uncounted, due in (("[]", "0.00"), ('["g"]', "60.00")):
+        cycle = finding("cycle", "D03", "60.00", cycle_start=MAY, evidence=f'{{"uncounted_match_ids": {uncounted}}}')
+        assert brl_of(adjusted([day, cycle], "cycle", matches=matches)) == {"cycle": due}
+
+
 def test_what_was_paid_to_another_carrier_of_the_vehicle_is_not_set_off() -> None:
     later = {"operational_date": DAY + dt.timedelta(days=3), "carrier_code": "DOIS"}
     matches = rows(MATCHES, group("g", ["r"], ["t"]), group("h", ["s"], ["u"], **later))
