@@ -15,13 +15,13 @@ from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, distance_m
 
 DEGREE_M = EARTH_RADIUS_M * math.pi / 180
 PIECE_GRIDS = 4  # the error of both ends makes a piece of four grids 0.5 % too long, and one of one grid up to 27 %
-_LEAST_PLACES = 4  # by chance one of 100 places in five decimals lies on the grid of four
+LEAST_PLACES = 4  # by chance one of 100 places in five decimals lies on the grid of four
 _SAME_DEGREES = 3e-6  # what a coordinate is off that was stored in four bytes
 
 
 @njit(cache=True, nogil=True)
-def mark_grid(lat, lon, is_fix, offsets, decimals, grid_m):  # type: ignore[no-untyped-def]
-    """Sets grid_m of fixes that follow each other in so many decimals, at `_LEAST_PLACES` places; whether any do.
+def mark_grid(lat, lon, is_fix, offsets, decimals, least_places, grid_m):  # type: ignore[no-untyped-def]
+    """Sets grid_m of fixes that follow each other in so many decimals, at `least_places` places; whether any do.
 
     A vehicle that is parked on the grid is one place, however often it reports.
     """
@@ -40,7 +40,7 @@ def mark_grid(lat, lon, is_fix, offsets, decimals, grid_m):  # type: ignore[no-u
                     places += 1
                 before = i
                 continue
-            if places >= _LEAST_PLACES:
+            if places >= least_places:
                 grid_m[first : before + 1] = DEGREE_M / scale
                 has_any = True
             first, places = -1, 0

@@ -14,10 +14,12 @@ import numpy as np
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import is_null_island
 from fleet_audit.logic.primitives.workers.threads import map_in_threads
-from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M, find_counted_grids, mark_grid
+from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M, LEAST_PLACES, find_counted_grids, mark_grid
+from fleet_audit.logic.trips.kernels.false_cells import find_false_cells
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 _DECIMALS = (4, 3, 2, 1)  # five decimals are 1 m, finer than any receiver
+_COARSE_DECIMALS, _COARSE_PLACES = (1, 0), 2  # by chance one pair of 10,000 in two decimals lies on one decimal
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,40 @@ class RoundedCells:
 
 
 def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
-    """The cells of coordinates that are no fix because they lie on a grid coarser than `stop_radius_m`."""
+    """The cells of coordinates that are no fix because they lie on a grid coarser than `stop_radius_m`.
+
+    Of coordinates known to be rounded, two places in a row on a coarser grid suffice for that grid: of an export that
+    changes from one decimal to two, fewer places than `LEAST_PLACES` may be on the first one. Cells that the odometer
+    contradicts are none.
+    """
     is_cell = tracks.is_lost & ~is_null_island(tracks.latitude, tracks.longitude)
     if not is_cell.any():
         return RoundedCells.none()
     grid_m = coordinate_grid_m(tracks, is_cell | tracks.is_located)
-    point = np.flatnonzero(is_cell & (grid_m > parameters.stop_radius_m))
+    is_cell &= grid_m > parameters.stop_radius_m
+    is_false = np.zeros(len(is_cell), dtype=np.bool_)
+
+    def judge(offsets: np.ndarray) -> None:
+        for decimals in _COARSE_DECIMALS:
+            mark_grid(tracks.latitude, tracks.longitude, is_cell, offsets, decimals, _COARSE_PLACES, grid_m)
+        first = int(np.searchsorted(tracks.offsets, offsets[0]))
+        find_false_cells(
+            tracks.seconds,
+            tracks.latitude,
+            tracks.longitude,
+            tracks.odometer_km,
+            offsets,
+            tracks.resolution_km[first : first + len(offsets) - 1],
+            grid_m,
+            is_cell,
+            parameters.agree_pct,
+            parameters.impossible_kmh,
+            parameters.odometer_slack_km,
+            is_false,
+        )
+
+    map_in_threads(judge, tracks.parts())
+    point = np.flatnonzero(is_cell & ~is_false)
     return RoundedCells(point, tracks.latitude[point], tracks.longitude[point], grid_m[point] / DEGREE_M)
 
 
@@ -57,7 +87,7 @@ def coordinate_grid_m(tracks: Tracks, is_fix: np.ndarray) -> np.ndarray:
 
     def mark(offsets: np.ndarray) -> None:
         for decimals in _DECIMALS:
-            if not mark_grid(tracks.latitude, tracks.longitude, is_fix, offsets, decimals, grid_m):
+            if not mark_grid(tracks.latitude, tracks.longitude, is_fix, offsets, decimals, LEAST_PLACES, grid_m):
                 return
 
     map_in_threads(mark, tracks.parts())

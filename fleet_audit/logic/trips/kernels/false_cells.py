@@ -1,0 +1,114 @@
+"""Cells of rounded coordinates that the odometer contradicts: of a receiver that is stuck, or that jumps.
+
+Which coordinates are rounded is in `coordinate_grid`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fleet_audit.logic.primitives.compiled import njit
+from fleet_audit.logic.trips.kernels.coordinate_grid import DEGREE_M
+from fleet_audit.logic.trips.kernels.odometer import is_missed, is_plausible
+
+
+@njit(cache=True, nogil=True)
+def find_false_cells(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, offsets, resolution, grid_m, is_cell, agree_pct, impossible_kmh, slack_km, is_false
+):
+    """Sets is_false of the cells (points of `is_cell`) that cannot all be true by what the odometer counted.
+
+    Cells that repeat each other are false from where the odometer counted more since the first of them than a way
+    across two units of the last digit. Of two that follow each other further apart than was counted between them, one
+    is false, and nothing shows which: both are, and so are their repetitions for which the same holds. A cell between
+    two equal ones that it is too far from is false alone. A reading that nothing can have counted begins anew.
+    """
+    for track in range(len(offsets) - 1):
+        low, high = offsets[track], offsets[track + 1]
+        point = low + np.flatnonzero(is_cell[low:high] & ~np.isnan(odometer[low:high]))
+        if len(point) == 0:
+            continue
+        km, begins = _counted(seconds, odometer, point, impossible_kmh, slack_km)
+        first, last = _equal_cells(lat, lon, point, begins)
+        is_lone = _lone_runs(lat, lon, grid_m, point, km, begins, first, last, resolution[track], agree_pct)
+        before = start = -1  # the run before, and the first cell of those that the run repeats
+        for run in range(len(first)):
+            if is_lone[run]:
+                is_false[point[first[run] : last[run] + 1]] = True
+                continue
+            is_anew = before < 0 or begins[first[run]]
+            if is_anew or not _is_equal(lat, lon, point[first[before]], point[first[run]]):
+                start = first[run]
+            _lose_repeated(lat, grid_m, point, km, start, first[run], last[run], resolution[track], is_false)
+            if not is_anew:
+                apart_km = _apart_km(lat, lon, grid_m, point[first[before]], point[first[run]])
+                for k in range(first[before], last[run] + 1):
+                    counted_km = km[first[run]] - km[k] if k <= last[before] else km[k] - km[last[before]]
+                    if is_missed(apart_km, counted_km, resolution[track], agree_pct):
+                        is_false[point[k]] = True
+            before = run
+
+
+@njit(cache=True, nogil=True)
+def _lone_runs(lat, lon, grid_m, point, km, begins, first, last, doubt_km, agree_pct):  # type: ignore[no-untyped-def]
+    """Whether the cells before and after each run are one cell that is too far from it both ways."""
+    is_lone = np.zeros(len(first), dtype=np.bool_)
+    for run in range(1, len(first) - 1):
+        before, after = first[run - 1], first[run + 1]
+        if (
+            is_lone[run - 1]
+            or begins[first[run]]
+            or begins[after]
+            or not _is_equal(lat, lon, point[before], point[after])
+        ):
+            continue
+        apart_km = _apart_km(lat, lon, grid_m, point[before], point[first[run]])
+        counted_km = max(km[first[run]] - km[last[run - 1]], km[after] - km[last[run]])
+        is_lone[run] = is_missed(apart_km, counted_km, doubt_km, agree_pct)
+    return is_lone
+
+
+@njit(cache=True, nogil=True)
+def _counted(seconds, odometer, point, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
+    """What the odometer counted up to each point, and whether a reading begins anew there."""
+    km, begins = np.zeros(len(point)), np.zeros(len(point), dtype=np.bool_)
+    for k in range(1, len(point)):
+        counted = odometer[point[k]] - odometer[point[k - 1]]
+        begins[k] = not is_plausible(counted, seconds[point[k]] - seconds[point[k - 1]], impossible_kmh, slack_km)
+        km[k] = km[k - 1] + (0.0 if begins[k] else counted)
+    return km, begins
+
+
+@njit(cache=True, nogil=True)
+def _equal_cells(lat, lon, point, begins):  # type: ignore[no-untyped-def]
+    """The first and the last of each run of equal cells."""
+    is_first = np.ones(len(point), dtype=np.bool_)
+    for k in range(1, len(point)):
+        is_first[k] = begins[k] or not _is_equal(lat, lon, point[k - 1], point[k])
+    first = np.flatnonzero(is_first)
+    return first, np.append(first[1:], len(point)) - 1
+
+
+@njit(cache=True, nogil=True)
+def _is_equal(lat, lon, left, right):  # type: ignore[no-untyped-def]
+    return lat[left] == lat[right] and lon[left] == lon[right]
+
+
+@njit(cache=True, nogil=True)
+def _lose_repeated(lat, grid_m, point, km, start, first, last, doubt_km, is_false):  # type: ignore[no-untyped-def]
+    cell_m = grid_m[point[first]] * math.sqrt(1 + math.cos(math.radians(lat[point[first]])) ** 2)
+    for k in range(first, last + 1):
+        if km[k] - km[start] > 2 * cell_m / 1000 + doubt_km:
+            is_false[point[k]] = True
+
+
+@njit(cache=True, nogil=True)
+def _apart_km(lat, lon, grid_m, left, right):  # type: ignore[no-untyped-def]
+    """The least distance of two cells, for one export rounds or cuts off all of its coordinates alike."""
+    unit_m = max(grid_m[left], grid_m[right])
+    width = math.cos(math.radians(lat[right]))
+    north_m = max(abs(lat[left] - lat[right]) * DEGREE_M - unit_m, 0.0)
+    east_m = max(abs(lon[left] - lon[right]) * DEGREE_M - unit_m, 0.0) * width
+    return math.sqrt(north_m**2 + east_m**2) / 1000

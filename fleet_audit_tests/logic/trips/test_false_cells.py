@@ -1,0 +1,73 @@
+"""Cells of rounded coordinates that the odometer contradicts, or whose unit is coarser than their neighbours show."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet_audit_tests.logic.driving import FRONT, GARAGE, LATITUDE, MILL, Bus, place
+from fleet_audit_tests.logic.trips.test_documented_places import GARAGE_PLACE, facts, paid, rounded
+
+HOME = FRONT + 3000
+WIDE_FRONT = place("FRE", "frente", FRONT, 1700)
+
+
+def stuck(bus: Bus, first: int, end: int) -> Bus:
+    """Records from `first` on repeat its coordinates."""
+    for record in bus.records[first:end]:
+        record |= {name: bus.records[first][name] for name in ("latitude", "longitude")}
+    return bus
+
+
+def ends(bus: Bus, *pois: dict) -> list[tuple]:
+    return [row[:3] for row in facts(paid(bus, pois=(*pois, GARAGE_PLACE)))]
+
+
+def test_a_receiver_that_sticks_at_a_front_proves_it_for_no_stop_that_the_odometer_puts_elsewhere() -> None:
+    bus = Bus("05:00").park(3600).to(FRONT).park(1800)
+    first = len(bus.records) - 2
+    bus.to(90_000).park(4 * 3600).to(FRONT)
+    end = len(bus.records)
+    bus = stuck(rounded(bus.park(1800).to(GARAGE).park(1800)), first, end)
+    assert ends(bus, place("FRE", "frente", FRONT, 3000)) == [
+        (None, "FRE", "service"),
+        ("FRE", None, "service"),
+        (None, None, "unknown"),
+        (None, None, "unknown"),
+    ]
+
+
+@pytest.mark.parametrize("away_m", [3000, 6000])
+def test_a_receiver_that_sticks_until_the_vehicle_leaves_home_does_not_put_home_into_the_front(away_m: float) -> None:
+    """Of 3 km the way across the cell allows all; the next cell is too far from it for the 0.5 km since."""
+    bus = Bus("03:00").park(1800).to(FRONT).park(1800)
+    first = len(bus.records) - 2
+    bus.to(FRONT + away_m).park(8 * 3600)
+    end = len(bus.records)
+    bus = stuck(rounded(bus.to(GARAGE).park(1800)), first, end)
+    assert ends(bus, WIDE_FRONT) == [(None, "FRE", "service"), ("FRE", None, "service"), (None, None, "unknown")]
+
+
+def test_one_cell_that_a_parked_vehicle_cannot_have_reached_leaves_its_place_proven() -> None:
+    bus = Bus("05:00").park(3600).to(FRONT).park(1800)
+    bus.report(off_m=9000).park(1800)
+    assert ends(rounded(bus), WIDE_FRONT) == [(None, "FRE", "service")]
+
+
+def test_a_vehicle_that_works_within_one_cell_keeps_its_place_as_far_as_a_way_across_it() -> None:
+    """0.8 km there and 0.8 km back on the front: every stop of it is in the same cell."""
+    bus = Bus("05:00").park(3600).to(FRONT).park(1800).to(FRONT + 800).park(1800).to(FRONT).park(1800)
+    assert ends(rounded(bus), WIDE_FRONT)[0] == (None, "FRE", "service")
+    assert {row[:2] for row in ends(rounded(bus), WIDE_FRONT)[1:]} <= {("FRE", "FRE")}
+
+
+def test_a_stop_before_an_export_changes_to_two_decimals_lies_in_a_cell_of_one() -> None:
+    """4.3 km off a front of 1.7 km: in one decimal the cell of 22 km holds both, and three places lead there."""
+    bus = Bus("03:00").park(1800).to(MILL + 6500).park(4 * 3600)
+    end = len(bus.records)
+    bus.to(GARAGE).park(1800).to(FRONT).park(1800)
+    cell = round(float(bus.records[end - 1]["latitude"]), 1)  # type: ignore[arg-type]
+    front = place("FRE", "frente", (cell - LATITUDE) * 111_195, 1700)
+    for number, record in enumerate(bus.records):
+        for name in ("latitude", "longitude"):
+            record[name] = round(float(record[name]), 1 if number < end else 2)  # type: ignore[arg-type]
+    assert ends(bus, front)[:2] == [(None, None, "unknown"), (None, None, "unknown")]
