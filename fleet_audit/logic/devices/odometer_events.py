@@ -20,6 +20,7 @@ from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)
 KINDS = ("fall", "reset", "jump", "frozen", "parked")
+_ROAD_FACTOR = 1.5  # kilometres of road for one of a straight line; a fix 3 km astray explains no jump of 500 km
 
 
 def odometer_events(
@@ -97,10 +98,13 @@ def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
     )
     ends = (tracks.latitude[first], tracks.longitude[first], tracks.latitude[last], tracks.longitude[last])
     way_km = np.array([distance_m(*end) / 1000 for end in zip(*ends, strict=True)], dtype=float)
-    # The positions leapt as impossibly: rows sent under a later time, three of which 5 km apart came in 3 s.
+    # The positions leapt as impossibly and as far: rows sent under a later time, three of which 5 km apart came in 3 s.
     most_km = parameters.impossible_kmh * (tracks.seconds[last] - tracks.seconds[first]) / 3600
     is_seen = tracks.is_located[first] & tracks.is_located[last]
-    kept = ~((kind == JUMP) & is_seen & (way_km > most_km + parameters.odometer_slack_km))
+    slack_km = parameters.odometer_slack_km
+    is_leap = is_seen & (way_km > most_km + slack_km)
+    is_leap &= tracks.odometer_km[last] - tracks.odometer_km[first] <= _ROAD_FACTOR * way_km + slack_km
+    kept = ~((kind == JUMP) & is_leap)
     return kind[kept], first[kept], last[kept], way_km[kept], is_lone[kept]
 
 

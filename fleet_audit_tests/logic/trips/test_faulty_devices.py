@@ -461,12 +461,83 @@ def test_rows_that_a_buffer_sends_under_the_time_of_sending_are_no_tampering(ord
     assert_one_trip(bus)
 
 
-def test_a_trip_that_is_sent_again_while_parked_is_one_trip() -> None:
+def sent_again(bus: Bus, start: float, **changed: object) -> list[dict[str, object]]:
+    """The drive of a bus, one row every 2 s from an instant on."""
+    return [{**bus.records[number], "recorded_at": start + 2 * at, **changed} for at, number in enumerate(driving(bus))]
+
+
+def in_order(bus: Bus, records: list[dict[str, object]]) -> Bus:
+    bus.records = sorted(records, key=lambda one: one["recorded_at"])  # type: ignore[arg-type,return-value]
+    return bus
+
+
+@pytest.mark.parametrize("case", ["plain", "nothing after it", "a dip of 0.1 km", "a zero", "a sentinel"])
+def test_a_trip_that_is_sent_again_while_parked_is_one_trip(case: str) -> None:
     bus = _with_jitter(to_the_mill())
     start = bus.seconds - 900
-    again = [{**bus.records[number], "recorded_at": start + 2 * at} for at, number in enumerate(driving(bus))]
-    bus.records = sorted([*bus.records, *again], key=lambda one: one["recorded_at"])  # type: ignore[arg-type,return-value]
-    assert_one_trip(bus)
+    again = sent_again(bus, start)
+    if case == "a dip of 0.1 km":
+        again[20]["odometer_km"] = round(float(again[19]["odometer_km"]) - 0.1, 1)  # type: ignore[arg-type]
+    if case in ("a zero", "a sentinel"):
+        again[20]["odometer_km"] = 0.0 if case == "a zero" else SENTINEL_KM
+    is_end = case == "nothing after it"
+    before = [one for one in bus.records if not is_end or one["recorded_at"] < start]  # type: ignore[operator]
+    assert_one_trip(in_order(bus, [*before, *again]))
+
+
+def test_a_driven_trip_that_is_sent_again_without_places_is_one_trip() -> None:
+    """A device without coordinates counts the trips that its driver keyed."""
+    bus = Bus("05:00").park(3600).to(MILL).park(3600)
+    for number in driving(bus):
+        bus.records[number]["trip_key"] = "V1"
+    in_order(bus, [*bus.records, *sent_again(bus, bus.seconds - 900)])
+    numbers = list(range(len(bus.records)))
+    trips = trips_of(with_fix(bus, numbers, None, None))
+    assert trips["km"].to_list() == [19.0]
+
+
+def test_rows_that_are_late_among_events_without_places_make_no_trip_of_those_events() -> None:
+    """Lost places would say that the device sends some, and its odometer would then be driven at all hours."""
+    bus = Bus("05:00").park(1800).to(MILL).park(1800)
+    for number in driving(bus):
+        bus.records[number]["trip_key"] = "V1"
+    bus.to(GARAGE).park(3600)
+    loose = [{**one, "trip_key": None} for one in sent_again(bus, bus.seconds - 900)[:38]]
+    in_order(bus, [*bus.records, *loose])
+    trips = trips_of(with_fix(bus, list(range(len(bus.records))), None, None))
+    assert trips["km"].to_list() == [19.0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_an_odometer_that_is_put_on_again_in_steps_was_turned_back(steps: int) -> None:
+    bus = to_the_mill()
+    numbers = driving(bus)[5:25]
+    for number in numbers:
+        bus.records[number]["odometer_km"] -= 300  # type: ignore[operator]
+    for step in range(1, steps):
+        for number in numbers[step - steps :]:
+            bus.records[number]["odometer_km"] += 300 / steps  # type: ignore[operator]
+    assert "fall" in events(bus)
+
+
+@pytest.mark.parametrize("astray_m", [0.0, 3_300.0, 5_000.0])
+def test_a_fix_astray_excuses_no_odometer_that_jumps_by_500_km(astray_m: float) -> None:
+    bus = to_the_mill()
+    first = driving(bus)[10]
+    for record in bus.records[first:]:
+        record["odometer_km"] += 500  # type: ignore[operator]
+    bus.records[first]["latitude"] += astray_m / DEGREE_M  # type: ignore[operator]
+    assert events(bus) == ["jump"]
+
+
+def test_sentinels_beside_a_jump_hide_no_jump() -> None:
+    bus = to_the_mill()
+    moving = driving(bus)
+    for record in bus.records[moving[12] :]:
+        record["odometer_km"] += 300  # type: ignore[operator]
+    for number in (moving[2], moving[30]):
+        bus.records[number]["odometer_km"] = SENTINEL_KM
+    assert "jump" in events(bus)
 
 
 def test_an_odometer_turned_back_that_is_turned_on_again_is_accused() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
+from fleet_audit.logic.trips.kernels.sphere import distance_m
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -20,10 +21,13 @@ def without_late_rows(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks with the place and the reading of such points lost; their points keep time and ignition.
 
     A trip of 19.5 km that was sent again in 80 s beside a parked bus was a second trip, paid, and O01 accused the bus.
+    A point without coordinates has no place to lose: it loses the key by which its events would be a trip.
     """
     is_late = np.zeros(len(tracks.seconds), dtype=np.bool_)
     find_late_rows(
         tracks.seconds,
+        tracks.latitude,
+        tracks.longitude,
         tracks.odometer_km,
         tracks.offsets,
         parameters.fall_km,
@@ -33,19 +37,28 @@ def without_late_rows(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     )
     if not is_late.any():
         return tracks
-    return replace(tracks, odometer_km=np.where(is_late, np.nan, tracks.odometer_km), is_lost=tracks.is_lost | is_late)
+    is_placed = tracks.is_located | tracks.is_lost
+    return replace(
+        tracks,
+        odometer_km=np.where(is_late, np.nan, tracks.odometer_km),
+        is_lost=tracks.is_lost | (is_late & is_placed),
+        trip_key=np.where(is_late & ~is_placed, np.int32(-1), tracks.trip_key),
+    )
 
 
 @njit(cache=True, nogil=True)
-def find_late_rows(seconds, odometer, offsets, fall_km, impossible_kmh, slack_km, is_late):  # type: ignore[no-untyped-def]
+def find_late_rows(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, odometer, offsets, fall_km, impossible_kmh, slack_km, is_late
+):
     """Sets is_late of readings that fall by more than `fall_km` and climb back too fast.
 
-    No vehicle counts in their time what they count among themselves, and the readings go on after them as before them.
-    An odometer that was turned back does not return, or returns in one step.
+    No vehicle counts in their time what they count among themselves, their places move along, and the readings go on
+    after them as before them, or no reading follows. An odometer that was turned back and put on again stays in place
+    while it climbs, in however many steps.
     """
     for track in range(len(offsets) - 1):
-        high = offsets[track + 1]
-        before, i = -1, offsets[track]
+        low, high = offsets[track], offsets[track + 1]
+        before, i = -1, low
         while i < high:
             if math.isnan(odometer[i]):
                 i += 1
@@ -54,26 +67,57 @@ def find_late_rows(seconds, odometer, offsets, fall_km, impossible_kmh, slack_km
                 before = i
                 i += 1
                 continue
-            last, following = i, i + 1
-            while following < high:
-                if not math.isnan(odometer[following]):
-                    if odometer[following] >= odometer[before] or odometer[following] < odometer[last]:
-                        break
-                    last = following
-                following += 1
-            is_too_fast = odometer[last] - odometer[i] > impossible_kmh * (seconds[last] - seconds[i]) / 3600 + fall_km
-            if (
-                is_too_fast
-                and following < high
-                and is_plausible(
+            last, following = _end_of_climb(odometer, before, i, high, fall_km)
+            climb_km = odometer[last] - odometer[i]
+            is_late_run = climb_km > impossible_kmh * (seconds[last] - seconds[i]) / 3600 + fall_km
+            if is_late_run and following < high:
+                is_late_run = is_plausible(
                     odometer[following] - odometer[before],
                     seconds[following] - seconds[before],
                     impossible_kmh,
                     slack_km,
                 )
-            ):
+            if is_late_run and _is_other_time(lat, lon, odometer, low, i, last, climb_km, fall_km):
                 is_late[i:following] = True
                 i = following
                 continue
             before = i
             i += 1
+
+
+@njit(cache=True, nogil=True)
+def _end_of_climb(odometer, before, first, high, fall_km):  # type: ignore[no-untyped-def]
+    """The last reading from `first` on that is below the one before them, and the next one, `high` where none is.
+
+    An odometer that is computed from fixes falls by 0.1 km now and then.
+    """
+    last, following = first, first + 1
+    while following < high:
+        if not math.isnan(odometer[following]):
+            if odometer[following] >= odometer[before] or odometer[following] < odometer[last] - fall_km:
+                break
+            last = following if odometer[following] >= odometer[last] else last
+        following += 1
+    return last, following
+
+
+@njit(cache=True, nogil=True)
+def _is_other_time(lat, lon, odometer, low, first, last, climb_km, fall_km):  # type: ignore[no-untyped-def]
+    """Whether the places of readings move along with them, at least half as far, for a road is no straight line.
+
+    Of readings without any place: whether the device has sent some of them before. Rows that come once are all that
+    is known of their trip.
+    """
+    place, way_km = -1, 0.0
+    for k in range(first, last + 1):
+        if math.isnan(lat[k]) or math.isnan(lon[k]) or math.isnan(odometer[k]):
+            continue
+        if place >= 0:
+            way_km += min(
+                distance_m(lat[place], lon[place], lat[k], lon[k]) / 1000, 2 * abs(odometer[k] - odometer[place])
+            )
+        place = k
+    if place >= 0:
+        return 2 * way_km + fall_km >= climb_km
+    sent = odometer[low:first]
+    return ((sent > odometer[first]) & (sent < odometer[last])).any()

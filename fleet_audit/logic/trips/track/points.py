@@ -64,7 +64,7 @@ class Points:
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
-    tracks = without_sentinels(without_late_rows(tracks, parameters), parameters)
+    tracks = without_late_rows(without_sentinels(tracks, parameters), parameters)
     return replace(tracks, is_lost=lost_fixes(tracks, places, parameters))
 
 

@@ -232,7 +232,7 @@ _SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone
 RULES = (
     Rule(
         "O01",
-        "3",
+        "4",
         "C",
         "Hodômetro recua",
         "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
@@ -244,7 +244,7 @@ RULES = (
     ),
     Rule(
         "O02",
-        "3",
+        "4",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
