@@ -12,6 +12,7 @@ import pandas as pd
 
 from fleet_audit.formats.numbers import is_filled, is_spoilt_id, matches
 from fleet_audit.formats.parsed import REJECTED_COLUMNS, empty_rejected
+from fleet_audit.formats.values import has_two_readings, is_month_first_only
 
 _LONGEST_VALUE = 80  # characters of a value shown in a reason
 _UNRESOLVED = r"^(=.*[(]no stored result[)]|#.*[(]no result[)])$"  # as the workbook's reader shows it
@@ -57,6 +58,16 @@ class Quarantine:
     def refuse_illegible(self, code: str, label: str, text: pd.Series, parsed: pd.Series, expected: str) -> None:
         """Rejects the rows with a text of which no value could be read."""
         self.refuse_value(is_filled(text) & parsed.isna().to_numpy(dtype=bool), code, label, text, f"not {expected}")
+
+    def refuse_illegible_days(self, label: str, text: pd.Series, day: pd.Series, expected: str) -> None:
+        """Rejects the rows whose text is no day, or is one of two where the file writes the month first."""
+        is_bad = is_filled(text) & day.isna().to_numpy(dtype=bool)
+        if not is_bad.any():
+            return
+        problem = pd.Series(f"not {expected}", index=text.index, dtype="str")
+        problem[is_month_first_only(text)] = f"a day only with its month first, not {expected}"
+        problem[has_two_readings(text)] = f"one of two days, for other rows write the month first, not {expected}"
+        self.refuse_value(is_bad, "bad_date", label, text, problem)
 
     def refuse_ambiguous(self, label: str, text: pd.Series, mask: pd.Series | np.ndarray) -> None:
         """Rejects the rows whose number has two readings."""

@@ -19,8 +19,10 @@ _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 _DATE_BR = rf"^(?P<d>[0-9]{{1,2}})/(?P<m>[0-9]{{1,2}})/(?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_MARKED = rf"^(?P<d>[0-9]{{1,2}})[-.](?P<m>[0-9]{{1,2}})[-.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_ISO = rf"^(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})(?:[ T]{_CLOCK})?$"
-_TWO_PARTS = r"^(?P<first>[0-9]{1,2})[-/.](?P<second>[0-9]{1,2})[-/.][0-9]{4}"
-_MONTHS = 12
+_DAY_FIRST = rf"^(?P<d>[0-9]{{1,2}})[-/.](?P<m>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
+_MONTH_FIRST = rf"^(?P<m>[0-9]{{1,2}})[-/.](?P<d>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
+_BEYOND_MONTHS = r"^(0?[1-9]|1[0-2])[-/.](1[3-9]|2[0-9]|3[01])[-/.]"
+_FEWEST_MONTH_FIRST, _MONTH_FIRST_SHARE = 3, 0.1  # of a file's days: fewer are typing errors
 _TIME = (
     r"^(?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} |[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?"
     r"(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,][0-9]{1,9})?)? ?(?:[hH](?:rs|s)?)?$"
@@ -38,6 +40,7 @@ _INSTANT = (
 _SERIAL = r"^[0-9]{1,5}(,[0-9]{1,10})?$"  # what a workbook holds behind a day or time whose cell lost its format
 _TRUE = ["true", "1", "1.0", "1,0", "sim", "s", "yes", "verdadeiro", "on", "ligado", "ligada"]
 _FALSE = ["false", "0", "0.0", "0,0", "nao", "não", "n", "no", "falso", "off", "desligado", "desligada"]
+_FIRST_YEAR = 1900  # of what two numbers beside a year may mean
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2099  # a device without a clock reports 1970; 2099 bounds a mistyped year
 
 
@@ -50,30 +53,58 @@ def _whole(array: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(pc.equal(array, ""), "0", array), pa.int64())
 
 
-def dates(text: pd.Series, serials_from: str | None = None, earliest_year: int = _EARLIEST_YEAR) -> pd.Series:
+def dates(
+    text: pd.Series,
+    serials_from: str | None = None,
+    earliest_year: int = _EARLIEST_YEAR,
+    *,
+    is_month_first: bool = False,
+) -> pd.Series:
     """dd/mm/aaaa (or with - or .) or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
 
-    So is a day of two readings in a text file that writes the month first: 06/05/2025 beside 05/30/2025 was a run of
-    May. `serials_from` is day 0 of unformatted day numbers, which only workbooks hold; their days are typed.
+    So is a day of two readings where the file `is_month_first`. `serials_from` is day 0 of unformatted day numbers,
+    which only workbooks hold.
     """
     parsed = _calendar(text, _DATE_BR, earliest_year)
-    if not _is_left(text, parsed):
-        return parsed
-    for pattern in (_DATE_ISO, _DATE_MARKED):
-        parsed = parsed.fillna(_calendar(text, pattern, earliest_year))
-    if serials_from is None:
-        return parsed.mask(_may_be_month_first(text)) if _is_left(text, parsed) else parsed
-    serials = _serials(text)
-    days = np.floor(serials.where(serials >= _first_serial(serials_from)))
-    return parsed.fillna(pd.to_datetime(days, unit="D", origin=serials_from).astype("datetime64[us]"))
+    if _is_left(text, parsed):
+        for pattern in (_DATE_ISO, _DATE_MARKED):
+            parsed = parsed.fillna(_calendar(text, pattern, earliest_year))
+        if serials_from is not None:
+            serials = _serials(text)
+            days = np.floor(serials.where(serials >= _first_serial(serials_from)))
+            parsed = parsed.fillna(pd.to_datetime(days, unit="D", origin=serials_from).astype("datetime64[us]"))
+    return parsed.mask(has_two_readings(text)) if is_month_first else parsed
 
 
-def _may_be_month_first(text: pd.Series) -> pd.Series:
-    """Days of two readings where others of the column are days with the month first only, and none with it second."""
-    parts = _groups(text, _TWO_PARTS, "first", "second")
-    first, second = (typed_series(pc.fill_null(_whole(part), 0), text.index, "Int64") for part in parts)
-    is_month_first = ((first <= _MONTHS) & (second > _MONTHS)).any() and not (first > _MONTHS).any()
-    return (first <= _MONTHS) & (second <= _MONTHS) & (first != second) & is_month_first
+def writes_month_first(*columns: pd.Series) -> bool:
+    """Whether a text file writes its days month first: 06/05/2025 beside 05/28, 05/29 and 05/30 was a run of May.
+
+    So it does where at least 3 of its days, a tenth of them, and as many as are days with the month second only, exist
+    with the month first only. All columns of days of a file are judged together. Days of a workbook are typed.
+    """
+    if sum(matches(text, _BEYOND_MONTHS).sum() for text in columns) < _FEWEST_MONTH_FIRST:
+        return False
+    day_first, month_first = _both_readings(pd.concat(columns, ignore_index=True))
+    days = (day_first.notna() | month_first.notna()).sum()
+    only_second = (day_first.notna() & month_first.isna()).sum()
+    only_first = (day_first.isna() & month_first.notna()).sum()
+    return bool(only_first >= max(_FEWEST_MONTH_FIRST, _MONTH_FIRST_SHARE * days, only_second))
+
+
+def has_two_readings(text: pd.Series) -> np.ndarray:
+    """Which texts are one day with the month second and another one with the month first."""
+    day_first, month_first = _both_readings(text)
+    return (day_first.notna() & month_first.notna() & (day_first != month_first)).to_numpy()
+
+
+def is_month_first_only(text: pd.Series) -> np.ndarray:
+    """Which texts are a day with the month first alone."""
+    day_first, month_first = _both_readings(text)
+    return (day_first.isna() & month_first.notna()).to_numpy()
+
+
+def _both_readings(text: pd.Series) -> tuple[pd.Series, pd.Series]:
+    return _calendar(text, _DAY_FIRST, _FIRST_YEAR), _calendar(text, _MONTH_FIRST, _FIRST_YEAR)
 
 
 def _is_left(text: pd.Series, parsed: pd.Series) -> bool:
@@ -133,10 +164,13 @@ def _seconds_of_half_days(text: pd.Series) -> pd.Series:
     return seconds.where(seconds >= 3600).mod(43_200) + is_afternoon.astype("Int64") * 43_200
 
 
-def local_times(text: pd.Series, serials_from: str | None = None) -> pd.Series:
-    """dd/mm/aaaa HH:MM[:SS] as wall clock, `datetime64[us]`; with `serials_from` also a day number with a fraction."""
+def local_times(text: pd.Series, serials_from: str | None = None, *, is_month_first: bool = False) -> pd.Series:
+    """dd/mm/aaaa HH:MM[:SS] as wall clock, `datetime64[us]`; with `serials_from` also a day number with a fraction.
+
+    Null of a day of two readings where the file `is_month_first`.
+    """
     day, time = (typed_series(part, text.index, "str") for part in _groups(text, _DATE_TIME_BR, "date", "time"))
-    parsed = clock(dates(day), times(time))
+    parsed = clock(dates(day, is_month_first=is_month_first), times(time))
     if serials_from is None:
         return parsed
     return parsed.fillna(clock(dates(text, serials_from), times(text, serials_from)))

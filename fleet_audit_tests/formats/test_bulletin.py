@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.parsed import ParsedFile, RejectedFile
 from fleet_audit_tests.formats.samples import (
     BULLETIN_HEADER,
     BULLETIN_ROWS,
@@ -298,12 +298,27 @@ def test_a_file_that_was_encoded_twice_or_has_each_line_in_quotation_marks_is_re
         assert found.equals(expected)
 
 
-def test_a_text_that_writes_the_month_first_files_no_run_under_another_month():
-    """06/05/2025 beside 05/30/2025 is the fifth of June, and was a run of May."""
-    american = [changed(ROW, c0=str(at), c3=day) for at, day in enumerate(("06/05/2025", "05/30/2025", "06/06/2025"))]
-    parsed = read("bulletin", bulletin(*american))
-    assert reasons(parsed) == [(2, "bad_date"), (3, "bad_date")]
-    assert parsed.rows["declared_date"].to_list() == [dt.date(2025, 6, 6)]
+def bulletin_of(*days: str) -> ParsedFile:
+    return read("bulletin", bulletin(*(changed(ROW, c0=str(at), c3=day) for at, day in enumerate(days))))
+
+
+@pytest.mark.parametrize("others", [(), ("31/06/2025",), ("30/05/2025",)], ids=["alone", "no day", "one day first"])
+def test_a_text_that_writes_the_month_first_files_no_run_under_another_month(others: tuple[str, ...]):
+    """06/05/2025 beside 05/30/2025 is the fifth of June, and was a run of May; 31/06 is no day of either order."""
+    parsed = bulletin_of("06/05/2025", "05/28/2025", "05/29/2025", "05/30/2025", "06/06/2025", *others)
+    assert reasons(parsed)[:4] == [(row, "bad_date") for row in (2, 3, 4, 5)]
+    days = [dt.date(2025, 5, 30)] * (others == ("30/05/2025",))
+    assert sorted(parsed.rows["declared_date"]) == [*days, dt.date(2025, 6, 6)]
+    assert "is '06/05/2025', one of two days" in parsed.rejected["reason"].iloc[0]
+
+
+def test_a_month_beyond_twelve_by_mistake_costs_its_row_alone():
+    """The days of one week may all be days of two readings."""
+    week = [f"{1 + at // 10:02d}/06/2025" for at in range(70)]
+    parsed = bulletin_of(*week, "05/16/2025", "06/17/2025", "06/18/2025")
+    assert len(parsed.rows) == 70
+    assert reasons(parsed) == [(72, "bad_date"), (73, "bad_date"), (74, "bad_date")]
+    assert "a day only with its month first" in parsed.rejected["reason"].iloc[0]
 
 
 def test_one_month_beyond_twelve_beside_days_that_are_day_first_costs_its_row_alone():

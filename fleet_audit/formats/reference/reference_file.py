@@ -65,7 +65,11 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
         if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
     ]
     text = read_table(content, limits, TableFormat(table.column_names, required))
-    frame = pd.DataFrame({column.name: _parsed(text, column) for column in table.columns})
+    days = [text.column(column.name) for column in table.columns if column.type is Type.DATE]
+    is_month_first = text.serials_from is None and bool(days) and values.writes_month_first(*days)
+    frame = pd.DataFrame(
+        {column.name: _parsed(text, column, is_month_first=is_month_first) for column in table.columns}
+    )
     _refuse_empty_periods(frame, text.quarantine)
     refuse_by_content(table_name, frame, text)
     good = frame[~text.quarantine.is_bad]
@@ -89,7 +93,7 @@ def _absences(text: TextTable, table: Table) -> list[str]:
     return [f"Columns that are not there were read as empty: {', '.join(absent)}."] if absent else []
 
 
-def _parsed(table: TextTable, column: Column) -> pd.Series:
+def _parsed(table: TextTable, column: Column, *, is_month_first: bool) -> pd.Series:
     """The typed column; rows with an empty, illegible or impossible value go to quarantine."""
     text, quarantine = table.column(column.name), table.quarantine
     if not column.nullable:
@@ -100,8 +104,8 @@ def _parsed(table: TextTable, column: Column) -> pd.Series:
         if column.name == "valid_to":
             text = text.mask(numbers.matches(text, _OPEN_END), "")
         earliest = [_EARLIEST_YEAR] if column.name == "valid_from" else []
-        days = values.dates(text, table.serials_from, *earliest)
-        quarantine.refuse_illegible("bad_date", column.name, text, days, "a day written YYYY-MM-DD")
+        days = values.dates(text, table.serials_from, *earliest, is_month_first=is_month_first)
+        quarantine.refuse_illegible_days(column.name, text, days, "a day written YYYY-MM-DD")
         return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
     if column.type is Type.BOOLEAN:
         flags = values.flags(text)

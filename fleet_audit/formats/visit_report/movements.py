@@ -53,7 +53,11 @@ def parse_visit_report(
     block = texts["block"]
     texts = texts.reset_index(drop=True)
     who = drivers.identify(texts["driver"], driver_key)
-    legs = _legs(texts, layout, quarantine, today, cells.serials_from).assign(
+    is_month_first = cells.serials_from is None and values.writes_month_first(
+        texts["departed_date"], texts["next_departure"]
+    )
+    day = values.dates(texts["departed_date"], cells.serials_from, is_month_first=is_month_first)
+    legs = _legs(texts, day, layout, quarantine, today, cells.serials_from, is_month_first=is_month_first).assign(
         driver_id=who["driver_id"],
         is_maintenance_driver=who["is_maintenance"],
         block=block.to_numpy(),
@@ -74,7 +78,7 @@ def parse_visit_report(
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
         days=counts_by_day(
-            values.dates(texts["departed_date"], cells.serials_from).mask(quarantine.is_misdated()),
+            day.mask(quarantine.is_misdated()),
             quarantine.is_bad,
             is_duplicate,
             today,
@@ -86,22 +90,20 @@ def parse_visit_report(
 
 
 def _legs(
-    texts: pd.DataFrame, layout: Layout, quarantine: Quarantine, today: dt.date, serials_from: str | None
-) -> pd.DataFrame:
+    texts: pd.DataFrame, day: pd.Series, layout: Layout, quarantine: Quarantine, today: dt.date,
+    serials_from: str | None, *, is_month_first: bool,
+) -> pd.DataFrame:  # fmt: skip
     of_vehicle = layout.blocks.reindex(texts["block"]).reset_index(drop=True)
     _refuse_misfits(texts, quarantine)
     if serials_from is not None:
         quarantine.refuse_formulas(texts[list(HEADERS)].rename(columns=HEADERS))
-    day = values.dates(texts["departed_date"], serials_from)
     departed, arrived = (values.times(texts[name], serials_from) for name in ("departed_time", "arrived_time"))
-    for name, code, parsed, expected in (
-        ("departed_date", "bad_date", day, "a day written dd/mm/aaaa"),
-        ("departed_time", "bad_time", departed, "a time written hh:mm:ss"),
-        ("arrived_time", "bad_time", arrived, "a time written hh:mm:ss"),
-    ):
+    for name in ("departed_date", "departed_time", "arrived_time"):
         has_header = ~texts["is_without_header"]
         quarantine.refuse(texts[name].eq("") & has_header, "missing_value", f"{HEADERS[name]} is empty.")
-        quarantine.refuse_illegible(code, HEADERS[name], texts[name], parsed, expected)
+    quarantine.refuse_illegible_days(HEADERS["departed_date"], texts["departed_date"], day, "a day written dd/mm/aaaa")
+    for name, parsed in (("departed_time", departed), ("arrived_time", arrived)):
+        quarantine.refuse_illegible("bad_time", HEADERS[name], texts[name], parsed, "a time written hh:mm:ss")
     quarantine.refuse_future(HEADERS["departed_date"], texts["departed_date"], day, today)
     refuse_outside_period(
         quarantine,
@@ -111,7 +113,7 @@ def _legs(
         of_vehicle["period_first"],
         of_vehicle["period_last"],
     )
-    optional = partial(_optional, texts, quarantine, serials_from)
+    optional = partial(_optional, texts, quarantine, serials_from, is_month_first)
     device = of_vehicle["device_id"]
     speed = optional("max_speed", "bad_number")
     return pd.DataFrame(
@@ -143,11 +145,14 @@ def _refuse_misfits(texts: pd.DataFrame, quarantine: Quarantine) -> None:
     )
 
 
-def _optional(texts: pd.DataFrame, quarantine: Quarantine, serials_from: str | None, name: str, code: str) -> pd.Series:
+def _optional(
+    texts: pd.DataFrame, quarantine: Quarantine, serials_from: str | None, is_month_first: bool, name: str, code: str
+) -> pd.Series:
     """A column that may be empty, but not illegible or negative."""
     text = texts[name].mask(texts[name].isin(_NOT_THERE), "")
     if name == "next_departure":
-        parsed, expected = values.local_times(text, serials_from), "an instant written dd/mm/aaaa hh:mm"
+        parsed = values.local_times(text, serials_from, is_month_first=is_month_first)
+        expected = "an instant written dd/mm/aaaa hh:mm"
     elif name in ("driving", "stopped"):
         is_typed = serials_from is not None
         parsed, expected = values.durations(text, is_serial_accepted=is_typed), "a duration written hh:mm:ss"

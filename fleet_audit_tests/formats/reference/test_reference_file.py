@@ -6,7 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.parsed import ParsedFile, RejectedFile
 from fleet_audit_tests.formats.samples import REAL_DAY, VEHICLES, read, reasons, workbook
 
 TARIFFS = "tariff_id,contract_id,route_code,vehicle_class,area,regime,rate_brl_per_km,valid_from,valid_to\n"
@@ -69,6 +69,27 @@ def test_no_other_end_beyond_the_century_is_taken_for_none(end: str):
     assert reasons(reference("vehicles", VEHICLES.replace(",2025-01-01,", f",2025-01-01,{end}", 1))) == [
         (2, "bad_date")
     ]
+
+
+def vehicles(*periods: tuple[str, str]) -> ParsedFile:
+    head, row = VEHICLES.splitlines()[:2]
+    rows = [
+        row.replace("KPU-9A36", f"KPU9A{at:02d}").replace("2025-01-01,", f"{first},{last}")
+        for at, (first, last) in enumerate(periods)
+    ]
+    return reference("vehicles", "\n".join([head, *rows]))
+
+
+def test_the_days_of_all_columns_say_together_that_the_month_stands_first():
+    """A period from the first of June began in January: its column alone shows no month beyond twelve."""
+    parsed = vehicles(*[("06/01/2025", "06/30/2025")] * 3)
+    assert parsed.rows.empty
+    assert "valid_from is '06/01/2025', one of two days" in parsed.rejected["reason"].iloc[0]
+
+
+def test_one_month_beyond_twelve_among_ends_that_are_day_first_refuses_one_vehicle():
+    parsed = vehicles(*[("01/05/2025", "31/05/2025")] * 20, *[("01/15/2025", "31/05/2025")] * 3)
+    assert len(parsed.rows) == 20
 
 
 def test_an_empty_date_of_a_spreadsheet_is_no_day_of_the_calendar():
