@@ -16,7 +16,11 @@ from fleet_audit.formats.parsed import RejectedFile
 
 _SPACES = b" \t\n\r"  # that JSON allows between a name and its colon
 _NULL = b"null"
-_ERRORS = ("error", "errors")  # members in which gateways say, under status 200, that the answer behind them failed
+# Members in which gateways say, under status 200, that the answer behind them failed, and texts that name no error.
+_ERRORS = ("error", "errors", "error_message")
+_NO_ERROR = ("", "0", "none", "null", "false", "no", "ok", "success")
+_NO_SUCCESS = ("0", "false", "no")
+_FAILED = ("error", "fail", "failed", "failure")
 _DEEPEST = 200  # far below where Python's readers and writers of JSON end, at 1,000 less the depth of the caller
 
 
@@ -34,13 +38,14 @@ def outline(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str | Non
     Raises:
         BrokenPageError: the bytes are not one whole JSON document in UTF-8 (RFC 8259), it is nested more than 200 deep,
             or an object names a field twice, so that a reader could not know which value was meant.
-        RejectedFile: the document says that it failed, it has no list of items, its cursor is not a string, or
-            `has_more` is not a boolean; without a cursor it may be absent or null.
+        RejectedFile: the document has no items and says that it failed, it has no list of items, its cursor is not a
+            string, or `has_more` is not a boolean; without a cursor it may be absent or null.
     """
     page = decode_page(payload)
     _require_single_names(payload, page, adapter)
-    _require_success(page)
     items = items_of_page(page, adapter)
+    if not items:
+        _require_success(page)
     cursor = value_at(page, adapter.next_cursor)
     if cursor is not None and not isinstance(cursor, str):
         raise RejectedFile(
@@ -68,7 +73,7 @@ def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str
         has_more = not adapter.has_more or msgspec.json.decode(_raw_at(payload, adapter.has_more), type=bool | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return outline(payload, adapter)
-    if cursor and has_more is None:
+    if not items or (cursor and has_more is None):
         return outline(payload, adapter)
     return len(items), cursor or None if has_more else None
 
@@ -113,14 +118,31 @@ def value_at(item: Any, path: Sequence[str]) -> Any:
 
 
 def _require_success(page: Any) -> None:
-    """Raises RejectedFile when a page names an error beside its items: its empty list would be a day without rows."""
+    """Raises RejectedFile when a page without items names an error: it would be a complete day without positions.
+
+    Beside items an error is no reason to lose them: vendors list devices that are offline there, on every day.
+    """
     if not isinstance(page, dict):
         return
-    named = next((name for name in _ERRORS if page.get(name)), None)
-    if named is None and page.get("success") is False:
+    named = next((name for name in _ERRORS if _names_error(page.get(name))), None)
+    if named is None and _text(page.get("success")) in _NO_SUCCESS:
         named = "success"
+    if named is None and _text(page.get("status")) in _FAILED:
+        named = "status"
     if named:
-        raise RejectedFile(f"The page says that it failed ('{named}'), so its items may not be all; ask for it again.")
+        raise RejectedFile(f"The page has no items and says that it failed ('{named}'); ask for it again.")
+
+
+def _names_error(value: Any) -> bool:
+    """Whether any value inside is other than 0, false, null or a text that names no error."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if inner is None:
+        return value is not None and _text(value) not in _NO_ERROR
+    return any(_names_error(one) for one in inner)
+
+
+def _text(value: Any) -> str:
+    return str(value).strip().lower()
 
 
 def _decode_by_python(payload: bytes, object_of: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:

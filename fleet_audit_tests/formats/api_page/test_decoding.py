@@ -54,9 +54,6 @@ BROKEN = {
     "a field that is not read, twice": _page(b'{"device_id":"1","note":1,"note":2}'),
 }
 WRONG_SHAPES = [b"null", b"5", b'"a"', b"true", b"[]", b"{}", b'{"data":null}', b'{"data":{}}', b'{"data":"x"}',
-                b'{"data":[],"next_cursor":null,"error":"backend unavailable"}',
-                b'{"data":[],"next_cursor":null,"success":false}',
-                b'{"data":[],"next_cursor":null,"errors":[{"code":503}]}',
                 b'{"data":[],"next_cursor":5}', b'{"data":[],"next_cursor":["a"]}']  # fmt: skip
 
 
@@ -89,6 +86,37 @@ def test_a_document_of_another_form_is_refused(payload: bytes) -> None:
     """`null` ended the process with SIGSEGV in Arrow's reader."""
     with pytest.raises(RejectedFile):
         outline(payload)
+
+
+_FAILURES = [b'"error":"backend unavailable"', b'"errors":[{"code":503}]', b'"error":{"code":0,"message":"db down"}',
+             b'"error_message":"x"', b'"success":false', b'"success":"false"', b'"success":0', b'"status":"error"',
+             b'"error":true', b'"errors":2']  # fmt: skip
+
+
+@pytest.mark.parametrize("member", _FAILURES)
+def test_a_page_without_items_that_says_it_failed_is_no_empty_day(member: bytes) -> None:
+    """Nor is one that was accepted and archived before."""
+    for read in (outline, outline_again):
+        with pytest.raises(RejectedFile, match="says that it failed"):
+            read(b'{"data":[],"next_cursor":null,%s}' % member)
+
+
+@pytest.mark.parametrize("member", [*_FAILURES, b'"errors":[{"device":"X9","reason":"offline since 2024"}]'])
+def test_items_beside_an_error_are_a_page(member: bytes) -> None:
+    for read in (outline, outline_again):
+        assert read(b'{"data":[%s],"next_cursor":null,%s}' % (ITEM, member)) == (1, None)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [b'"error":null', b'"error":""', b'"error":"none"', b'"error":"0"', b'"error":0', b'"error":false', b'"error":{}',
+     b'"errors":[]', b'"errors":[null]', b'"errors":{"count":0}', b'"error":{"code":0,"message":""}',
+     b'"error":{"code":"0","message":"OK"}', b'"success":true', b'"success":null', b'"success":1', b'"status":"ok"'],
+)  # fmt: skip
+def test_a_page_without_items_that_names_no_error_is_an_empty_day(member: bytes) -> None:
+    """It was refused on every try, and its day never closed."""
+    for read in (outline, outline_again):
+        assert read(b'{"data":[],"next_cursor":null,%s}' % member) == (0, None)
 
 
 @pytest.mark.parametrize("payload", [one for one in WRONG_SHAPES if b"cursor" not in one])
