@@ -55,6 +55,7 @@ _FORMAT = TableFormat(
     COLUMNS,
     keys=("PLACA", "DATA"),
     merged=("NUMERO ATA", "PLACA", "EQUIPAMENTO", "DATA", "TURNO", "EMPRESA"),  # a merged quantity is one run's
+    unpaid=("CÓDIGO", "TURNO", "CÓDIGO2", "TAXA LOTAÇÃO", "EMPRESA"),
 )
 _LONGEST_RUN_S = 16 * 3600  # CONTRACTS 1.3: a longer run has an arrival that nobody can read
 _LONGEST_RUN_KM = 2_400  # in so much time at 150 km/h: a claim above it is a typing error, or counts from an empty 0

@@ -13,6 +13,7 @@ from fleet_audit.formats.table.delimited import read_delimited
 from fleet_audit.formats.table.encoding import decode
 from fleet_audit.formats.table.spelling import is_blank
 from fleet_audit.formats.values import SERIALS_FROM_1900, SERIALS_FROM_1904
+from fleet_audit.formats.workbook.sheet_scan import NO_RESULT
 from fleet_audit.formats.workbook.worksheets import Worksheet, is_workbook, read_worksheets
 
 
@@ -35,7 +36,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Cells:
-    """The non-blank rows of a file.
+    """The rows of a file that are not blank; in a workbook, nor blank but for errors.
 
     Attributes:
         rows: cells as text, not stripped; rows may differ in length.
@@ -112,7 +113,7 @@ def _workbook_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cel
     numbers: list[int] = []
     sheets = []
     for worksheet in book.worksheets:
-        kept = [at for at, row in enumerate(worksheet.rows) if not all(is_blank(cell) for cell in row)]
+        kept = [at for at, row in enumerate(worksheet.rows) if not all(_is_void(cell) for cell in row)]
         merged = _merged(worksheet, kept, len(rows))
         sheets.append(Sheet(worksheet.name, len(rows), len(rows) + len(kept), worksheet.offset, merged))
         rows += [worksheet.rows[at] for at in kept]
@@ -127,6 +128,11 @@ def _workbook_cells(content: bytes, limits: Limits, vocabulary: set[str]) -> Cel
         has_several_sheets=book.has_several,
         is_1904=book.is_1904,
     )
+
+
+def _is_void(cell: str) -> bool:
+    """Whether a workbook's cell is blank or an error: templates hold formulas for rows that nobody filled in."""
+    return is_blank(cell) or cell.endswith(NO_RESULT)
 
 
 def _merged(worksheet: Worksheet, kept: list[int], start: int) -> tuple[tuple[int, int, int], ...]:

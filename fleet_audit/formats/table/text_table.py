@@ -16,6 +16,7 @@ from fleet_audit.formats.quarantine import Quarantine
 from fleet_audit.formats.table.cells import Cells, Sheet, read_cells
 from fleet_audit.formats.table.page_breaks import find_page_rows
 from fleet_audit.formats.table.spelling import header_name, is_blank, stripped
+from fleet_audit.formats.workbook.sheet_scan import NO_RESULT
 
 _HEADER_WITHIN = 40  # rows; some exporters print a title above the table
 _MOST_COLUMNS = 200  # rows are filled up to the header's width: one of a million commas would fill the memory
@@ -31,12 +32,14 @@ class TableFormat:
         required: those that the header must hold.
         keys: columns that every data row fills; rows without them can be totals or titles (see `page_breaks`).
         merged: columns in which a cell merged over rows is the value of each row; in the others it is the first row's.
+        unpaid: columns in which the error of a formula is read as empty, for no amount rests on them.
     """
 
     known: Sequence[str]
     required: Sequence[str]
     keys: Sequence[str] = ()
     merged: Sequence[str] = ()
+    unpaid: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def read_table(content: bytes, limits: Limits, table: TableFormat) -> TextTable:
     )
     _refuse_misfits(quarantine, cells, parts)
     if cells.serials_from is not None:
+        warnings += _without_errors(text, table.unpaid)
         quarantine.refuse_formulas(text)
     ignored = [position for part in parts for position in part.ignored]
     return TextTable(
@@ -116,6 +120,18 @@ def read_table(content: bytes, limits: Limits, table: TableFormat) -> TextTable:
         len(ignored),
         (*cells.warnings, *warnings, *ignored_warning(cells, ignored)),
     )
+
+
+def _without_errors(text: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Empties the errors of these columns of a workbook; a sentence that counts them."""
+    counts = {}
+    for name in text.columns.intersection(columns):
+        is_error = text[name].str.endswith(NO_RESULT)
+        if is_error.any():
+            text[name] = text[name].mask(is_error, "")
+            counts[name] = int(is_error.sum())
+    named = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    return [f"Errors of formulas were read as empty cells: {named}."] if counts else []
 
 
 def ignored_warning(cells: Cells, positions: Sequence[int]) -> list[str]:

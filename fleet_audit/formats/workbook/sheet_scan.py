@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 _REFERENCE = re.compile(r"^([A-Za-z]{1,3})([0-9]{1,7})$")
+NO_RESULT = " (no result)"  # after an error
 _LONGEST_FORMULA = 200  # characters of a formula that are shown
 
 
@@ -82,7 +83,7 @@ class _Handler:
 
     def text(self, text: str) -> None:
         if self.tag == "v" and self.is_error:
-            self.scan.unresolved[self.row, self.column] = f"{text[:_LONGEST_FORMULA]} (no result)"
+            self.scan.unresolved[self.row, self.column] = f"{text[:_LONGEST_FORMULA]}{NO_RESULT}"
         elif self.tag == "v":
             self.has_value = self.has_value or bool(text.strip())
         elif self.tag == "f":

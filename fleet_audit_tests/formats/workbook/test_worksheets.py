@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 import xlsxwriter
 
-from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.parsed import ParsedFile, RejectedFile
 from fleet_audit_tests.formats.samples import (
     BULLETIN_HEADER,
     BULLETIN_ROWS,
@@ -200,19 +200,37 @@ def test_a_formula_without_its_result_is_refused_and_neither_zero_nor_empty():
     assert "KM ROTA is '=N3-I3" in parsed.rejected["reason"].str.cat()
 
 
-def test_an_error_in_place_of_a_result_is_no_empty_cell():
-    """As an empty KM ROTA it was replaced by the difference of the readings."""
+def with_errors(*cells: tuple[int, int]) -> ParsedFile:
+    """A bulletin of two runs, with an error in each cell (row and column from 0)."""
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True})
     sheet = book.add_worksheet()
     for line, row in enumerate([HEADER, ROW, run(7)]):
         sheet.write_row(line, 0, row)
-    sheet.write_formula(2, 14, "=N3-I3", None, "#REF!")
+    for line, column in cells:
+        sheet.write_formula(line, column, "=VLOOKUP(B1,X!A:B,2,0)", None, "#REF!")
     book.close()
-    parsed = read("bulletin", buffer.getvalue(), "b.xlsx")
+    return read("bulletin", buffer.getvalue(), "b.xlsx")
+
+
+def test_an_error_in_place_of_a_result_is_no_empty_cell():
+    """As an empty KM ROTA it was replaced by the difference of the readings."""
+    parsed = with_errors((2, 14))
     assert (3, "formula_without_value") in reasons(parsed)
     assert len(parsed.rows) == 1
     assert "KM ROTA is '#REF!" in parsed.rejected["reason"].str.cat()
+
+
+def test_errors_that_a_template_holds_below_its_last_row_are_no_rows():
+    parsed = with_errors(*((line, column) for line in range(3, 40) for column in (2, 14)))
+    assert (len(parsed.rows), reasons(parsed), parsed.status) == (2, [], "accepted")
+
+
+def test_an_error_where_no_amount_rests_is_an_empty_cell_that_is_named():
+    parsed = with_errors((2, 4), (2, 16))
+    assert (len(parsed.rows), reasons(parsed)) == (2, [])
+    assert parsed.rows["carrier_code"].isna().to_list() == [False, True]
+    assert any("CÓDIGO (1), EMPRESA (1)" in one for one in parsed.warnings)
 
 
 def test_merged_plates_and_days_hold_for_all_their_rows_and_merged_km_for_the_first():
