@@ -79,6 +79,8 @@ def audited_cycle(
         earlier_trips=(past or warehouse).read_partition(facts.TRIPS, before),
         earlier_runs=(past or warehouse).read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle)),
         invoices=known.invoices,
+        fixed_cost_terms=known.fixed_costs,
+        vehicle_terms=known.vehicles,
         shifts=known.shifts,
         pois=known.pois,
         vehicles=known.vehicles_on(day),

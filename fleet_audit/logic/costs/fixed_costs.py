@@ -33,8 +33,8 @@ def fixed_cost_days(
 
     A row's line is amount × days in force in the cycle ÷ days of the cycle, half-up to cents, spread over these days so
     that they sum to it: every day has the same remainder, so the earliest days take the odd cents. In force are the
-    days on which the row and its contract hold. A vehicle that changed its contract is not paid under two: where rows
-    of several contracts hold on a day, that of the contract of its row of `vehicles` does. On days on which the vehicle
+    days on which the row and its contract hold. Where rows of several contracts of a vehicle hold on a day, only that
+    of the contract of its row of `vehicles` is paid, if one is (`of_one_contract`). On days on which the vehicle
     is a reserve with a titular, it has amount ÷ days of the cycle, half-up, if the titular has no service, else no row;
     its other days are a line as above. Where a titular may have served (`serving_plates`), the reserve's share is held:
     it has no row until the place is proven, and V03 lists the reserve as not tested.
@@ -94,8 +94,7 @@ def _shares(
     """Rows × asked days of one cycle: cents of each row's share, and whether it is due."""
     days = np.array(cycle_days(cycle_of(asked[0], closing_day)), dtype="datetime64[D]")
     at = np.searchsorted(days, np.array(asked, dtype="datetime64[D]"))
-    holds = _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
-    holds = _of_one_contract(holds, fixed_costs, vehicles, days)
+    holds = of_one_contract(days_in_force(fixed_costs, contracts, days), fixed_costs, vehicles, days)
     reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
     is_reserve = _any_row(reserves, "plate", fixed_costs["plate"], days)
     is_replaced = _any_row(
@@ -103,17 +102,24 @@ def _shares(
     )
     cents = to_hundredths(fixed_costs["amount_brl_per_month"])
     of_reserves = divide_half_up(cents, len(days))[:, np.newaxis]
-    shares = np.where(is_reserve, of_reserves, _ordinary_shares(cents, holds & ~is_reserve))
+    shares = np.where(is_reserve, of_reserves, ordinary_shares(cents, holds & ~is_reserve))
     return shares[:, at], (holds & ~(is_reserve & is_replaced))[:, at]
 
 
-def _of_one_contract(
+def days_in_force(fixed_costs: pd.DataFrame, contracts: pd.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Rows × days: whether the row and its contract hold."""
+    return _holds(fixed_costs, days) & _any_row(contracts, "contract_id", fixed_costs["contract_id"], days)
+
+
+def of_one_contract(
     holds: np.ndarray, fixed_costs: pd.DataFrame, vehicles: pd.DataFrame, days: np.ndarray
 ) -> np.ndarray:
     """`holds` (rows × days) without rows of another contract than the vehicle's, on days on which one of its own holds.
 
-    A row of an earlier contract that was left open would be paid beside that of the new one. Where none is of the
-    vehicle's own contract, none is paid twice, and all stay.
+    A row of an earlier contract that was left open would be paid beside that of the new one. One of the own contract
+    takes its place whatever its amount, 0.00 as well. Where none is of the vehicle's own contract, nothing says which
+    is due: all stay, and rows of two contracts are paid both. `parallel_contracts` lists these rows and those that are
+    not paid, and Q05 of the cycle reports them.
     """
     under = vehicles.assign(worked=vehicles["plate"].astype(object) + "|" + vehicles["contract_id"].astype(object))
     wanted = fixed_costs["plate"].astype(object) + "|" + fixed_costs["contract_id"].astype(object)
@@ -123,7 +129,7 @@ def _of_one_contract(
     return holds & (is_own | ~has_own)
 
 
-def _ordinary_shares(cents: np.ndarray, in_force: np.ndarray) -> np.ndarray:
+def ordinary_shares(cents: np.ndarray, in_force: np.ndarray) -> np.ndarray:
     """Rows × days: cents of each line whose days in force (rows × days of the cycle) are true."""
     count = in_force.sum(axis=1)
     line = divide_half_up(cents * count, in_force.shape[1])

@@ -18,6 +18,7 @@ from fleet_audit.logic.audit.rules.cycle import (
     plan,
     ratio,
     rebilled,
+    register,
     reserves,
 )
 from fleet_audit.logic.audit.rules.cycle import divergence as cycle_divergence
@@ -70,6 +71,7 @@ _FAMILIES = (
     own_past,
     occupancy,
     reserves,
+    register,
     billed_class,
 )
 RULES: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.costs.parallel_contracts import parallel_fixed_costs
 from fleet_audit.logic.primitives.cycles import Cycle, as_days
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.reporting import locale
@@ -125,13 +127,27 @@ def tariff_rows(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, s
 
 
 def _fixed_costs(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
-    for row in _in_force(frames.fixed_costs, cycle):
+    parallel = parallel_fixed_costs(cycle, cycle.end, frames.fixed_costs, frames.contracts, frames.vehicles)
+    notes: dict[int, list[str]] = {}
+    for note in parallel.itertuples():
+        notes.setdefault(note.row, []).append(_parallel_note(note))
+    positions = np.flatnonzero(_is_in_force(frames.fixed_costs, cycle)).tolist()
+    for position, row in zip(positions, _in_force(frames.fixed_costs, cycle), strict=True):
         yield (
             "Custo fixo",
             row["plate"],
             f"{locale.money(row['amount_brl_per_month'])} por mês",
-            f"contrato {row['contract_id']}; {_validity(row)}",
+            "; ".join([f"contrato {row['contract_id']}", _validity(row), *notes.get(position, [])]),
         )
+
+
+def _parallel_note(row: Any) -> str:
+    """Where fixed amounts of several contracts of one vehicle meet: whether this one is paid."""
+    period = f"de {_day(row.date_from)} a {_day(row.date_to)}"
+    others = " e ".join(row.other_contract_ids)
+    if row.is_paid:
+        return f"pago {period} também sob o contrato {others}: confira"
+    return f"não pago {period}: o veículo está no contrato {others}"
 
 
 def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
@@ -149,8 +165,13 @@ def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, st
 
 def _in_force(frame: pd.DataFrame, cycle: Cycle) -> list[dict[str, Any]]:
     """The rows that hold on some day of the cycle, in the table's order."""
+    return records(frame[_is_in_force(frame, cycle)])
+
+
+def _is_in_force(frame: pd.DataFrame, cycle: Cycle) -> np.ndarray:
     starts, ends = validity(frame)
-    return records(frame[(starts <= as_days(cycle.end)) & (as_days(cycle.start) <= ends)])
+    held: np.ndarray = (starts <= as_days(cycle.end)) & (as_days(cycle.start) <= ends)
+    return held
 
 
 def _validity(row: dict[str, Any]) -> str:

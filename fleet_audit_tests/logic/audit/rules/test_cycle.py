@@ -148,6 +148,48 @@ def test_d03_counts_no_km_that_an_exception_covers_on_their_day(rule_id: str, na
     assert bool(by_a_run) is (rule_id == "D02")
 
 
+OLD = {"plate": PLATE, "contract_id": "CT1", "amount_brl_per_month": "3100.00"}
+NEW = {"plate": PLATE, "contract_id": "CT2", "amount_brl_per_month": "6200.00"}
+
+
+@pytest.mark.parametrize(
+    ("registered", "costs", "said"),
+    [
+        ("CT2", [OLD, NEW], "De 16/05/2025 a 15/06/2025 (31 dias) não se paga o custo fixo do veículo AAA1A11 sob o "
+         "contrato CT1, R$ 3.100,00: o veículo está no contrato CT2, que paga R$ 6.200,00"),
+        ("CT1", [OLD | {"amount_brl_per_month": "0.00"}, NEW], "sob o contrato CT2, R$ 6.200,00: o veículo está no "
+         "contrato CT1, que paga R$ 0,00"),
+        ("CT2", [OLD | {"valid_to": "2025-05-25"}, NEW], "De 16/05/2025 a 25/05/2025 (10 dias)"),
+        (None, [OLD, NEW], "R$ 3.100,00 sob o contrato CT1 e R$ 6.200,00 sob CT2"),
+        ("CT2", [OLD | {"valid_to": "2025-05-15"}, NEW], None),
+        ("CT2", [NEW, NEW], None),
+    ],
+)  # fmt: skip
+def test_q05_names_fixed_costs_of_several_contracts_of_a_vehicle(
+    registered: str | None, costs: list[dict], said: str | None
+) -> None:
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "contract_id": registered, "status": "ativo"}
+    context = replace(a_cycle(), fixed_cost_terms=rows(reference.FIXED_COSTS, *costs),
+                      vehicle_terms=rows(reference.VEHICLES, vehicle))  # fmt: skip
+    findings = found(context, "Q05")
+    assert len(findings) == (said is not None)
+    for row in findings:
+        assert said in row["explanation_pt"]
+        assert (row["plate"], row["carrier_code"]) == (PLATE, "CONLOG")
+        assert pd.isna(row["amount"])
+        assert pd.isna(row["brl_at_stake"])
+
+
+def test_q05_shows_no_carrier_the_fixed_cost_of_another() -> None:
+    contracts = CONTRACTS.assign(carrier_code=["CONLOG", "OUTRA"])
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "contract_id": "CT2", "status": "ativo"}
+    context = replace(a_cycle(), contracts=contracts, fixed_cost_terms=rows(reference.FIXED_COSTS, OLD, NEW),
+                      vehicle_terms=rows(reference.VEHICLES, vehicle))  # fmt: skip
+    [row] = found(context, "Q05")
+    assert pd.isna(row["carrier_code"])
+    assert row["unit_code"] == "UCP"
+
+
 def excepted(day: dt.date, rule_id: str, declared_run_id: str | None, evidence: str = "{}") -> dict:
     """A finding of a day that an exception covers."""
     return {"finding_id": f"F{rule_id}{day}", "operational_date": day, "rule_id": rule_id, "rule_version": "1",

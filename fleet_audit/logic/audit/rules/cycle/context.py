@@ -25,7 +25,7 @@ from fleet_audit.logic.trips.movements import is_path_of_chords
 from fleet_audit.logic.trips.unproven_places import may_be_service
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
-from fleet_audit.schema.reference import INVOICES, POIS
+from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, POIS, VEHICLES
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class AuditCycle(TripAndRunRecords):
         earlier_runs: `fact.declared_runs` of the cycle before.
         earlier_trips: `fact.trips` of `calibration_days` before the cycle.
         invoices: `ref.invoices`.
+        fixed_cost_terms, vehicle_terms: `ref.fixed_costs` and `ref.vehicles` with all their dated rows.
     """
 
     cycle: Cycle
@@ -68,6 +69,8 @@ class AuditCycle(TripAndRunRecords):
     earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
     earlier_trips: pd.DataFrame = field(default_factory=partial(empty_frame, TRIPS))
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
+    fixed_cost_terms: pd.DataFrame = field(default_factory=partial(empty_frame, FIXED_COSTS))
+    vehicle_terms: pd.DataFrame = field(default_factory=partial(empty_frame, VEHICLES))
     pois: pd.DataFrame = field(default_factory=partial(empty_frame, POIS))
 
     @property
