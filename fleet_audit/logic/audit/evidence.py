@@ -27,6 +27,8 @@ TRIP_FACTS = (
     "ended_at",
     "origin_poi_id",
     "destination_poi_id",
+    "origin_candidates",
+    "destination_candidates",
     "route_code",
     "purpose",
     "km_odometer",

@@ -21,6 +21,7 @@ from fleet_audit.logic.reference.validity import validity
 WORKPLACES = ("usina", "frente")
 TRIP_ENDS = ("usina", "frente", "garagem", "oficina")
 CANDIDATES_SEPARATOR = ", "  # between the places that a cell of rounded coordinates touches
+_CIRCLE_CORNERS = 64  # their polygon is 0.2 % smaller than the circle
 _METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180
 
 
@@ -98,6 +99,30 @@ class Places:
         proven = np.full(len(cells), None, dtype=object)
         proven[is_proven] = self._poi_id[best[is_proven]]
         return proven, named.astype(object).where(named.notna() & ~is_proven, None).to_numpy(dtype=object)
+
+    def shares_of_cells(self, cells: pd.DataFrame, poi_ids: np.ndarray, local_day: np.ndarray) -> np.ndarray:
+        """The share of each cell (as in `locate_cells`) that its place of that day holds, 0 to 1."""
+        cell, row = self._rows_of(*pd.factorize(poi_ids))
+        days = np.asarray(local_day)[cell]
+        is_valid = (self._starts[row] <= days) & (days <= self._ends[row])
+        cell, row = cell[is_valid], row[is_valid]
+        south, north, west, east = (cells[name].to_numpy()[cell] for name in ("south", "north", "west", "east"))
+        latitude, longitude, height = (
+            self._latitude[row],
+            self._longitude[row],
+            self._radius_m[row] / _METRES_PER_DEGREE,
+        )
+        width = height / np.maximum(np.cos(np.radians(np.abs(latitude))), 1e-6)
+        angle = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)[:, np.newaxis]
+        corners = np.stack([longitude + width * np.sin(angle), latitude + height * np.cos(angle)], axis=-1)
+        outlines = np.array(self._polygons[row])
+        is_circle = ~self._has_polygon[row]
+        outlines[is_circle] = shapely.polygons(corners[:, is_circle].swapaxes(0, 1))
+        held = shapely.area(shapely.intersection(outlines, shapely.box(west, south, east, north)))
+        area, share = (north - south) * (east - west), np.zeros(len(cells))
+        np.divide(held, area, out=held, where=area > 0)
+        np.maximum.at(share, cell, np.where(area > 0, held, 0.0))
+        return share
 
     def locate_address(self, addresses: pd.Series, local_day: object) -> np.ndarray:
         """poi_id (None: none) of each address: the valid place whose pattern it contains, case and accents ignored.

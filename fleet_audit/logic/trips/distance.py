@@ -153,14 +153,21 @@ def inherited_doubt(trips: pd.DataFrame, measured: pd.DataFrame, parameters: Par
 def evidence_grade(measured: Columns, trips: Columns, parameters: ParameterSet) -> np.ndarray:
     """A: odometer and GPS agree, device calibrated, well covered, both ends in a known place; B: one fails; else C.
 
-    A visit report, and an odometer without GPS, is C whatever else holds (RULES section 2).
+    A visit report, and an odometer without GPS, is C whatever else holds (RULES section 2). A place that a document
+    decided, whose candidate stands beside it, is not known by the positions.
     """
     ratio = _numbers(trips, "calibration_ratio")
     failures = (
         (~np.asarray(measured["is_agreed"])).astype(int)
         + (np.abs(ratio - 1) > parameters.calibrated_pct / 100)
         + ~(np.asarray(measured["coverage_pct"]) >= parameters.coverage_min_pct)
-        + (pd.isna(trips["origin_poi_id"]) | pd.isna(trips["destination_poi_id"]))
+        + np.any(
+            [
+                pd.isna(trips[f"{side}_poi_id"]) | ~pd.isna(trips[f"{side}_candidates"])
+                for side in ("origin", "destination")
+            ],
+            axis=0,
+        )
     )
     failures = np.maximum(failures, np.isnan(ratio))  # unknown: no A, but no failure
     grade = np.array(["A", "B", "C", "C", "C"], dtype=object)[failures]

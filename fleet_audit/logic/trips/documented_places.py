@@ -1,7 +1,7 @@
 """Places of stops whose coordinates are rounded to cells: what the cell proves, and what documents decide.
 
-A document alone proves no place. It decides where the cell touches one place only. Where a stop can lie is in
-`stop_cells`.
+A document alone proves no place. It decides where the cell is small, touches one place only and lies in it by half or
+more. Where a stop can lie is in `stop_cells`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.logic.trips.segmentation import Segmentation
 
+_MOST_DEGREES = 0.01  # of a cell that documents decide: one of one decimal, 22 km wide, holds a town beside the mill
+_LEAST_SHARE = 0.5  # of a smaller share the cell says that the vehicle was rather elsewhere
 _SIDES = (("origin", "started_at"), ("destination", "ended_at"))
 
 
@@ -66,8 +68,8 @@ def place_in_cells(
 ) -> np.ndarray:  # fmt: skip
     """Set in `poi_ids` the proven places of stops with cells; return the candidates of the others (None: none).
 
-    Proven by its cell alone is what all of it proves. The only place that the cell touches is proven where documents
-    name it for this stop and no other one: the candidate then stays beside it. Of several none is.
+    Proven by its cell alone is what all of it proves. The only place that a cell of two decimals touches is proven
+    where it holds half of it and documents name it for this stop, and no other one; the candidate then stays beside it.
 
     Args:
         poi_ids, local_days: of each stop; documented: `documented_places.documented_ends`.
@@ -84,8 +86,11 @@ def place_in_cells(
     stops = pd.DataFrame({"plate": plates, **seconds})
     of_plates = np.isin(plates, plates[stop])
     named[of_plates] = documented_stops(stops[of_plates].reset_index(drop=True), documented, parameters.match_widen_s)
-    is_named = ~pd.isna(candidates) & (candidates == named)
-    poi_ids[is_named] = candidates[is_named]
+    is_fine = cells["unit"].to_numpy() <= _MOST_DEGREES * (1 + 1e-6)  # a grid is measured in float32
+    asked = cells[is_fine & ~pd.isna(candidates[stop]) & (candidates[stop] == named[stop])]
+    stop = asked["stop"].to_numpy()
+    decided = stop[places.shares_of_cells(asked, candidates[stop], local_days[stop]) >= _LEAST_SHARE]
+    poi_ids[decided] = candidates[decided]
     return candidates
 
 

@@ -31,7 +31,7 @@ class Chain:
     legs: the columns of `trips.legs` without ids, operational_date and superseded_by_trip_id, plus chain, timezone,
     stop_before, stop_after (rows of stops, -1: none) and dwell_covered_s; sorted by chain and start.
     stops: chain, first_at, last_at, poi_in (place on the day of arrival), poi_out (on the day of departure),
-    is_after_split (nothing is known of the time before it).
+    candidates_in and candidates_out (of either place), is_after_split (nothing is known of the time before it).
 
     Legs of positions have origin_candidates and destination_candidates, too: the places in which a stop with rounded
     coordinates can lie, where these prove none.
@@ -64,6 +64,8 @@ def from_positions(
         "last_at": instant_column(tracks.seconds[last]),
         "poi_in": poi_in,
         "poi_out": poi_out,
+        "candidates_in": candidates_in,
+        "candidates_out": candidates_out,
         "is_after_split": any_point_between(steps.splits, left, first),
     }
     all_read = np.zeros(len(tracks.seconds), dtype=np.bool_)
@@ -130,6 +132,7 @@ def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, para
     for name, at, values in (("poi_out", before, origin), ("poi_in", after, destination)):
         rows[name] = pd.Series([None] * count, dtype=object)
         rows.loc[at, name] = np.asarray(values, dtype=object)
+    rows[["candidates_in", "candidates_out"]] = None
     rows["is_after_split"] = False
     legs = visits.assign(
         chain=chain,

@@ -15,10 +15,10 @@ from fleet_audit.logic.trips.track.points import Points
 
 
 def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], parameters: ParameterSet) -> pd.DataFrame:
-    """stop (number), south, north, west and east (degrees): where each stop that has cells and no fix can lie.
+    """stop (number), south, north, west, east and unit (degrees): where each stop that has cells and no fix can lie.
 
-    Nothing states whether an export rounds or cuts decimals off, or to which side: the vehicle was within one unit of
-    the last digit on either side. A stop keeps within `stop_radius_m`, so the cells that its points report in turn
+    Nothing states whether an export rounds or cuts decimals off, or to which side: the vehicle was within one `unit`
+    of the last digit on either side. A stop keeps within `stop_radius_m`, so the cells that its points report in turn
     bound it together. Cells that exclude each other give no row, nor does a stop over which an odometer that counts
     whole km can stand while the vehicle drives.
     """
@@ -49,6 +49,7 @@ def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], param
     rows = pd.DataFrame(
         {
             "stop": groups.index.to_numpy(),
+            "unit": unit.to_numpy(),
             **dict(zip(("south", "north"), _bounds(groups["lat_min"], groups["lat_max"], unit, radius), strict=True)),
             **dict(zip(("west", "east"), _bounds(groups["lon_min"], groups["lon_max"], unit, side), strict=True)),
         }

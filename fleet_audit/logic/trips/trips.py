@@ -69,9 +69,12 @@ def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.nda
         _fold(np.maximum, stops["last_at"].to_numpy("datetime64[us]"), start)
         - _fold(np.minimum, stops["first_at"].to_numpy("datetime64[us]"), start)
     ) / np.timedelta64(1, "s")
+    first_known = _first_known(pd.isna(arrived), start)
     return {
-        "poi_in": arrived[_first_known(pd.isna(arrived), start)],
+        "poi_in": arrived[first_known],
         "poi_out": left[last_known],
+        "candidates_in": as_objects(stops["candidates_in"])[first_known],
+        "candidates_out": as_objects(stops["candidates_out"])[last_known],
         "ends": _fold(np.logical_or, places.ends_trip(arrived), start),
         "seconds": seconds,
     }, np.cumsum(is_new) - 1
@@ -118,11 +121,13 @@ def _trips(
         ("origin_poi_id", first, before, "poi_out"),
         ("destination_poi_id", last, after, "poi_in"),
     ):
-        own, known = as_objects(legs[name])[leg], np.append(dwells[side], np.array([None]))
+        own, known = as_objects(legs[name])[leg], np.append(dwells[side], np.array([None]))[dwell[leg]]
         # A stop without a place has that of its dwell: a short movement into the gate does not change the place.
-        trips[name] = np.where(pd.isna(own) & ~is_short, known[dwell[leg]], own)
+        is_of_dwell = pd.isna(own) & ~is_short & ~pd.isna(known)
+        trips[name] = np.where(is_of_dwell, known, own)
         candidates = name.replace("poi_id", "candidates")
-        trips[candidates] = as_objects(legs[candidates])[leg]
+        of_dwell = np.append(dwells[side.replace("poi", "candidates")], np.array([None]))[dwell[leg]]
+        trips[candidates] = np.where(is_of_dwell, of_dwell, as_objects(legs[candidates])[leg])
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():
         values = legs[name] if legs[name].dtype == bool else as_floats(legs[name])

@@ -20,6 +20,8 @@ from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.proof.vehicle_cycle import VehicleCycle
 from fleet_audit.reporting.sections.sheets.terms import contract_rows, tariff_rows
 
+DOCUMENTED_PLACES = "Locais decididos por ata ou relatório de visitas"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -75,6 +77,16 @@ def measured_words(trip: Mapping[str, Any]) -> str:
     words = f"{_km(trip['km_measured'])} por {method}" if trip.get("km_measured") is not None else "desconhecidos"
     doubt = trip.get("km_uncertainty")
     return words + (f" ({'; '.join(both)})" if both else "") + (f", incerteza ± {_km(doubt)}" if doubt else "")
+
+
+def documented_places_words(trip: Mapping[str, Any]) -> str | None:
+    """`origem e destino` of a trip whose places a bulletin or visit report decided; None where none did."""
+    sides = [
+        word
+        for name, word in (("origin", "origem"), ("destination", "destino"))
+        if trip.get(f"{name}_poi_id") is not None and trip.get(f"{name}_candidates") is not None
+    ]
+    return " e ".join(sides) or None
 
 
 def _km(value: Any) -> str:

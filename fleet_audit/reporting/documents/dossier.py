@@ -12,7 +12,14 @@ from typing import Any
 
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section, grid_of
-from fleet_audit.reporting.documents.case import Case, clause_rows, measured_words, parameter_value
+from fleet_audit.reporting.documents.case import (
+    DOCUMENTED_PLACES,
+    Case,
+    clause_rows,
+    documented_places_words,
+    measured_words,
+    parameter_value,
+)
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Track
 from fleet_audit.reporting.drawing.track_map import track_map
@@ -236,6 +243,7 @@ def _trip_facts(case: Case) -> list[dict[str, str | None]]:
         "Unidade": case.unit,
         "Saída e chegada": f"{locale.instant(start, zone)} a {locale.instant(end, zone)}",
         "De / para": f"{_place(case, 'origin_poi_id')} → {_place(case, 'destination_poi_id')}",
+        DOCUMENTED_PLACES: documented_places_words(trip),
         "Finalidade": PURPOSES.get(trip["purpose"], trip["purpose"]),
         "Km medidos": measured_words(trip),
         "Grau de evidência": trip.get("evidence_grade"),

@@ -12,7 +12,14 @@ from typing import Any
 
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.documents.case import Case, clause_rows, measured_words, parameter_value
+from fleet_audit.reporting.documents.case import (
+    DOCUMENTED_PLACES,
+    Case,
+    clause_rows,
+    documented_places_words,
+    measured_words,
+    parameter_value,
+)
 from fleet_audit.reporting.drawing.track import Track
 from fleet_audit.reporting.labels import (
     AMOUNTS,
@@ -183,6 +190,8 @@ def _kilometres(case: Case) -> Iterator[str]:
         )
     for trip in case.evidence.get("trips", ()):
         yield f"  Medidos: {measured_words(trip)}, viagem {trip['trip_id']}, grau {trip.get('evidence_grade')}"
+        if sides := documented_places_words(trip):
+            yield f"  {DOCUMENTED_PLACES} (as coordenadas são arredondadas): {sides}, viagem {trip['trip_id']}"
     readings = readings_grid(case.evidence, case.track.points, case.track.zone)
     for what, at, reading, *_ in readings.rows:
         yield f"  Hodômetro, {what}, {at or 'sem horário'}: {_km(reading)}"

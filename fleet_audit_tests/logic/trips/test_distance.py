@@ -11,7 +11,7 @@ LEG = {
     "km_far_chord": 0.0, "km_fine": 20.0, "km_open": 0.0,
     "km_reported": None, "is_odometer_valid": True, "covered_s": 1200.0, "duration_s": 1200.0,
     "odometer_resolution_km": 0.1, "source": "positions", "origin_poi_id": "GAR", "destination_poi_id": "USI",
-    "calibration_ratio": 1.0,
+    "calibration_ratio": 1.0, "origin_candidates": None, "destination_candidates": None,
 }  # fmt: skip
 
 

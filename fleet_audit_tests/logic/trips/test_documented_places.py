@@ -8,9 +8,11 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.evidence import TRIP_FACTS, plain_facts
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.reporting.documents.case import documented_places_words
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.driving import (
     DAY,
@@ -99,11 +101,44 @@ def test_the_only_place_of_a_cell_that_bulletins_name_is_proven_and_its_km_are_p
     trips = paid(rounded(to_the_mill(), cut=cut), *OUT_AND_BACK)
     price = Decimal("102.47")  # 20.00 km at R$ 5,1234
     assert facts(trips) == [
-        ("GAR", "USI", "service", Decimal("20.00"), price),
-        ("USI", "GAR", "service", Decimal("20.00"), price),
+        (None, "USI", "service", Decimal("20.00"), price),  # the garage holds 6 % of its cell
+        ("USI", None, "service", Decimal("20.00"), price),
     ]
     assert set(trips["area"]) == {"IND"}
     assert trips["destination_candidates"].to_list() == ["USI", "GAR"]
+
+
+@pytest.mark.parametrize("metres", [1500, 1600, -1500])
+def test_a_bulletin_does_not_put_a_stop_beside_the_mill_into_it_where_most_of_its_cell_is_outside(metres: int) -> None:
+    bus = Bus("05:00").park(3600).to(MILL + metres).park(8 * 3600).to(GARAGE).park(1800)
+    trips = paid(rounded(bus), *OUT_AND_BACK, pois=(GARAGE_PLACE, MILL_PLACE))
+    assert {row[:3] for row in facts(trips)} == {(None, None, "unknown")}
+    assert trips["destination_candidates"].to_list() == ["USI", "GAR"]
+
+
+def test_a_bulletin_decides_no_cell_of_one_decimal_although_the_place_holds_most_of_it() -> None:
+    trips = paid(rounded(to_the_mill(), 1), *OUT_AND_BACK, pois=(GARAGE_PLACE, place("USI", "usina", MILL, 12_000)))
+    assert {row[:3] for row in facts(trips)} == {(None, None, "unknown")}
+    assert trips["destination_candidates"].iloc[0] == "USI"
+
+
+def test_a_polygon_that_holds_half_of_the_cell_is_decided_and_one_that_holds_less_is_not() -> None:
+    for half_km, name in ((0.85, "FRE"), (0.6, None)):  # of the cell of 2.2 by 2.1 km 63 % and 31 %
+        front = place("FRE", "frente", FRONT) | {"radius_m": None, "polygon_wkt": _square(half_km)}
+        bus = rounded(Bus("05:00").park(3600).to(FRONT).park(3600))
+        assert facts(paid(bus, run("06:00", "GAR", "06:40", "FRE"), pois=(front,)))[0][1] == name
+
+
+def test_a_place_that_a_document_decides_lowers_the_grade_as_an_unknown_one_does_and_is_stated() -> None:
+    """The mill's cell alone proves nothing; the front's does, and needs no document."""
+    wide, front = place("GAR", "garagem", GARAGE, 3000), place("FRE", "frente", MILL, 3000)
+    by_cell = paid(rounded(to_the_mill()), *OUT_AND_BACK, pois=(wide, front))
+    by_document = paid(rounded(to_the_mill()), *OUT_AND_BACK, pois=(wide, MILL_PLACE))
+    assert by_cell["evidence_grade"].to_list() == ["B", "B"]  # a path in two decimals is open
+    assert by_document["evidence_grade"].to_list() == ["C", "C"]
+    words = [[documented_places_words(plain_facts(trip, TRIP_FACTS)) for trip in trips.to_dict("records")]
+             for trips in (by_cell, by_document)]  # fmt: skip
+    assert words == [[None, None], ["destino", "origem"]]
 
 
 @pytest.mark.parametrize(
@@ -127,9 +162,9 @@ def test_a_cell_that_no_document_confirms_is_held_with_its_candidate(runs: tuple
 def test_of_two_places_in_a_cell_none_is_proven_whichever_the_bulletin_names() -> None:
     workshop = place("OFI", "oficina", MILL + 1000)
     trips = paid(rounded(to_the_mill()), *OUT_AND_BACK, pois=(GARAGE_PLACE, MILL_PLACE, workshop))
-    assert [row[:3] for row in facts(trips)] == [("GAR", None, "unknown"), (None, "GAR", "unknown")]
+    assert [row[:3] for row in facts(trips)] == [(None, None, "unknown"), (None, None, "unknown")]
     assert trips["destination_candidates"].to_list() == ["OFI, USI", "GAR"]
-    assert trips["cost_reason"].iloc[0].endswith("admitem destino em OFI ou USI.")
+    assert trips["cost_reason"].iloc[0].endswith("admitem origem em GAR e destino em OFI ou USI.")
 
 
 def test_a_place_that_holds_the_whole_cell_needs_no_document() -> None:
@@ -167,11 +202,11 @@ def _square(half_km: float) -> str:
 def test_a_short_call_at_a_mill_that_documents_name_ends_the_trip_there() -> None:
     """Five minutes, between two garages: without the mill the whole way is one of unknown purpose."""
     bus = Bus("05:00").park(3600).to(MILL).stand(300).to(WORKSHOP + 20_000).park(3600)
-    other = place("GAR2", "garagem", WORKSHOP + 20_000)
+    other = place("GAR2", "garagem", WORKSHOP + 20_000, 1000)
     runs = (run("06:00", "GAR", "06:21", "USI"), run("06:26", "USI", "07:26", "GAR2"))
     trips = paid(rounded(bus), *runs, pois=(GARAGE_PLACE, MILL_PLACE, other))
     assert [row[:4] for row in facts(trips)] == [
-        ("GAR", "USI", "service", Decimal("20.00")),
+        (None, "USI", "service", Decimal("20.00")),
         ("USI", "GAR2", "service", Decimal("60.00")),
     ]
     assert sum(trips["variable_cost_brl"]) == Decimal("102.47") + Decimal("307.40")
@@ -189,7 +224,7 @@ def test_a_visit_report_confirms_a_cell_as_a_bulletin_does() -> None:
            for name, seconds in instants.items()},
     )  # fmt: skip
     trips = paid(rounded(to_the_mill()), visits=visits)
-    assert facts(trips)[0] == ("GAR", "USI", "service", Decimal("20.00"), Decimal("102.47"))
+    assert facts(trips)[0] == (None, "USI", "service", Decimal("20.00"), Decimal("102.47"))
 
 
 def test_a_crawl_that_a_whole_km_odometer_hides_is_no_arrival() -> None:
