@@ -12,7 +12,8 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 _SAME_TIME_S = 60  # two devices are compared where they report so close to each other
-_MOVED_M = 100  # a device that is so far from its fix before moves
+_MOVED_M = 100  # a device that is so far from where it was _SAME_TIME_S ago, or at its fix before, moves
+_LEAST_TOGETHER = 3  # fixes: trips of two clocks may touch for a minute where one ends and the other begins
 _UNKNOWN, _TOGETHER, _ELSEWHERE = 0, 1, 2
 
 
@@ -100,18 +101,21 @@ def fill_gaps(  # type: ignore[no-untyped-def]
     Piece k holds the points `low[k]:high[k]` of track `owner[k]` from `start[k]` to `end[k]`, the tracks of its vehicle
     are `first[k]:last[k]`. The track with most of the `useful` points of a gap fills it, of equals the first.
 
-    A device that was never seen to move along with the primary fills no gap over which the primary's odometer stood:
-    two clocks an hour apart, of devices that sleep while parked, made 80 km of 40.
+    A device that was never seen to move along with the primary fills only a gap over which the primary's odometer
+    counted, and the time after (or before) the primary if it took over from it (or was replaced by it): two clocks an
+    hour apart, of devices that sleep while parked, made 80 km of 40, and 120 km without odometers.
     """
     points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
     count = 0
     for piece in range(len(owner)):
         mine = _between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
         company = np.full(last[piece] - first[piece], _ELSEWHERE)
+        replaces = np.zeros(last[piece] - first[piece], np.bool_)
         for track in range(first[piece], last[piece]):
             theirs = _between(located, offsets[track], offsets[track + 1])
             if track != owner[piece]:
                 company[track - first[piece]] = _company(mine, theirs, seconds, lat, lon, outlier_m)
+                replaces[track - first[piece]] = _replaces(mine, theirs, seconds, lat, lon, outlier_m)
         at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
         before = start[piece]
         while at <= stop:
@@ -119,8 +123,11 @@ def fill_gaps(  # type: ignore[no-untyped-def]
             if after - before > gap_note_s:
                 most = useful[:0]
                 is_between = before > start[piece] and at < stop
-                has_stood = is_between and odometer[located[at - 1]] == odometer[located[at]]
-                may_fill = company == _TOGETHER if has_stood else company != _ELSEWHERE
+                may_fill = company == _TOGETHER
+                if not is_between:
+                    may_fill |= (company == _UNKNOWN) & replaces
+                elif odometer[located[at]] > odometer[located[at - 1]]:
+                    may_fill |= company == _UNKNOWN
                 for track in first[piece] + np.flatnonzero(may_fill):
                     inside = _inside(_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
                     if len(inside) > len(most):
@@ -153,10 +160,11 @@ def _inside(points, seconds, before, after):  # type: ignore[no-untyped-def]
 def _company(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
     """Whether a device is with the primary when both report: `_ELSEWHERE` when mostly more than `outlier_m` away.
 
-    What counts is above all where one of them moves: parked in one yard, devices of any clock are together.
+    What counts is above all where one of them moves: parked in one yard, devices of any clock are together. They are
+    `_TOGETHER` only where both move.
     """
     apart, moving = np.empty(len(theirs)), np.empty(len(theirs))
-    count, moves, at = 0, 0, 0
+    count, moves, both, at = 0, 0, 0, 0
     for number in range(len(theirs) if len(mine) else 0):
         other = theirs[number]
         while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - seconds[other]) <= abs(
@@ -166,16 +174,38 @@ def _company(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-unt
         if abs(seconds[mine[at]] - seconds[other]) > _SAME_TIME_S:
             continue
         apart[count] = distance_m(lat[mine[at]], lon[mine[at]], lat[other], lon[other])
-        if _has_moved(mine, at, lat, lon) or _has_moved(theirs, number, lat, lon):
+        do_move = (_has_moved(mine, at, seconds, lat, lon), _has_moved(theirs, number, seconds, lat, lon))
+        if do_move[0] or do_move[1]:
             moving[moves] = apart[count]
             moves += 1
+            both += do_move[0] and do_move[1] and apart[count] <= outlier_m
         count += 1
     if (count and np.median(apart[:count]) > outlier_m) or (moves and np.median(moving[:moves]) > outlier_m):
         return _ELSEWHERE
-    return _TOGETHER if moves else _UNKNOWN
+    return _TOGETHER if both >= _LEAST_TOGETHER else _UNKNOWN
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _has_moved(points, at, lat, lon):  # type: ignore[no-untyped-def]
-    here, before = points[at], points[max(at - 1, 0)]
+def _has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    here, earlier = points[at], max(at - 1, 0)
+    while earlier > 0 and seconds[here] - seconds[points[earlier]] < _SAME_TIME_S:
+        earlier -= 1
+    before = points[earlier]
     return distance_m(lat[before], lon[before], lat[here], lon[here]) > _MOVED_M
+
+
+@njit(cache=True, nogil=True)
+def _replaces(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether one device goes on where the other fell silent for good: until then it stood within `outlier_m`."""
+    if not len(mine) or not len(theirs):
+        return False
+    is_after, is_before = True, True
+    end, begin = mine[-1], mine[0]
+    for number in range(len(theirs)):
+        if number == 0 or seconds[theirs[number]] <= seconds[end]:
+            point = theirs[number]
+            is_after &= distance_m(lat[end], lon[end], lat[point], lon[point]) <= outlier_m
+        if number == len(theirs) - 1 or seconds[theirs[number]] >= seconds[begin]:
+            point = theirs[number]
+            is_before &= distance_m(lat[begin], lon[begin], lat[point], lon[point]) <= outlier_m
+    return is_after or is_before

@@ -33,7 +33,7 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     The primary of a vehicle-day covers the most seconds in steps up to `gap_note_s`; of equals the one assigned later,
     then the lower id. It hands over at the first midnight, or when it next stands. A filling point has no odometer:
     readings of two devices are never compared. A device that was elsewhere while both reported, or while
-    one of them moved, fills nothing.
+    one of them moved, fills nothing; one that was not seen to move with the primary fills little (`fill_gaps`).
     """
     group = _groups(tracks)
     is_shared = _report_at_once(tracks, group)

@@ -6,11 +6,25 @@ import datetime as dt
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema import reference
-from fleet_audit_tests.logic.driving import DAY, GARAGE, MILL, PLATE, Bus, at, reported, trips_of, window, world
+from fleet_audit_tests.logic.driving import (
+    DAY,
+    GARAGE,
+    MILL,
+    NO_SHRINKING,
+    PLATE,
+    Bus,
+    at,
+    reported,
+    trips_of,
+    window,
+    world,
+)
 from fleet_audit_tests.logic.frames import rows
 
 EAST, WEST = "America/Sao_Paulo", "America/Campo_Grande"
@@ -68,22 +82,57 @@ def test_a_device_that_was_elsewhere_fills_nothing() -> None:
     assert trips["km"].sum() == pytest.approx(40.0, abs=1.0)
 
 
+def round_trip(device: str, hours: float, *, is_asleep: bool, has_odometer: bool) -> Bus:
+    """To the mill at 05:04 and back six hours later by the device's clock, silent or rarely reporting while parked."""
+    bus = Bus(at("20:00") - 86_400 + 3600 * hours, device=device).stand(240)
+    bus.unseen(9 * 3600).stand(240).to(MILL).stand(240)
+    bus = bus.unseen(6 * 3600) if is_asleep else bus.park(6 * 3600)
+    bus.to(GARAGE).stand(240)
+    return bus if has_odometer else without_odometer(bus)
+
+
+def without_odometer(bus: Bus) -> Bus:
+    bus.records = [record | {"odometer_km": None} for record in bus.records]
+    return bus
+
+
+@pytest.mark.parametrize("has_odometer", [True, False])
 @pytest.mark.parametrize("is_asleep", [True, False])
+@pytest.mark.parametrize("has_evenings", [True, False])
 @pytest.mark.parametrize("hours", [-3, 1])
-def test_a_device_whose_clock_is_hours_off_makes_no_second_trip(hours: int, is_asleep: bool) -> None:
-    """Silent while parked, or every 10 minutes: its trips lay in the silences of the other, and were paid again."""
-
-    def seen_by(device: str, begin: float, odometer_km: float) -> Bus:
-        bus = Bus(at("20:00") - 86_400 + begin, device=device, odometer_km=odometer_km).stand(240)
-        bus.unseen(9 * 3600).stand(240).to(MILL)
-        bus = bus.stand(240).unseen(6 * 3600) if is_asleep else bus.park(6 * 3600)
-        return bus.to(GARAGE).stand(240)
-
-    right, wrong = seen_by("D1", 0.0, 1000.0), seen_by("D2", 3600.0 * hours, 5000.0)
+def test_a_device_whose_clock_is_hours_off_makes_no_second_trip(
+    hours: int, has_evenings: bool, is_asleep: bool, has_odometer: bool
+) -> None:
+    """Its trips lay in the silences of the other, or before and after all that it reported, and were paid again."""
+    kind = {"is_asleep": is_asleep, "has_odometer": has_odometer}
+    right, wrong = round_trip("D1", 0, **kind), round_trip("D2", hours, **kind)
     evenings = [Bus(at("20:00") + day, device="D1", odometer_km=1000.0 + km).stand(900)
-                for day, km in ((-86_400, 0.0), (0.0, 40.0))]  # so that D1 is the primary  # fmt: skip
-    trips = trips_of(reported([right, *evenings, wrong]), tables=BOTH)
-    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.11)
+                for day, km in ((-86_400, 0.0), (0.0, 40.0))]  # fmt: skip
+    if not has_odometer:
+        evenings = [without_odometer(bus) for bus in evenings]
+    trips = trips_of(reported([right, *evenings * has_evenings, wrong]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+@settings(NO_SHRINKING, max_examples=12)
+@given(st.integers(-360, 360), st.booleans(), st.booleans())
+def test_no_km_is_driven_twice_whatever_the_offset_of_a_clock(
+    minutes: int, is_asleep: bool, has_odometer: bool
+) -> None:
+    kind = {"is_asleep": is_asleep, "has_odometer": has_odometer}
+    trips = trips_of(reported([round_trip("D1", 0, **kind), round_trip("D2", minutes / 60, **kind)]), tables=BOTH)
+    assert trips["km"].sum() <= 40.6
+
+
+@pytest.mark.parametrize("parked_s", [0, 1800])
+def test_a_tracker_that_replaces_another_at_noon_measures_the_afternoon(parked_s: int) -> None:
+    """Both report the parked bus for `parked_s`, or none does; a third that died early makes no difference."""
+    old = driven("D1")
+    new = Bus(old.seconds + 60 - parked_s, device="D2", odometer_km=9000.0).stand(1800).to(MILL).stand(1800)
+    early = Bus(old.records[0]["recorded_at"] + 60, device="D3").stand(600)  # type: ignore[operator]
+    tables = world(*({"device_id": device, "plate": PLATE} for device in ("D1", "D2", "D3")))
+    trips = trips_of(reported([old, new, early]), tables=tables)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0, 20.0], abs=0.2)
 
 
 def moved(first_zone: str, second_zone: str) -> Reference:
