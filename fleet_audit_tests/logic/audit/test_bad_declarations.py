@@ -94,6 +94,18 @@ def test_a_run_of_no_minutes_is_held_and_no_phantom() -> None:
     assert not found(context, "D05")
 
 
+@pytest.mark.parametrize("arrival", ["09:00", "09:30"])
+def test_a_run_of_no_km_is_a_bad_declaration_and_accuses_nobody(arrival: str) -> None:
+    """It was D06 (high) over R$ 0, or a phantom (critical) of 0 km; twice, a repeated run of 0 km."""
+    empty = [run(name, "09:00", arrival, "0") for name in ("Y", "Z")]
+    context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), *empty])
+    assert rules_of(context) == {"Q05"}
+    assert {row["declared_run_id"] for row in found(context, "Q05")} == {"Y", "Z"}
+    assert {row["severity"] for row in found(context, "Q05")} == {"L"}
+    assert "declara 0 km" in found(context, "Q05")[0]["explanation_pt"]
+    assert set(held_runs(context)["reason"]) == {"no_trip"}
+
+
 def test_a_run_of_no_minutes_inside_a_trip_is_compared_with_it() -> None:
     context = audit([trip("T", "06:00", "07:00", "30.00")], [run("Z", "06:30", "06:30", "30")])
     assert rules_of(context) <= {"D12"}

@@ -54,11 +54,18 @@ def phantom_runs(context: AuditDay) -> list[Draft]:
 def unverified_runs(context: AuditDay) -> list[Draft]:
     """D06: no trip linked, and neither a phantom nor held for a clock, an uncertain date or a gap of our own.
 
-    Vehicles that only a visit report sees are not tested: a visit report proves no trip.
+    Vehicles that only a visit report sees are not tested: a visit report proves no trip. A run of 0 km claims nothing
+    that could be verified or paid (Q05).
     """
     unlinked = unlinked_runs(context)
+    unlinked = unlinked[claims_km(unlinked)]
     chosen = unlinked[unlinked["reason"].isin(UNVERIFIED) & ~unlinked["plate"].isin(_without_positions(context))]
     return [_unverified(context, row) for row in chosen.itertuples()]
+
+
+def claims_km(runs: pd.DataFrame) -> pd.Series:
+    """Whether each run claims any km; one that claims none is a bad declaration, and accuses nobody of km."""
+    return runs["declared_km"].ne(0).fillna(True).astype(bool)
 
 
 def undeclared_trips(context: AuditDay) -> list[Draft]:
@@ -129,7 +136,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
       vehicle's odometer (O08) may be on that vehicle, one whose trips repeat another day (G05) does not show this one,
       and the clock of one that reports rarely may be off (`plates_with_unproven_times`): they prove nothing. A night
       run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is none,
-      because its times cannot be right.
+      because its times cannot be right, nor is one of 0 km, which the standing vehicle bears out.
     - `no_data`: not observed at all; `no_trip`: the rest.
     """
     alone = context.groups.loc[context.groups["kind"] == "declared_only", "declared_run_ids"].explode()
@@ -149,7 +156,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
         "clock": runs["plate"].isin(context.plates_with_clock_off | context.plates_with_clock_suspected),
         "not_observed": runs["plate"].isin(context.plates_with_tracker_off),
         "date_uncertain": runs["is_day_uncertain"].astype(bool) | is_unseen_later,
-        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof & lasts,
+        "phantom": _stood(runs, context) & (~may_be_later | stood_later) & is_proof & lasts & claims_km(runs),
         "no_data": runs["observed_pct"] == 0,
     }
     reason = np.select([flags.to_numpy(dtype=bool) for flags in conditions.values()], list(conditions), "no_trip")
@@ -265,7 +272,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "8",
+        "9",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -287,7 +294,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "6",
+        "7",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",

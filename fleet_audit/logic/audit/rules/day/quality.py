@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.declarations.bulletin import mistyped_readings, numbers_with_two_meanings
+from fleet_audit.logic.audit.rules.day.declarations.bulletin import (
+    mistyped_readings,
+    numbers_with_two_meanings,
+    runs_without_km,
+)
 from fleet_audit.logic.audit.rules.day.devices import clocks_off_by_minutes, device_contradictions
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.day.odometer import resets
@@ -36,8 +40,9 @@ _WHAT = {
     "arrival_unreadable": "tem um horário de chegada que daria uma corrida de mais de 16 horas e não foi usado",
     "gps_week_rollover": "tem posições com a data 1.024 semanas fora, pois a contagem de semanas do GPS do equipamento "
     "recomeçou; elas foram recusadas, nada disso é atribuído à transportadora, e o equipamento precisa ser atualizado",
-    "wrong_type": "tem, em pelo menos metade das posições do dia, valores de um tipo que não é o do campo e que por "
-    "isso contam como ausentes; nada disso é atribuído à transportadora, e a API ou o adaptador precisa ser corrigido",
+    "wrong_type": "tem, em pelo menos metade das posições do dia, valores cujo tipo ou unidade não é o do campo e que "
+    "por isso contam como ausentes; nada disso é atribuído à transportadora, e a API, o adaptador ou o "
+    "arquivo precisa ser corrigido",
     "outside_window": "tem um movimento fora do período que o título informa",
 }
 
@@ -52,6 +57,7 @@ def source_contradictions(context: AuditDay) -> list[Draft]:
         *clocks_off_by_minutes(context),
         *numbers_with_two_meanings(context),
         *mistyped_readings(context),
+        *runs_without_km(context),
     ]
 
 
@@ -119,7 +125,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "7",
+        "8",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",

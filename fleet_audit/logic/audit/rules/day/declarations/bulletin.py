@@ -1,4 +1,4 @@
-"""Rows of a bulletin that contradict themselves or each other (Q05): one number for two runs, mistyped readings.
+"""Rows of a bulletin that contradict themselves or each other (Q05): one number for two runs, mistyped readings, 0 km.
 
 What a run declares against what was measured is in `divergence` and `presence`.
 """
@@ -12,6 +12,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.declarations.chain import mistyped_pairs
+from fleet_audit.logic.audit.rules.day.presence import claims_km, unlinked_runs
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.written_readings import DRIVABLE_BY, mistyped_runs
@@ -98,3 +99,23 @@ def _mistyped(context: AuditDay, runs: list[Record]) -> Draft:
 
 def _reading(run: Record, side: str) -> str:
     return sentences.number(run[f"odometer_{side}_km"], 0)
+
+
+def runs_without_km(context: AuditDay) -> list[Draft]:
+    """Q05: runs of 0 km that no trip is linked to: an empty row, about which D05 and D06 would say nothing."""
+    unlinked = unlinked_runs(context)
+    records = context.run_records(unlinked.loc[~claims_km(unlinked), "declared_run_id"])
+    return [
+        Draft(
+            "Q05",
+            run["plate"],
+            f"A {sentences.run(run)} do veículo {run['plate']}, de "
+            f"{sentences.period(run, context.zone(run['plate']))}, declara 0 km: não há corrida a verificar nem a "
+            "pagar, e a linha precisa ser corrigida ou retirada.",
+            1.0,
+            run_ids=(run_id,),
+            facts={"issue": "no_km"},
+            extra=("no_km",),
+        )
+        for run_id, run in records.items()
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
+from fleet_audit.logic.audit.rules.day.presence import claims_km
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.written_readings import DRIVABLE_BY, is_empty_reading, mistyped_runs
@@ -18,9 +19,12 @@ _DATED_BY_TRIP, _DATED_BY_READINGS = 0.98, GRADE_CONFIDENCE["C"]
 
 
 def declared_twice(context: AuditDay) -> list[Draft]:
-    """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused."""
+    """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused.
+
+    One of 0 km repeats nothing that could be paid.
+    """
     pairs = context.repeated_runs
-    pairs = pairs[pairs["later"].isin(context.runs_of_day["declared_run_id"])]
+    pairs = pairs[pairs["later"].isin(context.runs_of_day.loc[claims_km(context.runs_of_day), "declared_run_id"])]
     runs = context.run_records([*pairs["later"], *pairs["earlier"]])
     drafts = []
     for pair in pairs.itertuples():
@@ -116,7 +120,7 @@ def _has_route_km(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D08",
-        "2",
+        "3",
         "C",
         "Corrida declarada duas vezes",
         "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
