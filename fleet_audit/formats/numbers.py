@@ -17,6 +17,7 @@ _POINT = r"^-?[0-9]{1,18}([.][0-9]{1,10})?$"
 _FLOAT = r"^-?[0-9]{1,18}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?$"
 # Seven digits, more than a dial shows: above it are metres and error values (the CAN bus's is 21,055,406 km).
 LARGEST_ODOMETER_KM = 10_000_000
+ODOMETER_RANGE_PT = "um número de 0 a 10.000.000 km"
 _PLAIN = r"^(-?[0-9]{1,18}([.]([0-9]{1,2}|[0-9]{4,20}))?)?$"  # what every style reads alike
 _DECIMAL_COMMA = r"^-?[0-9]{1,18},[0-9]{1,10}$"
 # The mark after which three digits stand begins decimals when another mark groups before it.

@@ -29,6 +29,7 @@ _YEAR = dt.timedelta(days=366)
 _FUTURE_SLACK = dt.timedelta(minutes=5)  # contract: a timestamp may be so far ahead of the receipt
 _NUMBERS = ("odometroKm", "custoVariavel", "custoFixo", "latitude", "longitude", "velocidadeKmh")
 _LARGEST_DEGREES = {"latitude": 90, "longitude": 180}
+_SHARE = 0.5  # of a device's positions of a day, as of those of the API
 _KEY = ["device_id", "recorded_at", "trip_key"]
 
 
@@ -44,8 +45,9 @@ def parse_telemetry(
     """
     table = read_table(content, limits, _FORMAT)
     positions = _positions(table, received_at)
+    roll_overs = _roll_overs(table, positions["recorded_at"], pd.Timestamp(received_at).tz_convert("UTC"))
+    notes = pd.concat([roll_overs, _absurd_odometers(positions, table)], ignore_index=True)
     warnings = [*_drop_absurd_odometers(positions), *_drop_false_places(positions)]
-    notes = _roll_overs(table, positions["recorded_at"], pd.Timestamp(received_at).tz_convert("UTC"))
     positions["source"], positions["file_sha256"], positions["file_name"] = "file", sha256, file_name
     positions["row_number"] = table.quarantine.row_number
     is_bad = table.quarantine.is_bad
@@ -112,6 +114,24 @@ def _positions(table: TextTable, received_at: dt.datetime) -> pd.DataFrame:
             "trip_key": values.nullable(table.column("viagemId")),
         }
     )
+
+
+def _absurd_odometers(positions: pd.DataFrame, table: TextTable) -> pd.DataFrame:
+    """A note per device and day of which at least half of the readings are none of a dial; `plate` holds the device."""
+    readings = pd.DataFrame(
+        {
+            "plate": positions["device_id"],
+            "date": positions["recorded_at"].dt.tz_convert(PARTITION_ZONE).dt.date,
+            "is_absurd": positions["odometer_km"].gt(numbers.LARGEST_ODOMETER_KM).fillna(False).astype(bool),
+            "row_number": table.quarantine.row_number,
+            "found": table.column("odometroKm"),
+        }
+    )[~table.quarantine.is_bad]
+    is_most = readings.groupby(["plate", "date"])["is_absurd"].transform("mean") >= _SHARE
+    noted = readings[readings["is_absurd"] & is_most].drop_duplicates(["plate", "date"])
+    found = "odometroKm: um número, '" + noted["found"] + "' (equipamento " + noted["plate"] + ")"
+    expected = f"odometroKm: {numbers.ODOMETER_RANGE_PT}"
+    return noted.drop(columns="is_absurd").assign(note_code="wrong_type", found=found, expected=expected)
 
 
 def _drop_absurd_odometers(positions: pd.DataFrame) -> list[str]:

@@ -173,6 +173,17 @@ def test_an_odometer_beyond_any_dial_is_no_reading_and_its_position_stays(text: 
     assert "1 values of odometroKm are above 10,000,000" in parsed.message
 
 
+@pytest.mark.parametrize("metres", [1, 2, 3])
+def test_a_device_with_readings_beyond_any_dial_for_half_of_the_day_is_noted(metres: int):
+    rows = [
+        changed(ROW, c1=f"2025-06-10T09:0{at}:35Z", c3="100019000.0" if at < metres else "100019.0") for at in range(4)
+    ]
+    notes = read("telemetry", telemetry(*rows)).notes.to_dict("records")
+    assert [(note["note_code"], note["plate"], note["row_number"]) for note in notes] == [
+        ("wrong_type", ROW.split(",")[0], 2)
+    ] * (metres >= 2)
+
+
 @pytest.mark.parametrize(
     ("latitude", "longitude"),
     [("-2231.86", "-5207.41"), ("-22531000", "-52123450"), ("-90.1", "-52.1"), ("-22.5", "181"), ("-22.5", "")],

@@ -268,6 +268,19 @@ def test_a_device_whose_numbers_come_as_texts_is_noted_once_with_page_item_and_v
     assert "wrong_type" not in str(arrivals.stage().source_notes(NEXT))
 
 
+def test_an_odometer_in_metres_all_day_is_noted_and_a_few_such_readings_are_not(arrivals):
+    """Beyond any dial it counts as absent: nothing said why the vehicle was driven without an odometer."""
+    metres = [{**item, "odometer_km": 201_869_000 + number} for number, item in enumerate(_items(6))]
+    few = [{**item, "device_id": "2", "odometer_km": 4e9 if number < 2 else 1.0}
+           for number, item in enumerate(_items(6))]  # fmt: skip
+    _page(arrivals, DAY, [*few, *metres])
+    staged = staged_frame(arrivals.stage(), DAY)
+    assert staged["odometer_km"].notna().groupby(staged["device_id"]).sum().to_dict() == {"1": 0, "2": 4}
+    (note,) = arrivals.stage().source_notes(DAY).to_dict("records")
+    assert (note["note_code"], note["expected"]) == ("wrong_type", "odometer_km: um número de 0 a 10.000.000 km")
+    assert note["found"] == "odometer_km: um número, '201869000' (equipamento 1)"
+
+
 def test_a_few_wrong_values_of_the_day_are_not_noted_for_coming_again_or_for_those_of_the_day_before(arrivals):
     """6 of 20 positions were counted once per page that brought them, beside those of another day in the same page."""
     items = [{**item, "odometer_km": "12,5"} if number < 6 else item for number, item in enumerate(_items(20))]

@@ -19,6 +19,7 @@ from fleet_audit.formats import values
 from fleet_audit.formats.adapter import CONTRACT, UNITS, Adapter
 from fleet_audit.formats.api_page.columns import columns_of_page
 from fleet_audit.formats.api_page.decoding import decode_page, items_of_page, value_at
+from fleet_audit.formats.api_page.wrong_types import impossible_odometers
 from fleet_audit.formats.drivers import identify_text
 from fleet_audit.formats.numbers import LARGEST_ODOMETER_KM
 from fleet_audit.formats.parsed import empty_rejected
@@ -48,7 +49,7 @@ class ParsedPage:
         rejected: row_number, reason_code, reason, raw.
         drivers: driver_id and name of each driver that the page names, when it was read with a key; one with several
             spellings has them all.
-        wrong: values of positions that count as absent for their type (`wrong_types`).
+        wrong: values of positions that count as absent for their type, or as no odometer's (`wrong_types`).
     """
 
     positions: pa.Table
@@ -76,6 +77,8 @@ def parse_page(payload: bytes, adapter: Adapter = CONTRACT, driver_key: bytes | 
     device, written = columns["device_id"], columns["recorded_at"]
     instants = _instants(written, adapter.fields["recorded_at"].unit)
     numbers = {name: _bounded(columns[name], name, adapter) for name in _BOUNDS}
+    impossible = impossible_odometers(columns["odometer_km"], numbers["odometer_km"], adapter)
+    wrong = pd.concat([wrong, impossible], ignore_index=True) if len(impossible) else wrong
     driver, drivers = _driver(columns["driver_id"], driver_key)
     positions = pa.table(
         {

@@ -1,4 +1,4 @@
-"""Values of a page whose type is not that of their field: they count as absent, and a reader must be able to find out.
+"""Values of a page of a type or a unit that is not their field's: they count as absent, and a reader must find out.
 
 What counts as absent is decided in `columns`; when it is worth a note of the day is decided in `ingest.api.positions`.
 """
@@ -9,10 +9,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from fleet_audit.formats.adapter import NUMBERS, Adapter, Field
 from fleet_audit.formats.api_page.decoding import value_at
+from fleet_audit.formats.numbers import ODOMETER_RANGE_PT
 
 COLUMNS = ("row_number", "field", "expected", "found")
 _MAX_LETTERS = 40
@@ -42,6 +45,21 @@ def wrong_types(items: Sequence[Any], adapter: Adapter) -> pd.DataFrame:
             if not _is_absent(value) and not is_of_type(value)
         ]
     return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def impossible_odometers(sent: pa.Array, kept: pa.Array, adapter: Adapter) -> pd.DataFrame:
+    """As `wrong_types`, of the readings that were sent and not kept because no dial shows them: metres, most likely.
+
+    Without it a day of odometers in metres looks like a day without odometers.
+    """
+    if sent.null_count == kept.null_count:
+        return no_wrong_types()
+    values = sent.to_numpy(zero_copy_only=False).astype(float)
+    rows = np.flatnonzero(np.isfinite(values) & np.isnan(kept.to_numpy(zero_copy_only=False).astype(float)))
+    shown = [f"{_KINDS_PT[float]}, '{value:.15g}'" for value in values[rows]]
+    path = ".".join(adapter.fields["odometer_km"].path)
+    columns = (rows + 1, path, ODOMETER_RANGE_PT, shown)
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
 
 
 def _type_of(name: str, mapped: Field) -> tuple[Callable[[Any], bool], str]:
