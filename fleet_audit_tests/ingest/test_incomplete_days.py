@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 
 import pytest
 
+from fleet_audit.ingest.api.pages import archive_page
 from fleet_audit.ingest.incomplete_days import dates_in_name, incomplete_days
+from fleet_audit.ingest.refused_vehicles import refused_vehicles
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import reference as reference_schema
 from fleet_audit.schema.reference import TABLES
-from fleet_audit_tests.integration.small_fleet import DAY, PAID, bulletin, run_row, to_work, visit_report
+from fleet_audit_tests.integration.small_fleet import (
+    DAY,
+    DEVICES,
+    PAID,
+    SEEN_TWICE,
+    bulletin,
+    drive,
+    run_row,
+    telemetry,
+    to_work,
+    visit_report,
+)
+from fleet_audit_tests.logic.frames import rows as rows_of
 
 ROW = run_row(1, PAID, "06:30", "06:45", 11)
 NEXT = DAY + dt.timedelta(days=1)
@@ -79,3 +96,42 @@ def test_a_carrier_without_a_bulletin_is_named(arrivals):
 )
 def test_dates_in_names(name, days):
     assert dates_in_name(name) == days
+
+
+def _refused(arrivals, *days: dt.date) -> list[tuple[dt.date, str, str]]:
+    stored = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
+    devices = [{"device_id": device, "plate": plate} for plate, device in DEVICES.items()]
+    reference = stored.with_tables(devices=rows_of(reference_schema.DEVICES, *devices))
+    found = refused_vehicles(arrivals.warehouse, reference, days)
+    return [(row.operational_date, row.source, row.plate) for row in found.itertuples()]
+
+
+@pytest.mark.parametrize("written", ["2025-06-10T06:30:00", "1749547800000", "10/06/2025 06:30:00"])
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_refused_rows_name_their_vehicle_and_day_until_the_file_arrives_right(arrivals, written, is_alone):
+    """No zone, an epoch in ms, a Brazilian date; the only vehicle of its file, or beside another."""
+    header, row, *_ = telemetry(drive(PAID, "06:30")).decode().splitlines()
+    others = [] if is_alone else telemetry(drive(SEEN_TWICE, "06:30")).decode().splitlines()[1:]
+    spoilt = ",".join([row.split(",")[0], written, *row.split(",")[2:]])
+    arrivals.drop("telemetry/2025-06-10.csv", "\n".join([header, spoilt, *others, ""]).encode())
+    arrivals.read()
+    assert _refused(arrivals, DAY, NEXT) == [(DAY, "telemetry", PAID)]
+    arrivals.drop("telemetry/2025-06-10.csv", telemetry(drive(PAID, "06:30")))
+    arrivals.read()
+    assert _refused(arrivals, DAY, NEXT) == []
+
+
+def test_a_refused_run_names_its_plate_and_its_day_only(arrivals):
+    arrivals.drop(
+        "bulletins/boletim.csv", bulletin(ROW.replace("06:45", "46:45"), run_row(2, PAID, "07:30", "07:45", 9))
+    )
+    arrivals.read()
+    assert _refused(arrivals, DAY, NEXT) == [(DAY, "bulletin", PAID)]
+
+
+def test_items_of_the_api_that_were_refused_name_their_vehicle_and_the_day_of_their_page(arrivals):
+    items = [{"device_id": DEVICES[PAID], "timestamp": "2025-06-10T06:30:00", "passengers": 18}]
+    body = json.dumps({"data": items, "next_cursor": None}).encode()
+    archive_page(arrivals.lake, DAY, body, hashlib.sha256(body).hexdigest())
+    arrivals.stage().staged_positions(DAY)
+    assert _refused(arrivals, DAY, NEXT) == [(DAY, "api", PAID)]

@@ -11,6 +11,7 @@ from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_da
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_parts, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
+from fleet_audit.ingest.refused_vehicles import refused_vehicles
 from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.primitives.window import days_with_context
@@ -108,9 +109,9 @@ def audit(
     days = run_days(context)
     warehouse, read = fleet.warehouse(), days_with_context(days)
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
-    work = StoredDayAudit(
-        windows, legs, spans, dwells, events, health, notes, runs, incomplete_sources(files, gaps), fleet.reference()
-    )
+    reference = fleet.reference()
+    incomplete = incomplete_sources(files, gaps, refused_vehicles(warehouse, reference, read))
+    work = StoredDayAudit(windows, legs, spans, dwells, events, health, notes, runs, incomplete, reference)
     not_tested: Counter[str] = Counter()
 
     def counted() -> Iterator[tuple[dt.date, AuditResult]]:

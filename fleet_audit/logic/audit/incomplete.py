@@ -9,7 +9,7 @@ import pandas as pd
 
 # The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
 LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
-_COLUMNS = ["operational_date", "source", "carrier_code", "reason_pt"]
+_COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt"]
 _API_PT = "a API de telemetria não respondeu por todo o dia"
 
 
@@ -18,16 +18,25 @@ def no_incomplete_days() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=object) for name in _COLUMNS})
 
 
-def incomplete_sources(files: pd.DataFrame, api_gaps: pd.DataFrame) -> pd.DataFrame:
-    """operational_date, source (P, V or B), carrier_code (empty: all), reason_pt of incomplete days.
+def incomplete_sources(
+    files: pd.DataFrame, api_gaps: pd.DataFrame, refused: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """operational_date, source (P, V or B), carrier_code and plate (empty: all), reason_pt of incomplete days.
+
+    Of a plate the source is incomplete only where nothing else of it was accepted for the day.
 
     Args:
         files: operational_date, source, carrier_code, reason_pt of `ops.incomplete_days`.
         api_gaps: operational_date of each stretch that the telemetry API has not answered.
+        refused: operational_date, source, plate, reason_pt of rows that were refused one by one.
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
-    of_files["source"] = of_files["source"].map(LETTERS)
+    of_files = of_files.assign(source=of_files["source"].map(LETTERS), plate="")
     days = sorted(set(api_gaps["operational_date"]))
-    of_api = [{"operational_date": day, "source": "P", "carrier_code": "", "reason_pt": _API_PT} for day in days]
+    of_api = [
+        {"operational_date": day, "source": "P", "carrier_code": "", "plate": "", "reason_pt": _API_PT} for day in days
+    ]
     frames = [no_incomplete_days(), of_files, pd.DataFrame(of_api, columns=_COLUMNS).astype(object)]
+    if refused is not None:
+        frames.append(refused.astype(object).assign(source=refused["source"].map(LETTERS), carrier_code=""))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)

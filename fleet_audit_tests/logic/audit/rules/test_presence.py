@@ -35,7 +35,8 @@ YARD = {"purpose": "yard"}
 
 def incomplete(day: dt.date, source: str, reason_pt: str) -> pd.DataFrame:
     """A day on which a source is incomplete for every carrier."""
-    return pd.DataFrame([{"operational_date": day, "source": source, "carrier_code": "", "reason_pt": reason_pt}])
+    gap = {"operational_date": day, "source": source, "carrier_code": "", "plate": "", "reason_pt": reason_pt}
+    return pd.DataFrame([gap])
 
 
 def reasons(trips: list[dict], runs: list[dict], spans: list[dict] | None = None) -> dict[str, str]:
@@ -152,16 +153,7 @@ def test_a_run_whose_positions_did_not_arrive_by_our_own_fault_is_held_without_a
 def test_a_run_that_reaches_into_an_incomplete_day_is_not_judged() -> None:
     silent = [span("00:00", "24:00", plate=OTHER)]
     late = run("R", "22:30", "24:30")
-    gap = pd.DataFrame(
-        [
-            {
-                "operational_date": DAY + dt.timedelta(days=1),
-                "source": "P",
-                "carrier_code": "",
-                "reason_pt": "a API não respondeu",
-            }
-        ]
-    )
+    gap = incomplete(DAY + dt.timedelta(days=1), "P", "a API não respondeu")
     assert found(audit([], [late], silent), "D06")
     context = audit([], [late], silent, incomplete=gap)
     assert "D06" not in set(find(context)["rule_id"])
@@ -179,6 +171,32 @@ def test_a_missing_bulletin_makes_no_trip_undeclared() -> None:
     other = audit(trips, runs, incomplete=gap.assign(carrier_code="OUTRA"))
     assert "D07" in set(find(other)["rule_id"])
     assert "transportadora OUTRA" in rules_not_tested(other, DAY_RULES).set_index("rule_id")["reason_pt"]["D07"]
+
+
+def test_a_vehicle_whose_positions_of_the_day_were_all_refused_is_not_tested() -> None:
+    """Its runs were D06, as if the carrier had declared what did not take place."""
+    runs = [PHANTOM, run("X", "08:00", "09:00", plate=OTHER)]
+    gap = incomplete(DAY, "P", "todas as suas linhas do dia foram recusadas").assign(plate=PLATE)
+    seen = [span("07:00", "07:10", plate=OTHER)]
+    assert found(audit([], runs, seen), "Q02")
+    context = audit([], runs, seen, incomplete=gap)
+    assert [row["plate"] for row in found(context, "D06")] == [OTHER]
+    assert dict(held_runs(context)[["declared_run_id", "reason"]].to_numpy())["7002"] == "source_missing"
+    told = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert f"veículo {PLATE}: todas as suas linhas do dia foram recusadas" in told["D06"]
+    assert not found(context, "Q02")
+    partly = audit([], runs, [span("07:00", "07:10")], incomplete=gap)
+    assert found(partly, "D06")
+    assert "D06" not in set(rules_not_tested(partly, DAY_RULES)["rule_id"])
+
+
+def test_a_vehicle_whose_runs_of_the_day_were_all_refused_has_no_undeclared_trip() -> None:
+    gap = incomplete(DAY, "B", "todas as suas linhas do dia foram recusadas").assign(plate=PLATE)
+    trips, other = [trip("T", "12:30", "13:45")], run("R", "06:00", "07:00", plate=OTHER)
+    assert "D07" in set(find(audit(trips, [other]))["rule_id"])
+    assert "D07" not in set(find(audit(trips, [other], incomplete=gap))["rule_id"])
+    with_run = audit(trips, [other, run("S", "06:00", "07:00")], incomplete=gap)
+    assert "D07" in set(find(with_run)["rule_id"])
 
 
 def test_d06_a_run_that_nobody_could_verify_is_held() -> None:

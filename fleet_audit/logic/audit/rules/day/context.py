@@ -251,35 +251,65 @@ class AuditDay(TripAndRunRecords):
         A missing visit report concerns vehicles without positions only: `touches_incomplete` decides which.
         """
         gaps = self._gaps_of_day(sources)
-        return sorted(set(gaps.loc[gaps["carrier_code"] == "", "reason_pt"]))
+        return sorted(set(gaps.loc[(gaps["carrier_code"] == "") & (gaps["plate"] == ""), "reason_pt"]))
 
     def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
-        """Reasons for which one of these sources is incomplete on D for one carrier, which they name."""
+        """Reasons for which one of these sources is incomplete on D for one carrier or vehicle, which they name."""
         gaps = self._gaps_of_day(sources)
-        of_carrier = gaps[gaps["carrier_code"] != ""]
-        reasons = zip(of_carrier["carrier_code"], of_carrier["reason_pt"], strict=True)
-        return sorted({f"transportadora {carrier}: {reason}" for carrier, reason in reasons})
+        named = gaps[(gaps["carrier_code"] != "") | (gaps["plate"] != "")]
+        return sorted(
+            {
+                f"veículo {gap.plate}: {gap.reason_pt}"
+                if gap.plate
+                else f"transportadora {gap.carrier_code}: {gap.reason_pt}"
+                for gap in named.itertuples()
+            }
+        )
 
     def touches_incomplete(self, rows: pd.DataFrame, sources: Iterable[str]) -> pd.Series:
         """Whether each trip or run starts or ends, by its vehicle's clock, on an incomplete day of these sources."""
         flags = pd.Series(False, index=rows.index)
-        if self.incomplete.empty:
+        if self._gaps.empty:
             return flags
         zones = rows["plate"].map(self.zone).astype("str")
         starts, ends = (local_days(rows[name], zones) for name in ("started_at", "ended_at"))
-        for gap in self.incomplete[self.incomplete["source"].isin(list(sources))].itertuples():
+        for gap in self._gaps[self._gaps["source"].isin(list(sources))].itertuples():
             day = np.datetime64(gap.operational_date, "D")
             is_touched = (starts == day) | (ends == day)
             if gap.carrier_code:
                 is_touched &= (rows["carrier_code"].astype(object) == gap.carrier_code).to_numpy(dtype=bool)
+            if gap.plate:
+                is_touched &= rows["plate"].eq(gap.plate).to_numpy(dtype=bool)
             if gap.source == "V":
                 is_touched &= ~rows["plate"].isin(self.plates_with_positions).to_numpy(dtype=bool)
             flags |= is_touched
         return flags
 
+    @cached_property
+    def plates_with_refused_positions(self) -> set[str]:
+        """Plates of which all positions of D were refused."""
+        return set(self._gaps_of_day("P")["plate"]) - {""}
+
+    @cached_property
+    def _gaps(self) -> pd.DataFrame:
+        """The incomplete days, without those of vehicles of which the day's source was accepted in part."""
+        of_plate = self.incomplete[self.incomplete["plate"] != ""]
+        if of_plate.empty:
+            return self.incomplete
+        is_seen = [self._has_rows(gap.plate, gap.source, gap.operational_date) for gap in of_plate.itertuples()]
+        return self.incomplete.drop(index=of_plate.index[np.array(is_seen, dtype=bool)])
+
+    def _has_rows(self, plate: str, source: str, day: dt.date) -> bool:
+        """Whether positions (P) observed the vehicle on its local day, or the bulletins (B) declare a run of it."""
+        if source == "B":
+            return bool((self.runs["plate"].eq(plate) & self.runs["declared_date"].eq(day)).any())
+        begin, end = (pd.Timestamp(at, tz=self.zone(plate)) for at in (day, day + dt.timedelta(days=1)))
+        spans = self.spans[self.spans["plate"].eq(plate) & self.spans["source"].eq("positions")]
+        return bool(((spans["started_at"] < end) & (spans["ended_at"] > begin)).any())
+
     def _gaps_of_day(self, sources: Iterable[str]) -> pd.DataFrame:
         asked = set(sources) - ({"V"} if self.plates_with_positions else set())
-        of_day = self.of_day(self.incomplete)
+        of_day = self.of_day(self._gaps)
         return of_day[of_day["source"].isin(asked)]
 
     def health_with(self, *issues: str) -> pd.DataFrame:

@@ -20,8 +20,8 @@ def silent_fleets(context: AuditDay) -> list[Draft]:
     """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
 
     One position alone shows no time in which a vehicle was seen.
-    Vehicles with a device count, without those seen only by visit reports and without a reserve that was not seen at
-    all in the window: it may be parked without power.
+    Vehicles with a device count, without those seen only by visit reports, those whose positions of D were all refused,
+    and without a reserve that was not seen at all in the window: it may be parked without power.
     """
     expected = _expected(context)
     zones = expected.set_index("plate")["timezone"]
@@ -43,7 +43,8 @@ def _expected(context: AuditDay) -> pd.DataFrame:
     by_positions, by_reports = (by_source.get(name, set()) for name in ("positions", "visit_report"))
     vehicles = context.vehicles[context.vehicles["plate"].isin(valid_on(context.registered, context.day)["plate"])]
     is_idle_reserve = (vehicles["status"] == "reserva").fillna(False) & ~vehicles["plate"].isin(by_positions)
-    return vehicles[~vehicles["plate"].isin(by_reports - by_positions) & ~is_idle_reserve]
+    not_judged = (by_reports - by_positions) | context.plates_with_refused_positions
+    return vehicles[~vehicles["plate"].isin(not_judged) & ~is_idle_reserve]
 
 
 def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicles: int) -> Draft:
@@ -71,7 +72,7 @@ def _has_devices(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "Q02",
-        "1",
+        "2",
         "H",
         "Veículos-dia sem dado",
         "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",

@@ -1,0 +1,92 @@
+"""Vehicles and days of which rows were refused one by one, while the rest of their file or page stands.
+
+Where nothing of such a vehicle and day was accepted, its source is missing by no fault of the carrier's (RULES 4.2):
+`logic.audit` decides that. Files that were refused whole are in `incomplete_days`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleet_audit.formats.reasons import REASONS
+from fleet_audit.ingest.api.pages import page_folder
+from fleet_audit.ingest.incomplete_days import refused_days
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.logic.reference.validity import valid_on
+from fleet_audit.storage.warehouse import Warehouse
+
+_COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
+_BETWEEN_VALUES = r"[\s,;|\"{}:]+"
+# Rows that lost against another row of the same device and instant were not refused for what they are.
+_ROWS = """
+select refused.source_kind, refused.file_name, refused.reason_code, refused.raw, file.received_at, file.first_date,
+    file.last_date
+from ops.rejected_rows as refused
+left join ops.ingested_files as file using (file_sha256, file_name)
+where refused.reason_code <> 'conflict' and (
+    (refused.source_kind = 'positions' and split_part(refused.file_name, '/', -2) = any(string_to_array(:folders, ',')))
+    or (refused.source_kind in ('telemetry', 'bulletin') and not exists (
+        select from ops.ingested_files as later
+        where later.file_name = refused.file_name and later.received_at > file.received_at
+            and later.status in ('accepted', 'partial')
+    ))
+)
+"""
+
+
+def refused_vehicles(warehouse: Warehouse, reference: Reference, days: Sequence[dt.date]) -> pd.DataFrame:
+    """operational_date, source (`telemetry`, `api` or `bulletin`), plate, reason_pt of rows that were refused.
+
+    A position is of the day of its page, or of each day of its file: its own instant is what could not be read. A row
+    of a bulletin names its day and its plate.
+    """
+    folders = {page_folder(day).rsplit("/", 1)[1]: day for day in days}
+    rows = warehouse.read(_ROWS, {"folders": ",".join(folders)})
+    if rows.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    values = _values(rows["raw"])
+    found = []
+    for day in days:
+        devices = valid_on(reference.devices, day).drop_duplicates("device_id", keep="last")
+        plates = reference.vehicles_on(day)["plate"]
+        of_day = values[values["row"].isin(_positions_of(rows, day, folders))]
+        found.append(_named(of_day, rows, devices["device_id"], devices["plate"]).assign(operational_date=day))
+        dated = values.loc[values["value"].isin([f"{day:%d/%m/%Y}", day.isoformat()]), "row"]
+        of_day = values[
+            values["row"].isin(dated) & rows["source_kind"].eq("bulletin").reindex(values["row"]).to_numpy()
+        ]
+        found.append(_named(of_day, rows, plates, plates).assign(operational_date=day))
+    return pd.concat(found, ignore_index=True)[_COLUMNS]
+
+
+def _values(raws: pd.Series) -> pd.DataFrame:
+    """row, value: the values that each refused row holds, whichever its form."""
+    parts = pc.split_pattern_regex(pa.array(raws.astype(object), pa.string()), _BETWEEN_VALUES)
+    return pd.DataFrame({"row": pc.list_parent_indices(parts).to_numpy(), "value": pc.list_flatten(parts).to_pandas()})
+
+
+def _positions_of(rows: pd.DataFrame, day: dt.date, folders: dict[str, dt.date]) -> set[int]:
+    """Numbers of the refused positions of a day: of its pages, and of the files that should contain it."""
+    of_page = rows["file_name"].str.split("/").str[-2].map(folders).eq(day) & rows["source_kind"].eq("positions")
+    files = rows[rows["source_kind"].eq("telemetry")].drop_duplicates("file_name")
+    names = [file.file_name for file in files.itertuples() if day in refused_days(file)]
+    return set(rows.index[of_page | (rows["source_kind"].eq("telemetry") & rows["file_name"].isin(names))])
+
+
+def _named(values: pd.DataFrame, rows: pd.DataFrame, ids: pd.Series, plates: pd.Series) -> pd.DataFrame:
+    """source, plate, reason_pt of the rows that hold one of these ids; the first counts: 18 may be passengers, too."""
+    plate_of = dict(zip(ids.astype(str), plates, strict=True))
+    held = values[values["value"].isin(list(plate_of))].drop_duplicates("row")
+    of = rows.loc[held["row"]]
+    reason = of["reason_code"].map({code: one.meaning_pt for code, one in REASONS.items()}).to_numpy()
+    found = pd.DataFrame({
+        "source": of["source_kind"].replace({"positions": "api"}).to_numpy(),
+        "plate": held["value"].map(plate_of).to_numpy(dtype=object),
+        "reason_pt": "todas as suas linhas do dia foram recusadas (" + pd.Series(reason, dtype=object) + ")",
+    })  # fmt: skip
+    return found.drop_duplicates(["source", "plate"])
