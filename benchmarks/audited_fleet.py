@@ -26,7 +26,7 @@ from fleet_audit.logic.audit.day import DayInputs, audit_day, day_context
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, serving_plates
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
@@ -193,7 +193,7 @@ def audit(day: dt.date, inbox: Staged) -> AuditedDay:
         vehicle_day_coverage(day, spans, readings, legs, vehicles), day_calibrations(day, own, legs, parameters),
         fixed_cost_days(
             day, reference_now.fixed_costs, reference_now.contracts, reference_now.vehicles,
-            set(own.loc[own["purpose"] == "service", "plate"]), CLOSING_DAY, parameters,
+            serving_plates(own), CLOSING_DAY, parameters,
         ),
         _untested(day_context(inputs, reference_now, parameters)),
     )  # fmt: skip

@@ -82,7 +82,6 @@ def audited_cycle(
         fixed_cost_terms=known.fixed_costs,
         vehicle_terms=known.vehicles,
         shifts=known.shifts,
-        pois=known.pois,
         vehicles=known.vehicles_on(day),
         parameters=parameters,
         day_findings=findings[findings["cycle_start"].isna()],

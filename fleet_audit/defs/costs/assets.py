@@ -16,7 +16,7 @@ from fleet_audit.storage.table_days import Days
 @dg.asset(
     **daily_arguments(TRIP_COSTS, "costs"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
-    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, PARAMETERS)],
+    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, TARIFFS, ROUTES, POIS, PARAMETERS)],
 )
 @acts_on_errors
 def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
@@ -28,7 +28,7 @@ def trip_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trip
 @dg.asset(
     **daily_arguments(FIXED_COST_DAYS, "costs"),
     ins={"day_trips": dg.AssetIn(key_of(TRIPS))},
-    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, POIS, PARAMETERS)],
+    deps=[key_of(table) for table in (VEHICLES, CONTRACTS, FIXED_COSTS, PARAMETERS)],
 )
 @acts_on_errors
 def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_trips: Days) -> DayFrames:
@@ -41,7 +41,7 @@ def fixed_costs(context: dg.AssetExecutionContext, fleet: FleetResource, day_tri
             reference.fixed_costs,
             reference.contracts,
             reference.vehicles,
-            serving_plates(day_trips.read([day]), reference.pois),
+            serving_plates(day_trips.read([day])),
             closing_day,
             fleet.parameters(day),
         ),

@@ -41,7 +41,7 @@ def priced_again(
         cycle: the cycle.
         parameters: only their version, for the rows.
     """
-    plates = {day: serving_plates(trips, reference.pois) for day, trips in days.trips.groupby("operational_date")}
+    plates = {day: serving_plates(trips) for day, trips in days.trips.groupby("operational_date")}
     fixed = [
         fixed_cost_days(
             day,

@@ -63,9 +63,9 @@ def fixed_cost_days(
     )
 
 
-def serving_plates(trips: pd.DataFrame, pois: pd.DataFrame) -> set[str]:
-    """Plates with a service trip among these, or with one that may be service; `pois` are `ref.pois`."""
-    return set(trips.loc[(trips["purpose"] == "service").to_numpy(dtype=bool) | may_be_service(trips, pois), "plate"])
+def serving_plates(trips: pd.DataFrame) -> set[str]:
+    """Plates with a service trip among these, or with one that may be service."""
+    return set(trips.loc[(trips["purpose"] == "service").to_numpy(dtype=bool) | may_be_service(trips), "plate"])
 
 
 def fixed_cost_of_days(

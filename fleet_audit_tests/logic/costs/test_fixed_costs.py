@@ -12,7 +12,7 @@ from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import FIXED_COST_DAYS
-from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, POIS, VEHICLES
+from fleet_audit.schema.reference import CONTRACTS, FIXED_COSTS, VEHICLES
 from fleet_audit_tests.logic.frames import rows, utc
 
 CENT = Decimal("0.01")
@@ -181,8 +181,8 @@ def test_the_rows_fit_their_table_with_and_without_rows() -> None:
         ("deadhead", "GAR", None, "1300.46"),
         ("service", "USI", None, None),
         ("unknown", None, None, "1300.46"),  # nowhere near a place
-        ("unknown", None, "GAR", "1300.46"),
-        ("unknown", None, "GAR, USI", None),  # held: it may be service
+        ("unknown", None, "GAR", None),  # held: it may be service
+        ("unknown", None, "GAR, USI", None),
         ("maintenance", None, "GAR, USI", "1300.46"),  # by its driver
     ],
 )
@@ -191,7 +191,6 @@ def test_a_reserve_is_paid_only_where_it_is_proven_that_its_titular_did_not_serv
 ) -> None:
     trip = {"plate": "AAA1A11", "purpose": purpose, "origin_poi_id": "GAR", "origin_candidates": None,
             "destination_poi_id": place, "destination_candidates": candidates}  # fmt: skip
-    places = ({"poi_id": "GAR", "kind": "garagem"}, {"poi_id": "USI", "kind": "usina"})
-    serving = serving_plates(pd.DataFrame([trip]), rows(POIS, *({"name": "x", **place} for place in places)))
+    serving = serving_plates(pd.DataFrame([trip]))
     found = on(JUNE, cost(plate="RES1A11"), serving=serving)
     assert found["amount_brl"].to_list() == ([Decimal(paid)] if paid else [])

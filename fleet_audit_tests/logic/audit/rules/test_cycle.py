@@ -418,28 +418,20 @@ def test_v03_an_honest_substitution_or_an_unseen_day_is_no_doubt() -> None:
     assert "V03" in untested(a_cycle())  # no reserve is registered
 
 
-def perhaps_served(day: dt.date, plate: str = PLATE, candidates: str = "FR1, GAR", km: str = "30.00") -> dict:
+def perhaps_served(day: dt.date, plate: str = PLATE, candidates: str | None = "FR1, GAR", km: str = "30.00") -> dict:
     """A trip of unknown purpose that ends in one of several places, none of which is proven."""
     return worked(day, plate=plate, km=km, purpose="unknown", destination_candidates=candidates)
-
-
-PLACES = [{"poi_id": "FR1", "unit_code": "UCP", "name": "Frente", "kind": "frente"},
-          {"poi_id": "GAR", "unit_code": "UCP", "name": "Garagem", "kind": "garagem"}]  # fmt: skip
 
 
 def test_v03_a_reserve_that_may_have_served_is_not_accused_and_listed() -> None:
     first, second, third = [day for day in DAYS if day.isoweekday() <= 5][:3]
     trips = [worked(first, plate=OTHER), perhaps_served(second, OTHER)]
-    context = unproven(with_reserve(*trips, perhaps_served(second)))
+    context = with_reserve(*trips, perhaps_served(second))
     [row] = found(context, "V03")
     assert (row["evidence"]["dates"], row["paid_doubtful_brl"]) == ([third.isoformat()], Decimal("100.00"))
     assert f"({OTHER})" in reason(context, "V03")
     assert "parcela do reserva fica retida" in reason(context, "V03")
-    assert not reason(unproven(with_reserve(*trips[:1], worked(second, plate=OTHER))), "V03")
-
-
-def unproven(context: AuditCycle) -> AuditCycle:
-    return replace(context, pois=rows(reference.POIS, *PLACES))
+    assert not reason(with_reserve(*trips[:1], worked(second, plate=OTHER)), "V03")
 
 
 def reason(context: AuditCycle, rule_id: str) -> str:
@@ -449,16 +441,18 @@ def reason(context: AuditCycle, rule_id: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("candidates", "is_tested"), [("FR1, GAR", False), ("GAR", True)]
-)  # a garage alone: it was no service
-def test_t06_and_v04_test_no_vehicle_whose_places_would_change_the_verdict(candidates: str, is_tested: bool) -> None:
+    ("candidates", "is_tested"), [("GAR", False), (None, True)]
+)  # on the way it may have been at a front
+def test_t06_and_v04_test_no_vehicle_whose_places_would_change_the_verdict(
+    candidates: str | None, is_tested: bool
+) -> None:
     """20 of 31 trips are proven; with 5 of unknown purpose the plan is fulfilled to 80 %, and 6 days are idle."""
     plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
     calendar = [{"date": day, "unit_code": "UCP", "day_type": "util"} for day in DAYS]
     fixed = [{"operational_date": day, "plate": PLATE, "contract_id": "CT1", "amount_brl": "300.00",
               "parameters_version": "p"} for day in DAYS]  # fmt: skip
     trips = [worked(day) for day in DAYS[:20]] + [perhaps_served(day, candidates=candidates) for day in DAYS[20:25]]
-    context = unproven(a_cycle(trips=trips, plan=plan, calendar=calendar, fixed_costs=fixed))
+    context = a_cycle(trips=trips, plan=plan, calendar=calendar, fixed_costs=fixed)
     for rule_id in ("T06", "V04"):
         assert bool(found(context, rule_id)) is is_tested
         assert reason(context, rule_id).startswith("" if is_tested else f"1 de 1 veículo não testado ({PLATE}): ")
@@ -471,7 +465,7 @@ def test_t06_and_v04_accuse_where_unproven_places_change_nothing() -> None:
     fixed = [{"operational_date": day, "plate": PLATE, "contract_id": "CT1", "amount_brl": "300.00",
               "parameters_version": "p"} for day in DAYS]  # fmt: skip
     trips = [worked(day) for day in DAYS[:20]] + [perhaps_served(day) for day in DAYS[20:24]]
-    context = unproven(a_cycle(trips=trips, plan=plan, calendar=calendar, fixed_costs=fixed))
+    context = a_cycle(trips=trips, plan=plan, calendar=calendar, fixed_costs=fixed)
     [few], [idle] = found(context, "T06"), found(context, "V04")
     assert few["evidence"]["trips_without_proven_place"] == 4
     assert idle["brl_at_stake"] == Decimal("2100.00")  # 7 of 31 days; on 4 more it may have served
@@ -483,7 +477,7 @@ def test_t05_and_k03_are_not_passed_nor_accused_where_unproven_places_decide() -
     plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
     trips = [trip for day in DAYS for trip in (worked(day), worked(day, km="4.00", purpose="deadhead"))]
     more = [perhaps_served(day) for day in DAYS]  # 4 km empty to 30 in service, or to 60
-    context = unproven(a_cycle(trips=[*trips, *more], plan=plan))
+    context = a_cycle(trips=[*trips, *more], plan=plan)
     assert found(a_cycle(trips=trips, plan=plan), "K03")
     for rule_id in ("T05", "K03"):
         assert not found(context, rule_id)

@@ -11,8 +11,6 @@ import pytest
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
-from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.schema import reference
 from fleet_audit_tests.logic.audit_sample import (
     DAY,
     OTHER,
@@ -27,7 +25,6 @@ from fleet_audit_tests.logic.audit_sample import (
     span,
     trip,
 )
-from fleet_audit_tests.logic.frames import rows
 
 PHANTOM = run("7002", "08:00", "09:00", "30")
 YARD = {"purpose": "yard"}
@@ -273,23 +270,21 @@ def test_held_runs_are_those_without_a_trip_whatever_they_cost() -> None:
     ("candidates", "more", "held"),
     [
         ("FR1, GAR", (), {"R": "place_unproven"}),
-        ("GAR", (), {}),  # it was no service
+        (None, (), {}),  # nowhere that is known
         ("FR1, GAR", ("T2",), {}),  # a trip of the same run is billed
         ("FR1, GAR", ("R2",), {"R": "place_unproven"}),  # a second declaration of the same run is disallowed (D08)
     ],
 )
 def test_a_run_of_trips_that_no_place_proves_is_held(
-    candidates: str, more: tuple[str, ...], held: dict[str, str]
+    candidates: str | None, more: tuple[str, ...], held: dict[str, str]
 ) -> None:
     trips = [trip("T", "06:00", "06:30", purpose="unknown", destination_candidates=candidates)]
     trips += [trip("T2", "06:30", "07:00")] if "T2" in more else []
     runs = [run("R", "06:00", "07:00")] + (
         [run("R2", "06:00", "07:00", origin_text="ORIGEM R")] if "R2" in more else []
     )
-    places = rows(reference.POIS, {"poi_id": "FR1", "name": "x", "kind": "frente"}, {"poi_id": "GAR", "name": "x",
-                                                                                    "kind": "garagem"})  # fmt: skip
     costs = costs_frame({"trip_id": "T", "rate_brl_per_km": None, "variable_cost_brl": "0.00"},
                         {"trip_id": "T2", "variable_cost_brl": "147.00"})  # fmt: skip
-    found = held_runs(audit(trips, runs, costs=costs, reference=Reference.of({"pois": places})))
+    found = held_runs(audit(trips, runs, costs=costs))
     assert dict(zip(found["declared_run_id"], found["reason"], strict=True)) == held
     assert set(found["brl_at_rate"]) <= {Decimal("150.00")}  # 30 km at the rate that applies to a run

@@ -25,7 +25,7 @@ from fleet_audit.logic.trips.movements import is_path_of_chords
 from fleet_audit.logic.trips.unproven_places import may_be_service
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
-from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, POIS, VEHICLES
+from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class AuditCycle(TripAndRunRecords):
         trips, costs, runs, matches, day_findings, coverage, fixed_costs: `fact.trips`, `trip_costs`, `declared_runs`,
             `matches`, `findings` of its days, `vehicle_day_coverage`, `fixed_cost_days`.
         calibrations: `fact.calibrations` of its days and of `calibration_days` before it.
-        plan, calendar, contracts, exceptions, shifts, pois: `ref` tables.
+        plan, calendar, contracts, exceptions, shifts: `ref` tables.
         vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
             titular_plate.
         parameters: those in force on the last day.
@@ -71,7 +71,6 @@ class AuditCycle(TripAndRunRecords):
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
     fixed_cost_terms: pd.DataFrame = field(default_factory=partial(empty_frame, FIXED_COSTS))
     vehicle_terms: pd.DataFrame = field(default_factory=partial(empty_frame, VEHICLES))
-    pois: pd.DataFrame = field(default_factory=partial(empty_frame, POIS))
 
     @property
     def identity(self) -> dt.date:
@@ -141,7 +140,7 @@ class AuditCycle(TripAndRunRecords):
     @cached_property
     def perhaps_service(self) -> pd.DataFrame:
         """Trips of unknown purpose that are service if a place is proven, which it is not."""
-        return self.trips[may_be_service(self.trips, self.pois)]
+        return self.trips[may_be_service(self.trips)]
 
     @cached_property
     def compared(self) -> pd.DataFrame:

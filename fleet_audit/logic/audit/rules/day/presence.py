@@ -114,7 +114,7 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     With `reason`: they are held. A run that repeats another (D08) is disallowed.
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
-    open_trips = context.trips.loc[may_be_service(context.trips, context.reference.pois), "trip_id"]
+    open_trips = context.trips.loc[may_be_service(context.trips), "trip_id"]
     costs = context.costs["variable_cost_brl"]
     billed = context.costs.loc[costs.isna() | (costs > 0).fillna(False), "trip_id"]
     groups = trips.index[trips.isin(open_trips)].difference(trips.index[trips.isin(billed)])
