@@ -102,7 +102,7 @@ def _refused(arrivals, *days: dt.date) -> list[tuple[dt.date, str, str]]:
     stored = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
     devices = [{"device_id": device, "plate": plate} for plate, device in DEVICES.items()]
     reference = stored.with_tables(devices=rows_of(reference_schema.DEVICES, *devices))
-    found = refused_vehicles(arrivals.warehouse, reference, days)
+    found = refused_vehicles(arrivals.lake, arrivals.warehouse, reference, days)
     return [(row.operational_date, row.source, row.plate) for row in found.itertuples()]
 
 

@@ -110,7 +110,7 @@ def audit(
     warehouse, read = fleet.warehouse(), days_with_context(days)
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
     reference = fleet.reference()
-    incomplete = incomplete_sources(files, gaps, refused_vehicles(warehouse, reference, read))
+    incomplete = incomplete_sources(files, gaps, refused_vehicles(fleet.lake(), warehouse, reference, read))
     work = StoredDayAudit(windows, legs, spans, dwells, events, health, notes, runs, incomplete, reference)
     not_tested: Counter[str] = Counter()
 
