@@ -13,6 +13,7 @@ from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 _SAME_TIME_S = 60  # two devices are compared where they report so close to each other
 _MOVED_M = 100  # a device that is so far from where it was _SAME_TIME_S ago, or at its fix before, moves
+_DEGREE_M = 111_000  # of latitude, a little too short
 _LEAST_TOGETHER = 3  # fixes: trips of two clocks may touch for a minute where one ends and the other begins
 _UNKNOWN, _TOGETHER, _ELSEWHERE = 0, 1, 2
 
@@ -101,9 +102,10 @@ def fill_gaps(  # type: ignore[no-untyped-def]
     Piece k holds the points `low[k]:high[k]` of track `owner[k]` from `start[k]` to `end[k]`, the tracks of its vehicle
     are `first[k]:last[k]`. The track with most of the `useful` points of a gap fills it, of equals the first.
 
-    A device that was never seen to move along with the primary fills only a gap over which the primary's odometer
-    counted, and the time after (or before) the primary if it took over from it (or was replaced by it): two clocks an
-    hour apart, of devices that sleep while parked, made 80 km of 40, and 120 km without odometers.
+    A device that was never seen to move along with the primary fills no gap with a way that the primary shows at
+    another time and its odometer did not count, and the time after (or before) the primary only if it took over from it
+    (or was replaced by it): two clocks an hour apart, of devices that sleep while parked, made 80 km of 40, and 120 km
+    without odometers. An odometer that stood proves nothing alone: a tracker counts none itself while it is off.
     """
     points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
     count = 0
@@ -114,7 +116,7 @@ def fill_gaps(  # type: ignore[no-untyped-def]
         for track in range(first[piece], last[piece]):
             theirs = _between(located, offsets[track], offsets[track + 1])
             if track != owner[piece]:
-                company[track - first[piece]] = _company(mine, theirs, seconds, lat, lon, outlier_m)
+                company[track - first[piece]] = _company(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
                 replaces[track - first[piece]] = _replaces(mine, theirs, seconds, lat, lon, outlier_m)
         at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
         before = start[piece]
@@ -124,14 +126,18 @@ def fill_gaps(  # type: ignore[no-untyped-def]
                 most = useful[:0]
                 is_between = before > start[piece] and at < stop
                 may_fill = company == _TOGETHER
-                if not is_between:
-                    may_fill |= (company == _UNKNOWN) & replaces
-                elif odometer[located[at]] > odometer[located[at - 1]]:
-                    may_fill |= company == _UNKNOWN
+                may_fill |= (company == _UNKNOWN) & (replaces | is_between)
+                counted_km = odometer[located[at]] - odometer[located[at - 1]] if is_between else np.nan
                 for track in first[piece] + np.flatnonzero(may_fill):
                     inside = _inside(_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
-                    if len(inside) > len(most):
-                        most = inside
+                    if len(inside) <= len(most):
+                        continue
+                    if is_between and company[track - first[piece]] == _UNKNOWN:
+                        theirs = _between(located, offsets[track], offsets[track + 1])
+                        way = _inside(theirs, seconds, before, after)
+                        if _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlier_m):
+                            continue
+                    most = inside
                 points[count : count + len(most)], piece_of[count : count + len(most)] = most, piece
                 count += len(most)
             before = after
@@ -157,55 +163,137 @@ def _inside(points, seconds, before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _company(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether a device is with the primary when both report: `_ELSEWHERE` when mostly more than `outlier_m` away.
+def _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether a device shows in a gap of the primary a way that the primary shows itself, by one difference of clocks.
 
-    What counts is above all where one of them moves: parked in one yard, devices of any clock are together. They are
-    `_TOGETHER` only where both move.
+    The primary's odometer counted less than half of it over the gap, or counts nothing. Under the same difference the
+    device is with the primary wherever both report.
+    """
+    moving = np.array([at for at in range(len(way)) if _has_moved(way, at, seconds, lat, lon)], dtype=np.int64)
+    if len(moving) < _LEAST_TOGETHER:
+        return False
+    way_km = 0.0
+    for at in moving[1:]:
+        way_km += distance_m(lat[way[at - 1]], lon[way[at - 1]], lat[way[at]], lon[way[at]]) / 1000
+    if 2 * counted_km >= way_km:
+        return False
+    pivot = way[moving[len(moving) // 2]]
+    nearest, nearest_m = -1, np.inf  # of each passing of the pivot: a vehicle in a yard is near it all day
+    for at in range(len(mine) + 1):
+        metres = np.inf
+        if at < len(mine) and abs(lat[mine[at]] - lat[pivot]) < outlier_m / _DEGREE_M:
+            metres = distance_m(lat[mine[at]], lon[mine[at]], lat[pivot], lon[pivot])
+        if metres <= outlier_m:
+            if metres < nearest_m:
+                nearest, nearest_m = at, metres
+            continue
+        if nearest >= 0:
+            clock_s = seconds[mine[nearest]] - seconds[pivot]
+            company, both = _company(mine, way, clock_s, seconds, lat, lon, outlier_m)
+            is_shown = abs(clock_s) > _SAME_TIME_S and company == _TOGETHER and 2 * both >= len(moving)
+            if is_shown and _company(mine, theirs, clock_s, seconds, lat, lon, outlier_m)[0] == _TOGETHER:
+                return True
+            nearest, nearest_m = -1, np.inf
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _company(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether a device is with the primary when both report, and how many of its fixes move along with the primary.
+
+    `_ELSEWHERE` when mostly more than `outlier_m` away. What counts is above all where one of them moves: parked in one
+    yard, devices of any clock are together. They are `_TOGETHER` only where both move. `clock_s` is added to the
+    device's times.
     """
     apart, moving = np.empty(len(theirs)), np.empty(len(theirs))
-    count, moves, both, at = 0, 0, 0, 0
-    for number in range(len(theirs) if len(mine) else 0):
-        other = theirs[number]
-        while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - seconds[other]) <= abs(
-            seconds[mine[at]] - seconds[other]
-        ):
+    count, moves, both = 0, 0, 0
+    if not len(mine) or not len(theirs):
+        return _UNKNOWN, both
+    at = max(_first_from(mine, seconds, seconds[theirs[0]] + clock_s) - 1, 0)
+    for number in range(len(theirs)):
+        other, now = theirs[number], seconds[theirs[number]] + clock_s
+        while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - now) <= abs(seconds[mine[at]] - now):
             at += 1
-        if abs(seconds[mine[at]] - seconds[other]) > _SAME_TIME_S:
+        if abs(seconds[mine[at]] - now) > _SAME_TIME_S:
             continue
-        apart[count] = distance_m(lat[mine[at]], lon[mine[at]], lat[other], lon[other])
+        apart[count] = _apart_m(mine, at, other, now, seconds, lat, lon)
         do_move = (_has_moved(mine, at, seconds, lat, lon), _has_moved(theirs, number, seconds, lat, lon))
         if do_move[0] or do_move[1]:
             moving[moves] = apart[count]
             moves += 1
             both += do_move[0] and do_move[1] and apart[count] <= outlier_m
         count += 1
-    if (count and np.median(apart[:count]) > outlier_m) or (moves and np.median(moving[:moves]) > outlier_m):
-        return _ELSEWHERE
-    return _TOGETHER if both >= _LEAST_TOGETHER else _UNKNOWN
+    is_elsewhere = count > 0 and np.median(apart[:count]) > outlier_m
+    if is_elsewhere or (moves >= _LEAST_TOGETHER and np.median(moving[:moves]) > outlier_m):
+        return _ELSEWHERE, both
+    return (_TOGETHER if both >= _LEAST_TOGETHER else _UNKNOWN), both
+
+
+@njit(cache=True, nogil=True)
+def _apart_m(mine, at, other, now, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """The least way from a fix, at the instant `now`, to the primary's fix `at`, to the one beyond `now`, and between.
+
+    At 90 km/h a bus drives 1.1 km in 45 s, and a clock may be a minute off.
+    """
+    here = mine[at]
+    least_m = distance_m(lat[here], lon[here], lat[other], lon[other])
+    beside = at + (1 if now > seconds[here] else -1)
+    if not 0 <= beside < len(mine) or (now - seconds[here]) * (seconds[mine[beside]] - now) <= 0:
+        return least_m
+    there = mine[beside]
+    share = (now - seconds[here]) / (seconds[there] - seconds[here])
+    latitude, longitude = lat[here] + share * (lat[there] - lat[here]), lon[here] + share * (lon[there] - lon[here])
+    least_m = min(least_m, distance_m(latitude, longitude, lat[other], lon[other]))
+    if abs(seconds[there] - now) <= _SAME_TIME_S:
+        least_m = min(least_m, distance_m(lat[there], lon[there], lat[other], lon[other]))
+    return least_m
+
+
+@njit(cache=True, nogil=True)
+def _first_from(points, seconds, instant):  # type: ignore[no-untyped-def]
+    """How many of the points are earlier than an instant."""
+    left, right = 0, len(points)
+    while left < right:
+        middle = (left + right) // 2
+        if seconds[points[middle]] < instant:
+            left = middle + 1
+        else:
+            right = middle
+    return left
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
-    here, earlier = points[at], max(at - 1, 0)
+    """Whether a device is elsewhere than _SAME_TIME_S ago, and still is at the next fix: one fix astray is no move."""
+    here, earlier, after = points[at], max(at - 1, 0), points[min(at + 1, len(points) - 1)]
     while earlier > 0 and seconds[here] - seconds[points[earlier]] < _SAME_TIME_S:
         earlier -= 1
     before = points[earlier]
-    return distance_m(lat[before], lon[before], lat[here], lon[here]) > _MOVED_M
+    is_away = distance_m(lat[before], lon[before], lat[here], lon[here]) > _MOVED_M
+    return is_away and distance_m(lat[before], lon[before], lat[after], lon[after]) > _MOVED_M
 
 
 @njit(cache=True, nogil=True)
 def _replaces(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether one device goes on where the other fell silent for good: until then it stood within `outlier_m`."""
+    """Whether one device goes on where the other fell silent for good: until then it stood within `outlier_m`.
+
+    But for single fixes astray.
+    """
     if not len(mine) or not len(theirs):
         return False
-    is_after, is_before = True, True
     end, begin = mine[-1], mine[0]
-    for number in range(len(theirs)):
-        if number == 0 or seconds[theirs[number]] <= seconds[end]:
-            point = theirs[number]
-            is_after &= distance_m(lat[end], lon[end], lat[point], lon[point]) <= outlier_m
-        if number == len(theirs) - 1 or seconds[theirs[number]] >= seconds[begin]:
-            point = theirs[number]
-            is_before &= distance_m(lat[begin], lon[begin], lat[point], lon[point]) <= outlier_m
-    return is_after or is_before
+    until_end = theirs[: max(_first_from(theirs, seconds, seconds[end] + 1e-6), 1)]
+    from_begin = theirs[min(_first_from(theirs, seconds, seconds[begin]), len(theirs) - 1) :]
+    return _stands(until_end, end, lat, lon, outlier_m) or _stands(from_begin, begin, lat, lon, outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def _stands(points, place, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether the points are within `outlier_m` of a place: no two in a row, nor a single one, are further away."""
+    astray = 0
+    for point in points:
+        is_away = distance_m(lat[place], lon[place], lat[point], lon[point]) > outlier_m
+        astray = astray + 1 if is_away else 0
+        if astray == min(2, len(points)):
+            return False
+    return True

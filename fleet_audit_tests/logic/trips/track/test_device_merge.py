@@ -135,6 +135,60 @@ def test_a_tracker_that_replaces_another_at_noon_measures_the_afternoon(parked_s
     assert trips["km"].to_list() == pytest.approx([20.0, 20.0, 20.0], abs=0.2)
 
 
+def silent(bus: Bus, start: str, end: str = "47:00") -> Bus:
+    """A primary that reported all night, and not from `start` to `end`."""
+    night = Bus(at("00:00"), device=bus.device).stand(5 * 3600 - 60)
+    bus.records = [*night.records, *without(bus, start, end).records]
+    return bus
+
+
+def test_a_fix_astray_while_both_are_parked_loses_no_trip_of_the_other_device() -> None:
+    other = driven("D2", 7.0)
+    other.records[20]["latitude"] += 0.05  # type: ignore[operator]
+    trips = trips_of(reported([silent(driven("D1"), "05:25"), other]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.3)
+
+
+def test_an_odometer_that_stands_while_its_tracker_is_off_refuses_no_other_device() -> None:
+    """A tracker that counts its odometer itself shows the same reading before and after the trips that it missed."""
+    primary = silent(driven("D1"), "05:25", "07:10")
+    for record in primary.records:
+        record["odometer_km"] = 1000.0
+    trips = trips_of(reported([primary, driven("D2", 7.0)]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.3)
+
+
+def test_an_odometer_that_drifts_while_parked_pays_no_trip_of_another_clock_again() -> None:
+    right, wrong = (
+        round_trip(name, hours, is_asleep=True, has_odometer=True) for name, hours in (("D1", 0), ("D2", -3))
+    )
+    for record in right.records:
+        record["odometer_km"] += 0.1 * (record["recorded_at"] > at("04:00")) + 0.1 * (
+            record["recorded_at"] > at("09:00")
+        )  # type: ignore[operator]
+    night = Bus(at("20:00") - 86_400, device="D1").stand(900)
+    evening = Bus(at("20:00"), device="D1", odometer_km=1040.2).stand(900)
+    trips = trips_of(reported([right, night, evening, wrong]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 45.0])
+def test_devices_that_report_at_other_seconds_of_the_minute_drive_together(late_s: float) -> None:
+    """45 s apart at 90 km/h are 1.1 km: beyond `outlier_m`. So is a clock that is 45 s late."""
+
+    def seen_by(device: str, begin_s: float, first_s: float) -> Bus:
+        bus = Bus(at("05:00") + begin_s, device=device)
+        for metres in (0.0, 20_000.0, 0.0, -20_000.0, 0.0):
+            bus.go(metres, 90, 5) if metres else bus.stand(1800, 5)
+        bus.records = [one for one in bus.records if (one["recorded_at"] - first_s) % 90 == 0]  # type: ignore[operator]
+        return bus
+
+    first = at("05:00")
+    dying, other = seen_by("D1", 0.0, first), seen_by("D2", late_s, first + 45)
+    trips = trips_of(reported([silent(dying, "05:58"), other]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.5)
+
+
 def moved(first_zone: str, second_zone: str) -> Reference:
     """A vehicle that belongs to another unit, in another zone, from DAY + 1 on."""
     vehicle = {"plate": PLATE, "carrier_code": "CAR", "vehicle_class": "onibus", "status": "ativo"}
