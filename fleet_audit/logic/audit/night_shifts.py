@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local, to_utc
-from fleet_audit.logic.reference.shifts import parse_clock
+from fleet_audit.logic.reference.shifts import shifts_over_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _ONE_DAY = pd.Timedelta(days=1)
@@ -158,11 +158,7 @@ def _placed(runs: pd.DataFrame, vehicles_zone: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_night(runs: pd.DataFrame, shifts: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
-    over_midnight = {
-        (row.unit_code, row.shift_code)
-        for row in shifts.itertuples()
-        if parse_clock(row.end_local) <= parse_clock(row.start_local)
-    }
+    over_midnight = shifts_over_midnight(shifts)
     of_shift = [key in over_midnight for key in zip(runs["unit_code"], runs["shift_code"], strict=True)]
     wall = to_local(runs["started_at"], runs["timezone"]).to_numpy()
     since_midnight = wall - wall.astype("datetime64[D]")

@@ -50,6 +50,15 @@ def nearest_shifts(moments: pd.DataFrame, shifts: pd.DataFrame, default_toleranc
     return pd.Series(best.to_numpy(), index=moments.index, dtype="str")
 
 
+def shifts_over_midnight(shifts: pd.DataFrame) -> set[tuple[str, str]]:
+    """unit_code and shift_code of the shifts that end on the day after they start; `shifts` are `ref.shifts`."""
+    return {
+        (row.unit_code, row.shift_code)
+        for row in shifts.itertuples()
+        if parse_clock(row.end_local) <= parse_clock(row.start_local)
+    }
+
+
 @lru_cache(maxsize=1024)  # a plan of 1,300 lines has a handful of texts, and each is asked of every day of the cycle
 def parse_weekdays(text: str | None) -> frozenset[int]:
     """ISO weekdays of a text such as `1-5`, `1,3,5` or `6-1`; empty means every day.

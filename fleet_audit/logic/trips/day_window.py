@@ -20,7 +20,7 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.distance import inherited_doubt
-from fleet_audit.logic.trips.documented_places import documented_ends
+from fleet_audit.logic.trips.documented_ends import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days, without_reported_km
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
@@ -103,7 +103,7 @@ def segment_day(
     visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
     zones = reference.zones(visit_legs["plate"], day)
-    ends = documented_ends(segmentation, visit_legs.assign(timezone=zones), runs, places, reference)
+    ends = documented_ends(segmentation, visit_legs.assign(timezone=zones), runs, places, reference, day, parameters)
     measured, measured_legs = days.redated(
         *join_trips(from_positions(segmentation, places, ends, parameters), places, parameters)
     )

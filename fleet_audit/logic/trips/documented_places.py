@@ -1,65 +1,20 @@
 """Places of stops whose coordinates are rounded to cells: what the cell proves, and what documents decide.
 
 A document alone proves no place. It decides where the cell is small, touches one place only and lies in it by half or
-more. Where a stop can lie is in `stop_cells`.
+more. Where a stop can lie is in `stop_cells`, what documents name in `documented_ends`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.primitives.cycles import dates
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.primitives.wall_clock import local_days
-from fleet_audit.logic.reference.named_places import places_named_by_runs
 from fleet_audit.logic.reference.places import Places
-from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.logic.trips.segmentation import Segmentation
 
 _MOST_DEGREES = 0.01  # of a cell that documents decide: one of one decimal, 22 km wide, holds a town beside the mill
 _LEAST_SHARE = 0.5  # of a smaller share the cell says that the vehicle was rather elsewhere
-_SIDES = (("origin", "started_at"), ("destination", "ended_at"))
-
-
-def documented_ends(
-    segmentation: Segmentation, visits: pd.DataFrame, runs: pd.DataFrame, places: Places, reference: Reference
-) -> pd.DataFrame:
-    """plate, at_s (seconds since 1970) and poi_id of each end of a movement at which a document names one place.
-
-    Of vehicles that have stops with cells; the others have a fix.
-
-    Args:
-        segmentation: of the positions.
-        visits: `staging.visit_legs` with timezone; runs: `staging.declared_runs`.
-        places: the places of `ref.pois`; reference: pois and vehicles.
-    """
-    tracks = segmentation.tracks.track_of(segmentation.stop_columns["first"][segmentation.cells["stop"]])
-    plates = segmentation.tracks.index["plate"].iloc[np.unique(tracks)]
-    visits, runs = (rows[rows["plate"].isin(plates)] for rows in (visits, runs))
-    registered = reference.vehicles.sort_values("valid_from", na_position="first", kind="stable")
-    units = registered.drop_duplicates("plate", keep="last").set_index("plate")["unit_code"]
-    runs = runs.assign(unit_code=runs["plate"].map(units))
-    ends = []
-    for side, instant in _SIDES:
-        days = local_days(visits[instant], visits["timezone"])
-        ends.append(_ends(visits, instant, places.locate_address(visits[f"{side}_address"], days)))
-        for day, own in runs.groupby("date"):
-            named = places_named_by_runs(own, side, valid_on(reference.pois, _date(day)))
-            ends.append(_ends(own, instant, np.array([place and place["poi_id"] for place in named], dtype=object)))
-    return pd.concat(ends, ignore_index=True).dropna(subset="poi_id").reset_index(drop=True)
-
-
-def _date(day: object) -> dt.date:
-    return dates(np.array([day], dtype="datetime64[D]"))[0]  # type: ignore[no-any-return]
-
-
-def _ends(rows: pd.DataFrame, instant: str, poi_id: np.ndarray) -> pd.DataFrame:
-    micros = rows[instant].to_numpy("datetime64[us]").astype(np.int64)
-    return pd.DataFrame({"plate": rows["plate"].to_numpy(dtype=object), "at_s": micros / 1e6, "poi_id": poi_id})
 
 
 def place_in_cells(
@@ -72,7 +27,7 @@ def place_in_cells(
     where it holds half of it and documents name it for this stop, and no other one; the candidate then stays beside it.
 
     Args:
-        poi_ids, local_days: of each stop; documented: `documented_places.documented_ends`.
+        poi_ids, local_days: of each stop; documented: `documented_ends.documented_ends`.
     """
     candidates = np.full(len(poi_ids), None, dtype=object)
     cells, tracks, found = segmentation.cells, segmentation.tracks, segmentation.stop_columns
@@ -83,7 +38,8 @@ def place_in_cells(
     named = np.full(len(poi_ids), None, dtype=object)
     plates = tracks.index["plate"].to_numpy(dtype=object)[found["track"]]
     seconds = {f"{name}_s": tracks.seconds[found[name]] for name in ("first", "last")}
-    stops = pd.DataFrame({"plate": plates, **seconds})
+    possible = np.where(pd.isna(candidates), poi_ids, candidates)
+    stops = pd.DataFrame({"plate": plates, "possible": possible, **seconds})
     of_plates = np.isin(plates, plates[stop])
     named[of_plates] = documented_stops(stops[of_plates].reset_index(drop=True), documented, parameters.match_widen_s)
     is_fine = cells["unit"].to_numpy() <= _MOST_DEGREES * (1 + 1e-6)  # a grid is measured in float32
@@ -100,13 +56,61 @@ def documented_stops(stops: pd.DataFrame, ends: pd.DataFrame, widen_s: float) ->
     An end describes the stop of its vehicle that lies nearest in time, within `widen_s`; of equals, the earlier.
 
     Args:
-        stops: plate, first_s, last_s (seconds since 1970).
+        stops: plate, first_s, last_s (seconds since 1970), possible (its proven place, or the candidates).
         ends: `documented_ends`.
     """
-    own = ends[ends["plate"].isin(stops["plate"].unique())].reset_index(names="end")
-    pairs = stops.reset_index(names="stop").merge(own, on="plate")
-    apart_s = np.maximum(np.maximum(pairs["first_s"] - pairs["at_s"], pairs["at_s"] - pairs["last_s"]), 0)
-    pairs = pairs.assign(apart_s=apart_s)[apart_s <= widen_s].sort_values(["end", "apart_s", "first_s"])
-    of_stop = pairs.drop_duplicates("end").groupby("stop")["poi_id"].agg(["nunique", "first"])
+    stop = _nearest_stops(stops, ends, widen_s)
+    counted = ends.assign(stop=stop)[(stop >= 0) & _is_counted(stops, ends, stop)]
+    of_stop = counted.groupby("stop")["poi_id"].agg(["nunique", "first"])
     only = of_stop.loc[of_stop["nunique"] == 1, "first"].reindex(stops.index)
     return only.astype(object).where(only.notna(), None).to_numpy(dtype=object)
+
+
+def _nearest_stops(stops: pd.DataFrame, ends: pd.DataFrame, widen_s: float) -> np.ndarray:
+    """The number of the stop that each end describes, -1: none.
+
+    All pairs of 500 vehicles with 80 stops and 64 ends took 2.3 s and 218 MB.
+    """
+    codes = pd.factorize(np.concatenate([stops["plate"].to_numpy(dtype=object), ends["plate"].to_numpy(dtype=object)]))[
+        0
+    ]
+    known = stops[["first_s", "last_s"]].assign(stop=np.arange(len(stops)), vehicle=codes[: len(stops)])
+    asked = ends[["at_s"]].assign(end=np.arange(len(ends)), vehicle=codes[len(stops) :])
+    known, asked = known.sort_values("first_s", kind="stable"), asked.sort_values("at_s", kind="stable")
+    before, after = (
+        pd.merge_asof(asked, known, left_on="at_s", right_on="first_s", by="vehicle", direction=direction,
+                      allow_exact_matches=direction == "backward").set_index("end").reindex(ends.index)
+        for direction in ("backward", "forward")
+    )  # fmt: skip
+    at_s = ends["at_s"].to_numpy()
+    since_s = np.maximum(at_s - before["last_s"].to_numpy(), 0)
+    until_s = after["first_s"].to_numpy() - at_s
+    is_before = ~(until_s < since_s) & ~np.isnan(since_s)
+    apart_s = np.where(is_before, since_s, until_s)
+    nearest = np.where(is_before, before["stop"].to_numpy(), after["stop"].to_numpy())
+    return np.where(apart_s <= widen_s, nearest, -1).astype(np.int64)
+
+
+def _is_counted(stops: pd.DataFrame, ends: pd.DataFrame, stop: np.ndarray) -> np.ndarray:
+    """Whether each end counts for its stop: of a night run that may be dated a day early, on the day that it fits.
+
+    It fits where the stop's only possible place is the one that it names. Where it fits on both days, or the later one
+    is not seen yet, it counts only at a stop of which the run of the other day names the same place: then the stop was
+    there whichever day is meant. Where it fits on neither day it contradicts on both.
+    """
+    possible = np.append(stops["possible"].to_numpy(dtype=object), [None])
+    poi_id = ends["poi_id"].to_numpy(dtype=object)
+    night, is_moved = ends["night"].to_numpy(), ends["is_moved"].to_numpy(dtype=bool)
+    is_late = ends["is_late"].to_numpy(dtype=bool)
+    fits = (possible[stop] == poi_id) & ~(is_moved & is_late)
+    fits_other = np.zeros(len(ends), dtype=bool)
+    written, moved = np.flatnonzero((night >= 0) & ~is_moved), np.flatnonzero(is_moved)  # both in order of night
+    fits_other[written], fits_other[moved] = fits[moved] | is_late[moved], fits[written]
+    of_stop = pd.DataFrame({"stop": stop, "poi_id": poi_id})
+    agrees = np.ones(len(ends), dtype=bool)
+    for side in (~is_moved, is_moved):
+        is_named = pd.Series(fits & side & (night >= 0)).groupby([of_stop["stop"], of_stop["poi_id"]]).transform("any")
+        agrees &= is_named.to_numpy(dtype=bool)
+    is_neither = ~fits & ~fits_other
+    counts: np.ndarray = (night < 0) | (fits & (~fits_other | agrees)) | is_neither
+    return counts
