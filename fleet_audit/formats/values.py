@@ -23,6 +23,7 @@ _DAY_FIRST = rf"^(?P<d>[0-9]{{1,2}})[-/.](?P<m>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}
 _MONTH_FIRST = rf"^(?P<m>[0-9]{{1,2}})[-/.](?P<d>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _BEYOND_MONTHS = r"^(0?[1-9]|1[0-2])[-/.](1[3-9]|2[0-9]|3[01])[-/.]"
 _FEWEST_MONTH_FIRST, _MONTH_FIRST_SHARE = 3, 0.1  # of a file's days: fewer are typing errors
+_SHARE_OF_FEW = 0.25  # of the days of a file that has few
 _TIME = (
     r"^(?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} |[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?"
     r"(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,][0-9]{1,9})?)? ?(?:[hH](?:rs|s)?)?$"
@@ -80,14 +81,17 @@ def writes_month_first(*columns: pd.Series) -> bool:
     """Whether a text file writes its days month first: 06/05/2025 beside 05/28, 05/29 and 05/30 was a run of May.
 
     So it does where at least 3 of its days, a tenth of them, and as many as are days with the month second only, exist
-    with the month first only. All columns of days of a file are judged together. Days of a workbook are typed.
+    with the month first only; or a quarter of them, beside none with the month second only. All columns of days of a
+    file are judged together. Days of a workbook are typed.
     """
-    if sum(matches(text, _BEYOND_MONTHS).sum() for text in columns) < _FEWEST_MONTH_FIRST:
+    if not any(matches(text, _BEYOND_MONTHS).any() for text in columns):
         return False
     day_first, month_first = _both_readings(pd.concat(columns, ignore_index=True))
     days = (day_first.notna() | month_first.notna()).sum()
     only_second = (day_first.notna() & month_first.isna()).sum()
     only_first = (day_first.isna() & month_first.notna()).sum()
+    if only_second == 0 and only_first >= max(1, _SHARE_OF_FEW * days):
+        return True
     return bool(only_first >= max(_FEWEST_MONTH_FIRST, _MONTH_FIRST_SHARE * days, only_second))
 
 

@@ -82,7 +82,7 @@ def vehicles(*periods: tuple[str, str]) -> ParsedFile:
 
 def test_the_days_of_all_columns_say_together_that_the_month_stands_first():
     """A period from the first of June began in January: its column alone shows no month beyond twelve."""
-    parsed = vehicles(*[("06/01/2025", "06/30/2025")] * 3)
+    parsed = vehicles(("06/01/2025", ""), ("01/01/2025", "05/31/2025"))
     assert parsed.rows.empty
     assert "valid_from is '06/01/2025', one of two days" in parsed.rejected["reason"].iloc[0]
 
