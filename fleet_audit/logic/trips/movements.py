@@ -62,7 +62,7 @@ def measure_movements(
     km_odometer[has_readings] = (tracks.odometer_km[last_reading] - tracks.odometer_km[first_reading])[has_readings]
     is_odometer_valid = (
         has_readings
-        & ~(has_missed & ~_is_compared(sums))
+        & ~(has_missed & ~(_is_compared(sums) & (tracks.counting_step_km[track] == 0)))
         & ~any_point_between(steps.faults, first_reading, last_reading)
         & (
             movement_kernels.longest_unread_m(steps.metres, start, end, first_reading, last_reading)

@@ -381,7 +381,8 @@ def test_an_odometer_that_counts_other_km_than_it_missed_is_accused(counts: floa
 @pytest.mark.parametrize("every_km", [None, 5, 10], ids=["at ignition off", "every 5 km", "every 10 km"])
 @pytest.mark.parametrize("resolution_km", [0.1, 1.0])
 def test_an_odometer_that_is_refreshed_rarely_measures_each_trip(every_km: float | None, resolution_km: float) -> None:
-    bus = to_the_mill(resolution_km=resolution_km).to(GARAGE).park(1800).to(FRONT).park(1800)
+    """The last trip, of 3 km, shows that its odometer counts no steps of 5 km."""
+    bus = to_the_mill(resolution_km=resolution_km).to(GARAGE).park(1800).to(FRONT).park(1800).go(3000, 60).park(1800)
     shown = float(bus.records[0]["odometer_km"])  # type: ignore[arg-type]
     for record in bus.records:
         reading = float(record["odometer_km"])  # type: ignore[arg-type]
@@ -389,7 +390,7 @@ def test_an_odometer_that_is_refreshed_rarely_measures_each_trip(every_km: float
             shown = reading
         record["odometer_km"] = shown
     trips = trips_of(bus)
-    assert trips["km"].to_list() == [20.0, 20.0, 40.0]
+    assert trips["km"].to_list() == [20.0, 20.0, 40.0, 3.0]
     assert set(trips["km_method"]) == {"odometer"}
     assert events(bus) == []
 
@@ -423,6 +424,20 @@ def test_an_odometer_that_is_read_every_5_km_and_restarts_at_0_accuses_nobody() 
         record["odometer_km"] = round(shown - (restarted_at if number >= third[1] else 0), 1)
     assert events(bus) == ["reset"]
     assert trips_of(bus)["km"].to_numpy() == pytest.approx(24.0, abs=0.3)
+
+
+def test_an_odometer_read_at_halts_that_stood_over_a_trip_and_is_turned_back_is_frozen() -> None:
+    """It falls by 3 km, far above 0: no device restarts there."""
+    bus = Bus("04:00")
+    for way in (MILL, -MILL, MILL, -MILL):
+        bus.park(1800).go(way, 40, 60)
+    bus.park(1800)
+    shown, legs = bus.records[0]["odometer_km"], 0
+    for before, record in zip(bus.records[:1] + bus.records, bus.records, strict=False):
+        if before["speed_kmh"] and not record["speed_kmh"]:
+            shown, legs = float(record["odometer_km"]) - (23 if legs >= 2 else 0), legs + 1  # type: ignore[arg-type]
+        record["odometer_km"] = shown
+    assert events(bus) == ["fall", "frozen"]
 
 
 def test_one_silence_over_which_an_odometer_stood_accuses_nobody() -> None:

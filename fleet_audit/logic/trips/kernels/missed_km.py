@@ -46,7 +46,8 @@ def find_missed_km(  # type: ignore[no-untyped-def]
 
     Of an odometer that counts in kilometres no step has a usable reading: one that crosses its next 5 km in a step of 3
     counts 5, and the chords of the steps beside it would count twice. The chords are the path, held against all that it
-    counted over the movement; one that is shorter than its step is measured by them.
+    counted over the movement. They measure one that is shorter than its step, over which it counted nothing, or of
+    which steps up to `compare_step_s` hold half.
 
     Each movement is also judged as a whole: an odometer that misses a little at each step. In a movement that missed km
     no step beyond `fine_step_s` and up to `compare_step_s` has a usable reading: its path counts.
@@ -65,8 +66,12 @@ def find_missed_km(  # type: ignore[no-untyped-def]
         if counting_step_km[track[k]] > 0:
             chords_km = _mark_chords(metres, is_unseen, start[k], end[k], is_unread)
             counted_km = odometer[high] - odometer[low]
-            is_short = chords_km < counting_step_km[track[k]]
-            has_missed[k] = is_short or is_missed(chords_km, counted_km, slack_km, agree_pct)
+            has_missed[k] = (
+                chords_km < counting_step_km[track[k]]
+                or counted_km <= 0
+                or is_missed(chords_km, counted_km, slack_km, agree_pct)
+                or _is_mostly_seen(points, start[k], end[k], compare_step_s)
+            )
             continue
         limits = (slack_km, agree_pct, outlier_m / 1000, impossible_kmh, odometer_slack_km)
         is_mostly_seen = _is_mostly_seen(points, low, high, compare_step_s)
