@@ -31,7 +31,7 @@ from fleet_audit.logic.trips.segmentation import (
     segment_by_trip_key,
     tracks_without_places,
 )
-from fleet_audit.logic.trips.silences import counted_over_silences
+from fleet_audit.logic.trips.silences import counted_over_silences, unseen_starts, unseen_steps
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.points import clean_tracks, instants
@@ -120,6 +120,7 @@ def segment_day(
         pd.concat([measured, alone], ignore_index=True),
         pd.concat([measured_legs, counted_legs[counted_legs["superseded_by_trip_id"].isna()]], ignore_index=True),
         seen,
+        unseen_steps(segmentation, parameters),
         parameters,
     )
     chain = from_visit_legs(parts, reference.zones(parts["plate"], day), places, parameters)
@@ -188,10 +189,9 @@ def _described(
 def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
     """Spans (plate, started_at, ended_at, counted_before_km) over which positions show where a vehicle was.
 
-    A step is seen when it is at most `gap_note_s` long and does not split: a parked device reports every 10 min, and
-    one that was silent for a day did not observe that day, wherever it reports next.
+    They are the seen steps between two points of `unseen_starts`.
     """
-    tracks, steps = segmentation.tracks, segmentation.steps
+    tracks = segmentation.tracks
     if len(tracks.seconds) == 0:
         return pd.DataFrame(
             {
@@ -201,10 +201,8 @@ def observed_by_positions(segmentation: Segmentation, parameters: ParameterSet) 
                 "counted_before_km": np.empty(0),
             }
         )
-    elapsed = np.diff(tracks.seconds, prepend=tracks.seconds[:1])
-    is_seen = ~steps.is_split & (elapsed <= parameters.gap_note_s)
-    first = np.flatnonzero(~is_seen)  # every run of seen steps begins at a point that is reached unseen
-    last = np.append(first[1:], len(is_seen)) - 1
+    first = unseen_starts(segmentation, parameters)
+    last = np.append(first[1:], len(tracks.seconds)) - 1
     is_span = last > first
     first, last = first[is_span], last[is_span]
     return pd.DataFrame(

@@ -6,11 +6,51 @@ What such kilometres prove is judged in `audit.rules`.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import Steps
+from fleet_audit.logic.trips.track.points import instant_column
+
+
+def unseen_starts(segmentation: Segmentation, parameters: ParameterSet) -> np.ndarray:
+    """Points that are reached unseen, a track's first among them; from one to the next every step is seen.
+
+    A step is seen when it is at most `gap_note_s` long and does not split: a parked device reports every 10 min, and
+    one that was silent for a day did not observe that day, wherever it reports next.
+    """
+    seconds = segmentation.tracks.seconds
+    elapsed = np.diff(seconds, prepend=seconds[:1])
+    return np.flatnonzero(segmentation.steps.is_split | (elapsed > parameters.gap_note_s))
+
+
+def unseen_steps(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
+    """Every unseen step: plate, started_at, ended_at, counted_km.
+
+    counted_km are those of `counted_over_silences` without the seen path between the readings and the step, so that of
+    rare readings no step has what was seen beside it.
+    """
+    tracks, steps = segmentation.tracks, segmentation.steps
+    first = unseen_starts(segmentation, parameters)
+    owner = tracks.track_of(first)
+    is_inside = owner == np.append(-1, owner[:-1])[: len(owner)]
+    last = np.append(first[1:], len(tracks.seconds))[: len(first)] - 1
+    counted = counted_over_silences(segmentation, first, last, parameters)[is_inside]
+    first, plate = first[is_inside], tracks.index["plate"].to_numpy()[owner[is_inside]]
+    before = first - 1
+    from_reading, to_reading = tracks.reading_until(before), tracks.reading_from(first)
+    beside_km = _seen_km(steps, from_reading, before) + _seen_km(steps, first, to_reading)
+    is_read = (from_reading >= 0) & (to_reading >= 0)
+    return pd.DataFrame(
+        {
+            "plate": plate,
+            "started_at": instant_column(tracks.seconds[before]),
+            "ended_at": instant_column(tracks.seconds[first]),
+            "counted_km": np.maximum(counted - np.where(is_read, beside_km, 0.0), 0.0),
+        }
+    )
 
 
 def counted_over_silences(

@@ -14,18 +14,27 @@ from fleet_audit.logic.primitives.intervals import covered_us, intervals, overla
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.distance import measured_km, report_doubt_km
 from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.reported.silent import (
+    CLOCK_US,
+    REACH_US,
+    beside,
+    held_km,
+    instants_of,
+    room_km,
+    silences,
+)
 from fleet_audit.logic.trips.track.points import instant_column
 
-# Two clocks differ by minutes, and reports round to the minute: a shorter common time makes no movement the same.
-_CLOCK_US = 120_000_000
-# A leg that a silence cuts may belong to a movement that ends before it by the other clock: 5 km of a way of which
-# positions saw 3 were paid as 8 where the clocks were 3 min apart.
-_CUT_CLOCK_US = 300_000_000
 OBSERVED = "observed"
 
 
 def counted_parts(
-    visits: pd.DataFrame, trips: pd.DataFrame, legs: pd.DataFrame, spans: pd.DataFrame, parameters: ParameterSet
+    visits: pd.DataFrame,
+    trips: pd.DataFrame,
+    legs: pd.DataFrame,
+    spans: pd.DataFrame,
+    unseen: pd.DataFrame,
+    parameters: ParameterSet,
 ) -> pd.DataFrame:
     """Movements of visit reports in parts that count or that a better source saw.
 
@@ -33,13 +42,15 @@ def counted_parts(
     `source_overlap_pct` of it, or it is too long for the time in which they did not (`observed`). Movements that share
     time with legs of `trips` are compared with them as sums, so that neither two clocks nor other stops matter: what
     they report beyond these, and beyond the doubt of both, was driven in the silences that they reach into, as far as
-    `mean_speed_kmh` allows. That part counts, and the rest is evidence only. So the km of one movement count once.
+    the odometer counted there, or `mean_speed_kmh` allows where none did. That part counts, and the rest is evidence
+    only. So the km of one movement count once.
 
     Args:
         visits: rows of `staging.visit_legs`.
         trips: those of better sources: trip_id, plate, km, km_method, km_uncertainty.
         legs: their legs, with trip_id and the columns of `measured_km`.
         spans: plate, started_at, ended_at over which positions show where a vehicle was.
+        unseen: `silences.unseen_steps`.
 
     Returns:
         The rows, one cut in two where a silence cuts it, with counted_km, superseded_by (trip_id, `observed`, or None:
@@ -61,15 +72,23 @@ def counted_parts(
         return visits
     movements, driven = _lasting(visits), _lasting(legs)
     is_cut_at = [legs[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap")]
-    legs = _with_paid_km(legs, trips, _reported_share(driven, movements, is_cut_at), parameters)
-    seen = union(pd.concat([intervals(spans), driven[legs["is_by_odometer"].to_numpy()]], ignore_index=True))
+    by_odometer = _is_by_odometer(legs, trips)
+    seen = union(pd.concat([intervals(spans), driven[by_odometer]], ignore_index=True))
+    gaps = silences(movements, seen, unseen, driven)
+    is_near_at = [cut | near for cut, near in zip(is_cut_at, beside(driven, gaps), strict=True)]
+    legs = _with_paid_km(legs, trips, _reported_share(driven, movements, is_near_at), parameters)
     watched_us = covered_us(movements, seen)
-    unseen_us = _length_us(movements) - watched_us
-    pairs = _same_movements(movements, driven, is_cut_at)
-    credit_km, doubt_km = _credited(visits, legs, pairs, unseen_us, parameters)
+    pairs = _same_movements(movements, driven, is_near_at)
+    is_shared = np.isin(np.arange(len(visits)), pairs["left"])
+    is_observed = _is_observed(
+        visits, watched_us, _length_us(movements), held_km(movements, gaps, parameters), parameters
+    )
+    whole_km = np.where(is_shared | is_observed, 0.0, np.nan_to_num(reported_km))
+    room = room_km(movements, gaps, instants_of(driven, is_cut_at), whole_km, is_shared, parameters)
+    credit_km, doubt_km = _credited(visits, legs, pairs, room, parameters)
     best = pairs.sort_values(["left", "overlap_us", "right"], ascending=[True, False, True]).drop_duplicates("left")
     owner = np.full(len(visits), None, dtype=object)
-    owner[_is_observed(visits, movements, watched_us, parameters)] = OBSERVED
+    owner[is_observed] = OBSERVED
     owner[best["left"].to_numpy()] = legs["trip_id"].to_numpy(dtype=object)[best["right"]]
     is_cut = credit_km > 0
     rest = visits.assign(superseded_by=owner)
@@ -99,13 +118,13 @@ def _without_halt(parts: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _reported_share(driven: pd.DataFrame, movements: pd.DataFrame, is_cut_at: list[np.ndarray]) -> np.ndarray:
+def _reported_share(driven: pd.DataFrame, movements: pd.DataFrame, is_near_at: list[np.ndarray]) -> np.ndarray:
     """Share of each leg that the movements report: all of it from half of its time on, for two clocks differ.
 
     A report may lack a movement that positions saw, and begin in the middle of another.
     """
     covered, lasting = covered_us(driven, union(movements)), _length_us(driven)
-    clock_us = np.where(is_cut_at[0] | is_cut_at[1], _CUT_CLOCK_US, _CLOCK_US)
+    clock_us = np.where(is_near_at[0] | is_near_at[1], REACH_US, CLOCK_US)
     share: np.ndarray = np.where(2 * covered >= lasting, 1.0, np.minimum((covered + clock_us) / lasting, 1.0))
     return share
 
@@ -113,9 +132,7 @@ def _reported_share(driven: pd.DataFrame, movements: pd.DataFrame, is_cut_at: li
 def _with_paid_km(
     legs: pd.DataFrame, trips: pd.DataFrame, reported_share: np.ndarray, parameters: ParameterSet
 ) -> pd.DataFrame:
-    """Legs with the km and the doubt of their trip that are in `reported_share` of them, and whether the odometer
-    measured them.
-    """
+    """Legs with the km and the doubt of their trip that are in `reported_share` of them."""
     lasting_s = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
     km = pd.Series(measured_km(columns_of(legs) | {"duration_s": lasting_s}, parameters)["km"], index=legs.index)
     whole = km.groupby(legs["trip_id"]).transform("sum")
@@ -124,8 +141,13 @@ def _with_paid_km(
     return legs.assign(
         paid_km=share * of["km"].to_numpy(dtype=float),
         paid_doubt_km=share * of["km_uncertainty"].to_numpy(dtype=float),
-        is_by_odometer=(of["km_method"] == "odometer").to_numpy(dtype=bool),
     )
+
+
+def _is_by_odometer(legs: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
+    """Whether the odometer measured each leg's trip."""
+    is_read: np.ndarray = legs["trip_id"].isin(trips.loc[trips["km_method"] == "odometer", "trip_id"]).to_numpy()
+    return is_read
 
 
 def _lasting(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,40 +160,45 @@ def _length_us(spans: pd.DataFrame) -> np.ndarray:
     return (spans["end_us"] - spans["start_us"]).to_numpy()
 
 
-def _same_movements(movements: pd.DataFrame, driven: pd.DataFrame, is_cut_at: list[np.ndarray]) -> pd.DataFrame:
+def _same_movements(movements: pd.DataFrame, driven: pd.DataFrame, is_near_at: list[np.ndarray]) -> pd.DataFrame:
     """Pairs of a reported movement and a leg that share more time than two clocks explain, or half of the shorter.
 
-    A leg that a silence cuts reaches into it by _CUT_CLOCK_US, and any time that it shares makes a pair: compared as
+    A leg beside a silence reaches into it by REACH_US, and any time that it shares makes a pair: compared as
     sums, a movement too many in a group counts all the same.
     """
     reaching = driven.assign(
-        start_us=driven["start_us"] - _CUT_CLOCK_US * is_cut_at[0],
-        end_us=driven["end_us"] + _CUT_CLOCK_US * is_cut_at[1],
+        start_us=driven["start_us"] - REACH_US * is_near_at[0],
+        end_us=driven["end_us"] + REACH_US * is_near_at[1],
     )
     pairs = overlaps(movements, reaching)
     shorter = np.minimum(_length_us(movements)[pairs["left"]], _length_us(driven)[pairs["right"]])
-    is_cut = (is_cut_at[0] | is_cut_at[1])[pairs["right"]]
-    return pairs[is_cut | (pairs["overlap_us"] > np.minimum(_CLOCK_US, shorter // 2))]
+    is_near = (is_near_at[0] | is_near_at[1])[pairs["right"]]
+    return pairs[is_near | (pairs["overlap_us"] > np.minimum(CLOCK_US, shorter // 2))]
 
 
 def _is_observed(
-    visits: pd.DataFrame, movements: pd.DataFrame, watched_us: np.ndarray, parameters: ParameterSet
+    visits: pd.DataFrame, watched_us: np.ndarray, lasting_us: np.ndarray, held_km: np.ndarray, parameters: ParameterSet
 ) -> np.ndarray:
-    """Whether positions watched the vehicle for so much of each movement that it did not take place as reported."""
-    lasting_us = _length_us(movements)
-    possible_km = parameters.mean_speed_kmh * (lasting_us - watched_us + _CLOCK_US) / 3.6e9
-    is_too_long = (watched_us > _CLOCK_US) & (visits["counted_km"].to_numpy() > possible_km)
-    is_observed: np.ndarray = (watched_us * 100 >= parameters.source_overlap_pct * lasting_us) | is_too_long
+    """Whether positions watched the vehicle for so much of each movement that it did not take place as reported.
+
+    So it is where they watched some of it, and the odometer stood in the rest: a clock that was 5 min off put the end
+    of a way of 5 km that positions saw into the sleep of its device, and it was paid twice.
+    """
+    possible_km = parameters.mean_speed_kmh * (lasting_us - watched_us + CLOCK_US) / 3.6e9
+    is_too_long = (visits["counted_km"].to_numpy() > possible_km) | (held_km < parameters.leg_min_km)
+    is_observed: np.ndarray = (watched_us * 100 >= parameters.source_overlap_pct * lasting_us) | (
+        (watched_us > CLOCK_US) & is_too_long
+    )
     return is_observed
 
 
 def _credited(
-    visits: pd.DataFrame, legs: pd.DataFrame, pairs: pd.DataFrame, unseen_us: np.ndarray, parameters: ParameterSet
+    visits: pd.DataFrame, legs: pd.DataFrame, pairs: pd.DataFrame, room: np.ndarray, parameters: ParameterSet
 ) -> tuple[np.ndarray, np.ndarray]:
     """km of each movement that are in no leg although it shares time with some, and their doubt; 0 where none are.
 
-    Per connected group of movements and legs: what the movements report beyond the legs. Of a shorter unseen time than
-    two clocks differ by, nothing is known.
+    Per connected group of movements and legs: what the movements report beyond the legs, at most the `room` (km) that
+    silences have for them.
     """
     count = len(visits)
     label = components(count + len(legs), pairs["left"].to_numpy(), pairs["right"].to_numpy() + count)
@@ -183,12 +210,10 @@ def _credited(
 
     beyond_km = per_group(reported_km, -legs["paid_km"].to_numpy())
     doubt_km = per_group(report_doubt, legs["paid_doubt_km"].to_numpy())
-    is_paired = np.isin(np.arange(count), pairs["left"])
-    possible_km = parameters.mean_speed_kmh * np.where(unseen_us > _CLOCK_US, unseen_us, 0) / 3.6e9
-    room_km = np.where(is_paired, np.minimum(reported_km, possible_km), 0.0)
-    room_of_group = per_group(room_km, np.zeros(len(legs)))
-    is_beyond = beyond_km > np.maximum(doubt_km, parameters.leg_min_km)
-    share = np.divide(room_km, room_of_group, out=np.zeros(count), where=room_of_group > 0)
+    room = np.minimum(reported_km, room)
+    room_of_group = per_group(room, np.zeros(len(legs)))
+    is_beyond = (beyond_km > np.maximum(doubt_km, parameters.leg_min_km)) & (room_of_group >= parameters.leg_min_km)
+    share = np.divide(room, room_of_group, out=np.zeros(count), where=room_of_group > 0)
     return np.where(is_beyond, share * np.minimum(beyond_km, room_of_group), 0.0), share * doubt_km
 
 
