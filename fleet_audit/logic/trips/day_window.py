@@ -22,7 +22,7 @@ from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.documented_ends import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
-from fleet_audit.logic.trips.ledger import odometer_days, without_reported_km
+from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
 from fleet_audit.logic.trips.reported.parts import counted_parts
 from fleet_audit.logic.trips.segmentation import (
@@ -147,8 +147,8 @@ def segment_day(
     )
     readings = pd.concat(
         [
-            odometer_days(segmentation, measured, days, day, parameters),
-            odometer_days(tracks_without_places(tracks, parameters), alone, days, day, parameters),
+            odometer_days(segmentation, measured, reported_alone, days, day, parameters),
+            odometer_days(tracks_without_places(tracks, parameters), alone, reported_alone, days, day, parameters),
         ],
         ignore_index=True,
     )
@@ -157,7 +157,7 @@ def segment_day(
         legs,
         spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
-        without_reported_km(readings, reported_alone[reported_alone["operational_date"] == day]),
+        readings,
         dwell_counts(segmentation, parameters).assign(date=day),
     )
 

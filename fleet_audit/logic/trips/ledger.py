@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import round_km
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_midnight
@@ -35,15 +36,22 @@ BALANCE_KM = 0.01  # RULES section 2, "Ledger"
 
 
 def odometer_days(
-    segmentation: Segmentation, trips: pd.DataFrame, days: VehicleDays, day: dt.date, parameters: ParameterSet
+    segmentation: Segmentation,
+    trips: pd.DataFrame,
+    reported: pd.DataFrame,
+    days: VehicleDays,
+    day: dt.date,
+    parameters: ParameterSet,
 ) -> pd.DataFrame:
     """Rows of `trips.odometer_days`: what each device's odometer counted on a vehicle's operational day.
 
     A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
-    with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended.
+    with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended. One of a report
+    (`reported`: plate, operational_date, started_at, ended_at, km) lasts until the silence ends that it lies in.
     """
     tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
-    bounds = _day_bounds(tracks.index, trips, days, day)
+    gaps = _gap_changes(tracks, steps)
+    bounds = _day_bounds(tracks.index, _with_silences(trips, reported, gaps), days, day)
     low, high = span_points(tracks.seconds, tracks.offsets, bounds["from_s"].to_numpy(), bounds["to_s"].to_numpy())
     is_seen = high >= low
     kept = bounds[is_seen].reset_index(drop=True)
@@ -77,7 +85,9 @@ def odometer_days(
             ),
             "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
             "odometer_delta_km": delta - over_day(resets, reset_km),
-            "gap_km": over_day(*_gap_changes(tracks, steps)),
+            "gap_km": over_day(
+                gaps["after"].to_numpy(), _unreported_km(gaps, reported[reported["operational_date"] == day])
+            ),
             "dwell_km": over_day(*_dwell_changes(tracks.odometer_km, stops, parameters)),
             "odometer_resolution_km": steps.resolution_km[is_seen],
             "resets": np.nan_to_num(over_day(resets, np.ones(len(resets)))).astype(int),
@@ -86,15 +96,28 @@ def odometer_days(
     )
 
 
-def without_reported_km(readings: pd.DataFrame, reported: pd.DataFrame) -> pd.DataFrame:
-    """`odometer_days` without the km of trips of visit reports (`reported`: plate, km) in gap_km.
+def _unreported_km(gaps: pd.DataFrame, reported: pd.DataFrame) -> np.ndarray:
+    """km of `_gap_changes` without those of the trips of visit reports that lie in each silence, at most its own.
 
-    They lie in the same silences, and are in the ledger as trips already: no km is in it twice.
+    They are in the ledger as trips already: no km is in it twice. A trip in several silences is shared by its time.
     """
-    km = reported.groupby("plate")["km"].sum().reindex(readings["plate"]).fillna(0.0).to_numpy(dtype=float)
-    gap_km = readings.groupby("plate")["gap_km"].sum().reindex(readings["plate"]).to_numpy(dtype=float)
-    taken = np.divide(km, gap_km, out=np.zeros(len(km)), where=gap_km > 0)
-    return readings.assign(gap_km=readings["gap_km"].to_numpy(dtype=float) * np.maximum(1 - taken, 0.0))
+    pairs = overlaps(intervals(gaps), intervals(reported))
+    at, trip = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    shared_us = pairs["overlap_us"].to_numpy(dtype=float)
+    whole_us = np.bincount(trip, weights=shared_us, minlength=len(reported))
+    km = reported["km"].to_numpy(dtype=float)[trip] * shared_us / whole_us[trip]
+    taken = np.bincount(at, weights=km, minlength=len(gaps))
+    unreported: np.ndarray = np.maximum(gaps["km"].to_numpy() - taken, 0.0)
+    return unreported
+
+
+def _with_silences(trips: pd.DataFrame, reported: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """`trips` and those of visit reports, each until the silence ends that it lies in: there its km are read."""
+    pairs = overlaps(intervals(gaps), intervals(reported))
+    silent = gaps.iloc[pairs["left"]].reset_index(drop=True)
+    silent["started_at"] = reported["started_at"].to_numpy()[pairs["right"]]
+    names = ["plate", "device_id", "started_at", "ended_at"]
+    return pd.concat([trips[names], silent[names]], ignore_index=True) if len(silent) else trips[names]
 
 
 def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, days: VehicleDays, day: dt.date) -> pd.DataFrame:
@@ -162,15 +185,28 @@ def _readings_around(tracks: Tracks, points: np.ndarray) -> tuple[np.ndarray, np
     return before, np.where(is_last, -1, tracks.reading_from(np.where(is_last, points, points + 1)))
 
 
-def _gap_changes(tracks: Tracks, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """Km that the odometer counted over each step that splits, at the first reading after it."""
+def _gap_changes(tracks: Tracks, steps: Steps) -> pd.DataFrame:
+    """Each step that splits and that the odometer counted over: plate, device_id, started_at, ended_at, after (its
+    first reading), km.
+    """
     split = steps.splits[~np.isin(steps.splits, tracks.offsets)]  # a track's first point is reached from nowhere
     before, after = tracks.reading_until(split - 1), tracks.reading_from(split)
     is_known = (before >= 0) & (after >= 0)
     before, after = before[is_known], after[is_known]
     # Several splits without a reading between them are one change.
     after, chosen = np.unique(after, return_index=True)
-    return after, np.maximum(tracks.odometer_km[after] - tracks.odometer_km[before[chosen]], 0.0)
+    before = before[chosen]
+    of = tracks.index.iloc[tracks.track_of(after)]
+    return pd.DataFrame(
+        {
+            "plate": of["plate"].to_numpy(),
+            "device_id": of["device_id"].to_numpy(),
+            "started_at": instants(tracks.seconds[before]),
+            "ended_at": instants(tracks.seconds[after]),
+            "after": after,
+            "km": np.maximum(tracks.odometer_km[after] - tracks.odometer_km[before], 0.0),
+        }
+    )
 
 
 def _dwell_changes(

@@ -1,5 +1,7 @@
 """A vehicle that positions and a visit report show: every km counts once, those of a silence by the report."""
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.day_window import DayWindow
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.driving import (
+    DAY,
     FRONT,
     GARAGE,
     MILL,
@@ -86,10 +89,10 @@ class Watched:
         )  # fmt: skip
 
     def seen(self, *silences: tuple[float, float], late_s: float = 0.0, factor: float = 1.0,
-             with_odometer: bool = True) -> DayWindow:  # fmt: skip
-        """The window of its day, without the positions of the silences."""
+             with_odometer: bool = True, day: dt.date = DAY) -> DayWindow:  # fmt: skip
+        """The window of a day, without the positions of the silences."""
         kept = [record if with_odometer else {**record, "odometer_km": None} for record in self.kept(*silences)]
-        return window(staged(kept), self.report(late_s, factor))
+        return window(staged(kept), self.report(late_s, factor), day=day)
 
 
 def km(seen: DayWindow, source: str | None = None) -> float:
@@ -145,6 +148,27 @@ def test_kilometres_of_the_report_are_not_in_the_ledgers_gap_too() -> None:
     seen = to_the_front_and_on().seen((at("06:10"), at("08:00")))
     [day] = seen.readings.to_dict("records")
     assert day["gap_km"] + km(seen) == pytest.approx(day["odometer_delta_km"], abs=0.05)
+
+
+def test_a_report_of_another_time_explains_no_silence() -> None:
+    """20 km reported before the first reading, and 20 km counted in a silence at noon that nothing reports."""
+    watched = Watched("08:00")
+    watched.bus.to(MILL).park(1800).unseen(7200, 20_000).park(1800)
+    watched.legs = [(at("05:00"), at("05:40"), GARAGE, GARAGE, 20.0)]
+    seen = watched.seen()
+    assert (km(seen, "visit_report"), seen.readings["gap_km"].sum()) == pytest.approx((20.0, 20.0), abs=0.02)
+
+
+def test_km_of_a_silence_over_midnight_are_read_on_the_day_of_their_trip() -> None:
+    """40 km from 23:30 to 00:10, silent from 23:45 to 02:30."""
+    watched = Watched("22:00")
+    watched.bus.park(1800)
+    watched.to(FRONT, then=60)
+    watched.bus.park(6 * 3600)
+    silence, next_day = (at("23:45"), at("26:30")), DAY + dt.timedelta(days=1)
+    today, tomorrow = (watched.seen(silence, day=day).readings for day in (DAY, next_day))
+    assert today["odometer_delta_km"].sum() - today["gap_km"].sum() == pytest.approx(40.0, abs=0.02)
+    assert (tomorrow["odometer_delta_km"].sum(), tomorrow["gap_km"].sum()) == (0.0, 0.0)
 
 
 def parked_unseen(late_s: float, factor: float) -> DayWindow:
