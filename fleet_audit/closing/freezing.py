@@ -20,7 +20,7 @@ from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_c
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import archived_pages
-from fleet_audit.ingest.incomplete_days import refused_files
+from fleet_audit.ingest.incomplete.days import refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.closing.admitted_km import admitted_km, counts_unpriced
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest

@@ -32,7 +32,7 @@ from fleet_audit.ingest.inbox.file_days import (
 )
 from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, unseen_files
 from fleet_audit.ingest.inbox.settling import settled_names
-from fleet_audit.ingest.incomplete_days import days_if_refused
+from fleet_audit.ingest.incomplete.days import days_if_refused
 from fleet_audit.ingest.late_positions import (
     Computed,
     changed_hours,

@@ -13,7 +13,7 @@ from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, key_of
-from fleet_audit.ingest.unresolved_files import lost_rows_by_day
+from fleet_audit.ingest.incomplete.files import lost_rows_by_day
 from fleet_audit.schema.checks import is_conforming, violations
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.step_errors import acts_on_errors

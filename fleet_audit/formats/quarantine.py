@@ -60,7 +60,7 @@ class Quarantine:
         self.refuse_value(is_filled(text) & parsed.isna().to_numpy(dtype=bool), code, label, text, f"not {expected}")
 
     def refuse_illegible_days(self, label: str, text: pd.Series, day: pd.Series, expected: str) -> None:
-        """Rejects the rows whose text is no day, or is one of two where the file writes the month first."""
+        """Rejects the rows whose text names no day, or one of two where the file writes the month first."""
         is_bad = is_filled(text) & day.isna().to_numpy(dtype=bool)
         if not is_bad.any():
             return

@@ -22,7 +22,7 @@ from fleet_audit.defs.recovery import RECOVERY_DAYS, failed_on
 from fleet_audit.defs.reports.lateness import READY_HOUR
 from fleet_audit.defs.watching import FAILED_TICKS, failing_automations
 from fleet_audit.errors import PermanentError, RetryableError
-from fleet_audit.ingest.incomplete_days import STILL_REFUSED
+from fleet_audit.ingest.incomplete.days import STILL_REFUSED
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.schema.facts import FINDINGS
 from fleet_audit.schema.facts.columns import AMOUNTS

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fleet_audit.ingest.unresolved_files import lost_rows
+from fleet_audit.ingest.incomplete.files import lost_rows
 from fleet_audit.sources.inbox import FOLDERS
 from fleet_audit_tests.formats.corpus import CASES
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, to_work, visit_report

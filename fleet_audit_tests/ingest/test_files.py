@@ -20,7 +20,7 @@ from fleet_audit.ingest.driver_names import with_pseudonyms
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file, safe_name
 from fleet_audit.ingest.inbox.file_days import days_of_file, outdated_spans
 from fleet_audit.ingest.inbox.ingestion import SECOND_LOOK_AFTER_S
-from fleet_audit.ingest.unresolved_files import (
+from fleet_audit.ingest.incomplete.files import (
     arrivals_digest,
     lost_rows,
     lost_rows_by_day,

@@ -10,10 +10,10 @@ from fleet_audit.closing.readiness import unready_days
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.ingest.inbox.file_days import computed_at, received_at
 from fleet_audit.ingest.inbox.requests import Collection, unseen_files
-from fleet_audit.ingest.incomplete_days import refused_files as refused_of_days
+from fleet_audit.ingest.incomplete.days import refused_files as refused_of_days
+from fleet_audit.ingest.incomplete.files import arrivals_digest, lost_rows, refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_delivery, newest_versions
 from fleet_audit.ingest.reference.history import open_rows
-from fleet_audit.ingest.unresolved_files import arrivals_digest, lost_rows, refused_files
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, to_work, visit_report
 
 OLD_FILES = 12_000

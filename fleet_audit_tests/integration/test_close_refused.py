@@ -19,7 +19,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import compressed, page_folder
 from fleet_audit.ingest.healing import set_aside
 from fleet_audit.ingest.inbox.file_reader import FileReader, ingest_archived
-from fleet_audit.ingest.incomplete_days import incomplete_days
+from fleet_audit.ingest.incomplete.days import incomplete_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.reference import Reference

@@ -11,7 +11,7 @@ from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_da
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_parts, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
-from fleet_audit.ingest.refused_vehicles import refused_vehicles
+from fleet_audit.ingest.incomplete.vehicles import refused_vehicles
 from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.primitives.window import days_with_context

@@ -15,6 +15,7 @@ from fleet_audit.closing.archive_repair import repair_archived_closes
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import TRIGGER_TAG
+from fleet_audit.ingest.incomplete.files import recount_lost_rows
 from fleet_audit.ingest.journal import FOLDER
 from fleet_audit.ingest.journal_repair import repair_journal
 from fleet_audit.ingest.retention import (
@@ -25,7 +26,6 @@ from fleet_audit.ingest.retention import (
     remove,
     remove_pages,
 )
-from fleet_audit.ingest.unresolved_files import recount_lost_rows
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.storage.step_errors import acts_on_errors
 

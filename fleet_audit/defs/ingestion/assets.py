@@ -18,9 +18,9 @@ from fleet_audit.ingest.api.page_fetcher import FetchedDay, PageFetcher, failure
 from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.ingest.inbox.ingestion import ingest_inbox
+from fleet_audit.ingest.incomplete.files import arrivals_digest
 from fleet_audit.ingest.journal import FOLDER, backfill
 from fleet_audit.ingest.staged_days import is_large_day
-from fleet_audit.ingest.unresolved_files import arrivals_digest
 from fleet_audit.logic.primitives.window import DAYS_AFTER, days_with_context, window_days
 from fleet_audit.logic.primitives.workers.pools import prepare_processes
 from fleet_audit.schema.facts import INGESTED_FILES

@@ -12,7 +12,7 @@ from fleet_audit.defs.evaluations import SHOWN, check_result
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.table_checks import RECONCILES
 from fleet_audit.defs.tables import key_of
-from fleet_audit.ingest.unresolved_files import lost_rows, refused_files
+from fleet_audit.ingest.incomplete.files import lost_rows, refused_files
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.storage.output_metadata import markdown
 from fleet_audit.storage.step_errors import acts_on_errors

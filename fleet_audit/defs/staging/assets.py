@@ -14,7 +14,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import DayFrames, computed_parts, daily_arguments, each_day, key_of
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
-from fleet_audit.ingest.incomplete_days import incomplete_days
+from fleet_audit.ingest.incomplete.days import incomplete_days
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import days_with_context

@@ -120,7 +120,7 @@ def value_at(item: Any, path: Sequence[str]) -> Any:
 def _require_success(page: Any) -> None:
     """Raises RejectedFile when a page without items names an error: it would be a complete day without positions.
 
-    Beside items an error is no reason to lose them: vendors list devices that are offline there, on every day.
+    Beside items an error does not lose them: vendors list devices that are offline there, on every day.
     """
     if not isinstance(page, dict):
         return

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file
-from fleet_audit.ingest.incomplete_days import dates_in_name
+from fleet_audit.ingest.incomplete.days import dates_in_name
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES

@@ -17,7 +17,7 @@ from fleet_audit.logic.primitives.cycles import as_days, cycle_days, cycle_of, d
 from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundredths, to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.validity import validity
-from fleet_audit.logic.trips.unproven_places import may_be_service
+from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 
 
 def fixed_cost_days(

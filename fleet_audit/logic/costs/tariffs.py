@@ -23,7 +23,7 @@ from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
 from fleet_audit.logic.reference.routes import routes_by_places
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.logic.trips.classification import areas
-from fleet_audit.logic.trips.unproven_places import open_candidates, possible_ends
+from fleet_audit.logic.trips.rounded.unproven_places import open_candidates, possible_ends
 
 _VEHICLE = ["contract_id", "vehicle_class", "default_area", "deadhead_rule", "deadhead_cap_pct"]
 _NOT_MEASURED = "A quilometragem da viagem não pôde ser medida; o valor fica em aberto."

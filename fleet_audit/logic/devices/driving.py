@@ -1,6 +1,6 @@
 """How each vehicle drove, trip by trip and day by day, against what is usual for it on the same way.
 
-Whether a change of it proves anything is decided in `rules.cycle.own_past`.
+Whether a change of it proves anything is decided in `rules.cycle.statistics.own_past`.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
 from fleet_audit.logic.trips.distance import inherited_doubt
-from fleet_audit.logic.trips.documented_ends import documented_ends
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
 from fleet_audit.logic.trips.reported.parts import counted_parts
+from fleet_audit.logic.trips.rounded.documented_ends import documented_ends
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
     segment,

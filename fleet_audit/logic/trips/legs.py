@@ -17,8 +17,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.distance import measured_km
-from fleet_audit.logic.trips.documented_places import place_in_cells
 from fleet_audit.logic.trips.kernels.steps import SUMS
+from fleet_audit.logic.trips.rounded.documented_places import place_in_cells
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.steps import any_point_between, sum_steps
 from fleet_audit.logic.trips.track.points import instant_column, local_days_of

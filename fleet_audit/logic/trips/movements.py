@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.columns import Columns
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.workers.threads import run_in_threads
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
-from fleet_audit.logic.trips.rounded_paths import is_coarse_throughout, path_in_pieces, settle_rounded
+from fleet_audit.logic.trips.rounded.paths import is_coarse_throughout, path_in_pieces, settle_rounded
 from fleet_audit.logic.trips.steps import Steps, any_point_between, missed_km, sum_steps
 from fleet_audit.logic.trips.track.points import instant_column
 from fleet_audit.logic.trips.track.tracks import Tracks

@@ -18,8 +18,8 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import movements as movement_kernels
 from fleet_audit.logic.trips.movements import measure_movements
+from fleet_audit.logic.trips.rounded.cells import stop_cells
 from fleet_audit.logic.trips.steps import Steps, classify_steps
-from fleet_audit.logic.trips.stop_cells import stop_cells
 from fleet_audit.logic.trips.stops import find_stops
 from fleet_audit.logic.trips.track.points import Points, filter_points
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -44,7 +44,7 @@ class Segmentation:
     stop_columns: track, first, last (point indices), standing_s, latitude, longitude (medians), arrival_reading,
     departure_reading (points whose odometer the legs before and after are measured by, -1: none).
     leg_columns: of each movement the measured columns of `trips.legs` plus track, start, end, stop_before, stop_after.
-    cells: of stops whose coordinates are rounded, where they can lie (`stop_cells.stop_cells`).
+    cells: of stops whose coordinates are rounded, where they can lie (`rounded.cells.stop_cells`).
     rejected: plate, device_id, recorded_at, latitude, longitude, reason_code.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet_audit_tests.logic.driving import FRONT, GARAGE, LATITUDE, MILL, Bus, place
-from fleet_audit_tests.logic.trips.test_documented_places import GARAGE_PLACE, facts, paid, rounded
+from fleet_audit_tests.logic.trips.rounded.test_documented_places import GARAGE_PLACE, facts, paid, rounded
 
 HOME = FRONT + 3000
 WIDE_FRONT = place("FRE", "frente", FRONT, 1700)

@@ -8,13 +8,9 @@ from __future__ import annotations
 from fleet_audit.logic.audit.rules.cycle import (
     billed_class,
     costs,
-    habits,
     invoice,
-    last_digits,
     nights,
     occupancy,
-    own_past,
-    peers,
     plan,
     ratio,
     rebilled,
@@ -22,6 +18,7 @@ from fleet_audit.logic.audit.rules.cycle import (
     reserves,
 )
 from fleet_audit.logic.audit.rules.cycle import divergence as cycle_divergence
+from fleet_audit.logic.audit.rules.cycle.statistics import habits, last_digits, own_past, peers
 from fleet_audit.logic.audit.rules.day import (
     contract,
     coverage,

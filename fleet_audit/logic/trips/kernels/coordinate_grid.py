@@ -1,6 +1,6 @@
 """Coordinates that are rounded to a few decimals: which fixes lie on a grid, and the length of a path over them.
 
-What follows from it is decided in `track.rounded_fixes` and in `rounded_paths`.
+What follows from it is decided in `track.rounded_fixes` and in `trips.rounded.paths`.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ def _first_from(points, seconds, instant):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def _has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
-    """Whether a device is elsewhere than _SAME_TIME_S ago, and still is at the next fix: one fix astray is no move."""
+    """Whether a device is elsewhere than _SAME_TIME_S ago, and still at the next fix: one fix astray does not count."""
     here, earlier, after = points[at], max(at - 1, 0), points[min(at + 1, len(points) - 1)]
     while earlier > 0 and seconds[here] - seconds[points[earlier]] < _SAME_TIME_S:
         earlier -= 1

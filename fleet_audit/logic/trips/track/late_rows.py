@@ -103,7 +103,7 @@ def _end_of_climb(odometer, before, first, high, fall_km):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def _is_other_time(lat, lon, odometer, low, first, last, climb_km, fall_km):  # type: ignore[no-untyped-def]
-    """Whether the places of readings move along with them, at least half as far, for a road is no straight line.
+    """Whether the places of readings move along with them, at least half as far, for a road bends.
 
     Of readings without any place: whether the device has sent some of them before. Rows that come once are all that
     is known of their trip.

@@ -2,7 +2,7 @@
 
 A grid coarser than a stop proves no place: where the odometer counted the way, such fixes are none (`lose_rounded`),
 and what remains of them is the cell in which the vehicle was (`lost_cells`). The places of stops with cells are in
-`trips.documented_places`, what a finer grid leaves of a path in `trips.rounded_paths`.
+`trips.rounded.documented_places`, what a finer grid leaves of a path in `trips.rounded.paths`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_d
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.movements import is_path_of_chords
-from fleet_audit.logic.trips.unproven_places import may_be_service
+from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
 from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES

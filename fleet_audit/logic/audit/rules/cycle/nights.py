@@ -10,7 +10,7 @@ import pandas as pd
 from fleet_audit.logic.audit.night_shifts import repair_dates_of_cycle
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
-from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
+from fleet_audit.logic.audit.rules.cycle.statistics.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Rule
 

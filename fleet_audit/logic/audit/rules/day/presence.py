@@ -37,7 +37,7 @@ from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import to_hundredths
-from fleet_audit.logic.trips.unproven_places import may_be_service
+from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
 # half, of those on a day on which the tracker lay elsewhere while the odometer counted none.

@@ -1,7 +1,7 @@
 """Places of stops whose coordinates are rounded to cells: what the cell proves, and what documents decide.
 
 A document alone proves no place. It decides where the cell is small, touches one place only and lies in it by half or
-more. Where a stop can lie is in `stop_cells`, what documents name in `documented_ends`.
+more. Where a stop can lie is in `cells`, what documents name in `documented_ends`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
-from fleet_audit.logic.audit.rules.cycle.tested_samples import (
+from fleet_audit.logic.audit.rules.cycle.statistics.tested_samples import (
     SHOWN,
     TestedSample,
     per_declaring_plate,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fleet_audit.ingest.incomplete_days import STILL_REFUSED
+from fleet_audit.ingest.incomplete.days import STILL_REFUSED
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_POSITIONS, STAGING_VISIT_LEGS
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.warehouse import Warehouse

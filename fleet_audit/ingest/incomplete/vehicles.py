@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.ingest.api.pages import archived_pages, page_sha256
-from fleet_audit.ingest.incomplete_days import refused_days
+from fleet_audit.ingest.incomplete.days import refused_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.storage.lake import Lake

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from fleet_audit.ingest.api.pages import archive_page
-from fleet_audit.ingest.incomplete_days import dates_in_name, incomplete_days
-from fleet_audit.ingest.refused_vehicles import refused_vehicles
+from fleet_audit.ingest.incomplete.days import dates_in_name, incomplete_days
+from fleet_audit.ingest.incomplete.vehicles import refused_vehicles
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference as reference_schema
 from fleet_audit.schema.reference import TABLES

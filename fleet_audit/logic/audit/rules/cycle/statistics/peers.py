@@ -13,7 +13,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import NO_ROAD_PT
-from fleet_audit.logic.audit.rules.cycle.tested_samples import SHOWN
+from fleet_audit.logic.audit.rules.cycle.statistics.tested_samples import SHOWN
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed

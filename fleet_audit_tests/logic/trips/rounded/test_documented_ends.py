@@ -12,7 +12,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
 from fleet_audit_tests.logic.driving import DAY, GARAGE, MILL, PLATE, Bus, window
 from fleet_audit_tests.logic.frames import rows
-from fleet_audit_tests.logic.trips.test_documented_places import (
+from fleet_audit_tests.logic.trips.rounded.test_documented_places import (
     OUT_AND_BACK,
     declared,
     rounded,

@@ -1,0 +1,1 @@
+"""Statistical rules: what chance does not explain, corrected for the number of vehicles."""
