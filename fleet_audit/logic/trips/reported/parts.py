@@ -164,7 +164,7 @@ def _same_movements(movements: pd.DataFrame, driven: pd.DataFrame, is_near_at: l
     """Pairs of a reported movement and a leg that share more time than two clocks explain, or half of the shorter.
 
     A leg beside a silence reaches into it by REACH_US, and any time that it shares makes a pair: compared as
-    sums, a movement too many in a group counts all the same.
+    sums, a movement too many in a group counts all the same; so its other legs are in the group, too.
     """
     reaching = driven.assign(
         start_us=driven["start_us"] - REACH_US * is_near_at[0],
@@ -173,7 +173,8 @@ def _same_movements(movements: pd.DataFrame, driven: pd.DataFrame, is_near_at: l
     pairs = overlaps(movements, reaching)
     shorter = np.minimum(_length_us(movements)[pairs["left"]], _length_us(driven)[pairs["right"]])
     is_near = (is_near_at[0] | is_near_at[1])[pairs["right"]]
-    return pairs[is_near | (pairs["overlap_us"] > np.minimum(CLOCK_US, shorter // 2))]
+    is_beside_near = np.isin(pairs["left"], pairs["left"][is_near])
+    return pairs[is_beside_near | (pairs["overlap_us"] > np.minimum(CLOCK_US, shorter // 2))]
 
 
 def _is_observed(

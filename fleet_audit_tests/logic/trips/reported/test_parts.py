@@ -217,6 +217,7 @@ def test_a_short_movement_inside_a_trip_of_rare_positions_counts_once(late_s: fl
 
 @NO_SHRINKING
 @example(1004)  # a leg of 7 min, then asleep: by a clock 5 min late most of the movement is in the silence
+@example(110064)  # a movement 5 min late shares 2 min with its own leg, and some with the next, which a silence cuts
 @example(6114)  # a cut leg of 4 min that the report, 3 min off, puts before the end of the silence
 @given(st.integers(0, 2**32 - 1))
 def test_no_kilometre_counts_twice_and_none_that_the_report_holds_is_lost(seed: int) -> None:
