@@ -93,7 +93,7 @@ def serve(address: str) -> None:
 
 
 def _answer(call: socket.socket) -> None:
-    """Run the command in a fork and tell its exit code; returns in that fork alone, whose interpreter then ends."""
+    """Run the command in a fork and send its exit code; returns in that fork alone, whose interpreter then ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     called, streams = _received(call)
     pid = os.fork()

@@ -219,7 +219,7 @@ def week(dated_by_shift: bool, *, unseen: int | None = None, unread: int | None 
     """Each day a ride at 00:30, one at 08:00 and one at 17:00, all declared (`C0`: the night of DAY).
 
     The nights are dated by their shift, a day early, or by the day. The trip of one night ride is out of sight, another
-    is declared without readings, so that nothing but trips can tell its day.
+    is declared without readings, so that nothing but trips can show its day.
     """
     trips, runs = [], []
     for number in range(-1, NIGHTS):

@@ -179,8 +179,8 @@ def test_a_vehicle_whose_positions_of_the_day_were_all_refused_is_not_tested() -
     context = audit([], runs, seen, incomplete=gap)
     assert [row["plate"] for row in found(context, "D06")] == [OTHER]
     assert dict(held_runs(context)[["declared_run_id", "reason"]].to_numpy())["7002"] == "source_missing"
-    told = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
-    assert f"veículo {PLATE}: todas as suas linhas do dia foram recusadas" in told["D06"]
+    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert f"veículo {PLATE}: todas as suas linhas do dia foram recusadas" in reasons["D06"]
     assert not found(context, "Q02")
     partly = audit([], runs, [span("07:00", "07:10")], incomplete=gap)
     assert found(partly, "D06")
