@@ -34,6 +34,8 @@ _MODULES = (
     "fontTools.ttLib",
     "typst",
 )
+# Read while the product is imported: a call with another value starts the program anew.
+_READ_AT_IMPORT = ("FLEET_START_DATE", "FLEET_CLOSING_DAY", "FLEET_LOG_FORMAT", "FLEET_OTLP_URL")
 _SERVER = "from fleet_audit_tests.forked_commands import serve; import sys; serve(sys.argv[1])"
 _STARTED_WITHIN_S = 120
 _STREAMS = 3
@@ -118,9 +120,12 @@ def _run(streams: list[int], arguments: list[str], folder: str, variables: dict[
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    is_imported_so = all(os.environ.get(name) == variables.get(name) for name in _READ_AT_IMPORT)
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
+    if not is_imported_so:
+        os.execv(sys.executable, [sys.executable, "-m", "fleet_audit.cli", *arguments[1:]])
     time.tzset()
     tempfile.tempdir = None  # it was chosen with the variables of the server
     sys.argv = arguments

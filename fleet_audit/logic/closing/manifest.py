@@ -44,6 +44,7 @@ COLUMNS_ADDED = {
         ("moving_s", "moving_steps"),  # 0025
         ("origin_candidates", "destination_candidates"),  # 0029
     ),
+    "fact.matches": (("unseen_km", "is_unobserved"),),  # 0028
 }
 
 
