@@ -25,13 +25,14 @@ from fleet_audit.storage.warehouse import Warehouse
 ALL_CARRIERS, NO_FILE = "", ""
 _COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_pt"]
 
-# A refused file counts until the same name, or the same bytes in another folder, are accepted.
-STILL_REFUSED = """refused.status = 'rejected'
-    and not exists (
+NO_LATER_VERSION = """not exists (
         select from ops.ingested_files as later
         where later.file_name = refused.file_name and later.received_at > refused.received_at
             and later.status in ('accepted', 'partial')
-    )
+    )"""
+# A refused file counts until the same name, or the same bytes in another folder, are accepted.
+STILL_REFUSED = f"""refused.status = 'rejected'
+    and {NO_LATER_VERSION}
     and not exists (
         select from ops.ingested_files as moved
         where moved.file_sha256 = refused.file_sha256 and moved.status in ('accepted', 'partial')

@@ -1,7 +1,7 @@
 """Vehicles and days of which rows were refused one by one, while the rest of their file or page stands.
 
 Where nothing of such a vehicle and day was accepted, its source is missing by no fault of the carrier's (RULES 4.2):
-`logic.audit` decides that. Files that were refused whole are in `incomplete_days`.
+`logic.audit` decides that. Files that were refused whole are in `days`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.ingest.api.pages import archived_pages, page_sha256
-from fleet_audit.ingest.incomplete.days import refused_days
+from fleet_audit.ingest.incomplete.days import NO_LATER_VERSION, refused_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.storage.lake import Lake
@@ -24,19 +24,15 @@ from fleet_audit.storage.warehouse import Warehouse
 _COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
 _BETWEEN_VALUES = r"[\s,;|\"{}:]+"
 # Files of which rows were refused and that can hold one of the days; files in which no day could be read hold any.
-_FILES = """
-select distinct file.file_sha256, file.file_name, file.received_at, file.first_date, file.last_date
-from ops.ingested_files as file
+_FILES = f"""
+select distinct refused.file_sha256, refused.file_name, refused.received_at, refused.first_date, refused.last_date
+from ops.ingested_files as refused
 left join ops.file_days as of_day using (file_sha256, file_name)
-where file.kind in ('telemetry', 'bulletin') and file.rows_rejected > 0
-    and (file.last_date is null or (file.last_date >= :first and file.first_date <= :last)
+where refused.kind in ('telemetry', 'bulletin') and refused.rows_rejected > 0
+    and (refused.last_date is null or (refused.last_date >= :first and refused.first_date <= :last)
         or of_day.date between :first and :last)
-    and not exists (
-        select from ops.ingested_files as later
-        where later.file_name = file.file_name and later.received_at > file.received_at
-            and later.status in ('accepted', 'partial')
-    )
-"""
+    and {NO_LATER_VERSION}
+"""  # noqa: S608
 # By the key: rows of years are not read. Those that lost against another row of the same device and instant were not
 # refused for what they are.
 _ROWS = """
