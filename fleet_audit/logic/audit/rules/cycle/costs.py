@@ -118,16 +118,16 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     nothing: it counts as a day of service. Waits for the cycle's end; a reserve that replaces a titular is paid by the
     day and excluded.
     """
-    days = _paid_working_days(context)
-    drafts = []
-    for plate, rows in days.assign(is_idle=days["is_idle"] & ~days["is_perhaps_served"]).groupby("plate", sort=True):
-        if _is_mostly_idle(context, rows):
-            drafts.append(_idle(context, str(plate), rows))
-    return drafts
+    return [_idle(context, plate, rows) for plate, rows in _mostly(context, "is_idle").items()]
 
 
-def _is_mostly_idle(context: AuditCycle, days: pd.DataFrame) -> bool:
-    return bool(100 * days["is_idle"].sum() > context.parameters.idle_pct * days["operational_date"].nunique())
+def _mostly(context: AuditCycle, flag: str) -> dict[str, pd.DataFrame]:
+    """The paid working days of each plate of which more than idle_pct have the flag, by plate."""
+    return {
+        str(plate): rows
+        for plate, rows in _paid_working_days(context).groupby("plate", sort=True)
+        if 100 * rows[flag].sum() > context.parameters.idle_pct * rows["operational_date"].nunique()
+    }
 
 
 def _plates_with_fixed_cost(context: AuditCycle) -> set[str]:
@@ -136,14 +136,15 @@ def _plates_with_fixed_cost(context: AuditCycle) -> set[str]:
 
 def _perhaps_idle(context: AuditCycle) -> set[str]:
     """Plates that are idle only if no trip of theirs whose place is not proven was service."""
-    accused = {draft.plate for draft in idle_fixed_cost(context)}
-    idle = {plate for plate, rows in _paid_working_days(context).groupby("plate") if _is_mostly_idle(context, rows)}
-    return idle - accused
+    return _mostly(context, "is_perhaps_idle").keys() - _mostly(context, "is_idle").keys()
 
 
 @computed_once
 def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
-    """Shares of working days: plate, operational_date, amount_brl, is_idle (seen, no service), is_perhaps_served."""
+    """Shares of working days: plate, operational_date, amount_brl, is_perhaps_idle, is_idle.
+
+    A day is perhaps idle where the vehicle was seen and no trip is proven to be service, idle where none may be.
+    """
     reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
     paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]
     paid = paid.merge(context.vehicles[["plate", "unit_code"]], on="plate")
@@ -158,9 +159,8 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
     perhaps = context.perhaps_service[["plate", "operational_date"]].drop_duplicates()
     days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
-    return days.assign(
-        is_idle=days["is_seen"].notna() & days["is_served"].isna(), is_perhaps_served=days["is_perhaps"].notna()
-    )
+    is_perhaps_idle = days["is_seen"].notna() & days["is_served"].isna()
+    return days.assign(is_perhaps_idle=is_perhaps_idle, is_idle=is_perhaps_idle & days["is_perhaps"].isna())
 
 
 def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:

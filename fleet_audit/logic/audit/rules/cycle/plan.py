@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import half_up
 
 _PLAN_FACTS = ["cycle_start", "plate", "route_code", "planned_km", "planned_trips", "weekdays"]
@@ -88,6 +89,7 @@ def _perhaps_under(context: AuditCycle) -> set[str]:
     return {own.plate for own in _planned(context) if own.is_under(limit) and not own.is_under(limit, own.perhaps)}
 
 
+@computed_once
 def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
     """Each planned vehicle, with its trips on the routes that its plan names: all, where a row names none."""
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
