@@ -46,8 +46,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     is_standing, is_split, is_away, is_faulty, is_carried = (np.zeros(size, dtype=np.bool_) for _ in range(5))
 
     def classify(offsets: np.ndarray) -> None:
-        first = int(np.searchsorted(tracks.offsets, offsets[0]))
-        resolution_km = tracks.resolution_km[first : first + len(offsets) - 1]
+        resolution_km = tracks.of_part(tracks.resolution_km, offsets)
         step_kernels.classify_steps(
             tracks.seconds,
             points.metres,

@@ -60,14 +60,13 @@ def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
     def judge(offsets: np.ndarray) -> None:
         for decimals in _COARSE_DECIMALS:
             mark_grid(tracks.latitude, tracks.longitude, is_cell, offsets, decimals, _COARSE_PLACES, grid_m)
-        first = int(np.searchsorted(tracks.offsets, offsets[0]))
         find_false_cells(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
             tracks.odometer_km,
             offsets,
-            tracks.resolution_km[first : first + len(offsets) - 1],
+            tracks.of_part(tracks.resolution_km, offsets),
             grid_m,
             is_cell,
             parameters.agree_pct,

@@ -22,14 +22,13 @@ def with_counting_steps(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks with the kilometres in which each one's odometer counts."""
 
     def of_part(offsets: np.ndarray) -> np.ndarray:
-        first = int(np.searchsorted(tracks.offsets, offsets[0]))
         steps_km: np.ndarray = find_counting_steps(
             tracks.seconds,
             tracks.latitude,
             tracks.longitude,
             tracks.odometer_km,
             offsets,
-            tracks.resolution_km[first : first + len(offsets) - 1],
+            tracks.of_part(tracks.resolution_km, offsets),
             parameters.stop_radius_m,
             parameters.fine_step_s,
             parameters.compare_step_s,

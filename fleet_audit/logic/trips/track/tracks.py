@@ -117,6 +117,11 @@ class Tracks:
         """The offsets of whole tracks in as many parts as threads work, each with about as many points."""
         return parts_of_tracks(self.offsets)
 
+    def of_part(self, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """The values, one per track, of the tracks with these offsets, which are one of `parts`."""
+        first = int(np.searchsorted(self.offsets, offsets[0]))
+        return values[first : first + len(offsets) - 1]
+
     def track_of(self, points: np.ndarray) -> np.ndarray:
         """Track number of each point index."""
         return np.searchsorted(self.offsets, points, side="right") - 1
