@@ -50,7 +50,7 @@ def write_page(docs: Path, outcomes: list[Outcome], spoilt: pd.DataFrame) -> Non
         fleets=_fleets(every),
         drawn="".join(_drawn(outcome) for outcome in every if len(list(outcome.facts["without"]))),
         rules=_rules(outcomes, table),
-        unlabelled=", ".join(unlabelled),
+        unlabelled=", ".join(unlabelled) or "none",
         unexplained=_unexplained(findings),
         paid=f"{figures.total(figures.honest(outcomes), 'brl_measured'):,.2f}",
         in_doubt=_in_doubt(outcomes),
