@@ -5,10 +5,12 @@ The computations are in `logic`; the same for days of positions is in `ingest.st
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
+
+import pyarrow as pa
 
 from fleet_audit.closing.code import computing_versions
 from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Result
@@ -19,6 +21,7 @@ from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.io_managers import StoreOpener
+from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import Kept, read_current_days
 
 
@@ -42,6 +45,8 @@ class Computation:
         of_day: tables of the lake of which it reads D.
         reference: tables that it reads whole. It gets no others, so that none can be forgotten here.
         results: tables whose rows of D it writes.
+        of_listed: tables of the lake of which it reads D-2 … D+1 of some vehicles, each with the result that lists
+            them. Which vehicles these are follows from all other inputs.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Computation:
     of_day: Sequence[Table]
     reference: Sequence[Table]
     results: Sequence[Table]
+    of_listed: Mapping[Table, Table] = field(default_factory=dict)
 
 
 class UnchangedDays:
@@ -81,13 +87,37 @@ class UnchangedDays:
     def record(self) -> None:
         """Record the days that were computed; only to be called when all their results are written."""
         for day, inputs_digest in self._changed.items():
-            self._digests.record(day, inputs_digest, self._stored(day))
+            self._digests.record(day, inputs_digest, self._content(day, self._stored(day)))
 
     def _changed_days(self, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, str]]:
         for day in days:
             inputs_digest = self._inputs(day)
-            if not self._digests.is_unchanged(day, inputs_digest, partial(self._stored, day)):
+            if not self._is_unchanged(day, inputs_digest):
                 yield day, inputs_digest
+
+    def _is_unchanged(self, day: dt.date, inputs_digest: str) -> bool:
+        """Whether the day was computed from these inputs, and from the rows that its results list.
+
+        The results are compared before they are read: a file of them may be damaged.
+        """
+        recorded = self._digests.content_of(day, inputs_digest)
+        if recorded is None:
+            return False
+        stored = self._stored(day)
+        return recorded.startswith(stored) and recorded == self._content(day, stored)
+
+    def _content(self, day: dt.date, stored: str) -> str:
+        """What is recorded of a day whose results have the digest `stored`."""
+        return " of ".join([stored, *(self._listed_digest(day, *one) for one in self._computation.of_listed.items())])
+
+    def _listed_digest(self, day: dt.date, table: Table, listing: Table) -> str:
+        """Digest of the rows of the vehicles that `listing` has on the day: mostly it has none, and nothing is read."""
+        plates = self._fleet.lake().read_days(listing, [day])["plate"]
+        if plates.empty:
+            return _sha256([])
+        wanted = TextFilter("plate", pa.array(sorted(plates), pa.string()))
+        rows = self._fleet.lake().read_days(table, window_days(day), filter=wanted)
+        return digest(canonical_rows(rows, table))
 
     def _inputs(self, day: dt.date) -> str:
         files = [(table, one) for table in self._computation.of_window for one in window_days(day)]

@@ -18,7 +18,7 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import DayWindow, build_day_tracks, segment_day
 from fleet_audit.logic.trips.track.position_arrays import POSITION_COLUMNS, PositionArrays
 from fleet_audit.schema.facts import DEVICE_HEALTH, TRIP_WINDOW
-from fleet_audit.schema.lake import DWELL_COUNTS, LEGS, OBSERVED_SPANS, READINGS, REJECTED_POINTS
+from fleet_audit.schema.lake import DWELL_COUNTS, LEGS, OBSERVED_SPANS, READINGS, REJECTED_POINTS, ROUNDED_VEHICLES
 from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import LakeDays
 
@@ -29,6 +29,7 @@ WINDOW_PARTS = {
     "rejected": REJECTED_POINTS,
     "readings": READINGS,
     "dwells": DWELL_COUNTS,
+    "rounded": ROUNDED_VEHICLES,
 }  # of `DayWindow`
 DEVICE_PARTS = {"events": WINDOW_EVENTS, "left": LEFT_READINGS, "health": DEVICE_HEALTH}  # of `VehicleDevices`
 
@@ -98,7 +99,7 @@ class WindowOfDay:
         return self.positions.positions.sizes(days) | self.visit_legs.sizes(days) | self.runs.sizes(days)
 
     def __call__(self, vehicles: DayVehicles) -> DayWindow:
-        """Trips, legs, spans, rejected points, readings and what odometers counted in dwells of the day."""
+        """Trips, legs, spans, rejected points, readings, dwells and vehicles with rounded coordinates of the day."""
         day, reference = vehicles.day, vehicles.reference(self.reference)
         tracks = build_day_tracks(day, self.positions.of(vehicles), reference)
         visit_legs, runs = (

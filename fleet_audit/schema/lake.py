@@ -376,6 +376,19 @@ DWELL_COUNTS = Table(
     sort=("plate", "started_at", "device_id"),
 )
 
+ROUNDED_VEHICLES = Table(
+    "trips",
+    "rounded_vehicles",
+    "Vehicles that stop at rounded coordinates: declared runs have an influence on the trips of no other vehicle",
+    (
+        date("date", "Partition: the day whose window this was seen from"),
+        text("plate", "Vehicle"),
+    ),
+    key=("plate",),
+    partition="date",
+    sort=("plate",),
+)
+
 ODOMETER_EVENTS = Table(
     "trips",
     "odometer_events",
@@ -424,5 +437,6 @@ TABLES = (
     REJECTED_POINTS,
     READINGS,
     DWELL_COUNTS,
+    ROUNDED_VEHICLES,
     ODOMETER_EVENTS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from unittest.mock import patch
 
@@ -33,7 +34,12 @@ BOTH = [DAY, NEXT]
 
 
 class Fleet(Installation):
-    """Computes the windows and devices of both days as a run does, with sample rows as their results."""
+    """Computes the windows and devices of both days as a run does, with sample rows as their results.
+
+    `rounded` are the vehicles that windows find to have rounded coordinates.
+    """
+
+    rounded: Sequence[str] = ()
 
     def stage(self, table: Table, day: dt.date, rows: int = 1) -> None:
         self.lake().write_day(table, day, sample(table, day, rows))
@@ -57,7 +63,10 @@ class Fleet(Installation):
         return made
 
     def _write(self, table: Table, day: dt.date) -> None:
-        if table.schema in POSTGRES_SCHEMAS:
+        if table is lake.ROUNDED_VEHICLES:
+            found = pd.DataFrame({"date": [day] * len(self.rounded), "plate": [*self.rounded]})
+            self.lake().write_day(table, day, conform(found, table))
+        elif table.schema in POSTGRES_SCHEMAS:
             self.warehouse().replace_partition(table, [day], sample(table, day, 1), "a-run")
         else:
             self.stage(table, day)
@@ -77,10 +86,31 @@ def test_files_of_the_lake_are_ingredients_of_the_days_whose_window_holds_them(f
     assert (fleet.windows(), fleet.devices()) == ([DAY], [DAY])
     fleet.stage(lake.STAGING_VISIT_LEGS, DAY)
     assert (fleet.windows(), fleet.devices()) == (BOTH, [])
-    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)  # windows: places that documents decide
-    assert (fleet.windows(), fleet.devices()) == (BOTH, BOTH)
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)
+    assert (fleet.windows(), fleet.devices()) == ([], BOTH)
     fleet.stage(facts.TRIP_WINDOW, DAY, 3)
     assert fleet.devices() == [DAY]
+
+
+def test_declared_runs_are_ingredients_of_windows_in_which_their_vehicle_has_rounded_coordinates(fleet):
+    """In whichever order: the bulletin before the positions that are rounded, or after them."""
+    [plate, other] = sample(lake.STAGING_DECLARED_RUNS, DAY, 2)["plate"]
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)
+    assert fleet.windows() == []
+    fleet.rounded = [plate]
+    fleet.stage(lake.STAGING_POSITIONS, DAY, 2)
+    assert (fleet.windows(), fleet.windows()) == (BOTH, [])
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY, 2)
+    assert fleet.windows() == [], f"the runs of {other} place no stop"
+    fleet.lake().write_day(lake.STAGING_DECLARED_RUNS, DAY, sample(lake.STAGING_DECLARED_RUNS, DAY, 2).iloc[1:])
+    assert fleet.windows() == BOTH
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY, 2)
+    assert (fleet.windows(), fleet.windows()) == (BOTH, [])
+    fleet.rounded = []
+    fleet.stage(lake.STAGING_POSITIONS, DAY)
+    assert fleet.windows() == BOTH
+    fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)
+    assert fleet.windows() == []
 
 
 def test_reference_tables_are_ingredients_of_the_computations_that_read_them(fleet):

@@ -1,7 +1,8 @@
 """Staging of a fleet made by hand in a lake: what is hard to cut is in it, and its windows and devices are computed.
 
 Two devices in a vehicle, a device that moves to a vehicle in another zone, two devices that are exchanged without a
-word, a vehicle that changes its unit, one of visit reports alone, and a plate that the reference lacks.
+word, a vehicle that changes its unit, one with rounded coordinates and a bulletin, one of visit reports alone, and a
+plate that the reference lacks.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, Paramete
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, lake, reference
-from fleet_audit.schema.derive import empty_frame, to_arrow
+from fleet_audit.schema.derive import to_arrow
 from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.table_days import LakeDays
 from fleet_audit_tests.logic.driving import DAY, GARAGE, MILL, NOWHERE, POINT, Bus, at, reported, world
 from fleet_audit_tests.logic.frames import rows
+from fleet_audit_tests.logic.trips.rounded.test_documented_places import OUT_AND_BACK, declared, rounded, to_the_mill
 from fleet_audit_tests.logic.trips.test_trips import visit, visits
 
 DAYS = [DAY, DAY + dt.timedelta(days=1)]
 DEVICES = {"events": lake.ODOMETER_EVENTS, "health": facts.DEVICE_HEALTH}
-MOVED, SECOND = "D3", "T2"
+MOVED, SECOND, ROUNDED = "D3", "T2", "D7"
 
 
 def stage(store: Lake) -> Reference:
@@ -39,7 +41,7 @@ def stage(store: Lake) -> Reference:
         visit("05:10", "05:50"), visit("13:00", "13:45", "21", "USI", "GAR"),
         *({**visit("08:00", "08:40"), "plate": plate} for plate in ("BBB2B22", "EEE5E55", "ZZZ9Z99")),
     )  # fmt: skip
-    runs = empty_frame(lake.STAGING_DECLARED_RUNS)
+    runs = declared(*({**one, "plate": "HHH8H88"} for one in OUT_AND_BACK))
     for day in sorted({read for one in DAYS for read in window_days(one)}):
         for table, frame in (
             (lake.STAGING_POSITIONS, positions),
@@ -70,7 +72,7 @@ def _buses() -> list[Bus]:
     for record in (*buses[0].records, *buses[4].records):
         if float(record["recorded_at"]) >= at("12:00"):  # type: ignore[arg-type]
             record["device_id"] = "D6" if record["device_id"] == "D1" else "D1"
-    return [*buses, second]
+    return [*buses, second, rounded(to_the_mill(ROUNDED))]
 
 
 def _reference() -> Reference:
@@ -90,6 +92,7 @@ def _reference() -> Reference:
         vehicles=rows(
             reference.VEHICLES, of("AAA1A11"), of("BBB2B22"), of("CCC3C33"), of("DDD4D44", "UMS"), of("EEE5E55"),
             of("FFF6F66"), of("GGG7G77", valid_to=before), of("GGG7G77", "UMS", valid_from=DAY.isoformat()),
+            of("HHH8H88"),
         ),
         devices=rows(
             reference.DEVICES,
@@ -100,6 +103,7 @@ def _reference() -> Reference:
             {"device_id": MOVED, "plate": "DDD4D44", "valid_from": DAY.isoformat()},
             {"device_id": "D4", "plate": "FFF6F66"},
             {"device_id": "D6", "plate": "GGG7G77"},
+            {"device_id": ROUNDED, "plate": "HHH8H88"},
         ),
     )  # fmt: skip
 

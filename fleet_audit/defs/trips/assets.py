@@ -28,6 +28,7 @@ from fleet_audit.schema.lake import (
     LEGS,
     OBSERVED_SPANS,
     READINGS,
+    ROUNDED_VEHICLES,
     STAGING_DECLARED_RUNS,
     STAGING_POSITIONS,
     STAGING_VISIT_LEGS,
@@ -38,7 +39,8 @@ from fleet_audit.storage.table_days import Days, LakeDays
 
 WINDOWS = Computation(
     "trips/windows",
-    of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS, STAGING_DECLARED_RUNS),
+    of_window=(STAGING_POSITIONS, STAGING_VISIT_LEGS),
+    of_listed={STAGING_DECLARED_RUNS: ROUNDED_VEHICLES},
     of_day=(),
     reference=(POIS, DEVICES, VEHICLES, UNITS, CONTRACTS, DRIVERS, SHIFTS, ROUTES),
     results=tuple(WINDOW_PARTS.values()),

@@ -24,7 +24,7 @@ from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
 from fleet_audit.logic.trips.reported.parts import counted_parts
-from fleet_audit.logic.trips.rounded.documented_ends import documented_ends
+from fleet_audit.logic.trips.rounded.documented_ends import documented_ends, rounded_vehicles
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
     segment,
@@ -45,7 +45,10 @@ from fleet_audit.schema.lake import STAGING_DECLARED_RUNS
 
 @dataclass(frozen=True)
 class DayWindow:
-    """Results of the window of a day; frames by the dictionary (schema.lake), trips of three days, the rest of one."""
+    """Results of the window of a day; frames by the dictionary (schema.lake), trips of three days, the rest of one.
+
+    `rounded` lists the vehicles on whose rows `runs` can have an influence, on trips and legs alike.
+    """
 
     trips: pd.DataFrame
     legs: pd.DataFrame
@@ -53,6 +56,7 @@ class DayWindow:
     rejected: pd.DataFrame
     readings: pd.DataFrame
     dwells: pd.DataFrame
+    rounded: pd.DataFrame
 
 
 def build_window(
@@ -103,7 +107,9 @@ def segment_day(
     visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
     zones = reference.zones(visit_legs["plate"], day)
-    ends = documented_ends(segmentation, visit_legs.assign(timezone=zones), runs, places, reference, day, parameters)
+    rounded = rounded_vehicles(segmentation)
+    visits = visit_legs.assign(timezone=zones)
+    ends = documented_ends(rounded["plate"], visits, runs, places, reference, day, parameters)
     measured, measured_legs = days.redated(
         *join_trips(from_positions(segmentation, places, ends, parameters), places, parameters)
     )
@@ -159,6 +165,7 @@ def segment_day(
         rejected[rejected["date"] == day].reset_index(drop=True),
         readings,
         dwell_counts(segmentation, parameters).assign(date=day),
+        rounded.assign(date=day),
     )
 
 

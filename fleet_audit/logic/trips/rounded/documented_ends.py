@@ -25,25 +25,29 @@ _DAY = np.timedelta64(1, "D")
 _DAY_S, _NOON_S = 86_400, 43_200
 
 
+def rounded_vehicles(segmentation: Segmentation) -> pd.DataFrame:
+    """plate of each vehicle that has stops with cells: documents can decide their places. The others have a fix."""
+    tracks = segmentation.tracks.track_of(segmentation.stop_columns["first"][segmentation.cells["stop"]])
+    plates = segmentation.tracks.index["plate"].iloc[np.unique(tracks)]
+    return plates.drop_duplicates().to_frame()
+
+
 def documented_ends(
-    segmentation: Segmentation, visits: pd.DataFrame, runs: pd.DataFrame, places: Places, reference: Reference,
+    plates: pd.Series, visits: pd.DataFrame, runs: pd.DataFrame, places: Places, reference: Reference,
     day: dt.date, parameters: ParameterSet,
 ) -> pd.DataFrame:  # fmt: skip
     """plate, at_s (seconds since 1970), poi_id, night, is_moved and is_late of each end that names one place.
 
-    Of vehicles that have stops with cells; the others have a fix. An end of a night run that may be dated a day early
-    stands twice, as written and a day later (`is_moved`), both with its number in `night` (-1: of no such run).
-    `is_late`: the later one lies beyond what the first run of the day sees.
+    An end of a night run that may be dated a day early stands twice, as written and a day later (`is_moved`), both with
+    its number in `night` (-1: of no such run). `is_late`: the later one lies beyond what the first run of the day sees.
 
     Args:
-        segmentation: of the positions.
+        plates: of `rounded_vehicles`; rows of other vehicles are not read.
         visits: `staging.visit_legs` with timezone; runs: `staging.declared_runs`.
         places: the places of `ref.pois`; reference: pois, shifts and vehicles.
         day: operational day D.
         parameters: night_departure_h, match_widen_s.
     """
-    tracks = segmentation.tracks.track_of(segmentation.stop_columns["first"][segmentation.cells["stop"]])
-    plates = segmentation.tracks.index["plate"].iloc[np.unique(tracks)]
     visits, runs = (rows[rows["plate"].isin(plates)] for rows in (visits, runs))
     runs = _runs_of_day(runs, reference, day, parameters)
     latest = np.datetime64(day, "s") + _DAY + np.timedelta64(int(parameters.night_departure_h * 3600), "s")

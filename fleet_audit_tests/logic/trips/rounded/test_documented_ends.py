@@ -8,8 +8,10 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from fleet_audit.defs.window_positions import WINDOW_PARTS
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
+from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic.driving import DAY, GARAGE, MILL, PLATE, Bus, window
 from fleet_audit_tests.logic.frames import rows
 from fleet_audit_tests.logic.trips.rounded.test_documented_places import (
@@ -89,3 +91,15 @@ def test_runs_of_every_night_name_the_same_places_whichever_night_each_one_means
         for one in dated(DAY + _DAY, *NIGHT)
     )
     assert purposes(night(True, True), *NIGHT, *later, day=DAY + _DAY) == ["service"] * 2
+
+
+def test_runs_have_an_influence_on_the_vehicles_that_the_window_lists_and_on_no_other() -> None:
+    """The others' windows are not computed again for a bulletin."""
+    both = pd.concat([rounded(to_the_mill()).positions(), to_the_mill("D2").positions()])
+    runs = declared(*OUT_AND_BACK, *(one | {"plate": "BBB2B22"} for one in OUT_AND_BACK))
+    without, having = window(both, tables=tables()), window(both, tables=tables(), runs=runs)
+    assert without.rounded["plate"].to_list() == having.rounded["plate"].to_list() == [PLATE]
+    for name, table in WINDOW_PARTS.items():
+        before, after = (conform(getattr(one, name), table) for one in (without, having))
+        pd.testing.assert_frame_equal(*(rows[rows["plate"] != PLATE] for rows in (before, after)))
+        assert before.equals(after) is (name not in {"trips", "legs"}), name

@@ -16,6 +16,7 @@ from fleet_audit.reporting.documents.case import documented_places_words
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.driving import (
     DAY,
+    DEVICE,
     FRONT,
     GARAGE,
     LATITUDE,
@@ -82,9 +83,9 @@ def paid(bus: Bus, *runs: dict, pois: tuple[dict, ...] = POIS, visits: pd.DataFr
     return trips.merge(price_days(trips, known, DEFAULT_PARAMETERS)[["trip_id", "variable_cost_brl", "cost_reason"]])
 
 
-def to_the_mill() -> Bus:
+def to_the_mill(device: str = DEVICE) -> Bus:
     """06:00 to 06:20 garage to mill, 14:20 to 14:40 back, every 30 s; the odometer shows 0.1 km."""
-    return Bus("05:00").park(3600).to(MILL).park(8 * 3600).to(GARAGE).park(1800)
+    return Bus("05:00", device=device).park(3600).to(MILL).park(8 * 3600).to(GARAGE).park(1800)
 
 
 OUT_AND_BACK = (run("06:03", "GAR", "06:25", "Usi. "), run("14:15", "usi", "14:45", "gar"))
