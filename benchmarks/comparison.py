@@ -39,7 +39,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "O05": ("O05",),
     "T01": ("D01", "D02", "D03", "D06", "D10"),
     "S01": ("D10", "D12"),
-    "S03": ("D01", "D02", "D03", "D04", "S05"),  # its ways are longer, too
+    "S03": ("D01", "D02", "D03", "D04", "S05", "S01"),  # its ways are longer, too; its readings are added up, not read
     "K05": ("D03",),
     "O03": ("O05",),
     "V02": ("K01",),
