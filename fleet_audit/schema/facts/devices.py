@@ -39,6 +39,7 @@ DEVICE_ISSUES = (
     "constant_place",
     "no_true_fix",
     "rounded_coordinates",
+    "other_clock",
     "devices_disagree",
     "no_odometer",
     "no_coordinates",

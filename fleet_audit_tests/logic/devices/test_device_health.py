@@ -391,7 +391,9 @@ def test_honest_vehicles_have_no_events_in_whatever_order_they_report():
     pd.testing.assert_frame_equal(found[0].health, found[1].health)
 
 
-def beside(*, factor: float = 1.0, has_odometer: bool = True, is_cut: bool = False) -> tuple[dict, dict]:
+def beside(
+    *, factor: float = 1.0, has_odometer: bool = True, is_cut: bool = False, late_s: float = 7.0
+) -> tuple[dict, dict]:
     """Health of the primary D2 and of D1 on the same bus, whose odometer counts `factor` of the road."""
 
     def shown(device: str) -> list[dict]:
@@ -400,7 +402,7 @@ def beside(*, factor: float = 1.0, has_odometer: bool = True, is_cut: bool = Fal
 
     own, other = shown("D2"), shown("D1")
     for record in other:
-        record["recorded_at"] += 7.0
+        record["recorded_at"] += late_s
         record["odometer_km"] = 500 + factor * (record["odometer_km"] - 1000.0) if has_odometer else None
     tables = world({"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"})
     positions = staged([*own, *(other[: len(other) // 2] if is_cut else other)])
@@ -429,6 +431,14 @@ def test_devices_that_count_alike_over_their_common_time_do_not_disagree(more: d
     _, other = beside(**more)
     assert "devices_disagree" not in other["issues"]
     assert other["km_counted"] == pytest.approx(other["km_primary"], rel=0.045)
+
+
+@pytest.mark.parametrize("hours", [-3, 1])
+def test_a_device_that_shows_the_same_movements_at_another_time_is_named_for_its_clock_alone(hours: int):
+    """The device that was assigned first measures: nothing else shows whose clock is wrong."""
+    other, first = beside(factor=1.1, late_s=3600.0 * hours)
+    assert (first["issues"], other["issues"]) == ([], ["other_clock"])
+    assert other["primary_device_id"] == "D1"
 
 
 def test_a_device_in_miles_disagrees_by_its_unit_alone():

@@ -11,11 +11,11 @@ import numpy as np
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
-_SAME_TIME_S = 60  # two devices are compared where they report so close to each other
-_MOVED_M = 100  # a device that is so far from where it was _SAME_TIME_S ago, or at its fix before, moves
+SAME_TIME_S = 60  # two devices are compared where they report so close to each other
+_MOVED_M = 100  # a device that is so far from where it was SAME_TIME_S ago, or at its fix before, moves
 _DEGREE_M = 111_000  # of latitude, a little too short
-_LEAST_TOGETHER = 3  # fixes: trips of two clocks may touch for a minute where one ends and the other begins
-_UNKNOWN, _TOGETHER, _ELSEWHERE = 0, 1, 2
+LEAST_TOGETHER = 3  # fixes: trips of two clocks may touch for a minute where one ends and the other begins
+_UNKNOWN, TOGETHER, ELSEWHERE = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
@@ -33,7 +33,7 @@ def find_handovers(  # type: ignore[no-untyped-def]
         if day == 0 or group[day] != group[day - 1]:
             start[count] = -np.inf
         elif primary[day] != owner[count - 1]:
-            fixes = _between(located, offsets[owner[count - 1]], offsets[owner[count - 1] + 1])
+            fixes = points_between(located, offsets[owner[count - 1]], offsets[owner[count - 1] + 1])
             start[count] = _next_rest(fixes, begin[day], seconds, lat, lon, gap_note_s, stop_min_s, stop_radius_m)
         else:
             continue
@@ -50,7 +50,7 @@ def find_handovers(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _between(points, low, high):  # type: ignore[no-untyped-def]
+def points_between(points, low, high):  # type: ignore[no-untyped-def]
     """The points of `low:high`."""
     return points[np.searchsorted(points, low) : np.searchsorted(points, high)]
 
@@ -110,14 +110,14 @@ def fill_gaps(  # type: ignore[no-untyped-def]
     points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
     count = 0
     for piece in range(len(owner)):
-        mine = _between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
-        company = np.full(last[piece] - first[piece], _ELSEWHERE)
+        mine = points_between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
+        company = np.full(last[piece] - first[piece], ELSEWHERE)
         replaces = np.zeros(last[piece] - first[piece], np.bool_)
         for track in range(first[piece], last[piece]):
-            theirs = _between(located, offsets[track], offsets[track + 1])
+            theirs = points_between(located, offsets[track], offsets[track + 1])
             if track != owner[piece]:
-                company[track - first[piece]] = _company(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
-                replaces[track - first[piece]] = _replaces(mine, theirs, seconds, lat, lon, outlier_m)
+                company[track - first[piece]] = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
+                replaces[track - first[piece]] = is_replacement(mine, theirs, seconds, lat, lon, outlier_m)
         at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
         before = start[piece]
         while at <= stop:
@@ -125,15 +125,15 @@ def fill_gaps(  # type: ignore[no-untyped-def]
             if after - before > gap_note_s:
                 most = useful[:0]
                 is_between = before > start[piece] and at < stop
-                may_fill = company == _TOGETHER
+                may_fill = company == TOGETHER
                 may_fill |= (company == _UNKNOWN) & (replaces | is_between)
                 counted_km = odometer[located[at]] - odometer[located[at - 1]] if is_between else np.nan
                 for track in first[piece] + np.flatnonzero(may_fill):
-                    inside = _inside(_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
+                    inside = _inside(points_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
                     if len(inside) <= len(most):
                         continue
                     if is_between and company[track - first[piece]] == _UNKNOWN:
-                        theirs = _between(located, offsets[track], offsets[track + 1])
+                        theirs = points_between(located, offsets[track], offsets[track + 1])
                         way = _inside(theirs, seconds, before, after)
                         if _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlier_m):
                             continue
@@ -169,8 +169,8 @@ def _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlie
     The primary's odometer counted less than half of it over the gap, or counts nothing. Under the same difference the
     device is with the primary wherever both report.
     """
-    moving = np.array([at for at in range(len(way)) if _has_moved(way, at, seconds, lat, lon)], dtype=np.int64)
-    if len(moving) < _LEAST_TOGETHER:
+    moving = np.array([at for at in range(len(way)) if has_moved(way, at, seconds, lat, lon)], dtype=np.int64)
+    if len(moving) < LEAST_TOGETHER:
         return False
     way_km = 0.0
     for at in moving[1:]:
@@ -189,20 +189,20 @@ def _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlie
             continue
         if nearest >= 0:
             clock_s = seconds[mine[nearest]] - seconds[pivot]
-            company, both = _company(mine, way, clock_s, seconds, lat, lon, outlier_m)
-            is_shown = abs(clock_s) > _SAME_TIME_S and company == _TOGETHER and 2 * both >= len(moving)
-            if is_shown and _company(mine, theirs, clock_s, seconds, lat, lon, outlier_m)[0] == _TOGETHER:
+            company, both = company_of(mine, way, clock_s, seconds, lat, lon, outlier_m)
+            is_shown = abs(clock_s) > SAME_TIME_S and company == TOGETHER and 2 * both >= len(moving)
+            if is_shown and company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m)[0] == TOGETHER:
                 return True
             nearest, nearest_m = -1, np.inf
     return False
 
 
 @njit(cache=True, nogil=True)
-def _company(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
     """Whether a device is with the primary when both report, and how many of its fixes move along with the primary.
 
-    `_ELSEWHERE` when mostly more than `outlier_m` away. What counts is above all where one of them moves: parked in one
-    yard, devices of any clock are together. They are `_TOGETHER` only where both move. `clock_s` is added to the
+    `ELSEWHERE` when mostly more than `outlier_m` away. What counts is above all where one of them moves: parked in one
+    yard, devices of any clock are together. They are `TOGETHER` only where both move. `clock_s` is added to the
     device's times.
     """
     apart, moving = np.empty(len(theirs)), np.empty(len(theirs))
@@ -214,19 +214,19 @@ def _company(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: igno
         other, now = theirs[number], seconds[theirs[number]] + clock_s
         while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - now) <= abs(seconds[mine[at]] - now):
             at += 1
-        if abs(seconds[mine[at]] - now) > _SAME_TIME_S:
+        if abs(seconds[mine[at]] - now) > SAME_TIME_S:
             continue
         apart[count] = _apart_m(mine, at, other, now, seconds, lat, lon)
-        do_move = (_has_moved(mine, at, seconds, lat, lon), _has_moved(theirs, number, seconds, lat, lon))
+        do_move = (has_moved(mine, at, seconds, lat, lon), has_moved(theirs, number, seconds, lat, lon))
         if do_move[0] or do_move[1]:
             moving[moves] = apart[count]
             moves += 1
             both += do_move[0] and do_move[1] and apart[count] <= outlier_m
         count += 1
     is_elsewhere = count > 0 and np.median(apart[:count]) > outlier_m
-    if is_elsewhere or (moves >= _LEAST_TOGETHER and np.median(moving[:moves]) > outlier_m):
-        return _ELSEWHERE, both
-    return (_TOGETHER if both >= _LEAST_TOGETHER else _UNKNOWN), both
+    if is_elsewhere or (moves >= LEAST_TOGETHER and np.median(moving[:moves]) > outlier_m):
+        return ELSEWHERE, both
+    return (TOGETHER if both >= LEAST_TOGETHER else _UNKNOWN), both
 
 
 @njit(cache=True, nogil=True)
@@ -244,7 +244,7 @@ def _apart_m(mine, at, other, now, seconds, lat, lon):  # type: ignore[no-untype
     share = (now - seconds[here]) / (seconds[there] - seconds[here])
     latitude, longitude = lat[here] + share * (lat[there] - lat[here]), lon[here] + share * (lon[there] - lon[here])
     least_m = min(least_m, distance_m(latitude, longitude, lat[other], lon[other]))
-    if abs(seconds[there] - now) <= _SAME_TIME_S:
+    if abs(seconds[there] - now) <= SAME_TIME_S:
         least_m = min(least_m, distance_m(lat[there], lon[there], lat[other], lon[other]))
     return least_m
 
@@ -263,10 +263,10 @@ def _first_from(points, seconds, instant):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
-    """Whether a device is elsewhere than _SAME_TIME_S ago, and still at the next fix: one fix astray does not count."""
+def has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """Whether a device is elsewhere than SAME_TIME_S ago, and still at the next fix: one fix astray does not count."""
     here, earlier, after = points[at], max(at - 1, 0), points[min(at + 1, len(points) - 1)]
-    while earlier > 0 and seconds[here] - seconds[points[earlier]] < _SAME_TIME_S:
+    while earlier > 0 and seconds[here] - seconds[points[earlier]] < SAME_TIME_S:
         earlier -= 1
     before = points[earlier]
     is_away = distance_m(lat[before], lon[before], lat[here], lon[here]) > _MOVED_M
@@ -274,7 +274,7 @@ def _has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _replaces(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+def is_replacement(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
     """Whether one device goes on where the other fell silent for good: until then it stood within `outlier_m`.
 
     But for single fixes astray.

@@ -11,6 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.devices import fill_gaps, find_handovers
+from fleet_audit.logic.trips.track.other_clocks import without_other_clocks
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -35,6 +36,7 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     readings of two devices are never compared. A device that was elsewhere while both reported, or while
     one of them moved, fills nothing; one that was not seen to move with the primary fills little (`fill_gaps`).
     """
+    tracks = without_other_clocks(tracks, parameters)
     group = _groups(tracks)
     is_shared = _report_at_once(tracks, group)
     if not is_shared.any():
@@ -57,11 +59,16 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     return replace(merged, odometer_km=np.where(is_filler, np.nan, merged.odometer_km))
 
 
-def primary_pairs(tracks: Tracks, parameters: ParameterSet) -> list[tuple[int, int]]:
-    """Of tracks of one local day: the primary of each vehicle with each other track of it that has points."""
+def primary_pairs(tracks: Tracks, is_excluded: np.ndarray, parameters: ParameterSet) -> list[tuple[int, int]]:
+    """Of tracks of one local day: the primary of each vehicle with each other track of it that has points.
+
+    A track measures nothing where `is_excluded` holds for all its points (`other_clocks`).
+    """
     seen = np.flatnonzero(np.diff(tracks.offsets) > 0)
-    group, _, primary, _ = _primaries(tracks, _groups(tracks), seen, parameters)
+    is_measuring = np.add.reduceat(~is_excluded, tracks.offsets[seen]) > 0 if len(seen) else np.empty(0, dtype=bool)
+    group, _, primary, _ = _primaries(tracks, _groups(tracks), seen[is_measuring], parameters)
     vehicles, first = np.unique(group, return_index=True)
+    seen = seen[np.isin(_groups(tracks)[seen], vehicles)]
     of_track = primary[first][np.searchsorted(vehicles, _groups(tracks)[seen])]
     return [(int(one), int(other)) for one, other in zip(of_track, seen, strict=True) if one != other]
 

@@ -106,6 +106,17 @@ def test_a_tracker_without_an_odometer_proves_no_phantom_run() -> None:
     assert found(audit(trips, runs, devices=devices_of(health=both)), "D05")
 
 
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_two_clocks_of_one_vehicle_prove_a_phantom_run_only_where_runs_prove_the_first(is_proven: bool) -> None:
+    """The clock of the device that measures may be the wrong one: the bus stood by it while it drove."""
+    trips, runs = [trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM]
+    shift = {"clock_shift_h": 0 if is_proven else pd.NA}
+    other = {"device_id": "D2", "issues": ["other_clock"], "primary_device_id": "D1", **shift}
+    context = audit(trips, runs, devices=devices_of(health=[other]))
+    assert [bool(found(context, rule_id)) for rule_id in ("D05", "D06")] == [is_proven, not is_proven]
+    assert "relógio" in found(context, "Q05")[0]["explanation_pt"]
+
+
 @pytest.mark.parametrize(
     ("counted", "is_phantom"),
     [

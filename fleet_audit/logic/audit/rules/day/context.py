@@ -181,6 +181,12 @@ class AuditDay(TripAndRunRecords):
         return self.health_with("constant_place", "no_true_fix", "rounded_coordinates")
 
     @cached_property
+    def plates_with_two_clocks(self) -> set[str]:
+        """Plates of which two devices show the same movements at other times on D, and no run proves which is right."""
+        found = self.health_with("other_clock")
+        return set(found.loc[found["clock_shift_h"].isna(), "plate"])
+
+    @cached_property
     def plates_without_odometer(self) -> set[str]:
         """Plates whose devices send no odometer reading on D: nothing but their fixes shows that they stood."""
         without = self.health_with("no_odometer")

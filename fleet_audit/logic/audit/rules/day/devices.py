@@ -32,6 +32,7 @@ _PARAMETERS = {
     "constant_place": ("constant_place_points", "parked_count_km"),
     "no_true_fix": ("constant_place_points", "farthest_fix_km"),
     "rounded_coordinates": ("constant_place_points", "stop_radius_m"),
+    "other_clock": ("gap_note_s", "compare_step_s", "outlier_m"),
     "devices_disagree": ("agree_pct", "agree_km"),
 }
 
@@ -85,6 +86,12 @@ def _what(device: Record, issue: str) -> str:
             "informou as coordenadas arredondadas a duas casas decimais ou menos (1 km ou mais) na maioria das "
             f"{device['located']} posições do dia: sozinhas, elas não comprovam a maioria dos locais nem permitem "
             "conferir o hodômetro"
+        )
+    if issue == "other_clock":
+        return (
+            "mostra em outro horário os mesmos movimentos que o equipamento "
+            f"{device['primary_device_id']}, que mede as viagens do veículo nesse dia: o relógio de um dos dois está "
+            "errado, e nenhum km usa as posições deste"
         )
     if issue == "devices_disagree":
         return (

@@ -1,0 +1,219 @@
+"""The compiled search of `other_clocks`: whether a device shows the movements of another one at another time.
+
+A place at each instant is between two fixes of a device, so that the fixes of both may come at any time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fleet_audit.logic.primitives.compiled import njit
+from fleet_audit.logic.trips.kernels.devices import (
+    ELSEWHERE,
+    LEAST_TOGETHER,
+    SAME_TIME_S,
+    TOGETHER,
+    company_of,
+    has_moved,
+    is_replacement,
+    points_between,
+)
+from fleet_audit.logic.trips.kernels.sphere import distance_m
+
+_MOST_CLOCK_S = 14 * 3600  # no zone is further from UTC; a timetable repeats itself after 24 h
+_PIVOTS = 8  # fixes of a day whose passing by the other device is tried; a movement may have been missed by it
+_BESIDE_M = 300  # at one instant two devices of a bus are so close, and a tenth of the step between two fixes
+_LEAST_WAY_M = 2_000  # shorter ways, such as those round a yard, are alike at many times
+_MOST_APART = 0.25  # of the fixes that the other device shows
+_WHOLE = 0.8  # share of its movement that a device shows which shows all of it
+
+
+@njit(cache=True, nogil=True)
+def weigh_tracks(first, last, located, offsets, seconds, lat, lon, gap_note_s, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
+    """Of each track with its vehicle's `first:last`: how many others move with it, and the metres that it moved.
+
+    Of two tracks each has as many others as the other one: they are not compared.
+    """
+    companions, moved_m = np.zeros(len(first), np.int64), np.zeros(len(first))
+    for track in range(len(first)):
+        if last[track] - first[track] < 2:
+            continue
+        own = points_between(located, offsets[track], offsets[track + 1])
+        for at in range(1, len(own)):
+            step_s = seconds[own[at]] - seconds[own[at - 1]]
+            metres = distance_m(lat[own[at - 1]], lon[own[at - 1]], lat[own[at]], lon[own[at]])
+            if step_s <= gap_note_s and metres * 3.6 <= impossible_kmh * step_s:
+                moved_m[track] += metres * has_moved(own, at, seconds, lat, lon)
+        for other in range(first[track], last[track]):
+            theirs = points_between(located, offsets[other], offsets[other + 1])
+            if other != track and last[track] - first[track] > 2:
+                companions[track] += company_of(own, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER
+    return companions, moved_m
+
+
+@njit(cache=True, nogil=True)
+def find_other_clocks(  # type: ignore[no-untyped-def]
+    track, low, high, rank, first, last, device, located, offsets, seconds, lat, lon, odometer,
+    gap_note_s, compare_step_s, outlier_m, odometer_slack_km, mean_speed_kmh,
+):  # fmt: skip
+    """Of each day of a device (`low:high` of `located`): what its clock differs by (s), and from which track; NaN, -1.
+
+    Only tracks of a lower `rank` in its vehicle (`first:last` of each track) are asked: theirs is the vehicle's clock.
+    """
+    clock, by = np.full(len(track), np.nan), np.full(len(track), -1)
+    is_right = np.zeros(len(track), np.bool_)
+    for day in range(len(track)):
+        theirs = located[low[day] : high[day]]
+        for other in range(first[track[day]], last[track[day]]):
+            if rank[other] >= rank[track[day]] or device[other] == device[track[day]]:
+                continue
+            mine = points_between(located, offsets[other], offsets[other + 1])
+            if company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
+                is_right[day] = True
+                continue
+            whole = points_between(located, offsets[track[day]], offsets[track[day] + 1])
+            found_s = _clock_s(mine, theirs, whole, seconds, lat, lon, odometer, gap_note_s, compare_step_s,
+                               outlier_m, odometer_slack_km, mean_speed_kmh)  # fmt: skip
+            if not math.isnan(found_s):
+                clock[day], by[day] = found_s, other
+                break
+    found = clock.copy()
+    for day in range(len(track)):  # a movement over midnight leaves a day with a few fixes of it
+        for beside in (day - 1, day + 1):
+            is_next = 0 <= beside < len(track) and track[beside] == track[day] and not math.isnan(found[beside])
+            if is_right[day] or not math.isnan(clock[day]) or not is_next:
+                continue
+            theirs = located[low[day] : high[day]]
+            mine = points_between(located, offsets[by[beside]], offsets[by[beside] + 1])
+            shown, apart, _ = _along(theirs, mine, found[beside], seconds, lat, lon, gap_note_s, compare_step_s,
+                                    outlier_m)  # fmt: skip
+            if (shown or not _moves(theirs, seconds, lat, lon)) and apart <= _MOST_APART * shown:
+                clock[day], by[day] = found[beside], by[beside]
+    return clock, by
+
+
+@njit(cache=True, nogil=True)
+def _clock_s(  # type: ignore[no-untyped-def]
+    mine, theirs, whole, seconds, lat, lon, odometer,
+    gap_note_s, compare_step_s, outlier_m, odometer_slack_km, mean_speed_kmh,
+):  # fmt: skip
+    """The difference of clocks at which one device shows with `mine` what another shows with `theirs`; NaN: none.
+
+    `whole` are all fixes of the other one: a device that replaced the first shows the same road later.
+    """
+    moving = np.array([at for at in range(len(theirs)) if has_moved(theirs, at, seconds, lat, lon)], dtype=np.int64)
+    best, best_s, best_back = 0, np.nan, 0
+    for number in range(min(_PIVOTS, len(moving)) if len(moving) >= LEAST_TOGETHER else 0):
+        pivot = theirs[moving[(2 * number + 1) * len(moving) // (2 * min(_PIVOTS, len(moving)))]]
+        nearest_s, nearest_m = np.nan, np.inf
+        for at in range(len(mine)):
+            metres, clock_s = np.inf, np.nan
+            if at + 1 < len(mine):
+                metres, clock_s = _passing(mine[at], mine[at + 1], pivot, seconds, lat, lon, gap_note_s, outlier_m)
+            if metres < np.inf:
+                if metres < nearest_m:
+                    nearest_m, nearest_s = metres, clock_s
+                continue
+            if nearest_m < np.inf and SAME_TIME_S < abs(nearest_s) <= _MOST_CLOCK_S:
+                there = _along(theirs, mine, nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
+                back = _along(mine, theirs, -nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
+                shown, apart = there[0] + back[0], there[1] + back[1]
+                is_same = shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown
+                if is_same and max(there[2], back[2]) >= _LEAST_WAY_M and shown - apart > best:
+                    best, best_s, best_back = shown - apart, nearest_s, back[0]
+            nearest_s, nearest_m = np.nan, np.inf
+    if not best or _continues(mine, whole, seconds, odometer, odometer_slack_km, mean_speed_kmh):
+        return np.nan
+    is_whole = best_back >= _WHOLE * _moves(mine, seconds, lat, lon)
+    if not is_whole and _hands_over(mine, whole, seconds, lat, lon, gap_note_s, outlier_m):
+        return np.nan
+    return best_s
+
+
+@njit(cache=True, nogil=True)
+def _hands_over(mine, theirs, seconds, lat, lon, gap_note_s, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether one device goes on at once where the other fell silent for good, and neither moves without the other."""
+    silent_s = max(seconds[theirs[0]], seconds[mine[0]]) - min(seconds[theirs[-1]], seconds[mine[-1]])
+    is_apart = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == ELSEWHERE
+    return silent_s <= gap_note_s and not is_apart and is_replacement(mine, theirs, seconds, lat, lon, outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def _moves(points, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """How many fixes of a device move."""
+    count = 0
+    for at in range(len(points)):
+        count += has_moved(points, at, seconds, lat, lon)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _passing(start, end, pivot, seconds, lat, lon, gap_note_s, outlier_m):  # type: ignore[no-untyped-def]
+    """How close a step passes by a fix (m; inf: not beside it), and how much later than the fix was reported (s)."""
+    step_s = seconds[end] - seconds[start]
+    scale = math.cos(math.radians(lat[pivot]))
+    north, east = lat[end] - lat[start], (lon[end] - lon[start]) * scale
+    up, right = lat[pivot] - lat[start], (lon[pivot] - lon[start]) * scale
+    if step_s > gap_note_s or north * north + east * east == 0:
+        return np.inf, np.nan
+    share = min(max((up * north + right * east) / (north * north + east * east), 0.0), 1.0)
+    here = (lat[start] + share * north, lon[start] + share * (lon[end] - lon[start]))
+    metres = distance_m(here[0], here[1], lat[pivot], lon[pivot])
+    if metres > _beside_m(start, end, lat, lon, outlier_m):
+        return np.inf, np.nan
+    return metres, seconds[start] + share * step_s - seconds[pivot]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _beside_m(start, end, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
+    return min(_BESIDE_M + 0.1 * distance_m(lat[start], lon[start], lat[end], lon[end]), outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def _along(fixes, path, clock_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m):  # type: ignore[no-untyped-def]
+    """How many fixes move along with a path `clock_s` later, how many are apart from it while one moves, and the way.
+
+    A step of a parked device that reports rarely proves no rest: it may sleep over a trip.
+    """
+    shown, apart, way_m, before = 0, 0, 0.0, -1
+    at = 0
+    for number in range(len(fixes)):
+        fix, now = fixes[number], seconds[fixes[number]] + clock_s
+        while at + 2 < len(path) and seconds[path[at + 1]] < now:
+            at += 1
+        if at + 1 >= len(path) or not seconds[path[at]] <= now <= seconds[path[at + 1]]:
+            continue
+        start, end = path[at], path[at + 1]
+        if seconds[end] - seconds[start] > gap_note_s:
+            continue
+        do_move = has_moved(fixes, number, seconds, lat, lon)
+        path_moves = has_moved(path, at, seconds, lat, lon) or has_moved(path, at + 1, seconds, lat, lon)
+        if not (do_move or path_moves):
+            continue
+        share = (now - seconds[start]) / (seconds[end] - seconds[start])
+        here = (lat[start] + share * (lat[end] - lat[start]), lon[start] + share * (lon[end] - lon[start]))
+        if distance_m(here[0], here[1], lat[fix], lon[fix]) > _beside_m(start, end, lat, lon, outlier_m):
+            apart += path_moves or seconds[end] - seconds[start] <= compare_step_s
+        elif do_move and path_moves:
+            if before >= 0:
+                way_m += distance_m(lat[before], lon[before], lat[fix], lon[fix])
+            shown, before = shown + 1, fix
+    return shown, apart, way_m
+
+
+@njit(cache=True, nogil=True)
+def _continues(mine, theirs, seconds, odometer, odometer_slack_km, mean_speed_kmh):  # type: ignore[no-untyped-def]
+    """Whether the odometer of the device that began later goes on where that of the other one ended."""
+    early, late = (mine, theirs) if seconds[mine[0]] <= seconds[theirs[0]] else (theirs, mine)
+    left = late[:0]
+    for at in range(len(early) - 1, -1, -1):
+        if not math.isnan(odometer[early[at]]):
+            left = early[at : at + 1]
+            break
+    for point in late:
+        if len(left) and not math.isnan(odometer[point]):
+            counted_km, passed_s = odometer[point] - odometer[left[0]], max(seconds[point] - seconds[left[0]], 0.0)
+            return -odometer_slack_km <= counted_km <= odometer_slack_km + mean_speed_kmh * passed_s / 3600
+    return False

@@ -1,0 +1,164 @@
+"""A second device of a vehicle whose clock is hours off adds no km and loses none; a device that replaces one does."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit_tests.logic.driving import (
+    DAY,
+    FRONT,
+    GARAGE,
+    MILL,
+    NO_SHRINKING,
+    PLATE,
+    Bus,
+    at,
+    registered,
+    reported,
+    trips_of,
+    world,
+)
+
+FIRST, SECOND = {"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"}
+BOTH = world(FIRST, SECOND)
+AROUND = [DAY + dt.timedelta(days=days) for days in (-1, 0, 1)]
+
+
+def outing(device: str, begin: float, *, odometer_km: float = 1000.0, kmh: float = 60, parking: str = "stand") -> Bus:
+    """Garage, mill, garage by the clock of a device, which does `parking` at the mill for 40 minutes."""
+    bus = Bus(begin, device=device, odometer_km=odometer_km).stand(600).to(MILL, kmh).stand(240)
+    getattr(bus, parking)(2400)
+    return bus.stand(60).to(GARAGE, kmh).stand(600)
+
+
+def joined(*buses: Bus) -> Bus:
+    """What one device reported of several outings."""
+    buses[0].records = [record for bus in buses for record in bus.records]
+    return buses[0]
+
+
+def without_odometer(bus: Bus) -> Bus:
+    bus.records = [record | {"odometer_km": None} for record in bus.records]
+    return bus
+
+
+def km_of(buses: list[Bus], tables: Reference = BOTH) -> list[float]:
+    """Km of the trips of the day before, the day, and the day after, each from its own window."""
+    return pd.concat([trips_of(reported(buses), tables=tables, day=day) for day in AROUND])["km"].to_list()
+
+
+@pytest.mark.parametrize("has_odometer", [True, False])
+@pytest.mark.parametrize("hours", [-7, -3, -1, -0.5, 0.5, 1, 3, 7])
+def test_a_device_with_another_clock_that_never_reports_beside_the_first_adds_nothing(
+    hours: float, has_odometer: bool
+) -> None:
+    """80 km were measured of 40 true ones: tracks that share no time were never compared."""
+    buses = [outing("D1", at("10:00")), outing("D2", at("10:00") + 3600 * hours, odometer_km=9000.0)]
+    if not has_odometer:
+        buses = [without_odometer(bus) for bus in buses]
+    trips = trips_of(reported(buses), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+    assert set(trips["device_id"]) == {"D1"}
+
+
+@pytest.mark.parametrize("begin", ["02:30", "10:00", "22:30"])
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_device_that_reports_while_it_sleeps_takes_no_km_from_one_that_does_not(hours: int, begin: str) -> None:
+    """Its parked hours covered more seconds, and its clock put a trip on another day than the first device."""
+    right = outing("D1", at(begin), parking="unseen")
+    wrong = joined(
+        outing("D2", at(begin) + 3600 * hours, parking="park"),
+        Bus(at(begin) + 3600 * hours + 7200, device="D2", odometer_km=1040.0).park(6 * 3600),
+    )
+    assert km_of([right, wrong]) == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+def test_a_device_that_slept_over_a_trip_does_not_measure_the_vehicle() -> None:
+    """20 of 40 km were measured: its reports of the parked bus left no silence for the other device to fill."""
+    early, late = outing("D1", at("05:00")), outing("D1", at("12:00"), odometer_km=1040.0)
+    wrong = joined(
+        outing("D2", at("02:00"), parking="park"), Bus(at("03:50"), device="D2", odometer_km=1040.0).park(12 * 3600)
+    )
+    assert km_of([joined(early, late), wrong]) == pytest.approx([20.0] * 4, abs=0.2)
+
+
+def test_the_device_that_shows_the_trips_measures_although_it_was_assigned_later_and_its_clock_is_another() -> None:
+    whole = joined(outing("D2", at("02:00")), outing("D2", at("09:00"), odometer_km=1040.0))
+    assert km_of([outing("D1", at("05:00")), whole]) == pytest.approx([20.0] * 4, abs=0.2)
+
+
+def test_trips_of_another_clock_are_held_while_the_first_device_is_silent_on_that_day() -> None:
+    """Nobody proves when they were, nor that the first device did not see them; those of the first are all paid."""
+    whole = joined(outing("D2", at("12:00")), outing("D2", at("16:00"), odometer_km=1040.0))
+    whole = joined(whole, Bus(at("18:00"), device="D2", odometer_km=1080.0).park(3600))
+    first = joined(outing("D1", at("05:00")), outing("D1", at("20:00"), odometer_km=1080.0))
+    assert km_of([first, whole]) == pytest.approx([20.0] * 4, abs=0.2)
+
+
+def test_a_clock_that_is_wrong_on_one_day_only_loses_that_day_only() -> None:
+    """The first device died on the day after, when the clock of the second is right again."""
+    night = at("05:00") - 86_400
+    first = joined(outing("D1", night), outing("D1", at("05:00"), odometer_km=1040.0))
+    second = joined(
+        outing("D2", night), outing("D2", at("08:00"), odometer_km=1040.0),
+        outing("D2", at("05:00") + 86_400, odometer_km=1080.0),
+    )  # fmt: skip
+    assert km_of([first, second]) == pytest.approx([20.0] * 6, abs=0.2)
+
+
+def test_a_movement_over_midnight_by_another_clock_is_not_driven_on_the_next_day() -> None:
+    assert km_of([outing("D1", at("21:30")), outing("D2", at("22:27"))]) == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+def test_the_clock_that_two_devices_agree_on_is_the_vehicles() -> None:
+    tables = world(FIRST, SECOND, SECOND | {"device_id": "D3"})
+    buses = [outing("D1", at("07:00")), outing("D2", at("10:00")), outing("D3", at("10:00") + 7)]
+    trips = trips_of(reported(buses), tables=tables)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.2)
+    assert "D1" not in set(trips["device_id"])
+
+
+def test_one_device_under_two_ids_whose_file_is_in_another_zone_drives_once() -> None:
+    api = outing("D1", at("10:00"))
+    file = outing("D2", at("10:00"))
+    file.records = [record | {"recorded_at": record["recorded_at"] + 10_800} for record in api.records]  # type: ignore[operator]
+    file.records = [record | {"device_id": "D2"} for record in file.records]
+    assert km_of([api, file]) == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("begin", "odometer_km", "kmh"), [("11:46", 9000.0, 60), ("16:00", 1040.0, 60), ("16:00", 9000.0, 50)]
+)
+def test_a_device_that_replaces_another_measures_the_same_road_later(
+    begin: str, odometer_km: float, kmh: float
+) -> None:
+    """It begins where the other ended, at once; or later where its odometer goes on, or with another way in time."""
+    old = joined(outing("D1", at("05:00")), outing("D1", at("10:00"), odometer_km=1000.0))
+    new = outing("D2", at(begin), odometer_km=odometer_km, kmh=kmh)
+    new = joined(new, Bus(new.seconds + 600, device="D2", odometer_km=odometer_km + 40).to(FRONT).stand(900))
+    assert km_of([old, new]) == pytest.approx([20.0] * 6 + [40.0], abs=0.3)
+
+
+@settings(NO_SHRINKING, max_examples=8)
+@given(st.lists(st.integers(-14 * 60, 14 * 60), min_size=6, max_size=6), st.data())
+def test_whatever_the_clock_of_the_second_device_the_km_of_the_first_are_driven_once(
+    minutes: list[int], data: st.DataObject
+) -> None:
+    buses = []
+    for number, offset in enumerate(minutes):
+        parked = data.draw(st.tuples(*[st.sampled_from(["stand", "park", "unseen"])] * 2))
+        pair = [
+            outing(f"D{number}{name}", at("10:00") + late, parking=parking)
+            for name, late, parking in zip("ab", (0, 60 * offset + 7), parked, strict=True)
+        ]
+        for bus in pair:
+            bus.vehicle = number
+        buses += [without_odometer(bus) for bus in pair] if data.draw(st.booleans()) else pair
+    trips = trips_of(reported(buses), tables=world(*registered(buses)))
+    assert trips.groupby("plate")["km"].sum().to_list() == pytest.approx([40.0] * 6, abs=0.4)
