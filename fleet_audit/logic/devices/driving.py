@@ -49,12 +49,12 @@ def driving(trips: pd.DataFrame, parameters: ParameterSet) -> Driving:
 def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """Trips between two known places by positions that came often enough, and as often as the device's others.
 
-    A device that reports half as often sees fewer short halts: that is another setting, not another vehicle.
+    A device that reports half as often sees fewer short halts: that is another setting, not another vehicle. A trip of
+    which a visit report shows a part has no path (km_gps), and its halts there are not known.
     """
     rows = trips[trips["purpose"].isin(_PURPOSES) & (trips["source"] == "positions")]
-    rows = rows[
-        rows[["origin_poi_id", "destination_poi_id", "unit_code", "device_id", "km_measured"]].notna().all(axis=1)
-    ]
+    known = ["origin_poi_id", "destination_poi_id", "unit_code", "device_id", "km_measured", "km_gps"]
+    rows = rows[rows[known].notna().all(axis=1)]
     numbers = {"km": "km_measured", "coverage": "coverage_pct", "moving_s": "moving_s"}
     rows = rows.assign(**{name: rows[column].astype("float64") for name, column in numbers.items()})
     rows["standing_s"] = (rows["ended_at"] - rows["started_at"]).dt.total_seconds() - rows["moving_s"]

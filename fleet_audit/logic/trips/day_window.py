@@ -23,6 +23,7 @@ from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
+from fleet_audit.logic.trips.reported.joined import join_parts, owners_of_parts, with_owners
 from fleet_audit.logic.trips.reported.parts import counted_parts
 from fleet_audit.logic.trips.rounded.documented_ends import documented_ends, rounded_vehicles
 from fleet_audit.logic.trips.segmentation import (
@@ -106,6 +107,7 @@ def segment_day(
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
     visit_legs = visit_legs.drop_duplicates()
     visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
+    visit_legs = visit_legs.assign(movement=np.arange(len(visit_legs)))
     zones = reference.zones(visit_legs["plate"], day)
     rounded = rounded_vehicles(segmentation)
     visits = visit_legs.assign(timezone=zones)
@@ -139,7 +141,17 @@ def segment_day(
     reported = reported.assign(km_uncertainty=reported["km_uncertainty"] + of_trip["doubt"].to_numpy(dtype=float))
     alone = with_places_of(alone, reported, by)
     reported_alone = _with_inherited_doubt(reported[by.isna().to_numpy()], measured, parameters)
-    trips = pd.concat([measured, alone, reported_alone], ignore_index=True)
+    owners = owners_of_parts(
+        measured, measured_legs, reported_alone, reported_legs, visit_legs, zones, places, parameters
+    )
+    joined, left = join_parts(measured, reported_alone, owners)
+    measured_legs, reported_legs, reported_alone = (
+        with_owners(rows, owners, joined, *columns)
+        for rows, columns in (
+            (measured_legs, ["trip_id"]), (reported_legs, ["trip_id", "superseded_by_trip_id"]), (reported_alone, [])
+        )
+    )  # fmt: skip
+    trips = pd.concat([joined, alone, left], ignore_index=True)
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
     trips = _described(trips, neighbours, reference, places, parameters)
@@ -153,7 +165,7 @@ def segment_day(
     )
     readings = pd.concat(
         [
-            odometer_days(segmentation, measured, reported_alone, days, day, parameters),
+            odometer_days(segmentation, joined, reported_alone, days, day, parameters),
             odometer_days(tracks_without_places(tracks, parameters), alone, reported_alone, days, day, parameters),
         ],
         ignore_index=True,

@@ -37,7 +37,7 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     A trip ends where its vehicle arrives at a place that ends trips, dwells `trip_end_dwell_s`, changes its driver, or
     is lost in a gap. A movement below the shortest leg is part of the dwell around it and a trip row of its own.
     """
-    dwells, dwell_of_stop = _dwells(chain, places)
+    dwells, dwell_of_stop = _dwells(chain, places, parameters)
     legs = chain.legs
     before, after = (np.append(dwell_of_stop, -1)[legs[name]] for name in ("stop_before", "stop_after"))
     is_short = legs["is_short"]
@@ -45,7 +45,7 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     number[is_short] = -1 - np.arange(np.count_nonzero(is_short))
     long = np.flatnonzero(~is_short)
     number[long] = _trip_numbers(
-        legs["chain"][long], legs["driver_id"].take(long), before[long], after[long], dwells, parameters
+        legs["chain"][long], legs["driver_id"].take(long), before[long], after[long], dwells["ends"]
     )
     trips = _trips(legs, number, before, after, dwells, places, parameters)
     owner = np.searchsorted(trips["number"].to_numpy(), number)
@@ -54,8 +54,10 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     return trips, frame_of(legs | added)
 
 
-def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Stops that only short movements part are one dwell: its places, its length, whether it ends a trip."""
+def _dwells(
+    chain: Chain, places: Places, parameters: ParameterSet
+) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
+    """Stops that only short movements part are one dwell: its places, and whether it ends a trip."""
     stops, legs = chain.stops, chain.legs
     is_new = np.diff(stops["chain"], prepend=-1) != 0
     is_new |= stops["is_after_split"]
@@ -75,19 +77,16 @@ def _dwells(chain: Chain, places: Places) -> tuple[dict[str, np.ndarray], np.nda
         "poi_out": left[last_known],
         "candidates_in": as_objects(stops["candidates_in"])[first_known],
         "candidates_out": as_objects(stops["candidates_out"])[last_known],
-        "ends": _fold(np.logical_or, places.ends_trip(arrived), start),
-        "seconds": seconds,
+        "ends": _fold(np.logical_or, places.ends_trip(arrived), start) | (seconds >= parameters.trip_end_dwell_s),
     }, np.cumsum(is_new) - 1
 
 
 def _trip_numbers(
-    chain: np.ndarray, driver_id: Any, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray],
-    parameters: ParameterSet,
-) -> np.ndarray:  # fmt: skip
-    """A running number of the trip that each long leg belongs to."""
-    stays = np.append(dwells["ends"] | (dwells["seconds"] >= parameters.trip_end_dwell_s), True)
+    chain: np.ndarray, driver_id: Any, before: np.ndarray, after: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """A running number of the trip that each long leg belongs to; `ends`: which dwells end a trip."""
     previous = np.append(-1, after[:-1])[: len(after)]
-    is_new = (np.diff(chain, prepend=-1) != 0) | (before < 0) | (previous != before) | stays[before]
+    is_new = (np.diff(chain, prepend=-1) != 0) | (before < 0) | (previous != before) | np.append(ends, True)[before]
     driver = pd.factorize(driver_id)[0]
     # The last driver that the trip knew before each leg; the place of the leg that named him must lie in the trip.
     named = np.append(-1, np.maximum.accumulate(np.where(driver >= 0, np.arange(len(driver)), -1))[:-1])[: len(driver)]
@@ -128,6 +127,8 @@ def _trips(
         candidates = name.replace("poi_id", "candidates")
         of_dwell = np.append(dwells[side.replace("poi", "candidates")], np.array([None]))[dwell[leg]]
         trips[candidates] = np.where(is_of_dwell, of_dwell, as_objects(legs[candidates])[leg])
+    is_ended = np.append(dwells["ends"], False)  # in a silence nothing is known of a dwell
+    trips |= {"is_start_open": ~is_ended[before[first]], "is_end_open": ~is_ended[after[last]]}
     trips["legs"] = end - start + 1
     for name, fold in _FOLDED.items():
         values = legs[name] if legs[name].dtype == bool else as_floats(legs[name])

@@ -84,6 +84,7 @@ TRIP_WINDOW = Table(
         text("origin_text", "Name or address of the departure", nullable=True),
         text("destination_text", "Name or address of the arrival", nullable=True),
         real("max_speed_kmh", "Highest reported speed", unit="km/h", nullable=True),
+        real("km_reported", "Part of its km that only a visit report shows", unit="km", nullable=True, minimum=0),
         flag("is_start_in_gap", "It starts inside a gap that splits: where it came from is not known", nullable=True),
         *_MOVEMENT_COLUMNS,
         instant("first_moving_at", "First position in motion", nullable=True),

@@ -43,7 +43,7 @@ def as_trip(row: dict) -> dict:
     more = {name: row[name] for name in ("driver_id", "device_id", "origin_poi_id", "destination_poi_id", "shift_code")}
     return {
         **trip(f"T-{row['plate']}-{row['day']}-{row['clock']}", row["clock"], "23:00", f"{row['km']:.2f}",
-               day=row["day"], plate=row["plate"], coverage_pct="98", moving_s=moving_s,
+               day=row["day"], plate=row["plate"], coverage_pct="98", moving_s=moving_s, km_gps=f"{row['km']:.3f}",
                moving_steps=round(moving_s / row["step_s"]), **more),
         "ended_at": (start + np.timedelta64(int(1e6 * (moving_s + row["stood_s"])), "us")),
     }  # fmt: skip

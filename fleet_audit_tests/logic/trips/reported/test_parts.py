@@ -96,8 +96,9 @@ class Watched:
 
 
 def km(seen: DayWindow, source: str | None = None) -> float:
-    trips = seen.trips if source is None else seen.trips[seen.trips["source"] == source]
-    return float(trips["km_measured"].astype(float).sum())
+    """km of all trips, or the part of them that one source measured."""
+    measured, reported = (seen.trips[name].astype(float).sum() for name in ("km_measured", "km_reported"))
+    return float({None: measured, "visit_report": reported, "positions": measured - reported}[source])
 
 
 def to_the_front_and_on() -> Watched:

@@ -1,0 +1,117 @@
+"""A trip of which positions saw a part and a visit report shows the rest is one row where the report proves it."""
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.trips.day_window import DayWindow
+from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, NOWHERE, POINT, at, staged, window
+from fleet_audit_tests.logic.trips.reported.test_parts import Watched, to_the_front_and_on
+
+
+def listed(seen: DayWindow) -> list[tuple[str | None, str | None, str, float]]:
+    """Origin, destination, purpose and km of each trip, in order."""
+    trips = seen.trips.sort_values("started_at")
+    origin, destination = (
+        [None if pd.isna(place) else str(place) for place in trips[f"{side}_poi_id"]]
+        for side in ("origin", "destination")
+    )
+    return list(zip(origin, destination, trips["purpose"], trips["km_measured"].astype(float).round(1), strict=True))
+
+
+def slow_to_the_front() -> Watched:
+    """06:00 garage to 08:00 front, 40 km, and parked there."""
+    return Watched().to(FRONT, 20, then=7200)
+
+
+def test_the_end_that_only_the_report_saw_makes_a_trip_of_service() -> None:
+    """Silent from 06:10: positions saw 10 of 20 km to the mill, the report all of them and 20 km to the front."""
+    watched, silence = to_the_front_and_on(), (at("06:10"), at("08:00"))
+    seen = watched.seen(silence)
+    assert listed(seen) == [("GAR", "USI", "service", 20.0), ("USI", "FRE", "service", 20.0)]
+    [trip, _] = seen.trips.sort_values("started_at").to_dict("records")
+    assert (trip["source"], trip["km_method"], trip["evidence_grade"]) == ("positions", "odometer", "C")
+    assert trip["ended_at"].timestamp() == at("06:20")
+    assert trip["coverage_pct"] == pytest.approx(50, abs=1)
+    assert not trip["is_end_in_gap"]
+
+
+def test_the_trip_keeps_the_id_that_it_had_before_the_report_arrived() -> None:
+    watched, silence = to_the_front_and_on(), (at("06:10"), at("08:00"))
+    alone, both = window(staged(watched.kept(silence))), watched.seen(silence)
+    [trip_id] = alone.trips["trip_id"]
+    assert trip_id in set(both.trips["trip_id"])
+    legs = both.legs[both.legs["trip_id"] == trip_id]
+    assert legs["source"].tolist() == ["positions", "visit_report"]
+    assert legs["file_sha256"].dropna().tolist() == ["f"]
+
+
+def test_the_beginning_that_only_the_report_saw_is_that_of_the_trip() -> None:
+    seen = to_the_front_and_on().seen((at("05:00:30"), at("06:10")))
+    assert listed(seen) == [("GAR", "USI", "service", 20.0), ("USI", "FRE", "service", 20.0)]
+    assert seen.trips["started_at"].min().timestamp() == at("06:00")
+
+
+@pytest.mark.parametrize("with_odometer", [True, False])
+def test_a_silence_in_the_middle_leaves_one_trip(with_odometer: bool) -> None:
+    seen = slow_to_the_front().seen((at("06:20"), at("07:30")), with_odometer=with_odometer)
+    assert listed(seen) == [("GAR", "FRE", "service", 40.0)]
+    [trip] = seen.trips.to_dict("records")
+    assert trip["coverage_pct"] == pytest.approx(100 * 50 / 120, abs=1)
+    assert trip["km_reported"] == pytest.approx(70 / 3, abs=0.2)
+
+
+def test_a_stop_of_the_journey_that_only_the_report_saw_ends_no_trip() -> None:
+    """Positions fall silent 2 min after the arrival at 06:10; the report leaves at 06:15 for the mill."""
+    seen = Watched().to(NOWHERE).to(MILL, then=7200).seen((at("06:12"), at("08:00")))
+    assert listed(seen) == [("GAR", "USI", "service", 20.0)]
+
+
+def test_a_stop_that_ends_a_trip_and_that_the_report_did_not_see_ends_it() -> None:
+    """Positions show 30 min at a place; the report has one movement of 90 min over it, of which 20 are not seen."""
+    watched = Watched().to(NOWHERE, then=1800).to(FRONT, then=7200)
+    first, last = watched.legs
+    watched.legs = [(first[0], last[1], GARAGE, FRONT, 40.0)]
+    seen = watched.seen((at("06:50"), at("08:00")))
+    assert listed(seen) == [("GAR", None, "unknown", 10.0), (None, "FRE", "service", 30.0)]
+
+
+def test_a_movement_that_begins_after_an_arrival_that_its_device_slept_through_is_another_trip() -> None:
+    watched = Watched(is_asleep_parked=True).to(MILL, then=240).to(FRONT, then=7200)
+    seen = watched.seen((at("06:21:30"), at("08:00")))
+    assert listed(seen)[-1] == ("USI", "FRE", "service", 20.0)
+    assert len(seen.trips) == 2
+
+
+def test_a_report_of_another_place_proves_nothing() -> None:
+    """Positions left the garage at 06:00; the report says that the movement left the point."""
+    watched = to_the_front_and_on()
+    start_s, end_s, _, where, km = watched.legs[0]
+    watched.legs[0] = (start_s, end_s, POINT, where, km)
+    seen = watched.seen((at("06:10"), at("08:00")))
+    assert listed(seen)[0] == ("GAR", None, "unknown", 10.0)
+
+
+def test_a_report_without_km_proves_no_km() -> None:
+    watched, silence = to_the_front_and_on(), (at("06:10"), at("08:00"))
+    report = watched.report()
+    report.loc[0, "reported_km"] = None
+    seen = window(staged(watched.kept(silence)), report)
+    assert listed(seen)[0] == ("GAR", None, "unknown", 10.0)
+
+
+def test_a_trip_whose_beginning_before_midnight_only_the_report_saw_is_of_that_day() -> None:
+    """40 km from 23:30 to 00:10, silent until 23:45 or until 00:05: the odometer's day ends where the trip does."""
+    watched = Watched("22:00")
+    watched.bus.park(1800)
+    watched.to(FRONT, then=60)
+    watched.bus.park(6 * 3600)
+    silence, next_day = (at("22:30"), at("24:05")), DAY + dt.timedelta(days=1)
+    today, tomorrow = (watched.seen(silence, day=day) for day in (DAY, next_day))
+    assert today.trips["operational_date"].tolist() == tomorrow.trips["operational_date"].tolist() == [DAY]
+    assert listed(today) == [("GAR", "FRE", "service", 40.0)]
+    assert today.legs.loc[today.legs["superseded_by_trip_id"].isna(), "trip_id"].nunique() == 1
+    [day] = today.readings.to_dict("records")
+    assert day["odometer_delta_km"] - day["gap_km"] == pytest.approx(40.0, abs=0.02)
+    assert tomorrow.readings["odometer_delta_km"].sum() == 0.0
