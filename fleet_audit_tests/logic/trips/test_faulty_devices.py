@@ -523,6 +523,31 @@ def test_rows_that_are_late_among_events_without_places_make_no_trip_of_those_ev
     assert trips["km"].to_list() == [19.0]
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 40])
+def test_a_buffer_that_sends_its_newest_rows_first_is_no_tampering(chunks: int) -> None:
+    bus = to_the_mill()
+    rows = np.array_split(np.array(driving(bus)), chunks)[::-1]
+    again = sent_again(bus, bus.seconds - 900)
+    newest_first = [bus.records[number] for number in np.concatenate(rows)]
+    late = [one | {"recorded_at": row["recorded_at"]} for one, row in zip(newest_first, again, strict=True)]
+    assert_one_trip(in_order(bus, [*bus.records, *late]))
+
+
+@pytest.mark.parametrize("is_read", ["while it stands", "never"])
+def test_a_trip_that_is_sent_again_at_departure_takes_nothing_from_the_next_ones(is_read: str) -> None:
+    """No reading reaches the earlier one until the bus stands again, or none at all."""
+    bus = to_the_mill()
+    driven, again = len(bus.records), sent_again(bus, bus.seconds + 1)
+    bus.to(GARAGE).park(1800).to(MILL).park(1800).to(GARAGE).park(1800)
+    for record in bus.records[driven:]:
+        if is_read == "never" or record["speed_kmh"]:
+            record["odometer_km"] = None
+    ends = ["origin_poi_id", "destination_poi_id", "km_measured", "km_method", "evidence_grade"]
+    alone = trips_of(bus)[ends]
+    assert len(alone) == 4
+    pd.testing.assert_frame_equal(trips_of(in_order(bus, [*bus.records, *again]))[ends], alone)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_an_odometer_that_is_put_on_again_in_steps_was_turned_back(steps: int) -> None:
     bus = to_the_mill()

@@ -50,11 +50,12 @@ def without_late_rows(tracks: Tracks, parameters: ParameterSet) -> Tracks:
 def find_late_rows(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, offsets, fall_km, impossible_kmh, slack_km, is_late
 ):
-    """Sets is_late of readings that fall by more than `fall_km` and climb back too fast.
+    """Sets is_late of readings below the one before them, by more than `fall_km`, that no vehicle counts in their time.
 
-    No vehicle counts in their time what they count among themselves, their places move along, and the readings go on
-    after them as before them, or no reading follows. An odometer that was turned back and put on again stays in place
-    while it climbs, in however many steps.
+    Their places move along, and the readings go on after them as before them, or no reading follows. A buffer that
+    sends its newest rows first makes them fall again, or fall row by row. An odometer that was turned back and put on
+    again stays in place while it climbs, in however many steps. Points after the last of these readings may be of their
+    own time: of an odometer that was dead from then on they were the three trips of the day that followed.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -63,13 +64,14 @@ def find_late_rows(  # type: ignore[no-untyped-def]
             if math.isnan(odometer[i]):
                 i += 1
                 continue
-            if before < 0 or odometer[i] >= odometer[before] - fall_km:
+            if before < 0 or odometer[i] >= odometer[before]:
                 before = i
                 i += 1
                 continue
-            last, following = _end_of_climb(odometer, before, i, high, fall_km)
-            climb_km = odometer[last] - odometer[i]
-            is_late_run = climb_km > impossible_kmh * (seconds[last] - seconds[i]) / 3600 + fall_km
+            last, following, lowest_km, highest_km = _readings_below(odometer, before, i, high)
+            span_km = highest_km - lowest_km
+            is_late_run = lowest_km < odometer[before] - fall_km
+            is_late_run &= span_km > impossible_kmh * (seconds[last] - seconds[i]) / 3600 + fall_km
             if is_late_run and following < high:
                 is_late_run = is_plausible(
                     odometer[following] - odometer[before],
@@ -77,8 +79,8 @@ def find_late_rows(  # type: ignore[no-untyped-def]
                     impossible_kmh,
                     slack_km,
                 )
-            if is_late_run and _is_other_time(lat, lon, odometer, low, i, last, climb_km, fall_km):
-                is_late[i:following] = True
+            if is_late_run and _is_other_time(lat, lon, odometer, low, i, last, lowest_km, highest_km, fall_km):
+                is_late[i : last + 1] = True
                 i = following
                 continue
             before = i
@@ -86,23 +88,23 @@ def find_late_rows(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _end_of_climb(odometer, before, first, high, fall_km):  # type: ignore[no-untyped-def]
-    """The last reading from `first` on that is below the one before them, and the next one, `high` where none is.
+def _readings_below(odometer, before, first, high):  # type: ignore[no-untyped-def]
+    """Of the readings from `first` on that are below the one before them: the last, the one that follows, the extremes.
 
-    An odometer that is computed from fixes falls by 0.1 km now and then.
+    The following one is `high` where there is none.
     """
     last, following = first, first + 1
-    while following < high:
+    lowest_km = highest_km = odometer[first]
+    while following < high and not odometer[following] >= odometer[before]:
         if not math.isnan(odometer[following]):
-            if odometer[following] >= odometer[before] or odometer[following] < odometer[last] - fall_km:
-                break
-            last = following if odometer[following] >= odometer[last] else last
+            last = following
+            lowest_km, highest_km = min(lowest_km, odometer[last]), max(highest_km, odometer[last])
         following += 1
-    return last, following
+    return last, following, lowest_km, highest_km
 
 
 @njit(cache=True, nogil=True)
-def _is_other_time(lat, lon, odometer, low, first, last, climb_km, fall_km):  # type: ignore[no-untyped-def]
+def _is_other_time(lat, lon, odometer, low, first, last, lowest_km, highest_km, fall_km):  # type: ignore[no-untyped-def]
     """Whether the places of readings move along with them, at least half as far, for a road bends.
 
     Of readings without any place: whether the device has sent some of them before. Rows that come once are all that
@@ -118,6 +120,6 @@ def _is_other_time(lat, lon, odometer, low, first, last, climb_km, fall_km):  # 
             )
         place = k
     if place >= 0:
-        return 2 * way_km + fall_km >= climb_km
+        return 2 * way_km + fall_km >= highest_km - lowest_km
     sent = odometer[low:first]
-    return ((sent > odometer[first]) & (sent < odometer[last])).any()
+    return ((sent > lowest_km) & (sent < highest_km)).any()
