@@ -60,6 +60,28 @@ def test_a_vehicle_that_works_within_one_cell_keeps_its_place_as_far_as_a_way_ac
     assert {row[:2] for row in ends(rounded(bus), WIDE_FRONT)[1:]} <= {("FRE", "FRE")}
 
 
+def test_a_vehicle_that_works_within_one_cell_keeps_its_place_however_often_it_moves() -> None:
+    """Five moves of 0.75 km, each beside a stand of 30 min, then home: together they are longer than the cell."""
+    bus = Bus("05:00").park(3600).to(FRONT - 350).park(1800)
+    for move in range(5):
+        bus.to(FRONT + (400 if move % 2 == 0 else -350), 20).park(1800)
+    trips = facts(paid(rounded(bus.to(GARAGE).park(1800)), pois=(place("FRE", "frente", FRONT, 1900), GARAGE_PLACE)))
+    assert [row[:3] for row in trips] == [(None, "FRE", "service"), ("FRE", None, "service")]
+    assert float(trips[1][3]) == pytest.approx(40.4, abs=0.11)
+
+
+def test_a_receiver_that_sticks_over_one_way_out_of_its_cell_stays_false_where_the_vehicle_stands_next() -> None:
+    """Short moves before the way, 3.6 km of it, and stands of 4 h after it: nothing shows that it is back."""
+    bus = Bus("03:00").park(1800).to(FRONT).park(1800)
+    first = len(bus.records) - 2
+    bus.to(FRONT + 500, 20).park(1800).to(FRONT + 4100).park(4 * 3600).to(FRONT + 4600, 20).park(4 * 3600)
+    end = len(bus.records)
+    bus = stuck(rounded(bus.to(GARAGE).park(1800)), first, end)
+    trips = ends(bus, place("FRE", "frente", FRONT, 1900))
+    assert trips[0] == (None, "FRE", "service")
+    assert trips[-1] == (None, None, "unknown")
+
+
 def test_a_stop_before_an_export_changes_to_two_decimals_lies_in_a_cell_of_one() -> None:
     """4.3 km off a front of 1.7 km: in one decimal the cell of 22 km holds both, and three places lead there."""
     bus = Bus("03:00").park(1800).to(MILL + 6500).park(4 * 3600)

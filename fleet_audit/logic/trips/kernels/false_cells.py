@@ -16,14 +16,16 @@ from fleet_audit.logic.trips.kernels.odometer import is_missed, is_plausible
 
 @njit(cache=True, nogil=True)
 def find_false_cells(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, offsets, resolution, grid_m, is_cell, agree_pct, impossible_kmh, slack_km, is_false
-):
+    seconds, lat, lon, odometer, offsets, resolution, grid_m, is_cell, agree_pct, impossible_kmh, slack_km, stop_s,
+    standing_kmh, is_false,
+):  # fmt: skip
     """Sets is_false of the cells (points of `is_cell`) that cannot all be true by what the odometer counted.
 
-    Cells that repeat each other are false from where the odometer counted more since the first of them than a way
-    across two units of the last digit. Of two that follow each other further apart than was counted between them, one
-    is false, and nothing shows which: both are, and so are their repetitions for which the same holds. A cell between
-    two equal ones that it is too far from is false alone. A reading that nothing can have counted begins anew.
+    Cells that repeat each other are false from where the odometer counted more since the vehicle last stood than a way
+    across two units of the last digit: five moves of 0.75 km within a front's cell are no way out of it. Of two that
+    follow each other further apart than was counted between them, one is false, and nothing shows which: both are, and
+    so are their repetitions for which the same holds. A cell between two equal ones that it is too far from is false
+    alone. A reading that nothing can have counted begins anew.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -33,7 +35,7 @@ def find_false_cells(  # type: ignore[no-untyped-def]
         km, begins = _counted(seconds, odometer, point, impossible_kmh, slack_km)
         first, last = _equal_cells(lat, lon, point, begins)
         is_lone = _lone_runs(lat, lon, grid_m, point, km, begins, first, last, resolution[track], agree_pct)
-        before = start = -1  # the run before, and the first cell of those that the run repeats
+        before = start = -1  # the run before, and the cell that the run repeats since the vehicle last stood
         for run in range(len(first)):
             if is_lone[run]:
                 is_false[point[first[run] : last[run] + 1]] = True
@@ -41,7 +43,10 @@ def find_false_cells(  # type: ignore[no-untyped-def]
             is_anew = before < 0 or begins[first[run]]
             if is_anew or not _is_equal(lat, lon, point[first[before]], point[first[run]]):
                 start = first[run]
-            _lose_repeated(lat, grid_m, point, km, start, first[run], last[run], resolution[track], is_false)
+            stand_s = max(stop_s, 3600 * resolution[track] / standing_kmh)
+            start = _lose_repeated(
+                seconds, lat, grid_m, point, km, start, first[run], last[run], resolution[track], stand_s, is_false
+            )
             if not is_anew:
                 apart_km = _apart_km(lat, lon, grid_m, point[first[before]], point[first[run]])
                 for k in range(first[before], last[run] + 1):
@@ -97,11 +102,23 @@ def _is_equal(lat, lon, left, right):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _lose_repeated(lat, grid_m, point, km, start, first, last, doubt_km, is_false):  # type: ignore[no-untyped-def]
+def _lose_repeated(  # type: ignore[no-untyped-def]
+    seconds, lat, grid_m, point, km, start, first, last, doubt_km, stand_s, is_false
+):
+    """The point from which on the next cells repeat it: the last one at which the vehicle stood and the cell is true.
+
+    An odometer that counts whole km can stand for less than `stand_s` while the vehicle drives.
+    """
     cell_m = grid_m[point[first]] * math.sqrt(1 + math.cos(math.radians(lat[point[first]])) ** 2)
+    since = first
     for k in range(first, last + 1):
+        if km[k] > km[since]:
+            since = k
         if km[k] - km[start] > 2 * cell_m / 1000 + doubt_km:
             is_false[point[k]] = True
+        elif seconds[point[k]] - seconds[point[since]] >= stand_s:
+            start = k
+    return start
 
 
 @njit(cache=True, nogil=True)

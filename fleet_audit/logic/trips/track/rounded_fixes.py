@@ -72,6 +72,8 @@ def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
             parameters.agree_pct,
             parameters.impossible_kmh,
             parameters.odometer_slack_km,
+            parameters.stop_min_s,
+            parameters.standing_kmh,
             is_false,
         )
 
