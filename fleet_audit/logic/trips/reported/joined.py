@@ -60,9 +60,9 @@ def owners_of_parts(
     is_next &= (apart_us >= -REACH_US) & (apart_us < parameters.trip_end_dwell_s * 1_000_000)
     for is_report_after in (True, False):
         rows = np.flatnonzero(is_next & (after["is_report"] == is_report_after))
-        seen, told = (before, after) if is_report_after else (after, before)
+        seen, listed = (before, after) if is_report_after else (after, before)
         legs = _facing(measured_legs, seen["trip_id"].iloc[rows], is_last=is_report_after)
-        movement = _facing(reported_legs, told["trip_id"].iloc[rows], is_last=not is_report_after)["movement"]
+        movement = _facing(reported_legs, listed["trip_id"].iloc[rows], is_last=not is_report_after)["movement"]
         is_next.iloc[rows] = _is_proven(legs, movement.to_numpy(), movements, is_report_after)
     return _owners(parts, is_next.to_numpy(dtype=bool))
 
