@@ -115,8 +115,7 @@ def bulletin_days(content: bytes, today: dt.date, limits: Limits) -> NamedDays:
 def _days(table: TextTable, today: dt.date) -> pd.Series:
     """DATA of each row as a timestamp, null where it is not legible; wrong ones are rejected."""
     text, quarantine = table.column("DATA"), table.quarantine
-    is_month_first = table.serials_from is None and values.writes_month_first(text)
-    day = values.dates(text, table.serials_from, is_month_first=is_month_first)
+    day = values.dates(text, table.serials_from, is_month_first=values.writes_month_first(text))
     quarantine.refuse_missing("DATA", text)
     quarantine.refuse_illegible_days("DATA", text, day, "a day written dd/mm/aaaa")
     quarantine.refuse_future("DATA", text, day, today)

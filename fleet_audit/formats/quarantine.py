@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.formats.numbers import is_filled, is_spoilt_id, matches
 from fleet_audit.formats.parsed import REJECTED_COLUMNS, empty_rejected
-from fleet_audit.formats.values import has_two_readings, is_month_first_only
+from fleet_audit.formats.values import has_two_readings, is_month_first_only, may_be_converted
 
 _LONGEST_VALUE = 80  # characters of a value shown in a reason
 _UNRESOLVED = r"^(=.*[(]no stored result[)]|#.*[(]no result[)])$"  # as the workbook's reader shows it
@@ -67,6 +67,7 @@ class Quarantine:
         problem = pd.Series(f"not {expected}", index=text.index, dtype="str")
         problem[is_month_first_only(text)] = f"a day only with its month first, not {expected}"
         problem[has_two_readings(text)] = f"one of two days, for other rows write the month first, not {expected}"
+        problem[may_be_converted(text)] = "typed, while texts of the file write the month first: it may be one of them"
         self.refuse_value(is_bad, "bad_date", label, text, problem)
 
     def refuse_ambiguous(self, label: str, text: pd.Series, mask: pd.Series | np.ndarray) -> None:

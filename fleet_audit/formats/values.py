@@ -23,6 +23,7 @@ _DAY_FIRST = rf"^(?P<d>[0-9]{{1,2}})[-/.](?P<m>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}
 _MONTH_FIRST = rf"^(?P<m>[0-9]{{1,2}})[-/.](?P<d>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _BEYOND_MONTHS = r"^(0?[1-9]|1[0-2])[-/.](1[3-9]|2[0-9]|3[01])[-/.]"
 _FEWEST_MONTH_FIRST, _MONTH_FIRST_SHARE = 3, 0.1  # of a file's days: fewer are typing errors
+_MONTHS = 12
 _SHARE_OF_FEW = 0.25  # of the days of a file that has few
 _TIME = (
     r"^(?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} |[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?"
@@ -63,8 +64,8 @@ def dates(
 ) -> pd.Series:
     """dd/mm/aaaa (or with - or .) or YYYY-MM-DD as midnights, `datetime64[us]`; a day that does not exist is null.
 
-    So is a day of two readings where the file `is_month_first`. `serials_from` is day 0 of unformatted day numbers,
-    which only workbooks hold.
+    So is a day of two readings where the file `is_month_first`, and there a typed day of a workbook that may be a
+    converted one. `serials_from` is day 0 of unformatted day numbers, which only workbooks hold.
     """
     parsed = _calendar(text, _DATE_BR, earliest_year)
     if _is_left(text, parsed):
@@ -74,15 +75,18 @@ def dates(
             serials = _serials(text)
             days = np.floor(serials.where(serials >= _first_serial(serials_from)))
             parsed = parsed.fillna(pd.to_datetime(days, unit="D", origin=serials_from).astype("datetime64[us]"))
-    return parsed.mask(has_two_readings(text)) if is_month_first else parsed
+    if not is_month_first:
+        return parsed
+    in_doubt = has_two_readings(text)
+    return parsed.mask(in_doubt if serials_from is None else in_doubt | may_be_converted(text))
 
 
 def writes_month_first(*columns: pd.Series) -> bool:
-    """Whether a text file writes its days month first: 06/05/2025 beside 05/28, 05/29 and 05/30 was a run of May.
+    """Whether a file writes its days month first: 06/05/2025 beside 05/28, 05/29 and 05/30 was a run of May.
 
     So it does where at least 3 of its days, a tenth of them, and as many as are days with the month second only, exist
     with the month first only; or a quarter of them, beside none with the month second only. All columns of days of a
-    file are judged together. Days of a workbook are typed.
+    file are judged together; a typed day of a workbook, which is YYYY-MM-DD here, has one reading and shows nothing.
     """
     if not any(matches(text, _BEYOND_MONTHS).any() for text in columns):
         return False
@@ -99,6 +103,17 @@ def has_two_readings(text: pd.Series) -> np.ndarray:
     """Which texts are one day with the month second and another one with the month first."""
     day_first, month_first = _both_readings(text)
     return (day_first.notna() & month_first.notna() & (day_first != month_first)).to_numpy()
+
+
+def may_be_converted(text: pd.Series) -> np.ndarray:
+    """Which typed days a spreadsheet program may have made of texts with the month first.
+
+    A Brazilian Excel that opens such a CSV types 05/06/2025 as the fifth of June and leaves 05/28/2025 a text: none of
+    the days that it typed is beyond the twelfth.
+    """
+    typed = _calendar(text, _DATE_ISO, _FIRST_YEAR)
+    is_convertible = (typed.dt.day <= _MONTHS) & (typed.dt.day != typed.dt.month)
+    return (is_convertible & ~(typed.dt.day > _MONTHS).any()).to_numpy(dtype=bool)
 
 
 def is_month_first_only(text: pd.Series) -> np.ndarray:
@@ -177,7 +192,8 @@ def local_times(text: pd.Series, serials_from: str | None = None, *, is_month_fi
     parsed = clock(dates(day, is_month_first=is_month_first), times(time))
     if serials_from is None:
         return parsed
-    return parsed.fillna(clock(dates(text, serials_from), times(text, serials_from)))
+    typed = dates(text, serials_from, is_month_first=is_month_first)
+    return parsed.fillna(clock(typed, times(text, serials_from)))
 
 
 def hours_and_minutes(seconds: pd.Series) -> pd.Series:

@@ -312,6 +312,27 @@ def test_a_text_that_writes_the_month_first_files_no_run_under_another_month(oth
     assert "is '06/05/2025', one of two days" in parsed.rejected["reason"].iloc[0]
 
 
+def workbook_of_days(*days: object) -> ParsedFile:
+    cells = [[*changed(ROW, c0=str(at)).split(",")] for at in range(len(days))]
+    rows = [[*row[:3], day, *row[4:]] for row, day in zip(cells, days, strict=True)]
+    return read("bulletin", workbook([BULLETIN_HEADER.split(","), *rows]), "b.xlsx")
+
+
+def test_texts_of_a_workbook_that_write_the_month_first_file_no_run_under_another_month():
+    """05/06/2025 as text beside 05/28 was a run of the fifth of June; days that are typed have one reading."""
+    parsed = workbook_of_days("05/06/2025", "05/28/2025", "05/29/2025", "05/30/2025", dt.date(2025, 5, 30))
+    assert reasons(parsed) == [(row, "bad_date") for row in (2, 3, 4, 5)]
+    assert list(parsed.rows["declared_date"]) == [dt.date(2025, 5, 30)]
+
+
+def test_days_that_a_spreadsheet_typed_with_day_and_month_exchanged_are_refused():
+    """A Brazilian Excel types the first twelve days of each month of a month-first CSV, and leaves the others texts."""
+    parsed = workbook_of_days(dt.date(2025, 6, 5), dt.date(2025, 5, 5), "05/28/2025", "05/29/2025", "05/30/2025")
+    assert reasons(parsed) == [(row, "bad_date") for row in (2, 4, 5, 6)]
+    assert "'2025-06-05', typed, while texts of the file write the month first" in parsed.rejected["reason"].iloc[0]
+    assert list(parsed.rows["declared_date"]) == [dt.date(2025, 5, 5)]
+
+
 def test_a_month_beyond_twelve_by_mistake_costs_its_row_alone():
     """The days of one week may all be days of two readings."""
     week = [f"{1 + at // 10:02d}/06/2025" for at in range(70)]

@@ -33,9 +33,9 @@ _WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
 # The parser calls itself for each nested collection, and 300,000 of them end the process: none is passed to it.
 _POLYGON = r"^(?i:(multi)?polygon)[ (]"
 _EARLIEST_YEAR = 1900  # a garage or a contract may be older than every position
-_OPEN_END = (
-    r"^(31[/.-]12[/.-](2999|9999)|(2999|9999)-12-31)([ T]00:00(:00)?)?$"  # how an ERP writes a period without end
-)
+# How an ERP writes a period without end. It is a spelling of "no day" and shows nothing of how days are written: judged
+# as a day, 31/12/2099 beside 05/16/2025 made a month-first file day first, and a tariff valid five months early.
+_OPEN_END = r"^(31[/.-]12[/.-](2099|2999|9999)|(2099|2999|9999)-12-31)([ T]00:00(:00)?)?$"
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
 # Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
 _MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
@@ -65,8 +65,8 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
         if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
     ]
     text = read_table(content, limits, TableFormat(table.column_names, required))
-    days = [text.column(column.name) for column in table.columns if column.type is Type.DATE]
-    is_month_first = text.serials_from is None and bool(days) and values.writes_month_first(*days)
+    days = [_without_open_ends(text.column(column.name)) for column in table.columns if column.type is Type.DATE]
+    is_month_first = bool(days) and values.writes_month_first(*days)
     frame = pd.DataFrame(
         {column.name: _parsed(text, column, is_month_first=is_month_first) for column in table.columns}
     )
@@ -101,8 +101,7 @@ def _parsed(table: TextTable, column: Column, *, is_month_first: bool) -> pd.Ser
     if column.type is Type.TEXT:
         return _text(quarantine, column, text)
     if column.type is Type.DATE:
-        if column.name == "valid_to":
-            text = text.mask(numbers.matches(text, _OPEN_END), "")
+        text = _without_open_ends(text) if column.name == "valid_to" else text
         earliest = [_EARLIEST_YEAR] if column.name == "valid_from" else []
         days = values.dates(text, table.serials_from, *earliest, is_month_first=is_month_first)
         quarantine.refuse_illegible_days(column.name, text, days, "a day written YYYY-MM-DD")
@@ -112,6 +111,10 @@ def _parsed(table: TextTable, column: Column, *, is_month_first: bool) -> pd.Ser
         quarantine.refuse_illegible("bad_flag", column.name, text, flags, "true or false")
         return flags
     return _number(table, column, text)
+
+
+def _without_open_ends(text: pd.Series) -> pd.Series:
+    return text.mask(numbers.matches(text, _OPEN_END), "")
 
 
 def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:

@@ -53,9 +53,7 @@ def parse_visit_report(
     block = texts["block"]
     texts = texts.reset_index(drop=True)
     who = drivers.identify(texts["driver"], driver_key)
-    is_month_first = cells.serials_from is None and values.writes_month_first(
-        texts["departed_date"], texts["next_departure"]
-    )
+    is_month_first = values.writes_month_first(texts["departed_date"], texts["next_departure"])
     day = values.dates(texts["departed_date"], cells.serials_from, is_month_first=is_month_first)
     legs = _legs(texts, day, layout, quarantine, today, cells.serials_from, is_month_first=is_month_first).assign(
         driver_id=who["driver_id"],

@@ -12,7 +12,10 @@ _EXACT_DIGITS = 1e15  # a spreadsheet keeps 15 digits; a longer id is rounded an
 
 
 def cell_text(cell: object) -> str:
-    """A cell's text: dd/mm/aaaa, HH:MM:SS rounded to the second, hours beyond 24, numbers with a decimal comma."""
+    """A cell's text: YYYY-MM-DD, HH:MM:SS rounded to the second, hours beyond 24, numbers with a decimal comma.
+
+    A typed day has one reading; a cell that holds 05/06/2025 as text is judged for the month first, as a CSV's is.
+    """
     if isinstance(cell, str):
         return cell.replace("\x00", "")  # PostgreSQL does not hold NUL in a text
     if isinstance(cell, bool):
@@ -21,9 +24,9 @@ def cell_text(cell: object) -> str:
         return _number(float(cell))
     if isinstance(cell, dt.datetime):
         rounded = cell + dt.timedelta(microseconds=500_000)
-        return rounded.strftime("%d/%m/%Y %H:%M:%S")
+        return rounded.isoformat(sep=" ", timespec="seconds")
     if isinstance(cell, dt.date):
-        return cell.strftime("%d/%m/%Y" if cell.year > _FIRST_CALENDAR_YEAR else "%d/%m/%Y 00:00:00")
+        return cell.isoformat() if cell.year > _FIRST_CALENDAR_YEAR else f"{cell.isoformat()} 00:00:00"
     if isinstance(cell, dt.time):
         return _clock(round(cell.hour * 3600 + cell.minute * 60 + cell.second + cell.microsecond / 1e6))
     if isinstance(cell, dt.timedelta):

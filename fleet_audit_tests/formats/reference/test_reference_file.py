@@ -56,8 +56,10 @@ def test_a_bad_row_is_rejected_alone(old: str, new: str, code: str):
     assert len(parsed.rows) == 1
 
 
-@pytest.mark.parametrize("end", ["9999-12-31", "31/12/9999", "31.12.9999", "2999-12-31", "9999-12-31 00:00:00"])
-def test_a_period_that_an_erp_ends_in_9999_has_no_end(end: str):
+@pytest.mark.parametrize(
+    "end", ["9999-12-31", "31/12/9999", "31.12.9999", "2999-12-31", "9999-12-31 00:00:00", "31/12/2099"]
+)
+def test_a_period_that_an_erp_ends_in_2099_or_9999_has_no_end(end: str):
     parsed = reference("vehicles", VEHICLES.replace(",2025-01-01,", f",01/03/1998,{end}", 1))
     first = parsed.rows.iloc[0]
     assert (first["valid_from"], pd.isna(first["valid_to"])) == (dt.date(1998, 3, 1), True)
@@ -85,6 +87,14 @@ def test_the_days_of_all_columns_say_together_that_the_month_stands_first():
     parsed = vehicles(("06/01/2025", ""), ("01/01/2025", "05/31/2025"))
     assert parsed.rows.empty
     assert "valid_from is '06/01/2025', one of two days" in parsed.rejected["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("end", ["31/12/2099", "31-12-9999", ""])
+def test_ends_that_mean_none_leave_a_month_first_file_month_first(end: str):
+    """Beside 05/16/2025, 06/01/2025 is the first of June; 31/12/2099 twice made it the sixth of January."""
+    parsed = vehicles(("05/16/2025", end), ("06/01/2025", end))
+    assert parsed.rows.empty
+    assert "valid_from is '06/01/2025', one of two days" in parsed.rejected["reason"].iloc[1]
 
 
 def test_one_month_beyond_twelve_among_ends_that_are_day_first_refuses_one_vehicle():
