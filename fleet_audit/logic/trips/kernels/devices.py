@@ -209,7 +209,7 @@ def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ig
     count, moves, both = 0, 0, 0
     if not len(mine) or not len(theirs):
         return _UNKNOWN, both
-    at = max(_first_from(mine, seconds, seconds[theirs[0]] + clock_s) - 1, 0)
+    at = max(first_from(mine, seconds, seconds[theirs[0]] + clock_s) - 1, 0)
     for number in range(len(theirs)):
         other, now = theirs[number], seconds[theirs[number]] + clock_s
         while at + 1 < len(mine) and abs(seconds[mine[at + 1]] - now) <= abs(seconds[mine[at]] - now):
@@ -250,7 +250,7 @@ def _apart_m(mine, at, other, now, seconds, lat, lon):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _first_from(points, seconds, instant):  # type: ignore[no-untyped-def]
+def first_from(points, seconds, instant):  # type: ignore[no-untyped-def]
     """How many of the points are earlier than an instant."""
     left, right = 0, len(points)
     while left < right:
@@ -282,8 +282,8 @@ def is_replacement(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[
     if not len(mine) or not len(theirs):
         return False
     end, begin = mine[-1], mine[0]
-    until_end = theirs[: max(_first_from(theirs, seconds, seconds[end] + 1e-6), 1)]
-    from_begin = theirs[min(_first_from(theirs, seconds, seconds[begin]), len(theirs) - 1) :]
+    until_end = theirs[: max(first_from(theirs, seconds, seconds[end] + 1e-6), 1)]
+    from_begin = theirs[min(first_from(theirs, seconds, seconds[begin]), len(theirs) - 1) :]
     return _stands(until_end, end, lat, lon, outlier_m) or _stands(from_begin, begin, lat, lon, outlier_m)
 
 

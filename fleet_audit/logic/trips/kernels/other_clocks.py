@@ -16,6 +16,7 @@ from fleet_audit.logic.trips.kernels.devices import (
     SAME_TIME_S,
     TOGETHER,
     company_of,
+    first_from,
     has_moved,
     is_replacement,
     points_between,
@@ -27,6 +28,7 @@ _PIVOTS = 8  # fixes of a day whose passing by the other device is tried; a move
 _BESIDE_M = 300  # at one instant two devices of a bus are so close, and a tenth of the step between two fixes
 _LEAST_WAY_M = 2_000  # shorter ways, such as those round a yard, are alike at many times
 _MOST_APART = 0.25  # of the fixes that the other device shows
+_PART = 0.4  # share of its way on a day that a device shows of another which ended before: with less it replaced it
 _WHOLE = 0.8  # share of its movement that a device shows which shows all of it
 
 
@@ -101,35 +103,57 @@ def _clock_s(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """The difference of clocks at which one device shows with `mine` what another shows with `theirs`; NaN: none.
 
-    `whole` are all fixes of the other one: a device that replaced the first shows the same road later.
+    `whole` are all fixes of the other one: a device that replaced the first shows the same road later. The fixes of the
+    device that reports less often are looked for on the way of the other: a chord of 10 min shows no instant.
     """
-    moving = np.array([at for at in range(len(theirs)) if has_moved(theirs, at, seconds, lat, lon)], dtype=np.int64)
-    best, best_s, best_back = 0, np.nan, 0
-    for number in range(min(_PIVOTS, len(moving)) if len(moving) >= LEAST_TOGETHER else 0):
-        pivot = theirs[moving[(2 * number + 1) * len(moving) // (2 * min(_PIVOTS, len(moving)))]]
+    low = first_from(mine, seconds, seconds[theirs[0]] - _MOST_CLOCK_S)
+    near = mine[low : first_from(mine, seconds, seconds[theirs[-1]] + _MOST_CLOCK_S)]
+    is_rarer = _moves(near, seconds, lat, lon) < _moves(theirs, seconds, lat, lon)
+    fixes, path = (near, theirs) if is_rarer else (theirs, near)
+    moving = np.array([at for at in range(len(fixes)) if has_moved(fixes, at, seconds, lat, lon)], dtype=np.int64)
+    best, best_s, best_m = 0, np.nan, 0.0
+    for number in range(min(_PIVOTS, len(moving))):
+        pivot = fixes[moving[(2 * number + 1) * len(moving) // (2 * min(_PIVOTS, len(moving)))]]
         nearest_s, nearest_m = np.nan, np.inf
-        for at in range(len(mine)):
+        for at in range(len(path)):
             metres, clock_s = np.inf, np.nan
-            if at + 1 < len(mine):
-                metres, clock_s = _passing(mine[at], mine[at + 1], pivot, seconds, lat, lon, gap_note_s, outlier_m)
+            if at + 1 < len(path):
+                metres, clock_s = _passing(path[at], path[at + 1], pivot, seconds, lat, lon, gap_note_s, outlier_m)
             if metres < np.inf:
                 if metres < nearest_m:
-                    nearest_m, nearest_s = metres, clock_s
+                    nearest_m, nearest_s = metres, -clock_s if is_rarer else clock_s
                 continue
             if nearest_m < np.inf and SAME_TIME_S < abs(nearest_s) <= _MOST_CLOCK_S:
-                there = _along(theirs, mine, nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
-                back = _along(mine, theirs, -nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
-                shown, apart = there[0] + back[0], there[1] + back[1]
-                is_same = shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown
-                if is_same and max(there[2], back[2]) >= _LEAST_WAY_M and shown - apart > best:
-                    best, best_s, best_back = shown - apart, nearest_s, back[0]
+                shown, apart, way_m = _agreement(
+                    near, theirs, nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m
+                )
+                is_same = shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown and way_m >= _LEAST_WAY_M
+                if is_same and shown - apart > best:
+                    best, best_s, best_m = shown - apart, nearest_s, way_m
             nearest_s, nearest_m = np.nan, np.inf
     if not best or _continues(mine, whole, seconds, odometer, odometer_slack_km, mean_speed_kmh):
         return np.nan
-    is_whole = best_back >= _WHOLE * _moves(mine, seconds, lat, lon)
+    is_apart_in_time = seconds[whole[0]] > seconds[mine[-1]] or seconds[mine[0]] > seconds[whole[-1]]
+    if is_apart_in_time and best_m < _PART * _way_m(theirs, seconds, lat, lon):
+        return np.nan
+    is_whole = best_m >= _WHOLE * _way_m(mine, seconds, lat, lon)
     if not is_whole and _hands_over(mine, whole, seconds, lat, lon, gap_note_s, outlier_m):
         return np.nan
     return best_s
+
+
+@njit(cache=True, nogil=True)
+def _agreement(mine, theirs, clock_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m):  # type: ignore[no-untyped-def]
+    """How many fixes of both devices move along with the other one, how many are apart from it, and the longer way.
+
+    Where steps up to `compare_step_s` show nothing, those up to `gap_note_s` do.
+    """
+    for most_s in (compare_step_s, gap_note_s):
+        there = _along(theirs, mine, clock_s, seconds, lat, lon, most_s, compare_step_s, outlier_m)
+        back = _along(mine, theirs, -clock_s, seconds, lat, lon, most_s, compare_step_s, outlier_m)
+        if there[0] + back[0] + there[1] + back[1] >= LEAST_TOGETHER:
+            break
+    return there[0] + back[0], there[1] + back[1], max(there[2], back[2])
 
 
 @njit(cache=True, nogil=True)
@@ -147,6 +171,18 @@ def _moves(points, seconds, lat, lon):  # type: ignore[no-untyped-def]
     for at in range(len(points)):
         count += has_moved(points, at, seconds, lat, lon)
     return count
+
+
+@njit(cache=True, nogil=True)
+def _way_m(points, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """Metres from each fix of a device that moves to the next one."""
+    way_m, before = 0.0, -1
+    for at in range(len(points)):
+        if has_moved(points, at, seconds, lat, lon):
+            if before >= 0:
+                way_m += distance_m(lat[before], lon[before], lat[points[at]], lon[points[at]])
+            before = points[at]
+    return way_m
 
 
 @njit(cache=True, nogil=True)
@@ -172,10 +208,11 @@ def _beside_m(start, end, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _along(fixes, path, clock_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m):  # type: ignore[no-untyped-def]
+def _along(fixes, path, clock_s, seconds, lat, lon, most_s, compare_step_s, outlier_m):  # type: ignore[no-untyped-def]
     """How many fixes move along with a path `clock_s` later, how many are apart from it while one moves, and the way.
 
-    A step of a parked device that reports rarely proves no rest: it may sleep over a trip.
+    Steps of the path beyond `most_s` show nothing. A step of a parked device that reports rarely proves no rest: it may
+    sleep over a trip.
     """
     shown, apart, way_m, before = 0, 0, 0.0, -1
     at = 0
@@ -186,7 +223,7 @@ def _along(fixes, path, clock_s, seconds, lat, lon, gap_note_s, compare_step_s, 
         if at + 1 >= len(path) or not seconds[path[at]] <= now <= seconds[path[at + 1]]:
             continue
         start, end = path[at], path[at + 1]
-        if seconds[end] - seconds[start] > gap_note_s:
+        if seconds[end] - seconds[start] > most_s:
             continue
         do_move = has_moved(fixes, number, seconds, lat, lon)
         path_moves = has_moved(path, at, seconds, lat, lon) or has_moved(path, at + 1, seconds, lat, lon)

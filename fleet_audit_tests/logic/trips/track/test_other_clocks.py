@@ -145,6 +145,36 @@ def test_a_device_that_replaces_another_measures_the_same_road_later(
     assert km_of([old, new]) == pytest.approx([20.0] * 6 + [40.0], abs=0.3)
 
 
+@pytest.mark.parametrize(("first_s", "second_s"), [(30, 600), (600, 30), (300, 300)])
+def test_a_device_that_reports_rarely_shows_another_clock_all_the_same(first_s: float, second_s: float) -> None:
+    buses = [every(first_s, outing("D1", at("08:00"))), every(second_s, outing("D2", at("15:00") + 11))]
+    assert sum(km_of(buses)) == pytest.approx(40.0, abs=0.5)
+
+
+def every(seconds: float, bus: Bus) -> Bus:
+    """The positions of a device that reports so rarely."""
+    sent = [bus.records[0]]
+    for record in bus.records:
+        if record["recorded_at"] - sent[-1]["recorded_at"] >= seconds:  # type: ignore[operator]
+            sent.append(record)
+    bus.records = sent
+    return bus
+
+
+def test_a_way_that_the_first_device_missed_is_driven_once_by_the_clock_of_the_other() -> None:
+    """The first one died at the mill: the other one shows all of its way, and measures both."""
+    first = outing("D1", at("08:00"))
+    first.records = [record for record in first.records if record["recorded_at"] < at("08:40")]  # type: ignore[operator]
+    assert km_of([first, outing("D2", at("15:00"))]) == pytest.approx([20.0, 20.0], abs=0.2)
+
+
+def test_a_replacing_device_that_drives_more_than_the_other_showed_is_no_other_clock() -> None:
+    """Every trip takes the same time on the same road, only the timetable of the afternoon differs."""
+    old = joined(*[outing("D1", at("05:00") + 7000 * trip, odometer_km=1000.0 + 40 * trip) for trip in range(3)])
+    new = joined(*[outing("D2", at("14:00") + 7300 * trip, odometer_km=9000.0 + 40 * trip) for trip in range(3)])
+    assert km_of([old, new]) == pytest.approx([20.0] * 12, abs=0.2)
+
+
 @settings(NO_SHRINKING, max_examples=8)
 @given(st.lists(st.integers(-14 * 60, 14 * 60), min_size=6, max_size=6), st.data())
 def test_whatever_the_clock_of_the_second_device_the_km_of_the_first_are_driven_once(
