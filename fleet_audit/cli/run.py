@@ -100,11 +100,11 @@ def run_days(
     return result
 
 
-def unpublished_assets(definitions: dg.Definitions) -> list[dg.AssetKey]:
-    """The assets of a day that the rows of `fact` are made from, and these rows: all but marts and reports."""
+def unpublished_assets(definitions: dg.Definitions, job: str = "day") -> list[dg.AssetKey]:
+    """The assets of a job that the rows of `fact` are made from, and these rows: all but marts and reports."""
     from fleet_audit.defs.catalog import group_of
 
-    keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
+    keys = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
     groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
     published = [group_of(subject) for subject in PUBLISHED]
     return [key for key in keys if groups[key] not in published]

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from fleet_audit.cli.environment import dagster_home
 from fleet_audit.cli.main import main
-from fleet_audit.defs.catalog import group_of
+from fleet_audit.cli.run import unpublished_assets
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.schema import facts
 from fleet_audit.settings import load_settings
@@ -32,10 +32,6 @@ PROGRAMS = Path(sys.executable).parent
 OURS = ("FLEET_", "AWS_", "DAGSTER_")
 RUN_COLUMNS = ["run_id", "updated_at"]  # who wrote a row and when; everything else must not depend on the run
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
-UNPUBLISHED = (
-    group_of("marts"),
-    group_of("reports"),
-)  # groups that nothing of the money path reads; half of a run's time
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,7 @@ class Installation:
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
-        groups = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
-        day_keys = definitions.resolve_job_def("day").asset_layer.executable_asset_keys
-        wanted = [key for key in day_keys if is_whole or groups[key] not in UNPUBLISHED]
+        wanted = None if is_whole else unpublished_assets(definitions)
         when = {"partition_key": first.isoformat()} if last is None else {"tags": range_tags(first, last)}
         with patch.dict(os.environ, self.environment, clear=True):
             dagster_home(load_settings())
@@ -138,7 +132,7 @@ class Installation:
 
         fleet = FleetResource(home=str(self.home), inbox_url=self.inbox or "", warehouse_url=self.warehouse_url or "")
         definitions = build_definitions(resource_overrides={"fleet": fleet})
-        wanted = [spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name == group_of("cycle")]
+        wanted = unpublished_assets(definitions, "cycle")
         with patch.dict(os.environ, self.environment, clear=True):
             dagster_home(load_settings())
             with dg.DagsterInstance.get() as instance:
