@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,6 +38,11 @@ _VALUES = {
 }
 
 
+def _revision_of(recorded: str) -> str:
+    """The revision that a recorded id stands for."""
+    return _FORMER_IDS.get(recorded, recorded)
+
+
 def test_the_chain_is_numbered_in_its_order_and_each_file_has_the_name_of_its_id() -> None:
     assert _SCRIPT.get_heads() == [_CHAIN[-1]], "two migrations follow the same one: renumber the one that landed last"
     assert [int(name[:4]) for name in _CHAIN] == list(range(1, len(_CHAIN) + 1))
@@ -45,21 +51,34 @@ def test_the_chain_is_numbered_in_its_order_and_each_file_has_the_name_of_its_id
     assert all(re.fullmatch(r"\d{4}_[a-z]+(_[a-z]+)*", name) and len(name) <= 32 for name in files)
 
 
-@pytest.mark.parametrize("start", [*_CHAIN[:-1], *_FORMER_IDS])
-def test_rows_of_an_earlier_revision_survive_the_upgrade(empty_postgres_url: str, start: str) -> None:
-    _create_as_of(empty_postgres_url, _FORMER_IDS.get(start, start))
-    with engine_of(empty_postgres_url).begin() as connection:
+@pytest.fixture(scope="module")
+def growing_url(new_database: Callable[..., str]) -> str:
+    """A database that goes from revision to revision: what each begins with is made once."""
+    url = new_database("template0")
+    with engine_of(url).begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA ops"))
+    return url
+
+
+@pytest.mark.parametrize("start", sorted([*_CHAIN[:-1], *_FORMER_IDS], key=_revision_of))
+def test_rows_of_an_earlier_revision_survive_the_upgrade(
+    growing_url: str, new_database: Callable[..., str], start: str
+) -> None:
+    _migrate(growing_url, _revision_of(start))
+    engine_of(growing_url).dispose()  # a template may have no connections
+    url = new_database(sa.make_url(growing_url).database)
+    with engine_of(url).begin() as connection:
         tables = _tables(connection)
-        for table in tables:
-            connection.execute(table.insert(), {column.name: _value(connection, column) for column in table.columns})
+        _insert_rows(connection, tables, {})
         connection.execute(sa.text("UPDATE ops.alembic_version SET version_num = :id"), {"id": start})
         before = {table.fullname: _rows(connection, table) for table in tables}
 
-    assert upgrade(empty_postgres_url)
-    assert not upgrade(empty_postgres_url)
-    with engine_of(empty_postgres_url).connect() as connection:
+    assert upgrade(url)
+    assert not upgrade(url)
+    with engine_of(url).connect() as connection:
         assert {table.fullname: _rows(connection, table) for table in tables} == before
         assert _differences(connection) == []
+    engine_of(url).dispose()  # nobody asks this database again, and the server has 200 connections
     assert len(before) >= 30
     assert all(len(rows) == 1 for rows in before.values())
 
@@ -84,10 +103,8 @@ def test_lines_of_reversed_findings_that_a_final_close_froze_survive_the_downgra
     _create_as_of(empty_postgres_url, "0021_reversed_findings")
     settings, engine = config(), engine_of(empty_postgres_url)
     with engine.begin() as connection:
-        for name, kind in (("fact.adjustments", "finding"), ("ops.cycle_closes", None)):
-            table = next(table for table in _tables(connection) if table.fullname == name)
-            row = {column.name: _value(connection, column) for column in table.columns}
-            connection.execute(table.insert(), {**row, **({"kind": kind} if kind else {"status": "final"})})
+        changed = {"fact.adjustments": {"kind": "finding"}, "ops.cycle_closes": {"status": "final"}}
+        _insert_rows(connection, [table for table in _tables(connection) if table.fullname in changed], changed)
     with engine.begin() as connection:
         settings.attributes["connection"] = connection
         with pytest.raises(PermanentError, match="1 lines of reversed findings"):
@@ -101,9 +118,14 @@ def test_lines_of_reversed_findings_that_a_final_close_froze_survive_the_downgra
 
 
 def _create_as_of(url: str, revision: str) -> None:
-    settings = config()
     with engine_of(url).begin() as connection:
         connection.execute(sa.text("CREATE SCHEMA ops"))
+    _migrate(url, revision)
+
+
+def _migrate(url: str, revision: str) -> None:
+    settings = config()
+    with engine_of(url).begin() as connection:
         settings.attributes["connection"] = connection
         command.upgrade(settings, revision)
 
@@ -126,17 +148,25 @@ def _tables(connection: sa.Connection) -> list[sa.Table]:
     return [table for table in found.sorted_tables if table.name != "alembic_version"]
 
 
-def _value(connection: sa.Connection, column: sa.Column) -> object:
-    """A value that the column's type and CHECK take."""
-    check = connection.scalar(
-        sa.text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = :name AND connamespace = "
-                "CAST(CAST(:schema AS text) AS regnamespace)"),
-        {"name": f"ck_{column.table.name}_{column.name}", "schema": column.table.schema},
+def _insert_rows(connection: sa.Connection, tables: list[sa.Table], changed: dict[str, dict[str, str]]) -> None:
+    """A row of each table, of values that the columns' types and CHECKs take; `changed` has other ones."""
+    checks = connection.execute(
+        sa.text("SELECT connamespace::regnamespace::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE contype = 'c'")
     )  # fmt: skip
-    listed = re.search(r"'([^']+)'::text", check or "")
-    if listed:
-        return listed.group(1)
-    return next(value for kind, value in _VALUES.items() if isinstance(column.type, kind))
+    listed = {
+        (schema, name): found.group(1)
+        for schema, name, check in checks
+        if (found := re.search(r"'([^']+)'::text", check))
+    }
+
+    def value(table: sa.Table, column: sa.Column) -> object:
+        first = listed.get((table.schema, f"ck_{table.name}_{column.name}"))
+        return first or next(value for kind, value in _VALUES.items() if isinstance(column.type, kind))
+
+    for table in tables:
+        row = {column.name: value(table, column) for column in table.columns}
+        connection.execute(table.insert(), {**row, **changed.get(table.fullname, {})})
 
 
 def _rows(connection: sa.Connection, table: sa.Table) -> list[tuple[object, ...]]:
