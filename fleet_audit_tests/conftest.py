@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 from dagster._core.storage.defs_state.base import _current_storage
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from fleet_audit.garbage_collection import collect_rarely
 from fleet_audit.settings import Settings
@@ -19,7 +21,19 @@ from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.seaweed import S3Server, Seaweed
 
 _TEMPLATE = "migrated"
+_ONE_BY_ONE = "test_field_cases.py"
 collect_rarely()
+
+
+class _Modules(LoadScopeScheduling):
+    """Hands modules to workers whole, but field cases, which are long and share nothing, one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if _ONE_BY_ONE in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return _Modules(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(autouse=True)
