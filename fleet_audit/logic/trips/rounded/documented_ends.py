@@ -48,6 +48,8 @@ def documented_ends(
         day: operational day D.
         parameters: night_departure_h, match_widen_s.
     """
+    if plates.empty:  # of most fleets: finding the places of no rows takes 15 ms
+        return pd.DataFrame(columns=["plate", "at_s", "poi_id", "night", "is_moved", "is_late"])
     visits, runs = (rows[rows["plate"].isin(plates)] for rows in (visits, runs))
     runs = _runs_of_day(runs, reference, day, parameters)
     latest = np.datetime64(day, "s") + _DAY + np.timedelta64(int(parameters.night_departure_h * 3600), "s")
