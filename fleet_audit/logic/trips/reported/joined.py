@@ -57,7 +57,10 @@ def owners_of_parts(
     is_next = (before["plate"] == after["plate"]) & (before["is_report"] != after["is_report"])
     is_next &= before["is_end_open"] & after["is_start_open"]
     apart_us = after["start_us"] - before["end_us"]
-    is_next &= (apart_us >= -REACH_US) & (apart_us < parameters.trip_end_dwell_s * 1_000_000)
+    is_beside = (apart_us >= -REACH_US) & (apart_us < parameters.trip_end_dwell_s * 1_000_000)
+    # A movement that positions saw in its middle alone is reported before them and after them.
+    is_beside |= ~after["is_report"] & after["is_end_open"] & (after["end_us"] <= before["end_us"])
+    is_next &= is_beside
     for is_report_after in (True, False):
         rows = np.flatnonzero(is_next & (after["is_report"] == is_report_after))
         seen, listed = (before, after) if is_report_after else (after, before)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,6 +63,11 @@ def test_a_silence_in_the_middle_leaves_one_trip(with_odometer: bool) -> None:
     assert trip["km_reported"] == pytest.approx(70 / 3, abs=0.2)
 
 
+def test_a_trip_that_positions_saw_in_its_middle_alone_has_both_ends_of_the_report() -> None:
+    seen = slow_to_the_front().seen((at("05:10:30"), at("06:30")), (at("07:00"), at("09:30")))
+    assert listed(seen) == [("GAR", "FRE", "service", 40.0)]
+
+
 def test_a_stop_of_the_journey_that_only_the_report_saw_ends_no_trip() -> None:
     """Positions fall silent 2 min after the arrival at 06:10; the report leaves at 06:15 for the mill."""
     seen = Watched().to(NOWHERE).to(MILL, then=7200).seen((at("06:12"), at("08:00")))
@@ -115,3 +121,36 @@ def test_a_trip_whose_beginning_before_midnight_only_the_report_saw_is_of_that_d
     [day] = today.readings.to_dict("records")
     assert day["odometer_delta_km"] - day["gap_km"] == pytest.approx(40.0, abs=0.02)
     assert tomorrow.readings["odometer_delta_km"].sum() == 0.0
+
+
+def driven_at_random(rng: np.random.Generator) -> tuple[Watched, list[tuple[float, float]]]:
+    """A bus that drives up to five ways, and the first and last second of each trip by the stops between them."""
+    watched = Watched(is_asleep_parked=bool(rng.random() < 0.2))
+    true_trips, begin_s = [], None
+    for _ in range(rng.integers(1, 6)):
+        elsewhere = [where for where in (GARAGE, POINT, NOWHERE, MILL, FRONT) if where != watched.bus.metres]
+        where = float(rng.choice(elsewhere))
+        stays_s = float(rng.choice([200, 600, 900, 4000]))
+        watched.to(where, float(rng.choice([15, 30, 45])), then=stays_s)
+        start_s, end_s = watched.legs[-1][:2]
+        begin_s = start_s if begin_s is None else begin_s
+        if where in (GARAGE, MILL, FRONT) or stays_s >= 1200:
+            true_trips, begin_s = [*true_trips, (begin_s, end_s)], None
+    watched.bus.park(1800)
+    return watched, true_trips if begin_s is None else [*true_trips, (begin_s, watched.legs[-1][1])]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_part_of_a_trip_is_in_a_second_row_whatever_silence_cuts_it(seed: int) -> None:
+    """Two silences of 62 to 150 min. Two clocks differ by up to 150 s: so much of a row may lie in another trip."""
+    rng = np.random.default_rng(seed)
+    watched, true_trips = driven_at_random(rng)
+    starts = rng.uniform(at("05:30"), watched.bus.seconds, 2)
+    silences = [(start, start + float(rng.choice([3700, 5000, 9000]))) for start in starts]
+    seen = watched.seen(*silences, late_s=float(rng.choice([0, 60, -120])), with_odometer=bool(rng.random() < 0.7))
+    trips = seen.trips[seen.trips["purpose"] != "yard"]
+    start, end = (np.array([instant.timestamp() for instant in trips[name]]) for name in ("started_at", "ended_at"))
+    for first_s, last_s in true_trips:
+        assert np.count_nonzero(np.minimum(end, last_s) - np.maximum(start, first_s) > 150) <= 1
+    km, doubt = (float(seen.trips[name].astype(float).sum()) for name in ("km_measured", "km_uncertainty"))
+    assert km <= watched.bus.driven_m / 1000 + doubt
