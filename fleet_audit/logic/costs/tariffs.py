@@ -19,7 +19,7 @@ from fleet_audit.logic.primitives.money import (
     to_hundredths,
 )
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
+from fleet_audit.logic.reference.places import ANYWHERE, CANDIDATES_SEPARATOR
 from fleet_audit.logic.reference.routes import routes_by_places
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.logic.trips.classification import areas
@@ -227,9 +227,10 @@ def _unknown_reason(rows: pd.DataFrame) -> pd.Series:
 def _possible_places(rows: pd.DataFrame) -> pd.Series:
     """`origem em GAR ou USI e destino em FR1` of the ends whose place is not proven; empty: all are, or can be none."""
     ends = [
-        (name + open_candidates(rows, side).str.replace(CANDIDATES_SEPARATOR, " ou ")).fillna("")
-        for side, name in (("origin", "origem em "), ("destination", "destino em "))
+        open_candidates(rows, side).str.replace(CANDIDATES_SEPARATOR, " ou ").replace(ANYWHERE, "qualquer lugar")
+        for side in ("origin", "destination")
     ]
+    ends = [("origem em " + ends[0]).fillna(""), ("destino em " + ends[1]).fillna("")]
     return (ends[0] + " e " + ends[1]).str.removeprefix(" e ").str.removesuffix(" e ")
 
 

@@ -16,9 +16,10 @@ from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
-from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.places import WORKPLACES, Places
 from fleet_audit.logic.trips.distance import calibration_ratios, evidence_grade, measured_km
 from fleet_audit.logic.trips.legs import Chain
+from fleet_audit.logic.trips.rounded.unproven_places import can_be_workplaces
 
 _SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_long_chord", "km_far_chord", "km_fine", "km_open",
            "km_reported", "moving_s", "moving_steps")  # fmt: skip
@@ -35,7 +36,8 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     """Trips and their legs (with trip_id and operational_date), of one source.
 
     A trip ends where its vehicle arrives at a place that ends trips, dwells `trip_end_dwell_s`, changes its driver, or
-    is lost in a gap. A movement below the shortest leg is part of the dwell around it and a trip row of its own.
+    is lost in a gap; one that would be no service ends where that can be a workplace, too. A movement below the
+    shortest leg is part of the dwell around it and a trip row of its own.
     """
     dwells, dwell_of_stop = _dwells(chain, places, parameters)
     legs = chain.legs
@@ -44,9 +46,7 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
     number = np.empty(len(is_short), dtype=np.int64)
     number[is_short] = -1 - np.arange(np.count_nonzero(is_short))
     long = np.flatnonzero(~is_short)
-    number[long] = _trip_numbers(
-        legs["chain"][long], legs["driver_id"].take(long), before[long], after[long], dwells["ends"]
-    )
+    number[long] = _trip_numbers(legs["chain"][long], legs["driver_id"].take(long), before[long], after[long], dwells)
     trips = _trips(legs, number, before, after, dwells, places, parameters)
     owner = np.searchsorted(trips["number"].to_numpy(), number)
     added = {"dwell_before": before, "dwell_after": after, "number": number}
@@ -57,7 +57,11 @@ def join_trips(chain: Chain, places: Places, parameters: ParameterSet) -> tuple[
 def _dwells(
     chain: Chain, places: Places, parameters: ParameterSet
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
-    """Stops that only short movements part are one dwell: its places, and whether it ends a trip."""
+    """Stops that only short movements part are one dwell: its places, whether it ends a trip, or makes it service.
+
+    `may_serve_in`, `may_serve_out`: a trip that arrives there, or leaves, is or may be service; `is_perhaps_work`: it
+    can lie in a workplace, and in no place for certain.
+    """
     stops, legs = chain.stops, chain.legs
     is_new = np.diff(stops["chain"], prepend=-1) != 0
     is_new |= stops["is_after_split"]
@@ -72,27 +76,52 @@ def _dwells(
         - _fold(np.minimum, stops["first_at"].to_numpy("datetime64[us]"), start)
     ) / np.timedelta64(1, "s")
     first_known = _first_known(pd.isna(arrived), start)
+    possible_in, possible_out = (as_objects(stops[name]) for name in ("candidates_in", "candidates_out"))
+    poi_in, poi_out = arrived[first_known], left[last_known]
+    can_be_work = _fold(np.logical_or, can_be_workplaces(possible_in, places), start)
     return {
-        "poi_in": arrived[first_known],
-        "poi_out": left[last_known],
-        "candidates_in": as_objects(stops["candidates_in"])[first_known],
-        "candidates_out": as_objects(stops["candidates_out"])[last_known],
+        "poi_in": poi_in,
+        "poi_out": poi_out,
+        "candidates_in": possible_in[first_known],
+        "candidates_out": possible_out[last_known],
+        "is_perhaps_work": pd.isna(poi_in) & can_be_work,
+        **{
+            f"may_serve_{side}": np.isin(places.kinds(poi).astype(str), WORKPLACES)
+            | (pd.isna(poi) & _fold(np.logical_or, ~pd.isna(possible), start))
+            for side, poi, possible in (("in", poi_in, possible_in), ("out", poi_out, possible_out))
+        },
         "ends": _fold(np.logical_or, places.ends_trip(arrived), start) | (seconds >= parameters.trip_end_dwell_s),
     }, np.cumsum(is_new) - 1
 
 
 def _trip_numbers(
-    chain: np.ndarray, driver_id: Any, before: np.ndarray, after: np.ndarray, ends: np.ndarray
+    chain: np.ndarray, driver_id: Any, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """A running number of the trip that each long leg belongs to; `ends`: which dwells end a trip."""
+    """A running number of the trip that each long leg belongs to."""
     previous = np.append(-1, after[:-1])[: len(after)]
-    is_new = (np.diff(chain, prepend=-1) != 0) | (before < 0) | (previous != before) | np.append(ends, True)[before]
+    is_new = (np.diff(chain, prepend=-1) != 0) | (before < 0) | (previous != before)
+    is_new |= np.append(dwells["ends"], True)[before]
     driver = pd.factorize(driver_id)[0]
     # The last driver that the trip knew before each leg; the place of the leg that named him must lie in the trip.
     named = np.append(-1, np.maximum.accumulate(np.where(driver >= 0, np.arange(len(driver)), -1))[:-1])[: len(driver)]
     is_same_trip = named >= np.maximum.accumulate(np.where(is_new, np.arange(len(is_new)), -1))
     is_new |= (driver >= 0) & (named >= 0) & is_same_trip & (driver != driver[named])
-    return np.cumsum(is_new)
+    return np.cumsum(is_new | _leaves_unproven_work(is_new, before, after, dwells))
+
+
+def _leaves_unproven_work(
+    is_new: np.ndarray, before: np.ndarray, after: np.ndarray, dwells: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Whether a leg leaves a stop that can lie in a workplace, within a trip neither end of which can lie in one.
+
+    By coordinates in full the trip ends at the workplace. From the garage to the mill and back was one empty run of
+    40 km, which nobody held.
+    """
+    first = np.flatnonzero(is_new)
+    last = np.append(first[1:], len(is_new))[: len(first)] - 1
+    may_serve = np.append(dwells["may_serve_out"], False)[before[first]]
+    may_serve |= np.append(dwells["may_serve_in"], False)[after[last]]
+    return np.append(dwells["is_perhaps_work"], False)[before] & ~may_serve[np.cumsum(is_new) - 1]
 
 
 def _trips(

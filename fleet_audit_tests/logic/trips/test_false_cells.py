@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 from fleet_audit_tests.logic.driving import FRONT, GARAGE, LATITUDE, MILL, Bus, place
 from fleet_audit_tests.logic.trips.rounded.test_documented_places import GARAGE_PLACE, facts, paid, rounded
 
@@ -28,12 +29,15 @@ def test_a_receiver_that_sticks_at_a_front_proves_it_for_no_stop_that_the_odomet
     bus.to(90_000).park(4 * 3600).to(FRONT)
     end = len(bus.records)
     bus = stuck(rounded(bus.park(1800).to(GARAGE).park(1800)), first, end)
-    assert ends(bus, place("FRE", "frente", FRONT, 3000)) == [
+    trips = paid(bus, pois=(place("FRE", "frente", FRONT, 3000), GARAGE_PLACE))
+    assert [row[:3] for row in facts(trips)] == [
         (None, "FRE", "service"),
         ("FRE", None, "service"),
         (None, None, "unknown"),
         (None, None, "unknown"),
     ]
+    assert may_be_service(trips).tolist() == [False, False, True, True]
+    assert "admitem origem em qualquer lugar e destino em qualquer lugar." in trips["cost_reason"].iloc[2]
 
 
 @pytest.mark.parametrize("away_m", [3000, 6000])

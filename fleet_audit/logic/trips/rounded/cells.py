@@ -21,8 +21,8 @@ def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], param
 
     Nothing states whether an export rounds or cuts decimals off, or to which side: the vehicle was within one `unit`
     of the last digit on either side. A stop keeps within `stop_radius_m`, so the cells that its points report in turn
-    bound it together. Cells that exclude each other give no row, nor does a stop over which an odometer that counts
-    whole km can stand while the vehicle drives.
+    bound it together. Nothing bounds (NaN) a stop whose cells exclude each other or are false, nor one over which an
+    odometer that counts whole km can stand while the vehicle drives.
     """
     cells = points.cells
     if not len(cells.point):  # of most fleets: grouping no rows takes 10 ms
@@ -30,15 +30,14 @@ def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], param
     stop = np.searchsorted(stops["first"], cells.point, side="right") - 1
     is_inside = (stop >= 0) & (cells.point <= np.append(stops["last"], -1)[stop])
     longest_s = 3600 * steps.resolution_km[np.append(stops["track"], -1)[stop]] / parameters.standing_kmh
-    is_inside &= np.isnan(np.append(stops["latitude"], 0.0)[stop]) & (
-        np.append(stops["standing_s"], 0)[stop] >= longest_s
-    )
+    is_inside &= np.isnan(np.append(stops["latitude"], 0.0)[stop])
+    is_true = ~cells.is_false & (np.append(stops["standing_s"], 0)[stop] >= longest_s)
     found = pd.DataFrame(
         {
             "stop": stop,
-            "latitude": cells.latitude,
-            "longitude": cells.longitude,
-            "unit": cells.degrees,
+            "latitude": np.where(is_true, cells.latitude, np.nan),
+            "longitude": np.where(is_true, cells.longitude, np.nan),
+            "unit": np.where(is_true, cells.degrees, np.nan),
         }
     )[is_inside]
     groups = found.groupby("stop").agg(
@@ -58,7 +57,9 @@ def stop_cells(points: Points, steps: Steps, stops: dict[str, np.ndarray], param
             **dict(zip(("west", "east"), _bounds(groups["lon_min"], groups["lon_max"], unit, side), strict=True)),
         }
     )
-    return rows[(rows["south"] <= rows["north"]) & (rows["west"] <= rows["east"])].reset_index(drop=True)
+    sides = ["south", "north", "west", "east"]
+    rows[sides] = rows[sides].where((rows["south"] <= rows["north"]) & (rows["west"] <= rows["east"]))
+    return rows
 
 
 def _bounds(

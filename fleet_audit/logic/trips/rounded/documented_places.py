@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.places import ANYWHERE, Places
 from fleet_audit.logic.trips.segmentation import Segmentation
 
 _MOST_DEGREES = 0.01  # of a cell that documents decide: one of one decimal, 22 km wide, holds a town beside the mill
@@ -23,6 +23,8 @@ def place_in_cells(
 ) -> np.ndarray:  # fmt: skip
     """Set in `poi_ids` the proven places of stops with cells; return the candidates of the others (None: none).
 
+    `ANYWHERE` is that of a stop that its cells do not bound.
+
     Proven by its cell alone is what all of it proves. The only place that a cell of two decimals touches is proven
     where it holds half of it and documents name it for this stop, and no other one; the candidate then stays beside it.
 
@@ -33,6 +35,9 @@ def place_in_cells(
     cells, tracks, found = segmentation.cells, segmentation.tracks, segmentation.stop_columns
     if cells.empty:
         return candidates
+    is_bounded = cells["south"].notna()
+    candidates[cells.loc[~is_bounded, "stop"]] = ANYWHERE
+    cells = cells[is_bounded]
     stop = cells["stop"].to_numpy()
     poi_ids[stop], candidates[stop] = places.locate_cells(cells, local_days[stop])
     named = np.full(len(poi_ids), None, dtype=object)

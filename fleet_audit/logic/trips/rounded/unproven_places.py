@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR
+from fleet_audit.logic.reference.places import CANDIDATES_SEPARATOR, WORKPLACES, Places
 
 _SIDES = ("origin", "destination")
 
@@ -20,6 +20,14 @@ def open_candidates(trips: pd.DataFrame, side: str) -> pd.Series:
     """
     ends = trips.reindex(columns=[f"{side}_poi_id", f"{side}_candidates"])
     return ends[f"{side}_candidates"].where(ends[f"{side}_poi_id"].isna()).astype("str")
+
+
+def can_be_workplaces(candidates: np.ndarray, places: Places) -> np.ndarray:
+    """Whether a workplace is among the candidates of each stop."""
+    codes, distinct = pd.factorize(candidates)
+    kinds = [places.kinds(np.array(text.split(CANDIDATES_SEPARATOR), dtype=object)) for text in distinct]
+    can_be = [bool(np.isin(of_stop.astype(str), WORKPLACES).any()) for of_stop in kinds]
+    return np.array([*can_be, False], dtype=bool)[codes]
 
 
 def possible_ends(trips: pd.DataFrame) -> pd.DataFrame:

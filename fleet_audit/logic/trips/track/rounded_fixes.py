@@ -24,31 +24,36 @@ _COARSE_DECIMALS, _COARSE_PLACES = (1, 0), 2  # by chance one pair of 10,000 in 
 
 @dataclass(frozen=True)
 class RoundedCells:
-    """Cells of rounded coordinates: the point that reported each one, its coordinates and the degrees of its grid."""
+    """Cells of rounded coordinates: the point that reported each one, its coordinates and the degrees of its grid.
+
+    `is_false`: the odometer contradicts it.
+    """
 
     point: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
     degrees: np.ndarray
+    is_false: np.ndarray
 
     @classmethod
     def none(cls) -> RoundedCells:
         """No cells."""
-        return cls(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(3)))
+        no = np.empty(0)
+        return cls(no.astype(np.int64), no, no, no, no.astype(np.bool_))
 
     def of_points(self, kept: np.ndarray) -> RoundedCells:
         """The cells of the points that are kept, with their numbers among these."""
         is_kept = kept[self.point]
         number = np.cumsum(kept)[self.point[is_kept]] - 1 if is_kept.any() else self.point[is_kept]
-        return RoundedCells(number, self.latitude[is_kept], self.longitude[is_kept], self.degrees[is_kept])
+        latitude, longitude, degrees = (each[is_kept] for each in (self.latitude, self.longitude, self.degrees))
+        return RoundedCells(number, latitude, longitude, degrees, self.is_false[is_kept])
 
 
 def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
     """The cells of coordinates that are no fix because they lie on a grid coarser than `stop_radius_m`.
 
     Of coordinates known to be rounded, two places in a row on a coarser grid suffice for that grid: of an export that
-    changes from one decimal to two, fewer places than `LEAST_PLACES` may be on the first one. Cells that the odometer
-    contradicts are none.
+    changes from one decimal to two, fewer places than `LEAST_PLACES` may be on the first one.
     """
     is_cell = tracks.is_lost & ~is_null_island(tracks.latitude, tracks.longitude)
     if not is_cell.any():
@@ -78,8 +83,9 @@ def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:
         )
 
     map_in_threads(judge, tracks.parts())
-    point = np.flatnonzero(is_cell & ~is_false)
-    return RoundedCells(point, tracks.latitude[point], tracks.longitude[point], grid_m[point] / DEGREE_M)
+    point = np.flatnonzero(is_cell)
+    degrees = grid_m[point] / DEGREE_M
+    return RoundedCells(point, tracks.latitude[point], tracks.longitude[point], degrees, is_false[point])
 
 
 def coordinate_grid_m(tracks: Tracks, is_fix: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from fleet_audit.logic.audit.evidence import TRIP_FACTS, plain_facts
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 from fleet_audit.reporting.documents.case import documented_places_words
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.driving import (
@@ -211,6 +212,45 @@ def test_a_short_call_at_a_mill_that_documents_name_ends_the_trip_there() -> Non
         ("USI", "GAR2", "service", Decimal("60.00")),
     ]
     assert sum(trips["variable_cost_brl"]) == Decimal("102.47") + Decimal("307.40")
+
+
+OUT_AND_BACK_BY_A_CALL = (run("06:00", "GAR", "06:20", "USI"), run("06:30", "USI", "06:50", "GAR"))
+
+
+HOME = place("GAR", "garagem", GARAGE, 1000)  # holds more than half of its cell
+
+
+def called_at_the_mill() -> Bus:
+    """Ten minutes, between two stays in the garage."""
+    return Bus("05:00").park(3600).to(MILL).stand(600).to(GARAGE).park(1800)
+
+
+def test_a_short_call_at_a_mill_that_nothing_proves_makes_no_empty_run_of_the_way_there_and_back() -> None:
+    """The mill holds a fifth of the cell: two trips of 20 km that are held, as two of service where it is proven."""
+    mill = place("USI", "usina", MILL, 500)
+    trips = paid(rounded(called_at_the_mill()), *OUT_AND_BACK_BY_A_CALL, pois=(HOME, mill))
+    nothing = Decimal("0.00")
+    assert facts(trips) == [
+        ("GAR", None, "unknown", Decimal("20.00"), nothing),
+        (None, "GAR", "unknown", Decimal("20.00"), nothing),
+    ]
+    assert may_be_service(trips).all()
+    assert trips["destination_candidates"].iloc[0] == trips["origin_candidates"].iloc[1] == "USI"
+    proven = paid(rounded(called_at_the_mill()), *OUT_AND_BACK_BY_A_CALL, pois=(HOME, MILL_PLACE))
+    assert [row[2:4] for row in facts(proven)] == [("service", Decimal("20.00"))] * 2
+
+
+def test_a_short_call_beside_a_place_of_rest_that_nothing_proves_leaves_the_empty_run_one_trip() -> None:
+    lodging = place("ALO", "alojamento", MILL, 500)
+    trips = paid(rounded(called_at_the_mill()), *OUT_AND_BACK_BY_A_CALL, pois=(HOME, lodging))
+    assert [row[:4] for row in facts(trips)] == [("GAR", "GAR", "deadhead", Decimal("40.00"))]
+
+
+def test_a_short_call_at_a_workplace_that_nothing_proves_parts_no_trip_that_is_service_anyhow() -> None:
+    front, mill = place("FRE", "frente", FRONT, 500), place("USI", "usina", WORKSHOP, 3000)
+    bus = Bus("05:00").park(3600).to(FRONT).stand(600).to(WORKSHOP).park(1800)
+    trips = paid(rounded(bus), pois=(GARAGE_PLACE, front, mill))
+    assert [row[:4] for row in facts(trips)] == [(None, "USI", "service", Decimal("60.00"))]
 
 
 def test_a_visit_report_confirms_a_cell_as_a_bulletin_does() -> None:
