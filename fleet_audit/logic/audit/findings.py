@@ -45,7 +45,7 @@ def _rests_on_gap(context: AuditDay, rule: Rule, draft: Draft) -> bool:
 
 
 def held_runs(context: AuditDay) -> pd.DataFrame:
-    """`fact.held_runs` of the day without the trace columns: runs without a linked trip, or with unproven ones alone.
+    """`fact.held_runs` of the day without the trace columns: runs without a linked trip, or with one not proven.
 
     brl_at_rate is null where no single rate would apply.
     """

@@ -55,9 +55,9 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     declared_km, difference_hm (of a group, hundredths of a km), is_priced. A group's declared value is what its trips
     cost plus its difference of km, declared - measured, at their mean rate: declared km that the contract does not pay
     (deadhead above a cap) have no price.
-    That of runs without a trip, or with trips that are not billed because a place is not proven, is their km at the
-    rate that applies: these are held. A run that repeats another (D08) is a row of its
-    own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
+    That of runs without a trip, or with trips that are not billed because a place is not proven, is what their other
+    trips cost and the km beyond at the rate that applies: these are held. A run that repeats another (D08) is a row of
+    its own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
     difference: `is_priced` is false, and its km stand outside of the waterfall.
     """
     priced = billed_trips(facts.trips, facts.trip_costs)
@@ -103,11 +103,11 @@ def _group_rows(
     difference = np.where(is_compared, to_hundredths(groups["difference_km"]), declared_hm - hm)
     at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
-    held, is_held_priced = _held_cents(groups, runs, facts.held_runs)
+    held, is_held_priced, is_unrated = _held_cents(groups, runs, facts.held_runs)
     is_held = ~has_trips | is_held_priced
-    is_priced = np.where(is_held, is_held_priced, has_price & ~is_open)
-    declared = np.where(is_held, held, admitted + np.where(is_priced, at_rate, 0))
-    difference = np.where(is_held & has_trips, declared_hm, difference)
+    is_priced = np.where(is_held, is_held_priced, has_price & ~is_open & ~is_unrated)
+    declared = admitted + np.where(is_held, held, np.where(is_priced, at_rate, 0))
+    difference = np.where(is_held & has_trips, declared_hm - hm, difference)
     return pd.DataFrame(
         {
             **{name: groups[name] for name in _GROUP},
@@ -211,15 +211,18 @@ def members_of(groups: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows[["match_id", "member"]].astype({"member": "str"}).reset_index(drop=True)
 
 
-def _held_cents(groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Cents of each group's held runs at the rate that applies, and whether a rate is known."""
+def _held_cents(
+    groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cents of each group's held runs at the rate that applies, whether a rate is known, and whether one is not."""
     held = runs.merge(
         held_runs[["declared_run_id", "brl_at_rate"]].rename(columns={"declared_run_id": "member"}), on="member"
     )
+    is_unrated = groups["match_id"].isin(held.loc[held["brl_at_rate"].isna(), "match_id"]).to_numpy()
     held = held[held["brl_at_rate"].notna()]
     cents = pd.Series(to_hundredths(held["brl_at_rate"]), index=held["match_id"].to_numpy()).groupby(level=0).sum()
     known = cents.reindex(groups["match_id"])
-    return known.fillna(0).to_numpy(dtype=np.int64), known.notna().to_numpy()
+    return known.fillna(0).to_numpy(dtype=np.int64), known.notna().to_numpy(), is_unrated
 
 
 def _touched(groups: pd.DataFrame, members: Sequence[pd.DataFrame], findings: pd.DataFrame) -> np.ndarray:

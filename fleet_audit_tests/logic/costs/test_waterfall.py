@@ -144,6 +144,30 @@ def test_a_run_whose_trip_no_place_proves_is_held_whole(is_found: bool) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("declared", "beyond", "is_rated", "expected"),
+    [
+        (30, 20, True, {"declared_brl": D("148.00"), "held_brl": D("-98.00"), "admitted_brl": D("50.00")}),
+        (33, 23, True, {"declared_brl": D("162.70"), "held_brl": D("-112.70"), "admitted_brl": D("50.00")}),
+        (30, 20, False, {"declared_brl": D("50.00"), "admitted_brl": D("50.00")}),
+    ],
+)
+def test_what_a_run_declares_beyond_its_billed_trip_is_held_where_its_other_trip_is_not_proven(
+    declared: int, beyond: int, is_rated: bool, expected: dict[str, D]
+) -> None:
+    """10 km are paid at R$ 5.00; 20 km once stood in no line. Without a rate they are km without a price."""
+    trips = [trip(0, "C1", "unknown", 2000), trip(1, "C1", "service", 1000)]
+    costs = [{**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable"}, cost(1, 1000, 50_000)]
+    matches = [{**match(0, "C1", ["t0", "t1"], ["r0"], declared), "measured_km": D(30),
+                "difference_km": D(declared - 30)}]  # fmt: skip
+    held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "declared_km": D(beyond),
+             "brl_at_rate": beyond * D("4.90") if is_rated else None, "reason": "place_unproven"}]  # fmt: skip
+    rows = waterfall_rows(facts_of(trips, costs, matches, held, [finding("D01", "disallowed_brl", "PC1", "t0", "r0")]))
+    (row,) = waterfall(rows).to_dict("records")
+    assert {name: row[name] for name in COLUMNS if row[name]} == expected
+    assert rows["is_priced"].to_list() == [is_rated]
+
+
 def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> None:
     trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
     matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 9)]

@@ -282,7 +282,6 @@ def test_held_runs_are_those_without_a_trip_whatever_they_cost() -> None:
     [
         ("FR1, GAR", (), {"R": "place_unproven"}),
         (None, (), {}),  # nowhere that is known
-        ("FR1, GAR", ("T2",), {}),  # a trip of the same run is billed
         ("FR1, GAR", ("R2",), {"R": "place_unproven"}),  # a second declaration of the same run is disallowed (D08)
     ],
 )
@@ -290,12 +289,35 @@ def test_a_run_of_trips_that_no_place_proves_is_held(
     candidates: str | None, more: tuple[str, ...], held: dict[str, str]
 ) -> None:
     trips = [trip("T", "06:00", "06:30", purpose="unknown", destination_candidates=candidates)]
-    trips += [trip("T2", "06:30", "07:00")] if "T2" in more else []
     runs = [run("R", "06:00", "07:00")] + (
         [run("R2", "06:00", "07:00", origin_text="ORIGEM R")] if "R2" in more else []
     )
-    costs = costs_frame({"trip_id": "T", "rate_brl_per_km": None, "variable_cost_brl": "0.00"},
-                        {"trip_id": "T2", "variable_cost_brl": "147.00"})  # fmt: skip
+    costs = costs_frame({"trip_id": "T", "rate_brl_per_km": None, "variable_cost_brl": "0.00"})
     found = held_runs(audit(trips, runs, costs=costs))
     assert dict(zip(found["declared_run_id"], found["reason"], strict=True)) == held
     assert set(found["brl_at_rate"]) <= {Decimal("150.00")}  # 30 km at the rate that applies to a run
+
+
+@pytest.mark.parametrize(
+    ("billed_km", "held"),
+    [
+        ("10.00", [("R", Decimal("6.67"), Decimal("33.35")), ("S", Decimal("13.33"), Decimal("66.65"))]),
+        ("29.99", [("S", Decimal("0.01"), Decimal("0.05"))]),
+        ("30.00", []),
+    ],
+)
+def test_what_runs_declare_beyond_the_billed_trips_of_their_group_is_held_where_another_is_not_proven(
+    billed_km: str, held: list[tuple]
+) -> None:
+    """10 and 20 km were declared, at R$ 5.00."""
+    trips = [
+        trip("T", "06:00", "06:40", purpose="unknown", destination_candidates="FR1, GAR"),
+        trip("T2", "06:40", "07:00", billed_km),
+    ]
+    costs = costs_frame(
+        {"trip_id": "T", "rate_brl_per_km": None, "billable_km": "0.00", "variable_cost_brl": "0.00"},
+        {"trip_id": "T2", "billable_km": billed_km, "variable_cost_brl": "49.00"},
+    )
+    runs = [run("R", "06:00", "06:20", "10.00"), run("S", "06:15", "07:00", "20.00")]
+    found = held_runs(audit(trips, runs, costs=costs))
+    assert list(found[["declared_run_id", "declared_km", "brl_at_rate"]].itertuples(index=False, name=None)) == held

@@ -36,7 +36,7 @@ from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
-from fleet_audit.logic.primitives.money import to_hundredths
+from fleet_audit.logic.primitives.money import KM, divide_half_up, from_hundredths, to_hundredths
 from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
@@ -109,18 +109,38 @@ def declaring_carriers(context: AuditDay) -> set[str]:
 
 
 def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
-    """Runs of D in groups of which no trip is billed, and one may be service, for its place is not proven.
+    """Runs of D in groups of which a trip may be service, for its place is not proven. With `reason`: they are held.
 
-    With `reason`: they are held. A run that repeats another (D08) is disallowed.
+    declared_km: what they declare beyond the billed km of their group's trips, in proportion to the runs. Runs of a
+    group of which a trip has no price are none of these, nor is a run that repeats another (D08): it is disallowed.
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
     open_trips = context.trips.loc[may_be_service(context.trips), "trip_id"]
-    costs = context.costs["variable_cost_brl"]
-    billed = context.costs.loc[costs.isna() | (costs > 0).fillna(False), "trip_id"]
-    groups = trips.index[trips.isin(open_trips)].difference(trips.index[trips.isin(billed)])
-    linked = context.groups.loc[groups, "declared_run_ids"].explode()
-    runs = context.runs[context.runs["declared_run_id"].isin(linked)]
-    return runs[~runs["declared_run_id"].isin(context.repeated_runs["later"])].assign(reason="place_unproven")
+    unpriced = context.costs.loc[context.costs["variable_cost_brl"].isna(), "trip_id"]
+    groups = trips.index[trips.isin(open_trips)].difference(trips.index[trips.isin(unpriced)])
+    linked = context.groups.loc[groups, "declared_run_ids"].explode().rename("declared_run_id").rename_axis("group")
+    runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
+    runs = runs.merge(linked.reset_index(), on="declared_run_id")
+    billed = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
+    billed_of_group = trips.map(billed).groupby(level=0).sum()
+    return _with_km_beyond(runs, runs["group"].map(billed_of_group).to_numpy(dtype="int64")).assign(
+        reason="place_unproven"
+    )
+
+
+def _with_km_beyond(runs: pd.DataFrame, billed: np.ndarray) -> pd.DataFrame:
+    """The runs that declare more than hundredths of a km that are billed of their `group`; declared_km: so much more.
+
+    Their sum is exact: the parts are differences of rounded running sums.
+    """
+    declared = pd.Series(to_hundredths(runs["declared_km"]), index=runs.index)
+    of_group = declared.groupby(runs["group"])
+    whole, until = of_group.transform("sum").to_numpy(), of_group.cumsum().to_numpy()
+    beyond = np.maximum(whole - billed, 0)
+    ends = (divide_half_up(beyond * each, np.maximum(whole, 1)) for each in (until, until - declared.to_numpy()))
+    part = next(ends) - next(ends)
+    runs = runs.assign(declared_km=from_hundredths(part, KM, runs.index))
+    return runs[(part > 0) | (billed == 0)]
 
 
 @computed_once
