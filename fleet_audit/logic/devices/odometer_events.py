@@ -91,6 +91,7 @@ def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
         tracks.seconds,
         tracks.odometer_km,
         tracks.offsets,
+        tracks.counting_step_km,
         parameters.fall_km,
         parameters.reset_below_km,
         parameters.impossible_kmh,
@@ -116,10 +117,13 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
 
 
 @njit(cache=True)
-def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_kmh, slack_km):  # type: ignore[no-untyped-def]
+def find_faults(  # type: ignore[no-untyped-def]
+    seconds, odometer, offsets, counting_step_km, fall_km, reset_below_km, impossible_kmh, slack_km
+):
     """Falls, resets and jumps from one reading to the next: kind, the two points, whether the reading was a lone one.
 
-    A lone reading is wrong: the next one continues from the one before it. The way back is not an event.
+    A lone reading is wrong: the next one continues from the one before it. The way back is not an event. An odometer
+    that counts in steps shows a whole one at once, whenever the last metre of it is driven.
     """
     size = len(seconds)
     kind = np.empty(size, dtype=np.int64)
@@ -128,13 +132,13 @@ def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_
     lone = np.zeros(size, dtype=np.bool_)
     count = 0
     for track in range(len(offsets) - 1):
-        before = -1
+        before, least_km = -1, slack_km + counting_step_km[track]
         for i in range(offsets[track], offsets[track + 1]):
             if np.isnan(odometer[i]):
                 continue
             if before >= 0:
                 change = odometer[i] - odometer[before]
-                most = impossible_kmh * (seconds[i] - seconds[before]) / 3600 + slack_km
+                most = impossible_kmh * (seconds[i] - seconds[before]) / 3600 + least_km
                 if change < -fall_km or change > most:
                     following = i + 1
                     while following < offsets[track + 1] and np.isnan(odometer[following]):
@@ -143,7 +147,7 @@ def find_faults(seconds, odometer, offsets, fall_km, reset_below_km, impossible_
                     is_lone = False
                     if not is_last:
                         back = odometer[following] - odometer[before]
-                        most = impossible_kmh * (seconds[following] - seconds[before]) / 3600 + slack_km
+                        most = impossible_kmh * (seconds[following] - seconds[before]) / 3600 + least_km
                         is_lone = -fall_km <= back <= most
                     kind[count] = JUMP if change > 0 else FALL
                     counts_on = is_last or odometer[following] >= odometer[i]

@@ -8,9 +8,8 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.kernels.sphere import distance_m
+from fleet_audit.logic.trips.kernels.stale_readings import most_counted_km
 from fleet_audit.logic.trips.track.points import Points, carried_steps, local_days_of
-
-_CATCH_UP_SHARE = 0.05  # an odometer counts up to 5 % more than the path of the positions (RULES section 2)
 
 
 def frozen_and_parked(points: Points, parameters: ParameterSet) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -45,6 +44,9 @@ def frozen_and_parked(points: Points, parameters: ParameterSet) -> tuple[tuple[n
         parameters.parked_count_km,
         parameters.gap_note_s,
         parameters.stop_min_s,
+        parameters.fine_step_s,
+        parameters.agree_pct / 100,
+        parameters.long_chord_uncertainty_pct / 100,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
     )
@@ -129,7 +131,7 @@ def _next_difference(odometer, point, track_end):  # type: ignore[no-untyped-def
 @njit(cache=True)
 def find_parked(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, parked_km, gap_note_s, unseen_s,
-    impossible_kmh, slack_km,
+    fine_step_s, agree_share, chord_share, impossible_kmh, slack_km,
 ):  # fmt: skip
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
 
@@ -146,7 +148,7 @@ def find_parked(  # type: ignore[no-untyped-def]
     count = 0
     for track in range(len(offsets) - 1):
         anchor, reading, start, end = -1, -1, -1, -1
-        counted = driven_km = 0.0
+        counted = driven_km = chords_km = 0.0
         place, standing = offsets[track], np.nan
         for i in range(offsets[track], offsets[track + 1] + 1):
             is_over = i == offsets[track + 1]
@@ -166,13 +168,14 @@ def find_parked(  # type: ignore[no-untyped-def]
             moved = distance_m(lat[place], lon[place], lat[i], lon[i])
             if moved > radius_m:
                 driven_km += moved / 1000
+                chords_km += moved / 1000 if seconds[i] - seconds[i - 1] > fine_step_s else 0.0
                 place = i
             if np.isnan(odometer[i]):
                 continue
-            most_missed_km = driven_km * (1 + _CATCH_UP_SHARE) + resolution[track]
+            most_missed_km = most_counted_km(driven_km, chords_km, agree_share, chord_share) + resolution[track]
             is_catching_up = driven_km > 0 and odometer[i] - standing <= most_missed_km
             if odometer[i] != standing:
-                standing, driven_km = odometer[i], 0.0
+                standing, driven_km, chords_km = odometer[i], 0.0, 0.0
             if reading >= 0:
                 change = odometer[i] - odometer[reading]
                 most = impossible_kmh * (seconds[i] - seconds[reading]) / 3600 + slack_km

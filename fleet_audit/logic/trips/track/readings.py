@@ -1,6 +1,6 @@
 """False odometer readings: zero at waking, and sentinels that a device repeats while its bus sleeps.
 
-Readings in another unit are in `odometer_units`, stale ones in `stale_readings`. Other contradictory readings stay:
+Readings in another unit are in `odometer_units`, stale ones in `seldom_read`. Other contradictory readings stay:
 `devices.odometer_events` names them, and no km rests on them.
 """
 
@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.odometer import is_plausible
 from fleet_audit.logic.trips.track.odometer_units import find_other_units
-from fleet_audit.logic.trips.track.stale_readings import stale_readings, with_counting_steps
+from fleet_audit.logic.trips.track.seldom_read import stale_readings, with_counting_steps
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 

@@ -244,7 +244,7 @@ RULES = (
     ),
     Rule(
         "O02",
-        "4",
+        "5",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
@@ -259,7 +259,7 @@ RULES = (
     ),
     Rule(
         "O03",
-        "3",
+        "4",
         "H",
         "GPS anda, hodômetro parado",
         "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
@@ -271,7 +271,7 @@ RULES = (
     ),
     Rule(
         "O04",
-        "4",
+        "5",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",
