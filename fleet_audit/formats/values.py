@@ -19,6 +19,7 @@ _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 _DATE_BR = rf"^(?P<d>[0-9]{{1,2}})/(?P<m>[0-9]{{1,2}})/(?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_MARKED = rf"^(?P<d>[0-9]{{1,2}})[-.](?P<m>[0-9]{{1,2}})[-.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _DATE_ISO = rf"^(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})(?:[ T]{_CLOCK})?$"
+_DATE_CONVERTED = rf"^(?P<y>[0-9]{{4}})-(?P<d>[0-9]{{2}})-(?P<m>[0-9]{{2}})(?:[ T]{_CLOCK})?$"
 _DAY_FIRST = rf"^(?P<d>[0-9]{{1,2}})[-/.](?P<m>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _MONTH_FIRST = rf"^(?P<m>[0-9]{{1,2}})[-/.](?P<d>[0-9]{{1,2}})[-/.](?P<y>[0-9]{{4}})(?: {_CLOCK})?$"
 _BEYOND_MONTHS = r"^(0?[1-9]|1[0-2])[-/.](1[3-9]|2[0-9]|3[01])[-/.]"
@@ -120,6 +121,11 @@ def is_month_first_only(text: pd.Series) -> np.ndarray:
     """Which texts are a day with the month first alone."""
     day_first, month_first = _both_readings(text)
     return (day_first.isna() & month_first.notna()).to_numpy()
+
+
+def month_first_dates(text: pd.Series) -> pd.Series:
+    """The days of texts read with the month first, and of typed days as if they were converted from such texts."""
+    return _both_readings(text)[1].fillna(_calendar(text, _DATE_CONVERTED, _EARLIEST_YEAR))
 
 
 def _both_readings(text: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -172,11 +172,16 @@ def _spoilt_devices(layout: Layout) -> list[str]:
 
 
 def _without_names(texts: pd.DataFrame, who: pd.DataFrame, cells: Cells, layout: Layout) -> pd.Series:
-    """The raw rows with the driver's pseudonym for the name, which is stored in `ref.drivers` alone."""
+    """The raw rows after the plate of their block, which a movement's own line does not hold.
+
+    The driver's pseudonym stands for the name, which is stored in `ref.drivers` alone.
+    """
     raws = (cells.raws[line] for line in layout.movements.index)
-    return pd.Series(
+    masked = pd.Series(
         [_masked(*row) for row in zip(raws, texts["driver"], who["driver_id"].fillna(""), strict=True)], dtype=object
     )
+    plate = layout.blocks["plate"].reindex(texts["block"]).fillna("").astype(object).reset_index(drop=True)
+    return (plate + " | " + masked).where(plate.ne(""), masked)
 
 
 def _masked(raw: str, text: str, driver_id: str) -> str:

@@ -23,7 +23,7 @@ def incomplete_sources(
 ) -> pd.DataFrame:
     """operational_date, source (P, V or B), carrier_code and plate (empty: all), reason_pt of incomplete days.
 
-    Of a plate the source is incomplete only where nothing else of it was accepted for the day.
+    Of a plate positions and runs are incomplete only where nothing else of it was accepted for the day.
 
     Args:
         files: operational_date, source, carrier_code, reason_pt of `ops.incomplete_days`.

@@ -129,6 +129,45 @@ def test_a_refused_run_names_its_plate_and_its_day_only(arrivals):
     assert _refused(arrivals, DAY, NEXT) == [(DAY, "bulletin", PAID)]
 
 
+@pytest.mark.parametrize("plate", ["AAA-1A11", "aaa 1a11", "AAA1011"])
+@pytest.mark.parametrize("day", ["10/06/2025", "10-06-2025", "10.6.2025", "2025-06-10"])
+def test_a_refused_run_is_recognised_in_each_spelling_of_its_plate_and_day(arrivals, plate, day):
+    """AAA1011 is the plate before it was registered anew."""
+    row = ROW.replace("06:45", "46:45").replace(PAID, plate).replace("10/06/2025", day)
+    arrivals.drop("bulletins/boletim.csv", bulletin(row, run_row(2, SEEN_TWICE, "07:30", "07:45", 9)))
+    arrivals.read()
+    assert _refused(arrivals, DAY, NEXT) == [(DAY, "bulletin", PAID)]
+
+
+def test_refused_runs_that_write_the_month_first_are_of_both_days_that_they_may_name(arrivals):
+    """06/10 beside 06/13 is the tenth of June or the sixth of October; the accepted run of the file is of the sixth."""
+    days = ["06/10/2025", "06/13/2025", "06/14/2025", "06/15/2025"]
+    rows = [ROW.replace("10/06/2025", day) for day in days]
+    arrivals.drop("bulletins/b.csv", bulletin(*rows, run_row(2, SEEN_TWICE, "07:30", "07:45", 9, dt.date(2025, 6, 6))))
+    arrivals.read()
+    read = [dt.date(2025, 6, 9), DAY, NEXT, dt.date(2025, 6, 13), dt.date(2025, 10, 6)]
+    named = [(day, "bulletin", PAID) for day in (DAY, dt.date(2025, 6, 13), dt.date(2025, 10, 6))]
+    assert _refused(arrivals, *read) == named
+    assert _refused(arrivals, DAY) == named[:1]
+
+
+def test_a_refused_movement_names_the_vehicle_of_its_block_and_its_day(arrivals):
+    report = visit_report({PAID: [to_work()], SEEN_TWICE: [to_work()]}).replace(b"80,06:45:00", b"80,46:45:00", 1)
+    arrivals.drop("visit_reports/relatorio.csv", report)
+    arrivals.read()
+    assert _refused(arrivals, DAY, NEXT) == [(DAY, "visit_report", PAID)]
+
+
+def test_a_refused_position_with_an_instant_is_of_its_day_alone(arrivals):
+    """Of a file of two days without a date in its name, one row with an illegible odometer."""
+    _, row, *_ = telemetry(drive(PAID, "06:30")).decode().splitlines()
+    before = DAY - dt.timedelta(days=1)
+    others = [*drive(SEEN_TWICE, "06:30", before), *drive(SEEN_TWICE, "06:30")]
+    arrivals.drop("telemetry/export.csv", telemetry([row.replace(",50000.0,", ",5x,"), *others]))
+    arrivals.read()
+    assert _refused(arrivals, before, DAY) == [(DAY, "telemetry", PAID)]
+
+
 def test_items_of_the_api_that_were_refused_name_their_vehicle_and_the_day_of_their_page(arrivals):
     items = [{"device_id": DEVICES[PAID], "timestamp": "2025-06-10T06:30:00", "passengers": 18}]
     body = json.dumps({"data": items, "next_cursor": None}).encode()

@@ -207,6 +207,19 @@ def test_a_vehicle_whose_runs_of_the_day_were_all_refused_has_no_undeclared_trip
     assert "D07" in set(find(with_run)["rule_id"])
 
 
+def test_a_vehicle_of_which_a_movement_was_refused_made_no_phantom_run() -> None:
+    """The title of its report covers the vehicle, movements or none: its run was D05. Another movement is not the
+    refused one.
+    """
+    gap = incomplete(DAY, "V", "linhas suas do dia foram recusadas").assign(plate=PLATE)
+    shown = [span("00:00", "24:00", source="report")]
+    assert found(audit([], [PHANTOM], shown), "D05")
+    for trips in ([], [trip("T", "06:00", "06:30")]):
+        context = audit(trips, [PHANTOM], shown, incomplete=gap)
+        assert not {"D05", "D06"} & set(find(context)["rule_id"])
+        assert list(held_runs(context)["reason"]) == ["source_missing"]
+
+
 def test_d06_a_run_that_nobody_could_verify_is_held() -> None:
     context = audit([], [PHANTOM], [span("00:00", "08:30")])
     [finding] = found(context, "D06")

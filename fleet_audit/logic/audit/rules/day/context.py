@@ -298,7 +298,7 @@ class AuditDay(TripAndRunRecords):
 
     @cached_property
     def _gaps(self) -> pd.DataFrame:
-        """The incomplete days, without those of vehicles of which the day's source was accepted in part."""
+        """The incomplete days, without those of vehicles of which the day's positions or runs were accepted in part."""
         of_plate = self.incomplete[self.incomplete["plate"] != ""]
         if of_plate.empty:
             return self.incomplete
@@ -306,9 +306,14 @@ class AuditDay(TripAndRunRecords):
         return self.incomplete.drop(index=of_plate.index[np.array(is_seen, dtype=bool)])
 
     def _has_rows(self, plate: str, source: str, day: dt.date) -> bool:
-        """Whether positions (P) observed the vehicle on its local day, or the bulletins (B) declare a run of it."""
+        """Whether positions (P) observed the vehicle on its local day, or the bulletins (B) declare a run of it.
+
+        Of a visit report (V) the other movements prove nothing: the refused one may be that which a run declares.
+        """
         if source == "B":
             return bool((self.runs["plate"].eq(plate) & self.runs["declared_date"].eq(day)).any())
+        if source == "V":
+            return False
         begin, end = (pd.Timestamp(at, tz=self.zone(plate)) for at in (day, day + dt.timedelta(days=1)))
         spans = self.spans[self.spans["plate"].eq(plate) & self.spans["source"].eq("positions")]
         return bool(((spans["started_at"] < end) & (spans["ended_at"] > begin)).any())
