@@ -132,6 +132,15 @@ def test_two_bulletins_that_contradict_each_other_are_one_claim_and_a_question()
     assert not found(context, "D01")  # the repeated claim takes part in no comparison
 
 
+@pytest.mark.parametrize(("written", "is_two_runs"), [(dt.date(2024, 12, 31), False), (DAY, True)])
+def test_a_number_names_one_run_of_its_year(written: dt.date, is_two_runs: bool) -> None:
+    """A carrier begins again at ata 1 each January."""
+    before = run("R1", "06:00", "07:00", bulletin_number="1", declared_date=written, date=written)
+    runs = [before, run("R2", "09:00", "10:00", bulletin_number="1")]
+    trips = [trip("T", "06:00", "07:00", "30.00"), trip("U", "09:00", "10:00", "30.00")]
+    assert bool(found(audit(trips, runs), "Q05")) == is_two_runs
+
+
 @pytest.mark.parametrize("offset", [-1, 1])
 def test_a_bulletin_of_another_day_is_held_and_the_trip_of_this_day_stays_undeclared(offset: int) -> None:
     """DATA of another month is on its own day: it neither covers nor accuses the trips of this one."""

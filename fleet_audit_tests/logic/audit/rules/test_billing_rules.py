@@ -158,8 +158,9 @@ BEFORE = CYCLE.start - dt.timedelta(days=1)
         ({"bulletin_number": "9001", "start_km": "1001"}, None),
         ({"bulletin_number": "7001", "start_km": "1001", "origin_text": "OUTRA"}, None),
         ({"bulletin_number": "9001", "plate": OTHER}, None),
+        ({"bulletin_number": "7001", "start_km": None, "declared_date": dt.date(2026, 1, 1)}, None),
     ],
-    ids=["same readings", "same number and row", "next run", "number used again", "other vehicle"],
+    ids=["same readings", "same number and row", "next run", "number used again", "other vehicle", "next year's"],
 )
 def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
     first = written("R1", BEFORE, bulletin_number="7001", origin_text="GARAGEM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import pandas as pd
@@ -86,6 +87,11 @@ def test_t01_honest_bulletins(trips: list[dict], second: dict) -> None:
     end = "06:40" if trips else "07:00"
     first = run("1", "06:00", end, "15" if trips else "30", **readings(100, 130))
     assert not found(audit(trips, [first, run("2", **second)]), "T01")
+
+
+def test_t01_equal_numbers_of_two_years_are_two_runs() -> None:
+    first = run("1", "06:00", "07:00", declared_date=dt.date(2024, 12, 31))
+    assert found(audit([], [first, run("2", "06:30", "07:40", bulletin_number="1")]), "T01")
 
 
 def test_t01_an_arrival_of_another_hour_is_a_typo() -> None:

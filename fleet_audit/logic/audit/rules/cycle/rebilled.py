@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_years
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
@@ -20,7 +21,7 @@ from fleet_audit.logic.primitives.wall_clock import to_local
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _READINGS = ["plate", "odometer_start_km", "odometer_end_km"]
-_WRITTEN = ["plate", "carrier_code", "bulletin_number", "departure", "arrival", "declared_km", "origin", "destination"]
+_WRITTEN = ["plate", *NUMBER_KEY, "departure", "arrival", "declared_km", "origin", "destination"]
 _PROOF_PT = {
     "readings": "mesmo veículo e mesmas leituras de hodômetro",
     "bulletin_number": "mesmo veículo, número, horários, locais e km",
@@ -31,8 +32,9 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     """D09: a run has the key of a run of the cycle before; the later one is accused.
 
     The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
-    carrier's NUMERO ATA, both times of day, the places and the km. A number that names another run is none (Q05). At
-    stake is the whole run, and its BRL only where a trip was linked to it: else it is held and nothing is paid.
+    carrier's NUMERO ATA of one year, both times of day, the places and the km. A number that names another run is none
+    (Q05). At stake is the whole run, and its BRL only where a trip was linked to it: else it is held and nothing is
+    paid.
     """
     later, earlier = _keyed(context, context.runs), _keyed(context, context.earlier_runs)
     by_readings = _pairs(_with_own_readings(later), _with_own_readings(earlier), _READINGS)
@@ -59,7 +61,7 @@ def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
         name: [fold("" if pd.isna(text) else text) for text in runs[f"{name}_text"]]
         for name in ("origin", "destination")
     }
-    return runs.assign(departure=clocks["started"], arrival=clocks["ended"], **places)
+    return with_number_years(runs).assign(departure=clocks["started"], arrival=clocks["ended"], **places)
 
 
 def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +110,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "1",
+        "2",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",

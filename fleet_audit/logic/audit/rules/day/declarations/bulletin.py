@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_years
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.declarations.chain import mistyped_pairs
@@ -21,14 +22,14 @@ _CONTENT = ("plate", "started_at", "ended_at", "declared_km", "odometer_start_km
 
 
 def numbers_with_two_meanings(context: AuditDay) -> list[Draft]:
-    """Q05: a NUMERO ATA of one carrier that two rows of the window state with other times, plate or km."""
+    """Q05: a NUMERO ATA of one carrier and year that two rows of the window state with other times, plate or km."""
     runs = context.runs[context.runs["bulletin_number"].notna() & context.runs["carrier_code"].notna()]
-    runs = runs.sort_values(["carrier_code", "bulletin_number", "started_at", "declared_km", "declared_run_id"])
-    known = runs.drop_duplicates(["carrier_code", "bulletin_number", *_CONTENT])
-    known = known[known.duplicated(["carrier_code", "bulletin_number"], keep=False)]
+    runs = with_number_years(runs).sort_values([*NUMBER_KEY, "started_at", "declared_km", "declared_run_id"])
+    known = runs.drop_duplicates([*NUMBER_KEY, *_CONTENT])
+    known = known[known.duplicated([*NUMBER_KEY], keep=False)]
     of_day = set(context.of_day(known)["declared_run_id"])
     drafts = []
-    for _, rows in known.groupby(["carrier_code", "bulletin_number"], sort=True):
+    for _, rows in known.groupby([*NUMBER_KEY], sort=True):
         if rows["declared_run_id"].iloc[-1] in of_day:
             drafts.append(_two_meanings(context, rows))
     return drafts

@@ -149,13 +149,13 @@ def _is_explained(context: AuditDay, earlier: Record, later: Record, overlap_s: 
     """Whether the two runs took place one after the other, and only their times are written wrong.
 
     So where each has trips of its own, where their readings continue and the times overlap by little, or where both are
-    versions of one NUMERO ATA.
+    versions of one NUMERO ATA, which is unique per carrier and year.
     """
     trips = [set(context.trips_of_run.get(run["declared_run_id"], ())) for run in (earlier, later)]
     has_own_trips = all(trips) and not trips[0] & trips[1]
     is_short = continues and overlap_s <= context.parameters.written_overlap_s
-    numbers = [(run["carrier_code"], run["bulletin_number"]) for run in (earlier, later)]
-    return has_own_trips or is_short or (numbers[0] == numbers[1] and not pd.isna(numbers[0][1]))
+    numbers = [(run["carrier_code"], run["declared_date"].year, run["bulletin_number"]) for run in (earlier, later)]
+    return has_own_trips or is_short or (numbers[0] == numbers[1] and not pd.isna(later["bulletin_number"]))
 
 
 def _declared(context: AuditDay, earlier: Record, later: Record, overlap_s: float) -> Draft:
@@ -183,7 +183,7 @@ def _has_reports_or_runs(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "T01",
-        "2",
+        "3",
         "C",
         "Veículo em duas viagens ao mesmo tempo",
         "Um relatório de visita, ou um boletim, coloca o mesmo veículo em dois deslocamentos no mesmo horário.",
