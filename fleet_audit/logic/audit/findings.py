@@ -31,17 +31,24 @@ from fleet_audit.schema.facts.columns import AMOUNTS
 def find(context: AuditDay) -> pd.DataFrame:
     """`fact.findings` of the day without the trace columns, sorted by its key."""
     testable = [rule for rule in DAY_RULES.values() if rule.is_testable(context)]
-    drafts = [draft for rule in testable for draft in rule.find(context) if not _rests_on_gap(context, rule, draft)]
+    on_gaps = {sources: _ids_on_gaps(context, sources) for sources in {rule.rests_on for rule in testable}}
+    drafts = [
+        draft
+        for rule in testable
+        for draft in rule.find(context)
+        if on_gaps[rule.rests_on].isdisjoint(
+            (*draft.trip_ids, *draft.context_trip_ids, *draft.run_ids, *draft.context_run_ids)
+        )
+    ]
     return complete(context, drafts, DAY_RULES)
 
 
-def _rests_on_gap(context: AuditDay, rule: Rule, draft: Draft) -> bool:
-    """Whether a trip or run of the draft reaches into a day of which a source that the rule rests on is incomplete."""
-    if context.incomplete.empty or not rule.rests_on:
-        return False
-    trips = context.trips[context.trips["trip_id"].isin([*draft.trip_ids, *draft.context_trip_ids])]
-    runs = context.runs[context.runs["declared_run_id"].isin([*draft.run_ids, *draft.context_run_ids])]
-    return any(bool(context.touches_incomplete(rows, rule.rests_on).any()) for rows in (trips, runs))
+def _ids_on_gaps(context: AuditDay, sources: str) -> set[str]:
+    """Ids of the trips and runs that reach into a day of which one of these sources is incomplete."""
+    return {
+        *context.trips.loc[context.touches_incomplete(context.trips, sources), "trip_id"],
+        *context.runs.loc[context.touches_incomplete(context.runs, sources), "declared_run_id"],
+    }
 
 
 def held_runs(context: AuditDay) -> pd.DataFrame:

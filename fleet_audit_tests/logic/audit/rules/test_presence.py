@@ -15,6 +15,7 @@ from fleet_audit_tests.logic.audit_sample import (
     DAY,
     OTHER,
     PLATE,
+    at,
     audit,
     costs_frame,
     devices_of,
@@ -196,6 +197,18 @@ def test_a_vehicle_whose_positions_of_the_day_were_all_refused_is_not_tested() -
     partly = audit([], runs, [span("07:00", "07:10")], incomplete=gap)
     assert found(partly, "D06")
     assert "D06" not in set(rules_not_tested(partly, DAY_RULES)["rule_id"])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "is_seen"),
+    [(-24, 48, True), (-24, 0, False), (-24, 1, True), (24, 48, False), (23, 48, True)],
+    ids=["around it", "until midnight", "past midnight", "from midnight on", "from 23:00 on"],
+)
+def test_a_vehicle_is_seen_on_each_day_that_its_positions_reach_into(start: int, end: int, *, is_seen: bool) -> None:
+    gap = incomplete(DAY, "P", "todas as suas linhas do dia foram recusadas").assign(plate=PLATE)
+    seen = [span("00:00", "24:00", started_at=at(f"{start:02d}:00"), ended_at=at(f"{end:02d}:00"))]
+    reasons = rules_not_tested(audit([], [PHANTOM], seen, incomplete=gap), DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert (f"veículo {PLATE}" not in reasons.get("D06", "")) is is_seen
 
 
 def test_a_vehicle_whose_runs_of_the_day_were_all_refused_has_no_undeclared_trip() -> None:

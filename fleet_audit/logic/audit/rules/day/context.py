@@ -19,6 +19,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
+from fleet_audit.logic.audit.rules.day.gaps import touches, without_seen
 from fleet_audit.logic.audit.rules.day.observed import observed_time
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.device_health import DeviceDay
@@ -26,7 +27,6 @@ from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import distance_m
-from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.tolerances import tolerances
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
@@ -274,22 +274,8 @@ class AuditDay(TripAndRunRecords):
 
     def touches_incomplete(self, rows: pd.DataFrame, sources: Iterable[str]) -> pd.Series:
         """Whether each trip or run starts or ends, by its vehicle's clock, on an incomplete day of these sources."""
-        flags = pd.Series(False, index=rows.index)
-        if self._gaps.empty:
-            return flags
-        zones = rows["plate"].map(self.zone).astype("str")
-        starts, ends = (local_days(rows[name], zones) for name in ("started_at", "ended_at"))
-        for gap in self._gaps[self._gaps["source"].isin(list(sources))].itertuples():
-            day = np.datetime64(gap.operational_date, "D")
-            is_touched = (starts == day) | (ends == day)
-            if gap.carrier_code:
-                is_touched &= (rows["carrier_code"].astype(object) == gap.carrier_code).to_numpy(dtype=bool)
-            if gap.plate:
-                is_touched &= rows["plate"].eq(gap.plate).to_numpy(dtype=bool)
-            if gap.source == "V":
-                is_touched &= ~rows["plate"].isin(self.plates_with_positions).to_numpy(dtype=bool)
-            flags |= is_touched
-        return flags
+        gaps = self._gaps[self._gaps["source"].isin(list(sources))]
+        return touches(gaps, rows, self._zones_of(rows), self.plates_with_positions)
 
     @cached_property
     def plates_with_refused_positions(self) -> set[str]:
@@ -299,24 +285,10 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def _gaps(self) -> pd.DataFrame:
         """The incomplete days, without those of vehicles of which the day's positions or runs were accepted in part."""
-        of_plate = self.incomplete[self.incomplete["plate"] != ""]
-        if of_plate.empty:
-            return self.incomplete
-        is_seen = [self._has_rows(gap.plate, gap.source, gap.operational_date) for gap in of_plate.itertuples()]
-        return self.incomplete.drop(index=of_plate.index[np.array(is_seen, dtype=bool)])
+        return without_seen(self.incomplete, self.runs, self.spans, self._zones_of(self.spans))
 
-    def _has_rows(self, plate: str, source: str, day: dt.date) -> bool:
-        """Whether positions (P) observed the vehicle on its local day, or the bulletins (B) declare a run of it.
-
-        Of a visit report (V) the other movements prove nothing: the refused one may be that which a run declares.
-        """
-        if source == "B":
-            return bool((self.runs["plate"].eq(plate) & self.runs["declared_date"].eq(day)).any())
-        if source == "V":
-            return False
-        begin, end = (pd.Timestamp(at, tz=self.zone(plate)) for at in (day, day + dt.timedelta(days=1)))
-        spans = self.spans[self.spans["plate"].eq(plate) & self.spans["source"].eq("positions")]
-        return bool(((spans["started_at"] < end) & (spans["ended_at"] > begin)).any())
+    def _zones_of(self, rows: pd.DataFrame) -> pd.Series:
+        return rows["plate"].map(self.zone).astype("str")
 
     def _gaps_of_day(self, sources: Iterable[str]) -> pd.DataFrame:
         asked = set(sources) - ({"V"} if self.plates_with_positions else set())
