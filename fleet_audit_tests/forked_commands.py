@@ -1,10 +1,8 @@
 """`fleet-audit` as a program whose processes are forked from one that has imported the product.
 
 Each call is a process of its own with its own arguments, variables, folder, output and exit code, and runs the same
-entry point; only what a process imports first, 2 s of processor time, is imported once. `run` computes all rows of
-`fact`, but neither marts nor reports, which no field case asks for: a day and its cycle took 13 s of processor time
-with them and 8.7 s without, on a busy machine. A program that is killed does not kill its fork: tests that interrupt a
-run start the installed one.
+entry point; only what a process imports first, 2 s of processor time, is imported once. A program that is killed does
+not kill its fork: tests that interrupt a run start the installed one.
 """
 
 from __future__ import annotations
@@ -23,10 +21,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 _MODULES = (
     "fleet_audit.cli.main",
@@ -135,22 +129,6 @@ def _run(streams: list[int], arguments: list[str], folder: str, variables: dict[
     time.tzset()
     tempfile.tempdir = None  # it was chosen with the variables of the server
     sys.argv = arguments
-    _leave_out_what_is_published()
     from fleet_audit.cli.main import main
 
     main()
-
-
-def _leave_out_what_is_published() -> None:
-    """From now on the jobs of `run` make neither marts nor reports."""
-    from fleet_audit.cli import run
-
-    execute = run._execute
-
-    def execute_unpublished(
-        definitions: dg.Definitions, job: str, partitions: object, instance: object, result: object,
-        _: object = None, **more: object,
-    ) -> bool:  # fmt: skip
-        return execute(definitions, job, partitions, instance, result, run.unpublished_assets(definitions, job), **more)
-
-    run._execute = execute_unpublished
