@@ -48,7 +48,7 @@ def fixed_cost_days(
         closing_day: first day of a cycle, 1..28.
         parameters: only their version, for the row.
     """
-    shares, is_due = _shares([day], fixed_costs, contracts, vehicles, service_plates, closing_day)
+    shares, is_due = due_shares([day], fixed_costs, contracts, vehicles, service_plates, closing_day)
     is_due_today = is_due[:, 0]
     due = fixed_costs.loc[is_due_today, ["plate", "contract_id"]].assign(cents=shares[is_due_today, 0])
     due = due.groupby(["plate", "contract_id"], as_index=False)["cents"].sum()
@@ -79,11 +79,11 @@ def fixed_cost_of_days(
     """The sum of `fixed_cost_days` of days of one cycle, on all of which the same plates serve; None without a row."""
     if not days:
         return None
-    shares, is_due = _shares(days, fixed_costs, contracts, vehicles, service_plates, closing_day)
+    shares, is_due = due_shares(days, fixed_costs, contracts, vehicles, service_plates, closing_day)
     return Decimal(int(shares[is_due].sum())).scaleb(-2) if is_due.any() else None
 
 
-def _shares(
+def due_shares(
     asked: Sequence[dt.date],
     fixed_costs: pd.DataFrame,
     contracts: pd.DataFrame,
@@ -91,7 +91,10 @@ def _shares(
     service_plates: AbstractSet[str],
     closing_day: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows × asked days of one cycle: cents of each row's share, and whether it is due."""
+    """Rows × asked days of one cycle: cents of each row's share, and whether it is due.
+
+    The arguments are those of `fixed_cost_days`; the service plates are those of each asked day.
+    """
     days = np.array(cycle_days(cycle_of(asked[0], closing_day)), dtype="datetime64[D]")
     at = np.searchsorted(days, np.array(asked, dtype="datetime64[D]"))
     holds = of_one_contract(days_in_force(fixed_costs, contracts, days), fixed_costs, vehicles, days)

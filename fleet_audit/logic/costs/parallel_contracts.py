@@ -6,55 +6,90 @@ Which of them is paid is decided in `fixed_costs`.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.costs.fixed_costs import days_in_force, of_one_contract, ordinary_shares
+from fleet_audit.logic.costs.fixed_costs import (
+    days_in_force,
+    due_shares,
+    of_one_contract,
+    ordinary_shares,
+    serving_plates,
+)
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
 
-_COLUMNS = ("row", "plate", "contract_id", "other_contract_ids", "is_paid", "date_from", "date_to", "days")
+_COLUMNS = ("row", "plate", "contract_id", "other_contract_id", "is_paid", "date_from", "date_to", "days")
 
 
 def parallel_fixed_costs(
-    cycle: Cycle, until: dt.date, fixed_costs: pd.DataFrame, contracts: pd.DataFrame, vehicles: pd.DataFrame
+    cycle: Cycle,
+    until: dt.date,
+    fixed_costs: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    trips: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Rows of fixed_costs that hold on days on which a row of another contract of the same vehicle is paid.
+    """Rows of fixed_costs beside each other contract of the same vehicle that is paid on days on which the row holds.
 
-    Columns: row (its position), plate, contract_id, other_contract_ids (those that are paid), is_paid (it is paid as
-    well, because neither is of the vehicle's own contract), date_from, date_to, days (how many), amount_brl (its shares
-    of these days as an ordinary line, paid or not) and other_brl (those of the others).
+    Columns: row (its position), plate, contract_id, other_contract_id (the one that is paid), is_paid (the row is paid
+    as well, because neither is of the vehicle's own contract), date_from, date_to, days (how many), amount_brl (the
+    row's shares of these days: what is due, or those of an ordinary line where it is not paid) and other_brl (what is
+    due under the other contract). Nothing of a reserve is paid while its titular serves.
 
     Args:
         cycle: the cycle; until: its last day that counts.
         fixed_costs, contracts, vehicles: the `ref` tables with all their dated rows.
+        trips: trips of the cycle, `fact.trips`.
     """
+    is_several = fixed_costs.groupby("plate")["contract_id"].transform("nunique").to_numpy() > 1
+    terms = fixed_costs[is_several]
     dates = np.array(cycle_days(cycle), dtype="datetime64[D]")
-    holds = days_in_force(fixed_costs, contracts, dates)
-    paid = of_one_contract(holds, fixed_costs, vehicles, dates)
-    cents = to_hundredths(fixed_costs["amount_brl_per_month"])
-    shares = np.where(paid, ordinary_shares(cents, paid), ordinary_shares(cents, holds))
-    plates, names = (fixed_costs[name].to_numpy(dtype=object) for name in ("plate", "contract_id"))
-    several = fixed_costs.groupby("plate")["contract_id"].transform("nunique").to_numpy() > 1
+    holds = days_in_force(terms, contracts, dates)
+    cents, is_due = _due(cycle, until, terms, contracts, vehicles, trips)
+    is_passed_over = holds & ~of_one_contract(holds, terms, vehicles, dates)
+    ordinary = ordinary_shares(to_hundredths(terms["amount_brl_per_month"]), holds)
+    plates, names = (terms[name].to_numpy(dtype=object) for name in ("plate", "contract_id"))
     records = []
-    for row in np.flatnonzero(several):
-        others = np.flatnonzero((plates == plates[row]) & (names != names[row]))
-        together = holds[row] & paid[others].any(axis=0) & (dates <= np.datetime64(until))
-        for is_paid in (False, True):
-            chosen = together & (paid[row] == is_paid)
-            if chosen.any():
-                of_others = paid[others] & chosen
-                record: dict[str, Any] = dict(zip(_COLUMNS, (
-                    row, plates[row], names[row], sorted(set(names[others[of_others.any(axis=1)]])), is_paid,
-                    *dates[chosen][[0, -1]].tolist(), int(chosen.sum()),
-                ), strict=True))  # fmt: skip
-                money = {"cents": shares[row][chosen].sum(), "other_cents": (shares[others] * of_others).sum()}
-                records.append({**record, **money})
+    for at, row in enumerate(np.flatnonzero(is_several)):
+        is_of_plate = plates == plates[at]
+        for other in sorted(set(names[is_of_plate & (names != names[at])])):
+            of_other = is_due & (is_of_plate & (names == other))[:, np.newaxis]
+            for is_paid, is_own, own in ((False, is_passed_over[at], ordinary[at]), (True, is_due[at], cents[at])):
+                chosen = is_own & of_other.any(axis=0)
+                if chosen.any():
+                    period = (*dates[chosen][[0, -1]].tolist(), int(chosen.sum()))
+                    money = (own[chosen].sum(), (cents * of_other)[:, chosen].sum())
+                    records.append((row, plates[at], names[at], other, is_paid, *period, *money))
     found = pd.DataFrame(records, columns=[*_COLUMNS, "cents", "other_cents"])
     amounts = {
         name: from_hundredths(found[cents].to_numpy(dtype="int64"), BRL, found.index)
         for name, cents in (("amount_brl", "cents"), ("other_brl", "other_cents"))
     }
     return found.drop(columns=["cents", "other_cents"]).assign(**amounts)
+
+
+def _due(
+    cycle: Cycle,
+    until: dt.date,
+    terms: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    trips: pd.DataFrame,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows × days of the cycle: cents of each row's share, and whether it is due; none after `until`."""
+    of_titulars = trips[trips["plate"].isin(vehicles["titular_plate"].dropna())]
+    of_days = [
+        due_shares(
+            [day],
+            terms,
+            contracts,
+            vehicles,
+            serving_plates(of_titulars[of_titulars["operational_date"] == day]),
+            cycle.start.day,
+        )
+        for day in cycle_days(cycle)
+    ]
+    cents, is_due = (np.hstack(parts) for parts in zip(*of_days, strict=True))
+    return cents, is_due & (np.array(cycle_days(cycle)) <= until)

@@ -127,7 +127,9 @@ def tariff_rows(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, s
 
 
 def _fixed_costs(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, str]]:
-    parallel = parallel_fixed_costs(cycle, cycle.end, frames.fixed_costs, frames.contracts, frames.vehicles)
+    parallel = parallel_fixed_costs(
+        cycle, cycle.end, frames.fixed_costs, frames.contracts, frames.vehicles, frames.trips
+    )
     notes: dict[int, list[str]] = {}
     for note in parallel.itertuples():
         notes.setdefault(note.row, []).append(_parallel_note(note))
@@ -144,10 +146,9 @@ def _fixed_costs(frames: Frames, cycle: Cycle) -> Iterator[tuple[str, str, str, 
 def _parallel_note(row: Any) -> str:
     """Where fixed amounts of several contracts of one vehicle meet: whether this one is paid."""
     period = f"de {_day(row.date_from)} a {_day(row.date_to)}"
-    others = " e ".join(row.other_contract_ids)
     if row.is_paid:
-        return f"pago {period} também sob o contrato {others}: confira"
-    return f"não pago {period}: o veículo está no contrato {others}"
+        return f"pago {period} também sob o contrato {row.other_contract_id}: confira"
+    return f"não pago {period}: o veículo está no contrato {row.other_contract_id}"
 
 
 def parameter_rows(parameters: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:

@@ -180,6 +180,40 @@ def test_q05_names_fixed_costs_of_several_contracts_of_a_vehicle(
         assert pd.isna(row["brl_at_stake"])
 
 
+def _parallel(costs: list[dict], vehicle: dict, **results: list[dict]) -> list[str]:
+    contracts = pd.concat([CONTRACTS, CONTRACTS.iloc[[1]].assign(contract_id="CT3")], ignore_index=True)
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "contract_id": None, "status": "ativo", **vehicle}
+    context = replace(a_cycle(**results), contracts=contracts, fixed_cost_terms=rows(reference.FIXED_COSTS, *costs),
+                      vehicle_terms=rows(reference.VEHICLES, vehicle))  # fmt: skip
+    return [row["explanation_pt"] for row in found(context, "Q05")]
+
+
+def test_q05_names_each_two_of_three_contracts_that_are_paid_on_the_same_days() -> None:
+    """From 26/05 CT3 takes the place of CT1 beside CT2: 10 and 21 of the 31 days."""
+    third = NEW | {"contract_id": "CT3", "amount_brl_per_month": "9300.00", "valid_from": "2025-05-26"}
+    said = sorted(_parallel([OLD | {"valid_to": "2025-05-25"}, NEW, third], {}))
+    assert [text[: text.index(" são pagas")] for text in said] == [
+        "De 16/05/2025 a 25/05/2025 (10 dias)",
+        "De 26/05/2025 a 15/06/2025 (21 dias)",
+    ]
+    assert "R$ 1.000,00 sob o contrato CT1 e R$ 2.000,00 sob CT2" in said[0]
+    assert "R$ 4.200,00 sob o contrato CT2 e R$ 6.300,00 sob CT3" in said[1]
+    together = _parallel([OLD, NEW, third | {"valid_from": "2025-05-16"}], {})
+    pairs = [("CT1", "CT2"), ("CT1", "CT3"), ("CT2", "CT3")]
+    assert [[f"contrato {one} e" in text and f"sob {two}," in text for text in together].count(True)
+            for one, two in pairs] == [1, 1, 1]  # fmt: skip
+
+
+def test_q05_states_no_money_of_a_reserve_on_days_on_which_its_titular_serves() -> None:
+    """100.00 and 200.00 per day, on the days without service of the titular alone."""
+    reserve = {"status": "reserva", "titular_plate": OTHER}
+    served = [worked(day) | {"plate": OTHER, "trip_id": f"S{day}"} for day in DAYS]
+    assert _parallel([OLD, NEW], reserve, trips=served) == []
+    [said] = _parallel([OLD, NEW], reserve, trips=served[:-2])
+    assert "(2 dias) são pagas" in said
+    assert "R$ 200,00 sob o contrato CT1 e R$ 400,00 sob CT2" in said
+
+
 def test_q05_shows_no_carrier_the_fixed_cost_of_another() -> None:
     contracts = CONTRACTS.assign(carrier_code=["CONLOG", "OUTRA"])
     vehicle = {"plate": PLATE, "unit_code": "UCP", "contract_id": "CT2", "status": "ativo"}
