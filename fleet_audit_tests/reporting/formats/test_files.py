@@ -15,6 +15,7 @@ import openpyxl
 import pytest
 
 from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.reporting.document_model import Document, Field, Grid, Section
 from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.documents.day import DayReport, build_day
 from fleet_audit.reporting.formats.csv import csv_parts, grid_csv, texts_csv
@@ -229,6 +230,33 @@ def test_no_column_of_the_pdf_runs_into_the_next_one(frames: Frames) -> None:
     assert {"Severidade", "Regra", "Valor", "Confiança"} <= set(findings.split())
     assert re.findall(r"\d\d/\d\d/\d{4}[^\s,.]", findings) == []
     assert {plate for plate in frames.vehicles["plate"] if plate in findings} <= set(findings.split())
+
+
+def pages_of_listing(texts: list[str]) -> list[str]:
+    """The text of each page of a PDF that lists these explanations, each beside a plate."""
+    rows = tuple((f"ABC{number:04d}", text) for number, text in enumerate(texts))
+    listing = Section(
+        "x", "Lista", Grid((Field("a", "Placa"), Field("b", "Explicação", width=30)), rows), is_listing=True
+    )
+    made = document_pdf(Document("Relatório", "dia", GENERATED_AT, (), (), (listing,)))
+    shown = subprocess.run(["pdftotext", "-layout", "-", "-"], input=made, capture_output=True, check=True)
+    return shown.stdout.decode().split("\f")
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
+def test_no_row_of_the_pdf_is_divided_between_two_pages() -> None:
+    pages = pages_of_listing([f"começo{number} " + "palavra " * 250 + f"fim{number}" for number in range(60)])
+    assert len(pages) > 2
+    for number in range(60):
+        assert [f"começo{number} " in page for page in pages] == [f"fim{number}\n" in page for page in pages]
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
+@pytest.mark.parametrize("word", ["palavra", "W" * 24, "WM" * 40])
+def test_a_row_higher_than_a_page_of_the_pdf_is_printed_whole(word: str) -> None:
+    words = [f"{number}{word}" for number in range(3_000)]
+    shown = "".join(pages_of_listing([" ".join(words)])).replace(" ", "").replace("\n", "")
+    assert all(f"{number}W" in shown or f"{number}p" in shown for number in range(0, 3_000, 100))
 
 
 def test_threads_that_set_documents_at_once_get_the_same_page(frames: Frames) -> None:
