@@ -27,28 +27,31 @@ def unseen_starts(segmentation: Segmentation, parameters: ParameterSet) -> np.nd
 
 
 def unseen_steps(segmentation: Segmentation, parameters: ParameterSet) -> pd.DataFrame:
-    """Every unseen step: plate, started_at, ended_at, counted_km.
+    """Every unseen step: plate, started_at, ended_at, counted_km, is_read.
 
     counted_km are those of `counted_over_silences` without the seen path between the readings and the step, so that of
-    rare readings no step has what was seen beside it.
+    rare readings no step has what was seen beside it; where the vehicle was found where it was left they lack it
+    already.
+    is_read: two readings that do not contradict each other say so, so that 0 is what they counted, not only unknown.
     """
     tracks, steps = segmentation.tracks, segmentation.steps
     first = unseen_starts(segmentation, parameters)
     owner = tracks.track_of(first)
     is_inside = owner == np.append(-1, owner[:-1])[: len(owner)]
     last = np.append(first[1:], len(tracks.seconds))[: len(first)] - 1
-    counted = counted_over_silences(segmentation, first, last, parameters)[is_inside]
+    counted, stood, is_read = (facts[is_inside] for facts in _counted(segmentation, first, last, parameters))
     first, plate = first[is_inside], tracks.index["plate"].to_numpy()[owner[is_inside]]
     before = first - 1
     from_reading, to_reading = tracks.reading_until(before), tracks.reading_from(first)
     beside_km = _seen_km(steps, from_reading, before) + _seen_km(steps, first, to_reading)
-    is_read = (from_reading >= 0) & (to_reading >= 0)
+    has_beside = (from_reading >= 0) & (to_reading >= 0) & ~stood
     return pd.DataFrame(
         {
             "plate": plate,
             "started_at": instant_column(tracks.seconds[before]),
             "ended_at": instant_column(tracks.seconds[first]),
-            "counted_km": np.maximum(counted - np.where(is_read, beside_km, 0.0), 0.0),
+            "counted_km": np.maximum(counted - np.where(has_beside, beside_km, 0.0), 0.0),
+            "is_read": is_read,
         }
     )
 
@@ -65,6 +68,13 @@ def counted_over_silences(
     Of a vehicle that stood before the silence and was found where it was left, only what its readings count beyond the
     seen path between them: 0 where they are right within agree_pct, contradict each other or are missing.
     """
+    return _counted(segmentation, first, last, parameters)[0]
+
+
+def _counted(
+    segmentation: Segmentation, first: np.ndarray, last: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`counted_over_silences`, whether the vehicle was found where it was left, whether its readings can be right."""
     tracks, steps = segmentation.tracks, segmentation.steps
     owner = tracks.track_of(first)
     before = np.append(-1, last[:-1])[: len(last)]
@@ -80,7 +90,8 @@ def counted_over_silences(
     found_km = counted - _seen_km(steps, from_reading, to_reading)
     is_explained = ~is_known | (found_km <= np.maximum(slack_km, parameters.agree_pct / 100 * counted))
     stood = has_before & _is_found_where_left(steps, before, first, way_km, parameters)
-    return np.where(stood, np.where(is_explained, 0.0, found_km), np.where(is_known, counted, np.nan))
+    km = np.where(stood, np.where(is_explained, 0.0, found_km), np.where(is_known, counted, np.nan))
+    return km, stood, is_known
 
 
 def _seen_km(steps: Steps, start: np.ndarray, end: np.ndarray) -> np.ndarray:

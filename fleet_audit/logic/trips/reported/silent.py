@@ -23,10 +23,11 @@ _NEAR_US = 1_000_000
 def silences(
     movements: pd.DataFrame, seen: pd.DataFrame, unseen: pd.DataFrame, driven: pd.DataFrame
 ) -> pd.DataFrame:  # fmt: skip
-    """Time of `movements` without `seen`, per vehicle: plate, start_us, end_us, counted_km, uncounted_us.
+    """Time of `movements` without `seen`, per vehicle: plate, start_us, end_us, counted_km, uncounted_us, unread_us.
 
-    uncounted_us is the part over which nothing is known to have counted. A step that a leg bridges holds nothing more:
-    the leg is paid the way over it, with its doubt.
+    uncounted_us is the part over which nothing is known to have counted; unread_us also that after which a device that
+    has no reading was found where it was left. A step that a leg bridges holds nothing more: the leg is paid the way
+    over it, with its doubt.
 
     Args:
         movements, seen, driven: `intervals` of reported movements, of what positions or odometers watched, of legs.
@@ -36,12 +37,17 @@ def silences(
     steps = intervals(unseen)
     is_bridged = 2 * covered_us(steps, union(driven)) >= (steps["end_us"] - steps["start_us"]).to_numpy()
     counted = np.where(is_bridged, 0.0, unseen["counted_km"].to_numpy(dtype=float))
+    is_counted, is_read = ~np.isnan(counted), is_bridged | unseen["is_read"].to_numpy(dtype=bool)
     pairs = overlaps(gaps, steps)
-    pairs = pairs[~np.isnan(counted[pairs["right"]])]
-    known_us = np.bincount(pairs["left"], weights=pairs["overlap_us"], minlength=len(gaps))
+    gap, step = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    lasting_us = (gaps["end_us"] - gaps["start_us"]).to_numpy()
+    known_us, read_us = (
+        np.bincount(gap, weights=pairs["overlap_us"] * of[step], minlength=len(gaps)) for of in (is_counted, is_read)
+    )
     return gaps.assign(
-        counted_km=np.bincount(pairs["left"], weights=counted[pairs["right"]], minlength=len(gaps)),
-        uncounted_us=np.maximum((gaps["end_us"] - gaps["start_us"]).to_numpy() - known_us, 0),
+        counted_km=np.bincount(gap, weights=np.nan_to_num(counted)[step], minlength=len(gaps)),
+        uncounted_us=np.maximum(lasting_us - known_us, 0),
+        unread_us=np.maximum(lasting_us - read_us, 0),
     )
 
 
@@ -68,11 +74,15 @@ def _without(seen: pd.DataFrame, movements: pd.DataFrame) -> pd.DataFrame:
 
 
 def held_km(movements: pd.DataFrame, gaps: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
-    """km that all silences together (of `silences`) can hold that each movement reaches into."""
+    """km that all silences together (of `silences`) can hold that each movement reaches into.
+
+    Where nothing was read, as many as its speed allows: a device without an odometer that is found where it was left
+    does not show that it stood.
+    """
     pairs = overlaps(movements, gaps)
     gap = pairs["right"].to_numpy()
-    uncounted_us = np.minimum(pairs["overlap_us"].to_numpy(), gaps["uncounted_us"].to_numpy()[gap])
-    km = gaps["counted_km"].to_numpy()[gap] + parameters.mean_speed_kmh * uncounted_us / 3.6e9
+    unread_us = np.minimum(pairs["overlap_us"].to_numpy(), gaps["unread_us"].to_numpy()[gap])
+    km = gaps["counted_km"].to_numpy()[gap] + parameters.mean_speed_kmh * unread_us / 3.6e9
     return np.bincount(pairs["left"], weights=km, minlength=len(movements))
 
 
@@ -99,8 +109,9 @@ def room_km(
     filled = np.bincount(gap, weights=whole_km[of] * shared_us / silent_us[of], minlength=len(gaps))
     held = np.maximum(counted + km_per_us * uncounted_us - filled, 0.0)
     is_cut = np.isin(np.arange(len(gaps)), overlaps(gaps, cuts)["left"])[gap]
-    sure_us = np.where(is_cut, np.where(shared_us > CLOCK_US, shared_us, 0), np.maximum(shared_us - REACH_US, 0))
-    most = np.minimum(km_per_us * sure_us, counted[gap] + km_per_us * np.minimum(sure_us, uncounted_us[gap]))
+    shared_us = np.where(shared_us > CLOCK_US, shared_us, 0)
+    sure_us = np.where(is_cut, shared_us, np.maximum(shared_us - REACH_US, 0))
+    most = np.minimum(km_per_us * shared_us, counted[gap] + km_per_us * np.minimum(sure_us, uncounted_us[gap]))
     most = np.where(is_shared[of], np.minimum(most, held[gap]), 0.0)
     wanted = np.bincount(gap, weights=most, minlength=len(gaps))[gap]
     part = np.divide(held[gap], wanted, out=np.zeros(len(most)), where=wanted > 0)

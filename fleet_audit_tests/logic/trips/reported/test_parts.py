@@ -197,6 +197,41 @@ def test_a_silence_holds_no_more_than_its_odometer_counted() -> None:
     assert km(watched.seen()) == pytest.approx(15.0, abs=0.02)
 
 
+@pytest.mark.parametrize("with_odometer", [True, False])
+def test_a_clock_that_puts_the_begin_of_a_hidden_movement_before_its_silence_loses_none_of_it(
+    with_odometer: bool,
+) -> None:
+    """To the garage and back in a silence that begins 10 s before; 3 min early, positions watched 2:50 of it."""
+    watched = Watched().to(MILL, then=1800).to(GARAGE, then=1800).to(MILL, then=3600)
+    seen = watched.seen((at("06:49:50"), at("08:05")), late_s=-180.0, with_odometer=with_odometer)
+    assert (km(seen), km(seen, "visit_report")) == pytest.approx((60.0, 40.0), abs=0.02)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 60.0, 120.0])
+def test_a_short_movement_right_after_a_halt_counts_as_far_as_the_odometer_counted(late_s: float) -> None:
+    """20 km seen, a halt of 4 min, and 4 km in the first 5 min of a silence."""
+    watched = Watched().to(MILL, then=240)
+    watched.to(MILL + 4000, 48, then=7200)
+    seen = watched.seen((at("06:23:50"), at("08:00")), late_s=late_s)
+    assert (km(seen), km(seen, "visit_report")) == pytest.approx((24.0, 4.0), abs=0.02)
+    assert seen.readings["gap_km"].sum() == pytest.approx(0.0, abs=0.02)
+
+
+@pytest.mark.parametrize("late_s", [0.0, -300.0])
+def test_km_seen_between_rare_readings_are_taken_off_what_a_silence_holds_once(late_s: float) -> None:
+    """20 km seen since the last reading, 20 km out and back in an hour of silence, and the next reading after it."""
+    watched = Watched().to(MILL, then=600)
+    asleep_s = watched.bus.seconds
+    watched.bus.driven_m += 20_000
+    watched.bus.unseen(3600).stand(1800)
+    watched.legs.append((asleep_s + 120, asleep_s + 1320, MILL, MILL, 20.0))
+    for record in watched.bus.records:
+        is_unread = at("06:00") < float(str(record["recorded_at"])) < asleep_s + 3900
+        record["odometer_km"] = None if is_unread else record["odometer_km"]
+    seen = watched.seen(late_s=late_s)
+    assert (km(seen), km(seen, "visit_report")) == pytest.approx((40.0, 20.0), abs=0.02)
+
+
 def test_what_a_chord_bridges_is_paid_by_the_chord_alone() -> None:
     """Without an odometer, 40 km straight on with 20 min of silence in it, and a report of 75 km."""
     watched = Watched().to(FRONT, then=3600)
