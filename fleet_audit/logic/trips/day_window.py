@@ -165,8 +165,10 @@ def segment_day(
     )
     readings = pd.concat(
         [
-            odometer_days(segmentation, joined, reported_alone, days, day, parameters),
-            odometer_days(tracks_without_places(tracks, parameters), alone, reported_alone, days, day, parameters),
+            odometer_days(segmentation, measured, joined, reported_alone, days, day, parameters),
+            odometer_days(
+                tracks_without_places(tracks, parameters), alone, alone, reported_alone, days, day, parameters
+            ),
         ],
         ignore_index=True,
     )

@@ -37,6 +37,7 @@ BALANCE_KM = 0.01  # RULES section 2, "Ledger"
 
 def odometer_days(
     segmentation: Segmentation,
+    measured: pd.DataFrame,
     trips: pd.DataFrame,
     reported: pd.DataFrame,
     days: VehicleDays,
@@ -47,7 +48,9 @@ def odometer_days(
 
     A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
     with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended. One of a report
-    (`reported`: plate, operational_date, started_at, ended_at, km) lasts until the silence ends that it lies in.
+    (`reported`: plate, operational_date, started_at, ended_at, km) lasts until the silence ends that it lies in: the
+    km that it reports there are of its own day, whichever day reads the silence. `measured` are `trips` as positions
+    saw them, before reports were joined to them: what they did not see no odometer has to have read.
     """
     tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
     gaps = _gap_changes(tracks, steps)
@@ -62,19 +65,22 @@ def odometer_days(
     last = np.where(to_stop >= 0, to_stop, tracks.reading_until(high))
     has_readings = (first >= low) & (last > first)  # one reading counts nothing, not zero
     has_readings &= ~_drives_unread(
-        kept, trips, tracks.seconds[first], tracks.seconds[np.maximum(last, 0)], parameters.compare_step_s
+        kept, measured, tracks.seconds[first], tracks.seconds[np.maximum(last, 0)], parameters.compare_step_s
     )
     row_of = np.where(is_seen, np.cumsum(is_seen) - 1, -1)
 
-    def over_day(points: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Sum of the values that lie between the day's readings, each track by itself."""
+    def over_day(points: np.ndarray, values: np.ndarray, *, is_read: bool = True) -> np.ndarray:
+        """Sum of the values that lie between the day's readings, or not between them, each track by itself."""
         row = row_of[tracks.track_of(points)]
-        is_inside = (row >= 0) & (points > first[row]) & (points <= last[row]) if len(first) else row > 0
-        sums = np.bincount(row[is_inside], weights=values[is_inside], minlength=len(kept))
+        points, values, row = points[row >= 0], values[row >= 0], row[row >= 0]
+        is_summed = is_read == ((points > first[row]) & (points <= last[row]))
+        sums = np.bincount(row[is_summed], weights=values[is_summed], minlength=len(kept))
         return np.where(has_readings, sums, np.nan)
 
     resets, reset_km = _resets(tracks, steps, parameters)
+    after, (own_km, other_km) = gaps["after"].to_numpy(), _reported_km(gaps, reported, day)
     delta = np.where(has_readings, tracks.odometer_km[last] - tracks.odometer_km[first], np.nan)
+    delta += over_day(after, own_km, is_read=False) - over_day(after, other_km)
     return pd.DataFrame(
         {
             "operational_date": [day] * len(kept),
@@ -85,9 +91,7 @@ def odometer_days(
             ),
             "last_reading_at": instants(np.where(has_readings, tracks.seconds[last], 0)).where(pd.Series(has_readings)),
             "odometer_delta_km": delta - over_day(resets, reset_km),
-            "gap_km": over_day(
-                gaps["after"].to_numpy(), _unreported_km(gaps, reported[reported["operational_date"] == day])
-            ),
+            "gap_km": over_day(after, gaps["km"].to_numpy() - own_km - other_km),
             "dwell_km": over_day(*_dwell_changes(tracks.odometer_km, stops, parameters)),
             "odometer_resolution_km": steps.resolution_km[is_seen],
             "resets": np.nan_to_num(over_day(resets, np.ones(len(resets)))).astype(int),
@@ -96,19 +100,21 @@ def odometer_days(
     )
 
 
-def _unreported_km(gaps: pd.DataFrame, reported: pd.DataFrame) -> np.ndarray:
-    """km of `_gap_changes` without those of the trips of visit reports that lie in each silence, at most its own.
+def _reported_km(gaps: pd.DataFrame, reported: pd.DataFrame, day: dt.date) -> tuple[np.ndarray, np.ndarray]:
+    """km of the trips of visit reports in each of `_gap_changes`, together at most its own: of the day, of other days.
 
-    They are in the ledger as trips already: no km is in it twice. A trip in several silences is shared by its time.
+    They are in a ledger as trips already: no km is in it twice. A trip in several silences is shared by its time.
     """
     pairs = overlaps(intervals(gaps), intervals(reported))
     at, trip = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     shared_us = pairs["overlap_us"].to_numpy(dtype=float)
     whole_us = np.bincount(trip, weights=shared_us, minlength=len(reported))
-    km = reported["km"].to_numpy(dtype=float)[trip] * shared_us / whole_us[trip]
-    taken = np.bincount(at, weights=km, minlength=len(gaps))
-    unreported: np.ndarray = np.maximum(gaps["km"].to_numpy() - taken, 0.0)
-    return unreported
+    km = np.nan_to_num(reported["km"].to_numpy(dtype=float))[trip] * shared_us / whole_us[trip]
+    is_own = (reported["operational_date"] == day).to_numpy()[trip]
+    own_km, other_km = (np.bincount(at, weights=km * of, minlength=len(gaps)) for of in (is_own, ~is_own))
+    counted_km, taken_km = gaps["km"].to_numpy(), own_km + other_km
+    part = np.divide(counted_km, taken_km, out=np.ones(len(gaps)), where=taken_km > counted_km)
+    return own_km * part, other_km * part
 
 
 def _with_silences(trips: pd.DataFrame, reported: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
