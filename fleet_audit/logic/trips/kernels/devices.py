@@ -104,20 +104,22 @@ def fill_gaps(  # type: ignore[no-untyped-def]
 
     A device that was never seen to move along with the primary fills no gap with a way that the primary shows at
     another time and its odometer did not count, and the time after (or before) the primary only if it took over from it
-    (or was replaced by it): two clocks an hour apart, of devices that sleep while parked, made 80 km of 40, and 120 km
-    without odometers. An odometer that stood proves nothing alone: a tracker counts none itself while it is off.
+    (or was replaced by it), or first moved after (or last before) the primary reported and shows no such way: two
+    clocks an hour apart, of devices that sleep while parked, made 80 km of 40, and 120 km without odometers. An
+    odometer that stood proves nothing alone: a tracker counts none itself while it is off.
     """
     points, piece_of = np.empty(len(useful), np.int64), np.empty(len(useful), np.int64)
     count = 0
     for piece in range(len(owner)):
         mine = points_between(located, offsets[owner[piece]], offsets[owner[piece] + 1])
         company = np.full(last[piece] - first[piece], ELSEWHERE)
-        replaces = np.zeros(last[piece] - first[piece], np.bool_)
+        replaces, takes_turns = np.zeros((2, last[piece] - first[piece]), np.bool_)
         for track in range(first[piece], last[piece]):
             theirs = points_between(located, offsets[track], offsets[track + 1])
             if track != owner[piece]:
                 company[track - first[piece]] = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
                 replaces[track - first[piece]] = is_replacement(mine, theirs, seconds, lat, lon, outlier_m)
+                takes_turns[track - first[piece]] = _takes_turns(mine, theirs, seconds, lat, lon)
         at, stop = np.searchsorted(located, low[piece]), np.searchsorted(located, high[piece])
         before = start[piece]
         while at <= stop:
@@ -126,13 +128,14 @@ def fill_gaps(  # type: ignore[no-untyped-def]
                 most = useful[:0]
                 is_between = before > start[piece] and at < stop
                 may_fill = company == TOGETHER
-                may_fill |= (company == _UNKNOWN) & (replaces | is_between)
+                may_fill |= (company == _UNKNOWN) & (replaces | takes_turns | is_between)
                 counted_km = odometer[located[at]] - odometer[located[at - 1]] if is_between else np.nan
                 for track in first[piece] + np.flatnonzero(may_fill):
                     inside = _inside(points_between(useful, offsets[track], offsets[track + 1]), seconds, before, after)
                     if len(inside) <= len(most):
                         continue
-                    if is_between and company[track - first[piece]] == _UNKNOWN:
+                    is_taken_over = replaces[track - first[piece]] and not is_between
+                    if company[track - first[piece]] == _UNKNOWN and not is_taken_over:
                         theirs = points_between(located, offsets[track], offsets[track + 1])
                         way = _inside(theirs, seconds, before, after)
                         if _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlier_m):
@@ -166,8 +169,8 @@ def _inside(points, seconds, before, after):  # type: ignore[no-untyped-def]
 def _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
     """Whether a device shows in a gap of the primary a way that the primary shows itself, by one difference of clocks.
 
-    The primary's odometer counted less than half of it over the gap, or counts nothing. Under the same difference the
-    device is with the primary wherever both report.
+    The primary's odometer counted less than half of it over the gap, or no readings show what it counted. Under the
+    same difference the device is with the primary wherever both report.
     """
     moving = np.array([at for at in range(len(way)) if has_moved(way, at, seconds, lat, lon)], dtype=np.int64)
     if len(moving) < LEAST_TOGETHER:
@@ -274,6 +277,15 @@ def has_moved(points, at, seconds, lat, lon):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def count_moving(points, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """How many fixes of a device move."""
+    count = 0
+    for at in range(len(points)):
+        count += has_moved(points, at, seconds, lat, lon)
+    return count
+
+
+@njit(cache=True, nogil=True)
 def is_replacement(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
     """Whether one device goes on where the other fell silent for good: until then it stood within `outlier_m`.
 
@@ -285,6 +297,20 @@ def is_replacement(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[
     until_end = theirs[: max(first_from(theirs, seconds, seconds[end] + 1e-6), 1)]
     from_begin = theirs[min(first_from(theirs, seconds, seconds[begin]), len(theirs) - 1) :]
     return _stands(until_end, end, lat, lon, outlier_m) or _stands(from_begin, begin, lat, lon, outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def _takes_turns(mine, theirs, seconds, lat, lon):  # type: ignore[no-untyped-def]
+    """Whether one device only moves after the other one fell silent for good, or only before it first reported.
+
+    One fix of a tracker that was tried out in the garage, the evening before the other one died on the road, lost the
+    40 km of the new tracker's first afternoon.
+    """
+    if not len(mine) or not len(theirs):
+        return False
+    until_end = theirs[: first_from(theirs, seconds, seconds[mine[-1]] + 1e-6)]
+    from_begin = theirs[first_from(theirs, seconds, seconds[mine[0]]) :]
+    return not (count_moving(until_end, seconds, lat, lon) and count_moving(from_begin, seconds, lat, lon))
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from fleet_audit.logic.trips.kernels.devices import (
     SAME_TIME_S,
     TOGETHER,
     company_of,
+    count_moving,
     first_from,
     has_moved,
     is_replacement,
@@ -91,7 +92,7 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             mine = points_between(located, offsets[by[beside]], offsets[by[beside] + 1])
             shown, apart, _ = _along(theirs, mine, found[beside], seconds, lat, lon, gap_note_s, compare_step_s,
                                     outlier_m)  # fmt: skip
-            if (shown or not _moves(theirs, seconds, lat, lon)) and apart <= _MOST_APART * shown:
+            if (shown or not count_moving(theirs, seconds, lat, lon)) and apart <= _MOST_APART * shown:
                 clock[day], by[day] = found[beside], by[beside]
     return clock, by
 
@@ -108,7 +109,7 @@ def _clock_s(  # type: ignore[no-untyped-def]
     """
     low = first_from(mine, seconds, seconds[theirs[0]] - _MOST_CLOCK_S)
     near = mine[low : first_from(mine, seconds, seconds[theirs[-1]] + _MOST_CLOCK_S)]
-    is_rarer = _moves(near, seconds, lat, lon) < _moves(theirs, seconds, lat, lon)
+    is_rarer = count_moving(near, seconds, lat, lon) < count_moving(theirs, seconds, lat, lon)
     fixes, path = (near, theirs) if is_rarer else (theirs, near)
     moving = np.array([at for at in range(len(fixes)) if has_moved(fixes, at, seconds, lat, lon)], dtype=np.int64)
     best, best_s, best_m = 0, np.nan, 0.0
@@ -162,15 +163,6 @@ def _hands_over(mine, theirs, seconds, lat, lon, gap_note_s, outlier_m):  # type
     silent_s = max(seconds[theirs[0]], seconds[mine[0]]) - min(seconds[theirs[-1]], seconds[mine[-1]])
     is_apart = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == ELSEWHERE
     return silent_s <= gap_note_s and not is_apart and is_replacement(mine, theirs, seconds, lat, lon, outlier_m)
-
-
-@njit(cache=True, nogil=True)
-def _moves(points, seconds, lat, lon):  # type: ignore[no-untyped-def]
-    """How many fixes of a device move."""
-    count = 0
-    for at in range(len(points)):
-        count += has_moved(points, at, seconds, lat, lon)
-    return count
 
 
 @njit(cache=True, nogil=True)

@@ -14,6 +14,7 @@ from fleet_audit.logic.trips.ledger import km_ledger
 from fleet_audit.schema import reference
 from fleet_audit_tests.logic.driving import (
     DAY,
+    FRONT,
     GARAGE,
     MILL,
     NO_SHRINKING,
@@ -133,6 +134,17 @@ def test_a_tracker_that_replaces_another_at_noon_measures_the_afternoon(parked_s
     tables = world(*({"device_id": device, "plate": PLATE} for device in ("D1", "D2", "D3")))
     trips = trips_of(reported([old, new, early]), tables=tables)
     assert trips["km"].to_list() == pytest.approx([20.0, 20.0, 20.0], abs=0.2)
+
+
+def test_a_tracker_that_was_tried_out_in_the_garage_measures_after_the_other_one_died_on_the_road() -> None:
+    """Its one fix of the evening before is elsewhere than where the other one fell silent: 20 km were lost."""
+    evening = Bus(at("20:00") - 86_400, device="D1").stand(1800)
+    tried = Bus(at("20:10") - 86_400, device="D2", odometer_km=9000.0)
+    died = Bus(at("05:00"), device="D1").stand(600).to(MILL).stand(1800).to(GARAGE).stand(1800)
+    died.to(MILL).stand(1800).go(-10_000, 60)
+    new = Bus(at("14:00"), MILL, device="D2", odometer_km=9000.0).stand(600).to(FRONT).stand(600)
+    trips = trips_of(reported([evening, died, tried, new]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0, 20.0, 20.0, 10.0, 20.0], abs=0.2)
 
 
 def silent(bus: Bus, start: str, end: str = "47:00") -> Bus:
