@@ -137,14 +137,16 @@ def raw_positions(
     fetcher = PageFetcher(api, fleet.lake(), fleet.warehouse(), context.run.run_id, fleet.settings().api_concurrency)
     with run_lock(fleet.warehouse().url, [API_LOCK], lambda: context.log.info("Waiting: another run asks the API.")):
         fetched = fetcher.fetch_days(asked, now)
-    for sentence in fetcher.set_aside:
+    for sentence in (*fetcher.set_aside, *fetcher.warnings):
         context.log.warning(sentence)
     failure = failure_sentence(fetched)
     if failure:
         context.log.error(failure)
     _add_day_numbers(context, fleet, fetched)
     asked_days = ", ".join(day.day.isoformat() for day in fetched)
-    yield dg.MaterializeResult(metadata={"asked_days": asked_days, "set_aside": list(fetcher.set_aside)})
+    yield dg.MaterializeResult(
+        metadata={"asked_days": asked_days, "set_aside": list(fetcher.set_aside), "warnings": fetcher.warnings}
+    )
     yield from partition_results(context, _API_ANSWERED, _unanswered(days, fetched))
 
 

@@ -6,6 +6,7 @@ What the items mean is read in `positions`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ _SPACES = b" \t\n\r"  # that JSON allows between a name and its colon
 _NULL = b"null"
 # Members in which gateways say, under status 200, that the answer behind them failed, and texts that name no error.
 _ERRORS = ("error", "errors", "error_message")
+_ERROR_NAME = re.compile(rb'"(errors?|error_message|success|status)"\s*:', re.IGNORECASE)
 _NO_ERROR = ("", "0", "none", "null", "false", "no", "ok", "success")
 _NO_SUCCESS = ("0", "false", "no")
 _FAILED = ("error", "fail", "failed", "failure")
@@ -117,20 +119,36 @@ def value_at(item: Any, path: Sequence[str]) -> Any:
     return item
 
 
-def _require_success(page: Any) -> None:
-    """Raises RejectedFile when a page without items names an error: it would be a complete day without positions.
+def error_beside_items(payload: bytes, adapter: Adapter = CONTRACT) -> str | None:
+    """The member by which a page with items says that something failed; None where it names no error.
 
-    Beside items an error does not lose them: vendors list devices that are offline there, on every day.
+    The items stand: vendors list devices that are offline there, on every day. What else may be missing nobody knows.
     """
-    if not isinstance(page, dict):
-        return
-    named = next((name for name in _ERRORS if _names_error(page.get(name))), None)
-    if named is None and _text(page.get("success")) in _NO_SUCCESS:
-        named = "success"
-    if named is None and _text(page.get("status")) in _FAILED:
-        named = "status"
-    if named:
+    if not _ERROR_NAME.search(payload):  # a page is decoded again only where one of these names stands in it
+        return None
+    page = decode_page(payload)
+    return _named_failure(page) if items_of_page(page, adapter) else None
+
+
+def _require_success(page: Any) -> None:
+    """Raises RejectedFile when a page without items names an error: it would be a complete day without positions."""
+    if named := _named_failure(page):
         raise RejectedFile(f"The page has no items and says that it failed ('{named}'); ask for it again.")
+
+
+def _named_failure(page: Any) -> str | None:
+    """The member of a page, or of an object directly inside it (`meta.error`), that says that something failed."""
+    if not isinstance(page, dict):
+        return None
+    inner = {f"{name}.": member for name, member in page.items() if isinstance(member, dict)}
+    for prefix, members in {"": page, **inner}.items():
+        by_name = {name.lower(): (f"{prefix}{name}", value) for name, value in members.items()}
+        failed = [by_name[name][0] for name in _ERRORS if name in by_name and _names_error(by_name[name][1])]
+        for name, values in (("success", _NO_SUCCESS), ("status", _FAILED)):
+            failed += [by_name[name][0]] if name in by_name and _text(by_name[name][1]) in values else []
+        if failed:
+            return failed[0]
+    return None
 
 
 def _names_error(value: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.formats.api_page.decoding import error_beside_items
 from fleet_audit.ingest.api.pages import (
     DamagedPageError,
     archive_page,
@@ -80,6 +81,7 @@ class PageFetcher:
         run_id: goes into the rows.
         concurrency: windows that are read at once.
         set_aside: a sentence for each damaged page that the last `fetch_days` found in the archive.
+        warnings: a sentence for each page that it received with items beside an error.
     """
 
     api: TelemetryApi
@@ -88,6 +90,7 @@ class PageFetcher:
     run_id: str
     concurrency: int = 4
     set_aside: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     _known: Collection[str] = frozenset()
     _failures: int = 0
     _stopped_by: str | None = None
@@ -99,7 +102,7 @@ class PageFetcher:
         A window that fails leaves a gap (`ops.api_windows`), and the others are still read. A refused request, or
         several failures in a row, ends the asking: the remaining windows are recorded as not asked for.
         """
-        self._failures, self._stopped_by = 0, None
+        self._failures, self._stopped_by, self.warnings = 0, None, []
         windows = [window for day in days for window in day_windows(day, now)]
         for window in windows:
             message = f"Run {self.run_id} asked for this window and was interrupted before the answer was complete."
@@ -118,6 +121,7 @@ class PageFetcher:
                 one.rows += sum(request["rows_read"] for request in found)
                 one.error = one.error or error
                 requests += found
+        self.warnings = sorted({*self.warnings})
         if requests:
             unique = {request["request_id"]: request for request in requests}
             rows = conform(pd.DataFrame(list(unique.values())), API_REQUESTS)
@@ -150,6 +154,7 @@ class PageFetcher:
             for page in self.api.pages(window.start, window.asked_to, self._known):
                 path = archive_page(self.lake, window.day, page.body, page.sha256)
                 requests.append(self._request(window.day, page, path))
+                self._warn_of_error(page, path)
         except (PermanentError, RetryableError) as error:
             self._count_failure(error)
             record_unanswered(self.warehouse, window, str(error), self.run_id)
@@ -157,6 +162,13 @@ class PageFetcher:
         self._failures = 0
         record_answered(self.warehouse, window, self.run_id)
         return requests, None
+
+    def _warn_of_error(self, page: Page, path: str) -> None:
+        if named := error_beside_items(page.body, self.api.adapter):
+            self.warnings.append(
+                f"{self.lake.url(path)} has {page.rows} items and names an error ('{named}'): the items are used, and "
+                "others may be missing. Read the page, and report it to the owner of FLEET_API_URL."
+            )
 
     def _count_failure(self, error: PermanentError | RetryableError) -> None:
         with self._lock:

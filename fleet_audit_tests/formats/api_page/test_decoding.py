@@ -10,7 +10,13 @@ from dataclasses import replace
 import pytest
 
 from fleet_audit.formats.adapter import CONTRACT
-from fleet_audit.formats.api_page.decoding import BrokenPageError, decode_page, outline, outline_again
+from fleet_audit.formats.api_page.decoding import (
+    BrokenPageError,
+    decode_page,
+    error_beside_items,
+    outline,
+    outline_again,
+)
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile
 
@@ -90,7 +96,8 @@ def test_a_document_of_another_form_is_refused(payload: bytes) -> None:
 
 _FAILURES = [b'"error":"backend unavailable"', b'"errors":[{"code":503}]', b'"error":{"code":0,"message":"db down"}',
              b'"error_message":"x"', b'"success":false', b'"success":"false"', b'"success":0', b'"status":"error"',
-             b'"error":true', b'"errors":2']  # fmt: skip
+             b'"error":true', b'"errors":2', b'"Error":"db down"', b'"meta":{"error":"db down"}',
+             b'"meta":{"Status":"error"}']  # fmt: skip
 
 
 @pytest.mark.parametrize("member", _FAILURES)
@@ -105,18 +112,23 @@ def test_a_page_without_items_that_says_it_failed_is_no_empty_day(member: bytes)
 def test_items_beside_an_error_are_a_page(member: bytes) -> None:
     for read in (outline, outline_again):
         assert read(b'{"data":[%s],"next_cursor":null,%s}' % (ITEM, member)) == (1, None)
+    named = error_beside_items(b'{"data":[%s],"next_cursor":null,%s}' % (ITEM, member))
+    assert named is not None
+    assert named.split(".")[-1].encode() in member
 
 
 @pytest.mark.parametrize(
     "member",
     [b'"error":null', b'"error":""', b'"error":"none"', b'"error":"0"', b'"error":0', b'"error":false', b'"error":{}',
      b'"errors":[]', b'"errors":[null]', b'"errors":{"count":0}', b'"error":{"code":0,"message":""}',
-     b'"error":{"code":"0","message":"OK"}', b'"success":true', b'"success":null', b'"success":1', b'"status":"ok"'],
+     b'"error":{"code":"0","message":"OK"}', b'"success":true', b'"success":null', b'"success":1', b'"status":"ok"',
+     b'"meta":{"error":null,"status":"ok"}'],
 )  # fmt: skip
 def test_a_page_without_items_that_names_no_error_is_an_empty_day(member: bytes) -> None:
     """It was refused on every try, and its day never closed."""
     for read in (outline, outline_again):
         assert read(b'{"data":[],"next_cursor":null,%s}' % member) == (0, None)
+    assert error_beside_items(b'{"data":[%s],"next_cursor":null,%s}' % (ITEM, member)) is None
 
 
 @pytest.mark.parametrize("payload", [one for one in WRONG_SHAPES if b"cursor" not in one])

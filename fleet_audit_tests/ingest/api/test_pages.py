@@ -177,6 +177,19 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
     assert _instants(lake, DAY) == INSTANTS[1:3]
 
 
+def test_items_beside_an_error_are_kept_and_the_error_is_reported(lake, postgres_url):
+    item = {"device_id": "1", "timestamp": "2025-06-10T12:00:00Z"}
+    body = json.dumps({"data": [item], "next_cursor": None, "meta": {"error": "shard 2 is down"}}).encode()
+    with answering(lambda _: (200, {}, body)) as url:
+        fetcher = PageFetcher(TelemetryApi(url, TOKEN), lake, Warehouse(postgres_url), "a-run")
+        (day,) = fetcher.fetch_days([DAY], LATER)
+    assert (day.error, day.rows) == (None, 4)
+    (path,) = archived_pages(lake, DAY)
+    (sentence,) = fetcher.warnings
+    assert path in sentence
+    assert "names an error ('meta.error')" in sentence
+
+
 def test_a_run_that_is_killed_leaves_gaps_until_the_day_is_answered(fetch, lake, postgres_url, monkeypatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
