@@ -23,6 +23,8 @@ SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
 _LOGO_PX = (320, 64)  # as high as the heading's rows
 _SENTENCE = 30  # characters: a column as wide as that holds sentences
+_SUMMARY_WIDTHS = (32.0, *(15.5,) * 20)  # of the first sheet's columns, which all its tables share; 15.5: date and time
+_MOST_SPANNED = 5  # columns beside the first of a sentence: longer ones go on in the next line
 _LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
 _CUT = " … [texto cortado]"
 _FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
@@ -161,17 +163,22 @@ class Workbook:
                 )
 
     def block(self, sheet: Worksheet, row: int, title: str, grid: Grid) -> int:
-        """A titled small table at `row`, its total row in bold; returns the first free row below it."""
+        """A titled small table of the first sheet, its total row in bold; returns the first free row below it."""
         sheet.write_string(row, 0, title, self.style(bold=True, font_size=12))
-        self.header(sheet, row + 1, grid.fields)
+        spans = _summary_spans(grid.fields)
+        self.header(sheet, row + 1, grid.fields, spans)
         row += 2
         for values, properties in [
             *((values, {}) for values in grid.rows),
             *([(grid.total, {"bold": True, "top": 1, "top_color": INK})] if grid.total else []),
         ]:
-            for column, value in enumerate(values):
-                kind = grid.fields[column].kind
-                self.cell(sheet, row, column, value, kind, self.body_style(kind, **properties))
+            for (first, last), entry, value in zip(spans, grid.fields, values, strict=True):
+                style = self.body_style(entry.kind, **_wrapped(entry), **properties)
+                if last > first:
+                    sheet.merge_range(row, first, row, last, "", style)
+                self.cell(sheet, row, first, value, entry.kind, style)
+            texts = [(_summary_width(*span), value) for span, value in zip(spans, values, strict=True)]
+            fit_row(sheet, row, [pair for pair, entry in zip(texts, grid.fields, strict=True) if _wrapped(entry)])
             row += 1
         return row
 
@@ -184,11 +191,16 @@ class Workbook:
             self._body_styles[key] = self.kind_style(kind, **properties)
         return self._body_styles[key]
 
-    def header(self, sheet: Worksheet, row: int, fields: Sequence[Field]) -> None:
-        """The labels of a table's columns."""
+    def header(
+        self, sheet: Worksheet, row: int, fields: Sequence[Field], spans: Sequence[tuple[int, int]] | None = None
+    ) -> None:
+        """The labels of a table's columns; `spans` are the first and last column of each, else one."""
         sheet.set_row(row, 30)
-        for column, entry in enumerate(fields):
-            sheet.write_string(row, column, entry.label, self._header_style(entry))
+        for (first, last), entry in zip(spans or [(at, at) for at in range(len(fields))], fields, strict=True):
+            style = self._header_style(entry)
+            if last > first:
+                sheet.merge_range(row, first, row, last, "", style)
+            sheet.write_string(row, first, entry.label, style)
 
     def logo(self, sheet: Worksheet, column: int, logo: Logo | None, company: str) -> None:
         """The logo beside the heading, never larger than it."""
@@ -222,8 +234,8 @@ def document_workbook(document: Document) -> bytes:
 
 def _summary(book: Workbook, document: Document) -> None:
     sheet = book.sheet("Resumo")
-    sheet.set_column(0, 0, 32)
-    sheet.set_column(1, 20, 15.5)  # a date with its time
+    for column, width in enumerate(_SUMMARY_WIDTHS):
+        sheet.set_column(column, column, width)
     if document.company:
         sheet.set_header(f"&L&8{document.company.replace('&', '&&')}")
     book.logo(sheet, 10, document.logo, document.company)
@@ -288,7 +300,22 @@ def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
     sheet.write_string(row, 2, card.note, book.style(font_color=MUTED, indent=1, **line))
 
 
-def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[int, Any]]) -> None:
+def _summary_spans(fields: Sequence[Field]) -> list[tuple[int, int]]:
+    """First and last column of each field on the first sheet, where a sentence has as many as its width needs."""
+    spans: list[tuple[int, int]] = []
+    for entry in fields:
+        first = last = spans[-1][1] + 1 if spans else 0
+        while _wrapped(entry) and _summary_width(first, last) < entry.width and last - first < _MOST_SPANNED:
+            last += 1
+        spans.append((first, last))
+    return spans
+
+
+def _summary_width(first: int, last: int) -> float:
+    return sum(_SUMMARY_WIDTHS[first : last + 1])
+
+
+def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[float, Any]]) -> None:
     """A row as high as the longest of its texts (width in characters, value): not every program does so itself."""
     lines = (math.ceil(len(text) * 1.08 / width) for width, text in texts if isinstance(text, str))
     if (most := min(max(lines, default=1), _MOST_LINES)) > 1:

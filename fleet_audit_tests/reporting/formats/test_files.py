@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from fleet_audit.logic.primitives.cycles import Cycle
@@ -203,6 +204,19 @@ def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) 
     assert formulas[-1][column] == f"=SUBTOTAL(109,N2:N{len(values) - 1})"
     assert values[0][column] == CONTRACT[ord("N") - ord("A")]
     assert values[-1][column] == pytest.approx(sum(row[column] for row in values[1:-1]))
+
+
+def test_a_sentence_on_the_first_sheet_has_room_beside_the_next_column(frames: Frames) -> None:
+    """Columns of one width cut the reasons of rules that were not tested where the next cell had a text."""
+    reason = "equipamento sem posições neste dia, e sem leituras de hodômetro"
+    untested = pd.DataFrame({"rule_id": ["D05", "G03"], "scope": "day", "operational_date": DAY, "reason_pt": reason})
+    made = render_day(report(replace(frames, rules_not_tested=untested)))
+    sheet = sheet_of(made["d1.xlsx"], "Resumo")
+    (cell,) = [cell for row in sheet.iter_rows() for cell in row if cell.value == reason]
+    (span,) = [span for span in sheet.merged_cells.ranges if cell.coordinate in span]
+    letters = [openpyxl.utils.get_column_letter(column) for column in range(span.min_col, span.max_col + 1)]
+    assert sum(sheet.column_dimensions[letter].width for letter in letters) >= len(reason)
+    assert sheet.cell(cell.row, span.max_col + 1).value.startswith("D05")
 
 
 def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
