@@ -82,7 +82,7 @@ def counted_parts(
     is_shared = np.isin(np.arange(len(visits)), pairs["left"])
     is_observed = _is_observed(
         visits, watched_us, _length_us(movements), held_km(movements, gaps, parameters), parameters
-    )
+    ) | _is_contradicted(visits, movements, gaps, legs.assign(is_read=by_odometer), parameters)
     whole_km = np.where(is_shared | is_observed, 0.0, np.nan_to_num(reported_km))
     room = room_km(movements, gaps, instants_of(driven, is_cut_at), whole_km, is_shared, parameters)
     credit_km, doubt_km = _credited(visits, legs, pairs, room, parameters)
@@ -191,6 +191,27 @@ def _is_observed(
         (watched_us > CLOCK_US) & is_too_long
     )
     return is_observed
+
+
+def _is_contradicted(
+    visits: pd.DataFrame, movements: pd.DataFrame, gaps: pd.DataFrame, legs: pd.DataFrame, parameters: ParameterSet
+) -> np.ndarray:
+    """Whether an odometer that works says of each movement, 5 min allowed for its clock, that nothing was driven.
+
+    It works where it counted, and measured, each leg of positions on the day (`is_read`). One that is dead all day
+    proves nothing, nor does any of km that it does not resolve.
+    """
+    wide = movements.assign(start_us=movements["start_us"] - REACH_US, end_us=movements["end_us"] + REACH_US)
+    stood = held_km(wide, gaps, parameters) < parameters.leg_min_km
+    legs = legs[~legs["is_short"].astype(bool)]
+    counted = legs["is_read"] & (legs["km_odometer"].astype("float64") >= parameters.leg_min_km)
+    keys = [legs["plate"].astype(object), legs["operational_date"].astype(object)]
+    of_day = pd.MultiIndex.from_arrays([visits["plate"].astype(object), visits["date"].astype(object)])
+    works = counted.groupby(keys).all().reindex(of_day, fill_value=False).to_numpy(dtype=bool)
+    resolved_km = legs["odometer_resolution_km"].astype("float64").groupby(keys).max().reindex(of_day).to_numpy()
+    is_resolved = visits["counted_km"].to_numpy() > resolved_km + 2 * parameters.stop_radius_m / 1000
+    is_contradicted: np.ndarray = stood & works & is_resolved
+    return is_contradicted
 
 
 def _credited(

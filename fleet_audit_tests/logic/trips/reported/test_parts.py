@@ -8,6 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fleet_audit.logic.audit.rules.day.observed import observed_time
+from fleet_audit.logic.primitives.intervals import covered_us
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.day_window import DayWindow
 from fleet_audit.schema import lake
@@ -215,6 +217,49 @@ def test_a_short_movement_right_after_a_halt_counts_as_far_as_the_odometer_count
     seen = watched.seen((at("06:23:50"), at("08:00")), late_s=late_s)
     assert (km(seen), km(seen, "visit_report")) == pytest.approx((24.0, 4.0), abs=0.02)
     assert seen.readings["gap_km"].sum() == pytest.approx(0.0, abs=0.02)
+
+
+def reported_asleep(hidden_m: float = 0.0) -> Watched:
+    """20 km to the mill at 06:00, seen; asleep there from 07:20 to 09:20; 40 km out and back reported from 07:50 on."""
+    watched = Watched().to(MILL, then=3600)
+    watched.bus.driven_m += hidden_m
+    watched.bus.unseen(7200).park(1800)
+    watched.legs += [(at("07:50"), at("08:10"), MILL, FRONT, 20.0), (at("08:30"), at("08:50"), FRONT, MILL, 20.0)]
+    return watched
+
+
+def test_an_odometer_that_counts_all_other_trips_and_stood_contradicts_a_report() -> None:
+    seen = reported_asleep().seen()
+    assert km(seen) == pytest.approx(20.0, abs=0.02)
+    assert seen.legs["superseded_by_trip_id"].eq("observed").sum() == 2
+
+
+def test_a_contradicted_report_observes_nothing_so_that_a_run_in_its_time_is_held_and_no_phantom() -> None:
+    seen = reported_asleep().seen()
+    run = pd.DataFrame({"plate": [PLATE], "start_us": [int(at("07:50") * 1e6)], "end_us": [int(at("08:50") * 1e6)]})
+    assert covered_us(run, observed_time(seen.spans, seen.trips)).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "odometer", ["counts in the silence", "is dead all day", "is missing", "is not read after the silence"]
+)
+def test_an_odometer_that_proves_nothing_contradicts_no_report(odometer: str) -> None:
+    watched = reported_asleep(40_000 if odometer == "counts in the silence" else 0.0)
+    for record in watched.bus.records:
+        if odometer == "is dead all day":
+            record["odometer_km"] = 1000.0
+        elif odometer == "is not read after the silence" and float(str(record["recorded_at"])) > at("08:00"):
+            record["odometer_km"] = None
+    seen = watched.seen(with_odometer=odometer != "is missing")
+    assert (km(seen), km(seen, "visit_report")) == pytest.approx((60.0, 40.0), abs=0.02)
+
+
+def test_an_odometer_of_whole_km_does_not_contradict_a_shorter_movement() -> None:
+    watched = reported_asleep()
+    watched.legs[1:] = [(at("08:00"), at("08:04"), MILL, MILL, 1.2)]
+    for record in watched.bus.records:
+        record["odometer_km"] = float(str(record["odometer_km"])) // 1
+    assert km(watched.seen(), "visit_report") == pytest.approx(1.2, abs=0.02)
 
 
 @pytest.mark.parametrize("late_s", [0.0, -300.0])
