@@ -131,12 +131,14 @@ def _capped(draft: Draft, trips: dict[str, Record], runs: dict[str, Record]) -> 
 def _range(draft: Draft, km: Decimal | None, brl: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
     """BRL at stake at both ends of the measurement's uncertainty, the lower at least zero; both `brl` without one.
 
+    Where several prices are possible, `brl` is by the lowest of them and the upper end by the highest.
+
     What was perhaps driven unobserved lowers the lower end alone: it can only make the difference smaller.
 
     BRL that a rule states itself change with its km, up to its `brl_paid`: no more than was paid can be paid wrongly.
     """
     if brl is None or draft.km_uncertainty is None or not km:
-        return brl, brl
+        return brl, draft.brl_high or brl
     half, below = (Decimal(str(round(width, 3))) for width in (draft.km_uncertainty, draft.km_below))
     rate = draft.rate if draft.brl_at_stake is None else brl / km
     low, high = _cents(max(km - half - below, Decimal(0)), rate), _cents(km + half, rate)

@@ -72,8 +72,9 @@ def vehicle_cycle_amounts(
     """`fact.vehicle_cycle_amounts` of one cycle without the trace columns.
 
     What is disallowed, held and in the carrier's favour is what the waterfall's lines of that name hold: the sums of a
-    carrier are those of its waterfall, to the cent. What a reading lacks (D10) is in the days' amounts alone: km
-    between two runs are admitted, where the contract pays them, by the trips that drove them. In doubt is the larger of
+    carrier are those of its waterfall, to the cent. In the days' amounts alone are what a reading lacks (D10), because
+    km between two runs are admitted, where the contract pays them, by the trips that drove them, and the estimates of
+    km without a price (K01, V01), which the waterfall excludes. In doubt is the larger of
     the vehicle's days together and its rules over the cycle, plus what rules over fixed costs and paid deadhead put in
     doubt: that is other money.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -308,6 +309,24 @@ def test_trips_without_a_price_are_in_glosas_with_a_reason_and_no_amount(frames:
         ("Corrida retida", frames.held_runs[~is_phantom]),
     ):
         assert {row["declared_run_id"] for row in rows if row["kind"] == kind} == set(runs["declared_run_id"]) != set()
+
+
+def test_a_trip_without_a_price_has_its_estimate_in_glosas_and_in_no_line_of_the_waterfall(frames: Frames) -> None:
+    trip_id = frames.trip_costs.loc[frames.trip_costs["cost_status"] == "no_tariff", "trip_id"].iloc[0]
+    estimate = {"trip_id": trip_id, "tariff_ids": "X5, X6", "contract_id": "CT5", "low_brl": 120.0, "high_brl": 216.0}
+    finding = frames.findings.head(1).assign(
+        finding_id="K", rule_id="K01", status="open", amount="in_favour_brl", in_favour_brl=Decimal("120.00"),
+        trip_id=trip_id, declared_run_id=None, evidence=json.dumps({"estimates": [estimate]}),
+    )  # fmt: skip
+    made = package(replace(frames, findings=pd.concat([frames.findings, finding], ignore_index=True)))
+    grid = made.sheet("GLOSAS").grid
+    rows = [dict(zip([entry.name for entry in grid.fields], row, strict=True)) for row in grid.rows]
+    [row] = [row for row in rows if row["trip_id"] == trip_id]
+    assert (row["brl"], row["amount_name"]) == (Decimal("120.00"), "A favor da transportadora")
+    assert row["reason"].endswith(
+        "Valor estimado pela menor das tarifas X5, X6 do contrato CT5, até R$ 216,00 pela mais cara."
+    )
+    assert made.sheet("CASCATA").grid.rows == package(frames).sheet("CASCATA").grid.rows
 
 
 def _exceeded_as_a_whole(frames: Frames) -> Frames:

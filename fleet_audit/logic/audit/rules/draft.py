@@ -49,6 +49,7 @@ class Draft:
         is_vehicle_day: the row names the vehicle only, its evidence all trips.
         severity: where the rule has several, the one that holds; else the registry's.
         brl_at_stake: where money is at stake that no km explain.
+        brl_high: the most that brl_at_stake can be, where several prices are possible.
         brl_paid: what was paid of the vehicle or trips in question, more than which cannot be at stake.
         is_in_favour: what was declared or measured is too low, so the BRL count for the carrier.
         exception_id: exception that covers the km that it adds up, where none covers the finding itself.
@@ -71,6 +72,7 @@ class Draft:
     is_vehicle_day: bool = False
     severity: str | None = None
     brl_at_stake: Decimal | None = None
+    brl_high: Decimal | None = None
     brl_paid: Decimal | None = None
     is_in_favour: bool = False
     exception_id: str | None = None

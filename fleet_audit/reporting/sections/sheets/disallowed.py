@@ -5,6 +5,8 @@ Prices and held runs are inputs; here they become rows for print. Glosas and hel
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -12,8 +14,10 @@ import pandas as pd
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.logic.costs.disallowed_groups import disallowed_groups
 from fleet_audit.logic.costs.waterfall import linked_repeats, members_of
+from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
+from fleet_audit.reporting.locale import number
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 from fleet_audit.reporting.sections.sheets.waterfall import cycle_facts, cycle_rows
 
@@ -31,6 +35,7 @@ _AMOUNTS = {
 _SEPARATOR = ", "
 _BY_LINE = {"disallowed": AMOUNTS["disallowed_brl"], "held": AMOUNTS["held_brl"]}
 _SET_OFF = "Descontado, porque foi declarado abaixo do medido: "
+_OF_PRICES = ("K01", "V01")
 _NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is never billed
 FIELDS = (
     Field("kind", "O que não é faturado", width=24),
@@ -72,12 +77,29 @@ def disallowed_grid(frames: Frames) -> Grid:
 
 def _unpriced(frames: Frames) -> pd.DataFrame:
     trips = unpriced_trips(frames.trips, frames.trip_costs)
+    reason = trips["cost_reason"].fillna(trips["cost_status"].map(COST_STATUSES)).astype("str")
+    estimates = _estimates(frames.findings)
+    notes = trips["trip_id"].map({trip_id: note for trip_id, (_, note) in estimates.items()}).astype("str")
     return _rows(
         trips,
         UNPRICED,
-        reason=trips["cost_reason"].fillna(trips["cost_status"].map(COST_STATUSES)),
+        reason=reason + notes.fillna(""),
         km=trips["billable_km"].fillna(trips["km_measured"]),
+        brl=trips["trip_id"].astype(object).map({trip_id: brl for trip_id, (brl, _) in estimates.items()}),
     )
+
+
+def _estimates(findings: pd.DataFrame) -> dict[str, tuple[Decimal, str]]:
+    """BRL and a note by trip_id, as the evidence of K01 and V01 lists them: they are in no line of CASCATA."""
+    found = findings.loc[findings["rule_id"].isin(_OF_PRICES) & (findings["status"] == "open"), "evidence"].dropna()
+    estimates = {}
+    for each in (estimate for text in found for estimate in json.loads(text).get("estimates", ())):
+        low, high = (half_up(each[name]) for name in ("low_brl", "high_brl"))
+        reach = "" if low == high else f", até R$ {number(high)} pela mais cara"
+        which = "pela menor das tarifas" if _SEPARATOR in each["tariff_ids"] else "pela tarifa"
+        note = f" Valor estimado {which} {each['tariff_ids']} do contrato {each['contract_id']}{reach}."
+        estimates[each["trip_id"]] = (low, note)
+    return estimates
 
 
 def _above(frames: Frames) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.schema import facts, lake
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import facts, lake, reference
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, VEHICLES, at, audit, costs_frame, found, run, trip
 from fleet_audit_tests.logic.frames import rows
 
@@ -81,6 +82,34 @@ def test_k01_a_trip_without_exactly_one_tariff(status: str, words: str | None) -
         assert str(words) in finding["explanation_pt"]
         assert finding["km_at_stake"] == Decimal("30.00")
         assert pd.isna(finding["brl_at_stake"])
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "status", "named"),
+    [
+        ("V01", "no_contract", "pela tarifa mais próxima (T1 do contrato CT1): R$ 240,00."),
+        ("K01", "ambiguous_tariff", "pelas tarifas mais próximas (T1, T2 do contrato CT1): R$ 240,00 a R$ 432,00."),
+    ],
+)
+def test_km_without_a_price_have_an_estimate_in_the_carrier_s_favour(rule_id: str, status: str, named: str) -> None:
+    """48 km at R$ 5,00; at R$ 9,00 as well where a second tariff applies equally."""
+    ended = dt.date(2025, 6, 9) if rule_id == "V01" else None
+    rates = {"T1": "5.00"} if rule_id == "V01" else {"T1": "5.00", "T2": "9.00"}
+    registered = Reference.of({
+        "vehicles": rows(reference.VEHICLES, {"plate": PLATE, "contract_id": "CT1"}),
+        "contracts": rows(reference.CONTRACTS, {"contract_id": "CT1", "valid_to": ended}),
+        "tariffs": rows(
+            reference.TARIFFS,
+            *({"tariff_id": name, "contract_id": "CT1", "rate_brl_per_km": rate} for name, rate in rates.items()),
+        ),
+    })  # fmt: skip
+    costs = costs_frame({"trip_id": "T", "cost_status": status, "rate_brl_per_km": None})
+    context = audit([trip("T", "06:00", "07:00", "48.00")], [], costs=costs, reference=registered)
+    [finding] = found(context, rule_id)
+    assert (finding["in_favour_brl"], finding["brl_low"]) == (Decimal("240.00"), Decimal("240.00"))
+    assert finding["brl_high"] == Decimal("240.00" if rule_id == "V01" else "432.00")
+    assert finding["explanation_pt"].endswith(f"estimativa {named}")
+    assert [each["trip_id"] for each in finding["evidence"]["estimates"]] == ["T"]
 
 
 def leg(**facts: object) -> pd.DataFrame:

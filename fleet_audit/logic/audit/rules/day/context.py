@@ -22,6 +22,7 @@ from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.gaps import touches, without_seen
 from fleet_audit.logic.audit.rules.day.observed import observed_time
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
+from fleet_audit.logic.costs.nearest_tariffs import price_estimates
 from fleet_audit.logic.devices.device_health import DeviceDay
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, overlaps
@@ -240,6 +241,12 @@ class AuditDay(TripAndRunRecords):
     def paid_trips(self) -> set[str]:
         """Trips of the window that have a price."""
         return set(self.costs.loc[self.costs["cost_status"] == "priced", "trip_id"])
+
+    @cached_property
+    def price_estimates(self) -> dict[str, Record]:
+        """`nearest_tariffs.price_estimates` of the trips of D without a price, by trip_id."""
+        estimates = price_estimates(self.trips_of_day, self.costs, self.reference)
+        return estimates.assign(trip_id=estimates.index).set_index("trip_id", drop=False).to_dict("index")
 
     @cached_property
     def observed(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.estimates import with_estimate
 from fleet_audit.logic.audit.rules.day.needs import TRIPS
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -20,7 +21,7 @@ _WHY = {
 
 
 def unpriced_trips(context: AuditDay) -> list[Draft]:
-    """K01: cost status no_tariff or ambiguous_tariff. The km are known, their price is not: BRL stay null."""
+    """K01: cost status no_tariff or ambiguous_tariff. The km are known, their price is not: BRL are an estimate."""
     costs = context.costs[context.costs["cost_status"].isin(list(_WHY))].set_index("trip_id")
     trips = context.trips_of_day
     drafts = []
@@ -29,15 +30,19 @@ def unpriced_trips(context: AuditDay) -> list[Draft]:
         km = next((value for value in (cost["billable_km"], trip["km_measured"]) if not pd.isna(value)), None)
         distance = "km desconhecidos" if km is None else sentences.km(km)
         drafts.append(
-            Draft(
-                "K01",
-                trip["plate"],
-                f"A viagem do veículo {trip['plate']} em {sentences.period(trip, context.zone(trip['plate']))} "
-                f"({distance}) {_WHY[cost['cost_status']]} no contrato {cost['contract_id']}.",
-                1.0,
-                (trip_id,),
-                km_at_stake=km,
-                facts={name: cost[name] for name in ("cost_status", "cost_reason", "contract_id")},
+            with_estimate(
+                context,
+                Draft(
+                    "K01",
+                    trip["plate"],
+                    f"A viagem do veículo {trip['plate']} em {sentences.period(trip, context.zone(trip['plate']))} "
+                    f"({distance}) {_WHY[cost['cost_status']]} no contrato {cost['contract_id']}.",
+                    1.0,
+                    (trip_id,),
+                    km_at_stake=km,
+                    facts={name: cost[name] for name in ("cost_status", "cost_reason", "contract_id")},
+                ),
+                [trip_id],
             )
         )
     return drafts
@@ -46,7 +51,7 @@ def unpriced_trips(context: AuditDay) -> list[Draft]:
 RULES = (
     Rule(
         "K01",
-        "1",
+        "2",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O contrato não tem tarifa para a viagem, ou tem mais de uma igualmente específica.",

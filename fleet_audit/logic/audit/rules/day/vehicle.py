@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.estimates import with_estimate
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
@@ -19,7 +20,8 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 def without_contract(context: AuditDay) -> list[Draft]:
     """V01: a vehicle-day with trips whose cost status is no_contract, or with runs while no contract is in force.
 
-    At stake are the measured service km, or what was declared where nothing was measured; they have no rate.
+    At stake are the measured service km, with their estimate at the nearest tariff; or what was declared where nothing
+    was measured, without BRL: a run that nobody could verify is held.
     """
     status = context.costs.set_index("trip_id")["cost_status"]
     trips = context.trips_of_day
@@ -91,7 +93,7 @@ def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: 
     movements = sentences.counted(len(trips), "movimento medido", "movimentos medidos")
     seen = " e ".join([*([movements] if len(trips) else []),
                        *([sentences.counted(len(runs), "ata", "atas")] if len(runs) else [])])  # fmt: skip
-    return Draft(
+    draft = Draft(
         "V01",
         plate,
         f"O veículo {plate} operou em {sentences.day(context.day)} sem contrato vigente: {seen}; nenhum contrato cobre "
@@ -103,6 +105,7 @@ def _without_contract(context: AuditDay, plate: str, trips: pd.DataFrame, runs: 
         is_vehicle_day=True,
         carrier_code=next(iter(runs["carrier_code"].dropna()), None),  # of a vehicle that no register names
     )
+    return with_estimate(context, draft, trips["trip_id"])
 
 
 def _has_operation(context: AuditDay) -> bool:
@@ -116,7 +119,7 @@ def _has_passengers(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "V01",
-        "2",
+        "3",
         "C",
         "Veículo sem contrato válido",
         "O veículo operou em um dia em que nenhum contrato vigente o cobre.",
