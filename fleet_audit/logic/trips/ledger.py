@@ -15,6 +15,7 @@ from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import round_km
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_midnight
+from fleet_audit.logic.primitives.window import Window
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.coverage import clipped_to_day
 from fleet_audit.logic.trips.dwells import dwell_readings
@@ -47,13 +48,15 @@ def odometer_days(
     """Rows of `trips.odometer_days`: what each device's odometer counted on a vehicle's operational day.
 
     A trip over midnight belongs whole to its start day: the day ends with its last trip (`trips`: those of positions,
-    with plate, device_id, started_at, ended_at), and begins where the trip of the day before ended. One of a report
-    (`reported`: plate, operational_date, started_at, ended_at, km) lasts until the silence ends that it lies in: the
-    km that it reports there are of its own day, whichever day reads the silence. `measured` are `trips` as positions
-    saw them, before reports were joined to them: what they did not see no odometer has to have read.
+    with plate, device_id, operational_date, timezone, started_at, ended_at), and begins where the trip of the day
+    before ended. One of a report (`reported`: plate, operational_date, started_at, ended_at, km) lasts until the
+    silence ends that it lies in: the km that it reports there are of its own day, whichever day reads the silence.
+    What a trip drove after the window of its own day is in no trip: it stays in the day on which it was driven, as
+    residual. `measured` are `trips` as positions saw them, before reports were joined to them: what they did not see
+    no odometer has to have read.
     """
     tracks, steps, stops = segmentation.tracks, segmentation.steps, segmentation.stops
-    gaps = _gap_changes(tracks, steps)
+    gaps, trips = _gap_changes(tracks, steps), _until_window_ends(trips)
     bounds = _day_bounds(tracks.index, _with_silences(trips, reported, gaps), days, day)
     low, high = span_points(tracks.seconds, tracks.offsets, bounds["from_s"].to_numpy(), bounds["to_s"].to_numpy())
     is_seen = high >= low
@@ -124,6 +127,16 @@ def _with_silences(trips: pd.DataFrame, reported: pd.DataFrame, gaps: pd.DataFra
     silent["started_at"] = reported["started_at"].to_numpy()[pairs["right"]]
     names = ["plate", "device_id", "started_at", "ended_at"]
     return pd.concat([trips[names], silent[names]], ignore_index=True) if len(silent) else trips[names]
+
+
+def _until_window_ends(trips: pd.DataFrame) -> pd.DataFrame:
+    """`trips`, each at most until the positions end that its own day reads: its km were counted as far as there."""
+    keys = ["operational_date", "timezone"]
+    ends = trips[keys].drop_duplicates()
+    instants_of = [Window(day, ZoneInfo(zone)).positions_end for day, zone in ends.itertuples(index=False)]
+    ends = ends.assign(read_until=pd.Series(instants_of, index=ends.index, dtype=trips["ended_at"].dtype))
+    read_until = trips[keys].merge(ends, on=keys, how="left")["read_until"].set_axis(trips.index)
+    return trips.assign(ended_at=trips["ended_at"].mask(trips["ended_at"] > read_until, read_until))
 
 
 def _day_bounds(index: pd.DataFrame, trips: pd.DataFrame, days: VehicleDays, day: dt.date) -> pd.DataFrame:

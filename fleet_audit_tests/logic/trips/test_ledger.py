@@ -149,6 +149,16 @@ def test_a_trip_over_midnight_is_in_the_ledger_of_its_first_day_alone() -> None:
     assert second["is_balanced"]
 
 
+def test_the_end_of_a_trip_beyond_the_window_of_its_day_is_residual_of_the_day_on_which_it_was_driven() -> None:
+    """26 h without a stop, 1,040 km: the 10th counts until the midnight that ends the 11th, the 12th has 40 km left."""
+    bus = Bus("22:00").park(3600).go(26 * 40_000, kmh=40).park(1800)
+    first, second, third = (ledger(bus, DAY + dt.timedelta(days=offset)) for offset in range(3))
+    assert (float(first["odometer_delta_km"]), first["is_balanced"]) == (pytest.approx(1000, abs=1), True)
+    assert pd.isna(second["odometer_delta_km"])
+    assert float(third["odometer_delta_km"]) == pytest.approx(40, abs=1)
+    assert (float(third["residual_km"]), third["is_balanced"]) == (pytest.approx(40, abs=1), False)
+
+
 def test_a_day_without_data_is_null_even_when_the_days_around_it_are_seen() -> None:
     bus = Bus(at("00:00") - 86_400).park(86_000).unseen(87_000).park(3600)
     row = ledger(bus)
