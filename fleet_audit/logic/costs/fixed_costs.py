@@ -18,6 +18,8 @@ from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundred
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
+from fleet_audit.schema.derive import empty_frame
+from fleet_audit.schema.facts import FIXED_COST_DAYS
 
 
 def fixed_cost_days(
@@ -66,6 +68,33 @@ def fixed_cost_days(
 def serving_plates(trips: pd.DataFrame) -> set[str]:
     """Plates with a service trip among these, or with one that may be service."""
     return set(trips.loc[(trips["purpose"] == "service").to_numpy(dtype=bool) | may_be_service(trips), "plate"])
+
+
+def held_fixed_costs(
+    trips: pd.DataFrame,
+    fixed_costs: pd.DataFrame,
+    contracts: pd.DataFrame,
+    vehicles: pd.DataFrame,
+    closing_day: int,
+) -> pd.DataFrame:
+    """operational_date, plate, contract_id and amount_brl of the shares of reserves that `fixed_cost_days` holds.
+
+    A share is held on a day on which the reserve has none only because a trip of its titular may be service.
+
+    Args:
+        trips: `fact.trips` of whole days of one cycle; the others as for `fixed_cost_days`.
+    """
+    held = []
+    for day, of_day in trips[may_be_service(trips)].groupby("operational_date"):
+        proven = set(trips.loc[(trips["operational_date"] == day) & (trips["purpose"] == "service"), "plate"])
+        tables = fixed_costs, contracts, vehicles
+        shares, is_due = due_shares([day], *tables, proven, closing_day)
+        is_held = (is_due & ~due_shares([day], *tables, proven | set(of_day["plate"]), closing_day)[1])[:, 0]
+        rows = fixed_costs.loc[is_held, ["plate", "contract_id"]]
+        amounts = from_hundredths(shares[is_held, 0], BRL, rows.index)
+        held.append(rows.assign(operational_date=dates(np.full(len(rows), as_days(day))), amount_brl=amounts))
+    names = ["operational_date", "plate", "contract_id", "amount_brl"]
+    return (pd.concat(held, ignore_index=True) if held else empty_frame(FIXED_COST_DAYS))[names]
 
 
 def fixed_cost_of_days(

@@ -66,7 +66,7 @@ def build_package(
         frames, closing = frames.of_carrier(carrier_code), closing.of_carrier()
     fields = (*layout.arranged("package", "lines", LINE_FIELDS), *ORIGIN_FIELDS)
     period = f"{locale.day(cycle.start)} a {locale.day(cycle.end)}"
-    glosas, invoiced = disallowed_grid(frames), invoices.invoices_grid(frames, cycle)
+    glosas, invoiced = disallowed_grid(frames, cycle), invoices.invoices_grid(frames, cycle)
     no_lines = closing.no_lines_sentence(frames)
     if no_lines is None:
         billed, totals, vehicles, cascade, paid = _billed_sheets(frames, fields, period, glosas, closing)

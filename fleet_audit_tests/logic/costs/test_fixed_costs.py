@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, fixed_cost_of_days, serving_plates
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, fixed_cost_of_days, held_fixed_costs, serving_plates
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.derive import conform
@@ -194,3 +194,16 @@ def test_a_reserve_is_paid_only_where_it_is_proven_that_its_titular_did_not_serv
     serving = serving_plates(pd.DataFrame([trip]))
     found = on(JUNE, cost(plate="RES1A11"), serving=serving)
     assert found["amount_brl"].to_list() == ([Decimal(paid)] if paid else [])
+    tables = rows(FIXED_COSTS, cost(plate="RES1A11")), rows(CONTRACTS, CONTRACT), rows(VEHICLES, BUS, RESERVE)
+    held = held_fixed_costs(pd.DataFrame([{**trip, "operational_date": JUNE}]), *tables, 16)
+    is_held = paid is None and purpose == "unknown"
+    assert list(zip(held["plate"], held["amount_brl"], strict=True)) == (
+        [("RES1A11", Decimal("1300.46"))] if is_held else []
+    )
+
+
+def test_a_share_is_not_held_where_another_trip_of_the_titular_is_proven_service() -> None:
+    open_trip = {"plate": "AAA1A11", "purpose": "unknown", "operational_date": JUNE, "origin_poi_id": "GAR",
+                 "origin_candidates": None, "destination_poi_id": None, "destination_candidates": "USI"}  # fmt: skip
+    tables = rows(FIXED_COSTS, cost(plate="RES1A11")), rows(CONTRACTS, CONTRACT), rows(VEHICLES, BUS, RESERVE)
+    assert held_fixed_costs(pd.DataFrame([open_trip, {**open_trip, "purpose": "service"}]), *tables, 16).empty

@@ -365,7 +365,7 @@ def test_a_run_that_two_groups_name_stands_in_glosas_where_the_waterfall_counts_
              "declared_km": Decimal(15), "brl_at_rate": Decimal("73.50")} for run in ("r0", "r1")]  # fmt: skip
     cycle = facts_of([], [], matches, held, [finding("D05", "disallowed_brl", "PC1", run_id="r1")])
     made = Frames(matches=cycle.matches, held_runs=cycle.held_runs, findings=cycle.findings)
-    glosas, cascade = disallowed_grid(made), waterfall_grid(made)
+    glosas, cascade = disallowed_grid(made, CYCLE), waterfall_grid(made)
     assert glosas.column("amount_name") == ["Glosa", "Glosa"]
     assert cascade.column("disallowed_brl") == [-sum(glosas.column("brl"))]
 
@@ -377,7 +377,7 @@ def test_a_held_run_is_in_glosas_once_with_the_places_that_its_trip_can_have_bee
     unbilled = {**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable", "cost_reason": "Destino em X."}
     cycle = facts_of([trip(0, "C1", "unknown", 2000)], [unbilled], matches, held, [])
     made = Frames(trips=cycle.trips, trip_costs=cycle.trip_costs, matches=cycle.matches, held_runs=cycle.held_runs)
-    glosas = disallowed_grid(made)
+    glosas = disallowed_grid(made, CYCLE)
     columns = ("kind", "amount_name", "reason", "km", "brl")
     assert list(zip(*(glosas.column(name) for name in columns), strict=True)) == [
         ("Corrida retida", "Retido", "Destino em X.", Decimal("25.00"), Decimal("122.50"))
@@ -572,3 +572,26 @@ def test_the_waterfall_ends_at_what_is_billed_and_holds_the_four_amounts(frames:
     assert (-total["disallowed_brl"], -total["held_brl"]) == (amounts["disallowed_brl"], amounts["held_brl"])
     assert total["in_favour_brl"] == amounts["in_favour_brl"] > 0 < amounts["disallowed_brl"]
     assert total["paid_doubtful_brl"] == amounts["paid_doubtful_brl"]
+
+
+def test_the_fixed_share_of_a_reserve_that_may_have_replaced_nobody_is_in_glosas() -> None:
+    """R$ 3.100,00 over 31 days; the titular drove to a place that rounded coordinates do not prove."""
+    driven = trip(0, "C1", "unknown", 2000)
+    cycle = facts_of([driven], [cost(0, 0, 0)], [], [], [])
+    dated = {"unit_code": "U1", "carrier_code": "C1", "contract_id": "CT"}
+    reserve = {"plate": "RES1A11", "status": "reserva", "titular_plate": driven["plate"], **dated}
+    made = Frames(
+        trips=cycle.trips.assign(destination_poi_id=None, destination_candidates="GAR, USI"),
+        trip_costs=cycle.trip_costs,
+        contracts=build(reference.CONTRACTS, [dated]),
+        vehicles=build(reference.VEHICLES, [{"plate": driven["plate"], "status": "ativo", **dated}, reserve]),
+        fixed_costs=build(
+            reference.FIXED_COSTS, [{"contract_id": "CT", "plate": "RES1A11", "amount_brl_per_month": Decimal(3100)}]
+        ),
+    )
+    lines = [dict(zip([entry.name for entry in grid.fields], row, strict=True))
+             for grid in [disallowed_grid(made, CYCLE)] for row in grid.rows]  # fmt: skip
+    [held] = [line for line in lines if line["kind"] == "Parcela fixa retida"]
+    assert (held["plate"], held["operational_date"], held["brl"]) == ("RES1A11", DAY, Decimal("100.00"))
+    assert (held["amount_name"], held["km"]) == ("Fixo retido", None)
+    assert held["reason"].startswith(f"O titular {driven['plate']} fez viagem que pode ser de serviço")

@@ -13,7 +13,9 @@ import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import unpriced_trips
 from fleet_audit.logic.costs.disallowed_groups import disallowed_groups
+from fleet_audit.logic.costs.fixed_costs import held_fixed_costs
 from fleet_audit.logic.costs.waterfall import linked_repeats, members_of
+from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
@@ -24,14 +26,20 @@ from fleet_audit.reporting.sections.sheets.waterfall import cycle_facts, cycle_r
 UNPRICED, HELD, ABOVE = "Viagem sem preço", "Corrida retida", "Declarado acima do medido"
 REPEATED = "Corrida declarada duas vezes"
 EMPTY, OTHER_USE, PHANTOM = "Vazio não pago", "Viagem não faturável", "Corrida fantasma"
-_ORDER = {UNPRICED: 0, ABOVE: 1, REPEATED: 2, PHANTOM: 3, HELD: 4, EMPTY: 5, OTHER_USE: 6}
+HELD_FIXED = "Parcela fixa retida"
+_ORDER = {UNPRICED: 0, ABOVE: 1, REPEATED: 2, PHANTOM: 3, HELD: 4, HELD_FIXED: 5, EMPTY: 6, OTHER_USE: 7}
 _AMOUNTS = {
     UNPRICED: AMOUNTS["in_favour_brl"],
     ABOVE: AMOUNTS["disallowed_brl"],
     REPEATED: AMOUNTS["disallowed_brl"],
     PHANTOM: AMOUNTS["disallowed_brl"],
     HELD: AMOUNTS["held_brl"],
+    HELD_FIXED: "Fixo retido",
 }
+_MAY_HAVE_SERVED = (
+    " fez viagem que pode ser de serviço, em local que as coordenadas arredondadas não comprovam: a parcela do reserva "
+    "neste dia fica retida até que o local seja comprovado."
+)
 _SEPARATOR = ", "
 _BY_LINE = {"disallowed": AMOUNTS["disallowed_brl"], "held": AMOUNTS["held_brl"]}
 _SET_OFF = "Descontado, porque foi declarado abaixo do medido: "
@@ -54,11 +62,21 @@ FIELDS = (
 )
 
 
-def disallowed_grid(frames: Frames) -> Grid:
-    """Trips without a price, groups above the measured km, runs declared twice (D08) or held, unpaid trips."""
+def disallowed_grid(frames: Frames, cycle: Cycle) -> Grid:
+    """Trips without a price, groups above the measured km, runs declared twice (D08) or held, held fixed shares of
+    reserves, unpaid trips.
+    """
     runs = frames.declared_runs.drop_duplicates("declared_run_id").set_index("declared_run_id")["bulletin_number"]
     rows = pd.concat(
-        [_unpriced(frames), _above(frames), _repeated(frames), _held(frames), *_unpaid(frames)], ignore_index=True
+        [
+            _unpriced(frames),
+            _above(frames),
+            _repeated(frames),
+            _held(frames),
+            _held_fixed(frames, cycle),
+            *_unpaid(frames),
+        ],
+        ignore_index=True,
     )
     rows = with_vehicle(rows, frames.vehicles, ["fleet_number"])
     rows["bulletin_number"] = _joined(rows["declared_run_id"], runs)
@@ -140,6 +158,17 @@ def _held(frames: Frames) -> pd.DataFrame:
         kind=rows["kind"].mask(held["reason"] == "phantom", PHANTOM),
         amount_name=line.map(_BY_LINE).to_numpy(),
     )
+
+
+def _held_fixed(frames: Frames, cycle: Cycle) -> pd.DataFrame:
+    """Fixed shares of reserves on days on which a trip of the titular may be service: fixed, so in no line of CASCATA's
+    variable cost.
+    """
+    tables = frames.fixed_costs, frames.contracts, frames.vehicles
+    held = held_fixed_costs(frames.trips, *tables, cycle.start.day)
+    held = with_vehicle(held, frames.vehicles, ["unit_code", "carrier_code", "titular_plate"])
+    reason = "O titular " + held["titular_plate"].astype("str") + _MAY_HAVE_SERVED
+    return _rows(held, HELD_FIXED, reason=reason, brl=held["amount_brl"])
 
 
 def _trips_of_held(frames: Frames) -> pd.DataFrame:
