@@ -20,7 +20,7 @@ from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_c
 from fleet_audit.closing.readiness import unready_days
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import archived_pages
-from fleet_audit.ingest.incomplete.days import refused_files
+from fleet_audit.ingest.incomplete.refused_files import refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.closing.admitted_km import admitted_km, counts_unpriced
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
@@ -171,7 +171,7 @@ def _manifest(
             "days": {day.isoformat(): each.version for day, each in sets.items()},
         },
         "inputs": {
-            "files": _files(stores.warehouse, cycle),
+            "files": _files(stores, cycle),
             "pages": _pages(stores.lake, cycle),
             "reference_changes": _changes(stores.warehouse, cycle),
             "api_windows": _windows(stores.warehouse, cycle),
@@ -205,22 +205,22 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 
 
-def _files(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
+def _files(stores: Stores, cycle: Cycle) -> list[dict[str, Any]]:
     """Files that the cycle's days read: of each reference table the one in force, of the others all versions.
 
     Refused files of these days are among them: rules that were not tested for their sake stay so in a replay. Of those
     whose bytes the archive does not have, only the record is there.
     """
     first, last = file_span(cycle.start, cycle.end)
-    rows = warehouse.read(
+    rows = stores.warehouse.read(
         "select file_sha256, file_name, kind, received_at, archive_path from ops.ingested_files "
         "where status in ('accepted', 'partial') and kind in ('visit_report', 'bulletin', 'telemetry') "
         "and first_date <= :last and last_date >= :first order by received_at, file_name",
         {"first": first, "last": last},
     )
-    delivered = newest_versions(warehouse, 1)
+    delivered = newest_versions(stores.warehouse, 1)
     newest = delivered.loc[~delivered["table_name"].duplicated(keep="last"), rows.columns]
-    refused = refused_files(warehouse, first, last)
+    refused = refused_files(stores, first, last)
     has_bytes = refused["archive_path"].notna()
     archived = refused.loc[has_bytes, rows.columns].astype(rows.dtypes.to_dict())
     chosen = pd.concat([rows, newest, archived])

@@ -164,7 +164,7 @@ def _request(
     received = received_at(warehouse, sha256, file.name)
     found = days_of_file(file, content, settings, now, parameters)
     if found.is_refused:
-        incomplete = _spans_of_refused(file, warehouse, now)
+        incomplete = _spans_of_refused(file, warehouse, now, found.spans)
         return FileRequest(file, sha256, _remaining(warehouse, received, incomplete, found.named))
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
@@ -183,12 +183,14 @@ def _remaining(
     return outdated_spans(received, computed_at(warehouse, days_in(spans)), spans, named)
 
 
-def _spans_of_refused(file: InboxFile, warehouse: Warehouse, now: dt.datetime) -> list[Span]:
+def _spans_of_refused(
+    file: InboxFile, warehouse: Warehouse, now: dt.datetime, legible: Sequence[Span] = ()
+) -> Sequence[Span]:
     """Days that a file makes incomplete; yesterday, whose run refuses it with a message, where no run can be of them.
 
     A file that was named for today or before the first day was once remembered without any run.
     """
-    spans = spans_of(days_if_refused(warehouse, file.name, now))
+    spans = legible or spans_of(days_if_refused(warehouse, file.name, now))
     yesterday = [_recent()]
     return yesterday if spans == yesterday or not merged(spans) else spans
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from fleet_audit.errors import PermanentError
+from fleet_audit.formats.legible import LegibleText, read_legible
 from fleet_audit.formats.named_days import NamedDays
 from fleet_audit.formats.parsed import Limits, ParsedFile, RejectedFile
 from fleet_audit.formats.read import days_of, parse_file
@@ -28,6 +30,7 @@ from fleet_audit.schema.lake import (
     PARSED_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.lake import Lake
@@ -66,6 +69,18 @@ def days_of_inbox_file(file: InboxFile, content: bytes, settings: Settings, now:
     """The local days that a file names, without parsing what is not needed for it; raises as `parse_inbox_file`."""
     with _refusing_unforeseen():
         return days_of(file.kind, file.name, content, **_reading(settings, now))
+
+
+def legible_text(
+    kind: str, content: bytes, settings: Settings, received_at: dt.datetime, known: Mapping[str, str]
+) -> LegibleText:
+    """Days and names of a file of which nothing is accepted; arguments as of `read_legible`. Raises nothing."""
+    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    try:
+        with _refusing_unforeseen():
+            return read_legible(kind, content, today, file_limits(settings), known)
+    except RejectedFile:
+        return LegibleText()
 
 
 def _reading(settings: Settings, now: dt.datetime) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from fleet_audit.closing.readiness import unready_days
 from fleet_audit.ingest.freshness import newest_arrival
 from fleet_audit.ingest.inbox.file_days import computed_at, received_at
 from fleet_audit.ingest.inbox.requests import Collection, unseen_files
-from fleet_audit.ingest.incomplete.days import refused_files as refused_of_days
 from fleet_audit.ingest.incomplete.files import arrivals_digest, lost_rows, refused_files
+from fleet_audit.ingest.incomplete.refused_files import refused_files as refused_of_days
 from fleet_audit.ingest.reference.delivered_files import newest_delivery, newest_versions
 from fleet_audit.ingest.reference.history import open_rows
+from fleet_audit.storage.stores import Stores
 from fleet_audit_tests.integration.small_fleet import DAY, PAID, to_work, visit_report
 
 OLD_FILES = 12_000
@@ -58,13 +59,14 @@ def _rows_read(warehouse) -> Mapping[str, int]:
 
 def test_a_look_reads_the_rows_of_its_own_files(after_years):
     warehouse = after_years.warehouse
+    stores = Stores(after_years.lake, warehouse, after_years.settings)
     looks: dict[str, Callable[[], object]] = {
         "a new file": after_years.read,
         "nothing new": after_years.read,
         "the sensor": lambda: unseen_files(warehouse, Collection(), after_years.open().files()),
         "a file that was read": lambda: received_at(warehouse, "x", "visit_reports/a.csv"),
         "days that were computed": lambda: (computed_at(warehouse, [DAY]), computed_at(warehouse, [])),
-        "refused files": lambda: (refused_files(warehouse), refused_of_days(warehouse, DAY, DAY)),
+        "refused files": lambda: (refused_files(warehouse), refused_of_days(stores, DAY, DAY)),
         "lost rows": lambda: lost_rows(warehouse),
         "digest": lambda: arrivals_digest(warehouse),
         "newest arrival": lambda: newest_arrival(warehouse),

@@ -19,7 +19,7 @@ from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.pages import compressed, page_folder
 from fleet_audit.ingest.healing import set_aside
 from fleet_audit.ingest.inbox.file_reader import FileReader, ingest_archived
-from fleet_audit.ingest.incomplete.days import incomplete_days
+from fleet_audit.ingest.incomplete.refused_files import refused_vehicle_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.reference import Reference
@@ -28,7 +28,6 @@ from fleet_audit.settings import load_settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.stores import Stores
-from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.integration.installation import Installation, invoked
 from fleet_audit_tests.integration.small_fleet import visit_report
 
@@ -134,9 +133,8 @@ def test_a_cycle_without_any_data_is_closed_with_totals_that_nobody_knows(instal
     assert {path.stem for path in runs} <= {"index"}  # nothing was run
 
 
-def _incomplete(warehouse: Warehouse) -> list[dict]:
-    no_runs = pd.DataFrame({"plate": [], "carrier_code": []})
-    rows = incomplete_days(warehouse, no_runs, Reference.of({}), MAY.start)
+def _incomplete(stores: Stores) -> list[dict]:
+    rows = refused_vehicle_days(stores, Reference.of({}), [MAY.start])
     return rows[["source", "file_name", "reason_pt"]].to_dict("records")
 
 
@@ -165,15 +163,15 @@ def test_a_replay_and_a_what_if_refuse_again_what_was_refused(installation, tmp_
     files = inputs_as_of(source, dt.datetime.now(dt.UTC))[0]
     assert len(files) == 4
 
-    known = _incomplete(source.warehouse)
+    known = _incomplete(source)
     assert len(known) == 3
     elsewhere = load_settings(home=str(tmp_path / "scratch"), lake_url=str(tmp_path / "scratch"))
     scratch = Stores(Lake(elsewhere), source.warehouse, elsewhere)  # its warehouse is emptied in place
     for inputs in (frozen, files):
         source.warehouse.execute("delete from ops.ingested_files", {})
-        assert _incomplete(source.warehouse) == []
+        assert _incomplete(source) == []
         fill(scratch, source, inputs, [], pd.DataFrame())
-        assert _incomplete(source.warehouse) == known
+        assert _incomplete(scratch) == known
         fill(scratch, source, inputs, [], pd.DataFrame())  # what is there stays
         assert len(source.warehouse.read_table(facts.INGESTED_FILES)) == len(inputs)
 

@@ -15,6 +15,7 @@ from fleet_audit.defs.tables import DayFrames, computed_parts, daily_arguments, 
 from fleet_audit.ingest.acceptance import day_acceptance
 from fleet_audit.ingest.healing import ParsedFiles
 from fleet_audit.ingest.incomplete.days import incomplete_days
+from fleet_audit.ingest.incomplete.refused_files import refused_vehicle_days
 from fleet_audit.ingest.staged_days import StagedDays
 from fleet_audit.ingest.staging import Stage
 from fleet_audit.logic.primitives.window import days_with_context
@@ -24,6 +25,7 @@ from fleet_audit.schema.lake import STAGING_DECLARED_RUNS, STAGING_NOTES, STAGIN
 from fleet_audit.schema.model import Table
 from fleet_audit.schema.reference import CARRIERS, DEVICES, PARAMETERS, UNITS, VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
+from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.table_days import Days
 
 _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
@@ -89,14 +91,15 @@ def waiting_devices(context: dg.AssetExecutionContext, fleet: FleetResource, sta
 
 @dg.asset(
     **daily_arguments(INCOMPLETE_DAYS, "staging"),
-    deps=[key_of(INGESTED_FILES), key_of(VEHICLES), key_of(CARRIERS)],
+    deps=[key_of(INGESTED_FILES), key_of(VEHICLES), key_of(DEVICES), key_of(CARRIERS)],
     ins={"declared": dg.AssetIn(key_of(STAGING_DECLARED_RUNS))},
 )
 @acts_on_errors
 def days_with_missing_sources(context: dg.AssetExecutionContext, fleet: FleetResource, declared: Days) -> DayFrames:
     """Days with a refused file or without the bulletin of a carrier."""
-    reference, warehouse = fleet.reference(), fleet.warehouse()
+    days, reference = run_days(context), fleet.reference()
+    refused = refused_vehicle_days(Stores(fleet.lake(), fleet.warehouse(), fleet.settings()), reference, days)
     return each_day(
-        run_days(context),
-        lambda day: incomplete_days(warehouse, declared.read([day], columns=["plate", "carrier_code"]), reference, day),
+        days,
+        lambda day: incomplete_days(refused, declared.read([day], columns=["plate", "carrier_code"]), reference, day),
     )

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import days_of_inbox_file, parse_inbox_file
+from fleet_audit.ingest.files import days_of_inbox_file, legible_text, parse_inbox_file
 from fleet_audit.ingest.incomplete.days import dates_in_name
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
@@ -44,7 +44,8 @@ def days_of_file(
 ) -> FileDays:
     """Operational days whose results a file can change, as spans in order; none of a reference table.
 
-    Of a refused file the days in its name, which become incomplete; none when its name has no date.
+    Of a file of which no row is accepted the days in its name and those that are legible, which become incomplete; none
+    when there are neither.
 
     A night shift's bulletin names the day before, a run before `night_departure_h` may be of a trip that started before
     midnight, and the first positions of a day are the tail of the day before. `parameters` are rows of
@@ -55,8 +56,9 @@ def days_of_file(
     try:
         found = days_of_inbox_file(file, content, settings, now)
     except RejectedFile:
-        dates = dates_in_name(file.name)
-        return FileDays(frozenset(dates), spans_of(dates), is_refused=True)
+        return _refused_days(file, content, settings, now, is_refused=True)
+    if not found.named:
+        return _refused_days(file, content, settings, now, is_refused=False)
     before, after = _REACH[file.kind]
     reached = {day + offset for day in found.named for offset in (-before, _NONE, after)}
     early = {
@@ -65,6 +67,13 @@ def days_of_file(
         if first_s < parameters_on(day, parameters).night_departure_h * 3600
     }
     return FileDays(found.named, spans_of(reached | {day - _DAY for day in early}))
+
+
+def _refused_days(
+    file: InboxFile, content: bytes, settings: Settings, now: dt.datetime, *, is_refused: bool
+) -> FileDays:
+    days = {*dates_in_name(file.name), *legible_text(file.kind, content, settings, now, {}).days}
+    return FileDays(frozenset(days), spans_of(days), is_refused)
 
 
 def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings) -> list[Span]:

@@ -1,7 +1,8 @@
 """Days on which a source is missing by our own fault: a file that was refused, a carrier without a bulletin.
 
-What would rest on such a source is not tested on that day (RULES 4.2); which rules do is in `logic.audit`. Stretches
-that the telemetry API did not answer are in `api_windows`.
+What would rest on such a source is not tested on that day (RULES 4.2); which rules do is in `logic.audit`. Which days
+and vehicles a refused file concerns is in `refused_files`; stretches that the telemetry API did not answer are in
+`api_windows`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ import re
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
-from fleet_audit.ingest.files import DAMAGED
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import INCOMPLETE_DAYS
@@ -37,19 +36,6 @@ STILL_REFUSED = f"""refused.status = 'rejected'
         select from ops.ingested_files as moved
         where moved.file_sha256 = refused.file_sha256 and moved.status in ('accepted', 'partial')
     )"""
-_REFUSED = f"""
-select refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    refused.size_bytes, case when refused.reason_code = '{DAMAGED}' then null else refused.archive_path end
-        as archive_path,
-    min(older.first_date) as first_date, max(older.last_date) as last_date
-from ops.ingested_files as refused
-left join ops.ingested_files as older
-    on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
-where refused.kind <> 'reference' and {STILL_REFUSED}
-group by refused.file_sha256, refused.file_name, refused.kind, refused.reason_code, refused.received_at,
-    refused.size_bytes, refused.archive_path
-order by refused.received_at, refused.file_name
-"""  # noqa: S608
 _SEPARATOR = r"[-_. ]?"
 _YEAR, _MONTH, _DAY = r"(?P<year>20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 _DATES = [
@@ -58,37 +44,22 @@ _DATES = [
 
 
 def incomplete_days(
-    warehouse: Warehouse, declared_runs: pd.DataFrame, reference: Reference, day: dt.date
+    refused: pd.DataFrame, declared_runs: pd.DataFrame, reference: Reference, day: dt.date
 ) -> pd.DataFrame:
     """`ops.incomplete_days` of a day.
 
     Args:
-        warehouse: its files that were refused are read.
+        refused: `refused_files.refused_vehicle_days` of days that include this one.
         declared_runs: plate, carrier_code of the runs that bulletins declare for the day.
         reference: vehicles and carriers.
         day: the operational day.
     """
-    refused = [row for row in warehouse.read(_REFUSED, {}).itertuples() if day in refused_days(row)]
-    rows = [(day, row.kind, ALL_CARRIERS, row.file_name, refusal_pt(row.file_name, row.reason_code)) for row in refused]
-    found = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates(["source", "file_name"], keep="last")
+    found = refused.loc[refused["operational_date"] == day, [*_COLUMNS, "plates"]]
     missing = missing_bulletins(declared_runs, reference.vehicles_on(day), reference.carriers, day)
     return conform(
         pd.concat([found, missing], ignore_index=True).assign(run_id="", updated_at=pd.Timestamp.now("UTC")),
         INCOMPLETE_DAYS,
     )
-
-
-def refused_files(warehouse: Warehouse, first: dt.date, last: dt.date) -> pd.DataFrame:
-    """Files that were refused and should have contained a day from first to last, in order of arrival.
-
-    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, size_bytes; archive_path is null
-    where the archive does not have the bytes, which could not be read or were damaged. Without these files a repeated
-    run would take their days for complete.
-    """
-    rows = warehouse.read(_REFUSED, {})
-    touches = [any(first <= day <= last for day in refused_days(row)) for row in rows.itertuples()]
-    columns = ["file_sha256", "file_name", "kind", "received_at", "archive_path", "reason_code", "size_bytes"]
-    return rows.loc[np.array(touches, dtype=bool), columns]
 
 
 def refused_days(file: object) -> set[dt.date]:
@@ -97,14 +68,23 @@ def refused_days(file: object) -> set[dt.date]:
     The days in its name; else those of an accepted version of the same name; else the day before it arrived, because
     daily files are sent the day after.
     """
+    return stated_days(file) or {arrival_date(file.received_at) - dt.timedelta(days=1)}  # type: ignore[attr-defined]
+
+
+def stated_days(file: object) -> set[dt.date]:
+    """The days in the name of a file; else those of its accepted versions; none where neither has any."""
     named = dates_in_name(str(file.file_name))  # type: ignore[attr-defined]
     if named:
         return set(named)
     first, last = file.first_date, file.last_date  # type: ignore[attr-defined]
-    if not pd.isna(first):
-        return {first + dt.timedelta(days=at) for at in range((last - first).days + 1)}
-    received = file.received_at.tz_convert(ZoneInfo(PARTITION_ZONE)).date()  # type: ignore[attr-defined]
-    return {received - dt.timedelta(days=1)}
+    if pd.isna(first):
+        return set()
+    return {first + dt.timedelta(days=at) for at in range((last - first).days + 1)}
+
+
+def arrival_date(received_at: dt.datetime) -> dt.date:
+    """The local day of an arrival."""
+    return received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
 
 
 def days_if_refused(warehouse: Warehouse, file_name: str, received_at: dt.datetime) -> set[dt.date]:

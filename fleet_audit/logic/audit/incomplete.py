@@ -26,12 +26,13 @@ def incomplete_sources(
     Of a plate positions and runs are incomplete only where nothing else of it was accepted for the day.
 
     Args:
-        files: operational_date, source, carrier_code, reason_pt of `ops.incomplete_days`.
+        files: operational_date, source, carrier_code, plates, reason_pt of `ops.incomplete_days`.
         api_gaps: operational_date of each stretch that the telemetry API has not answered.
         refused: operational_date, source, plate, reason_pt of rows that were refused one by one.
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
-    of_files = of_files.assign(source=of_files["source"].map(LETTERS), plate="")
+    plates = files["plates"].astype("str").str.split(",").astype(object).where(files["plates"].notna(), "")
+    of_files = of_files.assign(source=of_files["source"].map(LETTERS), plate=plates).explode("plate")
     days = sorted(set(api_gaps["operational_date"]))
     of_api = [
         {"operational_date": day, "source": "P", "carrier_code": "", "plate": "", "reason_pt": _API_PT} for day in days

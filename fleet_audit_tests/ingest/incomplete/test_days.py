@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import json
+import zipfile
 
 import pytest
 
 from fleet_audit.ingest.api.pages import archive_page
 from fleet_audit.ingest.incomplete.days import dates_in_name, incomplete_days
+from fleet_audit.ingest.incomplete.refused_files import refused_vehicle_days
 from fleet_audit.ingest.incomplete.vehicles import refused_vehicles
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference as reference_schema
 from fleet_audit.schema.reference import TABLES
+from fleet_audit.storage.stores import Stores
 from fleet_audit_tests.integration.small_fleet import (
     DAY,
     DEVICES,
@@ -33,9 +37,22 @@ NEXT = DAY + dt.timedelta(days=1)
 
 
 def _incomplete(arrivals, day: dt.date = DAY) -> list[tuple[str, str, str]]:
-    reference = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
-    rows = incomplete_days(arrivals.warehouse, arrivals.stage().declared_runs(day), reference, day)
-    return [(row.source, row.carrier_code, row.file_name) for row in rows.itertuples()]
+    rows = _rows(arrivals, day)
+    return [(row["source"], row["carrier_code"], row["file_name"]) for row in rows]
+
+
+def _rows(arrivals, day: dt.date) -> list[dict]:
+    reference = _reference(arrivals)
+    refused = refused_vehicle_days(Stores(arrivals.lake, arrivals.warehouse, arrivals.settings), reference, [day])
+    rows = incomplete_days(refused, arrivals.stage().declared_runs(day), reference, day)
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+
+
+def _reference(arrivals) -> Reference:
+    """The tables, and one device per vehicle."""
+    stored = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
+    devices = [{"device_id": device, "plate": plate} for plate, device in DEVICES.items()]
+    return stored.with_tables(devices=rows_of(reference_schema.DEVICES, *devices))
 
 
 def test_a_refused_file_makes_the_day_in_its_name_incomplete_until_it_arrives_right(arrivals):
@@ -64,6 +81,86 @@ def test_a_refused_file_without_a_date_makes_the_day_before_its_arrival_incomple
     assert _incomplete(arrivals) == [("visit_report", "", "visit_reports/torn.csv")]
 
 
+def _at_noon(plate: str, at: str, *, last: str = "") -> str:
+    return f"{DEVICES[plate]},{at},urbano,1000,0,0,,-22.5,-52.1{last}"
+
+
+_HEADER = telemetry([]).decode().split(",velocidadeKmh")[0]
+_NOON_EPOCH = 1749567600  # 10 June, 12:00 in São Paulo
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [_HEADER, _at_noon(PAID, str(_NOON_EPOCH))],
+        [_HEADER, _at_noon(PAID, f"{_NOON_EPOCH}000")],
+        [_HEADER, _at_noon(PAID, "2025-06-10T12:00:00.5")],
+        [f"{_HEADER},latitude", _at_noon(PAID, "2025-06-11T02:59:00Z", last=",-22.5")],
+        [_HEADER.replace("timestamp", "quando"), _at_noon(PAID, "10/06/2025 12:00")],
+    ],
+    ids=["seconds", "milliseconds", "no zone", "repeated column", "other header"],
+)
+def test_positions_that_were_refused_are_missing_for_the_vehicle_and_day_that_they_name(arrivals, lines):
+    """No date is in the name, and the file arrived months later."""
+    arrivals.now += dt.timedelta(days=60)
+    arrivals.drop("bulletins/boletim.csv", bulletin(ROW))
+    arrivals.drop("telemetry/b.csv", "\n".join([*lines, ""]).encode())
+    arrivals.read()
+    assert [(row["source"], row["plates"]) for row in _rows(arrivals, DAY)] == [("telemetry", PAID)]
+    assert "telemetry/b.csv" not in {row["file_name"] for row in _rows(arrivals, NEXT)}
+    arrivals.drop("telemetry/b.csv", telemetry(drive(PAID, "06:30")))
+    arrivals.read()
+    assert _rows(arrivals, DAY) == []
+
+
+def _zipped(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("b.csv", content)
+    return packed.getvalue()
+
+
+_OTHER_ROW = run_row(2, SEEN_TWICE, "06:30", "06:45", 11)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bulletin(ROW).replace("HORÁRIO SAÍDA,".encode(), b"DEPARTURE,"),
+        bulletin(ROW).replace(b"EMPRESA", b"PLACA"),
+        bulletin(ROW.replace(PAID, "aaa-1a11").replace("10/06/2025", "2025-06-10")).replace(b"DATA", b"DATE"),
+        _zipped(bulletin(ROW)),
+    ],
+    ids=["missing column", "repeated column", "other spelling", "archive"],
+)
+def test_a_bulletin_that_was_refused_is_missing_for_the_vehicle_and_day_that_it_names(arrivals, content):
+    """Another bulletin of the carrier was accepted."""
+    arrivals.now += dt.timedelta(days=60)
+    arrivals.drop("bulletins/dup.csv", content)
+    arrivals.drop("bulletins/other.csv", bulletin(_OTHER_ROW))
+    arrivals.read()
+    assert [(row["source"], row["plates"]) for row in _rows(arrivals, DAY)] == [("bulletin", PAID)]
+    assert "bulletins/dup.csv" not in {row["file_name"] for row in _rows(arrivals, NEXT)}
+
+
+def test_a_visit_report_that_was_refused_is_missing_for_its_vehicles_on_its_days(arrivals):
+    """The plate stands above the movements; the name has the date of the export."""
+    arrivals.drop("bulletins/boletim.csv", bulletin(ROW))
+    report = visit_report({PAID: [to_work()]}).replace("distância (km)".encode(), b"x")
+    arrivals.drop("visit_reports/relatorio.csv", report)
+    arrivals.read()
+    assert [(row["source"], row["plates"]) for row in _rows(arrivals, DAY)] == [("visit_report", PAID)]
+
+
+def test_a_file_in_which_nothing_is_legible_concerns_each_vehicle_in_the_late_window_before_its_arrival(arrivals):
+    """It arrived on 11 June, and positions may be 24 h late: it may have held 9, 10 and 11 June."""
+    arrivals.drop("telemetry/torn.csv", b"rubbish")
+    arrivals.read()
+    days = [DAY + dt.timedelta(days=at) for at in (-2, -1, 0, 1)]
+    found = [[row["plates"] for row in _rows(arrivals, day) if row["file_name"]] for day in days]
+    assert found == [[], *[[",".join(DEVICES)]] * 3]
+
+
 def test_the_same_bytes_in_the_right_folder_complete_the_day(arrivals):
     arrivals.drop("visit_reports/boletim_10062025.csv", bulletin(ROW))
     arrivals.read()
@@ -75,9 +172,7 @@ def test_the_same_bytes_in_the_right_folder_complete_the_day(arrivals):
 
 def test_a_carrier_without_a_bulletin_is_named(arrivals):
     arrivals.read()
-    reference = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
-    runs = arrivals.stage().declared_runs(DAY)
-    (row,) = incomplete_days(arrivals.warehouse, runs, reference, DAY).to_dict("records")
+    (row,) = _rows(arrivals, DAY)
     assert (row["source"], row["carrier_code"]) == ("bulletin", "UM")
     assert row["reason_pt"] == "A transportadora Transportadora Um não enviou boletim de 10/06/2025."
 
@@ -99,10 +194,7 @@ def test_dates_in_names(name, days):
 
 
 def _refused(arrivals, *days: dt.date) -> list[tuple[dt.date, str, str]]:
-    stored = Reference.of({table.name: arrivals.warehouse.read_table(table) for table in TABLES})
-    devices = [{"device_id": device, "plate": plate} for plate, device in DEVICES.items()]
-    reference = stored.with_tables(devices=rows_of(reference_schema.DEVICES, *devices))
-    found = refused_vehicles(arrivals.lake, arrivals.warehouse, reference, days)
+    found = refused_vehicles(arrivals.lake, arrivals.warehouse, _reference(arrivals), days)
     return [(row.operational_date, row.source, row.plate) for row in found.itertuples()]
 
 

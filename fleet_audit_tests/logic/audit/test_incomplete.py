@@ -31,5 +31,18 @@ def test_refused_files_and_unanswered_windows_are_incomplete_sources() -> None:
     assert found["reason_pt"].str.len().gt(0).all()
 
 
+def test_of_a_file_that_names_vehicles_the_source_is_incomplete_for_these_alone() -> None:
+    files = rows(
+        facts.INCOMPLETE_DAYS,
+        {"operational_date": DAY, "source": "telemetry", "carrier_code": "", "file_name": "b.csv",
+         "reason_pt": "recusado", "plates": "AAA1A11,BBB1B11", "run_id": "r", "updated_at": at("00:00")},
+    )  # fmt: skip
+    found = incomplete_sources(files, NO_GAPS)
+    assert found[["source", "carrier_code", "plate"]].to_numpy().tolist() == [
+        ["P", "", "AAA1A11"],
+        ["P", "", "BBB1B11"],
+    ]
+
+
 def test_without_either_nothing_is_incomplete() -> None:
     assert incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS).empty

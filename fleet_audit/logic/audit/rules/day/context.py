@@ -51,6 +51,9 @@ from fleet_audit.schema.frames import (
 _SECOND_US = 1_000_000
 
 
+_SHOWN_PLATES = 5
+
+
 @dataclass(frozen=True)
 class AuditDay(TripAndRunRecords):
     """One day's window, matched.
@@ -269,13 +272,12 @@ class AuditDay(TripAndRunRecords):
     def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
         """Reasons for which one of these sources is incomplete on D for one carrier or vehicle, which they name."""
         gaps = self._gaps_of_day(sources)
-        named = gaps[(gaps["carrier_code"] != "") | (gaps["plate"] != "")]
+        carriers = gaps[(gaps["carrier_code"] != "") & (gaps["plate"] == "")]
+        plates = gaps[gaps["plate"] != ""].groupby("reason_pt")["plate"].agg(lambda found: sorted(set(found)))
         return sorted(
             {
-                f"veículo {gap.plate}: {gap.reason_pt}"
-                if gap.plate
-                else f"transportadora {gap.carrier_code}: {gap.reason_pt}"
-                for gap in named.itertuples()
+                *(f"transportadora {gap.carrier_code}: {gap.reason_pt}" for gap in carriers.itertuples()),
+                *(f"{_vehicles_pt(found)}: {reason}" for reason, found in plates.items()),
             }
         )
 
@@ -387,3 +389,9 @@ def moved_km(during: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
 def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
     """The intervals, none shorter than a second."""
     return frame.assign(end_us=np.maximum(frame["end_us"], frame["start_us"] + _SECOND_US))
+
+
+def _vehicles_pt(plates: list[str]) -> str:
+    """A few plates, and how many more: a file that names nothing concerns each vehicle of the fleet."""
+    more = f" e mais {len(plates) - _SHOWN_PLATES}" if len(plates) > _SHOWN_PLATES else ""
+    return f"{'veículo' if len(plates) == 1 else 'veículos'} {', '.join(plates[:_SHOWN_PLATES])}{more}"

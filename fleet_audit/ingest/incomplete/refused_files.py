@@ -1,0 +1,141 @@
+"""Files of which nothing was accepted: refused whole, or each of their rows; and the vehicle-days that they concern.
+
+Of their text only days and names are read (`formats.legible`). Rows that were refused beside accepted ones are in
+`vehicles`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.errors import PermanentError
+from fleet_audit.formats.legible import LegibleText
+from fleet_audit.ingest.files import DAMAGED, archived_bytes, file_limits, legible_text
+from fleet_audit.ingest.incomplete.days import (
+    ALL_CARRIERS,
+    NO_LATER_VERSION,
+    STILL_REFUSED,
+    arrival_date,
+    refusal_pt,
+    stated_days,
+)
+from fleet_audit.logic.reference.plate_forms import registered_forms
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.logic.reference.validity import valid_on
+from fleet_audit.settings import Settings
+from fleet_audit.storage.stores import Stores
+from fleet_audit.storage.warehouse import Warehouse
+
+_COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_pt", "plates"]
+_LONGEST_WINDOW = 31  # days before the arrival, however long positions may be late
+# A file has no days after its arrival. One whose rows were all refused, none with a legible day, is no better than one
+# that was refused whole: it is accepted in part as `ops.ingested_files` counts.
+_REFUSED = f"""
+select refused.file_sha256, refused.file_name, refused.kind, refused.status, refused.reason_code, refused.received_at,
+    refused.size_bytes, case when refused.reason_code = '{DAMAGED}' then null else refused.archive_path end
+        as archive_path,
+    min(older.first_date) as first_date, max(older.last_date) as last_date
+from ops.ingested_files as refused
+left join ops.ingested_files as older
+    on older.file_name = refused.file_name and older.status in ('accepted', 'partial')
+where refused.kind <> 'reference' and refused.received_at >= :since
+    and ({STILL_REFUSED}
+        or refused.status = 'partial' and refused.rows_accepted = 0 and refused.first_date is null
+        and {NO_LATER_VERSION})
+group by refused.file_sha256, refused.file_name, refused.kind, refused.status, refused.reason_code, refused.received_at,
+    refused.size_bytes, refused.archive_path
+order by refused.received_at, refused.file_name
+"""  # noqa: S608
+
+
+def refused_vehicle_days(stores: Stores, reference: Reference, days: Sequence[dt.date]) -> pd.DataFrame:
+    """operational_date, source, carrier_code, file_name, reason_pt, plates (null: all) of files not accepted.
+
+    A file concerns the vehicles and days that its rows name; else the vehicles that it names, or all, on the days that
+    `stated_days` or its text give. Where no day is legible it concerns the days from the late window before its arrival
+    on, and each vehicle on its own: one that another source shows on that day is tested (`logic.audit`).
+    """
+    plates = {plate: plate for plate in reference.vehicles["plate"]} | registered_forms(reference.vehicles)
+    devices = {device: device for device in reference.devices["device_id"].astype(str)}
+    rows = []
+    for file in _unaccepted(stores.warehouse, min(days)).itertuples():
+        text = _text(stores, file, devices if file.kind == "telemetry" else plates)
+        for day in sorted(_days(file, text, stores.settings).intersection(days)):
+            concerned = _plates(file, text, reference, day)
+            if concerned is not None:
+                reason = refusal_pt(file.file_name, file.reason_code)
+                rows.append((day, file.kind, ALL_CARRIERS, file.file_name, reason, ",".join(concerned) or None))
+    found = pd.DataFrame(rows, columns=_COLUMNS)
+    return found.drop_duplicates(["operational_date", "source", "file_name"], keep="last")
+
+
+def refused_files(stores: Stores, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """Files of which nothing was accepted and that may have contained a day from first to last, in order of arrival.
+
+    Columns: file_sha256, file_name, kind, received_at, archive_path, reason_code, size_bytes; archive_path is null
+    where the archive does not have the bytes, which could not be read or were damaged. Without these files a repeated
+    run would take their days for complete.
+    """
+    rows = _unaccepted(stores.warehouse, first)
+    touches = []
+    for file in rows.itertuples():
+        text = _text(stores, file, {})
+        of_file = _days(file, text, stores.settings) | text.days
+        touches.append(any(first <= day <= last for day in of_file))
+    columns = ["file_sha256", "file_name", "kind", "received_at", "archive_path", "reason_code", "size_bytes"]
+    return rows.loc[np.array(touches, dtype=bool), columns]
+
+
+def _unaccepted(warehouse: Warehouse, since: dt.date) -> pd.DataFrame:
+    return warehouse.read(_REFUSED, {"since": since})
+
+
+def _text(stores: Stores, file: object, known: Mapping[str, str]) -> LegibleText:
+    """What is legible of a file; nothing where the archive does not have its bytes."""
+    path, sha256 = file.archive_path, file.file_sha256  # type: ignore[attr-defined]
+    if pd.isna(path) or file.size_bytes > file_limits(stores.settings).max_bytes:  # type: ignore[attr-defined]
+        return LegibleText()
+    try:
+        content = archived_bytes(stores.lake, path, sha256)
+    except PermanentError:
+        return LegibleText()
+    return legible_text(file.kind, content, stores.settings, file.received_at, known)  # type: ignore[attr-defined]
+
+
+def _days(file: object, text: LegibleText, settings: Settings) -> set[dt.date]:
+    """The days that a file concerns: those that its rows name, beside a vehicle if any; else see `stated_days`.
+
+    A date in a name may be that of the export: rows that name vehicles and days know better.
+    """
+    if text.named:
+        return {day for day, _ in text.named}
+    return stated_days(file) or set(text.days) or _window(file, settings)
+
+
+def _window(file: object, settings: Settings) -> set[dt.date]:
+    """Daily files are sent the day after, and positions may be late: the days before an arrival, and its own."""
+    before = min(1 + math.ceil(settings.late_hours / 24), _LONGEST_WINDOW)
+    arrived = arrival_date(file.received_at)  # type: ignore[attr-defined]
+    return {arrived - dt.timedelta(days=at) for at in range(before + 1)}
+
+
+def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date) -> list[str] | None:
+    """Plates that a file concerns on one of its days; an empty list for all as one, None for no vehicle.
+
+    Rows that were refused one by one concern the vehicles that they name only.
+    """
+    valid = reference.vehicles_on(day)["plate"]
+    names = {name for date, name in text.named if date == day} or text.names
+    if not names and file.status == "partial":  # type: ignore[attr-defined]
+        return None
+    if not names:
+        return [] if stated_days(file) or text.days else sorted(valid) or None
+    if file.kind == "telemetry":  # type: ignore[attr-defined]
+        devices = valid_on(reference.devices, day)
+        names = set(devices.loc[devices["device_id"].astype(str).isin(list(names)), "plate"])
+    return sorted(set(valid).intersection(names)) or None
