@@ -6,7 +6,6 @@ The printed structure is read in `layout`, contradictions are found in `contradi
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 
 import pandas as pd
 
@@ -24,6 +23,14 @@ from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
 _NOT_THERE = ["-", "--", "n/a", "n/d", "N/A", "N/D"]  # how exporters print an empty cell
 _KM = pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))
+# Column of a movement by its column of HEADERS: no kilometre is paid by these, so an illegible one is no reason to
+# refuse the movement (a next departure written 23:40:00 cost 24 km).
+_AUXILIARY = {
+    "next_departure": "next_departure_local",
+    "max_speed": "max_speed_kmh",
+    "driving": "driving_s",
+    "stopped": "stopped_s",
+}
 _FACTS = [name for name in PARSED_VISIT_LEGS.column_names if name not in ("file_sha256", "file_name", "row_number")]
 
 
@@ -83,7 +90,12 @@ def parse_visit_report(
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=layout.rows_ignored,
-        warnings=(*cells.warnings, *layout.warnings, *_spoilt_devices(layout)),
+        warnings=(
+            *cells.warnings,
+            *layout.warnings,
+            *_spoilt_devices(layout),
+            *_illegible_cells(texts, legs, quarantine),
+        ),
     )
 
 
@@ -94,7 +106,7 @@ def _legs(
     of_vehicle = layout.blocks.reindex(texts["block"]).reset_index(drop=True)
     _refuse_misfits(texts, quarantine)
     if serials_from is not None:
-        quarantine.refuse_formulas(texts[list(HEADERS)].rename(columns=HEADERS))
+        quarantine.refuse_formulas(texts[[name for name in HEADERS if name not in _AUXILIARY]].rename(columns=HEADERS))
     departed, arrived = (values.times(texts[name], serials_from) for name in ("departed_time", "arrived_time"))
     for name in ("departed_date", "departed_time", "arrived_time"):
         has_header = ~texts["is_without_header"]
@@ -111,24 +123,20 @@ def _legs(
         of_vehicle["period_first"],
         of_vehicle["period_last"],
     )
-    optional = partial(_optional, texts, quarantine, serials_from, is_month_first)
     device = of_vehicle["device_id"]
-    speed = optional("max_speed", "bad_number")
+    auxiliary = _auxiliary(texts, serials_from, is_month_first=is_month_first)
     return pd.DataFrame(
         {
             "departed_local": values.clock(day, departed),
             "arrived_local": values.clock(day, arrived + (arrived < departed).astype("Int64") * 86_400),
-            "next_departure_local": optional("next_departure", "bad_date"),
             "plate": plates(quarantine, "Número de registro", of_vehicle["plate"]),
             "device_id": values.nullable(numbers.identifiers(device.mask(numbers.is_spoilt_id(device), ""))),
             "asset_description": values.nullable(of_vehicle["asset_description"]),
             "garage_name": values.nullable(of_vehicle["garage_name"]),
             "origin_address": values.nullable(texts["origin_address"]),
             "destination_address": values.nullable(texts["destination_address"]),
-            "reported_km": optional("km", "bad_number"),
-            "max_speed_kmh": speed.astype("float64"),
-            "driving_s": optional("driving", "bad_time"),
-            "stopped_s": optional("stopped", "bad_time"),
+            "reported_km": _km(texts["km"], quarantine),
+            **{_AUXILIARY[name]: column for name, column in auxiliary.items()},
         }
     )
 
@@ -143,25 +151,46 @@ def _refuse_misfits(texts: pd.DataFrame, quarantine: Quarantine) -> None:
     )
 
 
-def _optional(
-    texts: pd.DataFrame, quarantine: Quarantine, serials_from: str | None, is_month_first: bool, name: str, code: str
-) -> pd.Series:
-    """A column that may be empty, but not illegible or negative."""
-    text = texts[name].mask(texts[name].isin(_NOT_THERE), "")
-    if name == "next_departure":
-        parsed = values.local_times(text, serials_from, is_month_first=is_month_first)
-        expected = "an instant written dd/mm/aaaa hh:mm"
-    elif name in ("driving", "stopped"):
-        is_typed = serials_from is not None
-        parsed, expected = values.durations(text, is_serial_accepted=is_typed), "a duration written hh:mm:ss"
-    else:
-        found = numbers.plain_numbers(text, numbers.TWO_DECIMALS)
-        parsed, expected = numbers.decimals(found.plain, _KM), "a number"  # type: ignore[arg-type]
-        quarantine.refuse_ambiguous(HEADERS[name], text, found.is_ambiguous)
-        quarantine.refuse_negative(HEADERS[name], text, parsed)
-        text = text.mask(found.is_ambiguous, "")
-    quarantine.refuse_illegible(code, HEADERS[name], text, parsed, expected)
+def _filled(text: pd.Series) -> pd.Series:
+    return text.mask(text.isin(_NOT_THERE), "")
+
+
+def _km(text: pd.Series, quarantine: Quarantine) -> pd.Series:
+    """The distance, which may be empty, but not illegible or negative."""
+    text, label = _filled(text), HEADERS["km"]
+    found = numbers.plain_numbers(text, numbers.TWO_DECIMALS)
+    parsed = numbers.decimals(found.plain, _KM)  # type: ignore[arg-type]
+    quarantine.refuse_ambiguous(label, text, found.is_ambiguous)
+    quarantine.refuse_negative(label, text, parsed)
+    quarantine.refuse_illegible("bad_number", label, text.mask(found.is_ambiguous, ""), parsed, "a number")
     return parsed
+
+
+def _auxiliary(texts: pd.DataFrame, serials_from: str | None, *, is_month_first: bool) -> dict[str, pd.Series]:
+    """The columns of _AUXILIARY, null where a cell is empty or cannot be read."""
+    text = {name: _filled(texts[name]) for name in _AUXILIARY}
+    speed = numbers.floats(numbers.plain_numbers(text["max_speed"], numbers.TWO_DECIMALS).plain)
+    is_typed = serials_from is not None
+    return {
+        "next_departure": values.local_times(text["next_departure"], serials_from, is_month_first=is_month_first),
+        "max_speed": speed.where(speed >= 0),
+        "driving": values.durations(text["driving"], is_serial_accepted=is_typed),
+        "stopped": values.durations(text["stopped"], is_serial_accepted=is_typed),
+    }
+
+
+def _illegible_cells(texts: pd.DataFrame, legs: pd.DataFrame, quarantine: Quarantine) -> list[str]:
+    """A sentence per auxiliary column of which cells are null that are not empty, with the first of them."""
+    sentences = []
+    for name, column in _AUXILIARY.items():
+        is_illegible = (_filled(texts[name]).ne("") & legs[column].isna()).to_numpy(dtype=bool) & ~quarantine.is_bad
+        if is_illegible.any():
+            at = int(is_illegible.argmax())
+            sentences.append(
+                f"{int(is_illegible.sum())} values of {HEADERS[name]!r} cannot be read and are empty, the first "
+                f"{texts[name].iloc[at][:40]!r} in line {quarantine.row_number[at]}; the movements are accepted."
+            )
+    return sentences
 
 
 def _spoilt_devices(layout: Layout) -> list[str]:

@@ -85,6 +85,25 @@ def test_a_bad_movement_is_quarantined(old: str, new: str, code: str):
     assert parsed.rows_read == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "column", "header"),
+    [
+        ("10/06/2025 06:00", "23:40:00", "next_departure_local", "Próxima Partida"),
+        ("00:38:57", "meia hora", "stopped_s", "Tempo parado na localidade. (hh:mm:ss)"),
+        (",01:00:00,", ",1 h,", "driving_s", "Tempo de Condução (hh:mm:ss)"),
+        ('"30,20",79', '"30,20",-79', "max_speed_kmh", "Vel max (Km/h)"),
+        ('"30,20",79', '"30,20",rápido', "max_speed_kmh", "Vel max (Km/h)"),
+    ],
+)
+def test_an_illegible_cell_by_which_nothing_is_paid_is_empty_and_noted(old, new, column, header):
+    parsed = read("visit_report", visit((old, new)))
+    assert (list(parsed.rows["reported_km"]), len(parsed.rejected)) == ([Decimal("30.20"), Decimal("29.80")], 0)
+    assert parsed.rows[column].isna().iloc[0]
+    [found] = [warning for warning in parsed.warnings if "cannot be read" in warning]
+    assert found.startswith(f"1 values of {header!r} cannot be read")
+    assert "in line 11;" in found
+
+
 def test_sound_report_has_no_notes():
     assert notes(visit()) == []
 
