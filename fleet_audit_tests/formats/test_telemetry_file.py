@@ -201,3 +201,11 @@ def test_an_instant_in_lower_case_is_one() -> None:
     written = telemetry(TELEMETRY_ROWS[0].replace("T06:04:35-03:00", "t09:04:35z"))
     [position] = read("telemetry", written).rows.to_dict("records")
     assert position["recorded_at"] == pd.Timestamp("2025-06-10 09:04:35Z")
+
+
+def test_a_footer_after_a_total_is_no_row_though_it_stands_in_the_column_of_the_device():
+    total, footer = "Total,,,48.0,0,0,,,,,,,", "Gerado em 11/06/2025 07:00,,,,,,,,,,,,"
+    parsed = read("telemetry", telemetry(*TELEMETRY_ROWS, total, footer))
+    assert (parsed.status, parsed.rows_read, parsed.rows_ignored) == ("accepted", 2, 2)
+    data = read("telemetry", telemetry(*TELEMETRY_ROWS, total, "23,,urbano,,,,,,,,,,", "24,,,,,,,,,,,,"))
+    assert (data.rows_read, data.rows_ignored) == (4, 1), "a device with anything beside it is data"

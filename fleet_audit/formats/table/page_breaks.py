@@ -31,7 +31,7 @@ def find_page_rows(rows: list[list[str]], header: list[str], key_at: tuple[int, 
         is_missing = [key >= len(row) or is_blank(row[key]) for key in key_at]
         if any(is_missing) and not is_break[at]:
             is_break[at] = _is_total(row, key_at)
-            is_sparse[at] = all(is_missing) and not is_break[at] and _is_sparse(row)
+            is_sparse[at] = not is_break[at] and _is_sparse(row, is_all_missing=all(is_missing))
     return is_break | _beside_breaks(is_sparse, is_break)
 
 
@@ -44,11 +44,14 @@ def _repeats(row: list[str], header: list[str]) -> bool:
     return same >= 2 and 2 * same >= sum(not is_blank(cell) for cell in row)
 
 
-def _is_sparse(row: list[str]) -> bool:
-    """Few filled cells, and none that is a whole row under another separator."""
+def _is_sparse(row: list[str], *, is_all_missing: bool) -> bool:
+    """Few filled cells, and none that is a whole row under another separator; one cell where a key may be filled.
+
+    The first column of telemetry is a key, and `Gerado em 11/06/2025 07:00` stands in it.
+    """
     filled = [cell for cell in row if not is_blank(cell)]
     is_other_row = any(cell.count(mark) >= _MOST_MARKS for cell in filled for mark in ",;\t|")
-    return len(filled) <= _MOST_CELLS and not is_other_row
+    return len(filled) <= (_MOST_CELLS if is_all_missing else 1) and not is_other_row
 
 
 def _is_total(row: list[str], key_at: tuple[int, ...]) -> bool:
