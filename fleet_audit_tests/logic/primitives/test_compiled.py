@@ -37,7 +37,7 @@ def test_trips_of_visit_reports_alone_do_without_numba():
         (movements.span_points, (_NO_NUMBERS, np.zeros(1, np.int64), _NO_NUMBERS, _NO_NUMBERS)),
         (movements.count_and_maximum, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
         (stops.medians, (_NO_NUMBERS, _NO_ROWS, _NO_ROWS)),
-        (odometer_events.find_faults, (_NO_NUMBERS, _NO_NUMBERS, _OFFSETS, 0.1, 5.0, 150.0, 2.0)),
+        (odometer_events.find_faults, (_NO_NUMBERS, _NO_NUMBERS, _OFFSETS, np.zeros(3), 0.1, 5.0, 150.0, 2.0)),
         (
             odometer_ratios.chunk_ratios,
             (*[_NO_NUMBERS] * 4, _NO_ROWS > 0, np.zeros(0, np.float32), _OFFSETS, 10.0, 5.0, 180.0),

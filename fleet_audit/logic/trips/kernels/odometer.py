@@ -1,6 +1,6 @@
 """What odometer readings show: whether a difference is plausible, their resolution, and steps by ferry or tow.
 
-Contradictory readings are named in `devices.odometer_events`, odometers that are read seldom in `kernels.seldom_read`.
+Contradictory readings are named in `devices.odometer_events`; odometers that are read seldom in `reading_steps`.
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ def _mark_read_rarely(points, shares, limits, radius_m, least_km, open_km, is_st
             elif not is_read:
                 until = _end_of_excursion(seconds, odometer, start, i, impossible_kmh, odometer_slack_km)
                 if until > i:
-                    is_stale[i:until] = True
+                    # Of a device that is read with each fix a false value stays, and is an event of its own.
+                    if least_km == 0:
+                        is_stale[i:until] = True
                     continue
         start, moved, driven_km, chords_km, last_km = i, -1, 0.0, 0.0, 0.0
     if moved >= 0 and agree_share * driven_km + resolution + last_km < driven_km <= open_km:
@@ -132,9 +134,8 @@ def _mark_behind(points, shares, limits, behind_km, radius_m, is_stale):  # type
     Of one that counts in steps only where frequent fixes show the way: the path then measures what was driven since the
     reading, at 30 s to 0.3 km, where the odometer is up to 5 km off. Of one that is read once in so many km
     (`is_first_old`) everywhere, and the track's first reading, which is as old as any, is none unless the next one
-    counts the way from it. A longer way, that no
-    next reading has caught up with to as many km, is of an odometer that failed. False readings in between, to which
-    the next one is no successor, end no stretch and are none.
+    counts the way from it. A longer way, that no next reading has caught up with to as many km, is of an odometer that
+    failed. False readings in between, to which the next one is no successor, end no stretch and are none.
     """
     seconds, lat, lon, odometer = points
     agree_share, chord_share, fine_step_s, compare_step_s = shares
