@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from fleet_audit_tests.logic.driving import MILL, Bus, trips_of
+from fleet_audit_tests.logic.driving import MILL, Bus, segmented, trips_of
 from fleet_audit_tests.logic.trips.test_faulty_devices import events
 
 
@@ -84,6 +85,22 @@ def test_equal_legs_of_an_odometer_that_is_read_at_halts_make_no_step(
     assert trips["km"].to_numpy() == pytest.approx([leg_m / 1000] * 10, abs=0.2)
     assert (trips["odometer_resolution_km"] == resolution_km).all()
     assert events(dies(read_at_halts(leg_m, every, resolution_km), 0.6)) == ["frozen"]
+
+
+@pytest.mark.parametrize("every", [30, 60])
+@pytest.mark.parametrize("seed", [5, 7])
+def test_a_step_that_is_counted_on_a_slow_departure_accuses_nobody(every: float, seed: int) -> None:
+    """16 trips, each with its first 150 m at 9 km/h: as long within 150 m as a halt, which refuted the step."""
+    chance, bus = np.random.default_rng(seed), Bus("04:00", odometer_km=0.0, resolution_km=0.001).park(1800)
+    for number in range(16):
+        north = 1 if number % 2 == 0 else -1
+        bus.go(150 * north, 9, every).go(float(chance.uniform(8000, 24_000)) * north, 45, every).stand(300).park(900)
+    first_km = float(chance.uniform(0, 5))
+    for record in bus.records:
+        driven_km = first_km + float(record["odometer_km"])  # type: ignore[arg-type]
+        record["odometer_km"] = 1000.3 + 5 * math.floor(driven_km / 5)
+    assert segmented(bus).tracks.counting_step_km == pytest.approx([5])
+    assert events(bus) == []
 
 
 @pytest.mark.parametrize("every", [30, 60, 300])

@@ -244,7 +244,7 @@ RULES = (
     ),
     Rule(
         "O02",
-        "5",
+        "6",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
@@ -259,7 +259,7 @@ RULES = (
     ),
     Rule(
         "O03",
-        "4",
+        "5",
         "H",
         "GPS anda, hodômetro parado",
         "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
