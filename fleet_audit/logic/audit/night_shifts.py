@@ -19,6 +19,7 @@ from fleet_audit.logic.reference.shifts import shifts_over_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _ONE_DAY = pd.Timedelta(days=1)
+_ROUNDED_KM = 10.0  # who writes multiples of 5 km overlaps the next run by less
 
 
 def repair_dates(
@@ -207,8 +208,9 @@ def _readings_decide(
     every day, and a wrong day by the km of a day: 11 nights of one such vehicle kept a wrong date on a simulated fleet.
     """
     slack_km, runs = parameters.chain_km, with_sound_readings(runs, parameters)
+    neighbours = _neighbours(runs)
     (sides_now, missed_now), (sides_later, missed_later) = (
-        _readings_around(placed, runs, parameters) for placed in (runs, next_day)
+        _readings_around(placed, runs, neighbours, parameters) for placed in (runs, next_day)
     )
     own_km = (runs["odometer_end_km"] - runs["odometer_start_km"]).to_numpy(dtype=float, na_value=np.nan)
     broken_now, broken_later = (
@@ -220,30 +222,58 @@ def _readings_decide(
     return is_night & (says_now | says_later), is_night & says_later
 
 
+def _neighbours(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a night run and a day run of its DATA or DATA + 1 that can show its day: their rows.
+
+    The day of a day run is the one written. Where both readings of one are off, by 100 km, it overlaps more of the
+    others than any of them does, and shows nothing.
+    """
+    is_night = runs["is_night"].to_numpy(dtype=bool)
+    is_read = runs[list(READINGS)].notna().all(axis=1).to_numpy()
+    rows = runs[["plate"]].assign(row=range(len(runs)))
+    pairs = rows[is_night].merge(rows[is_read & ~is_night], on="plate", suffixes=("", "_other"))
+    run, other = pairs["row"].to_numpy(), pairs["row_other"].to_numpy()
+    days = as_days(runs["declared_date"])
+    is_near = np.isin((days[other] - days[run]).astype(int), (0, 1))
+    run, other = run[is_near], other[is_near]
+    is_false = _is_contradicted_most(run, other, runs)
+    return run[~is_false], other[~is_false]
+
+
+def _is_contradicted_most(run: np.ndarray, other: np.ndarray, runs: pd.DataFrame) -> np.ndarray:
+    """Per pair: whether none of the run's other day runs contradicts more of them, and this one does contradict some.
+
+    Two contradict each other where the earlier one ends above the start of the later one by more than half of the
+    longer one's own km, and more than readings in multiples of 5 km overlap.
+    """
+    starts_km, ends_km = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
+    at = pd.DataFrame({"run": run, "pair": np.arange(len(run))})
+    met = at.merge(at, on="run", suffixes=("", "_later"))
+    begins = micros(runs["started_at"])
+    earlier, later = other[met["pair"]], other[met["pair_later"]]
+    own_km = np.maximum(ends_km[earlier] - starts_km[earlier], ends_km[later] - starts_km[later])
+    is_false = (begins[earlier] < begins[later]) & (
+        ends_km[earlier] - starts_km[later] > np.maximum(own_km / 2, _ROUNDED_KM)
+    )
+    counts = sum(np.bincount(met.loc[is_false, name], minlength=len(run)) for name in ("pair", "pair_later"))
+    return (counts > 0) & (counts == pd.Series(counts).groupby(run).transform("max").to_numpy())
+
+
 def _readings_around(
-    placed: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet
+    placed: pd.DataFrame, runs: pd.DataFrame, neighbours: tuple[np.ndarray, np.ndarray], parameters: ParameterSet
 ) -> tuple[np.ndarray, np.ndarray]:
     """Per placed run: number of sides with a known reading (0-2), and by how many km its own contradict them.
 
-    NaN where its own are unknown.
-
-    Neighbours are day runs of DATA and DATA + 1: their day is the one written. Two readings that no vehicle can have
-    driven between are a typing error of one of them, and say nothing about the day.
+    NaN where its own are unknown. Two readings that no vehicle can have driven between are a typing error of one of
+    them, and say nothing about the day.
     """
-    day_runs = runs[~runs["is_night"].astype(bool)]
-    day_runs = day_runs.dropna(subset=list(READINGS)).reset_index(drop=True)
-    pairs = pd.DataFrame({"plate": placed["plate"], "run": range(len(placed))}).merge(
-        day_runs[["plate"]].assign(other=day_runs.index), on="plate"
-    )
-    run, other = pairs["run"].to_numpy(), pairs["other"].to_numpy()
-    away = (as_days(day_runs["declared_date"])[other] - as_days(runs["declared_date"])[run]).astype(int)
-    run, other = (values[np.isin(away, (0, 1))] for values in (run, other))
-    is_before = micros(day_runs["started_at"])[other] <= micros(placed["started_at"])[run]
-    out_km, in_km = (day_runs[name].to_numpy(dtype=float)[other] for name in READINGS)
+    run, other = neighbours
+    is_before = micros(runs["started_at"])[other] <= micros(placed["started_at"])[run]
     starts_km, ends_km = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
+    out_km, in_km = starts_km[other], ends_km[other]
     from_km, to_km = np.where(is_before, in_km, ends_km[run]), np.where(is_before, starts_km[run], out_km)
     is_read = ~is_undrivable(
-        pd.Series(from_km), pd.Series(to_km), _apart_s(placed.iloc[run], day_runs.iloc[other]), parameters
+        pd.Series(from_km), pd.Series(to_km), _apart_s(placed.iloc[run], runs.iloc[other]), parameters
     )
     low, high = np.full(len(placed), -np.inf), np.full(len(placed), np.inf)
     for limit, fold, of_side, km in (

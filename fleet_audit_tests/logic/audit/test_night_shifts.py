@@ -295,6 +295,21 @@ def test_cells_that_are_no_reading_date_no_night(start: str, end: str, neighbour
     assert table.loc[nights, "is_date_repaired"].to_list() == [dated_by_shift] * NIGHTS
 
 
+@pytest.mark.parametrize("dated_by_shift", [True, False], ids=["dated by the shift", "dated by the day"])
+@pytest.mark.parametrize("neighbour", ["A0", "B0", "A1", "B-1"])
+@pytest.mark.parametrize("off_km", [100, 1000])
+def test_a_day_run_whose_readings_are_both_off_dates_no_night(
+    off_km: int, neighbour: str, dated_by_shift: bool
+) -> None:
+    """It overlaps the day runs after it, and not the night alone."""
+    trips, runs = week(dated_by_shift, unseen=0)
+    [row] = [row for row in runs if row["declared_run_id"] == neighbour]
+    row |= {name: Decimal(row[name]) + off_km for name in ("odometer_start_km", "odometer_end_km")}
+    table = repaired(runs_frame(*runs), trips_frame(*trips)).set_index("declared_run_id")
+    nights = [f"C{number}" for number in range(NIGHTS)]
+    assert table.loc[nights, "is_date_repaired"].to_list() == [dated_by_shift] * NIGHTS
+
+
 def test_two_nights_with_empty_cells_are_no_run_declared_twice() -> None:
     """Both dated by their shift and read at the same clock: a 0 in both is no equal reading."""
     cells = {"odometer_start_km": "0", "odometer_end_km": "0"}

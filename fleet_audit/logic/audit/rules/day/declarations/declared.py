@@ -147,7 +147,7 @@ RULES = (
     ),
     Rule(
         "D12",
-        "3",
+        "4",
         "L",
         "Data declarada contradiz os horários",
         "A ata traz o dia do turno, mas a corrida ocorreu no dia seguinte; os km não são contestados.",
