@@ -58,25 +58,30 @@ def weigh_tracks(first, last, located, offsets, seconds, lat, lon, gap_note_s, i
 
 @njit(cache=True, nogil=True)
 def find_other_clocks(  # type: ignore[no-untyped-def]
-    track, low, high, rank, first, last, device, located, offsets, seconds, lat, lon, odometer,
+    track, low, high, rank, first, last, device, since_s, until_s, located, offsets, seconds, lat, lon, odometer,
     gap_note_s, compare_step_s, outlier_m, odometer_slack_km, mean_speed_kmh,
 ):  # fmt: skip
     """Of each day of a device (`low:high` of `located`): what its clock differs by (s), and from which track; NaN, -1.
 
-    Only tracks of a lower `rank` in its vehicle (`first:last` of each track) are asked: theirs is the vehicle's clock.
+    Only tracks of a lower `rank` in its vehicle (`first:last` of each track) are asked: theirs is the vehicle's clock,
+    and only while both devices are assigned to it (`since_s`, `until_s`).
     """
     clock, by = np.full(len(track), np.nan), np.full(len(track), -1)
     is_right = np.zeros(len(track), np.bool_)
     for day in range(len(track)):
-        theirs = located[low[day] : high[day]]
-        for other in range(first[track[day]], last[track[day]]):
-            if rank[other] >= rank[track[day]] or device[other] == device[track[day]]:
+        own = track[day]
+        for other in range(first[own], last[own]):
+            if rank[other] >= rank[own] or device[other] == device[own]:
                 continue
-            mine = points_between(located, offsets[other], offsets[other + 1])
+            begin, end = max(since_s[own], since_s[other]), min(until_s[own], until_s[other])
+            theirs = _within(located[low[day] : high[day]], seconds, begin, end)
+            mine = _within(points_between(located, offsets[other], offsets[other + 1]), seconds, begin, end)
+            if not len(mine) or not len(theirs):
+                continue
             if company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
                 is_right[day] = True
                 continue
-            whole = points_between(located, offsets[track[day]], offsets[track[day] + 1])
+            whole = _within(points_between(located, offsets[own], offsets[own + 1]), seconds, begin, end)
             found_s = _clock_s(mine, theirs, whole, seconds, lat, lon, odometer, gap_note_s, compare_step_s,
                                outlier_m, odometer_slack_km, mean_speed_kmh)  # fmt: skip
             if not math.isnan(found_s):
@@ -95,6 +100,12 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             if (shown or not count_moving(theirs, seconds, lat, lon)) and apart <= _MOST_APART * shown:
                 clock[day], by[day] = found[beside], by[beside]
     return clock, by
+
+
+@njit(cache=True, nogil=True)
+def _within(points, seconds, begin, end):  # type: ignore[no-untyped-def]
+    """The points from an instant on that are earlier than another one."""
+    return points[first_from(points, seconds, begin) : first_from(points, seconds, end)]
 
 
 @njit(cache=True, nogil=True)

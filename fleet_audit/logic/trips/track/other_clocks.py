@@ -25,7 +25,8 @@ def without_other_clocks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     four fifths of the most metres, then of the one assigned first: a device that is added later changes no clock.
     How long they report does not matter: a device that is three hours off and sleeps with reports covered more seconds,
     slept over a trip and left 20 of 40 km. A day is excluded while the other device reports on it by either clock: what
-    only the excluded device shows then is proven by nobody, and is held.
+    only the excluded device shows then is proven by nobody, and is held. Devices are compared only while both are
+    assigned to the vehicle, by either clock: of one that was exchanged in the register a whole day's 40 km were lost.
     """
     is_other = points_of_other_clocks(tracks, parameters)
     if not is_other.any():
@@ -57,8 +58,8 @@ def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarr
     key = _keys(tracks, tracks.track_of(located), located)
     days, low = np.unique(key, return_index=True)
     clock_s, by = find_other_clocks(
-        days // _DAYS, low, np.append(low[1:], len(located)), rank, first, last, device, located, *arrays,
-        tracks.odometer_km, parameters.gap_note_s, parameters.compare_step_s, parameters.outlier_m,
+        days // _DAYS, low, np.append(low[1:], len(located)), rank, first, last, device, *tracks.assigned_s,
+        located, *arrays, tracks.odometer_km, parameters.gap_note_s, parameters.compare_step_s, parameters.outlier_m,
         parameters.odometer_slack_km, parameters.mean_speed_kmh,
     )  # fmt: skip
     points = np.flatnonzero(np.repeat(np.isin(np.arange(len(device)), days[by >= 0] // _DAYS), np.diff(tracks.offsets)))
@@ -68,9 +69,20 @@ def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarr
     points, at = points[is_found], at[is_found]
     seconds = tracks.seconds.copy()
     seconds[points] += clock_s[at]
-    by_both = [_keys(tracks, by[at], points), _keys(replace(tracks, seconds=seconds), by[at], points)]
-    is_other[points] = np.isin(by_both, days).any(axis=0)
+    by_clock = (tracks, replace(tracks, seconds=seconds))
+    is_shown = np.isin([_keys(clock, by[at], points) for clock in by_clock], days).any(axis=0)
+    is_other[points] = is_shown & np.all([_are_assigned(clock, points, by[at]) for clock in by_clock], axis=0)
     return is_other
+
+
+def _are_assigned(tracks: Tracks, points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether both a point's own device and another one are assigned to the vehicle at the point's instant, each."""
+    since_s, until_s = tracks.assigned_s
+    own, seconds = tracks.track_of(points), tracks.seconds[points]
+    is_assigned: np.ndarray = np.all(
+        [(since_s[of] <= seconds) & (seconds < until_s[of]) for of in (own, others)], axis=0
+    )
+    return is_assigned
 
 
 def _keys(tracks: Tracks, track: np.ndarray, points: np.ndarray) -> np.ndarray:

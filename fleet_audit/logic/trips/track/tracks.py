@@ -31,14 +31,16 @@ _OPEN = np.datetime64("NaT", "us").astype(np.int64)  # the least number: an open
 class Tracks:
     """Points of all tracks in one set of arrays; `offsets[k]:offsets[k + 1]` is track k.
 
-    `index` has one row per track: plate, device_id, timezone; `since` is the first µs of its assignment. Times are
-    seconds since 1970 (float64), missing numbers NaN, `ignition` is 1 on, 0 off, -1 unknown. `is_lost`: the coordinates
-    are no fix (see `fixes`). `counting_step_km`: the kilometres in which each track's odometer counts where these are
-    more than 1 km, else 0. `driver` and `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
+    `index` has one row per track: plate, device_id, timezone; `since` is the first µs of its assignment, `until` the
+    first one after it (the least number: open). Times are seconds since 1970 (float64), missing numbers NaN,
+    `ignition` is 1 on, 0 off, -1 unknown. `is_lost`: the coordinates are no fix (see `fixes`). `counting_step_km`:
+    the kilometres in which each track's odometer counts where these are more than 1 km, else 0. `driver` and
+    `trip_key` hold codes into `drivers` and `trip_keys` (-1: none).
     """
 
     index: pd.DataFrame
     since: np.ndarray
+    until: np.ndarray
     offsets: np.ndarray
     seconds: np.ndarray
     latitude: np.ndarray
@@ -100,12 +102,19 @@ class Tracks:
         return Tracks(
             index=self.index.iloc[owners].reset_index(drop=True),
             since=self.since[owners],
+            until=self.until[owners],
             offsets=offsets,
             drivers=self.drivers,
             trip_keys=self.trip_keys,
             counting_step_km=self.counting_step_km[owners],
             **chosen,
         )
+
+    @cached_property
+    def assigned_s(self) -> tuple[np.ndarray, np.ndarray]:
+        """From which second on each track's device is assigned to its vehicle, and until when; infinite: open."""
+        since, until = (np.where(of == _OPEN, -np.inf, of / 1e6) for of in (self.since, self.until))
+        return since, np.where(np.isinf(until), np.inf, until)
 
     @cached_property
     def zones(self) -> tuple[np.ndarray, list[str]]:
@@ -198,6 +207,7 @@ def build_tracks(rows: Sequence[PositionArrays], spans: pd.DataFrame, day: dt.da
     return Tracks(
         index=spans.loc[is_seen, ["plate", "device_id", "timezone"]].reset_index(drop=True).astype("str"),
         since=_all_micros(spans["start"])[is_seen],
+        until=_all_micros(spans["end"])[is_seen],
         offsets=offsets,
         is_lost=np.zeros(size, dtype=np.bool_),
         drivers=names["driver"].to_numpy(),

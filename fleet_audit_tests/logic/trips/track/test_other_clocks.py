@@ -79,6 +79,25 @@ def test_a_device_that_reports_while_it_sleeps_takes_no_km_from_one_that_does_no
     assert km_of([right, wrong]) == pytest.approx([20.0, 20.0], abs=0.2)
 
 
+@pytest.mark.parametrize(("before", "after"), [(["13:00"], ["03:00"]), (["05:00", "17:00"], ["05:00"])])
+def test_devices_that_were_exchanged_in_the_register_measure_the_same_road_on_both_days(
+    before: list[str], after: list[str]
+) -> None:
+    """All 40 km of the new device's first day were lost: it drives the road of the evening before."""
+    last_day = str(DAY - dt.timedelta(days=1))
+    tables = world(FIRST | {"valid_to": last_day}, SECOND | {"valid_from": str(DAY)})
+    old = joined(*[outing("D1", at(clock) - 86_400, odometer_km=1000.0 + 40 * n) for n, clock in enumerate(before)])
+    new = joined(*[outing("D2", at(clock), odometer_km=40.0 * n) for n, clock in enumerate(after)])
+    assert km_of([old, new], tables) == pytest.approx([20.0] * 2 * len(before + after), abs=0.2)
+
+
+def test_two_registered_devices_are_compared_only_on_the_days_on_which_both_are() -> None:
+    """The second one, 3 h off, was added on the day: the movement that it shows again is driven once."""
+    tables = world(FIRST | {"valid_to": str(DAY)}, SECOND | {"valid_from": str(DAY)})
+    old = joined(outing("D1", at("13:00") - 86_400), outing("D1", at("06:00"), odometer_km=1040.0))
+    assert km_of([old, outing("D2", at("09:00"), odometer_km=9000.0)], tables) == pytest.approx([20.0] * 4, abs=0.2)
+
+
 def test_a_device_that_slept_over_a_trip_does_not_measure_the_vehicle() -> None:
     """20 of 40 km were measured: its reports of the parked bus left no silence for the other device to fill."""
     early, late = outing("D1", at("05:00")), outing("D1", at("12:00"), odometer_km=1040.0)
