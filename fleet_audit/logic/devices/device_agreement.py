@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.track.device_merge import primary_pairs
+from fleet_audit.logic.trips.track.device_merge import points_of_other_vehicles, primary_pairs
 from fleet_audit.logic.trips.track.other_clocks import points_of_other_clocks
 from fleet_audit.logic.trips.track.points import Points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -36,17 +36,21 @@ def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, paramete
         parameters: agree_pct and agree_km (the tolerance of O05), and those that say when an odometer holds.
 
     Returns:
-        plate, device_id, primary_device_id, km_counted, km_primary, is_disputed, has_other_clock: a row per device that
-        is not the primary and can be compared, or shows its movements at another time: then without km.
+        plate, device_id, primary_device_id, km_counted, km_primary, is_disputed, has_other_clock, is_apart: a row
+        per device that is not the primary and can be compared; or shows its movements at another time, or is not on
+        its vehicle: then without km.
     """
     is_excluded = points_of_other_clocks(tracks, parameters)
     is_own = local_days_of(tracks, np.arange(len(tracks.seconds))) == day
+    is_apart = points_of_other_vehicles(tracks, is_excluded, parameters)[is_own]
     own, is_excluded = tracks.take(is_own), is_excluded[is_own]
     plates, devices = (tracks.index[name].to_numpy(dtype=object) for name in ("plate", "device_id"))
     rows = []
     for primary, other in primary_pairs(own, is_excluded, parameters):
-        if is_excluded[own.offsets[other] : own.offsets[other + 1]].any():
-            rows.append((plates[other], devices[other], devices[primary], np.nan, np.nan, False, True))
+        part = slice(own.offsets[other], own.offsets[other + 1])
+        if is_excluded[part].any() or is_apart[part].any():
+            reasons = (is_excluded[part].any(), is_apart[part].any())
+            rows.append((plates[other], devices[other], devices[primary], np.nan, np.nan, False, *reasons))
             continue
         found = _compared([_odometer(own, track, parameters) for track in (primary, other)])
         found = found or _compared([_path(points, track, day, parameters) for track in (primary, other)])
@@ -54,8 +58,11 @@ def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, paramete
             km_primary, km_counted, doubt_km = found
             limit = max(parameters.agree_pct / 100 * km_primary, parameters.agree_km) + doubt_km
             is_disputed = abs(km_counted - km_primary) > limit + 1e-9
-            rows.append((plates[other], devices[other], devices[primary], km_counted, km_primary, is_disputed, False))
-    columns = ["plate", "device_id", "primary_device_id", "km_counted", "km_primary", "is_disputed", "has_other_clock"]
+            rows.append(
+                (plates[other], devices[other], devices[primary], km_counted, km_primary, is_disputed, False, False)
+            )
+    columns = ["plate", "device_id", "primary_device_id", "km_counted", "km_primary", "is_disputed", "has_other_clock",
+               "is_apart"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns).drop_duplicates(["plate", "device_id"])
 
 

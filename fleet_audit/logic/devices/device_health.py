@@ -301,6 +301,7 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         "rounded_coordinates": is_rounded,
         "odometer_unit_changes": health["other_unit_readings"] >= _UNIT_READINGS,
         "other_clock": health["has_other_clock"].eq(True),
+        "other_vehicle": health["is_apart"].eq(True),
         # Odometers of two units disagree; the unit is the reason, and it is named.
         "devices_disagree": health["is_disputed"].eq(True) & ~health["plate"].isin(health.loc[is_unit, "plate"]),
         "no_odometer": (health["readings"] == 0) | (health["highest_km"] == 0),

@@ -40,6 +40,7 @@ DEVICE_ISSUES = (
     "no_true_fix",
     "rounded_coordinates",
     "other_clock",
+    "other_vehicle",
     "devices_disagree",
     "no_odometer",
     "no_coordinates",

@@ -11,6 +11,7 @@ import pytest
 
 from fleet_audit.logic.devices.device_health import DeviceDay, clock_shifts, device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform, empty_frame
@@ -405,7 +406,11 @@ def beside(
         record["recorded_at"] += late_s
         record["odometer_km"] = 500 + factor * (record["odometer_km"] - 1000.0) if has_odometer else None
     tables = world({"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"})
-    positions = staged([*own, *(other[: len(other) // 2] if is_cut else other)])
+    return examined_together(staged([*own, *(other[: len(other) // 2] if is_cut else other)]), tables)
+
+
+def examined_together(positions: pd.DataFrame, tables: Reference) -> tuple[dict, dict]:
+    """Health of D2 and of D1."""
     trips = conform(segment_day(positions, tables=tables).trips, facts.TRIP_WINDOW)
     found = device_day(
         DAY,
@@ -439,6 +444,18 @@ def test_a_device_that_shows_the_same_movements_at_another_time_is_named_for_its
     other, first = beside(factor=1.1, late_s=3600.0 * hours)
     assert (first["issues"], other["issues"]) == ([], ["other_clock"])
     assert other["primary_device_id"] == "D1"
+
+
+def test_a_device_that_drives_while_the_vehicle_stands_is_named_for_it():
+    own = working_day(device="D1")  # type: ignore[arg-type]
+    own.unseen(4 * 3600).park(1800)
+    other = Bus(own.seconds - 4 * 3600, device="D2", odometer_km=77_000.0).stand(240).to(FRONT).stand(240).to(GARAGE)
+    for record in [*own.records, *other.records]:
+        record["ignition"] = True
+    tables = world({"device_id": "D1", "plate": PLATE}, {"device_id": "D2", "plate": PLATE, "valid_from": "2025-03-01"})
+    stray, first = examined_together(staged([*own.records, *other.records]), tables)
+    assert (first["issues"], stray["issues"]) == ([], ["other_vehicle"])
+    assert stray["primary_device_id"] == "D1"
 
 
 def test_a_device_in_miles_disagrees_by_its_unit_alone():

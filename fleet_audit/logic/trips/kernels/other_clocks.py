@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
-from fleet_audit.logic.trips.kernels.devices import (
+from fleet_audit.logic.trips.kernels.device_company import (
     ELSEWHERE,
     LEAST_TOGETHER,
     SAME_TIME_S,

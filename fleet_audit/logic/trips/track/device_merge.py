@@ -11,7 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.devices import fill_gaps, find_handovers
-from fleet_audit.logic.trips.track.other_clocks import without_other_clocks
+from fleet_audit.logic.trips.track.other_clocks import without_other_clocks, without_points
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -42,7 +42,7 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     if not is_shared.any():
         return tracks
     shared = _shared_pieces(tracks, group, is_shared, parameters)
-    filling, filled = _filling(tracks, group, shared, parameters)
+    filling, filled, _ = _filling(tracks, group, shared, parameters)
     alone = np.flatnonzero(~is_shared)
     owner = np.append(shared.owner, alone)
     low, high = np.append(shared.low, tracks.offsets[alone]), np.append(shared.high, tracks.offsets[alone + 1])
@@ -57,6 +57,21 @@ def merge_devices(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     sizes = np.bincount(piece, minlength=len(order))
     merged = tracks.pick(points, owner[order][sizes > 0], np.append(0, np.cumsum(sizes[sizes > 0])))
     return replace(merged, odometer_km=np.where(is_filler, np.nan, merged.odometer_km))
+
+
+def points_of_other_vehicles(tracks: Tracks, is_excluded: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """Per point: whether its device moves while a primary is silent and stands, or stands so while it moves.
+
+    `merge_devices` fills no gap of that primary with it, so that a tracker registered to the wrong plate adds no km.
+    `is_excluded` holds the points of other clocks.
+    """
+    own, found = without_points(tracks, is_excluded), np.zeros(len(is_excluded), dtype=bool)
+    group = _groups(own)
+    is_shared = _report_at_once(own, group)
+    if is_shared.any():
+        is_apart = _filling(own, group, _shared_pieces(own, group, is_shared, parameters), parameters)[2]
+        found[~is_excluded] = np.repeat(is_apart, np.diff(own.offsets))
+    return found
 
 
 def primary_pairs(tracks: Tracks, is_excluded: np.ndarray, parameters: ParameterSet) -> list[tuple[int, int]]:
@@ -108,16 +123,16 @@ def _shared_pieces(tracks: Tracks, group: np.ndarray, is_shared: np.ndarray, par
 
 def _filling(
     tracks: Tracks, group: np.ndarray, pieces: _Pieces, parameters: ParameterSet
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points of other devices that fill the gaps of pieces, and the piece of each."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points that fill the gaps of pieces, the piece of each, and per track whether it is not on its vehicle."""
     is_useful = tracks.is_located | ((tracks.trip_key >= 0) & ~tracks.is_lost)
-    points, piece = fill_gaps(
+    points, piece, is_apart = fill_gaps(
         np.searchsorted(group, pieces.group), np.searchsorted(group, pieces.group, side="right"), pieces.owner,
         pieces.low, pieces.high, pieces.start, pieces.end, tracks.seconds, tracks.latitude, tracks.longitude,
         tracks.odometer_km, tracks.offsets, np.flatnonzero(tracks.is_located), np.flatnonzero(is_useful),
         parameters.gap_note_s, parameters.outlier_m,
     )  # fmt: skip
-    return points, piece
+    return points, piece, is_apart
 
 
 def _primaries(

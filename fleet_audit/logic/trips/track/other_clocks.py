@@ -28,11 +28,15 @@ def without_other_clocks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     only the excluded device shows then is proven by nobody, and is held. Devices are compared only while both are
     assigned to the vehicle, by either clock: of one that was exchanged in the register a whole day's 40 km were lost.
     """
-    is_other = points_of_other_clocks(tracks, parameters)
-    if not is_other.any():
+    return without_points(tracks, points_of_other_clocks(tracks, parameters))
+
+
+def without_points(tracks: Tracks, is_excluded: np.ndarray) -> Tracks:
+    """The tracks without these points, and without the tracks of which none is left."""
+    if not is_excluded.any():
         return tracks
-    sizes = np.add.reduceat((~is_other).astype(np.int64), tracks.offsets[:-1])
-    return tracks.pick(np.flatnonzero(~is_other), np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0])))
+    sizes = np.add.reduceat((~is_excluded).astype(np.int64), tracks.offsets[:-1])
+    return tracks.pick(np.flatnonzero(~is_excluded), np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0])))
 
 
 def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:

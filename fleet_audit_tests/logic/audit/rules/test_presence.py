@@ -118,6 +118,14 @@ def test_two_clocks_of_one_vehicle_prove_a_phantom_run_only_where_runs_prove_the
     assert "relógio" in found(context, "Q05")[0]["explanation_pt"]
 
 
+def test_of_two_devices_that_are_not_on_one_vehicle_none_proves_a_phantom_run() -> None:
+    trips, runs = [trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM]
+    other = {"device_id": "D2", "issues": ["other_vehicle"], "primary_device_id": "D1"}
+    context = audit(trips, runs, devices=devices_of(health=[other]))
+    assert [bool(found(context, rule_id)) for rule_id in ("D05", "D06")] == [False, True]
+    assert "D1" in found(context, "Q05")[0]["explanation_pt"]
+
+
 @pytest.mark.parametrize(
     ("counted", "is_phantom"),
     [

@@ -201,6 +201,25 @@ def test_devices_that_report_at_other_seconds_of_the_minute_drive_together(late_
     assert trips["km"].to_list() == pytest.approx([20.0, 20.0], abs=0.5)
 
 
+@pytest.mark.parametrize("parked_s", [600, 14_400])
+@pytest.mark.parametrize(("counted_km", "missed_m"), [(0.0, 0.0), (80.0, 0.0), (0.0, -5000.0)])
+def test_a_tracker_of_another_bus_drives_nothing_while_the_first_one_stood_and_did_not_count(
+    counted_km: float, missed_m: float, parked_s: int
+) -> None:
+    """80 km were paid beside 40. They are where the odometer counted them, or misses what its own tracker sleeps over.
+
+    Of two vehicles that one measures whose device covers more.
+    """
+    first = Bus(at("02:00"), device="D1").stand(parked_s).to(MILL).stand(600).to(GARAGE).stand(600)
+    again = Bus(first.seconds + 1800, missed_m, device="D1", odometer_km=1040.0).stand(600)
+    last = Bus(at("22:00"), missed_m, device="D1", odometer_km=1040.0 + counted_km).stand(600)
+    other = Bus(at("14:00"), device="D2", odometer_km=77_000.0).stand(240).to(FRONT).stand(600).to(GARAGE).stand(240)
+    trips = trips_of(reported([first, again, last, other]), tables=BOTH)
+    alone_km = 40.0 if parked_s > 600 else 80.0
+    both_km = 120.0 - missed_m / 1000
+    assert trips["km"].sum() == pytest.approx(both_km if counted_km or missed_m else alone_km, abs=0.5)
+
+
 def moved(first_zone: str, second_zone: str) -> Reference:
     """A vehicle that belongs to another unit, in another zone, from DAY + 1 on."""
     vehicle = {"plate": PLATE, "carrier_code": "CAR", "vehicle_class": "onibus", "status": "ativo"}

@@ -191,6 +191,11 @@ class AuditDay(TripAndRunRecords):
         return set(found.loc[found["clock_shift_h"].isna(), "plate"])
 
     @cached_property
+    def plates_with_another_vehicles_device(self) -> set[str]:
+        """Plates of which two devices are not on one vehicle on D: nothing shows which one is on this one."""
+        return set(self.health_with("other_vehicle")["plate"])
+
+    @cached_property
     def plates_without_odometer(self) -> set[str]:
         """Plates whose devices send no odometer reading on D: nothing but their fixes shows that they stood."""
         without = self.health_with("no_odometer")

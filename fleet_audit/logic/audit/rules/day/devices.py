@@ -33,6 +33,7 @@ _PARAMETERS = {
     "no_true_fix": ("constant_place_points", "farthest_fix_km"),
     "rounded_coordinates": ("constant_place_points", "stop_radius_m"),
     "other_clock": ("gap_note_s", "compare_step_s", "outlier_m"),
+    "other_vehicle": ("gap_note_s", "outlier_m"),
     "devices_disagree": ("agree_pct", "agree_km"),
 }
 
@@ -92,6 +93,12 @@ def _what(device: Record, issue: str) -> str:
             "mostra em outro horário os mesmos movimentos que o equipamento "
             f"{device['primary_device_id']}, que mede as viagens do veículo nesse dia: o relógio de um dos dois está "
             "errado, e nenhum km usa as posições deste"
+        )
+    if issue == "other_vehicle":
+        return (
+            f"não se moveu com o equipamento {device['primary_device_id']}, que mede as viagens do veículo nesse dia: "
+            "um dos dois percorreu um trajeto enquanto o outro, sem transmitir, permaneceu no mesmo local e o "
+            "hodômetro não o contou; um deles pode estar em outro veículo, e nenhum km usa as posições deste"
         )
     if issue == "devices_disagree":
         return (

@@ -155,7 +155,8 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
       while the positions stood. A device without an odometer may lie beside the bus, one that continues another
       vehicle's odometer (O08) may be on that vehicle, one whose trips repeat another day (G05) does not show this one,
       the clock of one that reports rarely may be off (`plates_with_unproven_times`), and so may that of one of two
-      that show the same movements at other times (`plates_with_two_clocks`): they prove nothing. A night
+      that show the same movements at other times (`plates_with_two_clocks`), and of two that are not on one vehicle the
+      one that measures may be on the other (`plates_with_another_vehicles_device`): they prove nothing. A night
       run that stays as written is one only when the vehicle stood on the day after, too. A run of 0 minutes is none,
       because its times cannot be right, nor is one of 0 km, which the standing vehicle bears out.
     - `no_data`: not observed at all; `no_trip`: the rest.
@@ -171,6 +172,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
     unproven |= {draft.plate for draft in repeated_tracks(context) if draft.plate}
     unproven |= plates_with_unproven_times(context) | context.plates_with_two_clocks
+    unproven |= context.plates_with_another_vehicles_device
     is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
@@ -293,7 +295,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "10",
+        "11",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -315,7 +317,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "8",
+        "9",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
