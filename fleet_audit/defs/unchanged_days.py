@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
+import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.closing.code import computing_versions
@@ -66,6 +67,7 @@ class UnchangedDays:
         self._digests = DayDigests(fleet.warehouse(), computation.name, run_id)
         self._files: dict[str, str | None] = {}
         self._changed: dict[dt.date, str] = {}
+        self._listed_files: dict[str, str | None] = {}
 
     @cached_property
     def reference(self) -> Reference:
@@ -80,14 +82,33 @@ class UnchangedDays:
     ) -> Iterator[tuple[dt.date, Result | Kept]]:
         """What `compute` makes of those days that differ, in their order among the others, which stay as they are."""
         self._changed = dict(self._changed_days(days))
+        paths = {
+            path for day in self._changed for table in self._computation.of_listed for path in self._paths(table, day)
+        }
+        self._listed_files = {path: self._fleet.lake().sha256(path) for path in paths}
         computed = compute(list(self._changed))
         for day in days:
             yield next(computed) if day in self._changed else (day, Kept.AS_IT_IS)
 
     def record(self) -> None:
-        """Record the days that were computed; only to be called when all their results are written."""
+        """Record the days that were computed; only to be called when all their results are written.
+
+        A day is not recorded, and so computed again, when rows of the vehicles that it lists may have changed since it
+        was computed: a run locks its own days, and another may stage the bulletins of the days beside them.
+        """
         for day, inputs_digest in self._changed.items():
-            self._digests.record(day, inputs_digest, self._content(day, self._stored(day)))
+            content = self._content(day, self._stored(day))
+            if not self._has_new_listed_files(day):
+                self._digests.record(day, inputs_digest, content)
+
+    def _has_new_listed_files(self, day: dt.date) -> bool:
+        """Whether files that hold rows of vehicles listed on the day are others than before the day was computed."""
+        return any(
+            self._fleet.lake().sha256(path) != self._listed_files[path]
+            for table, listing in self._computation.of_listed.items()
+            if not self._listed_plates(day, listing).empty
+            for path in self._paths(table, day)
+        )
 
     def _changed_days(self, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, str]]:
         for day in days:
@@ -112,12 +133,19 @@ class UnchangedDays:
 
     def _listed_digest(self, day: dt.date, table: Table, listing: Table) -> str:
         """Digest of the rows of the vehicles that `listing` has on the day: mostly it has none, and nothing is read."""
-        plates = self._fleet.lake().read_days(listing, [day])["plate"]
+        plates = self._listed_plates(day, listing)
         if plates.empty:
             return _sha256([])
         wanted = TextFilter("plate", pa.array(sorted(plates), pa.string()))
         rows = self._fleet.lake().read_days(table, window_days(day), filter=wanted)
         return digest(canonical_rows(rows, table))
+
+    def _listed_plates(self, day: dt.date, listing: Table) -> pd.Series:
+        return self._fleet.lake().read_days(listing, [day])["plate"]
+
+    def _paths(self, table: Table, day: dt.date) -> list[str]:
+        """Files of the lake in the day's window."""
+        return [self._fleet.lake().partition_path(table, one) for one in window_days(day)]
 
     def _inputs(self, day: dt.date) -> str:
         files = [(table, one) for table in self._computation.of_window for one in window_days(day)]

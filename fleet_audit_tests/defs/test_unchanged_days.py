@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from unittest.mock import patch
 
@@ -36,10 +36,12 @@ BOTH = [DAY, NEXT]
 class Fleet(Installation):
     """Computes the windows and devices of both days as a run does, with sample rows as their results.
 
-    `rounded` are the vehicles that windows find to have rounded coordinates.
+    `rounded` are the vehicles that windows find to have rounded coordinates; `meanwhile` is what another run does after
+    a run has read its inputs.
     """
 
     rounded: Sequence[str] = ()
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
     def stage(self, table: Table, day: dt.date, rows: int = 1) -> None:
         self.lake().write_day(table, day, sample(table, day, rows))
@@ -59,6 +61,7 @@ class Fleet(Installation):
                 made.append(day)
                 for table in computation.results:
                     self._write(table, day)
+        self.meanwhile()
         known.record()
         return made
 
@@ -110,6 +113,18 @@ def test_declared_runs_are_ingredients_of_windows_in_which_their_vehicle_has_rou
     fleet.stage(lake.STAGING_POSITIONS, DAY)
     assert fleet.windows() == BOTH
     fleet.stage(lake.STAGING_DECLARED_RUNS, DAY)
+    assert fleet.windows() == []
+
+
+@pytest.mark.parametrize("is_rounded", [True, False])
+def test_bulletins_that_another_run_stages_meanwhile_are_no_ingredients_of_what_was_computed(fleet, is_rounded):
+    """A run locks only its own days, so the bulletins of the days beside them may change while it computes."""
+    bulletins = sample(lake.STAGING_DECLARED_RUNS, DAY, 1)
+    fleet.rounded = bulletins["plate"] if is_rounded else ()
+    fleet.stage(lake.STAGING_POSITIONS, DAY, 2)
+    fleet.meanwhile = lambda: fleet.stage(lake.STAGING_DECLARED_RUNS, NEXT + dt.timedelta(days=1))
+    assert fleet.windows() == BOTH
+    assert fleet.windows() == ([NEXT] if is_rounded else []), "the second run stages the same bulletins again"
     assert fleet.windows() == []
 
 
